@@ -1,0 +1,29 @@
+/*
+ * All memory is taken at start, in one piece that the caller provides.
+ *
+ * A layout function takes what it needs from an arena, once with base NULL to learn the size, and
+ * again with the memory: one function says both how much and where.
+ */
+#ifndef LB_ARENA_H
+#define LB_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena {
+	uint8_t *base;		/* NULL: only measure */
+	size_t used;
+};
+
+enum { ARENA_ALIGN = 64 };	/* a cache line: also the alignment that base must have */
+
+/* Room for n items of size bytes, or NULL when only measuring. */
+static inline void *arena_take(struct arena *arena, size_t n, size_t size)
+{
+	size_t at = arena->used;
+
+	arena->used += (n * size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+	return arena->base ? arena->base + at : NULL;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * The life of a balanced connection: flow, server and SNAT port, taken and given back together.
+ */
+#ifndef LB_BALANCE_H
+#define LB_BALANCE_H
+
+#include "flow.h"
+#include "parse.h"
+#include "rules.h"
+#include "sched.h"
+#include "snat.h"
+#include "why.h"
+
+/*
+ * How long flows are kept. Half-open: outlasts the gap before Linux's and Windows' last but one
+ * retransmission of a SYN (16 s). Closing: FINs are repeated for about as long. Quarantine: the
+ * TIME_WAIT of Windows Server 2008 and later is 120 s, of Linux 60 s; where the server closed
+ * second or was reset it has no TIME_WAIT, only a last ACK may have to be repeated.
+ */
+enum {
+	BALANCE_HALF_OPEN_S = 30,
+	BALANCE_CLOSING_S = 60,
+	BALANCE_QUARANTINE_S = 120,
+	BALANCE_QUARANTINE_SHORT_S = 10,
+};
+
+struct balance_counts {
+	uint64_t created;		/* = open + closed + idle_expired */
+	uint64_t closed;		/* ended by FINs or a RST */
+	uint64_t idle_expired;		/* ended by a timer */
+	uint64_t refused;		/* SYNs to a service port answered with RST */
+	uint64_t quarantine_cut;	/* quarantined flows given up early, for their place or port */
+};
+
+struct balance {
+	const struct rules *rules;
+	struct flows flows;
+	struct sched sched;
+	struct snat snat;
+	struct balance_counts counts;
+	lb_time epoch;			/* when tick 0 was */
+	lb_time swept;			/* up to when flows have been looked at for expiry */
+	uint32_t cursor;		/* the flow at which looking goes on */
+};
+
+void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
+		     struct hash_key key, lb_time now);
+
+/*
+ * Makes a flow for the SYN packet, which is to the farm's service port of index service and belongs
+ * to no live flow. Returns WHY_FLOW_NEW and sets *ret_ref to the flow and its client end, or the
+ * reason for which there is none.
+ */
+enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
+			 unsigned service, lb_time now, uint32_t *ret_ref);
+
+/* Notes a packet of the flow, of len bytes as a frame, that came from the end in ref. */
+void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+		    lb_time now);
+
+/*
+ * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
+ * share of the table that the time since the last call asks for.
+ */
+void balance_expire(struct balance *balance, lb_time now);
+
+/* The index of port among the farm's service ports, or -1. */
+int balance_service(const struct rules_farm *farm, be16 port);
+
+/* Flows that are live, and those in quarantine. */
+uint32_t balance_open_flows(const struct balance *balance);
+uint32_t balance_quarantined(const struct balance *balance);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Network byte order as types, and the only place that converts.
+ *
+ * A be16 or be32 holds the bytes as they stand in the frame; being a struct it can't be compared
+ * with, assigned from or added to an integer by accident. Loads and stores take byte pointers of
+ * any alignment. Callers check bounds (see parse.c).
+ */
+#ifndef LB_BYTES_H
+#define LB_BYTES_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct {
+	uint8_t b[2];
+} be16;
+
+typedef struct {
+	uint8_t b[4];
+} be32;
+
+struct mac {
+	uint8_t b[6];
+};
+
+static_assert(sizeof(be16) == 2 && sizeof(be32) == 4 && sizeof(struct mac) == 6, "wire sizes");
+
+/* Time since an origin that the caller chooses and keeps: never goes back between two calls. */
+typedef struct {
+	uint64_t ns;
+} lb_time;
+
+#define LB_NS_PER_MS 1000000ull
+#define LB_NS_PER_S  1000000000ull
+
+static inline uint16_t be16_get(be16 v)
+{
+	return (uint16_t)(v.b[0] << 8 | v.b[1]);
+}
+
+static inline uint32_t be32_get(be32 v)
+{
+	return (uint32_t)v.b[0] << 24 | (uint32_t)v.b[1] << 16 | (uint32_t)v.b[2] << 8 | v.b[3];
+}
+
+static inline be16 be16_from(uint16_t host)
+{
+	return (be16){{(uint8_t)(host >> 8), (uint8_t)host}};
+}
+
+static inline be32 be32_from(uint32_t host)
+{
+	return (be32){{(uint8_t)(host >> 24), (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host}};
+}
+
+static inline bool be16_eq(be16 a, be16 b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static inline bool be32_eq(be32 a, be32 b)
+{
+	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static inline bool mac_eq(const struct mac *a, const struct mac *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The I/G bit: broadcast and multicast (IEEE 802-2014, 8.2.2). */
+static inline bool mac_is_group(const struct mac *m)
+{
+	return m->b[0] & 1;
+}
+
+static inline be16 be16_load(const uint8_t *p)
+{
+	be16 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline be32 be32_load(const uint8_t *p)
+{
+	be32 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void be16_store(uint8_t *p, be16 v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void be32_store(uint8_t *p, be32 v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+#endif

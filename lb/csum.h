@@ -1,0 +1,98 @@
+/*
+ * The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
+ *
+ * Sums are kept unfolded in 64 bits and in the order in which the bytes stand in memory: one's
+ * complement addition doesn't care, as long as the field is read and written in that order too.
+ */
+#ifndef LB_CSUM_H
+#define LB_CSUM_H
+
+#include "bytes.h"
+
+#include <stddef.h>
+
+typedef uint64_t csum_acc;
+
+static inline uint16_t csum_fold(csum_acc sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static inline uint16_t csum_load(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void csum_store(uint8_t *p, uint16_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+/* What replacing 32-bit word from by to adds to a sum: ~m + m' of RFC 1624, eqn. 3. */
+static inline csum_acc csum_change32(be32 from, be32 to)
+{
+	uint32_t old, new;
+
+	memcpy(&old, &from, sizeof(old));
+	memcpy(&new, &to, sizeof(new));
+	return (csum_acc)(uint32_t)~old + new;
+}
+
+static inline csum_acc csum_change16(be16 from, be16 to)
+{
+	return (csum_acc)(uint16_t)~csum_load(from.b) + csum_load(to.b);
+}
+
+/*
+ * Updates the complemented checksum at field for the given change: HC' = ~(~HC + ~m + m'). A sum
+ * that was wrong stays wrong by the same amount.
+ */
+static inline void csum_update(uint8_t *field, csum_acc change)
+{
+	csum_store(field, (uint16_t)~csum_fold((uint16_t)~csum_load(field) + change));
+}
+
+/* The same for a partial sum, which isn't complemented (FRAME_CSUM_PARTIAL). */
+static inline void csum_update_partial(uint8_t *field, csum_acc change)
+{
+	csum_store(field, csum_fold(csum_load(field) + change));
+}
+
+/* Adds len bytes to sum; an odd last byte counts as if a zero followed it. */
+static inline csum_acc csum_add(csum_acc sum, const uint8_t *p, size_t len)
+{
+	uint32_t word;
+	uint16_t rest = 0;
+
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		sum += word;
+	}
+	if (len >= sizeof(rest)) {
+		sum += csum_load(p);
+		p += sizeof(rest);
+		len -= sizeof(rest);
+	}
+	if (len) {
+		memcpy(&rest, p, 1);
+		sum += rest;
+	}
+	return sum;
+}
+
+/* The IPv4 pseudo header of a TCP segment of len bytes, header included (RFC 9293, 3.1). */
+static inline csum_acc csum_pseudo(be32 src, be32 dst, uint8_t protocol, uint16_t len)
+{
+	const uint8_t tail[4] = {0, protocol, (uint8_t)(len >> 8), (uint8_t)len};
+
+	return csum_add(csum_add(csum_add(0, src.b, 4), dst.b, 4), tail, 4);
+}
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * The flow table: storage, the index over both tuples, and lists.
+ *
+ * Timers: check_at is when to look at a flow, not when it expires; a packet only notes the time in
+ * flow.last, and whoever looks computes the true deadline. So traffic moves no list and no wheel,
+ * and finding who is due is a scan over four bytes a flow (balance.c spreads it over a second).
+ *
+ * A flow is on at most one list, by its state, so one pair of links serves them all.
+ */
+#include "flow.h"
+
+static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
+
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
+{
+	*flows = (struct flows){
+		.capacity = capacity, .key = key, .free = empty_list, .quarantine = empty_list};
+	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
+	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
+	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
+	index_lay_out(&flows->index, arena, 2 * capacity);
+	if (!flows->flow)
+		return;
+	/* written now, so that no page fault waits on the packet path */
+	memset(flows->flow, 0, capacity * sizeof(*flows->flow));
+	memset(flows->cold, 0, capacity * sizeof(*flows->cold));
+	memset(flows->check_at, 0xff, capacity * sizeof(*flows->check_at));
+}
+
+static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
+{
+	flows->flow[f].next = FLOW_NONE;
+	flows->flow[f].prev = list->tail;
+	if (list->tail == FLOW_NONE)
+		list->head = f;
+	else
+		flows->flow[list->tail].next = f;
+	list->tail = f;
+	list->length++;
+}
+
+static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
+{
+	uint32_t next = flows->flow[f].next, prev = flows->flow[f].prev;
+
+	if (prev == FLOW_NONE)
+		list->head = next;
+	else
+		flows->flow[prev].next = next;
+	if (next == FLOW_NONE)
+		list->tail = prev;
+	else
+		flows->flow[next].prev = prev;
+	list->length--;
+}
+
+uint32_t flows_find(const struct flows *flows, const struct tuple *tuple, uint64_t hash)
+{
+	struct index_walk walk = index_start(&flows->index, hash);
+	uint32_t ref;
+
+	while ((ref = index_next(&flows->index, &walk)) != INDEX_NONE)
+		if (tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], tuple))
+			return ref;
+	return FLOW_NONE;
+}
+
+void flows_prefetch(const struct flows *flows, uint64_t hash)
+{
+	struct index_walk walk = index_start(&flows->index, hash);
+	uint32_t ref = index_next(&flows->index, &walk);
+
+	if (ref == INDEX_NONE)
+		return;
+	__builtin_prefetch(&flows->flow[flow_of(ref)], 1);
+	__builtin_prefetch(&flows->cold[flow_of(ref)], 1);
+}
+
+bool flows_have_room(const struct flows *flows)
+{
+	return flows->free.length || flows->reached < flows->capacity;
+}
+
+static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
+{
+	uint64_t hash = tuple_hash(&flows->key, &flows->flow[f].arrive[end]);
+	uint32_t ref = f << 1 | (uint32_t)end;
+
+	if (add)
+		index_add(&flows->index, hash, ref);
+	else
+		index_remove(&flows->index, hash, ref);
+}
+
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint32_t now,
+		   uint32_t check_at)
+{
+	uint32_t f = flows->free.head;
+
+	if (f != FLOW_NONE)
+		list_remove(flows, &flows->free, f);
+	else
+		f = flows->reached++;
+	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
+				       .last = now,
+				       .server = server,
+				       .state = FLOW_HALF_OPEN};
+	flows->cold[f] = (struct flow_cold){.created = now};
+	flows->check_at[f] = check_at;
+	list_end(flows, f, CLIENT, true);
+	list_end(flows, f, SERVER, true);
+	return f;
+}
+
+void flows_remove(struct flows *flows, uint32_t f)
+{
+	flows_unlist_client(flows, f);
+	list_end(flows, f, SERVER, false);
+	list_remove(flows, &flows->quarantine, f);
+	flows->flow[f].state = FLOW_FREE;
+	flows->check_at[f] = FLOW_NEVER;
+	list_append(flows, &flows->free, f);
+}
+
+void flows_unlist_client(struct flows *flows, uint32_t f)
+{
+	if (flows->flow[f].flags & FLOW_CLIENT_UNLISTED)
+		return;
+	list_end(flows, f, CLIENT, false);
+	flows->flow[f].flags |= FLOW_CLIENT_UNLISTED;
+}
+
+void flows_quarantine(struct flows *flows, uint32_t f, uint32_t now)
+{
+	flows->flow[f].last = now;
+	flows->flow[f].state = FLOW_QUARANTINE;
+	list_append(flows, &flows->quarantine, f);
+}
+
+void flows_reopen(struct flows *flows, uint32_t f, uint32_t now)
+{
+	struct flow *flow = &flows->flow[f];
+
+	list_remove(flows, &flows->quarantine, f);
+	*flow = (struct flow){.arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
+			      .last = now,
+			      .server = flow->server,
+			      .state = FLOW_HALF_OPEN};
+	flows->cold[f] = (struct flow_cold){.created = now};
+}
+
+void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
+{
+	flows->flow[f].state = (uint8_t)state;
+}
+
+void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)
+{
+	if (at < flows->check_at[f])
+		flows->check_at[f] = at;
+}
+
+void flows_check_again(struct flows *flows, uint32_t f, uint32_t at)
+{
+	flows->check_at[f] = at;
+}
+
+void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len, uint32_t now)
+{
+	flows->flow[f].last = now;
+	flows->flow[f].packets[end]++;
+	flows->cold[f].bytes[end] += len;
+}
+
+enum { SCAN = 16 };
+
+static bool any_due(const uint32_t check_at[SCAN], uint32_t now)
+{
+	uint32_t due = 0;
+
+	for (unsigned i = 0; i < SCAN; i++)
+		due |= check_at[i] <= now;
+	return due;
+}
+
+uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now)
+{
+	uint32_t i = *cursor;
+
+	while (i < limit) {
+		if (limit - i >= SCAN && !any_due(&flows->check_at[i], now)) {
+			i += SCAN;
+			continue;
+		}
+		if (flows->check_at[i++] <= now) {
+			*cursor = i;
+			return i - 1;
+		}
+	}
+	*cursor = limit;
+	return FLOW_NONE;
+}

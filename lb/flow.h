@@ -1,0 +1,157 @@
+/*
+ * Flows: the table of balanced TCP connections.
+ *
+ * A flow has two ends and holds the tuple with which packets arrive from either. A packet that
+ * arrives as arrive[e] leaves as the reverse of arrive[!e]: rewriting has no direction. Flows are
+ * named by their index; a reference is a flow and one of its ends.
+ */
+#ifndef LB_FLOW_H
+#define LB_FLOW_H
+
+#include "arena.h"
+#include "frame.h"
+#include "index.h"
+#include "tuple.h"
+
+enum end { CLIENT, SERVER };
+
+/* A tick is 100 ms since the table was made; saturates after 13.6 years. */
+enum { FLOW_TICKS_PER_S = 10 };
+#define FLOW_NS_PER_TICK (LB_NS_PER_S / FLOW_TICKS_PER_S)
+#define FLOW_NEVER UINT32_MAX
+#define FLOW_NONE UINT32_MAX
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_HALF_OPEN,		/* the client hasn't acknowledged the server's SYN yet */
+	FLOW_OPEN,
+	FLOW_CLOSING,		/* both ends have sent FIN, not both are acknowledged */
+	/*
+	 * Ended. Keeps its tuples, so that late packets find their way and its SNAT port isn't used
+	 * into the server's TIME_WAIT.
+	 */
+	FLOW_QUARANTINE,
+};
+
+/* Flags of a flow; those of an end are shifted by enum end. */
+enum {
+	FLOW_FIN_SENT = 1 << 0,		/* << end */
+	FLOW_SEQ_KNOWN = 1 << 2,	/* << end: next_seq is valid */
+	FLOW_SERVER_FIN_FIRST = 1 << 4,	/* the server closed first, or at the same time: TIME_WAIT is there */
+	FLOW_CLIENT_UNLISTED = 1 << 5,	/* arrive[CLIENT] is no longer in the index: a newer flow has it */
+	FLOW_WAS_RESET = 1 << 6,	/* ended by a RST */
+};
+
+/* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
+struct flow {
+	struct tuple arrive[2];		/* by enum end */
+	uint32_t next_seq[2];		/* the sequence number after the last that this end sent */
+	uint32_t acked[2];		/* the highest acknowledgment that this end sent */
+	uint32_t last;			/* tick of its last packet, or of its end */
+	uint32_t packets[2];		/* that came from this end */
+	uint32_t next, prev;		/* on the one list that its state has: free, quarantine */
+	uint16_t server;		/* rules.servers[server] */
+	uint8_t state;			/* enum flow_state */
+	uint8_t flags;			/* FLOW_... */
+};
+
+static_assert(sizeof(struct flow) == 64, "one cache line");
+
+/* What is seldom needed to decide, beside it by index: half a cache line. */
+struct flow_cold {
+	struct hop client;		/* where the client's last packet came from */
+	uint32_t created;		/* tick */
+	uint64_t bytes[2];		/* of frames that came from this end */
+};
+
+static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
+
+struct flow_list {
+	uint32_t head, tail;		/* FLOW_NONE: empty */
+	uint32_t length;
+};
+
+struct flows {
+	struct flow *flow;
+	struct flow_cold *cold;
+	uint32_t *check_at;		/* tick at which to see if the flow has expired; FLOW_NEVER */
+	struct index index;
+	struct hash_key key;
+	uint32_t capacity;
+	uint32_t reached;		/* flows from here on were never used */
+	struct flow_list free;		/* of those before reached */
+	struct flow_list quarantine;	/* longest quarantined first */
+};
+
+/* A reference: a flow and the end that a packet came from. */
+static inline uint32_t flow_of(uint32_t ref)
+{
+	return ref >> 1;
+}
+
+static inline enum end end_of(uint32_t ref)
+{
+	return ref & 1 ? SERVER : CLIENT;
+}
+
+static inline enum end end_other(enum end end)
+{
+	return end == CLIENT ? SERVER : CLIENT;
+}
+
+/* If the flow counts as a connection: neither free nor ended. */
+static inline bool flow_is_live(const struct flow *flow)
+{
+	return flow->state != FLOW_FREE && flow->state != FLOW_QUARANTINE;
+}
+
+/* Takes an empty table of capacity flows from arena. */
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key);
+
+/* The reference whose arriving tuple is tuple, its hash given, or FLOW_NONE. */
+uint32_t flows_find(const struct flows *flows, const struct tuple *tuple, uint64_t hash);
+
+/* Fetches into the cache what flows_find() will compare, once the index's bucket is there. */
+void flows_prefetch(const struct flows *flows, uint64_t hash);
+
+/* If flows_add() would find room. */
+bool flows_have_room(const struct flows *flows);
+
+/*
+ * Makes a half-open flow of the two tuples, neither of which is listed yet, to be looked at again
+ * at tick check_at. There must be room. Returns its index.
+ */
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint32_t now,
+		   uint32_t check_at);
+
+/* Forgets the flow, which is in quarantine. */
+void flows_remove(struct flows *flows, uint32_t flow);
+
+/* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
+void flows_unlist_client(struct flows *flows, uint32_t flow);
+
+/* Appends the flow to the quarantine list, where it begins to rest now. */
+void flows_quarantine(struct flows *flows, uint32_t flow, uint32_t now);
+
+/* Makes a quarantined flow half-open again, as if flows_add() had just made it. */
+void flows_reopen(struct flows *flows, uint32_t flow, uint32_t now);
+
+/* Between the states of a live flow. */
+void flows_set_state(struct flows *flows, uint32_t flow, enum flow_state state);
+
+/* Sees to it that the flow is looked at by tick at the latest. */
+void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
+
+/* After a look: says when to look next. */
+void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
+
+/* Notes a packet of len bytes that came from end. */
+void flows_count(struct flows *flows, uint32_t flow, enum end end, uint32_t len, uint32_t now);
+
+/*
+ * The next flow in [*cursor, limit) whose check_at is now or earlier, or FLOW_NONE; *cursor moves
+ * behind it, or to limit.
+ */
+uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now);
+
+#endif

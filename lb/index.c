@@ -1,0 +1,64 @@
+/*
+ * Filling and emptying the index; looking up is inline in index.h.
+ *
+ * Two thirds of the slots are used when it is as full as it gets (8 of 12 on average), where one
+ * bucket in sixteen overflows.
+ */
+#include "index.h"
+
+enum { INDEX_MEAN_LOAD = 8 };
+
+void index_lay_out(struct index *index, struct arena *arena, uint32_t entries)
+{
+	index->nbuckets = entries / INDEX_MEAN_LOAD + 1;
+	index->buckets = arena_take(arena, index->nbuckets, sizeof(*index->buckets));
+	if (index->buckets)
+		memset(index->buckets, 0, index->nbuckets * sizeof(*index->buckets));
+}
+
+static uint32_t next_bucket(const struct index *index, uint32_t bucket)
+{
+	return bucket + 1 == index->nbuckets ? 0 : bucket + 1;
+}
+
+/* The order of bytes in a word decides which bit index_match() gives to which slot. */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index_match() numbers slots from the low byte");
+
+void index_add(struct index *index, uint64_t hash, uint32_t ref)
+{
+	uint32_t b = index_bucket(index, hash);
+	uint32_t match;
+
+	while (!(match = index_match(&index->buckets[b], 0))) {
+		index->buckets[b].passed++;
+		b = next_bucket(index, b);
+	}
+	unsigned slot = (unsigned)__builtin_ctz(match);
+
+	index->buckets[b].tag[slot] = index_tag(hash);
+	index->buckets[b].ref[slot] = ref;
+}
+
+/* The slot of bucket that holds ref, or -1. */
+static int slot_of(const struct bucket *bucket, uint8_t tag, uint32_t ref)
+{
+	for (uint32_t match = index_match(bucket, tag); match; match &= match - 1) {
+		int slot = __builtin_ctz(match);
+
+		if (bucket->tag[slot] == tag && bucket->ref[slot] == ref)
+			return slot;
+	}
+	return -1;
+}
+
+void index_remove(struct index *index, uint64_t hash, uint32_t ref)
+{
+	uint32_t b = index_bucket(index, hash);
+	int slot;
+
+	while ((slot = slot_of(&index->buckets[b], index_tag(hash), ref)) < 0) {
+		index->buckets[b].passed--;
+		b = next_bucket(index, b);
+	}
+	index->buckets[b].tag[slot] = 0;
+}

@@ -1,0 +1,335 @@
+/*
+ * The engine.
+ *
+ * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
+ * screen() reads each frame and settles everything but TCP for us; the flows of the rest are
+ * prefetched; balance() then takes them one by one, in order. A step decides by a ladder of early
+ * returns, each with its reason.
+ *
+ * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
+ * in the verdict, and bridge/ makes it.
+ */
+#include "lb.h"
+
+#include "address.h"
+#include "parse.h"
+#include "rewrite.h"
+#include "wire.h"
+
+enum {
+	LB_BURST = 32,			/* frames that go through the steps together */
+	/* RSTs to packets without a flow or service: enough for clients, too few for a reflector */
+	LB_RST_PER_S = 1000,
+	LB_RST_BURST = 1000,
+};
+
+#define LB_RST_COST (LB_NS_PER_S / LB_RST_PER_S)
+
+struct lb {
+	const struct rules *rules;
+	struct mac macs[NSIDES];
+	struct addresses addresses;
+	struct balance balance;
+	uint64_t whys[LB_NWHYS];
+	lb_time rst_paid;		/* token bucket: up to when RSTs are paid for */
+};
+
+/* A frame on its way through the steps. */
+struct job {
+	struct packet packet;
+	uint64_t hash;
+	bool pending;			/* TCP for us: for balance() to settle */
+};
+
+static struct lb *lay_out(struct lb *lb, struct arena *arena, const struct rules *rules,
+			  const struct hash_key *key, lb_time now)
+{
+	struct lb *mem = arena_take(arena, 1, sizeof(*mem));
+
+	addresses_lay_out(&lb->addresses, arena, rules);
+	balance_lay_out(&lb->balance, arena, rules, *key, now);
+	return mem;
+}
+
+size_t lb_size(const struct rules *rules)
+{
+	struct arena measure = {0};
+	struct hash_key key = {{0}};
+	struct lb lb;
+
+	lay_out(&lb, &measure, rules, &key, (lb_time){0});
+	return measure.used;
+}
+
+struct lb *lb_init(void *mem, const struct rules *rules, const struct hash_key *key,
+		   const struct mac macs[NSIDES], lb_time now)
+{
+	struct arena arena = {.base = mem};
+	struct lb lb = {.rules = rules, .macs = {macs[OUTSIDE], macs[INSIDE]}}, *ret;
+
+	lb.rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
+	ret = lay_out(&lb, &arena, rules, key, now);
+	*ret = lb;
+	return ret;
+}
+
+static bool is_own_mac(const struct lb *lb, const uint8_t *p)
+{
+	return !memcmp(p, &lb->macs[OUTSIDE], sizeof(lb->macs[0])) ||
+	       !memcmp(p, &lb->macs[INSIDE], sizeof(lb->macs[0]));
+}
+
+static void settle(struct verdict *v, enum lb_why why)
+{
+	v->why = (uint8_t)why;
+	v->act = (uint8_t)lb_why_act(why);
+}
+
+/* An answer goes back to where the packet came from. */
+static void settle_answer(struct verdict *v, enum lb_why why, const struct packet *packet,
+			  enum own_kind kind)
+{
+	settle(v, why);
+	v->side = packet->from.side;
+	v->own = (struct own){
+		.kind = (uint8_t)kind, .to = packet->from, .tuple = tuple_reverse(packet->tuple)};
+}
+
+static void screen_arp(const struct lb *lb, const struct packet *packet, struct verdict *v)
+{
+	uint8_t sender = addresses_find(&lb->addresses, packet->tuple.src)->kinds;
+	uint8_t target = addresses_find(&lb->addresses, packet->tuple.dst)->kinds;
+
+	v->sighted = sender & ADDRESS_SERVER;
+	v->conflict = sender & ADDRESS_OURS;
+	v->sighting.ip = packet->tuple.src;
+	v->sighting.hop = packet->from;
+	v->sighting.hop.mac = packet->arp_sender;
+	if (!(target & ADDRESS_OURS)) {
+		settle(v, WHY_NOT_OURS);
+	} else if (packet->arp_oper == ARP_REQUEST) {
+		settle_answer(v, WHY_ARP_REPLY, packet, OWN_ARP_REPLY);
+		v->own.to.mac = packet->arp_sender;
+	} else if (v->conflict) {
+		settle(v, WHY_ARP_CONFLICT);
+	} else {
+		settle(v, packet->arp_oper == ARP_REPLY ? WHY_ARP_LEARNED : WHY_ARP_OTHER);
+	}
+}
+
+static void screen_icmp(const struct lb *lb, const struct frame *frame, const struct packet *packet,
+			struct verdict *v)
+{
+	unsigned farm = addresses_find(&lb->addresses, packet->tuple.dst)->farm;
+	const uint8_t *icmp = frame->data + packet->l4;
+
+	if (packet->l4_len < ICMP_HEADER_BYTES || frame->len < (uint32_t)packet->l4 + packet->l4_len ||
+	    icmp[ICMP_TYPE] != ICMP_ECHO || icmp[ICMP_CODE] != 0)
+		return settle(v, WHY_ICMP_OTHER);
+	if (!parse_l4_checksum_ok(frame, packet))
+		return settle(v, WHY_BAD_CHECKSUM);
+	if (mac_is_group(&packet->from.mac))
+		return settle(v, WHY_MARTIAN);
+	if (!sched_is_up(&lb->balance.sched, farm))
+		return settle(v, WHY_ECHO_NO_SERVER);
+	settle_answer(v, WHY_ECHO_REPLY, packet, OWN_ECHO_REPLY);
+	v->own.l4 = packet->l4;
+	v->own.l4_len = packet->l4_len;
+}
+
+/* A packet to a VIP or SNAT address. True if it is TCP, for balance() to settle. */
+static bool screen_ours(const struct lb *lb, const struct frame *frame, struct packet *packet,
+			struct verdict *v)
+{
+	if (!parse_ipv4(frame, packet))
+		return settle(v, WHY_IP_MALFORMED), false;
+	if (parse_is_fragment(frame, packet))
+		return settle(v, WHY_FRAGMENT), false;
+	if (packet->protocol == IPPROTO_NUM_ICMP)
+		return screen_icmp(lb, frame, packet, v), false;
+	if (packet->protocol != IPPROTO_NUM_TCP)
+		return settle(v, WHY_PROTOCOL_NOT_SERVED), false;
+	if (!parse_tcp(frame, packet))
+		return settle(v, WHY_TCP_MALFORMED), false;
+	return true;
+}
+
+/* The first step. True if balance() must settle it. */
+static bool screen(const struct lb *lb, const struct frame *frame, struct packet *packet,
+		   struct verdict *v)
+{
+	parse_frame(frame, packet);
+	*v = (struct verdict){.side = (uint8_t)side_other(frame->side), .server = SERVER_NONE};
+	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
+		return settle(v, WHY_LOOP), false;
+	if (packet->kind == PACKET_IPV4 &&
+	    addresses_find(&lb->addresses, packet->tuple.dst)->kinds & ADDRESS_OURS)
+		return screen_ours(lb, frame, packet, v);
+	settle(v, WHY_NOT_OURS);
+	if (packet->kind == PACKET_ARP)
+		screen_arp(lb, packet, v);
+	if (v->why == WHY_NOT_OURS && frame->len >= ETH_HEADER_BYTES &&
+	    is_own_mac(lb, frame->data + ETH_DST))
+		settle(v, WHY_TO_HOST);
+	return false;
+}
+
+/* An answer that resets the sender: RFC 9293, 3.10.7.1. */
+static void settle_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
+{
+	settle_answer(v, why, packet, OWN_RST);
+	v->own.tcp_flags = TCP_RST;
+	if (packet->tcp_flags & TCP_ACK) {
+		v->own.seq = packet->ack;
+	} else {
+		v->own.tcp_flags |= TCP_ACK;
+		v->own.ack = packet->seq + packet->seq_len;
+	}
+}
+
+/* Takes a token for a RST: the bucket's level is the time since rst_paid. */
+static bool rst_allowed(struct lb *lb, lb_time now)
+{
+	if (now.ns - lb->rst_paid.ns > LB_RST_COST * LB_RST_BURST)
+		lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST;
+	if (now.ns - lb->rst_paid.ns < LB_RST_COST)
+		return false;
+	lb->rst_paid.ns += LB_RST_COST;
+	return true;
+}
+
+static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why,
+			       const struct packet *packet, lb_time now)
+{
+	if (rst_allowed(lb, now))
+		settle_rst(v, why, packet);
+	else
+		settle(v, WHY_RST_LIMITED);
+}
+
+/* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
+static bool is_martian(const struct lb *lb, const struct frame *frame, const struct packet *packet)
+{
+	const uint32_t src = be32_get(packet->tuple.src);
+
+	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || src >> 24 == 0 ||
+	       src >> 24 == 127 || src >> 28 >= 0xe ||
+	       addresses_find(&lb->addresses, packet->tuple.src)->kinds & ADDRESS_OURS;
+}
+
+static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
+		    enum lb_why why, struct verdict *v)
+{
+	const struct flow *flow = &lb->balance.flows.flow[flow_of(ref)];
+	const struct tuple to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
+
+	settle(v, why);
+	v->flow = flow_of(ref);
+	if (end_of(ref) == CLIENT) {
+		v->server = flow->server;
+	} else {
+		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
+		v->side = v->hop.side;
+	}
+	rewrite_tcp(frame, packet, &to);
+}
+
+static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
+		enum lb_why why, lb_time now, struct verdict *v)
+{
+	balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	forward(lb, frame, packet, ref, why, v);
+}
+
+/* A SYN that belongs to no live flow. */
+static void syn(struct lb *lb, struct frame *frame, const struct packet *packet, lb_time now,
+		struct verdict *v)
+{
+	const struct address *address = addresses_find(&lb->addresses, packet->tuple.dst);
+	const struct rules_farm *farm = &lb->rules->farms[address->farm];
+	int service = address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
+	enum lb_why why;
+	uint32_t ref;
+
+	if (!parse_l4_checksum_ok(frame, packet) && frame->len == frame->wire_len)
+		return settle(v, WHY_BAD_CHECKSUM);
+	if (service < 0)
+		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
+	why = balance_open(&lb->balance, packet, address->farm, (unsigned)service, now, &ref);
+	if (why != WHY_FLOW_NEW)
+		return settle_rst(v, why, packet);
+	hit(lb, frame, packet, ref, why, now, v);
+}
+
+/* The last step: TCP for us. */
+static void balance(struct lb *lb, struct frame *frame, const struct job *job, lb_time now,
+		    struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+	uint32_t ref = flows_find(&lb->balance.flows, &packet->tuple, job->hash);
+	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
+
+	if (ref != FLOW_NONE && !(is_syn && !flow_is_live(&lb->balance.flows.flow[flow_of(ref)])))
+		return hit(lb, frame, packet, ref, WHY_FLOW_HIT, now, v);
+	if (is_martian(lb, frame, packet))
+		return settle(v, WHY_MARTIAN);
+	if (is_syn)
+		return syn(lb, frame, packet, now, v);
+	if (packet->tcp_flags & TCP_RST)
+		return settle(v, WHY_RST_NO_FLOW);
+	settle_limited_rst(lb, v, WHY_NO_FLOW, packet, now);
+}
+
+static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
+{
+	struct job jobs[LB_BURST];
+
+	for (unsigned i = 0; i < n; i++) {
+		jobs[i].pending = screen(lb, &frames[i], &jobs[i].packet, &ret[i]);
+		if (!jobs[i].pending)
+			continue;
+		jobs[i].hash = tuple_hash(&lb->balance.flows.key, &jobs[i].packet.tuple);
+		index_prefetch(&lb->balance.flows.index, jobs[i].hash);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (jobs[i].pending)
+			flows_prefetch(&lb->balance.flows, jobs[i].hash);
+	for (unsigned i = 0; i < n; i++) {
+		if (jobs[i].pending)
+			balance(lb, &frames[i], &jobs[i], now, &ret[i]);
+		lb->whys[ret[i].why]++;
+	}
+}
+
+void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
+{
+	while (n > 0) {
+		unsigned burst = n < LB_BURST ? n : LB_BURST;
+
+		input(lb, frames, burst, now, ret);
+		frames += burst;
+		ret += burst;
+		n -= burst;
+	}
+}
+
+void lb_tick(struct lb *lb, lb_time now)
+{
+	balance_expire(&lb->balance, now);
+}
+
+bool lb_is_busy(const struct lb *lb)
+{
+	return balance_open_flows(&lb->balance) || balance_quarantined(&lb->balance);
+}
+
+const uint64_t *lb_whys(const struct lb *lb)
+{
+	return lb->whys;
+}
+
+const struct balance *lb_balance(const struct lb *lb)
+{
+	return &lb->balance;
+}

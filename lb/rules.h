@@ -1,0 +1,95 @@
+/*
+ * What the balancer is told to do: lb.ini after checking, as plain data.
+ *
+ * cfg/ builds it, lb/ and bridge/ read it, and nobody changes it: a reload builds another one.
+ * Everything hangs off one struct rules and goes with rules_free(). Whatever cfg/ lets through is
+ * consistent: the servers of a farm stand together, ports ascend, lists are free of duplicates,
+ * indices are in range, and the defaults are filled in.
+ */
+#ifndef LB_RULES_H
+#define LB_RULES_H
+
+#include "bytes.h"
+
+enum {
+	RULES_NAME_BYTES = 64,		/* a farm's or server's name, with its NUL */
+	RULES_FARMS_MAX = 1024,
+	RULES_SERVERS_MAX = 4096,	/* of all farms together */
+	RULES_SNAT_MAX = 256,		/* addresses of one farm */
+	RULES_WORKERS_MAX = 64,
+	/*
+	 * SNAT ports are unique for each (SNAT address, server, service port), each such pool being a
+	 * bitmap. A farm of more service ports than this (a range such as 50000-59999) has one pool
+	 * for each (SNAT address, server), whatever the port: fewer connections, but bounded memory.
+	 */
+	RULES_POOLED_PORTS_MAX = 64,
+	RULES_POOLS_MAX = 32768,	/* 8 KiB each */
+	RULES_CONNECTIONS_MAX = 64 << 20,
+	RULES_WEIGHT_MAX = 100,
+};
+
+enum rules_scheduler { SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR, SCHED_SOURCE };
+enum rules_state { STATE_ACTIVE, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED };
+enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
+enum rules_on_down { ON_DOWN_RESET, ON_DOWN_KEEP };
+
+/* TCP ports first..last, both included, in host order. */
+struct port_range {
+	uint16_t first, last;
+};
+
+struct rules_farm {
+	char name[RULES_NAME_BYTES];
+	be32 vip;
+	be16 *ports;			/* service ports, ascending, at least one */
+	unsigned nports;
+	be16 *checks;			/* ports to probe, ascending; none = servers are always up */
+	unsigned nchecks;
+	uint32_t check_interval_ms, check_timeout_ms;
+	uint32_t fall, rise;
+	enum rules_scheduler scheduler;
+	uint32_t persist_ms;		/* 0 = off */
+	uint32_t idle_timeout_ms;
+	enum rules_on_idle on_idle;
+	enum rules_on_down on_down;
+	be32 *snat;			/* SNAT addresses; none = destination rewriting only (snat = off) */
+	unsigned nsnat;
+	struct port_range *snat_ports;	/* ascending, disjoint; the VIP's service ports not yet taken out */
+	unsigned nsnat_ports;
+	char *connlog;			/* a path, "-" for stdout, or NULL */
+	unsigned server, nservers;	/* its servers: rules.servers[server] and following */
+};
+
+struct rules_server {
+	char name[RULES_NAME_BYTES];
+	unsigned farm;			/* rules.farms[farm] */
+	be32 address;
+	uint8_t weight;			/* 0 = drain */
+	enum rules_state state;
+	bool has_mac;
+	struct mac mac;			/* if has_mac; else resolved by ARP */
+	uint32_t max_connections;	/* 0 = no limit */
+};
+
+struct rules {
+	bool has_outside_mac, has_inside_mac;
+	struct mac outside_mac, inside_mac;
+	uint32_t max_connections;	/* the flow table's size */
+	unsigned workers;		/* 0 = one for each processor */
+	struct rules_farm *farms;
+	unsigned nfarms;
+	struct rules_server *servers;	/* by farm, in the file's order within it */
+	unsigned nservers;
+};
+
+/* Releases rules and all that hangs off them; rules may be NULL. */
+void rules_free(struct rules *rules);
+
+/* The words of lb.ini and of the statistics for these enums. */
+const char *rules_scheduler_name(enum rules_scheduler scheduler);
+const char *rules_state_name(enum rules_state state);
+
+/* The pools of SNAT ports that each (SNAT address, server) of farm has: see RULES_POOLED_PORTS_MAX. */
+unsigned rules_pools_per_server(const struct rules_farm *farm);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Which server gets the next connection, and how many each has.
+ */
+#ifndef LB_SCHED_H
+#define LB_SCHED_H
+
+#include "arena.h"
+#include "rules.h"
+
+#define SERVER_NONE UINT16_MAX
+
+struct server {
+	uint32_t connections;		/* live flows */
+	uint64_t connections_total;
+	uint64_t turn;			/* virtual time of its next turn; see sched.c */
+};
+
+struct sched {
+	const struct rules *rules;
+	struct server *servers;		/* by rules.servers[] */
+	uint64_t *turns;		/* by farm: the virtual time of the last turn taken */
+};
+
+void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules);
+
+/* If the server may take new connections now. */
+bool sched_may_take(const struct sched *sched, unsigned server);
+
+/* If any server of the farm may. */
+bool sched_is_up(const struct sched *sched, unsigned farm);
+
+/* The server for the farm's next connection, or SERVER_NONE. */
+uint16_t sched_pick(const struct sched *sched, unsigned farm);
+
+/* Notes that a connection to the server began, or ended. */
+void sched_opened(struct sched *sched, unsigned server);
+void sched_closed(struct sched *sched, unsigned server);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * SNAT port pools.
+ *
+ * A port is unique for each (SNAT address, server, service port), so each of these is a pool: a
+ * bitmap of busy ports, and above it a bitmap of words without a free one. The next port is the
+ * first free one after the last handed out, so that a port rests until all others had their turn
+ * (a server may still hold the old connection in TIME_WAIT; the flow's quarantine guarantees the
+ * time, this order adds what is possible). Each pool begins at a place that depends on the key.
+ *
+ * Ports outside snat_ports, and the service ports of a VIP of the same address, are marked busy for
+ * good: so a packet to address:port is either a client's or a server's, never both.
+ */
+#include "snat.h"
+
+enum { PORTS = 65536, WORD = 64, WORDS = PORTS / WORD, ALL_WORDS = WORDS / WORD };
+
+struct snat_pool {
+	uint64_t busy[WORDS];
+	uint64_t full[ALL_WORDS];	/* busy[i] has no free port */
+	uint16_t last;			/* handed out last, host order */
+};
+
+static void mark_busy(struct snat_pool *pool, uint32_t port)
+{
+	uint64_t *word = &pool->busy[port / WORD];
+
+	*word |= 1ull << port % WORD;
+	if (!~*word)
+		pool->full[port / WORD / WORD] |= 1ull << port / WORD % WORD;
+}
+
+static void mark_free(struct snat_pool *pool, uint32_t port)
+{
+	pool->busy[port / WORD] &= ~(1ull << port % WORD);
+	pool->full[port / WORD / WORD] &= ~(1ull << port / WORD % WORD);
+}
+
+/* The first clear bit at or after from among n (a multiple of 64) in map, or n. */
+static uint32_t find_clear(const uint64_t *map, uint32_t n, uint32_t from)
+{
+	for (uint32_t w = from / WORD; w < n / WORD; w++) {
+		uint64_t clear = ~map[w];
+
+		if (w == from / WORD)
+			clear &= ~0ull << from % WORD;
+		if (clear)
+			return w * WORD + (uint32_t)__builtin_ctzll(clear);
+	}
+	return n;
+}
+
+/* The first free port at or after from, or PORTS; a constant number of steps. */
+static uint32_t find_free(const struct snat_pool *pool, uint32_t from)
+{
+	uint32_t in_word = find_clear(&pool->busy[from / WORD], WORD, from % WORD);
+	uint32_t word;
+
+	if (in_word < WORD)
+		return from / WORD * WORD + in_word;
+	if (from / WORD + 1 == WORDS)
+		return PORTS;
+	word = find_clear(pool->full, WORDS, from / WORD + 1);
+	if (word == WORDS)
+		return PORTS;
+	return word * WORD + find_clear(&pool->busy[word], WORD, 0);
+}
+
+static void init_pool(struct snat_pool *pool, const struct rules *rules, const struct rules_farm *farm,
+		      be32 address)
+{
+	memset(pool->busy, 0xff, sizeof(pool->busy));
+	memset(pool->full, 0xff, sizeof(pool->full));
+	for (unsigned r = 0; r < farm->nsnat_ports; r++)
+		for (uint32_t p = farm->snat_ports[r].first; p <= farm->snat_ports[r].last; p++)
+			mark_free(pool, p);
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		for (unsigned i = 0; be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
+			mark_busy(pool, be16_get(rules->farms[f].ports[i]));
+}
+
+static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service)
+{
+	const struct rules_server *rule = &snat->rules->servers[server];
+	const struct rules_farm *farm = &snat->rules->farms[rule->farm];
+	unsigned per_server = rules_pools_per_server(farm);
+
+	if (per_server == 1)
+		service = 0;
+	return snat->farms[rule->farm].pool +
+	       ((server - farm->server) * farm->nsnat + address) * per_server + service;
+}
+
+static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
+{
+	const struct rules_farm *farm = &snat->rules->farms[f];
+	uint32_t n = farm->nservers * farm->nsnat * rules_pools_per_server(farm);
+	unsigned per_server = rules_pools_per_server(farm);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t p = snat->farms[f].pool + i;
+		const struct tuple place = {.src = be32_from(p)};
+
+		init_pool(&snat->pools[p], snat->rules, farm, farm->snat[i / per_server % farm->nsnat]);
+		snat->pools[p].last = (uint16_t)tuple_hash(key, &place);
+	}
+}
+
+void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
+		  const struct hash_key *key)
+{
+	uint32_t addresses = 0;
+
+	*snat = (struct snat){.rules = rules};
+	snat->farms = arena_take(arena, rules->nfarms, sizeof(*snat->farms));
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const struct rules_farm *farm = &rules->farms[f];
+
+		if (snat->farms)
+			snat->farms[f] = (struct snat_farm){.pool = snat->npools, .address = addresses};
+		snat->npools += farm->nservers * farm->nsnat * rules_pools_per_server(farm);
+		addresses += farm->nsnat;
+	}
+	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
+	snat->pools = arena_take(arena, snat->npools, sizeof(*snat->pools));
+	if (!snat->pools)
+		return;
+	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		init_farm(snat, f, key);
+}
+
+bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+	       struct snat_port *ret)
+{
+	unsigned nsnat = snat->rules->farms[farm].nsnat;
+
+	for (unsigned i = 0; i < nsnat; i++) {
+		unsigned address = (snat->farms[farm].turn + i) % nsnat;
+		uint32_t p = pool_of(snat, server, address, service);
+		struct snat_pool *pool = &snat->pools[p];
+		uint32_t port = pool->last + 1u < PORTS ? find_free(pool, pool->last + 1u) : PORTS;
+
+		if (port == PORTS)
+			port = find_free(pool, 0);
+		if (port == PORTS)
+			continue;
+		mark_busy(pool, port);
+		pool->last = (uint16_t)port;
+		snat->farms[farm].turn = (address + 1) % nsnat;
+		snat->in_use[snat->farms[farm].address + address]++;
+		*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)port)};
+		return true;
+	}
+	return false;
+}
+
+struct snat_port snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
+			     be16 port)
+{
+	const struct rules_farm *farm = &snat->rules->farms[snat->rules->servers[server].farm];
+	unsigned i = 0;
+
+	while (!be32_eq(farm->snat[i], address))
+		i++;
+	return (struct snat_port){pool_of(snat, server, i, service), (uint16_t)i, port};
+}
+
+void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
+{
+	mark_free(&snat->pools[port.pool], be16_get(port.port));
+	snat->in_use[snat->farms[farm].address + port.address]--;
+}

@@ -1,0 +1,54 @@
+/*
+ * SNAT ports: which address and port of ours a server sees as its peer.
+ */
+#ifndef LB_SNAT_H
+#define LB_SNAT_H
+
+#include "arena.h"
+#include "rules.h"
+#include "tuple.h"
+
+struct snat_pool;
+
+/* A farm's share: its pools, and how its addresses are used. */
+struct snat_farm {
+	uint32_t pool;		/* its first pool */
+	uint32_t turn;		/* the address whose turn it is */
+	uint32_t address;	/* its first in snat.in_use */
+};
+
+struct snat {
+	const struct rules *rules;
+	struct snat_farm *farms;
+	struct snat_pool *pools;
+	uint32_t *in_use;	/* ports taken, by farm and SNAT address */
+	uint32_t npools;
+};
+
+/* A port that was handed out. */
+struct snat_port {
+	uint32_t pool;
+	uint16_t address;	/* rules_farm.snat[address] */
+	be16 port;
+};
+
+/* Takes the pools for rules from arena, with key to make where each begins unpredictable. */
+void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
+		  const struct hash_key *key);
+
+/*
+ * Takes a port for a new connection to service (an index of the farm's ports) of a server, from the
+ * farm's addresses in turn; of a pool, the port that was handed out longest ago. False if none is
+ * free in any pool.
+ */
+bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+	       struct snat_port *ret);
+
+/* The pool and address index of a port in use, from what its flow remembers. */
+struct snat_port snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
+			     be16 port);
+
+/* Gives back a port that snat_take() handed out. */
+void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * What can become of a frame, and why: each exit of lb_input() has one reason, and each reason one
+ * act. Adding a reason is adding a line here.
+ */
+#ifndef LB_WHY_H
+#define LB_WHY_H
+
+enum lb_act { LB_BRIDGE, LB_FORWARD, LB_ANSWER, LB_DROP };
+enum { LB_NACTS = LB_DROP + 1 };
+
+/* X(enumerator, act, name in the statistics) */
+#define LB_WHYS(X)                                                                                 \
+	/* not addressed to a VIP or SNAT address: to the other side */                            \
+	X(NOT_OURS, LB_BRIDGE, "not_ours")                                                         \
+	/* TCP of a known flow */                                                                  \
+	X(FLOW_HIT, LB_FORWARD, "flow_hit")                                                        \
+	/* a SYN that made a flow */                                                               \
+	X(FLOW_NEW, LB_FORWARD, "flow_new")                                                        \
+	/* an ARP request for a VIP or SNAT address */                                             \
+	X(ARP_REPLY, LB_ANSWER, "arp_reply")                                                       \
+	/* an ICMP echo request to a VIP or SNAT address */                                        \
+	X(ECHO_REPLY, LB_ANSWER, "echo_reply")                                                     \
+	/* answered with RST: TCP of no flow, without SYN */                                       \
+	X(NO_FLOW, LB_ANSWER, "no_flow")                                                           \
+	/* answered with RST: a SYN to a port that isn't served */                                 \
+	X(PORT_NOT_SERVED, LB_ANSWER, "port_not_served")                                           \
+	/* answered with RST: a SYN that no server may take */                                     \
+	X(NO_SERVER, LB_ANSWER, "no_server")                                                       \
+	/* answered with RST: a SYN for which no SNAT port is left */                              \
+	X(SNAT_EXHAUSTED, LB_ANSWER, "snat_exhausted")                                             \
+	/* answered with RST: a SYN for which the flow table has no room */                        \
+	X(TABLE_FULL, LB_ANSWER, "table_full")                                                     \
+	/* sent by one of our own MAC addresses */                                                 \
+	X(LOOP, LB_DROP, "loop")                                                                   \
+	/* to a port's own MAC address: the host's stack has it too */                             \
+	X(TO_HOST, LB_DROP, "to_host")                                                             \
+	/* an ARP reply to us: its sender was noted */                                             \
+	X(ARP_LEARNED, LB_DROP, "arp_learned")                                                     \
+	/* somebody else claims a VIP or SNAT address */                                            \
+	X(ARP_CONFLICT, LB_DROP, "arp_conflict")                                                   \
+	/* ARP to us, neither request nor reply */                                                 \
+	X(ARP_OTHER, LB_DROP, "arp_other")                                                         \
+	/* to a VIP or SNAT address, an IPv4 header that can't be */                               \
+	X(IP_MALFORMED, LB_DROP, "ip_malformed")                                                   \
+	X(TCP_MALFORMED, LB_DROP, "tcp_malformed")                                                 \
+	X(FRAGMENT, LB_DROP, "fragment")                                                           \
+	/* a SYN or echo request whose checksum is wrong */                                        \
+	X(BAD_CHECKSUM, LB_DROP, "bad_checksum")                                                   \
+	/* of no flow, from an address that can't be a client's, or to a group MAC address */      \
+	X(MARTIAN, LB_DROP, "martian")                                                             \
+	/* a RST of no flow: never answered */                                                     \
+	X(RST_NO_FLOW, LB_DROP, "rst_no_flow")                                                     \
+	/* would have got a RST, but for the rate limit */                                         \
+	X(RST_LIMITED, LB_DROP, "rst_limited")                                                     \
+	/* an echo request while the farm has no server up */                                      \
+	X(ECHO_NO_SERVER, LB_DROP, "echo_no_server")                                               \
+	/* ICMP other than an echo request */                                                      \
+	X(ICMP_OTHER, LB_DROP, "icmp_other")                                                       \
+	/* neither TCP nor ICMP */                                                                 \
+	X(PROTOCOL_NOT_SERVED, LB_DROP, "protocol_not_served")
+
+#define LB_WHY_ENUM(enumerator, act, name) WHY_##enumerator,
+enum lb_why { LB_WHYS(LB_WHY_ENUM) LB_NWHYS };
+#undef LB_WHY_ENUM
+
+enum lb_act lb_why_act(enum lb_why why);
+const char *lb_why_name(enum lb_why why);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * Numbers and offsets of the headers that tmbridge reads and writes.
+ */
+#ifndef LB_WIRE_H
+#define LB_WIRE_H
+
+/* Ethernet: IEEE 802.3 clause 3; EtherTypes and TPIDs from IANA's ieee-802-numbers. */
+enum {
+	ETH_HEADER_BYTES = 14,
+	ETH_DST = 0,
+	ETH_SRC = 6,
+	ETH_TYPE = 12,
+
+	ETHERTYPE_IPV4 = 0x0800,
+	ETHERTYPE_ARP = 0x0806,
+	ETHERTYPE_8021Q = 0x8100,
+	ETHERTYPE_8021AD = 0x88a8,
+	ETHERTYPE_QINQ_OLD = 0x9100,
+};
+
+/* ARP for Ethernet and IPv4: RFC 826. */
+enum {
+	ARP_BYTES = 28,
+	ARP_HTYPE = 0,
+	ARP_PTYPE = 2,
+	ARP_HLEN = 4,
+	ARP_PLEN = 5,
+	ARP_OPER = 6,
+	ARP_SHA = 8,
+	ARP_SPA = 14,
+	ARP_THA = 18,
+	ARP_TPA = 24,
+
+	ARP_HTYPE_ETHERNET = 1,
+	ARP_REQUEST = 1,
+	ARP_REPLY = 2,
+};
+
+/* IPv4: RFC 791, 3.1. */
+enum {
+	IPV4_HEADER_BYTES = 20,		/* without options */
+	IPV4_TOTAL_LENGTH = 2,
+	IPV4_FRAGMENT = 6,
+	IPV4_TTL = 8,
+	IPV4_PROTOCOL = 9,
+	IPV4_CHECKSUM = 10,
+	IPV4_SRC = 12,
+	IPV4_DST = 16,
+
+	IPV4_FRAGMENT_MASK = 0x3fff,	/* MF and the offset */
+	IPPROTO_NUM_ICMP = 1,
+	IPPROTO_NUM_TCP = 6,
+};
+
+/* TCP: RFC 9293, 3.1. */
+enum {
+	TCP_HEADER_BYTES = 20,		/* without options */
+	TCP_SRC = 0,
+	TCP_DST = 2,
+	TCP_SEQ = 4,
+	TCP_ACK_NUMBER = 8,
+	TCP_DATA_OFFSET = 12,
+	TCP_FLAGS = 13,
+	TCP_CHECKSUM = 16,
+
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_ACK = 0x10,
+};
+
+/* ICMP: RFC 792. */
+enum {
+	ICMP_HEADER_BYTES = 8,
+	ICMP_TYPE = 0,
+	ICMP_CODE = 1,
+	ICMP_CHECKSUM = 2,
+
+	ICMP_ECHO_REPLY = 0,
+	ICMP_ECHO = 8,
+};
+
+#endif
