@@ -1,0 +1,18 @@
+/*
+ * Messages to whoever runs tmbridge: one line each, on stderr.
+ */
+#ifndef BRIDGE_LOG_H
+#define BRIDGE_LOG_H
+
+#include <stdbool.h>
+
+/* Whether log_debug() says anything. */
+void log_verbose(bool on);
+
+/* "tmbridge: " and the message; the caller gives WHERE: WHAT. */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

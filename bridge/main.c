@@ -1,0 +1,51 @@
+/*
+ * tmbridge: an inline layer-4 load balancer.
+ *
+ * Wires cfg/, lb/ and the ports together, and is the only place that decides the exit status.
+ */
+#include "live.h"
+#include "log.h"
+#include "offline.h"
+#include "options.h"
+#include "../cfg/cfg.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+static void note(void *ctx, bool is_error, const char *text)
+{
+	(void)ctx;
+	if (is_error)
+		log_error("%s", text);
+	else
+		log_warning("%s", text);
+}
+
+static int run(const struct options *options, const struct rules *rules)
+{
+	if (options->mode == MODE_CHECK) {
+		puts("ok");
+		return 0;
+	}
+	return options->mode == MODE_LIVE ? live_run(options, rules) : offline_run(options, rules);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct rules *rules;
+	int err;
+
+	if (options_parse(argc, argv, &options) < 0)
+		return EXIT_USAGE;
+	if (options.mode == MODE_DONE)
+		return EXIT_SUCCESS;
+	log_verbose(options.verbose);
+	if (cfg_load(options.config, note, NULL, &rules) < 0)
+		return EXIT_USAGE;
+	err = run(&options, rules);
+	rules_free(rules);
+	return err < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
+}

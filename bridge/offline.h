@@ -1,0 +1,17 @@
+/*
+ * Captures in, captures out.
+ */
+#ifndef BRIDGE_OFFLINE_H
+#define BRIDGE_OFFLINE_H
+
+#include "options.h"
+#include "../lb/rules.h"
+
+/*
+ * Replays the captures that options names through an engine with these rules. Returns 0, or a
+ * negative errno with the reason logged. A damaged capture is read up to the damage, which is no
+ * error.
+ */
+int offline_run(const struct options *options, const struct rules *rules);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * The command line.
+ */
+#include "options.h"
+
+#include "log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] =
+	"Usage: tmbridge OUTSIDE INSIDE -f lb.ini\n"
+	"         balance inline between two interfaces, until SIGINT or SIGTERM\n"
+	"       tmbridge -r OUT.pcap[,IN.pcap] -w OUT-sent.pcap[,IN-sent.pcap] -f lb.ini\n"
+	"         the same offline: frames received on each side -> frames sent on each side\n"
+	"       tmbridge -t -f lb.ini\n"
+	"         check the configuration, say \"ok\" or what is wrong\n"
+	"\n"
+	"  -f, --config FILE      the configuration\n"
+	"  -r, --read OUT[,IN]    captures of what each side receives\n"
+	"  -w, --write OUT[,IN]   captures to be written of what is sent on each side\n"
+	"  -t, --test             check the configuration only\n"
+	"  -s, --stats FILE       write counters as JSON at exit and on SIGUSR1 (- = stdout)\n"
+	"  -k, --key HEX          32 hex digits for the hashes; default: random when live,\n"
+	"                         zeros offline\n"
+	"  -v, --verbose          say more\n"
+	"  -h, --help             this text\n"
+	"  -V, --version          the version\n";
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'f'},
+	{"read", required_argument, NULL, 'r'},
+	{"write", required_argument, NULL, 'w'},
+	{"test", no_argument, NULL, 't'},
+	{"stats", required_argument, NULL, 's'},
+	{"key", required_argument, NULL, 'k'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
+};
+
+/* Splits "A,B" in place. False if there are more than two parts or an empty one. */
+static bool split_sides(char *arg, const char *ret[NSIDES])
+{
+	char *comma = strchr(arg, ',');
+
+	ret[OUTSIDE] = arg;
+	ret[INSIDE] = NULL;
+	if (comma) {
+		*comma = '\0';
+		ret[INSIDE] = comma + 1;
+	}
+	return *arg && (!comma || (comma[1] && !strchr(comma + 1, ',')));
+}
+
+static bool parse_key(const char *hex, struct hash_key *ret)
+{
+	char half[17] = "";
+
+	if (strlen(hex) != 32 || strspn(hex, "0123456789abcdefABCDEF") != 32)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		memcpy(half, hex + 16 * i, 16);
+		ret->k[i] = strtoull(half, NULL, 16);
+	}
+	return true;
+}
+
+static int parse_option(int option, char *arg, struct options *ret)
+{
+	switch (option) {
+	case 'f':
+		ret->config = arg;
+		return 0;
+	case 'r':
+	case 'w':
+		if (split_sides(arg, option == 'r' ? ret->read : ret->write))
+			return 0;
+		log_error("command line: -%c takes OUT[,IN], one or two file names", option);
+		return -EINVAL;
+	case 't':
+		ret->mode = MODE_CHECK;
+		return 0;
+	case 's':
+		ret->stats = arg;
+		return 0;
+	case 'k':
+		ret->has_key = true;
+		if (parse_key(arg, &ret->key))
+			return 0;
+		log_error("command line: -k %s: a key is 32 hex digits", arg);
+		return -EINVAL;
+	case 'v':
+		ret->verbose = true;
+		return 0;
+	case 'h':
+		fputs(usage, stdout);
+		ret->mode = MODE_DONE;
+		return 0;
+	case 'V':
+		puts("tmbridge " TMBRIDGE_VERSION);
+		ret->mode = MODE_DONE;
+		return 0;
+	default: /* getopt_long() has said why */
+		return -EINVAL;
+	}
+}
+
+static int complain(const char *what)
+{
+	log_error("command line: %s (see tmbridge --help)", what);
+	return -EINVAL;
+}
+
+/* What the options leave to say: interfaces or files. */
+static int parse_rest(int n, char **args, struct options *ret)
+{
+	if (!ret->config)
+		return complain("-f lb.ini is missing");
+	if (ret->mode == MODE_CHECK)
+		return n || ret->read[OUTSIDE] || ret->write[OUTSIDE]
+			       ? complain("-t takes no interfaces and no captures")
+			       : 0;
+	if (ret->read[OUTSIDE] || ret->write[OUTSIDE]) {
+		if (n)
+			return complain("either two interfaces, or -r and -w");
+		if (!ret->read[OUTSIDE] || !ret->write[OUTSIDE])
+			return complain("-r and -w go together");
+		ret->mode = MODE_OFFLINE;
+		return 0;
+	}
+	if (n != NSIDES)
+		return complain("two interfaces are needed, OUTSIDE and INSIDE");
+	if (!strcmp(args[0], args[1]))
+		return complain("OUTSIDE and INSIDE are the same interface");
+	ret->names[OUTSIDE] = args[0];
+	ret->names[INSIDE] = args[1];
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *ret)
+{
+	int option;
+
+	*ret = (struct options){.mode = MODE_LIVE};
+	argv[0] = "tmbridge"; /* as which getopt_long() complains */
+	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:vhV", long_options, NULL)) != -1) {
+		int err = parse_option(option, optarg, ret);
+
+		if (err < 0 || ret->mode == MODE_DONE)
+			return err;
+	}
+	return parse_rest(argc - optind, argv + optind, ret);
+}
