@@ -109,20 +109,20 @@ static void loop(struct live *live)
 	}
 }
 
-static int open_signals(void)
+static int open_signals(struct live *live)
 {
 	sigset_t set;
-	int fd;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		log_error("signalfd: %m");
-	return fd < 0 ? -errno : fd;
+	live->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (live->signals >= 0)
+		return 0;
+	log_error("signalfd: %m");
+	return -errno;
 }
 
 static int make_key(const struct options *options, struct hash_key *ret)
@@ -152,9 +152,9 @@ static int run(struct live *live, const struct rules *rules)
 	lb_time now;
 	int err;
 
-	if ((err = make_key(live->options, &key)) < 0 || (live->signals = open_signals()) < 0 ||
+	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
 	    (err = open_ports(live, rules)) < 0)
-		return err ? err : live->signals;
+		return err;
 	now = clock_now();
 	err = worker_init(&live->worker, rules, &key, live->ports[OUTSIDE], live->ports[INSIDE], now);
 	if (err < 0)

@@ -14,6 +14,7 @@
  */
 #include "packet.h"
 
+#include "link.h"
 #include "log.h"
 #include "../lb/wire.h"
 
@@ -22,10 +23,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -215,33 +213,21 @@ static int set_options(int fd, int ifindex)
 	return 0;
 }
 
-static int read_mac(int fd, const char *name, struct mac *ret)
-{
-	struct ifreq request = {0};
-
-	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
-	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
-		return -errno;
-	if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return -EPROTOTYPE;
-	memcpy(ret, request.ifr_hwaddr.sa_data, sizeof(*ret));
-	return 0;
-}
-
 /* Opens and sets up the socket, which receives nothing until it is bound. */
 static int open_socket(struct packet_port *packet, const char *name)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int err;
+	struct link link;
+	int err = link_query(name, &link);
 
-	address.sll_ifindex = (int)if_nametoindex(name);
-	if (!address.sll_ifindex)
-		return -ENODEV;
+	if (err < 0)
+		return err;
+	packet->port.mac = link.mac;
+	address.sll_ifindex = link.index;
 	packet->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (packet->fd < 0)
 		return -errno;
-	if ((err = read_mac(packet->fd, name, &packet->port.mac)) < 0 ||
-	    (err = set_options(packet->fd, address.sll_ifindex)) < 0)
+	if ((err = set_options(packet->fd, link.index)) < 0)
 		return err;
 	if (bind(packet->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
@@ -261,8 +247,7 @@ int packet_open(enum side side, const char *name, struct port **ret)
 	packet->memory = aligned_alloc(4096, (size_t)PORT_BURST * SLOT_BYTES);
 	err = packet->memory ? open_socket(packet, name) : -ENOMEM;
 	if (err < 0) {
-		log_error("%s: %s", name,
-			  err == -EPROTOTYPE ? "not an Ethernet interface" : strerror(-err));
+		log_error("%s: %s", name, strerror(-err));
 		packet_close(&packet->port);
 		return err;
 	}

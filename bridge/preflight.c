@@ -7,6 +7,7 @@
  */
 #include "preflight.h"
 
+#include "link.h"
 #include "log.h"
 #include "own.h"
 #include "packet.h"
@@ -19,45 +20,11 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PREFLIGHT_PROBES = 2, PREFLIGHT_WAIT_MS = 150 };
-
-/* Fills ret with the interface's flags or MTU by an SIOCGIF... request. */
-static int query(const char *name, unsigned long request, struct ifreq *ret)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	*ret = (struct ifreq){0};
-	strncpy(ret->ifr_name, name, sizeof(ret->ifr_name) - 1);
-	if (ioctl(fd, request, ret) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* The interface that this one is enslaved to: a bridge, bond or the like. */
-static bool has_master(const char *name, char ret[IF_NAMESIZE])
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	const char *base;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/master", name);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	base = strrchr(target, '/');
-	snprintf(ret, IF_NAMESIZE, "%.*s", IF_NAMESIZE - 1, base ? base + 1 : target);
-	return true;
-}
 
 static bool forwards_ipv4(const char *name)
 {
@@ -74,51 +41,35 @@ static bool forwards_ipv4(const char *name)
 	return c == '1';
 }
 
-static int check_interface(const char *name)
+static int check_interface(const char *name, struct link *ret)
 {
 	char master[IF_NAMESIZE];
-	struct ifreq request;
-	int err;
+	int err = link_query(name, ret);
 
-	if (strlen(name) >= IF_NAMESIZE || !if_nametoindex(name)) {
-		log_error("%s: no such interface", name);
-		return -ENODEV;
-	}
-	err = query(name, SIOCGIFFLAGS, &request);
-	if (err) {
-		log_error("%s: %s", name, strerror(-err));
+	if (err < 0) {
+		log_error("%s: %s", name, err == -ENODEV ? "no such interface" : strerror(-err));
 		return err;
 	}
-	if (!(request.ifr_flags & IFF_UP)) {
+	if (!ret->ethernet) {
+		log_error("%s: not an Ethernet interface", name);
+		return -EPROTOTYPE;
+	}
+	if (!ret->up) {
 		log_error("%s: is down: ip link set %s up", name, name);
 		return -ENETDOWN;
 	}
-	if (has_master(name, master)) {
+	if (ret->master) {
 		log_error("%s: belongs to %s, which would forward its frames as well: "
-			  "ip link set %s nomaster", name, master, name);
+			  "ip link set %s nomaster",
+			  name, if_indextoname((unsigned)ret->master, master) ? master : "another interface",
+			  name);
 		return -EBUSY;
 	}
 	if (forwards_ipv4(name)) {
 		log_error("%s: the host routes what arrives there, the VIP's packets too: "
-			  "sysctl -w net.ipv4.conf.%s.forwarding=0", name, name);
+			  "sysctl -w net.ipv4.conf.%s.forwarding=0",
+			  name, name);
 		return -EBUSY;
-	}
-	return 0;
-}
-
-static int check_mtus(const char *const names[NSIDES])
-{
-	struct ifreq a, b;
-	int err;
-
-	if ((err = query(names[OUTSIDE], SIOCGIFMTU, &a)) || (err = query(names[INSIDE], SIOCGIFMTU, &b))) {
-		log_error("%s, %s: MTU: %s", names[OUTSIDE], names[INSIDE], strerror(-err));
-		return err;
-	}
-	if (a.ifr_mtu != b.ifr_mtu) {
-		log_error("%s, %s: the MTUs differ, %d and %d: longer frames of one side would not fit the other",
-			  names[OUTSIDE], names[INSIDE], a.ifr_mtu, b.ifr_mtu);
-		return -EMSGSIZE;
 	}
 	return 0;
 }
@@ -140,11 +91,17 @@ static int check_permission(void)
 
 int preflight_interfaces(const char *const names[NSIDES])
 {
+	struct link links[NSIDES];
 	int err;
 
-	if ((err = check_interface(names[OUTSIDE])) < 0 || (err = check_interface(names[INSIDE])) < 0 ||
-	    (err = check_mtus(names)) < 0)
-		return err;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if ((err = check_interface(names[side], &links[side])) < 0)
+			return err;
+	if (links[OUTSIDE].mtu != links[INSIDE].mtu) {
+		log_error("%s, %s: the MTUs differ, %u and %u: longer frames of one side would not fit the other",
+			  names[OUTSIDE], names[INSIDE], links[OUTSIDE].mtu, links[INSIDE].mtu);
+		return -EMSGSIZE;
+	}
 	return check_permission();
 }
 
