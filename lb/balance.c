@@ -88,7 +88,9 @@ static void check_at_deadline(struct balance *balance, uint32_t f)
 /* From live to quarantine. */
 static void end(struct balance *balance, uint32_t f, uint32_t now)
 {
-	sched_closed(&balance->sched, balance->flows.flow[f].server);
+	const struct flow *flow = &balance->flows.flow[f];
+
+	sched_closed(&balance->sched, flow->server, !flow_is_closing(flow));
 	flows_quarantine(&balance->flows, f, now);
 	check_at_deadline(balance, f);
 }
@@ -220,6 +222,8 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 		balance->counts.closed++;
 		end(balance, f, flow->last);
 	} else {
+		if (event == TCP_HALF_CLOSED)
+			sched_closing(&balance->sched, flow->server);
 		flows_set_state(&balance->flows, f, event == TCP_BOTH_CLOSED ? FLOW_CLOSING : FLOW_OPEN);
 		check_at_deadline(balance, f);
 	}

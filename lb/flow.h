@@ -105,6 +105,12 @@ static inline bool flow_is_live(const struct flow *flow)
 	return flow->state != FLOW_FREE && flow->state != FLOW_QUARANTINE;
 }
 
+/* If an end has sent FIN. */
+static inline bool flow_is_closing(const struct flow *flow)
+{
+	return flow->flags & (FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER);
+}
+
 /* Takes an empty table of capacity flows from arena. */
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key);
 

@@ -1,7 +1,8 @@
 /*
  * Weighted least connections, with rotating ties.
  *
- * The server with the fewest connections for its weight is next. Among equals the turn decides:
+ * The server with the fewest connections for its weight is next; one that is being closed doesn't
+ * count, so that connect-and-close leaves no load behind. Among equals the turn decides:
  * each server has a virtual time that moves on by 1/weight whenever it gets a connection, and the
  * earliest is next. So connections that come and go one at a time rotate, in proportion to the
  * weights. A server that was left out for a while resumes at the farm's present time rather than
@@ -43,8 +44,8 @@ bool sched_is_up(const struct sched *sched, unsigned farm)
 static bool comes_before(const struct sched *sched, unsigned a, unsigned b)
 {
 	const struct server *sa = &sched->servers[a], *sb = &sched->servers[b];
-	uint64_t load_a = (uint64_t)sa->connections * sched->rules->servers[b].weight;
-	uint64_t load_b = (uint64_t)sb->connections * sched->rules->servers[a].weight;
+	uint64_t load_a = (uint64_t)sa->load * sched->rules->servers[b].weight;
+	uint64_t load_b = (uint64_t)sb->load * sched->rules->servers[a].weight;
 
 	return load_a < load_b || (load_a == load_b && sa->turn < sb->turn);
 }
@@ -68,13 +69,20 @@ void sched_opened(struct sched *sched, unsigned server)
 	uint64_t *now = &sched->turns[rule->farm];
 
 	state->connections++;
+	state->load++;
 	state->connections_total++;
 	if (state->turn > *now)
 		*now = state->turn;
 	state->turn = *now + SCHED_TURN / rule->weight;
 }
 
-void sched_closed(struct sched *sched, unsigned server)
+void sched_closing(struct sched *sched, unsigned server)
+{
+	sched->servers[server].load--;
+}
+
+void sched_closed(struct sched *sched, unsigned server, bool was_load)
 {
 	sched->servers[server].connections--;
+	sched->servers[server].load -= was_load;
 }

@@ -11,6 +11,7 @@
 
 struct server {
 	uint32_t connections;		/* live flows */
+	uint32_t load;			/* those in which neither end has sent FIN */
 	uint64_t connections_total;
 	uint64_t turn;			/* virtual time of its next turn; see sched.c */
 };
@@ -32,8 +33,12 @@ bool sched_is_up(const struct sched *sched, unsigned farm);
 /* The server for the farm's next connection, or SERVER_NONE. */
 uint16_t sched_pick(const struct sched *sched, unsigned farm);
 
-/* Notes that a connection to the server began, or ended. */
+/*
+ * Notes that a connection to the server began; is being closed, one end having sent FIN, and no
+ * longer a load; or ended, by then a load or not.
+ */
 void sched_opened(struct sched *sched, unsigned server);
-void sched_closed(struct sched *sched, unsigned server);
+void sched_closing(struct sched *sched, unsigned server);
+void sched_closed(struct sched *sched, unsigned server, bool was_load);
 
 #endif
