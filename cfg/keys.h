@@ -1,0 +1,52 @@
+/*
+ * The sections and keys that lb.ini may have.
+ */
+#ifndef CFG_KEYS_H
+#define CFG_KEYS_H
+
+#include "value.h"
+
+enum section {
+	SECTION_BRIDGE,
+	SECTION_FARM,
+	SECTION_SERVER
+};
+
+enum {
+	SECTIONS = SECTION_SERVER + 1,
+	KEYS_MAX = 20, /* of one section */
+};
+
+/* The rules being filled in, and which farm or server of them a section is about. */
+struct target {
+	struct rules *rules;
+	struct rules_farm *farm;
+	struct rules_server *server;
+};
+
+struct key {
+	const char *name;
+	/* Returns 0, -EINVAL with value->why filled in, or another negative errno. */
+	int (*set)(struct target *target, struct value *value);
+	/* For a key that must be there: what to say when it isn't. */
+	const char *missing;
+};
+
+/* The word that a section begins with: "farm". */
+const char *section_name(enum section section);
+
+/* The keys of a section, in the order to set them in; the last one's name is NULL. */
+const struct key *section_keys(enum section section);
+
+/* The place in section_keys() of the key name, or -1. */
+int section_find_key(enum section section, const char *name);
+
+/* Points at what the section of that name is about; it must be in rules. */
+struct target keys_target(struct rules *rules, enum section section, const char *name);
+
+/* What a section means that leaves out all of its keys but those that must be there. */
+void keys_default_bridge(struct rules *rules);
+void keys_default_farm(struct rules_farm *farm);
+void keys_default_server(struct rules_server *server);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * How a finding about lb.ini is put into words: path, line, text.
+ *
+ * What the file holds is quoted in findings, and so is the path: whatever byte could move the
+ * terminal's cursor or break the line is shown as a question mark. A finding that is too long loses
+ * its end. Nothing is printed here.
+ */
+#include "note.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+static void note(const struct notes *notes, bool is_error, unsigned line, const char *text)
+{
+	char whole[PATH_MAX + NOTE_BYTES];
+
+	if (line)
+		snprintf(whole, sizeof(whole), "%s:%u: %s", notes->path, line, text);
+	else
+		snprintf(whole, sizeof(whole), "%s: %s", notes->path, text);
+	make_printable(whole);
+	notes->note(notes->ctx, is_error, whole);
+}
+
+int note_error(const struct notes *notes, unsigned line, const char *fmt, ...)
+{
+	char text[NOTE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	note(notes, true, line, text);
+	return -EINVAL;
+}
+
+void note_warning(const struct notes *notes, unsigned line, const char *fmt, ...)
+{
+	char text[NOTE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	note(notes, false, line, text);
+}
+
+int note_errno(const struct notes *notes, int err)
+{
+	note(notes, true, 0, strerror(err));
+	return -err;
+}

@@ -1,0 +1,56 @@
+/*
+ * The values of lb.ini: from the text of one to numbers, durations, addresses and ports.
+ */
+#ifndef CFG_VALUE_H
+#define CFG_VALUE_H
+
+#include "../lb/rules.h"
+
+enum {
+	VALUE_BYTES = 1024, /* iniparser's longest, with its NUL */
+	VALUE_WHY_BYTES = 256,
+};
+
+/* text is the caller's. why is filled in when a function here returns -EINVAL. */
+struct value {
+	const char *text;
+	char why[VALUE_WHY_BYTES];
+};
+
+/* Sets value->why to "item fmt..." (shortening a long item) and returns -EINVAL. */
+int value_wrong(struct value *value, const char *item, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/*
+ * Each of these returns 0 and sets what ret_ names, or returns -EINVAL, or -ENOMEM for the lists,
+ * and leaves it untouched.
+ */
+int value_number(struct value *value, uint32_t min, uint32_t max, uint32_t *ret);
+int value_duration(struct value *value, uint32_t min_ms, uint32_t max_ms, uint32_t *ret_ms);
+
+/* words ends with NULL; *ret_index is the place of the one that value is, in any case. */
+int value_word(struct value *value, const char *const *words, unsigned *ret_index);
+
+/* An IPv4 address that a host can have; a MAC address that an interface can have. */
+int value_address(struct value *value, be32 *ret);
+int value_mac(struct value *value, struct mac *ret);
+
+/*
+ * Lists of items and ranges between commas. The lists that come back are the caller's to free, not
+ * empty, and free of duplicates. Ports ascend, ranges of them are disjoint and don't touch, and
+ * addresses keep the order that they were written in, RULES_SNAT_MAX at most.
+ */
+int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n);
+int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n);
+int value_addresses(struct value *value, be32 **ret_addresses, unsigned *ret_n);
+
+enum {
+	VALUE_DURATION_BYTES = 16,
+	VALUE_ADDRESS_BYTES = 16,
+};
+
+/* The text of a duration in its largest whole unit ("30m"), and of an address. Return text. */
+const char *value_duration_text(uint32_t ms, char text[VALUE_DURATION_BYTES]);
+const char *value_address_text(be32 address, char text[VALUE_ADDRESS_BYTES]);
+
+#endif

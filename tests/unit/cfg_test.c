@@ -1,0 +1,949 @@
+/*
+ * cfg_load(): every key, every default, and every message with its line.
+ *
+ * Each case is a whole lb.ini, or a few lines put into one that is right otherwise, and what must
+ * come of it: the rules as one line of text, or the exact finding. Files are written as lb.ini to a
+ * directory of their own; findings begin with that path, which the comparison cuts off.
+ */
+#include "suites.h"
+
+#include "../../cfg/cfg.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	TEXT_BYTES = 2048,
+	FILE_BYTES_MAX = 1 << 20,
+	LINE_BYTES_MAX = 1000,
+	NOBODY = 65534,
+};
+
+/* ---- the file and what came of it ---- */
+
+static char dir[] = "/tmp/tmbridge-cfg-XXXXXX";
+static char path[sizeof(dir) + sizeof("/lb.ini")];
+
+static void setup(void)
+{
+	strcpy(dir + sizeof(dir) - sizeof("XXXXXX"), "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/lb.ini", dir);
+}
+
+static void teardown(void)
+{
+	unlink(path);
+	rmdir(path);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static void write_bytes(const char *bytes, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, len, file), len);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+struct outcome {
+	int ret;
+	struct rules *rules;
+	unsigned errors, warnings;
+	char error[TEXT_BYTES];   /* without the directory */
+	char warning[TEXT_BYTES]; /* all of them, a line each */
+};
+
+static void take_note(void *ctx, bool is_error, const char *text)
+{
+	struct outcome *outcome = ctx;
+	size_t skip = strncmp(text, dir, strlen(dir)) ? 0 : strlen(dir) + 1;
+	char *to = is_error ? outcome->error : outcome->warning;
+	size_t used = strlen(to);
+
+	ck_assert_ptr_null(strchr(text, '\n'));
+	if (is_error)
+		outcome->errors++;
+	else
+		outcome->warnings++;
+	snprintf(to + used, TEXT_BYTES - used, "%s%s", used ? "\n" : "", text + skip);
+}
+
+/* Loads path; checks what the contract says of every call. */
+static struct outcome load_path(const char *from)
+{
+	struct outcome outcome = {0};
+
+	outcome.ret = cfg_load(from, take_note, &outcome, &outcome.rules);
+	ck_assert_uint_eq(outcome.errors, outcome.ret ? 1 : 0);
+	ck_assert_int_eq(outcome.ret == 0, outcome.rules != NULL);
+	return outcome;
+}
+
+static struct outcome load(const char *text)
+{
+	write_bytes(text, strlen(text));
+	return load_path(path);
+}
+
+static void expect_error(const char *text, const char *error)
+{
+	struct outcome outcome = load(text);
+
+	ck_assert_msg(outcome.ret, "no error, but expected: %s\n%s", error, text);
+	ck_assert_str_eq(outcome.error, error);
+	ck_assert_int_eq(outcome.ret, -EINVAL);
+}
+
+static struct rules *expect_rules(const char *text)
+{
+	struct outcome outcome = load(text);
+
+	ck_assert_msg(outcome.ret == 0, "%s\n%s", outcome.error, text);
+	return outcome.rules;
+}
+
+static void expect_warnings(const char *text, const char *warnings)
+{
+	struct outcome outcome = load(text);
+
+	ck_assert_msg(outcome.ret == 0, "%s\n%s", outcome.error, text);
+	ck_assert_str_eq(outcome.warning, warnings);
+	rules_free(outcome.rules);
+}
+
+/* ---- rules as text ---- */
+
+struct line {
+	char text[TEXT_BYTES];
+	size_t used;
+};
+
+static void say(struct line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct line *line, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(line->text + line->used, sizeof(line->text) - line->used, fmt, ap);
+	va_end(ap);
+	line->used += (size_t)len;
+	ck_assert_uint_lt(line->used, sizeof(line->text));
+}
+
+static void say_address(struct line *line, be32 address)
+{
+	say(line, "%u.%u.%u.%u", address.b[0], address.b[1], address.b[2], address.b[3]);
+}
+
+static void say_mac(struct line *line, bool has, struct mac mac)
+{
+	if (!has)
+		say(line, "none");
+	for (unsigned i = 0; has && i < sizeof(mac.b); i++)
+		say(line, "%s%02x", i ? ":" : "", mac.b[i]);
+}
+
+static void say_ports(struct line *line, const char *name, const be16 *ports, unsigned n)
+{
+	say(line, " %s=", name);
+	for (unsigned i = 0; i < n; i++)
+		say(line, "%s%u", i ? "," : "", be16_get(ports[i]));
+}
+
+static void say_farm(struct line *line, const struct rules_farm *farm)
+{
+	say(line, "name=%s vip=", farm->name);
+	say_address(line, farm->vip);
+	say_ports(line, "ports", farm->ports, farm->nports);
+	say_ports(line, "check", farm->checks, farm->nchecks);
+	say(line, " every=%u/%u fall=%u rise=%u", farm->check_interval_ms, farm->check_timeout_ms,
+	    farm->fall, farm->rise);
+	say(line, " %s persist=%u idle=%u on=%d/%d snat=", rules_scheduler_name(farm->scheduler),
+	    farm->persist_ms, farm->idle_timeout_ms, farm->on_idle, farm->on_down);
+	for (unsigned i = 0; i < farm->nsnat; i++) {
+		say(line, "%s", i ? "," : "");
+		say_address(line, farm->snat[i]);
+	}
+	say(line, " from=");
+	for (unsigned i = 0; i < farm->nsnat_ports; i++)
+		say(line, "%s%u-%u", i ? "," : "", farm->snat_ports[i].first,
+		    farm->snat_ports[i].last);
+	say(line, " connlog=%s", farm->connlog ? farm->connlog : "none");
+}
+
+static void say_server(struct line *line, const struct rules_server *server)
+{
+	say(line, "name=%s farm=%u address=", server->name, server->farm);
+	say_address(line, server->address);
+	say(line, " weight=%u %s mac=", server->weight, rules_state_name(server->state));
+	say_mac(line, server->has_mac, server->mac);
+	say(line, " max=%u", server->max_connections);
+}
+
+static void say_bridge(struct line *line, const struct rules *rules)
+{
+	say_mac(line, rules->has_outside_mac, rules->outside_mac);
+	say(line, " ");
+	say_mac(line, rules->has_inside_mac, rules->inside_mac);
+	say(line, " max=%u workers=%u", rules->max_connections, rules->workers);
+}
+
+/* ---- keys that are right ---- */
+
+/* Files of one section with one line more. %s: that line. */
+#define SERVER_A    "[server a]\nfarm = x\naddress = 10.0.0.41\n"
+#define FARM_X      "[farm x]\nvip = 10.0.0.40\nports = 80\n"
+#define WITH_BRIDGE "[bridge]\n%s\n" FARM_X SERVER_A
+#define WITH_FARM   FARM_X "%s\n" SERVER_A
+#define WITH_SERVER FARM_X SERVER_A "%s\n"
+#define WITH_PORTS  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
+
+/* What FARM_X and SERVER_A come out as, around what is under test. */
+#define CHECKS " check= every=5000/2000 fall=3 rise=2"
+#define TIMES  " wlc persist=0 idle=1800000 on=0/0"
+#define SNAT   " snat=10.0.0.40 from=1024-65535"
+#define X      "name=x vip=10.0.0.40 ports=80"
+
+struct right {
+	const char *file, *line, *rules;
+};
+
+static char *compose(const char *file, const char *line)
+{
+	char *text;
+	size_t len = strlen(file) + strlen(line) + 1;
+
+	text = malloc(len);
+	ck_assert_ptr_nonnull(text);
+/* The formats are the macros above. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, len, file, line);
+#pragma GCC diagnostic pop
+	return text;
+}
+
+static void check_right(const struct right *right)
+{
+	char *text = compose(right->file, right->line);
+	struct rules *rules = expect_rules(text);
+	struct line line = {0};
+
+	if (strcmp(right->file, WITH_BRIDGE) == 0)
+		say_bridge(&line, rules);
+	else if (strcmp(right->file, WITH_SERVER) == 0)
+		say_server(&line, &rules->servers[0]);
+	else
+		say_farm(&line, &rules->farms[0]);
+	ck_assert_str_eq(line.text, right->rules);
+	rules_free(rules);
+	free(text);
+}
+
+static const struct right rights[] = {
+        {WITH_BRIDGE, "", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "outside_mac = 02:00:00:00:aB:01",
+         "02:00:00:00:ab:01 none max=1000000 workers=1"},
+        {WITH_BRIDGE, "inside_mac = 02-00-00-00-00-02",
+         "none 02:00:00:00:00:02 max=1000000 workers=1"},
+        {WITH_BRIDGE, "max_connections = 1", "none none max=1 workers=1"},
+        {WITH_BRIDGE, "max_connections = 67108864", "none none max=67108864 workers=1"},
+        {WITH_BRIDGE, "workers = 64", "none none max=1000000 workers=64"},
+        {WITH_BRIDGE, "workers = auto", "none none max=1000000 workers=0"},
+        {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
+        {WITH_BRIDGE, "workers\t=\t'3'\t; three", "none none max=1000000 workers=3"},
+
+        {WITH_FARM, "", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PORTS, "ports = 5074, 5060,5061 , 5071 - 5073,5060",
+         "name=x vip=10.0.0.40 ports=5060,5061,5071,5072,5073,5074" CHECKS TIMES SNAT
+         " connlog=none"},
+        {WITH_PORTS, "ports = 1, 65535",
+         "name=x vip=10.0.0.40 ports=1,65535" CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check = none", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check = 5061, 444",
+         X " check=444,5061 every=5000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check = 1-16",
+         X " check=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 every=5000/2000 fall=3 rise=2" TIMES SNAT
+           " connlog=none"},
+        {WITH_FARM, "check_interval = 1h",
+         X " check= every=3600000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check_interval = 100ms\ncheck_timeout = 100ms",
+         X " check= every=100/100 fall=3 rise=2" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check_timeout = 10ms",
+         X " check= every=5000/10 fall=3 rise=2" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "fall = 1\nrise = 100",
+         X " check= every=5000/2000 fall=1 rise=100" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = wlc", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = lc",
+         X CHECKS " lc persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = wrr",
+         X CHECKS " wrr persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = RR",
+         X CHECKS " rr persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = source",
+         X CHECKS " source persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "persist = off", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "persist = 5m",
+         X CHECKS " wlc persist=300000 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "idle_timeout = 1s",
+         X CHECKS " wlc persist=0 idle=1000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "idle_timeout = 7d",
+         X CHECKS " wlc persist=0 idle=604800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "idle_timeout = 1500ms",
+         X CHECKS " wlc persist=0 idle=1500 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "on_idle = reset\non_down = reset", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "on_idle = drop",
+         X CHECKS " wlc persist=0 idle=1800000 on=1/0" SNAT " connlog=none"},
+        {WITH_FARM, "on_down = keep",
+         X CHECKS " wlc persist=0 idle=1800000 on=0/1" SNAT " connlog=none"},
+        {WITH_FARM, "snat = off", X CHECKS TIMES " snat= from=1024-65535 connlog=none"},
+        {WITH_FARM, "snat = 10.0.0.47, 10.0.0.40, 10.0.0.46-10.0.0.48",
+         X CHECKS TIMES
+         " snat=10.0.0.47,10.0.0.40,10.0.0.46,10.0.0.48 from=1024-65535 connlog=none"},
+        {WITH_FARM, "snat_ports = 2000-2999, 1024,2500-3000 , 3001",
+         X CHECKS TIMES " snat=10.0.0.40 from=1024-1024,2000-3001 connlog=none"},
+        {WITH_FARM, "snat_ports = 1-65535",
+         X CHECKS TIMES " snat=10.0.0.40 from=1-65535 connlog=none"},
+        {WITH_FARM, "connlog = -", X CHECKS TIMES SNAT " connlog=-"},
+        {WITH_FARM, "connlog = \"/var/log/a b;c\" ; a log",
+         X CHECKS TIMES SNAT " connlog=/var/log/a b;c"},
+
+        {WITH_SERVER, "", "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0"},
+        {WITH_SERVER, "weight = 0",
+         "name=a farm=0 address=10.0.0.41 weight=0 active mac=none max=0"},
+        {WITH_SERVER, "weight = 100",
+         "name=a farm=0 address=10.0.0.41 weight=100 active mac=none max=0"},
+        {WITH_SERVER, "state = active",
+         "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0"},
+        {WITH_SERVER, "state = standby",
+         "name=a farm=0 address=10.0.0.41 weight=1 standby mac=none max=0"},
+        {WITH_SERVER, "state = drain",
+         "name=a farm=0 address=10.0.0.41 weight=1 drain mac=none max=0"},
+        {WITH_SERVER, "state = disabled",
+         "name=a farm=0 address=10.0.0.41 weight=1 disabled mac=none max=0"},
+        {WITH_SERVER, "mac = 02:00:00:00:00:41",
+         "name=a farm=0 address=10.0.0.41 weight=1 active mac=02:00:00:00:00:41 max=0"},
+        {WITH_SERVER, "max_connections = 5000",
+         "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=5000"},
+};
+
+START_TEST(a_right_key_is_taken)
+{
+	check_right(&rights[_i]);
+}
+END_TEST
+
+/* ---- presets ---- */
+
+#define WITH_PRESET "[farm x]\nvip = 10.0.0.40\n%s\npreset = ocs2007r2\n" SERVER_A
+#define OCS         "name=x vip=10.0.0.40 ports=135,443,444,5060,5061,5065,5069,5071,5072,5073,5074,8404"
+#define OCS_CHECKS  " check=444,5061 every=5000/2000 fall=3 rise=2"
+
+static const struct right presets[] = {
+        {WITH_PRESET, "", OCS OCS_CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PRESET, "ports = 5061",
+         "name=x vip=10.0.0.40 ports=5061" OCS_CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PRESET, "check = none", OCS CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PRESET, "check = 8404",
+         OCS " check=8404 every=5000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
+        {WITH_PRESET, "scheduler = rr\nidle_timeout = 1h",
+         OCS OCS_CHECKS " rr persist=0 idle=3600000 on=0/0" SNAT " connlog=none"},
+};
+
+START_TEST(a_preset_gives_way_to_keys)
+{
+	check_right(&presets[_i]);
+}
+END_TEST
+
+/* ---- values that are wrong ---- */
+
+struct wrong {
+	const char *file, *line, *error;
+};
+
+static const struct wrong wrong_values[] = {
+        {WITH_BRIDGE, "outside_mac = 02:00:00:00:00",
+         "lb.ini:2: [bridge] outside_mac: 02:00:00:00:00 is not a MAC address such as "
+         "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "outside_mac = 02:00:00:00:00:01:02",
+         "lb.ini:2: [bridge] outside_mac: 02:00:00:00:00:01:02 is not a MAC address such as "
+         "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "inside_mac = 02:00:00:00:00:0g",
+         "lb.ini:2: [bridge] inside_mac: 02:00:00:00:00:0g is not a MAC address such as "
+         "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "inside_mac = 02:00-00:00:00:01",
+         "lb.ini:2: [bridge] inside_mac: 02:00-00:00:00:01 is not a MAC address such as "
+         "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "inside_mac =",
+         "lb.ini:2: [bridge] inside_mac: an empty value is not a MAC address such as "
+         "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "max_connections = 0",
+         "lb.ini:2: [bridge] max_connections: 0 is not a number from 1 to 67108864"},
+        {WITH_BRIDGE, "max_connections = 67108865",
+         "lb.ini:2: [bridge] max_connections: 67108865 is not a number from 1 to 67108864"},
+        {WITH_BRIDGE, "max_connections = 18446744073709551617",
+         "lb.ini:2: [bridge] max_connections: 18446744073709551617 is not a number from 1 to "
+         "67108864"},
+        {WITH_BRIDGE, "max_connections = +5",
+         "lb.ini:2: [bridge] max_connections: +5 is not a number from 1 to 67108864"},
+        {WITH_BRIDGE, "max_connections = 5k",
+         "lb.ini:2: [bridge] max_connections: 5k is not a number from 1 to 67108864"},
+        {WITH_BRIDGE, "workers = 65",
+         "lb.ini:2: [bridge] workers: 65 is not a number from 1 to 64, nor auto"},
+        {WITH_BRIDGE, "workers = 0",
+         "lb.ini:2: [bridge] workers: 0 is not a number from 1 to 64, nor auto"},
+
+        {WITH_PORTS, "ports = 70000",
+         "lb.ini:3: [farm x] ports: 70000 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 80, 0", "lb.ini:3: [farm x] ports: 0 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = http", "lb.ini:3: [farm x] ports: http is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 80-",
+         "lb.ini:3: [farm x] ports: an empty value is not a TCP port "
+         "(1-65535)"},
+        {WITH_PORTS, "ports = 80-90-100",
+         "lb.ini:3: [farm x] ports: 90-100 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 90-80",
+         "lb.ini:3: [farm x] ports: 90 to 80 runs backwards: 80-90 is right"},
+        {WITH_PORTS, "ports = 80,,81", "lb.ini:3: [farm x] ports: 80,,81 has a comma too many"},
+        {WITH_PORTS, "ports = 80,", "lb.ini:3: [farm x] ports: 80, has a comma too many"},
+        {WITH_PORTS, "ports =",
+         "lb.ini:3: [farm x] ports: an empty value is not a TCP port "
+         "(1-65535)"},
+        {WITH_PORTS, "ports = 80 81",
+         "lb.ini:3: [farm x] ports: 80 81 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 0123456789012345678901234567890123456789x",
+         "lb.ini:3: [farm x] ports: 0123456789012345678901234567890123456789... is not a TCP port "
+         "(1-65535)"},
+        {WITH_PORTS, "preset = ocs2007",
+         "lb.ini:3: [farm x] preset: ocs2007 is not one of: ocs2007r2"},
+        {WITH_FARM, "check = 65536", "lb.ini:4: [farm x] check: 65536 is not a TCP port (1-65535)"},
+        {WITH_FARM, "check = 1-17",
+         "lb.ini:4: [farm x] check: 1-17 is 17 ports, but at most 16 can be checked"},
+        {WITH_FARM, "check_interval = 5",
+         "lb.ini:4: [farm x] check_interval: 5 has no unit: 5s, or one of ms, m, h, d"},
+        {WITH_FARM, "check_interval = 99ms",
+         "lb.ini:4: [farm x] check_interval: 99ms is not from 100ms to 1h"},
+        {WITH_FARM, "check_timeout = 61m",
+         "lb.ini:4: [farm x] check_timeout: 61m is not from 10ms to 1h"},
+        {WITH_FARM, "fall = 0", "lb.ini:4: [farm x] fall: 0 is not a number from 1 to 100"},
+        {WITH_FARM, "rise = 101", "lb.ini:4: [farm x] rise: 101 is not a number from 1 to 100"},
+        {WITH_FARM, "scheduler = wcl",
+         "lb.ini:4: [farm x] scheduler: wcl is not one of: wlc, lc, wrr, rr, source"},
+        {WITH_FARM, "persist = yes",
+         "lb.ini:4: [farm x] persist: yes is not a duration such as 500ms, 90s, 30m, 1h or 1d"},
+        {WITH_FARM, "persist = 0s", "lb.ini:4: [farm x] persist: 0s is not from 1s to 7d"},
+        {WITH_FARM, "idle_timeout = 999ms",
+         "lb.ini:4: [farm x] idle_timeout: 999ms is not from 1s to 7d"},
+        {WITH_FARM, "idle_timeout = 8d",
+         "lb.ini:4: [farm x] idle_timeout: 8d is not from 1s to 7d"},
+        {WITH_FARM, "idle_timeout = 4294967295d",
+         "lb.ini:4: [farm x] idle_timeout: 4294967295d is not from 1s to 7d"},
+        {WITH_FARM, "idle_timeout = 4294967296d",
+         "lb.ini:4: [farm x] idle_timeout: 4294967296d is not a duration such as 500ms, 90s, 30m, "
+         "1h or 1d"},
+        {WITH_FARM, "idle_timeout = 1h30m",
+         "lb.ini:4: [farm x] idle_timeout: 1h30m is not a duration such as 500ms, 90s, 30m, 1h or "
+         "1d"},
+        {WITH_FARM, "on_idle = rst", "lb.ini:4: [farm x] on_idle: rst is not one of: reset, drop"},
+        {WITH_FARM, "on_down = drop",
+         "lb.ini:4: [farm x] on_down: drop is not one of: reset, keep"},
+        {WITH_FARM, "snat = 10.0.0.47-10.0.0.45",
+         "lb.ini:4: [farm x] snat: 10.0.0.47 to 10.0.0.45 runs backwards: 10.0.0.45-10.0.0.47 is "
+         "right"},
+        {WITH_FARM, "snat = 10.0.0.45-47",
+         "lb.ini:4: [farm x] snat: 47 is not an IPv4 address such as 10.0.0.40"},
+        {WITH_FARM, "snat = 10.0.1.0-10.0.2.0",
+         "lb.ini:4: [farm x] snat: 10.0.1.0-10.0.2.0 has more than 256 addresses, which is the "
+         "most"},
+        {WITH_FARM, "snat = 224.0.0.1",
+         "lb.ini:4: [farm x] snat: 224.0.0.1 is a multicast address, but a host's is needed"},
+        {WITH_FARM, "snat =",
+         "lb.ini:4: [farm x] snat: an empty value is not an IPv4 address such as 10.0.0.40"},
+        {WITH_FARM, "snat_ports = 1024-65536",
+         "lb.ini:4: [farm x] snat_ports: 65536 is not a TCP port (1-65535)"},
+        {WITH_FARM, "connlog = \"\"",
+         "lb.ini:4: [farm x] connlog: an empty value is not a file's path, nor - for stdout"},
+
+        {WITH_SERVER, "weight = 101",
+         "lb.ini:7: [server a] weight: 101 is not a number from 0 to 100"},
+        {WITH_SERVER, "weight = -1",
+         "lb.ini:7: [server a] weight: -1 is not a number from 0 to 100"},
+        {WITH_SERVER, "state = up",
+         "lb.ini:7: [server a] state: up is not one of: active, standby, drain, disabled"},
+        {WITH_SERVER, "mac = 01:00:5e:00:00:01",
+         "lb.ini:7: [server a] mac: 01:00:5e:00:00:01 is a multicast MAC address, but an "
+         "interface's is needed"},
+        {WITH_SERVER, "mac = ff:ff:ff:ff:ff:ff",
+         "lb.ini:7: [server a] mac: ff:ff:ff:ff:ff:ff is a multicast MAC address, but an "
+         "interface's is needed"},
+        {WITH_SERVER, "mac = 00:00:00:00:00:00",
+         "lb.ini:7: [server a] mac: 00:00:00:00:00:00 is no interface's MAC address"},
+        {WITH_SERVER, "max_connections = 67108865",
+         "lb.ini:7: [server a] max_connections: 67108865 is not a number from 0 to 67108864"},
+};
+
+START_TEST(a_wrong_value_is_refused)
+{
+	char *text = compose(wrong_values[_i].file, wrong_values[_i].line);
+
+	expect_error(text, wrong_values[_i].error);
+	free(text);
+}
+END_TEST
+
+static const struct {
+	const char *address, *error;
+} wrong_addresses[] = {
+        {"10.0.0", "10.0.0 is not an IPv4 address such as 10.0.0.40"},
+        {"10.0.0.256", "10.0.0.256 is not an IPv4 address such as 10.0.0.40"},
+        {"10.0.0.040", "10.0.0.040 is not an IPv4 address such as 10.0.0.40"},
+        {"10.0.0.40/24", "10.0.0.40/24 is not an IPv4 address such as 10.0.0.40"},
+        {"::1", "::1 is not an IPv4 address such as 10.0.0.40"},
+        {"ocspool", "ocspool is not an IPv4 address such as 10.0.0.40"},
+        {"", "an empty value is not an IPv4 address such as 10.0.0.40"},
+        {"0.0.0.0", "0.0.0.0 is no host's address (0.0.0.0/8), but a host's is needed"},
+        {"0.1.2.3", "0.1.2.3 is no host's address (0.0.0.0/8), but a host's is needed"},
+        {"127.0.0.1", "127.0.0.1 is a loopback address, but a host's is needed"},
+        {"224.0.0.1", "224.0.0.1 is a multicast address, but a host's is needed"},
+        {"239.255.255.255", "239.255.255.255 is a multicast address, but a host's is needed"},
+        {"240.0.0.1", "240.0.0.1 is a reserved address (240.0.0.0/4), but a host's is needed"},
+        {"255.255.255.255", "255.255.255.255 is the broadcast address, but a host's is needed"},
+};
+
+START_TEST(an_address_that_no_host_can_have_is_refused)
+{
+	char text[TEXT_BYTES], error[TEXT_BYTES];
+
+	snprintf(text, sizeof(text), "[farm x]\nvip = %s\nports = 80\n" SERVER_A,
+	         wrong_addresses[_i].address);
+	snprintf(error, sizeof(error), "lb.ini:2: [farm x] vip: %s", wrong_addresses[_i].error);
+	expect_error(text, error);
+
+	snprintf(text, sizeof(text), FARM_X "[server a]\nfarm = x\naddress = %s\n",
+	         wrong_addresses[_i].address);
+	snprintf(error, sizeof(error), "lb.ini:6: [server a] address: %s",
+	         wrong_addresses[_i].error);
+	expect_error(text, error);
+}
+END_TEST
+
+/* ---- files that are wrong ---- */
+
+#define FARM_Y "[farm y]\nvip = 10.0.0.50\nports = 80\n"
+
+static const struct {
+	const char *text, *error;
+} wrong_files[] = {
+        /* the shape of lines */
+        {"; a comment\n\nvip = 10.0.0.40\n", "lb.ini:3: `vip` stands before the first [section]"},
+        {FARM_X "what\n", "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
+        {FARM_X "= 5\n", "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
+        {FARM_X "x", "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
+        {FARM_X "what ; snat = off\n",
+         "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
+        {"[farm x\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
+        {"[farm x] ; mine\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
+        {"[farm x] see [1]\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
+        {FARM_X "; a path C:\\\n" SERVER_A,
+         "lb.ini:4: ends with a backslash, which would join the next line to it"},
+        {FARM_X "snat = 10.0.0.45, \\  \n10.0.0.46\n" SERVER_A,
+         "lb.ini:4: ends with a backslash, which would join the next line to it"},
+        {FARM_X "connlog = \"a\n",
+         "lb.ini:4: [farm x] connlog: a quoted value ends with the same quote"},
+        {FARM_X "connlog = 'a' b\n",
+         "lb.ini:4: [farm x] connlog: a quoted value ends with the same quote"},
+        {"\xef\xbb\xbf" FARM_X, "lb.ini:1: a byte order mark: save the file as UTF-8 without one"},
+        {"# \x01\n", "lb.ini:1: byte 0x01: this is not a text file"},
+        {"\n\x7f"
+         "ELF\n",
+         "lb.ini:2: byte 0x7f: this is not a text file"},
+        {"[farm x]\rvip = 10.0.0.40\r", "lb.ini:1: byte 0x0d: this is not a text file"},
+
+        /* names */
+        {"[frm x]\n", "lb.ini:1: unknown section [frm x]: did you mean [farm x]?"},
+        {"[servers]\n", "lb.ini:1: unknown section [servers]: did you mean [server]?"},
+        {"[pool x]\n",
+         "lb.ini:1: unknown section [pool x]: there are [bridge], [farm NAME] and [server NAME]"},
+        {"[]\n", "lb.ini:1: unknown section []: there are [bridge], [farm NAME] and [server NAME]"},
+        {"[farm]\n", "lb.ini:1: [farm] needs a name, such as [farm ocspool]"},
+        {"[server]\n", "lb.ini:1: [server] needs a name, such as [server ocsfe01]"},
+        {"[bridge x]\n", "lb.ini:1: [bridge x]: [bridge] has no name"},
+        {"[farm a b]\n", "lb.ini:1: [farm a b]: a name has only letters, digits, dots, underscores "
+                         "and hyphens, at most 63"},
+        {"[farm a:b]\n", "lb.ini:1: [farm a:b]: a name has only letters, digits, dots, underscores "
+                         "and hyphens, at most 63"},
+        {"[farm "
+         "0123456789012345678901234567890123456789012345678901234567890123]\n",
+         "lb.ini:1: [farm 0123456789012345678901234567890123456789012345678901234567890123]: a "
+         "name has only letters, digits, dots, underscores and hyphens, at most 63"},
+        {FARM_X "[server a]\nwieght = 1\n",
+         "lb.ini:5: [server a] unknown key `wieght`: did you mean `weight`?"},
+        {FARM_X "port = 1\n", "lb.ini:4: [farm x] unknown key `port`: did you mean `ports`?"},
+        {FARM_X "ries = 1\n", "lb.ini:4: [farm x] unknown key `ries`: did you mean `rise`?"},
+        {"[bridge]\nmax connections = 1\n",
+         "lb.ini:2: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
+        {"[bridge]\ncolour = 1\n",
+         "lb.ini:2: [bridge] unknown key `colour`: there are outside_mac, "
+         "inside_mac, max_connections, workers"},
+        {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
+        {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
+        {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},
+        {FARM_X "VIP = 10.0.0.41\n", "lb.ini:4: [farm x] vip: is there twice: first in line 2"},
+
+        /* what must be there */
+        {"", "lb.ini: no farm: there must be a section such as [farm ocspool]"},
+        {"[bridge]\n", "lb.ini: no farm: there must be a section such as [farm ocspool]"},
+        {"[farm x]\nports = 80\n" SERVER_A,
+         "lb.ini:1: [farm x] vip: a farm needs a virtual IP, such as vip = 10.0.0.40"},
+        {"\n[farm x]\nvip = 10.0.0.40\n" SERVER_A,
+         "lb.ini:2: [farm x] ports: a farm needs TCP ports, such as ports = 443, 5060-5061"},
+        {FARM_X "[server a]\naddress = 10.0.0.41\n",
+         "lb.ini:4: [server a] farm: a server needs the name of its farm, such as farm = ocspool"},
+        {FARM_X "[server a]\nfarm = x\n",
+         "lb.ini:4: [server a] address: a server needs an IPv4 address, such as address = "
+         "10.0.0.41"},
+        {"[farm ocspool]\nvip = 10.0.0.40\nports = 80\n[server a]\nfarm = ocspol\n",
+         "lb.ini:5: [server a] farm: ocspol is not a farm of this file: did you mean `ocspool`?"},
+        {FARM_X "[server a]\nfarm = ocspool\n",
+         "lb.ini:5: [server a] farm: ocspool is not a farm of this file"},
+        {FARM_X "[server a]\nfarm =\n",
+         "lb.ini:5: [server a] farm: an empty value is not a farm of this file"},
+
+        /* keys against each other */
+        {FARM_X "check_timeout = 9s\n" SERVER_A,
+         "lb.ini:4: [farm x] check_timeout: 9s is longer than check_interval, 5s"},
+        {FARM_X "check_interval = 500ms\n" SERVER_A,
+         "lb.ini:1: [farm x] check_timeout: 2s is longer than check_interval, 500ms"},
+        {FARM_X "snat_ports = 80\n" SERVER_A,
+         "lb.ini:4: [farm x] snat_ports: none is left without the farm's own service ports"},
+        {"[farm x]\nvip = 10.0.0.40\nports = 1-65535\n" SERVER_A,
+         "lb.ini:1: [farm x] snat_ports: none is left without the farm's own service ports"},
+        {"[farm x]\nvip = 10.0.0.40\nports = 1-64\nsnat = 10.0.1.0-10.0.1.255\n" SERVER_A
+         "[server b]\nfarm = x\naddress = 10.0.0.42\n"
+         "[server c]\nfarm = x\naddress = 10.0.0.43\n",
+         "lb.ini:4: [farm x] snat: makes 49152 pools of SNAT ports (ports x servers x SNAT "
+         "addresses, of all farms so far): at most 32768"},
+
+        /* addresses against each other */
+        {FARM_X "[farm y]\nvip = 10.0.0.40\nports = 81\n",
+         "lb.ini:5: [farm y] vip: 10.0.0.40 is also the VIP of [farm x] (line 2): each farm needs "
+         "its own"},
+        {FARM_X "[server a]\nfarm = x\naddress = 10.0.0.40\n",
+         "lb.ini:6: [server a] address: 10.0.0.40 is also the VIP of [farm x] (line 2): a server "
+         "has an address of its own"},
+        {FARM_X "[server a]\nfarm = y\naddress = 10.0.0.40\n" FARM_Y,
+         "lb.ini:6: [server a] address: 10.0.0.40 is also the VIP of [farm x] (line 2): a server "
+         "has an address of its own"},
+        {SERVER_A FARM_X "snat = 10.0.0.40-10.0.0.45\n",
+         "lb.ini:7: [farm x] snat: 10.0.0.41 is also the address of [server a] (line 3): a server "
+         "has an address of its own"},
+        {FARM_X FARM_Y "snat = 10.0.0.40\n",
+         "lb.ini:7: [farm y] snat: 10.0.0.40 is also the VIP of [farm x] (line 2): a SNAT address "
+         "is no other farm's VIP"},
+        {FARM_X "snat = 10.0.0.50\n" FARM_Y,
+         "lb.ini:6: [farm y] vip: 10.0.0.50 is also a SNAT address of [farm x] (line 4): a SNAT "
+         "address is no other farm's VIP"},
+        {FARM_X SERVER_A "[server b]\nfarm = x\naddress = 10.0.0.41\n",
+         "lb.ini:9: [server b] address: 10.0.0.41 is also the address of [server a] (line 6): a "
+         "farm has each server once"},
+        {FARM_X "snat = 10.0.0.60\n" FARM_Y "snat = 10.0.0.60\n" SERVER_A
+                "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+         "lb.ini:8: [farm y] snat: 10.0.0.60 is also a SNAT address of [farm x] (line 4): as these "
+         "farms share a server's address and port, their connections could collide"},
+};
+
+START_TEST(a_wrong_file_is_refused)
+{
+	expect_error(wrong_files[_i].text, wrong_files[_i].error);
+}
+END_TEST
+
+START_TEST(no_more_farms_and_servers_than_there_is_room_for)
+{
+	size_t size = FILE_BYTES_MAX, used = 0;
+	char *text = malloc(size);
+
+	ck_assert_ptr_nonnull(text);
+	for (unsigned i = 0; i <= RULES_FARMS_MAX; i++)
+		used += (size_t)snprintf(text + used, size - used, "[farm f%u]\n", i);
+	expect_error(text, "lb.ini:1025: more than 1024 [farm NAME] sections");
+	used = 0;
+	for (unsigned i = 0; i <= RULES_SERVERS_MAX; i++)
+		used += (size_t)snprintf(text + used, size - used, "[server s%u]\n", i);
+	expect_error(text, "lb.ini:4097: more than 4096 [server NAME] sections");
+	free(text);
+}
+END_TEST
+
+START_TEST(a_full_file_is_taken)
+{
+	size_t size = FILE_BYTES_MAX, used = 0;
+	char *text = malloc(size);
+	struct rules *rules;
+
+	ck_assert_ptr_nonnull(text);
+	for (unsigned i = 0; i < RULES_FARMS_MAX; i++)
+		used += (size_t)snprintf(text + used, size - used,
+		                         "[farm f%u]\nvip=10.0.%u.%u\nports=%u\n", i, i >> 8,
+		                         i & 255, i + 1);
+	for (unsigned i = 0; i < RULES_SERVERS_MAX; i++)
+		used += (size_t)snprintf(text + used, size - used,
+		                         "[server s%u]\nfarm=f%u\naddress=10.1.%u.%u\n", i,
+		                         i % RULES_FARMS_MAX, i >> 8, i & 255);
+	rules = expect_rules(text);
+	ck_assert_uint_eq(rules->nfarms, RULES_FARMS_MAX);
+	ck_assert_uint_eq(rules->nservers, RULES_SERVERS_MAX);
+	for (unsigned i = 0; i < rules->nservers; i++)
+		ck_assert_uint_eq(rules->servers[i].farm, i / 4);
+	rules_free(rules);
+	free(text);
+}
+END_TEST
+
+/* ---- files that are right ---- */
+
+static const char *const right_files[] = {
+        /* two farms may share a SNAT address when they share no server, or no port */
+        FARM_X "snat = 10.0.0.60\n" FARM_Y "snat = 10.0.0.60\n" SERVER_A
+               "[server b]\nfarm = y\naddress = 10.0.0.42\n",
+        FARM_X "snat = 10.0.0.60\n"
+               "[farm y]\nvip = 10.0.0.50\nports = 81\nsnat = 10.0.0.60\n" SERVER_A
+               "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        /* and a server without sharing a SNAT address */
+        FARM_X FARM_Y SERVER_A "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        /* a farm and a server may have the same name; case doesn't matter */
+        FARM_X "[Server X]\nFARM = X\naddress = 10.0.0.41\n",
+        /* snat = off needs no SNAT ports */
+        "[farm x]\nvip = 10.0.0.40\nports = 1-65535\nsnat = off\n" SERVER_A,
+        /* pools: of many ports there is one for all of them */
+        "[farm x]\nvip = 10.0.0.40\nports = 1-65\nsnat = 10.0.1.0-10.0.1.255\n" SERVER_A,
+        /* blanks, CRLF, no line feed at the end, UTF-8 in comments */
+        "\t[ farm x ]\r\n  vip\t=10.0.0.40\r\n\r\nports= 80   \r\n# caf\xc3\xa9\r\n" SERVER_A
+        "weight = 1",
+};
+
+START_TEST(a_right_file_is_taken)
+{
+	struct rules *rules = expect_rules(right_files[_i]);
+
+	ck_assert_str_eq(rules->farms[0].name, "x");
+	ck_assert_uint_eq(rules->farms[0].nservers, 1);
+	rules_free(rules);
+}
+END_TEST
+
+START_TEST(servers_stand_by_farm)
+{
+	static const char *const names[] = {"a", "b", "d", "c"};
+	struct rules *rules =
+	        expect_rules("[server d]\nfarm = y\naddress = 10.0.0.44\n" SERVER_A FARM_X FARM_Y
+	                     "[server c]\nfarm = y\naddress = 10.0.0.43\n"
+	                     "[server b]\nfarm = x\naddress = 10.0.0.42\n");
+
+	ck_assert_uint_eq(rules->farms[0].server, 0);
+	ck_assert_uint_eq(rules->farms[0].nservers, 2);
+	ck_assert_uint_eq(rules->farms[1].server, 2);
+	ck_assert_uint_eq(rules->farms[1].nservers, 2);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_str_eq(rules->servers[i].name, names[i]);
+	rules_free(rules);
+}
+END_TEST
+
+/* The tests run in the project's root. */
+START_TEST(the_example_is_right)
+{
+	struct outcome outcome = load_path("cfg/example.ini");
+
+	ck_assert_msg(outcome.ret == 0, "%s", outcome.error);
+	ck_assert_uint_eq(outcome.rules->nfarms, 1);
+	ck_assert_uint_eq(outcome.rules->nservers, 2);
+	ck_assert_uint_eq(outcome.rules->farms[0].nports, 12);
+	rules_free(outcome.rules);
+}
+END_TEST
+
+/* ---- warnings ---- */
+
+static const struct wrong warnings[] = {
+        {WITH_FARM, "check = none\nidle_timeout = 1h\nscheduler = wlc\npersist = off", ""},
+        {WITH_SERVER, "state = drain\nmax_connections = 0\nweight = 0", ""},
+        {WITH_BRIDGE, "workers = 1", ""},
+        {WITH_BRIDGE, "workers = auto",
+         "lb.ini:2: [bridge] workers: accepted, but has no effect yet"},
+        {WITH_FARM, "check = 80\ncheck_interval = 6s\ncheck_timeout = 1s\nfall = 1\nrise = 1",
+         "lb.ini:4: [farm x] check: accepted, but has no effect yet"},
+        {WITH_PRESET, "",
+         "lb.ini:4: [farm x] preset: its check is accepted, but has no effect yet"},
+        {WITH_PRESET, "check = none", ""},
+        {WITH_FARM, "scheduler = rr",
+         "lb.ini:4: [farm x] scheduler: accepted, but has no effect yet"},
+        {WITH_FARM, "persist = 5m", "lb.ini:4: [farm x] persist: accepted, but has no effect yet"},
+        {WITH_FARM, "on_idle = reset\non_down = keep",
+         "lb.ini:4: [farm x] on_idle: accepted, but has no effect yet\n"
+         "lb.ini:5: [farm x] on_down: accepted, but has no effect yet"},
+        {WITH_FARM, "snat = off", "lb.ini:4: [farm x] snat: accepted, but has no effect yet"},
+        {WITH_FARM, "connlog = -", "lb.ini:4: [farm x] connlog: accepted, but has no effect yet"},
+        {WITH_SERVER, "state = standby",
+         "lb.ini:7: [server a] state: accepted, but has no effect yet"},
+        {WITH_SERVER, "state = disabled",
+         "lb.ini:7: [server a] state: accepted, but has no effect yet"},
+        {WITH_SERVER, "max_connections = 1",
+         "lb.ini:7: [server a] max_connections: accepted, but has no effect yet"},
+        {FARM_Y WITH_FARM, "",
+         "lb.ini:1: [farm y] has no server: every connection will be refused"},
+};
+
+START_TEST(what_has_no_effect_is_warned_of)
+{
+	char *text = compose(warnings[_i].file, warnings[_i].line);
+
+	expect_warnings(text, warnings[_i].error);
+	free(text);
+}
+END_TEST
+
+/* ---- things that are no text file ---- */
+
+static void expect_failure(const char *from, int ret, const char *error)
+{
+	struct outcome outcome = load_path(from);
+
+	ck_assert_int_eq(outcome.ret, ret);
+	ck_assert_str_eq(outcome.error, error);
+}
+
+START_TEST(a_file_that_cannot_be_read_is_an_error)
+{
+	char below[sizeof(path) + sizeof("/lb.ini")];
+
+	expect_failure(path, -ENOENT, "lb.ini: No such file or directory");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	expect_failure(path, -EISDIR, "lb.ini: Is a directory");
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	expect_failure(path, -EINVAL, "lb.ini: is not a regular file");
+	ck_assert_int_eq(unlink(path), 0);
+	write_bytes("", 0);
+	snprintf(below, sizeof(below), "%s/lb.ini", path);
+	expect_failure(below, -ENOTDIR, "lb.ini/lb.ini: Not a directory");
+	expect_failure("/dev/null", -EINVAL, "/dev/null: is not a regular file");
+}
+END_TEST
+
+START_TEST(a_file_that_may_not_be_read_is_an_error)
+{
+	bool is_root = geteuid() == 0;
+
+	write_bytes(FARM_X, strlen(FARM_X));
+	ck_assert_int_eq(chmod(path, 0), 0);
+	if (is_root)
+		ck_assert_int_eq(seteuid(NOBODY), 0);
+	expect_failure(path, -EACCES, "lb.ini: Permission denied");
+	if (is_root)
+		ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+START_TEST(a_file_has_at_most_a_mebibyte)
+{
+	char *text = malloc(FILE_BYTES_MAX + 1);
+	size_t len = strlen(FARM_X SERVER_A);
+	struct outcome outcome;
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, '\n', FILE_BYTES_MAX + 1);
+	memcpy(text, FARM_X SERVER_A, len);
+	write_bytes(text, FILE_BYTES_MAX);
+	outcome = load_path(path);
+	ck_assert_int_eq(outcome.ret, 0);
+	rules_free(outcome.rules);
+	write_bytes(text, FILE_BYTES_MAX + 1);
+	expect_failure(path, -EINVAL,
+	               "lb.ini: 1048577 bytes: a configuration file has at most 1048576");
+	free(text);
+}
+END_TEST
+
+/* A line of len bytes: FARM_X's connlog, quoted. */
+static void write_long_line(size_t len)
+{
+	char text[TEXT_BYTES] = FARM_X "connlog = '";
+	size_t begin = strlen(FARM_X), used = strlen(text);
+
+	memset(text + used, 'x', begin + len - used - 1);
+	strcpy(text + begin + len - 1, "'\n");
+	write_bytes(text, strlen(text));
+}
+
+START_TEST(a_line_has_at_most_1000_bytes)
+{
+	struct outcome outcome;
+
+	write_long_line(LINE_BYTES_MAX);
+	outcome = load_path(path);
+	ck_assert_int_eq(outcome.ret, 0);
+	ck_assert_uint_eq(strlen(outcome.rules->farms[0].connlog),
+	                  LINE_BYTES_MAX - strlen("connlog = ''"));
+	rules_free(outcome.rules);
+	write_long_line(LINE_BYTES_MAX + 1);
+	expect_failure(path, -EINVAL, "lb.ini:4: 1001 bytes: a line has at most 1000");
+}
+END_TEST
+
+START_TEST(a_zero_byte_is_an_error)
+{
+	static const char text[] = FARM_X "ports\0 = 81\n";
+
+	write_bytes(text, sizeof(text) - 1);
+	expect_failure(path, -EINVAL, "lb.ini:4: byte 0x00: this is not a text file");
+}
+END_TEST
+
+/* A path may hold any byte, and a terminal believes some of them. */
+START_TEST(a_message_is_printable)
+{
+	expect_failure("/nowhere/\033[2J\n", -ENOENT, "/nowhere/?[2J?: No such file or directory");
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
+
+Suite *cfg_suite(void)
+{
+	Suite *suite = suite_create("cfg");
+	TCase *tables = tcase_create("tables"), *files = tcase_create("files");
+
+	tcase_add_checked_fixture(tables, setup, teardown);
+	tcase_add_loop_test(tables, a_right_key_is_taken, 0, ROWS(rights));
+	tcase_add_loop_test(tables, a_preset_gives_way_to_keys, 0, ROWS(presets));
+	tcase_add_loop_test(tables, a_wrong_value_is_refused, 0, ROWS(wrong_values));
+	tcase_add_loop_test(tables, an_address_that_no_host_can_have_is_refused, 0,
+	                    ROWS(wrong_addresses));
+	tcase_add_loop_test(tables, a_wrong_file_is_refused, 0, ROWS(wrong_files));
+	tcase_add_loop_test(tables, a_right_file_is_taken, 0, ROWS(right_files));
+	tcase_add_loop_test(tables, what_has_no_effect_is_warned_of, 0, ROWS(warnings));
+	suite_add_tcase(suite, tables);
+
+	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_add_test(files, no_more_farms_and_servers_than_there_is_room_for);
+	tcase_add_test(files, a_full_file_is_taken);
+	tcase_add_test(files, servers_stand_by_farm);
+	tcase_add_test(files, the_example_is_right);
+	tcase_add_test(files, a_file_that_cannot_be_read_is_an_error);
+	tcase_add_test(files, a_file_that_may_not_be_read_is_an_error);
+	tcase_add_test(files, a_file_has_at_most_a_mebibyte);
+	tcase_add_test(files, a_line_has_at_most_1000_bytes);
+	tcase_add_test(files, a_zero_byte_is_an_error);
+	tcase_add_test(files, a_message_is_printable);
+	suite_add_tcase(suite, files);
+	return suite;
+}
