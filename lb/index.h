@@ -52,17 +52,19 @@ static inline uint32_t index_bucket(const struct index *index, uint64_t hash)
 	return (uint32_t)((hash & 0xffffffff) * index->nbuckets >> 32);
 }
 
+/* Never 0, which is free, nor 1, which index_match() might take for 0 or 0 for it. */
 static inline uint8_t index_tag(uint64_t hash)
 {
 	uint8_t tag = (uint8_t)(hash >> 56);
 
-	return tag ? tag : 1;
+	return tag > 1 ? tag : (uint8_t)(tag + 2);
 }
 
 /*
  * The slots whose tag equals tag, as bits 0-11. Eight bytes at a time: a byte is zero if
- * subtracting one borrows into its top bit; a byte above a zero one may be taken for zero as well,
- * which costs a comparison and no more.
+ * subtracting one borrows into its top bit. A one above a zero may be taken for a zero as well: a tag
+ * that differs in the lowest bit, which costs a comparison and no more; index_tag() sees to it that
+ * it isn't a free slot.
  */
 static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 {

@@ -11,20 +11,34 @@
 
 #include "wire.h"
 
+#define TCP_NEAR (1u << 22) /* bytes: about the window that common systems grow to */
+
 static bool seq_after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
 }
 
+/*
+ * If seq is near what receiver has acknowledged: a stranger who guesses is seldom. Where more than
+ * this is in flight, what is beyond is noted when the acknowledgments get there.
+ */
+static bool is_near(const struct flow *flow, enum end receiver, uint32_t seq)
+{
+	return seq - flow->acked[receiver] + TCP_NEAR <= 2 * TCP_NEAR;
+}
+
+/* Sequence numbers begin with a SYN; while half-open a later SYN begins anew (another try). */
 static void note_seq(struct flow *flow, enum end end, const struct packet *packet)
 {
 	uint32_t next = packet->seq + packet->seq_len;
+	enum end receiver = end_other(end);
 
-	if (!(flow->flags & FLOW_SEQ_KNOWN << end)) {
+	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN) {
 		flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
 		flow->next_seq[end] = next;
-		flow->acked[end_other(end)] = packet->seq;
-	} else if (seq_after(next, flow->next_seq[end])) {
+		flow->acked[receiver] = packet->seq;
+	} else if (flow->flags & FLOW_SEQ_KNOWN << end && is_near(flow, receiver, next) &&
+		   seq_after(next, flow->next_seq[end])) {
 		flow->next_seq[end] = next;
 	}
 }
@@ -36,6 +50,8 @@ static bool rst_is_believed(const struct flow *flow, enum end end, const struct 
 	/* the answer to a SYN: no sequence number yet, but it must acknowledge the SYN */
 	if (!(flow->flags & FLOW_SEQ_KNOWN << end))
 		return packet->tcp_flags & TCP_ACK && packet->ack == flow->next_seq[receiver];
+	if (flow->state == FLOW_HALF_OPEN)
+		return packet->seq == flow->next_seq[end];
 	return packet->seq == flow->acked[receiver] || packet->seq == flow->next_seq[end];
 }
 
@@ -64,10 +80,11 @@ static bool note_ack(struct flow *flow, enum end end, const struct packet *packe
 	enum end sender = end_other(end);
 
 	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    !seq_after(packet->ack, flow->acked[end]) ||
-	    seq_after(packet->ack, flow->next_seq[sender]))
+	    !seq_after(packet->ack, flow->acked[end]) || !is_near(flow, end, packet->ack))
 		return false;
 	flow->acked[end] = packet->ack;
+	if (seq_after(packet->ack, flow->next_seq[sender]))
+		flow->next_seq[sender] = packet->ack;
 	return true;
 }
 
