@@ -5,6 +5,7 @@
 #define LB_SCHED_H
 
 #include "arena.h"
+#include "health.h"
 #include "rules.h"
 
 #define SERVER_NONE UINT16_MAX
@@ -18,20 +19,29 @@ struct server {
 
 struct sched {
 	const struct rules *rules;
+	const struct health *health;
 	struct server *servers;		/* by rules.servers[] */
 	uint64_t *turns;		/* by farm: the virtual time of the last turn taken */
 };
 
-void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules);
+/* health must stay. */
+void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
+		   const struct health *health);
 
-/* If the server may take new connections now. */
+/*
+ * If the server may be given connections at all: it is up, and active; or standby, while no active
+ * one is up.
+ */
 bool sched_may_take(const struct sched *sched, unsigned server);
 
 /* If any server of the farm may. */
 bool sched_is_up(const struct sched *sched, unsigned farm);
 
-/* The server for the farm's next connection, or SERVER_NONE. */
-uint16_t sched_pick(const struct sched *sched, unsigned farm);
+/* If the server may, and has less than its max_connections. */
+bool sched_has_room(const struct sched *sched, unsigned server);
+
+/* The server for the farm's next connection, which client asks for, or SERVER_NONE. */
+uint16_t sched_pick(const struct sched *sched, unsigned farm, be32 client, lb_time now);
 
 /*
  * Notes that a connection to the server began; is being closed, one end having sent FIN, and no
@@ -40,5 +50,8 @@ uint16_t sched_pick(const struct sched *sched, unsigned farm);
 void sched_opened(struct sched *sched, unsigned server);
 void sched_closing(struct sched *sched, unsigned server);
 void sched_closed(struct sched *sched, unsigned server, bool was_load);
+
+/* Takes over old's counts of its server from as those of to. */
+void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);
 
 #endif

@@ -1,0 +1,125 @@
+/*
+ * Health verdicts.
+ *
+ * Each checked port has a verdict of its own, which changes after `fall` failures or `rise`
+ * successes in a row; out of the unknown the first success is enough. A server is up while all its
+ * checks are, and down as soon as one is. What a probe is, and when it is sent, is bridge/'s
+ * business.
+ */
+#include "health.h"
+
+void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules, lb_time now)
+{
+	uint32_t nchecks = 0;
+
+	health->rules = rules;
+	health->servers = arena_take(arena, rules->nservers, sizeof(*health->servers));
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		unsigned n = rules->farms[rules->servers[s].farm].nchecks;
+
+		if (health->servers)
+			health->servers[s] = (struct health_server){
+				.verdict = n ? HEALTH_UNKNOWN : HEALTH_UP, .since = now, .check = nchecks};
+		nchecks += n;
+	}
+	health->checks = arena_take(arena, nchecks, sizeof(*health->checks));
+	if (health->checks)
+		memset(health->checks, 0, nchecks * sizeof(*health->checks));
+}
+
+static void judge_check(struct health_check *check, const struct rules_farm *farm, bool ok)
+{
+	enum health_verdict says = ok ? HEALTH_UP : HEALTH_DOWN;
+	uint32_t needed = ok ? farm->rise : farm->fall;
+
+	if (check->verdict == says) {
+		check->streak = 0;
+		return;
+	}
+	check->streak++;
+	if (check->verdict == HEALTH_UNKNOWN && ok)
+		needed = 1;
+	if (check->streak < needed)
+		return;
+	check->verdict = (uint8_t)says;
+	check->streak = 0;
+}
+
+static enum health_verdict judge_server(const struct health *health, unsigned server)
+{
+	const struct health_check *checks = &health->checks[health->servers[server].check];
+	unsigned n = health->rules->farms[health->rules->servers[server].farm].nchecks;
+	enum health_verdict verdict = HEALTH_UP;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (checks[i].verdict == HEALTH_DOWN)
+			return HEALTH_DOWN;
+		if (checks[i].verdict == HEALTH_UNKNOWN)
+			verdict = HEALTH_UNKNOWN;
+	}
+	return verdict;
+}
+
+bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now)
+{
+	const struct rules_farm *farm = &health->rules->farms[health->rules->servers[server].farm];
+	struct health_server *state = &health->servers[server];
+	enum health_verdict was = health_of(health, server), is;
+
+	state->probes_ok += ok;
+	state->probes_failed += !ok;
+	judge_check(&health->checks[state->check + check], farm, ok);
+	is = judge_server(health, server);
+	if (is == was)
+		return false;
+	state->verdict = (uint8_t)is;
+	state->since = now;
+	if (is == HEALTH_UP && (was == HEALTH_DOWN || state->late))
+		state->ramp = now;
+	return true;
+}
+
+bool health_in_doubt(const struct health *health, unsigned server, unsigned check)
+{
+	return health->checks[health->servers[server].check + check].streak > 0;
+}
+
+unsigned health_ramp(const struct health *health, unsigned server, lb_time now)
+{
+	lb_time began = health->servers[server].ramp;
+	uint64_t step;
+
+	if (!began.ns)
+		return HEALTH_RAMP_STEPS;
+	step = 1 + (now.ns - began.ns) / (HEALTH_RAMP_S * LB_NS_PER_S / HEALTH_RAMP_STEPS);
+	return step < HEALTH_RAMP_STEPS ? (unsigned)step : HEALTH_RAMP_STEPS;
+}
+
+void health_inherit(struct health *health, unsigned to_server, const struct health *old,
+		    unsigned from_server)
+{
+	const struct rules_farm *to = &health->rules->farms[health->rules->servers[to_server].farm];
+	const struct rules_farm *from = &old->rules->farms[old->rules->servers[from_server].farm];
+	struct health_server *state = &health->servers[to_server];
+	const struct health_server *before = &old->servers[from_server];
+	uint32_t first = state->check;
+
+	for (unsigned t = 0; t < to->nchecks; t++) {
+		/* a check that is new doesn't take out a server that is up, unless it fails */
+		health->checks[first + t].verdict = before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
+		for (unsigned f = 0; f < from->nchecks; f++)
+			if (be16_eq(to->checks[t], from->checks[f]))
+				health->checks[first + t] = old->checks[before->check + f];
+	}
+	*state = *before;
+	state->check = first;
+	state->verdict = (uint8_t)judge_server(health, to_server);
+}
+
+const char *health_name(enum health_verdict verdict)
+{
+	static const char *const names[] = {
+		[HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
+
+	return names[verdict];
+}

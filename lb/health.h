@@ -1,0 +1,65 @@
+/*
+ * Which servers are up, as the probes say.
+ */
+#ifndef LB_HEALTH_H
+#define LB_HEALTH_H
+
+#include "arena.h"
+#include "rules.h"
+
+enum health_verdict { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
+
+/* A returning server's share grows to its whole weight in this many steps over this time. */
+enum { HEALTH_RAMP_STEPS = 16, HEALTH_RAMP_S = 30 };
+
+/* One checked port of one server. */
+struct health_check {
+	uint8_t verdict;		/* enum health_verdict */
+	uint32_t streak;		/* results in a row that contradict the verdict */
+};
+
+struct health_server {
+	uint8_t verdict;		/* enum health_verdict */
+	bool late;			/* wasn't there from the start: ramps up like one that was down */
+	lb_time since;			/* of this verdict */
+	lb_time ramp;			/* when the ramp began; 0: none */
+	uint64_t probes_ok, probes_failed;
+	uint32_t check;			/* its first in health.checks */
+};
+
+struct health {
+	const struct rules *rules;
+	struct health_server *servers;	/* by rules.servers[] */
+	struct health_check *checks;
+};
+
+/* Takes its state from arena; servers with nothing to check are up, the others unknown. */
+void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules, lb_time now);
+
+static inline enum health_verdict health_of(const struct health *health, unsigned server)
+{
+	return (enum health_verdict)health->servers[server].verdict;
+}
+
+/*
+ * Notes the result of a probe of the server's check (an index of its farm's checks). True if the
+ * server's verdict changed.
+ */
+bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now);
+
+/* If the last results of the check contradict its verdict, so that it is worth asking sooner. */
+bool health_in_doubt(const struct health *health, unsigned server, unsigned check);
+
+/* How much of its weight the server counts with now: 1 to HEALTH_RAMP_STEPS. */
+unsigned health_ramp(const struct health *health, unsigned server, lb_time now);
+
+/*
+ * Takes over what old knew of its server from_server as to_server: checks of the same ports, times
+ * and counts.
+ */
+void health_inherit(struct health *health, unsigned to_server, const struct health *old,
+		    unsigned from_server);
+
+const char *health_name(enum health_verdict verdict);
+
+#endif
