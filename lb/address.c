@@ -21,14 +21,14 @@ static struct address *find(const struct addresses *addresses, be32 ip)
 	return &addresses->places[i];
 }
 
-static void add(struct addresses *addresses, be32 ip, uint8_t kind, unsigned farm)
+static void add(struct addresses *addresses, be32 ip, uint8_t kinds, unsigned farm)
 {
 	struct address *place = find(addresses, ip);
 
-	if (!place->kinds || kind == ADDRESS_VIP)
+	if (!place->kinds || kinds == ADDRESS_VIP)
 		place->farm = (uint16_t)farm;
 	place->ip = ip;
-	place->kinds |= kind;
+	place->kinds |= kinds;
 }
 
 static uint32_t count(const struct rules *rules)
@@ -45,12 +45,20 @@ static void fill(struct addresses *addresses, const struct rules *rules)
 	for (unsigned f = 0; f < rules->nfarms; f++) {
 		const struct rules_farm *farm = &rules->farms[f];
 
+		if (farm->gone)
+			continue;
 		add(addresses, farm->vip, ADDRESS_VIP, f);
 		for (unsigned i = 0; i < farm->nsnat; i++)
 			add(addresses, farm->snat[i], ADDRESS_SNAT, f);
 	}
-	for (unsigned s = 0; s < rules->nservers; s++)
-		add(addresses, rules->servers[s].address, ADDRESS_SERVER, rules->servers[s].farm);
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		unsigned f = rules->servers[s].farm;
+		bool routed = !rules->farms[f].gone && !rules->farms[f].nsnat;
+
+		add(addresses, rules->servers[s].address,
+		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER, f);
+		addresses->any_no_snat |= routed;
+	}
 }
 
 void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules)
@@ -59,7 +67,7 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 
 	while (places < 4 * count(rules))
 		places *= 2;
-	addresses->mask = places - 1;
+	*addresses = (struct addresses){.mask = places - 1};
 	addresses->places = arena_take(arena, places, sizeof(*addresses->places));
 	if (!addresses->places)
 		return;

@@ -12,6 +12,7 @@ enum {
 	ADDRESS_SNAT = 1 << 1,
 	ADDRESS_OURS = ADDRESS_VIP | ADDRESS_SNAT,	/* we answer ARP for it */
 	ADDRESS_SERVER = 1 << 2,
+	ADDRESS_NO_SNAT = 1 << 3,	/* a server of a farm with snat = off: packets from it may be flows' */
 };
 
 struct address {
@@ -23,6 +24,7 @@ struct address {
 struct addresses {
 	struct address *places;	/* open addressing, a power of two */
 	uint32_t mask;
+	bool any_no_snat;		/* there is an ADDRESS_NO_SNAT */
 };
 
 /* Takes the table from arena and, unless that only measures, fills it from rules. */

@@ -6,18 +6,35 @@
  * While it is live a flow counts at its server; when it ends it goes to quarantine with its tuples
  * and its SNAT port; when that is over both are given back. Whoever needs a place or a port and
  * finds none may cut the oldest quarantine short: better a small risk of meeting a TIME_WAIT than
- * a certain refusal.
+ * a certain refusal. After that the oldest half-open flow makes room, which under a flood of SYNs
+ * is one of the flood's; established flows never do.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
  * the choice falls on the same one, the old SNAT port serves again: the client's own TCP has seen
  * to it that the new connection can be told from the old one (RFC 9293, 3.4.1; RFC 6191).
+ *
+ * With `snat = off` the server sees the client's own address and port, and there is no SNAT port to
+ * take: its packets are recognized by their source.
  */
 #include "balance.h"
 
 #include "tcp.h"
+#include "wire.h"
 
-/* How many of the oldest quarantined flows are looked at for one whose SNAT port would do. */
-enum { BALANCE_CUT_TRIES = 256 };
+enum {
+	/* how many of the oldest flows of a list are looked at for one whose SNAT port would do */
+	BALANCE_CUT_TRIES = 256,
+	/* flows that one call of balance_reap() looks at */
+	BALANCE_REAP_STEP = 8192,
+};
+
+/* Client addresses remembered for `persist`: as many as a full table has connections, over two. */
+enum { BALANCE_PERSIST_SHARE = 2 };
+
+static uint64_t ms_of(const struct balance *balance, lb_time now)
+{
+	return (now.ns - balance->epoch.ns) / LB_NS_PER_MS;
+}
 
 static uint32_t tick_of(const struct balance *balance, lb_time now)
 {
@@ -29,10 +46,10 @@ static uint32_t tick_of(const struct balance *balance, lb_time now)
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
 		     struct hash_key key, lb_time now)
 {
-	*balance = (struct balance){.rules = rules, .epoch = now, .swept = now};
-	sched_lay_out(&balance->sched, arena, rules);
-	snat_lay_out(&balance->snat, arena, rules, &key);
+	*balance = (struct balance){.epoch = now, .swept = now};
 	flows_lay_out(&balance->flows, arena, rules->max_connections, key);
+	persist_lay_out(&balance->persist, arena, rules->max_connections / BALANCE_PERSIST_SHARE, &key);
+	ended_lay_out(&balance->ended, arena);
 }
 
 int balance_service(const struct rules_farm *farm, be16 port)
@@ -52,17 +69,15 @@ int balance_service(const struct rules_farm *farm, be16 port)
 
 static uint32_t timeout_of(const struct balance *balance, const struct flow *flow)
 {
-	const struct rules_server *server = &balance->rules->servers[flow->server];
-
 	switch ((enum flow_state)flow->state) {
 	case FLOW_HALF_OPEN:
 		return BALANCE_HALF_OPEN_S * FLOW_TICKS_PER_S;
 	case FLOW_OPEN:
-		return balance->rules->farms[server->farm].idle_timeout_ms / (1000 / FLOW_TICKS_PER_S);
+		return farms_of_server(balance->farms, flow->server)->idle_timeout_ms / FLOW_MS_PER_TICK;
 	case FLOW_CLOSING:
 		return BALANCE_CLOSING_S * FLOW_TICKS_PER_S;
 	case FLOW_QUARANTINE:
-		if (flow->flags & FLOW_WAS_RESET ||
+		if (flow->flags & (FLOW_WAS_RESET | FLOW_RESET_BY_US) ||
 		    ((flow->flags & FLOW_FIN_SENT << SERVER) && !(flow->flags & FLOW_SERVER_FIN_FIRST)))
 			return BALANCE_QUARANTINE_SHORT_S * FLOW_TICKS_PER_S;
 		return BALANCE_QUARANTINE_S * FLOW_TICKS_PER_S;
@@ -85,26 +100,68 @@ static void check_at_deadline(struct balance *balance, uint32_t f)
 	flows_check_by(&balance->flows, f, deadline_of(balance, &balance->flows.flow[f]));
 }
 
+static void note_persist(struct balance *balance, const struct flow *flow, lb_time now)
+{
+	const struct rules_server *server = &balance->farms->rules->servers[flow->server];
+	uint32_t persist_ms = balance->farms->rules->farms[server->farm].persist_ms;
+
+	uint32_t tick = tick_of(balance, now);
+
+	if (persist_ms && sched_may_take(&balance->farms->sched, flow->server))
+		persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+			     flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
+}
+
+static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
+{
+	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow_cold *cold = &balance->flows.cold[f];
+	const struct ended record = {
+		.start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
+		.end = now,
+		.arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
+		.bytes = {cold->bytes[CLIENT], cold->bytes[SERVER]},
+		.packets = {flow->packets[CLIENT], flow->packets[SERVER]},
+		.server = flow->server,
+		.why = (uint8_t)why,
+	};
+
+	balance->counts.ended[why]++;
+	if (farms_of_server(balance->farms, flow->server)->connlog)
+		ended_put(&balance->ended, &record);
+}
+
 /* From live to quarantine. */
-static void end(struct balance *balance, uint32_t f, uint32_t now)
+static void end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
 {
 	const struct flow *flow = &balance->flows.flow[f];
 
-	sched_closed(&balance->sched, flow->server, !flow_is_closing(flow));
-	flows_quarantine(&balance->flows, f, now);
+	record_end(balance, f, why, now);
+	note_persist(balance, flow, now);
+	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+	flows_quarantine(&balance->flows, f, flags, tick_of(balance, now));
 	check_at_deadline(balance, f);
+}
+
+/* Where the flow's SNAT port stands; false if it has none to give back. */
+static bool locate_port(const struct balance *balance, const struct flow *flow, struct snat_port *ret)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	int service = balance_service(farm, flow->arrive[CLIENT].dport);
+
+	return service >= 0 && snat_locate(&balance->farms->snat, flow->server, (unsigned)service,
+					   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport, ret);
 }
 
 /* From quarantine to nothing. */
 static void forget(struct balance *balance, uint32_t f)
 {
 	const struct flow *flow = &balance->flows.flow[f];
-	unsigned farm = balance->rules->servers[flow->server].farm;
-	int service = balance_service(&balance->rules->farms[farm], flow->arrive[CLIENT].dport);
+	struct snat_port port;
 
-	snat_give_back(&balance->snat, farm,
-		       snat_locate(&balance->snat, flow->server, (unsigned)service,
-				   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport));
+	if (locate_port(balance, flow, &port))
+		snat_give_back(&balance->farms->snat, balance->farms->rules->servers[flow->server].farm,
+			       port);
 	flows_remove(&balance->flows, f);
 }
 
@@ -114,70 +171,143 @@ static void cut_quarantine(struct balance *balance, uint32_t f)
 	forget(balance, f);
 }
 
-/* Gives up the oldest quarantined flow that holds a port of the server and service; false: none found. */
-static bool cut_for_port(struct balance *balance, uint16_t server, be16 service)
+/* Ends a half-open flow at once, for another's sake. */
+static void evict(struct balance *balance, uint32_t f, lb_time now)
 {
-	uint32_t f = balance->flows.quarantine.head;
+	end(balance, f, ENDED_EVICTED, 0, now);
+	forget(balance, f);
+}
+
+/* The oldest flow of the list that holds a port from the server's pools for service, or FLOW_NONE. */
+static uint32_t oldest_with_port(const struct balance *balance, const struct flow_list *list,
+				 uint16_t server, be16 service)
+{
+	bool one_pool = rules_pools_per_server(farms_of_server(balance->farms, server)) == 1;
+	uint32_t f = list->head;
 
 	for (unsigned i = 0; i < BALANCE_CUT_TRIES && f != FLOW_NONE; i++) {
 		const struct flow *flow = &balance->flows.flow[f];
 
-		if (flow->server == server && be16_eq(flow->arrive[CLIENT].dport, service)) {
-			cut_quarantine(balance, f);
-			return true;
-		}
+		if (flow->server == server &&
+		    (one_pool || be16_eq(flow->arrive[CLIENT].dport, service)))
+			return f;
 		f = flow->next;
 	}
-	return false;
+	return FLOW_NONE;
 }
 
-static bool take_port(struct balance *balance, unsigned farm, uint16_t server, unsigned service,
-		      struct snat_port *ret)
+/* Makes an older flow give up its port; false if there is none that may. */
+static bool free_a_port(struct balance *balance, uint16_t server, be16 service, lb_time now)
 {
-	be16 port = balance->rules->farms[farm].ports[service];
+	uint32_t f = oldest_with_port(balance, &balance->flows.quarantine, server, service);
 
-	return snat_take(&balance->snat, farm, server, service, ret) ||
-	       (cut_for_port(balance, server, port) &&
-		snat_take(&balance->snat, farm, server, service, ret));
-}
-
-static bool make_room(struct balance *balance)
-{
-	if (flows_have_room(&balance->flows))
+	if (f != FLOW_NONE) {
+		cut_quarantine(balance, f);
 		return true;
-	if (!balance->flows.quarantine.length)
+	}
+	f = oldest_with_port(balance, &balance->flows.half_open, server, service);
+	if (f == FLOW_NONE)
 		return false;
-	cut_quarantine(balance, balance->flows.quarantine.head);
+	evict(balance, f, now);
 	return true;
 }
 
-static void note_opened(struct balance *balance, uint16_t server)
+static bool take_port(struct balance *balance, unsigned farm, uint16_t server, unsigned service,
+		      lb_time now, struct snat_port *ret)
 {
-	sched_opened(&balance->sched, server);
+	struct snat *snat = &balance->farms->snat;
+	be16 port = balance->farms->rules->farms[farm].ports[service];
+
+	return snat_take(snat, farm, server, service, ret) ||
+	       (free_a_port(balance, server, port, now) && snat_take(snat, farm, server, service, ret));
+}
+
+static bool make_room(struct balance *balance, lb_time now)
+{
+	struct flows *flows = &balance->flows;
+	uint32_t most_half_open = flows->capacity / BALANCE_HALF_OPEN_SHARE;
+
+	if (flows->half_open.length && flows->half_open.length >= most_half_open)
+		evict(balance, flows->half_open.head, now);
+	if (flows_have_room(flows))
+		return true;
+	if (flows->quarantine.length)
+		cut_quarantine(balance, flows->quarantine.head);
+	else if (flows->half_open.length)
+		evict(balance, flows->half_open.head, now);
+	return flows_have_room(flows);
+}
+
+/* How packets from the server will arrive. */
+static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet, unsigned farm,
+				  unsigned service, uint16_t server, lb_time now, struct tuple *ret)
+{
+	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
+	struct snat_port port;
+
+	ret->src = balance->farms->rules->servers[server].address;
+	ret->sport = packet->tuple.dport;
+	if (!rule->nsnat) {
+		ret->dst = packet->tuple.src;
+		ret->dport = packet->tuple.sport;
+		/* the client has this port open to the same server already, by way of another VIP */
+		return flows_find(&balance->flows, ret, tuple_hash(&balance->flows.key, ret)) == FLOW_NONE
+			       ? WHY_FLOW_NEW
+			       : WHY_SNAT_EXHAUSTED;
+	}
+	if (!take_port(balance, farm, server, service, now, &port))
+		return WHY_SNAT_EXHAUSTED;
+	ret->dst = rule->snat[port.address];
+	ret->dport = port.port;
+	return WHY_FLOW_NEW;
+}
+
+static void note_opened(struct balance *balance, uint32_t f, lb_time now)
+{
+	sched_opened(&balance->farms->sched, balance->flows.flow[f].server);
 	balance->counts.created++;
+	note_persist(balance, &balance->flows.flow[f], now);
 }
 
 static enum lb_why open_new(struct balance *balance, const struct packet *packet, unsigned farm,
-			    unsigned service, uint16_t server, uint32_t now, uint32_t *ret_ref)
+			    unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
 {
-	const struct rules_farm *rule = &balance->rules->farms[farm];
+	const struct flow syn = {
+		.last = tick_of(balance, now), .state = FLOW_HALF_OPEN, .server = server};
 	struct tuple arrive[2] = {[CLIENT] = packet->tuple};
-	struct snat_port port;
-	struct flow syn = {.last = now, .state = FLOW_HALF_OPEN, .server = server};
+	enum lb_why why;
+	uint32_t f;
 
-	if (!make_room(balance))
+	if (!make_room(balance, now))
 		return WHY_TABLE_FULL;
-	if (!take_port(balance, farm, server, service, &port))
-		return WHY_SNAT_EXHAUSTED;
-	arrive[SERVER] = (struct tuple){
-		.src = balance->rules->servers[server].address,
-		.dst = rule->snat[port.address],
-		.sport = packet->tuple.dport,
-		.dport = port.port,
-	};
-	*ret_ref = flows_add(&balance->flows, arrive, server, now, deadline_of(balance, &syn)) << 1 | CLIENT;
-	note_opened(balance, server);
+	why = choose_arrival(balance, packet, farm, service, server, now, &arrive[SERVER]);
+	if (why != WHY_FLOW_NEW)
+		return why;
+	f = flows_add(&balance->flows, arrive, server, ms_of(balance, now), deadline_of(balance, &syn));
+	note_opened(balance, f, now);
+	*ret_ref = f << 1 | CLIENT;
 	return WHY_FLOW_NEW;
+}
+
+static uint16_t pick(const struct balance *balance, unsigned farm, be32 client, lb_time now)
+{
+	const struct sched *sched = &balance->farms->sched;
+	const struct rules_farm *rule = &sched->rules->farms[farm];
+	uint16_t server;
+
+	if (rule->persist_ms &&
+	    persist_find(&balance->persist, rule->vip, client, tick_of(balance, now), &server) &&
+	    sched_has_room(sched, server))
+		return server;
+	return sched_pick(sched, farm, client, now);
+}
+
+static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
+{
+	flows_reopen(&balance->flows, f, ms_of(balance, now));
+	check_at_deadline(balance, f);
+	note_opened(balance, f, now);
+	return f << 1 | CLIENT;
 }
 
 enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
@@ -185,22 +315,20 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet, u
 {
 	uint64_t hash = tuple_hash(&balance->flows.key, &packet->tuple);
 	uint32_t old = flows_find(&balance->flows, &packet->tuple, hash);
-	uint16_t server = sched_pick(&balance->sched, farm);
-	enum lb_why why = WHY_NO_SERVER;
+	uint16_t server = pick(balance, farm, packet->tuple.src, now);
+	enum lb_why why;
 
-	if (server != SERVER_NONE && old != FLOW_NONE &&
-	    balance->flows.flow[flow_of(old)].server == server) {
-		flows_reopen(&balance->flows, flow_of(old), tick_of(balance, now));
-		check_at_deadline(balance, flow_of(old));
-		note_opened(balance, server);
-		*ret_ref = old;
+	if (server == SERVER_NONE) {
+		balance->counts.refused++;
+		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
+	}
+	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server) {
+		*ret_ref = reopen(balance, flow_of(old), now);
 		return WHY_FLOW_NEW;
 	}
-	if (server != SERVER_NONE) {
-		if (old != FLOW_NONE)
-			flows_unlist_client(&balance->flows, flow_of(old));
-		why = open_new(balance, packet, farm, service, server, tick_of(balance, now), ret_ref);
-	}
+	if (old != FLOW_NONE)
+		flows_unlist_client(&balance->flows, flow_of(old));
+	why = open_new(balance, packet, farm, service, server, now, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;
 	return why;
 }
@@ -212,65 +340,191 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 	struct flow *flow = &balance->flows.flow[f];
 	enum tcp_event event;
 
-	flows_count(&balance->flows, f, end_of(ref), len, tick_of(balance, now));
+	/* in quarantine late packets are passed on, but don't prolong it */
+	flows_count(&balance->flows, f, end_of(ref), len,
+		    flow_is_live(flow) ? tick_of(balance, now) : flow->last);
 	if (end_of(ref) == CLIENT)
 		balance->flows.cold[f].client = packet->from;
 	event = tcp_track(flow, end_of(ref), packet);
 	if (event == TCP_NOTHING || !flow_is_live(flow))
 		return;
 	if (event == TCP_ENDED) {
-		balance->counts.closed++;
-		end(balance, f, flow->last);
-	} else {
-		if (event == TCP_HALF_CLOSED)
-			sched_closing(&balance->sched, flow->server);
-		flows_set_state(&balance->flows, f, event == TCP_BOTH_CLOSED ? FLOW_CLOSING : FLOW_OPEN);
-		check_at_deadline(balance, f);
+		end(balance, f, flow->flags & FLOW_WAS_RESET ? ENDED_RST : ENDED_FIN, 0, now);
+		return;
 	}
+	if (event == TCP_HALF_CLOSED)
+		sched_closing(&balance->farms->sched, flow->server);
+	if (event == TCP_BOTH_CLOSED)
+		flows_set_state(&balance->flows, f, FLOW_CLOSING);
+	else if (event == TCP_OPENED)
+		flows_set_state(&balance->flows, f, FLOW_OPEN);
+	check_at_deadline(balance, f);
 }
 
-static void expire(struct balance *balance, uint32_t f, uint32_t now)
+/* Describes a RST to an end, with sequence number seq. */
+static void add_reset(struct balance *balance, const struct flow_cold *cold, const struct flow *flow,
+		      enum end to, uint32_t seq, struct own_list *out)
+{
+	struct own *own = &out->items[out->n++];
+
+	*own = (struct own){
+		.kind = OWN_TCP,
+		.tcp_flags = TCP_RST,
+		.server = to == SERVER ? flow->server : SERVER_NONE,
+		.to = cold->client,
+		.tuple = tuple_reverse(flow->arrive[to]),
+		.seq = seq,
+	};
+	/* nothing came from the server yet: the client believes what acknowledges its SYN */
+	if (to == CLIENT && !(flow->flags & FLOW_SEQ_KNOWN << SERVER)) {
+		own->tcp_flags |= TCP_ACK;
+		own->seq = 0;
+		own->ack = flow->next_seq[CLIENT];
+	}
+	balance->counts.resets++;
+}
+
+/*
+ * Describes RSTs that the end believes (RFC 5961, 3.2): with the number that it expects next if all
+ * has arrived, and if something may still be missing, also with the last one that it acknowledged.
+ */
+static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
 {
 	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow_cold *cold = &balance->flows.cold[f];
+	uint32_t expected = flow->next_seq[end_other(to)];
+
+	add_reset(balance, cold, flow, to, expected, out);
+	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow->acked[to] != expected)
+		add_reset(balance, cold, flow, to, flow->acked[to], out);
+}
+
+static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,
+			 struct own_list *out)
+{
+	reset_end(balance, f, CLIENT, out);
+	reset_end(balance, f, SERVER, out);
+	end(balance, f, why, FLOW_RESET_BY_US, now);
+}
+
+static bool has_room(const struct own_list *out)
+{
+	return out->max - out->n >= BALANCE_RESETS_MAX;
+}
+
+static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
+{
+	const struct flow *flow = &balance->flows.flow[f];
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	uint32_t deadline = deadline_of(balance, flow);
 
-	if (deadline > now) {
+	if (deadline > tick_of(balance, now)) {
 		flows_check_again(&balance->flows, f, deadline);
-	} else if (flow_is_live(flow)) {
-		balance->counts.idle_expired++;
-		flows_check_again(&balance->flows, f, FLOW_NEVER);
-		end(balance, f, now);
-	} else {
-		forget(balance, f);
+		return;
 	}
+	if (!flow_is_live(flow)) {
+		forget(balance, f);
+		return;
+	}
+	flows_check_again(&balance->flows, f, FLOW_NEVER);
+	if (flow->state == FLOW_OPEN && farm->on_idle == ON_IDLE_RESET)
+		end_by_reset(balance, f, ENDED_IDLE, now, out);
+	else
+		end(balance, f, ENDED_IDLE, 0, now);
 }
 
-static void expire_range(struct balance *balance, uint32_t from, uint32_t to, uint32_t now)
+/* Expires what is due from the cursor up to limit; false if out is full before. */
+static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, struct own_list *out)
 {
-	uint32_t f;
+	uint32_t tick = tick_of(balance, now), f;
 
-	while ((f = flows_next_due(&balance->flows, &from, to, now)) != FLOW_NONE)
-		expire(balance, f, now);
+	while (has_room(out)) {
+		f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);
+		if (f == FLOW_NONE)
+			return true;
+		expire(balance, f, now, out);
+	}
+	return false;
 }
 
-void balance_expire(struct balance *balance, lb_time now)
+void balance_expire(struct balance *balance, lb_time now, struct own_list *out)
 {
 	uint64_t elapsed = now.ns - balance->swept.ns, share;
 	uint32_t reached = balance->flows.reached;
+	lb_time until;
 
 	if (elapsed > LB_NS_PER_S)
 		elapsed = LB_NS_PER_S;
 	share = reached * elapsed / LB_NS_PER_S;
 	if (!share && reached)
 		return;
-	balance->swept = now;
+	/* up to what this share covers: the rest of the time counts for the next call */
+	until.ns = reached ? now.ns - elapsed + share * LB_NS_PER_S / reached : now.ns;
 	if (balance->cursor + share > reached) {
-		expire_range(balance, balance->cursor, reached, tick_of(balance, now));
 		share -= reached - balance->cursor;
+		if (!expire_up_to(balance, reached, now, out))
+			return;
 		balance->cursor = 0;
 	}
-	expire_range(balance, balance->cursor, balance->cursor + (uint32_t)share, tick_of(balance, now));
-	balance->cursor += (uint32_t)share;
+	if (expire_up_to(balance, balance->cursor + (uint32_t)share, now, out))
+		balance->swept = until;
+}
+
+/* Why the flow has to be reset though its ends are well, if it has. */
+static bool is_doomed(const struct balance *balance, const struct flow *flow, enum ended_why *ret)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+
+	if (!flow_is_live(flow))
+		return false;
+	*ret = farm->gone ? ENDED_RELOAD : ENDED_SERVER_DOWN;
+	return farm->gone || (farm->on_down == ON_DOWN_RESET &&
+			      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
+}
+
+void balance_start_reaping(struct balance *balance)
+{
+	balance->reap_left = balance->flows.reached;
+}
+
+bool balance_reap(struct balance *balance, lb_time now, struct own_list *out)
+{
+	enum ended_why why;
+
+	for (unsigned i = 0; i < BALANCE_REAP_STEP && balance->reap_left && has_room(out); i++) {
+		if (balance->reap_cursor >= balance->flows.reached)
+			balance->reap_cursor = 0;
+		if (is_doomed(balance, &balance->flows.flow[balance->reap_cursor], &why))
+			end_by_reset(balance, balance->reap_cursor, why, now, out);
+		balance->reap_cursor++;
+		balance->reap_left--;
+	}
+	return balance->reap_left;
+}
+
+static void move_flow(struct balance *balance, uint32_t f, uint16_t server)
+{
+	struct snat_port port;
+
+	flows_renumber(&balance->flows, f, server);
+	if (locate_port(balance, &balance->flows.flow[f], &port))
+		snat_keep(&balance->farms->snat, balance->farms->rules->servers[server].farm, port);
+}
+
+void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map)
+{
+	balance->farms = farms;
+	persist_renumber(&balance->persist, map);
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (balance->flows.flow[f].state != FLOW_FREE)
+			move_flow(balance, f, map[balance->flows.flow[f].server]);
+}
+
+void balance_referenced(const struct balance *balance, bool *ret)
+{
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (balance->flows.flow[f].state != FLOW_FREE)
+			ret[balance->flows.flow[f].server] = true;
 }
 
 uint32_t balance_quarantined(const struct balance *balance)

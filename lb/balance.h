@@ -4,11 +4,12 @@
 #ifndef LB_BALANCE_H
 #define LB_BALANCE_H
 
+#include "ended.h"
+#include "farms.h"
 #include "flow.h"
+#include "own.h"
 #include "parse.h"
-#include "rules.h"
-#include "sched.h"
-#include "snat.h"
+#include "persist.h"
 #include "why.h"
 
 /*
@@ -22,27 +23,42 @@ enum {
 	BALANCE_CLOSING_S = 60,
 	BALANCE_QUARANTINE_S = 120,
 	BALANCE_QUARANTINE_SHORT_S = 10,
+	/* at most one half of the table is half-open: a flood of SYNs takes no place from the rest */
+	BALANCE_HALF_OPEN_SHARE = 2,
 };
 
+enum { ENDED_WHYS = ENDED_EVICTED + 1 };
+
 struct balance_counts {
-	uint64_t created;		/* = open + closed + idle_expired */
-	uint64_t closed;		/* ended by FINs or a RST */
-	uint64_t idle_expired;		/* ended by a timer */
+	uint64_t created;		/* = open flows + the sum of ended */
+	uint64_t ended[ENDED_WHYS];	/* by enum ended_why */
 	uint64_t refused;		/* SYNs to a service port answered with RST */
 	uint64_t quarantine_cut;	/* quarantined flows given up early, for their place or port */
+	uint64_t resets;		/* RSTs sent to the ends of flows that we ended */
 };
 
 struct balance {
-	const struct rules *rules;
+	struct farms *farms;
 	struct flows flows;
-	struct sched sched;
-	struct snat snat;
+	struct persist persist;
+	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;			/* when tick 0 was */
 	lb_time swept;			/* up to when flows have been looked at for expiry */
 	uint32_t cursor;		/* the flow at which looking goes on */
+	uint32_t reap_cursor;		/* the same, for flows of servers that are down or gone */
+	uint32_t reap_left;		/* flows still to be looked at for that */
 };
 
+/* Own frames to be sent: RSTs. */
+struct own_list {
+	struct own *items;
+	unsigned n, max;
+};
+
+enum { BALANCE_RESETS_MAX = 4 };	/* own frames that the end of one flow asks for, at most */
+
+/* Takes the table for rules.max_connections flows, and all else that a reload leaves alone. */
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
 		     struct hash_key key, lb_time now);
 
@@ -60,9 +76,24 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 
 /*
  * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
- * share of the table that the time since the last call asks for.
+ * share of the table that the time since the last call asks for, or less if out has no more room.
  */
-void balance_expire(struct balance *balance, lb_time now);
+void balance_expire(struct balance *balance, lb_time now, struct own_list *out);
+
+/* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
+void balance_start_reaping(struct balance *balance);
+
+/* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to do. */
+bool balance_reap(struct balance *balance, lb_time now, struct own_list *out);
+
+/*
+ * Moves all flows to other rules, whose state is in farms; map says the new number of each server
+ * that has flows. The old state is no longer referenced.
+ */
+void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map);
+
+/* Marks in ret, by rules.servers[], the servers that flows, live or quarantined, refer to. */
+void balance_referenced(const struct balance *balance, bool *ret);
 
 /* The index of port among the farm's service ports, or -1. */
 int balance_service(const struct rules_farm *farm, be16 port);

@@ -9,12 +9,16 @@
  */
 #include "flow.h"
 
+/* created_ms takes the low bytes of a number as they stand in memory */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low byte first");
+
 static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
 
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
 {
 	*flows = (struct flows){
-		.capacity = capacity, .key = key, .free = empty_list, .quarantine = empty_list};
+		.capacity = capacity, .key = key, .free = empty_list, .half_open = empty_list,
+		.quarantine = empty_list};
 	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
 	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
@@ -92,7 +96,27 @@ static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
 		index_remove(&flows->index, hash, ref);
 }
 
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint32_t now,
+static uint32_t tick_of_ms(uint64_t ms)
+{
+	uint64_t tick = ms / FLOW_MS_PER_TICK;
+
+	return tick < FLOW_NEVER ? (uint32_t)tick : FLOW_NEVER - 1;
+}
+
+/* A half-open flow as it begins, without its place in the index. */
+static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2], uint16_t server,
+		  uint64_t now_ms)
+{
+	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
+				       .last = tick_of_ms(now_ms),
+				       .server = server,
+				       .state = FLOW_HALF_OPEN};
+	flows->cold[f] = (struct flow_cold){0};
+	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
+	list_append(flows, &flows->half_open, f);
+}
+
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint64_t now_ms,
 		   uint32_t check_at)
 {
 	uint32_t f = flows->free.head;
@@ -101,22 +125,35 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t s
 		list_remove(flows, &flows->free, f);
 	else
 		f = flows->reached++;
-	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
-				       .last = now,
-				       .server = server,
-				       .state = FLOW_HALF_OPEN};
-	flows->cold[f] = (struct flow_cold){.created = now};
+	begin(flows, f, arrive, server, now_ms);
 	flows->check_at[f] = check_at;
 	list_end(flows, f, CLIENT, true);
 	list_end(flows, f, SERVER, true);
 	return f;
 }
 
+uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
+{
+	uint64_t ms = 0;
+
+	memcpy(&ms, flows->cold[f].created_ms, sizeof(flows->cold[f].created_ms));
+	return ms;
+}
+
+/* Takes the flow off the list that its state has. */
+static void leave_list(struct flows *flows, uint32_t f)
+{
+	if (flows->flow[f].state == FLOW_HALF_OPEN)
+		list_remove(flows, &flows->half_open, f);
+	else if (flows->flow[f].state == FLOW_QUARANTINE)
+		list_remove(flows, &flows->quarantine, f);
+}
+
 void flows_remove(struct flows *flows, uint32_t f)
 {
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
-	list_remove(flows, &flows->quarantine, f);
+	leave_list(flows, f);
 	flows->flow[f].state = FLOW_FREE;
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
@@ -130,27 +167,31 @@ void flows_unlist_client(struct flows *flows, uint32_t f)
 	flows->flow[f].flags |= FLOW_CLIENT_UNLISTED;
 }
 
-void flows_quarantine(struct flows *flows, uint32_t f, uint32_t now)
+void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t now)
 {
+	leave_list(flows, f);
 	flows->flow[f].last = now;
+	flows->flow[f].flags |= flags;
 	flows->flow[f].state = FLOW_QUARANTINE;
 	list_append(flows, &flows->quarantine, f);
 }
 
-void flows_reopen(struct flows *flows, uint32_t f, uint32_t now)
+void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 {
-	struct flow *flow = &flows->flow[f];
+	flows->flow[f].server = server;
+}
 
-	list_remove(flows, &flows->quarantine, f);
-	*flow = (struct flow){.arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
-			      .last = now,
-			      .server = flow->server,
-			      .state = FLOW_HALF_OPEN};
-	flows->cold[f] = (struct flow_cold){.created = now};
+void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
+{
+	const struct flow old = flows->flow[f];
+
+	leave_list(flows, f);
+	begin(flows, f, old.arrive, old.server, now_ms);
 }
 
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
+	leave_list(flows, f);
 	flows->flow[f].state = (uint8_t)state;
 }
 

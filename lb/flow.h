@@ -16,7 +16,7 @@
 enum end { CLIENT, SERVER };
 
 /* A tick is 100 ms since the table was made; saturates after 13.6 years. */
-enum { FLOW_TICKS_PER_S = 10 };
+enum { FLOW_TICKS_PER_S = 10, FLOW_MS_PER_TICK = 1000 / FLOW_TICKS_PER_S };
 #define FLOW_NS_PER_TICK (LB_NS_PER_S / FLOW_TICKS_PER_S)
 #define FLOW_NEVER UINT32_MAX
 #define FLOW_NONE UINT32_MAX
@@ -40,6 +40,7 @@ enum {
 	FLOW_SERVER_FIN_FIRST = 1 << 4,	/* the server closed first, or at the same time: TIME_WAIT is there */
 	FLOW_CLIENT_UNLISTED = 1 << 5,	/* arrive[CLIENT] is no longer in the index: a newer flow has it */
 	FLOW_WAS_RESET = 1 << 6,	/* ended by a RST */
+	FLOW_RESET_BY_US = 1 << 7,	/* ended by us with RSTs: whoever missed his gets another one */
 };
 
 /* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
@@ -49,7 +50,7 @@ struct flow {
 	uint32_t acked[2];		/* the highest acknowledgment that this end sent */
 	uint32_t last;			/* tick of its last packet, or of its end */
 	uint32_t packets[2];		/* that came from this end */
-	uint32_t next, prev;		/* on the one list that its state has: free, quarantine */
+	uint32_t next, prev;		/* on the list that its state has, if any: see struct flows */
 	uint16_t server;		/* rules.servers[server] */
 	uint8_t state;			/* enum flow_state */
 	uint8_t flags;			/* FLOW_... */
@@ -60,7 +61,7 @@ static_assert(sizeof(struct flow) == 64, "one cache line");
 /* What is seldom needed to decide, beside it by index: half a cache line. */
 struct flow_cold {
 	struct hop client;		/* where the client's last packet came from */
-	uint32_t created;		/* tick */
+	uint8_t created_ms[5];		/* ms since the table was made, low byte first: 34 years */
 	uint64_t bytes[2];		/* of frames that came from this end */
 };
 
@@ -80,6 +81,7 @@ struct flows {
 	uint32_t capacity;
 	uint32_t reached;		/* flows from here on were never used */
 	struct flow_list free;		/* of those before reached */
+	struct flow_list half_open;	/* oldest first */
 	struct flow_list quarantine;	/* longest quarantined first */
 };
 
@@ -127,22 +129,28 @@ bool flows_have_room(const struct flows *flows);
  * Makes a half-open flow of the two tuples, neither of which is listed yet, to be looked at again
  * at tick check_at. There must be room. Returns its index.
  */
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint32_t now,
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint64_t now_ms,
 		   uint32_t check_at);
 
-/* Forgets the flow, which is in quarantine. */
+/* When the flow was made, in ms since the table was. */
+uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);
+
+/* Forgets the flow, whatever its state. */
 void flows_remove(struct flows *flows, uint32_t flow);
 
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);
 
-/* Appends the flow to the quarantine list, where it begins to rest now. */
-void flows_quarantine(struct flows *flows, uint32_t flow, uint32_t now);
+/* Ends a live flow: it begins to rest in quarantine now. flags are added to its own. */
+void flows_quarantine(struct flows *flows, uint32_t flow, uint8_t flags, uint32_t now);
+
+/* Changes the flow's server, when servers are numbered anew. */
+void flows_renumber(struct flows *flows, uint32_t flow, uint16_t server);
 
 /* Makes a quarantined flow half-open again, as if flows_add() had just made it. */
-void flows_reopen(struct flows *flows, uint32_t flow, uint32_t now);
+void flows_reopen(struct flows *flows, uint32_t flow, uint64_t now_ms);
 
-/* Between the states of a live flow. */
+/* From half-open or open to another live state but half-open. */
 void flows_set_state(struct flows *flows, uint32_t flow, enum flow_state state);
 
 /* Sees to it that the flow is looked at by tick at the latest. */

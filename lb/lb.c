@@ -11,7 +11,6 @@
  */
 #include "lb.h"
 
-#include "address.h"
 #include "parse.h"
 #include "rewrite.h"
 #include "wire.h"
@@ -26,9 +25,7 @@ enum {
 #define LB_RST_COST (LB_NS_PER_S / LB_RST_PER_S)
 
 struct lb {
-	const struct rules *rules;
 	struct mac macs[NSIDES];
-	struct addresses addresses;
 	struct balance balance;
 	uint64_t whys[LB_NWHYS];
 	lb_time rst_paid;		/* token bucket: up to when RSTs are paid for */
@@ -41,36 +38,33 @@ struct job {
 	bool pending;			/* TCP for us: for balance() to settle */
 };
 
-static struct lb *lay_out(struct lb *lb, struct arena *arena, const struct rules *rules,
-			  const struct hash_key *key, lb_time now)
-{
-	struct lb *mem = arena_take(arena, 1, sizeof(*mem));
-
-	addresses_lay_out(&lb->addresses, arena, rules);
-	balance_lay_out(&lb->balance, arena, rules, *key, now);
-	return mem;
-}
-
 size_t lb_size(const struct rules *rules)
 {
-	struct arena measure = {0};
-	struct hash_key key = {{0}};
-	struct lb lb;
+	static const struct hash_key no_key;
+	struct arena arena = {0};
+	struct balance balance;
 
-	lay_out(&lb, &measure, rules, &key, (lb_time){0});
-	return measure.used;
+	arena_take(&arena, 1, sizeof(struct lb));
+	balance_lay_out(&balance, &arena, rules, no_key, (lb_time){0});
+	return arena.used;
 }
 
-struct lb *lb_init(void *mem, const struct rules *rules, const struct hash_key *key,
+struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 		   const struct mac macs[NSIDES], lb_time now)
 {
 	struct arena arena = {.base = mem};
-	struct lb lb = {.rules = rules, .macs = {macs[OUTSIDE], macs[INSIDE]}}, *ret;
+	struct lb *lb = arena_take(&arena, 1, sizeof(*lb));
 
-	lb.rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
-	ret = lay_out(&lb, &arena, rules, key, now);
-	*ret = lb;
-	return ret;
+	*lb = (struct lb){.macs = {macs[OUTSIDE], macs[INSIDE]}};
+	balance_lay_out(&lb->balance, &arena, farms->rules, *key, now);
+	lb->balance.farms = farms;
+	lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
+	return lb;
+}
+
+static const struct address *find_address(const struct lb *lb, be32 ip)
+{
+	return addresses_find(&lb->balance.farms->addresses, ip);
 }
 
 static bool is_own_mac(const struct lb *lb, const uint8_t *p)
@@ -92,21 +86,37 @@ static void settle_answer(struct verdict *v, enum lb_why why, const struct packe
 	settle(v, why);
 	v->side = packet->from.side;
 	v->own = (struct own){
-		.kind = (uint8_t)kind, .to = packet->from, .tuple = tuple_reverse(packet->tuple)};
+		.kind = (uint8_t)kind,
+		.server = SERVER_NONE,
+		.to = packet->from,
+		.tuple = tuple_reverse(packet->tuple),
+	};
+}
+
+/* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
+static bool is_martian(const struct lb *lb, const struct frame *frame, const struct packet *packet)
+{
+	const uint32_t src = be32_get(packet->tuple.src);
+
+	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || src >> 24 == 0 ||
+	       src >> 24 == 127 || src >> 28 >= 0xe ||
+	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_OURS;
 }
 
 static void screen_arp(const struct lb *lb, const struct packet *packet, struct verdict *v)
 {
-	uint8_t sender = addresses_find(&lb->addresses, packet->tuple.src)->kinds;
-	uint8_t target = addresses_find(&lb->addresses, packet->tuple.dst)->kinds;
+	uint8_t sender = find_address(lb, packet->tuple.src)->kinds;
+	uint8_t target = find_address(lb, packet->tuple.dst)->kinds;
 
 	v->sighted = sender & ADDRESS_SERVER;
 	v->conflict = sender & ADDRESS_OURS;
 	v->sighting.ip = packet->tuple.src;
 	v->sighting.hop = packet->from;
 	v->sighting.hop.mac = packet->arp_sender;
-	if (!(target & ADDRESS_OURS)) {
-		settle(v, WHY_NOT_OURS);
+	if (!(target & ADDRESS_OURS))
+		return;
+	if (mac_is_group(&packet->arp_sender)) {
+		settle(v, WHY_MARTIAN);
 	} else if (packet->arp_oper == ARP_REQUEST) {
 		settle_answer(v, WHY_ARP_REPLY, packet, OWN_ARP_REPLY);
 		v->own.to.mac = packet->arp_sender;
@@ -120,7 +130,7 @@ static void screen_arp(const struct lb *lb, const struct packet *packet, struct 
 static void screen_icmp(const struct lb *lb, const struct frame *frame, const struct packet *packet,
 			struct verdict *v)
 {
-	unsigned farm = addresses_find(&lb->addresses, packet->tuple.dst)->farm;
+	unsigned farm = find_address(lb, packet->tuple.dst)->farm;
 	const uint8_t *icmp = frame->data + packet->l4;
 
 	if (packet->l4_len < ICMP_HEADER_BYTES || frame->len < (uint32_t)packet->l4 + packet->l4_len ||
@@ -128,9 +138,9 @@ static void screen_icmp(const struct lb *lb, const struct frame *frame, const st
 		return settle(v, WHY_ICMP_OTHER);
 	if (!parse_l4_checksum_ok(frame, packet))
 		return settle(v, WHY_BAD_CHECKSUM);
-	if (mac_is_group(&packet->from.mac))
+	if (is_martian(lb, frame, packet))
 		return settle(v, WHY_MARTIAN);
-	if (!sched_is_up(&lb->balance.sched, farm))
+	if (!sched_is_up(&lb->balance.farms->sched, farm))
 		return settle(v, WHY_ECHO_NO_SERVER);
 	settle_answer(v, WHY_ECHO_REPLY, packet, OWN_ECHO_REPLY);
 	v->own.l4 = packet->l4;
@@ -154,30 +164,49 @@ static bool screen_ours(const struct lb *lb, const struct frame *frame, struct p
 	return true;
 }
 
+/* If it may belong to a flow though it isn't addressed to us: TCP of a server with snat = off. */
+static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struct packet *packet)
+{
+	return lb->balance.farms->addresses.any_no_snat &&
+	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
+	       parse_ipv4(frame, packet) && !parse_is_fragment(frame, packet) &&
+	       packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet);
+}
+
+/* A frame that isn't for us. */
+static void screen_other(const struct lb *lb, const struct frame *frame, struct verdict *v)
+{
+	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_DST);
+
+	settle(v, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
+}
+
 /* The first step. True if balance() must settle it. */
 static bool screen(const struct lb *lb, const struct frame *frame, struct packet *packet,
 		   struct verdict *v)
 {
 	parse_frame(frame, packet);
-	*v = (struct verdict){.side = (uint8_t)side_other(frame->side), .server = SERVER_NONE};
+	v->side = (uint8_t)side_other(frame->side);
+	v->server = SERVER_NONE;
+	v->sighted = v->conflict = false;
 	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
 		return settle(v, WHY_LOOP), false;
-	if (packet->kind == PACKET_IPV4 &&
-	    addresses_find(&lb->addresses, packet->tuple.dst)->kinds & ADDRESS_OURS)
-		return screen_ours(lb, frame, packet, v);
-	settle(v, WHY_NOT_OURS);
+	if (packet->kind == PACKET_IPV4) {
+		if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
+			return screen_ours(lb, frame, packet, v);
+		if (screen_no_snat(lb, frame, packet))
+			return true;
+	}
+	screen_other(lb, frame, v);
 	if (packet->kind == PACKET_ARP)
 		screen_arp(lb, packet, v);
-	if (v->why == WHY_NOT_OURS && frame->len >= ETH_HEADER_BYTES &&
-	    is_own_mac(lb, frame->data + ETH_DST))
-		settle(v, WHY_TO_HOST);
 	return false;
 }
 
 /* An answer that resets the sender: RFC 9293, 3.10.7.1. */
 static void settle_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
 {
-	settle_answer(v, why, packet, OWN_RST);
+	settle_answer(v, why, packet, OWN_TCP);
 	v->own.tcp_flags = TCP_RST;
 	if (packet->tcp_flags & TCP_ACK) {
 		v->own.seq = packet->ack;
@@ -205,16 +234,6 @@ static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why
 		settle_rst(v, why, packet);
 	else
 		settle(v, WHY_RST_LIMITED);
-}
-
-/* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
-static bool is_martian(const struct lb *lb, const struct frame *frame, const struct packet *packet)
-{
-	const uint32_t src = be32_get(packet->tuple.src);
-
-	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || src >> 24 == 0 ||
-	       src >> 24 == 127 || src >> 28 >= 0xe ||
-	       addresses_find(&lb->addresses, packet->tuple.src)->kinds & ADDRESS_OURS;
 }
 
 static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
@@ -245,8 +264,8 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 static void syn(struct lb *lb, struct frame *frame, const struct packet *packet, lb_time now,
 		struct verdict *v)
 {
-	const struct address *address = addresses_find(&lb->addresses, packet->tuple.dst);
-	const struct rules_farm *farm = &lb->rules->farms[address->farm];
+	const struct address *address = find_address(lb, packet->tuple.dst);
+	const struct rules_farm *farm = &lb->balance.farms->rules->farms[address->farm];
 	int service = address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
 	enum lb_why why;
 	uint32_t ref;
@@ -256,12 +275,58 @@ static void syn(struct lb *lb, struct frame *frame, const struct packet *packet,
 	if (service < 0)
 		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
 	why = balance_open(&lb->balance, packet, address->farm, (unsigned)service, now, &ref);
+	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
 		return settle_rst(v, why, packet);
 	hit(lb, frame, packet, ref, why, now, v);
 }
 
-/* The last step: TCP for us. */
+/*
+ * If a packet of this flow goes to its other end. A SYN to one that has ended begins another one;
+ * where we ended it by RSTs, whoever goes on hasn't heard and gets another.
+ */
+static bool is_passed_on(const struct flow *flow, bool is_syn)
+{
+	return flow_is_live(flow) || !(is_syn || flow->flags & FLOW_RESET_BY_US);
+}
+
+/* If the packet, which belongs to no flow, is what a server would send to a probe. */
+static bool is_probe_reply(const struct lb *lb, const struct packet *packet)
+{
+	uint16_t port = be16_get(packet->tuple.dport);
+
+	return port >= SNAT_PROBE_PORT && port < SNAT_PROBE_PORT + SNAT_PROBE_PORTS &&
+	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_SERVER;
+}
+
+static void settle_probe(struct verdict *v, const struct packet *packet)
+{
+	settle(v, WHY_PROBE);
+	v->probe = (struct probe_reply){
+		.tuple = packet->tuple,
+		.seq = packet->seq,
+		.ack = packet->ack,
+		.seq_len = packet->seq_len,
+		.tcp_flags = packet->tcp_flags,
+	};
+}
+
+/* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
+static void balance_unknown(struct lb *lb, struct frame *frame, const struct packet *packet,
+			    bool is_syn, lb_time now, struct verdict *v)
+{
+	if (is_martian(lb, frame, packet))
+		return settle(v, WHY_MARTIAN);
+	if (is_syn)
+		return syn(lb, frame, packet, now, v);
+	if (is_probe_reply(lb, packet))
+		return settle_probe(v, packet);
+	if (packet->tcp_flags & TCP_RST)
+		return settle(v, WHY_RST_NO_FLOW);
+	settle_limited_rst(lb, v, WHY_NO_FLOW, packet, now);
+}
+
+/* The last step: TCP that may be a flow's. */
 static void balance(struct lb *lb, struct frame *frame, const struct job *job, lb_time now,
 		    struct verdict *v)
 {
@@ -270,15 +335,11 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 
-	if (ref != FLOW_NONE && !(is_syn && !flow_is_live(&lb->balance.flows.flow[flow_of(ref)])))
+	if (ref == FLOW_NONE && !(find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS))
+		return screen_other(lb, frame, v); /* snat = off, but not through the VIP */
+	if (ref != FLOW_NONE && is_passed_on(&lb->balance.flows.flow[flow_of(ref)], is_syn))
 		return hit(lb, frame, packet, ref, WHY_FLOW_HIT, now, v);
-	if (is_martian(lb, frame, packet))
-		return settle(v, WHY_MARTIAN);
-	if (is_syn)
-		return syn(lb, frame, packet, now, v);
-	if (packet->tcp_flags & TCP_RST)
-		return settle(v, WHY_RST_NO_FLOW);
-	settle_limited_rst(lb, v, WHY_NO_FLOW, packet, now);
+	balance_unknown(lb, frame, packet, is_syn, now, v);
 }
 
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
@@ -314,14 +375,51 @@ void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, stru
 	}
 }
 
-void lb_tick(struct lb *lb, lb_time now)
+unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more)
 {
-	balance_expire(&lb->balance, now);
+	struct own_list out = {.items = ret, .max = max};
+
+	balance_expire(&lb->balance, now, &out);
+	*ret_more = balance_reap(&lb->balance, now, &out);
+	return out.n;
+}
+
+bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now)
+{
+	struct health *health = &lb->balance.farms->health;
+
+	if (!health_report(health, server, check, ok, now))
+		return false;
+	if (health_of(health, server) == HEALTH_DOWN)
+		balance_start_reaping(&lb->balance);
+	return true;
+}
+
+void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
+{
+	const struct farms *old = lb->balance.farms;
+
+	for (unsigned s = 0; s < farms->rules->nservers; s++)
+		farms->health.servers[s].late = true;
+	for (unsigned s = 0; s < old->rules->nservers; s++) {
+		if (map[s] == SERVER_NONE)
+			continue;
+		health_inherit(&farms->health, map[s], &old->health, s);
+		sched_inherit(&farms->sched, map[s], &old->sched, s);
+	}
+	balance_move(&lb->balance, farms, map);
+	balance_start_reaping(&lb->balance);
+}
+
+bool lb_take_ended(struct lb *lb, struct ended *ret)
+{
+	return ended_take(&lb->balance.ended, ret);
 }
 
 bool lb_is_busy(const struct lb *lb)
 {
-	return balance_open_flows(&lb->balance) || balance_quarantined(&lb->balance);
+	return balance_open_flows(&lb->balance) || balance_quarantined(&lb->balance) ||
+	       lb->balance.reap_left;
 }
 
 const uint64_t *lb_whys(const struct lb *lb)

@@ -12,47 +12,47 @@
 
 struct lb;
 
-/* A frame of tmbridge's own that an answer asks for. */
-enum own_kind { OWN_ARP_REPLY, OWN_ECHO_REPLY, OWN_RST };
-
-struct own {
-	uint8_t kind;		/* enum own_kind */
-	uint8_t tcp_flags;	/* OWN_RST: RST, perhaps with ACK */
-	uint16_t l4, l4_len;	/* OWN_ECHO_REPLY: where the request stands in the frame */
-	struct hop to;
-	struct tuple tuple;	/* as the frame shall say it; ARP: src is our address, dst the asker's */
-	uint32_t seq, ack;	/* OWN_RST, host order */
-};
-
 /* What an ARP frame, whatever becomes of it, says about a server's whereabouts. */
 struct sighting {
 	be32 ip;
 	struct hop hop;
 };
 
+/* A server's answer to a probe. */
+struct probe_reply {
+	struct tuple tuple;
+	uint32_t seq, ack;	/* host order */
+	uint32_t seq_len;	/* sequence numbers that it takes */
+	uint8_t tcp_flags;
+};
+
+/* Which members beyond `server` are valid depends on what is said of each. */
 struct verdict {
 	uint8_t act;		/* enum lb_act */
 	uint8_t why;		/* enum lb_why */
 	uint8_t side;		/* where it goes: BRIDGE, ANSWER, FORWARD to the client */
 	bool sighted;		/* sighting is valid */
-	bool conflict;		/* an ARP frame's sender claims one of our addresses: sighting says who */
+	bool conflict;		/* sighting is valid: its sender claims one of our addresses */
+	uint16_t farm;		/* if why is of a SYN that was refused */
 	uint16_t server;	/* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
 	uint32_t flow;		/* FORWARD */
 	struct hop hop;		/* FORWARD to the client */
 	struct own own;		/* ANSWER */
 	struct sighting sighting;
+	struct probe_reply probe;	/* WHY_PROBE */
 };
 
 /*
- * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules.
+ * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules: for what stays,
+ * and (farms_size()) for what a reload replaces.
  */
 size_t lb_size(const struct rules *rules);
 
 /*
- * Makes an engine in mem. rules must stay as long as it does; macs are the ports' own, by enum
- * side. Never fails. Nothing is allocated: when the engine is no longer needed, neither is mem.
+ * Makes an engine in mem, its farms being in farms. macs are the ports' own, by enum side. Never
+ * fails. Nothing is allocated: when the engine is no longer needed, neither is mem.
  */
-struct lb *lb_init(void *mem, const struct rules *rules, const struct hash_key *key,
+struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 		   const struct mac macs[NSIDES], lb_time now);
 
 /*
@@ -61,11 +61,33 @@ struct lb *lb_init(void *mem, const struct rules *rules, const struct hash_key *
  */
 void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret);
 
-/* Does what time asks for. Call it every few milliseconds while lb_is_busy(). */
-void lb_tick(struct lb *lb, lb_time now);
+/*
+ * Does what time asks for, and describes up to max frames (at least BALANCE_RESETS_MAX) to be sent
+ * in ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
+ * Sets *ret_more if there is more to do at once. Returns the number of frames. Call it every few
+ * milliseconds while lb_is_busy().
+ */
+unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more);
 
 /* If there is a flow that time could change. */
 bool lb_is_busy(const struct lb *lb);
+
+/*
+ * Notes the result of a probe of the server's check (an index of its farm's checks). True if the
+ * server's verdict changed; when it goes down, lb_poll() resets its flows if its farm says so.
+ */
+bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now);
+
+/*
+ * Moves to other rules, whose state has just been made in farms: flows, counts and verdicts go
+ * along. map gives for each server number of the old rules the new one, or SERVER_NONE for a server
+ * without flows that is gone. Flows of farms that are gone will be reset by lb_poll(). Afterwards
+ * the old farms are no longer referenced.
+ */
+void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map);
+
+/* Takes the record of a flow that has ended, oldest first; false if there is none. */
+bool lb_take_ended(struct lb *lb, struct ended *ret);
 
 /* Frames by reason, since the start: LB_NWHYS counters. */
 const uint64_t *lb_whys(const struct lb *lb);

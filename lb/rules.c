@@ -3,6 +3,7 @@
  */
 #include "rules.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 void rules_free(struct rules *rules)
@@ -21,6 +22,115 @@ void rules_free(struct rules *rules)
 	free(rules->farms);
 	free(rules->servers);
 	free(rules);
+}
+
+/* The farm of rules with this VIP, or NULL. */
+static struct rules_farm *farm_of_vip(const struct rules *rules, be32 vip)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (be32_eq(rules->farms[f].vip, vip))
+			return &rules->farms[f];
+	return NULL;
+}
+
+/* The farm's server of this address, or NULL. */
+static struct rules_server *server_of(const struct rules *rules, const struct rules_farm *farm,
+				      be32 address)
+{
+	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
+		if (be32_eq(rules->servers[s].address, address))
+			return &rules->servers[s];
+	return NULL;
+}
+
+/* What a farm that is gone still needs: its flows' timeout and log. Says if it could be copied. */
+static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
+{
+	struct rules_farm *farm = &rules->farms[rules->nfarms];
+
+	*farm = *old;
+	farm->ports = farm->checks = NULL;
+	farm->snat = NULL;
+	farm->snat_ports = NULL;
+	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;
+	farm->server = farm->nservers = 0;
+	farm->gone = true;
+	farm->connlog = old->connlog ? strdup(old->connlog) : NULL;
+	if (old->connlog && !farm->connlog)
+		return false;
+	rules->nfarms++;
+	return true;
+}
+
+/* Room for what is gone, beside what there is; false if memory ran out. */
+static bool make_room(struct rules *rules, const struct rules *old)
+{
+	struct rules_farm *farms = realloc(rules->farms, (rules->nfarms + old->nfarms) * sizeof(*farms));
+	struct rules_server *servers;
+
+	if (!farms)
+		return false;
+	rules->farms = farms;
+	servers = realloc(rules->servers, (rules->nservers + old->nservers) * sizeof(*servers));
+	if (!servers)
+		return false;
+	rules->servers = servers;
+	return true;
+}
+
+/* Puts a gone server behind the others of its farm. */
+static void add_gone_server(struct rules *rules, unsigned f, const struct rules_server *old)
+{
+	struct rules_farm *farm = &rules->farms[f];
+	unsigned at = farm->nservers ? farm->server + farm->nservers : rules->nservers;
+
+	memmove(&rules->servers[at + 1], &rules->servers[at],
+		(rules->nservers - at) * sizeof(*rules->servers));
+	rules->nservers++;
+	for (unsigned i = 0; i < rules->nfarms; i++)
+		if (i != f && rules->farms[i].nservers && rules->farms[i].server >= at)
+			rules->farms[i].server++;
+	farm->server = farm->nservers ? farm->server : at;
+	farm->nservers++;
+	rules->servers[at] = *old;
+	rules->servers[at].farm = f;
+	rules->servers[at].state = STATE_DRAIN;
+	rules->servers[at].weight = 0;
+	rules->servers[at].gone = true;
+}
+
+static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
+{
+	const struct rules_farm *old_farm = &old->farms[old->servers[s].farm];
+	struct rules_farm *farm = farm_of_vip(rules, old_farm->vip);
+
+	if (farm && server_of(rules, farm, old->servers[s].address))
+		return 0;
+	if (rules->nservers + 1 >= UINT16_MAX)
+		return -E2BIG;
+	if (!farm && !add_gone_farm(rules, old_farm))
+		return -ENOMEM;
+	farm = farm_of_vip(rules, old_farm->vip);
+	add_gone_server(rules, (unsigned)(farm - rules->farms), &old->servers[s]);
+	return 0;
+}
+
+int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
+		    uint16_t *ret_map)
+{
+	int err = make_room(rules, old) ? 0 : -ENOMEM;
+
+	for (unsigned s = 0; s < old->nservers && !err; s++)
+		if (referenced[s])
+			err = add_gone(rules, old, s);
+	for (unsigned s = 0; s < old->nservers && !err; s++) {
+		const struct rules_farm *farm = farm_of_vip(rules, old->farms[old->servers[s].farm].vip);
+		const struct rules_server *server =
+			farm ? server_of(rules, farm, old->servers[s].address) : NULL;
+
+		ret_map[s] = server ? (uint16_t)(server - rules->servers) : UINT16_MAX;
+	}
+	return err;
 }
 
 const char *rules_scheduler_name(enum rules_scheduler scheduler)

@@ -58,6 +58,7 @@ struct rules_farm {
 	unsigned nsnat_ports;
 	char *connlog;			/* a path, "-" for stdout, or NULL */
 	unsigned server, nservers;	/* its servers: rules.servers[server] and following */
+	bool gone;			/* no longer in the file: its flows are being reset */
 };
 
 struct rules_server {
@@ -69,6 +70,7 @@ struct rules_server {
 	bool has_mac;
 	struct mac mac;			/* if has_mac; else resolved by ARP */
 	uint32_t max_connections;	/* 0 = no limit */
+	bool gone;			/* no longer in the file: its flows live on until they end */
 };
 
 struct rules {
@@ -84,6 +86,16 @@ struct rules {
 
 /* Releases rules and all that hangs off them; rules may be NULL. */
 void rules_free(struct rules *rules);
+
+/*
+ * For a reload: adds to rules, as gone, the servers of old that have flows (referenced[server]) and
+ * aren't in rules any more, and their farms if these are gone too. A farm is known by its VIP, a
+ * server by its farm and address. Fills ret_map, from old's server numbers to those in rules, or
+ * UINT16_MAX for what nobody references. Returns 0, or -ENOMEM or -E2BIG: then rules may hold some
+ * of them, and are only good for rules_free().
+ */
+int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
+		    uint16_t *ret_map);
 
 /* The words of lb.ini and of the statistics for these enums. */
 const char *rules_scheduler_name(enum rules_scheduler scheduler);

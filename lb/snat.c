@@ -76,6 +76,8 @@ static void init_pool(struct snat_pool *pool, const struct rules *rules, const s
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0; be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
 			mark_busy(pool, be16_get(rules->farms[f].ports[i]));
+	for (uint32_t p = SNAT_PROBE_PORT; p < SNAT_PROBE_PORT + SNAT_PROBE_PORTS; p++)
+		mark_busy(pool, p);
 }
 
 static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service)
@@ -120,10 +122,12 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		snat->npools += farm->nservers * farm->nsnat * rules_pools_per_server(farm);
 		addresses += farm->nsnat;
 	}
+	snat->turns = arena_take(arena, rules->nservers, sizeof(*snat->turns));
 	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
 	snat->pools = arena_take(arena, snat->npools, sizeof(*snat->pools));
 	if (!snat->pools)
 		return;
+	memset(snat->turns, 0, rules->nservers * sizeof(*snat->turns));
 	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		init_farm(snat, f, key);
@@ -135,7 +139,7 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 	unsigned nsnat = snat->rules->farms[farm].nsnat;
 
 	for (unsigned i = 0; i < nsnat; i++) {
-		unsigned address = (snat->farms[farm].turn + i) % nsnat;
+		unsigned address = (snat->turns[server] + i) % nsnat;
 		uint32_t p = pool_of(snat, server, address, service);
 		struct snat_pool *pool = &snat->pools[p];
 		uint32_t port = pool->last + 1u < PORTS ? find_free(pool, pool->last + 1u) : PORTS;
@@ -146,7 +150,7 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 			continue;
 		mark_busy(pool, port);
 		pool->last = (uint16_t)port;
-		snat->farms[farm].turn = (address + 1) % nsnat;
+		snat->turns[server] = (address + 1) % nsnat;
 		snat->in_use[snat->farms[farm].address + address]++;
 		*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)port)};
 		return true;
@@ -154,15 +158,24 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 	return false;
 }
 
-struct snat_port snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
-			     be16 port)
+bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address, be16 port,
+		 struct snat_port *ret)
 {
 	const struct rules_farm *farm = &snat->rules->farms[snat->rules->servers[server].farm];
-	unsigned i = 0;
 
-	while (!be32_eq(farm->snat[i], address))
-		i++;
-	return (struct snat_port){pool_of(snat, server, i, service), (uint16_t)i, port};
+	for (unsigned i = 0; i < farm->nsnat; i++) {
+		if (!be32_eq(farm->snat[i], address))
+			continue;
+		*ret = (struct snat_port){pool_of(snat, server, i, service), (uint16_t)i, port};
+		return true;
+	}
+	return false;
+}
+
+void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
+{
+	mark_busy(&snat->pools[port.pool], be16_get(port.port));
+	snat->in_use[snat->farms[farm].address + port.address]++;
 }
 
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)

@@ -8,12 +8,17 @@
 #include "rules.h"
 #include "tuple.h"
 
+/*
+ * Source ports of probes: never handed out to flows, whatever snat_ports says. A probe uses them in
+ * turn, so that it doesn't meet what an earlier one may have left.
+ */
+enum { SNAT_PROBE_PORT = 1008, SNAT_PROBE_PORTS = 16 };
+
 struct snat_pool;
 
 /* A farm's share: its pools, and how its addresses are used. */
 struct snat_farm {
 	uint32_t pool;		/* its first pool */
-	uint32_t turn;		/* the address whose turn it is */
 	uint32_t address;	/* its first in snat.in_use */
 };
 
@@ -21,6 +26,7 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	struct snat_pool *pools;
+	uint32_t *turns;	/* by rules.servers[]: the address index whose turn it is */
 	uint32_t *in_use;	/* ports taken, by farm and SNAT address */
 	uint32_t npools;
 };
@@ -44,9 +50,15 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
 	       struct snat_port *ret);
 
-/* The pool and address index of a port in use, from what its flow remembers. */
-struct snat_port snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
-			     be16 port);
+/*
+ * The pool and address index of a port in use, from what its flow remembers. False if there is no
+ * such pool (any more): the farm has no such SNAT address.
+ */
+bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address, be16 port,
+		 struct snat_port *ret);
+
+/* Marks a port as taken that was taken under other rules. */
+void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 
 /* Gives back a port that snat_take() handed out. */
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);

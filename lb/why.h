@@ -26,6 +26,8 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(PORT_NOT_SERVED, LB_ANSWER, "port_not_served")                                           \
 	/* answered with RST: a SYN that no server may take */                                     \
 	X(NO_SERVER, LB_ANSWER, "no_server")                                                       \
+	/* answered with RST: a SYN while each server has its max_connections */                   \
+	X(SERVERS_FULL, LB_ANSWER, "servers_full")                                                 \
 	/* answered with RST: a SYN for which no SNAT port is left */                              \
 	X(SNAT_EXHAUSTED, LB_ANSWER, "snat_exhausted")                                             \
 	/* answered with RST: a SYN for which the flow table has no room */                        \
@@ -38,6 +40,8 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(ARP_LEARNED, LB_DROP, "arp_learned")                                                     \
 	/* somebody else claims a VIP or SNAT address */                                            \
 	X(ARP_CONFLICT, LB_DROP, "arp_conflict")                                                   \
+	/* the answer to a probe of ours */                                                         \
+	X(PROBE, LB_DROP, "probe")                                                                 \
 	/* ARP to us, neither request nor reply */                                                 \
 	X(ARP_OTHER, LB_DROP, "arp_other")                                                         \
 	/* to a VIP or SNAT address, an IPv4 header that can't be */                               \
@@ -46,7 +50,7 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(FRAGMENT, LB_DROP, "fragment")                                                           \
 	/* a SYN or echo request whose checksum is wrong */                                        \
 	X(BAD_CHECKSUM, LB_DROP, "bad_checksum")                                                   \
-	/* of no flow, from an address that can't be a client's, or to a group MAC address */      \
+	/* from an address that can't be a sender's, or to or from a group MAC address */      \
 	X(MARTIAN, LB_DROP, "martian")                                                             \
 	/* a RST of no flow: never answered */                                                     \
 	X(RST_NO_FLOW, LB_DROP, "rst_no_flow")                                                     \

@@ -1,0 +1,34 @@
+/*
+ * Putting the farms' state together.
+ */
+#include "farms.h"
+
+static void lay_out(struct farms *farms, struct arena *arena, const struct rules *rules,
+		    const struct hash_key *key, lb_time now)
+{
+	farms->rules = rules;
+	addresses_lay_out(&farms->addresses, arena, rules);
+	health_lay_out(&farms->health, arena, rules, now);
+	sched_lay_out(&farms->sched, arena, rules, &farms->health);
+	snat_lay_out(&farms->snat, arena, rules, key);
+}
+
+size_t farms_size(const struct rules *rules)
+{
+	static const struct hash_key no_key;
+	struct arena arena = {0};
+	struct farms farms;
+
+	arena_take(&arena, 1, sizeof(farms));
+	lay_out(&farms, &arena, rules, &no_key, (lb_time){0});
+	return arena.used;
+}
+
+struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key, lb_time now)
+{
+	struct arena arena = {.base = mem};
+	struct farms *farms = arena_take(&arena, 1, sizeof(*farms));
+
+	lay_out(farms, &arena, rules, key, now);
+	return farms;
+}
