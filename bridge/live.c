@@ -26,6 +26,7 @@ enum { LIVE_SLEEP_MS = 50 };
 
 struct live {
 	const struct options *options;
+	live_load *load;
 	struct worker worker;
 	struct port *ports[NSIDES];
 	int signals;			/* signalfd */
@@ -51,6 +52,26 @@ static void write_stats(struct live *live, lb_time now)
 		log_warning("SIGUSR1: no --stats FILE to write to");
 }
 
+static void reload(struct live *live, lb_time now)
+{
+	struct rules *rules = live->load(live->options);
+	uint32_t capacity = lb_balance(live->worker.lb)->flows.capacity;
+	const char *file = live->options->config;
+
+	if (!rules) {
+		log_error("%s: not reloaded: nothing has changed", file);
+		return;
+	}
+	if (rules->max_connections != capacity)
+		log_warning("%s: [bridge] max_connections: stays %u until a restart", file, capacity);
+	if (worker_reload(&live->worker, rules, now) < 0) {
+		log_error("%s: not reloaded: nothing has changed", file);
+		rules_free(rules);
+		return;
+	}
+	log_info("%s: reloaded", file);
+}
+
 static void handle_signals(struct live *live, lb_time now)
 {
 	struct signalfd_siginfo info;
@@ -58,6 +79,8 @@ static void handle_signals(struct live *live, lb_time now)
 	while (read(live->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
 			write_stats(live, now);
+		else if (info.ssi_signo == SIGHUP)
+			reload(live, now);
 		else
 			live->stop = true;
 	}
@@ -83,7 +106,18 @@ static bool turn(struct live *live, struct port *port)
 	return n;
 }
 
-static void sleep_until_event(struct live *live)
+/* How long to sleep at most, in ms: until something is due. */
+static int sleep_ms(const struct live *live, lb_time now)
+{
+	uint64_t due = worker_due(&live->worker).ns;
+
+	if (due <= now.ns)
+		return 0;
+	due = (due - now.ns) / LB_NS_PER_MS + 1;
+	return due < LIVE_SLEEP_MS ? (int)due : LIVE_SLEEP_MS;
+}
+
+static void sleep_until_event(struct live *live, lb_time now)
 {
 	struct pollfd fds[] = {
 		{.fd = packet_fd(live->ports[OUTSIDE]), .events = POLLIN},
@@ -91,7 +125,7 @@ static void sleep_until_event(struct live *live)
 		{.fd = live->signals, .events = POLLIN},
 	};
 
-	poll(fds, sizeof(fds) / sizeof(fds[0]), LIVE_SLEEP_MS);
+	poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(live, now));
 }
 
 static void loop(struct live *live)
@@ -104,7 +138,7 @@ static void loop(struct live *live)
 		if (outside || inside)
 			live->active = now;
 		else if (now.ns - live->active.ns > LIVE_SPIN_NS)
-			sleep_until_event(live);
+			sleep_until_event(live, now);
 		tick(live, clock_now());
 	}
 }
@@ -116,6 +150,7 @@ static int open_signals(struct live *live)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	live->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -146,7 +181,8 @@ static int open_ports(struct live *live, const struct rules *rules)
 	return preflight_addresses(live->ports, rules);
 }
 
-static int run(struct live *live, const struct rules *rules)
+/* Begins; on failure the rules remain the caller's. */
+static int start(struct live *live, struct rules *rules)
 {
 	struct hash_key key;
 	lb_time now;
@@ -156,23 +192,32 @@ static int run(struct live *live, const struct rules *rules)
 	    (err = open_ports(live, rules)) < 0)
 		return err;
 	now = clock_now();
-	err = worker_init(&live->worker, rules, &key, live->ports[OUTSIDE], live->ports[INSIDE], now);
+	err = worker_init(&live->worker, rules, &key, live->ports, true, now);
 	if (err < 0)
 		return err;
 	live->started = live->ticked = live->active = now;
 	worker_start(&live->worker, now);
 	log_info("%s, %s: balancing", live->options->names[OUTSIDE], live->options->names[INSIDE]);
+	return 0;
+}
+
+static void run(struct live *live)
+{
 	loop(live);
 	if (live->options->stats)
 		write_stats(live, clock_now());
 	worker_free(&live->worker);
-	return 0;
 }
 
-int live_run(const struct options *options, const struct rules *rules)
+int live_run(const struct options *options, struct rules *rules, live_load *load)
 {
-	struct live live = {.options = options, .signals = -1};
-	int err = run(&live, rules);
+	struct live live = {.options = options, .load = load, .signals = -1};
+	int err = start(&live, rules);
+
+	if (err < 0)
+		rules_free(rules);
+	else
+		run(&live);
 
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (live.ports[side])

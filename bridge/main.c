@@ -23,29 +23,36 @@ static void note(void *ctx, bool is_error, const char *text)
 		log_warning("%s", text);
 }
 
-static int run(const struct options *options, const struct rules *rules)
+static struct rules *load(const struct options *options)
 {
-	if (options->mode == MODE_CHECK) {
-		puts("ok");
-		return 0;
-	}
-	return options->mode == MODE_LIVE ? live_run(options, rules) : offline_run(options, rules);
+	struct rules *rules = NULL;
+
+	return cfg_load(options->config, note, NULL, &rules) < 0 ? NULL : rules;
+}
+
+static int run(const struct options *options, struct rules *rules)
+{
+	if (options->mode == MODE_LIVE)
+		return live_run(options, rules, load);
+	if (options->mode == MODE_OFFLINE)
+		return offline_run(options, rules);
+	rules_free(rules);
+	puts("ok");
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct rules *rules;
-	int err;
 
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_USAGE;
 	if (options.mode == MODE_DONE)
 		return EXIT_SUCCESS;
 	log_verbose(options.verbose);
-	if (cfg_load(options.config, note, NULL, &rules) < 0)
+	rules = load(&options);
+	if (!rules)
 		return EXIT_USAGE;
-	err = run(&options, rules);
-	rules_free(rules);
-	return err < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
+	return run(&options, rules) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
 }

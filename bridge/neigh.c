@@ -38,6 +38,7 @@ struct waiting {
 	uint8_t bytes[FRAME_HEADROOM + NEIGH_WAIT_BYTES];
 	struct frame frame;
 	unsigned server;
+	uint64_t order;			/* earlier ones are sent first */
 	bool used;
 };
 
@@ -107,6 +108,28 @@ const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time
 	return &n->hop;
 }
 
+void neigh_ask(struct neigh_table *table, unsigned server)
+{
+	if (!table->neighbours[server].fixed)
+		want(table, server);
+}
+
+void neigh_inherit(struct neigh_table *table, const struct neigh_table *old)
+{
+	table->counts = old->counts;
+	for (unsigned s = 0; s < table->rules->nservers; s++)
+		for (unsigned o = 0; o < old->rules->nservers; o++)
+			if (be32_eq(table->rules->servers[s].address, old->rules->servers[o].address) &&
+			    old->neighbours[o].known && !old->neighbours[o].fixed &&
+			    !table->neighbours[s].fixed) {
+				table->neighbours[s] = old->neighbours[o];
+				table->neighbours[s].wanted = false;
+			}
+	table->nwanted = 0;
+	for (unsigned s = 0; s < table->rules->nservers; s++)
+		table->nwanted += table->neighbours[s].wanted;
+}
+
 /* Makes a partial checksum a full one: the frame will leave without the port's offload data. */
 static void complete_checksum(struct frame *frame)
 {
@@ -137,6 +160,7 @@ void neigh_wait(struct neigh_table *table, unsigned server, const struct frame *
 {
 	struct waiting *place = free_place(table);
 
+	want(table, server);
 	if (!place || frame->len > NEIGH_WAIT_BYTES) {
 		table->counts.lost++;
 		return;
@@ -149,9 +173,8 @@ void neigh_wait(struct neigh_table *table, unsigned server, const struct frame *
 	complete_checksum(&place->frame);
 	place->server = server;
 	place->used = true;
+	place->order = table->counts.waited++;
 	table->nwaiting++;
-	table->counts.waited++;
-	want(table, server);
 }
 
 bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, lb_time now)
@@ -175,20 +198,22 @@ bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, l
 
 bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct hop **ret_hop)
 {
-	if (!table->nwaiting)
-		return false;
-	for (unsigned i = 0; i < NEIGH_WAIT_SLOTS; i++) {
+	struct waiting *first = NULL;
+
+	for (unsigned i = 0; table->nwaiting && i < NEIGH_WAIT_SLOTS; i++) {
 		struct waiting *place = &table->waiting[i];
 
-		if (!place->used || !table->neighbours[place->server].known)
-			continue;
-		place->used = false;
-		table->nwaiting--;
-		*ret = place->frame;
-		*ret_hop = &table->neighbours[place->server].hop;
-		return true;
+		if (place->used && table->neighbours[place->server].known &&
+		    (!first || place->order < first->order))
+			first = place;
 	}
-	return false;
+	if (!first)
+		return false;
+	first->used = false;
+	table->nwaiting--;
+	*ret = first->frame;
+	*ret_hop = &table->neighbours[first->server].hop;
+	return true;
 }
 
 static void give_up(struct neigh_table *table, unsigned server)

@@ -25,6 +25,12 @@ void neigh_free(struct neigh_table *table);
  */
 const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time now);
 
+/* Sees to it that the server is asked for, whether or not it is known. */
+void neigh_ask(struct neigh_table *table, unsigned server);
+
+/* Takes over what old knows of the servers of the same addresses. */
+void neigh_inherit(struct neigh_table *table, const struct neigh_table *old);
+
 /*
  * Keeps a copy of frame, with its checksum completed, until the server is found; counts it lost if
  * there is no place.

@@ -5,6 +5,9 @@
  * engine's clock moves in steps, as it does live, so that what time causes happens when it should;
  * when nothing is left that time could change, the rest of a gap is skipped. A timestamp that goes
  * back doesn't take the clock back.
+ *
+ * The engine begins a little before the first frame. So what it does by the clock, above all its
+ * probes, is never later than when the captures were taken live, and the answers in them come after.
  */
 #include "offline.h"
 
@@ -14,6 +17,9 @@
 #include <errno.h>
 
 #define OFFLINE_STEP_NS (100 * LB_NS_PER_MS)
+#define OFFLINE_LEAD_NS (10 * LB_NS_PER_MS)
+/* A gap that is longer than this is damage, or two captures: nobody wants its probes. */
+#define OFFLINE_GAP_NS (24 * 3600 * LB_NS_PER_S)
 
 /* The sample's addresses in DESIGN.md, for captures whose lb.ini doesn't say. */
 static const struct mac default_macs[NSIDES] = {
@@ -36,10 +42,25 @@ static struct port *next_port(struct port *ports[NSIDES], lb_time *ret)
 	return best;
 }
 
+/* When to stop next between two frames. */
+static uint64_t next_step(const struct worker *worker, lb_time now)
+{
+	uint64_t due = worker_due(worker).ns;
+	uint64_t step = lb_is_busy(worker->lb) ? now.ns + OFFLINE_STEP_NS : UINT64_MAX;
+
+	if (due <= now.ns)
+		due = now.ns + LB_NS_PER_MS;
+	return due < step ? due : step;
+}
+
 static lb_time advance(struct worker *worker, lb_time now, lb_time to)
 {
-	while (now.ns + OFFLINE_STEP_NS < to.ns && lb_is_busy(worker->lb)) {
-		now.ns += OFFLINE_STEP_NS;
+	uint64_t step;
+
+	if (to.ns > now.ns && to.ns - now.ns > OFFLINE_GAP_NS)
+		now.ns = to.ns - OFFLINE_GAP_NS;
+	while ((step = next_step(worker, now)) < to.ns) {
+		now.ns = step;
 		worker_tick(worker, now);
 	}
 	if (now.ns < to.ns)
@@ -61,17 +82,19 @@ static void replay(struct worker *worker, lb_time *now)
 	}
 }
 
-static int replay_ports(const struct options *options, const struct rules *rules,
-			struct port *ports[NSIDES])
+static int replay_ports(const struct options *options, struct rules *rules, struct port *ports[NSIDES])
 {
 	struct worker worker;
 	lb_time start = {0}, now;
 	int err;
 
-	next_port(ports, &start);
-	err = worker_init(&worker, rules, &options->key, ports[OUTSIDE], ports[INSIDE], start);
-	if (err < 0)
+	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
+		start.ns -= OFFLINE_LEAD_NS;
+	err = worker_init(&worker, rules, &options->key, ports, false, start);
+	if (err < 0) {
+		rules_free(rules);
 		return err;
+	}
 	now = start;
 	replay(&worker, &now);
 	if (options->stats)
@@ -80,7 +103,7 @@ static int replay_ports(const struct options *options, const struct rules *rules
 	return err;
 }
 
-int offline_run(const struct options *options, const struct rules *rules)
+int offline_run(const struct options *options, struct rules *rules)
 {
 	const struct mac macs[NSIDES] = {
 		[OUTSIDE] = rules->has_outside_mac ? rules->outside_mac : default_macs[OUTSIDE],
@@ -94,6 +117,8 @@ int offline_run(const struct options *options, const struct rules *rules)
 				   &ports[side]);
 	if (!err)
 		err = replay_ports(options, rules, ports);
+	else
+		rules_free(rules);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (ports[side] && capture_close(ports[side]) < 0)
 			err = -EIO;

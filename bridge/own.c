@@ -1,5 +1,5 @@
 /*
- * The frames that tmbridge makes itself: ARP, RST, echo replies.
+ * The frames that tmbridge makes itself: ARP, RSTs, the segments of probes, echo replies.
  *
  * libnet makes one of each at start, and these are the templates: a frame is a copy of one, with
  * the fields filled in that differ. So nothing allocates while traffic flows (libnet does, for each
@@ -20,6 +20,7 @@
 
 enum {
 	OWN_TTL = 64,			/* RFC 1700's recommended default */
+	OWN_WINDOW = 8192,		/* bytes: more than a server says to a probe at once */
 	OWN_ARENA_BYTES = 256 << 10,	/* a burst of echo replies of 4 KiB, twice over */
 };
 
@@ -30,7 +31,7 @@ struct template {
 };
 
 struct own_maker {
-	struct template arp, rst, echo;
+	struct template arp, tcp, echo;
 	uint32_t used;
 	uint8_t space[OWN_ARENA_BYTES];
 };
@@ -75,7 +76,7 @@ static int make_ipv4(libnet_t *context, uint16_t payload, uint8_t protocol, stru
 	return take_template(context, ret);
 }
 
-static int make_rst(libnet_t *context, struct template *ret)
+static int make_tcp(libnet_t *context, struct template *ret)
 {
 	if (libnet_build_tcp(0, 0, 0, 0, TH_RST, 0, 0, 0, LIBNET_TCP_H, NULL, 0, context, 0) < 0) {
 		log_error("libnet: %s", libnet_geterror(context));
@@ -94,7 +95,7 @@ struct own_maker *own_maker_new(void)
 		log_error("libnet: %s", error);
 		goto fail;
 	}
-	if (make_arp(context, &maker->arp) < 0 || make_rst(context, &maker->rst) < 0 ||
+	if (make_arp(context, &maker->arp) < 0 || make_tcp(context, &maker->tcp) < 0 ||
 	    make_ipv4(context, 0, IPPROTO_ICMP, &maker->echo) < 0)
 		goto fail;
 	libnet_destroy(context);
@@ -172,22 +173,23 @@ static void fill_ipv4(uint8_t *ip, const struct tuple *tuple, uint32_t total)
 	csum_store(ip + IPV4_CHECKSUM, (uint16_t)~csum_fold(csum_add(0, ip, IPV4_HEADER_BYTES)));
 }
 
-static bool rst(struct own_maker *maker, const struct own *own, const struct port *port,
-		struct frame *ret)
+static bool tcp_segment(struct own_maker *maker, const struct own *own, const struct port *port,
+			struct frame *ret)
 {
-	uint8_t *ip = start_from(maker, &maker->rst, &own->to, ETHERTYPE_IPV4, 0, port, ret);
+	uint8_t *ip = start_from(maker, &maker->tcp, &own->to, ETHERTYPE_IPV4, 0, port, ret);
 	uint8_t *tcp;
 	csum_acc sum;
 
 	if (!ip)
 		return false;
 	tcp = ip + IPV4_HEADER_BYTES;
-	fill_ipv4(ip, &own->tuple, maker->rst.len);
+	fill_ipv4(ip, &own->tuple, maker->tcp.len);
 	be16_store(tcp + TCP_SRC, own->tuple.sport);
 	be16_store(tcp + TCP_DST, own->tuple.dport);
 	be32_store(tcp + TCP_SEQ, be32_from(own->seq));
 	be32_store(tcp + TCP_ACK_NUMBER, be32_from(own->ack));
 	tcp[TCP_FLAGS] = own->tcp_flags;
+	be16_store(tcp + TCP_WINDOW, be16_from(own->tcp_flags & TCP_RST ? 0 : OWN_WINDOW));
 	csum_store(tcp + TCP_CHECKSUM, 0);
 	sum = csum_pseudo(own->tuple.src, own->tuple.dst, IPPROTO_NUM_TCP, TCP_HEADER_BYTES);
 	csum_store(tcp + TCP_CHECKSUM, (uint16_t)~csum_fold(csum_add(sum, tcp, TCP_HEADER_BYTES)));
@@ -212,14 +214,14 @@ static bool echo_reply(struct own_maker *maker, const struct own *own, const str
 	return true;
 }
 
-bool own_answer(struct own_maker *maker, const struct own *own, const struct frame *request,
-		const struct port *port, struct frame *ret)
+bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
+	      const struct port *port, struct frame *ret)
 {
 	switch ((enum own_kind)own->kind) {
 	case OWN_ARP_REPLY:
 		return arp_reply(maker, own, port, ret);
-	case OWN_RST:
-		return rst(maker, own, port, ret);
+	case OWN_TCP:
+		return tcp_segment(maker, own, port, ret);
 	case OWN_ECHO_REPLY:
 		return echo_reply(maker, own, request, port, ret);
 	}

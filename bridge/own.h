@@ -20,16 +20,17 @@ void own_maker_free(struct own_maker *maker);
 void own_reuse(struct own_maker *maker);
 
 /*
- * Makes the answer to request that own describes, to leave port. Returns false, with *ret
+ * Makes the frame that own describes, to go to own->to by port; request is what it answers, if it
+ * is an answer to a frame. Returns false, with *ret
  * untouched, when the space for this burst's frames is used up; ret lives until own_reuse().
  */
-bool own_answer(struct own_maker *maker, const struct own *own, const struct frame *request,
-		const struct port *port, struct frame *ret);
+bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
+	      const struct port *port, struct frame *ret);
 
 /*
  * Makes an ARP packet (RFC 826) from port. A request for target from sender; if both are the same,
  * an announcement (RFC 5227, 2.3); with sender 0.0.0.0, a probe for target (2.1.1). to is broadcast
- * in all of these, and may carry tags. As for the result, see own_answer().
+ * in all of these, and may carry tags. As for the result, see own_make().
  */
 bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
 		     const struct port *port, struct frame *ret);

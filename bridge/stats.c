@@ -49,11 +49,15 @@ static void print_flows(FILE *out, const struct balance *balance)
 
 	fprintf(out,
 		" \"flows\":{\"open\":%" PRIu32 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
-		",\"idle_expired\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"quarantined\":%" PRIu32
-		",\"quarantine_cut\":%" PRIu64 ",\"capacity\":%" PRIu32 "},\n",
-		balance_open_flows(balance), counts->created, counts->closed, counts->idle_expired,
-		counts->refused, balance_quarantined(balance), counts->quarantine_cut,
-		balance->flows.capacity);
+		",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
+		",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu32
+		",\"quarantined\":%" PRIu32 ",\"quarantine_cut\":%" PRIu64 ",\"resets_sent\":%" PRIu64
+		",\"capacity\":%" PRIu32 "},\n",
+		balance_open_flows(balance), counts->created,
+		counts->ended[ENDED_FIN] + counts->ended[ENDED_RST], counts->ended[ENDED_IDLE],
+		counts->ended[ENDED_SERVER_DOWN], counts->ended[ENDED_RELOAD], counts->ended[ENDED_EVICTED],
+		counts->refused, balance->flows.half_open.length, balance_quarantined(balance),
+		counts->quarantine_cut, counts->resets, balance->flows.capacity);
 }
 
 static void print_port(FILE *out, const char *side, const struct port *port)
@@ -68,7 +72,8 @@ static void print_port(FILE *out, const char *side, const struct port *port)
 
 static void print_bridge(FILE *out, const struct worker *worker)
 {
-	const struct neigh_counts *neigh = neigh_counts(worker->neigh);
+	const struct connlog_counts connlog = connlog_counts(worker->connlog);
+	const struct neigh_counts *neigh = neigh_counts(worker->setup.neigh);
 
 	fprintf(out, " \"ports\":{");
 	print_port(out, "outside", worker->ports[OUTSIDE]);
@@ -76,31 +81,36 @@ static void print_bridge(FILE *out, const struct worker *worker)
 	print_port(out, "inside", worker->ports[INSIDE]);
 	fprintf(out, "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64 "},\n",
 		neigh->waited, neigh->lost, worker->conflicts);
+	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n", connlog.written,
+		connlog.lost + lb_balance(worker->lb)->ended.lost);
 }
 
-static void print_server(FILE *out, const struct worker *worker, unsigned s)
+static void print_server(FILE *out, const struct farms *farms, unsigned s)
 {
-	const struct rules_server *rule = &worker->rules->servers[s];
-	const struct server *server = &lb_balance(worker->lb)->sched.servers[s];
+	const struct rules_server *rule = &farms->rules->servers[s];
+	const struct server *server = &farms->sched.servers[s];
+	const struct health_server *health = &farms->health.servers[s];
 
 	fprintf(out, "    {\"name\":\"%s\",\"address\":", rule->name);
 	print_address(out, rule->address);
 	fprintf(out,
-		",\"state\":\"%s\",\"health\":\"unknown\",\"weight\":%u,\"connections\":%" PRIu32
-		",\"connections_total\":%" PRIu64 ",\"probes_ok\":0,\"probes_failed\":0}",
-		rules_state_name(rule->state), rule->weight, server->connections,
-		server->connections_total);
+		",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu32
+		",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64
+		",\"removed\":%s}",
+		rules_state_name(rule->state), health_name(health_of(&farms->health, s)), rule->weight,
+		server->connections, server->connections_total, health->probes_ok, health->probes_failed,
+		rule->gone ? "true" : "false");
 }
 
-static void print_farm(FILE *out, const struct worker *worker, unsigned f)
+static void print_farm(FILE *out, const struct farms *farms, unsigned f)
 {
-	const struct rules_farm *farm = &worker->rules->farms[f];
-	const struct balance *balance = lb_balance(worker->lb);
-	const uint32_t *in_use = &balance->snat.in_use[balance->snat.farms[f].address];
+	const struct rules_farm *farm = &farms->rules->farms[f];
+	const uint32_t *in_use = &farms->snat.in_use[farms->snat.farms[f].address];
 
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
 	print_address(out, farm->vip);
-	fprintf(out, ",\"up\":%s,\n   \"snat\":[", sched_is_up(&balance->sched, f) ? "true" : "false");
+	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[",
+		sched_is_up(&farms->sched, f) ? "true" : "false", farm->gone ? "true" : "false");
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, farm->snat[i]);
@@ -108,10 +118,20 @@ static void print_farm(FILE *out, const struct worker *worker, unsigned f)
 	}
 	fprintf(out, "],\n   \"servers\":[\n");
 	for (unsigned i = 0; i < farm->nservers; i++) {
-		print_server(out, worker, farm->server + i);
+		print_server(out, farms, farm->server + i);
 		fprintf(out, "%s\n", i + 1 < farm->nservers ? "," : "");
 	}
 	fprintf(out, "   ]}");
+}
+
+static void print_farms(FILE *out, const struct farms *farms)
+{
+	fprintf(out, " \"farms\":[\n");
+	for (unsigned f = 0; f < farms->rules->nfarms; f++) {
+		print_farm(out, farms, f);
+		fprintf(out, "%s\n", f + 1 < farms->rules->nfarms ? "," : "");
+	}
+	fprintf(out, " ]}\n");
 }
 
 static void print(FILE *out, const struct worker *worker, lb_time uptime)
@@ -121,12 +141,7 @@ static void print(FILE *out, const struct worker *worker, lb_time uptime)
 	print_frames(out, lb_whys(worker->lb));
 	print_flows(out, lb_balance(worker->lb));
 	print_bridge(out, worker);
-	fprintf(out, " \"farms\":[\n");
-	for (unsigned f = 0; f < worker->rules->nfarms; f++) {
-		print_farm(out, worker, f);
-		fprintf(out, "%s\n", f + 1 < worker->rules->nfarms ? "," : "");
-	}
-	fprintf(out, " ]}\n");
+	print_farms(out, worker->setup.farms);
 }
 
 static int write_file(const struct worker *worker, lb_time uptime, const char *path)

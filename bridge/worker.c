@@ -4,50 +4,103 @@
  * Frames leave in the order in which they came, and before the next burst is received: the
  * receiving port's buffers are sent from. A frame that was decided to go to a server may still have
  * to wait for the server's MAC address (neigh.c).
+ *
+ * What the engine or a probe wants to say is described in struct own, made by own.c, and goes the
+ * same way out.
  */
 #include "worker.h"
 
 #include "l2.h"
 #include "log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
-enum { WORKER_CONFLICT_LOG_S = 10 };
+enum { WORKER_OWN_BURST = 256 };	/* RSTs of one tick: they don't stall the wire */
 
-int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
-		struct port *outside, struct port *inside, lb_time now)
+static int memory_take(struct memory *memory, size_t bytes)
 {
-	const struct mac macs[NSIDES] = {[OUTSIDE] = outside->mac, [INSIDE] = inside->mac};
-	size_t bytes = lb_size(rules);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory->bytes = bytes;
+	memory->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory->at != MAP_FAILED)
+		return 0;
+	memory->at = NULL;
+	log_error("no memory for %zu MiB: %m", (bytes >> 20) + 1);
+	return -ENOMEM;
+}
 
-	if (memory == MAP_FAILED) {
-		log_error("max_connections: no memory for %zu MiB: %m", bytes >> 20);
-		return -ENOMEM;
-	}
+static void memory_free(struct memory *memory)
+{
+	if (memory->at)
+		munmap(memory->at, memory->bytes);
+}
+
+/* Frees all but the rules. */
+static void setup_free(struct setup *setup)
+{
+	probes_free(setup->probes);
+	neigh_free(setup->neigh);
+	events_free(&setup->events);
+	memory_free(&setup->memory);
+}
+
+static int setup_init(struct setup *setup, struct rules *rules, const struct hash_key *key, lb_time now)
+{
+	int err;
+
+	*setup = (struct setup){.rules = rules};
+	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
+		return err;
+	setup->farms = farms_init(setup->memory.at, rules, key, now);
+	setup->neigh = neigh_new(rules);
+	if (setup->neigh)
+		setup->probes = probes_new(rules, &setup->farms->health, setup->neigh, key, now);
+	if (setup->probes && events_init(&setup->events, setup->farms) == 0)
+		return 0;
+	setup_free(setup);
+	log_error("out of memory");
+	return -ENOMEM;
+}
+
+int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
+		struct port *const ports[NSIDES], bool live, lb_time now)
+{
+	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
+	int err;
+
 	*worker = (struct worker){
-		.rules = rules,
-		.ports = {[OUTSIDE] = outside, [INSIDE] = inside},
-		.maker = own_maker_new(),
-		.neigh = neigh_new(rules),
-		.memory = memory,
-		.memory_bytes = bytes,
-	};
-	if (!worker->maker || !worker->neigh) {
-		worker_free(worker);
-		return -ENOMEM;
+		.ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key, .live = live};
+	if ((err = setup_init(&worker->setup, rules, key, now)) < 0)
+		return err;
+	if ((err = memory_take(&worker->memory, lb_size(rules))) == 0) {
+		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
+		worker->maker = own_maker_new();
+		err = worker->maker ? connlog_open(rules, live, NULL, &worker->connlog) : -ENOMEM;
 	}
-	worker->lb = lb_init(memory, rules, key, macs, now);
-	return 0;
+	if (err < 0) {
+		worker->setup.rules = NULL; /* still the caller's */
+		worker_free(worker);
+	}
+	return err;
+}
+
+/* What has ended since, for the connection log. */
+static void log_ended(struct worker *worker)
+{
+	struct ended ended;
+
+	while (lb_take_ended(worker->lb, &ended))
+		connlog_put(worker->connlog, worker->setup.rules, &ended);
 }
 
 void worker_free(struct worker *worker)
 {
-	neigh_free(worker->neigh);
+	connlog_close(worker->connlog);
 	own_maker_free(worker->maker);
-	munmap(worker->memory, worker->memory_bytes);
+	memory_free(&worker->memory);
+	setup_free(&worker->setup);
+	rules_free(worker->setup.rules);
 }
 
 static void flush(struct worker *worker, lb_time now)
@@ -67,28 +120,46 @@ static void forward(struct worker *worker, struct frame *frame, const struct hop
 
 static void forward_to_server(struct worker *worker, unsigned server, struct frame *frame, lb_time now)
 {
-	const struct hop *hop = neigh_find(worker->neigh, server, now);
+	const struct hop *hop = neigh_find(worker->setup.neigh, server, now);
 
 	if (hop)
 		forward(worker, frame, hop, now);
 	else
-		neigh_wait(worker->neigh, server, frame);
+		neigh_wait(worker->setup.neigh, server, frame);
 }
 
-static void answer(struct worker *worker, const struct verdict *v, const struct frame *request,
-		   lb_time now)
+/* Makes and queues a frame of our own to own->to; request is what it answers, or NULL. */
+static void speak(struct worker *worker, const struct own *own, const struct frame *request, lb_time now)
 {
-	struct port *port = worker->ports[v->side];
+	struct port *port = worker->ports[own->to.side];
 	struct frame frame;
 
-	if (!own_answer(worker->maker, &v->own, request, port, &frame)) {
+	if (!own_make(worker->maker, own, request, port, &frame)) {
 		flush(worker, now);
-		if (!own_answer(worker->maker, &v->own, request, port, &frame)) {
+		if (!own_make(worker->maker, own, request, port, &frame)) {
 			port->counts.send_failed++;
 			return;
 		}
 	}
 	port_queue(port, &frame, now);
+}
+
+/* The same for what needs no request: a server that isn't known where it is hears nothing. */
+static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		struct own *own = &list->items[i];
+		const struct hop *hop = &own->to;
+
+		if (own->server != SERVER_NONE)
+			hop = neigh_find(worker->setup.neigh, own->server, now);
+		if (!hop)
+			continue;
+		own->to = *hop;
+		speak(worker, own, NULL, now);
+	}
+	list->n = 0;
+	flush(worker, now);
 }
 
 static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
@@ -106,7 +177,7 @@ static void ask(struct worker *worker, lb_time now)
 {
 	struct neigh_question question;
 
-	while (neigh_next_question(worker->neigh, now, &question)) {
+	while (neigh_next_question(worker->setup.neigh, now, &question)) {
 		ask_on(worker, &question, INSIDE, now);
 		if (question.everywhere)
 			ask_on(worker, &question, OUTSIDE, now);
@@ -119,22 +190,53 @@ static void release_waiting(struct worker *worker, lb_time now)
 	const struct hop *hop;
 	struct frame frame;
 
-	while (neigh_next_ready(worker->neigh, &frame, &hop))
+	while (neigh_next_ready(worker->setup.neigh, &frame, &hop))
 		forward(worker, &frame, hop, now);
 }
 
-static void note_conflict(struct worker *worker, const struct sighting *who, lb_time now)
+static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
 {
-	const uint8_t *mac = who->hop.mac.b;
-	char ip[INET_ADDRSTRLEN];
+	const struct health_server before = worker->setup.farms->health.servers[result->server];
 
-	if (worker->conflicts++ &&
-	    now.ns - worker->conflict_logged.ns < WORKER_CONFLICT_LOG_S * LB_NS_PER_S)
-		return;
-	worker->conflict_logged = now;
-	log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x",
-		    worker->ports[who->hop.side]->name, inet_ntop(AF_INET, &who->ip, ip, sizeof(ip)),
-		    mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
+		events_verdict(&worker->setup.events, worker->setup.farms, result,
+			       (enum health_verdict)before.verdict, now.ns - before.since.ns);
+	probes_told(worker->setup.probes, result, now);
+}
+
+static void poll_probes(struct worker *worker, lb_time now)
+{
+	struct own items[WORKER_OWN_BURST];
+	struct own_list out = {.items = items, .max = WORKER_OWN_BURST};
+	struct probe_result result;
+
+	while (probes_poll(worker->setup.probes, now, &out, &result))
+		tell(worker, &result, now);
+	speak_all(worker, &out, now);
+}
+
+static void probe_reply(struct worker *worker, const struct probe_reply *reply, lb_time now)
+{
+	struct own items[PROBES_OUT_MAX];
+	struct own_list out = {.items = items, .max = PROBES_OUT_MAX};
+	struct probe_result result;
+
+	if (probes_reply(worker->setup.probes, reply, now, &out, &result))
+		tell(worker, &result, now);
+	speak_all(worker, &out, now);
+}
+
+static void note_arp(struct worker *worker, const struct verdict *v, lb_time now)
+{
+	if (v->conflict) {
+		worker->conflicts++;
+		events_conflict(&worker->setup.events, worker->ports[v->sighting.hop.side]->name,
+				&v->sighting, now);
+	}
+	if (v->sighted && neigh_sighted(worker->setup.neigh, &v->sighting, now)) {
+		release_waiting(worker, now);
+		poll_probes(worker, now);
+	}
 }
 
 static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v, lb_time now)
@@ -150,15 +252,17 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 			forward_to_server(worker, v->server, frame, now);
 		break;
 	case LB_ANSWER:
-		answer(worker, v, frame, now);
+		speak(worker, &v->own, frame, now);
+		events_refused(&worker->setup.events, worker->setup.farms, v->farm, (enum lb_why)v->why,
+			       now);
 		break;
 	case LB_DROP:
+		if (v->why == WHY_PROBE)
+			probe_reply(worker, &v->probe, now);
 		break;
 	}
-	if (v->sighted && neigh_sighted(worker->neigh, &v->sighting, now))
-		release_waiting(worker, now);
-	if (v->conflict)
-		note_conflict(worker, &v->sighting, now);
+	if (v->sighted || v->conflict)
+		note_arp(worker, v, now);
 }
 
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
@@ -170,12 +274,25 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 		dispatch(worker, &frames[i], &verdicts[i], now);
 	ask(worker, now);
 	flush(worker, now);
+	log_ended(worker);
 }
 
 void worker_tick(struct worker *worker, lb_time now)
 {
-	lb_tick(worker->lb, now);
+	struct own items[WORKER_OWN_BURST];
+	struct own_list out = {.items = items, .max = WORKER_OWN_BURST};
+
+	out.n = lb_poll(worker->lb, now, items, WORKER_OWN_BURST, &worker->more);
+	speak_all(worker, &out, now);
+	if (now.ns >= probes_due(worker->setup.probes).ns)
+		poll_probes(worker, now);
 	ask(worker, now);
+	log_ended(worker);
+}
+
+lb_time worker_due(const struct worker *worker)
+{
+	return worker->more ? (lb_time){0} : probes_due(worker->setup.probes);
 }
 
 static void announce(struct worker *worker, be32 ip, lb_time now)
@@ -187,15 +304,78 @@ static void announce(struct worker *worker, be32 ip, lb_time now)
 	flush(worker, now);
 }
 
-void worker_start(struct worker *worker, lb_time now)
+static void announce_all(struct worker *worker, lb_time now)
 {
-	for (unsigned f = 0; f < worker->rules->nfarms; f++) {
-		const struct rules_farm *farm = &worker->rules->farms[f];
+	const struct rules *rules = worker->setup.rules;
 
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const struct rules_farm *farm = &rules->farms[f];
+
+		if (farm->gone)
+			continue;
 		announce(worker, farm->vip, now);
 		for (unsigned i = 0; i < farm->nsnat; i++)
 			if (!be32_eq(farm->snat[i], farm->vip))
 				announce(worker, farm->snat[i], now);
 	}
+}
+
+void worker_start(struct worker *worker, lb_time now)
+{
+	announce_all(worker, now);
+	poll_probes(worker, now);
 	ask(worker, now);
+}
+
+/* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
+static int take_over(struct worker *worker, struct rules *rules, uint16_t *map)
+{
+	const struct rules *old = worker->setup.rules;
+	bool *referenced = calloc(old->nservers + 1, sizeof(*referenced));
+	int err;
+
+	if (!referenced)
+		return -ENOMEM;
+	balance_referenced(lb_balance(worker->lb), referenced);
+	err = rules_take_over(rules, old, referenced, map);
+	free(referenced);
+	return err;
+}
+
+static void swap(struct worker *worker, struct setup *setup, const uint16_t *map, lb_time now)
+{
+	struct setup old = worker->setup;
+
+	neigh_inherit(setup->neigh, old.neigh);
+	probes_inherit(setup->probes, old.probes);
+	lb_reload(worker->lb, setup->farms, map);
+	memcpy(setup->events.refused, old.events.refused, sizeof(old.events.refused));
+	for (unsigned f = 0; f < setup->rules->nfarms; f++)
+		setup->events.farm_up[f] = sched_is_up(&setup->farms->sched, f);
+	worker->setup = *setup;
+	setup_free(&old);
+	rules_free(old.rules);
+	announce_all(worker, now);
+	poll_probes(worker, now);
+}
+
+int worker_reload(struct worker *worker, struct rules *rules, lb_time now)
+{
+	uint16_t *map = calloc(worker->setup.rules->nservers + 1, sizeof(*map));
+	struct connlog *connlog;
+	struct setup setup;
+	int err = map ? take_over(worker, rules, map) : -ENOMEM;
+
+	if (!err && (err = setup_init(&setup, rules, &worker->key, now)) == 0) {
+		err = connlog_open(rules, worker->live, worker->connlog, &connlog);
+		if (err < 0) {
+			setup_free(&setup);
+		} else {
+			log_ended(worker);
+			worker->connlog = connlog;
+			swap(worker, &setup, map, now);
+		}
+	}
+	free(map);
+	return err;
 }

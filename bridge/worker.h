@@ -4,38 +4,67 @@
 #ifndef BRIDGE_WORKER_H
 #define BRIDGE_WORKER_H
 
-#include "../lb/lb.h"
+#include "connlog.h"
+#include "events.h"
 #include "neigh.h"
 #include "own.h"
 #include "port.h"
+#include "probe.h"
+#include "../lb/lb.h"
+
+/* Memory from the system. */
+struct memory {
+	void *at;
+	size_t bytes;
+};
+
+/* All that hangs on the rules, and is replaced by a reload. */
+struct setup {
+	struct rules *rules;
+	struct memory memory;		/* of farms */
+	struct farms *farms;
+	struct neigh_table *neigh;
+	struct probes *probes;
+	struct events events;
+};
 
 struct worker {
-	const struct rules *rules;
 	struct port *ports[NSIDES];	/* by enum side */
+	struct hash_key key;
+	struct memory memory;		/* of lb */
 	struct lb *lb;
 	struct own_maker *maker;
-	struct neigh_table *neigh;
+	struct setup setup;
+	struct connlog *connlog;
+	bool live;			/* the connection log has a writer thread */
+	bool more;			/* lb_poll() has more to do at once */
 	uint64_t conflicts;		/* ARP frames in which somebody claimed an address of ours */
-	lb_time conflict_logged;
-	void *memory;			/* lb's */
-	size_t memory_bytes;
 };
 
 /*
- * Takes all memory. rules and ports must stay. Returns 0, or a negative errno with the reason
- * logged; then there is nothing to free.
+ * Takes all memory. The ports must stay; rules belong to the worker if it succeeds. Returns 0, or a
+ * negative errno with the reason logged; then there is nothing to free.
  */
-int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
-		struct port *outside, struct port *inside, lb_time now);
+int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
+		struct port *const ports[NSIDES], bool live, lb_time now);
 void worker_free(struct worker *worker);
 
-/* Announces our addresses on both sides and asks for the servers. */
+/* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
 void worker_start(struct worker *worker, lb_time now);
 
 /* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
 
-/* Does what time asks for: expiry, ARP. */
+/* Does what time asks for: expiry, resets, probes, ARP. */
 void worker_tick(struct worker *worker, lb_time now);
+
+/* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
+lb_time worker_due(const struct worker *worker);
+
+/*
+ * Goes over to rules, which belong to the worker if it succeeds, without losing a frame or a flow.
+ * Returns 0, or a negative errno with the reason logged and nothing changed.
+ */
+int worker_reload(struct worker *worker, struct rules *rules, lb_time now);
 
 #endif

@@ -1,0 +1,332 @@
+/*
+ * The connection log.
+ *
+ * The worker puts records into a ring, one writer thread takes them out, makes lines and writes them:
+ * no locks, and if the disk is slow or full the ring fills up and lines are counted lost. Lines are
+ * appended with one write() each batch; what doesn't fit on the disk is cut off again, so that a log
+ * holds whole lines only.
+ *
+ * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
+ * writer finishes what waits and ends; it is joined when the new one is closed.
+ */
+#include "connlog.h"
+
+#include "log.h"
+#include "../lb/flow.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	CONNLOG_QUEUE = 8192,		/* lines that wait for the disk */
+	CONNLOG_LINE_BYTES = 1024,
+	CONNLOG_BATCH = 64,		/* lines for one write() */
+	CONNLOG_COMPLAIN_S = 10,
+};
+
+struct line {
+	struct ended ended;
+	unsigned file;
+	char farm[RULES_NAME_BYTES], server[RULES_NAME_BYTES];
+};
+
+struct file {
+	const char *path;
+	int fd;
+	time_t complained;
+};
+
+struct connlog {
+	struct file *files;		/* each path once */
+	unsigned nfiles;
+	char *paths;			/* copies of the paths, which outlive the rules */
+	bool threaded;
+	pthread_t thread;
+	sem_t queued;			/* posted for each line, and at the end */
+	atomic_uint head, tail;		/* lines taken and put; the difference waits */
+	atomic_bool ending;
+	atomic_ullong written, lost;
+	struct connlog *before;
+	struct line queue[CONNLOG_QUEUE];
+};
+
+static int file_of(const struct connlog *connlog, const char *path)
+{
+	for (unsigned i = 0; i < connlog->nfiles; i++)
+		if (!strcmp(connlog->files[i].path, path))
+			return (int)i;
+	return -1;
+}
+
+/* Live the clock is monotonic, offline it is the captures'. */
+static uint64_t wall_clock_offset(const struct connlog *connlog)
+{
+	struct timespec real, monotonic;
+
+	if (!connlog->threaded)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	return ((uint64_t)real.tv_sec - (uint64_t)monotonic.tv_sec) * LB_NS_PER_S +
+	       (uint64_t)real.tv_nsec - (uint64_t)monotonic.tv_nsec;
+}
+
+/* RFC 3339, in UTC, to the millisecond. */
+static void format_time(char ret[40], lb_time time, uint64_t offset)
+{
+	uint64_t ns = time.ns + offset;
+	time_t seconds = (time_t)(ns / LB_NS_PER_S);
+	struct tm tm;
+	size_t n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+
+	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
+}
+
+static void format_endpoint(char ret[32], be32 ip, be16 port)
+{
+	char text[INET_ADDRSTRLEN];
+
+	snprintf(ret, 32, "%s:%u", inet_ntop(AF_INET, &ip, text, sizeof(text)), be16_get(port));
+}
+
+static size_t format_line(char *ret, const struct line *line, uint64_t offset)
+{
+	const struct ended *e = &line->ended;
+	char start[40], end[40], client[32], vip[32], snat[32], server[32];
+
+	format_time(start, e->start, offset);
+	format_time(end, e->end, offset);
+	format_endpoint(client, e->arrive[CLIENT].src, e->arrive[CLIENT].sport);
+	format_endpoint(vip, e->arrive[CLIENT].dst, e->arrive[CLIENT].dport);
+	format_endpoint(snat, e->arrive[SERVER].dst, e->arrive[SERVER].dport);
+	format_endpoint(server, e->arrive[SERVER].src, e->arrive[SERVER].sport);
+	return (size_t)snprintf(
+		ret, CONNLOG_LINE_BYTES,
+		"{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
+		"\"snat\":\"%s\",\"server\":\"%s\",\"server_name\":\"%s\","
+		"\"client_bytes\":%" PRIu64 ",\"client_packets\":%" PRIu32
+		",\"server_bytes\":%" PRIu64 ",\"server_packets\":%" PRIu32 ",\"why\":\"%s\"}\n",
+		start, end, line->farm, client, vip, snat, server, line->server, e->bytes[CLIENT],
+		e->packets[CLIENT], e->bytes[SERVER], e->packets[SERVER], ended_name((enum ended_why)e->why));
+}
+
+static void complain(struct file *file, int err)
+{
+	time_t now = time(NULL);
+
+	if (now - file->complained >= CONNLOG_COMPLAIN_S)
+		log_warning("%s: connection log: %s: lines are lost", file->path, strerror(err));
+	file->complained = now;
+}
+
+/* Appends n lines, all or nothing. */
+static void append(struct connlog *connlog, struct file *file, const char *text, size_t len, unsigned n)
+{
+	ssize_t done = file->fd < 0 ? -1 : write(file->fd, text, len);
+	int err = errno;
+
+	if (done == (ssize_t)len) {
+		atomic_fetch_add(&connlog->written, n);
+		return;
+	}
+	if (done > 0) {
+		off_t end = lseek(file->fd, 0, SEEK_END);
+
+		err = ENOSPC;
+		if (end < done || ftruncate(file->fd, end - done) < 0)
+			err = EIO;
+	}
+	atomic_fetch_add(&connlog->lost, n);
+	complain(file, file->fd < 0 ? EBADF : err);
+}
+
+/* Takes up to a batch of lines for one file off the queue and writes them. False if it was empty. */
+static bool write_batch(struct connlog *connlog)
+{
+	char text[CONNLOG_BATCH * CONNLOG_LINE_BYTES];
+	unsigned head = atomic_load_explicit(&connlog->head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&connlog->tail, memory_order_acquire);
+	unsigned file = connlog->queue[head % CONNLOG_QUEUE].file, n = 0;
+	uint64_t offset = wall_clock_offset(connlog);
+	size_t len = 0;
+
+	while (head != tail && n < CONNLOG_BATCH && connlog->queue[head % CONNLOG_QUEUE].file == file) {
+		len += format_line(text + len, &connlog->queue[head % CONNLOG_QUEUE], offset);
+		head++;
+		n++;
+	}
+	atomic_store_explicit(&connlog->head, head, memory_order_release);
+	if (n)
+		append(connlog, &connlog->files[file], text, len, n);
+	return n;
+}
+
+static void *write_lines(void *arg)
+{
+	struct connlog *connlog = arg;
+
+	while (!atomic_load(&connlog->ending)) {
+		sem_wait(&connlog->queued);
+		while (write_batch(connlog))
+			;
+	}
+	while (write_batch(connlog))
+		;
+	return NULL;
+}
+
+static int open_file(const char *path)
+{
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return STDOUT_FILENO;
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		fd = -errno;
+		log_error("%s: connection log: %s", path, strerror(-fd));
+	}
+	return fd;
+}
+
+/* Copies the paths that rules name, each once. */
+static int collect_paths(struct connlog *connlog, const struct rules *rules)
+{
+	size_t bytes = 1, at = 0;
+
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		bytes += rules->farms[f].connlog ? strlen(rules->farms[f].connlog) + 1 : 0;
+	connlog->paths = malloc(bytes);
+	connlog->files = calloc(rules->nfarms ? rules->nfarms : 1, sizeof(*connlog->files));
+	if (!connlog->paths || !connlog->files)
+		return -ENOMEM;
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const char *path = rules->farms[f].connlog;
+
+		if (!path || file_of(connlog, path) >= 0)
+			continue;
+		strcpy(connlog->paths + at, path);
+		connlog->files[connlog->nfiles++] = (struct file){.path = connlog->paths + at, .fd = -1};
+		at += strlen(path) + 1;
+	}
+	return 0;
+}
+
+static void release(struct connlog *connlog)
+{
+	for (unsigned i = 0; i < connlog->nfiles; i++)
+		if (connlog->files[i].fd > STDERR_FILENO)
+			close(connlog->files[i].fd);
+	sem_destroy(&connlog->queued);
+	free(connlog->files);
+	free(connlog->paths);
+	free(connlog);
+}
+
+static int start(struct connlog *connlog)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < connlog->nfiles && !err; i++) {
+		connlog->files[i].fd = open_file(connlog->files[i].path);
+		err = connlog->files[i].fd < 0 ? connlog->files[i].fd : 0;
+	}
+	if (!err && connlog->threaded)
+		err = -pthread_create(&connlog->thread, NULL, write_lines, connlog);
+	return err;
+}
+
+static void tell_to_end(struct connlog *connlog)
+{
+	atomic_store(&connlog->ending, true);
+	sem_post(&connlog->queued);
+}
+
+int connlog_open(const struct rules *rules, bool threaded, struct connlog *before, struct connlog **ret)
+{
+	struct connlog *connlog = calloc(1, sizeof(*connlog));
+	int err;
+
+	if (!connlog)
+		return -ENOMEM;
+	sem_init(&connlog->queued, 0, 0);
+	connlog->threaded = threaded;
+	err = collect_paths(connlog, rules);
+	if (!err && !connlog->nfiles && !before) {
+		release(connlog);
+		*ret = NULL;
+		return 0;
+	}
+	if (!err)
+		err = start(connlog);
+	if (err) {
+		release(connlog);
+		return err;
+	}
+	if (before)
+		tell_to_end(before);
+	connlog->before = before;
+	*ret = connlog;
+	return 0;
+}
+
+void connlog_close(struct connlog *connlog)
+{
+	while (connlog) {
+		struct connlog *before = connlog->before;
+
+		if (connlog->threaded) {
+			tell_to_end(connlog);
+			pthread_join(connlog->thread, NULL);
+		}
+		release(connlog);
+		connlog = before;
+	}
+}
+
+void connlog_put(struct connlog *connlog, const struct rules *rules, const struct ended *ended)
+{
+	const struct rules_server *server = &rules->servers[ended->server];
+	const struct rules_farm *farm = &rules->farms[server->farm];
+	int file = connlog && farm->connlog ? file_of(connlog, farm->connlog) : -1;
+	unsigned tail;
+	struct line *line;
+
+	if (file < 0)
+		return;
+	tail = atomic_load_explicit(&connlog->tail, memory_order_relaxed);
+	if (tail - atomic_load_explicit(&connlog->head, memory_order_acquire) == CONNLOG_QUEUE) {
+		atomic_fetch_add(&connlog->lost, 1);
+		return;
+	}
+	line = &connlog->queue[tail % CONNLOG_QUEUE];
+	line->ended = *ended;
+	line->file = (unsigned)file;
+	memcpy(line->farm, farm->name, sizeof(line->farm));
+	memcpy(line->server, server->name, sizeof(line->server));
+	atomic_store_explicit(&connlog->tail, tail + 1, memory_order_release);
+	if (connlog->threaded)
+		sem_post(&connlog->queued);
+	else
+		write_batch(connlog);
+}
+
+struct connlog_counts connlog_counts(const struct connlog *connlog)
+{
+	struct connlog_counts counts = {0, 0};
+
+	for (; connlog; connlog = connlog->before) {
+		counts.written += atomic_load(&connlog->written);
+		counts.lost += atomic_load(&connlog->lost);
+	}
+	return counts;
+}
