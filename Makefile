@@ -11,7 +11,10 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-d
 TEST_PACKAGES := check clang libclang-rt-14-dev bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux mandoc clang-format
 
+SHELL := /bin/bash
+
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
@@ -67,3 +70,65 @@ $(B)/%.o: %.c Makefile
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# Sets up and tests
+
+.PHONY: deps
+deps: ## install what is missing of the packages (as root)
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(BUILD_PACKAGES) $(TEST_PACKAGES) 2>/dev/null | \
+		sed -n 's/^installed //p' | sort | comm -13 - <(printf '%s\n' $(BUILD_PACKAGES) $(TEST_PACKAGES) | sort -u)); \
+	if [ -n "$$missing" ]; then \
+		[ "$$(id -u)" = 0 ] || { echo "make deps needs root to install:" $$missing >&2; exit 1; }; \
+		echo "installing" $$missing; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.PHONY: everything
+everything: $(B)/tmbridge $(B)/unit $(TOOLS)
+
+.PHONY: test
+test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
+	$(MAKE) everything
+	$(MAKE) VARIANT=debug everything
+	$(MAKE) VARIANT=clang-debug everything
+	tests/run.sh
+
+.PHONY: demo
+demo: deps ## install what is missing, build, and walk through the pool in a lab
+	$(MAKE) everything
+	tests/demo.sh
+
+.PHONY: pcaps
+pcaps: deps ## record the captures of pcaps/ anew in the lab
+	$(MAKE) everything
+	tests/record.sh
+
+# Installation
+
+.PHONY: install
+install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man page, systemd unit, sample
+	install -D -m 755 $(B)/tmbridge $(DESTDIR)$(PREFIX)/sbin/tmbridge
+	install -D -m 644 bridge/tmbridge.8 $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8
+	install -D -m 644 cfg/example.ini $(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' bridge/tmbridge.service.in \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/tmbridge.service
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8 \
+		$(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini $(DESTDIR)$(PREFIX)/lib/systemd/system/tmbridge.service
+
+# Housekeeping
+
+.PHONY: format
+format: ## lay out all C files with clang-format
+	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+
+.PHONY: clean
+clean: ## remove all that was built
+	rm -rf .build
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
