@@ -1,0 +1,209 @@
+#!/bin/bash
+#
+# Walks through what an OCS 2007 R2 pool asks of its load balancer, in the lab, and fails loudly if
+# any of it isn't so.
+set -euo pipefail
+
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+[[ -n ${LAB_HOST_NET:-} ]] || lab_enter "$0" "$@"
+
+BOLD='' DIM='' GREEN='' RED='' PLAIN=''
+if [[ -t 1 ]]; then
+	BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' PLAIN=$'\e[0m'
+fi
+PORTS="135 443 444 5060 5061 5065 5069 5071 5072 5073 5074 8404"
+STEP=0
+
+step() # TITLE
+{
+	STEP=$((STEP + 1))
+	printf '\n%s%d. %s%s\n' "$BOLD" "$STEP" "$1" "$PLAIN"
+}
+
+doing() # WHAT
+{
+	printf '   %s%s%s\n' "$DIM" "$1" "$PLAIN"
+}
+
+seen() # reads lines
+{
+	sed 's/^/     /'
+}
+
+check() # WHAT COMMAND...
+{
+	if "${@:2}" >/dev/null; then
+		printf '   %sok%s  %s\n' "$GREEN" "$PLAIN" "$1"
+	else
+		printf '   %sNOT SO%s  %s\n' "$RED" "$PLAIN" "$1"
+		exit 1
+	fi
+}
+
+finish()
+{
+	local status=$?
+
+	[[ $status = 0 ]] || printf '\n%sThe demo failed at step %d.%s\n' "$RED" "$STEP" "$PLAIN" >&2
+	exit "$status"
+}
+
+connect() # NAMESPACE ADDRESS N
+{
+	in_ns "$1" "$TOOLS/manyconns" connect -n "$3" -j 1 -c -g "$2" 5061
+}
+
+answer_matches() # PATTERN
+{
+	grep -qE "$1" <<<"$ANSWER"
+}
+
+alternates() # N
+{
+	[[ $(cut -d' ' -f1 <<<"$ANSWER" | uniq | wc -l) = "$1" && $(wc -l <<<"$ANSWER") = "$1" ]]
+}
+
+scene()
+{
+	step "The scene"
+	cat <<-END | seen
+		client 10.0.0.100 ─┐                                     ┌─ ocsfe01 10.0.0.41
+		                   ├─ switch ─ eth0 [tmbridge] eth1 ─────┤
+		dc     10.0.0.10  ─┘        VIP 10.0.0.40                └─ ocsfe02 10.0.0.42
+	END
+	lab_up
+	for n in 1 2; do
+		lab_spawn "ocsfe0$n" "fe$n" "$TOOLS/manyconns" serve "ocsfe0$n" $PORTS
+		wait_until 5 server_listens "fe$n" 8404
+	done
+	cat >"$LAB_DIR/lb.ini" <<-END
+		[farm ocspool]
+		vip = 10.0.0.40
+		preset = ocs2007r2
+
+		[server ocsfe01]
+		farm = ocspool
+		address = 10.0.0.41
+
+		[server ocsfe02]
+		farm = ocspool
+		address = 10.0.0.42
+	END
+	doing "tmbridge eth0 eth1 -f lb.ini, with this lb.ini:"
+	seen <"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	check "tmbridge is up, and both Front Ends answer its probes" wait_until 10 tmbridge_is_served 2
+}
+
+repeated_connects()
+{
+	step "Repeated connects to the VIP"
+	doing "client: ten connects to $VIP:5061, one after the other; which server answered:"
+	ANSWER=$(connect client "$VIP" 10)
+	cut -d' ' -f1 <<<"$ANSWER" | paste -sd' ' | seen
+	check "they alternate between the two servers" alternates 10
+	doing "client: a connect to each of the pool's twelve ports"
+	ANSWER=$(for port in $PORTS; do
+		in_ns client "$TOOLS/manyconns" connect -c -g "$VIP" "$port"
+	done)
+	check "all twelve are served" all_ports_answer
+}
+
+all_ports_answer()
+{
+	[[ $(sed 's/.*://' <<<"$ANSWER" | paste -sd' ') = "$PORTS" ]]
+}
+
+# The SYN of the connection, as ADDRESS:PORT -> ADDRESS:PORT, in a capture's text.
+first_syn() # CAPTURE
+{
+	sed -nE 's/.*IP ([0-9.]+)\.([0-9]+) > ([0-9.]+)\.([0-9]+): Flags \[S\].*/\1:\2 -> \3:\4/p' "$1" | head -n 1
+}
+
+four_addresses()
+{
+	step "One connection's four addresses, on both sides of the bridge"
+	doing "client: one connect to $VIP:5061, with a capture of the wire at either side of tmbridge:"
+	for side in switch segment; do
+		lab_spawn "$side-syn" "$side" tcpdump -i tmb -n -l --immediate-mode \
+			'tcp port 5061 and tcp[tcpflags] & tcp-syn != 0 and not src host 10.0.0.10'
+		wait_until 5 grep -q listening "$LAB_DIR/$side-syn.err"
+	done
+	# Probes go to 5061 as well: the connection is the one whose server says the same port.
+	ANSWER=$(connect client "$VIP" 1)
+	snat=$(cut -d' ' -f2 <<<"$ANSWER")
+	server=$(cut -d' ' -f3 <<<"$ANSWER")
+	wait_until 5 grep -q "${snat##*:} >" "$LAB_DIR/segment-syn.out"
+	grep "\.${snat##*:} >" "$LAB_DIR/segment-syn.out" >"$LAB_DIR/segment-syn.own"
+	outside=$(first_syn "$LAB_DIR/switch-syn.out")
+	inside=$(first_syn "$LAB_DIR/segment-syn.own")
+	printf 'outside:  %s\ninside:   %s\n' "$outside" "$inside" | seen
+	check "outside: from the client to the VIP" test "${outside%%:*} ${outside##* }" = "10.0.0.100 $VIP:5061"
+	check "inside: from the SNAT address to the server that answered" test "$inside" = "$snat -> $server"
+	check "source and destination are both rewritten" both_rewritten
+}
+
+both_rewritten()
+{
+	[[ ${inside%%:*} = "$VIP" && $server = 10.0.0.4[12]:5061 ]]
+}
+
+direct()
+{
+	step "A Front End on its own address"
+	doing "dc: connects to ocsfe01, 10.0.0.41:5061"
+	ANSWER=$(connect dc 10.0.0.41 1)
+	seen <<<"$ANSWER"
+	check "ocsfe01 sees dc's own address: straight through the wire" \
+		answer_matches '^ocsfe01 10\.0\.0\.10:[0-9]+ 10\.0\.0\.41:5061$'
+	check "ping, IPv4" in_ns client ping -q -c 2 -i 0.1 10.0.0.42
+	check "ping, IPv6" in_ns client ping -q -c 2 -i 0.1 fd00::42
+}
+
+among_front_ends()
+{
+	step "Front End to Front End"
+	doing "ocsfe01: connects to ocsfe02, 10.0.0.42:5061"
+	ANSWER=$(connect fe1 10.0.0.42 1)
+	seen <<<"$ANSWER"
+	check "no address is rewritten" answer_matches '^ocsfe02 10\.0\.0\.41:[0-9]+ 10\.0\.0\.42:5061$'
+}
+
+hairpin()
+{
+	step "Front End to the VIP (hairpin)"
+	doing "ocsfe01: six connects to $VIP:5061; who answered, whom it saw, and where:"
+	ANSWER=$(connect fe1 "$VIP" 6)
+	seen <<<"$ANSWER"
+	check "all six are answered, alternating" alternates 6
+	check "by the other Front End" answer_matches '^ocsfe02 10\.0\.0\.40:[0-9]+ 10\.0\.0\.42:5061$'
+	check "and by the very one that asked" answer_matches '^ocsfe01 10\.0\.0\.40:[0-9]+ 10\.0\.0\.41:5061$'
+}
+
+statistics()
+{
+	step "The statistics"
+	doing "kill -USR1, then the file of --stats:"
+	STATS=$(tmbridge_stats)
+	jq '{frames, reasons, flows, servers: [.farms[].servers[] | {name, health, connections_total}]}' \
+		<<<"$STATS" | seen
+	check "received = bridged + forwarded + answered + dropped = all reasons" add_up
+	check "29 connections were made through the VIP" test "$(jq .flows.created <<<"$STATS")" = 29
+	tmbridge_stop
+	check "SIGTERM ends it with status 0" true
+}
+
+add_up()
+{
+	stats_add_up <<<"$STATS"
+}
+
+trap finish EXIT
+scene
+repeated_connects
+four_addresses
+direct
+among_front_ends
+hairpin
+statistics
+printf '\n%sAll of it is so.%s The lab is gone with its namespaces.\n' "$BOLD" "$PLAIN"

@@ -1,0 +1,401 @@
+#!/bin/bash
+#
+# The lab: a switch, two Front Ends and tmbridge between them, in network namespaces.
+#
+#	client 10.0.0.100 ──┐                                              ┌── fe1 10.0.0.41
+#	                    ├─ switch ── eth0 [tmb: tmbridge] eth1 ── segment ┤
+#	dc     10.0.0.10 ───┘                                              └── fe2 10.0.0.42
+#
+# Run as a program, `tests/lab.sh COMMAND...` runs COMMAND where a lab can be built: in network,
+# mount and process namespaces of its own, with a tmpfs on /run that holds temporary files too. So
+# all that it starts, mounts or writes vanishes with it, however it ends, and nothing of the host is
+# touched. Sourced, it is a library of functions for such a command.
+#
+# switch and segment are kernel bridges without addresses. Hosts have 10.0.0.N/24 and fd00::N/64 and
+# the MAC address 02:00:00:00:00:NN; tmb's interfaces have none but 02:00:00:00:00:01 and :02.
+set -euo pipefail
+
+LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VARIANT=${VARIANT:-release}
+TMBRIDGE=$(realpath -m "${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}")
+TOOLS=$LAB_ROOT/.build/$VARIANT/tools
+LAB_DIR=/run/lab
+VIP=10.0.0.40
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR VIP
+export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+
+# Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
+# has to handle signals that a process 1 would else be immune to.
+lab_init() # COMMAND...
+{
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	mount -t tmpfs -o mode=755 lab /run
+	mkdir -p /run/netns /run/tmp "$LAB_DIR"
+	export TMPDIR=/run/tmp
+	"$@"
+}
+
+# Replaces the shell. The kernel kills the lab when the caller dies, even by SIGKILL.
+lab_enter() # COMMAND...
+{
+	LAB_HOST_NET=$(readlink /proc/self/ns/net)
+	export LAB_HOST_NET
+	exec setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc \
+		"$LAB_ROOT/tests/lab.sh" --init "$@"
+}
+
+lab_die()
+{
+	echo "lab: $*" >&2
+	return 1
+}
+
+# Fails, saying so, if the condition doesn't come true.
+wait_until() # SECONDS COMMAND...
+{
+	local end=$((SECONDS + $1 + 1))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || lab_die "still not so: $*" || return 1
+		sleep 0.05
+	done
+}
+
+in_ns() # NAMESPACE COMMAND...
+{
+	local ns=$1
+
+	shift
+	nsenter --net="/run/netns/$ns" "$@"
+}
+
+# For the namespace's own stack only; settings that the kernel doesn't have are left out.
+lab_sysctl() # NAMESPACE KEY=VALUE...
+{
+	in_ns "$1" sysctl -qe "${@:2}" 2>/dev/null || true
+}
+
+lab_ns() # NAMESPACE IPV6(on|off)
+{
+	ip netns add "$1"
+	if [[ $2 = off ]]; then
+		lab_sysctl "$1" net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	else
+		lab_sysctl "$1" net.ipv6.conf.{all,default}.{accept_dad,router_solicitations,accept_ra}=0
+	fi
+	lab_sysctl "$1" net.bridge.bridge-nf-call-{iptables,ip6tables,arptables}=0
+	ip -n "$1" link set lo up
+}
+
+lab_cable() # NAMESPACE INTERFACE MAC NAMESPACE INTERFACE
+{
+	ip -n "$1" link add "$2" address "$3" mtu "$LAB_MTU" type veth \
+		peer name "$5" mtu "$LAB_MTU" netns "$4"
+	if [[ $LAB_OFFLOADS = off ]]; then
+		in_ns "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null
+		in_ns "$4" ethtool -K "$5" tx off rx off gso off tso off gro off >/dev/null
+	fi
+	ip -n "$1" link set "$2" up
+	ip -n "$4" link set "$5" up
+}
+
+lab_bridge() # NAMESPACE
+{
+	lab_ns "$1" off
+	ip -n "$1" link add br0 mtu "$LAB_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+	ip -n "$1" link set br0 up
+}
+
+lab_host() # NAMESPACE BRIDGE NUMBER
+{
+	lab_ns "$1" "$LAB_IPV6"
+	lab_cable "$1" eth0 "02:00:00:00:$(printf %02d:%02d $(($3 / 100)) $(($3 % 100)))" "$2" "$1"
+	ip -n "$2" link set "$1" master br0
+	ip -n "$1" addr add "10.0.0.$3/24" dev eth0
+	[[ $LAB_IPV6 = off ]] || ip -n "$1" addr add "fd00::$3/64" dev eth0 nodad
+	lab_sysctl "$1" net.ipv4.ip_local_port_range="1024 65535" net.core.somaxconn=65535 \
+		net.ipv4.tcp_max_syn_backlog=65535 net.ipv4.tcp_max_tw_buckets=262144
+}
+
+# addresses: of the client, 10.0.0.100 and following.
+lab_up() # [mtu=N] [offloads=off] [ipv6=off] [addresses=N]
+{
+	local option i
+
+	[[ -n ${LAB_HOST_NET:-} && $(readlink /proc/self/ns/net) != "$LAB_HOST_NET" ]] ||
+		lab_die "start this by tests/run.sh, or by tests/lab.sh COMMAND" || return 1
+	LAB_MTU=1500 LAB_OFFLOADS=on LAB_IPV6=on LAB_ADDRESSES=1
+	for option; do
+		case $option in
+		mtu=*) LAB_MTU=${option#*=} ;;
+		offloads=*) LAB_OFFLOADS=${option#*=} ;;
+		ipv6=*) LAB_IPV6=${option#*=} ;;
+		addresses=*) LAB_ADDRESSES=${option#*=} ;;
+		*) lab_die "no such option: $option" || return 1 ;;
+		esac
+	done
+	lab_bridge switch
+	lab_bridge segment
+	lab_ns tmb off
+	lab_cable tmb eth0 02:00:00:00:00:01 switch tmb
+	lab_cable tmb eth1 02:00:00:00:00:02 segment tmb
+	ip -n switch link set tmb master br0
+	ip -n segment link set tmb master br0
+	lab_host client switch 100
+	lab_host dc switch 10
+	lab_host fe1 segment 41
+	lab_host fe2 segment 42
+	for ((i = 1; i < LAB_ADDRESSES; i++)); do
+		echo "addr add 10.0.0.$((100 + i))/24 dev eth0"
+	done | ip -n client -b -
+}
+
+# A stand-in for tmbridge while developing tests of the direct paths: a kernel bridge in its place.
+lab_plain_wire()
+{
+	ip -n tmb link add br0 mtu "$LAB_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+	ip -n tmb link set eth0 master br0
+	ip -n tmb link set eth1 master br0
+	ip -n tmb link set br0 up
+}
+
+lab_down()
+{
+	local ns
+
+	lab_kill_all
+	for ns in client dc fe1 fe2 segment switch tmb; do
+		ip netns del "$ns" 2>/dev/null || true
+	done
+	rm -rf "${LAB_DIR:?}"/*
+}
+
+# Processes in the background. They let go of all descriptors, as bats waits until its own are closed.
+
+lab_close_descriptors()
+{
+	local fd
+
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		((fd <= 2 || fd == 255)) || eval "exec $fd>&-"
+	done
+}
+
+# NAME names the job: its output is in $LAB_DIR/NAME.out and .err, its exit status, once it has
+# ended, in NAME.status.
+lab_spawn() # NAME NAMESPACE COMMAND...
+{
+	local name=$1 ns=$2
+
+	shift 2
+	rm -f "$LAB_DIR/$name".{pid,status}
+	(
+		set +e
+		lab_close_descriptors
+		# A shell's background jobs ignore SIGINT, and would pass that on.
+		nsenter --net="/run/netns/$ns" env --default-signal=INT,QUIT "$@" \
+			>"$LAB_DIR/$name.out" 2>"$LAB_DIR/$name.err" </dev/null &
+		echo $! >"$LAB_DIR/$name.pid"
+		wait $!
+		echo $? >"$LAB_DIR/$name.status"
+	) >/dev/null 2>&1 &
+	wait_until 5 test -s "$LAB_DIR/$name.pid"
+}
+
+lab_signal() # NAME SIGNAL
+{
+	kill -"$2" "$(<"$LAB_DIR/$1.pid")"
+}
+
+# Prints the exit status.
+lab_wait() # NAME SECONDS
+{
+	wait_until "$2" test -s "$LAB_DIR/$1.status"
+	cat "$LAB_DIR/$1.status"
+}
+
+lab_kill() # NAME
+{
+	[[ -s $LAB_DIR/$1.status ]] || lab_signal "$1" KILL 2>/dev/null || true
+	lab_wait "$1" 5 >/dev/null
+}
+
+lab_kill_all()
+{
+	local pid
+
+	for pid in "$LAB_DIR"/*.pid; do
+		[[ ! -e $pid ]] || lab_kill "$(basename "$pid" .pid)"
+	done
+}
+
+# Servers
+
+# Answers on each PORT with "NAMESPACE PEER SELF": see tests/tools/manyconns.c.
+server_tcp() # NAMESPACE PORT...
+{
+	lab_spawn "$1-tcp" "$1" "$TOOLS/manyconns" serve "$@"
+	wait_until 5 server_listens "$1" "$2"
+}
+
+# The certificate's name is the server's.
+server_tls() # NAMESPACE PORT
+{
+	local pair=$LAB_DIR/$1
+
+	[[ -s $pair.key ]] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+		-subj "/CN=$1" -days 2 -keyout "$pair.key" -out "$pair.crt" 2>/dev/null
+	lab_spawn "$1-tls-$2" "$1" openssl s_server -accept "$2" -www -quiet \
+		-key "$pair.key" -cert "$pair.crt"
+	wait_until 5 server_listens "$1" "$2"
+}
+
+# Serves the files in $LAB_DIR/www, and the server's name as /name.
+server_http() # NAMESPACE PORT
+{
+	mkdir -p "$LAB_DIR/www" /run/nginx
+	cat >"$LAB_DIR/$1-nginx.conf" <<-END
+		daemon off;
+		user root;
+		pid /run/nginx/$1.pid;
+		error_log stderr;
+		events { worker_connections 4096; }
+		http {
+			access_log off;
+			sendfile on;
+			client_body_temp_path /run/nginx/$1-body;
+			proxy_temp_path /run/nginx/$1-proxy;
+			fastcgi_temp_path /run/nginx/$1-fastcgi;
+			uwsgi_temp_path /run/nginx/$1-uwsgi;
+			scgi_temp_path /run/nginx/$1-scgi;
+			server {
+				listen $2 backlog=65535;
+				root $LAB_DIR/www;
+				location = /name { return 200 "$1 \$remote_addr:\$remote_port\n"; }
+			}
+		}
+	END
+	lab_spawn "$1-http" "$1" nginx -e stderr -c "$LAB_DIR/$1-nginx.conf"
+	wait_until 5 server_listens "$1" "$2"
+}
+
+server_listens() # NAMESPACE PORT
+{
+	in_ns "$1" ss -Hltn "sport = :$2" | grep -q .
+}
+
+# Random content, the same each time, and fast.
+lab_file() # NAME MIB
+{
+	mkdir -p "$LAB_DIR/www"
+	head -c "$2M" /dev/zero | openssl enc -aes-128-ctr -nosalt -K 0 -iv 0 \
+		>"$LAB_DIR/www/$1" 2>/dev/null
+}
+
+# tmbridge
+
+# Sanitizers slow everything down.
+lab_is_slow()
+{
+	[[ $VARIANT != release ]]
+}
+
+tmbridge_start() # INI [ARGUMENT...]
+{
+	rm -f "$LAB_DIR/stats.json"
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$1" -s "$LAB_DIR/stats.json" "${@:2}"
+	wait_until 10 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
+	[[ ! -s $LAB_DIR/tmbridge.status ]] || tmbridge_fail "ended at once"
+}
+
+# The preflight takes a while: up it is when something crosses. If it ended, waiting is over as well.
+tmbridge_is_up()
+{
+	[[ ! -s $LAB_DIR/tmbridge.status ]] || return 0
+	in_ns dc ping -c 1 -W 1 10.0.0.41
+}
+
+tmbridge_fail() # WHAT
+{
+	cat "$LAB_DIR/tmbridge.err" >&2
+	lab_die "tmbridge $1"
+}
+
+# Prints the current statistics.
+tmbridge_stats()
+{
+	rm -f "$LAB_DIR/stats.json"
+	lab_signal tmbridge USR1
+	wait_until 5 jq -e .frames "$LAB_DIR/stats.json" || return 1
+	cat "$LAB_DIR/stats.json"
+}
+
+# Fails unless the sums hold that the statistics promise. Reads one object or several.
+stats_add_up() # <STATS
+{
+	jq -s -e 'length > 0 and all(.[];
+		(.frames | .received == .bridged + .forwarded + .answered + .dropped) and
+		([.reasons[]] | add // 0) == .frames.received)' >/dev/null ||
+		lab_die "the statistics don't add up"
+}
+
+# Compares the statistics' value of a jq expression. Says both if they differ.
+tmbridge_counts() # EXPRESSION EXPECTED
+{
+	local is
+
+	is=$(tmbridge_stats | jq -c "$1")
+	[[ $is = "$2" ]] || lab_die "statistics: $1 is $is, not $2"
+}
+
+tmbridge_is_served() # [UP-SERVERS]
+{
+	tmbridge_stats | jq -e --argjson n "${1:-2}" \
+		'[.farms[].servers[] | select(.health == "up")] | length >= $n'
+}
+
+# Fails unless it ends well.
+tmbridge_stop() # [SIGNAL]
+{
+	local status
+
+	lab_signal tmbridge "${1:-TERM}"
+	status=$(lab_wait tmbridge 10) || tmbridge_fail "doesn't end" || return 1
+	[[ $status = 0 ]] || tmbridge_fail "ended with status $status" || return 1
+	! grep -qE 'Sanitizer|runtime error' "$LAB_DIR/tmbridge.err" || tmbridge_fail "is unclean"
+}
+
+# Writes a farm of fe1 and fe2 to $LAB_DIR/lb.ini. SETTINGS are lines for [bridge] (those that start
+# with "bridge.") and [farm].
+lab_ini() # [SETTING...]
+{
+	local setting server
+
+	{
+		echo "[bridge]"
+		for setting; do
+			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
+		done
+		printf '[farm pool]\nvip = %s\ncheck = none\n' "$VIP"
+		for setting; do
+			[[ $setting = bridge.* || $setting = fe?.* ]] || echo "$setting"
+		done
+		for server in fe1 fe2; do
+			printf '[server %s]\nfarm = pool\naddress = 10.0.0.4%s\n' "$server" "${server#fe}"
+			for setting; do
+				[[ $setting != $server.* ]] || echo "${setting#*.}"
+			done
+		done
+	} >"$LAB_DIR/lb.ini"
+}
+
+if [[ ${BASH_SOURCE[0]} = "$0" ]]; then
+	if [[ ${1:-} = --init ]]; then
+		lab_init "${@:2}"
+	else
+		lab_enter "$@"
+	fi
+fi

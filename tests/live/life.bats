@@ -1,0 +1,154 @@
+# How it starts, how it doesn't, and how it ends.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_up
+	lab_ini 'ports = 5061'
+}
+
+teardown()
+{
+	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
+}
+
+# It must end by itself with STATUS and say why in one line that begins with "tmbridge: WHERE: ",
+# WHERE being a pattern.
+fails() # STATUS WHERE ARGUMENT...
+{
+	run in_ns tmb timeout 10 "$TMBRIDGE" "${@:3}"
+	echo "$output"
+	[[ $status = "$1" && ${#lines[@]} = 1 && ${lines[0]} = "tmbridge: "$2": "?* ]]
+}
+
+promiscuity()
+{
+	ip -n tmb -d -j link show | jq -c '[.[] | select(.ifname != "lo") | .promiscuity]'
+}
+
+@test "SIGTERM ends it, with status 0, statistics and promiscuity restored" {
+	[[ $(promiscuity) = '[0,0]' ]]
+	tmbridge_start "$LAB_DIR/lb.ini"
+	[[ $(promiscuity) = '[1,1]' ]]
+	rm -f "$LAB_DIR/stats.json"
+	tmbridge_stop TERM
+	[[ $(promiscuity) = '[0,0]' ]]
+	stats_add_up <"$LAB_DIR/stats.json"
+	[[ ! -s $LAB_DIR/tmbridge.out ]]
+}
+
+@test "SIGINT ends it as well" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	tmbridge_stop INT
+	[[ $(promiscuity) = '[0,0]' ]]
+	stats_add_up <"$LAB_DIR/stats.json"
+}
+
+@test "SIGKILL leaves nothing behind" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	lab_kill tmbridge
+	[[ $(promiscuity) = '[0,0]' ]]
+	tmbridge_start "$LAB_DIR/lb.ini"
+	tmbridge_stop
+}
+
+@test "the statistics are one object with the members promised" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	tmbridge_stats | jq -e '
+		(.version | type) == "string" and (.uptime_s | type) == "number" and
+		(.flows | has("open") and has("created") and has("closed") and has("idle_expired") and
+			has("refused") and has("capacity")) and
+		.farms[0].name == "pool" and .farms[0].vip == "10.0.0.40" and
+		(.farms[0].up | type) == "boolean" and
+		.farms[0].snat == [{"address": "10.0.0.40", "ports_in_use": 0}] and
+		(.farms[0].servers | map(.name)) == ["fe1", "fe2"] and
+		(.farms[0].servers[0] | .address == "10.0.0.41" and .state == "active" and
+			.weight == 1 and .connections == 0 and .connections_total == 0 and
+			has("health") and has("probes_ok") and has("probes_failed"))'
+	tmbridge_stop
+}
+
+@test "preflight: no such interface" {
+	fails 1 eth9 eth9 eth1 -f "$LAB_DIR/lb.ini"
+	fails 1 eth9 eth0 eth9 -f "$LAB_DIR/lb.ini"
+}
+
+@test "preflight: an interface that is down" {
+	ip -n tmb link set eth1 down
+	fails 1 eth1 eth0 eth1 -f "$LAB_DIR/lb.ini"
+	ip -n tmb link set eth1 up
+}
+
+@test "preflight: the same interface twice" {
+	fails 2 'command line' eth0 eth0 -f "$LAB_DIR/lb.ini"
+}
+
+@test "preflight: a member of a kernel bridge" {
+	ip -n tmb link add br9 type bridge
+	ip -n tmb link set eth0 master br9
+	fails 1 eth0 eth0 eth1 -f "$LAB_DIR/lb.ini"
+	ip -n tmb link del br9
+}
+
+@test "preflight: the host forwards" {
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	fails 1 '*' eth0 eth1 -f "$LAB_DIR/lb.ini"
+	lab_sysctl tmb net.ipv4.ip_forward=0
+}
+
+@test "preflight: MTUs that differ" {
+	ip -n tmb link set eth1 mtu 1400
+	fails 1 'eth0, eth1' eth0 eth1 -f "$LAB_DIR/lb.ini"
+	ip -n tmb link set eth1 mtu 1500
+}
+
+@test "preflight: a VIP that somebody else answers for" {
+	for ns in dc fe1; do
+		ip -n $ns addr add "$VIP/32" dev eth0
+		fails 1 '*' eth0 eth1 -f "$LAB_DIR/lb.ini"
+		[[ $output = *"$VIP"* ]]
+		ip -n $ns addr del "$VIP/32" dev eth0
+	done
+}
+
+@test "preflight: no permission" {
+	cp "$TMBRIDGE" /run/tmbridge # nobody may not be let into the checkout
+	run in_ns tmb timeout 10 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+		--bounding-set=-all /run/tmbridge eth0 eth1 -f "$LAB_DIR/lb.ini"
+	echo "$output"
+	[[ $status = 1 && ${#lines[@]} = 1 && ${lines[0]} = tmbridge:* ]]
+	[[ ${lines[0],,} = *permi* ]]
+}
+
+@test "after all these, promiscuity is as it was, and it starts" {
+	[[ $(promiscuity) = '[0,0]' ]]
+	tmbridge_start "$LAB_DIR/lb.ini"
+	tmbridge_stop
+}
+
+@test "mistakes on the command line: status 2" {
+	for arguments in "" "eth0" "eth0 eth1" "eth0 eth1 eth2 -f $LAB_DIR/lb.ini" "-x" "-f" \
+		"eth0 eth1 -f $LAB_DIR/lb.ini -k 123" "-r in.pcap -f $LAB_DIR/lb.ini" \
+		"-t" "eth0 eth1 -t -f $LAB_DIR/absent.ini"; do
+		run in_ns tmb timeout 5 "$TMBRIDGE" $arguments
+		echo "$arguments: $status: $output"
+		[[ $status = 2 && ${lines[0]} = tmbridge:* ]]
+	done
+}
+
+@test "mistakes in lb.ini: status 2, with the place" {
+	sed 's/^ports.*/ports = 70000/' "$LAB_DIR/lb.ini" >"$LAB_DIR/bad.ini"
+	fails 2 "$LAB_DIR/bad.ini:*" eth0 eth1 -f "$LAB_DIR/bad.ini"
+	fails 2 "$LAB_DIR/bad.ini:*" -t -f "$LAB_DIR/bad.ini"
+	fails 2 "$LAB_DIR/absent.ini" -t -f "$LAB_DIR/absent.ini"
+	run "$TMBRIDGE" -t -f "$LAB_DIR/lb.ini"
+	[[ $status = 0 && $output = ok ]]
+}
+
+@test "help and version" {
+	run "$TMBRIDGE" --help
+	[[ $status = 0 && $output = *"tmbridge OUTSIDE INSIDE"* ]]
+	run "$TMBRIDGE" -V
+	[[ $status = 0 && $output = *[0-9].[0-9]* ]]
+}

@@ -1,0 +1,53 @@
+# More connections than an address has ports, over one SNAT address.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+CLIENTS=5 ADDRESSES=13
+
+setup_file()
+{
+	lab_up addresses=$((CLIENTS * ADDRESSES))
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+}
+
+# In several processes, as one may not be allowed as many files.
+many_clients() # CONNECTIONS-EACH
+{
+	local i
+
+	for ((i = 0; i < CLIENTS; i++)); do
+		mkfifo "$LAB_DIR/go$i"
+		in_ns client "$TOOLS/manyconns" connect -n "$1" -w -t 20 -a 10.0.0.$((100 + i * ADDRESSES)) \
+			-A $ADDRESSES "$VIP" 5061 <"$LAB_DIR/go$i" >"$LAB_DIR/many$i" 3>&- &
+	done
+	exec {go[0]}>"$LAB_DIR/go0" {go[1]}>"$LAB_DIR/go1" {go[2]}>"$LAB_DIR/go2" \
+		{go[3]}>"$LAB_DIR/go3" {go[4]}>"$LAB_DIR/go4"
+}
+
+many_lines() # LINES-EACH
+{
+	[[ $(cat "$LAB_DIR"/many? | wc -l) = $(($1 * CLIENTS)) ]]
+}
+
+@test "70,000 connections at a time, all answered by their servers" {
+	lab_ini 'ports = 5061' 'bridge.max_connections = 100000'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	many_clients 14000
+	wait_until 60 many_lines 1
+	cat "$LAB_DIR"/many?
+	[[ $(jq -s 'map(.connected) | add' "$LAB_DIR"/many?) = 70000 ]]
+	[[ $(jq -s -c '[map(.servers.fe1), map(.servers.fe2)] | map(add)' "$LAB_DIR"/many?) = '[35000,35000]' ]]
+	tmbridge_counts .flows.open 70000
+	tmbridge_counts .farms[0].snat[0].ports_in_use 70000
+	tmbridge_counts '[.farms[0].servers[].connections]' '[35000,35000]'
+	for fd in "${go[@]}"; do
+		echo >&"$fd"
+	done
+	wait_until 60 many_lines 2
+	cat "$LAB_DIR"/many?
+	[[ $(jq -s 'map(.echoed) | add' "$LAB_DIR"/many?) = 70000 ]]
+	[[ $(jq -s 'map(.lost) | add' "$LAB_DIR"/many?) = 0 ]]
+	tmbridge_stats | stats_add_up
+	tmbridge_stop
+}

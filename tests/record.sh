@@ -1,0 +1,172 @@
+#!/bin/bash
+#
+# Records real connections through tmbridge in the lab, on all four points, to pcaps/NAME/:
+# what comes in and what goes out, on either side, with the lb.ini of it and the reason why it's kept.
+# Each recording is replayed at once, and kept only if the replay sends what was recorded.
+set -euo pipefail
+
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+[[ -n ${LAB_HOST_NET:-} ]] || lab_enter "$0" "$@"
+
+PCAPS=$LAB_ROOT/pcaps
+PIECES="outside-in outside-out inside-in inside-out"
+ATTEMPTS=3
+
+record_start() # LB-INI-SETTING...
+{
+	local piece interface
+
+	lab_ini "bridge.outside_mac = 02:00:00:00:00:01" "bridge.inside_mac = 02:00:00:00:00:02" \
+		"bridge.max_connections = 1000" "$@"
+	for piece in $PIECES; do
+		interface=eth0
+		[[ $piece = outside-* ]] || interface=eth1
+		# Less the probes by which tmbridge asks at its start whether a VIP is taken (RFC 5227).
+		lab_spawn "$piece" tmb tcpdump -i $interface -Q "${piece#*-}" -s 0 -B 32768 -U --nano \
+			--immediate-mode -w "$LAB_DIR/$piece.pcap" 'not (arp and arp[14:4] = 0)'
+		wait_until 5 grep -q listening "$LAB_DIR/$piece.err"
+	done
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json" \
+		-k 00000000000000000000000000000000
+	wait_until 10 servers_are_known
+}
+
+servers_are_known()
+{
+	tcpdump -n -r "$LAB_DIR/inside-in.pcap" 'arp[6:2] = 2' 2>/dev/null | grep -q 10.0.0.42
+}
+
+record_stop()
+{
+	local piece
+
+	sleep 0.5
+	tmbridge_stop
+	for piece in $PIECES; do
+		lab_signal "$piece" TERM
+		[[ $(lab_wait "$piece" 5) = 0 ]] || lab_die "tcpdump: $piece"
+		grep -q '^0 packets dropped' "$LAB_DIR/$piece.err" || lab_die "tcpdump dropped frames: $piece"
+	done
+}
+
+replays() # prints where it doesn't
+{
+	local side
+
+	"$TMBRIDGE" -r "$LAB_DIR/outside-in.pcap,$LAB_DIR/inside-in.pcap" \
+		-w "$LAB_DIR/outside-again.pcap,$LAB_DIR/inside-again.pcap" -f "$LAB_DIR/lb.ini" || return 1
+	for side in outside inside; do
+		"$TOOLS/pcapcmp" "$LAB_DIR/$side-out.pcap" "$LAB_DIR/$side-again.pcap" >"$LAB_DIR/$side.cmp" || {
+			cat "$LAB_DIR/$side.cmp"
+			return 1
+		}
+	done
+}
+
+record_keep() # NAME WHY
+{
+	local piece to=$PCAPS/$1
+
+	mkdir -p "$to"
+	for piece in $PIECES; do
+		[[ $(stat -c %s "$LAB_DIR/$piece.pcap") -lt 614400 ]] || lab_die "$1: $piece is too large"
+		cp "$LAB_DIR/$piece.pcap" "$to/"
+	done
+	cp "$LAB_DIR/lb.ini" "$to/"
+	echo "$2" >"$to/WHY"
+	echo "$1: $(du -sh "$to" | cut -f1), replays"
+}
+
+# SETUP starts the servers, TRAFFIC is what is recorded. Two frames that arrive on both sides in the
+# same moment may be handled in another order than their times say: then it is recorded anew.
+record() # NAME WHY LAB-OPTION SETTING SETUP TRAFFIC
+{
+	local attempt
+
+	for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
+		lab_up ipv6=off "$3"
+		$5
+		record_start "$4"
+		$6 >/dev/null
+		record_stop
+		if replays; then
+			record_keep "$1" "$2"
+			lab_down
+			return
+		fi
+		lab_down
+	done
+	lab_die "$1: doesn't replay"
+}
+
+tls_servers()
+{
+	server_tls fe1 "$TLS_PORT"
+	server_tls fe2 "$TLS_PORT"
+}
+
+tls_traffic()
+{
+	local i
+
+	for i in 1 2 3; do
+		in_ns client openssl s_client -connect "$VIP:$TLS_PORT" </dev/null 2>/dev/null
+	done
+}
+
+http_servers()
+{
+	lab_file bulk 1
+	truncate -s 256K "$LAB_DIR/www/bulk"
+	server_http fe1 80
+	server_http fe2 80
+}
+
+http_traffic()
+{
+	in_ns client curl -sS "http://$VIP/name" "http://$VIP/absent"
+	in_ns client curl -sS "http://$VIP/name"
+	in_ns dc curl -sS "http://$VIP/name"
+}
+
+bulk_traffic()
+{
+	in_ns client curl -sS "http://$VIP/bulk"
+}
+
+tcp_servers()
+{
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+}
+
+refused_traffic()
+{
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 "$VIP" 9999
+	in_ns fe1 "$TOOLS/manyconns" connect "$VIP" 9999
+	in_ns client "$TOOLS/manyconns" connect "$VIP" 5061
+}
+
+hairpin_traffic()
+{
+	in_ns fe1 "$TOOLS/manyconns" connect -n 4 -j 1 "$VIP" 5061
+}
+
+TLS_PORT=443 record tls-443 \
+	"Three TLS connections to port 443, the pool's web services, alternate between the servers." \
+	offloads=off "ports = 443" tls_servers tls_traffic
+TLS_PORT=5061 record tls-5061 \
+	"Three TLS connections to port 5061, SIP over TLS, alternate between the servers." \
+	offloads=off "ports = 5061" tls_servers tls_traffic
+record http \
+	"HTTP from two clients, with two requests over one connection." \
+	offloads=off "ports = 80" http_servers http_traffic
+record bulk-gso \
+	"A file of 256 KiB in frames longer than the MTU, with partial TCP checksums, as offloads leave them." \
+	offloads=on "ports = 80" http_servers bulk_traffic
+record refused \
+	"A port that isn't served is refused by RST on both sides, and one that is works on." \
+	offloads=off "ports = 5061" tcp_servers refused_traffic
+record hairpin \
+	"A server connects to the VIP and gets the other one and itself: both ends are on the inside." \
+	offloads=off "ports = 5061" tcp_servers hairpin_traffic

@@ -1,0 +1,117 @@
+# The rooms of the code: who may include what, call what, keep what, and print.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup()
+{
+	cd "$LAB_ROOT"
+}
+
+# The includes of a room's files, as "FILE HEADER", less those that match the pattern.
+includes_except() # ROOM PATTERN
+{
+	grep -oE '^#[[:space:]]*include[[:space:]]*[<"][^>"]+[>"]' "$1"/*.[ch] |
+		sed -E 's/:#[[:space:]]*include[[:space:]]*/ /' | grep -vE " ($2)\$" || true
+}
+
+# The headers of C itself that a room may take, as a pattern.
+PLAIN='<(assert|errno|stdbool|stddef|stdint|stdlib|string|limits|inttypes|stdalign)\.h>'
+
+@test "lb includes only lb and plain C" {
+	run includes_except lb "$PLAIN|\"[a-z0-9_]+\.h\""
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "cfg includes only cfg, the rules, iniparser and libc" {
+	local libc='<(ctype|fcntl|locale|stdarg|stdio|strings|unistd|sys/(stat|types)|arpa/inet|netinet/in)\.h>'
+	local cfg='"[a-z0-9_]+\.h"|"\.\./lb/(rules|bytes)\.h"|<(iniparser/)?(iniparser|dictionary)\.h>'
+
+	run includes_except cfg "$PLAIN|$libc|$cfg"
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "bridge includes nothing of the tests" {
+	run grep -nE '^#[[:space:]]*include.*tests/' bridge/*.[ch] lb/*.[ch] cfg/*.[ch]
+	echo "$output"
+	[[ $status = 1 ]]
+}
+
+@test "quoted includes name files that are there" {
+	for room in lb cfg bridge; do
+		(cd $room && sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' ./*.[ch] | sort -u | xargs ls >/dev/null)
+	done
+}
+
+# Symbols that an archive needs from elsewhere, as "MEMBER SYMBOL".
+foreign_symbols() # ARCHIVE
+{
+	nm --defined-only "$1" | awk 'NF == 3 { print $3 }' >"$BATS_TEST_TMPDIR/defined"
+	nm -u -A "$1" | sed -nE 's/^[^:]*:([^:]+):.* U (.*)/\1 \2/p' | awk -v file="$BATS_TEST_TMPDIR/defined" '
+		BEGIN { while ((getline line < file) > 0) defined[line] = 1 } !($2 in defined)' | sort -u
+}
+
+@test "lb calls nothing but memory functions" {
+	run foreign_symbols .build/release/lb.a
+	echo "$output"
+	[[ $output = *memset* || $output = *memcpy* ]] # it does find what there is
+	# Rules are built outside the hot path, and are put together and freed in rules.c.
+	[[ -z $(grep -vE -e ' (mem(cpy|set|cmp|move)|__mem(cpy|set|move)_chk)$' \
+		-e ' (__stack_chk_fail|__assert_fail|_GLOBAL_OFFSET_TABLE_)$' \
+		-e '^rules.o (free|realloc|strdup)$' <<<"$output") ]]
+}
+
+@test "lb keeps nothing between calls" {
+	run nm -A --defined-only .build/release/lb.a
+	[[ $status = 0 && ${#lines[@]} -gt 20 ]]
+	# Tables of pointers are constant but for their relocation: .data.rel.ro, which nm shows as d.
+	for member in $(ar t .build/release/lb.a); do
+		ar p .build/release/lb.a "$member" >"$BATS_TEST_TMPDIR/$member"
+		sections=$(objdump -h "$BATS_TEST_TMPDIR/$member" |
+			awk '$2 ~ /^\.(data|bss|tdata|tbss)/ && $2 !~ /^\.data\.rel\.ro/ && $3 !~ /^0+$/ { print $2 }')
+		echo "$member: $sections"
+		[[ -z $sections ]]
+		[[ -z $(nm "$BATS_TEST_TMPDIR/$member" | awk '$2 == "C"') ]]
+	done
+}
+
+@test "the top level holds what it should" {
+	run bash -c "git ls-files --cached --others --exclude-standard | cut -d/ -f1 | sort -u | grep -v '^\.'"
+	echo "$output"
+	for name in $output; do
+		[[ " bridge cfg lb tests pcaps Makefile README.md README LICENSE " = *" $name "* ]]
+	done
+}
+
+# Calls of the functions in a room's files, as FILE:LINE:TEXT, less those in comments.
+calls() # FUNCTIONS FILE...
+{
+	grep -nE "(^|[^a-z_A-Z0-9.>\"])($1)\(" "${@:2}" | grep -vE '^[^:]+:[0-9]+:[[:space:]]*(/?\*|//)' || true
+}
+
+@test "only main exits" {
+	run calls 'exit|_exit|_Exit|abort|quick_exit|err|errx' bridge/*.c lb/*.c cfg/*.c
+	echo "$output"
+	[[ -z $(grep -v '^bridge/main.c:' <<<"$output") ]]
+}
+
+@test "only log.c prints to stderr" {
+	run grep -nE '\bstderr\b|\bperror\(|\bwarnx?\(|STDERR_FILENO' bridge/*.c lb/*.c cfg/*.c
+	echo "$output"
+	[[ $status = 0 ]]
+	[[ -z $(grep -v -e '^bridge/log.c:' -e '[<>=] STDERR_FILENO' <<<"$output" | grep -vE ':[[:space:]]*(/?\*|//)') ]]
+}
+
+@test "lb and cfg don't print at all" {
+	run calls 'v?f?printf|f?puts|putchar|f?putc|fwrite|v?dprintf|syslog' lb/*.c cfg/*.c
+	echo "$output"
+	[[ -z $output ]]
+}
+
+@test "functions are no longer than 80 lines" {
+	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 80)
+		print FILENAME ":" start ": " FNR - start + 2 " lines" }' bridge/*.c lb/*.c cfg/*.c
+	echo "$output"
+	[[ -z $output ]]
+}
