@@ -45,7 +45,7 @@ static bool has_partial_checksum(const struct frame *frame)
 
 	parse_frame(frame, &packet);
 	if (packet.kind != PACKET_IPV4 || !parse_ipv4(frame, &packet) ||
-	    parse_is_fragment(frame, &packet) || packet.protocol != IPPROTO_NUM_TCP ||
+	    packet.is_fragment || packet.protocol != IPPROTO_NUM_TCP ||
 	    !parse_tcp(frame, &packet) || frame->len < (uint32_t)packet.l4 + packet.l4_len ||
 	    parse_l4_checksum_ok(frame, &packet))
 		return false;

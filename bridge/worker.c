@@ -246,6 +246,8 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		port_queue(worker->ports[v->side], frame, now);
 		break;
 	case LB_FORWARD:
+		if (v->why == WHY_FRAGMENT_HELD)
+			break;
 		if (v->server == SERVER_NONE)
 			forward(worker, frame, &v->hop, now);
 		else
@@ -268,10 +270,15 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
 	struct verdict verdicts[PORT_BURST];
+	struct frame frame;
 
 	lb_input(worker->lb, frames, n, now, verdicts);
 	for (unsigned i = 0; i < n; i++)
 		dispatch(worker, &frames[i], &verdicts[i], now);
+	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
+		dispatch(worker, &frame, &verdicts[0], now);
+		flush(worker, now);
+	}
 	ask(worker, now);
 	flush(worker, now);
 	log_ended(worker);

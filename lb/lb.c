@@ -11,8 +11,11 @@
  */
 #include "lb.h"
 
+#include "frag.h"
+#include "icmp.h"
 #include "parse.h"
 #include "rewrite.h"
+#include "tcp.h"
 #include "wire.h"
 
 enum {
@@ -27,6 +30,7 @@ enum {
 struct lb {
 	struct mac macs[NSIDES];
 	struct balance balance;
+	struct frags frags;
 	uint64_t whys[LB_NWHYS];
 	lb_time rst_paid;		/* token bucket: up to when RSTs are paid for */
 };
@@ -35,7 +39,7 @@ struct lb {
 struct job {
 	struct packet packet;
 	uint64_t hash;
-	bool pending;			/* TCP for us: for balance() to settle */
+	bool pending;			/* TCP that may be a flow's: for balance() to settle */
 };
 
 size_t lb_size(const struct rules *rules)
@@ -43,9 +47,11 @@ size_t lb_size(const struct rules *rules)
 	static const struct hash_key no_key;
 	struct arena arena = {0};
 	struct balance balance;
+	struct frags frags;
 
 	arena_take(&arena, 1, sizeof(struct lb));
 	balance_lay_out(&balance, &arena, rules, no_key, (lb_time){0});
+	frags_lay_out(&frags, &arena);
 	return arena.used;
 }
 
@@ -58,6 +64,7 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	*lb = (struct lb){.macs = {macs[OUTSIDE], macs[INSIDE]}};
 	balance_lay_out(&lb->balance, &arena, farms->rules, *key, now);
 	lb->balance.farms = farms;
+	frags_lay_out(&lb->frags, &arena);
 	lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
 	return lb;
 }
@@ -127,15 +134,11 @@ static void screen_arp(const struct lb *lb, const struct packet *packet, struct 
 	}
 }
 
-static void screen_icmp(const struct lb *lb, const struct frame *frame, const struct packet *packet,
+static void screen_echo(const struct lb *lb, const struct frame *frame, const struct packet *packet,
 			struct verdict *v)
 {
 	unsigned farm = find_address(lb, packet->tuple.dst)->farm;
-	const uint8_t *icmp = frame->data + packet->l4;
 
-	if (packet->l4_len < ICMP_HEADER_BYTES || frame->len < (uint32_t)packet->l4 + packet->l4_len ||
-	    icmp[ICMP_TYPE] != ICMP_ECHO || icmp[ICMP_CODE] != 0)
-		return settle(v, WHY_ICMP_OTHER);
 	if (!parse_l4_checksum_ok(frame, packet))
 		return settle(v, WHY_BAD_CHECKSUM);
 	if (is_martian(lb, frame, packet))
@@ -147,19 +150,75 @@ static void screen_icmp(const struct lb *lb, const struct frame *frame, const st
 	v->own.l4_len = packet->l4_len;
 }
 
+/* Where a packet that came from the end in ref goes. */
+static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
+{
+	v->flow = flow_of(ref);
+	if (end_of(ref) == CLIENT) {
+		v->server = lb->balance.flows.flow[flow_of(ref)].server;
+	} else {
+		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
+		v->side = v->hop.side;
+	}
+}
+
+/*
+ * An error about a packet that we sent to an end is for the other end, which sent it to us. If that
+ * end itself sent the error, and not a router, it appears to come from where the other end thinks
+ * the first one is.
+ */
+static void screen_icmp_error(const struct lb *lb, struct frame *frame, const struct packet *packet,
+			      const struct icmp_error *error, struct verdict *v)
+{
+	const struct tuple arrived = tuple_reverse(error->tuple);
+	const struct flows *flows = &lb->balance.flows;
+	uint32_t ref = flows_find(flows, &arrived, tuple_hash(&flows->key, &arrived));
+	const struct flow *flow;
+	struct tuple quoted;
+	be32 src = packet->tuple.src;
+
+	if (ref == FLOW_NONE)
+		return settle(v, WHY_ICMP_NO_FLOW);
+	flow = &flows->flow[flow_of(ref)];
+	if (!tcp_may_have_sent(flow, end_other(end_of(ref)), error->seq))
+		return settle(v, WHY_ICMP_NO_FLOW);
+	quoted = flow->arrive[end_other(end_of(ref))];
+	if (be32_eq(src, arrived.src))
+		src = quoted.dst;
+	settle(v, WHY_ICMP_ERROR);
+	route(lb, ref, v);
+	icmp_translate(frame, packet, error, src, quoted.src, &quoted);
+}
+
+static void screen_icmp(const struct lb *lb, struct frame *frame, const struct packet *packet,
+			struct verdict *v)
+{
+	const uint8_t *icmp = frame->data + packet->l4;
+	struct icmp_error error;
+
+	if (packet->l4_len < ICMP_HEADER_BYTES || frame->len < (uint32_t)packet->l4 + packet->l4_len)
+		settle(v, WHY_ICMP_OTHER);
+	else if (icmp[ICMP_TYPE] == ICMP_ECHO && icmp[ICMP_CODE] == 0)
+		screen_echo(lb, frame, packet, v);
+	else if (icmp_parse_error(frame, packet, &error))
+		screen_icmp_error(lb, frame, packet, &error, v);
+	else
+		settle(v, WHY_ICMP_OTHER);
+}
+
 /* A packet to a VIP or SNAT address. True if it is TCP, for balance() to settle. */
-static bool screen_ours(const struct lb *lb, const struct frame *frame, struct packet *packet,
+static bool screen_ours(const struct lb *lb, struct frame *frame, struct packet *packet,
 			struct verdict *v)
 {
 	if (!parse_ipv4(frame, packet))
 		return settle(v, WHY_IP_MALFORMED), false;
-	if (parse_is_fragment(frame, packet))
-		return settle(v, WHY_FRAGMENT), false;
+	if (packet->is_fragment && packet->protocol != IPPROTO_NUM_TCP)
+		return settle(v, WHY_FRAGMENT_OTHER), false;
 	if (packet->protocol == IPPROTO_NUM_ICMP)
 		return screen_icmp(lb, frame, packet, v), false;
 	if (packet->protocol != IPPROTO_NUM_TCP)
 		return settle(v, WHY_PROTOCOL_NOT_SERVED), false;
-	if (!parse_tcp(frame, packet))
+	if (!packet->is_fragment && !parse_tcp(frame, packet))
 		return settle(v, WHY_TCP_MALFORMED), false;
 	return true;
 }
@@ -169,7 +228,7 @@ static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struc
 {
 	return lb->balance.farms->addresses.any_no_snat &&
 	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
-	       parse_ipv4(frame, packet) && !parse_is_fragment(frame, packet) &&
+	       parse_ipv4(frame, packet) && !packet->is_fragment &&
 	       packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet);
 }
 
@@ -182,7 +241,7 @@ static void screen_other(const struct lb *lb, const struct frame *frame, struct 
 }
 
 /* The first step. True if balance() must settle it. */
-static bool screen(const struct lb *lb, const struct frame *frame, struct packet *packet,
+static bool screen(const struct lb *lb, struct frame *frame, struct packet *packet,
 		   struct verdict *v)
 {
 	parse_frame(frame, packet);
@@ -243,13 +302,7 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 	const struct tuple to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
 
 	settle(v, why);
-	v->flow = flow_of(ref);
-	if (end_of(ref) == CLIENT) {
-		v->server = flow->server;
-	} else {
-		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
-		v->side = v->hop.side;
-	}
+	route(lb, ref, v);
 	rewrite_tcp(frame, packet, &to);
 }
 
@@ -270,7 +323,7 @@ static void syn(struct lb *lb, struct frame *frame, const struct packet *packet,
 	enum lb_why why;
 	uint32_t ref;
 
-	if (!parse_l4_checksum_ok(frame, packet) && frame->len == frame->wire_len)
+	if (!packet->is_fragment && frame->len == frame->wire_len && !parse_l4_checksum_ok(frame, packet))
 		return settle(v, WHY_BAD_CHECKSUM);
 	if (service < 0)
 		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
@@ -342,22 +395,91 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	balance_unknown(lb, frame, packet, is_syn, now, v);
 }
 
+/* Where v sends the first fragment, the others go too. */
+static void decide_fragments(struct lb *lb, const struct frame *frame, const struct packet *packet,
+			     uint32_t datagram, const struct verdict *v)
+{
+	const uint8_t *ip = frame->data + packet->l3;
+	const struct frag_route route = {
+		.src = be32_load(ip + IPV4_SRC),
+		.dst = be32_load(ip + IPV4_DST),
+		.server = v->server,
+		.hop = v->hop,
+		.flow = v->flow,
+	};
+
+	if (v->act == LB_FORWARD)
+		frags_decide(&lb->frags, datagram, &route);
+}
+
+static void follow(struct frame *frame, const struct packet *packet, const struct frag_route *route,
+		   struct verdict *v)
+{
+	settle(v, WHY_FRAGMENT);
+	v->flow = route->flow;
+	v->server = route->server;
+	v->hop = route->hop;
+	v->side = route->hop.side;
+	rewrite_addresses(frame, packet, route->src, route->dst);
+}
+
+/* The last step for a fragment. */
+static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_time now, struct verdict *v)
+{
+	const struct frag_route *route;
+	uint32_t datagram;
+
+	switch (frags_take(&lb->frags, frame, &job->packet, now, &route, &datagram)) {
+	case FRAG_FIRST:
+		if (!parse_tcp(frame, &job->packet))
+			return settle(v, WHY_FRAGMENT_TINY);
+		job->hash = tuple_hash(&lb->balance.flows.key, &job->packet.tuple);
+		balance(lb, frame, job, now, v);
+		return decide_fragments(lb, frame, &job->packet, datagram, v);
+	case FRAG_ROUTED:
+		return follow(frame, &job->packet, route, v);
+	case FRAG_WAITS:
+		return settle(v, WHY_FRAGMENT_HELD);
+	case FRAG_OVERLAPS:
+		return settle(v, WHY_FRAGMENT_OVERLAP);
+	case FRAG_TINY:
+		return settle(v, WHY_FRAGMENT_TINY);
+	case FRAG_NO_ROOM:
+		return settle(v, WHY_FRAGMENT_NO_ROOM);
+	}
+}
+
+bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict)
+{
+	const struct frag_route *route;
+	struct packet packet;
+
+	if (!frags_release(&lb->frags, ret, &route))
+		return false;
+	parse_frame(ret, &packet);
+	*ret_verdict = (struct verdict){0};
+	follow(ret, &packet, route, ret_verdict);
+	return true;
+}
+
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	struct job jobs[LB_BURST];
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].pending = screen(lb, &frames[i], &jobs[i].packet, &ret[i]);
-		if (!jobs[i].pending)
+		if (!jobs[i].pending || jobs[i].packet.is_fragment)
 			continue;
 		jobs[i].hash = tuple_hash(&lb->balance.flows.key, &jobs[i].packet.tuple);
 		index_prefetch(&lb->balance.flows.index, jobs[i].hash);
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i].pending)
+		if (jobs[i].pending && !jobs[i].packet.is_fragment)
 			flows_prefetch(&lb->balance.flows, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++) {
-		if (jobs[i].pending)
+		if (jobs[i].pending && jobs[i].packet.is_fragment)
+			fragment(lb, &frames[i], &jobs[i], now, &ret[i]);
+		else if (jobs[i].pending)
 			balance(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;
 	}
@@ -379,6 +501,7 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 {
 	struct own_list out = {.items = ret, .max = max};
 
+	frags_expire(&lb->frags, now);
 	balance_expire(&lb->balance, now, &out);
 	*ret_more = balance_reap(&lb->balance, now, &out);
 	return out.n;
@@ -420,6 +543,11 @@ bool lb_is_busy(const struct lb *lb)
 {
 	return balance_open_flows(&lb->balance) || balance_quarantined(&lb->balance) ||
 	       lb->balance.reap_left;
+}
+
+const struct frags *lb_frags(const struct lb *lb)
+{
+	return &lb->frags;
 }
 
 const uint64_t *lb_whys(const struct lb *lb)

@@ -5,6 +5,7 @@
 #define LB_LB_H
 
 #include "balance.h"
+#include "frag.h"
 #include "frame.h"
 #include "rules.h"
 #include "tuple.h"
@@ -62,6 +63,12 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret);
 
 /*
+ * After lb_input(): a fragment that waited (WHY_FRAGMENT_HELD) for a first one that has come now, and
+ * its verdict. False if there is none. The frame lives until the next lb_input().
+ */
+bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
+
+/*
  * Does what time asks for, and describes up to max frames (at least BALANCE_RESETS_MAX) to be sent
  * in ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
  * Sets *ret_more if there is more to do at once. Returns the number of frames. Call it every few
@@ -94,5 +101,6 @@ const uint64_t *lb_whys(const struct lb *lb);
 
 /* For the statistics. */
 const struct balance *lb_balance(const struct lb *lb);
+const struct frags *lb_frags(const struct lb *lb);
 
 #endif

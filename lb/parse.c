@@ -120,14 +120,8 @@ bool parse_ipv4(const struct frame *frame, struct packet *packet)
 	packet->protocol = p[IPV4_PROTOCOL];
 	packet->l4 = (uint16_t)(packet->l3 + header);
 	packet->l4_len = (uint16_t)(total - header);
+	packet->is_fragment = be16_get(be16_load(p + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK;
 	return true;
-}
-
-bool parse_is_fragment(const struct frame *frame, const struct packet *packet)
-{
-	const uint8_t *p = at(frame, packet->l3, IPV4_HEADER_BYTES);
-
-	return p && be16_get(be16_load(p + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK;
 }
 
 bool parse_tcp(const struct frame *frame, struct packet *packet)

@@ -17,6 +17,7 @@ struct packet {
 	uint8_t kind;		/* enum packet_kind */
 	uint8_t protocol;	/* IPv4: parse_ipv4() */
 	uint8_t tcp_flags;	/* TCP_FIN ... */
+	bool is_fragment;	/* IPv4: MF is set or the offset isn't 0 */
 	uint8_t arp_oper;	/* ARP: 1 request, 2 reply, 0 anything else */
 	uint16_t l3, l4;	/* offsets of the layer 3 and 4 headers in the frame */
 	uint16_t l4_len;	/* layer 4: header and payload, bytes, as IPv4's total length says */
@@ -34,14 +35,11 @@ struct packet {
 void parse_frame(const struct frame *frame, struct packet *ret);
 
 /*
- * Checks the IPv4 header that parse_frame() found (RFC 791, RFC 1122 3.2.1) and fills protocol, l4
- * and l4_len. False if it can't be an IPv4 packet: version, header or total length. The header
+ * Checks the IPv4 header that parse_frame() found (RFC 791, RFC 1122 3.2.1) and fills protocol, l4,
+ * l4_len and is_fragment. False if it can't be an IPv4 packet: version, header or total length. The header
  * checksum isn't looked at: updated incrementally, a wrong one stays wrong.
  */
 bool parse_ipv4(const struct frame *frame, struct packet *packet);
-
-/* If the checked IPv4 packet is a fragment: MF is set or the offset isn't 0. */
-bool parse_is_fragment(const struct frame *frame, const struct packet *packet);
 
 /* Checks the TCP header (RFC 9293, 3.1) behind a checked IPv4 header and fills in what it says. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);

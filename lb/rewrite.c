@@ -27,3 +27,13 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 	else
 		csum_update(tcp + TCP_CHECKSUM, addresses + ports);
 }
+
+void rewrite_addresses(struct frame *frame, const struct packet *packet, be32 src, be32 dst)
+{
+	uint8_t *ip = frame->data + packet->l3;
+	csum_acc change = csum_change32(packet->tuple.src, src) + csum_change32(packet->tuple.dst, dst);
+
+	be32_store(ip + IPV4_SRC, src);
+	be32_store(ip + IPV4_DST, dst);
+	csum_update(ip + IPV4_CHECKSUM, change);
+}

@@ -13,4 +13,10 @@
  */
 void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct tuple *to);
 
+/*
+ * Changes only the addresses of a checked IPv4 packet, and the IPv4 checksum for it: for a fragment
+ * other than the first.
+ */
+void rewrite_addresses(struct frame *frame, const struct packet *packet, be32 src, be32 dst);
+
 #endif

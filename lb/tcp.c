@@ -111,3 +111,9 @@ enum tcp_event tcp_track(struct flow *flow, enum end end, const struct packet *p
 		return event == TCP_NOTHING ? TCP_OPENED : event;
 	return event;
 }
+
+bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)
+{
+	return flow->flags & FLOW_SEQ_KNOWN << end && is_near(flow, end_other(end), seq) &&
+	       !seq_after(seq, flow->next_seq[end]);
+}

@@ -21,4 +21,10 @@ enum tcp_event {
  */
 enum tcp_event tcp_track(struct flow *flow, enum end end, const struct packet *packet);
 
+/*
+ * If end may have sent a segment with this sequence number lately: what an ICMP error must quote to
+ * be believed (RFC 5927, 4.1).
+ */
+bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq);
+
 #endif

@@ -16,6 +16,12 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(FLOW_HIT, LB_FORWARD, "flow_hit")                                                        \
 	/* a SYN that made a flow */                                                               \
 	X(FLOW_NEW, LB_FORWARD, "flow_new")                                                        \
+	/* a fragment of a flow's packet, following the first one */                               \
+	X(FRAGMENT, LB_FORWARD, "fragment")                                                        \
+	/* the same, that came before the first one: it goes when that comes */                    \
+	X(FRAGMENT_HELD, LB_FORWARD, "fragment_held")                                              \
+	/* an ICMP error about a flow, translated */                                               \
+	X(ICMP_ERROR, LB_FORWARD, "icmp_error")                                                    \
 	/* an ARP request for a VIP or SNAT address */                                             \
 	X(ARP_REPLY, LB_ANSWER, "arp_reply")                                                       \
 	/* an ICMP echo request to a VIP or SNAT address */                                        \
@@ -47,7 +53,14 @@ enum { LB_NACTS = LB_DROP + 1 };
 	/* to a VIP or SNAT address, an IPv4 header that can't be */                               \
 	X(IP_MALFORMED, LB_DROP, "ip_malformed")                                                   \
 	X(TCP_MALFORMED, LB_DROP, "tcp_malformed")                                                 \
-	X(FRAGMENT, LB_DROP, "fragment")                                                           \
+	/* a fragment of anything but TCP */                                                       \
+	X(FRAGMENT_OTHER, LB_DROP, "fragment_other")                                               \
+	/* overlaps one that came before */                                                        \
+	X(FRAGMENT_OVERLAP, LB_DROP, "fragment_overlap")                                           \
+	/* doesn't hold all of the TCP header, or stands where that should be */                   \
+	X(FRAGMENT_TINY, LB_DROP, "fragment_tiny")                                                 \
+	/* came before the first one, and there was no room to wait */                             \
+	X(FRAGMENT_NO_ROOM, LB_DROP, "fragment_no_room")                                           \
 	/* a SYN or echo request whose checksum is wrong */                                        \
 	X(BAD_CHECKSUM, LB_DROP, "bad_checksum")                                                   \
 	/* from an address that can't be a sender's, or to or from a group MAC address */      \
@@ -58,7 +71,9 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(RST_LIMITED, LB_DROP, "rst_limited")                                                     \
 	/* an echo request while the farm has no server up */                                      \
 	X(ECHO_NO_SERVER, LB_DROP, "echo_no_server")                                               \
-	/* ICMP other than an echo request */                                                      \
+	/* an ICMP error about nothing that a flow has sent */                                     \
+	X(ICMP_NO_FLOW, LB_DROP, "icmp_no_flow")                                                   \
+	/* ICMP other than echo requests and errors about TCP */                                   \
 	X(ICMP_OTHER, LB_DROP, "icmp_other")                                                       \
 	/* neither TCP nor ICMP */                                                                 \
 	X(PROTOCOL_NOT_SERVED, LB_DROP, "protocol_not_served")

@@ -40,6 +40,7 @@ enum {
 enum {
 	IPV4_HEADER_BYTES = 20,		/* without options */
 	IPV4_TOTAL_LENGTH = 2,
+	IPV4_ID = 4,
 	IPV4_FRAGMENT = 6,
 	IPV4_TTL = 8,
 	IPV4_PROTOCOL = 9,
@@ -48,6 +49,7 @@ enum {
 	IPV4_DST = 16,
 
 	IPV4_FRAGMENT_MASK = 0x3fff,	/* MF and the offset */
+	IPV4_OFFSET_MASK = 0x1fff,	/* in units of 8 bytes */
 	IPPROTO_NUM_ICMP = 1,
 	IPPROTO_NUM_TCP = 6,
 };
@@ -78,7 +80,10 @@ enum {
 	ICMP_CHECKSUM = 2,
 
 	ICMP_ECHO_REPLY = 0,
+	ICMP_UNREACHABLE = 3,
 	ICMP_ECHO = 8,
+	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETER_PROBLEM = 12,
 };
 
 #endif

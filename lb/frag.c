@@ -1,0 +1,181 @@
+/*
+ * Following fragments.
+ *
+ * TCP avoids fragments, but a path with a small MTU and without DF makes them. Only the first one
+ * holds the ports, so only it can be looked up; the others are known by source, destination and
+ * identification, and are rewritten in their addresses alone: TCP's checksum, which stands in the
+ * first one, accounts for the pseudo header of all. Nothing is put together here.
+ *
+ * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at once:
+ * what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold here). Datagrams
+ * and waiting fragments are bounded; the oldest datagram gives way to a new one.
+ */
+#include "frag.h"
+
+#include "wire.h"
+
+enum {
+	BLOCK_BYTES = 8,			/* RFC 791: the unit of the fragment offset */
+	BLOCKS = 65536 / BLOCK_BYTES,
+	WORD_BITS = 64,
+};
+
+struct frag_datagram {
+	be32 src, dst;
+	be16 id;
+	bool used, decided;
+	lb_time began;
+	struct frag_route route;
+	uint64_t blocks[BLOCKS / WORD_BITS];
+};
+
+struct frag_held {
+	uint32_t datagram;
+	bool used;
+	struct frame frame;
+	uint8_t bytes[FRAME_HEADROOM + FRAG_HELD_BYTES];
+};
+
+void frags_lay_out(struct frags *frags, struct arena *arena)
+{
+	*frags = (struct frags){
+		.datagrams = arena_take(arena, FRAG_DATAGRAMS, sizeof(*frags->datagrams)),
+		.held = arena_take(arena, FRAG_HELD, sizeof(*frags->held)),
+	};
+	if (!frags->datagrams)
+		return;
+	memset(frags->datagrams, 0, FRAG_DATAGRAMS * sizeof(*frags->datagrams));
+	memset(frags->held, 0, FRAG_HELD * sizeof(*frags->held));
+}
+
+static void forget(struct frags *frags, uint32_t d)
+{
+	frags->datagrams[d].used = false;
+	for (unsigned i = 0; frags->nheld && i < FRAG_HELD; i++) {
+		if (!frags->held[i].used || frags->held[i].datagram != d)
+			continue;
+		frags->held[i].used = false;
+		frags->nheld--;
+		frags->expired++;
+	}
+}
+
+/* The datagram that the packet is of; a new one, at the oldest's expense if need be. */
+static uint32_t find(struct frags *frags, const struct packet *packet, be16 id, lb_time now)
+{
+	uint32_t best = 0;
+
+	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++) {
+		const struct frag_datagram *datagram = &frags->datagrams[d];
+
+		if (datagram->used && be16_eq(datagram->id, id) &&
+		    be32_eq(datagram->src, packet->tuple.src) && be32_eq(datagram->dst, packet->tuple.dst))
+			return d;
+		if (frags->datagrams[best].used &&
+		    (!datagram->used || datagram->began.ns < frags->datagrams[best].began.ns))
+			best = d;
+	}
+	if (frags->datagrams[best].used) {
+		frags->evicted++;
+		forget(frags, best);
+	}
+	frags->datagrams[best] = (struct frag_datagram){
+		.src = packet->tuple.src, .dst = packet->tuple.dst, .id = id, .used = true, .began = now};
+	return best;
+}
+
+/* Marks n blocks from first; false, with nothing marked, if one of them has come before. */
+static bool mark(struct frag_datagram *datagram, uint32_t first, uint32_t n)
+{
+	for (uint32_t b = first; b < first + n; b++)
+		if (datagram->blocks[b / WORD_BITS] >> b % WORD_BITS & 1)
+			return false;
+	for (uint32_t b = first; b < first + n; b++)
+		datagram->blocks[b / WORD_BITS] |= 1ull << b % WORD_BITS;
+	return true;
+}
+
+static enum frag_result hold(struct frags *frags, const struct frame *frame, uint32_t d)
+{
+	struct frag_held *place = NULL;
+
+	for (unsigned i = 0; i < FRAG_HELD && !place; i++)
+		if (!frags->held[i].used)
+			place = &frags->held[i];
+	if (!place || frame->len > FRAG_HELD_BYTES)
+		return FRAG_NO_ROOM;
+	memcpy(place->bytes + FRAME_HEADROOM, frame->data, frame->len);
+	place->frame = *frame;
+	place->frame.data = place->bytes + FRAME_HEADROOM;
+	place->frame.headroom = FRAME_HEADROOM;
+	place->frame.port_data = NULL;
+	place->datagram = d;
+	place->used = true;
+	frags->nheld++;
+	return FRAG_WAITS;
+}
+
+/* Where the fragment stands in its datagram, in bytes. */
+static uint32_t offset_of(const struct frame *frame, const struct packet *packet)
+{
+	const uint8_t *ip = frame->data + packet->l3;
+
+	return (be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_OFFSET_MASK) * (uint32_t)BLOCK_BYTES;
+}
+
+enum frag_result frags_take(struct frags *frags, const struct frame *frame, const struct packet *packet,
+			    lb_time now, const struct frag_route **ret_route, uint32_t *ret_datagram)
+{
+	be16 id = be16_load(frame->data + packet->l3 + IPV4_ID);
+	uint32_t offset = offset_of(frame, packet), d;
+	uint32_t blocks = (packet->l4_len + BLOCK_BYTES - 1u) / BLOCK_BYTES;
+	struct frag_datagram *datagram;
+
+	if (!blocks || offset / BLOCK_BYTES + blocks > BLOCKS ||
+	    (offset ? offset < TCP_HEADER_BYTES : packet->l4_len < TCP_HEADER_BYTES))
+		return FRAG_TINY;
+	d = find(frags, packet, id, now);
+	datagram = &frags->datagrams[d];
+	if (!mark(datagram, offset / BLOCK_BYTES, blocks))
+		return FRAG_OVERLAPS;
+	*ret_datagram = d;
+	if (!offset)
+		return FRAG_FIRST;
+	if (!datagram->decided)
+		return hold(frags, frame, d);
+	*ret_route = &datagram->route;
+	return FRAG_ROUTED;
+}
+
+void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_route *route)
+{
+	frags->datagrams[datagram].route = *route;
+	frags->datagrams[datagram].decided = true;
+}
+
+bool frags_release(struct frags *frags, struct frame *ret, const struct frag_route **ret_route)
+{
+	for (unsigned i = 0; frags->nheld && i < FRAG_HELD; i++) {
+		struct frag_held *held = &frags->held[i];
+
+		if (!held->used || !frags->datagrams[held->datagram].decided)
+			continue;
+		held->used = false;
+		frags->nheld--;
+		*ret = held->frame;
+		*ret_route = &frags->datagrams[held->datagram].route;
+		return true;
+	}
+	return false;
+}
+
+void frags_expire(struct frags *frags, lb_time now)
+{
+	if (now.ns - frags->looked.ns < LB_NS_PER_S)
+		return;
+	frags->looked = now;
+	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++)
+		if (frags->datagrams[d].used &&
+		    now.ns - frags->datagrams[d].began.ns > FRAG_TIMEOUT_S * LB_NS_PER_S)
+			forget(frags, d);
+}
