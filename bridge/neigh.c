@@ -11,6 +11,7 @@
  */
 #include "neigh.h"
 
+#include "own.h"
 #include "../lb/csum.h"
 #include "../lb/parse.h"
 #include "../lb/wire.h"
@@ -81,7 +82,8 @@ struct neigh_table *neigh_new(const struct rules *rules)
 		struct neighbour *n = &table->neighbours[s];
 
 		if (rule->has_mac) {
-			n->hop = (struct hop){.mac = rule->mac, .side = INSIDE};
+			n->hop = own_broadcast(INSIDE, rule->vlan);
+			n->hop.mac = rule->mac;
 			n->known = n->fixed = true;
 		} else if (rule->state != STATE_DISABLED) {
 			want(table, s);
@@ -241,6 +243,7 @@ static void ask(struct neigh_table *table, unsigned server, lb_time now, struct 
 
 	ret->sender = farm->nsnat ? farm->snat[0] : farm->vip;
 	ret->target = rule->address;
+	ret->vlan = rule->vlan;
 	ret->everywhere = n->tries > 0;
 	n->tries++;
 	n->asked = now;

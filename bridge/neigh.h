@@ -49,6 +49,7 @@ bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct
 /* An ARP request that ought to be sent now. */
 struct neigh_question {
 	be32 sender, target;
+	uint16_t vlan;
 	bool everywhere;	/* on both sides, else inside only */
 };
 

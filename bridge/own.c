@@ -239,7 +239,11 @@ bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const st
 	return p;
 }
 
-struct hop own_broadcast(enum side side)
+struct hop own_broadcast(enum side side, uint16_t vlan)
 {
-	return (struct hop){.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, .side = side & 1u};
+	return (struct hop){.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+			    .side = side & 1u,
+			    .ntags = vlan != 0,
+			    .tpid0 = TPID_8021Q,
+			    .tci = {be16_from(vlan)}};
 }

@@ -35,7 +35,7 @@ bool own_make(struct own_maker *maker, const struct own *own, const struct frame
 bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
 		     const struct port *port, struct frame *ret);
 
-/* A hop that is everybody on a side. */
-struct hop own_broadcast(enum side side);
+/* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0. */
+struct hop own_broadcast(enum side side, uint16_t vlan);
 
 #endif

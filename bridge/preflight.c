@@ -177,13 +177,13 @@ static int listen_for_answers(struct port *ports[NSIDES], const struct rules *ru
 	return err;
 }
 
-static void probe(struct port *ports[NSIDES], struct own_maker *maker, be32 ip)
+static void probe(struct port *ports[NSIDES], struct own_maker *maker, be32 ip, uint16_t vlan)
 {
 	const be32 nobody = {{0}};
 	struct frame frame;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct hop everybody = own_broadcast((enum side)side);
+		const struct hop everybody = own_broadcast((enum side)side, vlan);
 
 		if (own_arp_request(maker, nobody, ip, &everybody, ports[side], &frame))
 			port_queue(ports[side], &frame, (lb_time){0});
@@ -201,10 +201,10 @@ int preflight_addresses(struct port *ports[NSIDES], const struct rules *rules)
 		for (unsigned f = 0; f < rules->nfarms; f++) {
 			const struct rules_farm *farm = &rules->farms[f];
 
-			probe(ports, maker, farm->vip);
+			probe(ports, maker, farm->vip, farm->vlan);
 			for (unsigned s = 0; s < farm->nsnat; s++)
 				if (!be32_eq(farm->snat[s], farm->vip))
-					probe(ports, maker, farm->snat[s]);
+					probe(ports, maker, farm->snat[s], farm->vlan);
 		}
 		err = listen_for_answers(ports, rules);
 	}

@@ -165,7 +165,7 @@ static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
 static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
 		   lb_time now)
 {
-	const struct hop everybody = own_broadcast(side);
+	const struct hop everybody = own_broadcast(side, question->vlan);
 	struct port *port = worker->ports[side];
 	struct frame frame;
 
@@ -302,9 +302,9 @@ lb_time worker_due(const struct worker *worker)
 	return worker->more ? (lb_time){0} : probes_due(worker->setup.probes);
 }
 
-static void announce(struct worker *worker, be32 ip, lb_time now)
+static void announce(struct worker *worker, be32 ip, uint16_t vlan, lb_time now)
 {
-	const struct neigh_question announcement = {.sender = ip, .target = ip};
+	const struct neigh_question announcement = {.sender = ip, .target = ip, .vlan = vlan};
 
 	ask_on(worker, &announcement, OUTSIDE, now);
 	ask_on(worker, &announcement, INSIDE, now);
@@ -320,10 +320,10 @@ static void announce_all(struct worker *worker, lb_time now)
 
 		if (farm->gone)
 			continue;
-		announce(worker, farm->vip, now);
+		announce(worker, farm->vip, farm->vlan, now);
 		for (unsigned i = 0; i < farm->nsnat; i++)
 			if (!be32_eq(farm->snat[i], farm->vip))
-				announce(worker, farm->snat[i], now);
+				announce(worker, farm->snat[i], farm->vlan, now);
 	}
 }
 

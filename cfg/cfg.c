@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 enum {
+	VLAN_OF_FARM = UINT16_MAX, /* until all sections have been read */
 	SNAT_PORT_FIRST = 1024, /* the default; lower ones are system ports (RFC 6335) */
 	SNAT_PORT_LAST = 65535,
 };
@@ -159,9 +160,19 @@ static int set_section(const struct load *load, const struct where_section *sect
 			ret = where_error(load->where, section, keys[i].name, "%s",
 			                  keys[i].missing);
 	}
+	if (ret == 0 && target.server && !where_has(section, "vlan"))
+		target.server->vlan = VLAN_OF_FARM;
 	if (ret == 0 && target.farm && farm_fill_in(target.farm, section))
 		ret = note_errno(load->where->notes, ENOMEM);
 	return ret;
+}
+
+/* Servers are in their farm's VLAN unless they say otherwise. */
+static void servers_fill_in(struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->nservers; i++)
+		if (rules->servers[i].vlan == VLAN_OF_FARM)
+			rules->servers[i].vlan = rules->farms[rules->servers[i].farm].vlan;
 }
 
 static int set_all(const struct load *load)
@@ -172,6 +183,8 @@ static int set_all(const struct load *load)
 		ret = set_section(load, &load->where->sections[i]);
 	if (ret == 0 && servers_group(load->rules))
 		ret = note_errno(load->where->notes, ENOMEM);
+	if (ret == 0)
+		servers_fill_in(load->rules);
 	return ret;
 }
 

@@ -20,6 +20,7 @@ enum {
 	CHECK_INTERVAL_MAX_MS = 3600 * 1000,
 	CHECK_TIMEOUT_MIN_MS = 10,
 	CHECK_TIMEOUT_MAX_MS = CHECK_INTERVAL_MAX_MS,
+	VLAN_MAX = 4094,    /* IEEE 802.1Q: 4095 is reserved */
 	IN_A_ROW_MAX = 100, /* fall and rise */
 	PERSIST_MIN_MS = 1000,
 	PERSIST_MAX_MS = 7 * 86400 * 1000,
@@ -209,6 +210,22 @@ static int farm_snat_ports(struct target *target, struct value *value)
 	return value_port_ranges(value, &target->farm->snat_ports, &target->farm->nsnat_ports);
 }
 
+/* A VLAN ID, or off: 0. */
+static int set_vlan(struct value *value, uint16_t *ret)
+{
+	uint32_t vlan = 0;
+	int err = is(value, "off") ? 0 : value_number(value, 1, VLAN_MAX, &vlan);
+
+	if (err == 0)
+		*ret = (uint16_t)vlan;
+	return err;
+}
+
+static int farm_vlan(struct target *target, struct value *value)
+{
+	return set_vlan(value, &target->farm->vlan);
+}
+
 static int farm_connlog(struct target *target, struct value *value)
 {
 	if (!*value->text)
@@ -257,6 +274,7 @@ static const struct key farm_keys[] = {
         {"idle_timeout", farm_idle_timeout, NULL},
         {"on_idle", farm_on_idle, NULL},
         {"on_down", farm_on_down, NULL},
+        {"vlan", farm_vlan, NULL},
         {"snat", farm_snat, NULL},
         {"snat_ports", farm_snat_ports, NULL},
         {"connlog", farm_connlog, NULL},
@@ -333,6 +351,11 @@ static int server_mac(struct target *target, struct value *value)
 	return ret;
 }
 
+static int server_vlan(struct target *target, struct value *value)
+{
+	return set_vlan(value, &target->server->vlan);
+}
+
 static int server_max_connections(struct target *target, struct value *value)
 {
 	return value_number(value, 0, RULES_CONNECTIONS_MAX, &target->server->max_connections);
@@ -344,6 +367,7 @@ static const struct key server_keys[] = {
         {"weight", server_weight, NULL},
         {"state", server_state, NULL},
         {"mac", server_mac, NULL},
+        {"vlan", server_vlan, NULL},
         {"max_connections", server_max_connections, NULL},
         {NULL, NULL, NULL},
 };

@@ -56,6 +56,7 @@ struct rules_farm {
 	unsigned nsnat;
 	struct port_range *snat_ports;	/* ascending, disjoint; the VIP's service ports not yet taken out */
 	unsigned nsnat_ports;
+	uint16_t vlan;			/* ID of the VLAN that the VIP is in, 0: untagged */
 	char *connlog;			/* a path, "-" for stdout, or NULL */
 	unsigned server, nservers;	/* its servers: rules.servers[server] and following */
 	bool gone;			/* no longer in the file: its flows are being reset */
@@ -70,6 +71,7 @@ struct rules_server {
 	bool has_mac;
 	struct mac mac;			/* if has_mac; else resolved by ARP */
 	uint32_t max_connections;	/* 0 = no limit */
+	uint16_t vlan;			/* ID of the VLAN that it is in, 0: untagged */
 	bool gone;			/* no longer in the file: its flows live on until they end */
 };
 
