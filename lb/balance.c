@@ -106,9 +106,16 @@ static void note_persist(struct balance *balance, const struct flow *flow, lb_ti
 	uint32_t persist_ms = balance->farms->rules->farms[server->farm].persist_ms;
 
 	uint32_t tick = tick_of(balance, now);
+	uint16_t sticks;
 
-	if (persist_ms && sched_may_take(&balance->farms->sched, flow->server))
-		persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+	if (!persist_ms || !sched_may_take(&balance->farms->sched, flow->server))
+		return;
+	/* a client that has moved on to another server stays there */
+	if (flow->state != FLOW_HALF_OPEN &&
+	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src, tick, &sticks) &&
+	    sticks != flow->server)
+		return;
+	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
 			     flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
 }
 
@@ -120,7 +127,7 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 		.start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 		.end = now,
 		.arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
-		.bytes = {cold->bytes[CLIENT], cold->bytes[SERVER]},
+		.bytes = {cold->end[CLIENT].bytes, cold->end[SERVER].bytes},
 		.packets = {flow->packets[CLIENT], flow->packets[SERVER]},
 		.server = flow->server,
 		.why = (uint8_t)why,
@@ -222,13 +229,20 @@ static bool take_port(struct balance *balance, unsigned farm, uint16_t server, u
 	       (free_a_port(balance, server, port, now) && snat_take(snat, farm, server, service, ret));
 }
 
+/* Keeps the share of half-open flows when one is about to be added. */
+static void limit_half_open(struct balance *balance, lb_time now)
+{
+	const struct flow_list *half_open = &balance->flows.half_open;
+
+	if (half_open->length && half_open->length >= balance->flows.capacity / BALANCE_HALF_OPEN_SHARE)
+		evict(balance, half_open->head, now);
+}
+
 static bool make_room(struct balance *balance, lb_time now)
 {
 	struct flows *flows = &balance->flows;
-	uint32_t most_half_open = flows->capacity / BALANCE_HALF_OPEN_SHARE;
 
-	if (flows->half_open.length && flows->half_open.length >= most_half_open)
-		evict(balance, flows->half_open.head, now);
+	limit_half_open(balance, now);
 	if (flows_have_room(flows))
 		return true;
 	if (flows->quarantine.length)
@@ -304,6 +318,7 @@ static uint16_t pick(const struct balance *balance, unsigned farm, be32 client, 
 
 static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
 {
+	limit_half_open(balance, now);
 	flows_reopen(&balance->flows, f, ms_of(balance, now));
 	check_at_deadline(balance, f);
 	note_opened(balance, f, now);
@@ -338,27 +353,28 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 {
 	uint32_t f = flow_of(ref);
 	struct flow *flow = &balance->flows.flow[f];
-	enum tcp_event event;
+	unsigned events;
 
 	/* in quarantine late packets are passed on, but don't prolong it */
 	flows_count(&balance->flows, f, end_of(ref), len,
 		    flow_is_live(flow) ? tick_of(balance, now) : flow->last);
 	if (end_of(ref) == CLIENT)
 		balance->flows.cold[f].client = packet->from;
-	event = tcp_track(flow, end_of(ref), packet);
-	if (event == TCP_NOTHING || !flow_is_live(flow))
+	if (!flow_is_live(flow))
 		return;
-	if (event == TCP_ENDED) {
-		end(balance, f, flow->flags & FLOW_WAS_RESET ? ENDED_RST : ENDED_FIN, 0, now);
-		return;
-	}
-	if (event == TCP_HALF_CLOSED)
+	events = tcp_track(flow, &balance->flows.cold[f], end_of(ref), packet);
+	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
-	if (event == TCP_BOTH_CLOSED)
-		flows_set_state(&balance->flows, f, FLOW_CLOSING);
-	else if (event == TCP_OPENED)
+	if (events & TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
-	check_at_deadline(balance, f);
+		tcp_opened(flow, &balance->flows.cold[f], packet);
+	}
+	if (events & TCP_BOTH_CLOSED && flow->state == FLOW_OPEN)
+		flows_set_state(&balance->flows, f, FLOW_CLOSING);
+	if (events & TCP_ENDED)
+		end(balance, f, flow->flags & FLOW_WAS_RESET ? ENDED_RST : ENDED_FIN, 0, now);
+	else if (events)
+		check_at_deadline(balance, f);
 }
 
 /* Describes a RST to an end, with sequence number seq. */
@@ -412,6 +428,22 @@ static bool has_room(const struct own_list *out)
 	return out->max - out->n >= BALANCE_RESETS_MAX;
 }
 
+/* A flow that isn't due yet. While it is used its client sticks to its server. */
+static void check_again(struct balance *balance, uint32_t f, lb_time now)
+{
+	const struct flow *flow = &balance->flows.flow[f];
+	uint32_t persist = farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
+	uint32_t deadline = deadline_of(balance, flow), tick = tick_of(balance, now);
+
+	if (persist && flow_is_live(flow)) {
+		if (tick - flow->last < persist)
+			note_persist(balance, flow, now);
+		if (deadline - tick > persist / 2)
+			deadline = tick + persist / 2 + 1;
+	}
+	flows_check_again(&balance->flows, f, deadline);
+}
+
 static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
 {
 	const struct flow *flow = &balance->flows.flow[f];
@@ -419,7 +451,7 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 	uint32_t deadline = deadline_of(balance, flow);
 
 	if (deadline > tick_of(balance, now)) {
-		flows_check_again(&balance->flows, f, deadline);
+		check_again(balance, f, now);
 		return;
 	}
 	if (!flow_is_live(flow)) {

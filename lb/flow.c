@@ -210,7 +210,7 @@ void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len, ui
 {
 	flows->flow[f].last = now;
 	flows->flow[f].packets[end]++;
-	flows->cold[f].bytes[end] += len;
+	flows->cold[f].end[end].bytes += len;
 }
 
 enum { SCAN = 16 };

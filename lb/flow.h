@@ -50,7 +50,13 @@ struct flow {
 	uint32_t acked[2];		/* the highest acknowledgment that this end sent */
 	uint32_t last;			/* tick of its last packet, or of its end */
 	uint32_t packets[2];		/* that came from this end */
-	uint32_t next, prev;		/* on the list that its state has, if any: see struct flows */
+	union {
+		struct {
+			uint32_t next, prev;	/* on the list that its state has: see struct flows */
+		};
+		/* open and closing flows, on none: up to where each end may send, as the other says */
+		uint32_t limit[2];
+	};
 	uint16_t server;		/* rules.servers[server] */
 	uint8_t state;			/* enum flow_state */
 	uint8_t flags;			/* FLOW_... */
@@ -62,7 +68,10 @@ static_assert(sizeof(struct flow) == 64, "one cache line");
 struct flow_cold {
 	struct hop client;		/* where the client's last packet came from */
 	uint8_t created_ms[5];		/* ms since the table was made, low byte first: 34 years */
-	uint64_t bytes[2];		/* of frames that came from this end */
+	struct {
+		uint64_t bytes : 60;	/* of frames that came from this end */
+		uint64_t wscale : 4;	/* of its SYN, or PACKET_NO_WSCALE */
+	} end[2];
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");

@@ -20,7 +20,7 @@ struct frag_route {
 	be32 src, dst;
 	uint16_t server;		/* to this server, or SERVER_NONE: to hop */
 	struct hop hop;
-	uint32_t flow;
+	uint32_t flow;			/* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
 };
 
 enum frag_result {

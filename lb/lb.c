@@ -228,8 +228,8 @@ static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struc
 {
 	return lb->balance.farms->addresses.any_no_snat &&
 	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
-	       parse_ipv4(frame, packet) && !packet->is_fragment &&
-	       packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet);
+	       parse_ipv4(frame, packet) && packet->protocol == IPPROTO_NUM_TCP &&
+	       (packet->is_fragment || parse_tcp(frame, packet));
 }
 
 /* A frame that isn't for us. */
@@ -405,16 +405,18 @@ static void decide_fragments(struct lb *lb, const struct frame *frame, const str
 		.dst = be32_load(ip + IPV4_DST),
 		.server = v->server,
 		.hop = v->hop,
-		.flow = v->flow,
+		.flow = v->act == LB_FORWARD ? v->flow : FLOW_NONE,
 	};
 
-	if (v->act == LB_FORWARD)
+	if (v->act == LB_FORWARD || v->act == LB_BRIDGE)
 		frags_decide(&lb->frags, datagram, &route);
 }
 
 static void follow(struct frame *frame, const struct packet *packet, const struct frag_route *route,
 		   struct verdict *v)
 {
+	if (route->flow == FLOW_NONE)
+		return settle(v, WHY_NOT_OURS);
 	settle(v, WHY_FRAGMENT);
 	v->flow = route->flow;
 	v->server = route->server;
@@ -457,7 +459,7 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	if (!frags_release(&lb->frags, ret, &route))
 		return false;
 	parse_frame(ret, &packet);
-	*ret_verdict = (struct verdict){0};
+	*ret_verdict = (struct verdict){.side = (uint8_t)side_other(ret->side)};
 	follow(ret, &packet, route, ret_verdict);
 	return true;
 }

@@ -124,6 +124,22 @@ bool parse_ipv4(const struct frame *frame, struct packet *packet)
 	return true;
 }
 
+/* The window scale option of a SYN with len bytes of options (RFC 9293, 3.1; RFC 7323, 2.2). */
+static uint8_t find_wscale(const uint8_t *options, uint32_t len)
+{
+	while (len >= TCP_OPTION_WSCALE_BYTES && options[0] != TCP_OPTION_END) {
+		uint32_t step = options[0] == TCP_OPTION_NOP ? 1 : options[1];
+
+		if (step == 0 || step > len)
+			break;
+		if (options[0] == TCP_OPTION_WSCALE && step == TCP_OPTION_WSCALE_BYTES)
+			return options[2] < TCP_WSCALE_MAX ? options[2] : TCP_WSCALE_MAX;
+		options += step;
+		len -= step;
+	}
+	return PACKET_NO_WSCALE;
+}
+
 bool parse_tcp(const struct frame *frame, struct packet *packet)
 {
 	const uint8_t *p = at(frame, packet->l4, TCP_HEADER_BYTES);
@@ -138,7 +154,11 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	packet->tuple.dport = be16_load(p + TCP_DST);
 	packet->seq = be32_get(be32_load(p + TCP_SEQ));
 	packet->ack = be32_get(be32_load(p + TCP_ACK_NUMBER));
+	packet->window = be16_get(be16_load(p + TCP_WINDOW));
 	packet->tcp_flags = p[TCP_FLAGS];
+	packet->wscale = PACKET_NO_WSCALE;
+	if (packet->tcp_flags & TCP_SYN && at(frame, packet->l4, header))
+		packet->wscale = find_wscale(p + TCP_HEADER_BYTES, header - TCP_HEADER_BYTES);
 	packet->seq_len = packet->l4_len - header + !!(packet->tcp_flags & TCP_SYN) +
 			  !!(packet->tcp_flags & TCP_FIN);
 	return true;

@@ -13,6 +13,8 @@ enum packet_kind {
 	PACKET_IPV4,		/* an IPv4 header's fixed part, not yet checked */
 };
 
+enum { PACKET_NO_WSCALE = 15 };
+
 struct packet {
 	uint8_t kind;		/* enum packet_kind */
 	uint8_t protocol;	/* IPv4: parse_ipv4() */
@@ -24,6 +26,8 @@ struct packet {
 	struct hop from;	/* who sent the frame, by its Ethernet header: for replies */
 	struct mac arp_sender;	/* ARP: who sent it, by its own word (RFC 826's ar$sha) */
 	struct tuple tuple;	/* IPv4: addresses; TCP: and ports. ARP: src and dst are sender and target */
+	uint16_t window;	/* TCP: as it stands there, host order */
+	uint8_t wscale;		/* TCP, of a SYN: its window scale option, or PACKET_NO_WSCALE */
 	uint32_t seq, ack;	/* TCP, host order */
 	uint32_t seq_len;	/* TCP: sequence numbers that it takes: payload, SYN, FIN */
 };

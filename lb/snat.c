@@ -14,6 +14,11 @@
 
 enum { PORTS = 65536, WORD = 64, WORDS = PORTS / WORD, ALL_WORDS = WORDS / WORD };
 
+/* Ports as a bitmap. */
+struct snat_ports {
+	uint64_t bits[WORDS];
+};
+
 struct snat_pool {
 	uint64_t busy[WORDS];
 	uint64_t full[ALL_WORDS];	/* busy[i] has no free port */
@@ -65,19 +70,36 @@ static uint32_t find_free(const struct snat_pool *pool, uint32_t from)
 	return word * WORD + find_clear(&pool->busy[word], WORD, 0);
 }
 
-static void init_pool(struct snat_pool *pool, const struct rules *rules, const struct rules_farm *farm,
-		      be32 address)
+static void set_port(struct snat_ports *ports, uint32_t port, bool on)
 {
-	memset(pool->busy, 0xff, sizeof(pool->busy));
-	memset(pool->full, 0xff, sizeof(pool->full));
+	uint64_t bit = 1ull << port % WORD;
+
+	ports->bits[port / WORD] = on ? ports->bits[port / WORD] | bit : ports->bits[port / WORD] & ~bit;
+}
+
+/* The ports of address that farm may hand out. */
+static void init_allowed(struct snat_ports *allowed, const struct rules *rules,
+			 const struct rules_farm *farm, be32 address)
+{
+	memset(allowed, 0, sizeof(*allowed));
 	for (unsigned r = 0; r < farm->nsnat_ports; r++)
 		for (uint32_t p = farm->snat_ports[r].first; p <= farm->snat_ports[r].last; p++)
-			mark_free(pool, p);
+			set_port(allowed, p, true);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0; be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
-			mark_busy(pool, be16_get(rules->farms[f].ports[i]));
+			set_port(allowed, be16_get(rules->farms[f].ports[i]), false);
 	for (uint32_t p = SNAT_PROBE_PORT; p < SNAT_PROBE_PORT + SNAT_PROBE_PORTS; p++)
-		mark_busy(pool, p);
+		set_port(allowed, p, false);
+}
+
+static void init_pool(struct snat_pool *pool, const struct snat_ports *allowed)
+{
+	memset(pool, 0, sizeof(*pool));
+	for (uint32_t w = 0; w < WORDS; w++) {
+		pool->busy[w] = ~allowed->bits[w];
+		if (!~pool->busy[w])
+			pool->full[w / WORD] |= 1ull << w % WORD;
+	}
 }
 
 static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service)
@@ -95,14 +117,17 @@ static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned addre
 static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
 {
 	const struct rules_farm *farm = &snat->rules->farms[f];
-	uint32_t n = farm->nservers * farm->nsnat * rules_pools_per_server(farm);
+	struct snat_ports *allowed = &snat->allowed[snat->farms[f].address];
 	unsigned per_server = rules_pools_per_server(farm);
+	uint32_t n = farm->nservers * farm->nsnat * per_server;
 
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		init_allowed(&allowed[i], snat->rules, farm, farm->snat[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t p = snat->farms[f].pool + i;
 		const struct tuple place = {.src = be32_from(p)};
 
-		init_pool(&snat->pools[p], snat->rules, farm, farm->snat[i / per_server % farm->nsnat]);
+		init_pool(&snat->pools[p], &allowed[i / per_server % farm->nsnat]);
 		snat->pools[p].last = (uint16_t)tuple_hash(key, &place);
 	}
 }
@@ -122,6 +147,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		snat->npools += farm->nservers * farm->nsnat * rules_pools_per_server(farm);
 		addresses += farm->nsnat;
 	}
+	snat->allowed = arena_take(arena, addresses, sizeof(*snat->allowed));
 	snat->turns = arena_take(arena, rules->nservers, sizeof(*snat->turns));
 	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
 	snat->pools = arena_take(arena, snat->npools, sizeof(*snat->pools));
@@ -180,6 +206,11 @@ void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 {
-	mark_free(&snat->pools[port.pool], be16_get(port.port));
-	snat->in_use[snat->farms[farm].address + port.address]--;
+	uint32_t n = be16_get(port.port);
+	uint32_t address = snat->farms[farm].address + port.address;
+
+	/* a port kept from before a reload may not be one that these rules allow */
+	if (snat->allowed[address].bits[n / WORD] >> n % WORD & 1)
+		mark_free(&snat->pools[port.pool], n);
+	snat->in_use[address]--;
 }

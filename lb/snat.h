@@ -15,6 +15,7 @@
 enum { SNAT_PROBE_PORT = 1008, SNAT_PROBE_PORTS = 16 };
 
 struct snat_pool;
+struct snat_ports;
 
 /* A farm's share: its pools, and how its addresses are used. */
 struct snat_farm {
@@ -26,6 +27,7 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	struct snat_pool *pools;
+	struct snat_ports *allowed;	/* by farm and SNAT address: what may be handed out */
 	uint32_t *turns;	/* by rules.servers[]: the address index whose turn it is */
 	uint32_t *in_use;	/* ports taken, by farm and SNAT address */
 	uint32_t npools;
@@ -44,8 +46,8 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 
 /*
  * Takes a port for a new connection to service (an index of the farm's ports) of a server, from the
- * farm's addresses in turn; of a pool, the port that was handed out longest ago. False if none is
- * free in any pool.
+ * farm's addresses in turn; of a pool, the first free port after the last handed out. False if none
+ * is free in any pool.
  */
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
 	       struct snat_port *ret);
@@ -60,7 +62,7 @@ bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be3
 /* Marks a port as taken that was taken under other rules. */
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 
-/* Gives back a port that snat_take() handed out. */
+/* Gives back a port that snat_take() handed out, or snat_keep() took. */
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);
 
 #endif

@@ -2,45 +2,71 @@
  * Following a TCP connection from the middle (RFC 9293, 3.3.2).
  *
  * tmbridge filters nothing within a flow: each packet is passed on, and what is noted here only
- * decides how long the flow is kept and which sequence numbers a RST of our own would need. So
- * there is no window check, but the one thing that would let a stranger end a flow is checked: a
- * RST counts only with a sequence number that its receiver expects next (RFC 5961, 3.2). From the
- * middle that is either what the receiver acknowledged last or what the sender sent last.
+ * decides how long the flow is kept and which sequence numbers a RST of our own would need. But a
+ * stranger must not be able to end a flow, nor to falsify what is noted of it. So a segment counts
+ * only within the window that its receiver has offered, an acknowledgment only of what has been
+ * sent, and a RST only with a sequence number that its receiver expects next (RFC 5961, 3.2): from
+ * the middle, what the receiver acknowledged last or what the sender sent last.
  */
 #include "tcp.h"
 
 #include "wire.h"
 
-#define TCP_NEAR (1u << 22) /* bytes: about the window that common systems grow to */
+#define TCP_LATELY (1u << 20) /* bytes before the last acknowledgment: an error may be late */
 
 static bool seq_after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
 }
 
-/*
- * If seq is near what receiver has acknowledged: a stranger who guesses is seldom. Where more than
- * this is in flight, what is beyond is noted when the acknowledgments get there.
- */
-static bool is_near(const struct flow *flow, enum end receiver, uint32_t seq)
+static bool is_open(const struct flow *flow)
 {
-	return seq - flow->acked[receiver] + TCP_NEAR <= 2 * TCP_NEAR;
+	return flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING;
 }
 
-/* Sequence numbers begin with a SYN; while half-open a later SYN begins anew (another try). */
+/* A SYN begins the numbers; while half-open a later one begins them anew (another try). */
+static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end, const struct packet *packet)
+{
+	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
+	flow->next_seq[end] = packet->seq + packet->seq_len;
+	flow->acked[end_other(end)] = packet->seq;
+	cold->end[end].wscale = packet->wscale & 0xfu;
+}
+
 static void note_seq(struct flow *flow, enum end end, const struct packet *packet)
 {
 	uint32_t next = packet->seq + packet->seq_len;
-	enum end receiver = end_other(end);
 
-	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN) {
-		flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
+	if (is_open(flow) && seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end]))
 		flow->next_seq[end] = next;
-		flow->acked[receiver] = packet->seq;
-	} else if (flow->flags & FLOW_SEQ_KNOWN << end && is_near(flow, receiver, next) &&
-		   seq_after(next, flow->next_seq[end])) {
-		flow->next_seq[end] = next;
-	}
+}
+
+/* The window that end offers in packet, in bytes: scaled if both SYNs said so (RFC 7323, 2.3). */
+static uint32_t window_of(const struct flow_cold *cold, enum end end, const struct packet *packet)
+{
+	bool scaled = cold->end[CLIENT].wscale != PACKET_NO_WSCALE &&
+		      cold->end[SERVER].wscale != PACKET_NO_WSCALE &&
+		      !(packet->tcp_flags & TCP_SYN);
+
+	return (uint32_t)packet->window << (scaled ? cold->end[end].wscale : 0);
+}
+
+/* Notes an acknowledgment of what has been sent, and the window with it; says if it is of anything new. */
+static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end end,
+		     const struct packet *packet)
+{
+	enum end sender = end_other(end);
+	uint32_t limit = packet->ack + window_of(cold, end, packet);
+	bool is_new;
+
+	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
+	    seq_after(packet->ack, flow->next_seq[sender]) || seq_after(flow->acked[end], packet->ack))
+		return false;
+	if (is_open(flow) && seq_after(limit, flow->limit[sender]))
+		flow->limit[sender] = limit;
+	is_new = seq_after(packet->ack, flow->acked[end]);
+	flow->acked[end] = packet->ack;
+	return is_new;
 }
 
 static bool rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet)
@@ -61,59 +87,62 @@ static bool fin_is_acked(const struct flow *flow, enum end end)
 	return flow->acked[end_other(end)] == flow->next_seq[end];
 }
 
-static enum tcp_event note_fin(struct flow *flow, enum end end)
+/* A FIN counts if it is the last that its end has sent. */
+static unsigned note_fin(struct flow *flow, enum end end, const struct packet *packet)
 {
 	bool first = !(flow->flags & FLOW_FIN_SENT << end_other(end));
 
+	if (!(packet->tcp_flags & TCP_FIN) || flow->flags & FLOW_FIN_SENT << end ||
+	    !(flow->flags & FLOW_SEQ_KNOWN << end) ||
+	    packet->seq + packet->seq_len != flow->next_seq[end])
+		return 0;
 	flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
-	if (first && end == SERVER)
-		flow->flags |= FLOW_SERVER_FIN_FIRST;
-	/* both at once: the client's FIN didn't acknowledge the server's */
-	if (!first && end == SERVER && !fin_is_acked(flow, CLIENT))
+	/* the server keeps TIME_WAIT if it closed first, or at the same time */
+	if (end == SERVER && (first || !fin_is_acked(flow, CLIENT)))
 		flow->flags |= FLOW_SERVER_FIN_FIRST;
 	return first ? TCP_HALF_CLOSED : TCP_BOTH_CLOSED;
 }
 
-/* Notes an acknowledgment of something that was sent; says if it is of anything new. */
-static bool note_ack(struct flow *flow, enum end end, const struct packet *packet)
+static unsigned note_rst(struct flow *flow, enum end end, const struct packet *packet)
 {
-	enum end sender = end_other(end);
-
-	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    !seq_after(packet->ack, flow->acked[end]) || !is_near(flow, end, packet->ack))
-		return false;
-	flow->acked[end] = packet->ack;
-	if (seq_after(packet->ack, flow->next_seq[sender]))
-		flow->next_seq[sender] = packet->ack;
-	return true;
+	if (!rst_is_believed(flow, end, packet))
+		return 0;
+	flow->flags |= FLOW_WAS_RESET;
+	return TCP_ENDED;
 }
 
-enum tcp_event tcp_track(struct flow *flow, enum end end, const struct packet *packet)
+unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end, const struct packet *packet)
 {
 	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
-	enum tcp_event event = TCP_NOTHING;
-	bool new_ack;
+	unsigned events = 0;
 
-	if (packet->tcp_flags & TCP_RST) {
-		if (!rst_is_believed(flow, end, packet))
-			return TCP_NOTHING;
-		flow->flags |= FLOW_WAS_RESET;
-		return TCP_ENDED;
+	if (packet->tcp_flags & TCP_RST)
+		return note_rst(flow, end, packet);
+	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN)
+		note_syn(flow, cold, end, packet);
+	/* the first that the client acknowledges is the server's SYN */
+	if (note_ack(flow, cold, end, packet) && flow->state == FLOW_HALF_OPEN && end == CLIENT) {
+		events |= TCP_OPENED;
+		flow->next_seq[CLIENT] = packet->seq + packet->seq_len;
 	}
 	note_seq(flow, end, packet);
-	new_ack = note_ack(flow, end, packet);
-	if (packet->tcp_flags & TCP_FIN && !(flow->flags & FLOW_FIN_SENT << end))
-		event = note_fin(flow, end);
+	events |= note_fin(flow, end, packet);
 	if ((flow->flags & fins) == fins && fin_is_acked(flow, CLIENT) && fin_is_acked(flow, SERVER))
-		return TCP_ENDED;
-	/* the first that the client acknowledges is the server's SYN */
-	if (flow->state == FLOW_HALF_OPEN && end == CLIENT && new_ack)
-		return event == TCP_NOTHING ? TCP_OPENED : event;
-	return event;
+		events |= TCP_ENDED;
+	return events;
+}
+
+void tcp_opened(struct flow *flow, const struct flow_cold *cold, const struct packet *packet)
+{
+	/* the window of the server's SYN isn't remembered: it was never scaled */
+	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
+	flow->limit[SERVER] = packet->ack + window_of(cold, CLIENT, packet);
+	if (seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
+		flow->limit[CLIENT] = flow->next_seq[CLIENT];
 }
 
 bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)
 {
-	return flow->flags & FLOW_SEQ_KNOWN << end && is_near(flow, end_other(end), seq) &&
-	       !seq_after(seq, flow->next_seq[end]);
+	return flow->flags & FLOW_SEQ_KNOWN << end && !seq_after(seq, flow->next_seq[end]) &&
+	       !seq_after(flow->acked[end_other(end)], seq + TCP_LATELY);
 }
