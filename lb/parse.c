@@ -92,6 +92,7 @@ void parse_frame(const struct frame *frame, struct packet *ret)
 	const uint8_t *p;
 
 	ret->kind = PACKET_OTHER;
+	ret->tuple = (struct tuple){0};
 	if (ethertype == ETHERTYPE_IPV4) {
 		p = at(frame, ret->l3, IPV4_HEADER_BYTES);
 		if (!p || p[0] >> 4 != 4)

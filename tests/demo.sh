@@ -63,6 +63,12 @@ alternates() # N
 	[[ $(cut -d' ' -f1 <<<"$ANSWER" | uniq | wc -l) = "$1" && $(wc -l <<<"$ANSWER") = "$1" ]]
 }
 
+front_end() # NUMBER
+{
+	lab_spawn "ocsfe0$1" "fe$1" "$TOOLS/manyconns" serve "ocsfe0$1" $PORTS
+	wait_until 5 server_listens "fe$1" 8404
+}
+
 scene()
 {
 	step "The scene"
@@ -72,14 +78,14 @@ scene()
 		dc     10.0.0.10  ─┘        VIP 10.0.0.40                └─ ocsfe02 10.0.0.42
 	END
 	lab_up
-	for n in 1 2; do
-		lab_spawn "ocsfe0$n" "fe$n" "$TOOLS/manyconns" serve "ocsfe0$n" $PORTS
-		wait_until 5 server_listens "fe$n" 8404
-	done
+	front_end 1
+	front_end 2
 	cat >"$LAB_DIR/lb.ini" <<-END
 		[farm ocspool]
 		vip = 10.0.0.40
 		preset = ocs2007r2
+		check_interval = 1s        ; the preset's 5s would make this demo long
+		check_timeout = 500ms
 
 		[server ocsfe01]
 		farm = ocspool
@@ -180,6 +186,84 @@ hairpin()
 	check "and by the very one that asked" answer_matches '^ocsfe01 10\.0\.0\.40:[0-9]+ 10\.0\.0\.41:5061$'
 }
 
+# A connection that stays in read() until somebody ends it.
+hold() # NAME
+{
+	lab_spawn "$1" client bash -c "exec 3<>/dev/tcp/$VIP/5061; exec cat <&3"
+	wait_until 5 grep -q ocsfe "$LAB_DIR/$1.out"
+}
+
+# What tmbridge has said of ocsfe01 since the log had so many lines.
+said_since() # LINES PATTERN
+{
+	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | grep -E "server ocsfe01: $2"
+}
+
+rehearse() # HOW-IT-FAILS HOW-IT-RETURNS
+{
+	local lines
+
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	doing "client: two connections to $VIP:5061, one on either server, both waiting for an answer"
+	hold held1
+	hold held2
+	on_first=held1 on_second=held2
+	grep -q ocsfe01 "$LAB_DIR/held1.out" || on_first=held2 on_second=held1
+	"$1"
+	check "within 3 failed probes, 1 s apart, ocsfe01 is out; tmbridge says:" wait_until 5 said_since "$lines" down
+	said_since "$lines" down | seen
+	check "the connection on it is over by then: the client's read() ended with" \
+		wait_until 1 test -s "$LAB_DIR/$on_first.status"
+	{ grep . "$LAB_DIR/$on_first.err" || echo "end of file: the server's kernel closed it"; } | seen
+	check "the other one isn't" test ! -e "$LAB_DIR/$on_second.status"
+	ANSWER=$(connect client "$VIP" 4)
+	check "who reconnects, by any of four connects, lands on ocsfe02" all_on ocsfe02
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	"$2"
+	check "after two good probes it is back; tmbridge says:" wait_until 8 said_since "$lines" up
+	said_since "$lines" up | seen
+	ANSWER=$(connect client "$VIP" 6)
+	check "and it gets connections again" answer_matches '^ocsfe01 '
+	lab_kill "$on_second"
+}
+
+all_on() # SERVER
+{
+	[[ $(cut -d' ' -f1 <<<"$ANSWER" | sort -u) = "$1" ]]
+}
+
+stop_service()
+{
+	doing "ocsfe01: the service is stopped (SIGKILL)"
+	lab_kill ocsfe01
+}
+
+start_service()
+{
+	doing "ocsfe01: the service is started again"
+	front_end 1
+}
+
+cut_link()
+{
+	doing "ocsfe01: its cable is pulled"
+	ip -n segment link set fe1 down
+}
+
+join_link()
+{
+	doing "ocsfe01: its cable is plugged in again"
+	ip -n segment link set fe1 up
+}
+
+failures()
+{
+	step "The failure rehearsal: a service stops"
+	rehearse stop_service start_service
+	step "The failure rehearsal: a link is cut"
+	rehearse cut_link join_link
+}
+
 statistics()
 {
 	step "The statistics"
@@ -188,7 +272,8 @@ statistics()
 	jq '{frames, reasons, flows, servers: [.farms[].servers[] | {name, health, connections_total}]}' \
 		<<<"$STATS" | seen
 	check "received = bridged + forwarded + answered + dropped = all reasons" add_up
-	check "29 connections were made through the VIP" test "$(jq .flows.created <<<"$STATS")" = 29
+	check "53 connections were made through the VIP" test "$(jq .flows.created <<<"$STATS")" = 53
+	check "one of them was reset because its server was down" test "$(jq .flows.server_down <<<"$STATS")" = 1
 	tmbridge_stop
 	check "SIGTERM ends it with status 0" true
 }
@@ -205,5 +290,6 @@ four_addresses
 direct
 among_front_ends
 hairpin
+failures
 statistics
 printf '\n%sAll of it is so.%s The lab is gone with its namespaces.\n' "$BOLD" "$PLAIN"
