@@ -195,6 +195,7 @@ static int start(struct live *live, struct rules *rules)
 	err = worker_init(&live->worker, rules, &key, live->ports, true, now);
 	if (err < 0)
 		return err;
+	now = clock_now(); /* taking the memory took a while */
 	live->started = live->ticked = live->active = now;
 	worker_start(&live->worker, now);
 	log_info("%s, %s: balancing", live->options->names[OUTSIDE], live->options->names[INSIDE]);

@@ -379,7 +379,7 @@ lab_ini() # [SETTING...]
 		for setting; do
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
 		done
-		printf '[farm pool]\nvip = %s\ncheck = none\n' "$VIP"
+		printf '[farm pool]\nvip = %s\n' "$VIP"
 		for setting; do
 			[[ $setting = bridge.* || $setting = fe?.* ]] || echo "$setting"
 		done

@@ -152,6 +152,28 @@ hairpin_traffic()
 	in_ns fe1 "$TOOLS/manyconns" connect -n 4 -j 1 "$VIP" 5061
 }
 
+failover_traffic()
+{
+	wait_until 5 tmbridge_is_served 2
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 "$VIP" 5061
+	lab_spawn held1 client bash -c "exec 3<>/dev/tcp/$VIP/5061; exec cat <&3"
+	lab_spawn held2 client bash -c "exec 3<>/dev/tcp/$VIP/5061; exec cat <&3"
+	wait_until 5 grep -q fe "$LAB_DIR/held1.out"
+	wait_until 5 grep -q fe "$LAB_DIR/held2.out"
+	ip -n segment link set fe1 down
+	wait_until 5 tmbridge_is_served 1
+	wait_until 5 no_more_than_one_is_up
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 "$VIP" 5061
+	ip -n segment link set fe1 up
+	wait_until 8 tmbridge_is_served 2
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 "$VIP" 5061
+}
+
+no_more_than_one_is_up()
+{
+	! tmbridge_is_served 2
+}
+
 TLS_PORT=443 record tls-443 \
 	"Three TLS connections to port 443, the pool's web services, alternate between the servers." \
 	offloads=off "ports = 443" tls_servers tls_traffic
@@ -170,3 +192,7 @@ record refused \
 record hairpin \
 	"A server connects to the VIP and gets the other one and itself: both ends are on the inside." \
 	offloads=off "ports = 5061" tcp_servers hairpin_traffic
+record failover \
+	"A server's cable is pulled and plugged in again: its connection is reset, the others go to the second server, then both serve." \
+	offloads=off $'ports = 5061\ncheck = 5061\ncheck_interval = 500ms\ncheck_timeout = 300ms\nfall = 2' \
+	tcp_servers failover_traffic

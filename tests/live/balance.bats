@@ -131,8 +131,7 @@ vip_answers() # N
 }
 
 @test "checked servers take connections while their probes succeed" {
-	lab_ini 'ports = 5061'
-	sed -i 's/^check = none/check = 5061\ncheck_interval = 1s\ncheck_timeout = 1s/' "$LAB_DIR/lb.ini"
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 1s'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
 	vip_connect -n 10 -j 1 -c | jq -e '.servers | .fe1 >= 4 and .fe2 >= 4'
