@@ -156,6 +156,7 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	v->flow = flow_of(ref);
 	if (end_of(ref) == CLIENT) {
 		v->server = lb->balance.flows.flow[flow_of(ref)].server;
+		v->hop = (struct hop){0};
 	} else {
 		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
 		v->side = v->hop.side;
@@ -226,10 +227,23 @@ static bool screen_ours(const struct lb *lb, struct frame *frame, struct packet 
 /* If it may belong to a flow though it isn't addressed to us: TCP of a server with snat = off. */
 static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struct packet *packet)
 {
-	return lb->balance.farms->addresses.any_no_snat &&
-	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
+	return find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
 	       parse_ipv4(frame, packet) && packet->protocol == IPPROTO_NUM_TCP &&
 	       (packet->is_fragment || parse_tcp(frame, packet));
+}
+
+/* An ICMP error about a packet to such a server, which is addressed to the client. Says if it was one. */
+static bool screen_no_snat_error(const struct lb *lb, struct frame *frame, struct packet *packet,
+				 struct verdict *v)
+{
+	struct icmp_error error;
+
+	if (!parse_ipv4(frame, packet) || packet->protocol != IPPROTO_NUM_ICMP || packet->is_fragment ||
+	    !icmp_parse_error(frame, packet, &error) ||
+	    !(find_address(lb, error.tuple.dst)->kinds & ADDRESS_NO_SNAT))
+		return false;
+	screen_icmp_error(lb, frame, packet, &error, v);
+	return v->why == WHY_ICMP_ERROR;
 }
 
 /* A frame that isn't for us. */
@@ -247,14 +261,19 @@ static bool screen(const struct lb *lb, struct frame *frame, struct packet *pack
 	parse_frame(frame, packet);
 	v->side = (uint8_t)side_other(frame->side);
 	v->server = SERVER_NONE;
+	v->flow = FLOW_NONE;
 	v->sighted = v->conflict = false;
 	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
 		return settle(v, WHY_LOOP), false;
 	if (packet->kind == PACKET_IPV4) {
 		if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
 			return screen_ours(lb, frame, packet, v);
-		if (screen_no_snat(lb, frame, packet))
-			return true;
+		if (lb->balance.farms->addresses.any_no_snat) {
+			if (screen_no_snat(lb, frame, packet))
+				return true;
+			if (screen_no_snat_error(lb, frame, packet, v))
+				return false;
+		}
 	}
 	screen_other(lb, frame, v);
 	if (packet->kind == PACKET_ARP)
@@ -421,8 +440,19 @@ static void follow(struct frame *frame, const struct packet *packet, const struc
 	v->flow = route->flow;
 	v->server = route->server;
 	v->hop = route->hop;
-	v->side = route->hop.side;
+	if (v->server == SERVER_NONE)
+		v->side = route->hop.side;
 	rewrite_addresses(frame, packet, route->src, route->dst);
+}
+
+/* What isn't addressed to us crosses the wire, whatever is wrong with it. */
+static void drop_fragment(const struct lb *lb, const struct frame *frame, const struct packet *packet,
+			  enum lb_why why, struct verdict *v)
+{
+	if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
+		settle(v, why);
+	else
+		screen_other(lb, frame, v);
 }
 
 /* The last step for a fragment. */
@@ -434,7 +464,7 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 	switch (frags_take(&lb->frags, frame, &job->packet, now, &route, &datagram)) {
 	case FRAG_FIRST:
 		if (!parse_tcp(frame, &job->packet))
-			return settle(v, WHY_FRAGMENT_TINY);
+			return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 		job->hash = tuple_hash(&lb->balance.flows.key, &job->packet.tuple);
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
@@ -443,11 +473,11 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 	case FRAG_WAITS:
 		return settle(v, WHY_FRAGMENT_HELD);
 	case FRAG_OVERLAPS:
-		return settle(v, WHY_FRAGMENT_OVERLAP);
+		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
 	case FRAG_TINY:
-		return settle(v, WHY_FRAGMENT_TINY);
+		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 	case FRAG_NO_ROOM:
-		return settle(v, WHY_FRAGMENT_NO_ROOM);
+		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
 	}
 }
 

@@ -37,7 +37,9 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 {
 	uint32_t next = packet->seq + packet->seq_len;
 
-	if (is_open(flow) && seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end]))
+	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1) */
+	if (is_open(flow) && seq_after(next, flow->next_seq[end]) &&
+	    !seq_after(next, flow->limit[end] + 1))
 		flow->next_seq[end] = next;
 }
 

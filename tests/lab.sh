@@ -18,7 +18,7 @@ set -euo pipefail
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VARIANT=${VARIANT:-release}
 TMBRIDGE=$(realpath -m "${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}")
-TOOLS=$LAB_ROOT/.build/$VARIANT/tools
+TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
 VIP=10.0.0.40
 export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR VIP
