@@ -103,6 +103,22 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 	$(MAKE) everything
 	tests/record.sh
 
+# Fuzzing: FUZZ_S seconds of each fuzzer, seeded by the captures and lb.ini samples; what they learn
+# stays in .build/fuzz/NAME.corpus.
+
+FUZZ_S ?= 600
+FUZZERS := frame sequence ini
+FUZZ_FLAGS := -std=c11 $(WARNINGS) -g -O1 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all
+
+.build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/engine.c tests/fuzz/engine.h $(wildcard lb/*.[ch] cfg/*.[ch])
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $< $(if $(findstring ini,$*),cfg/*.c lb/rules.c -liniparser,tests/fuzz/engine.c lb/*.c)
+
+.PHONY: fuzz
+fuzz: deps $(FUZZERS:%=.build/fuzz/%) ## fuzz the engine and lb.ini, FUZZ_S seconds each (600)
+	tests/fuzz/run.sh $(FUZZ_S) $(FUZZERS)
+
 # Installation
 
 .PHONY: install

@@ -1,0 +1,80 @@
+#!/bin/bash
+#
+# For tests of what happens when servers come and go: to be sourced after lab.sh.
+
+OCS_PORTS="135 443 444 5060 5061 5065 5069 5071 5072 5073 5074 8404"
+
+# Fast checks, so that a server is out within 2 x 500 ms + 1 s.
+checked() # [SETTING...]
+{
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 500ms' 'check_timeout = 300ms' 'fall = 2' "$@"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 5 tmbridge_is_served 2
+}
+IN_TIME=2
+
+vip_connect() # OPTION...
+{
+	in_ns client "$TOOLS/manyconns" connect "$@" "$VIP" "${PORT:-5061}"
+}
+
+# The servers that answer N connects, one after the other, each with how often.
+vip_servers() # N
+{
+	vip_connect -n "$1" -j 1 -c | jq -c .servers
+}
+
+only_from() # SERVER
+{
+	[[ $(vip_servers 4) = "{\"$1\":4}" ]]
+}
+
+# A connection from the client that stays in read(), until its other end says something.
+hold() # NAME
+{
+	lab_spawn "$1" client bash -c "exec 3<>/dev/tcp/$VIP/${PORT:-5061}; exec cat <&3"
+	wait_until 5 grep -q fe "$LAB_DIR/$1.out"
+}
+
+# Holds a connection on either server, and sets ON_FE1 and ON_FE2 to their names.
+hold_both()
+{
+	hold held1
+	hold held2
+	ON_FE1=held1 ON_FE2=held2
+	grep -q '^fe1' "$LAB_DIR/held1.out" || ON_FE1=held2 ON_FE2=held1
+	grep -q '^fe1' "$LAB_DIR/$ON_FE1.out"
+}
+
+health_is() # SERVER HEALTH
+{
+	tmbridge_stats | jq -e --arg s "$1" --arg h "$2" \
+		'[.farms[].servers[] | select(.name == $s) | .health] == [$h]'
+}
+
+is_over() # NAME
+{
+	[[ -s $LAB_DIR/$1.status ]]
+}
+
+# Sockets of a namespace with this peer port or local port, less those in TIME-WAIT.
+sockets() # NAMESPACE FILTER
+{
+	in_ns "$1" ss -Htn state connected exclude time-wait "$2"
+}
+
+no_sockets() # NAMESPACE FILTER
+{
+	[[ -z $(sockets "$@") ]]
+}
+
+# created = open + all that ended, and each that ended has a line.
+books_balance()
+{
+	tmbridge_stats | jq -e '.flows | .created == .open + .closed + .idle_expired + .server_down + .reload + .evicted'
+}
+
+log_says() # PATTERN
+{
+	grep -qE "$1" "$LAB_DIR/tmbridge.err"
+}

@@ -1,0 +1,182 @@
+# SIGHUP: new rules, the same connections; and the connection log.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../failover.sh"
+
+setup_file()
+{
+	lab_up addresses=4
+	ip -n fe2 addr add 10.0.0.43/24 dev eth0
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+}
+
+teardown()
+{
+	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
+	umount "$LAB_DIR/small" 2>/dev/null || true
+}
+
+reload()
+{
+	local lines
+
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	lab_signal tmbridge HUP
+	wait_until 10 reload_is_over "$lines"
+}
+
+reload_is_over() # LINES
+{
+	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | grep -q reloaded
+}
+
+# Two processes of 10,000 connections each, as many files as one may have open, that use each once
+# more for each line that they are sent.
+crowd_gathers()
+{
+	local i
+
+	for i in 0 1; do
+		mkfifo "$LAB_DIR/crowd$i.in"
+		in_ns client "$TOOLS/manyconns" connect -n 10000 -t 10 -a 10.0.0.$((100 + 2 * i)) -A 2 -w \
+			"$VIP" 5061 <"$LAB_DIR/crowd$i.in" >"$LAB_DIR/crowd$i" 3>&- &
+	done
+	exec {crowd0}>"$LAB_DIR/crowd0.in" {crowd1}>"$LAB_DIR/crowd1.in"
+	wait_until 60 crowd_has_said 2
+}
+
+crowd_has_said() # LINES
+{
+	[[ $(cat "$LAB_DIR"/crowd? | wc -l) = "$1" ]]
+}
+
+crowd_is_well()
+{
+	local before
+
+	before=$(cat "$LAB_DIR"/crowd? | wc -l)
+	echo >&"$crowd0"
+	echo >&"$crowd1"
+	wait_until 60 crowd_has_said $((before + 2))
+	tail -qn 1 "$LAB_DIR"/crowd?
+	tail -qn 1 "$LAB_DIR"/crowd? | jq -es '(map(.echoed) | add) == 20000 and (map(.reset + .lost) | add) == 0 and
+		(map(.servers.fe1) | add) == 10000 and (map(.servers.fe2) | add) == 10000'
+}
+
+@test "20,000 connections outlive a reload that changes weights, adds a server and removes another" {
+	lab_ini 'ports = 5061' 'bridge.max_connections = 100000' "connlog = $LAB_DIR/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	crowd_gathers
+	crowd_is_well
+	sed -i '/^\[server fe2\]/,$d' "$LAB_DIR/lb.ini"
+	printf '[server fe3]\nfarm = pool\naddress = 10.0.0.43\nweight = 2\n' >>"$LAB_DIR/lb.ini"
+	reload
+	crowd_is_well
+	tmbridge_stats | jq -e '.flows | .open == 20000 and .reload == 0'
+	tmbridge_stats | jq -e '[.farms[0].servers[] | {name, state, connections, removed}] == [
+		{"name": "fe1", "state": "active", "connections": 10000, "removed": false},
+		{"name": "fe3", "state": "active", "connections": 0, "removed": false},
+		{"name": "fe2", "state": "drain", "connections": 10000, "removed": true}]'
+	# who is new goes to the new server first, which has no load; nobody to the one that is gone
+	vip_connect -n 10 -j 1 -c -g | grep -c ' 10.0.0.43:5061$' | grep -qx 10
+	exec {crowd0}>&- {crowd1}>&-
+	wait_until 10 all_have_ended
+	reload
+	tmbridge_stats | jq -e '.flows.reload == 0 and .flows.created == 20010'
+	books_balance
+	tmbridge_stop
+	[[ $(wc -l <"$LAB_DIR/conn.log") = 20010 ]]
+	jq -es 'map(.why == "fin" or .why == "rst") | all' "$LAB_DIR/conn.log"
+}
+
+all_have_ended()
+{
+	tmbridge_stats | jq -e '.flows.open == 0'
+}
+
+@test "a farm that is gone is closed with RSTs, and its address is no longer answered for" {
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/gone.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	hold held1
+	sed -i "s/^vip = .*/vip = 10.0.0.60/" "$LAB_DIR/lb.ini"
+	reload
+	wait_until 2 is_over held1
+	grep -q 'Connection reset by peer' "$LAB_DIR/held1.err"
+	VIP=10.0.0.60 vip_connect -n 4 | jq -e '.echoed == 4'
+	in_ns client ip neigh flush dev eth0
+	! in_ns client ping -c 1 -W 1 "$VIP"
+	tmbridge_stats | jq -e '.flows.reload == 1'
+	wait_until 2 grep -q '"why":"reload"' "$LAB_DIR/gone.log"
+	tmbridge_stop
+}
+
+@test "a bad file changes nothing, and one line says why" {
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	hold held1
+	echo 'wieght = 3' >>"$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 5 log_says 'not reloaded: nothing has changed$'
+	[[ $(grep -c 'wieght' "$LAB_DIR/tmbridge.err") = 1 ]]
+	log_says 'lb.ini:[0-9]+: \[server fe2\] unknown key .wieght.: did you mean .weight.'
+	vip_connect -n 4 | jq -e '.echoed == 4'
+	! is_over held1
+	tmbridge_stop
+	lab_kill held1
+}
+
+@test "a server that is new starts with a probe" {
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 5 tmbridge_is_served 2
+	printf '[server fe3]\nfarm = pool\naddress = 10.0.0.43\n' >>"$LAB_DIR/lb.ini"
+	reload
+	wait_until 3 health_is fe3 up
+	health_is fe1 up
+	health_is fe2 up
+	tmbridge_stop
+}
+
+@test "logrotate: lines after a SIGHUP go to the new file, and none is lost" {
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/rotated.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	vip_connect -n 50 -c
+	wait_until 5 all_have_ended
+	mv "$LAB_DIR/rotated.log" "$LAB_DIR/rotated.log.1"
+	reload
+	vip_connect -n 30 -c
+	wait_until 5 all_have_ended
+	tmbridge_stop
+	[[ $(wc -l <"$LAB_DIR/rotated.log.1") = 50 && $(wc -l <"$LAB_DIR/rotated.log") = 30 ]]
+	jq -es 'map(.client_bytes > 0 and .server_bytes > 0 and .start <= .end and .vip == "10.0.0.40:5061") | all' \
+		"$LAB_DIR/rotated.log"
+}
+
+@test "a full disk: the wire goes on, lines are counted lost, and the file holds whole ones" {
+	mkdir -p "$LAB_DIR/small"
+	mount -t tmpfs -o size=16k none "$LAB_DIR/small"
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/small/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	vip_connect -n 300 -c | jq -e '.connected == 300'
+	wait_until 5 all_have_ended
+	wait_until 5 lines_add_up
+	tmbridge_stats | jq -e '.connlog.lost > 0'
+	jq -es 'length > 0' "$LAB_DIR/small/conn.log"
+	log_says 'connection log: .*lines are lost'
+	[[ $(grep -c 'lines are lost' "$LAB_DIR/tmbridge.err") = 1 ]]
+	tmbridge_stop
+}
+
+lines_add_up()
+{
+	tmbridge_stats | jq -e '.connlog.written + .connlog.lost == (.flows.created - .flows.open)'
+}
+
+@test "lines begin with their level when stderr is the journal" {
+	lab_ini 'ports = 5061'
+	: >"$LAB_DIR/journal"
+	in_ns tmb bash -c 'exec env JOURNAL_STREAM=$(stat -Lc %d:%i '"$LAB_DIR/journal"') \
+		"$@" 2>>'"$LAB_DIR/journal" _ "$TMBRIDGE" eth0 nope -f "$LAB_DIR/lb.ini" || true
+	grep -qx '<3>tmbridge: nope: no such interface' "$LAB_DIR/journal"
+}
