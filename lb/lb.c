@@ -156,7 +156,6 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	v->flow = flow_of(ref);
 	if (end_of(ref) == CLIENT) {
 		v->server = lb->balance.flows.flow[flow_of(ref)].server;
-		v->hop = (struct hop){0};
 	} else {
 		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
 		v->side = v->hop.side;
@@ -262,6 +261,7 @@ static bool screen(const struct lb *lb, struct frame *frame, struct packet *pack
 	v->side = (uint8_t)side_other(frame->side);
 	v->server = SERVER_NONE;
 	v->flow = FLOW_NONE;
+	v->hop = (struct hop){0};
 	v->sighted = v->conflict = false;
 	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
 		return settle(v, WHY_LOOP), false;

@@ -1,0 +1,253 @@
+/*
+ * A small OCS pool, and an engine over it.
+ */
+#include "fixture.h"
+#include "suites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 50, EPOCH_S = 1000, ISN_CLIENT = 1000, ISN_SERVER = 500000 };
+
+void fixture_set_ports(struct rules_farm *farm, uint16_t first, uint16_t last)
+{
+	farm->nports = last - first + 1u;
+	free(farm->ports);
+	farm->ports = calloc(farm->nports, sizeof(*farm->ports));
+	for (unsigned i = 0; i < farm->nports; i++)
+		farm->ports[i] = be16_from((uint16_t)(first + i));
+}
+
+void fixture_set_snat(struct rules_farm *farm, const be32 *addresses, unsigned n)
+{
+	free(farm->snat);
+	farm->snat = calloc(n ? n : 1, sizeof(*farm->snat));
+	for (unsigned i = 0; i < n; i++)
+		farm->snat[i] = addresses[i];
+	farm->nsnat = n;
+}
+
+void fixture_set_snat_ports(struct rules_farm *farm, uint16_t first, uint16_t last)
+{
+	free(farm->snat_ports);
+	farm->snat_ports = calloc(1, sizeof(*farm->snat_ports));
+	farm->snat_ports[0] = (struct port_range){first, last};
+	farm->nsnat_ports = 1;
+}
+
+static void set_farm(struct rules_farm *farm, unsigned n, unsigned server, unsigned nservers)
+{
+	static const uint16_t ports[FIXTURE_SERVICES] = {443, 444, 5060, 5061};
+	const be32 vip = ip4(10, 0, (uint8_t)n, 40);
+
+	snprintf(farm->name, sizeof(farm->name), "farm%u", n);
+	farm->vip = vip;
+	fixture_set_ports(farm, 1, FIXTURE_SERVICES);
+	for (unsigned i = 0; i < FIXTURE_SERVICES; i++)
+		farm->ports[i] = be16_from(ports[i]);
+	farm->check_interval_ms = 5000;
+	farm->check_timeout_ms = 2000;
+	farm->fall = 3;
+	farm->rise = 2;
+	farm->scheduler = SCHED_WLC;
+	farm->idle_timeout_ms = 30 * 60 * 1000;
+	fixture_set_snat(farm, &vip, 1);
+	fixture_set_snat_ports(farm, 1024, 65535);
+	farm->server = server;
+	farm->nservers = nservers;
+}
+
+static struct rules *make_rules(unsigned nfarms, unsigned nservers)
+{
+	struct rules *rules = calloc(1, sizeof(*rules));
+
+	rules->max_connections = 1000;
+	rules->workers = 1;
+	rules->nfarms = nfarms;
+	rules->farms = calloc(nfarms, sizeof(*rules->farms));
+	rules->nservers = nfarms * nservers;
+	rules->servers = calloc(rules->nservers ? rules->nservers : 1, sizeof(*rules->servers));
+	for (unsigned f = 0; f < nfarms; f++)
+		set_farm(&rules->farms[f], f, f * nservers, nservers);
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		struct rules_server *server = &rules->servers[s];
+
+		snprintf(server->name, sizeof(server->name), "server%u", s);
+		server->farm = s / nservers;
+		server->address = ip4(10, 0, (uint8_t)server->farm, (uint8_t)(41 + s % nservers));
+		server->weight = 1;
+		server->state = STATE_ACTIVE;
+		server->has_mac = true;
+		server->mac = mac_of((uint8_t)(0x41 + s));
+	}
+	return rules;
+}
+
+struct rules *fixture_rules(unsigned nservers)
+{
+	return make_rules(1, nservers);
+}
+
+struct rules *fixture_two_farms(void)
+{
+	return make_rules(2, 2);
+}
+
+void engine_start(struct engine *engine, struct rules *rules)
+{
+	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
+	const struct hash_key key = {{0, 0}};
+	size_t size = lb_size(rules), farms_bytes = farms_size(rules);
+
+	*engine = (struct engine){.rules = rules};
+	engine->now = (lb_time){EPOCH_S * LB_NS_PER_S};
+	engine->mem = aligned_alloc(ARENA_ALIGN, size);
+	memset(engine->mem, 0xa5, size); /* nothing may count on zeros */
+	engine->farms_mem = aligned_alloc(ARENA_ALIGN, farms_bytes);
+	memset(engine->farms_mem, 0xa5, farms_bytes);
+	engine->lb = lb_init(engine->mem, farms_init(engine->farms_mem, rules, &key, engine->now), &key,
+			     macs, engine->now);
+}
+
+void engine_stop(struct engine *engine)
+{
+	free(engine->mem);
+	free(engine->farms_mem);
+	rules_free(engine->rules);
+}
+
+struct verdict engine_input(struct engine *engine, struct built *built)
+{
+	uint64_t before[LB_NWHYS], changed = 0;
+	struct verdict verdict;
+
+	memcpy(before, lb_whys(engine->lb), sizeof(before));
+	lb_input(engine->lb, &built->frame, 1, engine->now, &verdict);
+	require(verdict.why < LB_NWHYS);
+	require_eq(verdict.act, lb_why_act((enum lb_why)verdict.why));
+	for (unsigned i = 0; i < LB_NWHYS; i++)
+		changed += lb_whys(engine->lb)[i] - before[i];
+	require_eq(changed, 1);
+	require_eq(lb_whys(engine->lb)[verdict.why], before[verdict.why] + 1);
+	return verdict;
+}
+
+struct spec spec_syn(be32 client, uint16_t sport, uint16_t dport)
+{
+	return (struct spec){
+		.dst = FIXTURE_OUTSIDE_MAC,
+		.src = FIXTURE_CLIENT_MAC,
+		.side = OUTSIDE,
+		.from = client,
+		.to = fixture_vip(),
+		.sport = sport,
+		.dport = dport,
+		.seq = ISN_CLIENT,
+		.flags = 0x02,
+		.tcp_options = 12,
+	};
+}
+
+static unsigned server_at(const struct rules *rules, const uint8_t *ip)
+{
+	unsigned s = 0;
+
+	while (s < rules->nservers && memcmp(&rules->servers[s].address, ip, 4) != 0)
+		s++;
+	ck_assert_uint_lt(s, rules->nservers);
+	return s;
+}
+
+struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport, uint16_t dport)
+{
+	struct spec spec = spec_syn(client, sport, dport);
+	struct verdict verdict;
+	struct built built;
+	const uint8_t *p;
+
+	frames_tcp(&built, &spec);
+	verdict = engine_input(engine, &built);
+	if (verdict.act != LB_FORWARD)
+		return verdict;
+	p = built.frame.data;
+	*ret = (struct talk){
+		.engine = engine,
+		.client = client,
+		.sport = sport,
+		.dport = dport,
+		.server = server_at(engine->rules, p + built.l3 + 16),
+		.snat = be32_load(p + built.l3 + 12),
+		.snat_port = frames_get16(p + built.l4),
+		.next = {ISN_CLIENT + 1, ISN_SERVER},
+	};
+	return verdict;
+}
+
+struct spec talk_spec(const struct talk *talk, enum end end, uint8_t flags, uint16_t payload)
+{
+	struct spec spec = spec_syn(talk->client, talk->sport, talk->dport);
+
+	if (end == SERVER) {
+		spec.src = talk->engine->rules->servers[talk->server].mac;
+		spec.dst = FIXTURE_INSIDE_MAC;
+		spec.side = INSIDE;
+		spec.from = talk->engine->rules->servers[talk->server].address;
+		spec.to = talk->snat;
+		spec.sport = talk->dport;
+		spec.dport = talk->snat_port;
+	}
+	spec.flags = flags;
+	spec.seq = talk->next[end];
+	spec.ack = talk->next[end_other(end)];
+	spec.payload = payload;
+	return spec;
+}
+
+struct verdict talk_send(struct talk *talk, enum end end, uint8_t flags, uint16_t payload)
+{
+	struct spec spec = talk_spec(talk, end, flags, payload);
+	struct built built;
+
+	frames_tcp(&built, &spec);
+	talk->next[end] += payload + (flags & 1u) + (flags >> 1 & 1u);
+	return engine_input(talk->engine, &built);
+}
+
+void talk_open(struct talk *ret, struct engine *engine, be32 client, uint16_t sport, uint16_t dport)
+{
+	ck_assert_uint_eq(talk_syn(ret, engine, client, sport, dport).why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(talk_send(ret, SERVER, 0x12, 0).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(talk_send(ret, CLIENT, 0x10, 0).why, WHY_FLOW_HIT);
+}
+
+void talk_close(struct talk *talk, enum end first)
+{
+	talk_send(talk, first, 0x11, 0);
+	talk_send(talk, end_other(first), 0x11, 0);
+	talk_send(talk, first, 0x10, 0);
+}
+
+void engine_poll(struct engine *engine)
+{
+	struct own owns[BALANCE_RESETS_MAX * 2];
+	bool more;
+
+	do {
+		unsigned n = lb_poll(engine->lb, engine->now, owns, BALANCE_RESETS_MAX * 2, &more);
+
+		require(n <= BALANCE_RESETS_MAX * 2);
+		for (unsigned i = 0; i < n && engine->nowns < FIXTURE_OWNS; i++)
+			engine->owns[engine->nowns++] = owns[i];
+	} while (more);
+}
+
+void engine_wait_ms(struct engine *engine, uint64_t ms)
+{
+	while (ms > 0) {
+		uint64_t step = ms < TICK_MS ? ms : TICK_MS;
+
+		engine->now.ns += step * LB_NS_PER_MS;
+		engine_poll(engine);
+		ms -= step;
+	}
+}

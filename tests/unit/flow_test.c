@@ -1,0 +1,304 @@
+/*
+ * The flow table: finding by both tuples, lists, room, and who is due.
+ */
+#include "frames.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../lb/flow.h"
+
+#include <stdlib.h>
+
+enum { CAPACITY = 300 };
+
+static struct flows flows;
+static void *mem;
+
+static void begin(uint32_t capacity)
+{
+	const struct hash_key key = {{1, 2}};
+	struct arena measure = {0}, arena = {0};
+
+	flows_lay_out(&flows, &measure, capacity, key);
+	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	memset(mem, 0xa5, measure.used);
+	flows_lay_out(&flows, &arena, capacity, key);
+	require_eq(arena.used, measure.used);
+}
+
+static struct tuple client_tuple(uint32_t n)
+{
+	return (struct tuple){be32_from(0x0a010000 + n), ip4(10, 0, 0, 40), be16_from(1234), be16_from(443)};
+}
+
+static struct tuple server_tuple(uint32_t n)
+{
+	return (struct tuple){ip4(10, 0, 0, 41), ip4(10, 0, 0, 40), be16_from(443),
+			      be16_from((uint16_t)(1024 + n))};
+}
+
+static uint32_t add(uint32_t n)
+{
+	const struct tuple arrive[2] = {client_tuple(n), server_tuple(n)};
+
+	require(flows_have_room(&flows));
+	return flows_add(&flows, arrive, 7, 10000, 400);
+}
+
+static uint32_t find(struct tuple tuple)
+{
+	return flows_find(&flows, &tuple, tuple_hash(&flows.key, &tuple));
+}
+
+START_TEST(found_by_either_end)
+{
+	uint32_t f;
+
+	begin(CAPACITY);
+	require_eq(find(client_tuple(3)), FLOW_NONE);
+	f = add(3);
+	require_eq(flow_of(find(client_tuple(3))), f);
+	require_eq(end_of(find(client_tuple(3))), CLIENT);
+	require_eq(flow_of(find(server_tuple(3))), f);
+	require_eq(end_of(find(server_tuple(3))), SERVER);
+	require_eq(find(tuple_reverse(client_tuple(3))), FLOW_NONE);
+	require_eq(flows.flow[f].state, FLOW_HALF_OPEN);
+	require_eq(flows.flow[f].server, 7);
+	require_eq(flows.flow[f].last, 100);
+	require_eq(flows_created_ms(&flows, f), 10000);
+	free(mem);
+}
+END_TEST
+
+START_TEST(removed_is_gone_and_its_place_free)
+{
+	uint32_t f;
+
+	begin(1);
+	f = add(1);
+	require(!flows_have_room(&flows));
+	flows_quarantine(&flows, f, 0, 200);
+	require(!flow_is_live(&flows.flow[f]));
+	require_eq(flow_of(find(client_tuple(1))), f);
+	flows_remove(&flows, f);
+	require_eq(find(client_tuple(1)), FLOW_NONE);
+	require_eq(find(server_tuple(1)), FLOW_NONE);
+	require(flows_have_room(&flows));
+	require_eq(add(2), f);
+	require_eq(flows.cold[f].end[CLIENT].bytes, 0);
+	free(mem);
+}
+END_TEST
+
+START_TEST(unlisted_client_leaves_the_server_s_end)
+{
+	uint32_t old, new;
+	const struct tuple arrive[2] = {client_tuple(1), server_tuple(2)};
+
+	begin(CAPACITY);
+	old = add(1);
+	flows_quarantine(&flows, old, 0, 200);
+	flows_unlist_client(&flows, old);
+	flows_unlist_client(&flows, old);
+	require_eq(find(client_tuple(1)), FLOW_NONE);
+	require_eq(flow_of(find(server_tuple(1))), old);
+	new = flows_add(&flows, arrive, 7, 10000, 400);
+	require_eq(flow_of(find(client_tuple(1))), new);
+	flows_remove(&flows, old);
+	require_eq(flow_of(find(client_tuple(1))), new);
+	require_eq(find(server_tuple(1)), FLOW_NONE);
+	free(mem);
+}
+END_TEST
+
+START_TEST(reopened_is_as_new)
+{
+	uint32_t f;
+
+	begin(CAPACITY);
+	f = add(1);
+	flows.flow[f].flags = FLOW_WAS_RESET | FLOW_SEQ_KNOWN;
+	flows_count(&flows, f, SERVER, 99, 150);
+	flows_quarantine(&flows, f, 0, 200);
+	flows_reopen(&flows, f, 30000);
+	require_eq(flows.quarantine.length, 0);
+	require_eq(flows.flow[f].state, FLOW_HALF_OPEN);
+	require_eq(flows.flow[f].flags, 0);
+	require_eq(flows.flow[f].packets[SERVER], 0);
+	require_eq(flows.flow[f].last, 300);
+	require_eq(flows.cold[f].end[SERVER].bytes, 0);
+	require_eq(flow_of(find(client_tuple(1))), f);
+	require_eq(flow_of(find(server_tuple(1))), f);
+	free(mem);
+}
+END_TEST
+
+START_TEST(quarantine_is_first_in_first_out)
+{
+	uint32_t f[3];
+
+	begin(CAPACITY);
+	for (uint32_t i = 0; i < 3; i++)
+		f[i] = add(i);
+	flows_quarantine(&flows, f[1], 0, 10);
+	flows_quarantine(&flows, f[0], 0, 11);
+	flows_quarantine(&flows, f[2], 0, 12);
+	require_eq(flows.quarantine.head, f[1]);
+	flows_remove(&flows, f[0]); /* from the middle */
+	require_eq(flows.quarantine.head, f[1]);
+	require_eq(flows.quarantine.tail, f[2]);
+	require_eq(flows.quarantine.length, 2);
+	flows_remove(&flows, f[1]);
+	flows_remove(&flows, f[2]);
+	require_eq(flows.quarantine.head, FLOW_NONE);
+	require_eq(flows.quarantine.tail, FLOW_NONE);
+	free(mem);
+}
+END_TEST
+
+START_TEST(half_open_is_first_in_first_out)
+{
+	uint32_t f[4];
+
+	begin(CAPACITY);
+	for (uint32_t i = 0; i < 4; i++)
+		f[i] = add(i);
+	ck_assert_uint_eq(flows.half_open.head, f[0]);
+	ck_assert_uint_eq(flows.half_open.length, 4);
+	flows_set_state(&flows, f[1], FLOW_OPEN);
+	flows_set_state(&flows, f[1], FLOW_CLOSING);
+	flows_quarantine(&flows, f[0], 0, 5);
+	ck_assert_uint_eq(flows.half_open.head, f[2]);
+	flows_reopen(&flows, f[0], 100);
+	ck_assert_uint_eq(flows.half_open.tail, f[0]);
+	flows_remove(&flows, f[2]);
+	flows_remove(&flows, f[1]);
+	ck_assert_uint_eq(flows.half_open.head, f[3]);
+	ck_assert_uint_eq(flows.half_open.length, 2);
+	ck_assert_uint_eq(flows.quarantine.length, 0);
+	ck_assert_uint_eq(flows.free.length, 2);
+	free(mem);
+}
+END_TEST
+
+START_TEST(created_holds_years)
+{
+	const struct tuple arrive[2] = {client_tuple(1), server_tuple(1)};
+	const uint64_t years = 10ull * 365 * 24 * 3600 * 1000 + 7;
+	uint32_t f;
+
+	begin(CAPACITY);
+	f = flows_add(&flows, arrive, 7, years, FLOW_NEVER);
+	ck_assert_uint_eq(flows_created_ms(&flows, f), years);
+	ck_assert_uint_eq(flows.flow[f].last, years / 100);
+	free(mem);
+}
+END_TEST
+
+START_TEST(counts_by_end)
+{
+	uint32_t f;
+
+	begin(CAPACITY);
+	f = add(1);
+	flows_count(&flows, f, CLIENT, 60, 500);
+	flows_count(&flows, f, SERVER, 1500, 501);
+	flows_count(&flows, f, SERVER, UINT32_MAX, 502);
+	require_eq(flows.flow[f].packets[CLIENT], 1);
+	require_eq(flows.flow[f].packets[SERVER], 2);
+	require_eq(flows.cold[f].end[CLIENT].bytes, 60);
+	require_eq(flows.cold[f].end[SERVER].bytes, 1500ull + UINT32_MAX);
+	require_eq(flows.flow[f].last, 502);
+	free(mem);
+}
+END_TEST
+
+START_TEST(check_at_only_moves_forward)
+{
+	uint32_t f;
+
+	begin(CAPACITY);
+	f = add(1);
+	flows_check_by(&flows, f, 500);
+	require_eq(flows.check_at[f], 400);
+	flows_check_by(&flows, f, 300);
+	require_eq(flows.check_at[f], 300);
+	flows_check_again(&flows, f, 900);
+	require_eq(flows.check_at[f], 900);
+	free(mem);
+}
+END_TEST
+
+/* Whatever piece of the table is asked for, exactly its due flows come, in order. */
+START_TEST(next_due_is_the_naive_scan)
+{
+	begin(CAPACITY);
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		add(i);
+	for (unsigned round = 0; round < 3000; round++) {
+		uint32_t from = random_below(CAPACITY + 1), to = from + random_below(CAPACITY + 1 - from);
+		uint32_t sparse = 1 + random_below(60), cursor = from, i = from, got;
+
+		for (uint32_t f = 0; f < CAPACITY; f++)
+			flows_check_again(&flows, f, random_below(sparse) ? 1001 + random_below(9) : 1000);
+		while ((got = flows_next_due(&flows, &cursor, to, 1000)) != FLOW_NONE) {
+			while (i < to && flows.check_at[i] > 1000)
+				i++;
+			require_eq(got, i++);
+			ck_assert_uint_le(cursor, to);
+		}
+		while (i < to && flows.check_at[i] > 1000)
+			i++;
+		require_eq(i, to);
+		require_eq(cursor, to);
+	}
+	free(mem);
+}
+END_TEST
+
+/* Adds and removes at random up to the brim, and looks for everything. */
+START_TEST(random_use)
+{
+	uint32_t flow[CAPACITY * 2], n = 0;
+
+	begin(CAPACITY);
+	for (uint32_t i = 0; i < CAPACITY * 2; i++)
+		flow[i] = FLOW_NONE;
+	for (unsigned round = 0; round < 60000; round++) {
+		uint32_t i = random_below(CAPACITY * 2);
+
+		if (flow[i] == FLOW_NONE && n < CAPACITY) {
+			flow[i] = add(i);
+			n++;
+		} else if (flow[i] != FLOW_NONE && random_below(4)) {
+			flows_quarantine(&flows, flow[i], 0, round);
+			flows_remove(&flows, flow[i]);
+			flow[i] = FLOW_NONE;
+			n--;
+		}
+		require(flows_have_room(&flows) == (n < CAPACITY));
+		i = random_below(CAPACITY * 2);
+		require_eq(find(client_tuple(i)), flow[i] == FLOW_NONE ? FLOW_NONE : flow[i] << 1);
+		require_eq(find(server_tuple(i)), flow[i] == FLOW_NONE ? FLOW_NONE : flow[i] << 1 | 1);
+	}
+	free(mem);
+}
+END_TEST
+
+Suite *flow_suite(void)
+{
+	const TTest *const tests[] = {found_by_either_end,
+				      removed_is_gone_and_its_place_free,
+				      unlisted_client_leaves_the_server_s_end,
+				      reopened_is_as_new,
+				      quarantine_is_first_in_first_out,
+				      half_open_is_first_in_first_out,
+				      created_holds_years,
+				      counts_by_end,
+				      check_at_only_moves_forward,
+				      next_due_is_the_naive_scan,
+				      random_use,
+				      NULL};
+
+	return suite_of("flow", tests);
+}

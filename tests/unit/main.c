@@ -1,0 +1,42 @@
+/*
+ * Runs all unit tests. CK_FORK, CK_RUN_SUITE and CK_VERBOSITY are Check's; SEED repeats a run.
+ */
+#include "random.h"
+#include "suites.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TIMEOUT_S = 60 };
+
+Suite *suite_of(const char *name, const TTest *const *tests)
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+
+	tcase_set_timeout(tcase, TIMEOUT_S);
+	for (; *tests; tests++)
+		tcase_add_test(tcase, *tests);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
+
+int main(void)
+{
+	Suite *(*const suites[])(void) = {
+		csum_suite,   tuple_suite,   parse_suite, rewrite_suite, index_suite, flow_suite,
+		tcp_suite,    snat_suite,    sched_suite, balance_suite, lb_suite,    cfg_suite,
+		options_suite, l2_suite,     neigh_suite, capture_suite,
+	};
+	SRunner *runner = srunner_create(NULL);
+	int failed;
+
+	random_choose_seed(getenv("SEED"));
+	printf("SEED=%llu\n", (unsigned long long)random_seed());
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+		srunner_add_suite(runner, suites[i]());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,328 @@
+/*
+ * Where the servers are, whom to ask, and frames that wait.
+ */
+#include "fixture.h"
+#include "suites.h"
+
+#include "../../bridge/neigh.h"
+
+enum { SLOTS = 64, SMALL = 100 };
+
+static struct rules *rules;
+static struct neigh_table *table;
+static lb_time now;
+
+static void begin(unsigned nservers, bool has_mac)
+{
+	rules = fixture_rules(nservers);
+	for (unsigned s = 0; s < nservers; s++)
+		rules->servers[s].has_mac = has_mac;
+	now = (lb_time){1000 * LB_NS_PER_S};
+	table = neigh_new(rules);
+}
+
+static void end(void)
+{
+	neigh_free(table);
+	rules_free(rules);
+}
+
+static void wait_ms(uint64_t ms)
+{
+	now.ns += ms * LB_NS_PER_MS;
+}
+
+static struct sighting sighting_of(unsigned server, uint8_t mac, enum side side)
+{
+	return (struct sighting){.ip = fixture_server(server), .hop = {.mac = mac_of(mac), .side = side & 1}};
+}
+
+static bool is_mac(const struct hop *hop, uint8_t last)
+{
+	const struct mac mac = mac_of(last);
+
+	return mac_eq(&hop->mac, &mac);
+}
+
+static bool see(unsigned server, uint8_t mac)
+{
+	struct sighting sighting = sighting_of(server, mac, INSIDE);
+
+	return neigh_sighted(table, &sighting, now);
+}
+
+/* Lets the questions of the start go unanswered. */
+static void give_up_all(void)
+{
+	struct neigh_question question;
+
+	for (unsigned i = 0; i < 10; i++, wait_ms(1000))
+		while (neigh_next_question(table, now, &question))
+			;
+}
+
+START_TEST(given_mac_is_not_asked_for)
+{
+	struct neigh_question question;
+	const struct hop *hop;
+
+	begin(2, true);
+	ck_assert(!neigh_next_question(table, now, &question));
+	hop = neigh_find(table, 1, now);
+	ck_assert(mac_eq(&hop->mac, &rules->servers[1].mac));
+	ck_assert_uint_eq(hop->side, INSIDE);
+	ck_assert_uint_eq(hop->ntags, 0);
+	ck_assert(!see(1, 0x77));
+	wait_ms(3600 * 1000);
+	hop = neigh_find(table, 1, now);
+	ck_assert(mac_eq(&hop->mac, &rules->servers[1].mac));
+	ck_assert(!neigh_next_question(table, now, &question));
+	end();
+}
+END_TEST
+
+START_TEST(asked_at_start_inside_then_everywhere)
+{
+	struct neigh_question question;
+
+	begin(1, false);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(neigh_next_question(table, now, &question));
+		ck_assert(be32_eq(question.target, fixture_server(0)));
+		ck_assert(be32_eq(question.sender, fixture_vip()));
+		ck_assert(question.everywhere == (i > 0));
+		ck_assert(!neigh_next_question(table, now, &question));
+		wait_ms(999);
+		ck_assert(!neigh_next_question(table, now, &question));
+		wait_ms(1);
+	}
+	ck_assert(!neigh_next_question(table, now, &question));
+	ck_assert_ptr_null(neigh_find(table, 0, now));
+	end();
+}
+END_TEST
+
+START_TEST(disabled_server_is_not_asked_for)
+{
+	struct neigh_question question;
+
+	rules = fixture_rules(2);
+	rules->servers[0].has_mac = rules->servers[1].has_mac = false;
+	rules->servers[0].state = STATE_DISABLED;
+	table = neigh_new(rules);
+	now = (lb_time){1000 * LB_NS_PER_S};
+	ck_assert(neigh_next_question(table, now, &question));
+	ck_assert(be32_eq(question.target, fixture_server(1)));
+	ck_assert(!neigh_next_question(table, now, &question));
+	end();
+}
+END_TEST
+
+START_TEST(sighting_is_noted)
+{
+	struct sighting sighting = {.ip = fixture_server(1),
+				    .hop = {.mac = mac_of(0x55), .side = OUTSIDE, .ntags = 1, .tpid0 = TPID_8021Q}};
+	struct neigh_question question;
+	const struct hop *hop;
+
+	begin(2, false);
+	sighting.hop.tci[0] = be16_from(12);
+	ck_assert(neigh_sighted(table, &sighting, now));
+	hop = neigh_find(table, 1, now);
+	ck_assert_mem_eq(hop, &sighting.hop, sizeof(*hop));
+	ck_assert_ptr_null(neigh_find(table, 0, now));
+	ck_assert(neigh_next_question(table, now, &question));
+	ck_assert(be32_eq(question.target, fixture_server(0)));
+	ck_assert(!neigh_next_question(table, now, &question));
+	/* it moves */
+	ck_assert(see(1, 0x56));
+	ck_assert(is_mac(neigh_find(table, 1, now), 0x56));
+	end();
+}
+END_TEST
+
+START_TEST(nonsense_is_not_noted)
+{
+	struct sighting sighting = sighting_of(0, 0x55, INSIDE);
+
+	begin(1, false);
+	sighting.hop.mac.b[0] |= 1;
+	ck_assert(!neigh_sighted(table, &sighting, now));
+	sighting = sighting_of(0, 0x55, INSIDE);
+	sighting.ip = ip4(10, 0, 0, 200);
+	ck_assert(!neigh_sighted(table, &sighting, now));
+	ck_assert_ptr_null(neigh_find(table, 0, now));
+	end();
+}
+END_TEST
+
+START_TEST(asked_again_after_a_minute)
+{
+	struct neigh_question question;
+
+	begin(1, false);
+	see(0, 0x41);
+	wait_ms(60 * 1000);
+	ck_assert_ptr_nonnull(neigh_find(table, 0, now));
+	ck_assert(!neigh_next_question(table, now, &question));
+	wait_ms(1000);
+	ck_assert(!neigh_next_question(table, now, &question)); /* not unless it is used */
+	ck_assert_ptr_nonnull(neigh_find(table, 0, now));
+	ck_assert(neigh_next_question(table, now, &question));
+	give_up_all();
+	ck_assert_ptr_nonnull(neigh_find(table, 0, now));
+	end();
+}
+END_TEST
+
+static void wait_for(unsigned server, uint16_t n, bool partial)
+{
+	struct spec spec = {.from = fixture_vip(), .to = fixture_server(server), .sport = n, .dport = 443,
+			    .flags = 2, .payload = SMALL, .partial = partial};
+	struct built built;
+
+	frames_tcp(&built, &spec);
+	neigh_wait(table, server, &built.frame);
+	memset(built.bytes, 0xee, sizeof(built.bytes));
+}
+
+/* The next frame that is ready, which must be right and go to mac; its source port. */
+static uint16_t next_ready(uint8_t mac)
+{
+	const struct hop *hop;
+	struct built copy = {0};
+	struct frame frame;
+
+	ck_assert(neigh_next_ready(table, &frame, &hop));
+	ck_assert(is_mac(hop, mac));
+	ck_assert_uint_eq(frame.headroom, FRAME_HEADROOM);
+	ck_assert_ptr_null(frame.port_data);
+	ck_assert_uint_eq(frame.flags, 0);
+	copy.frame = frame;
+	copy.l3 = 14;
+	copy.l4 = 34;
+	ck_assert_uint_eq(frames_ip_error(&copy), 0);
+	ck_assert_uint_eq(frames_tcp_error(&copy), 0);
+	return frames_get16(frame.data + 34);
+}
+
+START_TEST(frames_wait_in_order)
+{
+	struct frame frame;
+	const struct hop *hop;
+
+	begin(2, false);
+	wait_for(0, 1, false);
+	wait_for(1, 2, true);
+	wait_for(0, 3, true);
+	ck_assert(!neigh_next_ready(table, &frame, &hop));
+	see(0, 0x41);
+	ck_assert_uint_eq(next_ready(0x41), 1);
+	wait_for(0, 4, false);
+	ck_assert_uint_eq(next_ready(0x41), 3);
+	ck_assert_uint_eq(next_ready(0x41), 4);
+	ck_assert(!neigh_next_ready(table, &frame, &hop));
+	see(1, 0x42);
+	ck_assert_uint_eq(next_ready(0x42), 2);
+	ck_assert(!neigh_next_ready(table, &frame, &hop));
+	ck_assert_uint_eq(neigh_counts(table)->waited, 4);
+	ck_assert_uint_eq(neigh_counts(table)->lost, 0);
+	end();
+}
+END_TEST
+
+START_TEST(places_run_out)
+{
+	struct built built;
+	struct spec spec = {.payload = 1700};
+	uint16_t i;
+
+	begin(1, false);
+	for (i = 0; i < SLOTS + 5; i++)
+		wait_for(0, i, false);
+	ck_assert_uint_eq(neigh_counts(table)->waited, SLOTS);
+	ck_assert_uint_eq(neigh_counts(table)->lost, 5);
+	see(0, 0x41);
+	for (i = 0; i < SLOTS; i++)
+		ck_assert_uint_eq(next_ready(0x41), i);
+	frames_tcp(&built, &spec);
+	neigh_wait(table, 0, &built.frame);
+	ck_assert_uint_eq(neigh_counts(table)->lost, 6);
+	end();
+}
+END_TEST
+
+START_TEST(frames_are_given_up)
+{
+	struct frame frame;
+	const struct hop *hop;
+
+	begin(2, false);
+	give_up_all();
+	wait_for(0, 1, false);
+	wait_for(0, 2, false);
+	give_up_all();
+	ck_assert_uint_eq(neigh_counts(table)->lost, 2);
+	see(0, 0x41);
+	ck_assert(!neigh_next_ready(table, &frame, &hop));
+	end();
+}
+END_TEST
+
+START_TEST(server_is_asked_for_though_no_place)
+{
+	struct neigh_question question;
+	bool asked = false;
+
+	begin(2, false);
+	give_up_all();
+	for (uint16_t i = 0; i < SLOTS; i++)
+		wait_for(0, i, false);
+	wait_for(1, 1, false);
+	while (neigh_next_question(table, now, &question))
+		asked |= be32_eq(question.target, fixture_server(1));
+	ck_assert(asked);
+	end();
+}
+END_TEST
+
+START_TEST(reload_keeps_what_is_known)
+{
+	struct neigh_table *old;
+	struct rules *old_rules;
+	struct neigh_question question;
+
+	begin(2, false);
+	see(1, 0x55);
+	old = table;
+	old_rules = rules;
+	begin(3, false);
+	neigh_inherit(table, old);
+	neigh_free(old);
+	rules_free(old_rules);
+	ck_assert_ptr_null(neigh_find(table, 0, now));
+	ck_assert(is_mac(neigh_find(table, 1, now), 0x55));
+	ck_assert(neigh_next_question(table, now, &question));
+	ck_assert(neigh_next_question(table, now, &question));
+	ck_assert(!neigh_next_question(table, now, &question));
+	end();
+}
+END_TEST
+
+Suite *neigh_suite(void)
+{
+	const TTest *const tests[] = {given_mac_is_not_asked_for,
+				      asked_at_start_inside_then_everywhere,
+				      disabled_server_is_not_asked_for,
+				      sighting_is_noted,
+				      nonsense_is_not_noted,
+				      asked_again_after_a_minute,
+				      frames_wait_in_order,
+				      places_run_out,
+				      frames_are_given_up,
+				      server_is_asked_for_though_no_place,
+				      reload_keeps_what_is_known,
+				      NULL};
+
+	return suite_of("neigh", tests);
+}

@@ -1,0 +1,177 @@
+/*
+ * The command line.
+ */
+#include "suites.h"
+
+#include "../../bridge/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGS_MAX = 16 };
+
+static struct options options;
+
+/* Parses line, words between spaces. */
+static int parse(const char *line)
+{
+	static char copy[512];
+	static char *argv[ARGS_MAX + 1];
+	int argc = 1;
+
+	optind = 0; /* glibc: begin anew */
+	memset(argv, 0, sizeof(argv));
+	strncpy(copy, line, sizeof(copy) - 1);
+	argv[0] = copy + sizeof(copy) - 1;
+	for (char *word = strtok(copy, " "); word && argc < ARGS_MAX; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	return options_parse(argc, argv, &options);
+}
+
+/* What parsing line says on fd (2: stderr), cut to fit; *ret_err is the result. */
+static const char *said(const char *line, int fd, int *ret_err)
+{
+	static char text[2048];
+	int saved = dup(fd);
+	FILE *file = tmpfile();
+
+	fflush(NULL);
+	dup2(fileno(file), fd);
+	*ret_err = parse(line);
+	fflush(NULL);
+	dup2(saved, fd);
+	close(saved);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+/* A wrong line: one line on stderr says why. */
+static void check_wrong(const char *line)
+{
+	int err;
+	const char *text = said(line, STDERR_FILENO, &err);
+
+	ck_assert_msg(err == -EINVAL, "'%s' is accepted", line);
+	ck_assert_msg(!strncmp(text, "tmbridge: ", 10), "'%s': %s", line, text);
+	ck_assert_msg(strchr(text, '\n') == text + strlen(text) - 1, "'%s': %s", line, text);
+}
+
+START_TEST(live)
+{
+	ck_assert_int_eq(parse("eth0 eth1 -f lb.ini"), 0);
+	ck_assert_int_eq(options.mode, MODE_LIVE);
+	ck_assert_str_eq(options.names[OUTSIDE], "eth0");
+	ck_assert_str_eq(options.names[INSIDE], "eth1");
+	ck_assert_str_eq(options.config, "lb.ini");
+	ck_assert(!options.has_key && !options.verbose && !options.stats);
+	ck_assert_int_eq(parse("-v --stats - -f lb.ini -- eth0 eth1"), 0);
+	ck_assert(options.verbose);
+	ck_assert_str_eq(options.stats, "-");
+}
+END_TEST
+
+START_TEST(offline)
+{
+	ck_assert_int_eq(parse("-r a.pcap -w b.pcap -f lb.ini"), 0);
+	ck_assert_int_eq(options.mode, MODE_OFFLINE);
+	ck_assert_str_eq(options.read[OUTSIDE], "a.pcap");
+	ck_assert_ptr_null(options.read[INSIDE]);
+	ck_assert_str_eq(options.write[OUTSIDE], "b.pcap");
+	ck_assert_ptr_null(options.write[INSIDE]);
+	ck_assert_int_eq(parse("--read=a,b --write c,d --config lb.ini"), 0);
+	ck_assert_str_eq(options.read[OUTSIDE], "a");
+	ck_assert_str_eq(options.read[INSIDE], "b");
+	ck_assert_str_eq(options.write[INSIDE], "d");
+}
+END_TEST
+
+START_TEST(check_only)
+{
+	ck_assert_int_eq(parse("-t -f lb.ini"), 0);
+	ck_assert_int_eq(options.mode, MODE_CHECK);
+	ck_assert_str_eq(options.config, "lb.ini");
+}
+END_TEST
+
+START_TEST(help_and_version_need_nothing_else)
+{
+	int err;
+
+	ck_assert_ptr_nonnull(strstr(said("-h", STDOUT_FILENO, &err), "-f lb.ini"));
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_eq(options.mode, MODE_DONE);
+	ck_assert_str_eq(said("--version --what", STDOUT_FILENO, &err), "tmbridge " TMBRIDGE_VERSION "\n");
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_eq(options.mode, MODE_DONE);
+}
+END_TEST
+
+START_TEST(key)
+{
+	ck_assert_int_eq(parse("e0 e1 -f x -k 0123456789abcdefFEDCBA9876543210"), 0);
+	ck_assert(options.has_key);
+	ck_assert(options.key.k[0] == 0x0123456789abcdef);
+	ck_assert(options.key.k[1] == 0xfedcba9876543210);
+}
+END_TEST
+
+START_TEST(wrong_key)
+{
+	const char *const keys[] = {"0", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
+				    "0123456789abcdeg0123456789abcdef", "-123456789abcdef0123456789abcdef",
+				    "0x23456789abcdef0123456789abcdef"};
+	char line[128];
+
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(line, sizeof(line), "e0 e1 -f x -k %s", keys[i]);
+		check_wrong(line);
+	}
+}
+END_TEST
+
+START_TEST(wrong_lines)
+{
+	const char *const lines[] = {
+		"",
+		"eth0 eth1",
+		"-f lb.ini",
+		"eth0 -f lb.ini",
+		"eth0 eth0 -f lb.ini",
+		"eth0 eth1 eth2 -f lb.ini",
+		"-f",
+		"-x -f lb.ini",
+		"--nonsense -f lb.ini eth0 eth1",
+		"-r a -f lb.ini",
+		"-w a -f lb.ini",
+		"-r a -w b",
+		"-r a -w b -f lb.ini eth0",
+		"-r a -w b -f lb.ini eth0 eth1",
+		"-r a,b,c -w d -f lb.ini",
+		"-r a, -w d -f lb.ini",
+		"-r ,a -w d -f lb.ini",
+		"-r , -w d -f lb.ini",
+		"-r a -w d,,e -f lb.ini",
+		"-t",
+		"-t -f lb.ini eth0 eth1",
+		"-t -f lb.ini -r a -w b",
+		"-t -f lb.ini -w b",
+	};
+
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		check_wrong(lines[i]);
+}
+END_TEST
+
+Suite *options_suite(void)
+{
+	const TTest *const tests[] = {live, offline,   check_only, help_and_version_need_nothing_else,
+				      key,  wrong_key, wrong_lines, NULL};
+
+	return suite_of("options", tests);
+}

@@ -1,0 +1,492 @@
+/*
+ * Which server is next.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../lb/sched.h"
+
+#include <stdlib.h>
+
+static struct rules *rules;
+static struct sched sched;
+static struct health health;
+static void *mem;
+static const lb_time now = {5000 * LB_NS_PER_S};
+
+static void lay_out(struct arena *arena)
+{
+	health_lay_out(&health, arena, rules, now);
+	sched_lay_out(&sched, arena, rules, &health);
+}
+
+static void begin_with(struct rules *from)
+{
+	struct arena measure = {0}, arena = {0};
+
+	rules = from;
+	lay_out(&measure);
+	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	memset(mem, 0xa5, measure.used);
+	lay_out(&arena);
+	ck_assert_uint_eq(arena.used, measure.used);
+}
+
+static void begin(unsigned nservers)
+{
+	begin_with(fixture_rules(nservers));
+}
+
+static void end(void)
+{
+	free(mem);
+	rules_free(rules);
+}
+
+static uint16_t open_one(void)
+{
+	uint16_t server = sched_pick(&sched, 0, fixture_client(1), now);
+
+	ck_assert_uint_ne(server, SERVER_NONE);
+	sched_opened(&sched, server);
+	return server;
+}
+
+/* Connects and closes, n times, counting into got. */
+static void connect_and_close(unsigned n, unsigned got[FIXTURE_SERVERS])
+{
+	memset(got, 0, FIXTURE_SERVERS * sizeof(*got));
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t server = open_one();
+
+		got[server]++;
+		sched_closed(&sched, server, true);
+	}
+}
+
+START_TEST(held_connections_follow_the_weights)
+{
+	begin(2);
+	rules->servers[0].weight = 3;
+	for (unsigned i = 1; i <= 400; i++) {
+		open_one();
+		/* never further off than one connection */
+		ck_assert_int_le(abs((int)sched.servers[0].connections * 4 - (int)i * 3), 4);
+	}
+	ck_assert_uint_eq(sched.servers[0].connections, 300);
+	ck_assert_uint_eq(sched.servers[1].connections, 100);
+	end();
+}
+END_TEST
+
+START_TEST(connect_and_close_follows_the_weights)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(2);
+	rules->servers[0].weight = 3;
+	for (unsigned i = 0; i < 50; i++) {
+		connect_and_close(4, got);
+		ck_assert_uint_eq(got[0], 3);
+		ck_assert_uint_eq(got[1], 1);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(odd_weights_in_proportion)
+{
+	const uint8_t weights[FIXTURE_SERVERS] = {1, 7, 100, 33};
+	unsigned got[FIXTURE_SERVERS];
+
+	struct rules *from = fixture_rules(FIXTURE_SERVERS);
+
+	for (unsigned s = 0; s < FIXTURE_SERVERS; s++)
+		from->servers[s].weight = weights[s];
+	begin_with(from);
+	connect_and_close(141 * 10, got);
+	for (unsigned s = 0; s < FIXTURE_SERVERS; s++)
+		ck_assert_int_le(abs((int)got[s] - weights[s] * 10), 2);
+	end();
+}
+END_TEST
+
+START_TEST(equals_alternate)
+{
+	begin(2);
+	for (unsigned i = 0; i < 100; i++) {
+		uint16_t first = open_one(), second;
+
+		sched_closed(&sched, first, true);
+		second = open_one();
+		ck_assert_uint_ne(first, second);
+		sched_closed(&sched, second, true);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(four_rotate)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(4);
+	for (unsigned i = 0; i < 20; i++) {
+		connect_and_close(4, got);
+		for (unsigned s = 0; s < 4; s++)
+			ck_assert_uint_eq(got[s], 1);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(fewest_connections_win)
+{
+	begin(2);
+	for (unsigned i = 0; i < 10; i++)
+		sched_opened(&sched, 0);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(open_one(), 1);
+	for (unsigned i = 0; i < 5; i++)
+		sched_closed(&sched, 0, true);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_uint_eq(open_one(), 0);
+	end();
+}
+END_TEST
+
+/* A server left out for 1000 connections gets one turn more at most when it is back. */
+START_TEST(turns_missed_are_not_made_up_for)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(2);
+	connect_and_close(10, got);
+	rules->servers[1].state = STATE_DRAIN;
+	connect_and_close(1000, got);
+	ck_assert_uint_eq(got[0], 1000);
+	rules->servers[1].state = STATE_ACTIVE;
+	connect_and_close(20, got);
+	ck_assert_uint_le(got[1], 11);
+	ck_assert_uint_ge(got[1], 10);
+	end();
+}
+END_TEST
+
+/* One that held old connections, so that it was never picked, neither. */
+START_TEST(busy_server_does_not_save_up_turns)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(2);
+	sched_opened(&sched, 1);
+	sched_opened(&sched, 1);
+	connect_and_close(500, got);
+	ck_assert_uint_eq(got[0], 500);
+	sched_closed(&sched, 1, true);
+	sched_closed(&sched, 1, true);
+	connect_and_close(20, got);
+	ck_assert_uint_le(got[1], 11);
+	ck_assert_uint_ge(got[1], 10);
+	end();
+}
+END_TEST
+
+START_TEST(weight_zero_and_drain_take_nothing)
+{
+	begin(3);
+	rules->servers[0].weight = 0;
+	rules->servers[1].state = STATE_DRAIN;
+	ck_assert(!sched_may_take(&sched, 0));
+	ck_assert(!sched_may_take(&sched, 1));
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(open_one(), 2);
+	rules->servers[2].state = STATE_DISABLED;
+	ck_assert(!sched_is_up(&sched, 0));
+	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+	end();
+}
+END_TEST
+
+/* A connection that is being closed is one still, but no load. */
+START_TEST(closing_is_no_load)
+{
+	begin(2);
+	for (unsigned i = 0; i < 10; i++)
+		sched_opened(&sched, 0);
+	for (unsigned i = 0; i < 5; i++)
+		sched_opened(&sched, 1);
+	for (unsigned i = 0; i < 9; i++)
+		sched_closing(&sched, 0);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(open_one(), 0);
+	for (unsigned i = 0; i < 9; i++)
+		sched_closed(&sched, 0, false);
+	ck_assert_uint_eq(sched.servers[0].connections, 5);
+	ck_assert_uint_eq(sched.servers[0].load, 5);
+	end();
+}
+END_TEST
+
+START_TEST(totals_stay)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(2);
+	connect_and_close(100, got);
+	ck_assert_uint_eq(sched.servers[0].connections, 0);
+	ck_assert_uint_eq(sched.servers[0].connections_total + sched.servers[1].connections_total, 100);
+	end();
+}
+END_TEST
+
+START_TEST(farms_do_not_mix)
+{
+	begin_with(fixture_two_farms());
+	for (unsigned i = 0; i < 50; i++) {
+		uint16_t server = sched_pick(&sched, 1, fixture_client(1), now);
+
+		ck_assert(server == 2 || server == 3);
+		sched_opened(&sched, server);
+	}
+	ck_assert_uint_lt(sched_pick(&sched, 0, fixture_client(1), now), 2);
+	end();
+}
+END_TEST
+
+static void use(enum rules_scheduler scheduler)
+{
+	rules->farms[0].scheduler = scheduler;
+}
+
+START_TEST(lc_ignores_weights)
+{
+	begin(2);
+	use(SCHED_LC);
+	rules->servers[0].weight = 50;
+	for (unsigned i = 0; i < 100; i++)
+		open_one();
+	ck_assert_uint_eq(sched.servers[0].connections, 50);
+	end();
+}
+END_TEST
+
+START_TEST(rr_ignores_weights_and_load)
+{
+	unsigned got[FIXTURE_SERVERS] = {0};
+
+	begin(3);
+	use(SCHED_RR);
+	rules->servers[0].weight = 50;
+	for (unsigned i = 0; i < 20; i++)
+		sched_opened(&sched, 1);
+	for (unsigned i = 0; i < 30; i++)
+		open_one();
+	connect_and_close(30, got);
+	for (unsigned s = 0; s < 3; s++)
+		ck_assert_int_le(abs((int)got[s] - 10), 1);
+	end();
+}
+END_TEST
+
+START_TEST(wrr_ignores_load)
+{
+	begin(2);
+	use(SCHED_WRR);
+	rules->servers[0].weight = 3;
+	for (unsigned i = 0; i < 400; i++)
+		open_one();
+	ck_assert_int_le(abs((int)sched.servers[0].connections_total - 300), 1);
+	end();
+}
+END_TEST
+
+/* The same client, the same server, in any order; in proportion to the weights; losing one moves only its own. */
+START_TEST(source_sticks)
+{
+	static uint16_t before[4000];
+	unsigned got[FIXTURE_SERVERS] = {0};
+
+	begin(3);
+	use(SCHED_SOURCE);
+	rules->servers[2].weight = 2;
+	for (unsigned c = 0; c < 4000; c++) {
+		before[c] = sched_pick(&sched, 0, fixture_client(c), now);
+		got[before[c]]++;
+		sched_opened(&sched, before[c]);
+		require_eq(sched_pick(&sched, 0, fixture_client(c), now), before[c]);
+	}
+	ck_assert_int_le(abs((int)got[0] - 1000), 130);
+	ck_assert_int_le(abs((int)got[1] - 1000), 130);
+	ck_assert_int_le(abs((int)got[2] - 2000), 160);
+	rules->servers[1].state = STATE_DRAIN;
+	for (unsigned c = 0; c < 4000; c++) {
+		uint16_t server = sched_pick(&sched, 0, fixture_client(c), now);
+
+		require(before[c] == 1 ? server != 1 : server == before[c]);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(standby_only_while_no_active_is_up)
+{
+	begin(2);
+	rules->servers[1].state = STATE_STANDBY;
+	ck_assert(!sched_may_take(&sched, 1));
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(open_one(), 0);
+	rules->servers[0].state = STATE_DRAIN;
+	ck_assert(sched_may_take(&sched, 1));
+	ck_assert(sched_is_up(&sched, 0));
+	ck_assert_uint_eq(open_one(), 1);
+	rules->servers[0].state = STATE_ACTIVE;
+	ck_assert_uint_eq(open_one(), 0);
+	end();
+}
+END_TEST
+
+START_TEST(max_connections_is_kept)
+{
+	begin(2);
+	rules->servers[0].max_connections = 3;
+	for (unsigned i = 0; i < 20; i++)
+		open_one();
+	ck_assert_uint_eq(sched.servers[0].connections, 3);
+	rules->servers[1].max_connections = 17;
+	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+	ck_assert(sched_is_up(&sched, 0));
+	sched_closed(&sched, 0, true);
+	ck_assert_uint_eq(open_one(), 0);
+	end();
+}
+END_TEST
+
+static struct rules *checked_rules(unsigned nservers, unsigned nchecks)
+{
+	struct rules *from = fixture_rules(nservers);
+	struct rules_farm *farm = &from->farms[0];
+
+	farm->checks = calloc(nchecks, sizeof(*farm->checks));
+	for (unsigned i = 0; i < nchecks; i++)
+		farm->checks[i] = farm->ports[i];
+	farm->nchecks = nchecks;
+	return from;
+}
+
+START_TEST(checked_server_waits_for_its_first_success)
+{
+	begin_with(checked_rules(2, 2));
+	ck_assert(!sched_is_up(&sched, 0));
+	ck_assert(!health_report(&health, 1, 0, true, now));
+	ck_assert(!sched_is_up(&sched, 0));
+	ck_assert(health_report(&health, 1, 1, true, now));
+	ck_assert_int_eq(health_of(&health, 1), HEALTH_UP);
+	ck_assert_int_eq(health_of(&health, 0), HEALTH_UNKNOWN);
+	ck_assert_uint_eq(open_one(), 1);
+	end();
+}
+END_TEST
+
+START_TEST(fall_and_rise)
+{
+	begin_with(checked_rules(1, 2));
+	health_report(&health, 0, 0, true, now);
+	health_report(&health, 0, 1, true, now);
+	/* two failures, a success, and two more are no three in a row; nor do two checks add up */
+	for (unsigned i = 0; i < 2; i++) {
+		health_report(&health, 0, 0, false, now);
+		health_report(&health, 0, 0, false, now);
+		ck_assert(health_in_doubt(&health, 0, 0));
+		ck_assert(!health_report(&health, 0, 1, false, now));
+		health_report(&health, 0, 0, true, now);
+		ck_assert(!health_in_doubt(&health, 0, 0));
+	}
+	ck_assert(health_report(&health, 0, 1, false, now));
+	ck_assert_int_eq(health_of(&health, 0), HEALTH_DOWN);
+	ck_assert(!sched_is_up(&sched, 0));
+	ck_assert(!health_report(&health, 0, 1, true, now));
+	ck_assert(!health_report(&health, 0, 1, false, now));
+	ck_assert(!health_report(&health, 0, 1, true, now));
+	ck_assert(health_report(&health, 0, 1, true, now));
+	ck_assert_int_eq(health_of(&health, 0), HEALTH_UP);
+	ck_assert_uint_eq(health.servers[0].probes_failed, 8);
+	ck_assert_uint_eq(health.servers[0].probes_ok, 7);
+	end();
+}
+END_TEST
+
+/* A server that has come back isn't flooded with all that the others have more. */
+START_TEST(returning_server_ramps_up)
+{
+	unsigned last = 0;
+
+	begin_with(checked_rules(2, 1));
+	health_report(&health, 0, 0, true, now);
+	health_report(&health, 1, 0, true, now);
+	ck_assert_uint_eq(health_ramp(&health, 1, now), HEALTH_RAMP_STEPS);
+	for (unsigned i = 0; i < 3; i++)
+		health_report(&health, 1, 0, false, now);
+	for (unsigned i = 0; i < 2; i++)
+		health_report(&health, 1, 0, true, now);
+	for (unsigned s = 0; s <= HEALTH_RAMP_S; s++) {
+		unsigned ramp = health_ramp(&health, 1, (lb_time){now.ns + s * LB_NS_PER_S});
+
+		ck_assert_uint_ge(ramp, last);
+		ck_assert_uint_ge(ramp, 1);
+		last = ramp;
+	}
+	ck_assert_uint_eq(last, HEALTH_RAMP_STEPS);
+	for (unsigned i = 0; i < 170; i++)
+		open_one();
+	ck_assert_uint_eq(sched.servers[1].connections, 10);
+	end();
+}
+END_TEST
+
+/* After years of connections. */
+START_TEST(turns_survive_the_wrap)
+{
+	unsigned got[FIXTURE_SERVERS];
+
+	begin(2);
+	connect_and_close(2, got);
+	sched.turns[0] += UINT64_MAX - (3ull << 32);
+	for (unsigned s = 0; s < 2; s++)
+		sched.servers[s].turn += UINT64_MAX - (3ull << 32);
+	connect_and_close(40, got);
+	ck_assert_uint_ge(got[0], 19);
+	ck_assert_uint_ge(got[1], 19);
+	end();
+}
+END_TEST
+
+Suite *sched_suite(void)
+{
+	const TTest *const tests[] = {held_connections_follow_the_weights,
+				      connect_and_close_follows_the_weights,
+				      odd_weights_in_proportion,
+				      equals_alternate,
+				      four_rotate,
+				      fewest_connections_win,
+				      turns_missed_are_not_made_up_for,
+				      busy_server_does_not_save_up_turns,
+				      weight_zero_and_drain_take_nothing,
+				      closing_is_no_load,
+				      totals_stay,
+				      farms_do_not_mix,
+				      lc_ignores_weights,
+				      rr_ignores_weights_and_load,
+				      wrr_ignores_load,
+				      source_sticks,
+				      standby_only_while_no_active_is_up,
+				      max_connections_is_kept,
+				      checked_server_waits_for_its_first_success,
+				      fall_and_rise,
+				      returning_server_ramps_up,
+				      turns_survive_the_wrap,
+				      NULL};
+
+	return suite_of("sched", tests);
+}

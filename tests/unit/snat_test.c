@@ -1,0 +1,405 @@
+/*
+ * SNAT ports: each once, in turn, and none that may not be.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../lb/snat.h"
+
+#include <stdlib.h>
+
+enum { PORTS = 65536 };
+
+static struct rules *rules;
+static struct snat snat;
+static void *mem;
+
+static void begin(struct rules *from, uint64_t key)
+{
+	const struct hash_key hash_key = {{key, 0}};
+	struct arena measure = {0}, arena = {0};
+
+	rules = from;
+	snat_lay_out(&snat, &measure, rules, &hash_key);
+	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	memset(mem, 0xa5, measure.used);
+	snat_lay_out(&snat, &arena, rules, &hash_key);
+	require_eq(arena.used, measure.used);
+}
+
+static void end(void)
+{
+	free(mem);
+	rules_free(rules);
+}
+
+static uint16_t take(unsigned server, unsigned service, struct snat_port *ret)
+{
+	require(snat_take(&snat, 0, server, service, ret));
+	return be16_get(ret->port);
+}
+
+START_TEST(each_port_once_then_none)
+{
+	static bool seen[PORTS];
+	struct snat_port port;
+	unsigned n = 0, service_ports = 0;
+
+	begin(fixture_rules(2), random_next());
+	for (unsigned i = 0; i < rules->farms[0].nports; i++)
+		service_ports += be16_get(rules->farms[0].ports[i]) >= 1024;
+	while (snat_take(&snat, 0, 0, 0, &port)) {
+		uint16_t p = be16_get(port.port);
+
+		require(!seen[p]);
+		require(p >= 1024);
+		require(balance_service(&rules->farms[0], port.port) < 0);
+		seen[p] = true;
+		n++;
+	}
+	require_eq(n, PORTS - 1024 - service_ports);
+	require_eq(snat.in_use[snat.farms[0].address], n);
+	/* the pools of other services and servers are untouched */
+	take(0, 1, &port);
+	take(1, 0, &port);
+	end();
+}
+END_TEST
+
+START_TEST(order_goes_around)
+{
+	struct snat_port port;
+	uint16_t first, last;
+
+	begin(fixture_rules(1), 0);
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2199);
+	struct rules *small = rules;
+	free(mem);
+	begin(small, 7);
+	first = last = take(0, 0, &port);
+	snat_give_back(&snat, 0, port);
+	for (unsigned i = 1; i < 200; i++) {
+		uint16_t p = take(0, 0, &port);
+
+		require_eq(p, last == 2199 ? 2000 : last + 1);
+		snat_give_back(&snat, 0, port);
+		last = p;
+	}
+	require_eq(take(0, 0, &port), first);
+	end();
+}
+END_TEST
+
+START_TEST(ends_of_the_range)
+{
+	const uint16_t ranges[][2] = {{65535, 65535}, {1, 1}, {63, 64}, {1024, 1025}, {65472, 65535}, {2000, 65535}};
+
+	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		struct rules *from = fixture_rules(1);
+		unsigned want = ranges[i][1] - ranges[i][0] + 1u, n = 0;
+		struct snat_port port;
+
+		fixture_set_ports(&from->farms[0], 9, 9);
+		fixture_set_snat_ports(&from->farms[0], ranges[i][0], ranges[i][1]);
+		begin(from, random_next());
+		for (; snat_take(&snat, 0, 0, 0, &port); n++) {
+			require(be16_get(port.port) >= ranges[i][0]);
+			require(be16_get(port.port) <= ranges[i][1]);
+		}
+		require_eq(n, want - (ranges[i][0] <= 9 && ranges[i][1] >= 9));
+		end();
+	}
+}
+END_TEST
+
+START_TEST(several_ranges)
+{
+	struct rules *from = fixture_rules(1);
+	struct rules_farm *farm = &from->farms[0];
+	struct snat_port port;
+	unsigned n = 0;
+
+	free(farm->snat_ports);
+	farm->snat_ports = calloc(2, sizeof(*farm->snat_ports));
+	farm->snat_ports[0] = (struct port_range){5059, 5062};
+	farm->snat_ports[1] = (struct port_range){40000, 40000};
+	farm->nsnat_ports = 2;
+	begin(from, random_next());
+	for (; snat_take(&snat, 0, 0, 0, &port); n++)
+		require(be16_get(port.port) == 5059 || be16_get(port.port) == 5062 ||
+			  be16_get(port.port) == 40000);
+	require_eq(n, 3);
+	end();
+}
+END_TEST
+
+/* The first free port after from, going around. */
+static uint16_t next_free(const bool busy[PORTS], uint16_t from)
+{
+	do
+		from++;
+	while (busy[from]);
+	return from;
+}
+
+/* 99 % are taken: those that are free have their turn in order, however few and wherever they are. */
+START_TEST(turns_when_nearly_full)
+{
+	static struct snat_port held[PORTS];
+	static bool busy[PORTS];
+	struct snat_port port;
+	unsigned n = 0;
+	uint16_t last = 0;
+
+	begin(fixture_rules(1), random_next());
+	while (snat_take(&snat, 0, 0, 0, &held[n]))
+		last = be16_get(held[n++].port);
+	memset(busy, 1, sizeof(busy));
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned k = random_below(n);
+
+		if (i >= 600) {
+			port = held[k];
+			last = next_free(busy, last);
+			require_eq(take(0, 0, &held[k]), last);
+			busy[last] = true;
+		} else {
+			port = held[k];
+			held[k] = held[--n];
+		}
+		snat_give_back(&snat, 0, port);
+		busy[be16_get(port.port)] = false;
+	}
+	end();
+}
+END_TEST
+
+START_TEST(random_use_is_the_naive_set)
+{
+	static bool busy[PORTS];
+	struct rules *from = fixture_rules(1);
+	struct snat_port held[300], port;
+	unsigned n = 0;
+
+	fixture_set_snat_ports(&from->farms[0], 5000, 5299);
+	begin(from, random_next());
+	for (unsigned i = 0; i < 50000; i++) {
+		if (random_below(100) < (i / 1000 % 2 ? 40 : 60)) {
+			bool got = snat_take(&snat, 0, 0, 2, &port);
+
+			require(got == (n < 298)); /* less 5060 and 5061 */
+			if (!got)
+				continue;
+			require(!busy[be16_get(port.port)]);
+			busy[be16_get(port.port)] = true;
+			held[n++] = port;
+		} else if (n > 0) {
+			unsigned k = random_below(n);
+
+			busy[be16_get(held[k].port)] = false;
+			snat_give_back(&snat, 0, held[k]);
+			held[k] = held[--n];
+		}
+		require_eq(snat.in_use[snat.farms[0].address], n);
+	}
+	end();
+}
+END_TEST
+
+static struct rules *three_addresses(void)
+{
+	const be32 addresses[] = {ip4(10, 0, 0, 40), ip4(10, 0, 0, 50), ip4(10, 0, 0, 51)};
+	struct rules *from = fixture_rules(2);
+
+	fixture_set_snat(&from->farms[0], addresses, 3);
+	fixture_set_snat_ports(&from->farms[0], 5000, 5099);
+	return from;
+}
+
+START_TEST(addresses_evenly)
+{
+	struct snat_port port;
+	unsigned n = 0;
+
+	begin(three_addresses(), 0);
+	for (unsigned i = 0; i < 90; i++)
+		take(0, 0, &port);
+	for (unsigned a = 0; a < 3; a++)
+		require_eq(snat.in_use[snat.farms[0].address + a], 30);
+	/* service ports are the VIP's own, and free at the other addresses */
+	while (snat_take(&snat, 0, 0, 0, &port))
+		n++;
+	require_eq(n, 98 + 100 + 100 - 90);
+	end();
+}
+END_TEST
+
+/* Servers and addresses taken in turn must not go in step. */
+START_TEST(addresses_evenly_per_server)
+{
+	const be32 addresses[] = {ip4(10, 0, 0, 40), ip4(10, 0, 0, 50)};
+	struct rules *from = fixture_rules(2);
+	unsigned n[2][2] = {{0}};
+	struct snat_port port;
+
+	fixture_set_snat(&from->farms[0], addresses, 2);
+	begin(from, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		take(i % 2, 0, &port);
+		n[i % 2][port.address]++;
+	}
+	for (unsigned s = 0; s < 2; s++)
+		require_eq(n[s][0], n[s][1]);
+	end();
+}
+END_TEST
+
+START_TEST(located_as_taken)
+{
+	begin(three_addresses(), 3);
+	for (unsigned i = 0; i < 200; i++) {
+		unsigned server = random_below(2), service = random_below(FIXTURE_SERVICES);
+		struct snat_port port, found;
+
+		take(server, service, &port);
+		require(snat_locate(&snat, server, service, rules->farms[0].snat[port.address], port.port,
+				    &found));
+		require_eq(found.pool, port.pool);
+		require_eq(found.address, port.address);
+		require(be16_eq(found.port, port.port));
+		if (i % 2)
+			snat_give_back(&snat, 0, found);
+	}
+	struct snat_port port;
+	ck_assert(!snat_locate(&snat, 0, 0, ip4(10, 0, 0, 77), be16_from(5000), &port));
+	end();
+}
+END_TEST
+
+/* A VIP that is another farm's SNAT address keeps its service ports from that farm too. */
+START_TEST(service_ports_of_another_farm_s_vip)
+{
+	struct rules *from = fixture_two_farms();
+	struct snat_port port;
+	unsigned n = 0;
+
+	fixture_set_snat(&from->farms[0], &from->farms[1].vip, 1);
+	fixture_set_ports(&from->farms[1], 3000, 3009);
+	fixture_set_snat_ports(&from->farms[0], 3005, 3014);
+	begin(from, 0);
+	for (; snat_take(&snat, 0, 0, 0, &port); n++)
+		ck_assert_uint_ge(be16_get(port.port), 3010);
+	require_eq(n, 5);
+	end();
+}
+END_TEST
+
+/* Above RULES_POOLED_PORTS_MAX service ports share one pool, so that no tuple is handed out twice. */
+START_TEST(many_services_share_a_pool)
+{
+	struct rules *from = fixture_rules(2);
+	struct snat_port a, b;
+
+	fixture_set_ports(&from->farms[0], 50000, 50000 + RULES_POOLED_PORTS_MAX);
+	fixture_set_snat_ports(&from->farms[0], 2000, 2001);
+	begin(from, 0);
+	take(1, 0, &a);
+	take(1, RULES_POOLED_PORTS_MAX, &b);
+	require(!be16_eq(a.port, b.port));
+	require(!snat_take(&snat, 0, 1, 5, &a));
+	take(0, 5, &a);
+	end();
+}
+END_TEST
+
+START_TEST(probe_ports_are_not_handed_out)
+{
+	struct rules *from = fixture_rules(1);
+	struct snat_port port;
+
+	fixture_set_snat_ports(&from->farms[0], SNAT_PROBE_PORT - 1, SNAT_PROBE_PORT + SNAT_PROBE_PORTS);
+	begin(from, 0);
+	take(0, 0, &port);
+	take(0, 0, &port);
+	ck_assert(!snat_take(&snat, 0, 0, 0, &port));
+	end();
+}
+END_TEST
+
+/* A flow that lives through a reload keeps its port from others. */
+START_TEST(kept_port_is_taken)
+{
+	struct rules *from = fixture_rules(1);
+	struct snat_port port;
+
+	fixture_set_snat_ports(&from->farms[0], 6000, 6001);
+	begin(from, 0);
+	require(snat_locate(&snat, 0, 0, fixture_vip(), be16_from(6001), &port));
+	snat_keep(&snat, 0, port);
+	ck_assert_uint_eq(snat.in_use[snat.farms[0].address], 1);
+	ck_assert_uint_eq(take(0, 0, &port), 6000);
+	ck_assert(!snat_take(&snat, 0, 0, 0, &port));
+	end();
+}
+END_TEST
+
+/* The new rules may have made it a service port, or have fewer ports; it isn't theirs to give. */
+START_TEST(kept_port_outside_the_rules_is_never_handed_out)
+{
+	const uint16_t held[] = {5061, 7000, SNAT_PROBE_PORT};
+
+	for (unsigned i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
+		struct rules *from = fixture_rules(1);
+		struct snat_port port;
+
+		fixture_set_snat_ports(&from->farms[0], 5060, 5062);
+		begin(from, 0);
+		require(snat_locate(&snat, 0, 0, fixture_vip(), be16_from(held[i]), &port));
+		snat_keep(&snat, 0, port);
+		snat_give_back(&snat, 0, port);
+		ck_assert_uint_eq(take(0, 0, &port), 5062);
+		ck_assert(!snat_take(&snat, 0, 0, 0, &port));
+		end();
+	}
+}
+END_TEST
+
+START_TEST(key_moves_the_beginning)
+{
+	struct snat_port port;
+	uint16_t first;
+
+	begin(fixture_rules(1), 1);
+	first = take(0, 0, &port);
+	end();
+	begin(fixture_rules(1), 2);
+	ck_assert_uint_ne(take(0, 0, &port), first);
+	end();
+	begin(fixture_rules(1), 1);
+	require_eq(take(0, 0, &port), first);
+	end();
+}
+END_TEST
+
+Suite *snat_suite(void)
+{
+	const TTest *const tests[] = {each_port_once_then_none,
+				      order_goes_around,
+				      ends_of_the_range,
+				      several_ranges,
+				      turns_when_nearly_full,
+				      random_use_is_the_naive_set,
+				      addresses_evenly,
+				      addresses_evenly_per_server,
+				      located_as_taken,
+				      service_ports_of_another_farm_s_vip,
+				      many_services_share_a_pool,
+				      probe_ports_are_not_handed_out,
+				      kept_port_is_taken,
+				      kept_port_outside_the_rules_is_never_handed_out,
+				      key_moves_the_beginning,
+				      NULL};
+
+	return suite_of("snat", tests);
+}

@@ -1,0 +1,48 @@
+/*
+ * The suites of the unit tests, one for each unit.
+ */
+#ifndef UNIT_SUITES_H
+#define UNIT_SUITES_H
+
+#include <check.h>
+#include <stdint.h>
+
+Suite *balance_suite(void);
+Suite *capture_suite(void);
+Suite *cfg_suite(void);
+Suite *csum_suite(void);
+Suite *flow_suite(void);
+Suite *index_suite(void);
+Suite *l2_suite(void);
+Suite *lb_suite(void);
+Suite *neigh_suite(void);
+Suite *options_suite(void);
+Suite *parse_suite(void);
+Suite *rewrite_suite(void);
+Suite *sched_suite(void);
+Suite *snat_suite(void);
+Suite *tcp_suite(void);
+Suite *tuple_suite(void);
+
+/*
+ * ck_assert() and ck_assert_uint_eq() for loops: Check's own write a message to the parent process
+ * each time, also when all is well.
+ */
+#define require(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("'%s' doesn't hold", #condition);                             \
+	} while (0)
+
+#define require_eq(a, b)                                                                           \
+	do {                                                                                       \
+		uintmax_t require_a = (uintmax_t)(a), require_b = (uintmax_t)(b);                  \
+                                                                                                   \
+		if (require_a != require_b)                                                        \
+			ck_abort_msg("%s is %ju, %s is %ju", #a, require_a, #b, require_b);        \
+	} while (0)
+
+/* A suite of one case named name, made of the tests up to NULL. */
+Suite *suite_of(const char *name, const TTest *const *tests);
+
+#endif
