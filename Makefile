@@ -137,6 +137,10 @@ uninstall: ## remove what install put there
 
 # Housekeeping
 
+.PHONY: check-format
+check-format: ## fail if clang-format would lay out any C file differently
+	clang-format --dry-run -Werror $(wildcard */*.[ch] tests/*/*.[ch])
+
 .PHONY: format
 format: ## lay out all C files with clang-format
 	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])

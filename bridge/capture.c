@@ -2,8 +2,8 @@
  * Capture files as a port.
  *
  * A capture taken on a host holds frames whose TCP checksum is yet to be completed by the network
- * card, and says nothing about it. So a checksum that is wrong, but would be right as a partial one,
- * is taken for one: the frame is then rewritten as it was on the live port.
+ * card, and says nothing about it. So a checksum that is wrong, but would be right as a partial
+ * one, is taken for one: the frame is then rewritten as it was on the live port.
  *
  * A damaged file is read up to the damage. Times are in nanoseconds since 1970, as libpcap gives
  * them; a file's times may go back, the clock doesn't (offline.c).
@@ -19,14 +19,14 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 
-enum { CAPTURE_SNAPLEN = 262144 };	/* tcpdump's and Wireshark's maximum */
+enum { CAPTURE_SNAPLEN = 262144 }; /* tcpdump's and Wireshark's maximum */
 
 struct capture {
 	struct port port;
 	pcap_t *in, *dead;
 	pcap_dumper_t *out;
 	const char *in_name, *out_name;
-	bool loaded;			/* frame holds the next one, which came at time */
+	bool loaded; /* frame holds the next one, which came at time */
 	struct frame frame;
 	lb_time time;
 	uint8_t bytes[FRAME_HEADROOM + CAPTURE_SNAPLEN];
@@ -44,14 +44,14 @@ static bool has_partial_checksum(const struct frame *frame)
 	const uint8_t *field;
 
 	parse_frame(frame, &packet);
-	if (packet.kind != PACKET_IPV4 || !parse_ipv4(frame, &packet) ||
-	    packet.is_fragment || packet.protocol != IPPROTO_NUM_TCP ||
-	    !parse_tcp(frame, &packet) || frame->len < (uint32_t)packet.l4 + packet.l4_len ||
+	if (packet.kind != PACKET_IPV4 || !parse_ipv4(frame, &packet) || packet.is_fragment ||
+	    packet.protocol != IPPROTO_NUM_TCP || !parse_tcp(frame, &packet) ||
+	    frame->len < (uint32_t)packet.l4 + packet.l4_len ||
 	    parse_l4_checksum_ok(frame, &packet))
 		return false;
 	field = frame->data + packet.l4 + TCP_CHECKSUM;
 	return csum_load(field) == csum_fold(csum_pseudo(packet.tuple.src, packet.tuple.dst,
-							 packet.protocol, packet.l4_len));
+	                                                 packet.protocol, packet.l4_len));
 }
 
 static bool load(struct capture *capture)
@@ -63,21 +63,21 @@ static bool load(struct capture *capture)
 	if (got != 1) {
 		if (got == PCAP_ERROR)
 			log_warning("%s: %s: read up to there", capture->in_name,
-				    pcap_geterr(capture->in));
+			            pcap_geterr(capture->in));
 		return false;
 	}
 	if (header->caplen > CAPTURE_SNAPLEN) {
 		log_warning("%s: a frame of %u bytes: read up to there", capture->in_name,
-			    header->caplen);
+		            header->caplen);
 		return false;
 	}
 	memcpy(capture->bytes + FRAME_HEADROOM, bytes, header->caplen);
 	capture->frame = (struct frame){
-		.data = capture->bytes + FRAME_HEADROOM,
-		.len = header->caplen,
-		.wire_len = header->len,
-		.headroom = FRAME_HEADROOM,
-		.side = (uint8_t)capture->port.side,
+	        .data = capture->bytes + FRAME_HEADROOM,
+	        .len = header->caplen,
+	        .wire_len = header->len,
+	        .headroom = FRAME_HEADROOM,
+	        .side = (uint8_t)capture->port.side,
 	};
 	if (has_partial_checksum(&capture->frame))
 		capture->frame.flags |= FRAME_CSUM_PARTIAL;
@@ -116,10 +116,10 @@ static void send_frames(struct port *port, const struct frame *frames, unsigned 
 
 	for (unsigned i = 0; i < n; i++) {
 		struct pcap_pkthdr header = {
-			.ts = {.tv_sec = (time_t)(now.ns / LB_NS_PER_S),
-			       .tv_usec = (suseconds_t)(now.ns % LB_NS_PER_S)},
-			.caplen = frames[i].len,
-			.len = frames[i].wire_len,
+		        .ts = {.tv_sec = (time_t)(now.ns / LB_NS_PER_S),
+		               .tv_usec = (suseconds_t)(now.ns % LB_NS_PER_S)},
+		        .caplen = frames[i].len,
+		        .len = frames[i].wire_len,
 		};
 
 		port->counts.sent++;
@@ -133,14 +133,16 @@ static int open_in(struct capture *capture, const char *name)
 	char error[PCAP_ERRBUF_SIZE];
 
 	capture->in_name = name;
-	capture->in = pcap_open_offline_with_tstamp_precision(name, PCAP_TSTAMP_PRECISION_NANO, error);
+	capture->in =
+	        pcap_open_offline_with_tstamp_precision(name, PCAP_TSTAMP_PRECISION_NANO, error);
 	if (!capture->in) {
-		log_error("%s%s%s", strstr(error, name) ? "" : name, strstr(error, name) ? "" : ": ", error);
+		log_error("%s%s%s", strstr(error, name) ? "" : name,
+		          strstr(error, name) ? "" : ": ", error);
 		return -EINVAL;
 	}
 	if (pcap_datalink(capture->in) != DLT_EN10MB) {
 		log_error("%s: holds %s, not Ethernet frames", name,
-			  pcap_datalink_val_to_description_or_dlt(pcap_datalink(capture->in)));
+		          pcap_datalink_val_to_description_or_dlt(pcap_datalink(capture->in)));
 		return -EINVAL;
 	}
 	return 0;
@@ -150,7 +152,7 @@ static int open_out(struct capture *capture, const char *name)
 {
 	capture->out_name = name;
 	capture->dead = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, CAPTURE_SNAPLEN,
-							     PCAP_TSTAMP_PRECISION_NANO);
+	                                                     PCAP_TSTAMP_PRECISION_NANO);
 	if (!capture->dead)
 		return -ENOMEM;
 	capture->out = pcap_dump_open(capture->dead, name);
@@ -169,8 +171,10 @@ int capture_open(enum side side, const char *in, const char *out, struct mac mac
 
 	if (!capture)
 		return -ENOMEM;
-	capture->port = (struct port){
-		.ops = &ops, .name = side == OUTSIDE ? "outside" : "inside", .side = side, .mac = mac};
+	capture->port = (struct port){.ops = &ops,
+	                              .name = side == OUTSIDE ? "outside" : "inside",
+	                              .side = side,
+	                              .mac = mac};
 	if (in)
 		err = open_in(capture, in);
 	if (!err && out)

@@ -11,7 +11,8 @@
  * received; out is a pcap file to be written, or NULL: what is sent is forgotten. Returns 0 and
  * sets *ret, or a negative errno with the reason logged. mac is the port's own.
  */
-int capture_open(enum side side, const char *in, const char *out, struct mac mac, struct port **ret);
+int capture_open(enum side side, const char *in, const char *out, struct mac mac,
+                 struct port **ret);
 
 /* When the next frame to be received arrived; false at the end of the file. */
 bool capture_next(struct port *port, lb_time *ret);

@@ -1,10 +1,10 @@
 /*
  * The connection log.
  *
- * The worker puts records into a ring, one writer thread takes them out, makes lines and writes them:
- * no locks, and if the disk is slow or full the ring fills up and lines are counted lost. Lines are
- * appended with one write() each batch; what doesn't fit on the disk is cut off again, so that a log
- * holds whole lines only.
+ * The worker puts records into a ring, one writer thread takes them out, makes lines and writes
+ * them: no locks, and if the disk is slow or full the ring fills up and lines are counted lost.
+ * Lines are appended with one write() each batch; what doesn't fit on the disk is cut off again, so
+ * that a log holds whole lines only.
  *
  * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
  * writer finishes what waits and ends; it is joined when the new one is closed.
@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 enum {
-	CONNLOG_QUEUE = 8192,		/* lines that wait for the disk */
+	CONNLOG_QUEUE = 8192, /* lines that wait for the disk */
 	CONNLOG_LINE_BYTES = 1024,
-	CONNLOG_BATCH = 64,		/* lines for one write() */
+	CONNLOG_BATCH = 64, /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
 };
 
@@ -46,13 +46,13 @@ struct file {
 };
 
 struct connlog {
-	struct file *files;		/* each path once */
+	struct file *files; /* each path once */
 	unsigned nfiles;
-	char *paths;			/* copies of the paths, which outlive the rules */
+	char *paths; /* copies of the paths, which outlive the rules */
 	bool threaded;
 	pthread_t thread;
-	sem_t queued;			/* posted for each line, and at the end */
-	atomic_uint head, tail;		/* lines taken and put; the difference waits */
+	sem_t queued;           /* posted for each line, and at the end */
+	atomic_uint head, tail; /* lines taken and put; the difference waits */
 	atomic_bool ending;
 	atomic_ullong written, lost;
 	struct connlog *before;
@@ -110,13 +110,14 @@ static size_t format_line(char *ret, const struct line *line, uint64_t offset)
 	format_endpoint(snat, e->arrive[SERVER].dst, e->arrive[SERVER].dport);
 	format_endpoint(server, e->arrive[SERVER].src, e->arrive[SERVER].sport);
 	return (size_t)snprintf(
-		ret, CONNLOG_LINE_BYTES,
-		"{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
-		"\"snat\":\"%s\",\"server\":\"%s\",\"server_name\":\"%s\","
-		"\"client_bytes\":%" PRIu64 ",\"client_packets\":%" PRIu32
-		",\"server_bytes\":%" PRIu64 ",\"server_packets\":%" PRIu32 ",\"why\":\"%s\"}\n",
-		start, end, line->farm, client, vip, snat, server, line->server, e->bytes[CLIENT],
-		e->packets[CLIENT], e->bytes[SERVER], e->packets[SERVER], ended_name((enum ended_why)e->why));
+	        ret, CONNLOG_LINE_BYTES,
+	        "{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
+	        "\"snat\":\"%s\",\"server\":\"%s\",\"server_name\":\"%s\","
+	        "\"client_bytes\":%" PRIu64 ",\"client_packets\":%" PRIu32
+	        ",\"server_bytes\":%" PRIu64 ",\"server_packets\":%" PRIu32 ",\"why\":\"%s\"}\n",
+	        start, end, line->farm, client, vip, snat, server, line->server, e->bytes[CLIENT],
+	        e->packets[CLIENT], e->bytes[SERVER], e->packets[SERVER],
+	        ended_name((enum ended_why)e->why));
 }
 
 static void complain(struct file *file, int err)
@@ -129,7 +130,8 @@ static void complain(struct file *file, int err)
 }
 
 /* Appends n lines, all or nothing. */
-static void append(struct connlog *connlog, struct file *file, const char *text, size_t len, unsigned n)
+static void append(struct connlog *connlog, struct file *file, const char *text, size_t len,
+                   unsigned n)
 {
 	ssize_t done = file->fd < 0 ? -1 : write(file->fd, text, len);
 	int err = errno;
@@ -149,7 +151,8 @@ static void append(struct connlog *connlog, struct file *file, const char *text,
 	complain(file, file->fd < 0 ? EBADF : err);
 }
 
-/* Takes up to a batch of lines for one file off the queue and writes them. False if it was empty. */
+/* Takes up to a batch of lines for one file off the queue and writes them. False if it was empty.
+ */
 static bool write_batch(struct connlog *connlog)
 {
 	char text[CONNLOG_BATCH * CONNLOG_LINE_BYTES];
@@ -159,7 +162,8 @@ static bool write_batch(struct connlog *connlog)
 	uint64_t offset = wall_clock_offset(connlog);
 	size_t len = 0;
 
-	while (head != tail && n < CONNLOG_BATCH && connlog->queue[head % CONNLOG_QUEUE].file == file) {
+	while (head != tail && n < CONNLOG_BATCH &&
+	       connlog->queue[head % CONNLOG_QUEUE].file == file) {
 		len += format_line(text + len, &connlog->queue[head % CONNLOG_QUEUE], offset);
 		head++;
 		n++;
@@ -215,7 +219,8 @@ static int collect_paths(struct connlog *connlog, const struct rules *rules)
 		if (!path || file_of(connlog, path) >= 0)
 			continue;
 		strcpy(connlog->paths + at, path);
-		connlog->files[connlog->nfiles++] = (struct file){.path = connlog->paths + at, .fd = -1};
+		connlog->files[connlog->nfiles++] =
+		        (struct file){.path = connlog->paths + at, .fd = -1};
 		at += strlen(path) + 1;
 	}
 	return 0;
@@ -251,7 +256,8 @@ static void tell_to_end(struct connlog *connlog)
 	sem_post(&connlog->queued);
 }
 
-int connlog_open(const struct rules *rules, bool threaded, struct connlog *before, struct connlog **ret)
+int connlog_open(const struct rules *rules, bool threaded, struct connlog *before,
+                 struct connlog **ret)
 {
 	struct connlog *connlog = calloc(1, sizeof(*connlog));
 	int err;

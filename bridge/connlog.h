@@ -10,17 +10,18 @@
 struct connlog;
 
 struct connlog_counts {
-	uint64_t written, lost;		/* lines */
+	uint64_t written, lost; /* lines */
 };
 
 /*
- * Opens the logs that rules ask for. With a writer thread (live) lines wait for the disk in a queue,
- * and nobody else does; without (offline) connlog_put() writes. before, if not NULL, is the one that
- * this one replaces: what waits in it is still written. Sets *ret, to NULL if there are no logs and
- * none before. Returns 0, or a negative errno with the reason logged; before then stays as it is.
+ * Opens the logs that rules ask for. With a writer thread (live) lines wait for the disk in a
+ * queue, and nobody else does; without (offline) connlog_put() writes. before, if not NULL, is the
+ * one that this one replaces: what waits in it is still written. Sets *ret, to NULL if there are no
+ * logs and none before. Returns 0, or a negative errno with the reason logged; before then stays as
+ * it is.
  */
 int connlog_open(const struct rules *rules, bool threaded, struct connlog *before,
-		 struct connlog **ret);
+                 struct connlog **ret);
 
 /* Writes all that waits, and closes. connlog may be NULL. */
 void connlog_close(struct connlog *connlog);

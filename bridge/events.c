@@ -54,8 +54,8 @@ static void say_farm(struct events *events, const struct farms *farms, unsigned 
 		log_error("farm %s: down: no server is up", farms->rules->farms[farm].name);
 }
 
-void events_verdict(struct events *events, const struct farms *farms, const struct probe_result *result,
-		    enum health_verdict was, uint64_t for_ns)
+void events_verdict(struct events *events, const struct farms *farms,
+                    const struct probe_result *result, enum health_verdict was, uint64_t for_ns)
 {
 	const struct rules_server *server = &farms->rules->servers[result->server];
 	const struct rules_farm *farm = &farms->rules->farms[server->farm];
@@ -66,8 +66,8 @@ void events_verdict(struct events *events, const struct farms *farms, const stru
 		log_info("server %s: up, after %.1f s %s", server->name, seconds, health_name(was));
 	else
 		log_warning("server %s: %s: port %u: %s, after %.1f s %s", server->name,
-			    health_name(health_of(&farms->health, result->server)), port,
-			    result->ok ? "answers" : result->why, seconds, health_name(was));
+		            health_name(health_of(&farms->health, result->server)), port,
+		            result->ok ? "answers" : result->why, seconds, health_name(was));
 	say_farm(events, farms, server->farm);
 }
 
@@ -87,18 +87,19 @@ static const char *refusal(enum lb_why why)
 	}
 }
 
-void events_refused(struct events *events, const struct farms *farms, unsigned farm, enum lb_why why,
-		    lb_time now)
+void events_refused(struct events *events, const struct farms *farms, unsigned farm,
+                    enum lb_why why, lb_time now)
 {
 	const char *what = refusal(why);
 	uint64_t n;
 
 	if (what && is_time(&events->refused[why], now, &n))
-		log_warning("farm %s: connections refused (%" PRIu64 "): %s", farms->rules->farms[farm].name,
-			    n, what);
+		log_warning("farm %s: connections refused (%" PRIu64 "): %s",
+		            farms->rules->farms[farm].name, n, what);
 }
 
-void events_conflict(struct events *events, const char *port, const struct sighting *who, lb_time now)
+void events_conflict(struct events *events, const char *port, const struct sighting *who,
+                     lb_time now)
 {
 	const uint8_t *mac = who->hop.mac.b;
 	char ip[INET_ADDRSTRLEN];
@@ -106,6 +107,6 @@ void events_conflict(struct events *events, const char *port, const struct sight
 
 	if (is_time(&events->conflict, now, &n))
 		log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
-			    inet_ntop(AF_INET, &who->ip, ip, sizeof(ip)), mac[0], mac[1], mac[2], mac[3],
-			    mac[4], mac[5]);
+		            inet_ntop(AF_INET, &who->ip, ip, sizeof(ip)), mac[0], mac[1], mac[2],
+		            mac[3], mac[4], mac[5]);
 }

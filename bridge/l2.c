@@ -10,9 +10,9 @@
 static uint16_t tpid_value(unsigned tpid)
 {
 	static const uint16_t values[] = {
-		[TPID_8021Q] = ETHERTYPE_8021Q,
-		[TPID_8021AD] = ETHERTYPE_8021AD,
-		[TPID_QINQ_OLD] = ETHERTYPE_QINQ_OLD,
+	        [TPID_8021Q] = ETHERTYPE_8021Q,
+	        [TPID_8021AD] = ETHERTYPE_8021AD,
+	        [TPID_QINQ_OLD] = ETHERTYPE_QINQ_OLD,
 	};
 
 	return values[tpid];

@@ -10,7 +10,7 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 
-enum { LINK_REPLY_BYTES = 32 << 10 };	/* rtnetlink(7): link messages can be large */
+enum { LINK_REPLY_BYTES = 32 << 10 }; /* rtnetlink(7): link messages can be large */
 
 static int read_attribute(const struct nlattr *attribute, void *data)
 {
@@ -39,8 +39,8 @@ static int read_link(const struct nlmsghdr *message, void *data)
 	struct link *link = data;
 
 	*link = (struct link){.index = info->ifi_index,
-			      .up = info->ifi_flags & IFF_UP,
-			      .ethernet = info->ifi_type == ARPHRD_ETHER};
+	                      .up = info->ifi_flags & IFF_UP,
+	                      .ethernet = info->ifi_type == ARPHRD_ETHER};
 	return mnl_attr_parse(message, sizeof(*info), read_attribute, link);
 }
 

@@ -8,11 +8,11 @@
 
 struct link {
 	int index;
-	bool up;		/* administratively */
+	bool up; /* administratively */
 	bool ethernet;
-	uint32_t mtu;		/* bytes */
-	int master;		/* index of the bridge, bond or the like that it belongs to, or 0 */
-	struct mac mac;		/* if ethernet */
+	uint32_t mtu;   /* bytes */
+	int master;     /* index of the bridge, bond or the like that it belongs to, or 0 */
+	struct mac mac; /* if ethernet */
 };
 
 /*

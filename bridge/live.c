@@ -29,7 +29,7 @@ struct live {
 	live_load *load;
 	struct worker worker;
 	struct port *ports[NSIDES];
-	int signals;			/* signalfd */
+	int signals; /* signalfd */
 	lb_time started, ticked, active;
 	bool stop;
 };
@@ -47,7 +47,8 @@ static void write_stats(struct live *live, lb_time now)
 	packet_count_missed(live->ports[OUTSIDE]);
 	packet_count_missed(live->ports[INSIDE]);
 	if (live->options->stats)
-		stats_write(&live->worker, (lb_time){now.ns - live->started.ns}, live->options->stats);
+		stats_write(&live->worker, (lb_time){now.ns - live->started.ns},
+		            live->options->stats);
 	else
 		log_warning("SIGUSR1: no --stats FILE to write to");
 }
@@ -63,7 +64,8 @@ static void reload(struct live *live, lb_time now)
 		return;
 	}
 	if (rules->max_connections != capacity)
-		log_warning("%s: [bridge] max_connections: stays %u until a restart", file, capacity);
+		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
+		            capacity);
 	if (worker_reload(&live->worker, rules, now) < 0) {
 		log_error("%s: not reloaded: nothing has changed", file);
 		rules_free(rules);
@@ -120,9 +122,9 @@ static int sleep_ms(const struct live *live, lb_time now)
 static void sleep_until_event(struct live *live, lb_time now)
 {
 	struct pollfd fds[] = {
-		{.fd = packet_fd(live->ports[OUTSIDE]), .events = POLLIN},
-		{.fd = packet_fd(live->ports[INSIDE]), .events = POLLIN},
-		{.fd = live->signals, .events = POLLIN},
+	        {.fd = packet_fd(live->ports[OUTSIDE]), .events = POLLIN},
+	        {.fd = packet_fd(live->ports[INSIDE]), .events = POLLIN},
+	        {.fd = live->signals, .events = POLLIN},
 	};
 
 	poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(live, now));
@@ -176,7 +178,8 @@ static int open_ports(struct live *live, const struct rules *rules)
 	if ((err = preflight_interfaces(live->options->names)) < 0)
 		return err;
 	for (unsigned side = 0; side < NSIDES; side++)
-		if ((err = packet_open((enum side)side, live->options->names[side], &live->ports[side])) < 0)
+		if ((err = packet_open((enum side)side, live->options->names[side],
+		                       &live->ports[side])) < 0)
 			return err;
 	return preflight_addresses(live->ports, rules);
 }

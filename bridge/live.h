@@ -7,7 +7,8 @@
 #include "options.h"
 #include "../lb/rules.h"
 
-/* Reads the configuration anew, for a reload. Returns NULL, with the reason logged, if it is bad. */
+/* Reads the configuration anew, for a reload. Returns NULL, with the reason logged, if it is bad.
+ */
 typedef struct rules *live_load(const struct options *options);
 
 /*

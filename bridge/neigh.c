@@ -19,19 +19,19 @@
 #include <stdlib.h>
 
 enum {
-	NEIGH_WAIT_SLOTS = 64,		/* frames of all servers together */
-	NEIGH_WAIT_BYTES = 1600,	/* one Ethernet frame of standard size with its tags */
-	NEIGH_TRIES = 3,		/* RFC 4861's MAX_MULTICAST_SOLICIT, which ARP caches use too */
-	NEIGH_RETRY_S = 1,		/* RFC 1122, 2.3.2.1: at most one request a second */
-	NEIGH_STALE_S = 60,		/* RFC 1122, 2.3.2.1: "on the order of a minute" */
+	NEIGH_WAIT_SLOTS = 64,   /* frames of all servers together */
+	NEIGH_WAIT_BYTES = 1600, /* one Ethernet frame of standard size with its tags */
+	NEIGH_TRIES = 3,         /* RFC 4861's MAX_MULTICAST_SOLICIT, which ARP caches use too */
+	NEIGH_RETRY_S = 1,       /* RFC 1122, 2.3.2.1: at most one request a second */
+	NEIGH_STALE_S = 60,      /* RFC 1122, 2.3.2.1: "on the order of a minute" */
 };
 
 struct neighbour {
 	struct hop hop;
 	bool known;
-	bool fixed;			/* by lb.ini */
-	bool wanted;			/* to be asked for */
-	uint8_t tries;			/* requests sent since it was last heard of */
+	bool fixed;    /* by lb.ini */
+	bool wanted;   /* to be asked for */
+	uint8_t tries; /* requests sent since it was last heard of */
 	lb_time asked, heard;
 };
 
@@ -39,13 +39,13 @@ struct waiting {
 	uint8_t bytes[FRAME_HEADROOM + NEIGH_WAIT_BYTES];
 	struct frame frame;
 	unsigned server;
-	uint64_t order;			/* earlier ones are sent first */
+	uint64_t order; /* earlier ones are sent first */
 	bool used;
 };
 
 struct neigh_table {
 	const struct rules *rules;
-	struct neighbour *neighbours;	/* by rules.servers[] */
+	struct neighbour *neighbours; /* by rules.servers[] */
 	unsigned nwanted;
 	unsigned nwaiting;
 	struct waiting waiting[NEIGH_WAIT_SLOTS];
@@ -72,7 +72,8 @@ struct neigh_table *neigh_new(const struct rules *rules)
 	if (!table)
 		return NULL;
 	table->rules = rules;
-	table->neighbours = calloc(rules->nservers ? rules->nservers : 1, sizeof(*table->neighbours));
+	table->neighbours =
+	        calloc(rules->nservers ? rules->nservers : 1, sizeof(*table->neighbours));
 	if (!table->neighbours) {
 		free(table);
 		return NULL;
@@ -121,7 +122,8 @@ void neigh_inherit(struct neigh_table *table, const struct neigh_table *old)
 	table->counts = old->counts;
 	for (unsigned s = 0; s < table->rules->nservers; s++)
 		for (unsigned o = 0; o < old->rules->nservers; o++)
-			if (be32_eq(table->rules->servers[s].address, old->rules->servers[o].address) &&
+			if (be32_eq(table->rules->servers[s].address,
+			            old->rules->servers[o].address) &&
 			    old->neighbours[o].known && !old->neighbours[o].fixed &&
 			    !table->neighbours[s].fixed) {
 				table->neighbours[s] = old->neighbours[o];
@@ -146,7 +148,8 @@ static void complete_checksum(struct frame *frame)
 		return;
 	/* the field holds the pseudo header's sum: adding all up includes it */
 	field = frame->data + packet.l4 + TCP_CHECKSUM;
-	csum_store(field, (uint16_t)~csum_fold(csum_add(0, frame->data + packet.l4, packet.l4_len)));
+	csum_store(field,
+	           (uint16_t)~csum_fold(csum_add(0, frame->data + packet.l4, packet.l4_len)));
 	frame->flags &= (uint8_t)~FRAME_CSUM_PARTIAL;
 }
 

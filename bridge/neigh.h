@@ -10,8 +10,8 @@
 struct neigh_table;
 
 struct neigh_counts {
-	uint64_t waited;	/* frames that had to wait for an ARP reply */
-	uint64_t lost;		/* frames for which none came, or that found no place to wait */
+	uint64_t waited; /* frames that had to wait for an ARP reply */
+	uint64_t lost;   /* frames for which none came, or that found no place to wait */
 };
 
 /* Returns NULL if memory runs out. rules must stay. */
@@ -50,7 +50,7 @@ bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct
 struct neigh_question {
 	be32 sender, target;
 	uint16_t vlan;
-	bool everywhere;	/* on both sides, else inside only */
+	bool everywhere; /* on both sides, else inside only */
 };
 
 /* The next one; false if none is due. Gives up on frames that have waited in vain. */

@@ -7,7 +7,8 @@
  * back doesn't take the clock back.
  *
  * The engine begins a little before the first frame. So what it does by the clock, above all its
- * probes, is never later than when the captures were taken live, and the answers in them come after.
+ * probes, is never later than when the captures were taken live, and the answers in them come
+ * after.
  */
 #include "offline.h"
 
@@ -23,8 +24,8 @@
 
 /* The sample's addresses in DESIGN.md, for captures whose lb.ini doesn't say. */
 static const struct mac default_macs[NSIDES] = {
-	[OUTSIDE] = {{0x02, 0, 0, 0, 0, 0x01}},
-	[INSIDE] = {{0x02, 0, 0, 0, 0, 0x02}},
+        [OUTSIDE] = {{0x02, 0, 0, 0, 0, 0x01}},
+        [INSIDE] = {{0x02, 0, 0, 0, 0, 0x02}},
 };
 
 /* The port that has the earliest next frame, or NULL, and its time. */
@@ -82,7 +83,8 @@ static void replay(struct worker *worker, lb_time *now)
 	}
 }
 
-static int replay_ports(const struct options *options, struct rules *rules, struct port *ports[NSIDES])
+static int replay_ports(const struct options *options, struct rules *rules,
+                        struct port *ports[NSIDES])
 {
 	struct worker worker;
 	lb_time start = {0}, now;
@@ -106,15 +108,15 @@ static int replay_ports(const struct options *options, struct rules *rules, stru
 int offline_run(const struct options *options, struct rules *rules)
 {
 	const struct mac macs[NSIDES] = {
-		[OUTSIDE] = rules->has_outside_mac ? rules->outside_mac : default_macs[OUTSIDE],
-		[INSIDE] = rules->has_inside_mac ? rules->inside_mac : default_macs[INSIDE],
+	        [OUTSIDE] = rules->has_outside_mac ? rules->outside_mac : default_macs[OUTSIDE],
+	        [INSIDE] = rules->has_inside_mac ? rules->inside_mac : default_macs[INSIDE],
 	};
 	struct port *ports[NSIDES] = {NULL, NULL};
 	int err = 0;
 
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = capture_open((enum side)side, options->read[side], options->write[side], macs[side],
-				   &ports[side]);
+		err = capture_open((enum side)side, options->read[side], options->write[side],
+		                   macs[side], &ports[side]);
 	if (!err)
 		err = replay_ports(options, rules, ports);
 	else

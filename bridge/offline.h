@@ -8,9 +8,9 @@
 #include "../lb/rules.h"
 
 /*
- * Replays the captures that options names through an engine with these rules, which it frees. Returns 0, or a
- * negative errno with the reason logged. A damaged capture is read up to the damage, which is no
- * error.
+ * Replays the captures that options names through an engine with these rules, which it frees.
+ * Returns 0, or a negative errno with the reason logged. A damaged capture is read up to the
+ * damage, which is no error.
  */
 int offline_run(const struct options *options, struct rules *rules);
 

@@ -12,35 +12,30 @@
 #include <stdlib.h>
 
 static const char usage[] =
-	"Usage: tmbridge OUTSIDE INSIDE -f lb.ini\n"
-	"         balance inline between two interfaces, until SIGINT or SIGTERM\n"
-	"       tmbridge -r OUT.pcap[,IN.pcap] -w OUT-sent.pcap[,IN-sent.pcap] -f lb.ini\n"
-	"         the same offline: frames received on each side -> frames sent on each side\n"
-	"       tmbridge -t -f lb.ini\n"
-	"         check the configuration, say \"ok\" or what is wrong\n"
-	"\n"
-	"  -f, --config FILE      the configuration\n"
-	"  -r, --read OUT[,IN]    captures of what each side receives\n"
-	"  -w, --write OUT[,IN]   captures to be written of what is sent on each side\n"
-	"  -t, --test             check the configuration only\n"
-	"  -s, --stats FILE       write counters as JSON at exit and on SIGUSR1 (- = stdout)\n"
-	"  -k, --key HEX          32 hex digits for the hashes; default: random when live,\n"
-	"                         zeros offline\n"
-	"  -v, --verbose          say more\n"
-	"  -h, --help             this text\n"
-	"  -V, --version          the version\n";
+        "Usage: tmbridge OUTSIDE INSIDE -f lb.ini\n"
+        "         balance inline between two interfaces, until SIGINT or SIGTERM\n"
+        "       tmbridge -r OUT.pcap[,IN.pcap] -w OUT-sent.pcap[,IN-sent.pcap] -f lb.ini\n"
+        "         the same offline: frames received on each side -> frames sent on each side\n"
+        "       tmbridge -t -f lb.ini\n"
+        "         check the configuration, say \"ok\" or what is wrong\n"
+        "\n"
+        "  -f, --config FILE      the configuration\n"
+        "  -r, --read OUT[,IN]    captures of what each side receives\n"
+        "  -w, --write OUT[,IN]   captures to be written of what is sent on each side\n"
+        "  -t, --test             check the configuration only\n"
+        "  -s, --stats FILE       write counters as JSON at exit and on SIGUSR1 (- = stdout)\n"
+        "  -k, --key HEX          32 hex digits for the hashes; default: random when live,\n"
+        "                         zeros offline\n"
+        "  -v, --verbose          say more\n"
+        "  -h, --help             this text\n"
+        "  -V, --version          the version\n";
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'f'},
-	{"read", required_argument, NULL, 'r'},
-	{"write", required_argument, NULL, 'w'},
-	{"test", no_argument, NULL, 't'},
-	{"stats", required_argument, NULL, 's'},
-	{"key", required_argument, NULL, 'k'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{0},
+        {"config", required_argument, NULL, 'f'}, {"read", required_argument, NULL, 'r'},
+        {"write", required_argument, NULL, 'w'},  {"test", no_argument, NULL, 't'},
+        {"stats", required_argument, NULL, 's'},  {"key", required_argument, NULL, 'k'},
+        {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {0},
 };
 
 /* Splits "A,B" in place. False if there are more than two parts or an empty one. */
@@ -123,8 +118,8 @@ static int parse_rest(int n, char **args, struct options *ret)
 		return complain("-f lb.ini is missing");
 	if (ret->mode == MODE_CHECK)
 		return n || ret->read[OUTSIDE] || ret->write[OUTSIDE]
-			       ? complain("-t takes no interfaces and no captures")
-			       : 0;
+		               ? complain("-t takes no interfaces and no captures")
+		               : 0;
 	if (ret->read[OUTSIDE] || ret->write[OUTSIDE]) {
 		if (n)
 			return complain("either two interfaces, or -r and -w");

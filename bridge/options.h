@@ -10,25 +10,26 @@
 enum options_mode {
 	MODE_LIVE,
 	MODE_OFFLINE,
-	MODE_CHECK,		/* -t */
-	MODE_DONE,		/* -h or -V: all has been said */
+	MODE_CHECK, /* -t */
+	MODE_DONE,  /* -h or -V: all has been said */
 };
 
 struct options {
 	enum options_mode mode;
 	const char *config;
-	const char *stats;		/* a path, "-", or NULL */
+	const char *stats; /* a path, "-", or NULL */
 	bool has_key;
-	struct hash_key key;		/* zeros unless given */
+	struct hash_key key; /* zeros unless given */
 	bool verbose;
-	const char *names[NSIDES];	/* MODE_LIVE: interfaces by enum side */
-	const char *read[NSIDES];	/* MODE_OFFLINE: captures by enum side; the inside's may be NULL */
+	const char *names[NSIDES]; /* MODE_LIVE: interfaces by enum side */
+	const char
+	        *read[NSIDES]; /* MODE_OFFLINE: captures by enum side; the inside's may be NULL */
 	const char *write[NSIDES];
 };
 
 /*
- * Reads the command line, whose strings it goes on using (and cuts at commas). Returns 0, or -EINVAL
- * with what is wrong logged.
+ * Reads the command line, whose strings it goes on using (and cuts at commas). Returns 0, or
+ * -EINVAL with what is wrong logged.
  */
 int options_parse(int argc, char **argv, struct options *ret);
 

@@ -19,13 +19,14 @@
 #include <stdlib.h>
 
 enum {
-	OWN_TTL = 64,			/* RFC 1700's recommended default */
-	OWN_WINDOW = 8192,		/* bytes: more than a server says to a probe at once */
-	OWN_ARENA_BYTES = 256 << 10,	/* a burst of echo replies of 4 KiB, twice over */
+	OWN_TTL = 64,                /* RFC 1700's recommended default */
+	OWN_WINDOW = 8192,           /* bytes: more than a server says to a probe at once */
+	OWN_ARENA_BYTES = 256 << 10, /* a burst of echo replies of 4 KiB, twice over */
 };
 
 /* A packet from layer 3 upwards. */
-struct template {
+struct template
+{
 	uint8_t bytes[IPV4_HEADER_BYTES + TCP_HEADER_BYTES];
 	uint32_t len;
 };
@@ -58,8 +59,9 @@ static int make_arp(libnet_t *context, struct template *ret)
 {
 	static const uint8_t nobody[6];
 
-	if (libnet_build_arp(ARPHRD_ETHER, ETHERTYPE_IPV4, sizeof(nobody), sizeof(be32), ARPOP_REQUEST,
-			     nobody, nobody, nobody, nobody, NULL, 0, context, 0) < 0) {
+	if (libnet_build_arp(ARPHRD_ETHER, ETHERTYPE_IPV4, sizeof(nobody), sizeof(be32),
+	                     ARPOP_REQUEST, nobody, nobody, nobody, nobody, NULL, 0, context,
+	                     0) < 0) {
 		log_error("libnet: %s", libnet_geterror(context));
 		return -EIO;
 	}
@@ -68,8 +70,8 @@ static int make_arp(libnet_t *context, struct template *ret)
 
 static int make_ipv4(libnet_t *context, uint16_t payload, uint8_t protocol, struct template *ret)
 {
-	if (libnet_build_ipv4((uint16_t)(LIBNET_IPV4_H + payload), 0, 0, IP_DF, OWN_TTL, protocol, 0, 0,
-			      0, NULL, 0, context, 0) < 0) {
+	if (libnet_build_ipv4((uint16_t)(LIBNET_IPV4_H + payload), 0, 0, IP_DF, OWN_TTL, protocol,
+	                      0, 0, 0, NULL, 0, context, 0) < 0) {
 		log_error("libnet: %s", libnet_geterror(context));
 		return -EIO;
 	}
@@ -118,8 +120,8 @@ void own_reuse(struct own_maker *maker)
 }
 
 /* An empty frame to hop of len bytes behind the Ethernet header, and where they go. */
-static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t ethertype, uint32_t len,
-		      const struct port *port, struct frame *ret)
+static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t ethertype,
+                      uint32_t len, const struct port *port, struct frame *ret)
 {
 	uint32_t total = l2_bytes(hop) + len;
 	uint8_t *data = maker->space + maker->used;
@@ -128,13 +130,14 @@ static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t e
 		return NULL;
 	maker->used += total;
 	l2_write(data, hop, &port->mac, ethertype);
-	*ret = (struct frame){.data = data, .len = total, .wire_len = total, .side = (uint8_t)port->side};
+	*ret = (struct frame){
+	        .data = data, .len = total, .wire_len = total, .side = (uint8_t)port->side};
 	return data + l2_bytes(hop);
 }
 
 static uint8_t *start_from(struct own_maker *maker, const struct template *template,
-			   const struct hop *hop, uint16_t ethertype, uint32_t payload,
-			   const struct port *port, struct frame *ret)
+                           const struct hop *hop, uint16_t ethertype, uint32_t payload,
+                           const struct port *port, struct frame *ret)
 {
 	uint8_t *p = start(maker, hop, ethertype, template->len + payload, port, ret);
 
@@ -144,7 +147,7 @@ static uint8_t *start_from(struct own_maker *maker, const struct template *templ
 }
 
 static void fill_arp(uint8_t *arp, uint16_t oper, const struct port *port, be32 sender,
-		     const struct mac *target_mac, be32 target)
+                     const struct mac *target_mac, be32 target)
 {
 	be16_store(arp + ARP_OPER, be16_from(oper));
 	memcpy(arp + ARP_SHA, &port->mac, sizeof(port->mac));
@@ -154,7 +157,7 @@ static void fill_arp(uint8_t *arp, uint16_t oper, const struct port *port, be32 
 }
 
 static bool arp_reply(struct own_maker *maker, const struct own *own, const struct port *port,
-		      struct frame *ret)
+                      struct frame *ret)
 {
 	uint8_t *p = start_from(maker, &maker->arp, &own->to, ETHERTYPE_ARP, 0, port, ret);
 
@@ -174,7 +177,7 @@ static void fill_ipv4(uint8_t *ip, const struct tuple *tuple, uint32_t total)
 }
 
 static bool tcp_segment(struct own_maker *maker, const struct own *own, const struct port *port,
-			struct frame *ret)
+                        struct frame *ret)
 {
 	uint8_t *ip = start_from(maker, &maker->tcp, &own->to, ETHERTYPE_IPV4, 0, port, ret);
 	uint8_t *tcp;
@@ -198,9 +201,10 @@ static bool tcp_segment(struct own_maker *maker, const struct own *own, const st
 
 /* The request's ICMP message as it is, but for the type (RFC 792). */
 static bool echo_reply(struct own_maker *maker, const struct own *own, const struct frame *request,
-		       const struct port *port, struct frame *ret)
+                       const struct port *port, struct frame *ret)
 {
-	uint8_t *ip = start_from(maker, &maker->echo, &own->to, ETHERTYPE_IPV4, own->l4_len, port, ret);
+	uint8_t *ip =
+	        start_from(maker, &maker->echo, &own->to, ETHERTYPE_IPV4, own->l4_len, port, ret);
 	uint8_t *icmp;
 
 	if (!ip)
@@ -209,13 +213,13 @@ static bool echo_reply(struct own_maker *maker, const struct own *own, const str
 	fill_ipv4(ip, &own->tuple, maker->echo.len + own->l4_len);
 	memcpy(icmp, request->data + own->l4, own->l4_len);
 	csum_update(icmp + ICMP_CHECKSUM,
-		    csum_change16(be16_load(icmp), be16_from(ICMP_ECHO_REPLY << 8)));
+	            csum_change16(be16_load(icmp), be16_from(ICMP_ECHO_REPLY << 8)));
 	icmp[ICMP_TYPE] = ICMP_ECHO_REPLY;
 	return true;
 }
 
 bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
-	      const struct port *port, struct frame *ret)
+              const struct port *port, struct frame *ret)
 {
 	switch ((enum own_kind)own->kind) {
 	case OWN_ARP_REPLY:
@@ -229,7 +233,7 @@ bool own_make(struct own_maker *maker, const struct own *own, const struct frame
 }
 
 bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
-		     const struct port *port, struct frame *ret)
+                     const struct port *port, struct frame *ret)
 {
 	static const struct mac unknown;
 	uint8_t *p = start_from(maker, &maker->arp, to, ETHERTYPE_ARP, 0, port, ret);
@@ -242,8 +246,8 @@ bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const st
 struct hop own_broadcast(enum side side, uint16_t vlan)
 {
 	return (struct hop){.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-			    .side = side & 1u,
-			    .ntags = vlan != 0,
-			    .tpid0 = TPID_8021Q,
-			    .tci = {be16_from(vlan)}};
+	                    .side = side & 1u,
+	                    .ntags = vlan != 0,
+	                    .tpid0 = TPID_8021Q,
+	                    .tci = {be16_from(vlan)}};
 }

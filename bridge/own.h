@@ -25,7 +25,7 @@ void own_reuse(struct own_maker *maker);
  * untouched, when the space for this burst's frames is used up; ret lives until own_reuse().
  */
 bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
-	      const struct port *port, struct frame *ret);
+              const struct port *port, struct frame *ret);
 
 /*
  * Makes an ARP packet (RFC 826) from port. A request for target from sender; if both are the same,
@@ -33,9 +33,10 @@ bool own_make(struct own_maker *maker, const struct own *own, const struct frame
  * in all of these, and may carry tags. As for the result, see own_make().
  */
 bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
-		     const struct port *port, struct frame *ret);
+                     const struct port *port, struct frame *ret);
 
-/* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0. */
+/* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0.
+ */
 struct hop own_broadcast(enum side side, uint16_t vlan);
 
 #endif

@@ -39,7 +39,7 @@ enum {
 /* What the kernel said about a received frame, for when it is sent. */
 struct slot {
 	struct virtio_net_hdr vnet;
-	uint8_t *origin;		/* the byte from which vnet's offsets count */
+	uint8_t *origin; /* the byte from which vnet's offsets count */
 };
 
 union control {
@@ -50,7 +50,7 @@ union control {
 struct packet_port {
 	struct port port;
 	int fd;
-	uint8_t *memory;		/* PORT_BURST times SLOT_BYTES */
+	uint8_t *memory; /* PORT_BURST times SLOT_BYTES */
 	struct slot slots[PORT_BURST];
 	struct mmsghdr in[PORT_BURST], out[PORT_BURST];
 	struct iovec in_iov[PORT_BURST][2], out_iov[PORT_BURST][2];
@@ -66,7 +66,8 @@ static struct packet_port *packet_of(const struct port *port)
 /* Puts back the VLAN tag that the kernel took out of the frame. */
 static void restore_tag(struct frame *frame, const struct tpacket_auxdata *aux)
 {
-	uint16_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
+	uint16_t tpid =
+	        aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
 
 	if (!(aux->tp_status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
 		return;
@@ -105,12 +106,12 @@ static bool take(struct packet_port *packet, unsigned i, struct frame *ret)
 	slot->origin = packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA;
 	len -= (uint32_t)sizeof(slot->vnet);
 	*ret = (struct frame){
-		.data = slot->origin,
-		.len = len,
-		.wire_len = len,
-		.headroom = FRAME_HEADROOM,
-		.side = (uint8_t)packet->port.side,
-		.port_data = slot,
+	        .data = slot->origin,
+	        .len = len,
+	        .wire_len = len,
+	        .headroom = FRAME_HEADROOM,
+	        .side = (uint8_t)packet->port.side,
+	        .port_data = slot,
 	};
 	if (slot->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		ret->flags |= FRAME_CSUM_PARTIAL;
@@ -135,7 +136,7 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 
 /* Moves vnet's offsets to count from the frame's first byte as it is now. */
 static void adjust_offsets(struct virtio_net_hdr *vnet, const struct slot *slot,
-			   const struct frame *frame)
+                           const struct frame *frame)
 {
 	int moved = (int)(slot->origin - frame->data);
 
@@ -181,14 +182,18 @@ static void send_frames(struct port *port, const struct frame *frames, unsigned 
 static void prepare_messages(struct packet_port *packet)
 {
 	for (unsigned i = 0; i < PORT_BURST; i++) {
-		packet->in_iov[i][0] = (struct iovec){&packet->slots[i].vnet, sizeof(packet->slots[i].vnet)};
-		packet->in_iov[i][1] = (struct iovec){packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA,
-						      SLOT_BYTES - SLOT_DATA};
+		packet->in_iov[i][0] =
+		        (struct iovec){&packet->slots[i].vnet, sizeof(packet->slots[i].vnet)};
+		packet->in_iov[i][1] =
+		        (struct iovec){packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA,
+		                       SLOT_BYTES - SLOT_DATA};
 		packet->in[i].msg_hdr = (struct msghdr){.msg_iov = packet->in_iov[i],
-							.msg_iovlen = 2,
-							.msg_control = &packet->control[i]};
-		packet->out_iov[i][0] = (struct iovec){&packet->out_vnet[i], sizeof(packet->out_vnet[i])};
-		packet->out[i].msg_hdr = (struct msghdr){.msg_iov = packet->out_iov[i], .msg_iovlen = 2};
+		                                        .msg_iovlen = 2,
+		                                        .msg_control = &packet->control[i]};
+		packet->out_iov[i][0] =
+		        (struct iovec){&packet->out_vnet[i], sizeof(packet->out_vnet[i])};
+		packet->out[i].msg_hdr =
+		        (struct msghdr){.msg_iov = packet->out_iov[i], .msg_iovlen = 2};
 	}
 }
 
@@ -208,7 +213,8 @@ static int set_options(int fd, int ifindex)
 	    (err = set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES)) < 0 ||
 	    (err = set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)) < 0)
 		return err;
-	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) < 0)
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) <
+	    0)
 		return -errno;
 	return 0;
 }

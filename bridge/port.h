@@ -6,15 +6,15 @@
 
 #include "../lb/frame.h"
 
-enum { PORT_BURST = 32 };	/* frames received, or sent, with one call */
+enum { PORT_BURST = 32 }; /* frames received, or sent, with one call */
 
 struct port;
 
 /* Called once a burst. */
 struct port_ops {
 	/*
-	 * Receives up to PORT_BURST frames that have arrived, without waiting; the frames stay valid
-	 * until the next call. Returns how many.
+	 * Receives up to PORT_BURST frames that have arrived, without waiting; the frames stay
+	 * valid until the next call. Returns how many.
 	 */
 	unsigned (*receive)(struct port *port, struct frame ret[PORT_BURST]);
 	/* Sends n frames at time now, in order; counts those that it can't send. */
@@ -22,10 +22,10 @@ struct port_ops {
 };
 
 struct port_counts {
-	uint64_t received;		/* frames */
+	uint64_t received; /* frames */
 	uint64_t sent;
 	uint64_t send_failed;
-	uint64_t missed;		/* arrived, but the kernel had no room for them */
+	uint64_t missed; /* arrived, but the kernel had no room for them */
 };
 
 struct port {
@@ -34,7 +34,7 @@ struct port {
 	enum side side;
 	struct mac mac;
 	struct port_counts counts;
-	struct frame out[PORT_BURST];	/* queued by port_queue() */
+	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;
 };
 

@@ -60,15 +60,17 @@ static int check_interface(const char *name, struct link *ret)
 	}
 	if (ret->master) {
 		log_error("%s: belongs to %s, which would forward its frames as well: "
-			  "ip link set %s nomaster",
-			  name, if_indextoname((unsigned)ret->master, master) ? master : "another interface",
-			  name);
+		          "ip link set %s nomaster",
+		          name,
+		          if_indextoname((unsigned)ret->master, master) ? master
+		                                                        : "another interface",
+		          name);
 		return -EBUSY;
 	}
 	if (forwards_ipv4(name)) {
 		log_error("%s: the host routes what arrives there, the VIP's packets too: "
-			  "sysctl -w net.ipv4.conf.%s.forwarding=0",
-			  name, name);
+		          "sysctl -w net.ipv4.conf.%s.forwarding=0",
+		          name, name);
 		return -EBUSY;
 	}
 	return 0;
@@ -82,7 +84,7 @@ static int check_permission(void)
 		int err = -errno;
 
 		log_error("packet socket: %s: run as root, or with CAP_NET_RAW and CAP_NET_ADMIN",
-			  strerror(-err));
+		          strerror(-err));
 		return err;
 	}
 	close(fd);
@@ -98,8 +100,9 @@ int preflight_interfaces(const char *const names[NSIDES])
 		if ((err = check_interface(names[side], &links[side])) < 0)
 			return err;
 	if (links[OUTSIDE].mtu != links[INSIDE].mtu) {
-		log_error("%s, %s: the MTUs differ, %u and %u: longer frames of one side would not fit the other",
-			  names[OUTSIDE], names[INSIDE], links[OUTSIDE].mtu, links[INSIDE].mtu);
+		log_error("%s, %s: the MTUs differ, %u and %u: longer frames of one side would not "
+		          "fit the other",
+		          names[OUTSIDE], names[INSIDE], links[OUTSIDE].mtu, links[INSIDE].mtu);
 		return -EMSGSIZE;
 	}
 	return check_permission();
@@ -130,14 +133,14 @@ static int judge(struct port *ports[NSIDES], const struct rules *rules, const st
 		return 0;
 	if (mac_eq(&packet.from.mac, &ports[side_other(frame->side)]->mac)) {
 		log_error("%s, %s: are connected to each other: the bridge would be a loop",
-			  ports[OUTSIDE]->name, ports[INSIDE]->name);
+		          ports[OUTSIDE]->name, ports[INSIDE]->name);
 		return -ELOOP;
 	}
 	if (packet.kind != PACKET_ARP || !is_ours(rules, packet.tuple.src))
 		return 0;
 	log_error("%s: %s belongs to %02x:%02x:%02x:%02x:%02x:%02x already", name,
-		  inet_ntop(AF_INET, &packet.tuple.src, ip, sizeof(ip)), mac[0], mac[1], mac[2], mac[3],
-		  mac[4], mac[5]);
+	          inet_ntop(AF_INET, &packet.tuple.src, ip, sizeof(ip)), mac[0], mac[1], mac[2],
+	          mac[3], mac[4], mac[5]);
 	return -EADDRINUSE;
 }
 
@@ -166,7 +169,7 @@ static int64_t monotonic_ms(void)
 static int listen_for_answers(struct port *ports[NSIDES], const struct rules *rules)
 {
 	struct pollfd fds[NSIDES] = {{.fd = packet_fd(ports[OUTSIDE]), .events = POLLIN},
-				     {.fd = packet_fd(ports[INSIDE]), .events = POLLIN}};
+	                             {.fd = packet_fd(ports[INSIDE]), .events = POLLIN}};
 	int64_t end = monotonic_ms() + PREFLIGHT_WAIT_MS, left;
 	int err = 0;
 

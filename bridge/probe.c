@@ -8,8 +8,8 @@
  *
  * Each checked port of each server has one probe, which rests until it is next due. The first ones
  * leave at once; the second are spread over an interval, and so all later ones. When a result
- * contradicts the verdict, the next probe comes after half the interval, so that `fall` failures fit
- * into `fall` intervals even if each takes a whole timeout to fail.
+ * contradicts the verdict, the next probe comes after half the interval, so that `fall` failures
+ * fit into `fall` intervals even if each takes a whole timeout to fail.
  *
  * It comes from one of SNAT_PROBE_PORTS source ports in turn, which flows never get.
  */
@@ -25,11 +25,11 @@ enum probe_state { PROBE_RESTS, PROBE_CONNECTS, PROBE_CLOSES };
 
 struct probe {
 	uint16_t server, check;
-	uint8_t state;			/* enum probe_state */
-	uint8_t syns;			/* sent */
+	uint8_t state; /* enum probe_state */
+	uint8_t syns;  /* sent */
 	uint32_t round;
 	uint32_t isn, rcv_next;
-	be16 port;			/* ours */
+	be16 port; /* ours */
 	lb_time started, next;
 };
 
@@ -64,7 +64,7 @@ static unsigned count(const struct rules *rules)
 }
 
 struct probes *probes_new(const struct rules *rules, const struct health *health,
-			  struct neigh_table *neigh, const struct hash_key *key, lb_time now)
+                          struct neigh_table *neigh, const struct hash_key *key, lb_time now)
 {
 	struct probes *probes = calloc(1, sizeof(*probes));
 	unsigned n = count(rules);
@@ -72,16 +72,17 @@ struct probes *probes_new(const struct rules *rules, const struct health *health
 	if (!probes)
 		return NULL;
 	*probes = (struct probes){
-		.rules = rules, .health = health, .neigh = neigh, .key = *key, .due = now};
+	        .rules = rules, .health = health, .neigh = neigh, .key = *key, .due = now};
 	probes->probes = calloc(n ? n : 1, sizeof(*probes->probes));
 	if (!probes->probes) {
 		free(probes);
 		return NULL;
 	}
 	for (unsigned s = 0; s < rules->nservers; s++)
-		for (unsigned c = 0; is_probed(rules, s) && c < rules->farms[rules->servers[s].farm].nchecks; c++)
-			probes->probes[probes->n++] =
-				(struct probe){.server = (uint16_t)s, .check = (uint16_t)c, .next = now};
+		for (unsigned c = 0;
+		     is_probed(rules, s) && c < rules->farms[rules->servers[s].farm].nchecks; c++)
+			probes->probes[probes->n++] = (struct probe){
+			        .server = (uint16_t)s, .check = (uint16_t)c, .next = now};
 	return probes;
 }
 
@@ -93,9 +94,10 @@ void probes_free(struct probes *probes)
 }
 
 static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
-		    const struct probe *pb)
+                    const struct probe *pb)
 {
-	return be32_eq(a->rules->servers[pa->server].address, b->rules->servers[pb->server].address) &&
+	return be32_eq(a->rules->servers[pa->server].address,
+	               b->rules->servers[pb->server].address) &&
 	       be32_eq(farm_of(a, pa)->vip, farm_of(b, pb)->vip) &&
 	       be16_eq(farm_of(a, pa)->checks[pa->check], farm_of(b, pb)->checks[pb->check]);
 }
@@ -116,20 +118,20 @@ static be32 own_address(const struct rules_farm *farm)
 }
 
 static void say(const struct probes *probes, const struct probe *probe, uint8_t flags, uint32_t seq,
-		struct own_list *out)
+                struct own_list *out)
 {
 	const struct rules_farm *farm = farm_of(probes, probe);
 
 	out->items[out->n++] = (struct own){
-		.kind = OWN_TCP,
-		.tcp_flags = flags,
-		.server = probe->server,
-		.tuple = {.src = own_address(farm),
-			  .dst = probes->rules->servers[probe->server].address,
-			  .sport = probe->port,
-			  .dport = farm->checks[probe->check]},
-		.seq = seq,
-		.ack = flags & TCP_ACK ? probe->rcv_next : 0,
+	        .kind = OWN_TCP,
+	        .tcp_flags = flags,
+	        .server = probe->server,
+	        .tuple = {.src = own_address(farm),
+	                  .dst = probes->rules->servers[probe->server].address,
+	                  .sport = probe->port,
+	                  .dport = farm->checks[probe->check]},
+	        .seq = seq,
+	        .ack = flags & TCP_ACK ? probe->rcv_next : 0,
 	};
 }
 
@@ -149,16 +151,16 @@ static void rest(struct probes *probes, struct probe *probe, lb_time now)
 static bool finish(const struct probe *probe, const char *why, struct probe_result *ret)
 {
 	*ret = (struct probe_result){
-		.server = probe->server, .check = probe->check, .ok = !why, .why = why};
+	        .server = probe->server, .check = probe->check, .ok = !why, .why = why};
 	return true;
 }
 
 static void begin(struct probes *probes, struct probe *probe, lb_time now)
 {
 	const struct tuple place = {
-		.src = probes->rules->servers[probe->server].address,
-		.dst = be32_from(probe->round),
-		.sport = farm_of(probes, probe)->checks[probe->check],
+	        .src = probes->rules->servers[probe->server].address,
+	        .dst = be32_from(probe->round),
+	        .sport = farm_of(probes, probe)->checks[probe->check],
 	};
 
 	probe->state = PROBE_CONNECTS;
@@ -181,7 +183,7 @@ static bool is_late(const struct probes *probes, const struct probe *probe, lb_t
 }
 
 static bool poll_connecting(struct probes *probes, struct probe *probe, lb_time now,
-			    struct own_list *out, struct probe_result *ret)
+                            struct own_list *out, struct probe_result *ret)
 {
 	bool known = neigh_find(probes->neigh, probe->server, now);
 
@@ -193,14 +195,15 @@ static bool poll_connecting(struct probes *probes, struct probe *probe, lb_time 
 	if (!known) {
 		neigh_ask(probes->neigh, probe->server);
 	} else if (probe->syns == 0 ||
-		   (probe->syns == 1 && now.ns - probe->started.ns >= PROBE_RESEND_NS)) {
+	           (probe->syns == 1 && now.ns - probe->started.ns >= PROBE_RESEND_NS)) {
 		probe->syns++;
 		say(probes, probe, TCP_SYN, probe->isn, out);
 	}
 	return false;
 }
 
-static void poll_closing(struct probes *probes, struct probe *probe, lb_time now, struct own_list *out)
+static void poll_closing(struct probes *probes, struct probe *probe, lb_time now,
+                         struct own_list *out)
 {
 	if (!is_late(probes, probe, now))
 		return;
@@ -208,8 +211,8 @@ static void poll_closing(struct probes *probes, struct probe *probe, lb_time now
 	rest(probes, probe, now);
 }
 
-static bool poll_probe(struct probes *probes, struct probe *probe, lb_time now, struct own_list *out,
-		       struct probe_result *ret)
+static bool poll_probe(struct probes *probes, struct probe *probe, lb_time now,
+                       struct own_list *out, struct probe_result *ret)
 {
 	if (probe->state == PROBE_RESTS && now.ns >= probe->next.ns)
 		begin(probes, probe, now);
@@ -227,7 +230,8 @@ static uint64_t due_of(const struct probes *probes, const struct probe *probe)
 
 	if (probe->state == PROBE_RESTS)
 		return probe->next.ns;
-	if (probe->state == PROBE_CONNECTS && probe->syns == 1 && probe->started.ns + PROBE_RESEND_NS < late)
+	if (probe->state == PROBE_CONNECTS && probe->syns == 1 &&
+	    probe->started.ns + PROBE_RESEND_NS < late)
 		return probe->started.ns + PROBE_RESEND_NS;
 	return late;
 }
@@ -275,7 +279,8 @@ static void hurry(struct probes *probes, struct probe *probe, lb_time now)
 {
 	uint64_t half = farm_of(probes, probe)->check_interval_ms * LB_NS_PER_MS / 2;
 
-	if (probe->state != PROBE_RESTS || !health_in_doubt(probes->health, probe->server, probe->check))
+	if (probe->state != PROBE_RESTS ||
+	    !health_in_doubt(probes->health, probe->server, probe->check))
 		return;
 	probe->next.ns = probe->started.ns + half > now.ns ? probe->started.ns + half : now.ns;
 }
@@ -283,13 +288,15 @@ static void hurry(struct probes *probes, struct probe *probe, lb_time now)
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now)
 {
 	for (unsigned i = 0; i < probes->n; i++)
-		if (probes->probes[i].server == result->server && probes->probes[i].check == result->check)
+		if (probes->probes[i].server == result->server &&
+		    probes->probes[i].check == result->check)
 			hurry(probes, &probes->probes[i], now);
 	update_due(probes);
 }
 
-static bool reply_connecting(struct probes *probes, struct probe *probe, const struct probe_reply *reply,
-			     lb_time now, struct own_list *out, struct probe_result *ret)
+static bool reply_connecting(struct probes *probes, struct probe *probe,
+                             const struct probe_reply *reply, lb_time now, struct own_list *out,
+                             struct probe_result *ret)
 {
 	bool acks = reply->tcp_flags & TCP_ACK && reply->ack == probe->isn + 1;
 
@@ -304,15 +311,16 @@ static bool reply_connecting(struct probes *probes, struct probe *probe, const s
 		return finish(probe, NULL, ret);
 	}
 	if (reply->tcp_flags & TCP_ACK && !(reply->tcp_flags & TCP_RST)) {
-		/* an earlier connection is left over there: end it, and try again (RFC 9293, 3.10.7.3) */
+		/* an earlier connection is left over there: end it, and try again (RFC
+		 * 9293, 3.10.7.3) */
 		say(probes, probe, TCP_RST, reply->ack, out);
 		probe->syns = 0;
 	}
 	return false;
 }
 
-static void reply_closing(struct probes *probes, struct probe *probe, const struct probe_reply *reply,
-			  lb_time now, struct own_list *out)
+static void reply_closing(struct probes *probes, struct probe *probe,
+                          const struct probe_reply *reply, lb_time now, struct own_list *out)
 {
 	if (reply->tcp_flags & TCP_RST) {
 		rest(probes, probe, now);
@@ -328,7 +336,7 @@ static void reply_closing(struct probes *probes, struct probe *probe, const stru
 }
 
 bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
-		  struct own_list *out, struct probe_result *ret)
+                  struct own_list *out, struct probe_result *ret)
 {
 	struct probe *probe = find(probes, reply);
 	bool ended = false;

@@ -33,13 +33,14 @@ static void print_frames(FILE *out, const uint64_t whys[LB_NWHYS])
 		received += whys[i];
 	}
 	fprintf(out,
-		"\"frames\":{\"received\":%" PRIu64 ",\"bridged\":%" PRIu64 ",\"forwarded\":%" PRIu64
-		",\"answered\":%" PRIu64 ",\"dropped\":%" PRIu64 "},\n \"reasons\":{",
-		received, acts[LB_BRIDGE], acts[LB_FORWARD], acts[LB_ANSWER], acts[LB_DROP]);
+	        "\"frames\":{\"received\":%" PRIu64 ",\"bridged\":%" PRIu64
+	        ",\"forwarded\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"dropped\":%" PRIu64
+	        "},\n \"reasons\":{",
+	        received, acts[LB_BRIDGE], acts[LB_FORWARD], acts[LB_ANSWER], acts[LB_DROP]);
 	for (unsigned i = 0, n = 0; i < LB_NWHYS; i++)
 		if (whys[i])
-			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "", lb_why_name((enum lb_why)i),
-				whys[i]);
+			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "",
+			        lb_why_name((enum lb_why)i), whys[i]);
 	fprintf(out, "},\n");
 }
 
@@ -48,16 +49,17 @@ static void print_flows(FILE *out, const struct balance *balance)
 	const struct balance_counts *counts = &balance->counts;
 
 	fprintf(out,
-		" \"flows\":{\"open\":%" PRIu32 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
-		",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
-		",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu32
-		",\"quarantined\":%" PRIu32 ",\"quarantine_cut\":%" PRIu64 ",\"resets_sent\":%" PRIu64
-		",\"capacity\":%" PRIu32 "},\n",
-		balance_open_flows(balance), counts->created,
-		counts->ended[ENDED_FIN] + counts->ended[ENDED_RST], counts->ended[ENDED_IDLE],
-		counts->ended[ENDED_SERVER_DOWN], counts->ended[ENDED_RELOAD], counts->ended[ENDED_EVICTED],
-		counts->refused, balance->flows.half_open.length, balance_quarantined(balance),
-		counts->quarantine_cut, counts->resets, balance->flows.capacity);
+	        " \"flows\":{\"open\":%" PRIu32 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
+	        ",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
+	        ",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu32
+	        ",\"quarantined\":%" PRIu32 ",\"quarantine_cut\":%" PRIu64
+	        ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu32 "},\n",
+	        balance_open_flows(balance), counts->created,
+	        counts->ended[ENDED_FIN] + counts->ended[ENDED_RST], counts->ended[ENDED_IDLE],
+	        counts->ended[ENDED_SERVER_DOWN], counts->ended[ENDED_RELOAD],
+	        counts->ended[ENDED_EVICTED], counts->refused, balance->flows.half_open.length,
+	        balance_quarantined(balance), counts->quarantine_cut, counts->resets,
+	        balance->flows.capacity);
 }
 
 static void print_port(FILE *out, const char *side, const struct port *port)
@@ -65,9 +67,10 @@ static void print_port(FILE *out, const char *side, const struct port *port)
 	const struct port_counts *counts = &port->counts;
 
 	fprintf(out,
-		"\"%s\":{\"name\":\"%s\",\"received\":%" PRIu64 ",\"sent\":%" PRIu64
-		",\"send_failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
-		side, port->name, counts->received, counts->sent, counts->send_failed, counts->missed);
+	        "\"%s\":{\"name\":\"%s\",\"received\":%" PRIu64 ",\"sent\":%" PRIu64
+	        ",\"send_failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
+	        side, port->name, counts->received, counts->sent, counts->send_failed,
+	        counts->missed);
 }
 
 static void print_bridge(FILE *out, const struct worker *worker)
@@ -79,10 +82,12 @@ static void print_bridge(FILE *out, const struct worker *worker)
 	print_port(out, "outside", worker->ports[OUTSIDE]);
 	fprintf(out, ",");
 	print_port(out, "inside", worker->ports[INSIDE]);
-	fprintf(out, "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64 "},\n",
-		neigh->waited, neigh->lost, worker->conflicts);
-	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n", connlog.written,
-		connlog.lost + lb_balance(worker->lb)->ended.lost);
+	fprintf(out,
+	        "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64
+	        "},\n",
+	        neigh->waited, neigh->lost, worker->conflicts);
+	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n",
+	        connlog.written, connlog.lost + lb_balance(worker->lb)->ended.lost);
 }
 
 static void print_server(FILE *out, const struct farms *farms, unsigned s)
@@ -94,12 +99,12 @@ static void print_server(FILE *out, const struct farms *farms, unsigned s)
 	fprintf(out, "    {\"name\":\"%s\",\"address\":", rule->name);
 	print_address(out, rule->address);
 	fprintf(out,
-		",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu32
-		",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64
-		",\"removed\":%s}",
-		rules_state_name(rule->state), health_name(health_of(&farms->health, s)), rule->weight,
-		server->connections, server->connections_total, health->probes_ok, health->probes_failed,
-		rule->gone ? "true" : "false");
+	        ",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu32
+	        ",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64
+	        ",\"probes_failed\":%" PRIu64 ",\"removed\":%s}",
+	        rules_state_name(rule->state), health_name(health_of(&farms->health, s)),
+	        rule->weight, server->connections, server->connections_total, health->probes_ok,
+	        health->probes_failed, rule->gone ? "true" : "false");
 }
 
 static void print_farm(FILE *out, const struct farms *farms, unsigned f)
@@ -110,7 +115,7 @@ static void print_farm(FILE *out, const struct farms *farms, unsigned f)
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
 	print_address(out, farm->vip);
 	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[",
-		sched_is_up(&farms->sched, f) ? "true" : "false", farm->gone ? "true" : "false");
+	        sched_is_up(&farms->sched, f) ? "true" : "false", farm->gone ? "true" : "false");
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, farm->snat[i]);
@@ -137,7 +142,7 @@ static void print_farms(FILE *out, const struct farms *farms)
 static void print(FILE *out, const struct worker *worker, lb_time uptime)
 {
 	fprintf(out, "{\"version\":\"" TMBRIDGE_VERSION "\",\"uptime_s\":%.3f,\n ",
-		(double)uptime.ns / (double)LB_NS_PER_S);
+	        (double)uptime.ns / (double)LB_NS_PER_S);
 	print_frames(out, lb_whys(worker->lb));
 	print_flows(out, lb_balance(worker->lb));
 	print_bridge(out, worker);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { WORKER_OWN_BURST = 256 };	/* RSTs of one tick: they don't stall the wire */
+enum { WORKER_OWN_BURST = 256 }; /* RSTs of one tick: they don't stall the wire */
 
 static int memory_take(struct memory *memory, size_t bytes)
 {
@@ -45,7 +45,8 @@ static void setup_free(struct setup *setup)
 	memory_free(&setup->memory);
 }
 
-static int setup_init(struct setup *setup, struct rules *rules, const struct hash_key *key, lb_time now)
+static int setup_init(struct setup *setup, struct rules *rules, const struct hash_key *key,
+                      lb_time now)
 {
 	int err;
 
@@ -64,13 +65,13 @@ static int setup_init(struct setup *setup, struct rules *rules, const struct has
 }
 
 int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
-		struct port *const ports[NSIDES], bool live, lb_time now)
+                struct port *const ports[NSIDES], bool live, lb_time now)
 {
 	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
 	int err;
 
 	*worker = (struct worker){
-		.ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key, .live = live};
+	        .ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key, .live = live};
 	if ((err = setup_init(&worker->setup, rules, key, now)) < 0)
 		return err;
 	if ((err = memory_take(&worker->memory, lb_size(rules))) == 0) {
@@ -118,7 +119,8 @@ static void forward(struct worker *worker, struct frame *frame, const struct hop
 	port_queue(port, frame, now);
 }
 
-static void forward_to_server(struct worker *worker, unsigned server, struct frame *frame, lb_time now)
+static void forward_to_server(struct worker *worker, unsigned server, struct frame *frame,
+                              lb_time now)
 {
 	const struct hop *hop = neigh_find(worker->setup.neigh, server, now);
 
@@ -129,7 +131,8 @@ static void forward_to_server(struct worker *worker, unsigned server, struct fra
 }
 
 /* Makes and queues a frame of our own to own->to; request is what it answers, or NULL. */
-static void speak(struct worker *worker, const struct own *own, const struct frame *request, lb_time now)
+static void speak(struct worker *worker, const struct own *own, const struct frame *request,
+                  lb_time now)
 {
 	struct port *port = worker->ports[own->to.side];
 	struct frame frame;
@@ -163,13 +166,14 @@ static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
 }
 
 static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
-		   lb_time now)
+                   lb_time now)
 {
 	const struct hop everybody = own_broadcast(side, question->vlan);
 	struct port *port = worker->ports[side];
 	struct frame frame;
 
-	if (own_arp_request(worker->maker, question->sender, question->target, &everybody, port, &frame))
+	if (own_arp_request(worker->maker, question->sender, question->target, &everybody, port,
+	                    &frame))
 		port_queue(port, &frame, now);
 }
 
@@ -200,7 +204,7 @@ static void tell(struct worker *worker, const struct probe_result *result, lb_ti
 
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
-			       (enum health_verdict)before.verdict, now.ns - before.since.ns);
+		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
 	probes_told(worker->setup.probes, result, now);
 }
 
@@ -231,7 +235,7 @@ static void note_arp(struct worker *worker, const struct verdict *v, lb_time now
 	if (v->conflict) {
 		worker->conflicts++;
 		events_conflict(&worker->setup.events, worker->ports[v->sighting.hop.side]->name,
-				&v->sighting, now);
+		                &v->sighting, now);
 	}
 	if (v->sighted && neigh_sighted(worker->setup.neigh, &v->sighting, now)) {
 		release_waiting(worker, now);
@@ -239,7 +243,8 @@ static void note_arp(struct worker *worker, const struct verdict *v, lb_time now
 	}
 }
 
-static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v, lb_time now)
+static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
+                     lb_time now)
 {
 	switch ((enum lb_act)v->act) {
 	case LB_BRIDGE:
@@ -255,8 +260,8 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		break;
 	case LB_ANSWER:
 		speak(worker, &v->own, frame, now);
-		events_refused(&worker->setup.events, worker->setup.farms, v->farm, (enum lb_why)v->why,
-			       now);
+		events_refused(&worker->setup.events, worker->setup.farms, v->farm,
+		               (enum lb_why)v->why, now);
 		break;
 	case LB_DROP:
 		if (v->why == WHY_PROBE)

@@ -21,7 +21,7 @@ struct memory {
 /* All that hangs on the rules, and is replaced by a reload. */
 struct setup {
 	struct rules *rules;
-	struct memory memory;		/* of farms */
+	struct memory memory; /* of farms */
 	struct farms *farms;
 	struct neigh_table *neigh;
 	struct probes *probes;
@@ -29,16 +29,16 @@ struct setup {
 };
 
 struct worker {
-	struct port *ports[NSIDES];	/* by enum side */
+	struct port *ports[NSIDES]; /* by enum side */
 	struct hash_key key;
-	struct memory memory;		/* of lb */
+	struct memory memory; /* of lb */
 	struct lb *lb;
 	struct own_maker *maker;
 	struct setup setup;
 	struct connlog *connlog;
-	bool live;			/* the connection log has a writer thread */
-	bool more;			/* lb_poll() has more to do at once */
-	uint64_t conflicts;		/* ARP frames in which somebody claimed an address of ours */
+	bool live;          /* the connection log has a writer thread */
+	bool more;          /* lb_poll() has more to do at once */
+	uint64_t conflicts; /* ARP frames in which somebody claimed an address of ours */
 };
 
 /*
@@ -46,7 +46,7 @@ struct worker {
  * negative errno with the reason logged; then there is nothing to free.
  */
 int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
-		struct port *const ports[NSIDES], bool live, lb_time now);
+                struct port *const ports[NSIDES], bool live, lb_time now);
 void worker_free(struct worker *worker);
 
 /* Announces our addresses on both sides, asks for the servers, and sends the first probes. */

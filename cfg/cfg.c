@@ -22,7 +22,7 @@
 
 enum {
 	VLAN_OF_FARM = UINT16_MAX, /* until all sections have been read */
-	SNAT_PORT_FIRST = 1024, /* the default; lower ones are system ports (RFC 6335) */
+	SNAT_PORT_FIRST = 1024,    /* the default; lower ones are system ports (RFC 6335) */
 	SNAT_PORT_LAST = 65535,
 };
 

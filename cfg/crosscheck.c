@@ -11,11 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum claim_kind {
-	CLAIM_VIP,
-	CLAIM_SNAT,
-	CLAIM_SERVER
-};
+enum claim_kind { CLAIM_VIP, CLAIM_SNAT, CLAIM_SERVER };
 
 struct claim {
 	uint32_t address;

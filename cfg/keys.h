@@ -6,11 +6,7 @@
 
 #include "value.h"
 
-enum section {
-	SECTION_BRIDGE,
-	SECTION_FARM,
-	SECTION_SERVER
-};
+enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER };
 
 enum {
 	SECTIONS = SECTION_SERVER + 1,

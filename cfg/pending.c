@@ -26,7 +26,8 @@ static void warn_section(const struct where *where, const struct where_section *
 	for (unsigned i = 0; i < sizeof(pending) / sizeof(pending[0]); i++)
 		if (pending[i].section == section->section && pending[i].applies(target) &&
 		    where_has(section, pending[i].key))
-			where_warning(where, section, pending[i].key, "accepted, but has no effect yet");
+			where_warning(where, section, pending[i].key,
+			              "accepted, but has no effect yet");
 }
 
 void pending_warn(const struct where *where, struct rules *rules)

@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 struct arena {
-	uint8_t *base;		/* NULL: only measure */
+	uint8_t *base; /* NULL: only measure */
 	size_t used;
 };
 
-enum { ARENA_ALIGN = 64 };	/* a cache line: also the alignment that base must have */
+enum { ARENA_ALIGN = 64 }; /* a cache line: also the alignment that base must have */
 
 /* Room for n items of size bytes, or NULL when only measuring. */
 static inline void *arena_take(struct arena *arena, size_t n, size_t size)

@@ -44,11 +44,12 @@ static uint32_t tick_of(const struct balance *balance, lb_time now)
 }
 
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
-		     struct hash_key key, lb_time now)
+                     struct hash_key key, lb_time now)
 {
 	*balance = (struct balance){.epoch = now, .swept = now};
 	flows_lay_out(&balance->flows, arena, rules->max_connections, key);
-	persist_lay_out(&balance->persist, arena, rules->max_connections / BALANCE_PERSIST_SHARE, &key);
+	persist_lay_out(&balance->persist, arena, rules->max_connections / BALANCE_PERSIST_SHARE,
+	                &key);
 	ended_lay_out(&balance->ended, arena);
 }
 
@@ -73,12 +74,14 @@ static uint32_t timeout_of(const struct balance *balance, const struct flow *flo
 	case FLOW_HALF_OPEN:
 		return BALANCE_HALF_OPEN_S * FLOW_TICKS_PER_S;
 	case FLOW_OPEN:
-		return farms_of_server(balance->farms, flow->server)->idle_timeout_ms / FLOW_MS_PER_TICK;
+		return farms_of_server(balance->farms, flow->server)->idle_timeout_ms /
+		       FLOW_MS_PER_TICK;
 	case FLOW_CLOSING:
 		return BALANCE_CLOSING_S * FLOW_TICKS_PER_S;
 	case FLOW_QUARANTINE:
 		if (flow->flags & (FLOW_WAS_RESET | FLOW_RESET_BY_US) ||
-		    ((flow->flags & FLOW_FIN_SENT << SERVER) && !(flow->flags & FLOW_SERVER_FIN_FIRST)))
+		    ((flow->flags & FLOW_FIN_SENT << SERVER) &&
+		     !(flow->flags & FLOW_SERVER_FIN_FIRST)))
 			return BALANCE_QUARANTINE_SHORT_S * FLOW_TICKS_PER_S;
 		return BALANCE_QUARANTINE_S * FLOW_TICKS_PER_S;
 	case FLOW_FREE:
@@ -112,11 +115,12 @@ static void note_persist(struct balance *balance, const struct flow *flow, lb_ti
 		return;
 	/* a client that has moved on to another server stays there */
 	if (flow->state != FLOW_HALF_OPEN &&
-	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src, tick, &sticks) &&
+	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+	                 tick, &sticks) &&
 	    sticks != flow->server)
 		return;
 	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
-			     flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
+	             flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
 }
 
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
@@ -124,13 +128,13 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 	const struct flow *flow = &balance->flows.flow[f];
 	const struct flow_cold *cold = &balance->flows.cold[f];
 	const struct ended record = {
-		.start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
-		.end = now,
-		.arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
-		.bytes = {cold->end[CLIENT].bytes, cold->end[SERVER].bytes},
-		.packets = {flow->packets[CLIENT], flow->packets[SERVER]},
-		.server = flow->server,
-		.why = (uint8_t)why,
+	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
+	        .end = now,
+	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
+	        .bytes = {cold->end[CLIENT].bytes, cold->end[SERVER].bytes},
+	        .packets = {flow->packets[CLIENT], flow->packets[SERVER]},
+	        .server = flow->server,
+	        .why = (uint8_t)why,
 	};
 
 	balance->counts.ended[why]++;
@@ -151,13 +155,15 @@ static void end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t
 }
 
 /* Where the flow's SNAT port stands; false if it has none to give back. */
-static bool locate_port(const struct balance *balance, const struct flow *flow, struct snat_port *ret)
+static bool locate_port(const struct balance *balance, const struct flow *flow,
+                        struct snat_port *ret)
 {
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	int service = balance_service(farm, flow->arrive[CLIENT].dport);
 
-	return service >= 0 && snat_locate(&balance->farms->snat, flow->server, (unsigned)service,
-					   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport, ret);
+	return service >= 0 &&
+	       snat_locate(&balance->farms->snat, flow->server, (unsigned)service,
+	                   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport, ret);
 }
 
 /* From quarantine to nothing. */
@@ -167,8 +173,8 @@ static void forget(struct balance *balance, uint32_t f)
 	struct snat_port port;
 
 	if (locate_port(balance, flow, &port))
-		snat_give_back(&balance->farms->snat, balance->farms->rules->servers[flow->server].farm,
-			       port);
+		snat_give_back(&balance->farms->snat,
+		               balance->farms->rules->servers[flow->server].farm, port);
 	flows_remove(&balance->flows, f);
 }
 
@@ -185,9 +191,10 @@ static void evict(struct balance *balance, uint32_t f, lb_time now)
 	forget(balance, f);
 }
 
-/* The oldest flow of the list that holds a port from the server's pools for service, or FLOW_NONE. */
+/* The oldest flow of the list that holds a port from the server's pools for service, or FLOW_NONE.
+ */
 static uint32_t oldest_with_port(const struct balance *balance, const struct flow_list *list,
-				 uint16_t server, be16 service)
+                                 uint16_t server, be16 service)
 {
 	bool one_pool = rules_pools_per_server(farms_of_server(balance->farms, server)) == 1;
 	uint32_t f = list->head;
@@ -220,13 +227,14 @@ static bool free_a_port(struct balance *balance, uint16_t server, be16 service, 
 }
 
 static bool take_port(struct balance *balance, unsigned farm, uint16_t server, unsigned service,
-		      lb_time now, struct snat_port *ret)
+                      lb_time now, struct snat_port *ret)
 {
 	struct snat *snat = &balance->farms->snat;
 	be16 port = balance->farms->rules->farms[farm].ports[service];
 
 	return snat_take(snat, farm, server, service, ret) ||
-	       (free_a_port(balance, server, port, now) && snat_take(snat, farm, server, service, ret));
+	       (free_a_port(balance, server, port, now) &&
+	        snat_take(snat, farm, server, service, ret));
 }
 
 /* Keeps the share of half-open flows when one is about to be added. */
@@ -234,7 +242,8 @@ static void limit_half_open(struct balance *balance, lb_time now)
 {
 	const struct flow_list *half_open = &balance->flows.half_open;
 
-	if (half_open->length && half_open->length >= balance->flows.capacity / BALANCE_HALF_OPEN_SHARE)
+	if (half_open->length &&
+	    half_open->length >= balance->flows.capacity / BALANCE_HALF_OPEN_SHARE)
 		evict(balance, half_open->head, now);
 }
 
@@ -253,8 +262,9 @@ static bool make_room(struct balance *balance, lb_time now)
 }
 
 /* How packets from the server will arrive. */
-static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet, unsigned farm,
-				  unsigned service, uint16_t server, lb_time now, struct tuple *ret)
+static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet,
+                                  unsigned farm, unsigned service, uint16_t server, lb_time now,
+                                  struct tuple *ret)
 {
 	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
 	struct snat_port port;
@@ -264,10 +274,12 @@ static enum lb_why choose_arrival(struct balance *balance, const struct packet *
 	if (!rule->nsnat) {
 		ret->dst = packet->tuple.src;
 		ret->dport = packet->tuple.sport;
-		/* the client has this port open to the same server already, by way of another VIP */
-		return flows_find(&balance->flows, ret, tuple_hash(&balance->flows.key, ret)) == FLOW_NONE
-			       ? WHY_FLOW_NEW
-			       : WHY_SNAT_EXHAUSTED;
+		/* the client has this port open to the same server already, by way of another VIP
+		 */
+		return flows_find(&balance->flows, ret, tuple_hash(&balance->flows.key, ret)) ==
+		                       FLOW_NONE
+		               ? WHY_FLOW_NEW
+		               : WHY_SNAT_EXHAUSTED;
 	}
 	if (!take_port(balance, farm, server, service, now, &port))
 		return WHY_SNAT_EXHAUSTED;
@@ -284,10 +296,10 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 }
 
 static enum lb_why open_new(struct balance *balance, const struct packet *packet, unsigned farm,
-			    unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
+                            unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
 {
 	const struct flow syn = {
-		.last = tick_of(balance, now), .state = FLOW_HALF_OPEN, .server = server};
+	        .last = tick_of(balance, now), .state = FLOW_HALF_OPEN, .server = server};
 	struct tuple arrive[2] = {[CLIENT] = packet->tuple};
 	enum lb_why why;
 	uint32_t f;
@@ -297,7 +309,8 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	why = choose_arrival(balance, packet, farm, service, server, now, &arrive[SERVER]);
 	if (why != WHY_FLOW_NEW)
 		return why;
-	f = flows_add(&balance->flows, arrive, server, ms_of(balance, now), deadline_of(balance, &syn));
+	f = flows_add(&balance->flows, arrive, server, ms_of(balance, now),
+	              deadline_of(balance, &syn));
 	note_opened(balance, f, now);
 	*ret_ref = f << 1 | CLIENT;
 	return WHY_FLOW_NEW;
@@ -326,7 +339,7 @@ static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
 }
 
 enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
-			 unsigned service, lb_time now, uint32_t *ret_ref)
+                         unsigned service, lb_time now, uint32_t *ret_ref)
 {
 	uint64_t hash = tuple_hash(&balance->flows.key, &packet->tuple);
 	uint32_t old = flows_find(&balance->flows, &packet->tuple, hash);
@@ -348,8 +361,8 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet, u
 	return why;
 }
 
-void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
-		    lb_time now)
+void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
+                    uint32_t len, lb_time now)
 {
 	uint32_t f = flow_of(ref);
 	struct flow *flow = &balance->flows.flow[f];
@@ -357,7 +370,7 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 
 	/* in quarantine late packets are passed on, but don't prolong it */
 	flows_count(&balance->flows, f, end_of(ref), len,
-		    flow_is_live(flow) ? tick_of(balance, now) : flow->last);
+	            flow_is_live(flow) ? tick_of(balance, now) : flow->last);
 	if (end_of(ref) == CLIENT)
 		balance->flows.cold[f].client = packet->from;
 	if (!flow_is_live(flow))
@@ -365,7 +378,8 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 	events = tcp_track(flow, &balance->flows.cold[f], end_of(ref), packet);
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
-	if (events & TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
+	if (events &
+	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		tcp_opened(flow, &balance->flows.cold[f], packet);
 	}
@@ -378,18 +392,18 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 }
 
 /* Describes a RST to an end, with sequence number seq. */
-static void add_reset(struct balance *balance, const struct flow_cold *cold, const struct flow *flow,
-		      enum end to, uint32_t seq, struct own_list *out)
+static void add_reset(struct balance *balance, const struct flow_cold *cold,
+                      const struct flow *flow, enum end to, uint32_t seq, struct own_list *out)
 {
 	struct own *own = &out->items[out->n++];
 
 	*own = (struct own){
-		.kind = OWN_TCP,
-		.tcp_flags = TCP_RST,
-		.server = to == SERVER ? flow->server : SERVER_NONE,
-		.to = cold->client,
-		.tuple = tuple_reverse(flow->arrive[to]),
-		.seq = seq,
+	        .kind = OWN_TCP,
+	        .tcp_flags = TCP_RST,
+	        .server = to == SERVER ? flow->server : SERVER_NONE,
+	        .to = cold->client,
+	        .tuple = tuple_reverse(flow->arrive[to]),
+	        .seq = seq,
 	};
 	/* nothing came from the server yet: the client believes what acknowledges its SYN */
 	if (to == CLIENT && !(flow->flags & FLOW_SEQ_KNOWN << SERVER)) {
@@ -416,7 +430,7 @@ static void reset_end(struct balance *balance, uint32_t f, enum end to, struct o
 }
 
 static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,
-			 struct own_list *out)
+                         struct own_list *out)
 {
 	reset_end(balance, f, CLIENT, out);
 	reset_end(balance, f, SERVER, out);
@@ -432,7 +446,8 @@ static bool has_room(const struct own_list *out)
 static void check_again(struct balance *balance, uint32_t f, lb_time now)
 {
 	const struct flow *flow = &balance->flows.flow[f];
-	uint32_t persist = farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
+	uint32_t persist =
+	        farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
 	uint32_t deadline = deadline_of(balance, flow), tick = tick_of(balance, now);
 
 	if (persist && flow_is_live(flow)) {
@@ -511,7 +526,7 @@ static bool is_doomed(const struct balance *balance, const struct flow *flow, en
 		return false;
 	*ret = farm->gone ? ENDED_RELOAD : ENDED_SERVER_DOWN;
 	return farm->gone || (farm->on_down == ON_DOWN_RESET &&
-			      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
+	                      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
 }
 
 void balance_start_reaping(struct balance *balance)
@@ -566,5 +581,6 @@ uint32_t balance_quarantined(const struct balance *balance)
 
 uint32_t balance_open_flows(const struct balance *balance)
 {
-	return balance->flows.reached - balance->flows.free.length - balance->flows.quarantine.length;
+	return balance->flows.reached - balance->flows.free.length -
+	       balance->flows.quarantine.length;
 }

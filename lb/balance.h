@@ -23,18 +23,19 @@ enum {
 	BALANCE_CLOSING_S = 60,
 	BALANCE_QUARANTINE_S = 120,
 	BALANCE_QUARANTINE_SHORT_S = 10,
-	/* at most one half of the table is half-open: a flood of SYNs takes no place from the rest */
+	/* at most one half of the table is half-open: a flood of SYNs takes no place from the rest
+	 */
 	BALANCE_HALF_OPEN_SHARE = 2,
 };
 
 enum { ENDED_WHYS = ENDED_EVICTED + 1 };
 
 struct balance_counts {
-	uint64_t created;		/* = open flows + the sum of ended */
-	uint64_t ended[ENDED_WHYS];	/* by enum ended_why */
-	uint64_t refused;		/* SYNs to a service port answered with RST */
-	uint64_t quarantine_cut;	/* quarantined flows given up early, for their place or port */
-	uint64_t resets;		/* RSTs sent to the ends of flows that we ended */
+	uint64_t created;           /* = open flows + the sum of ended */
+	uint64_t ended[ENDED_WHYS]; /* by enum ended_why */
+	uint64_t refused;           /* SYNs to a service port answered with RST */
+	uint64_t quarantine_cut;    /* quarantined flows given up early, for their place or port */
+	uint64_t resets;            /* RSTs sent to the ends of flows that we ended */
 };
 
 struct balance {
@@ -43,11 +44,11 @@ struct balance {
 	struct persist persist;
 	struct ended_ring ended;
 	struct balance_counts counts;
-	lb_time epoch;			/* when tick 0 was */
-	lb_time swept;			/* up to when flows have been looked at for expiry */
-	uint32_t cursor;		/* the flow at which looking goes on */
-	uint32_t reap_cursor;		/* the same, for flows of servers that are down or gone */
-	uint32_t reap_left;		/* flows still to be looked at for that */
+	lb_time epoch;        /* when tick 0 was */
+	lb_time swept;        /* up to when flows have been looked at for expiry */
+	uint32_t cursor;      /* the flow at which looking goes on */
+	uint32_t reap_cursor; /* the same, for flows of servers that are down or gone */
+	uint32_t reap_left;   /* flows still to be looked at for that */
 };
 
 /* Own frames to be sent: RSTs. */
@@ -56,11 +57,11 @@ struct own_list {
 	unsigned n, max;
 };
 
-enum { BALANCE_RESETS_MAX = 4 };	/* own frames that the end of one flow asks for, at most */
+enum { BALANCE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for, at most */
 
 /* Takes the table for rules.max_connections flows, and all else that a reload leaves alone. */
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
-		     struct hash_key key, lb_time now);
+                     struct hash_key key, lb_time now);
 
 /*
  * Makes a flow for the SYN packet, which is to the farm's service port of index service and belongs
@@ -68,11 +69,11 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
  * reason for which there is none.
  */
 enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
-			 unsigned service, lb_time now, uint32_t *ret_ref);
+                         unsigned service, lb_time now, uint32_t *ret_ref);
 
 /* Notes a packet of the flow, of len bytes as a frame, that came from the end in ref. */
-void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
-		    lb_time now);
+void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
+                    uint32_t len, lb_time now);
 
 /*
  * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
@@ -83,7 +84,8 @@ void balance_expire(struct balance *balance, lb_time now, struct own_list *out);
 /* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
 void balance_start_reaping(struct balance *balance);
 
-/* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to do. */
+/* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to
+ * do. */
 bool balance_reap(struct balance *balance, lb_time now, struct own_list *out);
 
 /*

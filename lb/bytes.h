@@ -52,7 +52,8 @@ static inline be16 be16_from(uint16_t host)
 
 static inline be32 be32_from(uint32_t host)
 {
-	return (be32){{(uint8_t)(host >> 24), (uint8_t)(host >> 16), (uint8_t)(host >> 8), (uint8_t)host}};
+	return (be32){{(uint8_t)(host >> 24), (uint8_t)(host >> 16), (uint8_t)(host >> 8),
+	               (uint8_t)host}};
 }
 
 static inline bool be16_eq(be16 a, be16 b)

@@ -11,19 +11,19 @@ enum ended_why { ENDED_FIN, ENDED_RST, ENDED_IDLE, ENDED_SERVER_DOWN, ENDED_RELO
 
 struct ended {
 	lb_time start, end;
-	struct tuple arrive[2];		/* by enum end, as in struct flow */
-	uint64_t bytes[2];		/* of frames, that came from each end */
+	struct tuple arrive[2]; /* by enum end, as in struct flow */
+	uint64_t bytes[2];      /* of frames, that came from each end */
 	uint32_t packets[2];
 	uint16_t server;
-	uint8_t why;			/* enum ended_why */
+	uint8_t why; /* enum ended_why */
 };
 
-enum { ENDED_RING = 1024 };		/* records that wait for ended_take() */
+enum { ENDED_RING = 1024 }; /* records that wait for ended_take() */
 
 struct ended_ring {
 	struct ended *ring;
-	uint32_t head, tail;		/* taken and put so far; the difference waits */
-	uint64_t lost;			/* found no place */
+	uint32_t head, tail; /* taken and put so far; the difference waits */
+	uint64_t lost;       /* found no place */
 };
 
 void ended_lay_out(struct ended_ring *ring, struct arena *arena);

@@ -4,7 +4,7 @@
 #include "farms.h"
 
 static void lay_out(struct farms *farms, struct arena *arena, const struct rules *rules,
-		    const struct hash_key *key, lb_time now)
+                    const struct hash_key *key, lb_time now)
 {
 	farms->rules = rules;
 	addresses_lay_out(&farms->addresses, arena, rules);
@@ -24,7 +24,8 @@ size_t farms_size(const struct rules *rules)
 	return arena.used;
 }
 
-struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key, lb_time now)
+struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key,
+                         lb_time now)
 {
 	struct arena arena = {.base = mem};
 	struct farms *farms = arena_take(&arena, 1, sizeof(*farms));

@@ -23,7 +23,8 @@ struct farms {
 size_t farms_size(const struct rules *rules);
 
 /* Makes the state in mem. rules must stay. */
-struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key, lb_time now);
+struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key,
+                         lb_time now);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)
 {

@@ -16,9 +16,11 @@ static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
 
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
 {
-	*flows = (struct flows){
-		.capacity = capacity, .key = key, .free = empty_list, .half_open = empty_list,
-		.quarantine = empty_list};
+	*flows = (struct flows){.capacity = capacity,
+	                        .key = key,
+	                        .free = empty_list,
+	                        .half_open = empty_list,
+	                        .quarantine = empty_list};
 	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
 	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
@@ -105,19 +107,19 @@ static uint32_t tick_of_ms(uint64_t ms)
 
 /* A half-open flow as it begins, without its place in the index. */
 static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2], uint16_t server,
-		  uint64_t now_ms)
+                  uint64_t now_ms)
 {
 	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
-				       .last = tick_of_ms(now_ms),
-				       .server = server,
-				       .state = FLOW_HALF_OPEN};
+	                               .last = tick_of_ms(now_ms),
+	                               .server = server,
+	                               .state = FLOW_HALF_OPEN};
 	flows->cold[f] = (struct flow_cold){0};
 	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
 	list_append(flows, &flows->half_open, f);
 }
 
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint64_t now_ms,
-		   uint32_t check_at)
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server,
+                   uint64_t now_ms, uint32_t check_at)
 {
 	uint32_t f = flows->free.head;
 

@@ -18,14 +18,14 @@ enum end { CLIENT, SERVER };
 /* A tick is 100 ms since the table was made; saturates after 13.6 years. */
 enum { FLOW_TICKS_PER_S = 10, FLOW_MS_PER_TICK = 1000 / FLOW_TICKS_PER_S };
 #define FLOW_NS_PER_TICK (LB_NS_PER_S / FLOW_TICKS_PER_S)
-#define FLOW_NEVER UINT32_MAX
-#define FLOW_NONE UINT32_MAX
+#define FLOW_NEVER       UINT32_MAX
+#define FLOW_NONE        UINT32_MAX
 
 enum flow_state {
 	FLOW_FREE,
-	FLOW_HALF_OPEN,		/* the client hasn't acknowledged the server's SYN yet */
+	FLOW_HALF_OPEN, /* the client hasn't acknowledged the server's SYN yet */
 	FLOW_OPEN,
-	FLOW_CLOSING,		/* both ends have sent FIN, not both are acknowledged */
+	FLOW_CLOSING, /* both ends have sent FIN, not both are acknowledged */
 	/*
 	 * Ended. Keeps its tuples, so that late packets find their way and its SNAT port isn't used
 	 * into the server's TIME_WAIT.
@@ -35,63 +35,66 @@ enum flow_state {
 
 /* Flags of a flow; those of an end are shifted by enum end. */
 enum {
-	FLOW_FIN_SENT = 1 << 0,		/* << end */
-	FLOW_SEQ_KNOWN = 1 << 2,	/* << end: next_seq is valid */
-	FLOW_SERVER_FIN_FIRST = 1 << 4,	/* the server closed first, or at the same time: TIME_WAIT is there */
-	FLOW_CLIENT_UNLISTED = 1 << 5,	/* arrive[CLIENT] is no longer in the index: a newer flow has it */
-	FLOW_WAS_RESET = 1 << 6,	/* ended by a RST */
-	FLOW_RESET_BY_US = 1 << 7,	/* ended by us with RSTs: whoever missed his gets another one */
+	FLOW_FIN_SENT = 1 << 0,  /* << end */
+	FLOW_SEQ_KNOWN = 1 << 2, /* << end: next_seq is valid */
+	FLOW_SERVER_FIN_FIRST =
+	        1 << 4, /* the server closed first, or at the same time: TIME_WAIT is there */
+	FLOW_CLIENT_UNLISTED =
+	        1 << 5,          /* arrive[CLIENT] is no longer in the index: a newer flow has it */
+	FLOW_WAS_RESET = 1 << 6, /* ended by a RST */
+	FLOW_RESET_BY_US = 1 << 7, /* ended by us with RSTs: whoever missed his gets another one */
 };
 
 /* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
 struct flow {
-	struct tuple arrive[2];		/* by enum end */
-	uint32_t next_seq[2];		/* the sequence number after the last that this end sent */
-	uint32_t acked[2];		/* the highest acknowledgment that this end sent */
-	uint32_t last;			/* tick of its last packet, or of its end */
-	uint32_t packets[2];		/* that came from this end */
+	struct tuple arrive[2]; /* by enum end */
+	uint32_t next_seq[2];   /* the sequence number after the last that this end sent */
+	uint32_t acked[2];      /* the highest acknowledgment that this end sent */
+	uint32_t last;          /* tick of its last packet, or of its end */
+	uint32_t packets[2];    /* that came from this end */
 	union {
 		struct {
-			uint32_t next, prev;	/* on the list that its state has: see struct flows */
+			uint32_t next, prev; /* on the list that its state has: see struct flows */
 		};
-		/* open and closing flows, on none: up to where each end may send, as the other says */
+		/* open and closing flows, on none: up to where each end may send, as the other says
+		 */
 		uint32_t limit[2];
 	};
-	uint16_t server;		/* rules.servers[server] */
-	uint8_t state;			/* enum flow_state */
-	uint8_t flags;			/* FLOW_... */
+	uint16_t server; /* rules.servers[server] */
+	uint8_t state;   /* enum flow_state */
+	uint8_t flags;   /* FLOW_... */
 };
 
 static_assert(sizeof(struct flow) == 64, "one cache line");
 
 /* What is seldom needed to decide, beside it by index: half a cache line. */
 struct flow_cold {
-	struct hop client;		/* where the client's last packet came from */
-	uint8_t created_ms[5];		/* ms since the table was made, low byte first: 34 years */
+	struct hop client;     /* where the client's last packet came from */
+	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
 	struct {
-		uint64_t bytes : 60;	/* of frames that came from this end */
-		uint64_t wscale : 4;	/* of its SYN, or PACKET_NO_WSCALE */
+		uint64_t bytes : 60; /* of frames that came from this end */
+		uint64_t wscale : 4; /* of its SYN, or PACKET_NO_WSCALE */
 	} end[2];
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
 
 struct flow_list {
-	uint32_t head, tail;		/* FLOW_NONE: empty */
+	uint32_t head, tail; /* FLOW_NONE: empty */
 	uint32_t length;
 };
 
 struct flows {
 	struct flow *flow;
 	struct flow_cold *cold;
-	uint32_t *check_at;		/* tick at which to see if the flow has expired; FLOW_NEVER */
+	uint32_t *check_at; /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
 	struct hash_key key;
 	uint32_t capacity;
-	uint32_t reached;		/* flows from here on were never used */
-	struct flow_list free;		/* of those before reached */
-	struct flow_list half_open;	/* oldest first */
-	struct flow_list quarantine;	/* longest quarantined first */
+	uint32_t reached;            /* flows from here on were never used */
+	struct flow_list free;       /* of those before reached */
+	struct flow_list half_open;  /* oldest first */
+	struct flow_list quarantine; /* longest quarantined first */
 };
 
 /* A reference: a flow and the end that a packet came from. */
@@ -123,7 +126,8 @@ static inline bool flow_is_closing(const struct flow *flow)
 }
 
 /* Takes an empty table of capacity flows from arena. */
-void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key);
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
+                   struct hash_key key);
 
 /* The reference whose arriving tuple is tuple, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct tuple *tuple, uint64_t hash);
@@ -138,8 +142,8 @@ bool flows_have_room(const struct flows *flows);
  * Makes a half-open flow of the two tuples, neither of which is listed yet, to be looked at again
  * at tick check_at. There must be room. Returns its index.
  */
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server, uint64_t now_ms,
-		   uint32_t check_at);
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server,
+                   uint64_t now_ms, uint32_t check_at);
 
 /* When the flow was made, in ms since the table was. */
 uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);

@@ -6,16 +6,16 @@
  * identification, and are rewritten in their addresses alone: TCP's checksum, which stands in the
  * first one, accounts for the pseudo header of all. Nothing is put together here.
  *
- * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at once:
- * what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold here). Datagrams
- * and waiting fragments are bounded; the oldest datagram gives way to a new one.
+ * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at
+ * once: what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold here).
+ * Datagrams and waiting fragments are bounded; the oldest datagram gives way to a new one.
  */
 #include "frag.h"
 
 #include "wire.h"
 
 enum {
-	BLOCK_BYTES = 8,			/* RFC 791: the unit of the fragment offset */
+	BLOCK_BYTES = 8, /* RFC 791: the unit of the fragment offset */
 	BLOCKS = 65536 / BLOCK_BYTES,
 	WORD_BITS = 64,
 };
@@ -39,8 +39,8 @@ struct frag_held {
 void frags_lay_out(struct frags *frags, struct arena *arena)
 {
 	*frags = (struct frags){
-		.datagrams = arena_take(arena, FRAG_DATAGRAMS, sizeof(*frags->datagrams)),
-		.held = arena_take(arena, FRAG_HELD, sizeof(*frags->held)),
+	        .datagrams = arena_take(arena, FRAG_DATAGRAMS, sizeof(*frags->datagrams)),
+	        .held = arena_take(arena, FRAG_HELD, sizeof(*frags->held)),
 	};
 	if (!frags->datagrams)
 		return;
@@ -69,7 +69,8 @@ static uint32_t find(struct frags *frags, const struct packet *packet, be16 id, 
 		const struct frag_datagram *datagram = &frags->datagrams[d];
 
 		if (datagram->used && be16_eq(datagram->id, id) &&
-		    be32_eq(datagram->src, packet->tuple.src) && be32_eq(datagram->dst, packet->tuple.dst))
+		    be32_eq(datagram->src, packet->tuple.src) &&
+		    be32_eq(datagram->dst, packet->tuple.dst))
 			return d;
 		if (frags->datagrams[best].used &&
 		    (!datagram->used || datagram->began.ns < frags->datagrams[best].began.ns))
@@ -79,8 +80,11 @@ static uint32_t find(struct frags *frags, const struct packet *packet, be16 id, 
 		frags->evicted++;
 		forget(frags, best);
 	}
-	frags->datagrams[best] = (struct frag_datagram){
-		.src = packet->tuple.src, .dst = packet->tuple.dst, .id = id, .used = true, .began = now};
+	frags->datagrams[best] = (struct frag_datagram){.src = packet->tuple.src,
+	                                                .dst = packet->tuple.dst,
+	                                                .id = id,
+	                                                .used = true,
+	                                                .began = now};
 	return best;
 }
 
@@ -123,8 +127,9 @@ static uint32_t offset_of(const struct frame *frame, const struct packet *packet
 	return (be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_OFFSET_MASK) * (uint32_t)BLOCK_BYTES;
 }
 
-enum frag_result frags_take(struct frags *frags, const struct frame *frame, const struct packet *packet,
-			    lb_time now, const struct frag_route **ret_route, uint32_t *ret_datagram)
+enum frag_result frags_take(struct frags *frags, const struct frame *frame,
+                            const struct packet *packet, lb_time now,
+                            const struct frag_route **ret_route, uint32_t *ret_datagram)
 {
 	be16 id = be16_load(frame->data + packet->l3 + IPV4_ID);
 	uint32_t offset = offset_of(frame, packet), d;

@@ -9,27 +9,27 @@
 #include "parse.h"
 
 enum {
-	FRAG_DATAGRAMS = 256,		/* that are followed at a time */
-	FRAG_HELD = 64,			/* fragments that wait for their first one, of all together */
-	FRAG_HELD_BYTES = 9216,		/* of such a frame: jumbo */
-	FRAG_TIMEOUT_S = 10,		/* Linux waits for 30, Windows for 60; fragments come together */
+	FRAG_DATAGRAMS = 256,   /* that are followed at a time */
+	FRAG_HELD = 64,         /* fragments that wait for their first one, of all together */
+	FRAG_HELD_BYTES = 9216, /* of such a frame: jumbo */
+	FRAG_TIMEOUT_S = 10,    /* Linux waits for 30, Windows for 60; fragments come together */
 };
 
 /* What becomes of a datagram: the addresses that its fragments get, and where they go. */
 struct frag_route {
 	be32 src, dst;
-	uint16_t server;		/* to this server, or SERVER_NONE: to hop */
+	uint16_t server; /* to this server, or SERVER_NONE: to hop */
 	struct hop hop;
-	uint32_t flow;			/* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
+	uint32_t flow; /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
 };
 
 enum frag_result {
-	FRAG_FIRST,			/* the first fragment: for the flow table, then frag_decide() */
-	FRAG_ROUTED,			/* goes as the first one did */
-	FRAG_WAITS,			/* a copy is kept until the first one comes */
-	FRAG_OVERLAPS,			/* with one that came before */
-	FRAG_TINY,			/* doesn't hold, or would overwrite, the TCP header (RFC 1858) */
-	FRAG_NO_ROOM,			/* to wait */
+	FRAG_FIRST,    /* the first fragment: for the flow table, then frag_decide() */
+	FRAG_ROUTED,   /* goes as the first one did */
+	FRAG_WAITS,    /* a copy is kept until the first one comes */
+	FRAG_OVERLAPS, /* with one that came before */
+	FRAG_TINY,     /* doesn't hold, or would overwrite, the TCP header (RFC 1858) */
+	FRAG_NO_ROOM,  /* to wait */
 };
 
 struct frag_datagram;
@@ -39,9 +39,9 @@ struct frags {
 	struct frag_datagram *datagrams;
 	struct frag_held *held;
 	uint32_t nheld;
-	lb_time looked;			/* for what has expired */
-	uint64_t expired;		/* fragments that waited in vain */
-	uint64_t evicted;		/* datagrams given up for newer ones */
+	lb_time looked;   /* for what has expired */
+	uint64_t expired; /* fragments that waited in vain */
+	uint64_t evicted; /* datagrams given up for newer ones */
 };
 
 void frags_lay_out(struct frags *frags, struct arena *arena);
@@ -50,15 +50,16 @@ void frags_lay_out(struct frags *frags, struct arena *arena);
  * Takes note of a fragment, a checked IPv4 packet that parse_is_fragment(). With FRAG_ROUTED sets
  * *ret_route, with FRAG_FIRST and FRAG_ROUTED *ret_datagram.
  */
-enum frag_result frags_take(struct frags *frags, const struct frame *frame, const struct packet *packet,
-			    lb_time now, const struct frag_route **ret_route, uint32_t *ret_datagram);
+enum frag_result frags_take(struct frags *frags, const struct frame *frame,
+                            const struct packet *packet, lb_time now,
+                            const struct frag_route **ret_route, uint32_t *ret_datagram);
 
 /* Says where the first fragment of a datagram went, for the others. */
 void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_route *route);
 
 /*
- * A fragment that waited and whose datagram has been decided upon since; false if there is none. The
- * frame lives until the next frags_take().
+ * A fragment that waited and whose datagram has been decided upon since; false if there is none.
+ * The frame lives until the next frags_take().
  */
 bool frags_release(struct frags *frags, struct frame *ret, const struct frag_route **ret_route);
 

@@ -25,20 +25,20 @@ enum {
 };
 
 enum {
-	FRAME_TAGS_MAX = 2,		/* VLAN tags that are looked behind */
+	FRAME_TAGS_MAX = 2, /* VLAN tags that are looked behind */
 	FRAME_TAG_BYTES = 4,
 	FRAME_HEADROOM = FRAME_TAGS_MAX * FRAME_TAG_BYTES,
 };
 
 /* Ports own the bytes; whoever gets a frame has it for one call. */
 struct frame {
-	uint8_t *data;		/* the destination MAC first, all VLAN tags in place */
-	uint32_t len;		/* bytes at data */
-	uint32_t wire_len;	/* bytes it had on the wire: more than len in a capture that cut it */
-	uint32_t headroom;	/* bytes before data that may be written */
-	uint8_t side;		/* enum side it came in by */
-	uint8_t flags;		/* FRAME_... */
-	void *port_data;	/* the receiving port's own, carried along untouched; NULL: none */
+	uint8_t *data;     /* the destination MAC first, all VLAN tags in place */
+	uint32_t len;      /* bytes at data */
+	uint32_t wire_len; /* bytes it had on the wire: more than len in a capture that cut it */
+	uint32_t headroom; /* bytes before data that may be written */
+	uint8_t side;      /* enum side it came in by */
+	uint8_t flags;     /* FRAME_... */
+	void *port_data;   /* the receiving port's own, carried along untouched; NULL: none */
 };
 
 /* TPIDs of VLAN tags; the names of struct hop's tpid. */
@@ -47,10 +47,10 @@ enum hop_tpid { TPID_8021Q, TPID_8021AD, TPID_QINQ_OLD };
 /* A neighbour as layer 2 sees it: on which side, behind which tags, at which MAC. */
 struct hop {
 	struct mac mac;
-	be16 tci[FRAME_TAGS_MAX];	/* outer first */
-	uint8_t side : 1;		/* enum side */
+	be16 tci[FRAME_TAGS_MAX]; /* outer first */
+	uint8_t side : 1;         /* enum side */
 	uint8_t ntags : 2;
-	uint8_t tpid0 : 2, tpid1 : 2;	/* enum hop_tpid of either tag */
+	uint8_t tpid0 : 2, tpid1 : 2; /* enum hop_tpid of either tag */
 };
 
 static_assert(sizeof(struct hop) == 11, "struct hop is kept for each flow");

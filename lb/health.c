@@ -8,7 +8,8 @@
  */
 #include "health.h"
 
-void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules, lb_time now)
+void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules,
+                    lb_time now)
 {
 	uint32_t nchecks = 0;
 
@@ -18,8 +19,10 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 		unsigned n = rules->farms[rules->servers[s].farm].nchecks;
 
 		if (health->servers)
-			health->servers[s] = (struct health_server){
-				.verdict = n ? HEALTH_UNKNOWN : HEALTH_UP, .since = now, .check = nchecks};
+			health->servers[s] =
+			        (struct health_server){.verdict = n ? HEALTH_UNKNOWN : HEALTH_UP,
+			                               .since = now,
+			                               .check = nchecks};
 		nchecks += n;
 	}
 	health->checks = arena_take(arena, nchecks, sizeof(*health->checks));
@@ -96,7 +99,7 @@ unsigned health_ramp(const struct health *health, unsigned server, lb_time now)
 }
 
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
-		    unsigned from_server)
+                    unsigned from_server)
 {
 	const struct rules_farm *to = &health->rules->farms[health->rules->servers[to_server].farm];
 	const struct rules_farm *from = &old->rules->farms[old->rules->servers[from_server].farm];
@@ -106,7 +109,8 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 
 	for (unsigned t = 0; t < to->nchecks; t++) {
 		/* a check that is new doesn't take out a server that is up, unless it fails */
-		health->checks[first + t].verdict = before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
+		health->checks[first + t].verdict =
+		        before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
 		for (unsigned f = 0; f < from->nchecks; f++)
 			if (be16_eq(to->checks[t], from->checks[f]))
 				health->checks[first + t] = old->checks[before->check + f];
@@ -119,7 +123,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 const char *health_name(enum health_verdict verdict)
 {
 	static const char *const names[] = {
-		[HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
+	        [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
 
 	return names[verdict];
 }

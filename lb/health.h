@@ -14,27 +14,28 @@ enum { HEALTH_RAMP_STEPS = 16, HEALTH_RAMP_S = 30 };
 
 /* One checked port of one server. */
 struct health_check {
-	uint8_t verdict;		/* enum health_verdict */
-	uint32_t streak;		/* results in a row that contradict the verdict */
+	uint8_t verdict; /* enum health_verdict */
+	uint32_t streak; /* results in a row that contradict the verdict */
 };
 
 struct health_server {
-	uint8_t verdict;		/* enum health_verdict */
-	bool late;			/* wasn't there from the start: ramps up like one that was down */
-	lb_time since;			/* of this verdict */
-	lb_time ramp;			/* when the ramp began; 0: none */
+	uint8_t verdict; /* enum health_verdict */
+	bool late;       /* wasn't there from the start: ramps up like one that was down */
+	lb_time since;   /* of this verdict */
+	lb_time ramp;    /* when the ramp began; 0: none */
 	uint64_t probes_ok, probes_failed;
-	uint32_t check;			/* its first in health.checks */
+	uint32_t check; /* its first in health.checks */
 };
 
 struct health {
 	const struct rules *rules;
-	struct health_server *servers;	/* by rules.servers[] */
+	struct health_server *servers; /* by rules.servers[] */
 	struct health_check *checks;
 };
 
 /* Takes its state from arena; servers with nothing to check are up, the others unknown. */
-void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules, lb_time now);
+void health_lay_out(struct health *health, struct arena *arena, const struct rules *rules,
+                    lb_time now);
 
 static inline enum health_verdict health_of(const struct health *health, unsigned server)
 {
@@ -58,7 +59,7 @@ unsigned health_ramp(const struct health *health, unsigned server, lb_time now);
  * and counts.
  */
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
-		    unsigned from_server);
+                    unsigned from_server);
 
 const char *health_name(enum health_verdict verdict);
 

@@ -2,23 +2,25 @@
  * ICMP errors about flows.
  *
  * An error quotes the packet that it is about as that was on the wire where it failed: with the
- * addresses and ports that we had put in. For the sender it has to be quoted as the sender knows it.
- * The ICMP checksum covers the quotation, so that each change in there changes it as well, those of
- * the quoted checksums included.
+ * addresses and ports that we had put in. For the sender it has to be quoted as the sender knows
+ * it. The ICMP checksum covers the quotation, so that each change in there changes it as well,
+ * those of the quoted checksums included.
  */
 #include "icmp.h"
 
 #include "csum.h"
 #include "wire.h"
 
-enum { ICMP_QUOTED_TCP_BYTES = 8 };	/* RFC 792: of what follows the IPv4 header */
+enum { ICMP_QUOTED_TCP_BYTES = 8 }; /* RFC 792: of what follows the IPv4 header */
 
 static bool is_error(uint8_t type)
 {
-	return type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM;
+	return type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETER_PROBLEM;
 }
 
-bool icmp_parse_error(const struct frame *frame, const struct packet *packet, struct icmp_error *ret)
+bool icmp_parse_error(const struct frame *frame, const struct packet *packet,
+                      struct icmp_error *ret)
 {
 	const uint8_t *icmp = frame->data + packet->l4, *ip = icmp + ICMP_HEADER_BYTES, *tcp;
 	uint32_t header;
@@ -33,19 +35,20 @@ bool icmp_parse_error(const struct frame *frame, const struct packet *packet, st
 		return false;
 	tcp = ip + header;
 	*ret = (struct icmp_error){
-		.tuple = {.src = be32_load(ip + IPV4_SRC),
-			  .dst = be32_load(ip + IPV4_DST),
-			  .sport = be16_load(tcp + TCP_SRC),
-			  .dport = be16_load(tcp + TCP_DST)},
-		.seq = be32_get(be32_load(tcp + TCP_SEQ)),
-		.l3 = (uint16_t)(packet->l4 + ICMP_HEADER_BYTES),
-		.l4 = (uint16_t)(packet->l4 + ICMP_HEADER_BYTES + header),
-		.has_checksum = packet->l4_len >= ICMP_HEADER_BYTES + header + TCP_CHECKSUM + 2,
+	        .tuple = {.src = be32_load(ip + IPV4_SRC),
+	                  .dst = be32_load(ip + IPV4_DST),
+	                  .sport = be16_load(tcp + TCP_SRC),
+	                  .dport = be16_load(tcp + TCP_DST)},
+	        .seq = be32_get(be32_load(tcp + TCP_SEQ)),
+	        .l3 = (uint16_t)(packet->l4 + ICMP_HEADER_BYTES),
+	        .l4 = (uint16_t)(packet->l4 + ICMP_HEADER_BYTES + header),
+	        .has_checksum = packet->l4_len >= ICMP_HEADER_BYTES + header + TCP_CHECKSUM + 2,
 	};
 	return true;
 }
 
-/* Updates a checksum within the quotation; returns what that changes in a sum over the quotation. */
+/* Updates a checksum within the quotation; returns what that changes in a sum over the quotation.
+ */
 static csum_acc update_quoted(uint8_t *field, csum_acc change)
 {
 	be16 before = be16_load(field);
@@ -60,7 +63,8 @@ static csum_acc quote(struct frame *frame, const struct icmp_error *error, const
 	uint8_t *ip = frame->data + error->l3, *tcp = frame->data + error->l4;
 	const struct tuple *from = &error->tuple;
 	csum_acc addresses = csum_change32(from->src, to->src) + csum_change32(from->dst, to->dst);
-	csum_acc ports = csum_change16(from->sport, to->sport) + csum_change16(from->dport, to->dport);
+	csum_acc ports =
+	        csum_change16(from->sport, to->sport) + csum_change16(from->dport, to->dport);
 	csum_acc change = addresses + ports;
 
 	be32_store(ip + IPV4_SRC, to->src);
@@ -73,14 +77,14 @@ static csum_acc quote(struct frame *frame, const struct icmp_error *error, const
 	return change;
 }
 
-void icmp_translate(struct frame *frame, const struct packet *packet, const struct icmp_error *error,
-		    be32 src, be32 dst, const struct tuple *quoted)
+void icmp_translate(struct frame *frame, const struct packet *packet,
+                    const struct icmp_error *error, be32 src, be32 dst, const struct tuple *quoted)
 {
 	uint8_t *ip = frame->data + packet->l3;
 
 	csum_update(frame->data + packet->l4 + ICMP_CHECKSUM, quote(frame, error, quoted));
-	csum_update(ip + IPV4_CHECKSUM, csum_change32(packet->tuple.src, src) +
-						csum_change32(packet->tuple.dst, dst));
+	csum_update(ip + IPV4_CHECKSUM,
+	            csum_change32(packet->tuple.src, src) + csum_change32(packet->tuple.dst, dst));
 	be32_store(ip + IPV4_SRC, src);
 	be32_store(ip + IPV4_DST, dst);
 }

@@ -22,7 +22,8 @@ static uint32_t next_bucket(const struct index *index, uint32_t bucket)
 }
 
 /* The order of bytes in a word decides which bit index_match() gives to which slot. */
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index_match() numbers slots from the low byte");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "index_match() numbers slots from the low byte");
 
 void index_add(struct index *index, uint64_t hash, uint32_t ref)
 {

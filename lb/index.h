@@ -16,8 +16,8 @@ enum { INDEX_SLOTS = 12 };
 #define INDEX_NONE UINT32_MAX
 
 struct bucket {
-	uint8_t tag[INDEX_SLOTS];	/* 0: free */
-	uint16_t passed;		/* entries that stand in a later bucket because this one was full */
+	uint8_t tag[INDEX_SLOTS]; /* 0: free */
+	uint16_t passed; /* entries that stand in a later bucket because this one was full */
 	uint16_t unused;
 	uint32_t ref[INDEX_SLOTS];
 };
@@ -32,8 +32,8 @@ struct index {
 /* A walk over the entries that may be the wanted one. */
 struct index_walk {
 	uint32_t bucket;
-	uint32_t matches;	/* slots of bucket that are still to be looked at, as bits */
-	uint32_t left;		/* buckets that may still be visited */
+	uint32_t matches; /* slots of bucket that are still to be looked at, as bits */
+	uint32_t left;    /* buckets that may still be visited */
 	uint8_t tag;
 };
 
@@ -62,9 +62,9 @@ static inline uint8_t index_tag(uint64_t hash)
 
 /*
  * The slots whose tag equals tag, as bits 0-11. Eight bytes at a time: a byte is zero if
- * subtracting one borrows into its top bit. A one above a zero may be taken for a zero as well: a tag
- * that differs in the lowest bit, which costs a comparison and no more; index_tag() sees to it that
- * it isn't a free slot.
+ * subtracting one borrows into its top bit. A one above a zero may be taken for a zero as well: a
+ * tag that differs in the lowest bit, which costs a comparison and no more; index_tag() sees to it
+ * that it isn't a free slot.
  */
 static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 {
@@ -87,8 +87,8 @@ static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 static inline struct index_walk index_start(const struct index *index, uint64_t hash)
 {
 	struct index_walk walk = {.bucket = index_bucket(index, hash),
-				  .left = index->nbuckets - 1,
-				  .tag = index_tag(hash)};
+	                          .left = index->nbuckets - 1,
+	                          .tag = index_tag(hash)};
 
 	walk.matches = index_match(&index->buckets[walk.bucket], walk.tag);
 	return walk;

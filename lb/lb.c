@@ -19,7 +19,7 @@
 #include "wire.h"
 
 enum {
-	LB_BURST = 32,			/* frames that go through the steps together */
+	LB_BURST = 32, /* frames that go through the steps together */
 	/* RSTs to packets without a flow or service: enough for clients, too few for a reflector */
 	LB_RST_PER_S = 1000,
 	LB_RST_BURST = 1000,
@@ -32,14 +32,14 @@ struct lb {
 	struct balance balance;
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
-	lb_time rst_paid;		/* token bucket: up to when RSTs are paid for */
+	lb_time rst_paid; /* token bucket: up to when RSTs are paid for */
 };
 
 /* A frame on its way through the steps. */
 struct job {
 	struct packet packet;
 	uint64_t hash;
-	bool pending;			/* TCP that may be a flow's: for balance() to settle */
+	bool pending; /* TCP that may be a flow's: for balance() to settle */
 };
 
 size_t lb_size(const struct rules *rules)
@@ -56,7 +56,7 @@ size_t lb_size(const struct rules *rules)
 }
 
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
-		   const struct mac macs[NSIDES], lb_time now)
+                   const struct mac macs[NSIDES], lb_time now)
 {
 	struct arena arena = {.base = mem};
 	struct lb *lb = arena_take(&arena, 1, sizeof(*lb));
@@ -88,15 +88,15 @@ static void settle(struct verdict *v, enum lb_why why)
 
 /* An answer goes back to where the packet came from. */
 static void settle_answer(struct verdict *v, enum lb_why why, const struct packet *packet,
-			  enum own_kind kind)
+                          enum own_kind kind)
 {
 	settle(v, why);
 	v->side = packet->from.side;
 	v->own = (struct own){
-		.kind = (uint8_t)kind,
-		.server = SERVER_NONE,
-		.to = packet->from,
-		.tuple = tuple_reverse(packet->tuple),
+	        .kind = (uint8_t)kind,
+	        .server = SERVER_NONE,
+	        .to = packet->from,
+	        .tuple = tuple_reverse(packet->tuple),
 	};
 }
 
@@ -135,7 +135,7 @@ static void screen_arp(const struct lb *lb, const struct packet *packet, struct 
 }
 
 static void screen_echo(const struct lb *lb, const struct frame *frame, const struct packet *packet,
-			struct verdict *v)
+                        struct verdict *v)
 {
 	unsigned farm = find_address(lb, packet->tuple.dst)->farm;
 
@@ -168,7 +168,7 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
  * the first one is.
  */
 static void screen_icmp_error(const struct lb *lb, struct frame *frame, const struct packet *packet,
-			      const struct icmp_error *error, struct verdict *v)
+                              const struct icmp_error *error, struct verdict *v)
 {
 	const struct tuple arrived = tuple_reverse(error->tuple);
 	const struct flows *flows = &lb->balance.flows;
@@ -191,12 +191,13 @@ static void screen_icmp_error(const struct lb *lb, struct frame *frame, const st
 }
 
 static void screen_icmp(const struct lb *lb, struct frame *frame, const struct packet *packet,
-			struct verdict *v)
+                        struct verdict *v)
 {
 	const uint8_t *icmp = frame->data + packet->l4;
 	struct icmp_error error;
 
-	if (packet->l4_len < ICMP_HEADER_BYTES || frame->len < (uint32_t)packet->l4 + packet->l4_len)
+	if (packet->l4_len < ICMP_HEADER_BYTES ||
+	    frame->len < (uint32_t)packet->l4 + packet->l4_len)
 		settle(v, WHY_ICMP_OTHER);
 	else if (icmp[ICMP_TYPE] == ICMP_ECHO && icmp[ICMP_CODE] == 0)
 		screen_echo(lb, frame, packet, v);
@@ -208,7 +209,7 @@ static void screen_icmp(const struct lb *lb, struct frame *frame, const struct p
 
 /* A packet to a VIP or SNAT address. True if it is TCP, for balance() to settle. */
 static bool screen_ours(const struct lb *lb, struct frame *frame, struct packet *packet,
-			struct verdict *v)
+                        struct verdict *v)
 {
 	if (!parse_ipv4(frame, packet))
 		return settle(v, WHY_IP_MALFORMED), false;
@@ -231,14 +232,15 @@ static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struc
 	       (packet->is_fragment || parse_tcp(frame, packet));
 }
 
-/* An ICMP error about a packet to such a server, which is addressed to the client. Says if it was one. */
+/* An ICMP error about a packet to such a server, which is addressed to the client. Says if it was
+ * one. */
 static bool screen_no_snat_error(const struct lb *lb, struct frame *frame, struct packet *packet,
-				 struct verdict *v)
+                                 struct verdict *v)
 {
 	struct icmp_error error;
 
-	if (!parse_ipv4(frame, packet) || packet->protocol != IPPROTO_NUM_ICMP || packet->is_fragment ||
-	    !icmp_parse_error(frame, packet, &error) ||
+	if (!parse_ipv4(frame, packet) || packet->protocol != IPPROTO_NUM_ICMP ||
+	    packet->is_fragment || !icmp_parse_error(frame, packet, &error) ||
 	    !(find_address(lb, error.tuple.dst)->kinds & ADDRESS_NO_SNAT))
 		return false;
 	screen_icmp_error(lb, frame, packet, &error, v);
@@ -255,7 +257,7 @@ static void screen_other(const struct lb *lb, const struct frame *frame, struct 
 
 /* The first step. True if balance() must settle it. */
 static bool screen(const struct lb *lb, struct frame *frame, struct packet *packet,
-		   struct verdict *v)
+                   struct verdict *v)
 {
 	parse_frame(frame, packet);
 	v->side = (uint8_t)side_other(frame->side);
@@ -306,7 +308,7 @@ static bool rst_allowed(struct lb *lb, lb_time now)
 }
 
 static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why,
-			       const struct packet *packet, lb_time now)
+                               const struct packet *packet, lb_time now)
 {
 	if (rst_allowed(lb, now))
 		settle_rst(v, why, packet);
@@ -315,7 +317,7 @@ static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why
 }
 
 static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
-		    enum lb_why why, struct verdict *v)
+                    enum lb_why why, struct verdict *v)
 {
 	const struct flow *flow = &lb->balance.flows.flow[flow_of(ref)];
 	const struct tuple to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
@@ -326,7 +328,7 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 }
 
 static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
-		enum lb_why why, lb_time now, struct verdict *v)
+                enum lb_why why, lb_time now, struct verdict *v)
 {
 	balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, why, v);
@@ -334,15 +336,17 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 
 /* A SYN that belongs to no live flow. */
 static void syn(struct lb *lb, struct frame *frame, const struct packet *packet, lb_time now,
-		struct verdict *v)
+                struct verdict *v)
 {
 	const struct address *address = find_address(lb, packet->tuple.dst);
 	const struct rules_farm *farm = &lb->balance.farms->rules->farms[address->farm];
-	int service = address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
+	int service =
+	        address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
 	enum lb_why why;
 	uint32_t ref;
 
-	if (!packet->is_fragment && frame->len == frame->wire_len && !parse_l4_checksum_ok(frame, packet))
+	if (!packet->is_fragment && frame->len == frame->wire_len &&
+	    !parse_l4_checksum_ok(frame, packet))
 		return settle(v, WHY_BAD_CHECKSUM);
 	if (service < 0)
 		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
@@ -375,17 +379,17 @@ static void settle_probe(struct verdict *v, const struct packet *packet)
 {
 	settle(v, WHY_PROBE);
 	v->probe = (struct probe_reply){
-		.tuple = packet->tuple,
-		.seq = packet->seq,
-		.ack = packet->ack,
-		.seq_len = packet->seq_len,
-		.tcp_flags = packet->tcp_flags,
+	        .tuple = packet->tuple,
+	        .seq = packet->seq,
+	        .ack = packet->ack,
+	        .seq_len = packet->seq_len,
+	        .tcp_flags = packet->tcp_flags,
 	};
 }
 
 /* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
 static void balance_unknown(struct lb *lb, struct frame *frame, const struct packet *packet,
-			    bool is_syn, lb_time now, struct verdict *v)
+                            bool is_syn, lb_time now, struct verdict *v)
 {
 	if (is_martian(lb, frame, packet))
 		return settle(v, WHY_MARTIAN);
@@ -400,7 +404,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct pac
 
 /* The last step: TCP that may be a flow's. */
 static void balance(struct lb *lb, struct frame *frame, const struct job *job, lb_time now,
-		    struct verdict *v)
+                    struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
 	uint32_t ref = flows_find(&lb->balance.flows, &packet->tuple, job->hash);
@@ -416,15 +420,15 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 
 /* Where v sends the first fragment, the others go too. */
 static void decide_fragments(struct lb *lb, const struct frame *frame, const struct packet *packet,
-			     uint32_t datagram, const struct verdict *v)
+                             uint32_t datagram, const struct verdict *v)
 {
 	const uint8_t *ip = frame->data + packet->l3;
 	const struct frag_route route = {
-		.src = be32_load(ip + IPV4_SRC),
-		.dst = be32_load(ip + IPV4_DST),
-		.server = v->server,
-		.hop = v->hop,
-		.flow = v->act == LB_FORWARD ? v->flow : FLOW_NONE,
+	        .src = be32_load(ip + IPV4_SRC),
+	        .dst = be32_load(ip + IPV4_DST),
+	        .server = v->server,
+	        .hop = v->hop,
+	        .flow = v->act == LB_FORWARD ? v->flow : FLOW_NONE,
 	};
 
 	if (v->act == LB_FORWARD || v->act == LB_BRIDGE)
@@ -432,7 +436,7 @@ static void decide_fragments(struct lb *lb, const struct frame *frame, const str
 }
 
 static void follow(struct frame *frame, const struct packet *packet, const struct frag_route *route,
-		   struct verdict *v)
+                   struct verdict *v)
 {
 	if (route->flow == FLOW_NONE)
 		return settle(v, WHY_NOT_OURS);
@@ -446,8 +450,8 @@ static void follow(struct frame *frame, const struct packet *packet, const struc
 }
 
 /* What isn't addressed to us crosses the wire, whatever is wrong with it. */
-static void drop_fragment(const struct lb *lb, const struct frame *frame, const struct packet *packet,
-			  enum lb_why why, struct verdict *v)
+static void drop_fragment(const struct lb *lb, const struct frame *frame,
+                          const struct packet *packet, enum lb_why why, struct verdict *v)
 {
 	if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
 		settle(v, why);
@@ -456,7 +460,8 @@ static void drop_fragment(const struct lb *lb, const struct frame *frame, const 
 }
 
 /* The last step for a fragment. */
-static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_time now, struct verdict *v)
+static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
+                     struct verdict *v)
 {
 	const struct frag_route *route;
 	uint32_t datagram;

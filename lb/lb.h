@@ -22,30 +22,30 @@ struct sighting {
 /* A server's answer to a probe. */
 struct probe_reply {
 	struct tuple tuple;
-	uint32_t seq, ack;	/* host order */
-	uint32_t seq_len;	/* sequence numbers that it takes */
+	uint32_t seq, ack; /* host order */
+	uint32_t seq_len;  /* sequence numbers that it takes */
 	uint8_t tcp_flags;
 };
 
 /* Which members beyond `server` are valid depends on what is said of each. */
 struct verdict {
-	uint8_t act;		/* enum lb_act */
-	uint8_t why;		/* enum lb_why */
-	uint8_t side;		/* where it goes: BRIDGE, ANSWER, FORWARD to the client */
-	bool sighted;		/* sighting is valid */
-	bool conflict;		/* sighting is valid: its sender claims one of our addresses */
-	uint16_t farm;		/* if why is of a SYN that was refused */
-	uint16_t server;	/* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
-	uint32_t flow;		/* FORWARD */
-	struct hop hop;		/* FORWARD to the client */
-	struct own own;		/* ANSWER */
+	uint8_t act;     /* enum lb_act */
+	uint8_t why;     /* enum lb_why */
+	uint8_t side;    /* where it goes: BRIDGE, ANSWER, FORWARD to the client */
+	bool sighted;    /* sighting is valid */
+	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
+	uint16_t farm;   /* if why is of a SYN that was refused */
+	uint16_t server; /* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
+	uint32_t flow;   /* FORWARD */
+	struct hop hop;  /* FORWARD to the client */
+	struct own own;  /* ANSWER */
 	struct sighting sighting;
-	struct probe_reply probe;	/* WHY_PROBE */
+	struct probe_reply probe; /* WHY_PROBE */
 };
 
 /*
- * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules: for what stays,
- * and (farms_size()) for what a reload replaces.
+ * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules: for what
+ * stays, and (farms_size()) for what a reload replaces.
  */
 size_t lb_size(const struct rules *rules);
 
@@ -54,7 +54,7 @@ size_t lb_size(const struct rules *rules);
  * fails. Nothing is allocated: when the engine is no longer needed, neither is mem.
  */
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
-		   const struct mac macs[NSIDES], lb_time now);
+                   const struct mac macs[NSIDES], lb_time now);
 
 /*
  * Decides upon n frames, rewrites those to forward from layer 3 upwards, and sets ret[0..n-1]. The
@@ -63,8 +63,8 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret);
 
 /*
- * After lb_input(): a fragment that waited (WHY_FRAGMENT_HELD) for a first one that has come now, and
- * its verdict. False if there is none. The frame lives until the next lb_input().
+ * After lb_input(): a fragment that waited (WHY_FRAGMENT_HELD) for a first one that has come now,
+ * and its verdict. False if there is none. The frame lives until the next lb_input().
  */
 bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
 

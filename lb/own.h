@@ -10,13 +10,14 @@
 enum own_kind { OWN_ARP_REPLY, OWN_ECHO_REPLY, OWN_TCP };
 
 struct own {
-	uint8_t kind;		/* enum own_kind */
-	uint8_t tcp_flags;	/* OWN_TCP: a segment without data */
-	uint16_t server;	/* goes to this server's MAC, or SERVER_NONE: to `to` */
-	uint16_t l4, l4_len;	/* OWN_ECHO_REPLY: where the request stands in the frame */
+	uint8_t kind;        /* enum own_kind */
+	uint8_t tcp_flags;   /* OWN_TCP: a segment without data */
+	uint16_t server;     /* goes to this server's MAC, or SERVER_NONE: to `to` */
+	uint16_t l4, l4_len; /* OWN_ECHO_REPLY: where the request stands in the frame */
 	struct hop to;
-	struct tuple tuple;	/* as the frame shall say it; ARP: src is our address, dst the asker's */
-	uint32_t seq, ack;	/* OWN_TCP, host order */
+	struct tuple
+	        tuple;     /* as the frame shall say it; ARP: src is our address, dst the asker's */
+	uint32_t seq, ack; /* OWN_TCP, host order */
 };
 
 #endif

@@ -114,9 +114,8 @@ bool parse_ipv4(const struct frame *frame, struct packet *packet)
 		return false;
 	header = (p[0] & 0xfu) * 4;
 	total = be16_get(be16_load(p + IPV4_TOTAL_LENGTH));
-	if (header < IPV4_HEADER_BYTES || total < header ||
-	    frame->wire_len < packet->l3 || frame->wire_len - packet->l3 < total ||
-	    !at(frame, packet->l3, header))
+	if (header < IPV4_HEADER_BYTES || total < header || frame->wire_len < packet->l3 ||
+	    frame->wire_len - packet->l3 < total || !at(frame, packet->l3, header))
 		return false;
 	packet->protocol = p[IPV4_PROTOCOL];
 	packet->l4 = (uint16_t)(packet->l3 + header);
@@ -161,7 +160,7 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	if (packet->tcp_flags & TCP_SYN && at(frame, packet->l4, header))
 		packet->wscale = find_wscale(p + TCP_HEADER_BYTES, header - TCP_HEADER_BYTES);
 	packet->seq_len = packet->l4_len - header + !!(packet->tcp_flags & TCP_SYN) +
-			  !!(packet->tcp_flags & TCP_FIN);
+	                  !!(packet->tcp_flags & TCP_FIN);
 	return true;
 }
 
@@ -176,6 +175,6 @@ bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet
 		return false;
 	if (packet->protocol == IPPROTO_NUM_TCP)
 		sum = csum_pseudo(packet->tuple.src, packet->tuple.dst, packet->protocol,
-				  packet->l4_len);
+		                  packet->l4_len);
 	return csum_fold(csum_add(sum, p, packet->l4_len)) == 0xffff;
 }

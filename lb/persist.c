@@ -5,16 +5,16 @@
  */
 #include "persist.h"
 
-enum { PERSIST_WAYS = 4 };	/* entries of a set: one cache line */
+enum { PERSIST_WAYS = 4 }; /* entries of a set: one cache line */
 
 static_assert(sizeof(struct persist_entry) * PERSIST_WAYS == ARENA_ALIGN, "a set is a cache line");
 
 void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clients,
-		     const struct hash_key *key)
+                     const struct hash_key *key)
 {
 	*persist = (struct persist){.nsets = clients / PERSIST_WAYS + 1, .key = *key};
 	persist->entries =
-		arena_take(arena, (size_t)persist->nsets * PERSIST_WAYS, sizeof(*persist->entries));
+	        arena_take(arena, (size_t)persist->nsets * PERSIST_WAYS, sizeof(*persist->entries));
 	if (persist->entries)
 		memset(persist->entries, 0,
 		       (size_t)persist->nsets * PERSIST_WAYS * sizeof(*persist->entries));
@@ -34,7 +34,7 @@ static bool is_of(const struct persist_entry *entry, be32 vip, be32 client)
 }
 
 bool persist_find(const struct persist *persist, be32 vip, be32 client, uint32_t now,
-		  uint16_t *ret_server)
+                  uint16_t *ret_server)
 {
 	const struct persist_entry *set = set_of(persist, vip, client);
 
@@ -59,7 +59,7 @@ static struct persist_entry *place_in(struct persist_entry *set)
 }
 
 void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
-		  uint32_t until)
+                  uint32_t until)
 {
 	struct persist_entry *set = set_of(persist, vip, client), *place = place_in(set);
 

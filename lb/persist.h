@@ -10,29 +10,29 @@
 struct persist_entry {
 	be32 client;
 	be32 vip;
-	uint32_t until;			/* tick (flow.h) */
+	uint32_t until; /* tick (flow.h) */
 	uint16_t server;
-	uint16_t used;			/* 0: free */
+	uint16_t used; /* 0: free */
 };
 
 struct persist {
 	struct persist_entry *entries;
 	uint32_t nsets;
 	struct hash_key key;
-	uint64_t evicted;		/* entries given up before their time, for newer ones */
+	uint64_t evicted; /* entries given up before their time, for newer ones */
 };
 
 /* Takes room for at least one, and about clients, client addresses from arena. */
 void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clients,
-		     const struct hash_key *key);
+                     const struct hash_key *key);
 
 /* The server that the client sticks to in the farm of vip at tick now; false if none. */
 bool persist_find(const struct persist *persist, be32 vip, be32 client, uint32_t now,
-		  uint16_t *ret_server);
+                  uint16_t *ret_server);
 
 /* Notes that it does, until a tick. */
 void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
-		  uint32_t until);
+                  uint32_t until);
 
 /* When servers are numbered anew: map says how, UINT16_MAX being gone. */
 void persist_renumber(struct persist *persist, const uint16_t *map);

@@ -14,8 +14,8 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 	uint8_t *ip = frame->data + packet->l3;
 	uint8_t *tcp = frame->data + packet->l4;
 	csum_acc addresses = csum_change32(from->src, to->src) + csum_change32(from->dst, to->dst);
-	csum_acc ports = csum_change16(from->sport, to->sport) +
-			 csum_change16(from->dport, to->dport);
+	csum_acc ports =
+	        csum_change16(from->sport, to->sport) + csum_change16(from->dport, to->dport);
 
 	be32_store(ip + IPV4_SRC, to->src);
 	be32_store(ip + IPV4_DST, to->dst);
@@ -31,7 +31,8 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 void rewrite_addresses(struct frame *frame, const struct packet *packet, be32 src, be32 dst)
 {
 	uint8_t *ip = frame->data + packet->l3;
-	csum_acc change = csum_change32(packet->tuple.src, src) + csum_change32(packet->tuple.dst, dst);
+	csum_acc change =
+	        csum_change32(packet->tuple.src, src) + csum_change32(packet->tuple.dst, dst);
 
 	be32_store(ip + IPV4_SRC, src);
 	be32_store(ip + IPV4_DST, dst);

@@ -35,7 +35,7 @@ static struct rules_farm *farm_of_vip(const struct rules *rules, be32 vip)
 
 /* The farm's server of this address, or NULL. */
 static struct rules_server *server_of(const struct rules *rules, const struct rules_farm *farm,
-				      be32 address)
+                                      be32 address)
 {
 	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
 		if (be32_eq(rules->servers[s].address, address))
@@ -65,7 +65,8 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 /* Room for what is gone, beside what there is; false if memory ran out. */
 static bool make_room(struct rules *rules, const struct rules *old)
 {
-	struct rules_farm *farms = realloc(rules->farms, (rules->nfarms + old->nfarms) * sizeof(*farms));
+	struct rules_farm *farms =
+	        realloc(rules->farms, (rules->nfarms + old->nfarms) * sizeof(*farms));
 	struct rules_server *servers;
 
 	if (!farms)
@@ -85,7 +86,7 @@ static void add_gone_server(struct rules *rules, unsigned f, const struct rules_
 	unsigned at = farm->nservers ? farm->server + farm->nservers : rules->nservers;
 
 	memmove(&rules->servers[at + 1], &rules->servers[at],
-		(rules->nservers - at) * sizeof(*rules->servers));
+	        (rules->nservers - at) * sizeof(*rules->servers));
 	rules->nservers++;
 	for (unsigned i = 0; i < rules->nfarms; i++)
 		if (i != f && rules->farms[i].nservers && rules->farms[i].server >= at)
@@ -116,7 +117,7 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 }
 
 int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
-		    uint16_t *ret_map)
+                    uint16_t *ret_map)
 {
 	int err = make_room(rules, old) ? 0 : -ENOMEM;
 
@@ -124,9 +125,10 @@ int rules_take_over(struct rules *rules, const struct rules *old, const bool *re
 		if (referenced[s])
 			err = add_gone(rules, old, s);
 	for (unsigned s = 0; s < old->nservers && !err; s++) {
-		const struct rules_farm *farm = farm_of_vip(rules, old->farms[old->servers[s].farm].vip);
+		const struct rules_farm *farm =
+		        farm_of_vip(rules, old->farms[old->servers[s].farm].vip);
 		const struct rules_server *server =
-			farm ? server_of(rules, farm, old->servers[s].address) : NULL;
+		        farm ? server_of(rules, farm, old->servers[s].address) : NULL;
 
 		ret_map[s] = server ? (uint16_t)(server - rules->servers) : UINT16_MAX;
 	}
@@ -136,8 +138,8 @@ int rules_take_over(struct rules *rules, const struct rules *old, const bool *re
 const char *rules_scheduler_name(enum rules_scheduler scheduler)
 {
 	static const char *const names[] = {
-		[SCHED_WLC] = "wlc", [SCHED_LC] = "lc",		[SCHED_WRR] = "wrr",
-		[SCHED_RR] = "rr",   [SCHED_SOURCE] = "source",
+	        [SCHED_WLC] = "wlc", [SCHED_LC] = "lc",         [SCHED_WRR] = "wrr",
+	        [SCHED_RR] = "rr",   [SCHED_SOURCE] = "source",
 	};
 
 	return names[scheduler];
@@ -146,10 +148,10 @@ const char *rules_scheduler_name(enum rules_scheduler scheduler)
 const char *rules_state_name(enum rules_state state)
 {
 	static const char *const names[] = {
-		[STATE_ACTIVE] = "active",
-		[STATE_STANDBY] = "standby",
-		[STATE_DRAIN] = "drain",
-		[STATE_DISABLED] = "disabled",
+	        [STATE_ACTIVE] = "active",
+	        [STATE_STANDBY] = "standby",
+	        [STATE_DRAIN] = "drain",
+	        [STATE_DISABLED] = "disabled",
 	};
 
 	return names[state];

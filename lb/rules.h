@@ -12,18 +12,19 @@
 #include "bytes.h"
 
 enum {
-	RULES_NAME_BYTES = 64,		/* a farm's or server's name, with its NUL */
+	RULES_NAME_BYTES = 64, /* a farm's or server's name, with its NUL */
 	RULES_FARMS_MAX = 1024,
-	RULES_SERVERS_MAX = 4096,	/* of all farms together */
-	RULES_SNAT_MAX = 256,		/* addresses of one farm */
+	RULES_SERVERS_MAX = 4096, /* of all farms together */
+	RULES_SNAT_MAX = 256,     /* addresses of one farm */
 	RULES_WORKERS_MAX = 64,
 	/*
-	 * SNAT ports are unique for each (SNAT address, server, service port), each such pool being a
-	 * bitmap. A farm of more service ports than this (a range such as 50000-59999) has one pool
-	 * for each (SNAT address, server), whatever the port: fewer connections, but bounded memory.
+	 * SNAT ports are unique for each (SNAT address, server, service port), each such pool being
+	 * a bitmap. A farm of more service ports than this (a range such as 50000-59999) has one
+	 * pool for each (SNAT address, server), whatever the port: fewer connections, but bounded
+	 * memory.
 	 */
 	RULES_POOLED_PORTS_MAX = 64,
-	RULES_POOLS_MAX = 32768,	/* 8 KiB each */
+	RULES_POOLS_MAX = 32768, /* 8 KiB each */
 	RULES_CONNECTIONS_MAX = 64 << 20,
 	RULES_WEIGHT_MAX = 100,
 };
@@ -41,48 +42,49 @@ struct port_range {
 struct rules_farm {
 	char name[RULES_NAME_BYTES];
 	be32 vip;
-	be16 *ports;			/* service ports, ascending, at least one */
+	be16 *ports; /* service ports, ascending, at least one */
 	unsigned nports;
-	be16 *checks;			/* ports to probe, ascending; none = servers are always up */
+	be16 *checks; /* ports to probe, ascending; none = servers are always up */
 	unsigned nchecks;
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
 	enum rules_scheduler scheduler;
-	uint32_t persist_ms;		/* 0 = off */
+	uint32_t persist_ms; /* 0 = off */
 	uint32_t idle_timeout_ms;
 	enum rules_on_idle on_idle;
 	enum rules_on_down on_down;
-	be32 *snat;			/* SNAT addresses; none = destination rewriting only (snat = off) */
+	be32 *snat; /* SNAT addresses; none = destination rewriting only (snat = off) */
 	unsigned nsnat;
-	struct port_range *snat_ports;	/* ascending, disjoint; the VIP's service ports not yet taken out */
+	struct port_range
+	        *snat_ports; /* ascending, disjoint; the VIP's service ports not yet taken out */
 	unsigned nsnat_ports;
-	uint16_t vlan;			/* ID of the VLAN that the VIP is in, 0: untagged */
-	char *connlog;			/* a path, "-" for stdout, or NULL */
-	unsigned server, nservers;	/* its servers: rules.servers[server] and following */
-	bool gone;			/* no longer in the file: its flows are being reset */
+	uint16_t vlan;             /* ID of the VLAN that the VIP is in, 0: untagged */
+	char *connlog;             /* a path, "-" for stdout, or NULL */
+	unsigned server, nservers; /* its servers: rules.servers[server] and following */
+	bool gone;                 /* no longer in the file: its flows are being reset */
 };
 
 struct rules_server {
 	char name[RULES_NAME_BYTES];
-	unsigned farm;			/* rules.farms[farm] */
+	unsigned farm; /* rules.farms[farm] */
 	be32 address;
-	uint8_t weight;			/* 0 = drain */
+	uint8_t weight; /* 0 = drain */
 	enum rules_state state;
 	bool has_mac;
-	struct mac mac;			/* if has_mac; else resolved by ARP */
-	uint32_t max_connections;	/* 0 = no limit */
-	uint16_t vlan;			/* ID of the VLAN that it is in, 0: untagged */
-	bool gone;			/* no longer in the file: its flows live on until they end */
+	struct mac mac;           /* if has_mac; else resolved by ARP */
+	uint32_t max_connections; /* 0 = no limit */
+	uint16_t vlan;            /* ID of the VLAN that it is in, 0: untagged */
+	bool gone;                /* no longer in the file: its flows live on until they end */
 };
 
 struct rules {
 	bool has_outside_mac, has_inside_mac;
 	struct mac outside_mac, inside_mac;
-	uint32_t max_connections;	/* the flow table's size */
-	unsigned workers;		/* 0 = one for each processor */
+	uint32_t max_connections; /* the flow table's size */
+	unsigned workers;         /* 0 = one for each processor */
 	struct rules_farm *farms;
 	unsigned nfarms;
-	struct rules_server *servers;	/* by farm, in the file's order within it */
+	struct rules_server *servers; /* by farm, in the file's order within it */
 	unsigned nservers;
 };
 
@@ -97,13 +99,14 @@ void rules_free(struct rules *rules);
  * of them, and are only good for rules_free().
  */
 int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
-		    uint16_t *ret_map);
+                    uint16_t *ret_map);
 
 /* The words of lb.ini and of the statistics for these enums. */
 const char *rules_scheduler_name(enum rules_scheduler scheduler);
 const char *rules_state_name(enum rules_state state);
 
-/* The pools of SNAT ports that each (SNAT address, server) of farm has: see RULES_POOLED_PORTS_MAX. */
+/* The pools of SNAT ports that each (SNAT address, server) of farm has: see RULES_POOLED_PORTS_MAX.
+ */
 unsigned rules_pools_per_server(const struct rules_farm *farm);
 
 #endif

@@ -2,17 +2,18 @@
  * The schedulers.
  *
  * All but `source` are one comparison: the server with the least load is next, and among equals the
- * one whose turn is earliest. Load is connections for the weight (wlc), connections (lc), or nothing
- * (wrr, rr); a connection that is being closed doesn't count. Turns are virtual time: a connection moves its server's turn on by 1/weight (rr and lc:
- * by 1), so that turns rotate in proportion to the weights; they begin staggered, so that a heavy
- * server's turns are spread between the others'. A server that was left out for a while resumes at
- * the farm's present time rather than collecting the turns that it missed (start-time fair
- * queueing, Goyal, Vin and Cheng 1996).
+ * one whose turn is earliest. Load is connections for the weight (wlc), connections (lc), or
+ * nothing (wrr, rr); a connection that is being closed doesn't count. Turns are virtual time: a
+ * connection moves its server's turn on by 1/weight (rr and lc: by 1), so that turns rotate in
+ * proportion to the weights; they begin staggered, so that a heavy server's turns are spread
+ * between the others'. A server that was left out for a while resumes at the farm's present time
+ * rather than collecting the turns that it missed (start-time fair queueing, Goyal, Vin and Cheng
+ * 1996).
  *
  * `source` is rendezvous hashing (Thaler and Ravishankar 1998) of the client's and the server's
- * addresses, so that the loss of a server moves only its own clients; weights enter as in Schindelhauer
- * and Schomaker 2005: the greatest log(hash) / weight wins. It is not keyed: two boxes, and the
- * same box after a restart, shall agree.
+ * addresses, so that the loss of a server moves only its own clients; weights enter as in
+ * Schindelhauer and Schomaker 2005: the greatest log(hash) / weight wins. It is not keyed: two
+ * boxes, and the same box after a restart, shall agree.
  */
 #include "sched.h"
 
@@ -38,7 +39,7 @@ static unsigned weight_of(const struct sched *sched, unsigned server)
 }
 
 void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
-		   const struct health *health)
+                   const struct health *health)
 {
 	sched->rules = rules;
 	sched->health = health;
@@ -53,7 +54,7 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 
 		if (weight_of(sched, s))
 			sched->servers[s].turn = SCHED_TURN / weight_of(sched, s) / farm->nservers *
-						 (s - farm->server);
+			                         (s - farm->server);
 	}
 }
 
@@ -61,7 +62,8 @@ static bool is_in_state(const struct sched *sched, unsigned server, enum rules_s
 {
 	const struct rules_server *rule = &sched->rules->servers[server];
 
-	return rule->state == state && rule->weight > 0 && health_of(sched->health, server) == HEALTH_UP;
+	return rule->state == state && rule->weight > 0 &&
+	       health_of(sched->health, server) == HEALTH_UP;
 }
 
 static bool any_in_state(const struct sched *sched, unsigned farm, enum rules_state state)
@@ -82,7 +84,8 @@ static enum rules_state state_in_charge(const struct sched *sched, unsigned farm
 
 bool sched_may_take(const struct sched *sched, unsigned server)
 {
-	return is_in_state(sched, server, state_in_charge(sched, sched->rules->servers[server].farm));
+	return is_in_state(sched, server,
+	                   state_in_charge(sched, sched->rules->servers[server].farm));
 }
 
 bool sched_is_up(const struct sched *sched, unsigned farm)

@@ -11,22 +11,22 @@
 #define SERVER_NONE UINT16_MAX
 
 struct server {
-	uint32_t connections;		/* live flows */
-	uint32_t load;			/* those in which neither end has sent FIN */
+	uint32_t connections; /* live flows */
+	uint32_t load;        /* those in which neither end has sent FIN */
 	uint64_t connections_total;
-	uint64_t turn;			/* virtual time of its next turn; see sched.c */
+	uint64_t turn; /* virtual time of its next turn; see sched.c */
 };
 
 struct sched {
 	const struct rules *rules;
 	const struct health *health;
-	struct server *servers;		/* by rules.servers[] */
-	uint64_t *turns;		/* by farm: the virtual time of the last turn taken */
+	struct server *servers; /* by rules.servers[] */
+	uint64_t *turns;        /* by farm: the virtual time of the last turn taken */
 };
 
 /* health must stay. */
 void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
-		   const struct health *health);
+                   const struct health *health);
 
 /*
  * If the server may be given connections at all: it is up, and active; or standby, while no active

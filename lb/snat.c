@@ -21,8 +21,8 @@ struct snat_ports {
 
 struct snat_pool {
 	uint64_t busy[WORDS];
-	uint64_t full[ALL_WORDS];	/* busy[i] has no free port */
-	uint16_t last;			/* handed out last, host order */
+	uint64_t full[ALL_WORDS]; /* busy[i] has no free port */
+	uint16_t last;            /* handed out last, host order */
 };
 
 static void mark_busy(struct snat_pool *pool, uint32_t port)
@@ -74,19 +74,21 @@ static void set_port(struct snat_ports *ports, uint32_t port, bool on)
 {
 	uint64_t bit = 1ull << port % WORD;
 
-	ports->bits[port / WORD] = on ? ports->bits[port / WORD] | bit : ports->bits[port / WORD] & ~bit;
+	ports->bits[port / WORD] =
+	        on ? ports->bits[port / WORD] | bit : ports->bits[port / WORD] & ~bit;
 }
 
 /* The ports of address that farm may hand out. */
 static void init_allowed(struct snat_ports *allowed, const struct rules *rules,
-			 const struct rules_farm *farm, be32 address)
+                         const struct rules_farm *farm, be32 address)
 {
 	memset(allowed, 0, sizeof(*allowed));
 	for (unsigned r = 0; r < farm->nsnat_ports; r++)
 		for (uint32_t p = farm->snat_ports[r].first; p <= farm->snat_ports[r].last; p++)
 			set_port(allowed, p, true);
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0; be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
+		for (unsigned i = 0;
+		     be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
 			set_port(allowed, be16_get(rules->farms[f].ports[i]), false);
 	for (uint32_t p = SNAT_PROBE_PORT; p < SNAT_PROBE_PORT + SNAT_PROBE_PORTS; p++)
 		set_port(allowed, p, false);
@@ -102,7 +104,8 @@ static void init_pool(struct snat_pool *pool, const struct snat_ports *allowed)
 	}
 }
 
-static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service)
+static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address,
+                        unsigned service)
 {
 	const struct rules_server *rule = &snat->rules->servers[server];
 	const struct rules_farm *farm = &snat->rules->farms[rule->farm];
@@ -133,7 +136,7 @@ static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
 }
 
 void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
-		  const struct hash_key *key)
+                  const struct hash_key *key)
 {
 	uint32_t addresses = 0;
 
@@ -143,7 +146,8 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		const struct rules_farm *farm = &rules->farms[f];
 
 		if (snat->farms)
-			snat->farms[f] = (struct snat_farm){.pool = snat->npools, .address = addresses};
+			snat->farms[f] =
+			        (struct snat_farm){.pool = snat->npools, .address = addresses};
 		snat->npools += farm->nservers * farm->nsnat * rules_pools_per_server(farm);
 		addresses += farm->nsnat;
 	}
@@ -160,7 +164,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 }
 
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
-	       struct snat_port *ret)
+               struct snat_port *ret)
 {
 	unsigned nsnat = snat->rules->farms[farm].nsnat;
 
@@ -184,8 +188,8 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 	return false;
 }
 
-bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address, be16 port,
-		 struct snat_port *ret)
+bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
+                 be16 port, struct snat_port *ret)
 {
 	const struct rules_farm *farm = &snat->rules->farms[snat->rules->servers[server].farm];
 

@@ -19,30 +19,30 @@ struct snat_ports;
 
 /* A farm's share: its pools, and how its addresses are used. */
 struct snat_farm {
-	uint32_t pool;		/* its first pool */
-	uint32_t address;	/* its first in snat.in_use */
+	uint32_t pool;    /* its first pool */
+	uint32_t address; /* its first in snat.in_use */
 };
 
 struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	struct snat_pool *pools;
-	struct snat_ports *allowed;	/* by farm and SNAT address: what may be handed out */
-	uint32_t *turns;	/* by rules.servers[]: the address index whose turn it is */
-	uint32_t *in_use;	/* ports taken, by farm and SNAT address */
+	struct snat_ports *allowed; /* by farm and SNAT address: what may be handed out */
+	uint32_t *turns;            /* by rules.servers[]: the address index whose turn it is */
+	uint32_t *in_use;           /* ports taken, by farm and SNAT address */
 	uint32_t npools;
 };
 
 /* A port that was handed out. */
 struct snat_port {
 	uint32_t pool;
-	uint16_t address;	/* rules_farm.snat[address] */
+	uint16_t address; /* rules_farm.snat[address] */
 	be16 port;
 };
 
 /* Takes the pools for rules from arena, with key to make where each begins unpredictable. */
 void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
-		  const struct hash_key *key);
+                  const struct hash_key *key);
 
 /*
  * Takes a port for a new connection to service (an index of the farm's ports) of a server, from the
@@ -50,14 +50,14 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
  * is free in any pool.
  */
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
-	       struct snat_port *ret);
+               struct snat_port *ret);
 
 /*
  * The pool and address index of a port in use, from what its flow remembers. False if there is no
  * such pool (any more): the farm has no such SNAT address.
  */
-bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address, be16 port,
-		 struct snat_port *ret);
+bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
+                 be16 port, struct snat_port *ret);
 
 /* Marks a port as taken that was taken under other rules. */
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);

@@ -25,7 +25,8 @@ static bool is_open(const struct flow *flow)
 }
 
 /* A SYN begins the numbers; while half-open a later one begins them anew (another try). */
-static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end, const struct packet *packet)
+static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
+                     const struct packet *packet)
 {
 	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
 	flow->next_seq[end] = packet->seq + packet->seq_len;
@@ -37,7 +38,8 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 {
 	uint32_t next = packet->seq + packet->seq_len;
 
-	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1) */
+	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1)
+	 */
 	if (is_open(flow) && seq_after(next, flow->next_seq[end]) &&
 	    !seq_after(next, flow->limit[end] + 1))
 		flow->next_seq[end] = next;
@@ -47,22 +49,24 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 static uint32_t window_of(const struct flow_cold *cold, enum end end, const struct packet *packet)
 {
 	bool scaled = cold->end[CLIENT].wscale != PACKET_NO_WSCALE &&
-		      cold->end[SERVER].wscale != PACKET_NO_WSCALE &&
-		      !(packet->tcp_flags & TCP_SYN);
+	              cold->end[SERVER].wscale != PACKET_NO_WSCALE &&
+	              !(packet->tcp_flags & TCP_SYN);
 
 	return (uint32_t)packet->window << (scaled ? cold->end[end].wscale : 0);
 }
 
-/* Notes an acknowledgment of what has been sent, and the window with it; says if it is of anything new. */
+/* Notes an acknowledgment of what has been sent, and the window with it; says if it is of anything
+ * new. */
 static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end end,
-		     const struct packet *packet)
+                     const struct packet *packet)
 {
 	enum end sender = end_other(end);
 	uint32_t limit = packet->ack + window_of(cold, end, packet);
 	bool is_new;
 
 	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    seq_after(packet->ack, flow->next_seq[sender]) || seq_after(flow->acked[end], packet->ack))
+	    seq_after(packet->ack, flow->next_seq[sender]) ||
+	    seq_after(flow->acked[end], packet->ack))
 		return false;
 	if (is_open(flow) && seq_after(limit, flow->limit[sender]))
 		flow->limit[sender] = limit;
@@ -113,7 +117,8 @@ static unsigned note_rst(struct flow *flow, enum end end, const struct packet *p
 	return TCP_ENDED;
 }
 
-unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end, const struct packet *packet)
+unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
+                   const struct packet *packet)
 {
 	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
 	unsigned events = 0;
@@ -129,7 +134,8 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end, cons
 	}
 	note_seq(flow, end, packet);
 	events |= note_fin(flow, end, packet);
-	if ((flow->flags & fins) == fins && fin_is_acked(flow, CLIENT) && fin_is_acked(flow, SERVER))
+	if ((flow->flags & fins) == fins && fin_is_acked(flow, CLIENT) &&
+	    fin_is_acked(flow, SERVER))
 		events |= TCP_ENDED;
 	return events;
 }

@@ -9,17 +9,18 @@
 
 /* What a packet means for the flow's life; several may come at once. */
 enum {
-	TCP_OPENED = 1 << 0,		/* the handshake is complete */
-	TCP_HALF_CLOSED = 1 << 1,	/* the first FIN */
-	TCP_BOTH_CLOSED = 1 << 2,	/* both ends have sent FIN */
-	TCP_ENDED = 1 << 3,		/* both FINs are acknowledged, or a RST was believed */
+	TCP_OPENED = 1 << 0,      /* the handshake is complete */
+	TCP_HALF_CLOSED = 1 << 1, /* the first FIN */
+	TCP_BOTH_CLOSED = 1 << 2, /* both ends have sent FIN */
+	TCP_ENDED = 1 << 3,       /* both FINs are acknowledged, or a RST was believed */
 };
 
 /*
  * Notes what packet, which came from end, does to a live flow's sequence numbers and flags. Returns
  * TCP_OPENED ... The state is the caller's to change (balance.c).
  */
-unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end, const struct packet *packet);
+unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
+                   const struct packet *packet);
 
 /* To be called when, upon TCP_OPENED for this packet, the flow's state has become FLOW_OPEN. */
 void tcp_opened(struct flow *flow, const struct flow_cold *cold, const struct packet *packet);

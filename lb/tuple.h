@@ -52,10 +52,10 @@ static inline void siphash_round(uint64_t v[4])
 static inline uint64_t tuple_hash(const struct hash_key *key, const struct tuple *t)
 {
 	uint64_t v[4] = {
-		key->k[0] ^ 0x736f6d6570736575ull,
-		key->k[1] ^ 0x646f72616e646f6dull,
-		key->k[0] ^ 0x6c7967656e657261ull,
-		key->k[1] ^ 0x7465646279746573ull,
+	        key->k[0] ^ 0x736f6d6570736575ull,
+	        key->k[1] ^ 0x646f72616e646f6dull,
+	        key->k[0] ^ 0x6c7967656e657261ull,
+	        key->k[1] ^ 0x7465646279746573ull,
 	};
 	uint64_t addresses, last = (uint64_t)sizeof(*t) << 56;
 	uint32_t ports;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define LB_WHY_ACT(enumerator, act, name) [WHY_##enumerator] = (act),
+#define LB_WHY_ACT(enumerator, act, name)  [WHY_##enumerator] = (act),
 #define LB_WHY_NAME(enumerator, act, name) [WHY_##enumerator] = (name),
 
 enum lb_act lb_why_act(enum lb_why why)

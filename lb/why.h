@@ -44,9 +44,9 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(TO_HOST, LB_DROP, "to_host")                                                             \
 	/* an ARP reply to us: its sender was noted */                                             \
 	X(ARP_LEARNED, LB_DROP, "arp_learned")                                                     \
-	/* somebody else claims a VIP or SNAT address */                                            \
+	/* somebody else claims a VIP or SNAT address */                                           \
 	X(ARP_CONFLICT, LB_DROP, "arp_conflict")                                                   \
-	/* the answer to a probe of ours */                                                         \
+	/* the answer to a probe of ours */                                                        \
 	X(PROBE, LB_DROP, "probe")                                                                 \
 	/* ARP to us, neither request nor reply */                                                 \
 	X(ARP_OTHER, LB_DROP, "arp_other")                                                         \
@@ -63,7 +63,7 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(FRAGMENT_NO_ROOM, LB_DROP, "fragment_no_room")                                           \
 	/* a SYN or echo request whose checksum is wrong */                                        \
 	X(BAD_CHECKSUM, LB_DROP, "bad_checksum")                                                   \
-	/* from an address that can't be a sender's, or to or from a group MAC address */      \
+	/* from an address that can't be a sender's, or to or from a group MAC address */          \
 	X(MARTIAN, LB_DROP, "martian")                                                             \
 	/* a RST of no flow: never answered */                                                     \
 	X(RST_NO_FLOW, LB_DROP, "rst_no_flow")                                                     \

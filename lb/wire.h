@@ -38,7 +38,7 @@ enum {
 
 /* IPv4: RFC 791, 3.1. */
 enum {
-	IPV4_HEADER_BYTES = 20,		/* without options */
+	IPV4_HEADER_BYTES = 20, /* without options */
 	IPV4_TOTAL_LENGTH = 2,
 	IPV4_ID = 4,
 	IPV4_FRAGMENT = 6,
@@ -48,15 +48,15 @@ enum {
 	IPV4_SRC = 12,
 	IPV4_DST = 16,
 
-	IPV4_FRAGMENT_MASK = 0x3fff,	/* MF and the offset */
-	IPV4_OFFSET_MASK = 0x1fff,	/* in units of 8 bytes */
+	IPV4_FRAGMENT_MASK = 0x3fff, /* MF and the offset */
+	IPV4_OFFSET_MASK = 0x1fff,   /* in units of 8 bytes */
 	IPPROTO_NUM_ICMP = 1,
 	IPPROTO_NUM_TCP = 6,
 };
 
 /* TCP: RFC 9293, 3.1. */
 enum {
-	TCP_HEADER_BYTES = 20,		/* without options */
+	TCP_HEADER_BYTES = 20, /* without options */
 	TCP_SRC = 0,
 	TCP_DST = 2,
 	TCP_SEQ = 4,
@@ -68,7 +68,7 @@ enum {
 
 	TCP_OPTION_END = 0,
 	TCP_OPTION_NOP = 1,
-	TCP_OPTION_WSCALE = 3,		/* RFC 7323, 2.2 */
+	TCP_OPTION_WSCALE = 3, /* RFC 7323, 2.2 */
 	TCP_OPTION_WSCALE_BYTES = 3,
 	TCP_WSCALE_MAX = 14,
 

@@ -43,22 +43,22 @@ static void fill_farm(struct rules_farm *farm, unsigned vip, bool snat)
 	const struct port_range range = {2000, 2005};
 
 	*farm = (struct rules_farm){
-		.vip = address(vip),
-		.ports = copy(ports, sizeof(ports)),
-		.nports = 2,
-		.fall = 1,
-		.rise = 1,
-		.check_interval_ms = 1000,
-		.check_timeout_ms = 500,
-		.idle_timeout_ms = 5000,
-		.persist_ms = snat ? 3000 : 0,
-		.snat = snat ? copy(addresses, sizeof(addresses)) : NULL,
-		.nsnat = snat ? 2 : 0,
-		.snat_ports = copy(&range, sizeof(range)),
-		.nsnat_ports = 1,
-		.checks = copy(ports, sizeof(ports[0])),
-		.nchecks = snat,
-		.connlog = copy("-", 2),
+	        .vip = address(vip),
+	        .ports = copy(ports, sizeof(ports)),
+	        .nports = 2,
+	        .fall = 1,
+	        .rise = 1,
+	        .check_interval_ms = 1000,
+	        .check_timeout_ms = 500,
+	        .idle_timeout_ms = 5000,
+	        .persist_ms = snat ? 3000 : 0,
+	        .snat = snat ? copy(addresses, sizeof(addresses)) : NULL,
+	        .nsnat = snat ? 2 : 0,
+	        .snat_ports = copy(&range, sizeof(range)),
+	        .nsnat_ports = 1,
+	        .checks = copy(ports, sizeof(ports[0])),
+	        .nchecks = snat,
+	        .connlog = copy("-", 2),
 	};
 }
 
@@ -70,7 +70,7 @@ static void add_server(struct rules *rules, unsigned farm, unsigned last)
 		of->server = rules->nservers;
 	of->nservers++;
 	rules->servers[rules->nservers++] = (struct rules_server){
-		.farm = farm, .address = address(last), .weight = 1, .state = STATE_ACTIVE};
+	        .farm = farm, .address = address(last), .weight = 1, .state = STATE_ACTIVE};
 }
 
 static struct rules *make_rules(bool other)
@@ -95,7 +95,8 @@ static struct setup setup_new(struct rules *rules, lb_time now)
 {
 	size_t bytes = farms_size(rules);
 
-	return (struct setup){rules, farms_init(aligned_alloc(ARENA_ALIGN, bytes), rules, &key, now)};
+	return (struct setup){rules,
+	                      farms_init(aligned_alloc(ARENA_ALIGN, bytes), rules, &key, now)};
 }
 
 static void setup_free(struct setup setup)

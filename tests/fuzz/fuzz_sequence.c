@@ -2,8 +2,8 @@
  * A sequence of TCP packets, ICMP errors, fragments, raw frames, time steps, probe results and
  * reloads, from few addresses and ports, so that flows open, close, collide and run out.
  *
- * Each step is a byte that says what, and bytes that say how. Sequence numbers are mostly those that
- * fit, from a small model of what was sent last.
+ * Each step is a byte that says what, and bytes that say how. Sequence numbers are mostly those
+ * that fit, from a small model of what was sent last.
  */
 #include "engine.h"
 #include "../../lb/csum.h"
@@ -39,11 +39,11 @@ static uint8_t take(struct input *in)
 static void feed(struct run *run, enum side side, uint32_t len, uint8_t flags)
 {
 	struct frame frame = {.data = run->bytes + FRAME_HEADROOM,
-			      .len = len,
-			      .wire_len = len,
-			      .headroom = FRAME_HEADROOM,
-			      .side = (uint8_t)side,
-			      .flags = flags};
+	                      .len = len,
+	                      .wire_len = len,
+	                      .headroom = FRAME_HEADROOM,
+	                      .side = (uint8_t)side,
+	                      .flags = flags};
 	struct verdict verdict;
 
 	lb_input(run->lb, &frame, 1, run->now, &run->last);
@@ -60,14 +60,16 @@ static be32 pick_address(uint8_t from)
 
 static be16 pick_port(uint8_t from)
 {
-	static const uint16_t ports[] = {80, 443, 2000, 2001, 2002, 2003, 2004, 2005, 1008, 5000, 5001, 5002};
+	static const uint16_t ports[] = {80,   443,  2000, 2001, 2002, 2003,
+	                                 2004, 2005, 1008, 5000, 5001, 5002};
 
 	return be16_from(ports[from % (sizeof(ports) / sizeof(ports[0]))]);
 }
 
 static uint8_t *put_ipv4(struct run *run, struct input *in, uint8_t protocol, uint16_t l4_len)
 {
-	static const uint8_t ethernet[ETH_HEADER_BYTES] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 8, 0};
+	static const uint8_t ethernet[ETH_HEADER_BYTES] = {2, 0, 0, 0, 0, 1, 2,
+	                                                   0, 0, 0, 0, 9, 8, 0};
 	uint8_t *frame = run->bytes + FRAME_HEADROOM, *ip = frame + L3;
 
 	memset(frame, 0, ROOM);
@@ -84,7 +86,8 @@ static uint8_t *put_ipv4(struct run *run, struct input *in, uint8_t protocol, ui
 static void set_checksum(struct run *run, uint8_t *tcp, uint16_t len)
 {
 	const uint8_t *ip = run->bytes + FRAME_HEADROOM + L3;
-	csum_acc sum = csum_pseudo(be32_load(ip + IPV4_SRC), be32_load(ip + IPV4_DST), IPPROTO_NUM_TCP, len);
+	csum_acc sum = csum_pseudo(be32_load(ip + IPV4_SRC), be32_load(ip + IPV4_DST),
+	                           IPPROTO_NUM_TCP, len);
 
 	csum_store(tcp + TCP_CHECKSUM, (uint16_t)~csum_fold(csum_add(sum, tcp, len)));
 }

@@ -10,8 +10,9 @@
  *
  * The client opens N connections, -j at a time, from COUNT source addresses in turn. With -c it
  * closes each one once it was greeted. With -g it prints the greetings. Else it holds them all,
- * sends a line over each and checks who answers: once; or with -w once for each line on stdin, until
- * its end. Each round ends with a line of JSON on stdout. Nothing heard for -t seconds ends a round.
+ * sends a line over each and checks who answers: once; or with -w once for each line on stdin,
+ * until its end. Each round ends with a line of JSON on stdout. Nothing heard for -t seconds ends a
+ * round.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 16, LINE_BYTES = 128, EVENTS = 256, SERVERS = 16, WORKERS = 4, BACKLOG = 65535 };
+enum {
+	NAME_BYTES = 16,
+	LINE_BYTES = 128,
+	EVENTS = 256,
+	SERVERS = 16,
+	WORKERS = 4,
+	BACKLOG = 65535
+};
 
 enum state { IDLE, CONNECTING, GREETING, HELD, ECHOING, OVER };
 

@@ -3,10 +3,11 @@
  *
  *   pcapcmp [-t] [-s N] A.pcap B.pcap
  *
- * With -s the first N frames of B don't count. With -t also the times, to the microsecond. One that goes back in A counts as the latest before
- * it, as a clock doesn't go back; and once A has one that can't be (a fraction of a second or more,
- * or seconds that libpcap takes for negative), times aren't compared any more. Says at which frame they part, and exits with 1; else prints how
- * many there are.
+ * With -s the first N frames of B don't count. With -t also the times, to the microsecond. One that
+ * goes back in A counts as the latest before it, as a clock doesn't go back; and once A has one
+ * that can't be (a fraction of a second or more, or seconds that libpcap takes for negative), times
+ * aren't compared any more. Says at which frame they part, and exits with 1; else prints how many
+ * there are.
  *
  * It reads the classic format in this machine's byte order, as tcpdump -w writes it, and by design
  * without libpcap.
@@ -67,8 +68,7 @@ static bool capture_next(struct capture *c)
 		die(c->path, "damaged");
 	c->us = head[0] * US_PER_S + head[1] / c->units_per_us;
 	c->latest_us = c->us > c->latest_us ? c->us : c->latest_us;
-	c->is_time = c->is_time && head[0] <= INT32_MAX &&
-		     head[1] / c->units_per_us < US_PER_S;
+	c->is_time = c->is_time && head[0] <= INT32_MAX && head[1] / c->units_per_us < US_PER_S;
 	c->caplen = head[2];
 	c->len = head[3];
 	return true;

@@ -4,11 +4,11 @@
  *   rawframe FROM_NAMESPACE/INTERFACE TO_NAMESPACE/INTERFACE [FILE.pcap...]
  *
  * The frames come from pcap files, or as lines of hex digits from stdin. Each is sent as it is and
- * must arrive byte for byte and in order; a few are under way at a time, so that order is tested and
- * no queue overflows. Prints {"files":N,"sent":N,"unsent":N,"arrived":N,"others":N}: files were of a
- * format that it reads, unsent are frames that the kernel refuses to send on this interface (too
- * short, too long), others are frames that arrived and weren't the next one expected. Exit status 0
- * if all that was sent arrived.
+ * must arrive byte for byte and in order; a few are under way at a time, so that order is tested
+ * and no queue overflows. Prints {"files":N,"sent":N,"unsent":N,"arrived":N,"others":N}: files were
+ * of a format that it reads, unsent are frames that the kernel refuses to send on this interface
+ * (too short, too long), others are frames that arrived and weren't the next one expected. Exit
+ * status 0 if all that was sent arrived.
  *
  * It takes packet sockets in both namespaces, and puts VLAN tags back that the kernel strips.
  */
@@ -36,7 +36,7 @@ enum {
 	FRAME_BYTES = 1 << 18,
 	WINDOW = 16,
 	QUIET_MS = 1000, /* a frame not there by then is lost */
-	TAG_AT = 12,	 /* both MAC addresses come before the VLAN tag */
+	TAG_AT = 12,     /* both MAC addresses come before the VLAN tag */
 	TAG_BYTES = 4,
 	RECEIVE_BUFFER = 16 << 20,
 };
@@ -77,8 +77,8 @@ static void read_hex(void)
 		size_t len = 0;
 		int used;
 
-		for (char *p = line; len < sizeof(data) && sscanf(p, "%2hhx%n", &data[len], &used) == 1;
-		     p += used)
+		for (char *p = line;
+		     len < sizeof(data) && sscanf(p, "%2hhx%n", &data[len], &used) == 1; p += used)
 			len++;
 		if (len)
 			frame_add(data, len);
@@ -98,7 +98,8 @@ static bool read_pcap(const char *path)
 
 	if (!f)
 		die(path);
-	if (fread(file, sizeof(file), 1, f) != 1 || file[0] != PCAP_MAGIC || file[5] != PCAP_ETHERNET) {
+	if (fread(file, sizeof(file), 1, f) != 1 || file[0] != PCAP_MAGIC ||
+	    file[5] != PCAP_ETHERNET) {
 		fclose(f);
 		return false;
 	}
@@ -112,7 +113,8 @@ static bool read_pcap(const char *path)
 /* where is NAMESPACE/INTERFACE. Leaves the process in that namespace. */
 static int socket_open(const char *where, int protocol)
 {
-	struct sockaddr_ll self = {.sll_family = AF_PACKET, .sll_protocol = htons((uint16_t)protocol)};
+	struct sockaddr_ll self = {.sll_family = AF_PACKET,
+	                           .sll_protocol = htons((uint16_t)protocol)};
 	const char *interface = strchr(where, '/');
 	char path[256];
 	int ns, fd;
@@ -153,7 +155,8 @@ static size_t tag_restore(struct msghdr *message, uint8_t *data, size_t len)
 	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 	if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
 		return len;
-	tag[0] = htons(aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : ETHERTYPE_VLAN);
+	tag[0] = htons(aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid
+	                                                         : ETHERTYPE_VLAN);
 	tag[1] = htons(aux.tp_vlan_tci);
 	memmove(data + TAG_AT + TAG_BYTES, data + TAG_AT, len - TAG_AT);
 	memcpy(data + TAG_AT, tag, TAG_BYTES);
@@ -165,8 +168,10 @@ static size_t receive(int fd, uint8_t *data)
 {
 	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	struct iovec io = {data, FRAME_BYTES - TAG_BYTES};
-	struct msghdr message = {
-	    .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {.msg_iov = &io,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control,
+	                         .msg_controllen = sizeof(control)};
 	struct pollfd waiting = {.fd = fd, .events = POLLIN};
 	ssize_t len;
 

@@ -84,8 +84,8 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc != 6 || !inet_aton(argv[3], &to) ||
-	    sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-		   &mac[5]) != 6 ||
+	    sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+	           &mac[4], &mac[5]) != 6 ||
 	    atoi(argv[5]) < 1 || atoi(argv[5]) > MOST_S)
 		return usage();
 	at.sll_ifindex = (int)if_nametoindex(argv[1]);

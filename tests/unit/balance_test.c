@@ -61,7 +61,8 @@ static void begin(void)
 	engine_start(&engine, fixture_rules(2));
 }
 
-/* That a live flow ends s seconds from now: a little before it is there, a few seconds later not. */
+/* That a live flow ends s seconds from now: a little before it is there, a few seconds later not.
+ */
 static void check_ends_in(uint64_t s)
 {
 	engine_wait_ms(&engine, (s - 1) * S);
@@ -123,7 +124,8 @@ START_TEST(each_packet_keeps_it)
 	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
 	for (unsigned i = 0; i < 20; i++) {
 		engine_wait_ms(&engine, 58 * S);
-		ck_assert_uint_eq(talk_send(&talk, i % 2 ? CLIENT : SERVER, ACK, 10).why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(talk_send(&talk, i % 2 ? CLIENT : SERVER, ACK, 10).why,
+		                  WHY_FLOW_HIT);
 		ck_assert_uint_eq(open_flows(), 1);
 	}
 	check_ends_in(60);
@@ -287,7 +289,8 @@ START_TEST(client_port_again)
 }
 END_TEST
 
-/* A new flow is with another server and port than the old one, whose late packets still get through. */
+/* A new flow is with another server and port than the old one, whose late packets still get
+ * through. */
 START_TEST(client_port_again_at_another_server)
 {
 	struct talk again;
@@ -318,7 +321,8 @@ START_TEST(full_table_refuses)
 	begin_with_room_for(5);
 	for (unsigned i = 0; i < 5; i++)
 		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
-	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why, WHY_TABLE_FULL);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+	                  WHY_TABLE_FULL);
 	ck_assert_uint_eq(balance()->counts.refused, 1);
 	ck_assert_uint_eq(balance()->counts.created, 5);
 	check_books();
@@ -359,7 +363,8 @@ START_TEST(no_snat_port_refuses)
 	begin_with_ports(3);
 	for (unsigned i = 0; i < 6; i++)
 		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
-	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why, WHY_SNAT_EXHAUSTED);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+	                  WHY_SNAT_EXHAUSTED);
 	ck_assert_uint_eq(balance()->counts.refused, 1);
 	/* other services have ports of their own */
 	talk_open(&talk, &engine, fixture_client(9), 40000, 444);
@@ -395,7 +400,8 @@ START_TEST(cut_in_a_shared_pool)
 	engine_start(&engine, rules);
 	talk_open(&talk, &engine, fixture_client(1), 40000, 7000);
 	talk_close(&talk, SERVER);
-	ck_assert_uint_eq(talk_syn(&more, &engine, fixture_client(2), 40000, 7001).why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(talk_syn(&more, &engine, fixture_client(2), 40000, 7001).why,
+	                  WHY_FLOW_NEW);
 	engine_stop(&engine);
 }
 END_TEST
@@ -434,8 +440,8 @@ START_TEST(expiry_whatever_the_ticks)
 			if (waited + steps_ms[k] < 30 * S)
 				engine_poll(&engine);
 		}
-		for (uint64_t end = waited + (steps_ms[k] > 2 * S ? 3 * steps_ms[k] : 5 * S); waited < end;
-		     waited += steps_ms[k]) {
+		for (uint64_t end = waited + (steps_ms[k] > 2 * S ? 3 * steps_ms[k] : 5 * S);
+		     waited < end; waited += steps_ms[k]) {
 			engine.now.ns += steps_ms[k] * LB_NS_PER_MS;
 			engine_poll(&engine);
 		}
@@ -446,7 +452,8 @@ START_TEST(expiry_whatever_the_ticks)
 }
 END_TEST
 
-/* Many connections at random: the books balance at every moment, and in the end all is given back. */
+/* Many connections at random: the books balance at every moment, and in the end all is given back.
+ */
 START_TEST(random_use_balances)
 {
 	static struct talk talks[300];
@@ -461,16 +468,20 @@ START_TEST(random_use_balances)
 		unsigned i = random_below(300);
 
 		if (!used[i])
-			used[i] = talk_syn(&talks[i], &engine, fixture_client(i), (uint16_t)(40000 + i),
-					   random_below(2) ? 443 : 5061)
-					  .act == LB_FORWARD;
+			used[i] = talk_syn(&talks[i], &engine, fixture_client(i),
+			                   (uint16_t)(40000 + i), random_below(2) ? 443 : 5061)
+			                  .act == LB_FORWARD;
 		else if (random_below(3))
 			talk_send(&talks[i], random_below(2) ? CLIENT : SERVER,
-				  random_below(8) ? ACK : random_below(2) ? FIN | ACK : SYN | ACK, 10);
+			          random_below(8)   ? ACK
+			          : random_below(2) ? FIN | ACK
+			                            : SYN | ACK,
+			          10);
 		else if (random_below(2))
 			talk_close(&talks[i], random_below(2) ? CLIENT : SERVER), used[i] = false;
 		else
-			talk_send(&talks[i], random_below(2) ? CLIENT : SERVER, RST | ACK, 0), used[i] = false;
+			talk_send(&talks[i], random_below(2) ? CLIENT : SERVER, RST | ACK, 0),
+			        used[i] = false;
 		if (round % 8 == 0)
 			engine_wait_ms(&engine, random_below(400));
 		check_books();
@@ -486,31 +497,31 @@ END_TEST
 Suite *balance_suite(void)
 {
 	const TTest *const tests[] = {half_open_ends,
-				      half_open_with_an_answer_ends,
-				      idle_ends,
-				      each_packet_keeps_it,
-				      closing_ends,
-				      half_closed_stays_as_long_as_open,
-				      quarantine_if_the_server_closed_first,
-				      quarantine_if_the_client_closed_first,
-				      quarantine_after_a_rst,
-				      quarantine_after_a_refusal,
-				      fin_before_the_handshake_stays_half_open,
-				      fin_that_completes_the_handshake_opens,
-				      quarantine_ends_though_packets_come,
-				      late_packets_find_their_way,
-				      wrong_rst_is_passed_on_only,
-				      client_port_again,
-				      client_port_again_at_another_server,
-				      full_table_refuses,
-				      full_table_cuts_the_oldest_quarantine,
-				      no_snat_port_refuses,
-				      no_snat_port_cuts_quarantine,
-				      cut_in_a_shared_pool,
-				      service_is_found,
-				      expiry_whatever_the_ticks,
-				      random_use_balances,
-				      NULL};
+	                              half_open_with_an_answer_ends,
+	                              idle_ends,
+	                              each_packet_keeps_it,
+	                              closing_ends,
+	                              half_closed_stays_as_long_as_open,
+	                              quarantine_if_the_server_closed_first,
+	                              quarantine_if_the_client_closed_first,
+	                              quarantine_after_a_rst,
+	                              quarantine_after_a_refusal,
+	                              fin_before_the_handshake_stays_half_open,
+	                              fin_that_completes_the_handshake_opens,
+	                              quarantine_ends_though_packets_come,
+	                              late_packets_find_their_way,
+	                              wrong_rst_is_passed_on_only,
+	                              client_port_again,
+	                              client_port_again_at_another_server,
+	                              full_table_refuses,
+	                              full_table_cuts_the_oldest_quarantine,
+	                              no_snat_port_refuses,
+	                              no_snat_port_cuts_quarantine,
+	                              cut_in_a_shared_pool,
+	                              service_is_found,
+	                              expiry_whatever_the_ticks,
+	                              random_use_balances,
+	                              NULL};
 
 	return suite_of("balance", tests);
 }

@@ -36,8 +36,9 @@ struct writer {
 static struct writer write_to(const char *path, int link, bool nano)
 {
 	struct writer writer = {
-		.pcap = pcap_open_dead_with_tstamp_precision(
-			link, 65535, nano ? PCAP_TSTAMP_PRECISION_NANO : PCAP_TSTAMP_PRECISION_MICRO)};
+	        .pcap = pcap_open_dead_with_tstamp_precision(link, 65535,
+	                                                     nano ? PCAP_TSTAMP_PRECISION_NANO
+	                                                          : PCAP_TSTAMP_PRECISION_MICRO)};
 
 	writer.dumper = pcap_dump_open(writer.pcap, path);
 	return writer;
@@ -46,8 +47,8 @@ static struct writer write_to(const char *path, int link, bool nano)
 static void add(struct writer *writer, long s, long fraction, const struct built *built)
 {
 	struct pcap_pkthdr header = {.ts = {.tv_sec = s, .tv_usec = fraction},
-				     .caplen = built->frame.len,
-				     .len = built->frame.wire_len};
+	                             .caplen = built->frame.len,
+	                             .len = built->frame.wire_len};
 
 	pcap_dump((uint8_t *)writer->dumper, &header, built->frame.data);
 }
@@ -60,9 +61,15 @@ static void done(struct writer *writer)
 
 static void build(struct built *built, uint16_t payload, bool partial)
 {
-	struct spec spec = {.dst = mac_of(1), .src = mac_of(9), .from = ip4(10, 9, 0, 1),
-			    .to = ip4(10, 0, 0, 40), .sport = 40000, .dport = 443, .flags = 0x10,
-			    .payload = payload, .partial = partial};
+	struct spec spec = {.dst = mac_of(1),
+	                    .src = mac_of(9),
+	                    .from = ip4(10, 9, 0, 1),
+	                    .to = ip4(10, 0, 0, 40),
+	                    .sport = 40000,
+	                    .dport = 443,
+	                    .flags = 0x10,
+	                    .payload = payload,
+	                    .partial = partial};
 
 	frames_tcp(built, &spec);
 }
@@ -269,14 +276,14 @@ END_TEST
 Suite *capture_suite(void)
 {
 	const TTest *const tests[] = {partial_checksums_are_known,
-				      partial_only_where_it_can_be_told,
-				      times_in_micro_and_nanoseconds,
-				      cut_frames_know_their_length,
-				      damaged_file,
-				      what_is_sent_is_written,
-				      files_that_will_not_do,
-				      full_disk_is_told,
-				      NULL};
+	                              partial_only_where_it_can_be_told,
+	                              times_in_micro_and_nanoseconds,
+	                              cut_frames_know_their_length,
+	                              damaged_file,
+	                              what_is_sent_is_written,
+	                              files_that_will_not_do,
+	                              full_disk_is_told,
+	                              NULL};
 	Suite *suite = suite_create("capture");
 	TCase *tcase = tcase_create("capture");
 

@@ -44,9 +44,18 @@ END_TEST
 
 START_TEST(fold_takes_any_sum)
 {
-	const uint64_t sums[] = {0,		     1,			 0xffff,     0x10000,
-				 0xffffffff,	     0x100000000,	 0x1fffe,    0xffff0000,
-				 0xffffffffffffffff, 0xfffffffeffffffff, 0xffff0001, 0x1ffffffff};
+	const uint64_t sums[] = {0,
+	                         1,
+	                         0xffff,
+	                         0x10000,
+	                         0xffffffff,
+	                         0x100000000,
+	                         0x1fffe,
+	                         0xffff0000,
+	                         0xffffffffffffffff,
+	                         0xfffffffeffffffff,
+	                         0xffff0001,
+	                         0x1ffffffff};
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint64_t sum = i < sizeof(sums) / sizeof(sums[0]) ? sums[i] : random_next();
@@ -97,7 +106,8 @@ static void update_once(bool partial, bool wide)
 	else
 		csum_update(field, change);
 	got = frames_get16(field);
-	require_eq((partial ? got : (uint16_t)~got) % 0xffff, frames_sum(bytes, sizeof(bytes), 0) % 0xffff);
+	require_eq((partial ? got : (uint16_t)~got) % 0xffff,
+	           frames_sum(bytes, sizeof(bytes), 0) % 0xffff);
 }
 
 START_TEST(update_is_adding_up_anew)
@@ -128,8 +138,13 @@ END_TEST
 
 Suite *csum_suite(void)
 {
-	const TTest *const tests[] = {sum_is_the_naive_one,	fold_takes_any_sum,  zero_only_from_zeros,
-				      update_is_adding_up_anew, example_of_rfc_1624, pseudo_header, NULL};
+	const TTest *const tests[] = {sum_is_the_naive_one,
+	                              fold_takes_any_sum,
+	                              zero_only_from_zeros,
+	                              update_is_adding_up_anew,
+	                              example_of_rfc_1624,
+	                              pseudo_header,
+	                              NULL};
 
 	return suite_of("csum", tests);
 }

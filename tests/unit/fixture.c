@@ -105,8 +105,8 @@ void engine_start(struct engine *engine, struct rules *rules)
 	memset(engine->mem, 0xa5, size); /* nothing may count on zeros */
 	engine->farms_mem = aligned_alloc(ARENA_ALIGN, farms_bytes);
 	memset(engine->farms_mem, 0xa5, farms_bytes);
-	engine->lb = lb_init(engine->mem, farms_init(engine->farms_mem, rules, &key, engine->now), &key,
-			     macs, engine->now);
+	engine->lb = lb_init(engine->mem, farms_init(engine->farms_mem, rules, &key, engine->now),
+	                     &key, macs, engine->now);
 }
 
 void engine_stop(struct engine *engine)
@@ -135,16 +135,16 @@ struct verdict engine_input(struct engine *engine, struct built *built)
 struct spec spec_syn(be32 client, uint16_t sport, uint16_t dport)
 {
 	return (struct spec){
-		.dst = FIXTURE_OUTSIDE_MAC,
-		.src = FIXTURE_CLIENT_MAC,
-		.side = OUTSIDE,
-		.from = client,
-		.to = fixture_vip(),
-		.sport = sport,
-		.dport = dport,
-		.seq = ISN_CLIENT,
-		.flags = 0x02,
-		.tcp_options = 12,
+	        .dst = FIXTURE_OUTSIDE_MAC,
+	        .src = FIXTURE_CLIENT_MAC,
+	        .side = OUTSIDE,
+	        .from = client,
+	        .to = fixture_vip(),
+	        .sport = sport,
+	        .dport = dport,
+	        .seq = ISN_CLIENT,
+	        .flags = 0x02,
+	        .tcp_options = 12,
 	};
 }
 
@@ -158,7 +158,8 @@ static unsigned server_at(const struct rules *rules, const uint8_t *ip)
 	return s;
 }
 
-struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport, uint16_t dport)
+struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
+                        uint16_t dport)
 {
 	struct spec spec = spec_syn(client, sport, dport);
 	struct verdict verdict;
@@ -171,14 +172,14 @@ struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, ui
 		return verdict;
 	p = built.frame.data;
 	*ret = (struct talk){
-		.engine = engine,
-		.client = client,
-		.sport = sport,
-		.dport = dport,
-		.server = server_at(engine->rules, p + built.l3 + 16),
-		.snat = be32_load(p + built.l3 + 12),
-		.snat_port = frames_get16(p + built.l4),
-		.next = {ISN_CLIENT + 1, ISN_SERVER},
+	        .engine = engine,
+	        .client = client,
+	        .sport = sport,
+	        .dport = dport,
+	        .server = server_at(engine->rules, p + built.l3 + 16),
+	        .snat = be32_load(p + built.l3 + 12),
+	        .snat_port = frames_get16(p + built.l4),
+	        .next = {ISN_CLIENT + 1, ISN_SERVER},
 	};
 	return verdict;
 }

@@ -28,13 +28,14 @@ static void begin(uint32_t capacity)
 
 static struct tuple client_tuple(uint32_t n)
 {
-	return (struct tuple){be32_from(0x0a010000 + n), ip4(10, 0, 0, 40), be16_from(1234), be16_from(443)};
+	return (struct tuple){be32_from(0x0a010000 + n), ip4(10, 0, 0, 40), be16_from(1234),
+	                      be16_from(443)};
 }
 
 static struct tuple server_tuple(uint32_t n)
 {
 	return (struct tuple){ip4(10, 0, 0, 41), ip4(10, 0, 0, 40), be16_from(443),
-			      be16_from((uint16_t)(1024 + n))};
+	                      be16_from((uint16_t)(1024 + n))};
 }
 
 static uint32_t add(uint32_t n)
@@ -236,11 +237,13 @@ START_TEST(next_due_is_the_naive_scan)
 	for (uint32_t i = 0; i < CAPACITY; i++)
 		add(i);
 	for (unsigned round = 0; round < 3000; round++) {
-		uint32_t from = random_below(CAPACITY + 1), to = from + random_below(CAPACITY + 1 - from);
+		uint32_t from = random_below(CAPACITY + 1),
+		         to = from + random_below(CAPACITY + 1 - from);
 		uint32_t sparse = 1 + random_below(60), cursor = from, i = from, got;
 
 		for (uint32_t f = 0; f < CAPACITY; f++)
-			flows_check_again(&flows, f, random_below(sparse) ? 1001 + random_below(9) : 1000);
+			flows_check_again(&flows, f,
+			                  random_below(sparse) ? 1001 + random_below(9) : 1000);
 		while ((got = flows_next_due(&flows, &cursor, to, 1000)) != FLOW_NONE) {
 			while (i < to && flows.check_at[i] > 1000)
 				i++;
@@ -279,7 +282,8 @@ START_TEST(random_use)
 		require(flows_have_room(&flows) == (n < CAPACITY));
 		i = random_below(CAPACITY * 2);
 		require_eq(find(client_tuple(i)), flow[i] == FLOW_NONE ? FLOW_NONE : flow[i] << 1);
-		require_eq(find(server_tuple(i)), flow[i] == FLOW_NONE ? FLOW_NONE : flow[i] << 1 | 1);
+		require_eq(find(server_tuple(i)),
+		           flow[i] == FLOW_NONE ? FLOW_NONE : flow[i] << 1 | 1);
 	}
 	free(mem);
 }
@@ -288,17 +292,17 @@ END_TEST
 Suite *flow_suite(void)
 {
 	const TTest *const tests[] = {found_by_either_end,
-				      removed_is_gone_and_its_place_free,
-				      unlisted_client_leaves_the_server_s_end,
-				      reopened_is_as_new,
-				      quarantine_is_first_in_first_out,
-				      half_open_is_first_in_first_out,
-				      created_holds_years,
-				      counts_by_end,
-				      check_at_only_moves_forward,
-				      next_due_is_the_naive_scan,
-				      random_use,
-				      NULL};
+	                              removed_is_gone_and_its_place_free,
+	                              unlisted_client_leaves_the_server_s_end,
+	                              reopened_is_as_new,
+	                              quarantine_is_first_in_first_out,
+	                              half_open_is_first_in_first_out,
+	                              created_holds_years,
+	                              counts_by_end,
+	                              check_at_only_moves_forward,
+	                              next_due_is_the_naive_scan,
+	                              random_use,
+	                              NULL};
 
 	return suite_of("flow", tests);
 }

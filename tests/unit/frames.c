@@ -53,7 +53,8 @@ static uint16_t pseudo_sum(const struct built *built)
 
 static uint32_t l4_len(const struct built *built)
 {
-	return (uint32_t)(frames_get16(built->frame.data + built->l3 + 2)) - (built->l4 - built->l3);
+	return (uint32_t)(frames_get16(built->frame.data + built->l3 + 2)) -
+	       (built->l4 - built->l3);
 }
 
 /* Of a sum that ought to be -0. */
@@ -103,7 +104,8 @@ void frames_fix(struct built *built)
 	if (built->frame.flags & FRAME_CSUM_PARTIAL)
 		frames_put16(tcp + 16, pseudo_sum(built));
 	else
-		frames_put16(tcp + 16, (uint16_t)~frames_sum(tcp, l4_len(built), pseudo_sum(built)));
+		frames_put16(tcp + 16,
+		             (uint16_t)~frames_sum(tcp, l4_len(built), pseudo_sum(built)));
 }
 
 void frames_copy(struct built *to, const struct built *from)
@@ -119,9 +121,9 @@ static uint8_t *begin(struct built *built, const struct spec *spec, uint16_t eth
 
 	memset(built, 0, sizeof(*built));
 	built->frame = (struct frame){.data = p,
-				      .headroom = FRAME_HEADROOM,
-				      .side = (uint8_t)spec->side,
-				      .flags = spec->partial ? FRAME_CSUM_PARTIAL : 0};
+	                              .headroom = FRAME_HEADROOM,
+	                              .side = (uint8_t)spec->side,
+	                              .flags = spec->partial ? FRAME_CSUM_PARTIAL : 0};
 	memcpy(p, &spec->dst, 6);
 	memcpy(p + 6, &spec->src, 6);
 	p += 12;
@@ -147,7 +149,8 @@ static uint8_t *fill(uint8_t *p, uint32_t len)
 	return p;
 }
 
-static uint8_t *begin_ipv4(struct built *built, const struct spec *spec, uint8_t protocol, uint32_t l4)
+static uint8_t *begin_ipv4(struct built *built, const struct spec *spec, uint8_t protocol,
+                           uint32_t l4)
 {
 	uint8_t *ip = begin(built, spec, 0x0800);
 	const uint32_t header = 20u + spec->ip_options;
@@ -195,7 +198,8 @@ void frames_icmp(struct built *built, const struct spec *spec)
 	frames_fix(built);
 }
 
-void frames_icmp_error(struct built *built, const struct spec *spec, const struct built *quoted, uint32_t len)
+void frames_icmp_error(struct built *built, const struct spec *spec, const struct built *quoted,
+                       uint32_t len)
 {
 	uint8_t *icmp = begin_ipv4(built, spec, 1, 8u + len);
 
@@ -220,7 +224,8 @@ void frames_ipv4(struct built *built, const struct spec *spec)
 void frames_arp(struct built *built, const struct spec *spec)
 {
 	static const struct mac none;
-	const struct mac *sender = mac_eq(&spec->arp_sender, &none) ? &spec->src : &spec->arp_sender;
+	const struct mac *sender =
+	        mac_eq(&spec->arp_sender, &none) ? &spec->src : &spec->arp_sender;
 	uint8_t *arp = begin(built, spec, 0x0806);
 
 	frames_put16(arp, 1);

@@ -92,7 +92,8 @@ static uint64_t random_hash(uint32_t homes)
 {
 	static const uint8_t odd[] = {0, 1, 2, 3, 0x7f, 0x80, 0xfe, 0xff};
 	uint8_t tag = random_below(2) ? odd[random_below(sizeof(odd))] : (uint8_t)random_next();
-	uint32_t home = homes ? random_below(homes) * (UINT32_MAX / homes) : (uint32_t)random_next();
+	uint32_t home =
+	        homes ? random_below(homes) * (UINT32_MAX / homes) : (uint32_t)random_next();
 
 	return hash_of(tag, home);
 }
@@ -104,7 +105,8 @@ static void churn(uint32_t capacity, uint32_t homes)
 	uint32_t next = 1;
 
 	for (uint32_t i = 0; i < 20 * capacity + 100; i++) {
-		bool grow = nentries < capacity && (nentries == 0 || random_below(100) < (i / capacity % 2 ? 30 : 70));
+		bool grow = nentries < capacity &&
+		            (nentries == 0 || random_below(100) < (i / capacity % 2 ? 30 : 70));
 
 		if (grow)
 			add(&index, random_hash(homes), next++);
@@ -167,7 +169,8 @@ START_TEST(full_capacity)
 }
 END_TEST
 
-/* index_match() may take a byte above a match for one too: it mustn't be a slot that has been freed. */
+/* index_match() may take a byte above a match for one too: it mustn't be a slot that has been
+ * freed. */
 START_TEST(removed_entry_is_not_found_beside_its_tag)
 {
 	for (unsigned tag = 0; tag < 256; tag++) {
@@ -205,12 +208,12 @@ END_TEST
 Suite *index_suite(void)
 {
 	const TTest *const tests[] = {random_use,
-				      few_home_buckets_overflow,
-				      equal_hashes_to_the_brim,
-				      full_capacity,
-				      removed_entry_is_not_found_beside_its_tag,
-				      match_misses_nothing,
-				      NULL};
+	                              few_home_buckets_overflow,
+	                              equal_hashes_to_the_brim,
+	                              full_capacity,
+	                              removed_entry_is_not_found_beside_its_tag,
+	                              match_misses_nothing,
+	                              NULL};
 
 	return suite_of("index", tests);
 }

@@ -12,11 +12,11 @@ static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100};
 static struct hop hop_of(unsigned ntags, unsigned tpid0, unsigned tpid1)
 {
 	return (struct hop){
-		.mac = mac_of(0x41),
-		.tci = {be16_from(0xe123), be16_from(0x0456)},
-		.ntags = ntags & 3,
-		.tpid0 = tpid0 & 3,
-		.tpid1 = tpid1 & 3,
+	        .mac = mac_of(0x41),
+	        .tci = {be16_from(0xe123), be16_from(0x0456)},
+	        .ntags = ntags & 3,
+	        .tpid0 = tpid0 & 3,
+	        .tpid1 = tpid1 & 3,
 	};
 }
 
@@ -57,8 +57,12 @@ START_TEST(tags_come_and_go)
 	const struct mac src = mac_of(2);
 
 	for (unsigned i = 0; i < 9; i++) {
-		struct spec spec = {.dst = mac_of(1), .src = mac_of(9), .ntags = i % 3, .tpid = {0x88a8, 0x8100},
-				    .to = ip4(10, 0, 0, 41), .payload = 50};
+		struct spec spec = {.dst = mac_of(1),
+		                    .src = mac_of(9),
+		                    .ntags = i % 3,
+		                    .tpid = {0x88a8, 0x8100},
+		                    .to = ip4(10, 0, 0, 41),
+		                    .payload = 50};
 		const struct hop hop = hop_of(i / 3, TPID_8021Q, TPID_QINQ_OLD);
 		struct built built, before;
 		const uint8_t *l3;

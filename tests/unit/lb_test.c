@@ -82,17 +82,21 @@ static struct spec client_spec(uint8_t flags)
 
 START_TEST(wire_passes_anything)
 {
-	const struct mac macs[] = {FIXTURE_BROADCAST, mac_of(7), {{1, 0x80, 0xc2, 0, 0, 0}},
-				   {{1, 0, 0x5e, 0, 0, 1}}};
-	const uint16_t ethertypes[] = {0, 0x0027, 0x0800, 0x0806, 0x86dd, 0x88cc, 0x8847, 0x8100, 0xffff};
+	const struct mac macs[] = {
+	        FIXTURE_BROADCAST, mac_of(7), {{1, 0x80, 0xc2, 0, 0, 0}}, {{1, 0, 0x5e, 0, 0, 1}}};
+	const uint16_t ethertypes[] = {0,      0x0027, 0x0800, 0x0806, 0x86dd,
+	                               0x88cc, 0x8847, 0x8100, 0xffff};
 
 	begin();
 	for (unsigned m = 0; m < 4; m++) {
 		for (unsigned e = 0; e < 9; e++) {
 			for (unsigned tags = 0; tags < 4; tags++) {
-				struct spec spec = {.dst = macs[m], .src = mac_of(8), .payload = 1400,
-						    .side = tags % 2 ? INSIDE : OUTSIDE, .ntags = tags,
-						    .tpid = {0x88a8, 0x8100, 0x8100}};
+				struct spec spec = {.dst = macs[m],
+				                    .src = mac_of(8),
+				                    .payload = 1400,
+				                    .side = tags % 2 ? INSIDE : OUTSIDE,
+				                    .ntags = tags,
+				                    .tpid = {0x88a8, 0x8100, 0x8100}};
 
 				frames_ether(&built, &spec, ethertypes[e]);
 				check_bridged();
@@ -201,12 +205,12 @@ END_TEST
 static struct spec arp_spec(uint16_t oper)
 {
 	return (struct spec){
-		.dst = FIXTURE_BROADCAST,
-		.src = FIXTURE_CLIENT_MAC,
-		.from = fixture_client(1),
-		.to = fixture_vip(),
-		.arp_oper = oper,
-		.payload = 18,
+	        .dst = FIXTURE_BROADCAST,
+	        .src = FIXTURE_CLIENT_MAC,
+	        .from = fixture_client(1),
+	        .to = fixture_vip(),
+	        .arp_oper = oper,
+	        .payload = 18,
 	};
 }
 
@@ -247,7 +251,8 @@ START_TEST(arp_request_is_answered)
 		spec.tci[0] = 0x6123;
 		spec.tci[1] = 0x0456;
 		check_arp_answer(&spec);
-		/* asked at one of our MACs, as a cache does that checks an entry (RFC 1122, 2.3.2.1) */
+		/* asked at one of our MACs, as a cache does that checks an entry (RFC
+		 * 1122, 2.3.2.1) */
 		spec.dst = spec.side == OUTSIDE ? FIXTURE_OUTSIDE_MAC : FIXTURE_INSIDE_MAC;
 		check_arp_answer(&spec);
 		/* RFC 5227: a probe for our address */
@@ -368,7 +373,8 @@ START_TEST(syn_goes_to_a_server)
 
 	begin();
 	for (unsigned i = 0; i < 96; i++) {
-		struct spec spec = spec_syn(fixture_client(i), (uint16_t)(30000 + i), services[i % 4]);
+		struct spec spec =
+		        spec_syn(fixture_client(i), (uint16_t)(30000 + i), services[i % 4]);
 
 		spec.partial = i / 4 % 2;
 		spec.side = (enum side)(i / 8 % 2);
@@ -425,8 +431,9 @@ END_TEST
 
 START_TEST(syn_of_a_martian)
 {
-	const be32 sources[] = {ip4(0, 0, 0, 0), ip4(0, 1, 2, 3), ip4(127, 0, 0, 1), ip4(224, 0, 0, 1),
-				ip4(239, 1, 1, 1), ip4(255, 255, 255, 255), fixture_vip()};
+	const be32 sources[] = {ip4(0, 0, 0, 0),   ip4(0, 1, 2, 3),   ip4(127, 0, 0, 1),
+	                        ip4(224, 0, 0, 1), ip4(239, 1, 1, 1), ip4(255, 255, 255, 255),
+	                        fixture_vip()};
 
 	begin();
 	for (unsigned i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
@@ -546,7 +553,8 @@ START_TEST(damage_is_passed_on)
 		uint16_t error;
 
 		frames_tcp(&built, &spec);
-		built.frame.data[built.l4 + 20 + random_below(100)] ^= (uint8_t)(1 + random_below(255));
+		built.frame.data[built.l4 + 20 + random_below(100)] ^=
+		        (uint8_t)(1 + random_below(255));
 		error = frames_tcp_error(&built);
 		ck_assert_uint_ne(error, 0);
 		ck_assert_uint_eq(input().why, WHY_FLOW_HIT);
@@ -608,9 +616,14 @@ START_TEST(hairpin)
 		port = frames_get16(built.frame.data + built.l4);
 		check_forwarded(fixture_vip(), port, fixture_server(v.server), 5061);
 		/* the answer: not taken for the client's */
-		spec = (struct spec){.dst = FIXTURE_INSIDE_MAC, .src = engine.rules->servers[v.server].mac,
-				     .side = INSIDE, .from = fixture_server(v.server), .to = fixture_vip(),
-				     .sport = 5061, .dport = port, .flags = SYN | ACK};
+		spec = (struct spec){.dst = FIXTURE_INSIDE_MAC,
+		                     .src = engine.rules->servers[v.server].mac,
+		                     .side = INSIDE,
+		                     .from = fixture_server(v.server),
+		                     .to = fixture_vip(),
+		                     .sport = 5061,
+		                     .dport = port,
+		                     .flags = SYN | ACK};
 		frames_tcp(&built, &spec);
 		v = input();
 		ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
@@ -647,8 +660,8 @@ static void check_rst(enum lb_why why, struct spec spec)
 	} else {
 		ck_assert_uint_eq(v.own.tcp_flags, RST | ACK);
 		ck_assert_uint_eq(v.own.seq, 0);
-		ck_assert_uint_eq(v.own.ack,
-				  spec.seq + spec.payload + (spec.flags & FIN) + !!(spec.flags & SYN));
+		ck_assert_uint_eq(v.own.ack, spec.seq + spec.payload + (spec.flags & FIN) +
+		                                     !!(spec.flags & SYN));
 	}
 }
 
@@ -781,7 +794,7 @@ START_TEST(flood_of_syns_leaves_the_rest_alone)
 		struct talk flood;
 
 		ck_assert_uint_eq(talk_syn(&flood, &engine, fixture_client(100 + i), 1, 5061).why,
-				  WHY_FLOW_NEW);
+		                  WHY_FLOW_NEW);
 		ck_assert_uint_le(balance_open_flows(lb_balance(engine.lb)), 11);
 	}
 	check_hit(CLIENT, talk_spec(&talk, CLIENT, ACK, 10));
@@ -890,7 +903,7 @@ END_TEST
 START_TEST(echo_from_a_martian)
 {
 	const be32 sources[] = {ip4(0, 0, 0, 0), ip4(127, 0, 0, 1), ip4(224, 0, 0, 1),
-				ip4(255, 255, 255, 255), fixture_vip()};
+	                        ip4(255, 255, 255, 255), fixture_vip()};
 	struct spec spec = icmp_spec();
 
 	begin();
@@ -940,7 +953,8 @@ START_TEST(other_protocols_are_dropped)
 }
 END_TEST
 
-/* Of no connection that is known: only what may follow a first fragment that is yet to come waits. */
+/* Of no connection that is known: only what may follow a first fragment that is yet to come waits.
+ */
 START_TEST(unmatched_fragments_go_nowhere)
 {
 	const uint16_t fields[] = {0x2000, 0x2001, 0x0001, 0x1fff, 0x6010};
@@ -1142,7 +1156,8 @@ START_TEST(flows_of_a_dead_server_are_reset)
 }
 END_TEST
 
-/* Nothing heard from the server: the client believes what acknowledges its SYN (RFC 9293, 3.10.7.3). */
+/* Nothing heard from the server: the client believes what acknowledges its SYN (RFC
+ * 9293, 3.10.7.3). */
 START_TEST(half_open_flow_of_a_dead_server)
 {
 	begin_checked(ON_DOWN_RESET);
@@ -1248,9 +1263,14 @@ START_TEST(without_snat_only_the_destination_changes)
 	v = input();
 	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
 	check_forwarded(spec.from, spec.sport, fixture_server(0), 5061);
-	spec = (struct spec){.dst = FIXTURE_CLIENT_MAC, .src = mac_of(0x41), .side = INSIDE,
-			     .from = fixture_server(0), .to = spec.from, .sport = 5061, .dport = spec.sport,
-			     .flags = SYN | ACK};
+	spec = (struct spec){.dst = FIXTURE_CLIENT_MAC,
+	                     .src = mac_of(0x41),
+	                     .side = INSIDE,
+	                     .from = fixture_server(0),
+	                     .to = spec.from,
+	                     .sport = 5061,
+	                     .dport = spec.sport,
+	                     .flags = SYN | ACK};
 	frames_tcp(&built, &spec);
 	v = input();
 	ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
@@ -1300,9 +1320,11 @@ enum { MIX = 3000 };
 /* A frame of any kind; which one is a matter of random numbers only. */
 static void any_frame(struct built *ret)
 {
-	static const uint8_t flags[] = {SYN, SYN, SYN, ACK, ACK, SYN | ACK, FIN | ACK, RST, RST | ACK};
-	struct spec spec = spec_syn(fixture_client(random_below(40)), (uint16_t)(40000 + random_below(3)),
-				    (uint16_t)(random_below(5) ? 443 + random_below(2) : random_next()));
+	static const uint8_t flags[] = {SYN,       SYN,       SYN, ACK,      ACK,
+	                                SYN | ACK, FIN | ACK, RST, RST | ACK};
+	struct spec spec =
+	        spec_syn(fixture_client(random_below(40)), (uint16_t)(40000 + random_below(3)),
+	                 (uint16_t)(random_below(5) ? 443 + random_below(2) : random_next()));
 	uint32_t kind = random_below(16);
 
 	spec.side = (enum side)random_below(2);
@@ -1386,10 +1408,11 @@ static void check_same_verdict(const struct verdict *a, const struct verdict *b)
 	if (a->act != LB_ANSWER)
 		return;
 	require_eq(a->own.kind, b->own.kind);
-	require(be32_eq(a->own.tuple.src, b->own.tuple.src) && be32_eq(a->own.tuple.dst, b->own.tuple.dst));
+	require(be32_eq(a->own.tuple.src, b->own.tuple.src) &&
+	        be32_eq(a->own.tuple.dst, b->own.tuple.dst));
 	if (a->own.kind == OWN_TCP)
 		require(a->own.seq == b->own.seq && a->own.ack == b->own.ack &&
-			tuple_eq(&a->own.tuple, &b->own.tuple));
+		        tuple_eq(&a->own.tuple, &b->own.tuple));
 }
 
 /* The same frames at the same times give the same bytes, one by one or in bursts of any size. */
@@ -1428,60 +1451,60 @@ END_TEST
 Suite *lb_suite(void)
 {
 	const TTest *const tests[] = {wire_passes_anything,
-				      wire_passes_short_frames,
-				      wire_passes_ipv4_of_others,
-				      loop_is_dropped,
-				      host_gets_its_own,
-				      arp_request_is_answered,
-				      arp_reply_of_a_server_is_noted,
-				      arp_conflict_is_told,
-				      arp_of_another_kind,
-				      arp_of_a_group_mac,
-				      syn_goes_to_a_server,
-				      syn_again_takes_the_same_way,
-				      damaged_syn_is_dropped,
-				      syn_of_a_martian,
-				      both_ways_are_rewritten,
-				      reply_is_caught_anywhere,
-				      reply_goes_where_the_client_was_last,
-				      damage_is_passed_on,
-				      cut_packets_are_rewritten,
-				      hairpin,
-				      rst_if_there_is_no_flow,
-				      rst_is_never_answered,
-				      rst_if_the_port_is_not_served,
-				      rst_if_there_is_no_server,
-				      drain_keeps_what_there_is,
-				      rst_if_servers_are_full,
-				      rst_if_snat_is_exhausted,
-				      rst_if_the_table_is_full,
-				      flood_of_syns_leaves_the_rest_alone,
-				      rsts_are_limited,
-				      echo_is_answered,
-				      echo_needs_a_server_that_is_up,
-				      echo_that_is_damaged_or_cut,
-				      echo_from_a_martian,
-				      other_icmp_is_dropped,
-				      other_protocols_are_dropped,
-				      unmatched_fragments_go_nowhere,
-				      malformed_ip,
-				      malformed_tcp,
-				      idle_flow_is_reset,
-				      idle_flow_is_forgotten_silently,
-				      half_open_flow_ends_silently,
-				      checked_farm_is_closed_until_a_probe_succeeds,
-				      flows_of_a_dead_server_are_reset,
-				      half_open_flow_of_a_dead_server,
-				      flows_of_a_dead_server_may_be_kept,
-				      many_flows_of_a_dead_server,
-				      probe_reply_is_told,
-				      client_sticks_to_its_server,
-				      without_snat_only_the_destination_changes,
-				      each_farm_its_own,
-				      reasons_add_up,
-				      reasons_have_names_of_their_own,
-				      same_input_same_output,
-				      NULL};
+	                              wire_passes_short_frames,
+	                              wire_passes_ipv4_of_others,
+	                              loop_is_dropped,
+	                              host_gets_its_own,
+	                              arp_request_is_answered,
+	                              arp_reply_of_a_server_is_noted,
+	                              arp_conflict_is_told,
+	                              arp_of_another_kind,
+	                              arp_of_a_group_mac,
+	                              syn_goes_to_a_server,
+	                              syn_again_takes_the_same_way,
+	                              damaged_syn_is_dropped,
+	                              syn_of_a_martian,
+	                              both_ways_are_rewritten,
+	                              reply_is_caught_anywhere,
+	                              reply_goes_where_the_client_was_last,
+	                              damage_is_passed_on,
+	                              cut_packets_are_rewritten,
+	                              hairpin,
+	                              rst_if_there_is_no_flow,
+	                              rst_is_never_answered,
+	                              rst_if_the_port_is_not_served,
+	                              rst_if_there_is_no_server,
+	                              drain_keeps_what_there_is,
+	                              rst_if_servers_are_full,
+	                              rst_if_snat_is_exhausted,
+	                              rst_if_the_table_is_full,
+	                              flood_of_syns_leaves_the_rest_alone,
+	                              rsts_are_limited,
+	                              echo_is_answered,
+	                              echo_needs_a_server_that_is_up,
+	                              echo_that_is_damaged_or_cut,
+	                              echo_from_a_martian,
+	                              other_icmp_is_dropped,
+	                              other_protocols_are_dropped,
+	                              unmatched_fragments_go_nowhere,
+	                              malformed_ip,
+	                              malformed_tcp,
+	                              idle_flow_is_reset,
+	                              idle_flow_is_forgotten_silently,
+	                              half_open_flow_ends_silently,
+	                              checked_farm_is_closed_until_a_probe_succeeds,
+	                              flows_of_a_dead_server_are_reset,
+	                              half_open_flow_of_a_dead_server,
+	                              flows_of_a_dead_server_may_be_kept,
+	                              many_flows_of_a_dead_server,
+	                              probe_reply_is_told,
+	                              client_sticks_to_its_server,
+	                              without_snat_only_the_destination_changes,
+	                              each_farm_its_own,
+	                              reasons_add_up,
+	                              reasons_have_names_of_their_own,
+	                              same_input_same_output,
+	                              NULL};
 
 	return suite_of("lb", tests);
 }

@@ -34,7 +34,8 @@ static void wait_ms(uint64_t ms)
 
 static struct sighting sighting_of(unsigned server, uint8_t mac, enum side side)
 {
-	return (struct sighting){.ip = fixture_server(server), .hop = {.mac = mac_of(mac), .side = side & 1}};
+	return (struct sighting){.ip = fixture_server(server),
+	                         .hop = {.mac = mac_of(mac), .side = side & 1}};
 }
 
 static bool is_mac(const struct hop *hop, uint8_t last)
@@ -120,8 +121,9 @@ END_TEST
 
 START_TEST(sighting_is_noted)
 {
-	struct sighting sighting = {.ip = fixture_server(1),
-				    .hop = {.mac = mac_of(0x55), .side = OUTSIDE, .ntags = 1, .tpid0 = TPID_8021Q}};
+	struct sighting sighting = {
+	        .ip = fixture_server(1),
+	        .hop = {.mac = mac_of(0x55), .side = OUTSIDE, .ntags = 1, .tpid0 = TPID_8021Q}};
 	struct neigh_question question;
 	const struct hop *hop;
 
@@ -177,8 +179,13 @@ END_TEST
 
 static void wait_for(unsigned server, uint16_t n, bool partial)
 {
-	struct spec spec = {.from = fixture_vip(), .to = fixture_server(server), .sport = n, .dport = 443,
-			    .flags = 2, .payload = SMALL, .partial = partial};
+	struct spec spec = {.from = fixture_vip(),
+	                    .to = fixture_server(server),
+	                    .sport = n,
+	                    .dport = 443,
+	                    .flags = 2,
+	                    .payload = SMALL,
+	                    .partial = partial};
 	struct built built;
 
 	frames_tcp(&built, &spec);
@@ -312,17 +319,17 @@ END_TEST
 Suite *neigh_suite(void)
 {
 	const TTest *const tests[] = {given_mac_is_not_asked_for,
-				      asked_at_start_inside_then_everywhere,
-				      disabled_server_is_not_asked_for,
-				      sighting_is_noted,
-				      nonsense_is_not_noted,
-				      asked_again_after_a_minute,
-				      frames_wait_in_order,
-				      places_run_out,
-				      frames_are_given_up,
-				      server_is_asked_for_though_no_place,
-				      reload_keeps_what_is_known,
-				      NULL};
+	                              asked_at_start_inside_then_everywhere,
+	                              disabled_server_is_not_asked_for,
+	                              sighting_is_noted,
+	                              nonsense_is_not_noted,
+	                              asked_again_after_a_minute,
+	                              frames_wait_in_order,
+	                              places_run_out,
+	                              frames_are_given_up,
+	                              server_is_asked_for_though_no_place,
+	                              reload_keeps_what_is_known,
+	                              NULL};
 
 	return suite_of("neigh", tests);
 }

@@ -106,7 +106,8 @@ START_TEST(help_and_version_need_nothing_else)
 	ck_assert_ptr_nonnull(strstr(said("-h", STDOUT_FILENO, &err), "-f lb.ini"));
 	ck_assert_int_eq(err, 0);
 	ck_assert_int_eq(options.mode, MODE_DONE);
-	ck_assert_str_eq(said("--version --what", STDOUT_FILENO, &err), "tmbridge " TMBRIDGE_VERSION "\n");
+	ck_assert_str_eq(said("--version --what", STDOUT_FILENO, &err),
+	                 "tmbridge " TMBRIDGE_VERSION "\n");
 	ck_assert_int_eq(err, 0);
 	ck_assert_int_eq(options.mode, MODE_DONE);
 }
@@ -123,9 +124,12 @@ END_TEST
 
 START_TEST(wrong_key)
 {
-	const char *const keys[] = {"0", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
-				    "0123456789abcdeg0123456789abcdef", "-123456789abcdef0123456789abcdef",
-				    "0x23456789abcdef0123456789abcdef"};
+	const char *const keys[] = {"0",
+	                            "0123456789abcdef0123456789abcde",
+	                            "0123456789abcdef0123456789abcdef0",
+	                            "0123456789abcdeg0123456789abcdef",
+	                            "-123456789abcdef0123456789abcdef",
+	                            "0x23456789abcdef0123456789abcdef"};
 	char line[128];
 
 	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -138,29 +142,29 @@ END_TEST
 START_TEST(wrong_lines)
 {
 	const char *const lines[] = {
-		"",
-		"eth0 eth1",
-		"-f lb.ini",
-		"eth0 -f lb.ini",
-		"eth0 eth0 -f lb.ini",
-		"eth0 eth1 eth2 -f lb.ini",
-		"-f",
-		"-x -f lb.ini",
-		"--nonsense -f lb.ini eth0 eth1",
-		"-r a -f lb.ini",
-		"-w a -f lb.ini",
-		"-r a -w b",
-		"-r a -w b -f lb.ini eth0",
-		"-r a -w b -f lb.ini eth0 eth1",
-		"-r a,b,c -w d -f lb.ini",
-		"-r a, -w d -f lb.ini",
-		"-r ,a -w d -f lb.ini",
-		"-r , -w d -f lb.ini",
-		"-r a -w d,,e -f lb.ini",
-		"-t",
-		"-t -f lb.ini eth0 eth1",
-		"-t -f lb.ini -r a -w b",
-		"-t -f lb.ini -w b",
+	        "",
+	        "eth0 eth1",
+	        "-f lb.ini",
+	        "eth0 -f lb.ini",
+	        "eth0 eth0 -f lb.ini",
+	        "eth0 eth1 eth2 -f lb.ini",
+	        "-f",
+	        "-x -f lb.ini",
+	        "--nonsense -f lb.ini eth0 eth1",
+	        "-r a -f lb.ini",
+	        "-w a -f lb.ini",
+	        "-r a -w b",
+	        "-r a -w b -f lb.ini eth0",
+	        "-r a -w b -f lb.ini eth0 eth1",
+	        "-r a,b,c -w d -f lb.ini",
+	        "-r a, -w d -f lb.ini",
+	        "-r ,a -w d -f lb.ini",
+	        "-r , -w d -f lb.ini",
+	        "-r a -w d,,e -f lb.ini",
+	        "-t",
+	        "-t -f lb.ini eth0 eth1",
+	        "-t -f lb.ini -r a -w b",
+	        "-t -f lb.ini -w b",
 	};
 
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -170,8 +174,9 @@ END_TEST
 
 Suite *options_suite(void)
 {
-	const TTest *const tests[] = {live, offline,   check_only, help_and_version_need_nothing_else,
-				      key,  wrong_key, wrong_lines, NULL};
+	const TTest *const tests[] = {
+	        live, offline,   check_only,  help_and_version_need_nothing_else,
+	        key,  wrong_key, wrong_lines, NULL};
 
 	return suite_of("options", tests);
 }

@@ -12,17 +12,17 @@
 static struct spec tcp_spec(void)
 {
 	return (struct spec){
-		.dst = mac_of(1),
-		.src = mac_of(9),
-		.side = INSIDE,
-		.from = ip4(10, 9, 0, 1),
-		.to = ip4(10, 0, 0, 40),
-		.sport = 50000,
-		.dport = 5061,
-		.seq = 0x80000001,
-		.ack = 0xfffffff0,
-		.flags = 0x10,
-		.payload = 33,
+	        .dst = mac_of(1),
+	        .src = mac_of(9),
+	        .side = INSIDE,
+	        .from = ip4(10, 9, 0, 1),
+	        .to = ip4(10, 0, 0, 40),
+	        .sport = 50000,
+	        .dport = 5061,
+	        .seq = 0x80000001,
+	        .ack = 0xfffffff0,
+	        .flags = 0x10,
+	        .payload = 33,
 	};
 }
 
@@ -82,18 +82,18 @@ START_TEST(window_scale)
 		uint8_t options[12];
 		uint8_t want;
 	} cases[] = {
-		{{3, 3, 7}, 7},
-		{{2, 4, 5, 180, 1, 3, 3, 8, 4, 2, 1, 1}, 8},
-		{{1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 14}, 14},
-		{{3, 3, 0}, 0},
-		{{3, 3, 15}, 14}, /* RFC 7323, 2.3 */
-		{{3, 3, 255}, 14},
-		{{0, 3, 3, 7}, PACKET_NO_WSCALE},
-		{{3, 4, 7, 1}, PACKET_NO_WSCALE},
-		{{2, 0, 3, 3, 7}, PACKET_NO_WSCALE},
-		{{2, 255, 3, 3, 7}, PACKET_NO_WSCALE},
-		{{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3}, PACKET_NO_WSCALE},
-		{{8, 10, 3, 3, 9, 3, 3, 9, 3, 3, 1, 1}, PACKET_NO_WSCALE},
+	        {{3, 3, 7}, 7},
+	        {{2, 4, 5, 180, 1, 3, 3, 8, 4, 2, 1, 1}, 8},
+	        {{1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 14}, 14},
+	        {{3, 3, 0}, 0},
+	        {{3, 3, 15}, 14}, /* RFC 7323, 2.3 */
+	        {{3, 3, 255}, 14},
+	        {{0, 3, 3, 7}, PACKET_NO_WSCALE},
+	        {{3, 4, 7, 1}, PACKET_NO_WSCALE},
+	        {{2, 0, 3, 3, 7}, PACKET_NO_WSCALE},
+	        {{2, 255, 3, 3, 7}, PACKET_NO_WSCALE},
+	        {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3}, PACKET_NO_WSCALE},
+	        {{8, 10, 3, 3, 9, 3, 3, 9, 3, 3, 1, 1}, PACKET_NO_WSCALE},
 	};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -187,8 +187,13 @@ END_TEST
 
 START_TEST(fields_of_arp)
 {
-	struct spec spec = {.src = mac_of(9), .arp_sender = mac_of(8), .from = ip4(1, 2, 3, 4),
-			    .to = ip4(5, 6, 7, 8), .ntags = 1, .tpid = {0x8100}, .payload = 18};
+	struct spec spec = {.src = mac_of(9),
+	                    .arp_sender = mac_of(8),
+	                    .from = ip4(1, 2, 3, 4),
+	                    .to = ip4(5, 6, 7, 8),
+	                    .ntags = 1,
+	                    .tpid = {0x8100},
+	                    .payload = 18};
 
 	for (uint16_t oper = 0; oper < 5; oper++) {
 		struct built built;
@@ -233,7 +238,8 @@ START_TEST(arp_of_something_else)
 }
 END_TEST
 
-/* At each length a frame can be cut to, parsing stays within it and never says more than it holds. */
+/* At each length a frame can be cut to, parsing stays within it and never says more than it holds.
+ */
 START_TEST(cut_anywhere)
 {
 	struct spec spec = tcp_spec();
@@ -362,7 +368,7 @@ START_TEST(fragments)
 		uint16_t field;
 		bool is;
 	} cases[] = {{0x4000, false}, {0x8000, false}, {0x2000, true}, {0x0001, true},
-		     {0x1fff, true},  {0x3fff, true},  {0x6000, true}};
+	             {0x1fff, true},  {0x3fff, true},  {0x6000, true}};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct spec spec = tcp_spec();
@@ -404,7 +410,8 @@ END_TEST
 
 START_TEST(checksum_of_icmp_has_no_pseudo_header)
 {
-	struct spec spec = {.from = ip4(1, 2, 3, 4), .to = ip4(5, 6, 7, 8), .icmp_type = 8, .payload = 57};
+	struct spec spec = {
+	        .from = ip4(1, 2, 3, 4), .to = ip4(5, 6, 7, 8), .icmp_type = 8, .payload = 57};
 	struct built built;
 	struct packet p;
 
@@ -446,23 +453,23 @@ END_TEST
 Suite *parse_suite(void)
 {
 	const TTest *const tests[] = {fields_of_tcp,
-				      window_scale,
-				      syn_and_fin_take_a_number_each,
-				      vlan_tags,
-				      third_tag_is_not_looked_behind,
-				      fields_of_arp,
-				      arp_of_something_else,
-				      cut_anywhere,
-				      header_length_both_ways,
-				      total_length_both_ways,
-				      ethernet_padding_is_not_payload,
-				      data_offset_both_ways,
-				      version_is_4,
-				      fragments,
-				      checksum_verdict,
-				      checksum_of_icmp_has_no_pseudo_header,
-				      random_bytes_stay_within,
-				      NULL};
+	                              window_scale,
+	                              syn_and_fin_take_a_number_each,
+	                              vlan_tags,
+	                              third_tag_is_not_looked_behind,
+	                              fields_of_arp,
+	                              arp_of_something_else,
+	                              cut_anywhere,
+	                              header_length_both_ways,
+	                              total_length_both_ways,
+	                              ethernet_padding_is_not_payload,
+	                              data_offset_both_ways,
+	                              version_is_4,
+	                              fragments,
+	                              checksum_verdict,
+	                              checksum_of_icmp_has_no_pseudo_header,
+	                              random_bytes_stay_within,
+	                              NULL};
 
 	return suite_of("parse", tests);
 }

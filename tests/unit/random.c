@@ -13,7 +13,8 @@ void random_choose_seed(const char *text)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	seed = text ? strtoull(text, NULL, 0) : (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	seed = text ? strtoull(text, NULL, 0)
+	            : (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	state = seed;
 }
 

@@ -14,18 +14,18 @@ static const struct tuple to = {{{10, 0, 0, 40}}, {{10, 0, 0, 41}}, {{0x9c, 0x40
 static struct spec any_spec(void)
 {
 	return (struct spec){
-		.ntags = random_below(3),
-		.tpid = {0x88a8, 0x8100},
-		.from = be32_from((uint32_t)random_next()),
-		.to = be32_from((uint32_t)random_next()),
-		.ip_options = (uint8_t)(random_below(2) * 4 * random_below(11)),
-		.sport = (uint16_t)random_next(),
-		.dport = (uint16_t)random_next(),
-		.seq = (uint32_t)random_next(),
-		.flags = (uint8_t)random_next(),
-		.tcp_options = (uint8_t)(4 * random_below(11)),
-		.payload = (uint16_t)random_below(1400),
-		.partial = random_below(3) == 0,
+	        .ntags = random_below(3),
+	        .tpid = {0x88a8, 0x8100},
+	        .from = be32_from((uint32_t)random_next()),
+	        .to = be32_from((uint32_t)random_next()),
+	        .ip_options = (uint8_t)(random_below(2) * 4 * random_below(11)),
+	        .sport = (uint16_t)random_next(),
+	        .dport = (uint16_t)random_next(),
+	        .seq = (uint32_t)random_next(),
+	        .flags = (uint8_t)random_next(),
+	        .tcp_options = (uint8_t)(4 * random_below(11)),
+	        .payload = (uint16_t)random_below(1400),
+	        .partial = random_below(3) == 0,
 	};
 }
 
@@ -109,8 +109,11 @@ START_TEST(zeros_of_ones_complement)
 {
 	for (unsigned partial = 0; partial < 2; partial++) {
 		for (uint32_t seq = 0; seq < 0x10000; seq++) {
-			struct spec spec = {.from = ip4(10, 1, 1, 1), .to = ip4(10, 0, 0, 40),
-					    .seq = seq, .flags = 2, .partial = partial};
+			struct spec spec = {.from = ip4(10, 1, 1, 1),
+			                    .to = ip4(10, 0, 0, 40),
+			                    .seq = seq,
+			                    .flags = 2,
+			                    .partial = partial};
 			struct built built;
 
 			frames_tcp(&built, &spec);
@@ -126,7 +129,8 @@ START_TEST(there_and_back)
 {
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct spec spec = any_spec();
-		const struct tuple from = {spec.from, spec.to, be16_from(spec.sport), be16_from(spec.dport)};
+		const struct tuple from = {spec.from, spec.to, be16_from(spec.sport),
+		                           be16_from(spec.dport)};
 		struct built built;
 
 		frames_tcp(&built, &spec);
@@ -142,7 +146,7 @@ END_TEST
 Suite *rewrite_suite(void)
 {
 	const TTest *const tests[] = {checksums_right_stay_right, damage_stays_the_same,
-				      zeros_of_ones_complement, there_and_back, NULL};
+	                              zeros_of_ones_complement, there_and_back, NULL};
 
 	return suite_of("rewrite", tests);
 }

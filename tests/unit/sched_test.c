@@ -236,7 +236,8 @@ START_TEST(totals_stay)
 	begin(2);
 	connect_and_close(100, got);
 	ck_assert_uint_eq(sched.servers[0].connections, 0);
-	ck_assert_uint_eq(sched.servers[0].connections_total + sched.servers[1].connections_total, 100);
+	ck_assert_uint_eq(sched.servers[0].connections_total + sched.servers[1].connections_total,
+	                  100);
 	end();
 }
 END_TEST
@@ -302,7 +303,8 @@ START_TEST(wrr_ignores_load)
 }
 END_TEST
 
-/* The same client, the same server, in any order; in proportion to the weights; losing one moves only its own. */
+/* The same client, the same server, in any order; in proportion to the weights; losing one moves
+ * only its own. */
 START_TEST(source_sticks)
 {
 	static uint16_t before[4000];
@@ -465,28 +467,28 @@ END_TEST
 Suite *sched_suite(void)
 {
 	const TTest *const tests[] = {held_connections_follow_the_weights,
-				      connect_and_close_follows_the_weights,
-				      odd_weights_in_proportion,
-				      equals_alternate,
-				      four_rotate,
-				      fewest_connections_win,
-				      turns_missed_are_not_made_up_for,
-				      busy_server_does_not_save_up_turns,
-				      weight_zero_and_drain_take_nothing,
-				      closing_is_no_load,
-				      totals_stay,
-				      farms_do_not_mix,
-				      lc_ignores_weights,
-				      rr_ignores_weights_and_load,
-				      wrr_ignores_load,
-				      source_sticks,
-				      standby_only_while_no_active_is_up,
-				      max_connections_is_kept,
-				      checked_server_waits_for_its_first_success,
-				      fall_and_rise,
-				      returning_server_ramps_up,
-				      turns_survive_the_wrap,
-				      NULL};
+	                              connect_and_close_follows_the_weights,
+	                              odd_weights_in_proportion,
+	                              equals_alternate,
+	                              four_rotate,
+	                              fewest_connections_win,
+	                              turns_missed_are_not_made_up_for,
+	                              busy_server_does_not_save_up_turns,
+	                              weight_zero_and_drain_take_nothing,
+	                              closing_is_no_load,
+	                              totals_stay,
+	                              farms_do_not_mix,
+	                              lc_ignores_weights,
+	                              rr_ignores_weights_and_load,
+	                              wrr_ignores_load,
+	                              source_sticks,
+	                              standby_only_while_no_active_is_up,
+	                              max_connections_is_kept,
+	                              checked_server_waits_for_its_first_success,
+	                              fall_and_rise,
+	                              returning_server_ramps_up,
+	                              turns_survive_the_wrap,
+	                              NULL};
 
 	return suite_of("sched", tests);
 }

@@ -93,7 +93,8 @@ END_TEST
 
 START_TEST(ends_of_the_range)
 {
-	const uint16_t ranges[][2] = {{65535, 65535}, {1, 1}, {63, 64}, {1024, 1025}, {65472, 65535}, {2000, 65535}};
+	const uint16_t ranges[][2] = {{65535, 65535}, {1, 1},         {63, 64},
+	                              {1024, 1025},   {65472, 65535}, {2000, 65535}};
 
 	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		struct rules *from = fixture_rules(1);
@@ -128,7 +129,7 @@ START_TEST(several_ranges)
 	begin(from, random_next());
 	for (; snat_take(&snat, 0, 0, 0, &port); n++)
 		require(be16_get(port.port) == 5059 || be16_get(port.port) == 5062 ||
-			  be16_get(port.port) == 40000);
+		        be16_get(port.port) == 40000);
 	require_eq(n, 3);
 	end();
 }
@@ -143,7 +144,8 @@ static uint16_t next_free(const bool busy[PORTS], uint16_t from)
 	return from;
 }
 
-/* 99 % are taken: those that are free have their turn in order, however few and wherever they are. */
+/* 99 % are taken: those that are free have their turn in order, however few and wherever they are.
+ */
 START_TEST(turns_when_nearly_full)
 {
 	static struct snat_port held[PORTS];
@@ -263,8 +265,8 @@ START_TEST(located_as_taken)
 		struct snat_port port, found;
 
 		take(server, service, &port);
-		require(snat_locate(&snat, server, service, rules->farms[0].snat[port.address], port.port,
-				    &found));
+		require(snat_locate(&snat, server, service, rules->farms[0].snat[port.address],
+		                    port.port, &found));
 		require_eq(found.pool, port.pool);
 		require_eq(found.address, port.address);
 		require(be16_eq(found.port, port.port));
@@ -295,7 +297,8 @@ START_TEST(service_ports_of_another_farm_s_vip)
 }
 END_TEST
 
-/* Above RULES_POOLED_PORTS_MAX service ports share one pool, so that no tuple is handed out twice. */
+/* Above RULES_POOLED_PORTS_MAX service ports share one pool, so that no tuple is handed out twice.
+ */
 START_TEST(many_services_share_a_pool)
 {
 	struct rules *from = fixture_rules(2);
@@ -318,7 +321,8 @@ START_TEST(probe_ports_are_not_handed_out)
 	struct rules *from = fixture_rules(1);
 	struct snat_port port;
 
-	fixture_set_snat_ports(&from->farms[0], SNAT_PROBE_PORT - 1, SNAT_PROBE_PORT + SNAT_PROBE_PORTS);
+	fixture_set_snat_ports(&from->farms[0], SNAT_PROBE_PORT - 1,
+	                       SNAT_PROBE_PORT + SNAT_PROBE_PORTS);
 	begin(from, 0);
 	take(0, 0, &port);
 	take(0, 0, &port);
@@ -384,22 +388,15 @@ END_TEST
 
 Suite *snat_suite(void)
 {
-	const TTest *const tests[] = {each_port_once_then_none,
-				      order_goes_around,
-				      ends_of_the_range,
-				      several_ranges,
-				      turns_when_nearly_full,
-				      random_use_is_the_naive_set,
-				      addresses_evenly,
-				      addresses_evenly_per_server,
-				      located_as_taken,
-				      service_ports_of_another_farm_s_vip,
-				      many_services_share_a_pool,
-				      probe_ports_are_not_handed_out,
-				      kept_port_is_taken,
-				      kept_port_outside_the_rules_is_never_handed_out,
-				      key_moves_the_beginning,
-				      NULL};
+	const TTest *const tests[] = {
+	        each_port_once_then_none,   order_goes_around,
+	        ends_of_the_range,          several_ranges,
+	        turns_when_nearly_full,     random_use_is_the_naive_set,
+	        addresses_evenly,           addresses_evenly_per_server,
+	        located_as_taken,           service_ports_of_another_farm_s_vip,
+	        many_services_share_a_pool, probe_ports_are_not_handed_out,
+	        kept_port_is_taken,         kept_port_outside_the_rules_is_never_handed_out,
+	        key_moves_the_beginning,    NULL};
 
 	return suite_of("snat", tests);
 }

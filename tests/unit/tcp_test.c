@@ -25,11 +25,11 @@ static uint8_t wscale = 8;
 static unsigned packet(enum end from, int flags, uint32_t seq, uint32_t ack, uint32_t payload)
 {
 	struct packet p = {.tcp_flags = (uint8_t)flags,
-			   .seq = seq,
-			   .ack = ack,
-			   .window = window,
-			   .wscale = flags & SYN ? wscale : PACKET_NO_WSCALE,
-			   .seq_len = payload + !!(flags & SYN) + !!(flags & FIN)};
+	                   .seq = seq,
+	                   .ack = ack,
+	                   .window = window,
+	                   .wscale = flags & SYN ? wscale : PACKET_NO_WSCALE,
+	                   .seq_len = payload + !!(flags & SYN) + !!(flags & FIN)};
 	unsigned events = tcp_track(&flow, &cold, from, &p);
 
 	/* as balance.c does */
@@ -93,7 +93,8 @@ END_TEST
 static void simultaneous_close(struct isns i, enum end seen_first)
 {
 	const enum end second = end_other(seen_first);
-	const uint32_t a = (seen_first == CLIENT ? i.c : i.s) + 1, b = (seen_first == CLIENT ? i.s : i.c) + 1;
+	const uint32_t a = (seen_first == CLIENT ? i.c : i.s) + 1,
+	               b = (seen_first == CLIENT ? i.s : i.c) + 1;
 
 	shake_hands(i);
 	ck_assert_uint_eq(packet(seen_first, FIN | ACK, a, b, 0), TCP_HALF_CLOSED);
@@ -168,8 +169,10 @@ END_TEST
 
 static void only_exact_rst(struct isns i, enum end from)
 {
-	const uint32_t next = (from == CLIENT ? i.c : i.s) + 1, other = (from == CLIENT ? i.s : i.c) + 1;
-	const uint32_t wrong[] = {next - 1, next + 1, next + 1000, next - 1000, 0, next + 0x80000000u, other};
+	const uint32_t next = (from == CLIENT ? i.c : i.s) + 1,
+	               other = (from == CLIENT ? i.s : i.c) + 1;
+	const uint32_t wrong[] = {next - 1, next + 1,           next + 1000, next - 1000,
+	                          0,        next + 0x80000000u, other};
 
 	shake_hands(i);
 	for (unsigned n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
@@ -221,7 +224,8 @@ START_TEST(rst_with_the_isn_itself)
 }
 END_TEST
 
-/* Blindly guessing two numbers that fit each other is easy: no window holds either (RFC 5961, 1.1). */
+/* Blindly guessing two numbers that fit each other is easy: no window holds either (RFC 5961, 1.1).
+ */
 START_TEST(stray_segment_does_not_open_the_door_to_a_rst)
 {
 	shake_hands(plain);
@@ -255,7 +259,8 @@ START_TEST(stray_fin_is_no_fin)
 }
 END_TEST
 
-/* One segment is lost of a large window in flight; when it has come, all is acknowledged at once. */
+/* One segment is lost of a large window in flight; when it has come, all is acknowledged at once.
+ */
 START_TEST(ack_jumps_over_a_big_window)
 {
 	uint32_t seq = 1001;
@@ -271,7 +276,8 @@ START_TEST(ack_jumps_over_a_big_window)
 }
 END_TEST
 
-/* With a window of nothing a host tries a byte of new data, now and then with success (RFC 9293, 3.8.6.1). */
+/* With a window of nothing a host tries a byte of new data, now and then with success (RFC
+ * 9293, 3.8.6.1). */
 START_TEST(zero_window_probe_is_no_dead_end)
 {
 	shake_hands(plain);
@@ -311,7 +317,8 @@ START_TEST(fin_in_the_packet_that_opens)
 	begin();
 	packet(CLIENT, SYN, 1000, 0, 0);
 	packet(SERVER, SYN | ACK, 500000, 1001, 0);
-	ck_assert_uint_eq(packet(CLIENT, FIN | ACK, 1001, 500001, 40), TCP_OPENED | TCP_HALF_CLOSED);
+	ck_assert_uint_eq(packet(CLIENT, FIN | ACK, 1001, 500001, 40),
+	                  TCP_OPENED | TCP_HALF_CLOSED);
 	ck_assert_uint_eq(packet(SERVER, FIN | ACK, 500001, 1042, 40), TCP_BOTH_CLOSED);
 	ck_assert_uint_eq(packet(CLIENT, ACK, 1042, 500042, 0), TCP_ENDED);
 }
@@ -381,28 +388,28 @@ END_TEST
 Suite *tcp_suite(void)
 {
 	const TTest *const tests[] = {client_closes_first,
-				      server_closes_first,
-				      both_close_at_once,
-				      fin_with_data_and_ack_of_it_all,
-				      retransmissions_change_nothing,
-				      handshake_needs_the_ack_of_the_server_s_syn,
-				      server_refuses,
-				      rst_only_with_the_exact_number,
-				      rst_behind_unacknowledged_data,
-				      rst_in_answer_to_a_half_close,
-				      rst_with_the_isn_itself,
-				      stray_segment_does_not_open_the_door_to_a_rst,
-				      stray_ack_is_no_ack,
-				      stray_fin_is_no_fin,
-				      ack_jumps_over_a_big_window,
-				      zero_window_probe_is_no_dead_end,
-				      window_is_scaled_only_if_both_say_so,
-				      fin_in_the_packet_that_opens,
-				      may_have_sent,
-				      second_syn_with_a_lower_isn_counts,
-				      stray_ack_before_the_syn_ack,
-				      numbers_go_around,
-				      NULL};
+	                              server_closes_first,
+	                              both_close_at_once,
+	                              fin_with_data_and_ack_of_it_all,
+	                              retransmissions_change_nothing,
+	                              handshake_needs_the_ack_of_the_server_s_syn,
+	                              server_refuses,
+	                              rst_only_with_the_exact_number,
+	                              rst_behind_unacknowledged_data,
+	                              rst_in_answer_to_a_half_close,
+	                              rst_with_the_isn_itself,
+	                              stray_segment_does_not_open_the_door_to_a_rst,
+	                              stray_ack_is_no_ack,
+	                              stray_fin_is_no_fin,
+	                              ack_jumps_over_a_big_window,
+	                              zero_window_probe_is_no_dead_end,
+	                              window_is_scaled_only_if_both_say_so,
+	                              fin_in_the_packet_that_opens,
+	                              may_have_sent,
+	                              second_syn_with_a_lower_isn_counts,
+	                              stray_ack_before_the_syn_ack,
+	                              numbers_go_around,
+	                              NULL};
 
 	return suite_of("tcp", tests);
 }

@@ -35,7 +35,7 @@ static void rounds(uint64_t v[4], int n)
 static uint64_t siphash(int c, int d, const uint64_t k[2], const uint8_t *p, unsigned len)
 {
 	uint64_t v[4] = {k[0] ^ 0x736f6d6570736575, k[1] ^ 0x646f72616e646f6d,
-			 k[0] ^ 0x6c7967656e657261, k[1] ^ 0x7465646279746573};
+	                 k[0] ^ 0x6c7967656e657261, k[1] ^ 0x7465646279746573};
 	uint64_t last = (uint64_t)len << 56 | le64(p + len / 8 * 8, len % 8);
 
 	for (unsigned i = 0; i < len / 8; i++) {
@@ -89,8 +89,8 @@ END_TEST
 
 Suite *tuple_suite(void)
 {
-	const TTest *const tests[] = {oracle_has_the_paper_s_vector, hash_is_siphash_1_3, reverse_of_reverse,
-				      NULL};
+	const TTest *const tests[] = {oracle_has_the_paper_s_vector, hash_is_siphash_1_3,
+	                              reverse_of_reverse, NULL};
 
 	return suite_of("tuple", tests);
 }
