@@ -91,6 +91,7 @@ test: deps ## install what is missing, build, and run all tests, also under ASan
 	$(MAKE) everything
 	$(MAKE) VARIANT=debug everything
 	$(MAKE) VARIANT=clang-debug everything
+	$(MAKE) check-format
 	tests/run.sh
 
 .PHONY: demo
