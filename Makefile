@@ -96,8 +96,8 @@ test: deps ## install what is missing, build, and run all tests, also under ASan
 
 .PHONY: demo
 demo: deps ## install what is missing, build, and walk through the pool in a lab
-	$(MAKE) everything
-	tests/demo.sh
+	@$(MAKE) -s everything
+	@tests/demo.sh
 
 .PHONY: pcaps
 pcaps: deps ## record the captures of pcaps/ anew in the lab
