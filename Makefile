@@ -9,7 +9,7 @@ B := .build/$(VARIANT)
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev
 TEST_PACKAGES := check clang libclang-rt-14-dev bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
-	tshark curl openssl nginx-light jq procps util-linux git mandoc clang-format
+	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format
 
 SHELL := /bin/bash
 
