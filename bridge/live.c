@@ -59,10 +59,8 @@ static void reload(struct live *live, lb_time now)
 	uint32_t capacity = lb_balance(live->worker.lb)->flows.capacity;
 	const char *file = live->options->config;
 
-	if (!rules) {
-		log_error("%s: not reloaded: nothing has changed", file);
+	if (!rules)
 		return;
-	}
 	if (rules->max_connections != capacity)
 		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
 		            capacity);

@@ -16,24 +16,32 @@ enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
 static void note(void *ctx, bool is_error, const char *text)
 {
-	(void)ctx;
+	const char *consequence = ctx;
+
 	if (is_error)
-		log_error("%s", text);
+		log_error("%s%s", text, consequence);
 	else
 		log_warning("%s", text);
 }
 
-static struct rules *load(const struct options *options)
+/* Returns NULL, with the reason and its consequence logged, if the file is bad. */
+static struct rules *load(const struct options *options, const char *consequence)
 {
 	struct rules *rules = NULL;
 
-	return cfg_load(options->config, note, NULL, &rules) < 0 ? NULL : rules;
+	return cfg_load(options->config, note, (void *)(uintptr_t)consequence, &rules) < 0 ? NULL
+	                                                                                   : rules;
+}
+
+static struct rules *load_again(const struct options *options)
+{
+	return load(options, " (not reloaded: nothing has changed)");
 }
 
 static int run(const struct options *options, struct rules *rules)
 {
 	if (options->mode == MODE_LIVE)
-		return live_run(options, rules, load);
+		return live_run(options, rules, load_again);
 	if (options->mode == MODE_OFFLINE)
 		return offline_run(options, rules);
 	rules_free(rules);
@@ -51,7 +59,7 @@ int main(int argc, char **argv)
 	if (options.mode == MODE_DONE)
 		return EXIT_SUCCESS;
 	log_verbose(options.verbose);
-	rules = load(&options);
+	rules = load(&options, "");
 	if (!rules)
 		return EXIT_USAGE;
 	return run(&options, rules) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
