@@ -12,6 +12,7 @@
  */
 #include "frag.h"
 
+#include "sched.h"
 #include "wire.h"
 
 enum {
@@ -172,6 +173,19 @@ bool frags_release(struct frags *frags, struct frame *ret, const struct frag_rou
 		return true;
 	}
 	return false;
+}
+
+void frags_renumber(struct frags *frags, const uint16_t *map)
+{
+	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++) {
+		struct frag_datagram *datagram = &frags->datagrams[d];
+
+		if (!datagram->used || !datagram->decided || datagram->route.server == SERVER_NONE)
+			continue;
+		datagram->route.server = map[datagram->route.server];
+		if (datagram->route.server == SERVER_NONE)
+			forget(frags, d);
+	}
 }
 
 void frags_expire(struct frags *frags, lb_time now)

@@ -63,6 +63,9 @@ void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_rout
  */
 bool frags_release(struct frags *frags, struct frame *ret, const struct frag_route **ret_route);
 
+/* When servers are numbered anew: map says how, SERVER_NONE being gone. */
+void frags_renumber(struct frags *frags, const uint16_t *map);
+
 /* Forgets what has waited for too long. */
 void frags_expire(struct frags *frags, lb_time now);
 

@@ -2,9 +2,9 @@
  * The engine.
  *
  * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
- * screen() reads each frame and settles everything but TCP for us; the flows of the rest are
- * prefetched; balance() then takes them one by one, in order. A step decides by a ladder of early
- * returns, each with its reason.
+ * screen() reads each frame and settles all that no flow is needed for; the flows of the rest are
+ * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
+ * makes no difference. A step decides by a ladder of early returns, each with its reason.
  *
  * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
  * in the verdict, and bridge/ makes it.
@@ -35,11 +35,15 @@ struct lb {
 	lb_time rst_paid; /* token bucket: up to when RSTs are paid for */
 };
 
+/* What is left to do for a frame once it has been screened: what depends on flows. */
+enum rest { REST_NONE, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
+
 /* A frame on its way through the steps. */
 struct job {
 	struct packet packet;
-	uint64_t hash;
-	bool pending; /* TCP that may be a flow's: for balance() to settle */
+	struct icmp_error error; /* REST_ICMP_ERROR */
+	uint64_t hash;           /* of the tuple with which its flow is looked up */
+	enum rest rest;
 };
 
 size_t lb_size(const struct rules *rules)
@@ -150,6 +154,24 @@ static void screen_echo(const struct lb *lb, const struct frame *frame, const st
 	v->own.l4_len = packet->l4_len;
 }
 
+/* A frame that isn't for us. */
+static void screen_other(const struct lb *lb, const struct frame *frame, struct verdict *v)
+{
+	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_DST);
+
+	settle(v, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
+}
+
+/* What belongs to no flow is dropped for that reason if it is addressed to us; else it crosses. */
+static void settle_no_flow(const struct lb *lb, const struct frame *frame,
+                           const struct packet *packet, enum lb_why why, struct verdict *v)
+{
+	if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
+		settle(v, why);
+	else
+		screen_other(lb, frame, v);
+}
+
 /* Where a packet that came from the end in ref goes. */
 static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 {
@@ -167,21 +189,21 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
  * end itself sent the error, and not a router, it appears to come from where the other end thinks
  * the first one is.
  */
-static void screen_icmp_error(const struct lb *lb, struct frame *frame, const struct packet *packet,
-                              const struct icmp_error *error, struct verdict *v)
+static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job, struct verdict *v)
 {
+	const struct packet *packet = &job->packet;
+	const struct icmp_error *error = &job->error;
 	const struct tuple arrived = tuple_reverse(error->tuple);
 	const struct flows *flows = &lb->balance.flows;
-	uint32_t ref = flows_find(flows, &arrived, tuple_hash(&flows->key, &arrived));
+	uint32_t ref = flows_find(flows, &arrived, job->hash);
 	const struct flow *flow;
 	struct tuple quoted;
 	be32 src = packet->tuple.src;
 
-	if (ref == FLOW_NONE)
-		return settle(v, WHY_ICMP_NO_FLOW);
+	if (ref == FLOW_NONE ||
+	    !tcp_may_have_sent(&flows->flow[flow_of(ref)], end_other(end_of(ref)), error->seq))
+		return settle_no_flow(lb, frame, packet, WHY_ICMP_NO_FLOW, v);
 	flow = &flows->flow[flow_of(ref)];
-	if (!tcp_may_have_sent(flow, end_other(end_of(ref)), error->seq))
-		return settle(v, WHY_ICMP_NO_FLOW);
 	quoted = flow->arrive[end_other(end_of(ref))];
 	if (be32_eq(src, arrived.src))
 		src = quoted.dst;
@@ -190,75 +212,75 @@ static void screen_icmp_error(const struct lb *lb, struct frame *frame, const st
 	icmp_translate(frame, packet, error, src, quoted.src, &quoted);
 }
 
-static void screen_icmp(const struct lb *lb, struct frame *frame, const struct packet *packet,
-                        struct verdict *v)
+static enum rest screen_icmp(const struct lb *lb, struct frame *frame, struct job *job,
+                             struct verdict *v)
 {
+	const struct packet *packet = &job->packet;
 	const uint8_t *icmp = frame->data + packet->l4;
-	struct icmp_error error;
 
 	if (packet->l4_len < ICMP_HEADER_BYTES ||
 	    frame->len < (uint32_t)packet->l4 + packet->l4_len)
 		settle(v, WHY_ICMP_OTHER);
 	else if (icmp[ICMP_TYPE] == ICMP_ECHO && icmp[ICMP_CODE] == 0)
 		screen_echo(lb, frame, packet, v);
-	else if (icmp_parse_error(frame, packet, &error))
-		screen_icmp_error(lb, frame, packet, &error, v);
+	else if (icmp_parse_error(frame, packet, &job->error))
+		return REST_ICMP_ERROR;
 	else
 		settle(v, WHY_ICMP_OTHER);
+	return REST_NONE;
 }
 
-/* A packet to a VIP or SNAT address. True if it is TCP, for balance() to settle. */
-static bool screen_ours(const struct lb *lb, struct frame *frame, struct packet *packet,
+/* A packet to a VIP or SNAT address. */
+static enum rest screen_ours(const struct lb *lb, struct frame *frame, struct job *job,
+                             struct verdict *v)
+{
+	struct packet *packet = &job->packet;
+
+	if (!parse_ipv4(frame, packet))
+		return settle(v, WHY_IP_MALFORMED), REST_NONE;
+	if (packet->is_fragment && packet->protocol != IPPROTO_NUM_TCP)
+		return settle(v, WHY_FRAGMENT_OTHER), REST_NONE;
+	if (packet->protocol == IPPROTO_NUM_ICMP)
+		return screen_icmp(lb, frame, job, v);
+	if (packet->protocol != IPPROTO_NUM_TCP)
+		return settle(v, WHY_PROTOCOL_NOT_SERVED), REST_NONE;
+	if (packet->is_fragment)
+		return REST_FRAGMENT;
+	if (!parse_tcp(frame, packet))
+		return settle(v, WHY_TCP_MALFORMED), REST_NONE;
+	return REST_TCP;
+}
+
+/*
+ * A packet that isn't addressed to us, but with `snat = off` may still be of a flow: TCP of a
+ * server, or an ICMP error, addressed to the client, about a packet to one.
+ */
+static enum rest screen_no_snat(const struct lb *lb, const struct frame *frame, struct job *job)
+{
+	struct packet *packet = &job->packet;
+
+	if (!parse_ipv4(frame, packet))
+		return REST_NONE;
+	if (packet->protocol == IPPROTO_NUM_TCP &&
+	    find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT) {
+		if (packet->is_fragment)
+			return REST_FRAGMENT;
+		return parse_tcp(frame, packet) ? REST_TCP : REST_NONE;
+	}
+	if (packet->protocol == IPPROTO_NUM_ICMP && !packet->is_fragment &&
+	    icmp_parse_error(frame, packet, &job->error) &&
+	    find_address(lb, job->error.tuple.dst)->kinds & ADDRESS_NO_SNAT)
+		return REST_ICMP_ERROR;
+	return REST_NONE;
+}
+
+/* The first step. */
+static enum rest screen(const struct lb *lb, struct frame *frame, struct job *job,
                         struct verdict *v)
 {
-	if (!parse_ipv4(frame, packet))
-		return settle(v, WHY_IP_MALFORMED), false;
-	if (packet->is_fragment && packet->protocol != IPPROTO_NUM_TCP)
-		return settle(v, WHY_FRAGMENT_OTHER), false;
-	if (packet->protocol == IPPROTO_NUM_ICMP)
-		return screen_icmp(lb, frame, packet, v), false;
-	if (packet->protocol != IPPROTO_NUM_TCP)
-		return settle(v, WHY_PROTOCOL_NOT_SERVED), false;
-	if (!packet->is_fragment && !parse_tcp(frame, packet))
-		return settle(v, WHY_TCP_MALFORMED), false;
-	return true;
-}
+	struct packet *packet = &job->packet;
+	enum rest rest;
 
-/* If it may belong to a flow though it isn't addressed to us: TCP of a server with snat = off. */
-static bool screen_no_snat(const struct lb *lb, const struct frame *frame, struct packet *packet)
-{
-	return find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT &&
-	       parse_ipv4(frame, packet) && packet->protocol == IPPROTO_NUM_TCP &&
-	       (packet->is_fragment || parse_tcp(frame, packet));
-}
-
-/* An ICMP error about a packet to such a server, which is addressed to the client. Says if it was
- * one. */
-static bool screen_no_snat_error(const struct lb *lb, struct frame *frame, struct packet *packet,
-                                 struct verdict *v)
-{
-	struct icmp_error error;
-
-	if (!parse_ipv4(frame, packet) || packet->protocol != IPPROTO_NUM_ICMP ||
-	    packet->is_fragment || !icmp_parse_error(frame, packet, &error) ||
-	    !(find_address(lb, error.tuple.dst)->kinds & ADDRESS_NO_SNAT))
-		return false;
-	screen_icmp_error(lb, frame, packet, &error, v);
-	return v->why == WHY_ICMP_ERROR;
-}
-
-/* A frame that isn't for us. */
-static void screen_other(const struct lb *lb, const struct frame *frame, struct verdict *v)
-{
-	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_DST);
-
-	settle(v, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
-}
-
-/* The first step. True if balance() must settle it. */
-static bool screen(const struct lb *lb, struct frame *frame, struct packet *packet,
-                   struct verdict *v)
-{
 	parse_frame(frame, packet);
 	v->side = (uint8_t)side_other(frame->side);
 	v->server = SERVER_NONE;
@@ -266,21 +288,18 @@ static bool screen(const struct lb *lb, struct frame *frame, struct packet *pack
 	v->hop = (struct hop){0};
 	v->sighted = v->conflict = false;
 	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
-		return settle(v, WHY_LOOP), false;
+		return settle(v, WHY_LOOP), REST_NONE;
 	if (packet->kind == PACKET_IPV4) {
 		if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
-			return screen_ours(lb, frame, packet, v);
-		if (lb->balance.farms->addresses.any_no_snat) {
-			if (screen_no_snat(lb, frame, packet))
-				return true;
-			if (screen_no_snat_error(lb, frame, packet, v))
-				return false;
-		}
+			return screen_ours(lb, frame, job, v);
+		if (lb->balance.farms->addresses.any_no_snat &&
+		    (rest = screen_no_snat(lb, frame, job)) != REST_NONE)
+			return rest;
 	}
 	screen_other(lb, frame, v);
 	if (packet->kind == PACKET_ARP)
 		screen_arp(lb, packet, v);
-	return false;
+	return REST_NONE;
 }
 
 /* An answer that resets the sender: RFC 9293, 3.10.7.1. */
@@ -449,16 +468,6 @@ static void follow(struct frame *frame, const struct packet *packet, const struc
 	rewrite_addresses(frame, packet, route->src, route->dst);
 }
 
-/* What isn't addressed to us crosses the wire, whatever is wrong with it. */
-static void drop_fragment(const struct lb *lb, const struct frame *frame,
-                          const struct packet *packet, enum lb_why why, struct verdict *v)
-{
-	if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
-		settle(v, why);
-	else
-		screen_other(lb, frame, v);
-}
-
 /* The last step for a fragment. */
 static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                      struct verdict *v)
@@ -469,7 +478,7 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 	switch (frags_take(&lb->frags, frame, &job->packet, now, &route, &datagram)) {
 	case FRAG_FIRST:
 		if (!parse_tcp(frame, &job->packet))
-			return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
+			return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 		job->hash = tuple_hash(&lb->balance.flows.key, &job->packet.tuple);
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
@@ -478,11 +487,11 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 	case FRAG_WAITS:
 		return settle(v, WHY_FRAGMENT_HELD);
 	case FRAG_OVERLAPS:
-		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
+		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
 	case FRAG_TINY:
-		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
+		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 	case FRAG_NO_ROOM:
-		return drop_fragment(lb, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
+		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
 	}
 }
 
@@ -499,25 +508,47 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	return true;
 }
 
+/* The second step: the hash of the tuple that the flow is looked up with. */
+static void prepare(const struct lb *lb, struct job *job)
+{
+	struct tuple arrived = job->packet.tuple;
+
+	if (job->rest != REST_TCP && job->rest != REST_ICMP_ERROR)
+		return;
+	if (job->rest == REST_ICMP_ERROR)
+		arrived = tuple_reverse(job->error.tuple);
+	job->hash = tuple_hash(&lb->balance.flows.key, &arrived);
+	index_prefetch(&lb->balance.flows.index, job->hash);
+}
+
+static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
+                   struct verdict *v)
+{
+	switch (job->rest) {
+	case REST_TCP:
+		return balance(lb, frame, job, now, v);
+	case REST_FRAGMENT:
+		return fragment(lb, frame, job, now, v);
+	case REST_ICMP_ERROR:
+		return icmp_error(lb, frame, job, v);
+	case REST_NONE:
+		break;
+	}
+}
+
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	struct job jobs[LB_BURST];
 
 	for (unsigned i = 0; i < n; i++) {
-		jobs[i].pending = screen(lb, &frames[i], &jobs[i].packet, &ret[i]);
-		if (!jobs[i].pending || jobs[i].packet.is_fragment)
-			continue;
-		jobs[i].hash = tuple_hash(&lb->balance.flows.key, &jobs[i].packet.tuple);
-		index_prefetch(&lb->balance.flows.index, jobs[i].hash);
+		jobs[i].rest = screen(lb, &frames[i], &jobs[i], &ret[i]);
+		prepare(lb, &jobs[i]);
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i].pending && !jobs[i].packet.is_fragment)
+		if (jobs[i].rest == REST_TCP)
 			flows_prefetch(&lb->balance.flows, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++) {
-		if (jobs[i].pending && jobs[i].packet.is_fragment)
-			fragment(lb, &frames[i], &jobs[i], now, &ret[i]);
-		else if (jobs[i].pending)
-			balance(lb, &frames[i], &jobs[i], now, &ret[i]);
+		finish(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;
 	}
 }
@@ -568,6 +599,7 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
 	}
 	balance_move(&lb->balance, farms, map);
+	frags_renumber(&lb->frags, map);
 	balance_start_reaping(&lb->balance);
 }
 

@@ -51,14 +51,17 @@ lab_die()
 	return 1
 }
 
-# Fails, saying so, if the condition doesn't come true.
+# Fails if the condition doesn't come true, and shows what the command says then.
 wait_until() # SECONDS COMMAND...
 {
 	local end=$((SECONDS + $1 + 1))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || lab_die "still not so: $*" || return 1
+		if ((SECONDS >= end)); then
+			"$@" >&2 || true
+			lab_die "still not so: $*" || return 1
+		fi
 		sleep 0.05
 	done
 }

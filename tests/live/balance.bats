@@ -136,15 +136,10 @@ vip_answers() # N
 	wait_until 5 tmbridge_is_served 2
 	vip_connect -n 10 -j 1 -c | jq -e '.servers | .fe1 >= 4 and .fe2 >= 4'
 	lab_kill fe1-tcp
-	wait_until 10 fe1_is_down
+	wait_until 10 tmbridge_counts '.farms[0].servers[0].health' '"down"'
 	vip_connect -n 10 -j 1 -c | jq -e '.servers == {"fe2": 10}'
 	server_tcp fe1 5061
 	wait_until 10 tmbridge_is_served 2
 	vip_connect -n 10 -j 1 -c | jq -e '.servers | .fe1 >= 4 and .fe2 >= 4'
 	tmbridge_stop
-}
-
-fe1_is_down()
-{
-	tmbridge_stats | jq -e '.farms[0].servers[0].health == "down"'
 }

@@ -109,6 +109,26 @@ void engine_start(struct engine *engine, struct rules *rules)
 	                     &key, macs, engine->now);
 }
 
+void engine_reload(struct engine *engine, struct rules *rules)
+{
+	const struct hash_key key = {{0, 0}};
+	bool *referenced = calloc(engine->rules->nservers + 1, sizeof(*referenced));
+	uint16_t *map = calloc(engine->rules->nservers + 1, sizeof(*map));
+	void *mem;
+
+	balance_referenced(lb_balance(engine->lb), referenced);
+	require(rules_take_over(rules, engine->rules, referenced, map) == 0);
+	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
+	memset(mem, 0xa5, farms_size(rules));
+	lb_reload(engine->lb, farms_init(mem, rules, &key, engine->now), map);
+	free(referenced);
+	free(map);
+	free(engine->farms_mem);
+	rules_free(engine->rules);
+	engine->farms_mem = mem;
+	engine->rules = rules;
+}
+
 void engine_stop(struct engine *engine)
 {
 	free(engine->mem);

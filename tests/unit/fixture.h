@@ -57,6 +57,9 @@ struct engine {
 void engine_start(struct engine *engine, struct rules *rules);
 void engine_stop(struct engine *engine);
 
+/* Moves to other rules, which it takes over. */
+void engine_reload(struct engine *engine, struct rules *rules);
+
 /* Passes one frame in. Checks that its reason was counted and fits its act. */
 struct verdict engine_input(struct engine *engine, struct built *built);
 

@@ -212,6 +212,21 @@ void frames_icmp_error(struct built *built, const struct spec *spec, const struc
 	frames_fix(built);
 }
 
+void frames_fragment(struct built *built, const struct built *whole, uint32_t offset, uint32_t len)
+{
+	const uint32_t total = l4_len(whole);
+	uint8_t *ip;
+
+	frames_copy(built, whole);
+	ip = built->frame.data + built->l3;
+	frames_put16(ip + 2, (uint16_t)(built->l4 - built->l3 + len));
+	frames_put16(ip + 6, (uint16_t)(offset / 8 + (offset + len < total ? 0x2000 : 0)));
+	frames_put16(ip + 10, 0);
+	frames_put16(ip + 10, (uint16_t)~frames_sum(ip, (ip[0] & 15u) * 4, 0));
+	memmove(built->frame.data + built->l4, whole->frame.data + whole->l4 + offset, len);
+	end(built, built->frame.data + built->l4 + len);
+}
+
 void frames_ipv4(struct built *built, const struct spec *spec)
 {
 	uint8_t *p = begin_ipv4(built, spec, spec->protocol, spec->payload);

@@ -42,6 +42,8 @@ void frames_icmp(struct built *built, const struct spec *spec);
 /* An error that quotes len bytes of the packet, from its IPv4 header on. */
 void frames_icmp_error(struct built *built, const struct spec *spec, const struct built *quoted,
                        uint32_t len);
+/* A fragment of the IPv4 packet whole: len bytes of what follows the header, from offset on. */
+void frames_fragment(struct built *built, const struct built *whole, uint32_t offset, uint32_t len);
 void frames_arp(struct built *built, const struct spec *spec);
 /* Another protocol, or what a fragment holds: payload bytes behind the IPv4 header. */
 void frames_ipv4(struct built *built, const struct spec *spec);

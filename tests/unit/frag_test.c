@@ -1,0 +1,357 @@
+/*
+ * Fragments, through lb_input(): those of a flow's packet go where the first one goes, whichever
+ * comes first, and nothing goes half-translated.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+enum { ACK = 0x10, SYN = 0x02, S = 1000, PIECES_MAX = 16, PAYLOAD = 1200 };
+
+static struct engine engine;
+static struct talk talk;
+
+static void begin(void)
+{
+	engine_start(&engine, fixture_rules(2));
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+}
+
+static void build_whole(struct built *ret, enum end end, uint16_t id)
+{
+	struct spec spec = talk_spec(&talk, end, ACK, PAYLOAD);
+
+	spec.id = id;
+	frames_tcp(ret, &spec);
+}
+
+/* Puts what a fragment holds into its place in whole, and notes how much there is. */
+static void put_together(struct built *whole, const struct frame *piece, uint32_t *len)
+{
+	const uint8_t *ip = piece->data + whole->l3;
+	uint32_t offset = (frames_get16(ip + 6) & 0x1fffu) * 8, n = frames_get16(ip + 2) - 20u;
+
+	ck_assert_uint_eq(frames_sum(ip, 20, 0), 0xffff);
+	memcpy(whole->frame.data + whole->l4 + offset, ip + 20, n);
+	memcpy(whole->frame.data + whole->l3 + 12, ip + 12, 8);
+	*len += n;
+}
+
+/* That got is what rewriting the unfragmented packet gives. */
+static void check_whole(struct built *got, enum end end)
+{
+	const be32 src = end == CLIENT ? talk.snat : fixture_vip();
+	const be32 dst = end == CLIENT ? fixture_server(talk.server) : talk.client;
+	const uint16_t sport = end == CLIENT ? talk.snat_port : talk.dport;
+	const uint16_t dport = end == CLIENT ? talk.dport : talk.sport;
+	const uint8_t *ip = got->frame.data + got->l3, *tcp = got->frame.data + got->l4;
+
+	ck_assert_mem_eq(ip + 12, &src, 4);
+	ck_assert_mem_eq(ip + 16, &dst, 4);
+	ck_assert_uint_eq(frames_get16(tcp), sport);
+	ck_assert_uint_eq(frames_get16(tcp + 2), dport);
+	ck_assert_uint_eq(frames_tcp_error(got), 0);
+}
+
+static void check_way(const struct verdict *v, enum end end)
+{
+	ck_assert_uint_eq(v->act, LB_FORWARD);
+	if (end == CLIENT) {
+		ck_assert_uint_eq(v->server, talk.server);
+		return;
+	}
+	const struct mac client = FIXTURE_CLIENT_MAC;
+	ck_assert_uint_eq(v->server, SERVER_NONE);
+	ck_assert_uint_eq(v->side, OUTSIDE);
+	ck_assert(mac_eq(&v->hop.mac, &client));
+}
+
+/* Cuts whole into n pieces at multiples of 8. */
+static unsigned cut(struct built pieces[PIECES_MAX], const struct built *whole, unsigned n)
+{
+	const uint32_t total = whole->frame.len - whole->l4, step = (total / n + 7) / 8 * 8;
+	unsigned made = 0;
+
+	for (uint32_t at = 0; at < total; at += step)
+		frames_fragment(&pieces[made++], whole, at, total - at < step ? total - at : step);
+	return made;
+}
+
+static void swap(struct built *a, struct built *b)
+{
+	static struct built between;
+
+	frames_copy(&between, a);
+	frames_copy(a, b);
+	frames_copy(b, &between);
+}
+
+/* Takes what has been released into whole. */
+static void take_released(struct built *whole, uint32_t *len, enum end end)
+{
+	struct verdict v;
+	struct frame frame;
+
+	while (lb_take_fragment(engine.lb, &frame, &v)) {
+		ck_assert_uint_eq(v.why, WHY_FRAGMENT);
+		check_way(&v, end);
+		put_together(whole, &frame, len);
+	}
+}
+
+/* Sends the pieces in the order given; all must come out, as one would have. */
+static void send_pieces(struct built *pieces, unsigned n, const struct built *whole, enum end end)
+{
+	static struct built got, before;
+	uint32_t len = 0;
+
+	frames_copy(&got, whole);
+	memset(got.frame.data + got.l4, 0, got.frame.len - got.l4);
+	for (unsigned i = 0; i < n; i++) {
+		struct verdict v;
+
+		frames_copy(&before, &pieces[i]);
+		v = engine_input(&engine, &pieces[i]);
+		if (v.why == WHY_FRAGMENT_HELD) {
+			ck_assert_mem_eq(pieces[i].bytes, before.bytes, sizeof(before.bytes));
+			continue;
+		}
+		ck_assert(v.why == WHY_FRAGMENT || v.why == WHY_FLOW_HIT);
+		check_way(&v, end);
+		put_together(&got, &pieces[i].frame, &len);
+		take_released(&got, &len, end);
+	}
+	ck_assert_uint_eq(len, whole->frame.len - whole->l4);
+	check_whole(&got, end);
+}
+
+START_TEST(in_order)
+{
+	static struct built pieces[PIECES_MAX], whole;
+
+	begin();
+	for (unsigned i = 0; i < 12; i++) {
+		enum end end = i % 2 ? CLIENT : SERVER;
+
+		build_whole(&whole, end, (uint16_t)(i + 1));
+		send_pieces(pieces, cut(pieces, &whole, 2 + i / 2), &whole, end);
+	}
+	ck_assert_uint_eq(lb_whys(engine.lb)[WHY_FRAGMENT_HELD], 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(first_one_last)
+{
+	static struct built pieces[PIECES_MAX], whole;
+
+	begin();
+	for (unsigned i = 0; i < 12; i++) {
+		enum end end = i % 2 ? CLIENT : SERVER;
+		unsigned n;
+
+		build_whole(&whole, end, (uint16_t)(i + 1));
+		n = cut(pieces, &whole, 2 + i / 2);
+		for (unsigned a = 0, b = n - 1; a < b; a++, b--)
+			swap(&pieces[a], &pieces[b]);
+		send_pieces(pieces, n, &whole, end);
+	}
+	ck_assert_uint_gt(lb_whys(engine.lb)[WHY_FRAGMENT_HELD], 12);
+	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(any_order)
+{
+	static struct built pieces[PIECES_MAX], whole;
+
+	begin();
+	for (unsigned i = 0; i < 400; i++) {
+		enum end end = random_below(2) ? CLIENT : SERVER;
+		unsigned n;
+
+		build_whole(&whole, end, (uint16_t)(i + 1));
+		n = cut(pieces, &whole, 2 + random_below(PIECES_MAX - 2));
+		for (unsigned k = n; k > 1; k--)
+			swap(&pieces[k - 1], &pieces[random_below(k)]);
+		send_pieces(pieces, n, &whole, end);
+		engine_wait_ms(&engine, 20);
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+static enum lb_why send_piece(const struct built *whole, uint32_t offset, uint32_t len)
+{
+	static struct built piece, before;
+	struct verdict v;
+
+	frames_fragment(&piece, whole, offset, len);
+	frames_copy(&before, &piece);
+	v = engine_input(&engine, &piece);
+	if (v.act == LB_DROP)
+		ck_assert_mem_eq(piece.bytes, before.bytes, sizeof(before.bytes));
+	return (enum lb_why)v.why;
+}
+
+START_TEST(overlaps_are_dropped)
+{
+	static struct built whole;
+
+	begin();
+	build_whole(&whole, CLIENT, 7);
+	ck_assert_uint_eq(send_piece(&whole, 0, 104), WHY_FLOW_HIT);
+	ck_assert_uint_eq(send_piece(&whole, 0, 104), WHY_FRAGMENT_OVERLAP);
+	ck_assert_uint_eq(send_piece(&whole, 96, 16), WHY_FRAGMENT_OVERLAP);
+	ck_assert_uint_eq(send_piece(&whole, 200, 96), WHY_FRAGMENT);
+	ck_assert_uint_eq(send_piece(&whole, 288, 96), WHY_FRAGMENT_OVERLAP);
+	ck_assert_uint_eq(send_piece(&whole, 104, 104), WHY_FRAGMENT_OVERLAP);
+	ck_assert_uint_eq(send_piece(&whole, 104, 96), WHY_FRAGMENT);
+	/* also while they wait */
+	build_whole(&whole, CLIENT, 8);
+	ck_assert_uint_eq(send_piece(&whole, 104, 104), WHY_FRAGMENT_HELD);
+	ck_assert_uint_eq(send_piece(&whole, 104, 104), WHY_FRAGMENT_OVERLAP);
+	ck_assert_uint_eq(send_piece(&whole, 0, 112), WHY_FRAGMENT_OVERLAP);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* RFC 1858: the ports must not come in, or be changed by, a second fragment. */
+START_TEST(tiny_ones_are_dropped)
+{
+	static struct built whole;
+
+	begin();
+	build_whole(&whole, CLIENT, 7);
+	ck_assert_uint_eq(send_piece(&whole, 0, 8), WHY_FRAGMENT_TINY);
+	ck_assert_uint_eq(send_piece(&whole, 0, 16), WHY_FRAGMENT_TINY);
+	ck_assert_uint_eq(send_piece(&whole, 8, 64), WHY_FRAGMENT_TINY);
+	ck_assert_uint_eq(send_piece(&whole, 16, 64), WHY_FRAGMENT_TINY);
+	ck_assert_uint_eq(send_piece(&whole, 80, 0), WHY_FRAGMENT_TINY);
+	/* 12 bytes of options, of which 4 are there */
+	ck_assert_uint_eq(send_piece(&whole, 0, 24), WHY_FRAGMENT_TINY);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Past 65535 bytes of IPv4. */
+START_TEST(end_of_the_longest_datagram)
+{
+	static struct built whole, piece;
+
+	begin();
+	build_whole(&whole, CLIENT, 7);
+	for (uint16_t offset = 0x1fff; offset >= 0x1ff0; offset--) {
+		frames_fragment(&piece, &whole, 104, 104);
+		frames_put16(piece.frame.data + piece.l3 + 6, offset);
+		frames_put16(piece.frame.data + piece.l3 + 4, offset);
+		ck_assert_uint_eq(engine_input(&engine, &piece).why,
+		                  0x2000 - offset < 13 ? WHY_FRAGMENT_TINY : WHY_FRAGMENT_HELD);
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(others_of_a_refused_one_go_nowhere)
+{
+	static struct built whole;
+	struct verdict v;
+	struct frame frame;
+
+	begin();
+	talk.sport++; /* no flow */
+	build_whole(&whole, CLIENT, 7);
+	ck_assert_uint_eq(send_piece(&whole, 208, 104), WHY_FRAGMENT_HELD);
+	ck_assert_uint_eq(send_piece(&whole, 0, 104), WHY_NO_FLOW);
+	ck_assert_uint_eq(send_piece(&whole, 104, 104), WHY_FRAGMENT_HELD);
+	ck_assert(!lb_take_fragment(engine.lb, &frame, &v));
+	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, 2);
+	engine_wait_ms(&engine, (FRAG_TIMEOUT_S + 3) * S);
+	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, 0);
+	ck_assert_uint_eq(lb_frags(engine.lb)->expired, 2);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* An identification that comes again later is another datagram's. */
+START_TEST(forgotten_after_a_while)
+{
+	static struct built whole;
+
+	begin();
+	build_whole(&whole, CLIENT, 7);
+	ck_assert_uint_eq(send_piece(&whole, 0, 104), WHY_FLOW_HIT);
+	engine_wait_ms(&engine, (FRAG_TIMEOUT_S - 2) * S);
+	ck_assert_uint_eq(send_piece(&whole, 104, 104), WHY_FRAGMENT);
+	engine_wait_ms(&engine, 5 * S);
+	ck_assert_uint_eq(send_piece(&whole, 208, 104), WHY_FRAGMENT_HELD);
+	ck_assert_uint_eq(send_piece(&whole, 0, 104), WHY_FLOW_HIT);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Source, destination and identification tell datagrams apart. */
+START_TEST(datagrams_do_not_mix)
+{
+	static struct built mine, other;
+	struct talk first, second;
+
+	begin();
+	first = talk;
+	talk_open(&talk, &engine, fixture_client(2), 40000, 5061);
+	second = talk;
+	build_whole(&other, CLIENT, 7);
+	talk = first;
+	build_whole(&mine, CLIENT, 7);
+	ck_assert_uint_eq(send_piece(&mine, 0, 104), WHY_FLOW_HIT);
+	ck_assert_uint_eq(send_piece(&other, 104, 104), WHY_FRAGMENT_HELD);
+	build_whole(&mine, CLIENT, 8);
+	ck_assert_uint_eq(send_piece(&mine, 104, 104), WHY_FRAGMENT_HELD);
+	/* what the other server says under the same number */
+	talk = second;
+	build_whole(&other, SERVER, 7);
+	ck_assert_uint_eq(send_piece(&other, 104, 104), WHY_FRAGMENT_HELD);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A flood of fragments finds bounds, and what follows its first fragment gets through all the same.
+ */
+START_TEST(flood_is_bounded)
+{
+	static struct built whole, flood, pieces[PIECES_MAX];
+	enum lb_why why;
+
+	begin();
+	for (unsigned i = 0; i < 1000; i++) {
+		talk.client = fixture_client(100 + i);
+		build_whole(&flood, CLIENT, 9);
+		why = send_piece(&flood, 104, 104);
+		ck_assert(why == WHY_FRAGMENT_HELD ||
+		          (i >= FRAG_HELD && why == WHY_FRAGMENT_NO_ROOM));
+		ck_assert_uint_le(lb_frags(engine.lb)->nheld, FRAG_HELD);
+	}
+	talk.client = fixture_client(1);
+	build_whole(&whole, CLIENT, 10);
+	send_pieces(pieces, cut(pieces, &whole, 5), &whole, CLIENT);
+	engine_stop(&engine);
+}
+END_TEST
+
+Suite *frag_suite(void)
+{
+	const TTest *const tests[] = {in_order,
+	                              first_one_last,
+	                              any_order,
+	                              overlaps_are_dropped,
+	                              tiny_ones_are_dropped,
+	                              end_of_the_longest_datagram,
+	                              others_of_a_refused_one_go_nowhere,
+	                              forgotten_after_a_while,
+	                              datagrams_do_not_mix,
+	                              flood_is_bounded,
+	                              NULL};
+
+	return suite_of("frag", tests);
+}

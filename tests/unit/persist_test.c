@@ -1,0 +1,138 @@
+/*
+ * Client addresses that stick to their servers.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../lb/persist.h"
+
+#include <stdlib.h>
+
+static struct persist persist;
+static void *mem;
+
+static void begin(uint32_t clients)
+{
+	const struct hash_key key = {{random_next(), random_next()}};
+	struct arena measure = {0}, arena = {0};
+
+	persist_lay_out(&persist, &measure, clients, &key);
+	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	memset(mem, 0xa5, measure.used);
+	persist_lay_out(&persist, &arena, clients, &key);
+	ck_assert_uint_eq(arena.used, measure.used);
+}
+
+static void note(unsigned client, uint16_t server, uint32_t now, uint32_t until)
+{
+	persist_note(&persist, fixture_vip(), fixture_client(client), server, now, until);
+}
+
+/* The server, or UINT16_MAX. */
+static uint16_t find(unsigned client, uint32_t now)
+{
+	uint16_t server = UINT16_MAX;
+
+	if (!persist_find(&persist, fixture_vip(), fixture_client(client), now, &server))
+		ck_assert_uint_eq(server, UINT16_MAX);
+	return server;
+}
+
+START_TEST(remembered_until_its_time)
+{
+	uint16_t server;
+
+	begin(100);
+	ck_assert_uint_eq(find(1, 0), UINT16_MAX);
+	note(1, 0, 10, 20);
+	ck_assert_uint_eq(find(1, 10), 0);
+	ck_assert_uint_eq(find(1, 19), 0);
+	ck_assert_uint_eq(find(1, 20), UINT16_MAX);
+	ck_assert(!persist_find(&persist, ip4(10, 0, 1, 40), fixture_client(1), 15, &server));
+	note(1, 3, 15, 40);
+	ck_assert_uint_eq(find(1, 39), 3);
+	ck_assert_uint_eq(persist.evicted, 0);
+	free(mem);
+}
+END_TEST
+
+START_TEST(room_for_one)
+{
+	begin(0);
+	for (unsigned c = 0; c < 100; c++) {
+		note(c, (uint16_t)c, 1, 100 + c);
+		ck_assert_uint_eq(find(c, 1), c);
+	}
+	free(mem);
+}
+END_TEST
+
+/* The one that would expire first gives way, and an expired one isn't counted as given up. */
+START_TEST(soonest_to_expire_gives_way)
+{
+	begin(0); /* one set of four */
+	for (unsigned c = 0; c < 4; c++)
+		note(c, 0, 1, 50 - c);
+	note(9, 1, 1, 60);
+	ck_assert_uint_eq(find(3, 1), UINT16_MAX);
+	ck_assert_uint_eq(persist.evicted, 1);
+	for (unsigned c = 0; c < 3; c++)
+		ck_assert_uint_eq(find(c, 1), 0);
+	note(10, 1, 49, 90);
+	ck_assert_uint_eq(persist.evicted, 1);
+	ck_assert_uint_eq(find(2, 1), UINT16_MAX);
+	free(mem);
+}
+END_TEST
+
+/* It may forget, but never says anything but what was noted last. */
+START_TEST(never_wrong)
+{
+	static uint16_t last[2000];
+	unsigned known = 0;
+
+	begin(1000);
+	memset(last, 0xff, sizeof(last));
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned c = random_below(2000);
+		uint16_t got = find(c, i);
+
+		require(got == UINT16_MAX || got == last[c]);
+		last[c] = (uint16_t)random_below(50);
+		note(c, last[c], i, i + 5000);
+		require_eq(find(c, i), last[c]);
+	}
+	for (unsigned c = 0; c < 2000; c++)
+		known += find(c, 20000) != UINT16_MAX;
+	ck_assert_uint_gt(known, 700);
+	free(mem);
+}
+END_TEST
+
+START_TEST(renumbered)
+{
+	const uint16_t map[] = {2, UINT16_MAX, 0};
+
+	begin(100);
+	for (unsigned c = 0; c < 3; c++)
+		note(c, (uint16_t)c, 1, 100);
+	persist_renumber(&persist, map);
+	ck_assert_uint_eq(find(0, 1), 2);
+	ck_assert_uint_eq(find(1, 1), UINT16_MAX);
+	ck_assert_uint_eq(find(2, 1), 0);
+	free(mem);
+}
+END_TEST
+
+Suite *persist_suite(void)
+{
+	const TTest *const tests[] = {remembered_until_its_time,
+	                              room_for_one,
+	                              soonest_to_expire_gives_way,
+	                              never_wrong,
+	                              renumbered,
+	                              NULL};
+
+	return suite_of("persist", tests);
+}

@@ -1,0 +1,372 @@
+/*
+ * Other rules while connections live: what stays, what drains, what is reset.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include <stdlib.h>
+
+enum { ACK = 0x10, SYN = 0x02, S = 1000, MANY = 60 };
+
+static struct engine engine;
+static struct talk talk;
+
+static const struct balance *balance(void)
+{
+	return lb_balance(engine.lb);
+}
+
+/* Rules of the given servers, by the last byte of their addresses, in this order. */
+static struct rules *rules_of(const uint8_t *last, unsigned n)
+{
+	struct rules *rules = fixture_rules(n);
+
+	for (unsigned s = 0; s < n; s++)
+		rules->servers[s].address = ip4(10, 0, 0, last[s]);
+	return rules;
+}
+
+/* What the counters owe each other; quarantine holds ports too, unless the new rules have none
+ * such. */
+static void check_books(void)
+{
+	uint64_t ended = 0, connections = 0;
+
+	for (unsigned i = 0; i < ENDED_WHYS; i++)
+		ended += balance()->counts.ended[i];
+	for (unsigned s = 0; s < engine.rules->nservers; s++)
+		connections += balance()->farms->sched.servers[s].connections;
+	ck_assert_uint_eq(balance()->counts.created, ended + balance_open_flows(balance()));
+	ck_assert_uint_eq(connections, balance_open_flows(balance()));
+}
+
+/* That the talk goes on, to the server at address. */
+static void check_goes_on(struct talk *t, be32 address)
+{
+	struct spec spec = talk_spec(t, CLIENT, ACK, 10);
+	struct built built;
+	struct verdict v;
+
+	frames_tcp(&built, &spec);
+	v = engine_input(&engine, &built);
+	require_eq(v.why, WHY_FLOW_HIT);
+	require(v.server < engine.rules->nservers);
+	require(be32_eq(engine.rules->servers[v.server].address, address));
+	require(!memcmp(built.frame.data + built.l3 + 16, &address, 4));
+	t->server = v.server;
+	t->next[CLIENT] += 10;
+	require_eq(talk_send(t, SERVER, ACK, 10).why, WHY_FLOW_HIT);
+}
+
+START_TEST(flows_go_along_when_servers_move)
+{
+	static const uint8_t before[] = {41, 42}, after[] = {50, 42, 51, 41};
+	static struct talk talks[MANY];
+	be32 address[MANY];
+
+	engine_start(&engine, rules_of(before, 2));
+	for (unsigned i = 0; i < MANY; i++) {
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+		address[i] = engine.rules->servers[talks[i].server].address;
+	}
+	talk_close(&talks[0], SERVER);
+	engine_reload(&engine, rules_of(after, 4));
+	check_books();
+	for (unsigned i = 1; i < MANY; i++)
+		check_goes_on(&talks[i], address[i]);
+	ck_assert_uint_eq(balance()->farms->snat.in_use[0], MANY);
+	for (unsigned i = 1; i < MANY; i++)
+		talk_close(&talks[i], SERVER);
+	check_books();
+	engine_wait_ms(&engine, 200 * S);
+	ck_assert_uint_eq(balance()->farms->snat.in_use[0], 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* New flows never get a tuple that an old one still has. */
+START_TEST(ports_in_use_stay_in_use)
+{
+	static const uint8_t servers[] = {41, 42};
+	static struct talk talks[MANY], more[MANY];
+
+	for (unsigned round = 0; round < 2; round++) {
+		struct rules *rules = rules_of(servers, 2);
+
+		fixture_set_snat_ports(&rules->farms[0], 6000, 6000 + MANY - 1);
+		engine_start(&engine, rules);
+		for (unsigned i = 0; i < MANY; i++)
+			talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+		rules = rules_of(servers, 2);
+		fixture_set_snat_ports(&rules->farms[0], (uint16_t)(6000 + round * 20),
+		                       6000 + MANY - 1);
+		engine_reload(&engine, rules);
+		for (unsigned i = 0; i < MANY; i++) {
+			if (talk_syn(&more[i], &engine, fixture_client(100 + i), 40000, 443).why !=
+			    WHY_FLOW_NEW)
+				continue;
+			for (unsigned k = 0; k < MANY; k++)
+				require(more[i].server != talks[k].server ||
+				        more[i].snat_port != talks[k].snat_port);
+		}
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+START_TEST(removed_server_drains)
+{
+	static const uint8_t before[] = {41, 42}, after[] = {42};
+	struct talk first, second, t;
+	be32 gone = ip4(10, 0, 0, 41);
+
+	engine_start(&engine, rules_of(before, 2));
+	talk_open(&first, &engine, fixture_client(1), 40000, 443);
+	talk_open(&second, &engine, fixture_client(2), 40000, 443);
+	if (!be32_eq(engine.rules->servers[first.server].address, gone)) {
+		t = first;
+		first = second;
+		second = t;
+	}
+	engine_reload(&engine, rules_of(after, 1));
+	check_goes_on(&first, gone);
+	check_goes_on(&second, ip4(10, 0, 0, 42));
+	for (unsigned i = 0; i < 10; i++) {
+		talk_open(&t, &engine, fixture_client(10 + i), 40000, 443);
+		ck_assert(be32_eq(engine.rules->servers[t.server].address, ip4(10, 0, 0, 42)));
+	}
+	/* once more, and it is still there; when its flow has ended, a reload forgets it */
+	engine_reload(&engine, rules_of(after, 1));
+	check_goes_on(&first, gone);
+	ck_assert_uint_eq(engine.rules->nservers, 2);
+	talk_close(&first, SERVER);
+	engine_wait_ms(&engine, 200 * S);
+	engine_reload(&engine, rules_of(after, 1));
+	ck_assert_uint_eq(engine.rules->nservers, 1);
+	check_goes_on(&second, ip4(10, 0, 0, 42));
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* It comes back to the file while its old flow lives. */
+START_TEST(removed_server_returns)
+{
+	static const uint8_t one[] = {41}, other[] = {42}, both[] = {42, 41};
+
+	engine_start(&engine, rules_of(one, 1));
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	engine_reload(&engine, rules_of(other, 1));
+	engine_reload(&engine, rules_of(both, 2));
+	ck_assert_uint_eq(engine.rules->nservers, 2);
+	check_goes_on(&talk, ip4(10, 0, 0, 41));
+	ck_assert_uint_eq(balance()->farms->sched.servers[1].connections, 1);
+	ck_assert(sched_may_take(&balance()->farms->sched, 1));
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(flows_of_a_removed_farm_are_reset)
+{
+	struct talk kept;
+	struct spec spec;
+	struct built built;
+
+	engine_start(&engine, fixture_two_farms());
+	talk_open(&kept, &engine, fixture_client(1), 40000, 443);
+	spec = spec_syn(fixture_client(2), 40000, 443);
+	spec.to = ip4(10, 0, 1, 40);
+	frames_tcp(&built, &spec);
+	ck_assert_uint_eq(engine_input(&engine, &built).why, WHY_FLOW_NEW);
+	engine_reload(&engine, fixture_rules(2));
+	engine_wait_ms(&engine, 100);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_RELOAD], 1);
+	ck_assert_uint_ge(engine.nowns, 2);
+	check_goes_on(&kept, fixture_server(kept.server));
+	check_books();
+	/* a SYN to its VIP crosses the wire now */
+	spec.dst = mac_of(7);
+	spec.sport++;
+	frames_tcp(&built, &spec);
+	ck_assert_uint_eq(engine_input(&engine, &built).why, WHY_NOT_OURS);
+	engine_wait_ms(&engine, 200 * S);
+	check_books();
+	engine_reload(&engine, fixture_rules(2));
+	ck_assert_uint_eq(engine.rules->nfarms, 1);
+	engine_stop(&engine);
+}
+END_TEST
+
+static struct rules *checked_rules(unsigned nservers, unsigned nchecks)
+{
+	struct rules *rules = fixture_rules(nservers);
+	struct rules_farm *farm = &rules->farms[0];
+
+	farm->checks = calloc(nchecks, sizeof(*farm->checks));
+	for (unsigned i = 0; i < nchecks; i++)
+		farm->checks[i] = farm->ports[i];
+	farm->nchecks = nchecks;
+	return rules;
+}
+
+START_TEST(verdicts_go_along)
+{
+	engine_start(&engine, checked_rules(3, 1));
+	lb_probed(engine.lb, 0, 0, true, engine.now);
+	for (unsigned i = 0; i < 3; i++)
+		lb_probed(engine.lb, 1, 0, false, engine.now);
+	engine_reload(&engine, checked_rules(4, 2));
+	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_UP);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 1), HEALTH_DOWN);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 2), HEALTH_UNKNOWN);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 3), HEALTH_UNKNOWN);
+	/* the new check of the first one fails for real */
+	for (unsigned i = 0; i < 3; i++)
+		lb_probed(engine.lb, 0, 1, false, engine.now);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_DOWN);
+	/* without checks all are up */
+	engine_reload(&engine, fixture_rules(4));
+	for (unsigned s = 0; s < 4; s++)
+		ck_assert_int_eq(health_of(&balance()->farms->health, s), HEALTH_UP);
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(service_that_is_gone_lets_its_flows_live)
+{
+	struct rules *rules = fixture_rules(2);
+	struct talk t;
+
+	engine_start(&engine, fixture_rules(2));
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	fixture_set_ports(&rules->farms[0], 443, 444);
+	engine_reload(&engine, rules);
+	check_goes_on(&talk, fixture_server(talk.server));
+	ck_assert_uint_eq(talk_syn(&t, &engine, fixture_client(2), 40000, 5061).why,
+	                  WHY_PORT_NOT_SERVED);
+	talk_close(&talk, SERVER);
+	engine_wait_ms(&engine, 200 * S);
+	ck_assert_uint_eq(balance_quarantined(balance()), 0);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(clients_stick_through_a_reload)
+{
+	static const uint8_t before[] = {41, 42, 43}, after[] = {43, 42, 41};
+	struct rules *rules = rules_of(before, 3);
+	be32 address[20];
+
+	rules->farms[0].persist_ms = 60 * S;
+	engine_start(&engine, rules);
+	for (unsigned c = 0; c < 20; c++) {
+		talk_open(&talk, &engine, fixture_client(c), 40000, 443);
+		address[c] = engine.rules->servers[talk.server].address;
+		talk_close(&talk, CLIENT);
+	}
+	rules = rules_of(after, 3);
+	rules->farms[0].persist_ms = 60 * S;
+	engine_reload(&engine, rules);
+	for (unsigned c = 0; c < 20; c++) {
+		talk_open(&talk, &engine, fixture_client(c), 50000, 443);
+		ck_assert(be32_eq(engine.rules->servers[talk.server].address, address[c]));
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Servers are numbered anew; the rest of a datagram still goes to the one that got its beginning.
+ */
+START_TEST(fragments_follow_through_a_reload)
+{
+	static const uint8_t before[] = {41, 42}, after[] = {50, 51, 42, 41};
+	static struct built whole, piece;
+	struct verdict v;
+	struct spec spec;
+	be32 address;
+
+	engine_start(&engine, rules_of(before, 2));
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	address = engine.rules->servers[talk.server].address;
+	spec = talk_spec(&talk, CLIENT, ACK, 600);
+	frames_tcp(&whole, &spec);
+	frames_fragment(&piece, &whole, 0, 104);
+	ck_assert_uint_eq(engine_input(&engine, &piece).why, WHY_FLOW_HIT);
+	engine_reload(&engine, rules_of(after, 4));
+	frames_fragment(&piece, &whole, 104, 104);
+	v = engine_input(&engine, &piece);
+	if (v.why == WHY_FRAGMENT)
+		ck_assert(be32_eq(engine.rules->servers[v.server].address, address));
+	else
+		ck_assert_uint_eq(v.why, WHY_FRAGMENT_HELD);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Any rules after any others, with connections coming and going. */
+START_TEST(random_reloads_balance)
+{
+	static struct talk talks[MANY];
+	bool used[MANY] = {false};
+
+	engine_start(&engine, fixture_rules(2));
+	for (unsigned round = 0; round < 300; round++) {
+		uint8_t last[FIXTURE_SERVERS];
+		unsigned n = 1 + random_below(FIXTURE_SERVERS), first = random_below(8);
+
+		for (unsigned k = 0; k < 20; k++) {
+			unsigned i = random_below(MANY);
+
+			if (used[i])
+				talk_close(&talks[i], random_below(2) ? CLIENT : SERVER);
+			used[i] = !used[i] && talk_syn(&talks[i], &engine, fixture_client(i),
+			                               (uint16_t)(40000 + round), 443)
+			                                      .why == WHY_FLOW_NEW;
+		}
+		for (unsigned s = 0; s < n; s++)
+			last[s] = (uint8_t)(41 + (first + s * 3) % 8);
+		engine_reload(&engine, rules_of(last, n));
+		check_books();
+		for (unsigned i = 0; i < MANY; i++) {
+			if (!used[i])
+				continue;
+			struct spec spec = talk_spec(&talks[i], CLIENT, SYN, 0);
+			struct built built;
+			struct verdict v;
+
+			frames_tcp(&built, &spec);
+			v = engine_input(&engine, &built);
+			used[i] = v.act == LB_FORWARD;
+			if (v.why == WHY_FLOW_HIT)
+				talks[i].server = v.server;
+		}
+		engine_wait_ms(&engine, random_below(3000));
+	}
+	engine_wait_ms(&engine, 4000 * S);
+	check_books();
+	ck_assert_uint_eq(balance_open_flows(balance()), 0);
+	ck_assert_uint_eq(balance_quarantined(balance()), 0);
+	ck_assert_uint_eq(balance()->farms->snat.in_use[0], 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+Suite *reload_suite(void)
+{
+	const TTest *const tests[] = {flows_go_along_when_servers_move,
+	                              ports_in_use_stay_in_use,
+	                              removed_server_drains,
+	                              removed_server_returns,
+	                              flows_of_a_removed_farm_are_reset,
+	                              verdicts_go_along,
+	                              service_that_is_gone_lets_its_flows_live,
+	                              clients_stick_through_a_reload,
+	                              fragments_follow_through_a_reload,
+	                              random_reloads_balance,
+	                              NULL};
+
+	return suite_of("reload", tests);
+}
