@@ -44,14 +44,12 @@ static bool has_partial_checksum(const struct frame *frame)
 	const uint8_t *field;
 
 	parse_frame(frame, &packet);
-	if (packet.kind != PACKET_IPV4 || !parse_ipv4(frame, &packet) || packet.is_fragment ||
-	    packet.protocol != IPPROTO_NUM_TCP || !parse_tcp(frame, &packet) ||
-	    frame->len < (uint32_t)packet.l4 + packet.l4_len ||
+	if (!parse_ip(frame, &packet) || packet.is_fragment || packet.protocol != IPPROTO_NUM_TCP ||
+	    !parse_tcp(frame, &packet) || frame->len < (uint32_t)packet.l4 + packet.l4_len ||
 	    parse_l4_checksum_ok(frame, &packet))
 		return false;
 	field = frame->data + packet.l4 + TCP_CHECKSUM;
-	return csum_load(field) == csum_fold(csum_pseudo(packet.tuple.src, packet.tuple.dst,
-	                                                 packet.protocol, packet.l4_len));
+	return csum_load(field) == csum_fold(parse_pseudo_sum(&packet));
 }
 
 static bool load(struct capture *capture)

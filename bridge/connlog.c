@@ -12,9 +12,9 @@
 #include "connlog.h"
 
 #include "log.h"
+#include "text.h"
 #include "../lb/flow.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,8 +33,13 @@ enum {
 	CONNLOG_COMPLAIN_S = 10,
 };
 
+/* The addresses of a flow. */
+enum { LINE_CLIENT, LINE_VIP, LINE_SNAT, LINE_SERVER, LINE_ADDRESSES };
+
 struct line {
 	struct ended ended;
+	bool is_ipv6;
+	struct ip6 ip6[LINE_ADDRESSES]; /* instead of the names in ended */
 	unsigned file;
 	char farm[RULES_NAME_BYTES], server[RULES_NAME_BYTES];
 };
@@ -91,24 +96,21 @@ static void format_time(char ret[40], lb_time time, uint64_t offset)
 	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
 }
 
-static void format_endpoint(char ret[32], be32 ip, be16 port)
-{
-	char text[INET_ADDRSTRLEN];
-
-	snprintf(ret, 32, "%s:%u", inet_ntop(AF_INET, &ip, text, sizeof(text)), be16_get(port));
-}
-
 static size_t format_line(char *ret, const struct line *line, uint64_t offset)
 {
 	const struct ended *e = &line->ended;
-	char start[40], end[40], client[32], vip[32], snat[32], server[32];
+	const struct tuple *to_vip = &e->arrive[CLIENT], *to_snat = &e->arrive[SERVER];
+	const struct ip6 *ip6 = line->ip6;
+	const bool v6 = line->is_ipv6;
+	char start[40], end[40], client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES],
+	        snat[TEXT_ENDPOINT_BYTES], server[TEXT_ENDPOINT_BYTES];
 
 	format_time(start, e->start, offset);
 	format_time(end, e->end, offset);
-	format_endpoint(client, e->arrive[CLIENT].src, e->arrive[CLIENT].sport);
-	format_endpoint(vip, e->arrive[CLIENT].dst, e->arrive[CLIENT].dport);
-	format_endpoint(snat, e->arrive[SERVER].dst, e->arrive[SERVER].dport);
-	format_endpoint(server, e->arrive[SERVER].src, e->arrive[SERVER].sport);
+	text_endpoint(to_vip->src, v6 ? &ip6[LINE_CLIENT] : NULL, to_vip->sport, client);
+	text_endpoint(to_vip->dst, v6 ? &ip6[LINE_VIP] : NULL, to_vip->dport, vip);
+	text_endpoint(to_snat->dst, v6 ? &ip6[LINE_SNAT] : NULL, to_snat->dport, snat);
+	text_endpoint(to_snat->src, v6 ? &ip6[LINE_SERVER] : NULL, to_snat->sport, server);
 	return (size_t)snprintf(
 	        ret, CONNLOG_LINE_BYTES,
 	        "{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
@@ -299,6 +301,22 @@ void connlog_close(struct connlog *connlog)
 	}
 }
 
+/* The rules may be gone when the line is written: addresses are noted whole. */
+static void note_addresses(struct line *line, const struct rules *rules, const struct ended *ended)
+{
+	const be32 names[LINE_ADDRESSES] = {
+	        [LINE_CLIENT] = ended->arrive[CLIENT].src,
+	        [LINE_VIP] = ended->arrive[CLIENT].dst,
+	        [LINE_SNAT] = ended->arrive[SERVER].dst,
+	        [LINE_SERVER] = ended->arrive[SERVER].src,
+	};
+
+	line->is_ipv6 = name_is_ipv6(names[LINE_VIP]);
+	for (unsigned i = 0; line->is_ipv6 && i < LINE_ADDRESSES; i++)
+		line->ip6[i] =
+		        name_is_hashed(names[i]) ? ended->client6 : *rules_ip6(rules, names[i]);
+}
+
 void connlog_put(struct connlog *connlog, const struct rules *rules, const struct ended *ended)
 {
 	const struct rules_server *server = &rules->servers[ended->server];
@@ -316,6 +334,7 @@ void connlog_put(struct connlog *connlog, const struct rules *rules, const struc
 	}
 	line = &connlog->queue[tail % CONNLOG_QUEUE];
 	line->ended = *ended;
+	note_addresses(line, rules, ended);
 	line->file = (unsigned)file;
 	memcpy(line->farm, farm->name, sizeof(line->farm));
 	memcpy(line->server, server->name, sizeof(line->server));

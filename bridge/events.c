@@ -5,8 +5,8 @@
 #include "events.h"
 
 #include "log.h"
+#include "text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -98,15 +98,15 @@ void events_refused(struct events *events, const struct farms *farms, unsigned f
 		            farms->rules->farms[farm].name, n, what);
 }
 
-void events_conflict(struct events *events, const char *port, const struct sighting *who,
-                     lb_time now)
+void events_conflict(struct events *events, const struct rules *rules, const char *port,
+                     const struct sighting *who, lb_time now)
 {
 	const uint8_t *mac = who->hop.mac.b;
-	char ip[INET_ADDRSTRLEN];
+	char ip[TEXT_ADDRESS_BYTES];
 	uint64_t n;
 
 	if (is_time(&events->conflict, now, &n))
 		log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
-		            inet_ntop(AF_INET, &who->ip, ip, sizeof(ip)), mac[0], mac[1], mac[2],
-		            mac[3], mac[4], mac[5]);
+		            text_address(rules, who->ip, ip), mac[0], mac[1], mac[2], mac[3],
+		            mac[4], mac[5]);
 }

@@ -36,7 +36,7 @@ void events_refused(struct events *events, const struct farms *farms, unsigned f
                     enum lb_why why, lb_time now);
 
 /* Says, now and then, that somebody on the side of port claims an address of ours. */
-void events_conflict(struct events *events, const char *port, const struct sighting *who,
-                     lb_time now);
+void events_conflict(struct events *events, const struct rules *rules, const char *port,
+                     const struct sighting *who, lb_time now);
 
 #endif

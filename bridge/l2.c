@@ -42,13 +42,15 @@ void l2_write(uint8_t *p, const struct hop *hop, const struct mac *src, uint16_t
 void l2_redirect(struct frame *frame, const struct hop *hop, const struct mac *src)
 {
 	uint32_t old = ETH_HEADER_BYTES, new = l2_bytes(hop);
+	uint16_t ethertype;
 
 	while (old < ETH_HEADER_BYTES + FRAME_HEADROOM && is_tag(frame->data + old - 2))
 		old += FRAME_TAG_BYTES;
 	assert(old + frame->headroom >= new);
+	ethertype = be16_get(be16_load(frame->data + old - 2));
 	frame->data = frame->data + old - new;
 	frame->headroom = frame->headroom + old - new;
 	frame->len = frame->len - old + new;
 	frame->wire_len = frame->wire_len - old + new;
-	l2_write(frame->data, hop, src, ETHERTYPE_IPV4);
+	l2_write(frame->data, hop, src, ethertype);
 }

@@ -1,10 +1,11 @@
 /*
  * Where the servers are.
  *
- * Each server is asked for at start, inside; later whenever a frame waits for it, first inside and
- * then on both sides, once a second; and again when it is used after a minute of silence. Whatever
- * ARP frame a server sends counts as an answer (RFC 826's merge), also one on its way to somebody
- * else. A server with `mac =` in lb.ini is inside, at that address, and never asked for.
+ * Each server is asked for, by ARP or neighbour discovery, at start, inside; later whenever a frame
+ * waits for it, first inside and then on both sides, once a second; and again when it is used after
+ * a minute of silence. Whatever such frame a server sends counts as an answer (RFC 826's merge),
+ * also one on its way to somebody else. A server with `mac =` in lb.ini is inside, at that address,
+ * and never asked for.
  *
  * Frames that wait are few and small: the first SYN of a server that hasn't been heard of yet. What
  * is larger or too many is dropped and counted, and TCP sends it again.
@@ -143,7 +144,7 @@ static void complete_checksum(struct frame *frame)
 	if (!(frame->flags & FRAME_CSUM_PARTIAL))
 		return;
 	parse_frame(frame, &packet);
-	if (!parse_ipv4(frame, &packet) || packet.protocol != IPPROTO_NUM_TCP ||
+	if (!parse_ip(frame, &packet) || packet.protocol != IPPROTO_NUM_TCP ||
 	    frame->len < (uint32_t)packet.l4 + packet.l4_len || packet.l4_len < TCP_HEADER_BYTES)
 		return;
 	/* the field holds the pseudo header's sum: adding all up includes it */

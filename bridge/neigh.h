@@ -1,5 +1,5 @@
 /*
- * Where the servers are: side, VLAN tags and MAC address, by ARP.
+ * Where the servers are: side, VLAN tags and MAC address, by ARP or neighbour discovery.
  */
 #ifndef BRIDGE_NEIGH_H
 #define BRIDGE_NEIGH_H
@@ -10,7 +10,7 @@
 struct neigh_table;
 
 struct neigh_counts {
-	uint64_t waited; /* frames that had to wait for an ARP reply */
+	uint64_t waited; /* frames that had to wait for an answer */
 	uint64_t lost;   /* frames for which none came, or that found no place to wait */
 };
 
@@ -37,7 +37,7 @@ void neigh_inherit(struct neigh_table *table, const struct neigh_table *old);
  */
 void neigh_wait(struct neigh_table *table, unsigned server, const struct frame *frame);
 
-/* Notes what an ARP frame said; says if it was about one of the servers. */
+/* Notes what such a frame said; says if it was about one of the servers. */
 bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, lb_time now);
 
 /*
@@ -46,7 +46,7 @@ bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, l
  */
 bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct hop **ret_hop);
 
-/* An ARP request that ought to be sent now. */
+/* A request that ought to be sent now: ARP or, if the addresses are names, neighbour discovery. */
 struct neigh_question {
 	be32 sender, target;
 	uint16_t vlan;

@@ -1,9 +1,10 @@
 /*
  * Checks before start.
  *
- * RFC 5227 would have a host wait for up to 7 s before it uses an address. A wire that is cut for
- * so long at each start is worse than a conflict found late (worker.c logs those), so there are two
- * probes and a third of a second: what answers at all on a LAN answers within milliseconds.
+ * RFC 5227, and RFC 4862 of IPv6, would have a host wait for up to 7 s before it uses an address. A
+ * wire that is cut for so long at each start is worse than a conflict found late (worker.c logs
+ * those), so there are two probes and a third of a second: what answers at all on a LAN answers
+ * within milliseconds.
  */
 #include "preflight.h"
 
@@ -11,10 +12,10 @@
 #include "log.h"
 #include "own.h"
 #include "packet.h"
+#include "text.h"
 #include "../lb/parse.h"
 #include "../lb/wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -120,13 +121,39 @@ static bool is_ours(const struct rules *rules, be32 ip)
 	return false;
 }
 
+/* The address, and by which MAC, that an ARP or neighbour discovery packet claims to have; false if
+ * it claims none that rules know. */
+static bool find_claim(const struct rules *rules, const struct frame *frame,
+                       const struct packet *packet, be32 *ret, struct mac *ret_mac)
+{
+	const struct ip6 *claimed;
+	struct nd nd;
+
+	if (packet->kind == PACKET_ARP) {
+		*ret = packet->tuple.src;
+		*ret_mac = packet->arp_sender;
+		return true;
+	}
+	if (packet->kind != PACKET_IPV6 || !parse_nd(frame, packet, &nd))
+		return false;
+	claimed = nd.is_solicitation ? packet->src6 : nd.target;
+	*ret_mac = nd.mac;
+	for (uint32_t i = 0; i < rules->nnames; i++) {
+		*ret = name_of(i);
+		if (ip6_eq(&rules->names[i], claimed))
+			return true;
+	}
+	return false;
+}
+
 /* What a frame that came in before the start says against starting. */
 static int judge(struct port *ports[NSIDES], const struct rules *rules, const struct frame *frame)
 {
 	const char *name = ports[frame->side]->name;
 	struct packet packet;
-	char ip[INET_ADDRSTRLEN];
-	const uint8_t *mac = packet.arp_sender.b;
+	char ip[TEXT_ADDRESS_BYTES];
+	struct mac mac;
+	be32 claimed;
 
 	parse_frame(frame, &packet);
 	if (frame->len < ETH_HEADER_BYTES)
@@ -136,11 +163,11 @@ static int judge(struct port *ports[NSIDES], const struct rules *rules, const st
 		          ports[OUTSIDE]->name, ports[INSIDE]->name);
 		return -ELOOP;
 	}
-	if (packet.kind != PACKET_ARP || !is_ours(rules, packet.tuple.src))
+	if (!find_claim(rules, frame, &packet, &claimed, &mac) || !is_ours(rules, claimed))
 		return 0;
 	log_error("%s: %s belongs to %02x:%02x:%02x:%02x:%02x:%02x already", name,
-	          inet_ntop(AF_INET, &packet.tuple.src, ip, sizeof(ip)), mac[0], mac[1], mac[2],
-	          mac[3], mac[4], mac[5]);
+	          text_address(rules, claimed, ip), mac.b[0], mac.b[1], mac.b[2], mac.b[3],
+	          mac.b[4], mac.b[5]);
 	return -EADDRINUSE;
 }
 
@@ -180,15 +207,26 @@ static int listen_for_answers(struct port *ports[NSIDES], const struct rules *ru
 	return err;
 }
 
-static void probe(struct port *ports[NSIDES], struct own_maker *maker, be32 ip, uint16_t vlan)
+/* Asks whether somebody has the address, in the name of nobody. */
+static bool make_probe(const struct rules *rules, struct own_maker *maker, be32 ip,
+                       const struct hop *to, const struct port *port, struct frame *ret)
 {
 	const be32 nobody = {{0}};
+
+	return name_is_ipv6(ip)
+	               ? own_nd_solicitation(maker, NULL, rules_ip6(rules, ip), to, port, ret)
+	               : own_arp_request(maker, nobody, ip, to, port, ret);
+}
+
+static void probe(struct port *ports[NSIDES], const struct rules *rules, struct own_maker *maker,
+                  be32 ip, uint16_t vlan)
+{
 	struct frame frame;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
 		const struct hop everybody = own_broadcast((enum side)side, vlan);
 
-		if (own_arp_request(maker, nobody, ip, &everybody, ports[side], &frame))
+		if (make_probe(rules, maker, ip, &everybody, ports[side], &frame))
 			port_queue(ports[side], &frame, (lb_time){0});
 		port_flush(ports[side], (lb_time){0});
 	}
@@ -204,10 +242,10 @@ int preflight_addresses(struct port *ports[NSIDES], const struct rules *rules)
 		for (unsigned f = 0; f < rules->nfarms; f++) {
 			const struct rules_farm *farm = &rules->farms[f];
 
-			probe(ports, maker, farm->vip, farm->vlan);
+			probe(ports, rules, maker, farm->vip, farm->vlan);
 			for (unsigned s = 0; s < farm->nsnat; s++)
 				if (!be32_eq(farm->snat[s], farm->vip))
-					probe(ports, maker, farm->snat[s], farm->vlan);
+					probe(ports, rules, maker, farm->snat[s], farm->vlan);
 		}
 		err = listen_for_answers(ports, rules);
 	}

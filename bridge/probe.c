@@ -121,8 +121,9 @@ static void say(const struct probes *probes, const struct probe *probe, uint8_t 
                 struct own_list *out)
 {
 	const struct rules_farm *farm = farm_of(probes, probe);
+	struct own *own = &out->items[out->n++];
 
-	out->items[out->n++] = (struct own){
+	*own = (struct own){
 	        .kind = OWN_TCP,
 	        .tcp_flags = flags,
 	        .server = probe->server,
@@ -130,9 +131,14 @@ static void say(const struct probes *probes, const struct probe *probe, uint8_t 
 	                  .dst = probes->rules->servers[probe->server].address,
 	                  .sport = probe->port,
 	                  .dport = farm->checks[probe->check]},
+	        .ipv6 = name_is_ipv6(farm->vip),
 	        .seq = seq,
 	        .ack = flags & TCP_ACK ? probe->rcv_next : 0,
 	};
+	if (!own->ipv6)
+		return;
+	own->src6 = *rules_ip6(probes->rules, own->tuple.src);
+	own->dst6 = *rules_ip6(probes->rules, own->tuple.dst);
 }
 
 static void rest(struct probes *probes, struct probe *probe, lb_time now)
@@ -182,6 +188,11 @@ static bool is_late(const struct probes *probes, const struct probe *probe, lb_t
 	return now.ns - probe->started.ns >= timeout_of(probes, probe);
 }
 
+static const char *no_neighbour(const struct rules_farm *farm)
+{
+	return name_is_ipv6(farm->vip) ? "no neighbour advertisement" : "no ARP reply";
+}
+
 static bool poll_connecting(struct probes *probes, struct probe *probe, lb_time now,
                             struct own_list *out, struct probe_result *ret)
 {
@@ -190,7 +201,8 @@ static bool poll_connecting(struct probes *probes, struct probe *probe, lb_time 
 	if (is_late(probes, probe, now)) {
 		rest(probes, probe, now);
 		neigh_ask(probes->neigh, probe->server);
-		return finish(probe, known ? "no answer" : "no ARP reply", ret);
+		return finish(probe, known ? "no answer" : no_neighbour(farm_of(probes, probe)),
+		              ret);
 	}
 	if (!known) {
 		neigh_ask(probes->neigh, probe->server);

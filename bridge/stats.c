@@ -8,8 +8,8 @@
 #include "stats.h"
 
 #include "log.h"
+#include "text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,11 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void print_address(FILE *out, be32 ip)
+static void print_address(FILE *out, const struct rules *rules, be32 ip)
 {
-	char text[INET_ADDRSTRLEN];
+	char text[TEXT_ADDRESS_BYTES];
 
-	fprintf(out, "\"%s\"", inet_ntop(AF_INET, &ip, text, sizeof(text)));
+	fprintf(out, "\"%s\"", text_address(rules, ip, text));
 }
 
 static void print_frames(FILE *out, const uint64_t whys[LB_NWHYS])
@@ -97,7 +97,7 @@ static void print_server(FILE *out, const struct farms *farms, unsigned s)
 	const struct health_server *health = &farms->health.servers[s];
 
 	fprintf(out, "    {\"name\":\"%s\",\"address\":", rule->name);
-	print_address(out, rule->address);
+	print_address(out, farms->rules, rule->address);
 	fprintf(out,
 	        ",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu32
 	        ",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64
@@ -113,12 +113,12 @@ static void print_farm(FILE *out, const struct farms *farms, unsigned f)
 	const uint32_t *in_use = &farms->snat.in_use[farms->snat.farms[f].address];
 
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
-	print_address(out, farm->vip);
+	print_address(out, farms->rules, farm->vip);
 	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[",
 	        sched_is_up(&farms->sched, f) ? "true" : "false", farm->gone ? "true" : "false");
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
-		print_address(out, farm->snat[i]);
+		print_address(out, farms->rules, farm->snat[i]);
 		fprintf(out, ",\"ports_in_use\":%" PRIu32 "}", in_use[i]);
 	}
 	fprintf(out, "],\n   \"servers\":[\n");

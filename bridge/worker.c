@@ -64,6 +64,19 @@ static int setup_init(struct setup *setup, struct rules *rules, const struct has
 	return -ENOMEM;
 }
 
+/* Takes the memory for IPv6 flows when the first rules come that have any. */
+static int use_ip6(struct worker *worker, const struct rules *rules)
+{
+	int err;
+
+	if (!rules->nnames || worker->ip6_memory.at)
+		return 0;
+	if ((err = memory_take(&worker->ip6_memory, lb_ip6_size(worker->lb))) < 0)
+		return err;
+	lb_use_ip6(worker->lb, worker->ip6_memory.at);
+	return 0;
+}
+
 int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
                 struct port *const ports[NSIDES], bool live, lb_time now)
 {
@@ -77,8 +90,10 @@ int worker_init(struct worker *worker, struct rules *rules, const struct hash_ke
 	if ((err = memory_take(&worker->memory, lb_size(rules))) == 0) {
 		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
 		worker->maker = own_maker_new();
-		err = worker->maker ? connlog_open(rules, live, NULL, &worker->connlog) : -ENOMEM;
+		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
 	}
+	if (!err)
+		err = connlog_open(rules, live, NULL, &worker->connlog);
 	if (err < 0) {
 		worker->setup.rules = NULL; /* still the caller's */
 		worker_free(worker);
@@ -100,6 +115,7 @@ void worker_free(struct worker *worker)
 	connlog_close(worker->connlog);
 	own_maker_free(worker->maker);
 	memory_free(&worker->memory);
+	memory_free(&worker->ip6_memory);
 	setup_free(&worker->setup);
 	rules_free(worker->setup.rules);
 }
@@ -165,6 +181,22 @@ static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
 	flush(worker, now);
 }
 
+/* Makes the request; with sender and target the same it announces that address. */
+static bool make_question(const struct worker *worker, const struct neigh_question *question,
+                          const struct hop *to, const struct port *port, struct frame *ret)
+{
+	const struct rules *rules = worker->setup.rules;
+
+	if (!name_is_ipv6(question->target))
+		return own_arp_request(worker->maker, question->sender, question->target, to, port,
+		                       ret);
+	if (be32_eq(question->sender, question->target))
+		return own_nd_announcement(worker->maker, rules_ip6(rules, question->target), to,
+		                           port, ret);
+	return own_nd_solicitation(worker->maker, rules_ip6(rules, question->sender),
+	                           rules_ip6(rules, question->target), to, port, ret);
+}
+
 static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
                    lb_time now)
 {
@@ -172,8 +204,7 @@ static void ask_on(struct worker *worker, const struct neigh_question *question,
 	struct port *port = worker->ports[side];
 	struct frame frame;
 
-	if (own_arp_request(worker->maker, question->sender, question->target, &everybody, port,
-	                    &frame))
+	if (make_question(worker, question, &everybody, port, &frame))
 		port_queue(port, &frame, now);
 }
 
@@ -230,12 +261,12 @@ static void probe_reply(struct worker *worker, const struct probe_reply *reply, 
 	speak_all(worker, &out, now);
 }
 
-static void note_arp(struct worker *worker, const struct verdict *v, lb_time now)
+static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
 {
 	if (v->conflict) {
 		worker->conflicts++;
-		events_conflict(&worker->setup.events, worker->ports[v->sighting.hop.side]->name,
-		                &v->sighting, now);
+		events_conflict(&worker->setup.events, worker->setup.rules,
+		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
 	}
 	if (v->sighted && neigh_sighted(worker->setup.neigh, &v->sighting, now)) {
 		release_waiting(worker, now);
@@ -269,7 +300,7 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		break;
 	}
 	if (v->sighted || v->conflict)
-		note_arp(worker, v, now);
+		note_sighting(worker, v, now);
 }
 
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
@@ -378,6 +409,8 @@ int worker_reload(struct worker *worker, struct rules *rules, lb_time now)
 	struct setup setup;
 	int err = map ? take_over(worker, rules, map) : -ENOMEM;
 
+	if (!err)
+		err = use_ip6(worker, rules);
 	if (!err && (err = setup_init(&setup, rules, &worker->key, now)) == 0) {
 		err = connlog_open(rules, worker->live, worker->connlog, &connlog);
 		if (err < 0) {

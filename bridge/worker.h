@@ -31,14 +31,15 @@ struct setup {
 struct worker {
 	struct port *ports[NSIDES]; /* by enum side */
 	struct hash_key key;
-	struct memory memory; /* of lb */
+	struct memory memory;     /* of lb */
+	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
 	struct lb *lb;
 	struct own_maker *maker;
 	struct setup setup;
 	struct connlog *connlog;
 	bool live;          /* the connection log has a writer thread */
 	bool more;          /* lb_poll() has more to do at once */
-	uint64_t conflicts; /* ARP frames in which somebody claimed an address of ours */
+	uint64_t conflicts; /* frames in which somebody claimed an address of ours */
 };
 
 /*
@@ -55,7 +56,7 @@ void worker_start(struct worker *worker, lb_time now);
 /* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
 
-/* Does what time asks for: expiry, resets, probes, ARP. */
+/* Does what time asks for: expiry, resets, probes, the search for neighbours. */
 void worker_tick(struct worker *worker, lb_time now);
 
 /* When worker_tick() has something to do other than expiry, which it is due for each few ms. */

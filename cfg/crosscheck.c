@@ -69,15 +69,43 @@ static bool has_snat_port(const struct rules_farm *farm)
 	return false;
 }
 
-static int check_farm(const struct where *where, const struct rules_farm *farm)
+/* A flow can't change from one version of IP to the other on its way. */
+static int check_family(const struct where *where, const struct rules *rules,
+                        const struct rules_farm *farm)
 {
+	const char *family = name_is_ipv6(farm->vip) ? "IPv6" : "IPv4";
+	char text[VALUE_ADDRESS_BYTES];
+
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		if (name_is_ipv6(farm->snat[i]) != name_is_ipv6(farm->vip))
+			return where_error(where, farm_where(where, farm), "snat",
+			                   "%s is not an %s address as the VIP is",
+			                   value_address_text(rules, farm->snat[i], text), family);
+	for (unsigned i = farm->server; i < farm->server + farm->nservers; i++) {
+		const struct rules_server *server = &rules->servers[i];
+
+		if (name_is_ipv6(server->address) != name_is_ipv6(farm->vip))
+			return where_error(where, where_find(where, SECTION_SERVER, server->name),
+			                   "address", "%s is not an %s address as the VIP is",
+			                   value_address_text(rules, server->address, text),
+			                   family);
+	}
+	return 0;
+}
+
+static int check_farm(const struct where *where, const struct rules *rules,
+                      const struct rules_farm *farm)
+{
+	int ret;
+
 	if (farm->nports == 0)
 		return where_error(where, farm_where(where, farm), "ports",
 		                   "a farm needs TCP ports, such as ports = 443, 5060-5061");
 	if (farm->nsnat && !has_snat_port(farm))
 		return where_error(where, farm_where(where, farm), "snat_ports",
 		                   "none is left without the farm's own service ports");
-	return check_times(where, farm);
+	ret = check_times(where, farm);
+	return ret ? ret : check_family(where, rules, farm);
 }
 
 static int check_farms(const struct where *where, const struct rules *rules)
@@ -88,7 +116,7 @@ static int check_farms(const struct where *where, const struct rules *rules)
 		return note_error(where->notes, 0,
 		                  "no farm: there must be a section such as [farm ocspool]");
 	for (unsigned i = 0; ret == 0 && i < rules->nfarms; i++)
-		ret = check_farm(where, &rules->farms[i]);
+		ret = check_farm(where, rules, &rules->farms[i]);
 	return ret;
 }
 
@@ -228,8 +256,9 @@ static int claims_report(const struct where *where, const struct rules *rules,
 	if (where_line(first, words[a->kind].key) > where_line(second, words[b->kind].key))
 		return claims_report(where, rules, b, a, why);
 	return where_error(where, second, words[b->kind].key, "%s is also %s of [%s] (line %u): %s",
-	                   value_address_text(be32_from(a->address), address), words[a->kind].noun,
-	                   first->title, where_line(first, words[a->kind].key), why);
+	                   value_address_text(rules, be32_from(a->address), address),
+	                   words[a->kind].noun, first->title, where_line(first, words[a->kind].key),
+	                   why);
 }
 
 static int claims_compare(const struct where *where, const struct rules *rules,

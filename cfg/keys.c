@@ -89,7 +89,7 @@ static const struct key bridge_keys[] = {
 
 static int farm_vip(struct target *target, struct value *value)
 {
-	return value_address(value, &target->farm->vip);
+	return value_address(value, target->rules, &target->farm->vip);
 }
 
 static int set_ports(struct value *value, be16 **ports, unsigned *nports)
@@ -202,7 +202,7 @@ static int farm_snat(struct target *target, struct value *value)
 {
 	if (is(value, "off"))
 		return 0;
-	return value_addresses(value, &target->farm->snat, &target->farm->nsnat);
+	return value_addresses(value, target->rules, &target->farm->snat, &target->farm->nsnat);
 }
 
 static int farm_snat_ports(struct target *target, struct value *value)
@@ -313,7 +313,7 @@ static int server_farm(struct target *target, struct value *value)
 
 static int server_address(struct target *target, struct value *value)
 {
-	return value_address(value, &target->server->address);
+	return value_address(value, target->rules, &target->server->address);
 }
 
 static int server_weight(struct target *target, struct value *value)
@@ -363,7 +363,7 @@ static int server_max_connections(struct target *target, struct value *value)
 
 static const struct key server_keys[] = {
         {"farm", server_farm, "a server needs the name of its farm, such as farm = ocspool"},
-        {"address", server_address, "a server needs an IPv4 address, such as address = 10.0.0.41"},
+        {"address", server_address, "a server needs an address, such as address = 10.0.0.41"},
         {"weight", server_weight, NULL},
         {"state", server_state, NULL},
         {"mac", server_mac, NULL},

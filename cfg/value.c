@@ -148,15 +148,26 @@ int value_word(struct value *value, const char *const *words, unsigned *ret_inde
 	return value_wrong(value, value->text, "is not one of: %s", all);
 }
 
-const char *value_address_text(be32 address, char text[VALUE_ADDRESS_BYTES])
+const char *value_address_text(const struct rules *rules, be32 address,
+                               char text[VALUE_ADDRESS_BYTES])
 {
-	static_assert(VALUE_ADDRESS_BYTES >= INET_ADDRSTRLEN, "an address fits");
-	inet_ntop(AF_INET, address.b, text, VALUE_ADDRESS_BYTES);
+	static_assert(VALUE_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
+	if (name_is_ipv6(address))
+		inet_ntop(AF_INET6, rules_ip6(rules, address), text, VALUE_ADDRESS_BYTES);
+	else
+		inet_ntop(AF_INET, address.b, text, VALUE_ADDRESS_BYTES);
 	return text;
 }
 
+/* An address of either family. */
+struct ip {
+	bool is_ipv6;
+	be32 ip4;
+	struct ip6 ip6;
+};
+
 /* What keeps an address from being a host's (RFC 6890, RFC 1112), or NULL. */
-static const char *address_flaw(be32 address)
+static const char *ip4_flaw(be32 address)
 {
 	if (be32_get(address) == UINT32_MAX)
 		return "the broadcast address";
@@ -171,23 +182,63 @@ static const char *address_flaw(be32 address)
 	return NULL;
 }
 
-static int read_address(struct value *value, const char *item, be32 *ret)
+/* The same (RFC 4291, 2.4 and 2.5.5). */
+static const char *ip6_flaw(const struct ip6 *address)
 {
-	be32 address;
-	const char *flaw;
+	static const struct ip6 unspecified, loopback = {{[15] = 1}};
+	static const struct ip6 mapped = {{[10] = 0xff, [11] = 0xff}};
 
-	if (inet_pton(AF_INET, item, address.b) != 1)
-		return value_wrong(value, item, "is not an IPv4 address such as 10.0.0.40");
-	flaw = address_flaw(address);
-	if (flaw)
-		return value_wrong(value, item, "is %s, but a host's is needed", flaw);
-	*ret = address;
-	return 0;
+	if (ip6_eq(address, &unspecified))
+		return "no host's address (::)";
+	if (ip6_eq(address, &loopback))
+		return "a loopback address";
+	if (address->b[0] == 0xff)
+		return "a multicast address";
+	if (!memcmp(address, &mapped, 12))
+		return "an IPv4 address in IPv6 (::ffff:0:0/96)";
+	return NULL;
 }
 
-int value_address(struct value *value, be32 *ret)
+static int read_ip(struct value *value, const char *item, struct ip *ret)
 {
-	return read_address(value, value->text, ret);
+	const char *flaw;
+
+	*ret = (struct ip){.is_ipv6 = strchr(item, ':')};
+	if (inet_pton(ret->is_ipv6 ? AF_INET6 : AF_INET, item,
+	              ret->is_ipv6 ? ret->ip6.b : ret->ip4.b) != 1)
+		return value_wrong(value, item,
+		                   ret->is_ipv6 ? "is not an IPv6 address such as 2001:db8::40"
+		                                : "is not an IPv4 address such as 10.0.0.40");
+	flaw = ret->is_ipv6 ? ip6_flaw(&ret->ip6) : ip4_flaw(ret->ip4);
+	return flaw ? value_wrong(value, item, "is %s, but a host's is needed", flaw) : 0;
+}
+
+/* The address as rules have it. */
+static int name_ip(struct value *value, struct rules *rules, const struct ip *ip, be32 *ret)
+{
+	int err;
+
+	*ret = ip->ip4;
+	if (!ip->is_ipv6)
+		return 0;
+	err = rules_name(rules, &ip->ip6, ret);
+	return err == -E2BIG
+	               ? value_wrong(value, value->text, "is one IPv6 address too many: at most %u",
+	                             RULES_NAMES_MAX)
+	               : err;
+}
+
+int value_address(struct value *value, struct rules *rules, be32 *ret)
+{
+	struct ip ip;
+	be32 address;
+	int err = read_ip(value, value->text, &ip);
+
+	if (!err)
+		err = name_ip(value, rules, &ip, &address);
+	if (!err)
+		*ret = address;
+	return err;
 }
 
 /* Six pairs of hexadecimal digits with a colon, or always a hyphen, in between. */
@@ -348,6 +399,7 @@ int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsig
 }
 
 struct address_set {
+	struct rules *rules;
 	be32 *addresses;
 	unsigned n;
 };
@@ -360,33 +412,57 @@ static bool address_set_has(const struct address_set *set, be32 address)
 	return false;
 }
 
-static int address_set_add(struct value *value, const char *first, const char *last, void *ctx)
+static int address_set_add_one(struct value *value, struct address_set *set, const struct ip *ip)
 {
-	struct address_set *set = ctx;
-	be32 low, high;
+	be32 address;
+	int err = name_ip(value, set->rules, ip, &address);
 
-	if (read_address(value, first, &low) || read_address(value, last, &high))
-		return -EINVAL;
-	if (be32_get(low) > be32_get(high))
-		return value_wrong(value, first, "to %s runs backwards: %s-%s is right", last, last,
-		                   first);
-	for (uint64_t at = be32_get(low); at <= be32_get(high); at++) {
-		be32 address = be32_from((uint32_t)at);
-
-		if (address_set_has(set, address))
-			continue;
-		if (set->n == RULES_SNAT_MAX)
-			return value_wrong(value, value->text,
-			                   "has more than %u addresses, which is the most",
-			                   RULES_SNAT_MAX);
-		set->addresses[set->n++] = address;
-	}
+	if (err || address_set_has(set, address))
+		return err;
+	if (set->n == RULES_SNAT_MAX)
+		return value_wrong(value, value->text,
+		                   "has more than %u addresses, which is the most", RULES_SNAT_MAX);
+	set->addresses[set->n++] = address;
 	return 0;
 }
 
-int value_addresses(struct value *value, be32 **ret_addresses, unsigned *ret_n)
+/* Less than 0, 0 or more as a comes before b, is b, or comes after it. */
+static int ip_compare(const struct ip *a, const struct ip *b)
 {
-	struct address_set set = {calloc(RULES_SNAT_MAX, sizeof(be32)), 0};
+	return a->is_ipv6 ? memcmp(&a->ip6, &b->ip6, sizeof(a->ip6))
+	                  : memcmp(&a->ip4, &b->ip4, sizeof(a->ip4));
+}
+
+/* The next address. */
+static void ip_step(struct ip *ip)
+{
+	uint8_t *b = ip->is_ipv6 ? ip->ip6.b : ip->ip4.b;
+	int i = ip->is_ipv6 ? sizeof(ip->ip6.b) : sizeof(ip->ip4.b);
+
+	while (--i >= 0 && ++b[i] == 0)
+		;
+}
+
+static int address_set_add(struct value *value, const char *first, const char *last, void *ctx)
+{
+	struct ip low, high;
+	int err;
+
+	if (read_ip(value, first, &low) || read_ip(value, last, &high))
+		return -EINVAL;
+	if (low.is_ipv6 != high.is_ipv6)
+		return value_wrong(value, first, "to %s mixes IPv4 and IPv6", last);
+	if (ip_compare(&low, &high) > 0)
+		return value_wrong(value, first, "to %s runs backwards: %s-%s is right", last, last,
+		                   first);
+	while ((err = address_set_add_one(value, ctx, &low)) == 0 && ip_compare(&low, &high) < 0)
+		ip_step(&low);
+	return err;
+}
+
+int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses, unsigned *ret_n)
+{
+	struct address_set set = {rules, calloc(RULES_SNAT_MAX, sizeof(be32)), 0};
 	int ret;
 
 	if (!set.addresses)

@@ -31,8 +31,11 @@ int value_duration(struct value *value, uint32_t min_ms, uint32_t max_ms, uint32
 /* words ends with NULL; *ret_index is the place of the one that value is, in any case. */
 int value_word(struct value *value, const char *const *words, unsigned *ret_index);
 
-/* An IPv4 address that a host can have; a MAC address that an interface can have. */
-int value_address(struct value *value, be32 *ret);
+/*
+ * An address that a host can have, which rules then name if it is an IPv6 address; a MAC address
+ * that an interface can have.
+ */
+int value_address(struct value *value, struct rules *rules, be32 *ret);
 int value_mac(struct value *value, struct mac *ret);
 
 /*
@@ -42,15 +45,17 @@ int value_mac(struct value *value, struct mac *ret);
  */
 int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n);
 int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n);
-int value_addresses(struct value *value, be32 **ret_addresses, unsigned *ret_n);
+int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses,
+                    unsigned *ret_n);
 
 enum {
 	VALUE_DURATION_BYTES = 16,
-	VALUE_ADDRESS_BYTES = 16,
+	VALUE_ADDRESS_BYTES = 46,
 };
 
 /* The text of a duration in its largest whole unit ("30m"), and of an address. Return text. */
 const char *value_duration_text(uint32_t ms, char text[VALUE_DURATION_BYTES]);
-const char *value_address_text(be32 address, char text[VALUE_ADDRESS_BYTES]);
+const char *value_address_text(const struct rules *rules, be32 address,
+                               char text[VALUE_ADDRESS_BYTES]);
 
 #endif

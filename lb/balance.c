@@ -123,11 +123,40 @@ static void note_persist(struct balance *balance, const struct flow *flow, lb_ti
 	             flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
 }
 
+/* The address of that name in a flow. */
+static const struct ip6 *ip6_of(const struct balance *balance, uint32_t f, be32 name)
+{
+	return name_is_hashed(name) ? &balance->flows.client6[f]
+	                            : rules_ip6(balance->farms->rules, name);
+}
+
+void balance_arrival(const struct balance *balance, uint32_t f, enum end end,
+                     struct rewrite_to *ret)
+{
+	const struct flow *flow = &balance->flows.flow[f];
+
+	ret->tuple = flow->arrive[end];
+	ret->src6 = ret->dst6 = NULL;
+	if (!flow_is_ipv6(flow))
+		return;
+	ret->src6 = ip6_of(balance, f, ret->tuple.src);
+	ret->dst6 = ip6_of(balance, f, ret->tuple.dst);
+}
+
+void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)
+{
+	struct rewrite_to arrival;
+
+	balance_arrival(balance, flow_of(ref), end_other(end_of(ref)), &arrival);
+	*ret = (struct rewrite_to){
+	        .tuple = tuple_reverse(arrival.tuple), .src6 = arrival.dst6, .dst6 = arrival.src6};
+}
+
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
 	const struct flow *flow = &balance->flows.flow[f];
 	const struct flow_cold *cold = &balance->flows.cold[f];
-	const struct ended record = {
+	struct ended record = {
 	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 	        .end = now,
 	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
@@ -137,6 +166,8 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 	        .why = (uint8_t)why,
 	};
 
+	if (flow_is_ipv6(flow))
+		record.client6 = *ip6_of(balance, f, flow->arrive[CLIENT].src);
 	balance->counts.ended[why]++;
 	if (farms_of_server(balance->farms, flow->server)->connlog)
 		ended_put(&balance->ended, &record);
@@ -261,10 +292,20 @@ static bool make_room(struct balance *balance, lb_time now)
 	return flows_have_room(flows);
 }
 
+/* If no flow has the tuple, whose address that isn't known by name is the same as key's. */
+static bool is_free(const struct balance *balance, const struct tuple *tuple,
+                    const struct flow_key *key)
+{
+	const struct flow_key other = {.tuple = *tuple, .ipv6 = key->ipv6, .hashed = key->hashed};
+
+	return flows_find(&balance->flows, &other, tuple_hash(&balance->flows.key, tuple)) ==
+	       FLOW_NONE;
+}
+
 /* How packets from the server will arrive. */
 static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet,
-                                  unsigned farm, unsigned service, uint16_t server, lb_time now,
-                                  struct tuple *ret)
+                                  const struct flow_key *key, unsigned farm, unsigned service,
+                                  uint16_t server, lb_time now, struct tuple *ret)
 {
 	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
 	struct snat_port port;
@@ -276,10 +317,7 @@ static enum lb_why choose_arrival(struct balance *balance, const struct packet *
 		ret->dport = packet->tuple.sport;
 		/* the client has this port open to the same server already, by way of another VIP
 		 */
-		return flows_find(&balance->flows, ret, tuple_hash(&balance->flows.key, ret)) ==
-		                       FLOW_NONE
-		               ? WHY_FLOW_NEW
-		               : WHY_SNAT_EXHAUSTED;
+		return is_free(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
 	}
 	if (!take_port(balance, farm, server, service, now, &port))
 		return WHY_SNAT_EXHAUSTED;
@@ -295,8 +333,9 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 	note_persist(balance, &balance->flows.flow[f], now);
 }
 
-static enum lb_why open_new(struct balance *balance, const struct packet *packet, unsigned farm,
-                            unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
+static enum lb_why open_new(struct balance *balance, const struct packet *packet,
+                            const struct flow_key *key, unsigned farm, unsigned service,
+                            uint16_t server, lb_time now, uint32_t *ret_ref)
 {
 	const struct flow syn = {
 	        .last = tick_of(balance, now), .state = FLOW_HALF_OPEN, .server = server};
@@ -306,27 +345,29 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 
 	if (!make_room(balance, now))
 		return WHY_TABLE_FULL;
-	why = choose_arrival(balance, packet, farm, service, server, now, &arrive[SERVER]);
+	why = choose_arrival(balance, packet, key, farm, service, server, now, &arrive[SERVER]);
 	if (why != WHY_FLOW_NEW)
 		return why;
-	f = flows_add(&balance->flows, arrive, server, ms_of(balance, now),
+	f = flows_add(&balance->flows, arrive, key->hashed, server, ms_of(balance, now),
 	              deadline_of(balance, &syn));
 	note_opened(balance, f, now);
 	*ret_ref = f << 1 | CLIENT;
 	return WHY_FLOW_NEW;
 }
 
-static uint16_t pick(const struct balance *balance, unsigned farm, be32 client, lb_time now)
+static uint16_t pick(const struct balance *balance, unsigned farm, const struct packet *packet,
+                     lb_time now)
 {
 	const struct sched *sched = &balance->farms->sched;
 	const struct rules_farm *rule = &sched->rules->farms[farm];
+	be32 client = packet->tuple.src;
 	uint16_t server;
 
 	if (rule->persist_ms &&
 	    persist_find(&balance->persist, rule->vip, client, tick_of(balance, now), &server) &&
 	    sched_has_room(sched, server))
 		return server;
-	return sched_pick(sched, farm, client, now);
+	return sched_pick(sched, farm, packet->src6 ? ip6_digest(packet->src6) : client, now);
 }
 
 static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
@@ -338,12 +379,11 @@ static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
 	return f << 1 | CLIENT;
 }
 
-enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
-                         unsigned service, lb_time now, uint32_t *ret_ref)
+enum lb_why balance_open(struct balance *balance, const struct packet *packet,
+                         const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
+                         lb_time now, uint32_t *ret_ref)
 {
-	uint64_t hash = tuple_hash(&balance->flows.key, &packet->tuple);
-	uint32_t old = flows_find(&balance->flows, &packet->tuple, hash);
-	uint16_t server = pick(balance, farm, packet->tuple.src, now);
+	uint16_t server = pick(balance, farm, packet, now);
 	enum lb_why why;
 
 	if (server == SERVER_NONE) {
@@ -356,7 +396,7 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet, u
 	}
 	if (old != FLOW_NONE)
 		flows_unlist_client(&balance->flows, flow_of(old));
-	why = open_new(balance, packet, farm, service, server, now, ret_ref);
+	why = open_new(balance, packet, key, farm, service, server, now, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;
 	return why;
 }
@@ -392,19 +432,27 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 }
 
 /* Describes a RST to an end, with sequence number seq. */
-static void add_reset(struct balance *balance, const struct flow_cold *cold,
-                      const struct flow *flow, enum end to, uint32_t seq, struct own_list *out)
+static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t seq,
+                      struct own_list *out)
 {
+	const struct flow *flow = &balance->flows.flow[f];
 	struct own *own = &out->items[out->n++];
+	struct rewrite_to arrival;
 
 	*own = (struct own){
 	        .kind = OWN_TCP,
 	        .tcp_flags = TCP_RST,
 	        .server = to == SERVER ? flow->server : SERVER_NONE,
-	        .to = cold->client,
+	        .to = balance->flows.cold[f].client,
 	        .tuple = tuple_reverse(flow->arrive[to]),
+	        .ipv6 = flow_is_ipv6(flow),
 	        .seq = seq,
 	};
+	if (own->ipv6) {
+		balance_arrival(balance, f, to, &arrival);
+		own->src6 = *arrival.dst6;
+		own->dst6 = *arrival.src6;
+	}
 	/* nothing came from the server yet: the client believes what acknowledges its SYN */
 	if (to == CLIENT && !(flow->flags & FLOW_SEQ_KNOWN << SERVER)) {
 		own->tcp_flags |= TCP_ACK;
@@ -421,12 +469,11 @@ static void add_reset(struct balance *balance, const struct flow_cold *cold,
 static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
 {
 	const struct flow *flow = &balance->flows.flow[f];
-	const struct flow_cold *cold = &balance->flows.cold[f];
 	uint32_t expected = flow->next_seq[end_other(to)];
 
-	add_reset(balance, cold, flow, to, expected, out);
+	add_reset(balance, f, to, expected, out);
 	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow->acked[to] != expected)
-		add_reset(balance, cold, flow, to, flow->acked[to], out);
+		add_reset(balance, f, to, flow->acked[to], out);
 }
 
 static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,

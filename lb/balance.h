@@ -10,6 +10,7 @@
 #include "own.h"
 #include "parse.h"
 #include "persist.h"
+#include "rewrite.h"
 #include "why.h"
 
 /*
@@ -65,11 +66,17 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 
 /*
  * Makes a flow for the SYN packet, which is to the farm's service port of index service and belongs
- * to no live flow. Returns WHY_FLOW_NEW and sets *ret_ref to the flow and its client end, or the
- * reason for which there is none.
+ * to no live flow: key finds nothing, or old, which is in quarantine. Returns WHY_FLOW_NEW and sets
+ * *ret_ref to the flow and its client end, or the reason for which there is none.
  */
-enum lb_why balance_open(struct balance *balance, const struct packet *packet, unsigned farm,
-                         unsigned service, lb_time now, uint32_t *ret_ref);
+enum lb_why balance_open(struct balance *balance, const struct packet *packet,
+                         const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
+                         lb_time now, uint32_t *ret_ref);
+
+/* The addresses and ports with which a packet arrives from end, or leaves that came as ref. */
+void balance_arrival(const struct balance *balance, uint32_t flow, enum end end,
+                     struct rewrite_to *ret);
+void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret);
 
 /* Notes a packet of the flow, of len bytes as a frame, that came from the end in ref. */
 void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,

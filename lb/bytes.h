@@ -25,7 +25,14 @@ struct mac {
 	uint8_t b[6];
 };
 
-static_assert(sizeof(be16) == 2 && sizeof(be32) == 4 && sizeof(struct mac) == 6, "wire sizes");
+/* An IPv6 address. */
+struct ip6 {
+	uint8_t b[16];
+};
+
+static_assert(sizeof(be16) == 2 && sizeof(be32) == 4 && sizeof(struct mac) == 6 &&
+                      sizeof(struct ip6) == 16,
+              "wire sizes");
 
 /* Time since an origin that the caller chooses and keeps: never goes back between two calls. */
 typedef struct {
@@ -64,6 +71,11 @@ static inline bool be16_eq(be16 a, be16 b)
 static inline bool be32_eq(be32 a, be32 b)
 {
 	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static inline bool ip6_eq(const struct ip6 *a, const struct ip6 *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 static inline bool mac_eq(const struct mac *a, const struct mac *b)

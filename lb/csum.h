@@ -50,6 +50,20 @@ static inline csum_acc csum_change16(be16 from, be16 to)
 	return (csum_acc)(uint16_t)~csum_load(from.b) + csum_load(to.b);
 }
 
+static inline csum_acc csum_change_ip6(const struct ip6 *from, const struct ip6 *to)
+{
+	csum_acc change = 0;
+
+	for (unsigned i = 0; i < sizeof(from->b); i += 4) {
+		be32 old, new;
+
+		memcpy(&old, from->b + i, sizeof(old));
+		memcpy(&new, to->b + i, sizeof(new));
+		change += csum_change32(old, new);
+	}
+	return change;
+}
+
 /*
  * Updates the complemented checksum at field for the given change: HC' = ~(~HC + ~m + m'). A sum
  * that was wrong stays wrong by the same amount.
@@ -93,6 +107,15 @@ static inline csum_acc csum_pseudo(be32 src, be32 dst, uint8_t protocol, uint16_
 	const uint8_t tail[4] = {0, protocol, (uint8_t)(len >> 8), (uint8_t)len};
 
 	return csum_add(csum_add(csum_add(0, src.b, 4), dst.b, 4), tail, 4);
+}
+
+/* The same of IPv6 (RFC 8200, 8.1), also for ICMPv6. */
+static inline csum_acc csum_pseudo6(const struct ip6 *src, const struct ip6 *dst, uint8_t protocol,
+                                    uint16_t len)
+{
+	const uint8_t tail[4] = {0, protocol, (uint8_t)(len >> 8), (uint8_t)len};
+
+	return csum_add(csum_add(csum_add(0, src->b, 16), dst->b, 16), tail, 4);
 }
 
 #endif

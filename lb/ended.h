@@ -12,6 +12,7 @@ enum ended_why { ENDED_FIN, ENDED_RST, ENDED_IDLE, ENDED_SERVER_DOWN, ENDED_RELO
 struct ended {
 	lb_time start, end;
 	struct tuple arrive[2]; /* by enum end, as in struct flow */
+	struct ip6 client6;     /* of IPv6 */
 	uint64_t bytes[2];      /* of frames, that came from each end */
 	uint32_t packets[2];
 	uint16_t server;

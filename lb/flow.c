@@ -60,13 +60,36 @@ static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
 	list->length--;
 }
 
-uint32_t flows_find(const struct flows *flows, const struct tuple *tuple, uint64_t hash)
+size_t flows_ip6_size(const struct flows *flows)
+{
+	struct arena arena = {0};
+
+	arena_take(&arena, flows->capacity, sizeof(*flows->client6));
+	return arena.used;
+}
+
+void flows_use_ip6(struct flows *flows, void *mem)
+{
+	flows->client6 = mem;
+	memset(mem, 0, flows_ip6_size(flows)); /* no page fault on the packet path */
+}
+
+/* If a flow of the same tuple is of the same IP version, and the address behind a hash the same. */
+static bool is_same_client(const struct flows *flows, uint32_t f, const struct flow_key *key)
+{
+	if (flow_is_ipv6(&flows->flow[f]) != key->ipv6)
+		return false;
+	return !key->hashed || ip6_eq(&flows->client6[f], key->hashed);
+}
+
+uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash)
 {
 	struct index_walk walk = index_start(&flows->index, hash);
 	uint32_t ref;
 
 	while ((ref = index_next(&flows->index, &walk)) != INDEX_NONE)
-		if (tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], tuple))
+		if (tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], &key->tuple) &&
+		    (!flows->client6 || is_same_client(flows, flow_of(ref), key)))
 			return ref;
 	return FLOW_NONE;
 }
@@ -118,8 +141,8 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	list_append(flows, &flows->half_open, f);
 }
 
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server,
-                   uint64_t now_ms, uint32_t check_at)
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
+                   uint16_t server, uint64_t now_ms, uint32_t check_at)
 {
 	uint32_t f = flows->free.head;
 
@@ -128,6 +151,8 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t s
 	else
 		f = flows->reached++;
 	begin(flows, f, arrive, server, now_ms);
+	if (client6)
+		flows->client6[f] = *client6;
 	flows->check_at[f] = check_at;
 	list_end(flows, f, CLIENT, true);
 	list_end(flows, f, SERVER, true);

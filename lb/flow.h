@@ -11,7 +11,7 @@
 #include "arena.h"
 #include "frame.h"
 #include "index.h"
-#include "tuple.h"
+#include "name.h"
 
 enum end { CLIENT, SERVER };
 
@@ -87,7 +87,8 @@ struct flow_list {
 struct flows {
 	struct flow *flow;
 	struct flow_cold *cold;
-	uint32_t *check_at; /* tick at which to see if the flow has expired; FLOW_NEVER */
+	struct ip6 *client6; /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;  /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
 	struct hash_key key;
 	uint32_t capacity;
@@ -113,6 +114,12 @@ static inline enum end end_other(enum end end)
 	return end == CLIENT ? SERVER : CLIENT;
 }
 
+/* If the flow is of IPv6, its addresses being names. */
+static inline bool flow_is_ipv6(const struct flow *flow)
+{
+	return name_is_ipv6(flow->arrive[CLIENT].dst);
+}
+
 /* If the flow counts as a connection: neither free nor ended. */
 static inline bool flow_is_live(const struct flow *flow)
 {
@@ -129,8 +136,19 @@ static inline bool flow_is_closing(const struct flow *flow)
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
                    struct hash_key key);
 
-/* The reference whose arriving tuple is tuple, its hash given, or FLOW_NONE. */
-uint32_t flows_find(const struct flows *flows, const struct tuple *tuple, uint64_t hash);
+/* The bytes, aligned to ARENA_ALIGN, that IPv6 flows need beside; and takes them into use. */
+size_t flows_ip6_size(const struct flows *flows);
+void flows_use_ip6(struct flows *flows, void *mem);
+
+/* What a flow is looked up by. */
+struct flow_key {
+	struct tuple tuple;
+	bool ipv6;                /* its addresses are names */
+	const struct ip6 *hashed; /* the address of which the tuple has only the hash, or NULL */
+};
+
+/* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
+uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
 /* Fetches into the cache what flows_find() will compare, once the index's bucket is there. */
 void flows_prefetch(const struct flows *flows, uint64_t hash);
@@ -140,10 +158,11 @@ bool flows_have_room(const struct flows *flows);
 
 /*
  * Makes a half-open flow of the two tuples, neither of which is listed yet, to be looked at again
- * at tick check_at. There must be room. Returns its index.
+ * at tick check_at; client6 is the client's address if its name is a hash, else NULL. There must be
+ * room. Returns its index.
  */
-uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], uint16_t server,
-                   uint64_t now_ms, uint32_t check_at);
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
+                   uint16_t server, uint64_t now_ms, uint32_t check_at);
 
 /* When the flow was made, in ms since the table was. */
 uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);

@@ -7,7 +7,7 @@
  * first one, accounts for the pseudo header of all. Nothing is put together here.
  *
  * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at
- * once: what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold here).
+ * once: what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold for both).
  * Datagrams and waiting fragments are bounded; the oldest datagram gives way to a new one.
  */
 #include "frag.h"
@@ -22,8 +22,8 @@ enum {
 };
 
 struct frag_datagram {
-	be32 src, dst;
-	be16 id;
+	be32 src, dst; /* or names */
+	be32 id;
 	bool used, decided;
 	lb_time began;
 	struct frag_route route;
@@ -62,14 +62,14 @@ static void forget(struct frags *frags, uint32_t d)
 }
 
 /* The datagram that the packet is of; a new one, at the oldest's expense if need be. */
-static uint32_t find(struct frags *frags, const struct packet *packet, be16 id, lb_time now)
+static uint32_t find(struct frags *frags, const struct packet *packet, lb_time now)
 {
 	uint32_t best = 0;
 
 	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++) {
 		const struct frag_datagram *datagram = &frags->datagrams[d];
 
-		if (datagram->used && be16_eq(datagram->id, id) &&
+		if (datagram->used && be32_eq(datagram->id, packet->frag_id) &&
 		    be32_eq(datagram->src, packet->tuple.src) &&
 		    be32_eq(datagram->dst, packet->tuple.dst))
 			return d;
@@ -83,7 +83,7 @@ static uint32_t find(struct frags *frags, const struct packet *packet, be16 id, 
 	}
 	frags->datagrams[best] = (struct frag_datagram){.src = packet->tuple.src,
 	                                                .dst = packet->tuple.dst,
-	                                                .id = id,
+	                                                .id = packet->frag_id,
 	                                                .used = true,
 	                                                .began = now};
 	return best;
@@ -120,27 +120,18 @@ static enum frag_result hold(struct frags *frags, const struct frame *frame, uin
 	return FRAG_WAITS;
 }
 
-/* Where the fragment stands in its datagram, in bytes. */
-static uint32_t offset_of(const struct frame *frame, const struct packet *packet)
-{
-	const uint8_t *ip = frame->data + packet->l3;
-
-	return (be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_OFFSET_MASK) * (uint32_t)BLOCK_BYTES;
-}
-
 enum frag_result frags_take(struct frags *frags, const struct frame *frame,
                             const struct packet *packet, lb_time now,
                             const struct frag_route **ret_route, uint32_t *ret_datagram)
 {
-	be16 id = be16_load(frame->data + packet->l3 + IPV4_ID);
-	uint32_t offset = offset_of(frame, packet), d;
+	uint32_t offset = packet->frag_offset, d;
 	uint32_t blocks = (packet->l4_len + BLOCK_BYTES - 1u) / BLOCK_BYTES;
 	struct frag_datagram *datagram;
 
 	if (!blocks || offset / BLOCK_BYTES + blocks > BLOCKS ||
 	    (offset ? offset < TCP_HEADER_BYTES : packet->l4_len < TCP_HEADER_BYTES))
 		return FRAG_TINY;
-	d = find(frags, packet, id, now);
+	d = find(frags, packet, now);
 	datagram = &frags->datagrams[d];
 	if (!mark(datagram, offset / BLOCK_BYTES, blocks))
 		return FRAG_OVERLAPS;

@@ -1,5 +1,5 @@
 /*
- * Fragments of IPv4 packets to us: what the first one decided holds for the others.
+ * Fragments of packets to us: what the first one decided holds for the others.
  */
 #ifndef LB_FRAG_H
 #define LB_FRAG_H
@@ -18,7 +18,8 @@ enum {
 /* What becomes of a datagram: the addresses that its fragments get, and where they go. */
 struct frag_route {
 	be32 src, dst;
-	uint16_t server; /* to this server, or SERVER_NONE: to hop */
+	struct ip6 src6, dst6; /* of IPv6, instead */
+	uint16_t server;       /* to this server, or SERVER_NONE: to hop */
 	struct hop hop;
 	uint32_t flow; /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
 };
@@ -47,8 +48,8 @@ struct frags {
 void frags_lay_out(struct frags *frags, struct arena *arena);
 
 /*
- * Takes note of a fragment, a checked IPv4 packet that parse_is_fragment(). With FRAG_ROUTED sets
- * *ret_route, with FRAG_FIRST and FRAG_ROUTED *ret_datagram.
+ * Takes note of a fragment, an IP packet that parse_ip() has checked and says is one. With
+ * FRAG_ROUTED sets *ret_route, with FRAG_FIRST and FRAG_ROUTED *ret_datagram.
  */
 enum frag_result frags_take(struct frags *frags, const struct frame *frame,
                             const struct packet *packet, lb_time now,

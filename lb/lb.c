@@ -2,7 +2,7 @@
  * The engine.
  *
  * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
- * screen() reads each frame and settles all that no flow is needed for; the flows of the rest are
+ * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
  * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
  * makes no difference. A step decides by a ladder of early returns, each with its reason.
  *
@@ -12,9 +12,8 @@
 #include "lb.h"
 
 #include "frag.h"
-#include "icmp.h"
-#include "parse.h"
 #include "rewrite.h"
+#include "screen.h"
 #include "tcp.h"
 #include "wire.h"
 
@@ -33,17 +32,6 @@ struct lb {
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
 	lb_time rst_paid; /* token bucket: up to when RSTs are paid for */
-};
-
-/* What is left to do for a frame once it has been screened: what depends on flows. */
-enum rest { REST_NONE, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
-
-/* A frame on its way through the steps. */
-struct job {
-	struct packet packet;
-	struct icmp_error error; /* REST_ICMP_ERROR */
-	uint64_t hash;           /* of the tuple with which its flow is looked up */
-	enum rest rest;
 };
 
 size_t lb_size(const struct rules *rules)
@@ -73,103 +61,10 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	return lb;
 }
 
-static const struct address *find_address(const struct lb *lb, be32 ip)
+static struct screen screen_of(const struct lb *lb)
 {
-	return addresses_find(&lb->balance.farms->addresses, ip);
-}
-
-static bool is_own_mac(const struct lb *lb, const uint8_t *p)
-{
-	return !memcmp(p, &lb->macs[OUTSIDE], sizeof(lb->macs[0])) ||
-	       !memcmp(p, &lb->macs[INSIDE], sizeof(lb->macs[0]));
-}
-
-static void settle(struct verdict *v, enum lb_why why)
-{
-	v->why = (uint8_t)why;
-	v->act = (uint8_t)lb_why_act(why);
-}
-
-/* An answer goes back to where the packet came from. */
-static void settle_answer(struct verdict *v, enum lb_why why, const struct packet *packet,
-                          enum own_kind kind)
-{
-	settle(v, why);
-	v->side = packet->from.side;
-	v->own = (struct own){
-	        .kind = (uint8_t)kind,
-	        .server = SERVER_NONE,
-	        .to = packet->from,
-	        .tuple = tuple_reverse(packet->tuple),
-	};
-}
-
-/* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
-static bool is_martian(const struct lb *lb, const struct frame *frame, const struct packet *packet)
-{
-	const uint32_t src = be32_get(packet->tuple.src);
-
-	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || src >> 24 == 0 ||
-	       src >> 24 == 127 || src >> 28 >= 0xe ||
-	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_OURS;
-}
-
-static void screen_arp(const struct lb *lb, const struct packet *packet, struct verdict *v)
-{
-	uint8_t sender = find_address(lb, packet->tuple.src)->kinds;
-	uint8_t target = find_address(lb, packet->tuple.dst)->kinds;
-
-	v->sighted = sender & ADDRESS_SERVER;
-	v->conflict = sender & ADDRESS_OURS;
-	v->sighting.ip = packet->tuple.src;
-	v->sighting.hop = packet->from;
-	v->sighting.hop.mac = packet->arp_sender;
-	if (!(target & ADDRESS_OURS))
-		return;
-	if (mac_is_group(&packet->arp_sender)) {
-		settle(v, WHY_MARTIAN);
-	} else if (packet->arp_oper == ARP_REQUEST) {
-		settle_answer(v, WHY_ARP_REPLY, packet, OWN_ARP_REPLY);
-		v->own.to.mac = packet->arp_sender;
-	} else if (v->conflict) {
-		settle(v, WHY_ARP_CONFLICT);
-	} else {
-		settle(v, packet->arp_oper == ARP_REPLY ? WHY_ARP_LEARNED : WHY_ARP_OTHER);
-	}
-}
-
-static void screen_echo(const struct lb *lb, const struct frame *frame, const struct packet *packet,
-                        struct verdict *v)
-{
-	unsigned farm = find_address(lb, packet->tuple.dst)->farm;
-
-	if (!parse_l4_checksum_ok(frame, packet))
-		return settle(v, WHY_BAD_CHECKSUM);
-	if (is_martian(lb, frame, packet))
-		return settle(v, WHY_MARTIAN);
-	if (!sched_is_up(&lb->balance.farms->sched, farm))
-		return settle(v, WHY_ECHO_NO_SERVER);
-	settle_answer(v, WHY_ECHO_REPLY, packet, OWN_ECHO_REPLY);
-	v->own.l4 = packet->l4;
-	v->own.l4_len = packet->l4_len;
-}
-
-/* A frame that isn't for us. */
-static void screen_other(const struct lb *lb, const struct frame *frame, struct verdict *v)
-{
-	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_DST);
-
-	settle(v, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
-}
-
-/* What belongs to no flow is dropped for that reason if it is addressed to us; else it crosses. */
-static void settle_no_flow(const struct lb *lb, const struct frame *frame,
-                           const struct packet *packet, enum lb_why why, struct verdict *v)
-{
-	if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
-		settle(v, why);
-	else
-		screen_other(lb, frame, v);
+	return (struct screen){
+	        .macs = lb->macs, .farms = lb->balance.farms, .key = &lb->balance.flows.key};
 }
 
 /* Where a packet that came from the end in ref goes. */
@@ -184,6 +79,13 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	}
 }
 
+/* If the error was sent by the end that should have got the packet, and not by a router. */
+static bool is_from_receiver(const struct packet *packet, const struct icmp_error *error)
+{
+	return error->dst6 ? ip6_eq(packet->src6, error->dst6)
+	                   : be32_eq(packet->tuple.src, error->tuple.dst);
+}
+
 /*
  * An error about a packet that we sent to an end is for the other end, which sent it to us. If that
  * end itself sent the error, and not a router, it appears to come from where the other end thinks
@@ -192,120 +94,30 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job, struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	const struct icmp_error *error = &job->error;
-	const struct tuple arrived = tuple_reverse(error->tuple);
 	const struct flows *flows = &lb->balance.flows;
-	uint32_t ref = flows_find(flows, &arrived, job->hash);
-	const struct flow *flow;
-	struct tuple quoted;
-	be32 src = packet->tuple.src;
+	const struct screen screen = screen_of(lb);
+	uint32_t ref = flows_find(flows, &job->key, job->hash);
+	struct rewrite_to quoted, outer = {.src6 = packet->src6};
 
 	if (ref == FLOW_NONE ||
-	    !tcp_may_have_sent(&flows->flow[flow_of(ref)], end_other(end_of(ref)), error->seq))
-		return settle_no_flow(lb, frame, packet, WHY_ICMP_NO_FLOW, v);
-	flow = &flows->flow[flow_of(ref)];
-	quoted = flow->arrive[end_other(end_of(ref))];
-	if (be32_eq(src, arrived.src))
-		src = quoted.dst;
-	settle(v, WHY_ICMP_ERROR);
+	    !tcp_may_have_sent(&flows->flow[flow_of(ref)], end_other(end_of(ref)), job->error.seq))
+		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
+	balance_arrival(&lb->balance, flow_of(ref), end_other(end_of(ref)), &quoted);
+	outer.tuple = (struct tuple){.src = packet->tuple.src, .dst = quoted.tuple.src};
+	outer.dst6 = quoted.src6;
+	if (is_from_receiver(packet, &job->error)) {
+		outer.tuple.src = quoted.tuple.dst;
+		outer.src6 = quoted.dst6;
+	}
+	verdict_settle(v, WHY_ICMP_ERROR);
 	route(lb, ref, v);
-	icmp_translate(frame, packet, error, src, quoted.src, &quoted);
-}
-
-static enum rest screen_icmp(const struct lb *lb, struct frame *frame, struct job *job,
-                             struct verdict *v)
-{
-	const struct packet *packet = &job->packet;
-	const uint8_t *icmp = frame->data + packet->l4;
-
-	if (packet->l4_len < ICMP_HEADER_BYTES ||
-	    frame->len < (uint32_t)packet->l4 + packet->l4_len)
-		settle(v, WHY_ICMP_OTHER);
-	else if (icmp[ICMP_TYPE] == ICMP_ECHO && icmp[ICMP_CODE] == 0)
-		screen_echo(lb, frame, packet, v);
-	else if (icmp_parse_error(frame, packet, &job->error))
-		return REST_ICMP_ERROR;
-	else
-		settle(v, WHY_ICMP_OTHER);
-	return REST_NONE;
-}
-
-/* A packet to a VIP or SNAT address. */
-static enum rest screen_ours(const struct lb *lb, struct frame *frame, struct job *job,
-                             struct verdict *v)
-{
-	struct packet *packet = &job->packet;
-
-	if (!parse_ipv4(frame, packet))
-		return settle(v, WHY_IP_MALFORMED), REST_NONE;
-	if (packet->is_fragment && packet->protocol != IPPROTO_NUM_TCP)
-		return settle(v, WHY_FRAGMENT_OTHER), REST_NONE;
-	if (packet->protocol == IPPROTO_NUM_ICMP)
-		return screen_icmp(lb, frame, job, v);
-	if (packet->protocol != IPPROTO_NUM_TCP)
-		return settle(v, WHY_PROTOCOL_NOT_SERVED), REST_NONE;
-	if (packet->is_fragment)
-		return REST_FRAGMENT;
-	if (!parse_tcp(frame, packet))
-		return settle(v, WHY_TCP_MALFORMED), REST_NONE;
-	return REST_TCP;
-}
-
-/*
- * A packet that isn't addressed to us, but with `snat = off` may still be of a flow: TCP of a
- * server, or an ICMP error, addressed to the client, about a packet to one.
- */
-static enum rest screen_no_snat(const struct lb *lb, const struct frame *frame, struct job *job)
-{
-	struct packet *packet = &job->packet;
-
-	if (!parse_ipv4(frame, packet))
-		return REST_NONE;
-	if (packet->protocol == IPPROTO_NUM_TCP &&
-	    find_address(lb, packet->tuple.src)->kinds & ADDRESS_NO_SNAT) {
-		if (packet->is_fragment)
-			return REST_FRAGMENT;
-		return parse_tcp(frame, packet) ? REST_TCP : REST_NONE;
-	}
-	if (packet->protocol == IPPROTO_NUM_ICMP && !packet->is_fragment &&
-	    icmp_parse_error(frame, packet, &job->error) &&
-	    find_address(lb, job->error.tuple.dst)->kinds & ADDRESS_NO_SNAT)
-		return REST_ICMP_ERROR;
-	return REST_NONE;
-}
-
-/* The first step. */
-static enum rest screen(const struct lb *lb, struct frame *frame, struct job *job,
-                        struct verdict *v)
-{
-	struct packet *packet = &job->packet;
-	enum rest rest;
-
-	parse_frame(frame, packet);
-	v->side = (uint8_t)side_other(frame->side);
-	v->server = SERVER_NONE;
-	v->flow = FLOW_NONE;
-	v->hop = (struct hop){0};
-	v->sighted = v->conflict = false;
-	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(lb, frame->data + ETH_SRC))
-		return settle(v, WHY_LOOP), REST_NONE;
-	if (packet->kind == PACKET_IPV4) {
-		if (find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS)
-			return screen_ours(lb, frame, job, v);
-		if (lb->balance.farms->addresses.any_no_snat &&
-		    (rest = screen_no_snat(lb, frame, job)) != REST_NONE)
-			return rest;
-	}
-	screen_other(lb, frame, v);
-	if (packet->kind == PACKET_ARP)
-		screen_arp(lb, packet, v);
-	return REST_NONE;
+	icmp_translate(frame, packet, &job->error, &outer, &quoted);
 }
 
 /* An answer that resets the sender: RFC 9293, 3.10.7.1. */
 static void settle_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
 {
-	settle_answer(v, why, packet, OWN_TCP);
+	verdict_answer(v, why, packet, OWN_TCP);
 	v->own.tcp_flags = TCP_RST;
 	if (packet->tcp_flags & TCP_ACK) {
 		v->own.seq = packet->ack;
@@ -332,17 +144,17 @@ static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why
 	if (rst_allowed(lb, now))
 		settle_rst(v, why, packet);
 	else
-		settle(v, WHY_RST_LIMITED);
+		verdict_settle(v, WHY_RST_LIMITED);
 }
 
 static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                     enum lb_why why, struct verdict *v)
 {
-	const struct flow *flow = &lb->balance.flows.flow[flow_of(ref)];
-	const struct tuple to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
+	struct rewrite_to to;
 
-	settle(v, why);
+	verdict_settle(v, why);
 	route(lb, ref, v);
+	balance_departure(&lb->balance, ref, &to);
 	rewrite_tcp(frame, packet, &to);
 }
 
@@ -353,11 +165,13 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 	forward(lb, frame, packet, ref, why, v);
 }
 
-/* A SYN that belongs to no live flow. */
-static void syn(struct lb *lb, struct frame *frame, const struct packet *packet, lb_time now,
-                struct verdict *v)
+/* A SYN that belongs to no live flow; to old perhaps, which has ended. */
+static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
+                lb_time now, struct verdict *v)
 {
-	const struct address *address = find_address(lb, packet->tuple.dst);
+	const struct packet *packet = &job->packet;
+	const struct screen screen = screen_of(lb);
+	const struct address *address = screen_dst(&screen, packet);
 	const struct rules_farm *farm = &lb->balance.farms->rules->farms[address->farm];
 	int service =
 	        address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
@@ -366,10 +180,11 @@ static void syn(struct lb *lb, struct frame *frame, const struct packet *packet,
 
 	if (!packet->is_fragment && frame->len == frame->wire_len &&
 	    !parse_l4_checksum_ok(frame, packet))
-		return settle(v, WHY_BAD_CHECKSUM);
+		return verdict_settle(v, WHY_BAD_CHECKSUM);
 	if (service < 0)
 		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
-	why = balance_open(&lb->balance, packet, address->farm, (unsigned)service, now, &ref);
+	why = balance_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
+	                   now, &ref);
 	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
 		return settle_rst(v, why, packet);
@@ -386,17 +201,17 @@ static bool is_passed_on(const struct flow *flow, bool is_syn)
 }
 
 /* If the packet, which belongs to no flow, is what a server would send to a probe. */
-static bool is_probe_reply(const struct lb *lb, const struct packet *packet)
+static bool is_probe_reply(const struct screen *screen, const struct packet *packet)
 {
 	uint16_t port = be16_get(packet->tuple.dport);
 
 	return port >= SNAT_PROBE_PORT && port < SNAT_PROBE_PORT + SNAT_PROBE_PORTS &&
-	       find_address(lb, packet->tuple.src)->kinds & ADDRESS_SERVER;
+	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
 }
 
 static void settle_probe(struct verdict *v, const struct packet *packet)
 {
-	settle(v, WHY_PROBE);
+	verdict_settle(v, WHY_PROBE);
 	v->probe = (struct probe_reply){
 	        .tuple = packet->tuple,
 	        .seq = packet->seq,
@@ -407,17 +222,20 @@ static void settle_probe(struct verdict *v, const struct packet *packet)
 }
 
 /* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
-static void balance_unknown(struct lb *lb, struct frame *frame, const struct packet *packet,
+static void balance_unknown(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
                             bool is_syn, lb_time now, struct verdict *v)
 {
-	if (is_martian(lb, frame, packet))
-		return settle(v, WHY_MARTIAN);
+	const struct packet *packet = &job->packet;
+	const struct screen screen = screen_of(lb);
+
+	if (screen_is_martian(&screen, frame, packet))
+		return verdict_settle(v, WHY_MARTIAN);
 	if (is_syn)
-		return syn(lb, frame, packet, now, v);
-	if (is_probe_reply(lb, packet))
+		return syn(lb, frame, job, old, now, v);
+	if (is_probe_reply(&screen, packet))
 		return settle_probe(v, packet);
 	if (packet->tcp_flags & TCP_RST)
-		return settle(v, WHY_RST_NO_FLOW);
+		return verdict_settle(v, WHY_RST_NO_FLOW);
 	settle_limited_rst(lb, v, WHY_NO_FLOW, packet, now);
 }
 
@@ -426,30 +244,36 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
                     struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	uint32_t ref = flows_find(&lb->balance.flows, &packet->tuple, job->hash);
+	const struct screen screen = screen_of(lb);
+	uint32_t ref = flows_find(&lb->balance.flows, &job->key, job->hash);
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 
-	if (ref == FLOW_NONE && !(find_address(lb, packet->tuple.dst)->kinds & ADDRESS_OURS))
-		return screen_other(lb, frame, v); /* snat = off, but not through the VIP */
 	if (ref != FLOW_NONE && is_passed_on(&lb->balance.flows.flow[flow_of(ref)], is_syn))
 		return hit(lb, frame, packet, ref, WHY_FLOW_HIT, now, v);
-	balance_unknown(lb, frame, packet, is_syn, now, v);
+	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
+		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
+	balance_unknown(lb, frame, job, ref, is_syn, now, v);
 }
 
-/* Where v sends the first fragment, the others go too. */
+/* Where v sends the first fragment, which has been rewritten, the others go too. */
 static void decide_fragments(struct lb *lb, const struct frame *frame, const struct packet *packet,
                              uint32_t datagram, const struct verdict *v)
 {
 	const uint8_t *ip = frame->data + packet->l3;
-	const struct frag_route route = {
-	        .src = be32_load(ip + IPV4_SRC),
-	        .dst = be32_load(ip + IPV4_DST),
+	struct frag_route route = {
 	        .server = v->server,
 	        .hop = v->hop,
 	        .flow = v->act == LB_FORWARD ? v->flow : FLOW_NONE,
 	};
 
+	if (packet->kind == PACKET_IPV6) {
+		route.src6 = *packet->src6;
+		route.dst6 = *packet->dst6;
+	} else {
+		route.src = be32_load(ip + IPV4_SRC);
+		route.dst = be32_load(ip + IPV4_DST);
+	}
 	if (v->act == LB_FORWARD || v->act == LB_BRIDGE)
 		frags_decide(&lb->frags, datagram, &route);
 }
@@ -457,41 +281,48 @@ static void decide_fragments(struct lb *lb, const struct frame *frame, const str
 static void follow(struct frame *frame, const struct packet *packet, const struct frag_route *route,
                    struct verdict *v)
 {
+	const struct rewrite_to to = {.tuple = {.src = route->src, .dst = route->dst},
+	                              .src6 = &route->src6,
+	                              .dst6 = &route->dst6};
+
 	if (route->flow == FLOW_NONE)
-		return settle(v, WHY_NOT_OURS);
-	settle(v, WHY_FRAGMENT);
+		return verdict_settle(v, WHY_NOT_OURS);
+	verdict_settle(v, WHY_FRAGMENT);
 	v->flow = route->flow;
 	v->server = route->server;
 	v->hop = route->hop;
 	if (v->server == SERVER_NONE)
 		v->side = route->hop.side;
-	rewrite_addresses(frame, packet, route->src, route->dst);
+	rewrite_addresses(frame, packet, &to);
 }
 
 /* The last step for a fragment. */
 static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                      struct verdict *v)
 {
+	const struct screen screen = screen_of(lb);
 	const struct frag_route *route;
 	uint32_t datagram;
 
 	switch (frags_take(&lb->frags, frame, &job->packet, now, &route, &datagram)) {
 	case FRAG_FIRST:
 		if (!parse_tcp(frame, &job->packet))
-			return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
-		job->hash = tuple_hash(&lb->balance.flows.key, &job->packet.tuple);
+			return screen_settle_no_flow(&screen, frame, &job->packet,
+			                             WHY_FRAGMENT_TINY, v);
+		job->key = screen_key(&job->packet);
+		job->hash = tuple_hash(&lb->balance.flows.key, &job->key.tuple);
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
 	case FRAG_ROUTED:
 		return follow(frame, &job->packet, route, v);
 	case FRAG_WAITS:
-		return settle(v, WHY_FRAGMENT_HELD);
+		return verdict_settle(v, WHY_FRAGMENT_HELD);
 	case FRAG_OVERLAPS:
-		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
+		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
 	case FRAG_TINY:
-		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_TINY, v);
+		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 	case FRAG_NO_ROOM:
-		return settle_no_flow(lb, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
+		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
 	}
 }
 
@@ -508,16 +339,10 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	return true;
 }
 
-/* The second step: the hash of the tuple that the flow is looked up with. */
+/* The second step: where the flow will be looked for. */
 static void prepare(const struct lb *lb, struct job *job)
 {
-	struct tuple arrived = job->packet.tuple;
-
-	if (job->rest != REST_TCP && job->rest != REST_ICMP_ERROR)
-		return;
-	if (job->rest == REST_ICMP_ERROR)
-		arrived = tuple_reverse(job->error.tuple);
-	job->hash = tuple_hash(&lb->balance.flows.key, &arrived);
+	job->hash = tuple_hash(&lb->balance.flows.key, &job->key.tuple);
 	index_prefetch(&lb->balance.flows.index, job->hash);
 }
 
@@ -538,11 +363,13 @@ static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time 
 
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
+	const struct screen screen = screen_of(lb);
 	struct job jobs[LB_BURST];
 
 	for (unsigned i = 0; i < n; i++) {
-		jobs[i].rest = screen(lb, &frames[i], &jobs[i], &ret[i]);
-		prepare(lb, &jobs[i]);
+		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
+		if (jobs[i].rest == REST_TCP || jobs[i].rest == REST_ICMP_ERROR)
+			prepare(lb, &jobs[i]);
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (jobs[i].rest == REST_TCP)
@@ -584,6 +411,16 @@ bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time 
 	if (health_of(health, server) == HEALTH_DOWN)
 		balance_start_reaping(&lb->balance);
 	return true;
+}
+
+size_t lb_ip6_size(const struct lb *lb)
+{
+	return flows_ip6_size(&lb->balance.flows);
+}
+
+void lb_use_ip6(struct lb *lb, void *mem)
+{
+	flows_use_ip6(&lb->balance.flows, mem);
 }
 
 void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)

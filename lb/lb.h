@@ -8,40 +8,9 @@
 #include "frag.h"
 #include "frame.h"
 #include "rules.h"
-#include "tuple.h"
-#include "why.h"
+#include "verdict.h"
 
 struct lb;
-
-/* What an ARP frame, whatever becomes of it, says about a server's whereabouts. */
-struct sighting {
-	be32 ip;
-	struct hop hop;
-};
-
-/* A server's answer to a probe. */
-struct probe_reply {
-	struct tuple tuple;
-	uint32_t seq, ack; /* host order */
-	uint32_t seq_len;  /* sequence numbers that it takes */
-	uint8_t tcp_flags;
-};
-
-/* Which members beyond `server` are valid depends on what is said of each. */
-struct verdict {
-	uint8_t act;     /* enum lb_act */
-	uint8_t why;     /* enum lb_why */
-	uint8_t side;    /* where it goes: BRIDGE, ANSWER, FORWARD to the client */
-	bool sighted;    /* sighting is valid */
-	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
-	uint16_t farm;   /* if why is of a SYN that was refused */
-	uint16_t server; /* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
-	uint32_t flow;   /* FORWARD */
-	struct hop hop;  /* FORWARD to the client */
-	struct own own;  /* ANSWER */
-	struct sighting sighting;
-	struct probe_reply probe; /* WHY_PROBE */
-};
 
 /*
  * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules: for what
@@ -55,6 +24,13 @@ size_t lb_size(const struct rules *rules);
  */
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
                    const struct mac macs[NSIDES], lb_time now);
+
+/*
+ * The bytes that the engine needs besides, aligned to ARENA_ALIGN, before it gets rules that name
+ * IPv6 addresses; and takes them into use, once.
+ */
+size_t lb_ip6_size(const struct lb *lb);
+void lb_use_ip6(struct lb *lb, void *mem);
 
 /*
  * Decides upon n frames, rewrites those to forward from layer 3 upwards, and sets ret[0..n-1]. The

@@ -7,7 +7,7 @@
 #include "frame.h"
 #include "tuple.h"
 
-enum own_kind { OWN_ARP_REPLY, OWN_ECHO_REPLY, OWN_TCP };
+enum own_kind { OWN_ARP_REPLY, OWN_ND_REPLY, OWN_ECHO_REPLY, OWN_TCP };
 
 struct own {
 	uint8_t kind;        /* enum own_kind */
@@ -15,9 +15,12 @@ struct own {
 	uint16_t server;     /* goes to this server's MAC, or SERVER_NONE: to `to` */
 	uint16_t l4, l4_len; /* OWN_ECHO_REPLY: where the request stands in the frame */
 	struct hop to;
-	struct tuple
-	        tuple;     /* as the frame shall say it; ARP: src is our address, dst the asker's */
-	uint32_t seq, ack; /* OWN_TCP, host order */
+	/* as the frame shall say it, of IPv6 only the ports; ARP: src is our address, dst the
+	 * asker's */
+	struct tuple tuple;
+	bool ipv6;             /* then src6 and dst6 are the addresses */
+	struct ip6 src6, dst6; /* OWN_ND_REPLY: our address, and the asker's or :: if it has none */
+	uint32_t seq, ack;     /* OWN_TCP, host order */
 };
 
 #endif

@@ -93,6 +93,7 @@ void parse_frame(const struct frame *frame, struct packet *ret)
 
 	ret->kind = PACKET_OTHER;
 	ret->tuple = (struct tuple){0};
+	ret->src6 = ret->dst6 = NULL;
 	if (ethertype == ETHERTYPE_IPV4) {
 		p = at(frame, ret->l3, IPV4_HEADER_BYTES);
 		if (!p || p[0] >> 4 != 4)
@@ -102,13 +103,21 @@ void parse_frame(const struct frame *frame, struct packet *ret)
 		ret->kind = PACKET_IPV4;
 	} else if (ethertype == ETHERTYPE_ARP) {
 		parse_arp(frame, ret);
+	} else if (ethertype == ETHERTYPE_IPV6) {
+		p = at(frame, ret->l3, IPV6_HEADER_BYTES);
+		if (!p || p[0] >> 4 != 6)
+			return;
+		ret->src6 = (const struct ip6 *)(p + IPV6_SRC);
+		ret->dst6 = (const struct ip6 *)(p + IPV6_DST);
+		ret->kind = PACKET_IPV6;
 	}
 }
 
-bool parse_ipv4(const struct frame *frame, struct packet *packet)
+static bool parse_ipv4(const struct frame *frame, struct packet *packet)
 {
 	const uint8_t *p = at(frame, packet->l3, IPV4_HEADER_BYTES);
 	uint32_t header, total;
+	uint16_t fragment;
 
 	if (!p)
 		return false;
@@ -120,7 +129,138 @@ bool parse_ipv4(const struct frame *frame, struct packet *packet)
 	packet->protocol = p[IPV4_PROTOCOL];
 	packet->l4 = (uint16_t)(packet->l3 + header);
 	packet->l4_len = (uint16_t)(total - header);
-	packet->is_fragment = be16_get(be16_load(p + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK;
+	fragment = be16_get(be16_load(p + IPV4_FRAGMENT));
+	packet->is_fragment = fragment & IPV4_FRAGMENT_MASK;
+	packet->frag_offset = (uint16_t)((fragment & IPV4_OFFSET_MASK) * 8u);
+	packet->frag_id = be32_from(be16_get(be16_load(p + IPV4_ID)));
+	return true;
+}
+
+/* A fragment that is all of its packet counts as none (RFC 6946). */
+static void note_fragment(const uint8_t *p, struct packet *packet)
+{
+	uint16_t fragment = be16_get(be16_load(p + IPV6_FRAGMENT_OFFSET));
+
+	packet->is_fragment = fragment & IPV6_FRAGMENT_MASK;
+	packet->frag_offset = fragment & IPV6_FRAGMENT_OFFSET_MASK;
+	packet->frag_id = be32_load(p + IPV6_FRAGMENT_ID);
+}
+
+/* If the walk goes on behind the extension header p of type next, the first fragment header or not.
+ */
+static bool is_walked(uint8_t next, const uint8_t *p, bool in_fragment)
+{
+	return next == IPPROTO_NUM_HOP_BY_HOP || next == IPPROTO_NUM_DESTINATION ||
+	       (next == IPPROTO_NUM_FRAGMENT && !in_fragment) ||
+	       (next == IPPROTO_NUM_ROUTING && p[IPV6_ROUTING_LEFT] == 0);
+}
+
+static bool is_extension(uint8_t next)
+{
+	return next == IPPROTO_NUM_HOP_BY_HOP || next == IPPROTO_NUM_DESTINATION ||
+	       next == IPPROTO_NUM_FRAGMENT || next == IPPROTO_NUM_ROUTING;
+}
+
+bool parse_extensions(const struct frame *frame, uint32_t end, uint8_t *next, uint32_t *offset,
+                      struct packet *packet)
+{
+	bool in_fragment = false;
+
+	packet->is_fragment = false;
+	for (unsigned i = 0; is_extension(*next) && i < IPV6_EXTENSIONS_MAX; i++) {
+		const uint8_t *p = at(frame, *offset, IPV6_EXTENSION_BYTES);
+		uint32_t len = IPV6_EXTENSION_BYTES;
+
+		if (!p)
+			return false;
+		if (!is_walked(*next, p, in_fragment))
+			return true;
+		in_fragment |= *next == IPPROTO_NUM_FRAGMENT;
+		if (*next == IPPROTO_NUM_FRAGMENT)
+			note_fragment(p, packet);
+		else
+			len += p[IPV6_EXTENSION_LENGTH] * (uint32_t)IPV6_EXTENSION_BYTES;
+		if (end - *offset < len)
+			return false;
+		*offset += len;
+		*next = p[0];
+		if (packet->is_fragment && packet->frag_offset)
+			return true; /* what follows is the middle of something */
+	}
+	return true;
+}
+
+static bool parse_ipv6(const struct frame *frame, struct packet *packet)
+{
+	const uint8_t *p = at(frame, packet->l3, IPV6_HEADER_BYTES);
+	uint32_t offset = packet->l3 + (uint32_t)IPV6_HEADER_BYTES, end;
+	uint8_t next;
+
+	if (!p)
+		return false;
+	next = p[IPV6_NEXT_HEADER];
+	end = offset + be16_get(be16_load(p + IPV6_PAYLOAD_LENGTH));
+	if (frame->wire_len < end || !parse_extensions(frame, end, &next, &offset, packet))
+		return false;
+	packet->protocol = next;
+	packet->l4 = (uint16_t)offset;
+	packet->l4_len = (uint16_t)(end - offset);
+	return true;
+}
+
+bool parse_ip(const struct frame *frame, struct packet *packet)
+{
+	switch ((enum packet_kind)packet->kind) {
+	case PACKET_IPV4:
+		return parse_ipv4(frame, packet);
+	case PACKET_IPV6:
+		return parse_ipv6(frame, packet);
+	case PACKET_ARP:
+	case PACKET_OTHER:
+		break;
+	}
+	return false;
+}
+
+bool parse_is_icmp(const struct packet *packet)
+{
+	return packet->protocol ==
+	       (packet->kind == PACKET_IPV6 ? IPPROTO_NUM_ICMPV6 : IPPROTO_NUM_ICMP);
+}
+
+/* The link-layer address option of that type among len bytes of options, or NULL. */
+static const uint8_t *find_nd_option(const uint8_t *p, uint32_t len, uint8_t type)
+{
+	while (len >= ND_OPTION_BYTES) {
+		uint32_t step = p[ND_OPTION_LENGTH] * (uint32_t)ND_OPTION_BYTES;
+
+		if (step == 0 || step > len)
+			return NULL;
+		if (p[0] == type && step == ND_OPTION_BYTES)
+			return p + ND_OPTION_MAC;
+		p += step;
+		len -= step;
+	}
+	return NULL;
+}
+
+bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd *ret)
+{
+	const uint8_t *ip = frame->data + packet->l3, *nd, *mac;
+	uint16_t len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+
+	nd = at(frame, packet->l3 + (uint32_t)IPV6_HEADER_BYTES, len);
+	if (!nd || len < ND_BYTES || ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_ICMPV6 ||
+	    ip[IPV6_HOP_LIMIT] != ND_HOP_LIMIT || nd[ICMP_CODE] != 0 ||
+	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
+		return false;
+	ret->is_solicitation = nd[ICMP_TYPE] == ND_SOLICITATION;
+	ret->target = (const struct ip6 *)(nd + ND_TARGET);
+	ret->mac = packet->from.mac;
+	mac = find_nd_option(nd + ND_BYTES, len - (uint32_t)ND_BYTES,
+	                     ret->is_solicitation ? ND_OPTION_SOURCE : ND_OPTION_TARGET);
+	if (mac)
+		memcpy(&ret->mac, mac, sizeof(ret->mac));
 	return true;
 }
 
@@ -164,6 +304,14 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	return true;
 }
 
+csum_acc parse_pseudo_sum(const struct packet *packet)
+{
+	return packet->kind == PACKET_IPV6
+	               ? csum_pseudo6(packet->src6, packet->dst6, packet->protocol, packet->l4_len)
+	               : csum_pseudo(packet->tuple.src, packet->tuple.dst, packet->protocol,
+	                             packet->l4_len);
+}
+
 bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet)
 {
 	const uint8_t *p = at(frame, packet->l4, packet->l4_len);
@@ -173,8 +321,7 @@ bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet
 		return true;
 	if (!p)
 		return false;
-	if (packet->protocol == IPPROTO_NUM_TCP)
-		sum = csum_pseudo(packet->tuple.src, packet->tuple.dst, packet->protocol,
-		                  packet->l4_len);
+	if (packet->protocol != IPPROTO_NUM_ICMP)
+		sum = parse_pseudo_sum(packet);
 	return csum_fold(csum_add(sum, p, packet->l4_len)) == 0xffff;
 }

@@ -4,6 +4,7 @@
 #ifndef LB_PARSE_H
 #define LB_PARSE_H
 
+#include "csum.h"
 #include "frame.h"
 #include "tuple.h"
 
@@ -11,23 +12,30 @@ enum packet_kind {
 	PACKET_OTHER, /* nothing that can be addressed to us */
 	PACKET_ARP,   /* ARP for Ethernet and IPv4 */
 	PACKET_IPV4,  /* an IPv4 header's fixed part, not yet checked */
+	PACKET_IPV6,  /* the same of IPv6 */
 };
 
 enum { PACKET_NO_WSCALE = 15 };
 
 struct packet {
 	uint8_t kind;          /* enum packet_kind */
-	uint8_t protocol;      /* IPv4: parse_ipv4() */
+	uint8_t protocol;      /* parse_ip(): of layer 4, or of what isn't looked behind */
 	uint8_t tcp_flags;     /* TCP_FIN ... */
-	bool is_fragment;      /* IPv4: MF is set or the offset isn't 0 */
+	bool is_fragment;      /* parse_ip(): more follow, or the offset isn't 0 */
 	uint8_t arp_oper;      /* ARP: 1 request, 2 reply, 0 anything else */
 	uint16_t l3, l4;       /* offsets of the layer 3 and 4 headers in the frame */
-	uint16_t l4_len;       /* layer 4: header and payload, bytes, as IPv4's total length says */
+	uint16_t l4_len;       /* layer 4: header and payload, bytes, as the IP header says */
+	uint16_t frag_offset;  /* parse_ip(), of a fragment: where it belongs, in bytes */
+	be32 frag_id;          /* and of which packet it is */
 	struct hop from;       /* who sent the frame, by its Ethernet header: for replies */
 	struct mac arp_sender; /* ARP: who sent it, by its own word (RFC 826's ar$sha) */
-	struct tuple
-	        tuple; /* IPv4: addresses; TCP: and ports. ARP: src and dst are sender and target */
-	uint16_t window;   /* TCP: as it stands there, host order */
+	/*
+	 * IPv4: addresses; TCP: and ports. ARP: src and dst are sender and target. IPv6: names,
+	 * which are the caller's to fill in (name.h)
+	 */
+	struct tuple tuple;
+	const struct ip6 *src6, *dst6; /* IPv6: addresses, in the frame; else NULL */
+	uint16_t window;               /* TCP: as it stands there, host order */
 	uint8_t wscale;    /* TCP, of a SYN: its window scale option, or PACKET_NO_WSCALE */
 	uint32_t seq, ack; /* TCP, host order */
 	uint32_t seq_len;  /* TCP: sequence numbers that it takes: payload, SYN, FIN */
@@ -35,23 +43,56 @@ struct packet {
 
 /*
  * Reads layer 2 and as much of layer 3 as says to whom the packet goes: ret->kind, from, l3, and
- * the addresses. Anything that isn't a whole ARP packet or IPv4 header is PACKET_OTHER.
+ * the addresses. Anything that isn't a whole ARP packet or IP header is PACKET_OTHER.
  */
 void parse_frame(const struct frame *frame, struct packet *ret);
 
 /*
- * Checks the IPv4 header that parse_frame() found (RFC 791, RFC 1122 3.2.1) and fills protocol, l4,
- * l4_len and is_fragment. False if it can't be an IPv4 packet: version, header or total length. The
- * header checksum isn't looked at: updated incrementally, a wrong one stays wrong.
+ * Checks the IPv4 or IPv6 header that parse_frame() found (RFC 791, RFC 1122 3.2.1; RFC 8200) and
+ * fills protocol, l4, l4_len, is_fragment and, of a fragment, frag_offset and frag_id. False if it
+ * can't be an IP packet: version, header or length. IPv4's header checksum isn't looked at: updated
+ * incrementally, a wrong one stays wrong.
+ *
+ * IPv6's extension headers are walked up to the first that isn't known, that sends the packet on to
+ * somebody else (a routing header with segments left), or that would be one too many
+ * (IPV6_EXTENSIONS_MAX); that one is protocol then.
  */
-bool parse_ipv4(const struct frame *frame, struct packet *packet);
+bool parse_ip(const struct frame *frame, struct packet *packet);
 
-/* Checks the TCP header (RFC 9293, 3.1) behind a checked IPv4 header and fills in what it says. */
+/* If the packet, checked by parse_ip(), is ICMP of its version of IP. */
+bool parse_is_icmp(const struct packet *packet);
+
+/*
+ * Walks IPv6's extension headers from *at, the first one being a *next, up to the frame's byte end.
+ * Both are set to where the walk ended; see parse_ip(). With a fragment header sets what packet
+ * says of it. False if a header doesn't end before end.
+ */
+bool parse_extensions(const struct frame *frame, uint32_t end, uint8_t *next, uint32_t *at,
+                      struct packet *packet);
+
+/* A neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4). */
+struct nd {
+	bool is_solicitation;
+	const struct ip6 *target; /* in the frame */
+	struct mac mac; /* of the sender, by the link-layer address option, or else by the frame */
+};
+
+/*
+ * If the frame, a PACKET_IPV6, is one that a host must believe (RFC 4861, 7.1); its checksum isn't
+ * looked at. One behind extension headers isn't found: nobody sends any.
+ */
+bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd *ret);
+
+/* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);
+
+/* The sum over the pseudo header of a packet checked by parse_ip() (RFC 9293, 3.1; RFC 8200, 8.1).
+ */
+csum_acc parse_pseudo_sum(const struct packet *packet);
 
 /*
  * If layer 4 is all there and its checksum holds; a partial one (FRAME_CSUM_PARTIAL) holds. For
- * TCP with its pseudo header, for ICMP without.
+ * TCP and ICMPv6 with their pseudo header, for ICMP without.
  */
 bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet);
 

@@ -1,40 +1,54 @@
 /*
  * Rewriting a packet's addresses and ports.
  *
- * parse_tcp() has seen that both headers are within the frame, so that all offsets are good.
+ * Whoever parsed the packet has seen that its headers are within the frame, so that all offsets are
+ * good.
  */
 #include "rewrite.h"
 
-#include "csum.h"
 #include "wire.h"
 
-void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct tuple *to)
+static csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const struct rewrite_to *to)
 {
-	const struct tuple *from = &packet->tuple;
-	uint8_t *ip = frame->data + packet->l3;
-	uint8_t *tcp = frame->data + packet->l4;
-	csum_acc addresses = csum_change32(from->src, to->src) + csum_change32(from->dst, to->dst);
-	csum_acc ports =
-	        csum_change16(from->sport, to->sport) + csum_change16(from->dport, to->dport);
+	csum_acc change =
+	        csum_change32(from->src, to->tuple.src) + csum_change32(from->dst, to->tuple.dst);
 
-	be32_store(ip + IPV4_SRC, to->src);
-	be32_store(ip + IPV4_DST, to->dst);
-	csum_update(ip + IPV4_CHECKSUM, addresses);
-	be16_store(tcp + TCP_SRC, to->sport);
-	be16_store(tcp + TCP_DST, to->dport);
+	be32_store(ip + IPV4_SRC, to->tuple.src);
+	be32_store(ip + IPV4_DST, to->tuple.dst);
+	csum_update(ip + IPV4_CHECKSUM, change);
+	return change;
+}
+
+static csum_acc rewrite_ipv6(uint8_t *ip, const struct packet *packet, const struct rewrite_to *to)
+{
+	csum_acc change =
+	        csum_change_ip6(packet->src6, to->src6) + csum_change_ip6(packet->dst6, to->dst6);
+
+	memmove(ip + IPV6_SRC, to->src6, sizeof(*to->src6));
+	memmove(ip + IPV6_DST, to->dst6, sizeof(*to->dst6));
+	return change;
+}
+
+csum_acc rewrite_addresses(struct frame *frame, const struct packet *packet,
+                           const struct rewrite_to *to)
+{
+	uint8_t *ip = frame->data + packet->l3;
+
+	return packet->kind == PACKET_IPV6 ? rewrite_ipv6(ip, packet, to)
+	                                   : rewrite_ipv4(ip, &packet->tuple, to);
+}
+
+void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct rewrite_to *to)
+{
+	uint8_t *tcp = frame->data + packet->l4;
+	csum_acc addresses = rewrite_addresses(frame, packet, to);
+	csum_acc ports = csum_change16(packet->tuple.sport, to->tuple.sport) +
+	                 csum_change16(packet->tuple.dport, to->tuple.dport);
+
+	be16_store(tcp + TCP_SRC, to->tuple.sport);
+	be16_store(tcp + TCP_DST, to->tuple.dport);
 	if (frame->flags & FRAME_CSUM_PARTIAL)
 		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
 	else
 		csum_update(tcp + TCP_CHECKSUM, addresses + ports);
-}
-
-void rewrite_addresses(struct frame *frame, const struct packet *packet, be32 src, be32 dst)
-{
-	uint8_t *ip = frame->data + packet->l3;
-	csum_acc change =
-	        csum_change32(packet->tuple.src, src) + csum_change32(packet->tuple.dst, dst);
-
-	be32_store(ip + IPV4_SRC, src);
-	be32_store(ip + IPV4_DST, dst);
-	csum_update(ip + IPV4_CHECKSUM, change);
 }

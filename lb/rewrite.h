@@ -4,19 +4,27 @@
 #ifndef LB_REWRITE_H
 #define LB_REWRITE_H
 
+#include "csum.h"
 #include "frame.h"
 #include "parse.h"
 
-/*
- * Makes the packet, parsed by parse_tcp(), carry the tuple to instead of its own, and updates the
- * IPv4 and TCP checksums for it (RFC 1624), also a partial one. Nothing else changes.
- */
-void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct tuple *to);
+/* What a packet's addresses and ports become. Those of an IPv6 packet are src6 and dst6. */
+struct rewrite_to {
+	struct tuple tuple;
+	const struct ip6 *src6, *dst6;
+};
 
 /*
- * Changes only the addresses of a checked IPv4 packet, and the IPv4 checksum for it: for a fragment
- * other than the first.
+ * Makes the packet, parsed by parse_tcp(), carry these addresses and ports instead of its own, and
+ * updates the IPv4 and TCP checksums for it (RFC 1624), also a partial one. Nothing else changes.
  */
-void rewrite_addresses(struct frame *frame, const struct packet *packet, be32 src, be32 dst);
+void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct rewrite_to *to);
+
+/*
+ * Changes only the addresses of a checked IP packet, and the IPv4 checksum for it. Returns what
+ * that changes in the sum over its pseudo header.
+ */
+csum_acc rewrite_addresses(struct frame *frame, const struct packet *packet,
+                           const struct rewrite_to *to);
 
 #endif

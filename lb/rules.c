@@ -21,7 +21,30 @@ void rules_free(struct rules *rules)
 	}
 	free(rules->farms);
 	free(rules->servers);
+	free(rules->names);
 	free(rules);
+}
+
+int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret)
+{
+	struct ip6 *names;
+	uint32_t i = 0;
+
+	while (i < rules->nnames && !ip6_eq(&rules->names[i], ip))
+		i++;
+	*ret = name_of(i);
+	if (i < rules->nnames)
+		return 0;
+	if (i == RULES_NAMES_MAX)
+		return -E2BIG;
+	if ((i & (i - 1)) == 0) { /* a power of two, or none: full */
+		names = realloc(rules->names, (i ? 2 * i : 1) * sizeof(*names));
+		if (!names)
+			return -ENOMEM;
+		rules->names = names;
+	}
+	rules->names[rules->nnames++] = *ip;
+	return 0;
 }
 
 /* The farm of rules with this VIP, or NULL. */
@@ -116,10 +139,61 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 	return 0;
 }
 
+/* Changes an address, if it is a name among names, to what rules name it. */
+static int rename_one(struct rules *rules, const struct ip6 *names, be32 *address)
+{
+	return name_is_ipv6(*address) ? rules_name(rules, &names[name_index(*address)], address)
+	                              : 0;
+}
+
+static int rename_farm(struct rules *rules, const struct ip6 *names, struct rules_farm *farm)
+{
+	int err = rename_one(rules, names, &farm->vip);
+
+	for (unsigned i = 0; i < farm->nsnat && !err; i++)
+		err = rename_one(rules, names, &farm->snat[i]);
+	return err;
+}
+
+/* Makes names those that old has. */
+static int copy_names(struct rules *rules, const struct rules *old)
+{
+	uint32_t room = 1;
+
+	rules->names = NULL;
+	rules->nnames = 0;
+	while (room < old->nnames)
+		room *= 2;
+	rules->names = realloc(NULL, room * sizeof(*rules->names));
+	if (!rules->names)
+		return -ENOMEM;
+	if (old->nnames)
+		memcpy(rules->names, old->names, old->nnames * sizeof(*rules->names));
+	rules->nnames = old->nnames;
+	return 0;
+}
+
+/* Gives rules the names that old has, and after them those of addresses that are new. */
+static int take_over_names(struct rules *rules, const struct rules *old)
+{
+	struct ip6 *names = rules->names;
+	int err = copy_names(rules, old);
+
+	for (unsigned f = 0; f < rules->nfarms && !err; f++)
+		err = rename_farm(rules, names, &rules->farms[f]);
+	for (unsigned s = 0; s < rules->nservers && !err; s++)
+		err = rename_one(rules, names, &rules->servers[s].address);
+	free(names);
+	return err;
+}
+
 int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
                     uint16_t *ret_map)
 {
 	int err = make_room(rules, old) ? 0 : -ENOMEM;
+
+	if (!err)
+		err = take_over_names(rules, old);
 
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])

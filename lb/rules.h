@@ -5,11 +5,14 @@
  * Everything hangs off one struct rules and goes with rules_free(). Whatever cfg/ lets through is
  * consistent: the servers of a farm stand together, ports ascend, lists are free of duplicates,
  * indices are in range, and the defaults are filled in.
+ *
+ * An address (be32) is an IPv4 address or an IPv6 address's name: see name.h. All addresses of a
+ * farm are of one family.
  */
 #ifndef LB_RULES_H
 #define LB_RULES_H
 
-#include "bytes.h"
+#include "name.h"
 
 enum {
 	RULES_NAME_BYTES = 64, /* a farm's or server's name, with its NUL */
@@ -25,6 +28,7 @@ enum {
 	 */
 	RULES_POOLED_PORTS_MAX = 64,
 	RULES_POOLS_MAX = 32768, /* 8 KiB each */
+	RULES_NAMES_MAX = 16384, /* IPv6 addresses, those of earlier rules included */
 	RULES_CONNECTIONS_MAX = 64 << 20,
 	RULES_WEIGHT_MAX = 100,
 };
@@ -86,17 +90,32 @@ struct rules {
 	unsigned nfarms;
 	struct rules_server *servers; /* by farm, in the file's order within it */
 	unsigned nservers;
+	struct ip6 *names; /* IPv6 addresses, each once: what name_of() names */
+	uint32_t nnames;
 };
 
 /* Releases rules and all that hangs off them; rules may be NULL. */
 void rules_free(struct rules *rules);
 
+/* The IPv6 address of that name, which must be one of the rules'. */
+static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
+{
+	return &rules->names[name_index(name)];
+}
+
+/*
+ * Names an IPv6 address, for whoever builds rules. Returns 0, -ENOMEM, or -E2BIG if there are too
+ * many.
+ */
+int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
+
 /*
  * For a reload: adds to rules, as gone, the servers of old that have flows (referenced[server]) and
  * aren't in rules any more, and their farms if these are gone too. A farm is known by its VIP, a
- * server by its farm and address. Fills ret_map, from old's server numbers to those in rules, or
- * UINT16_MAX for what nobody references. Returns 0, or -ENOMEM or -E2BIG: then rules may hold some
- * of them, and are only good for rules_free().
+ * server by its farm and address. IPv6 addresses that old has named get the same names in rules,
+ * and go on having them. Fills ret_map, from old's server numbers to those in rules, or UINT16_MAX
+ * for what nobody references. Returns 0, or -ENOMEM or -E2BIG: then rules may hold some of them,
+ * and are only good for rules_free().
  */
 int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
                     uint16_t *ret_map);

@@ -134,12 +134,19 @@ static uint64_t minus_log2(uint64_t hash)
 	return ((uint64_t)zeros + 1) * (1ull << 32) - fraction;
 }
 
+/* The server's address as four bytes that are the same everywhere. */
+static be32 address_of(const struct sched *sched, const struct rules_server *rule)
+{
+	return name_is_ipv6(rule->address) ? ip6_digest(rules_ip6(sched->rules, rule->address))
+	                                   : rule->address;
+}
+
 /* Less is better. */
 static uint64_t source_score(const struct sched *sched, unsigned server, be32 client)
 {
 	static const struct hash_key unkeyed;
 	const struct rules_server *rule = &sched->rules->servers[server];
-	const struct tuple pair = {.src = client, .dst = rule->address};
+	const struct tuple pair = {.src = client, .dst = address_of(sched, rule)};
 
 	return minus_log2(tuple_hash(&unkeyed, &pair)) / rule->weight;
 }

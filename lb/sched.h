@@ -40,7 +40,8 @@ bool sched_is_up(const struct sched *sched, unsigned farm);
 /* If the server may, and has less than its max_connections. */
 bool sched_has_room(const struct sched *sched, unsigned server);
 
-/* The server for the farm's next connection, which client asks for, or SERVER_NONE. */
+/* The server for the farm's next connection, which client (or its ip6_digest()) asks for, or
+ * SERVER_NONE. */
 uint16_t sched_pick(const struct sched *sched, unsigned farm, be32 client, lb_time now);
 
 /*

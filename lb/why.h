@@ -24,6 +24,8 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(ICMP_ERROR, LB_FORWARD, "icmp_error")                                                    \
 	/* an ARP request for a VIP or SNAT address */                                             \
 	X(ARP_REPLY, LB_ANSWER, "arp_reply")                                                       \
+	/* a neighbour solicitation for a VIP or SNAT address */                                   \
+	X(ND_REPLY, LB_ANSWER, "nd_reply")                                                         \
 	/* an ICMP echo request to a VIP or SNAT address */                                        \
 	X(ECHO_REPLY, LB_ANSWER, "echo_reply")                                                     \
 	/* answered with RST: TCP of no flow, without SYN */                                       \
@@ -46,6 +48,12 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(ARP_LEARNED, LB_DROP, "arp_learned")                                                     \
 	/* somebody else claims a VIP or SNAT address */                                           \
 	X(ARP_CONFLICT, LB_DROP, "arp_conflict")                                                   \
+	/* a neighbour advertisement to us: its sender was noted */                                \
+	X(ND_LEARNED, LB_DROP, "nd_learned")                                                       \
+	/* a neighbour advertisement of a VIP or SNAT address by somebody else */                  \
+	X(ND_CONFLICT, LB_DROP, "nd_conflict")                                                     \
+	/* a neighbour solicitation to us for somebody else */                                     \
+	X(ND_OTHER, LB_DROP, "nd_other")                                                           \
 	/* the answer to a probe of ours */                                                        \
 	X(PROBE, LB_DROP, "probe")                                                                 \
 	/* ARP to us, neither request nor reply */                                                 \

@@ -13,6 +13,7 @@ enum {
 
 	ETHERTYPE_IPV4 = 0x0800,
 	ETHERTYPE_ARP = 0x0806,
+	ETHERTYPE_IPV6 = 0x86dd,
 	ETHERTYPE_8021Q = 0x8100,
 	ETHERTYPE_8021AD = 0x88a8,
 	ETHERTYPE_QINQ_OLD = 0x9100,
@@ -54,6 +55,33 @@ enum {
 	IPPROTO_NUM_TCP = 6,
 };
 
+/* IPv6: RFC 8200, 3 and 4. */
+enum {
+	IPV6_HEADER_BYTES = 40,
+	IPV6_PAYLOAD_LENGTH = 4,
+	IPV6_NEXT_HEADER = 6,
+	IPV6_HOP_LIMIT = 7,
+	IPV6_SRC = 8,
+	IPV6_DST = 24,
+
+	/* extension headers: the next one's number first, then the length */
+	IPV6_EXTENSION_BYTES = 8, /* of the shortest, and the unit of the length */
+	IPV6_EXTENSION_LENGTH = 1,
+	IPV6_EXTENSIONS_MAX =
+	        8, /* walked; RFC 8504, 5.3 lets a host set a limit, and has 8 in mind */
+	IPV6_ROUTING_LEFT = 3,
+	IPV6_FRAGMENT_OFFSET = 2, /* in units of 8 bytes, shifted by 3 */
+	IPV6_FRAGMENT_ID = 4,
+
+	IPV6_FRAGMENT_OFFSET_MASK = 0xfff8,
+	IPV6_FRAGMENT_MASK = 0xfff9, /* with M */
+	IPPROTO_NUM_HOP_BY_HOP = 0,
+	IPPROTO_NUM_ROUTING = 43,
+	IPPROTO_NUM_FRAGMENT = 44,
+	IPPROTO_NUM_ICMPV6 = 58,
+	IPPROTO_NUM_DESTINATION = 60,
+};
+
 /* TCP: RFC 9293, 3.1. */
 enum {
 	TCP_HEADER_BYTES = 20, /* without options */
@@ -90,6 +118,32 @@ enum {
 	ICMP_ECHO = 8,
 	ICMP_TIME_EXCEEDED = 11,
 	ICMP_PARAMETER_PROBLEM = 12,
+};
+
+/* ICMPv6: RFC 4443; its header is ICMP's. Errors have the types below ICMPV6_INFORMATION. */
+enum {
+	ICMPV6_UNREACHABLE = 1,
+	ICMPV6_PARAMETER_PROBLEM = 4, /* too big and time exceeded are in between */
+	ICMPV6_ECHO = 128,
+	ICMPV6_ECHO_REPLY = 129,
+};
+
+/* Neighbour discovery: RFC 4861, 4.3, 4.4 and 4.6.1. */
+enum {
+	ND_BYTES = 24, /* without options */
+	ND_FLAGS = 4,
+	ND_TARGET = 8,
+	ND_OPTION_BYTES = 8,  /* of a link-layer address option */
+	ND_OPTION_LENGTH = 1, /* in units of 8 bytes */
+	ND_OPTION_MAC = 2,
+
+	ND_SOLICITATION = 135,
+	ND_ADVERTISEMENT = 136,
+	ND_HOP_LIMIT = 255,
+	ND_OPTION_SOURCE = 1,
+	ND_OPTION_TARGET = 2,
+	ND_SOLICITED = 0x40, /* of the flags */
+	ND_OVERRIDE = 0x20,
 };
 
 #endif

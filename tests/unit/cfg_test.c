@@ -506,7 +506,7 @@ static const struct {
         {"10.0.0.256", "10.0.0.256 is not an IPv4 address such as 10.0.0.40"},
         {"10.0.0.040", "10.0.0.040 is not an IPv4 address such as 10.0.0.40"},
         {"10.0.0.40/24", "10.0.0.40/24 is not an IPv4 address such as 10.0.0.40"},
-        {"::1", "::1 is not an IPv4 address such as 10.0.0.40"},
+        {"::1", "::1 is a loopback address, but a host's is needed"},
         {"ocspool", "ocspool is not an IPv4 address such as 10.0.0.40"},
         {"", "an empty value is not an IPv4 address such as 10.0.0.40"},
         {"0.0.0.0", "0.0.0.0 is no host's address (0.0.0.0/8), but a host's is needed"},
@@ -608,7 +608,7 @@ static const struct {
         {FARM_X "[server a]\naddress = 10.0.0.41\n",
          "lb.ini:4: [server a] farm: a server needs the name of its farm, such as farm = ocspool"},
         {FARM_X "[server a]\nfarm = x\n",
-         "lb.ini:4: [server a] address: a server needs an IPv4 address, such as address = "
+         "lb.ini:4: [server a] address: a server needs an address, such as address = "
          "10.0.0.41"},
         {"[farm ocspool]\nvip = 10.0.0.40\nports = 80\n[server a]\nfarm = ocspol\n",
          "lb.ini:5: [server a] farm: ocspol is not a farm of this file: did you mean `ocspool`?"},

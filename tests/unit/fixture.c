@@ -93,6 +93,40 @@ struct rules *fixture_two_farms(void)
 	return make_rules(2, 2);
 }
 
+struct ip6 fixture_ip6(be32 ip)
+{
+	struct ip6 ret = {{0x20, 0x01, 0x0d, 0xb8}};
+
+	memcpy(ret.b + 12, &ip, sizeof(ip));
+	return ret;
+}
+
+static void name(struct rules *rules, be32 *address)
+{
+	const struct ip6 ip = fixture_ip6(*address);
+
+	require(rules_name(rules, &ip, address) == 0);
+}
+
+void fixture_make_ipv6(struct rules *rules)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		name(rules, &rules->farms[f].vip);
+		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
+			name(rules, &rules->farms[f].snat[i]);
+	}
+	for (unsigned s = 0; s < rules->nservers; s++)
+		name(rules, &rules->servers[s].address);
+}
+
+static void use_ip6(struct engine *engine, const struct rules *rules)
+{
+	if (!rules->nnames || engine->ip6_mem)
+		return;
+	engine->ip6_mem = aligned_alloc(ARENA_ALIGN, lb_ip6_size(engine->lb));
+	lb_use_ip6(engine->lb, engine->ip6_mem);
+}
+
 void engine_start(struct engine *engine, struct rules *rules)
 {
 	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
@@ -107,6 +141,7 @@ void engine_start(struct engine *engine, struct rules *rules)
 	memset(engine->farms_mem, 0xa5, farms_bytes);
 	engine->lb = lb_init(engine->mem, farms_init(engine->farms_mem, rules, &key, engine->now),
 	                     &key, macs, engine->now);
+	use_ip6(engine, rules);
 }
 
 void engine_reload(struct engine *engine, struct rules *rules)
@@ -118,6 +153,7 @@ void engine_reload(struct engine *engine, struct rules *rules)
 
 	balance_referenced(lb_balance(engine->lb), referenced);
 	require(rules_take_over(rules, engine->rules, referenced, map) == 0);
+	use_ip6(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
 	lb_reload(engine->lb, farms_init(mem, rules, &key, engine->now), map);
@@ -133,6 +169,7 @@ void engine_stop(struct engine *engine)
 {
 	free(engine->mem);
 	free(engine->farms_mem);
+	free(engine->ip6_mem);
 	rules_free(engine->rules);
 }
 

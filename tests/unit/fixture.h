@@ -43,9 +43,13 @@ void fixture_set_ports(struct rules_farm *farm, uint16_t first, uint16_t last);
 void fixture_set_snat(struct rules_farm *farm, const be32 *addresses, unsigned n);
 void fixture_set_snat_ports(struct rules_farm *farm, uint16_t first, uint16_t last);
 
+/* 2001:db8::10.0.0.40 for 10.0.0.40; and rules in which all addresses have become such. */
+struct ip6 fixture_ip6(be32 ip);
+void fixture_make_ipv6(struct rules *rules);
+
 struct engine {
 	struct rules *rules;
-	void *mem, *farms_mem;
+	void *mem, *farms_mem, *ip6_mem;
 	struct lb *lb;
 	lb_time now;
 	/* what engine_wait_ms() was asked to send, the first of it */

@@ -43,12 +43,14 @@ static uint32_t add(uint32_t n)
 	const struct tuple arrive[2] = {client_tuple(n), server_tuple(n)};
 
 	require(flows_have_room(&flows));
-	return flows_add(&flows, arrive, 7, 10000, 400);
+	return flows_add(&flows, arrive, NULL, 7, 10000, 400);
 }
 
 static uint32_t find(struct tuple tuple)
 {
-	return flows_find(&flows, &tuple, tuple_hash(&flows.key, &tuple));
+	const struct flow_key key = {.tuple = tuple};
+
+	return flows_find(&flows, &key, tuple_hash(&flows.key, &tuple));
 }
 
 START_TEST(found_by_either_end)
@@ -103,7 +105,7 @@ START_TEST(unlisted_client_leaves_the_server_s_end)
 	flows_unlist_client(&flows, old);
 	require_eq(find(client_tuple(1)), FLOW_NONE);
 	require_eq(flow_of(find(server_tuple(1))), old);
-	new = flows_add(&flows, arrive, 7, 10000, 400);
+	new = flows_add(&flows, arrive, NULL, 7, 10000, 400);
 	require_eq(flow_of(find(client_tuple(1))), new);
 	flows_remove(&flows, old);
 	require_eq(flow_of(find(client_tuple(1))), new);
@@ -189,7 +191,7 @@ START_TEST(created_holds_years)
 	uint32_t f;
 
 	begin(CAPACITY);
-	f = flows_add(&flows, arrive, 7, years, FLOW_NEVER);
+	f = flows_add(&flows, arrive, NULL, 7, years, FLOW_NEVER);
 	ck_assert_uint_eq(flows_created_ms(&flows, f), years);
 	ck_assert_uint_eq(flows.flow[f].last, years / 100);
 	free(mem);

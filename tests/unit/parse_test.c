@@ -37,7 +37,7 @@ static bool parse_all(const struct built *built, struct packet *ret)
 	frame.data = bytes;
 	memset(ret, 0xa5, sizeof(*ret));
 	parse_frame(&frame, ret);
-	ok = ret->kind == PACKET_IPV4 && parse_ipv4(&frame, ret);
+	ok = ret->kind == PACKET_IPV4 && parse_ip(&frame, ret);
 	if (ok) {
 		parse_l4_checksum_ok(&frame, ret);
 		ok = ret->protocol == 6 && parse_tcp(&frame, ret);
@@ -285,10 +285,10 @@ START_TEST(header_length_both_ways)
 		ip[0] = (uint8_t)(0x40 | ihl);
 		parse_all(&built, &p);
 		require_eq(p.kind, PACKET_IPV4);
-		require(parse_ipv4(&built.frame, &p) == (ihl >= 5));
+		require(parse_ip(&built.frame, &p) == (ihl >= 5));
 		/* a header longer than the packet */
 		frames_put16(ip + 2, (uint16_t)(ihl * 4 - 1));
-		require(!parse_ipv4(&built.frame, &p));
+		require(!parse_ip(&built.frame, &p));
 	}
 }
 END_TEST
@@ -307,7 +307,7 @@ START_TEST(total_length_both_ways)
 	for (uint32_t total = 0; total < 0x10000; total++) {
 		frames_put16(ip + 2, (uint16_t)total);
 		parse_frame(&built.frame, &p);
-		require(parse_ipv4(&built.frame, &p) == (total >= 20 && total <= real));
+		require(parse_ip(&built.frame, &p) == (total >= 20 && total <= real));
 		if (total < 20 || total > real)
 			continue;
 		require_eq(p.l4_len, total - 20);
@@ -378,7 +378,7 @@ START_TEST(fragments)
 		spec.fragment = cases[i].field;
 		frames_tcp(&built, &spec);
 		parse_frame(&built.frame, &p);
-		require(parse_ipv4(&built.frame, &p));
+		require(parse_ip(&built.frame, &p));
 		require(p.is_fragment == cases[i].is);
 	}
 }
@@ -417,7 +417,7 @@ START_TEST(checksum_of_icmp_has_no_pseudo_header)
 
 	frames_icmp(&built, &spec);
 	parse_frame(&built.frame, &p);
-	require(parse_ipv4(&built.frame, &p));
+	require(parse_ip(&built.frame, &p));
 	require(parse_l4_checksum_ok(&built.frame, &p));
 	built.frame.data[built.l4 + 9]++;
 	require(!parse_l4_checksum_ok(&built.frame, &p));

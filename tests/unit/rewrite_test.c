@@ -34,9 +34,9 @@ static void rewrite(struct built *built, const struct tuple *new)
 	struct packet packet;
 
 	parse_frame(&built->frame, &packet);
-	require(parse_ipv4(&built->frame, &packet));
+	require(parse_ip(&built->frame, &packet));
 	require(parse_tcp(&built->frame, &packet));
-	rewrite_tcp(&built->frame, &packet, new);
+	rewrite_tcp(&built->frame, &packet, &(struct rewrite_to){.tuple = *new});
 }
 
 /* All bytes but the tuple and the checksums. */

@@ -15,6 +15,7 @@ Suite *flow_suite(void);
 Suite *frag_suite(void);
 Suite *icmp_suite(void);
 Suite *index_suite(void);
+Suite *ipv6_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);
 Suite *neigh_suite(void);

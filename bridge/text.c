@@ -1,0 +1,27 @@
+/*
+ * Addresses as text: IPv6 as RFC 5952 wants it, which is what inet_ntop() does.
+ */
+#include "text.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+
+static_assert(TEXT_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
+
+const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES])
+{
+	if (name_is_ipv6(address))
+		return inet_ntop(AF_INET6, rules_ip6(rules, address), ret, TEXT_ADDRESS_BYTES);
+	return inet_ntop(AF_INET, &address, ret, TEXT_ADDRESS_BYTES);
+}
+
+const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port, char ret[TEXT_ENDPOINT_BYTES])
+{
+	char address[TEXT_ADDRESS_BYTES];
+
+	inet_ntop(ip6 ? AF_INET6 : AF_INET, ip6 ? (const void *)ip6 : &ip4, address,
+	          sizeof(address));
+	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", address, be16_get(port));
+	return ret;
+}

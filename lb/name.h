@@ -1,0 +1,50 @@
+/*
+ * How IPv6 addresses fit where IPv4 addresses do.
+ *
+ * Of the four addresses of a flow three are known from the rules: VIP, SNAT address and server. So
+ * the engine gives IPv6 addresses names of four bytes, and flows, pools and schedulers deal with
+ * them as with IPv4 addresses. Whether four bytes are a name or an IPv4 address is known from the
+ * packet or, of addresses in the rules, by name_is_ipv6(): none there begins with 0.
+ *
+ * An address of the rules is named 0.x.y.z by its place in rules.names, exactly. Any other one, a
+ * client's, is named by a keyed hash of 31 bits: to be sure, compare the whole address as well, of
+ * which the flow table keeps one for each IPv6 flow (flows.client6).
+ */
+#ifndef LB_NAME_H
+#define LB_NAME_H
+
+#include "tuple.h"
+
+enum { NAME_HASHED = 0x80 }; /* in the first byte */
+
+/* The name of rules.names[index], index being less than RULES_NAMES_MAX. */
+static inline be32 name_of(uint32_t index)
+{
+	return be32_from(index + 1); /* 0.0.0.0 names nothing */
+}
+
+static inline uint32_t name_index(be32 name)
+{
+	return be32_get(name) - 1;
+}
+
+static inline be32 name_hashed(const struct hash_key *key, const struct ip6 *ip)
+{
+	be32 name = be32_from((uint32_t)ip6_hash(key, ip));
+
+	name.b[0] |= NAME_HASHED;
+	return name;
+}
+
+static inline bool name_is_hashed(be32 name)
+{
+	return name.b[0] & NAME_HASHED;
+}
+
+/* If an address of the rules is an IPv6 address. */
+static inline bool name_is_ipv6(be32 address)
+{
+	return address.b[0] == 0;
+}
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * The first step of the engine.
+ *
+ * A ladder of early returns, each with its reason. Frames of the wire leave it as early as can be:
+ * by EtherType, or by one lookup of their destination. What is for us, and TCP or about TCP, goes
+ * on to the flows; ARP, neighbour discovery and echo requests are settled here.
+ */
+#include "screen.h"
+
+#include "wire.h"
+
+static bool is_own_mac(const struct screen *screen, const uint8_t *p)
+{
+	return !memcmp(p, &screen->macs[OUTSIDE], sizeof(screen->macs[0])) ||
+	       !memcmp(p, &screen->macs[INSIDE], sizeof(screen->macs[0]));
+}
+
+static const struct address *find(const struct screen *screen, const struct packet *packet,
+                                  be32 address)
+{
+	const struct addresses *addresses = &screen->farms->addresses;
+
+	return packet->kind == PACKET_IPV6 ? addresses_find_name(addresses, address)
+	                                   : addresses_find(addresses, address);
+}
+
+const struct address *screen_src(const struct screen *screen, const struct packet *packet)
+{
+	return find(screen, packet, packet->tuple.src);
+}
+
+const struct address *screen_dst(const struct screen *screen, const struct packet *packet)
+{
+	return find(screen, packet, packet->tuple.dst);
+}
+
+void screen_settle_other(const struct screen *screen, const struct frame *frame,
+                         struct verdict *ret)
+{
+	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_DST);
+
+	verdict_settle(ret, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
+}
+
+void screen_settle_no_flow(const struct screen *screen, const struct frame *frame,
+                           const struct packet *packet, enum lb_why why, struct verdict *ret)
+{
+	if (screen_dst(screen, packet)->kinds & ADDRESS_OURS)
+		verdict_settle(ret, why);
+	else
+		screen_settle_other(screen, frame, ret);
+}
+
+/* Neither of no host nor of many (RFC 6890, RFC 1112). */
+static bool is_host_ipv4(be32 ip)
+{
+	return ip.b[0] != 0 && ip.b[0] != 127 && ip.b[0] < 224;
+}
+
+/* The same: neither unspecified, loopback nor multicast (RFC 4291, 2.4). */
+static bool is_host_ip6(const struct ip6 *ip)
+{
+	static const struct ip6 unspecified, loopback = {{[15] = 1}};
+
+	return !ip6_eq(ip, &unspecified) && !ip6_eq(ip, &loopback) && ip->b[0] != 0xff;
+}
+
+bool screen_is_martian(const struct screen *screen, const struct frame *frame,
+                       const struct packet *packet)
+{
+	bool is_host = packet->kind == PACKET_IPV6 ? is_host_ip6(packet->src6)
+	                                           : is_host_ipv4(packet->tuple.src);
+
+	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || !is_host ||
+	       screen_src(screen, packet)->kinds & ADDRESS_OURS;
+}
+
+static void screen_arp(const struct screen *screen, const struct packet *packet, struct verdict *v)
+{
+	uint8_t sender = screen_src(screen, packet)->kinds;
+	uint8_t target = screen_dst(screen, packet)->kinds;
+
+	v->sighted = sender & ADDRESS_SERVER;
+	v->conflict = sender & ADDRESS_OURS;
+	v->sighting.ip = packet->tuple.src;
+	v->sighting.hop = packet->from;
+	v->sighting.hop.mac = packet->arp_sender;
+	if (!(target & ADDRESS_OURS))
+		return;
+	if (mac_is_group(&packet->arp_sender)) {
+		verdict_settle(v, WHY_MARTIAN);
+	} else if (packet->arp_oper == ARP_REQUEST) {
+		verdict_answer(v, WHY_ARP_REPLY, packet, OWN_ARP_REPLY);
+		v->own.to.mac = packet->arp_sender;
+	} else if (v->conflict) {
+		verdict_settle(v, WHY_ARP_CONFLICT);
+	} else {
+		verdict_settle(v, packet->arp_oper == ARP_REPLY ? WHY_ARP_LEARNED : WHY_ARP_OTHER);
+	}
+}
+
+/* The name of an address: exactly that of the rules, or else a hash. */
+static be32 name(const struct screen *screen, const struct ip6 *ip)
+{
+	be32 known;
+
+	return addresses_name(&screen->farms->addresses, ip, &known) ? known
+	                                                             : name_hashed(screen->key, ip);
+}
+
+static uint8_t kinds_of_ip6(const struct screen *screen, const struct ip6 *ip, be32 *ret)
+{
+	const struct addresses *addresses = &screen->farms->addresses;
+
+	return addresses_name(addresses, ip, ret) ? addresses_find_name(addresses, *ret)->kinds : 0;
+}
+
+/* A solicitation for one of our addresses. One without a source is about to use it itself. */
+static void answer_nd(const struct packet *packet, const struct nd *nd, struct verdict *v)
+{
+	static const struct ip6 unspecified;
+
+	const bool is_new = ip6_eq(packet->src6, &unspecified);
+
+	if (mac_is_group(&nd->mac) || (!is_new && !is_host_ip6(packet->src6)))
+		return verdict_settle(v, WHY_MARTIAN);
+	verdict_answer(v, WHY_ND_REPLY, packet, OWN_ND_REPLY);
+	v->own.to.mac = nd->mac;
+	v->own.src6 = *nd->target;
+	v->conflict |= is_new;
+}
+
+/*
+ * Neighbour discovery: the target of an advertisement, or the source of a solicitation, is where
+ * the frame came from. Says if the frame is settled.
+ */
+static bool screen_nd(const struct screen *screen, struct frame *frame, struct packet *packet,
+                      struct verdict *v)
+{
+	be32 target_name = {0}, sender_name = {0}, unused;
+	uint8_t target, sender;
+	struct nd nd;
+
+	if (!parse_nd(frame, packet, &nd))
+		return false;
+	target = kinds_of_ip6(screen, nd.target, &target_name);
+	sender = kinds_of_ip6(screen, nd.is_solicitation ? packet->src6 : nd.target, &sender_name);
+	if (!((target | sender) & (ADDRESS_OURS | ADDRESS_SERVER)) || !parse_ip(frame, packet) ||
+	    !parse_l4_checksum_ok(frame, packet))
+		return false;
+	v->sighted = sender & ADDRESS_SERVER;
+	v->conflict = sender & ADDRESS_OURS;
+	v->sighting.ip = sender ? sender_name : target_name;
+	v->sighting.hop = packet->from;
+	v->sighting.hop.mac = nd.mac;
+	if (target & ADDRESS_OURS) {
+		if (nd.is_solicitation)
+			answer_nd(packet, &nd, v);
+		else
+			verdict_settle(v, WHY_ND_CONFLICT);
+	} else if (kinds_of_ip6(screen, packet->dst6, &unused) & ADDRESS_OURS) {
+		verdict_settle(v, nd.is_solicitation ? WHY_ND_OTHER : WHY_ND_LEARNED);
+	} else {
+		screen_settle_other(screen, frame, v);
+	}
+	return true;
+}
+
+static void screen_echo(const struct screen *screen, const struct frame *frame,
+                        const struct packet *packet, struct verdict *v)
+{
+	unsigned farm = screen_dst(screen, packet)->farm;
+
+	if (!parse_l4_checksum_ok(frame, packet))
+		return verdict_settle(v, WHY_BAD_CHECKSUM);
+	if (screen_is_martian(screen, frame, packet))
+		return verdict_settle(v, WHY_MARTIAN);
+	if (!sched_is_up(&screen->farms->sched, farm))
+		return verdict_settle(v, WHY_ECHO_NO_SERVER);
+	verdict_answer(v, WHY_ECHO_REPLY, packet, OWN_ECHO_REPLY);
+	v->own.l4 = packet->l4;
+	v->own.l4_len = packet->l4_len;
+}
+
+/* The address of which name is only the hash, ip, or NULL. */
+static const struct ip6 *hashed(be32 name, const struct ip6 *ip)
+{
+	return name_is_hashed(name) ? ip : NULL;
+}
+
+struct flow_key screen_key(const struct packet *packet)
+{
+	struct flow_key key = {.tuple = packet->tuple};
+
+	if (packet->kind != PACKET_IPV6)
+		return key;
+	key.ipv6 = true;
+	key.hashed = hashed(packet->tuple.src, packet->src6);
+	if (!key.hashed)
+		key.hashed = hashed(packet->tuple.dst, packet->dst6);
+	return key;
+}
+
+/* The key for the flow of an error about a packet that we sent: how such a one arrives. */
+static struct flow_key error_key(const struct screen *screen, struct icmp_error *error)
+{
+	struct packet quoted = {.src6 = error->src6, .dst6 = error->dst6};
+	struct flow_key key;
+
+	if (error->src6) {
+		quoted.kind = PACKET_IPV6;
+		error->tuple.src = name(screen, error->src6);
+		error->tuple.dst = name(screen, error->dst6);
+	}
+	quoted.tuple = error->tuple;
+	key = screen_key(&quoted);
+	key.tuple = tuple_reverse(key.tuple);
+	return key;
+}
+
+/* If the packet, which is ICMP, is an error that quotes TCP: then sets the key of that flow. */
+static bool is_icmp_error(const struct screen *screen, const struct frame *frame, struct job *job)
+{
+	if (!icmp_parse_error(frame, &job->packet, &job->error))
+		return false;
+	job->key = error_key(screen, &job->error);
+	return true;
+}
+
+static bool is_echo_request(const struct frame *frame, const struct packet *packet)
+{
+	const uint8_t *icmp = frame->data + packet->l4;
+
+	return icmp[ICMP_TYPE] == (packet->kind == PACKET_IPV6 ? ICMPV6_ECHO : ICMP_ECHO) &&
+	       icmp[ICMP_CODE] == 0;
+}
+
+static enum rest screen_icmp(const struct screen *screen, struct frame *frame, struct job *job,
+                             struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+
+	if (packet->l4_len < ICMP_HEADER_BYTES ||
+	    frame->len < (uint32_t)packet->l4 + packet->l4_len)
+		verdict_settle(v, WHY_ICMP_OTHER);
+	else if (is_echo_request(frame, packet))
+		screen_echo(screen, frame, packet, v);
+	else if (is_icmp_error(screen, frame, job))
+		return REST_ICMP_ERROR;
+	else
+		verdict_settle(v, WHY_ICMP_OTHER);
+	return REST_NONE;
+}
+
+static enum rest leave(struct verdict *v, enum lb_why why)
+{
+	verdict_settle(v, why);
+	return REST_NONE;
+}
+
+static enum rest go_on_to_flow(struct job *job)
+{
+	job->key = screen_key(&job->packet);
+	return REST_TCP;
+}
+
+/* A packet to a VIP or SNAT address. */
+static enum rest screen_ours(const struct screen *screen, struct frame *frame, struct job *job,
+                             struct verdict *v)
+{
+	struct packet *packet = &job->packet;
+
+	if (!parse_ip(frame, packet))
+		return leave(v, WHY_IP_MALFORMED);
+	if (packet->is_fragment && packet->protocol != IPPROTO_NUM_TCP)
+		return leave(v, WHY_FRAGMENT_OTHER);
+	if (parse_is_icmp(packet))
+		return screen_icmp(screen, frame, job, v);
+	if (packet->protocol != IPPROTO_NUM_TCP)
+		return leave(v, WHY_PROTOCOL_NOT_SERVED);
+	if (packet->is_fragment)
+		return REST_FRAGMENT;
+	if (!parse_tcp(frame, packet))
+		return leave(v, WHY_TCP_MALFORMED);
+	return go_on_to_flow(job);
+}
+
+/*
+ * A packet that isn't addressed to us, but with `snat = off` may still be of a flow: TCP of a
+ * server, or an ICMP error, addressed to the client, about a packet to one.
+ */
+static enum rest screen_no_snat(const struct screen *screen, const struct frame *frame,
+                                struct job *job)
+{
+	struct packet *packet = &job->packet;
+
+	if (!parse_ip(frame, packet))
+		return REST_NONE;
+	if (packet->protocol == IPPROTO_NUM_TCP &&
+	    screen_src(screen, packet)->kinds & ADDRESS_NO_SNAT) {
+		if (packet->is_fragment)
+			return REST_FRAGMENT;
+		return parse_tcp(frame, packet) ? go_on_to_flow(job) : REST_NONE;
+	}
+	if (parse_is_icmp(packet) && !packet->is_fragment && is_icmp_error(screen, frame, job) &&
+	    find(screen, packet, job->error.tuple.dst)->kinds & ADDRESS_NO_SNAT)
+		return REST_ICMP_ERROR;
+	return REST_NONE;
+}
+
+/* An IP packet, its addresses in packet->tuple. */
+static enum rest screen_ip(const struct screen *screen, struct frame *frame, struct job *job,
+                           struct verdict *v)
+{
+	enum rest rest = REST_NONE;
+
+	if (screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS)
+		return screen_ours(screen, frame, job, v);
+	if (screen->farms->addresses.any_no_snat)
+		rest = screen_no_snat(screen, frame, job);
+	if (rest == REST_NONE)
+		screen_settle_other(screen, frame, v);
+	return rest;
+}
+
+static enum rest screen_ipv6(const struct screen *screen, struct frame *frame, struct job *job,
+                             struct verdict *v)
+{
+	struct packet *packet = &job->packet;
+	const struct addresses *addresses = &screen->farms->addresses;
+
+	if (screen_nd(screen, frame, packet, v))
+		return REST_NONE;
+	if (!addresses_name(addresses, packet->dst6, &packet->tuple.dst) &&
+	    !addresses->any_no_snat) {
+		screen_settle_other(screen, frame, v);
+		return REST_NONE;
+	}
+	packet->tuple.src = name(screen, packet->src6);
+	packet->tuple.dst = name(screen, packet->dst6);
+	return screen_ip(screen, frame, job, v);
+}
+
+enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
+                       struct verdict *ret)
+{
+	struct packet *packet = &job->packet;
+
+	parse_frame(frame, packet);
+	ret->side = (uint8_t)side_other(frame->side);
+	ret->server = SERVER_NONE;
+	ret->flow = FLOW_NONE;
+	ret->hop = (struct hop){0};
+	ret->sighted = ret->conflict = false;
+	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC))
+		return leave(ret, WHY_LOOP);
+	if (packet->kind == PACKET_IPV4)
+		return screen_ip(screen, frame, job, ret);
+	if (packet->kind == PACKET_IPV6 && screen->farms->addresses.any_ipv6)
+		return screen_ipv6(screen, frame, job, ret);
+	screen_settle_other(screen, frame, ret);
+	if (packet->kind == PACKET_ARP)
+		screen_arp(screen, packet, ret);
+	return REST_NONE;
+}

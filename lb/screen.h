@@ -1,0 +1,55 @@
+/*
+ * The first step of the engine: what a frame is, and all that can be settled without a flow.
+ */
+#ifndef LB_SCREEN_H
+#define LB_SCREEN_H
+
+#include "farms.h"
+#include "flow.h"
+#include "icmp.h"
+#include "verdict.h"
+
+/* What is left to do for a frame once it has been screened: what depends on flows. */
+enum rest { REST_NONE, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
+
+/* A frame on its way through the engine. */
+struct job {
+	struct packet packet;
+	struct icmp_error error; /* REST_ICMP_ERROR */
+	struct flow_key key;     /* with which its flow is looked up; not yet of a fragment */
+	uint64_t hash;           /* of that */
+	enum rest rest;
+};
+
+/* What it depends on. */
+struct screen {
+	const struct mac *macs; /* the ports' own, by enum side */
+	const struct farms *farms;
+	const struct hash_key *key;
+};
+
+/* Fills in job but for the hash, and ret if nothing is left to do: then returns REST_NONE. */
+enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
+                       struct verdict *ret);
+
+/* Settles a frame that isn't for us. */
+void screen_settle_other(const struct screen *screen, const struct frame *frame,
+                         struct verdict *ret);
+
+/* Settles what belongs to no flow: it is dropped for that reason if addressed to us, else crosses.
+ */
+void screen_settle_no_flow(const struct screen *screen, const struct frame *frame,
+                           const struct packet *packet, enum lb_why why, struct verdict *ret);
+
+/* What the source or destination of a packet, an ARP packet included, is to us; never NULL. */
+const struct address *screen_src(const struct screen *screen, const struct packet *packet);
+const struct address *screen_dst(const struct screen *screen, const struct packet *packet);
+
+/* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
+bool screen_is_martian(const struct screen *screen, const struct frame *frame,
+                       const struct packet *packet);
+
+/* The key for the flow of a TCP packet, parsed by parse_tcp(). */
+struct flow_key screen_key(const struct packet *packet);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * What is decided about a frame.
+ */
+#ifndef LB_VERDICT_H
+#define LB_VERDICT_H
+
+#include "own.h"
+#include "parse.h"
+#include "sched.h"
+#include "why.h"
+
+/* What an ARP or neighbour discovery frame, whatever becomes of it, says about whose address is
+ * where. */
+struct sighting {
+	be32 ip; /* or a name */
+	struct hop hop;
+};
+
+/* A server's answer to a probe. */
+struct probe_reply {
+	struct tuple tuple; /* of IPv6: with names */
+	uint32_t seq, ack;  /* host order */
+	uint32_t seq_len;   /* sequence numbers that it takes */
+	uint8_t tcp_flags;
+};
+
+/* Which members beyond `server` are valid depends on what is said of each. */
+struct verdict {
+	uint8_t act;     /* enum lb_act */
+	uint8_t why;     /* enum lb_why */
+	uint8_t side;    /* where it goes: BRIDGE, ANSWER, FORWARD to the client */
+	bool sighted;    /* sighting is valid, and of a server */
+	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
+	uint16_t farm;   /* if why is of a SYN that was refused */
+	uint16_t server; /* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
+	uint32_t flow;   /* FORWARD */
+	struct hop hop;  /* FORWARD to the client */
+	struct own own;  /* ANSWER */
+	struct sighting sighting;
+	struct probe_reply probe; /* WHY_PROBE */
+};
+
+static inline void verdict_settle(struct verdict *v, enum lb_why why)
+{
+	v->why = (uint8_t)why;
+	v->act = (uint8_t)lb_why_act(why);
+}
+
+/* An answer goes back to where the packet came from. */
+static inline void verdict_answer(struct verdict *v, enum lb_why why, const struct packet *packet,
+                                  enum own_kind kind)
+{
+	verdict_settle(v, why);
+	v->side = packet->from.side;
+	v->own = (struct own){
+	        .kind = (uint8_t)kind,
+	        .server = SERVER_NONE,
+	        .to = packet->from,
+	        .tuple = tuple_reverse(packet->tuple),
+	        .ipv6 = packet->kind == PACKET_IPV6,
+	};
+	if (!v->own.ipv6)
+		return;
+	v->own.src6 = *packet->dst6;
+	v->own.dst6 = *packet->src6;
+}
+
+#endif
