@@ -20,8 +20,8 @@ VARIANT=${VARIANT:-release}
 TMBRIDGE=$(realpath -m "${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}")
 TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
-VIP=10.0.0.40
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR VIP
+VIP=10.0.0.40 VIP6=fd00::40
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR VIP VIP6
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
@@ -276,6 +276,7 @@ server_http() # NAMESPACE PORT
 			scgi_temp_path /run/nginx/$1-scgi;
 			server {
 				listen $2 backlog=65535;
+				listen [::]:$2 backlog=65535;
 				root $LAB_DIR/www;
 				location = /name { return 200 "$1 \$remote_addr:\$remote_port\n"; }
 			}
@@ -371,11 +372,11 @@ tmbridge_stop() # [SIGNAL]
 	! grep -qE 'Sanitizer|runtime error' "$LAB_DIR/tmbridge.err" || tmbridge_fail "is unclean"
 }
 
-# Writes a farm of fe1 and fe2 to $LAB_DIR/lb.ini. SETTINGS are lines for [bridge] (those that start
+# Writes a farm of fe1 and fe2, with $VIP, to $LAB_DIR/lb.ini, of IPv6 if that is. SETTINGS are lines for [bridge] (those that start
 # with "bridge.") and [farm].
 lab_ini() # [SETTING...]
 {
-	local setting server
+	local setting server net=10.0.0.
 
 	{
 		echo "[bridge]"
@@ -383,11 +384,12 @@ lab_ini() # [SETTING...]
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
 		done
 		printf '[farm pool]\nvip = %s\n' "$VIP"
+		[[ $VIP != *:* ]] || net=fd00::
 		for setting; do
 			[[ $setting = bridge.* || $setting = fe?.* ]] || echo "$setting"
 		done
 		for server in fe1 fe2; do
-			printf '[server %s]\nfarm = pool\naddress = 10.0.0.4%s\n' "$server" "${server#fe}"
+			printf '[server %s]\nfarm = pool\naddress = %s4%s\n' "$server" "$net" "${server#fe}"
 			for setting; do
 				[[ $setting != $server.* ]] || echo "${setting#*.}"
 			done

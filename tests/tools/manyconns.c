@@ -48,11 +48,17 @@ struct conn {
 	unsigned server; /* index into names */
 };
 
+union address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
 struct options {
 	unsigned n, in_flight, addresses, timeout_s;
 	struct in_addr first;
 	bool close, greetings, wait;
-	struct sockaddr_in to;
+	union address to;
 };
 
 static struct counts {
@@ -82,12 +88,17 @@ static unsigned number(const char *text)
 	return (unsigned)strtoul(text, NULL, 10);
 }
 
-static void address_text(const struct sockaddr_in *a, char ret[LINE_BYTES])
+/* Of an IPv6 socket, which takes connections of IPv4 as well. */
+static void address_text(const struct sockaddr_in6 *a, char ret[LINE_BYTES])
 {
-	char ip[INET_ADDRSTRLEN] = "";
+	bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(&a->sin6_addr);
+	char ip[INET6_ADDRSTRLEN] = "";
 
-	inet_ntop(AF_INET, &a->sin_addr, ip, sizeof(ip));
-	snprintf(ret, LINE_BYTES, "%s:%u", ip, (unsigned)ntohs(a->sin_port));
+	if (is_ipv4)
+		inet_ntop(AF_INET, &a->sin6_addr.s6_addr[12], ip, sizeof(ip));
+	else
+		inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof(ip));
+	snprintf(ret, LINE_BYTES, is_ipv4 ? "%s:%u" : "[%s]:%u", ip, (unsigned)ntohs(a->sin6_port));
 }
 
 /* Server */
@@ -104,11 +115,12 @@ static void workers_fork(void)
 
 static int listen_on(unsigned port)
 {
-	struct sockaddr_in self = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sockaddr_in6 self = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		die("socket");
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
 	if (bind(fd, (struct sockaddr *)&self, sizeof(self)) || listen(fd, BACKLOG))
@@ -118,7 +130,7 @@ static int listen_on(unsigned port)
 
 static void greet(int fd, const char *name)
 {
-	struct sockaddr_in self, peer;
+	struct sockaddr_in6 self, peer;
 	socklen_t self_bytes = sizeof(self), peer_bytes = sizeof(peer);
 	char self_text[LINE_BYTES], peer_text[LINE_BYTES];
 
@@ -222,7 +234,7 @@ static void conn_open(int epoll, struct conn *c, unsigned i, const struct option
 {
 	struct sockaddr_in from = {.sin_family = AF_INET};
 
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	c->fd = socket(o->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		die("socket");
 	c->state = CONNECTING;
@@ -235,7 +247,7 @@ static void conn_open(int epoll, struct conn *c, unsigned i, const struct option
 	}
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	watch(epoll, EPOLL_CTL_ADD, c->fd, EPOLLOUT, i);
-	if (connect(c->fd, (const struct sockaddr *)&o->to, sizeof(o->to)) && errno != EINPROGRESS)
+	if (connect(c->fd, &o->to.any, sizeof(o->to)) && errno != EINPROGRESS)
 		conn_fail(c, errno);
 }
 
@@ -393,9 +405,18 @@ static int connect_run(const struct options *o)
 	return 0;
 }
 
+/* The port stands at the same place of both. */
+static bool parse_to(const char *ip, unsigned port, union address *ret)
+{
+	ret->in.sin_port = htons((uint16_t)port);
+	ret->any.sa_family = strchr(ip, ':') ? AF_INET6 : AF_INET;
+	return ret->any.sa_family == AF_INET6 ? inet_pton(AF_INET6, ip, &ret->in6.sin6_addr) == 1
+	                                      : inet_pton(AF_INET, ip, &ret->in.sin_addr) == 1;
+}
+
 static int connect_main(int argc, char **argv)
 {
-	struct options o = {.n = 1, .in_flight = 256, .timeout_s = 10, .to.sin_family = AF_INET};
+	struct options o = {.n = 1, .in_flight = 256, .timeout_s = 10};
 	int c;
 
 	while ((c = getopt(argc, argv, "n:j:a:A:t:cgw")) != -1) {
@@ -418,9 +439,8 @@ static int connect_main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (argc - optind != 2 || inet_pton(AF_INET, argv[optind], &o.to.sin_addr) != 1)
+	if (argc - optind != 2 || !parse_to(argv[optind], number(argv[optind + 1]), &o.to))
 		return 2;
-	o.to.sin_port = htons((uint16_t)number(argv[optind + 1]));
 	return connect_run(&o);
 }
 
