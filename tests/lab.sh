@@ -129,7 +129,7 @@ lab_up() # [mtu=N] [offloads=off] [ipv6=off] [addresses=N]
 
 	[[ -n ${LAB_HOST_NET:-} && $(readlink /proc/self/ns/net) != "$LAB_HOST_NET" ]] ||
 		lab_die "start this by tests/run.sh, or by tests/lab.sh COMMAND" || return 1
-	LAB_MTU=1500 LAB_OFFLOADS=on LAB_IPV6=on LAB_ADDRESSES=1
+	export LAB_MTU=1500 LAB_OFFLOADS=on LAB_IPV6=on LAB_ADDRESSES=1
 	for option; do
 		case $option in
 		mtu=*) LAB_MTU=${option#*=} ;;
@@ -256,10 +256,10 @@ server_tls() # NAMESPACE PORT
 	wait_until 5 server_listens "$1" "$2"
 }
 
-# Serves the files in $LAB_DIR/www, and the server's name as /name.
+# Serves the files in $LAB_DIR/www, and the server's name as /name; takes files for /up/.
 server_http() # NAMESPACE PORT
 {
-	mkdir -p "$LAB_DIR/www" /run/nginx
+	mkdir -p "$LAB_DIR/www/up" /run/nginx
 	cat >"$LAB_DIR/$1-nginx.conf" <<-END
 		daemon off;
 		user root;
@@ -278,6 +278,7 @@ server_http() # NAMESPACE PORT
 				listen $2 backlog=65535;
 				listen [::]:$2 backlog=65535;
 				root $LAB_DIR/www;
+				location /up/ { dav_methods PUT; client_max_body_size 0; }
 				location = /name { return 200 "$1 \$remote_addr:\$remote_port\n"; }
 			}
 		}

@@ -1,0 +1,170 @@
+# Paths with a hop of 1280 bytes and DF set: path-MTU discovery works through the VIP, as the ICMP errors
+# of the routers are translated for the end that has to hear them. Without that the transfers hang.
+#
+#	client's side: far ─ 1500 ─ mid ─ 1280 ─ edge ─ 1500 ─ switch
+#	server's side: far ─ 1500 ─ mid ─ 1280 ─ edge ─ 1500 ─ segment, edge being far's proxy for ARP and ND
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_up
+	lab_file big 8
+	server_http fe1 80
+}
+
+teardown()
+{
+	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
+	[[ ! -e $LAB_DIR/far-http.pid ]] || lab_kill far-http
+	for ns in far mid edge; do
+		ip netns del $ns 2>/dev/null || true
+	done
+}
+
+# The chain of routers, attached to a bridge as 10.0.0.3.
+narrow_up() # BRIDGE
+{
+	local ns
+
+	for ns in far mid edge; do
+		lab_ns $ns on
+		lab_sysctl $ns net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.tcp_mtu_probing=0 \
+			net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+	done
+	LAB_MTU=1500 lab_cable edge eth0 02:00:00:00:00:03 "$1" edge
+	ip -n "$1" link set edge master br0
+	ip -n edge addr add 10.0.0.3/24 dev eth0
+	ip -n edge addr add fd00::3/64 dev eth0 nodad
+	LAB_MTU=1280 lab_cable edge eth1 02:00:00:00:01:01 mid eth0
+	LAB_MTU=1500 lab_cable mid eth1 02:00:00:00:02:01 far eth0
+	ip -n edge addr add 10.9.1.1/24 dev eth1
+	ip -n mid addr add 10.9.1.2/24 dev eth0
+	ip -n edge addr add fd09:1::1/64 dev eth1 nodad
+	ip -n mid addr add fd09:1::2/64 dev eth0 nodad
+	ip -n mid route add default via 10.9.1.1
+	ip -n mid route add default via fd09:1::1
+}
+
+# A client beyond.
+far_client()
+{
+	narrow_up switch
+	ip -n mid addr add 10.9.2.1/24 dev eth1
+	ip -n far addr add 10.9.2.2/24 dev eth0
+	ip -n mid addr add fd09:2::1/64 dev eth1 nodad
+	ip -n far addr add fd09:2::2/64 dev eth0 nodad
+	ip -n far route add default via 10.9.2.1
+	ip -n far route add default via fd09:2::1
+	ip -n edge route add 10.9.2.0/24 via 10.9.1.2
+	ip -n edge route add fd09:2::/64 via fd09:1::2
+}
+
+# A server beyond, with an address of the segment.
+far_server()
+{
+	narrow_up segment
+	lab_sysctl edge net.ipv4.conf.eth0.proxy_arp=1 net.ipv6.conf.eth0.proxy_ndp=1
+	ip -n edge neigh add proxy fd00::43 dev eth0
+	ip -n far addr add 10.0.0.43/32 dev eth0
+	ip -n far addr add fd00::43/128 dev eth0 nodad
+	ip -n mid addr add 10.9.2.1/24 dev eth1
+	ip -n mid addr add fd09:2::1/64 dev eth1 nodad
+	ip -n far route add default via 10.9.2.1 onlink dev eth0
+	ip -n far route add default via fd09:2::1 onlink dev eth0
+	ip -n mid route add 10.0.0.43/32 dev eth1
+	ip -n mid route add fd00::43/128 dev eth1
+	ip -n edge route add 10.0.0.43/32 via 10.9.1.2
+	ip -n edge route add fd00::43/128 via fd09:1::2
+	server_http far 80
+}
+
+# A farm of one server, of the family of its address.
+balance_to() # SERVER-ADDRESS
+{
+	[[ $1 != *:* ]] || VIP=$VIP6
+	lab_ini 'ports = 80'
+	sed -i "/^\[server fe2/,\$d; s/^address = .*/address = $1/" "$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	URL=http://$VIP
+	[[ $VIP != *:* ]] || URL="http://[$VIP]"
+}
+
+down() # CLIENT
+{
+	in_ns "$1" curl -gsS -m 20 "$URL/big" | cmp - "$LAB_DIR/www/big"
+}
+
+up() # CLIENT
+{
+	rm -f "$LAB_DIR/www/up/big"
+	in_ns "$1" curl -gsS -m 20 -T "$LAB_DIR/www/big" "$URL/up/big"
+	cmp "$LAB_DIR/www/big" "$LAB_DIR/www/up/big"
+}
+
+# 8 MiB each way, first that towards the hop: what is learned by the other one makes it needless. The
+# routers' errors must have been needed, and each have been for a flow.
+transfers() # CLIENT FIRST SECOND
+{
+	"$2" "$1"
+	"$3" "$1"
+	tmbridge_stats | tee "$LAB_DIR/last" | stats_add_up
+	jq -c .reasons "$LAB_DIR/last"
+	jq -e '.reasons | .icmp_error >= 1 and (.icmp_no_flow // 0) + (.icmp_other // 0) == 0' "$LAB_DIR/last"
+}
+
+# Both sides' frames with ICMP errors: none has a wrong checksum, and each quotes what its reader knows.
+watch_errors()
+{
+	local side
+
+	for side in switch segment; do
+		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -i tmb -w "$LAB_DIR/$side.pcap" \
+			'icmp[0] = 3 or icmp6[0] = 2'
+		wait_until 5 grep -q listening "$LAB_DIR/watch-$side.err"
+	done
+}
+
+check_errors() # SIDE QUOTED-SOURCE
+{
+	lab_signal watch-switch TERM
+	lab_signal watch-segment TERM
+	lab_wait watch-switch 5 && lab_wait watch-segment 5
+	tshark -r "$LAB_DIR/$1.pcap" -o ip.check_checksum:TRUE -T fields -e icmp.checksum.status \
+		-e icmpv6.checksum.status -e ip.checksum.status -e ip.src -e ipv6.src 2>/dev/null |
+		tee "$LAB_DIR/verdicts"
+	[[ -s $LAB_DIR/verdicts ]]
+	awk -F '\t' -v quoted="$2" '{ if ($1 $2 != 1 || $3 ~ /0/ || index($4 $5, quoted) == 0) exit 1 }' "$LAB_DIR/verdicts"
+}
+
+@test "client beyond the hop, IPv4" {
+	far_client
+	balance_to 10.0.0.41
+	watch_errors
+	transfers far down up
+	check_errors segment 10.0.0.41
+}
+
+@test "client beyond the hop, IPv6" {
+	far_client
+	balance_to fd00::41
+	watch_errors
+	transfers far down up
+	check_errors segment fd00::41
+}
+
+@test "server beyond the hop, IPv4" {
+	far_server
+	balance_to 10.0.0.43
+	watch_errors
+	transfers client up down
+	check_errors switch 10.0.0.100
+}
+
+@test "server beyond the hop, IPv6" {
+	far_server
+	balance_to fd00::43
+	watch_errors
+	transfers client up down
+	check_errors switch fd00::100
+}
