@@ -43,7 +43,7 @@ LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c,$(wildcard bridge/*.c)))
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c))
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
 .PHONY: all
 all: $(B)/tmbridge ## build .build/release/tmbridge

@@ -1,5 +1,6 @@
-# Paths with a hop of 1280 bytes and DF set: path-MTU discovery works through the VIP, as the ICMP errors
-# of the routers are translated for the end that has to hear them. Without that the transfers hang.
+# Paths with a hop of 1280 bytes. With DF set, path-MTU discovery works through the VIP, as the ICMP errors
+# of the routers are translated for the end that has to hear them; without that the transfers hang.
+# Without DF, the fragments that the routers make find their way.
 #
 #	client's side: far ─ 1500 ─ mid ─ 1280 ─ edge ─ 1500 ─ switch
 #	server's side: far ─ 1500 ─ mid ─ 1280 ─ edge ─ 1500 ─ segment, edge being far's proxy for ARP and ND
@@ -61,9 +62,10 @@ far_client()
 }
 
 # A server beyond, with an address of the segment.
-far_server()
+far_server() # [SYSCTL=VALUE]
 {
 	narrow_up segment
+	[[ $# = 0 ]] || lab_sysctl far "$@"
 	lab_sysctl edge net.ipv4.conf.eth0.proxy_arp=1 net.ipv6.conf.eth0.proxy_ndp=1
 	ip -n edge neigh add proxy fd00::43 dev eth0
 	ip -n far addr add 10.0.0.43/32 dev eth0
@@ -167,4 +169,30 @@ check_errors() # SIDE QUOTED-SOURCE
 	watch_errors
 	transfers client up down
 	check_errors switch fd00::100
+}
+
+# Nothing but fragments can have come, so many of each packet.
+check_fragments()
+{
+	tmbridge_stats | tee "$LAB_DIR/last" | stats_add_up
+	jq -c .reasons "$LAB_DIR/last"
+	jq -e '.reasons | .fragment > 1000 and (.icmp_error // 0) == 0 and (.fragment_overlap // 0) == 0 and
+		(.fragment_tiny // 0) == 0 and (.fragment_no_room // 0) == 0' "$LAB_DIR/last"
+}
+
+@test "client beyond the hop, without DF" {
+	far_client
+	lab_sysctl far net.ipv4.ip_no_pmtu_disc=1
+	balance_to 10.0.0.41
+	up far
+	check_fragments
+	tmbridge_stop
+}
+
+@test "server beyond the hop, without DF" {
+	far_server net.ipv4.ip_no_pmtu_disc=1
+	balance_to 10.0.0.43
+	down client
+	check_fragments
+	tmbridge_stop
 }

@@ -1,0 +1,168 @@
+# Trunks: VIPs work on whichever VLAN the client's and the server's frames carry.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_file big "$(lab_is_slow && echo 8 || echo 64)"
+}
+
+setup()
+{
+	lab_up
+}
+
+teardown()
+{
+	mv "$LAB_DIR/www" /run/www # spare it
+	lab_down
+	mv /run/www "$LAB_DIR/www"
+}
+
+# Puts a host behind tags, the outer one first: see tests/tools/vlan.bpf.c.
+host_on() # NAMESPACE TPID:ID [TPID:ID]
+{
+	local object=$LAB_DIR/$1.bpf.o inner=()
+
+	[[ $# -lt 3 ]] || inner=(-DINNER_TPID="${3%:*}" -DINNER_ID="${3#*:}")
+	clang -O2 -target bpf -I"/usr/include/$(gcc -print-multiarch)" -DOUTER_TPID="${2%:*}" -DOUTER_ID="${2#*:}" \
+		"${inner[@]}" -c -o "$object" "$LAB_ROOT/tests/tools/vlan.bpf.c"
+	in_ns "$1" tc qdisc add dev eth0 clsact
+	in_ns "$1" tc filter add dev eth0 egress bpf direct-action object-file "$object" section tc/push
+	in_ns "$1" tc filter add dev eth0 ingress bpf direct-action object-file "$object" section tc/pop
+	ip -n "$1" link set eth0 mtu 1400 # for the tags to fit
+}
+
+# Captures what tmbridge sends, on both sides, as "SIDE ETHERTYPES" lines once stopped.
+watch_tags()
+{
+	local side
+
+	for side in switch segment; do
+		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -Q in -i tmb -s 200 -w "$LAB_DIR/$side.pcap"
+		wait_until 5 grep -q listening "$LAB_DIR/watch-$side.err"
+	done
+}
+
+# Each TCP, ARP or ICMP frame that tmbridge sent on the side had these tags.
+check_tags() # SIDE TPID.ID...
+{
+	local want=${*:2} n
+
+	lab_signal "watch-$1" TERM
+	lab_wait "watch-$1" 5 >/dev/null
+	tshark -r "$LAB_DIR/$1.pcap" -T fields -e eth.type -e vlan.id -e ieee8021ad.id \
+		-Y 'tcp or icmp or icmpv6.type == 136' 2>/dev/null | tr ',\t' '  ' | sort | uniq -c | tee "$LAB_DIR/tags"
+	[[ -s $LAB_DIR/tags ]]
+	n=$(sed -E 's/^ *[0-9]+ //; s/ +$//' "$LAB_DIR/tags" | sort -u)
+	[[ $n = "$want" ]] || lab_die "on $1 the tags are not $want but $n"
+}
+
+served() # SETTING...
+{
+	lab_ini 'ports = 80, 5061' "$@"
+	tmbridge_start "$LAB_DIR/lb.ini"
+}
+
+# tmbridge_start() pings fe1 from dc to see if tmbridge is up, so fe1 keeps its address untagged where dc is.
+transfers() # NAMESPACE
+{
+	in_ns "$1" ping -q -c 2 -W 2 "$VIP"
+	in_ns "$1" "$TOOLS/manyconns" connect -n 20 "$VIP" 5061 | jq -e '.echoed == 20'
+	if [[ $VIP = *:* ]]; then
+		in_ns "$1" curl -gsS -m 60 "http://[$VIP]/big" | cmp - "$LAB_DIR/www/big"
+	else
+		in_ns "$1" curl -sS -m 60 "http://$VIP/big" | cmp - "$LAB_DIR/www/big"
+	fi
+	tmbridge_stats | stats_add_up
+}
+
+serve_all()
+{
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+	server_http fe1 80
+	server_http fe2 80
+}
+
+@test "client tagged, servers not" {
+	host_on client 0x8100:10
+	serve_all
+	served
+	watch_tags
+	transfers client
+	check_tags switch "0x8100 10"
+	check_tags segment "0x0800"
+	tmbridge_stop
+}
+
+@test "each side in a VLAN of its own, and the hairpin" {
+	host_on client 0x8100:10
+	for ns in fe1 fe2 dc; do
+		host_on $ns 0x8100:20
+	done
+	serve_all
+	served 'vlan = 20' 'check = 5061'
+	wait_until 5 tmbridge_is_served 2
+	watch_tags
+	transfers client
+	check_tags switch "0x8100 10"
+	check_tags segment "0x8100 20"
+	transfers fe1
+	tmbridge_stop
+}
+
+@test "a client without a tag, one with, one with two, at a time" {
+	host_on client 0x8100:10
+	host_on dc 0x88a8:100 0x8100:10
+	lab_host plain switch 77
+	serve_all
+	lab_ini 'ports = 80, 5061'
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 10 in_ns plain ping -c 1 -W 1 10.0.0.41
+	for ns in client dc plain; do
+		lab_spawn "get-$ns" $ns curl -sS -m 60 "http://$VIP/big"
+	done
+	for ns in client dc plain; do
+		[[ $(lab_wait "get-$ns" 60) = 0 ]]
+		cmp "$LAB_DIR/get-$ns.out" "$LAB_DIR/www/big"
+	done
+	watch_tags
+	transfers dc
+	check_tags switch "0x88a8 10 100"
+	check_tags segment "0x0800"
+	tmbridge_stop
+	ip netns del plain
+}
+
+@test "a server behind two tags is found by its own ARP" {
+	host_on fe2 0x88a8:200 0x8100:20
+	serve_all
+	served
+	in_ns fe2 arping -c 1 -w 1 -I eth0 10.0.0.40 >/dev/null || true # as it would by itself, sooner or later
+	watch_tags
+	in_ns client "$TOOLS/manyconns" connect -n 20 "$VIP" 5061 | jq -e '.servers == {"fe1": 10, "fe2": 10}'
+	lab_signal watch-segment TERM
+	lab_wait watch-segment 5
+	tshark -r "$LAB_DIR/segment.pcap" -Y 'ip.dst == 10.0.0.42 and tcp' -T fields -e eth.type -e vlan.id -e ieee8021ad.id \
+		2>/dev/null | tr ',\t' '  ' | sort | uniq -c | tee "$LAB_DIR/tags"
+	grep -qE '^ *[0-9]+ 0x88a8 20 200$' "$LAB_DIR/tags"
+	[[ $(wc -l <"$LAB_DIR/tags") = 1 ]]
+	tmbridge_stop
+}
+
+@test "IPv6, each side in a VLAN of its own" {
+	VIP=$VIP6
+	host_on client 0x8100:10
+	host_on dc 0x8100:20
+	host_on fe1 0x8100:20
+	host_on fe2 0x8100:20
+	serve_all
+	served 'vlan = 20' 'check = 5061'
+	wait_until 5 tmbridge_is_served 2
+	watch_tags
+	transfers client
+	check_tags switch "0x8100 10"
+	check_tags segment "0x8100 20"
+	tmbridge_stop
+}
