@@ -1,5 +1,6 @@
 /*
- * A host behind VLAN tags, without VLAN interfaces, which not every kernel has: for tc's clsact hook.
+ * A host behind VLAN tags, without VLAN interfaces, which not every kernel has: for tc's clsact
+ * hook.
  *
  * `push` puts tags on all that leaves, `pop` takes them off all that comes in, and drops what has
  * other ones. Compiled with the tags: OUTER_TPID and OUTER_ID and, if there are two, INNER_TPID and
@@ -8,8 +9,8 @@
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 
-static long (*vlan_push)(struct __sk_buff *skb, __u16 tpid, __u16 tci) =
-        (void *)BPF_FUNC_skb_vlan_push;
+static long (*vlan_push)(struct __sk_buff *skb, __u16 tpid,
+                         __u16 tci) = (void *)BPF_FUNC_skb_vlan_push;
 static long (*vlan_pop)(struct __sk_buff *skb) = (void *)BPF_FUNC_skb_vlan_pop;
 
 static int push_one(struct __sk_buff *skb, __u16 tpid, __u16 id)
