@@ -15,26 +15,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum { WORKER_OWN_BURST = 256 }; /* RSTs of one tick: they don't stall the wire */
-
-static int memory_take(struct memory *memory, size_t bytes)
-{
-	memory->bytes = bytes;
-	memory->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory->at != MAP_FAILED)
-		return 0;
-	memory->at = NULL;
-	log_error("no memory for %zu MiB: %m", (bytes >> 20) + 1);
-	return -ENOMEM;
-}
-
-static void memory_free(struct memory *memory)
-{
-	if (memory->at)
-		munmap(memory->at, memory->bytes);
-}
 
 /* Frees all but the rules. */
 static void setup_free(struct setup *setup)

@@ -6,17 +6,12 @@
 
 #include "connlog.h"
 #include "events.h"
+#include "memory.h"
 #include "neigh.h"
 #include "own.h"
 #include "port.h"
 #include "probe.h"
 #include "../lb/lb.h"
-
-/* Memory from the system. */
-struct memory {
-	void *at;
-	size_t bytes;
-};
 
 /* All that hangs on the rules, and is replaced by a reload. */
 struct setup {
