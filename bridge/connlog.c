@@ -1,10 +1,10 @@
 /*
  * The connection log.
  *
- * The worker puts records into a ring, one writer thread takes them out, makes lines and writes
- * them: no locks, and if the disk is slow or full the ring fills up and lines are counted lost.
- * Lines are appended with one write() each batch; what doesn't fit on the disk is cut off again, so
- * that a log holds whole lines only.
+ * Each worker puts records into a ring of its own, one writer thread takes them out, makes lines
+ * and writes them: no locks, and if the disk is slow or full the rings fill up and lines are
+ * counted lost. Lines are appended with one write() each batch; what doesn't fit on the disk is cut
+ * off again, so that a log holds whole lines only.
  *
  * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
  * writer finishes what waits and ends; it is joined when the new one is closed.
@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-	CONNLOG_QUEUE = 8192, /* lines that wait for the disk */
+	CONNLOG_QUEUE = 8192, /* lines of a worker that wait for the disk */
 	CONNLOG_LINE_BYTES = 1024,
 	CONNLOG_BATCH = 64, /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
@@ -50,18 +50,25 @@ struct file {
 	time_t complained;
 };
 
+/* One worker's. */
+struct queue {
+	_Alignas(64) atomic_uint tail; /* lines put */
+	_Alignas(64) atomic_uint head; /* lines taken; the difference waits */
+	struct line lines[CONNLOG_QUEUE];
+};
+
 struct connlog {
 	struct file *files; /* each path once */
 	unsigned nfiles;
 	char *paths; /* copies of the paths, which outlive the rules */
 	bool threaded;
 	pthread_t thread;
-	sem_t queued;           /* posted for each line, and at the end */
-	atomic_uint head, tail; /* lines taken and put; the difference waits */
+	sem_t queued; /* posted for each line, and at the end */
 	atomic_bool ending;
 	atomic_ullong written, lost;
 	struct connlog *before;
-	struct line queue[CONNLOG_QUEUE];
+	unsigned nqueues;
+	struct queue *queues;
 };
 
 static int file_of(const struct connlog *connlog, const char *path)
@@ -153,27 +160,38 @@ static void append(struct connlog *connlog, struct file *file, const char *text,
 	complain(file, file->fd < 0 ? EBADF : err);
 }
 
-/* Takes up to a batch of lines for one file off the queue and writes them. False if it was empty.
- */
-static bool write_batch(struct connlog *connlog)
+/* Takes up to a batch of lines for one file off a queue and writes them. False if it was empty. */
+static bool write_batch(struct connlog *connlog, struct queue *queue)
 {
 	char text[CONNLOG_BATCH * CONNLOG_LINE_BYTES];
-	unsigned head = atomic_load_explicit(&connlog->head, memory_order_relaxed);
-	unsigned tail = atomic_load_explicit(&connlog->tail, memory_order_acquire);
-	unsigned file = connlog->queue[head % CONNLOG_QUEUE].file, n = 0;
+	unsigned head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&queue->tail, memory_order_acquire);
+	unsigned file = queue->lines[head % CONNLOG_QUEUE].file, n = 0;
 	uint64_t offset = wall_clock_offset(connlog);
 	size_t len = 0;
 
 	while (head != tail && n < CONNLOG_BATCH &&
-	       connlog->queue[head % CONNLOG_QUEUE].file == file) {
-		len += format_line(text + len, &connlog->queue[head % CONNLOG_QUEUE], offset);
+	       queue->lines[head % CONNLOG_QUEUE].file == file) {
+		len += format_line(text + len, &queue->lines[head % CONNLOG_QUEUE], offset);
 		head++;
 		n++;
 	}
-	atomic_store_explicit(&connlog->head, head, memory_order_release);
+	atomic_store_explicit(&queue->head, head, memory_order_release);
 	if (n)
 		append(connlog, &connlog->files[file], text, len, n);
 	return n;
+}
+
+/* Writes all that waits, a batch of each queue in turn. */
+static void write_all(struct connlog *connlog)
+{
+	bool any;
+
+	do {
+		any = false;
+		for (unsigned q = 0; q < connlog->nqueues; q++)
+			any |= write_batch(connlog, &connlog->queues[q]);
+	} while (any);
 }
 
 static void *write_lines(void *arg)
@@ -182,11 +200,9 @@ static void *write_lines(void *arg)
 
 	while (!atomic_load(&connlog->ending)) {
 		sem_wait(&connlog->queued);
-		while (write_batch(connlog))
-			;
+		write_all(connlog);
 	}
-	while (write_batch(connlog))
-		;
+	write_all(connlog);
 	return NULL;
 }
 
@@ -236,6 +252,7 @@ static void release(struct connlog *connlog)
 	sem_destroy(&connlog->queued);
 	free(connlog->files);
 	free(connlog->paths);
+	free(connlog->queues);
 	free(connlog);
 }
 
@@ -258,7 +275,18 @@ static void tell_to_end(struct connlog *connlog)
 	sem_post(&connlog->queued);
 }
 
-int connlog_open(const struct rules *rules, bool threaded, struct connlog *before,
+/* The queues, which take most of the memory: only if there is something to log. */
+static int take_queues(struct connlog *connlog, unsigned n)
+{
+	connlog->queues = aligned_alloc(_Alignof(struct queue), n * sizeof(*connlog->queues));
+	if (!connlog->queues)
+		return -ENOMEM;
+	memset(connlog->queues, 0, n * sizeof(*connlog->queues));
+	connlog->nqueues = n;
+	return 0;
+}
+
+int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, struct connlog *before,
                  struct connlog **ret)
 {
 	struct connlog *connlog = calloc(1, sizeof(*connlog));
@@ -274,6 +302,8 @@ int connlog_open(const struct rules *rules, bool threaded, struct connlog *befor
 		*ret = NULL;
 		return 0;
 	}
+	if (!err && connlog->nfiles)
+		err = take_queues(connlog, nqueues);
 	if (!err)
 		err = start(connlog);
 	if (err) {
@@ -317,32 +347,35 @@ static void note_addresses(struct line *line, const struct rules *rules, const s
 		        name_is_hashed(names[i]) ? ended->client6 : *rules_ip6(rules, names[i]);
 }
 
-void connlog_put(struct connlog *connlog, const struct rules *rules, const struct ended *ended)
+void connlog_put(struct connlog *connlog, unsigned number, const struct rules *rules,
+                 const struct ended *ended)
 {
 	const struct rules_server *server = &rules->servers[ended->server];
 	const struct rules_farm *farm = &rules->farms[server->farm];
 	int file = connlog && farm->connlog ? file_of(connlog, farm->connlog) : -1;
-	unsigned tail;
+	struct queue *queue;
 	struct line *line;
+	unsigned tail;
 
 	if (file < 0)
 		return;
-	tail = atomic_load_explicit(&connlog->tail, memory_order_relaxed);
-	if (tail - atomic_load_explicit(&connlog->head, memory_order_acquire) == CONNLOG_QUEUE) {
+	queue = &connlog->queues[number];
+	tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+	if (tail - atomic_load_explicit(&queue->head, memory_order_acquire) == CONNLOG_QUEUE) {
 		atomic_fetch_add(&connlog->lost, 1);
 		return;
 	}
-	line = &connlog->queue[tail % CONNLOG_QUEUE];
+	line = &queue->lines[tail % CONNLOG_QUEUE];
 	line->ended = *ended;
 	note_addresses(line, rules, ended);
 	line->file = (unsigned)file;
 	memcpy(line->farm, farm->name, sizeof(line->farm));
 	memcpy(line->server, server->name, sizeof(line->server));
-	atomic_store_explicit(&connlog->tail, tail + 1, memory_order_release);
+	atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
 	if (connlog->threaded)
 		sem_post(&connlog->queued);
 	else
-		write_batch(connlog);
+		write_batch(connlog, queue);
 }
 
 struct connlog_counts connlog_counts(const struct connlog *connlog)

@@ -14,20 +14,24 @@ struct connlog_counts {
 };
 
 /*
- * Opens the logs that rules ask for. With a writer thread (live) lines wait for the disk in a
- * queue, and nobody else does; without (offline) connlog_put() writes. before, if not NULL, is the
- * one that this one replaces: what waits in it is still written. Sets *ret, to NULL if there are no
- * logs and none before. Returns 0, or a negative errno with the reason logged; before then stays as
- * it is.
+ * Opens the logs that rules ask for, for that many workers. With a writer thread (live) lines wait
+ * for the disk in queues, and nobody else does; without (offline) connlog_put() writes. before, if
+ * not NULL, is the one that this one replaces: what waits in it is still written. Sets *ret, to
+ * NULL if there are no logs and none before. Returns 0, or a negative errno with the reason logged;
+ * before then stays as it is.
  */
-int connlog_open(const struct rules *rules, bool threaded, struct connlog *before,
+int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, struct connlog *before,
                  struct connlog **ret);
 
 /* Writes all that waits, and closes. connlog may be NULL. */
 void connlog_close(struct connlog *connlog);
 
-/* Queues the line of a flow of rules, or counts it lost. Doesn't wait. connlog may be NULL. */
-void connlog_put(struct connlog *connlog, const struct rules *rules, const struct ended *ended);
+/*
+ * Queues the line of a flow of rules, or counts it lost. Doesn't wait. Each worker has a queue of
+ * its own. connlog may be NULL.
+ */
+void connlog_put(struct connlog *connlog, unsigned queue, const struct rules *rules,
+                 const struct ended *ended);
 
 struct connlog_counts connlog_counts(const struct connlog *connlog);
 

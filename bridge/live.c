@@ -1,13 +1,14 @@
 /*
- * The live loop.
+ * Running live: start, control, end.
  *
- * One thread takes turns with the two ports, a burst each, and never waits while frames come. When
- * none does it goes on looking for LIVE_SPIN_NS, since the next one is likely to be near and waking
- * up costs more than that, and then sleeps until a frame, a signal or the next tick.
+ * The main thread takes what concerns all workers, signals above all, and sleeps otherwise. It
+ * reads and writes files while the workers go on, and lets them stand still only for what touches
+ * their state.
  */
 #include "live.h"
 
 #include "log.h"
+#include "loop.h"
 #include "packet.h"
 #include "preflight.h"
 #include "stats.h"
@@ -15,56 +16,79 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
-
-#define LIVE_SPIN_NS (50 * 1000ull)
-#define LIVE_TICK_NS LB_NS_PER_MS
-enum { LIVE_SLEEP_MS = 50 };
 
 struct live {
 	const struct options *options;
 	live_load *load;
-	struct worker worker;
-	struct port *ports[NSIDES];
-	int signals; /* signalfd */
-	lb_time started, ticked, active;
+	unsigned n; /* workers */
+	workers_ports *ports;
+	struct workers workers;
+	struct loop **loops; /* by worker */
+	int signals;         /* signalfd */
+	lb_time started;
 	bool stop;
 };
 
-static lb_time clock_now(void)
+static void pause_workers(struct live *live)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
+	for (unsigned k = 0; k < live->n; k++)
+		loop_pause(live->loops[k]);
+	for (unsigned k = 0; k < live->n; k++)
+		loop_wait_paused(live->loops[k]);
 }
 
-static void write_stats(struct live *live, lb_time now)
+static void resume_workers(struct live *live)
 {
-	packet_count_missed(live->ports[OUTSIDE]);
-	packet_count_missed(live->ports[INSIDE]);
-	if (live->options->stats)
-		stats_write(&live->worker, (lb_time){now.ns - live->started.ns},
-		            live->options->stats);
-	else
+	for (unsigned k = 0; k < live->n; k++)
+		loop_resume(live->loops[k]);
+}
+
+/* The workers must stand still, or have ended. */
+static char *take_stats(struct live *live)
+{
+	for (unsigned k = 0; k < live->n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			packet_count_missed(live->ports[k][side]);
+	return stats_text(&live->workers, (lb_time){loop_clock().ns - live->started.ns});
+}
+
+static void write_stats(struct live *live)
+{
+	char *text;
+
+	if (!live->options->stats) {
 		log_warning("SIGUSR1: no --stats FILE to write to");
+		return;
+	}
+	pause_workers(live);
+	text = take_stats(live);
+	resume_workers(live);
+	if (text)
+		stats_write(text, live->options->stats);
+	free(text);
 }
 
-static void reload(struct live *live, lb_time now)
+static void reload(struct live *live)
 {
 	struct rules *rules = live->load(live->options);
-	uint32_t capacity = lb_balance(live->worker.lb)->flows.capacity;
+	uint32_t capacity = live->workers.rules->max_connections;
 	const char *file = live->options->config;
+	int err;
 
 	if (!rules)
 		return;
 	if (rules->max_connections != capacity)
 		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
 		            capacity);
-	if (worker_reload(&live->worker, rules, now) < 0) {
+	rules->max_connections = capacity;
+	pause_workers(live);
+	err = workers_reload(&live->workers, rules, loop_clock());
+	resume_workers(live);
+	if (err < 0) {
 		log_error("%s: not reloaded: nothing has changed", file);
 		rules_free(rules);
 		return;
@@ -72,75 +96,27 @@ static void reload(struct live *live, lb_time now)
 	log_info("%s: reloaded", file);
 }
 
-static void handle_signals(struct live *live, lb_time now)
+static void handle_signals(struct live *live)
 {
 	struct signalfd_siginfo info;
 
 	while (read(live->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
-			write_stats(live, now);
+			write_stats(live);
 		else if (info.ssi_signo == SIGHUP)
-			reload(live, now);
+			reload(live);
 		else
 			live->stop = true;
 	}
 }
 
-static void tick(struct live *live, lb_time now)
+static void control(struct live *live)
 {
-	if (now.ns - live->ticked.ns < LIVE_TICK_NS)
-		return;
-	live->ticked = now;
-	worker_tick(&live->worker, now);
-	handle_signals(live, now);
-}
+	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN}};
 
-/* A burst from a port; says if there was any. */
-static bool turn(struct live *live, struct port *port)
-{
-	struct frame frames[PORT_BURST];
-	unsigned n = port->ops->receive(port, frames);
-
-	if (n)
-		worker_burst(&live->worker, frames, n, clock_now());
-	return n;
-}
-
-/* How long to sleep at most, in ms: until something is due. */
-static int sleep_ms(const struct live *live, lb_time now)
-{
-	uint64_t due = worker_due(&live->worker).ns;
-
-	if (due <= now.ns)
-		return 0;
-	due = (due - now.ns) / LB_NS_PER_MS + 1;
-	return due < LIVE_SLEEP_MS ? (int)due : LIVE_SLEEP_MS;
-}
-
-static void sleep_until_event(struct live *live, lb_time now)
-{
-	struct pollfd fds[] = {
-	        {.fd = packet_fd(live->ports[OUTSIDE]), .events = POLLIN},
-	        {.fd = packet_fd(live->ports[INSIDE]), .events = POLLIN},
-	        {.fd = live->signals, .events = POLLIN},
-	};
-
-	poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(live, now));
-}
-
-static void loop(struct live *live)
-{
-	while (!live->stop) {
-		bool outside = turn(live, live->ports[OUTSIDE]);
-		bool inside = turn(live, live->ports[INSIDE]);
-		lb_time now = clock_now();
-
-		if (outside || inside)
-			live->active = now;
-		else if (now.ns - live->active.ns > LIVE_SPIN_NS)
-			sleep_until_event(live, now);
-		tick(live, clock_now());
-	}
+	while (!live->stop)
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) > 0)
+			handle_signals(live);
 }
 
 static int open_signals(struct live *live)
@@ -152,7 +128,7 @@ static int open_signals(struct live *live)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL); /* in the threads to come as well */
 	live->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (live->signals >= 0)
 		return 0;
@@ -169,46 +145,78 @@ static int make_key(const struct options *options, struct hash_key *ret)
 	return -errno;
 }
 
+/* The ports of each worker. */
 static int open_ports(struct live *live, const struct rules *rules)
 {
-	int err;
+	const char *const *names = live->options->names;
+	int err = preflight_interfaces(names);
 
-	if ((err = preflight_interfaces(live->options->names)) < 0)
-		return err;
-	for (unsigned side = 0; side < NSIDES; side++)
-		if ((err = packet_open((enum side)side, live->options->names[side],
-		                       &live->ports[side])) < 0)
-			return err;
-	return preflight_addresses(live->ports, rules);
+	for (unsigned k = 0; k < live->n; k++)
+		for (unsigned side = 0; side < NSIDES && !err; side++)
+			err = packet_open((enum side)side, names[side], &live->ports[k][side]);
+	return err < 0 ? err : preflight_addresses(live->ports[0], rules);
+}
+
+/* The rest of the start, after which the rules belong to the workers. */
+static int start_loops(struct live *live)
+{
+	int err = 0;
+
+	live->started = loop_clock(); /* taking the memory took a while */
+	for (unsigned k = 0; k < live->n; k++)
+		worker_start(&live->workers.worker[k], live->started);
+	for (unsigned k = 0; k < live->n && !err; k++)
+		err = loop_start(&live->workers.worker[k], &live->loops[k]);
+	return err;
 }
 
 /* Begins; on failure the rules remain the caller's. */
 static int start(struct live *live, struct rules *rules)
 {
 	struct hash_key key;
-	lb_time now;
 	int err;
 
+	live->n = 1;
+	live->ports = calloc(live->n, sizeof(*live->ports));
+	live->loops = calloc(live->n, sizeof(*live->loops));
+	if (!live->ports || !live->loops)
+		return -ENOMEM;
 	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
 	    (err = open_ports(live, rules)) < 0)
 		return err;
-	now = clock_now();
-	err = worker_init(&live->worker, rules, &key, live->ports, true, now);
-	if (err < 0)
-		return err;
-	now = clock_now(); /* taking the memory took a while */
-	live->started = live->ticked = live->active = now;
-	worker_start(&live->worker, now);
-	log_info("%s, %s: balancing", live->options->names[OUTSIDE], live->options->names[INSIDE]);
-	return 0;
+	return workers_init(&live->workers, rules, &key, live->ports, live->n, true, loop_clock());
 }
 
-static void run(struct live *live)
+static int run(struct live *live)
 {
-	loop(live);
-	if (live->options->stats)
-		write_stats(live, clock_now());
-	worker_free(&live->worker);
+	char *text;
+	int err = start_loops(live);
+
+	if (!err) {
+		log_info("%s, %s: balancing", live->options->names[OUTSIDE],
+		         live->options->names[INSIDE]);
+		control(live);
+	}
+	for (unsigned k = 0; k < live->n; k++)
+		loop_stop(live->loops[k]);
+	text = !err && live->options->stats ? take_stats(live) : NULL;
+	if (text)
+		stats_write(text, live->options->stats);
+	free(text);
+	workers_free(&live->workers);
+	return err;
+}
+
+static void close_all(struct live *live)
+{
+	for (unsigned k = 0; live->ports && k < live->n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			if (live->ports[k][side])
+				packet_close(live->ports[k][side]);
+	free(live->ports);
+	free(live->loops);
+	if (live->signals >= 0)
+		close(live->signals);
 }
 
 int live_run(const struct options *options, struct rules *rules, live_load *load)
@@ -219,12 +227,7 @@ int live_run(const struct options *options, struct rules *rules, live_load *load
 	if (err < 0)
 		rules_free(rules);
 	else
-		run(&live);
-
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (live.ports[side])
-			packet_close(live.ports[side]);
-	if (live.signals >= 0)
-		close(live.signals);
+		err = run(&live);
+	close_all(&live);
 	return err;
 }

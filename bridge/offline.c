@@ -6,6 +6,8 @@
  * when nothing is left that time could change, the rest of a gap is skipped. A timestamp that goes
  * back doesn't take the clock back.
  *
+ * There is one worker, whatever lb.ini says: the order of frames is all that counts.
+ *
  * The engine begins a little before the first frame. So what it does by the clock, above all its
  * probes, is never later than when the captures were taken live, and the answers in them come
  * after.
@@ -16,6 +18,7 @@
 #include "stats.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define OFFLINE_STEP_NS (100 * LB_NS_PER_MS)
 #define OFFLINE_LEAD_NS (10 * LB_NS_PER_MS)
@@ -86,22 +89,27 @@ static void replay(struct worker *worker, lb_time *now)
 static int replay_ports(const struct options *options, struct rules *rules,
                         struct port *ports[NSIDES])
 {
-	struct worker worker;
+	const workers_ports all_ports[1] = {{ports[OUTSIDE], ports[INSIDE]}};
+	struct workers workers;
 	lb_time start = {0}, now;
+	char *text;
 	int err;
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
-	err = worker_init(&worker, rules, &options->key, ports, false, start);
+	err = workers_init(&workers, rules, &options->key, all_ports, 1, false, start);
 	if (err < 0) {
 		rules_free(rules);
 		return err;
 	}
 	now = start;
-	replay(&worker, &now);
-	if (options->stats)
-		err = stats_write(&worker, (lb_time){now.ns - start.ns}, options->stats);
-	worker_free(&worker);
+	replay(&workers.worker[0], &now);
+	if (options->stats) {
+		text = stats_text(&workers, (lb_time){now.ns - start.ns});
+		err = text ? stats_write(text, options->stats) : -ENOMEM;
+		free(text);
+	}
+	workers_free(&workers);
 	return err;
 }
 

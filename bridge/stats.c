@@ -1,5 +1,6 @@
 /*
- * The counters as JSON.
+ * The counters as JSON: sums over the workers, and of probes what the first one knows, which sends
+ * them.
  *
  * All names in it are from lb.ini, where only letters, digits, dots, dashes and underscores are
  * allowed, so nothing needs escaping. A file is written beside its place and then renamed: whoever
@@ -24,13 +25,62 @@ static void print_address(FILE *out, const struct rules *rules, be32 ip)
 	fprintf(out, "\"%s\"", text_address(rules, ip, text));
 }
 
-static void print_frames(FILE *out, const uint64_t whys[LB_NWHYS])
+/* What all workers have counted. */
+struct totals {
+	uint64_t whys[LB_NWHYS];
+	struct balance_counts counts;
+	uint64_t open, half_open, quarantined, capacity;
+	struct port_counts ports[NSIDES];
+	struct neigh_counts neigh;
+	uint64_t conflicts, records_lost;
+};
+
+static void add_balance(struct totals *totals, const struct balance *balance)
+{
+	const struct balance_counts *counts = &balance->counts;
+
+	totals->counts.created += counts->created;
+	for (unsigned i = 0; i < ENDED_WHYS; i++)
+		totals->counts.ended[i] += counts->ended[i];
+	totals->counts.refused += counts->refused;
+	totals->counts.quarantine_cut += counts->quarantine_cut;
+	totals->counts.resets += counts->resets;
+	totals->open += balance_open_flows(balance);
+	totals->half_open += balance->flows.half_open.length;
+	totals->quarantined += balance_quarantined(balance);
+	totals->capacity += balance->flows.capacity;
+	totals->records_lost += balance->ended.lost;
+}
+
+static void add_port(struct port_counts *total, const struct port_counts *counts)
+{
+	total->received += counts->received;
+	total->sent += counts->sent;
+	total->send_failed += counts->send_failed;
+	total->missed += counts->missed;
+}
+
+static void add_worker(struct totals *totals, const struct worker *worker)
+{
+	const struct neigh_counts *neigh = neigh_counts(worker->setup.neigh);
+
+	for (unsigned i = 0; i < LB_NWHYS; i++)
+		totals->whys[i] += lb_whys(worker->lb)[i];
+	add_balance(totals, lb_balance(worker->lb));
+	for (unsigned side = 0; side < NSIDES; side++)
+		add_port(&totals->ports[side], &worker->ports[side]->counts);
+	totals->neigh.waited += neigh->waited;
+	totals->neigh.lost += neigh->lost;
+	totals->conflicts += worker->conflicts;
+}
+
+static void print_frames(FILE *out, const struct totals *totals)
 {
 	uint64_t acts[LB_NACTS] = {0}, received = 0;
 
 	for (unsigned i = 0; i < LB_NWHYS; i++) {
-		acts[lb_why_act((enum lb_why)i)] += whys[i];
-		received += whys[i];
+		acts[lb_why_act((enum lb_why)i)] += totals->whys[i];
+		received += totals->whys[i];
 	}
 	fprintf(out,
 	        "\"frames\":{\"received\":%" PRIu64 ",\"bridged\":%" PRIu64
@@ -38,79 +88,94 @@ static void print_frames(FILE *out, const uint64_t whys[LB_NWHYS])
 	        "},\n \"reasons\":{",
 	        received, acts[LB_BRIDGE], acts[LB_FORWARD], acts[LB_ANSWER], acts[LB_DROP]);
 	for (unsigned i = 0, n = 0; i < LB_NWHYS; i++)
-		if (whys[i])
+		if (totals->whys[i])
 			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "",
-			        lb_why_name((enum lb_why)i), whys[i]);
+			        lb_why_name((enum lb_why)i), totals->whys[i]);
 	fprintf(out, "},\n");
 }
 
-static void print_flows(FILE *out, const struct balance *balance)
+static void print_flows(FILE *out, const struct totals *totals)
 {
-	const struct balance_counts *counts = &balance->counts;
+	const struct balance_counts *counts = &totals->counts;
 
 	fprintf(out,
-	        " \"flows\":{\"open\":%" PRIu32 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
+	        " \"flows\":{\"open\":%" PRIu64 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
 	        ",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
-	        ",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu32
-	        ",\"quarantined\":%" PRIu32 ",\"quarantine_cut\":%" PRIu64
-	        ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu32 "},\n",
-	        balance_open_flows(balance), counts->created,
-	        counts->ended[ENDED_FIN] + counts->ended[ENDED_RST], counts->ended[ENDED_IDLE],
-	        counts->ended[ENDED_SERVER_DOWN], counts->ended[ENDED_RELOAD],
-	        counts->ended[ENDED_EVICTED], counts->refused, balance->flows.half_open.length,
-	        balance_quarantined(balance), counts->quarantine_cut, counts->resets,
-	        balance->flows.capacity);
+	        ",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu64
+	        ",\"quarantined\":%" PRIu64 ",\"quarantine_cut\":%" PRIu64
+	        ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu64 "},\n",
+	        totals->open, counts->created, counts->ended[ENDED_FIN] + counts->ended[ENDED_RST],
+	        counts->ended[ENDED_IDLE], counts->ended[ENDED_SERVER_DOWN],
+	        counts->ended[ENDED_RELOAD], counts->ended[ENDED_EVICTED], counts->refused,
+	        totals->half_open, totals->quarantined, counts->quarantine_cut, counts->resets,
+	        totals->capacity);
 }
 
-static void print_port(FILE *out, const char *side, const struct port *port)
+static void print_port(FILE *out, const char *side, const char *name,
+                       const struct port_counts *counts)
 {
-	const struct port_counts *counts = &port->counts;
-
 	fprintf(out,
 	        "\"%s\":{\"name\":\"%s\",\"received\":%" PRIu64 ",\"sent\":%" PRIu64
 	        ",\"send_failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
-	        side, port->name, counts->received, counts->sent, counts->send_failed,
-	        counts->missed);
+	        side, name, counts->received, counts->sent, counts->send_failed, counts->missed);
 }
 
-static void print_bridge(FILE *out, const struct worker *worker)
+static void print_bridge(FILE *out, const struct workers *workers, const struct totals *totals)
 {
-	const struct connlog_counts connlog = connlog_counts(worker->connlog);
-	const struct neigh_counts *neigh = neigh_counts(worker->setup.neigh);
+	const struct connlog_counts connlog = connlog_counts(workers->connlog);
+	struct port *const *ports = workers->worker[0].ports;
 
-	fprintf(out, " \"ports\":{");
-	print_port(out, "outside", worker->ports[OUTSIDE]);
+	fprintf(out, " \"workers\":%u,\n \"ports\":{", workers->n);
+	print_port(out, "outside", ports[OUTSIDE]->name, &totals->ports[OUTSIDE]);
 	fprintf(out, ",");
-	print_port(out, "inside", worker->ports[INSIDE]);
+	print_port(out, "inside", ports[INSIDE]->name, &totals->ports[INSIDE]);
 	fprintf(out,
 	        "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64
 	        "},\n",
-	        neigh->waited, neigh->lost, worker->conflicts);
+	        totals->neigh.waited, totals->neigh.lost, totals->conflicts);
 	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n",
-	        connlog.written, connlog.lost + lb_balance(worker->lb)->ended.lost);
+	        connlog.written, connlog.lost + totals->records_lost);
 }
 
-static void print_server(FILE *out, const struct farms *farms, unsigned s)
+static void print_server(FILE *out, const struct workers *workers, unsigned s)
 {
+	const struct farms *farms = workers->worker[0].setup.farms;
 	const struct rules_server *rule = &farms->rules->servers[s];
-	const struct server *server = &farms->sched.servers[s];
 	const struct health_server *health = &farms->health.servers[s];
+	uint64_t connections = 0, total = 0;
 
+	for (unsigned k = 0; k < workers->n; k++) {
+		connections += workers->worker[k].setup.farms->sched.servers[s].connections;
+		total += workers->worker[k].setup.farms->sched.servers[s].connections_total;
+	}
 	fprintf(out, "    {\"name\":\"%s\",\"address\":", rule->name);
 	print_address(out, farms->rules, rule->address);
 	fprintf(out,
-	        ",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu32
+	        ",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu64
 	        ",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64
 	        ",\"probes_failed\":%" PRIu64 ",\"removed\":%s}",
 	        rules_state_name(rule->state), health_name(health_of(&farms->health, s)),
-	        rule->weight, server->connections, server->connections_total, health->probes_ok,
-	        health->probes_failed, rule->gone ? "true" : "false");
+	        rule->weight, connections, total, health->probes_ok, health->probes_failed,
+	        rule->gone ? "true" : "false");
 }
 
-static void print_farm(FILE *out, const struct farms *farms, unsigned f)
+/* SNAT ports taken of the farm's address of that index. */
+static uint64_t ports_in_use(const struct workers *workers, unsigned farm, unsigned address)
 {
+	uint64_t sum = 0;
+
+	for (unsigned k = 0; k < workers->n; k++) {
+		const struct snat *snat = &workers->worker[k].setup.farms->snat;
+
+		sum += snat->in_use[snat->farms[farm].address + address];
+	}
+	return sum;
+}
+
+static void print_farm(FILE *out, const struct workers *workers, unsigned f)
+{
+	const struct farms *farms = workers->worker[0].setup.farms;
 	const struct rules_farm *farm = &farms->rules->farms[f];
-	const uint32_t *in_use = &farms->snat.in_use[farms->snat.farms[f].address];
 
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
 	print_address(out, farms->rules, farm->vip);
@@ -119,37 +184,55 @@ static void print_farm(FILE *out, const struct farms *farms, unsigned f)
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, farms->rules, farm->snat[i]);
-		fprintf(out, ",\"ports_in_use\":%" PRIu32 "}", in_use[i]);
+		fprintf(out, ",\"ports_in_use\":%" PRIu64 "}", ports_in_use(workers, f, i));
 	}
 	fprintf(out, "],\n   \"servers\":[\n");
 	for (unsigned i = 0; i < farm->nservers; i++) {
-		print_server(out, farms, farm->server + i);
+		print_server(out, workers, farm->server + i);
 		fprintf(out, "%s\n", i + 1 < farm->nservers ? "," : "");
 	}
 	fprintf(out, "   ]}");
 }
 
-static void print_farms(FILE *out, const struct farms *farms)
+static void print_farms(FILE *out, const struct workers *workers)
 {
+	unsigned n = workers->rules->nfarms;
+
 	fprintf(out, " \"farms\":[\n");
-	for (unsigned f = 0; f < farms->rules->nfarms; f++) {
-		print_farm(out, farms, f);
-		fprintf(out, "%s\n", f + 1 < farms->rules->nfarms ? "," : "");
+	for (unsigned f = 0; f < n; f++) {
+		print_farm(out, workers, f);
+		fprintf(out, "%s\n", f + 1 < n ? "," : "");
 	}
 	fprintf(out, " ]}\n");
 }
 
-static void print(FILE *out, const struct worker *worker, lb_time uptime)
+char *stats_text(const struct workers *workers, lb_time uptime)
 {
+	struct totals totals = {0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out) {
+		log_error("statistics: %m");
+		return NULL;
+	}
+	for (unsigned k = 0; k < workers->n; k++)
+		add_worker(&totals, &workers->worker[k]);
 	fprintf(out, "{\"version\":\"" TMBRIDGE_VERSION "\",\"uptime_s\":%.3f,\n ",
 	        (double)uptime.ns / (double)LB_NS_PER_S);
-	print_frames(out, lb_whys(worker->lb));
-	print_flows(out, lb_balance(worker->lb));
-	print_bridge(out, worker);
-	print_farms(out, worker->setup.farms);
+	print_frames(out, &totals);
+	print_flows(out, &totals);
+	print_bridge(out, workers, &totals);
+	print_farms(out, workers);
+	if (fclose(out) == 0)
+		return text;
+	log_error("statistics: out of memory");
+	free(text);
+	return NULL;
 }
 
-static int write_file(const struct worker *worker, lb_time uptime, const char *path)
+static int write_file(const char *text, const char *path)
 {
 	char *beside = NULL;
 	FILE *out = NULL;
@@ -162,7 +245,7 @@ static int write_file(const struct worker *worker, lb_time uptime, const char *p
 		err = -errno;
 		goto done;
 	}
-	print(out, worker, uptime);
+	fputs(text, out);
 	if (ferror(out))
 		err = -EIO;
 	if (fclose(out) != 0 && !err)
@@ -178,20 +261,20 @@ done:
 	return err;
 }
 
-int stats_write(const struct worker *worker, lb_time uptime, const char *path)
+int stats_write(const char *text, const char *path)
 {
 	struct stat st;
 
 	/* a device or pipe (/dev/stdout) can't be replaced by renaming */
 	if (strcmp(path, "-") != 0 && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
-		return write_file(worker, uptime, path);
+		return write_file(text, path);
 	FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
 
 	if (!out) {
 		log_error("%s: statistics: %m", path);
 		return -errno;
 	}
-	print(out, worker, uptime);
+	fputs(text, out);
 	fflush(out);
 	if (out != stdout)
 		fclose(out);

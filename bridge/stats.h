@@ -4,13 +4,18 @@
 #ifndef BRIDGE_STATS_H
 #define BRIDGE_STATS_H
 
-#include "worker.h"
+#include "workers.h"
 
 /*
- * Writes worker's counters, one JSON object on one line, to the file at path, which is replaced
- * whole, or to stdout if path is "-". uptime is since worker's start. Returns 0, or a negative
- * errno with the reason logged.
+ * The counters of all workers, none of which may be running, as one JSON object on one line. uptime
+ * is since the start. Returns text that the caller frees, or NULL if memory runs out.
  */
-int stats_write(const struct worker *worker, lb_time uptime, const char *path);
+char *stats_text(const struct workers *workers, lb_time uptime);
+
+/*
+ * Writes text to the file at path, which is replaced whole, or to stdout if path is "-". Returns 0,
+ * or a negative errno with the reason logged.
+ */
+int stats_write(const char *text, const char *path);
 
 #endif

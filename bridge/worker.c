@@ -18,8 +18,7 @@
 
 enum { WORKER_OWN_BURST = 256 }; /* RSTs of one tick: they don't stall the wire */
 
-/* Frees all but the rules. */
-static void setup_free(struct setup *setup)
+void setup_free(struct setup *setup)
 {
 	probes_free(setup->probes);
 	neigh_free(setup->neigh);
@@ -27,7 +26,7 @@ static void setup_free(struct setup *setup)
 	memory_free(&setup->memory);
 }
 
-static int setup_init(struct setup *setup, struct rules *rules, const struct hash_key *key,
+static int setup_init(struct setup *setup, const struct rules *rules, const struct hash_key *key,
                       lb_time now)
 {
 	int err;
@@ -59,14 +58,13 @@ static int use_ip6(struct worker *worker, const struct rules *rules)
 	return 0;
 }
 
-int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
-                struct port *const ports[NSIDES], bool live, lb_time now)
+int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
+                struct port *const ports[NSIDES], lb_time now)
 {
 	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
 	int err;
 
-	*worker = (struct worker){
-	        .ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key, .live = live};
+	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key};
 	if ((err = setup_init(&worker->setup, rules, key, now)) < 0)
 		return err;
 	if ((err = memory_take(&worker->memory, lb_size(rules))) == 0) {
@@ -74,32 +72,31 @@ int worker_init(struct worker *worker, struct rules *rules, const struct hash_ke
 		worker->maker = own_maker_new();
 		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
 	}
-	if (!err)
-		err = connlog_open(rules, live, NULL, &worker->connlog);
-	if (err < 0) {
-		worker->setup.rules = NULL; /* still the caller's */
+	if (err < 0)
 		worker_free(worker);
-	}
 	return err;
 }
 
-/* What has ended since, for the connection log. */
-static void log_ended(struct worker *worker)
+void worker_log_ended(struct worker *worker)
 {
 	struct ended ended;
 
 	while (lb_take_ended(worker->lb, &ended))
-		connlog_put(worker->connlog, worker->setup.rules, &ended);
+		connlog_put(worker->connlog, worker->queue, worker->setup.rules, &ended);
+}
+
+void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue)
+{
+	worker->connlog = connlog;
+	worker->queue = queue;
 }
 
 void worker_free(struct worker *worker)
 {
-	connlog_close(worker->connlog);
 	own_maker_free(worker->maker);
 	memory_free(&worker->memory);
 	memory_free(&worker->ip6_memory);
 	setup_free(&worker->setup);
-	rules_free(worker->setup.rules);
 }
 
 static void flush(struct worker *worker, lb_time now)
@@ -299,7 +296,7 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 	}
 	ask(worker, now);
 	flush(worker, now);
-	log_ended(worker);
+	worker_log_ended(worker);
 }
 
 void worker_tick(struct worker *worker, lb_time now)
@@ -312,7 +309,7 @@ void worker_tick(struct worker *worker, lb_time now)
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		poll_probes(worker, now);
 	ask(worker, now);
-	log_ended(worker);
+	worker_log_ended(worker);
 }
 
 lb_time worker_due(const struct worker *worker)
@@ -352,57 +349,25 @@ void worker_start(struct worker *worker, lb_time now)
 	ask(worker, now);
 }
 
-/* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
-static int take_over(struct worker *worker, struct rules *rules, uint16_t *map)
+int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now, struct setup *ret)
 {
-	const struct rules *old = worker->setup.rules;
-	bool *referenced = calloc(old->nservers + 1, sizeof(*referenced));
-	int err;
+	int err = use_ip6(worker, rules);
 
-	if (!referenced)
-		return -ENOMEM;
-	balance_referenced(lb_balance(worker->lb), referenced);
-	err = rules_take_over(rules, old, referenced, map);
-	free(referenced);
-	return err;
+	return err < 0 ? err : setup_init(ret, rules, &worker->key, now);
 }
 
-static void swap(struct worker *worker, struct setup *setup, const uint16_t *map, lb_time now)
+void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map, lb_time now)
 {
 	struct setup old = worker->setup;
 
 	neigh_inherit(setup->neigh, old.neigh);
 	probes_inherit(setup->probes, old.probes);
 	lb_reload(worker->lb, setup->farms, map);
-	memcpy(setup->events.refused, old.events.refused, sizeof(old.events.refused));
+	worker->setup = *setup;
+	memcpy(worker->setup.events.refused, old.events.refused, sizeof(old.events.refused));
 	for (unsigned f = 0; f < setup->rules->nfarms; f++)
 		setup->events.farm_up[f] = sched_is_up(&setup->farms->sched, f);
-	worker->setup = *setup;
 	setup_free(&old);
-	rules_free(old.rules);
 	announce_all(worker, now);
 	poll_probes(worker, now);
-}
-
-int worker_reload(struct worker *worker, struct rules *rules, lb_time now)
-{
-	uint16_t *map = calloc(worker->setup.rules->nservers + 1, sizeof(*map));
-	struct connlog *connlog;
-	struct setup setup;
-	int err = map ? take_over(worker, rules, map) : -ENOMEM;
-
-	if (!err)
-		err = use_ip6(worker, rules);
-	if (!err && (err = setup_init(&setup, rules, &worker->key, now)) == 0) {
-		err = connlog_open(rules, worker->live, worker->connlog, &connlog);
-		if (err < 0) {
-			setup_free(&setup);
-		} else {
-			log_ended(worker);
-			worker->connlog = connlog;
-			swap(worker, &setup, map, now);
-		}
-	}
-	free(map);
-	return err;
 }

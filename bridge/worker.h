@@ -15,7 +15,7 @@
 
 /* All that hangs on the rules, and is replaced by a reload. */
 struct setup {
-	struct rules *rules;
+	const struct rules *rules;
 	struct memory memory; /* of farms */
 	struct farms *farms;
 	struct neigh_table *neigh;
@@ -32,18 +32,21 @@ struct worker {
 	struct own_maker *maker;
 	struct setup setup;
 	struct connlog *connlog;
-	bool live;          /* the connection log has a writer thread */
+	unsigned queue;     /* of connlog, that is this worker's */
 	bool more;          /* lb_poll() has more to do at once */
 	uint64_t conflicts; /* frames in which somebody claimed an address of ours */
 };
 
 /*
- * Takes all memory. The ports must stay; rules belong to the worker if it succeeds. Returns 0, or a
- * negative errno with the reason logged; then there is nothing to free.
+ * Takes all memory. The ports and the rules must stay. Returns 0, or a negative errno with the
+ * reason logged; then there is nothing to free.
  */
-int worker_init(struct worker *worker, struct rules *rules, const struct hash_key *key,
-                struct port *const ports[NSIDES], bool live, lb_time now);
+int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
+                struct port *const ports[NSIDES], lb_time now);
 void worker_free(struct worker *worker);
+
+/* Sends the records of flows that end from now on to that queue of connlog, which may be NULL. */
+void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue);
 
 /* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
 void worker_start(struct worker *worker, lb_time now);
@@ -57,10 +60,22 @@ void worker_tick(struct worker *worker, lb_time now);
 /* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
 lb_time worker_due(const struct worker *worker);
 
+/* Sends what has ended so far to the connection log, as worker_burst() and worker_tick() do. */
+void worker_log_ended(struct worker *worker);
+
 /*
- * Goes over to rules, which belong to the worker if it succeeds, without losing a frame or a flow.
- * Returns 0, or a negative errno with the reason logged and nothing changed.
+ * For a reload: makes all that hangs on rules. Returns 0 and sets *ret, or a negative errno with
+ * the reason logged.
  */
-int worker_reload(struct worker *worker, struct rules *rules, lb_time now);
+int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now,
+                   struct setup *ret);
+void setup_free(struct setup *setup);
+
+/*
+ * Goes over to setup, with the flows: map says the new number of each server of the old rules (see
+ * lb_reload()). Nothing is left that refers to the old rules.
+ */
+void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map,
+                 lb_time now);
 
 #endif

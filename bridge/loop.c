@@ -1,0 +1,207 @@
+/*
+ * The packet loop.
+ *
+ * A worker's thread takes turns with its two ports, a burst each, and never waits while frames
+ * come. When none does it goes on looking for LOOP_SPIN_NS, since the next one is likely to be near
+ * and waking up costs more than that, and then sleeps until a frame, the next tick or another
+ * thread wants it.
+ *
+ * The control thread gets at a worker's state only while its loop stands still: one atomic load a
+ * round is all that this costs the packet path.
+ */
+#include "loop.h"
+
+#include "log.h"
+#include "packet.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOP_SPIN_NS (50 * 1000ull)
+#define LOOP_TICK_NS LB_NS_PER_MS
+enum { LOOP_SLEEP_MS = 50 };
+
+enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP };
+
+struct loop {
+	struct worker *worker;
+	pthread_t thread;
+	int wake;         /* eventfd: ends a sleep */
+	atomic_uint wish; /* enum wish: the control thread's */
+	lb_time ticked, active;
+	pthread_mutex_t lock; /* of standing */
+	pthread_cond_t changed;
+	bool standing;
+};
+
+lb_time loop_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
+}
+
+/* A burst from a port; says if there was any. */
+static bool turn(struct loop *loop, struct port *port)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n = port->ops->receive(port, frames);
+
+	if (n)
+		worker_burst(loop->worker, frames, n, loop_clock());
+	return n;
+}
+
+static void tick(struct loop *loop, lb_time now)
+{
+	if (now.ns - loop->ticked.ns < LOOP_TICK_NS)
+		return;
+	loop->ticked = now;
+	worker_tick(loop->worker, now);
+}
+
+/* How long to sleep at most, in ms: until something is due. */
+static int sleep_ms(const struct loop *loop, lb_time now)
+{
+	uint64_t due = worker_due(loop->worker).ns;
+
+	if (due <= now.ns)
+		return 0;
+	due = (due - now.ns) / LB_NS_PER_MS + 1;
+	return due < LOOP_SLEEP_MS ? (int)due : LOOP_SLEEP_MS;
+}
+
+static void sleep_until_event(struct loop *loop, lb_time now)
+{
+	struct pollfd fds[] = {
+	        {.fd = packet_fd(loop->worker->ports[OUTSIDE]), .events = POLLIN},
+	        {.fd = packet_fd(loop->worker->ports[INSIDE]), .events = POLLIN},
+	        {.fd = loop->wake, .events = POLLIN},
+	};
+	uint64_t wakes;
+
+	if (poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now)) > 0 && fds[2].revents &&
+	    read(loop->wake, &wakes, sizeof(wakes)) < 0)
+		return; /* somebody else has read it: nobody does */
+}
+
+static void run_round(struct loop *loop)
+{
+	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
+	bool inside = turn(loop, loop->worker->ports[INSIDE]);
+	lb_time now = loop_clock();
+
+	if (outside || inside)
+		loop->active = now;
+	else if (now.ns - loop->active.ns > LOOP_SPIN_NS)
+		sleep_until_event(loop, now);
+	tick(loop, loop_clock());
+}
+
+static void stand_still(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->standing = true;
+	pthread_cond_broadcast(&loop->changed);
+	while (atomic_load(&loop->wish) == WISH_PAUSE)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	loop->standing = false;
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void *run(void *arg)
+{
+	struct loop *loop = arg;
+	unsigned wish;
+
+	while ((wish = atomic_load_explicit(&loop->wish, memory_order_acquire)) != WISH_STOP) {
+		if (wish == WISH_PAUSE)
+			stand_still(loop);
+		else
+			run_round(loop);
+	}
+	return NULL;
+}
+
+static void wake(struct loop *loop)
+{
+	const uint64_t one = 1;
+
+	if (write(loop->wake, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is being woken */
+}
+
+static void set_wish(struct loop *loop, enum wish wish)
+{
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->wish, wish);
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void loop_free(struct loop *loop)
+{
+	if (loop->wake >= 0)
+		close(loop->wake);
+	pthread_cond_destroy(&loop->changed);
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+}
+
+int loop_start(struct worker *worker, struct loop **ret)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int err;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->worker = worker;
+	loop->ticked = loop->active = loop_clock();
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->changed, NULL);
+	loop->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	err = loop->wake < 0 ? -errno : -pthread_create(&loop->thread, NULL, run, loop);
+	if (err < 0) {
+		log_error("starting a worker: %s", strerror(-err));
+		loop_free(loop);
+		return err;
+	}
+	*ret = loop;
+	return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+	if (!loop)
+		return;
+	set_wish(loop, WISH_STOP);
+	wake(loop);
+	pthread_join(loop->thread, NULL);
+	loop_free(loop);
+}
+
+void loop_pause(struct loop *loop)
+{
+	set_wish(loop, WISH_PAUSE);
+	wake(loop);
+}
+
+void loop_wait_paused(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	while (!loop->standing)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_resume(struct loop *loop)
+{
+	set_wish(loop, WISH_RUN);
+}

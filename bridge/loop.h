@@ -1,0 +1,32 @@
+/*
+ * The packet loop: a thread in which one worker runs.
+ */
+#ifndef BRIDGE_LOOP_H
+#define BRIDGE_LOOP_H
+
+#include "worker.h"
+
+struct loop;
+
+/* What CLOCK_MONOTONIC says: the time of all that is live. */
+lb_time loop_clock(void);
+
+/*
+ * Starts a thread in which worker, whose ports are packet ports, does its work from now on. Returns
+ * 0 and sets *ret, or a negative errno with the reason logged.
+ */
+int loop_start(struct worker *worker, struct loop **ret);
+
+/* Ends the thread after the burst that it is at, and frees loop, which may be NULL. */
+void loop_stop(struct loop *loop);
+
+/*
+ * loop_pause() asks the thread to stand still after the burst that it is at, loop_wait_paused()
+ * waits until it does: then its worker is the caller's, until loop_resume(). Frames wait in the
+ * sockets meanwhile. In two steps so that several threads come to a stop together.
+ */
+void loop_pause(struct loop *loop);
+void loop_wait_paused(struct loop *loop);
+void loop_resume(struct loop *loop);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * The workers together.
+ *
+ * They share nothing that changes while they run: the rules are read only, and each has an engine,
+ * ports and a queue of the connection log of its own. What concerns all of them, such as a reload,
+ * is done while they stand still (loop.h).
+ */
+#include "workers.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
+                 const workers_ports *ports, unsigned n, bool live, lb_time now)
+{
+	int err;
+
+	*workers = (struct workers){.worker = calloc(n, sizeof(*workers->worker)), .live = live};
+	err = workers->worker ? connlog_open(rules, n, live, NULL, &workers->connlog) : -ENOMEM;
+	for (unsigned k = 0; k < n && !err; k++) {
+		err = worker_init(&workers->worker[k], rules, key, ports[k], now);
+		workers->n += !err;
+	}
+	if (err < 0) {
+		log_error("starting %u worker%s: %s", n, n == 1 ? "" : "s", strerror(-err));
+		workers_free(workers); /* but for the rules, which are still the caller's */
+		return err;
+	}
+	for (unsigned k = 0; k < n; k++)
+		worker_log_to(&workers->worker[k], workers->connlog, k);
+	workers->rules = rules;
+	return 0;
+}
+
+void workers_free(struct workers *workers)
+{
+	connlog_close(workers->connlog);
+	for (unsigned k = 0; k < workers->n; k++)
+		worker_free(&workers->worker[k]);
+	free(workers->worker);
+	rules_free(workers->rules);
+}
+
+/* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
+static int take_over(struct workers *workers, struct rules *rules, uint16_t *map)
+{
+	const struct rules *old = workers->rules;
+	bool *referenced = calloc(old->nservers + 1, sizeof(*referenced));
+	int err;
+
+	if (!referenced)
+		return -ENOMEM;
+	for (unsigned k = 0; k < workers->n; k++)
+		balance_referenced(lb_balance(workers->worker[k].lb), referenced);
+	err = rules_take_over(rules, old, referenced, map);
+	free(referenced);
+	return err;
+}
+
+/* Makes what each worker needs for rules; all of them or none. */
+static int prepare(struct workers *workers, const struct rules *rules, lb_time now,
+                   struct setup *ret)
+{
+	int err = 0;
+	unsigned k;
+
+	for (k = 0; k < workers->n && !err; k++)
+		err = worker_prepare(&workers->worker[k], rules, now, &ret[k]);
+	if (!err)
+		return 0;
+	while (--k)
+		setup_free(&ret[k - 1]);
+	return err;
+}
+
+static void move(struct workers *workers, struct rules *rules, const struct setup *setups,
+                 struct connlog *connlog, const uint16_t *map, lb_time now)
+{
+	for (unsigned k = 0; k < workers->n; k++) {
+		worker_move(&workers->worker[k], &setups[k], map, now);
+		worker_log_to(&workers->worker[k], connlog, k);
+	}
+	rules_free(workers->rules);
+	workers->rules = rules;
+	workers->connlog = connlog;
+}
+
+static int reload(struct workers *workers, struct rules *rules, struct setup *setups, uint16_t *map,
+                  lb_time now)
+{
+	struct connlog *connlog;
+	int err;
+
+	if ((err = take_over(workers, rules, map)) < 0 ||
+	    (err = prepare(workers, rules, now, setups)) < 0)
+		return err;
+	for (unsigned k = 0; k < workers->n; k++)
+		worker_log_ended(&workers->worker[k]); /* by the old rules */
+	err = connlog_open(rules, workers->n, workers->live, workers->connlog, &connlog);
+	if (err < 0) {
+		for (unsigned k = 0; k < workers->n; k++)
+			setup_free(&setups[k]);
+		return err;
+	}
+	move(workers, rules, setups, connlog, map, now);
+	return 0;
+}
+
+int workers_reload(struct workers *workers, struct rules *rules, lb_time now)
+{
+	uint16_t *map = calloc(workers->rules->nservers + 1, sizeof(*map));
+	struct setup *setups = calloc(workers->n, sizeof(*setups));
+	int err = map && setups ? reload(workers, rules, setups, map, now) : -ENOMEM;
+
+	free(setups);
+	free(map);
+	return err;
+}

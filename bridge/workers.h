@@ -1,0 +1,36 @@
+/*
+ * All workers of the process, and what they have in common: the rules and the connection log.
+ */
+#ifndef BRIDGE_WORKERS_H
+#define BRIDGE_WORKERS_H
+
+#include "worker.h"
+
+struct workers {
+	struct worker *worker;
+	unsigned n;
+	struct rules *rules;
+	struct connlog *connlog;
+	bool live; /* the connection log has a writer thread */
+};
+
+/* A worker's two ports, by enum side. */
+typedef struct port *workers_ports[NSIDES];
+
+/*
+ * Makes n workers, each with its own ports, which must stay, and takes all memory. rules belong to
+ * the workers if it succeeds. Returns 0, or a negative errno with the reason logged; then there is
+ * nothing to free.
+ */
+int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
+                 const workers_ports *ports, unsigned n, bool live, lb_time now);
+void workers_free(struct workers *workers);
+
+/*
+ * Goes over to rules, which belong to the workers if it succeeds, without losing a frame or a flow.
+ * No worker may be running. Returns 0, or a negative errno with the reason logged and nothing
+ * changed.
+ */
+int workers_reload(struct workers *workers, struct rules *rules, lb_time now);
+
+#endif
