@@ -9,7 +9,9 @@ B := .build/$(VARIANT)
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev
 TEST_PACKAGES := check clang libclang-rt-14-dev bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
-	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format
+	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format bsdextrautils
+BENCH_PACKAGES := nftables haproxy wrk sockperf
+PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 SHELL := /bin/bash
 
@@ -75,8 +77,8 @@ $(B)/%.o: %.c Makefile
 
 .PHONY: deps
 deps: ## install what is missing of the packages (as root)
-	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(BUILD_PACKAGES) $(TEST_PACKAGES) 2>/dev/null | \
-		sed -n 's/^installed //p' | sort | comm -13 - <(printf '%s\n' $(BUILD_PACKAGES) $(TEST_PACKAGES) | sort -u)); \
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | \
+		sed -n 's/^installed //p' | sort | comm -13 - <(printf '%s\n' $(PACKAGES) | sort -u)); \
 	if [ -n "$$missing" ]; then \
 		[ "$$(id -u)" = 0 ] || { echo "make deps needs root to install:" $$missing >&2; exit 1; }; \
 		echo "installing" $$missing; \
@@ -98,6 +100,11 @@ test: deps ## install what is missing, build, and run all tests, also under ASan
 demo: deps ## install what is missing, build, and walk through the pool in a lab
 	@$(MAKE) -s everything
 	@tests/demo.sh
+
+.PHONY: bench-live
+bench-live: PACKAGES += $(BENCH_PACKAGES)
+bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JSON=FILE; 15 min.)
+	@tests/lab.sh tests/bench/live.sh
 
 .PHONY: pcaps
 pcaps: deps ## record the captures of pcaps/ anew in the lab

@@ -155,7 +155,7 @@ lab_up() # [mtu=N] [offloads=off] [ipv6=off] [addresses=N]
 	done | ip -n client -b -
 }
 
-# A stand-in for tmbridge while developing tests of the direct paths: a kernel bridge in its place.
+# The kernel's bridge in tmbridge's place.
 lab_plain_wire()
 {
 	ip -n tmb link add br0 mtu "$LAB_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0

@@ -1,0 +1,334 @@
+#!/bin/bash
+#
+# The live benchmark: who could stand between the switch and the servers takes turns in that place,
+# under the same load, in a lab. tests/lab.sh tests/bench/live.sh, or make bench-live.
+#
+# Contenders (CONTENDERS; any number of them, tmbridge with several binaries or settings as well):
+#	tmbridge	the program at $TMBRIDGE, TM+SNAT
+#	tmbridge:PATH,SETTING...	another one (no PATH: the same), with settings of lab_ini()
+#	bridge	the kernel's bridge. Nothing balances, so its clients go to fe1 itself: the reference
+#	nft	that bridge, with the VIP on it and nftables' DNAT and SNAT. The frames that are not for
+#		the VIP don't pass nftables (bridge-nf-call-iptables = 0)
+#	haproxy	that bridge, with the VIP on it and HAProxy in TCP mode with splice, one thread
+#
+# Figures (FIGURES), all but wire* through the VIP:
+#	bulk1 bulk4 bulk16	TCP in so many streams from the client, by iperf3, to fe1 only, since
+#		iperf3's connections have to meet in one server
+#	wire1 wire4 wire16	the same past the VIP, to fe1 itself
+#	wirepackets	UDP of 16 bytes past the VIP, as fast as it goes; those that arrive count
+#	conns	HTTP with Connection: close, over fe1 and fe2, by wrk
+#	packets	HTTP on kept connections; each request and each response is one small packet
+#	latency	round trips of 64 bytes on one TCP connection, by sockperf
+#
+# All share the machine's processors with clients and servers, as the lab has no others. So absolute
+# figures say little, and those of two runs are not comparable: ratios are the result, each made of
+# two values that were measured one soon after the other, in one round. CPU time is that of the whole machine, clients and servers included, for
+# each unit of work; what exceeds the bridge's is the contender's. That of the contender's process
+# alone stands beside it, though the kernel charges it with part of what its frames set off.
+#
+# RUNS rounds (5) of SECONDS_EACH seconds (3) for each figure. JSON=FILE gets all as JSON.
+source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
+
+RUNS=${RUNS:-5}
+SECONDS_EACH=${SECONDS_EACH:-3}
+CONTENDERS=${CONTENDERS:-tmbridge bridge nft haproxy}
+FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirepackets conns packets latency}
+HERE=$LAB_ROOT/tests/bench
+RESULTS=$LAB_DIR/results.jsonl
+FAILED=0
+
+# To fe1 alone; $VIP is balanced over fe1 and fe2.
+VIP_ONE=10.0.0.44
+HTTP=80 IPERF=5201 SOCKPERF=5202
+HTTP_CONNECTIONS=32
+readonly RUNS SECONDS_EACH CONTENDERS FIGURES HERE RESULTS VIP_ONE HTTP IPERF SOCKPERF HTTP_CONNECTIONS
+
+# Contenders. Each leaves the place as it found it.
+
+start_bridge()
+{
+	lab_plain_wire
+}
+
+stop_bridge()
+{
+	ip -n tmb link del br0
+}
+
+wire_with_vips()
+{
+	lab_plain_wire
+	ip -n tmb addr add "$VIP/24" dev br0
+	ip -n tmb addr add "$VIP_ONE/24" dev br0
+}
+
+start_nft()
+{
+	wire_with_vips
+	lab_sysctl tmb net.ipv4.ip_forward=1 net.ipv4.conf.{all,br0}.send_redirects=0 \
+		net.netfilter.nf_conntrack_tcp_timeout_time_wait=10 # the rounds' connections don't add up
+	in_ns tmb nft -f - <<-END
+		table ip balance {
+			chain prerouting {
+				type nat hook prerouting priority dstnat;
+				ip daddr $VIP tcp dport $HTTP dnat to numgen inc mod 2 map { 0 : 10.0.0.41, 1 : 10.0.0.42 }
+				ip daddr $VIP_ONE dnat to 10.0.0.41
+			}
+			chain postrouting {
+				type nat hook postrouting priority srcnat;
+				ct status dnat ip daddr { 10.0.0.41, 10.0.0.42 } snat to $VIP
+			}
+		}
+	END
+}
+
+stop_nft()
+{
+	in_ns tmb nft delete table ip balance
+	lab_sysctl tmb net.ipv4.ip_forward=0
+	stop_bridge
+}
+
+start_haproxy()
+{
+	wire_with_vips
+	lab_sysctl tmb net.ipv4.ip_local_port_range="1024 65535" net.core.somaxconn=65535
+	cat >"$LAB_DIR/haproxy.cfg" <<-END
+		global
+			nbthread 1
+			maxconn 4096
+		defaults
+			mode tcp
+			option splice-auto
+			balance leastconn
+			timeout connect 5s
+			timeout client 1m
+			timeout server 1m
+		listen pool
+			bind $VIP:$HTTP
+			server fe1 10.0.0.41:$HTTP
+			server fe2 10.0.0.42:$HTTP
+		listen one
+			bind $VIP_ONE:$HTTP,$VIP_ONE:$IPERF,$VIP_ONE:$SOCKPERF
+			server fe1 10.0.0.41
+	END
+	lab_spawn haproxy tmb haproxy -db -f "$LAB_DIR/haproxy.cfg"
+}
+
+stop_haproxy()
+{
+	lab_kill haproxy
+	stop_bridge
+}
+
+start_tmbridge() # [PATH[,SETTING...]]
+{
+	local settings
+
+	IFS=, read -ra settings <<<"${1:-}"
+	lab_ini "ports = $HTTP" 'scheduler = lc' "${settings[@]:1}"
+	cat >>"$LAB_DIR/lb.ini" <<-END
+		[farm one]
+		vip = $VIP_ONE
+		ports = $HTTP, $IPERF, $SOCKPERF
+		[server one]
+		farm = one
+		address = 10.0.0.41
+	END
+	TMBRIDGE=${settings[0]:-$TMBRIDGE} tmbridge_start "$LAB_DIR/lb.ini"
+}
+
+stop_tmbridge()
+{
+	tmbridge_stop
+}
+
+contender_start() # CONTENDER
+{
+	local ns
+
+	"start_${1%%:*}" "$(sed 's/^[^:]*:\?//' <<<"$1")"
+	contender_addresses "$1"
+	# Another one had the VIPs' MAC address.
+	for ns in client dc fe1 fe2; do
+		ip -n "$ns" neigh flush all
+	done
+	wait_until 10 in_ns client curl -sf -m 1 "http://$TO/name" "http://$TO_ONE/name" || {
+		cat "$LAB_DIR/${1%%:*}.err" >&2
+		lab_die "$1 doesn't work"
+	}
+}
+
+contender_stop() # CONTENDER
+{
+	"stop_${1%%:*}"
+}
+
+# Sets TO and TO_ONE, which the loads go to.
+contender_addresses() # CONTENDER
+{
+	TO=$VIP TO_ONE=$VIP_ONE
+	[[ $1 != bridge ]] || TO=10.0.0.41 TO_ONE=10.0.0.41
+}
+
+# Loads. Each prints an object: of values, in the figure's unit, and of the work that was done, in
+# the unit that CPU time is said for.
+
+in_client() # COMMAND...
+{
+	in_ns client timeout $((SECONDS_EACH + 15)) "$@"
+}
+
+load_streams() # ADDRESS STREAMS
+{
+	in_client iperf3 -J -c "$1" -p "$IPERF" -P "$2" -t "$SECONDS_EACH" |
+		jq -c '.end.sum_received | select(.bytes > 0) |
+			{values: {"": (.bits_per_second / 1e9)}, work: (.bytes / 1e9)}'
+}
+
+load_wirepackets()
+{
+	in_client iperf3 -J -c 10.0.0.41 -p "$IPERF" -u -b 0 -l 16 -t "$SECONDS_EACH" |
+		jq -c '.end.sum | (.packets - .lost_packets) as $arrived | select($arrived > 0) |
+			{values: {"": ($arrived / .seconds / 1e3)}, work: ($arrived / 1e6)}'
+}
+
+load_http() # [HEADER]
+{
+	in_client wrk -t 1 -c "$HTTP_CONNECTIONS" -d "${SECONDS_EACH}s" ${1:+-H "$1"} "http://$TO/name" |
+		jq -ncR '[inputs] | join(" ") |
+			(capture("Requests/sec: *(?<n>[0-9.]+)").n | tonumber) as $rate |
+			(capture("(?<n>[0-9]+) requests in").n | tonumber) as $requests |
+			select($requests > 0) | {values: {"": $rate}, work: ($requests / 1e6)}'
+}
+
+load_latency()
+{
+	in_client sockperf ping-pong --tcp -i "$TO_ONE" -p "$SOCKPERF" -m 64 -t "$SECONDS_EACH" --full-rtt |
+		jq -ncR '[inputs] | join(" ") | . as $all |
+			def percentile($p): $all | capture("percentile " + $p + " *= *(?<us>[0-9.]+)").us | tonumber;
+			(capture("SentMessages=(?<n>[0-9]+)").n | tonumber) as $n |
+			{values: {p50: percentile("50.000"), p99: percentile("99.000"),
+				"p99.9": percentile("99.900")}, work: ($n / 1e6)}'
+}
+
+load() # FIGURE
+{
+	case $1 in
+	bulk*) load_streams "$TO_ONE" "${1#bulk}" ;;
+	wirepackets) load_wirepackets ;;
+	wire*) load_streams 10.0.0.41 "${1#wire}" ;;
+	conns) load_http 'Connection: close' ;;
+	packets) load_http ;;
+	latency) load_latency ;;
+	*) lab_die "no such figure: $1" ;;
+	esac
+}
+
+# Measuring
+
+# Prints seconds: in which the machine's processors worked, in which others had taken them away.
+machine_cpu()
+{
+	awk -v hz="$(getconf CLK_TCK)" \
+		'/^cpu / { print ($2 + $3 + $4 + $7 + $8) / hz, $9 / hz; exit }' /proc/stat
+}
+
+# Prints the seconds that all threads of the contender's process ran; 0 if it has none.
+process_cpu() # CONTENDER
+{
+	local pid
+
+	if pid=$(cat "$LAB_DIR/${1%%:*}.pid" 2>/dev/null); then
+		cat "/proc/$pid"/task/*/schedstat | awk '{ ns += $1 } END { print ns / 1e9 }'
+	else
+		echo 0
+	fi
+}
+
+# A load that fails leaves no result.
+measure() # ROUND CONTENDER FIGURE
+{
+	local before after result
+
+	before="$(machine_cpu) $(process_cpu "$2")"
+	if ! result=$(load "$3" 2>"$LAB_DIR/load.err") || [[ -z $result ]]; then
+		FAILED=$((FAILED + 1))
+		echo "round $1: $2: $3 failed" >&2
+		head -5 "$LAB_DIR/load.err" >&2
+		return
+	fi
+	after="$(machine_cpu) $(process_cpu "$2")"
+	jq -c --arg round "$1" --arg contender "$2" --arg figure "$3" --arg cpu "$before $after" '
+		($cpu | split(" ") | map(tonumber)) as $c | . as $result |
+		{$round, $contender, $figure, values, machine_s: ($c[3] - $c[0]), stolen_s: ($c[4] - $c[1]),
+		process_s: ($c[5] - $c[2]), work}' <<<"$result" >>"$RESULTS"
+	printf 'round %s: %s: %s %s\n' "$1" "$2" "$3" "$(jq -c .values <<<"$result")" >&2
+}
+
+machine()
+{
+	jq -nc --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
+		--arg cpus "$(nproc)" --arg kernel "$(uname -sr)" \
+		--arg memory "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" \
+		--arg tools "$(versions)" --arg date "$(date -uI)" \
+		--arg runs "$RUNS" --arg seconds "$SECONDS_EACH" '{$cpu, cpus: ($cpus | tonumber), $memory,
+			$kernel, $tools, $date, runs: ($runs | tonumber), seconds: ($seconds | tonumber)}'
+}
+
+versions()
+{
+	{
+		"$TMBRIDGE" -V
+		iperf3 --version | head -1 | cut -d ' ' -f 1-2
+		haproxy -v | sed -n 's/^HAProxy version \([0-9.]*\).*/HAProxy \1/p'
+		nft --version | cut -d ' ' -f 1-2
+		wrk -v | sed -n 's/^\(wrk [^ ]*\).*/\1/p'
+		sockperf --version | sed -n 's/^\(sockperf\), version \([0-9.]*\).*/\1 \2/p'
+	} 2>/dev/null | paste -sd, | sed 's/,/, /g'
+}
+
+servers_start()
+{
+	server_http fe1 "$HTTP"
+	server_http fe2 "$HTTP"
+	lab_spawn iperf fe1 iperf3 -s -p "$IPERF"
+	wait_until 5 server_listens fe1 "$IPERF"
+	[[ " $FIGURES " != *" latency "* ]] || {
+		lab_spawn sockperf fe1 sockperf server --tcp -i 10.0.0.41 -p "$SOCKPERF"
+		wait_until 5 server_listens fe1 "$SOCKPERF"
+	}
+}
+
+rounds()
+{
+	local round contender figure
+
+	for ((round = 1; round <= RUNS; round++)); do
+		for figure in $FIGURES; do
+			for contender in $CONTENDERS; do
+				contender_start "$contender"
+				measure "$round" "$contender" "$figure"
+				contender_stop "$contender"
+			done
+		done
+	done
+}
+
+main()
+{
+	local summary table
+
+	lab_up ipv6=off
+	servers_start
+	rounds
+	summary=$(jq -s --argjson machine "$(machine)" -f "$HERE/live.jq" "$RESULTS")
+	[[ -z ${JSON:-} ]] || printf '%s\n' "$summary" >"$JSON"
+	for table in machine values ratios; do
+		jq -r -L "$HERE" "include \"table\"; live_$table" <<<"$summary" | column -t -s $'\t'
+		echo
+	done
+	[[ $FAILED = 0 ]] || lab_die "$FAILED loads failed"
+}
+
+main
