@@ -34,7 +34,7 @@ static int setup_init(struct setup *setup, const struct rules *rules, const stru
 	*setup = (struct setup){.rules = rules};
 	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
 		return err;
-	setup->farms = farms_init(setup->memory.at, rules, key, now);
+	setup->farms = farms_init(setup->memory.at, rules, &share_whole, key, now);
 	setup->neigh = neigh_new(rules);
 	if (setup->neigh)
 		setup->probes = probes_new(rules, &setup->farms->health, setup->neigh, key, now);
@@ -67,7 +67,7 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct h
 	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key};
 	if ((err = setup_init(&worker->setup, rules, key, now)) < 0)
 		return err;
-	if ((err = memory_take(&worker->memory, lb_size(rules))) == 0) {
+	if ((err = memory_take(&worker->memory, lb_size(rules, &share_whole))) == 0) {
 		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
 		worker->maker = own_maker_new();
 		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
@@ -276,6 +276,9 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 	case LB_DROP:
 		if (v->why == WHY_PROBE)
 			probe_reply(worker, &v->probe, now);
+		break;
+	case LB_HAND_OVER:
+		lb_not_handed_over(worker->lb);
 		break;
 	}
 	if (v->sighted || v->conflict)

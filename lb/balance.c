@@ -44,28 +44,16 @@ static uint32_t tick_of(const struct balance *balance, lb_time now)
 }
 
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
-                     struct hash_key key, lb_time now)
+                     const struct share *share, struct hash_key key, lb_time now)
 {
+	uint32_t capacity = share_of_limit(share, rules->max_connections);
+
+	if (!capacity)
+		capacity = 1;
 	*balance = (struct balance){.epoch = now, .swept = now};
-	flows_lay_out(&balance->flows, arena, rules->max_connections, key);
-	persist_lay_out(&balance->persist, arena, rules->max_connections / BALANCE_PERSIST_SHARE,
-	                &key);
+	flows_lay_out(&balance->flows, arena, capacity, key);
+	persist_lay_out(&balance->persist, arena, capacity / BALANCE_PERSIST_SHARE, &key);
 	ended_lay_out(&balance->ended, arena);
-}
-
-int balance_service(const struct rules_farm *farm, be16 port)
-{
-	unsigned low = 0, high = farm->nports;
-
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-
-		if (be16_get(farm->ports[mid]) < be16_get(port))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < farm->nports && be16_eq(farm->ports[low], port) ? (int)low : -1;
 }
 
 static uint32_t timeout_of(const struct balance *balance, const struct flow *flow)
@@ -190,7 +178,7 @@ static bool locate_port(const struct balance *balance, const struct flow *flow,
                         struct snat_port *ret)
 {
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
-	int service = balance_service(farm, flow->arrive[CLIENT].dport);
+	int service = rules_service(farm, flow->arrive[CLIENT].dport);
 
 	return service >= 0 &&
 	       snat_locate(&balance->farms->snat, flow->server, (unsigned)service,

@@ -60,9 +60,12 @@ struct own_list {
 
 enum { BALANCE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for, at most */
 
-/* Takes the table for rules.max_connections flows, and all else that a reload leaves alone. */
+/*
+ * Takes the table for this share of rules.max_connections flows, one at least, and all else that a
+ * reload leaves alone.
+ */
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
-                     struct hash_key key, lb_time now);
+                     const struct share *share, struct hash_key key, lb_time now);
 
 /*
  * Makes a flow for the SYN packet, which is to the farm's service port of index service and belongs
@@ -103,9 +106,6 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 
 /* Marks in ret, by rules.servers[], the servers that flows, live or quarantined, refer to. */
 void balance_referenced(const struct balance *balance, bool *ret);
-
-/* The index of port among the farm's service ports, or -1. */
-int balance_service(const struct rules_farm *farm, be16 port);
 
 /* Flows that are live, and those in quarantine. */
 uint32_t balance_open_flows(const struct balance *balance);

@@ -4,13 +4,14 @@
 #include "farms.h"
 
 static void lay_out(struct farms *farms, struct arena *arena, const struct rules *rules,
-                    const struct hash_key *key, lb_time now)
+                    const struct share *share, const struct hash_key *key, lb_time now)
 {
 	farms->rules = rules;
+	farms->share = *share;
 	addresses_lay_out(&farms->addresses, arena, rules);
 	health_lay_out(&farms->health, arena, rules, now);
-	sched_lay_out(&farms->sched, arena, rules, &farms->health);
-	snat_lay_out(&farms->snat, arena, rules, key);
+	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
+	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
 }
 
 size_t farms_size(const struct rules *rules)
@@ -20,16 +21,16 @@ size_t farms_size(const struct rules *rules)
 	struct farms farms;
 
 	arena_take(&arena, 1, sizeof(farms));
-	lay_out(&farms, &arena, rules, &no_key, (lb_time){0});
+	lay_out(&farms, &arena, rules, &share_whole, &no_key, (lb_time){0});
 	return arena.used;
 }
 
-struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key,
-                         lb_time now)
+struct farms *farms_init(void *mem, const struct rules *rules, const struct share *share,
+                         const struct hash_key *key, lb_time now)
 {
 	struct arena arena = {.base = mem};
 	struct farms *farms = arena_take(&arena, 1, sizeof(*farms));
 
-	lay_out(farms, &arena, rules, key, now);
+	lay_out(farms, &arena, rules, share, key, now);
 	return farms;
 }

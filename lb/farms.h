@@ -9,10 +9,12 @@
 #include "health.h"
 #include "rules.h"
 #include "sched.h"
+#include "share.h"
 #include "snat.h"
 
 struct farms {
 	const struct rules *rules;
+	struct share share;
 	struct addresses addresses;
 	struct health health;
 	struct sched sched;
@@ -22,9 +24,9 @@ struct farms {
 /* The bytes of memory, aligned to ARENA_ALIGN, that farms_init() needs for rules. */
 size_t farms_size(const struct rules *rules);
 
-/* Makes the state in mem. rules must stay. */
-struct farms *farms_init(void *mem, const struct rules *rules, const struct hash_key *key,
-                         lb_time now);
+/* Makes one worker's state in mem. rules must stay. */
+struct farms *farms_init(void *mem, const struct rules *rules, const struct share *share,
+                         const struct hash_key *key, lb_time now);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)
 {

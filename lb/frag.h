@@ -19,6 +19,7 @@ enum {
 struct frag_route {
 	be32 src, dst;
 	struct ip6 src6, dst6; /* of IPv6, instead */
+	uint16_t worker;       /* of whom they are */
 	uint16_t server;       /* to this server, or SERVER_NONE: to hop */
 	struct hop hop;
 	uint32_t flow; /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */

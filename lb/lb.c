@@ -34,7 +34,7 @@ struct lb {
 	lb_time rst_paid; /* token bucket: up to when RSTs are paid for */
 };
 
-size_t lb_size(const struct rules *rules)
+size_t lb_size(const struct rules *rules, const struct share *share)
 {
 	static const struct hash_key no_key;
 	struct arena arena = {0};
@@ -42,7 +42,7 @@ size_t lb_size(const struct rules *rules)
 	struct frags frags;
 
 	arena_take(&arena, 1, sizeof(struct lb));
-	balance_lay_out(&balance, &arena, rules, no_key, (lb_time){0});
+	balance_lay_out(&balance, &arena, rules, share, no_key, (lb_time){0});
 	frags_lay_out(&frags, &arena);
 	return arena.used;
 }
@@ -54,7 +54,7 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	struct lb *lb = arena_take(&arena, 1, sizeof(*lb));
 
 	*lb = (struct lb){.macs = {macs[OUTSIDE], macs[INSIDE]}};
-	balance_lay_out(&lb->balance, &arena, farms->rules, *key, now);
+	balance_lay_out(&lb->balance, &arena, farms->rules, &farms->share, *key, now);
 	lb->balance.farms = farms;
 	frags_lay_out(&lb->frags, &arena);
 	lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
@@ -79,6 +79,27 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	}
 }
 
+/* If a packet of no flow here, which arrives as key says, is another worker's: settles it then. */
+static bool is_elsewhere(const struct lb *lb, const struct flow_key *key, const struct ip6 *src6,
+                         const struct ip6 *dst6, struct verdict *v)
+{
+	const struct farms *farms = lb->balance.farms;
+
+	if (farms->share.n == 1)
+		return false;
+	v->worker = (uint16_t)share_owner(farms, &key->tuple, src6, dst6);
+	if (v->worker == farms->share.worker)
+		return false;
+	verdict_settle(v, WHY_HANDED_OVER);
+	return true;
+}
+
+void lb_not_handed_over(struct lb *lb)
+{
+	lb->whys[WHY_HANDED_OVER]--;
+	lb->whys[WHY_NOT_HANDED_OVER]++;
+}
+
 /* If the error was sent by the end that should have got the packet, and not by a router. */
 static bool is_from_receiver(const struct packet *packet, const struct icmp_error *error)
 {
@@ -99,6 +120,8 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 	uint32_t ref = flows_find(flows, &job->key, job->hash);
 	struct rewrite_to quoted, outer = {.src6 = packet->src6};
 
+	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6, v))
+		return;
 	if (ref == FLOW_NONE ||
 	    !tcp_may_have_sent(&flows->flow[flow_of(ref)], end_other(end_of(ref)), job->error.seq))
 		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
@@ -173,8 +196,7 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	const struct screen screen = screen_of(lb);
 	const struct address *address = screen_dst(&screen, packet);
 	const struct rules_farm *farm = &lb->balance.farms->rules->farms[address->farm];
-	int service =
-	        address->kinds & ADDRESS_VIP ? balance_service(farm, packet->tuple.dport) : -1;
+	int service = address->kinds & ADDRESS_VIP ? rules_service(farm, packet->tuple.dport) : -1;
 	enum lb_why why;
 	uint32_t ref;
 
@@ -249,6 +271,8 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 
+	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, packet->src6, packet->dst6, v))
+		return;
 	if (ref != FLOW_NONE && is_passed_on(&lb->balance.flows.flow[flow_of(ref)], is_syn))
 		return hit(lb, frame, packet, ref, WHY_FLOW_HIT, now, v);
 	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
@@ -274,17 +298,21 @@ static void decide_fragments(struct lb *lb, const struct frame *frame, const str
 		route.src = be32_load(ip + IPV4_SRC);
 		route.dst = be32_load(ip + IPV4_DST);
 	}
-	if (v->act == LB_FORWARD || v->act == LB_BRIDGE)
+	route.worker = v->act == LB_HAND_OVER ? v->worker : lb->balance.farms->share.worker;
+	if (v->act == LB_FORWARD || v->act == LB_BRIDGE || v->act == LB_HAND_OVER)
 		frags_decide(&lb->frags, datagram, &route);
 }
 
-static void follow(struct frame *frame, const struct packet *packet, const struct frag_route *route,
-                   struct verdict *v)
+static void follow(const struct lb *lb, struct frame *frame, const struct packet *packet,
+                   const struct frag_route *route, struct verdict *v)
 {
 	const struct rewrite_to to = {.tuple = {.src = route->src, .dst = route->dst},
 	                              .src6 = &route->src6,
 	                              .dst6 = &route->dst6};
 
+	v->worker = route->worker;
+	if (route->worker != lb->balance.farms->share.worker)
+		return verdict_settle(v, WHY_HANDED_OVER);
 	if (route->flow == FLOW_NONE)
 		return verdict_settle(v, WHY_NOT_OURS);
 	verdict_settle(v, WHY_FRAGMENT);
@@ -314,7 +342,7 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
 	case FRAG_ROUTED:
-		return follow(frame, &job->packet, route, v);
+		return follow(lb, frame, &job->packet, route, v);
 	case FRAG_WAITS:
 		return verdict_settle(v, WHY_FRAGMENT_HELD);
 	case FRAG_OVERLAPS:
@@ -335,7 +363,11 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 		return false;
 	parse_frame(ret, &packet);
 	*ret_verdict = (struct verdict){.side = (uint8_t)side_other(ret->side)};
-	follow(ret, &packet, route, ret_verdict);
+	follow(lb, ret, &packet, route, ret_verdict);
+	if (ret_verdict->act == LB_HAND_OVER) {
+		lb->whys[WHY_FRAGMENT_HELD]--;
+		lb->whys[WHY_HANDED_OVER]++;
+	}
 	return true;
 }
 

@@ -13,14 +13,15 @@
 struct lb;
 
 /*
- * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for these rules: for what
- * stays, and (farms_size()) for what a reload replaces.
+ * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for a worker's share of these
+ * rules: for what stays, and (farms_size()) for what a reload replaces.
  */
-size_t lb_size(const struct rules *rules);
+size_t lb_size(const struct rules *rules, const struct share *share);
 
 /*
- * Makes an engine in mem, its farms being in farms. macs are the ports' own, by enum side. Never
- * fails. Nothing is allocated: when the engine is no longer needed, neither is mem.
+ * Makes an engine in mem, its farms, which say what its share is, being in farms. macs are the
+ * ports' own, by enum side. Never fails. Nothing is allocated: when the engine is no longer needed,
+ * neither is mem.
  */
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
                    const struct mac macs[NSIDES], lb_time now);
@@ -37,6 +38,9 @@ void lb_use_ip6(struct lb *lb, void *mem);
  * frames' layer 2 is left to the caller. now must not be before that of an earlier call.
  */
 void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret);
+
+/* Counts a frame that lb_input() would have handed over, but whose worker had no room for it. */
+void lb_not_handed_over(struct lb *lb);
 
 /*
  * After lb_input(): a fragment that waited (WHY_FRAGMENT_HELD) for a first one that has come now,

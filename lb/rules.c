@@ -235,3 +235,18 @@ unsigned rules_pools_per_server(const struct rules_farm *farm)
 {
 	return farm->nports <= RULES_POOLED_PORTS_MAX ? farm->nports : 1;
 }
+
+int rules_service(const struct rules_farm *farm, be16 port)
+{
+	unsigned low = 0, high = farm->nports;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (be16_get(farm->ports[mid]) < be16_get(port))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < farm->nports && be16_eq(farm->ports[low], port) ? (int)low : -1;
+}

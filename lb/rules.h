@@ -124,6 +124,9 @@ int rules_take_over(struct rules *rules, const struct rules *old, const bool *re
 const char *rules_scheduler_name(enum rules_scheduler scheduler);
 const char *rules_state_name(enum rules_state state);
 
+/* The index of port among the farm's service ports, or -1. */
+int rules_service(const struct rules_farm *farm, be16 port);
+
 /* The pools of SNAT ports that each (SNAT address, server) of farm has: see RULES_POOLED_PORTS_MAX.
  */
 unsigned rules_pools_per_server(const struct rules_farm *farm);

@@ -38,10 +38,17 @@ static unsigned weight_of(const struct sched *sched, unsigned server)
 	return is_weighted(&sched->rules->farms[rule->farm]) ? rule->weight : 1;
 }
 
+/* At which turn of n the server begins that is the farm's i-th: each worker's first is another. */
+static unsigned first_turn(const struct share *share, unsigned i, unsigned n)
+{
+	return (i + n - share->worker % n) % n;
+}
+
 void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
-                   const struct health *health)
+                   const struct share *share, const struct health *health)
 {
 	sched->rules = rules;
+	sched->share = share;
 	sched->health = health;
 	sched->servers = arena_take(arena, rules->nservers, sizeof(*sched->servers));
 	sched->turns = arena_take(arena, rules->nfarms, sizeof(*sched->turns));
@@ -53,8 +60,9 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
 
 		if (weight_of(sched, s))
-			sched->servers[s].turn = SCHED_TURN / weight_of(sched, s) / farm->nservers *
-			                         (s - farm->server);
+			sched->servers[s].turn =
+			        SCHED_TURN / weight_of(sched, s) / farm->nservers *
+			        first_turn(share, s - farm->server, farm->nservers);
 	}
 }
 
@@ -97,7 +105,7 @@ static bool is_full(const struct sched *sched, unsigned server)
 {
 	uint32_t most = sched->rules->servers[server].max_connections;
 
-	return most && sched->servers[server].connections >= most;
+	return most && sched->servers[server].connections >= share_of_limit(sched->share, most);
 }
 
 bool sched_has_room(const struct sched *sched, unsigned server)

@@ -7,6 +7,7 @@
 #include "arena.h"
 #include "health.h"
 #include "rules.h"
+#include "share.h"
 
 #define SERVER_NONE UINT16_MAX
 
@@ -19,14 +20,15 @@ struct server {
 
 struct sched {
 	const struct rules *rules;
+	const struct share *share;
 	const struct health *health;
 	struct server *servers; /* by rules.servers[] */
 	uint64_t *turns;        /* by farm: the virtual time of the last turn taken */
 };
 
-/* health must stay. */
+/* share, of which a server's max_connections and turns are, and health must stay. */
 void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
-                   const struct health *health);
+                   const struct share *share, const struct health *health);
 
 /*
  * If the server may be given connections at all: it is up, and active; or standby, while no active

@@ -7,8 +7,9 @@
  * (a server may still hold the old connection in TIME_WAIT; the flow's quarantine guarantees the
  * time, this order adds what is possible). Each pool begins at a place that depends on the key.
  *
- * Ports outside snat_ports, and the service ports of a VIP of the same address, are marked busy for
- * good: so a packet to address:port is either a client's or a server's, never both.
+ * Ports outside snat_ports or of another worker, and the service ports of a VIP of the same
+ * address, are marked busy for good: so a packet to address:port is either a client's or a
+ * server's, never both.
  */
 #include "snat.h"
 
@@ -80,12 +81,12 @@ static void set_port(struct snat_ports *ports, uint32_t port, bool on)
 
 /* The ports of address that farm may hand out. */
 static void init_allowed(struct snat_ports *allowed, const struct rules *rules,
-                         const struct rules_farm *farm, be32 address)
+                         const struct share *share, const struct rules_farm *farm, be32 address)
 {
 	memset(allowed, 0, sizeof(*allowed));
 	for (unsigned r = 0; r < farm->nsnat_ports; r++)
 		for (uint32_t p = farm->snat_ports[r].first; p <= farm->snat_ports[r].last; p++)
-			set_port(allowed, p, true);
+			set_port(allowed, p, p % share->n == share->worker);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0;
 		     be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
@@ -117,7 +118,8 @@ static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned addre
 	       ((server - farm->server) * farm->nsnat + address) * per_server + service;
 }
 
-static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
+static void init_farm(struct snat *snat, unsigned f, const struct share *share,
+                      const struct hash_key *key)
 {
 	const struct rules_farm *farm = &snat->rules->farms[f];
 	struct snat_ports *allowed = &snat->allowed[snat->farms[f].address];
@@ -125,7 +127,7 @@ static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
 	uint32_t n = farm->nservers * farm->nsnat * per_server;
 
 	for (unsigned i = 0; i < farm->nsnat; i++)
-		init_allowed(&allowed[i], snat->rules, farm, farm->snat[i]);
+		init_allowed(&allowed[i], snat->rules, share, farm, farm->snat[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t p = snat->farms[f].pool + i;
 		const struct tuple place = {.src = be32_from(p)};
@@ -136,7 +138,7 @@ static void init_farm(struct snat *snat, unsigned f, const struct hash_key *key)
 }
 
 void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
-                  const struct hash_key *key)
+                  const struct share *share, const struct hash_key *key)
 {
 	uint32_t addresses = 0;
 
@@ -160,7 +162,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 	memset(snat->turns, 0, rules->nservers * sizeof(*snat->turns));
 	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		init_farm(snat, f, key);
+		init_farm(snat, f, share, key);
 }
 
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,

@@ -6,6 +6,7 @@
 
 #include "arena.h"
 #include "rules.h"
+#include "share.h"
 #include "tuple.h"
 
 /*
@@ -40,9 +41,12 @@ struct snat_port {
 	be16 port;
 };
 
-/* Takes the pools for rules from arena, with key to make where each begins unpredictable. */
+/*
+ * Takes the pools for rules from arena, with key to make where each begins unpredictable. Only
+ * ports of this share are handed out.
+ */
 void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
-                  const struct hash_key *key);
+                  const struct share *share, const struct hash_key *key);
 
 /*
  * Takes a port for a new connection to service (an index of the farm's ports) of a server, from the

@@ -32,6 +32,7 @@ struct verdict {
 	bool sighted;    /* sighting is valid, and of a server */
 	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
 	uint16_t farm;   /* if why is of a SYN that was refused */
+	uint16_t worker; /* HAND_OVER: to this one */
 	uint16_t server; /* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
 	uint32_t flow;   /* FORWARD */
 	struct hop hop;  /* FORWARD to the client */

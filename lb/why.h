@@ -5,8 +5,9 @@
 #ifndef LB_WHY_H
 #define LB_WHY_H
 
-enum lb_act { LB_BRIDGE, LB_FORWARD, LB_ANSWER, LB_DROP };
-enum { LB_NACTS = LB_DROP + 1 };
+/* LB_HAND_OVER: to another worker, which decides and counts. */
+enum lb_act { LB_BRIDGE, LB_FORWARD, LB_ANSWER, LB_DROP, LB_HAND_OVER };
+enum { LB_NACTS = LB_HAND_OVER + 1 };
 
 /* X(enumerator, act, name in the statistics) */
 #define LB_WHYS(X)                                                                                 \
@@ -81,6 +82,10 @@ enum { LB_NACTS = LB_DROP + 1 };
 	X(ECHO_NO_SERVER, LB_DROP, "echo_no_server")                                               \
 	/* an ICMP error about nothing that a flow has sent */                                     \
 	X(ICMP_NO_FLOW, LB_DROP, "icmp_no_flow")                                                   \
+	/* of another worker, whose queue was full */                                              \
+	X(NOT_HANDED_OVER, LB_DROP, "not_handed_over")                                             \
+	/* of another worker: it isn't among the reasons here, but has one there */                \
+	X(HANDED_OVER, LB_HAND_OVER, "handed_over")                                                \
 	/* ICMP other than echo requests and errors about TCP */                                   \
 	X(ICMP_OTHER, LB_DROP, "icmp_other")                                                       \
 	/* neither TCP nor ICMP */                                                                 \

@@ -95,8 +95,8 @@ static struct setup setup_new(struct rules *rules, lb_time now)
 {
 	size_t bytes = farms_size(rules);
 
-	return (struct setup){rules,
-	                      farms_init(aligned_alloc(ARENA_ALIGN, bytes), rules, &key, now)};
+	return (struct setup){rules, farms_init(aligned_alloc(ARENA_ALIGN, bytes), rules,
+	                                        &share_whole, &key, now)};
 }
 
 static void setup_free(struct setup setup)
@@ -113,7 +113,7 @@ struct lb *engine_new(lb_time now)
 	struct lb *lb;
 
 	if (!mem)
-		mem = aligned_alloc(ARENA_ALIGN, lb_size(rules));
+		mem = aligned_alloc(ARENA_ALIGN, lb_size(rules, &share_whole));
 	current = setup_new(rules, now);
 	lb = lb_init(mem, current.farms, &key, macs, now);
 	lb_probed(lb, 0, 0, true, now);

@@ -417,7 +417,7 @@ START_TEST(service_is_found)
 		for (unsigned i = 0; i < farm->nports; i++)
 			if (be16_get(farm->ports[i]) == p)
 				want = (int)i;
-		ck_assert_int_eq(balance_service(farm, be16_from((uint16_t)p)), want);
+		ck_assert_int_eq(rules_service(farm, be16_from((uint16_t)p)), want);
 	}
 	rules_free(rules);
 }

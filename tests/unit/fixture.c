@@ -127,11 +127,11 @@ static void use_ip6(struct engine *engine, const struct rules *rules)
 	lb_use_ip6(engine->lb, engine->ip6_mem);
 }
 
-void engine_start(struct engine *engine, struct rules *rules)
+void engine_start_share(struct engine *engine, struct rules *rules, const struct share *share)
 {
 	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
 	const struct hash_key key = {{0, 0}};
-	size_t size = lb_size(rules), farms_bytes = farms_size(rules);
+	size_t size = lb_size(rules, share), farms_bytes = farms_size(rules);
 
 	*engine = (struct engine){.rules = rules};
 	engine->now = (lb_time){EPOCH_S * LB_NS_PER_S};
@@ -139,9 +139,15 @@ void engine_start(struct engine *engine, struct rules *rules)
 	memset(engine->mem, 0xa5, size); /* nothing may count on zeros */
 	engine->farms_mem = aligned_alloc(ARENA_ALIGN, farms_bytes);
 	memset(engine->farms_mem, 0xa5, farms_bytes);
-	engine->lb = lb_init(engine->mem, farms_init(engine->farms_mem, rules, &key, engine->now),
-	                     &key, macs, engine->now);
+	engine->lb =
+	        lb_init(engine->mem, farms_init(engine->farms_mem, rules, share, &key, engine->now),
+	                &key, macs, engine->now);
 	use_ip6(engine, rules);
+}
+
+void engine_start(struct engine *engine, struct rules *rules)
+{
+	engine_start_share(engine, rules, &share_whole);
 }
 
 void engine_reload(struct engine *engine, struct rules *rules)
@@ -156,7 +162,7 @@ void engine_reload(struct engine *engine, struct rules *rules)
 	use_ip6(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
-	lb_reload(engine->lb, farms_init(mem, rules, &key, engine->now), map);
+	lb_reload(engine->lb, farms_init(mem, rules, &share_whole, &key, engine->now), map);
 	free(referenced);
 	free(map);
 	free(engine->farms_mem);

@@ -57,7 +57,8 @@ struct engine {
 	unsigned nowns;
 };
 
-/* Takes over rules. */
+/* Takes over rules. The one of several workers that has this share, or the only one. */
+void engine_start_share(struct engine *engine, struct rules *rules, const struct share *share);
 void engine_start(struct engine *engine, struct rules *rules);
 void engine_stop(struct engine *engine);
 

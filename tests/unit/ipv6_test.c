@@ -657,9 +657,9 @@ START_TEST(ipv4_flows_cost_no_more)
 	size_t small, large;
 
 	rules->max_connections = 1000;
-	small = lb_size(rules);
+	small = lb_size(rules, &share_whole);
 	rules->max_connections = 1001000;
-	large = lb_size(rules);
+	large = lb_size(rules, &share_whole);
 	rules_free(rules);
 	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 4 + 16 + 8);
 }

@@ -18,7 +18,7 @@ static const lb_time now = {5000 * LB_NS_PER_S};
 static void lay_out(struct arena *arena)
 {
 	health_lay_out(&health, arena, rules, now);
-	sched_lay_out(&sched, arena, rules, &health);
+	sched_lay_out(&sched, arena, rules, &share_whole, &health);
 }
 
 static void begin_with(struct rules *from)

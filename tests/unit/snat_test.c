@@ -21,10 +21,10 @@ static void begin(struct rules *from, uint64_t key)
 	struct arena measure = {0}, arena = {0};
 
 	rules = from;
-	snat_lay_out(&snat, &measure, rules, &hash_key);
+	snat_lay_out(&snat, &measure, rules, &share_whole, &hash_key);
 	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
 	memset(mem, 0xa5, measure.used);
-	snat_lay_out(&snat, &arena, rules, &hash_key);
+	snat_lay_out(&snat, &arena, rules, &share_whole, &hash_key);
 	require_eq(arena.used, measure.used);
 }
 
@@ -54,7 +54,7 @@ START_TEST(each_port_once_then_none)
 
 		require(!seen[p]);
 		require(p >= 1024);
-		require(balance_service(&rules->farms[0], port.port) < 0);
+		require(rules_service(&rules->farms[0], port.port) < 0);
 		seen[p] = true;
 		n++;
 	}

@@ -25,6 +25,7 @@ Suite *persist_suite(void);
 Suite *reload_suite(void);
 Suite *rewrite_suite(void);
 Suite *sched_suite(void);
+Suite *share_suite(void);
 Suite *snat_suite(void);
 Suite *tcp_suite(void);
 Suite *tuple_suite(void);

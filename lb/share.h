@@ -1,0 +1,71 @@
+/*
+ * Which worker a flow belongs to.
+ *
+ * Several workers share nothing, so each has an engine of its own, and all packets of a flow, from
+ * either end, must come to the same one. A client's packet belongs to the worker that a hash of its
+ * address and port names; that worker hands out only SNAT ports that are its number modulo how many
+ * workers there are, so a server's packet belongs to the worker that its destination port names.
+ *
+ * The sockets' steering program (bridge/steer.c) sends nearly all packets to their worker at once.
+ * The engine looks only when it finds no flow, and says whose the packet is if it isn't its own.
+ */
+#ifndef LB_SHARE_H
+#define LB_SHARE_H
+
+#include "tuple.h"
+
+/* Of MurmurHash3's finalizer (Appleby), which goes on a step further. */
+#define SHARE_FACTOR_1 0x85ebca6bu
+#define SHARE_FACTOR_2 0xc2b2ae35u
+enum { SHARE_SHIFT_1 = 13, SHARE_SHIFT_2 = 16 };
+
+struct share {
+	uint16_t worker, n; /* worker 0 to n - 1, of n */
+	/* the client's port doesn't count: `persist` wants all connections of a client together */
+	bool by_address;
+	uint32_t salt; /* odd: from the key, so that nobody can aim all flows at one worker */
+};
+
+/* The only worker. */
+extern const struct share share_whole;
+
+/* The share of worker of n, with the salt made of key. */
+struct share share_make(unsigned worker, unsigned n, bool by_address, const struct hash_key *key);
+
+/*
+ * An address as a number, that of an IPv6 address being a hash. This and the following functions
+ * are in steer.c's programs a second time.
+ */
+uint32_t share_address(be32 ip);
+uint32_t share_address6(const struct share *share, const struct ip6 *ip);
+
+/* Spreads numbers, also such as differ in a few bits, evenly over 0 to 65535. */
+static inline uint32_t share_spread(uint32_t number)
+{
+	number *= SHARE_FACTOR_1;
+	number ^= number >> SHARE_SHIFT_1;
+	return number * SHARE_FACTOR_2 >> SHARE_SHIFT_2;
+}
+
+/* The worker of a client's packets: address by share_address() or share_address6(). */
+unsigned share_of_client(const struct share *share, uint32_t address, be16 port);
+
+/* The worker of a server's packets, or of a probe's answers, by the port of ours. */
+unsigned share_of_port(const struct share *share, be16 port);
+
+/* How many of a limit of n for all workers are this one's: shares add up to n. */
+static inline uint32_t share_of_limit(const struct share *share, uint32_t n)
+{
+	return n / share->n + (share->worker < n % share->n);
+}
+
+struct farms;
+
+/*
+ * The worker to whom a TCP packet belongs that arrives with this tuple, which is for us or, with
+ * `snat = off`, from a server. src6 and dst6 are the addresses of IPv6, else NULL.
+ */
+unsigned share_owner(const struct farms *farms, const struct tuple *arriving,
+                     const struct ip6 *src6, const struct ip6 *dst6);
+
+#endif
