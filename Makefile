@@ -63,6 +63,12 @@ $(B)/%.a:
 $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
 
+BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+$(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS)"'
+
+$(B)/bench-engine: $(BENCH) $(B)/bridge/memory.o $(B)/bridge/log.o $(B)/cfg.a $(B)/lb.a
+	$(CC) $(LDFLAGS) -o $@ $^ -liniparser
+
 $(B)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $<
@@ -86,7 +92,7 @@ deps: ## install what is missing of the packages (as root)
 	fi
 
 .PHONY: everything
-everything: $(B)/tmbridge $(B)/unit $(TOOLS)
+everything: $(B)/tmbridge $(B)/unit $(B)/bench-engine $(TOOLS)
 
 .PHONY: test
 test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
@@ -105,6 +111,19 @@ demo: deps ## install what is missing, build, and walk through the pool in a lab
 bench-live: PACKAGES += $(BENCH_PACKAGES)
 bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JSON=FILE; 15 min.)
 	@tests/lab.sh tests/bench/live.sh
+
+FLOWS ?= 1000 100000 1000000 10000000
+RUNS ?= 5
+
+.PHONY: bench-engine
+bench-engine: deps $(B)/bench-engine ## what the engine costs (FLOWS="1000 10000000" RUNS=5 JSON=FILE; 3 min.)
+	@$(B)/bench-engine -r $(RUNS) $(if $(JSON),-j $(JSON)) $(FLOWS)
+
+.PHONY: bench
+bench: ## both (JSON=FILE gets all the figures)
+	@$(MAKE) -s bench-engine JSON=.build/engine.json
+	@$(MAKE) -s bench-live JSON=.build/live.json
+	@$(if $(JSON),jq -cs add .build/engine.json .build/live.json >$(JSON))
 
 .PHONY: pcaps
 pcaps: deps ## record the captures of pcaps/ anew in the lab

@@ -1,0 +1,333 @@
+/*
+ * What the engine costs: bench-engine [-r RUNS] [-c HELD] [-j FILE] [-q] [FLOWS...]
+ *
+ * RUNS: how often each figure is measured. HELD: the flows that the table holds while connections
+ * come and go. FILE gets the figures as JSON. -q: only see that it works, with short runs. FLOWS:
+ * established flows, one row for each. All times are processor time of lb_input() and lb_poll(),
+ * without the writing of the frames.
+ */
+#include "measure.h"
+#include "sole.h"
+#include "traffic.h"
+
+#include "../../lb/wire.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	ROWS_MAX = 16,
+	PACKETS = 1 << 21, /* of a run */
+	BATCH = 1 << 16,   /* connections of a run */
+	QUICK = 64,        /* parts of those that do for a trial */
+	FRAME_SMALL = 64,
+	FRAME_SMALL_IPV6 = 80, /* the least that holds data is 75 */
+	FRAME_LARGE = 1500,
+	WORKERS = 2,
+};
+
+struct options {
+	unsigned runs;
+	uint32_t packets, batch; /* of a run */
+	uint32_t held;
+	const char *json;
+	uint32_t flows[ROWS_MAX];
+	unsigned nflows;
+};
+
+/* Established flows: a row of the table. */
+struct row {
+	uint32_t flows, frame_bytes;
+	bool ipv6;
+	size_t bytes; /* of memory */
+	struct figure ns;
+};
+
+struct figures {
+	struct row rows[2 * ROWS_MAX + 1];
+	unsigned nrows;
+	struct figure new_ns, per_s, expiry_ns;
+	double bytes_per_flow;
+	struct figure scaling;
+	struct sole sole;
+};
+
+static void measure_rows(const struct options *options, struct figures *figures, uint32_t flows,
+                         bool ipv6)
+{
+	const uint32_t sizes[] = {ipv6 ? FRAME_SMALL_IPV6 : FRAME_SMALL, FRAME_LARGE};
+	struct row *rows = &figures->rows[figures->nrows];
+	unsigned n = ipv6 ? 1 : 2;
+	struct subject subject;
+	struct traffic traffic;
+
+	subject_make(&subject, flows, ipv6);
+	traffic_make(&traffic, &subject, flows, ipv6);
+	traffic_open(&traffic, 0, flows);
+	for (unsigned i = 0; i < n; i++)
+		rows[i] = (struct row){flows, sizes[i], ipv6, subject.bytes, {.n = 0}};
+	for (unsigned run = 0; run < options->runs; run++)
+		for (unsigned i = 0; i < n; i++)
+			figure_add(&rows[i].ns,
+			           (double)traffic_data(&traffic, sizes[i], options->packets) /
+			                   options->packets);
+	figures->nrows += n;
+	traffic_free(&traffic);
+	subject_free(&subject);
+}
+
+/* Of n flows in quarantine, in ns. */
+static uint64_t expire_all(struct subject *subject)
+{
+	const struct balance *balance = lb_balance(subject->lb);
+	uint64_t start = measure_ns();
+
+	while (balance_quarantined(balance))
+		subject_pass(subject, LB_NS_PER_MS);
+	return measure_ns() - start;
+}
+
+/* Opens, uses, closes and expires n connections; adds up what each figure needs. */
+static void measure_connections(const struct options *options, struct traffic *traffic,
+                                struct figures *figures)
+{
+	static const struct step steps[] = {{CLIENT, TCP_SYN, 0, WHY_FLOW_NEW},
+	                                    {SERVER, TCP_SYN | TCP_ACK, 0, WHY_FLOW_HIT},
+	                                    {CLIENT, TCP_ACK, 0, WHY_FLOW_HIT},
+	                                    {CLIENT, TCP_ACK, FRAME_SMALL, WHY_FLOW_HIT},
+	                                    {SERVER, TCP_ACK, FRAME_SMALL, WHY_FLOW_HIT},
+	                                    {CLIENT, TCP_FIN | TCP_ACK, 0, WHY_FLOW_HIT},
+	                                    {SERVER, TCP_FIN | TCP_ACK, 0, WHY_FLOW_HIT},
+	                                    {CLIENT, TCP_ACK, 0, WHY_FLOW_HIT}};
+	const uint32_t n = options->batch;
+	uint64_t spent[sizeof(steps) / sizeof(*steps)], sum = 0, expiry;
+
+	traffic_renew(traffic, options->held, n);
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		spent[i] = traffic_step(traffic, &steps[i], options->held, n);
+		sum += spent[i];
+	}
+	expiry = expire_all(traffic->subject);
+	figure_add(&figures->new_ns, (double)spent[0] / n);
+	figure_add(&figures->expiry_ns, (double)expiry / n);
+	figure_add(&figures->per_s, 1e9 * n / (double)(sum + expiry));
+}
+
+static void measure_life(const struct options *options, struct figures *figures)
+{
+	struct subject subject;
+	struct traffic traffic;
+
+	subject_make(&subject, options->held + 2 * options->batch, false);
+	traffic_make(&traffic, &subject, options->held + options->batch, false);
+	traffic_open(&traffic, 0, options->held);
+	for (unsigned run = 0; run < options->runs; run++)
+		measure_connections(options, &traffic, figures);
+	traffic_free(&traffic);
+	subject_free(&subject);
+}
+
+static void measure_memory_per_flow(const struct options *options, struct figures *figures)
+{
+	struct subject subject;
+
+	subject_make(&subject, options->held, false);
+	figures->bytes_per_flow = (double)subject.bytes / options->held;
+	subject_free(&subject);
+}
+
+/* A worker: an engine of its own, on a processor of its own. */
+struct worker {
+	struct traffic traffic;
+	uint32_t packets;
+	unsigned processor;
+	uint64_t ns;
+};
+
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+
+	measure_pin(worker->processor);
+	worker->ns = traffic_data(&worker->traffic, FRAME_SMALL, worker->packets);
+	return NULL;
+}
+
+/* Packets a second of the first n workers at the same time. */
+static double rate_of(struct worker *workers, unsigned n)
+{
+	pthread_t threads[WORKERS];
+	double rate = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (pthread_create(&threads[i], NULL, work, &workers[i]))
+			measure_fail("no thread");
+	for (unsigned i = 0; i < n; i++) {
+		pthread_join(threads[i], NULL);
+		rate += 1e9 * workers[i].packets / (double)workers[i].ns;
+	}
+	return rate;
+}
+
+static void measure_scaling(const struct options *options, struct figures *figures)
+{
+	static struct worker workers[WORKERS];
+	static struct subject subjects[WORKERS];
+
+	for (unsigned i = 0; i < WORKERS; i++) {
+		subject_make(&subjects[i], options->held / WORKERS, false);
+		traffic_make(&workers[i].traffic, &subjects[i], options->held / WORKERS, false);
+		traffic_open(&workers[i].traffic, 0, options->held / WORKERS);
+		workers[i].processor = i;
+		workers[i].packets = options->packets;
+	}
+	for (unsigned run = 0; run < options->runs; run++) {
+		double one = rate_of(workers, 1);
+
+		figure_add(&figures->scaling, rate_of(workers, WORKERS) / one);
+	}
+	for (unsigned i = 0; i < WORKERS; i++) {
+		traffic_free(&workers[i].traffic);
+		subject_free(&subjects[i]);
+	}
+}
+
+static void print_figure(const char *what, const char *unit, const struct figure *figure,
+                         int digits)
+{
+	printf("%-44s %11.*f %11.*f %11.*f  %s\n", what, digits, figure_min(figure), digits,
+	       figure_median(figure), digits, figure_max(figure), unit);
+}
+
+static void print_row(const struct row *row)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "established %9u flows, %4u bytes, %s", row->flows,
+	         row->frame_bytes, row->ipv6 ? "IPv6" : "IPv4");
+	print_figure(what, "ns a packet", &row->ns, 1);
+}
+
+static void print_memory(const struct row *row)
+{
+	printf("%-44s %11.1f %24s MiB, %.1f bytes a flow\n",
+	       row->ipv6 ? "memory for them, IPv6" : "memory for them",
+	       (double)row->bytes / (1 << 20), "", (double)row->bytes / row->flows);
+}
+
+static void print_table(const struct options *options, const struct figures *figures)
+{
+	measure_print_machine(stdout);
+	printf("runs       %u of %u packets or %u connections, bursts of %d\n\n", options->runs,
+	       options->packets, options->batch, TRAFFIC_BURST);
+	printf("%-44s %11s %11s %11s\n", "", "minimum", "median", "maximum");
+	for (unsigned i = 0; i < figures->nrows; i++) {
+		print_row(&figures->rows[i]);
+		if (i + 1 == figures->nrows || figures->rows[i + 1].bytes != figures->rows[i].bytes)
+			print_memory(&figures->rows[i]);
+	}
+	printf("with %u flows in the table:\n", options->held);
+	print_figure("  new flow (SYN)", "ns", &figures->new_ns, 1);
+	print_figure("  whole connections, 8 packets and expiry", "a second", &figures->per_s, 0);
+	print_figure("  expiry", "ns a flow", &figures->expiry_ns, 1);
+	printf("%-44s %11.1f\n", "  memory, bytes a flow", figures->bytes_per_flow);
+	print_figure("two engines on two processors, against one", "times", &figures->scaling, 2);
+	sole_print(&figures->sole, print_figure);
+}
+
+static void write_figure(FILE *to, const char *key, const struct figure *figure)
+{
+	fprintf(to, "\"%s\":{\"min\":%.2f,\"median\":%.2f,\"max\":%.2f}", key, figure_min(figure),
+	        figure_median(figure), figure_max(figure));
+}
+
+static void write_json(FILE *to, const struct figures *figures)
+{
+	const char *separator = "";
+
+	fputs("{\"engine\":[", to);
+	for (unsigned i = 0; i < figures->nrows; i++) {
+		const struct row *row = &figures->rows[i];
+
+		if (row->ipv6)
+			continue;
+		fprintf(to, "%s{\"flows\":%u,\"frame_bytes\":%u,", separator, row->flows,
+		        row->frame_bytes);
+		write_figure(to, "ns_per_packet", &row->ns);
+		fputc('}', to);
+		separator = ",";
+	}
+	fputs("],", to);
+	write_figure(to, "new_flow_ns", &figures->new_ns);
+	fputc(',', to);
+	write_figure(to, "connections_per_s", &figures->per_s);
+	fputc(',', to);
+	write_figure(to, "expiry_ns", &figures->expiry_ns);
+	fprintf(to, ",\"bytes_per_flow\":%.1f}\n", figures->bytes_per_flow);
+}
+
+static uint32_t number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*end || !value || value > RULES_CONNECTIONS_MAX)
+		measure_fail("%s: not a number from 1 to %d", text, RULES_CONNECTIONS_MAX);
+	return (uint32_t)value;
+}
+
+static void read_options(int argc, char **argv, struct options *ret)
+{
+	int option;
+
+	*ret = (struct options){.runs = 5, .packets = PACKETS, .batch = BATCH, .held = 1000000};
+	while ((option = getopt(argc, argv, "r:c:j:q")) != -1) {
+		if (option == 'r')
+			ret->runs = number(optarg);
+		else if (option == 'c')
+			ret->held = number(optarg);
+		else if (option == 'j')
+			ret->json = optarg;
+		else if (option == 'q')
+			ret->packets = PACKETS / QUICK, ret->batch = BATCH / QUICK;
+		else
+			measure_fail("usage: bench-engine [-r RUNS] [-c HELD] [-j FILE] [-q] "
+			             "[FLOWS...]");
+	}
+	if (argc - optind > ROWS_MAX || ret->runs > MEASURE_RUNS_MAX)
+		measure_fail("at most %d rows and %d runs", ROWS_MAX, MEASURE_RUNS_MAX);
+	while (optind < argc)
+		ret->flows[ret->nflows++] = number(argv[optind++]);
+}
+
+static void save_json(const char *path, const struct figures *figures)
+{
+	FILE *to = fopen(path, "w");
+
+	if (!to)
+		measure_fail("%s: %m", path);
+	write_json(to, figures);
+	if (fclose(to))
+		measure_fail("%s: %m", path);
+}
+
+int main(int argc, char **argv)
+{
+	static struct figures figures;
+	struct options options;
+
+	read_options(argc, argv, &options);
+	measure_pin(1);
+	for (unsigned i = 0; i < options.nflows; i++)
+		measure_rows(&options, &figures, options.flows[i], false);
+	measure_rows(&options, &figures, options.held, true);
+	measure_life(&options, &figures);
+	measure_memory_per_flow(&options, &figures);
+	measure_scaling(&options, &figures);
+	sole_measure(&figures.sole, options.runs, PACKETS / options.packets);
+	print_table(&options, &figures);
+	if (options.json)
+		save_json(options.json, &figures);
+	return 0;
+}
