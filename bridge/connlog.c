@@ -31,6 +31,7 @@ enum {
 	CONNLOG_LINE_BYTES = 1024,
 	CONNLOG_BATCH = 64, /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
+	CONNLOG_DRAIN_MS = 1000,
 };
 
 /* The addresses of a flow. */
@@ -376,6 +377,19 @@ void connlog_put(struct connlog *connlog, unsigned number, const struct rules *r
 		sem_post(&connlog->queued);
 	else
 		write_batch(connlog, queue);
+}
+
+void connlog_drain(const struct connlog *connlog, unsigned number)
+{
+	const struct timespec ms = {.tv_nsec = LB_NS_PER_MS};
+
+	for (unsigned i = 0; connlog && i < CONNLOG_DRAIN_MS; i++) {
+		const struct queue *queue = &connlog->queues[number];
+
+		if (atomic_load(&queue->head) == atomic_load(&queue->tail))
+			break;
+		nanosleep(&ms, NULL);
+	}
 }
 
 struct connlog_counts connlog_counts(const struct connlog *connlog)

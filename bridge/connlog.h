@@ -33,6 +33,9 @@ void connlog_close(struct connlog *connlog);
 void connlog_put(struct connlog *connlog, unsigned queue, const struct rules *rules,
                  const struct ended *ended);
 
+/* Waits until that queue is empty, or for CONNLOG_DRAIN_MS. connlog may be NULL. */
+void connlog_drain(const struct connlog *connlog, unsigned queue);
+
 struct connlog_counts connlog_counts(const struct connlog *connlog);
 
 #endif

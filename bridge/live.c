@@ -199,6 +199,7 @@ static int run(struct live *live)
 	}
 	for (unsigned k = 0; k < live->n; k++)
 		loop_stop(live->loops[k]);
+	workers_finish(&live->workers);
 	text = !err && live->options->stats ? take_stats(live) : NULL;
 	if (text)
 		stats_write(text, live->options->stats);

@@ -29,7 +29,7 @@ static void print_address(FILE *out, const struct rules *rules, be32 ip)
 struct totals {
 	uint64_t whys[LB_NWHYS];
 	struct balance_counts counts;
-	uint64_t open, half_open, quarantined, capacity;
+	uint64_t open, half_open, quarantined, reset, capacity;
 	struct port_counts ports[NSIDES];
 	struct neigh_counts neigh;
 	uint64_t conflicts, records_lost;
@@ -44,10 +44,12 @@ static void add_balance(struct totals *totals, const struct balance *balance)
 		totals->counts.ended[i] += counts->ended[i];
 	totals->counts.refused += counts->refused;
 	totals->counts.quarantine_cut += counts->quarantine_cut;
+	totals->counts.revived += counts->revived;
 	totals->counts.resets += counts->resets;
 	totals->open += balance_open_flows(balance);
 	totals->half_open += balance->flows.half_open.length;
 	totals->quarantined += balance_quarantined(balance);
+	totals->reset += balance->reset;
 	totals->capacity += balance->flows.capacity;
 	totals->records_lost += balance->ended.lost;
 }
@@ -102,13 +104,13 @@ static void print_flows(FILE *out, const struct totals *totals)
 	        " \"flows\":{\"open\":%" PRIu64 ",\"created\":%" PRIu64 ",\"closed\":%" PRIu64
 	        ",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
 	        ",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu64
-	        ",\"quarantined\":%" PRIu64 ",\"quarantine_cut\":%" PRIu64
-	        ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu64 "},\n",
+	        ",\"quarantined\":%" PRIu64 ",\"quarantine_cut\":%" PRIu64 ",\"reset\":%" PRIu64
+	        ",\"revived\":%" PRIu64 ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu64 "},\n",
 	        totals->open, counts->created, counts->ended[ENDED_FIN] + counts->ended[ENDED_RST],
 	        counts->ended[ENDED_IDLE], counts->ended[ENDED_SERVER_DOWN],
 	        counts->ended[ENDED_RELOAD], counts->ended[ENDED_EVICTED], counts->refused,
-	        totals->half_open, totals->quarantined, counts->quarantine_cut, counts->resets,
-	        totals->capacity);
+	        totals->half_open, totals->quarantined, counts->quarantine_cut, totals->reset,
+	        counts->revived, counts->resets, totals->capacity);
 }
 
 static void print_port(FILE *out, const char *side, const char *name,

@@ -315,6 +315,18 @@ void worker_tick(struct worker *worker, lb_time now)
 	worker_log_ended(worker);
 }
 
+void worker_finish(struct worker *worker)
+{
+	uint32_t cursor = 0;
+	bool more;
+
+	do {
+		more = lb_bury(worker->lb, &cursor);
+		worker_log_ended(worker);
+		connlog_drain(worker->connlog, worker->queue);
+	} while (more);
+}
+
 lb_time worker_due(const struct worker *worker)
 {
 	return worker->more ? (lb_time){0} : probes_due(worker->setup.probes);

@@ -57,6 +57,9 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 /* Does what time asks for: expiry, resets, probes, the search for neighbours. */
 void worker_tick(struct worker *worker, lb_time now);
 
+/* At the end: records what is still to be recorded. Waits for the connection log. */
+void worker_finish(struct worker *worker);
+
 /* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
 lb_time worker_due(const struct worker *worker);
 

@@ -43,6 +43,12 @@ void workers_free(struct workers *workers)
 	rules_free(workers->rules);
 }
 
+void workers_finish(struct workers *workers)
+{
+	for (unsigned k = 0; k < workers->n; k++)
+		worker_finish(&workers->worker[k]);
+}
+
 /* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
 static int take_over(struct workers *workers, struct rules *rules, uint16_t *map)
 {

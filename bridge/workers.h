@@ -26,6 +26,10 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
                  const workers_ports *ports, unsigned n, bool live, lb_time now);
 void workers_free(struct workers *workers);
 
+/* At the end, when no worker is running: nothing will come any more. Waits for the connection log.
+ */
+void workers_finish(struct workers *workers);
+
 /*
  * Goes over to rules, which belong to the workers if it succeeds, without losing a frame or a flow.
  * No worker may be running. Returns 0, or a negative errno with the reason logged and nothing

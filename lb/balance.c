@@ -2,12 +2,20 @@
  * The life of a balanced connection.
  *
  *   SYN -> half-open -> open -> closing -> quarantine -> forgotten
+ *                            <-> reset <->     ^
  *
  * While it is live a flow counts at its server; when it ends it goes to quarantine with its tuples
  * and its SNAT port; when that is over both are given back. Whoever needs a place or a port and
  * finds none may cut the oldest quarantine short: better a small risk of meeting a TIME_WAIT than
  * a certain refusal. After that the oldest half-open flow makes room, which under a flood of SYNs
  * is one of the flood's; established flows never do.
+ *
+ * A RST ends an open or closing flow as well, at once for all who count. But it may be a
+ * stranger's, or the other end may not believe it; so for BALANCE_RESET_S the flow can be revived,
+ * by what only its ends can say, and with it all counts. Who has sent a RST says nothing more: so
+ * what the RST's alleged sender says revives at once; what the other end says, once it can't have
+ * crossed the RST. The flow is recorded as ended when it can revive no more. Half-open ones have
+ * nothing to lose.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
  * the choice falls on the same one, the old SNAT port serves again: the client's own TCP has seen
@@ -66,10 +74,11 @@ static uint32_t timeout_of(const struct balance *balance, const struct flow *flo
 		       FLOW_MS_PER_TICK;
 	case FLOW_CLOSING:
 		return BALANCE_CLOSING_S * FLOW_TICKS_PER_S;
+	case FLOW_RESET:
+		return BALANCE_RESET_S * FLOW_TICKS_PER_S;
 	case FLOW_QUARANTINE:
-		if (flow->flags & (FLOW_WAS_RESET | FLOW_RESET_BY_US) ||
-		    ((flow->flags & FLOW_FIN_SENT << SERVER) &&
-		     !(flow->flags & FLOW_SERVER_FIN_FIRST)))
+		if (flow->flags & FLOW_RESET_BY_US || ((flow->flags & FLOW_FIN_SENT << SERVER) &&
+		                                       !(flow->flags & FLOW_SERVER_FIN_FIRST)))
 			return BALANCE_QUARANTINE_SHORT_S * FLOW_TICKS_PER_S;
 		return BALANCE_QUARANTINE_S * FLOW_TICKS_PER_S;
 	case FLOW_FREE:
@@ -156,21 +165,86 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 
 	if (flow_is_ipv6(flow))
 		record.client6 = *ip6_of(balance, f, flow->arrive[CLIENT].src);
-	balance->counts.ended[why]++;
 	if (farms_of_server(balance->farms, flow->server)->connlog)
 		ended_put(&balance->ended, &record);
+}
+
+/* A live flow is one no longer. */
+static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
+{
+	const struct flow *flow = &balance->flows.flow[f];
+
+	balance->counts.ended[why]++;
+	note_persist(balance, flow, now);
+	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
 
 /* From live to quarantine. */
 static void end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
 {
-	const struct flow *flow = &balance->flows.flow[f];
-
 	record_end(balance, f, why, now);
-	note_persist(balance, flow, now);
-	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+	release(balance, f, why, now);
 	flows_quarantine(&balance->flows, f, flags, tick_of(balance, now));
 	check_at_deadline(balance, f);
+}
+
+/* From live to reset, or if there was no connection yet to quarantine. */
+static void reset(struct balance *balance, uint32_t f, enum end by, lb_time now)
+{
+	if (balance->flows.flow[f].state == FLOW_HALF_OPEN) {
+		end(balance, f, ENDED_RST, (uint8_t)(FLOW_RST_SENT << by), now);
+		return;
+	}
+	release(balance, f, ENDED_RST, now);
+	flows_reset(&balance->flows, f, by, ms_of(balance, now));
+	balance->reset++;
+	check_at_deadline(balance, f);
+}
+
+/* From reset to quarantine. Any other state stays. */
+static void bury(struct balance *balance, uint32_t f)
+{
+	uint64_t at;
+
+	if (balance->flows.flow[f].state != FLOW_RESET)
+		return;
+	at = balance->epoch.ns + flows_reset_ms(&balance->flows, f) * LB_NS_PER_MS;
+	record_end(balance, f, ENDED_RST, (lb_time){at});
+	flows_bury(&balance->flows, f);
+	balance->reset--;
+}
+
+/* If the server of the flow has no use for it: its farm is gone, or it is down. */
+static bool is_unserved(const struct balance *balance, const struct flow *flow)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+
+	return farm->gone || (farm->on_down == ON_DOWN_RESET &&
+	                      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
+}
+
+/* If the packet, which came from end, shows that the flow goes on though it was reset. */
+static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
+                       const struct packet *packet, lb_time now)
+{
+	uint32_t ms = (tick_of(balance, now) - flow->last) * FLOW_MS_PER_TICK;
+
+	return flow->state == FLOW_RESET && tcp_goes_on(flow, end, packet) &&
+	       (flow->flags & FLOW_RST_SENT << end || ms > BALANCE_CROSSING_MS) &&
+	       !is_unserved(balance, flow);
+}
+
+/* From reset to what it was. Its check is due by then, and goes on from there. */
+static void revive(struct balance *balance, uint32_t f)
+{
+	struct flow *flow = &balance->flows.flow[f];
+
+	flows_revive(&balance->flows, f);
+	tcp_revived(flow, &balance->flows.cold[f]);
+	sched_revived(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+	balance->counts.ended[ENDED_RST]--;
+	balance->counts.revived++;
+	balance->reset--;
 }
 
 /* Where the flow's SNAT port stands; false if it has none to give back. */
@@ -191,6 +265,7 @@ static void forget(struct balance *balance, uint32_t f)
 	const struct flow *flow = &balance->flows.flow[f];
 	struct snat_port port;
 
+	bury(balance, f);
 	if (locate_port(balance, flow, &port))
 		snat_give_back(&balance->farms->snat,
 		               balance->farms->rules->servers[flow->server].farm, port);
@@ -378,15 +453,27 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 		balance->counts.refused++;
 		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	}
-	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server) {
-		*ret_ref = reopen(balance, flow_of(old), now);
-		return WHY_FLOW_NEW;
-	}
-	if (old != FLOW_NONE)
+	if (old != FLOW_NONE) {
+		bury(balance, flow_of(old));
+		if (balance->flows.flow[flow_of(old)].server == server) {
+			*ret_ref = reopen(balance, flow_of(old), now);
+			return WHY_FLOW_NEW;
+		}
 		flows_unlist_client(&balance->flows, flow_of(old));
+	}
 	why = open_new(balance, packet, key, farm, service, server, now, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;
 	return why;
+}
+
+void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now)
+{
+	uint32_t f = flow_of(ref);
+	const struct flow *flow = &balance->flows.flow[f];
+
+	/* in quarantine late packets are passed on, but don't prolong it */
+	flows_count(&balance->flows, f, end_of(ref), len,
+	            flow_is_live(flow) ? tick_of(balance, now) : flow->last);
 }
 
 void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
@@ -396,9 +483,9 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 	struct flow *flow = &balance->flows.flow[f];
 	unsigned events;
 
-	/* in quarantine late packets are passed on, but don't prolong it */
-	flows_count(&balance->flows, f, end_of(ref), len,
-	            flow_is_live(flow) ? tick_of(balance, now) : flow->last);
+	if (is_revival(balance, flow, end_of(ref), packet, now))
+		revive(balance, f);
+	balance_count(balance, ref, len, now);
 	if (end_of(ref) == CLIENT)
 		balance->flows.cold[f].client = packet->from;
 	if (!flow_is_live(flow))
@@ -414,7 +501,9 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 	if (events & TCP_BOTH_CLOSED && flow->state == FLOW_OPEN)
 		flows_set_state(&balance->flows, f, FLOW_CLOSING);
 	if (events & TCP_ENDED)
-		end(balance, f, flow->flags & FLOW_WAS_RESET ? ENDED_RST : ENDED_FIN, 0, now);
+		end(balance, f, ENDED_FIN, 0, now);
+	else if (events & TCP_RESET)
+		reset(balance, f, end_of(ref), now);
 	else if (events)
 		check_at_deadline(balance, f);
 }
@@ -555,13 +644,11 @@ void balance_expire(struct balance *balance, lb_time now, struct own_list *out)
 /* Why the flow has to be reset though its ends are well, if it has. */
 static bool is_doomed(const struct balance *balance, const struct flow *flow, enum ended_why *ret)
 {
-	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
-
-	if (!flow_is_live(flow))
+	if (!flow_is_live(flow) || !is_unserved(balance, flow))
 		return false;
-	*ret = farm->gone ? ENDED_RELOAD : ENDED_SERVER_DOWN;
-	return farm->gone || (farm->on_down == ON_DOWN_RESET &&
-	                      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
+	*ret = farms_of_server(balance->farms, flow->server)->gone ? ENDED_RELOAD
+	                                                           : ENDED_SERVER_DOWN;
+	return true;
 }
 
 void balance_start_reaping(struct balance *balance)
@@ -582,6 +669,16 @@ bool balance_reap(struct balance *balance, lb_time now, struct own_list *out)
 		balance->reap_left--;
 	}
 	return balance->reap_left;
+}
+
+bool balance_bury(struct balance *balance, uint32_t *cursor)
+{
+	for (unsigned n = 0; balance->reset && n < ENDED_RING && *cursor < balance->flows.reached;
+	     ++*cursor) {
+		n += balance->flows.flow[*cursor].state == FLOW_RESET;
+		bury(balance, *cursor);
+	}
+	return balance->reset;
 }
 
 static void move_flow(struct balance *balance, uint32_t f, uint16_t server)

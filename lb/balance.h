@@ -18,12 +18,17 @@
  * retransmission of a SYN (16 s). Closing: FINs are repeated for about as long. Quarantine: the
  * TIME_WAIT of Windows Server 2008 and later is 120 s, of Linux 60 s; where the server closed
  * second or was reset it has no TIME_WAIT, only a last ACK may have to be repeated.
+ *
+ * Reset: as conntrack's CLOSE. What the end that was reset says in the first BALANCE_CROSSING_MS of
+ * that may have been underway when the RST came.
  */
 enum {
 	BALANCE_HALF_OPEN_S = 30,
 	BALANCE_CLOSING_S = 60,
 	BALANCE_QUARANTINE_S = 120,
 	BALANCE_QUARANTINE_SHORT_S = 10,
+	BALANCE_RESET_S = 10,
+	BALANCE_CROSSING_MS = 1000,
 	/* at most one half of the table is half-open: a flood of SYNs takes no place from the rest
 	 */
 	BALANCE_HALF_OPEN_SHARE = 2,
@@ -36,6 +41,7 @@ struct balance_counts {
 	uint64_t ended[ENDED_WHYS]; /* by enum ended_why */
 	uint64_t refused;           /* SYNs to a service port answered with RST */
 	uint64_t quarantine_cut;    /* quarantined flows given up early, for their place or port */
+	uint64_t revived;           /* flows that went on after a RST: no longer in ended */
 	uint64_t resets;            /* RSTs sent to the ends of flows that we ended */
 };
 
@@ -50,6 +56,7 @@ struct balance {
 	uint32_t cursor;      /* the flow at which looking goes on */
 	uint32_t reap_cursor; /* the same, for flows of servers that are down or gone */
 	uint32_t reap_left;   /* flows still to be looked at for that */
+	uint32_t reset;       /* flows that may revive: ended, but not yet recorded as such */
 };
 
 /* Own frames to be sent: RSTs. */
@@ -81,7 +88,10 @@ void balance_arrival(const struct balance *balance, uint32_t flow, enum end end,
                      struct rewrite_to *ret);
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret);
 
-/* Notes a packet of the flow, of len bytes as a frame, that came from the end in ref. */
+/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref. */
+void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now);
+
+/* The same, and notes what it does to the flow. */
 void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
                     uint32_t len, lb_time now);
 
@@ -97,6 +107,12 @@ void balance_start_reaping(struct balance *balance);
 /* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to
  * do. */
 bool balance_reap(struct balance *balance, lb_time now, struct own_list *out);
+
+/*
+ * Records the flows that have been reset and might still revive, for when nothing will come any
+ * more: those from *cursor on, as many as records may wait. False if there is none left.
+ */
+bool balance_bury(struct balance *balance, uint32_t *cursor);
 
 /*
  * Moves all flows to other rules, whose state is in farms; map says the new number of each server

@@ -172,7 +172,7 @@ static void leave_list(struct flows *flows, uint32_t f)
 {
 	if (flows->flow[f].state == FLOW_HALF_OPEN)
 		list_remove(flows, &flows->half_open, f);
-	else if (flows->flow[f].state == FLOW_QUARANTINE)
+	else if (flows->flow[f].state == FLOW_RESET || flows->flow[f].state == FLOW_QUARANTINE)
 		list_remove(flows, &flows->quarantine, f);
 }
 
@@ -201,6 +201,35 @@ void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t n
 	flows->flow[f].flags |= flags;
 	flows->flow[f].state = FLOW_QUARANTINE;
 	list_append(flows, &flows->quarantine, f);
+}
+
+void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
+{
+	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
+	flows->flow[f].state = FLOW_RESET;
+	flows->cold[f].end[end].rst_ms = now_ms % FLOW_MS_PER_TICK & 0x7fu;
+}
+
+uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
+{
+	enum end end = flows->flow[f].flags & FLOW_RST_SENT << CLIENT ? CLIENT : SERVER;
+
+	return (uint64_t)flows->flow[f].last * FLOW_MS_PER_TICK + flows->cold[f].end[end].rst_ms;
+}
+
+void flows_revive(struct flows *flows, uint32_t f)
+{
+	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
+	struct flow *flow = &flows->flow[f];
+
+	leave_list(flows, f);
+	flow->state = (flow->flags & fins) == fins ? FLOW_CLOSING : FLOW_OPEN;
+	flow->flags &= (uint8_t)~FLOW_RESET_BY_US;
+}
+
+void flows_bury(struct flows *flows, uint32_t f)
+{
+	flows->flow[f].state = FLOW_QUARANTINE;
 }
 
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)

@@ -27,6 +27,11 @@ enum flow_state {
 	FLOW_OPEN,
 	FLOW_CLOSING, /* both ends have sent FIN, not both are acknowledged */
 	/*
+	 * An end has sent a RST that was believed. Ended for all purposes, unless its ends go on:
+	 * then it is open or closing again.
+	 */
+	FLOW_RESET,
+	/*
 	 * Ended. Keeps its tuples, so that late packets find their way and its SNAT port isn't used
 	 * into the server's TIME_WAIT.
 	 */
@@ -40,9 +45,10 @@ enum {
 	FLOW_SERVER_FIN_FIRST =
 	        1 << 4, /* the server closed first, or at the same time: TIME_WAIT is there */
 	FLOW_CLIENT_UNLISTED =
-	        1 << 5,          /* arrive[CLIENT] is no longer in the index: a newer flow has it */
-	FLOW_WAS_RESET = 1 << 6, /* ended by a RST */
-	FLOW_RESET_BY_US = 1 << 7, /* ended by us with RSTs: whoever missed his gets another one */
+	        1 << 5,         /* arrive[CLIENT] is no longer in the index: a newer flow has it */
+	FLOW_RST_SENT = 1 << 6, /* << end: ended by its RST */
+	FLOW_RESET_BY_US = FLOW_RST_SENT << CLIENT |
+	                   FLOW_RST_SENT << SERVER, /* both: whoever missed his gets another one */
 };
 
 /* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
@@ -72,8 +78,9 @@ struct flow_cold {
 	struct hop client;     /* where the client's last packet came from */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
 	struct {
-		uint64_t bytes : 60; /* of frames that came from this end */
+		uint64_t bytes : 53; /* of frames that came from this end */
 		uint64_t wscale : 4; /* of its SYN, or PACKET_NO_WSCALE */
+		uint64_t rst_ms : 7; /* of its RST: ms since the tick in `last` began */
 	} end[2];
 };
 
@@ -95,7 +102,7 @@ struct flows {
 	uint32_t reached;            /* flows from here on were never used */
 	struct flow_list free;       /* of those before reached */
 	struct flow_list half_open;  /* oldest first */
-	struct flow_list quarantine; /* longest quarantined first */
+	struct flow_list quarantine; /* and those that were reset; longest ended first */
 };
 
 /* A reference: a flow and the end that a packet came from. */
@@ -123,7 +130,13 @@ static inline bool flow_is_ipv6(const struct flow *flow)
 /* If the flow counts as a connection: neither free nor ended. */
 static inline bool flow_is_live(const struct flow *flow)
 {
-	return flow->state != FLOW_FREE && flow->state != FLOW_QUARANTINE;
+	return flow->state >= FLOW_HALF_OPEN && flow->state <= FLOW_CLOSING;
+}
+
+/* If it has ended by our own RSTs. */
+static inline bool flow_is_reset_by_us(const struct flow *flow)
+{
+	return (flow->flags & FLOW_RESET_BY_US) == FLOW_RESET_BY_US;
 }
 
 /* If an end has sent FIN. */
@@ -175,6 +188,18 @@ void flows_unlist_client(struct flows *flows, uint32_t flow);
 
 /* Ends a live flow: it begins to rest in quarantine now. flags are added to its own. */
 void flows_quarantine(struct flows *flows, uint32_t flow, uint8_t flags, uint32_t now);
+
+/* Ends a live flow by a RST that end has sent: it may be revived up to flows_bury(). */
+void flows_reset(struct flows *flows, uint32_t flow, enum end end, uint64_t now_ms);
+
+/* When that was, in ms since the table was made. */
+uint64_t flows_reset_ms(const struct flows *flows, uint32_t flow);
+
+/* Makes a flow that was reset live again: open, or closing. Its limit[] is to be set anew. */
+void flows_revive(struct flows *flows, uint32_t flow);
+
+/* Moves it to quarantine for good. */
+void flows_bury(struct flows *flows, uint32_t flow);
 
 /* Changes the flow's server, when servers are numbered anew. */
 void flows_renumber(struct flows *flows, uint32_t flow, uint16_t server);

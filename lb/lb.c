@@ -219,7 +219,7 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
  */
 static bool is_passed_on(const struct flow *flow, bool is_syn)
 {
-	return flow_is_live(flow) || !(is_syn || flow->flags & FLOW_RESET_BY_US);
+	return flow_is_live(flow) || !(is_syn || flow_is_reset_by_us(flow));
 }
 
 /* If the packet, which belongs to no flow, is what a server would send to a probe. */
@@ -470,6 +470,11 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 	balance_move(&lb->balance, farms, map);
 	frags_renumber(&lb->frags, map);
 	balance_start_reaping(&lb->balance);
+}
+
+bool lb_bury(struct lb *lb, uint32_t *cursor)
+{
+	return balance_bury(&lb->balance, cursor);
 }
 
 bool lb_take_ended(struct lb *lb, struct ended *ret)

@@ -203,6 +203,12 @@ void sched_closed(struct sched *sched, unsigned server, bool was_load)
 	sched->servers[server].load -= was_load;
 }
 
+void sched_revived(struct sched *sched, unsigned server, bool was_load)
+{
+	sched->servers[server].connections++;
+	sched->servers[server].load += was_load;
+}
+
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from)
 {
 	sched->servers[to].connections = old->servers[from].connections;

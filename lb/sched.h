@@ -48,11 +48,12 @@ uint16_t sched_pick(const struct sched *sched, unsigned farm, be32 client, lb_ti
 
 /*
  * Notes that a connection to the server began; is being closed, one end having sent FIN, and no
- * longer a load; or ended, by then a load or not.
+ * longer a load; ended, by then a load or not; or goes on after all, as what it was.
  */
 void sched_opened(struct sched *sched, unsigned server);
 void sched_closing(struct sched *sched, unsigned server);
 void sched_closed(struct sched *sched, unsigned server, bool was_load);
+void sched_revived(struct sched *sched, unsigned server, bool was_load);
 
 /* Takes over old's counts of its server from as those of to. */
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);

@@ -40,8 +40,8 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 
 	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1)
 	 */
-	if (is_open(flow) && seq_after(next, flow->next_seq[end]) &&
-	    !seq_after(next, flow->limit[end] + 1))
+	if (is_open(flow) && !(packet->tcp_flags & TCP_SYN) &&
+	    seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end] + 1))
 		flow->next_seq[end] = next;
 }
 
@@ -98,8 +98,8 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 {
 	bool first = !(flow->flags & FLOW_FIN_SENT << end_other(end));
 
-	if (!(packet->tcp_flags & TCP_FIN) || flow->flags & FLOW_FIN_SENT << end ||
-	    !(flow->flags & FLOW_SEQ_KNOWN << end) ||
+	if ((packet->tcp_flags & (TCP_FIN | TCP_SYN)) != TCP_FIN ||
+	    flow->flags & FLOW_FIN_SENT << end || !(flow->flags & FLOW_SEQ_KNOWN << end) ||
 	    packet->seq + packet->seq_len != flow->next_seq[end])
 		return 0;
 	flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
@@ -109,14 +109,6 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 	return first ? TCP_HALF_CLOSED : TCP_BOTH_CLOSED;
 }
 
-static unsigned note_rst(struct flow *flow, enum end end, const struct packet *packet)
-{
-	if (!rst_is_believed(flow, end, packet))
-		return 0;
-	flow->flags |= FLOW_WAS_RESET;
-	return TCP_ENDED;
-}
-
 unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
                    const struct packet *packet)
 {
@@ -124,7 +116,7 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
 	unsigned events = 0;
 
 	if (packet->tcp_flags & TCP_RST)
-		return note_rst(flow, end, packet);
+		return rst_is_believed(flow, end, packet) ? TCP_RESET : 0;
 	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN)
 		note_syn(flow, cold, end, packet);
 	/* the first that the client acknowledges is the server's SYN */
@@ -147,6 +139,34 @@ void tcp_opened(struct flow *flow, const struct flow_cold *cold, const struct pa
 	flow->limit[SERVER] = packet->ack + window_of(cold, CLIENT, packet);
 	if (seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
 		flow->limit[CLIENT] = flow->next_seq[CLIENT];
+}
+
+/* If at is a place in what end has sent, from what was acknowledged last up to what comes next. */
+static bool is_in_flight(const struct flow *flow, enum end end, uint32_t at)
+{
+	uint32_t acked = flow->acked[end_other(end)];
+
+	return at - acked <= flow->next_seq[end] - acked;
+}
+
+bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_ACK | TCP_SYN | TCP_RST)) == TCP_ACK &&
+	       is_in_flight(flow, end, packet->seq) &&
+	       is_in_flight(flow, end_other(end), packet->ack);
+}
+
+void tcp_revived(struct flow *flow, const struct flow_cold *cold)
+{
+	static const struct packet widest = {.window = UINT16_MAX};
+
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		enum end receiver = end_other(end);
+
+		flow->limit[end] = flow->acked[receiver] + window_of(cold, receiver, &widest);
+		if (seq_after(flow->next_seq[end], flow->limit[end]))
+			flow->limit[end] = flow->next_seq[end];
+	}
 }
 
 bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)

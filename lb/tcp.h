@@ -12,7 +12,8 @@ enum {
 	TCP_OPENED = 1 << 0,      /* the handshake is complete */
 	TCP_HALF_CLOSED = 1 << 1, /* the first FIN */
 	TCP_BOTH_CLOSED = 1 << 2, /* both ends have sent FIN */
-	TCP_ENDED = 1 << 3,       /* both FINs are acknowledged, or a RST was believed */
+	TCP_ENDED = 1 << 3,       /* both FINs are acknowledged */
+	TCP_RESET = 1 << 4,       /* a RST to be believed */
 };
 
 /*
@@ -24,6 +25,16 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
 
 /* To be called when, upon TCP_OPENED for this packet, the flow's state has become FLOW_OPEN. */
 void tcp_opened(struct flow *flow, const struct flow_cold *cold, const struct packet *packet);
+
+/*
+ * If the packet is what end may send next, or again, on an open connection: it begins with what is
+ * in flight or comes next, and acknowledges what is. So does nothing that a stranger makes up.
+ */
+bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet);
+
+/* To be called when a flow that was reset is live again: the windows are what they can be at most.
+ */
+void tcp_revived(struct flow *flow, const struct flow_cold *cold);
 
 /*
  * If end may have sent a segment with this sequence number lately: what an ICMP error must quote to

@@ -481,7 +481,7 @@ START_TEST(random_use_balances)
 			talk_close(&talks[i], random_below(2) ? CLIENT : SERVER), used[i] = false;
 		else
 			talk_send(&talks[i], random_below(2) ? CLIENT : SERVER, RST | ACK, 0),
-			        used[i] = false;
+			        used[i] = random_below(2);
 		if (round % 8 == 0)
 			engine_wait_ms(&engine, random_below(400));
 		check_books();

@@ -120,7 +120,7 @@ START_TEST(reopened_is_as_new)
 
 	begin(CAPACITY);
 	f = add(1);
-	flows.flow[f].flags = FLOW_WAS_RESET | FLOW_SEQ_KNOWN;
+	flows.flow[f].flags = FLOW_RST_SENT | FLOW_SEQ_KNOWN;
 	flows_count(&flows, f, SERVER, 99, 150);
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);

@@ -23,6 +23,7 @@ Suite *options_suite(void);
 Suite *parse_suite(void);
 Suite *persist_suite(void);
 Suite *reload_suite(void);
+Suite *revive_suite(void);
 Suite *rewrite_suite(void);
 Suite *sched_suite(void);
 Suite *share_suite(void);

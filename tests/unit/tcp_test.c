@@ -72,7 +72,6 @@ static void orderly_close(struct isns i, enum end first)
 	ck_assert_uint_eq(packet(second, FIN | ACK, b + 50, a + 101, 0), TCP_BOTH_CLOSED);
 	ck_assert_uint_eq(packet(first, ACK, a + 101, b + 51, 0), TCP_ENDED);
 	ck_assert(!(flow.flags & FLOW_SERVER_FIN_FIRST) == (first == CLIENT));
-	ck_assert(!(flow.flags & FLOW_WAS_RESET));
 }
 
 START_TEST(client_closes_first)
@@ -162,8 +161,7 @@ START_TEST(server_refuses)
 	packet(CLIENT, SYN, 1000, 0, 0);
 	ck_assert_uint_eq(packet(SERVER, RST | ACK, 0, 1002, 0), 0);
 	ck_assert_uint_eq(packet(SERVER, RST, 0, 1001, 0), 0);
-	ck_assert_uint_eq(packet(SERVER, RST | ACK, 0, 1001, 0), TCP_ENDED);
-	ck_assert(flow.flags & FLOW_WAS_RESET);
+	ck_assert_uint_eq(packet(SERVER, RST | ACK, 0, 1001, 0), TCP_RESET);
 }
 END_TEST
 
@@ -178,9 +176,7 @@ static void only_exact_rst(struct isns i, enum end from)
 	for (unsigned n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
 		if (wrong[n] != next)
 			ck_assert_uint_eq(packet(from, RST | ACK, wrong[n], other, 0), 0);
-	ck_assert(!(flow.flags & FLOW_WAS_RESET));
-	ck_assert_uint_eq(packet(from, RST, next, 0, 0), TCP_ENDED);
-	ck_assert(flow.flags & FLOW_WAS_RESET);
+	ck_assert_uint_eq(packet(from, RST, next, 0, 0), TCP_RESET);
 }
 
 START_TEST(rst_only_with_the_exact_number)
@@ -198,10 +194,10 @@ START_TEST(rst_behind_unacknowledged_data)
 	shake_hands(plain);
 	packet(CLIENT, ACK, 1001, 500001, 500);
 	ck_assert_uint_eq(packet(CLIENT, RST, 1200, 0, 0), 0);
-	ck_assert_uint_eq(packet(CLIENT, RST, 1501, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1501, 0, 0), TCP_RESET);
 	shake_hands(plain);
 	packet(CLIENT, ACK, 1001, 500001, 500);
-	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_RESET);
 }
 END_TEST
 
@@ -210,7 +206,7 @@ START_TEST(rst_in_answer_to_a_half_close)
 	shake_hands(plain);
 	packet(CLIENT, FIN | ACK, 1001, 500001, 0);
 	ck_assert_uint_eq(packet(SERVER, RST, 500002, 0, 0), 0);
-	ck_assert_uint_eq(packet(SERVER, RST | ACK, 500001, 1002, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(SERVER, RST | ACK, 500001, 1002, 0), TCP_RESET);
 }
 END_TEST
 
@@ -220,7 +216,7 @@ START_TEST(rst_with_the_isn_itself)
 	begin();
 	packet(CLIENT, SYN, 1000, 0, 0);
 	ck_assert_uint_eq(packet(CLIENT, RST, 1000, 0, 0), 0);
-	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_RESET);
 }
 END_TEST
 
@@ -231,7 +227,7 @@ START_TEST(stray_segment_does_not_open_the_door_to_a_rst)
 	shake_hands(plain);
 	packet(CLIENT, ACK, 0x7fff0000, 500001, 0);
 	ck_assert_uint_eq(packet(CLIENT, RST, 0x7fff0000, 0, 0), 0);
-	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_RESET);
 }
 END_TEST
 
@@ -272,7 +268,7 @@ START_TEST(ack_jumps_over_a_big_window)
 	packet(SERVER, ACK, 500001, 1001, 0);
 	packet(CLIENT, ACK, 1001, 500001, 1000);
 	packet(SERVER, ACK, 500001, seq, 0);
-	ck_assert_uint_eq(packet(CLIENT, RST, seq, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, seq, 0, 0), TCP_RESET);
 }
 END_TEST
 
@@ -289,7 +285,7 @@ START_TEST(zero_window_probe_is_no_dead_end)
 	packet(SERVER, ACK, 500001, 1002 + 65535, 0);
 	packet(CLIENT, ACK, 1002 + 65535, 500001, 1000);
 	packet(SERVER, ACK, 500001, 2002 + 65535, 0);
-	ck_assert_uint_eq(packet(CLIENT, RST, 2002 + 65535, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 2002 + 65535, 0, 0), TCP_RESET);
 }
 END_TEST
 
@@ -307,7 +303,7 @@ START_TEST(window_is_scaled_only_if_both_say_so)
 		packet(CLIENT, ACK, 1001, 500001, 0);
 		packet(SERVER, ACK, 500001, 1001, 0);
 		packet(CLIENT, ACK, 1001 + 70000, 500001, 1000);
-		ck_assert_uint_eq(packet(CLIENT, RST, 1001 + 71000, 0, 0), scaled ? TCP_ENDED : 0);
+		ck_assert_uint_eq(packet(CLIENT, RST, 1001 + 71000, 0, 0), scaled ? TCP_RESET : 0);
 	}
 }
 END_TEST
@@ -350,7 +346,7 @@ START_TEST(second_syn_with_a_lower_isn_counts)
 	packet(CLIENT, SYN, 1000, 0, 0);
 	packet(SERVER, SYN | ACK, 500000, 1001, 0);
 	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500001, 0), TCP_OPENED);
-	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_ENDED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_RESET);
 }
 END_TEST
 
