@@ -181,11 +181,23 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 	rewrite_tcp(frame, packet, &to);
 }
 
-static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
-                enum lb_why why, lb_time now, struct verdict *v)
+/* If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
+ */
+static bool is_intact(const struct frame *frame, const struct packet *packet)
 {
-	balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
-	forward(lb, frame, packet, ref, why, v);
+	return packet->is_fragment || frame->len < frame->wire_len ||
+	       (parse_ip_checksum_ok(frame, packet) && parse_l4_checksum_ok(frame, packet));
+}
+
+/* A packet of a flow. A damaged one goes on as it is, but begins and ends nothing. */
+static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
+                lb_time now, struct verdict *v)
+{
+	if (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) && !is_intact(frame, packet))
+		balance_count(&lb->balance, ref, frame->wire_len, now);
+	else
+		balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
 }
 
 /* A SYN that belongs to no live flow; to old perhaps, which has ended. */
@@ -200,9 +212,6 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	enum lb_why why;
 	uint32_t ref;
 
-	if (!packet->is_fragment && frame->len == frame->wire_len &&
-	    !parse_l4_checksum_ok(frame, packet))
-		return verdict_settle(v, WHY_BAD_CHECKSUM);
 	if (service < 0)
 		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
 	why = balance_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
@@ -210,7 +219,8 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
 		return settle_rst(v, why, packet);
-	hit(lb, frame, packet, ref, why, now, v);
+	balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	forward(lb, frame, packet, ref, why, v);
 }
 
 /*
@@ -252,6 +262,8 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 
 	if (screen_is_martian(&screen, frame, packet))
 		return verdict_settle(v, WHY_MARTIAN);
+	if (!is_intact(frame, packet))
+		return verdict_settle(v, WHY_BAD_CHECKSUM);
 	if (is_syn)
 		return syn(lb, frame, job, old, now, v);
 	if (is_probe_reply(&screen, packet))
@@ -274,7 +286,7 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, packet->src6, packet->dst6, v))
 		return;
 	if (ref != FLOW_NONE && is_passed_on(&lb->balance.flows.flow[flow_of(ref)], is_syn))
-		return hit(lb, frame, packet, ref, WHY_FLOW_HIT, now, v);
+		return hit(lb, frame, packet, ref, now, v);
 	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
 		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
 	balance_unknown(lb, frame, job, ref, is_syn, now, v);

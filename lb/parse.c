@@ -312,6 +312,14 @@ csum_acc parse_pseudo_sum(const struct packet *packet)
 	                             packet->l4_len);
 }
 
+bool parse_ip_checksum_ok(const struct frame *frame, const struct packet *packet)
+{
+	const uint8_t *p = frame->data + packet->l3;
+
+	return packet->kind == PACKET_IPV6 ||
+	       csum_fold(csum_add(0, p, (p[0] & 0xfu) * 4)) == 0xffff;
+}
+
 bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet)
 {
 	const uint8_t *p = at(frame, packet->l4, packet->l4_len);

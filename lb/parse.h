@@ -90,6 +90,9 @@ bool parse_tcp(const struct frame *frame, struct packet *packet);
  */
 csum_acc parse_pseudo_sum(const struct packet *packet);
 
+/* If the header checksum of a packet checked by parse_ip() holds; IPv6 has none. */
+bool parse_ip_checksum_ok(const struct frame *frame, const struct packet *packet);
+
 /*
  * If layer 4 is all there and its checksum holds; a partial one (FRAME_CSUM_PARTIAL) holds. For
  * TCP and ICMPv6 with their pseudo header, for ICMP without.

@@ -57,12 +57,14 @@ static bool is_host_ipv4(be32 ip)
 	return ip.b[0] != 0 && ip.b[0] != 127 && ip.b[0] < 224;
 }
 
-/* The same: neither unspecified, loopback nor multicast (RFC 4291, 2.4). */
+/* The same: neither unspecified, loopback, multicast (RFC 4291, 2.4) nor mapped IPv4 (RFC 6890). */
 static bool is_host_ip6(const struct ip6 *ip)
 {
 	static const struct ip6 unspecified, loopback = {{[15] = 1}};
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-	return !ip6_eq(ip, &unspecified) && !ip6_eq(ip, &loopback) && ip->b[0] != 0xff;
+	return !ip6_eq(ip, &unspecified) && !ip6_eq(ip, &loopback) && ip->b[0] != 0xff &&
+	       memcmp(ip, mapped, sizeof(mapped)) != 0;
 }
 
 bool screen_is_martian(const struct screen *screen, const struct frame *frame,
@@ -278,6 +280,8 @@ static enum rest screen_ours(const struct screen *screen, struct frame *frame, s
 		return screen_icmp(screen, frame, job, v);
 	if (packet->protocol != IPPROTO_NUM_TCP)
 		return leave(v, WHY_PROTOCOL_NOT_SERVED);
+	if (mac_is_group(&packet->from.mac)) /* replies would go there */
+		return leave(v, WHY_MARTIAN);
 	if (packet->is_fragment)
 		return REST_FRAGMENT;
 	if (!parse_tcp(frame, packet))
@@ -294,7 +298,7 @@ static enum rest screen_no_snat(const struct screen *screen, const struct frame 
 {
 	struct packet *packet = &job->packet;
 
-	if (!parse_ip(frame, packet))
+	if (!parse_ip(frame, packet) || mac_is_group(&packet->from.mac))
 		return REST_NONE;
 	if (packet->protocol == IPPROTO_NUM_TCP &&
 	    screen_src(screen, packet)->kinds & ADDRESS_NO_SNAT) {

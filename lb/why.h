@@ -70,9 +70,9 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(FRAGMENT_TINY, LB_DROP, "fragment_tiny")                                                 \
 	/* came before the first one, and there was no room to wait */                             \
 	X(FRAGMENT_NO_ROOM, LB_DROP, "fragment_no_room")                                           \
-	/* a SYN or echo request whose checksum is wrong */                                        \
+	/* TCP of no flow, or an echo request, whose checksum is wrong */                          \
 	X(BAD_CHECKSUM, LB_DROP, "bad_checksum")                                                   \
-	/* from an address that can't be a sender's, or to or from a group MAC address */          \
+	/* from an address that can't be a sender's; or of no flow, and to a group MAC address */  \
 	X(MARTIAN, LB_DROP, "martian")                                                             \
 	/* a RST of no flow: never answered */                                                     \
 	X(RST_NO_FLOW, LB_DROP, "rst_no_flow")                                                     \

@@ -375,6 +375,31 @@ START_TEST(hop_limit_flow_label_and_class_are_kept)
 }
 END_TEST
 
+/* Unspecified, loopback, multicast, a mapped IPv4 address, and the VIP itself. */
+START_TEST(martian_syn)
+{
+	static const struct ip6 sources[] = {{{0}},
+	                                     {{[15] = 1}},
+	                                     {{0xff, 0x02, [15] = 1}},
+	                                     {{[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 9}}};
+	const struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+	struct built four_syn, built;
+
+	begin(2);
+	frames_tcp(&four_syn, &spec);
+	for (unsigned i = 0; i < 5; i++) {
+		const struct ip6 vip = fixture_ip6(fixture_vip());
+
+		to_ip6(&built, &four_syn);
+		memcpy(built.frame.data + built.l3 + 8, i < 4 ? &sources[i] : &vip, 16);
+		fix6(&built, 6);
+		ck_assert_uint_eq(engine_input(&six, &built).why, WHY_MARTIAN);
+	}
+	ck_assert_uint_eq(lb_balance(six.lb)->counts.created, 0);
+	finish();
+}
+END_TEST
+
 /* The len bytes at offset of the packet whole, as a fragment. */
 static void cut(struct built *ret, const struct built *whole, uint32_t offset, uint32_t len)
 {
@@ -832,6 +857,7 @@ Suite *ipv6_suite(void)
 	                              extension_headers_are_walked_and_kept,
 	                              extension_headers_have_limits,
 	                              hop_limit_flow_label_and_class_are_kept,
+	                              martian_syn,
 	                              fragments_follow_in_any_order,
 	                              errors_are_translated,
 	                              errors_about_nothing_are_dropped,
