@@ -61,6 +61,11 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	return lb;
 }
 
+void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac)
+{
+	lb->macs[side] = *mac;
+}
+
 static struct screen screen_of(const struct lb *lb)
 {
 	return (struct screen){

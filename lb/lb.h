@@ -26,6 +26,9 @@ size_t lb_size(const struct rules *rules, const struct share *share);
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
                    const struct mac macs[NSIDES], lb_time now);
 
+/* The port of that side has another MAC address from now on. */
+void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);
+
 /*
  * The bytes that the engine needs besides, aligned to ARENA_ALIGN, before it gets rules that name
  * IPv6 addresses; and takes them into use, once.

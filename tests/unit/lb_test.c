@@ -179,6 +179,27 @@ START_TEST(loop_is_dropped)
 }
 END_TEST
 
+START_TEST(port_with_another_mac)
+{
+	const struct mac mac = {{2, 0, 0, 0, 1, 99}};
+	struct spec spec = client_spec(SYN);
+
+	begin();
+	lb_set_mac(engine.lb, OUTSIDE, &mac);
+	spec.to = ip4(9, 9, 9, 9);
+	spec.src = mac;
+	frames_tcp(&built, &spec);
+	check_why(WHY_LOOP);
+	spec.src = FIXTURE_INSIDE_MAC;
+	frames_tcp(&built, &spec);
+	check_why(WHY_LOOP);
+	spec.src = FIXTURE_OUTSIDE_MAC;
+	frames_tcp(&built, &spec);
+	check_why(WHY_NOT_OURS);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(host_gets_its_own)
 {
 	struct spec spec = client_spec(SYN);
@@ -1454,6 +1475,7 @@ Suite *lb_suite(void)
 	                              wire_passes_short_frames,
 	                              wire_passes_ipv4_of_others,
 	                              loop_is_dropped,
+	                              port_with_another_mac,
 	                              host_gets_its_own,
 	                              arp_request_is_answered,
 	                              arp_reply_of_a_server_is_noted,
