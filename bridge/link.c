@@ -1,22 +1,64 @@
 /*
- * Asking the kernel about an interface, by rtnetlink: unlike sysfs it always speaks of the network
- * namespace that this process is in.
+ * Asking and telling the kernel about an interface, by rtnetlink: unlike sysfs it always speaks of
+ * the network namespace that this process is in, and unlike sysctl files it needs no access to any
+ * file, so it goes on working where there is none.
+ *
+ * The kernel answers while it is asked, so nothing here waits, but for other users of its lock on
+ * interfaces.
  */
 #include "link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <net/if_arp.h>
 
-enum { LINK_REPLY_BYTES = 32 << 10 }; /* rtnetlink(7): link messages can be large */
+enum {
+	LINK_REPLY_BYTES = 32 << 10, /* rtnetlink(7): link messages can be large */
+	LINK_REQUEST_BYTES = 256,
+	LINK_SEQUENCE = 1,
+};
+
+static_assert(LINK_NAME_BYTES == IFNAMSIZ, "room for a name");
+static_assert(LINK_ADDRESS_BYTES == INET6_ADDRSTRLEN, "room for an address");
+
+/* IFLA_INET_CONF: the interface's IPv4 sysctls, by IPV4_DEVCONF_... less 1. */
+static void read_ipv4_sysctls(const struct nlattr *attribute, struct link *link)
+{
+	const uint32_t *values = mnl_attr_get_payload(attribute);
+	size_t n = mnl_attr_get_payload_len(attribute) / sizeof(*values);
+
+	if (n >= IPV4_DEVCONF_FORWARDING)
+		link->forwards = values[IPV4_DEVCONF_FORWARDING - 1];
+	if (n >= IPV4_DEVCONF_ARP_IGNORE)
+		link->arp_ignore = values[IPV4_DEVCONF_ARP_IGNORE - 1];
+}
+
+static int read_ipv4(const struct nlattr *attribute, void *data)
+{
+	if (mnl_attr_get_type(attribute) == IFLA_INET_CONF)
+		read_ipv4_sysctls(attribute, data);
+	return MNL_CB_OK;
+}
+
+static int read_family(const struct nlattr *family, void *data)
+{
+	return mnl_attr_get_type(family) == AF_INET ? mnl_attr_parse_nested(family, read_ipv4, data)
+	                                            : MNL_CB_OK;
+}
 
 static int read_attribute(const struct nlattr *attribute, void *data)
 {
 	struct link *link = data;
 
 	switch (mnl_attr_get_type(attribute)) {
+	case IFLA_IFNAME:
+		strncpy(link->name, mnl_attr_get_str(attribute), sizeof(link->name) - 1);
+		break;
 	case IFLA_MTU:
 		link->mtu = mnl_attr_get_u32(attribute);
 		break;
@@ -27,6 +69,8 @@ static int read_attribute(const struct nlattr *attribute, void *data)
 		if (mnl_attr_get_payload_len(attribute) == sizeof(link->mac))
 			memcpy(&link->mac, mnl_attr_get_payload(attribute), sizeof(link->mac));
 		break;
+	case IFLA_AF_SPEC:
+		return mnl_attr_parse_nested(attribute, read_family, link);
 	default:
 		break;
 	}
@@ -40,44 +84,166 @@ static int read_link(const struct nlmsghdr *message, void *data)
 
 	*link = (struct link){.index = info->ifi_index,
 	                      .up = info->ifi_flags & IFF_UP,
+	                      .carrier = info->ifi_flags & IFF_LOWER_UP,
 	                      .ethernet = info->ifi_type == ARPHRD_ETHER};
 	return mnl_attr_parse(message, sizeof(*info), read_attribute, link);
 }
 
-static struct nlmsghdr *make_request(char *buffer, const char *name)
+int link_open(unsigned groups, struct mnl_socket **ret)
+{
+	struct mnl_socket *socket =
+	        mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | (groups ? SOCK_NONBLOCK : 0));
+	int err;
+
+	if (!socket)
+		return -errno;
+	if (mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		mnl_socket_close(socket);
+		return err;
+	}
+	*ret = socket;
+	return 0;
+}
+
+/* Sends the request and reads all of the reply; read is called with data for each part of it. */
+static int ask(struct mnl_socket *socket, const struct nlmsghdr *request, mnl_cb_t read, void *data)
+{
+	bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+	char reply[LINK_REPLY_BYTES];
+	int more;
+
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	do {
+		ssize_t n = mnl_socket_recvfrom(socket, reply, sizeof(reply));
+
+		if (n < 0)
+			return -errno;
+		more = mnl_cb_run(reply, (size_t)n, LINK_SEQUENCE, mnl_socket_get_portid(socket),
+		                  read, data);
+		if (more < 0)
+			return -errno;
+	} while (more > MNL_CB_STOP && is_dump);
+	return 0;
+}
+
+static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int index)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct ifinfomsg *info;
 
-	request->nlmsg_type = RTM_GETLINK;
-	request->nlmsg_flags = NLM_F_REQUEST;
-	request->nlmsg_seq = 1;
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	request->nlmsg_seq = LINK_SEQUENCE;
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(request, IFLA_IFNAME, name);
+	info->ifi_index = index;
 	return request;
 }
 
-int link_query(const char *name, struct link *ret)
+static int query(struct mnl_socket *socket, const struct nlmsghdr *request, struct link *ret)
 {
-	char buffer[LINK_REPLY_BYTES];
-	struct mnl_socket *socket;
 	struct link link = {0};
-	ssize_t n = -1;
-	int err = 0;
+	int err = ask(socket, request, read_link, &link);
 
-	if (strlen(name) >= IF_NAMESIZE)
-		return -ENODEV;
-	socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!socket)
-		return -errno;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(socket, buffer, make_request(buffer, name)->nlmsg_len) < 0 ||
-	    (n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer))) < 0 ||
-	    mnl_cb_run(buffer, (size_t)n, 1, mnl_socket_get_portid(socket), read_link, &link) < 0)
-		err = -errno;
-	mnl_socket_close(socket);
 	if (!err)
 		*ret = link;
 	return err;
+}
+
+int link_query(struct mnl_socket *socket, const char *name, struct link *ret)
+{
+	char buffer[LINK_REQUEST_BYTES];
+	struct nlmsghdr *request = make_request(buffer, RTM_GETLINK, 0, 0);
+
+	if (strlen(name) >= LINK_NAME_BYTES)
+		return -ENODEV;
+	mnl_attr_put_strz(request, IFLA_IFNAME, name);
+	return query(socket, request, ret);
+}
+
+int link_query_index(struct mnl_socket *socket, int index, struct link *ret)
+{
+	char buffer[LINK_REQUEST_BYTES];
+
+	return query(socket, make_request(buffer, RTM_GETLINK, 0, index), ret);
+}
+
+struct address_search {
+	unsigned index;
+	int family; /* of the message at hand */
+	struct link_addresses found;
+};
+
+/* IFA_LOCAL, where there is one, is the address, and IFA_ADDRESS that of the link's other end. */
+static int read_address_attribute(const struct nlattr *attribute, void *data)
+{
+	struct address_search *search = data;
+	char *ret = search->family == AF_INET6 ? search->found.ipv6 : search->found.ipv4;
+	unsigned type = mnl_attr_get_type(attribute);
+
+	if (type == IFA_LOCAL || (type == IFA_ADDRESS && !*ret))
+		inet_ntop(search->family, mnl_attr_get_payload(attribute), ret, LINK_ADDRESS_BYTES);
+	return MNL_CB_OK;
+}
+
+static int read_address(const struct nlmsghdr *message, void *data)
+{
+	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
+	struct address_search *search = data;
+
+	if (info->ifa_index != search->index ||
+	    (info->ifa_family == AF_INET6 && info->ifa_scope == RT_SCOPE_LINK))
+		return MNL_CB_OK;
+	search->family = info->ifa_family;
+	return mnl_attr_parse(message, sizeof(*info), read_address_attribute, search);
+}
+
+int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret)
+{
+	struct address_search search;
+	char buffer[LINK_REQUEST_BYTES];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct ifaddrmsg *info;
+	int err;
+
+	request->nlmsg_type = RTM_GETADDR;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = LINK_SEQUENCE;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifa_family = AF_UNSPEC;
+	do {
+		search = (struct address_search){.index = (unsigned)index};
+		err = ask(socket, request, read_address, &search);
+	} while (err == -EINTR); /* they changed meanwhile: NLM_F_DUMP_INTR */
+	if (!err)
+		*ret = search.found;
+	return err;
+}
+
+int link_set_up(struct mnl_socket *socket, int index, bool up)
+{
+	char buffer[LINK_REQUEST_BYTES];
+	struct nlmsghdr *request = make_request(buffer, RTM_NEWLINK, NLM_F_ACK, index);
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(request);
+
+	info->ifi_flags = up ? IFF_UP : 0;
+	info->ifi_change = IFF_UP;
+	return ask(socket, request, NULL, NULL);
+}
+
+int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore)
+{
+	char buffer[LINK_REQUEST_BYTES];
+	struct nlmsghdr *request = make_request(buffer, RTM_NEWLINK, NLM_F_ACK, index);
+	struct nlattr *families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
+	struct nlattr *family = mnl_attr_nest_start(request, AF_INET);
+	struct nlattr *conf = mnl_attr_nest_start(request, IFLA_INET_CONF);
+
+	mnl_attr_put_u32(request, IPV4_DEVCONF_ARP_IGNORE, arp_ignore);
+	mnl_attr_nest_end(request, conf);
+	mnl_attr_nest_end(request, family);
+	mnl_attr_nest_end(request, families);
+	return ask(socket, request, NULL, NULL);
 }

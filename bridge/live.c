@@ -7,6 +7,7 @@
  */
 #include "live.h"
 
+#include "cable.h"
 #include "log.h"
 #include "loop.h"
 #include "packet.h"
@@ -21,10 +22,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+/* How often control looks at what has no event of its own. */
+enum { LIVE_CONTROL_MS = 1000 };
+
 struct live {
 	const struct options *options;
 	live_load *load;
 	unsigned n; /* workers */
+	struct cable *cable;
 	workers_ports *ports;
 	struct workers workers;
 	struct loop **loops; /* by worker */
@@ -47,9 +52,20 @@ static void resume_workers(struct live *live)
 		loop_resume(live->loops[k]);
 }
 
+static void note_link(struct live *live, enum side side)
+{
+	const struct cable_state *is = cable_state(live->cable, side);
+
+	live->ports[0][side]->link = (struct port_link){
+	        .state = is->held && is->state == LINK_DOWN ? "held" : link_state_name(is->state),
+	        .mtu = is->link.mtu};
+}
+
 /* The workers must stand still, or have ended. */
 static char *take_stats(struct live *live)
 {
+	note_link(live, OUTSIDE);
+	note_link(live, INSIDE);
 	for (unsigned k = 0; k < live->n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
 			packet_count_missed(live->ports[k][side]);
@@ -93,7 +109,43 @@ static void reload(struct live *live)
 		rules_free(rules);
 		return;
 	}
+	cable_mirror(live->cable, rules->link_mirror);
 	log_info("%s: reloaded", file);
+}
+
+/* The workers must stand still. */
+static void follow(struct live *live, enum side side, const struct cable_change *change,
+                   lb_time now)
+{
+	const struct link *link = &cable_state(live->cable, side)->link;
+	int err = 0;
+
+	for (unsigned k = 0; k < live->n; k++) {
+		if (change->anew && !err)
+			err = packet_reopen(live->ports[k][side], link);
+		worker_set_mac(&live->workers.worker[k], side, &link->mac);
+	}
+	if (!err)
+		return;
+	if (err != -ENODEV) /* else it's gone again, as will be said */
+		log_error("%s: %s", live->options->names[side], strerror(-err));
+	cable_retry(live->cable, side, now);
+}
+
+static void watch_cable(struct live *live)
+{
+	struct cable_change changes[NSIDES];
+	lb_time now = loop_clock();
+
+	if (!cable_poll(live->cable, now, changes))
+		return;
+	pause_workers(live);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (changes[side].anew || changes[side].mac)
+			follow(live, (enum side)side, &changes[side], now);
+	if (changes[OUTSIDE].announce || changes[INSIDE].announce)
+		worker_announce(&live->workers.worker[0], now);
+	resume_workers(live);
 }
 
 static void handle_signals(struct live *live)
@@ -112,11 +164,14 @@ static void handle_signals(struct live *live)
 
 static void control(struct live *live)
 {
-	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN},
+	                       {.fd = cable_fd(live->cable), .events = POLLIN}};
 
-	while (!live->stop)
-		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) > 0)
-			handle_signals(live);
+	while (!live->stop) {
+		poll(fds, sizeof(fds) / sizeof(fds[0]), LIVE_CONTROL_MS);
+		handle_signals(live);
+		watch_cable(live);
+	}
 }
 
 static int open_signals(struct live *live)
@@ -149,11 +204,15 @@ static int make_key(const struct options *options, struct hash_key *ret)
 static int open_ports(struct live *live, const struct rules *rules)
 {
 	const char *const *names = live->options->names;
-	int err = preflight_interfaces(names);
+	int err = preflight_interfaces(names, rules->link_mirror);
 
+	if (!err)
+		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
 	for (unsigned k = 0; k < live->n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
-			err = packet_open((enum side)side, names[side], &live->ports[k][side]);
+			err = packet_open((enum side)side, names[side],
+			                  &cable_state(live->cable, (enum side)side)->link,
+			                  &live->ports[k][side]);
 	return err < 0 ? err : preflight_addresses(live->ports[0], rules);
 }
 
@@ -214,6 +273,7 @@ static void close_all(struct live *live)
 		for (unsigned side = 0; side < NSIDES; side++)
 			if (live->ports[k][side])
 				packet_close(live->ports[k][side]);
+	cable_close(live->cable);
 	free(live->ports);
 	free(live->loops);
 	if (live->signals >= 0)

@@ -11,15 +11,18 @@
  *
  * The kernel hands over the outermost VLAN tag beside the frame (struct tpacket_auxdata); it is put
  * back on receipt. Frames that other sockets, or we, send on the interface aren't received.
+ *
+ * A socket remains bound to the interface that it was bound to, also when that is gone; for another
+ * one there is a new socket, which takes the old one's number: whoever polls that needn't know.
  */
 #include "packet.h"
 
-#include "link.h"
 #include "log.h"
 #include "../lb/wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -219,28 +222,27 @@ static int set_options(int fd, int ifindex)
 	return 0;
 }
 
-/* Opens and sets up the socket, which receives nothing until it is bound. */
-static int open_socket(struct packet_port *packet, const char *name)
+/* A socket that is set up, but receives nothing until it is bound: or a negative errno. */
+static int open_socket(const struct link *link)
 {
-	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	struct link link;
-	int err = link_query(name, &link);
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err = fd < 0 ? -errno : set_options(fd, link->index);
 
-	if (err < 0)
-		return err;
-	packet->port.mac = link.mac;
-	address.sll_ifindex = link.index;
-	packet->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (packet->fd < 0)
-		return -errno;
-	if ((err = set_options(packet->fd, link.index)) < 0)
-		return err;
-	if (bind(packet->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return 0;
+	if (err < 0 && fd >= 0)
+		close(fd);
+	return err < 0 ? err : fd;
 }
 
-int packet_open(enum side side, const char *name, struct port **ret)
+static int bind_socket(int fd, const struct link *link)
+{
+	const struct sockaddr_ll address = {.sll_family = AF_PACKET,
+	                                    .sll_protocol = htons(ETH_P_ALL),
+	                                    .sll_ifindex = link->index};
+
+	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+int packet_open(enum side side, const char *name, const struct link *link, struct port **ret)
 {
 	static const struct port_ops ops = {.receive = receive, .send = send_frames};
 	struct packet_port *packet = calloc(1, sizeof(*packet));
@@ -248,10 +250,10 @@ int packet_open(enum side side, const char *name, struct port **ret)
 
 	if (!packet)
 		return -ENOMEM;
-	packet->port = (struct port){.ops = &ops, .name = name, .side = side};
-	packet->fd = -1;
+	packet->port = (struct port){.ops = &ops, .name = name, .side = side, .mac = link->mac};
 	packet->memory = aligned_alloc(4096, (size_t)PORT_BURST * SLOT_BYTES);
-	err = packet->memory ? open_socket(packet, name) : -ENOMEM;
+	packet->fd = packet->memory ? open_socket(link) : -ENOMEM;
+	err = packet->fd < 0 ? packet->fd : bind_socket(packet->fd, link);
 	if (err < 0) {
 		log_error("%s: %s", name, strerror(-err));
 		packet_close(&packet->port);
@@ -261,6 +263,25 @@ int packet_open(enum side side, const char *name, struct port **ret)
 	prepare_messages(packet);
 	*ret = &packet->port;
 	return 0;
+}
+
+int packet_reopen(struct port *port, const struct link *link)
+{
+	struct packet_port *packet = packet_of(port);
+	int fd = open_socket(link);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	packet_count_missed(port);
+	if (dup3(fd, packet->fd, O_CLOEXEC) < 0)
+		err = -errno;
+	close(fd);
+	if (!err)
+		err = bind_socket(packet->fd, link);
+	if (!err)
+		port->mac = link->mac;
+	return err;
 }
 
 void packet_close(struct port *port)

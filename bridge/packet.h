@@ -4,15 +4,22 @@
 #ifndef BRIDGE_PACKET_H
 #define BRIDGE_PACKET_H
 
+#include "link.h"
 #include "port.h"
 
 /*
- * Opens the interface name for a side and begins to receive all of its frames, promiscuously until
- * packet_close() or the process's end. Returns 0 and sets *ret, or a negative errno with the reason
- * logged.
+ * Opens the interface link, named name, for a side and begins to receive all of its frames,
+ * promiscuously until packet_close() or the process's end. Returns 0 and sets *ret, or a negative
+ * errno with the reason logged.
  */
-int packet_open(enum side side, const char *name, struct port **ret);
+int packet_open(enum side side, const char *name, const struct link *link, struct port **ret);
 void packet_close(struct port *port);
+
+/*
+ * Goes over to link, another interface than before. port may not be in use meanwhile; packet_fd()
+ * stays the same. Returns 0 or a negative errno.
+ */
+int packet_reopen(struct port *port, const struct link *link);
 
 /* Readable when a frame has arrived. */
 int packet_fd(const struct port *port);

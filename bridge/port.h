@@ -28,11 +28,18 @@ struct port_counts {
 	uint64_t missed; /* arrived, but the kernel had no room for them */
 };
 
+/* What the statistics say of an interface. */
+struct port_link {
+	const char *state; /* a word, or NULL if the port is none */
+	uint32_t mtu;      /* bytes */
+};
+
 struct port {
 	const struct port_ops *ops;
 	const char *name;
 	enum side side;
 	struct mac mac;
+	struct port_link link;
 	struct port_counts counts;
 	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;

@@ -17,35 +17,20 @@
 #include "../lb/wire.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <libmnl/libmnl.h>
 #include <net/if.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PREFLIGHT_PROBES = 2, PREFLIGHT_WAIT_MS = 150 };
 
-static bool forwards_ipv4(const char *name)
-{
-	char path[PATH_MAX];
-	FILE *file;
-	int c;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", name);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	c = fgetc(file);
-	fclose(file);
-	return c == '1';
-}
-
-static int check_interface(const char *name, struct link *ret)
+static int check_interface(struct mnl_socket *socket, const char *name, bool may_be_down,
+                           struct link *ret)
 {
 	char master[IF_NAMESIZE];
-	int err = link_query(name, ret);
+	int err = link_query(socket, name, ret);
 
 	if (err < 0) {
 		log_error("%s: %s", name, err == -ENODEV ? "no such interface" : strerror(-err));
@@ -55,7 +40,7 @@ static int check_interface(const char *name, struct link *ret)
 		log_error("%s: not an Ethernet interface", name);
 		return -EPROTOTYPE;
 	}
-	if (!ret->up) {
+	if (!ret->up && !may_be_down) {
 		log_error("%s: is down: ip link set %s up", name, name);
 		return -ENETDOWN;
 	}
@@ -68,7 +53,7 @@ static int check_interface(const char *name, struct link *ret)
 		          name);
 		return -EBUSY;
 	}
-	if (forwards_ipv4(name)) {
+	if (ret->forwards) {
 		log_error("%s: the host routes what arrives there, the VIP's packets too: "
 		          "sysctl -w net.ipv4.conf.%s.forwarding=0",
 		          name, name);
@@ -92,21 +77,32 @@ static int check_permission(void)
 	return 0;
 }
 
-int preflight_interfaces(const char *const names[NSIDES])
+static int check_mtus(const char *const names[NSIDES], const struct link links[NSIDES])
+{
+	if (links[OUTSIDE].mtu == links[INSIDE].mtu)
+		return 0;
+	log_error("%s, %s: the MTUs differ, %u and %u: longer frames of one side would not fit the "
+	          "other",
+	          names[OUTSIDE], names[INSIDE], links[OUTSIDE].mtu, links[INSIDE].mtu);
+	return -EMSGSIZE;
+}
+
+int preflight_interfaces(const char *const names[NSIDES], bool may_be_down)
 {
 	struct link links[NSIDES];
-	int err;
+	struct mnl_socket *socket;
+	int err = link_open(0, &socket);
 
-	for (unsigned side = 0; side < NSIDES; side++)
-		if ((err = check_interface(names[side], &links[side])) < 0)
-			return err;
-	if (links[OUTSIDE].mtu != links[INSIDE].mtu) {
-		log_error("%s, %s: the MTUs differ, %u and %u: longer frames of one side would not "
-		          "fit the other",
-		          names[OUTSIDE], names[INSIDE], links[OUTSIDE].mtu, links[INSIDE].mtu);
-		return -EMSGSIZE;
+	if (err < 0) {
+		log_error("rtnetlink: %s", strerror(-err));
+		return err;
 	}
-	return check_permission();
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = check_interface(socket, names[side], may_be_down, &links[side]);
+	mnl_socket_close(socket);
+	if (!err)
+		err = check_mtus(names, links);
+	return err ? err : check_permission();
 }
 
 static bool is_ours(const struct rules *rules, be32 ip)

@@ -11,7 +11,7 @@
  * Looks at both interfaces, named by enum side. Returns 0, or a negative errno with the first thing
  * that is wrong logged.
  */
-int preflight_interfaces(const char *const names[NSIDES]);
+int preflight_interfaces(const char *const names[NSIDES], bool may_be_down);
 
 /*
  * Asks on both open ports, for a third of a second, whether anybody has one of the rules' VIPs or

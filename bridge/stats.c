@@ -113,13 +113,16 @@ static void print_flows(FILE *out, const struct totals *totals)
 	        counts->revived, counts->resets, totals->capacity);
 }
 
-static void print_port(FILE *out, const char *side, const char *name,
+static void print_port(FILE *out, const char *side, const struct port *port,
                        const struct port_counts *counts)
 {
+	fprintf(out, "\"%s\":{\"name\":\"%s\"", side, port->name);
+	if (port->link.state)
+		fprintf(out, ",\"link\":\"%s\",\"mtu\":%" PRIu32, port->link.state, port->link.mtu);
 	fprintf(out,
-	        "\"%s\":{\"name\":\"%s\",\"received\":%" PRIu64 ",\"sent\":%" PRIu64
-	        ",\"send_failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
-	        side, name, counts->received, counts->sent, counts->send_failed, counts->missed);
+	        ",\"received\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"send_failed\":%" PRIu64
+	        ",\"missed\":%" PRIu64 "}",
+	        counts->received, counts->sent, counts->send_failed, counts->missed);
 }
 
 static void print_bridge(FILE *out, const struct workers *workers, const struct totals *totals)
@@ -128,9 +131,9 @@ static void print_bridge(FILE *out, const struct workers *workers, const struct 
 	struct port *const *ports = workers->worker[0].ports;
 
 	fprintf(out, " \"workers\":%u,\n \"ports\":{", workers->n);
-	print_port(out, "outside", ports[OUTSIDE]->name, &totals->ports[OUTSIDE]);
+	print_port(out, "outside", ports[OUTSIDE], &totals->ports[OUTSIDE]);
 	fprintf(out, ",");
-	print_port(out, "inside", ports[INSIDE]->name, &totals->ports[INSIDE]);
+	print_port(out, "inside", ports[INSIDE], &totals->ports[INSIDE]);
 	fprintf(out,
 	        "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64
 	        "},\n",

@@ -341,7 +341,7 @@ static void announce(struct worker *worker, be32 ip, uint16_t vlan, lb_time now)
 	flush(worker, now);
 }
 
-static void announce_all(struct worker *worker, lb_time now)
+void worker_announce(struct worker *worker, lb_time now)
 {
 	const struct rules *rules = worker->setup.rules;
 
@@ -357,9 +357,15 @@ static void announce_all(struct worker *worker, lb_time now)
 	}
 }
 
+void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac)
+{
+	worker->ports[side]->mac = *mac;
+	lb_set_mac(worker->lb, side, mac);
+}
+
 void worker_start(struct worker *worker, lb_time now)
 {
-	announce_all(worker, now);
+	worker_announce(worker, now);
 	poll_probes(worker, now);
 	ask(worker, now);
 }
@@ -383,6 +389,6 @@ void worker_move(struct worker *worker, const struct setup *setup, const uint16_
 	for (unsigned f = 0; f < setup->rules->nfarms; f++)
 		setup->events.farm_up[f] = sched_is_up(&setup->farms->sched, f);
 	setup_free(&old);
-	announce_all(worker, now);
+	worker_announce(worker, now);
 	poll_probes(worker, now);
 }

@@ -51,6 +51,12 @@ void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queu
 /* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
 void worker_start(struct worker *worker, lb_time now);
 
+/* The port of that side has another MAC address from now on. */
+void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
+
+/* Announces our addresses on both sides. */
+void worker_announce(struct worker *worker, lb_time now);
+
 /* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
 

@@ -77,12 +77,21 @@ static int bridge_workers(struct target *target, struct value *value)
 	                   RULES_WORKERS_MAX);
 }
 
+static int bridge_link_mirror(struct target *target, struct value *value)
+{
+	static const char *const words[] = {"no", "yes", NULL};
+	unsigned link_mirror;
+	int ret = value_word(value, words, &link_mirror);
+
+	if (ret == 0)
+		target->rules->link_mirror = link_mirror;
+	return ret;
+}
+
 static const struct key bridge_keys[] = {
-        {"outside_mac", bridge_outside_mac, NULL},
-        {"inside_mac", bridge_inside_mac, NULL},
-        {"max_connections", bridge_max_connections, NULL},
-        {"workers", bridge_workers, NULL},
-        {NULL, NULL, NULL},
+        {"outside_mac", bridge_outside_mac, NULL},         {"inside_mac", bridge_inside_mac, NULL},
+        {"max_connections", bridge_max_connections, NULL}, {"workers", bridge_workers, NULL},
+        {"link_mirror", bridge_link_mirror, NULL},         {NULL, NULL, NULL},
 };
 
 /* ---- [farm NAME] ---- */

@@ -86,6 +86,7 @@ struct rules {
 	struct mac outside_mac, inside_mac;
 	uint32_t max_connections; /* the flow table's size */
 	unsigned workers;         /* 0 = one for each processor */
+	bool link_mirror;         /* a dead link on one side takes the other one down */
 	struct rules_farm *farms;
 	unsigned nfarms;
 	struct rules_server *servers; /* by farm, in the file's order within it */

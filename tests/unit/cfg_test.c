@@ -192,7 +192,8 @@ static void say_bridge(struct line *line, const struct rules *rules)
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
 	say(line, " ");
 	say_mac(line, rules->has_inside_mac, rules->inside_mac);
-	say(line, " max=%u workers=%u", rules->max_connections, rules->workers);
+	say(line, " max=%u workers=%u%s", rules->max_connections, rules->workers,
+	    rules->link_mirror ? " link_mirror" : "");
 }
 
 /* ---- keys that are right ---- */
@@ -258,6 +259,8 @@ static const struct right rights[] = {
         {WITH_BRIDGE, "workers = 64", "none none max=1000000 workers=64"},
         {WITH_BRIDGE, "workers = auto", "none none max=1000000 workers=0"},
         {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
+        {WITH_BRIDGE, "link_mirror = Yes", "none none max=1000000 workers=1 link_mirror"},
+        {WITH_BRIDGE, "link_mirror = no", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "workers\t=\t'3'\t; three", "none none max=1000000 workers=3"},
 
         {WITH_FARM, "", X CHECKS TIMES SNAT " connlog=none"},
@@ -400,6 +403,8 @@ static const struct wrong wrong_values[] = {
          "lb.ini:2: [bridge] workers: 65 is not a number from 1 to 64, nor auto"},
         {WITH_BRIDGE, "workers = 0",
          "lb.ini:2: [bridge] workers: 0 is not a number from 1 to 64, nor auto"},
+        {WITH_BRIDGE, "link_mirror = maybe",
+         "lb.ini:2: [bridge] link_mirror: maybe is not one of: no, yes"},
 
         {WITH_PORTS, "ports = 70000",
          "lb.ini:3: [farm x] ports: 70000 is not a TCP port (1-65535)"},
@@ -592,7 +597,7 @@ static const struct {
          "lb.ini:2: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
         {"[bridge]\ncolour = 1\n",
          "lb.ini:2: [bridge] unknown key `colour`: there are outside_mac, "
-         "inside_mac, max_connections, workers"},
+         "inside_mac, max_connections, workers, link_mirror"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
         {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},

@@ -28,8 +28,7 @@ int main(void)
 	        flow_suite,    tcp_suite,    snat_suite,    sched_suite,   balance_suite,
 	        lb_suite,      cfg_suite,    frag_suite,    icmp_suite,    ipv6_suite,
 	        persist_suite, reload_suite, options_suite, l2_suite,      neigh_suite,
-	        capture_suite, mirror_suite, share_suite,   revive_suite,  revive_suite,
-	        edges_suite,
+	        capture_suite, mirror_suite, share_suite,   revive_suite,  edges_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -1,0 +1,408 @@
+# The two interfaces while it runs: cut, mended, taken away, made anew; link_mirror; and the host's silence.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_up
+	server_http fe1 80
+	server_http fe2 80
+	lab_file big 64
+}
+
+setup()
+{
+	lab_ini 'ports = 80'
+}
+
+# All as lab_up() made it: two cables, no addresses.
+teardown()
+{
+	local interface
+
+	cat "$LAB_DIR/tmbridge.err"
+	lab_kill tmbridge
+	for interface in $(ip -n tmb -j link show | jq -r '.[].ifname | select(. != "lo")'); do
+		ip -n tmb link del "$interface" 2>/dev/null || true # with the other end of its cable
+	done
+	ip -n tmb addr flush dev lo scope global
+	lab_sysctl tmb net.ipv6.conf.{all,default}.disable_ipv6=1
+	put_in eth0 02:00:00:00:00:01 switch
+	put_in eth1 02:00:00:00:00:02 segment
+}
+
+# Fails unless it ends well, having counted well.
+ends_well()
+{
+	tmbridge_stats | stats_add_up
+	tmbridge_stop
+}
+
+says() # SECONDS PATTERN
+{
+	wait_until "$1" grep -qE "$2" "$LAB_DIR/tmbridge.err"
+}
+
+says_times() # PATTERN TIMES
+{
+	[[ $(grep -cE "$1" "$LAB_DIR/tmbridge.err") = "$2" ]]
+}
+
+has_flag() # NAMESPACE INTERFACE FLAG
+{
+	ip -n "$1" -j link show "$2" | jq -e --arg flag "$3" '.[0].flags | index($flag)'
+}
+
+lacks_flag() # NAMESPACE INTERFACE FLAG
+{
+	ip -n "$1" -j link show "$2" | jq -e --arg flag "$3" '.[0].flags | index($flag) | not'
+}
+
+# What tmbridge's neighbours see: switch is that of eth0, segment that of eth1.
+sees_link() # NAMESPACE
+{
+	wait_until 2 has_flag "$1" tmb LOWER_UP
+}
+
+sees_no_link() # NAMESPACE
+{
+	wait_until 2 lacks_flag "$1" tmb LOWER_UP
+}
+
+# The cable of one side is cut, as far from tmbridge as can be, or mended.
+cut() # NAMESPACE
+{
+	ip -n "$1" link set tmb down
+}
+
+mend() # NAMESPACE
+{
+	ip -n "$1" link set tmb up
+}
+
+# The interface is taken out of the machine; and another one put in.
+take_away() # INTERFACE
+{
+	ip -n tmb link del "$1"
+}
+
+put_in() # INTERFACE MAC NAMESPACE
+{
+	lab_cable tmb "$1" "$2" "$3" tmb
+	ip -n "$3" link set tmb master br0
+}
+
+# Within a second, both the wire and the VIP.
+traffic_flows()
+{
+	wait_until 1 in_ns dc ping -c 1 -W 0.2 10.0.0.41
+	in_ns client curl -sf -m 3 "http://$VIP/name" | grep -q '^fe'
+}
+
+settings() # what ought to be restored
+{
+	in_ns tmb sysctl net.ipv4.conf.eth{0,1} net.ipv6.conf.eth{0,1} 2>/dev/null |
+		grep -vE 'stable_secret|mtu' || true
+	ip -n tmb -j link show | jq -c '.[] | [.ifname, .flags]'
+}
+
+@test "link_mirror off: a cut is told and touches nothing else" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	cut switch
+	says 2 '^tmbridge: eth0: link down: no carrier$'
+	has_flag tmb eth1 UP
+	sees_link segment
+	tmbridge_stats | jq -e '.ports | .outside.link == "no_carrier" and .inside.link == "up" and
+		.inside.mtu == 1500'
+	mend switch
+	says 2 '^tmbridge: eth0: link up, after [0-9.]+ s$'
+	traffic_flows
+	ip -n tmb link set eth1 down
+	says 2 '^tmbridge: eth1: link down: it was set down$'
+	has_flag tmb eth0 UP
+	in_ns client timeout 0.3 ping -q -f -c 20 10.0.0.41 || true
+	tmbridge_stats | jq -e '.ports.inside | .link == "down" and .send_failed > 0'
+	ip -n tmb link set eth1 up
+	traffic_flows
+	ends_well
+}
+
+@test "link_mirror: either side's link follows the other's" {
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for sides in "switch segment eth1 inside" "segment switch eth0 outside"; do
+		read -r here there interface side <<<"$sides"
+		cut "$here"
+		sees_no_link "$there"
+		lacks_flag tmb "$interface" UP
+		tmbridge_stats | jq -e ".ports.$side.link == \"held\""
+		mend "$here"
+		sees_link "$there"
+		traffic_flows
+		tmbridge_stats | jq -e '[.ports[].link] == ["up", "up"]'
+	done
+	says_times '^tmbridge: eth1: taken down, as eth0 has no carrier$' 1
+	says_times '^tmbridge: eth1: set up again, as eth0 is back$' 1
+	ends_well
+}
+
+@test "link_mirror: a port that is set down, or gone" {
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	ip -n tmb link set eth1 down
+	sees_no_link switch
+	says_times '^tmbridge: eth0: taken down, as eth1 is down$' 1
+	ip -n tmb link set eth1 up
+	sees_link switch
+	traffic_flows
+	take_away eth1
+	sees_no_link switch
+	put_in eth1 02:00:00:00:00:02 segment
+	sees_link switch
+	traffic_flows
+	ends_well
+}
+
+@test "link_mirror: the other cable dies unseen, and both come back" {
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	cut switch
+	sees_no_link segment
+	cut segment
+	mend switch
+	wait_until 1 has_flag tmb eth1 UP
+	wait_until 12 lacks_flag tmb eth0 UP # eth1 is given time first
+	sees_no_link switch
+	mend segment
+	sees_link switch
+	sees_link segment
+	traffic_flows
+	ends_well
+}
+
+@test "link_mirror: a cut that somebody works against, and one that flaps" {
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	cut switch
+	sees_no_link segment
+	ip -n tmb link set eth1 up
+	says 2 'eth1: taken down again'
+	sees_no_link segment
+	for ((i = 0; i < 20; i++)); do
+		mend switch
+		cut switch
+	done
+	sees_no_link segment
+	mend switch
+	sees_link segment
+	traffic_flows
+	ends_well
+}
+
+@test "link_mirror: turned on and off by a reload" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	cut switch
+	says 2 'no carrier'
+	has_flag tmb eth1 UP
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	lab_signal tmbridge HUP
+	sees_no_link segment
+	lab_ini bridge.link_mirror=no 'ports = 80'
+	lab_signal tmbridge HUP
+	sees_link segment
+	says 1 '^tmbridge: eth1: set up again, as link_mirror is off$'
+	mend switch
+	traffic_flows
+	ends_well
+}
+
+@test "link_mirror: nothing stays down at the end, and what did is set up at the start" {
+	lab_ini bridge.link_mirror=yes 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	cut switch
+	sees_no_link segment
+	tmbridge_stop
+	has_flag tmb eth1 UP
+	mend switch
+	ip -n tmb link set eth1 down # as a SIGKILL would have left it
+	tmbridge_start "$LAB_DIR/lb.ini"
+	traffic_flows
+	says_times '^tmbridge: eth1: is down: set up, for link_mirror$' 1
+	ends_well
+}
+
+# The new one has another MAC address, so that its neighbours have to be told.
+@test "an interface is taken away and put in again while a transfer waits" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for sides in "eth0 02:00:00:00:01:01 switch" "eth1 02:00:00:00:01:02 segment"; do
+		read -r interface mac neighbour <<<"$sides"
+		lab_spawn transfer client curl -sf -m 60 --limit-rate 16M -o "$LAB_DIR/got" "http://$VIP/big"
+		sleep 1
+		take_away "$interface"
+		says 1 "^tmbridge: $interface: gone; waiting for it\$"
+		tmbridge_stats | jq -e --arg name "$interface" \
+			'.ports[] | select(.name == $name) | .link == "gone"'
+		sleep 1
+		[[ ! -s $LAB_DIR/transfer.status ]]
+		put_in "$interface" "$mac" "$neighbour"
+		says 1 "^tmbridge: $interface: back after [1-3]\.[0-9] s"
+		traffic_flows
+		[[ $(lab_wait transfer 30) = 0 ]]
+		cmp "$LAB_DIR/got" "$LAB_DIR/www/big"
+		[[ $(ip -n tmb -d -j link show "$interface" | jq '.[0].promiscuity') = 1 ]]
+		tmbridge_stats | jq -e --arg name "$interface" \
+			'.ports[] | select(.name == $name) | .link == "up" and .send_failed > 0'
+	done
+	in_ns client ip neigh show "$VIP" | grep 02:00:00:00:01:01
+	ends_well
+}
+
+@test "gone and back at once, under the same index, and moved to another namespace and back" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	index=$(ip -n tmb -j link show eth0 | jq '.[0].ifindex')
+	printf '%s\n' "link del eth0" \
+		"link add eth0 index $index address 02:00:00:00:00:01 type veth peer name tmb netns switch" \
+		"link set eth0 up" | ip -n tmb -b -
+	ip -n switch link set tmb up master br0
+	says 1 'eth0: back after 0\.0 s'
+	traffic_flows
+	ip -n tmb link set eth1 netns client
+	says 1 'eth1: gone'
+	ip -n client link set eth1 netns tmb
+	says 1 'eth1: back after [0-9.]+ s, but it is down'
+	ip -n tmb link set eth1 up
+	traffic_flows
+	ends_well
+}
+
+# News that are lost because too many came.
+@test "more news than there is room for" {
+	ip -n tmb link add busy type bridge
+	tmbridge_start "$LAB_DIR/lb.ini"
+	lab_signal tmbridge STOP
+	for ((i = 0; i < 1000; i++)); do
+		echo "link set busy mtu $((2000 + i))"
+	done | ip -n tmb -b -
+	take_away eth0
+	put_in eth0 02:00:00:00:00:03 switch
+	lab_signal tmbridge CONT
+	says 2 'eth0: back after'
+	traffic_flows
+	ends_well
+}
+
+@test "another name, another MAC address" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	ip -n tmb link set eth0 name wan0
+	says 1 '^tmbridge: eth0: is called wan0 now, and stays in use$'
+	traffic_flows
+	in_ns client ping -c 1 -W 1 "$VIP"
+	ip -n tmb link set wan0 address 02:00:00:00:01:99
+	says 1 '^tmbridge: eth0: its MAC address is 02:00:00:00:01:99 now$'
+	wait_until 1 eval "in_ns client ip neigh show $VIP | grep 02:00:00:00:01:99"
+	traffic_flows
+	ends_well
+}
+
+@test "the MTUs begin to differ, and cease to" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	ip -n tmb link set eth1 mtu 1400
+	says 1 '^tmbridge: eth0, eth1: the MTUs differ, 1500 and 1400: .*1400.*eth1$'
+	ip -n tmb link set eth1 down
+	ip -n tmb link set eth1 up
+	tmbridge_counts '[.ports[].mtu]' '[1500,1400]'
+	ip -n tmb link set eth1 mtu 1500
+	says 1 '^tmbridge: eth0, eth1: the MTUs are the same again, 1500$'
+	says_times 'MTUs differ' 1
+	traffic_flows
+	ends_well
+}
+
+# The host has an address elsewhere, which ARP would answer for on any interface.
+host_speaks_ipv6()
+{
+	lab_sysctl tmb net.ipv6.conf.{all,default,eth0,eth1}.disable_ipv6=0
+	[[ $(in_ns tmb sysctl -n net.ipv6.conf.eth0.disable_ipv6) = 0 ]] || skip "a kernel without IPv6"
+	ip -n tmb addr add 10.0.0.77/32 dev lo
+}
+
+listen()
+{
+	for side in switch segment; do
+		lab_spawn "$side" "$side" tcpdump -i tmb -Q in -n -e -l -s 200
+		wait_until 5 grep -q listening "$LAB_DIR/$side.err"
+	done
+}
+
+# What the ports' own MAC addresses have said since listen().
+heard()
+{
+	for side in switch segment; do
+		lab_signal "$side" TERM
+		lab_wait "$side" 5 >/dev/null
+	done
+	grep -hE ' (02:00:00:00:00:0[12]|[0-9a-f:]+:ff:00:00:0[12]) > ' "$LAB_DIR"/{switch,segment}.out || true
+}
+
+provoke()
+{
+	for interface in eth0 eth1; do
+		ip -n tmb link set $interface down
+		ip -n tmb link set $interface up
+	done
+	in_ns client arping -c 2 -w 1 -I eth0 10.0.0.77 || true
+	in_ns fe1 arping -c 2 -w 1 -I eth0 10.0.0.77 || true
+	sleep 3
+}
+
+@test "the host is silent on the wire while it runs, and all is as before afterwards" {
+	host_speaks_ipv6
+	listen
+	provoke
+	host=$(heard)
+	for what in 'router solicitation' 'multicast listener' 'neighbor solicitation' 'Reply 10.0.0.77'; do
+		grep -q "$what" <<<"$host" # it is heard when nobody keeps it from it
+	done
+	before=$(settings)
+	tmbridge_start "$LAB_DIR/lb.ini"
+	listen
+	provoke
+	host=$(heard | grep -v "Request who-has $VIP" || true)
+	echo "$host"
+	[[ -z $host ]]
+	tmbridge_stop TERM
+	diff <(echo "$before") <(settings)
+}
+
+@test "also an interface that was put in anew, or has another name" {
+	host_speaks_ipv6
+	tmbridge_start "$LAB_DIR/lb.ini"
+	take_away eth0
+	put_in eth0 02:00:00:00:00:01 switch
+	says 1 'eth0: back'
+	[[ $(in_ns tmb sysctl -n net.ipv6.conf.eth0.disable_ipv6 net.ipv4.conf.eth0.arp_ignore | xargs) = '1 8' ]]
+	ip -n tmb link set eth0 mtu 1200 # ends IPv6 there
+	ip -n tmb link set eth0 mtu 1500
+	wait_until 1 eval '[[ $(in_ns tmb sysctl -n net.ipv6.conf.eth0.disable_ipv6) = 1 ]]'
+	ip -n tmb link set eth0 name wan0
+	says 1 wan0
+	tmbridge_stop INT
+	[[ $(in_ns tmb sysctl -n net.ipv6.conf.wan0.disable_ipv6 net.ipv4.conf.wan0.arp_ignore | xargs) = '0 0' ]]
+}
+
+@test "where the host has an address of its own it goes on speaking, and that is said" {
+	host_speaks_ipv6
+	ip -n tmb addr add 10.0.0.5/24 dev eth0
+	ip -n tmb addr add fd00::5/64 dev eth1 nodad
+	tmbridge_start "$LAB_DIR/lb.ini"
+	says_times '^tmbridge: eth0: the host has 10\.0\.0\.5 there: its ARP may speak on the wire$' 1
+	says_times '^tmbridge: eth1: the host has fd00::5 there: its IPv6 may speak on the wire$' 1
+	in_ns client ping -c 1 -W 1 10.0.0.5
+	in_ns fe1 ping -c 1 -W 1 fd00::5
+	[[ $(in_ns tmb sysctl -n net.ipv6.conf.eth{0,1}.disable_ipv6 | xargs) = '1 0' ]]
+	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth{0,1}.arp_ignore | xargs) = '0 8' ]]
+	ip -n tmb addr add 10.0.0.6/24 dev eth1
+	says 1 '^tmbridge: eth1: the host has 10\.0\.0\.6 there: its ARP may speak on the wire$'
+	wait_until 1 in_ns fe1 arping -c 1 -w 1 -I eth0 10.0.0.6
+	ends_well
+}
