@@ -1,6 +1,7 @@
 # tmbridge: `make` builds, `make help` lists the rest. All that is made goes to .build/VARIANT/.
 #
-# VARIANT is release (the default), debug (ASan and UBSan), or clang-debug.
+# VARIANT is release (the default), debug (ASan and UBSan), clang-debug, or what the fuzzers and the
+# coverage report are made of: fuzz, coverage.
 
 VERSION := 0.1.0
 VARIANT ?= release
@@ -37,8 +38,18 @@ else ifeq ($(VARIANT),clang-debug)
   CC := clang
   CFLAGS ?= $(SANITIZE)
   LDFLAGS ?= -fsanitize=address,undefined
+else ifeq ($(VARIANT),fuzz)
+  CC := clang
+  CFLAGS ?= $(SANITIZE) $(INSTRUMENT)
+  LDFLAGS ?= -fsanitize=address,undefined
+  INSTRUMENT = $(if $(findstring tests/,$@),,-fsanitize=fuzzer-no-link)
+else ifeq ($(VARIANT),coverage)
+  CC := clang
+  CFLAGS ?= -O0 -DNDEBUG $(INSTRUMENT) # asserts never fail: no branches to be taken
+  LDFLAGS ?= -fprofile-instr-generate
+  INSTRUMENT = $(if $(findstring tests/,$@),,-fprofile-instr-generate -fcoverage-mapping)
 else
-  $(error VARIANT=$(VARIANT): release, debug or clang-debug)
+  $(error VARIANT=$(VARIANT): release, debug, clang-debug, fuzz or coverage)
 endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
@@ -96,11 +107,15 @@ everything: $(B)/tmbridge $(B)/unit $(B)/bench-engine $(TOOLS)
 
 .PHONY: test
 test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
-	$(MAKE) everything
-	$(MAKE) VARIANT=debug everything
-	$(MAKE) VARIANT=clang-debug everything
-	$(MAKE) check-format
+	$(MAKE) -j$$(nproc) variants
 	tests/run.sh
+
+.PHONY: variants release debug clang-debug fuzz-variant
+variants: release debug clang-debug fuzz-variant check-format
+release debug clang-debug:
+	$(MAKE) VARIANT=$@ everything
+fuzz-variant:
+	$(MAKE) VARIANT=fuzz fuzzers
 
 .PHONY: demo
 demo: deps ## install what is missing, build, and walk through the pool in a lab
@@ -130,20 +145,27 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 	$(MAKE) everything
 	tests/record.sh
 
-# Fuzzing: FUZZ_S seconds of each fuzzer, seeded by the captures and lb.ini samples; what they learn
-# stays in .build/fuzz/NAME.corpus.
+# Fuzzing: FUZZ_S seconds of each fuzzer, seeded by frames of the captures and lb.ini samples; what
+# they learn stays in .build/fuzz/NAME.corpus.
 
 FUZZ_S ?= 600
 FUZZERS := frame sequence ini
-FUZZ_FLAGS := -std=c11 $(WARNINGS) -g -O1 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all
+FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
 
-.build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/engine.c tests/fuzz/engine.h $(wildcard lb/*.[ch] cfg/*.[ch])
-	@mkdir -p $(@D)
-	clang $(CPPFLAGS) $(FUZZ_FLAGS) -o $@ $< $(if $(findstring ini,$*),cfg/*.c lb/rules.c -liniparser,tests/fuzz/engine.c lb/*.c)
+$(B)/fuzz.a: $(FUZZ)
+
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -liniparser
+
+$(B)/seeds: $(B)/tests/fuzz/seeds.o $(B)/fuzz.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lpcap
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS:%=$(B)/fuzz_%) $(B)/seeds
 
 .PHONY: fuzz
-fuzz: deps $(FUZZERS:%=.build/fuzz/%) ## fuzz the engine and lb.ini, FUZZ_S seconds each (600)
+fuzz: deps ## fuzz the engine and lb.ini, FUZZ_S seconds each (600)
+	$(MAKE) VARIANT=fuzz fuzzers
 	tests/fuzz/run.sh $(FUZZ_S) $(FUZZERS)
 
 # Installation

@@ -1,32 +1,26 @@
 /*
- * The fuzzers' engine: few flows, few ports, few addresses, so that everything collides.
+ * The fuzzers' engine.
  *
- * farm 0: VIP 10.0.0.40, ports 80 and 443, two SNAT addresses with six ports each, two checked
- * servers 10.0.0.41 and .42, persistence. farm 1: VIP 10.0.0.50, port 80, snat = off, one unchecked
- * server 10.0.0.51. The other set of rules lacks server .42 and farm 1, and has a server .43.
+ * To lay one out anew and to open its flows would be most of the work, so that is done once for
+ * each option; what was written then is copied for each run to where it was written.
  */
 #include "engine.h"
 
-#include <stdlib.h>
+#include "packets.h"
 
-#define ENSURE(condition)                                                                          \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
+enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, NFARMS = 4, NSERVERS = 6 };
 
+/* Rules with their state; the two memories of the engine, or what they held. */
 struct setup {
 	struct rules *rules;
-	struct farms *farms;
+	void *farms, *lb, *ip6;
 };
 
-static struct setup current;
 static const struct hash_key key;
-
-static be32 address(unsigned last)
-{
-	return be32_from(0x0a000000u + last);
-}
+static struct setup live, images[OPTIONS], current;
+static size_t farms_bytes, lb_bytes, ip6_bytes;
+static uint64_t frames;
+static bool is_other;
 
 static void *copy(const void *from, size_t bytes)
 {
@@ -36,18 +30,31 @@ static void *copy(const void *from, size_t bytes)
 	return to;
 }
 
-static void fill_farm(struct rules_farm *farm, unsigned vip, bool snat)
+static be32 address(struct rules *rules, bool ipv6, uint8_t last)
+{
+	const struct ip6 ip = packets_ip6(last);
+	be32 ret = packets_ip4(last);
+
+	if (ipv6)
+		ENSURE(rules_name(rules, &ip, &ret) == 0);
+	return ret;
+}
+
+static void add_farm(struct rules *rules, uint8_t option, bool ipv6, uint8_t vip, bool snat)
 {
 	const be16 ports[] = {be16_from(80), be16_from(443)};
-	const be32 addresses[] = {address(vip), address(vip + 100)};
-	const struct port_range range = {2000, 2005};
+	const be32 addresses[] = {address(rules, ipv6, vip), address(rules, ipv6, ENGINE_SNAT)};
+	const struct port_range range = {ENGINE_SNAT_PORT, ENGINE_SNAT_PORT + 5};
 
-	*farm = (struct rules_farm){
-	        .vip = address(vip),
+	rules->farms[rules->nfarms++] = (struct rules_farm){
+	        .vip = addresses[0],
 	        .ports = copy(ports, sizeof(ports)),
 	        .nports = 2,
 	        .fall = 1,
 	        .rise = 1,
+	        .scheduler = (enum rules_scheduler)(option % 5),
+	        .on_idle = (enum rules_on_idle)(option / 5 % 2),
+	        .on_down = (enum rules_on_down)(option / 10 % 2),
 	        .check_interval_ms = 1000,
 	        .check_timeout_ms = 500,
 	        .idle_timeout_ms = 5000,
@@ -59,133 +66,179 @@ static void fill_farm(struct rules_farm *farm, unsigned vip, bool snat)
 	        .checks = copy(ports, sizeof(ports[0])),
 	        .nchecks = snat,
 	        .connlog = copy("-", 2),
+	        .server = rules->nservers,
 	};
 }
 
-static void add_server(struct rules *rules, unsigned farm, unsigned last)
+/* To the farm that was added last. */
+static void add_server(struct rules *rules, bool ipv6, uint8_t last)
 {
-	struct rules_farm *of = &rules->farms[farm];
-
-	if (!of->nservers)
-		of->server = rules->nservers;
-	of->nservers++;
-	rules->servers[rules->nservers++] = (struct rules_server){
-	        .farm = farm, .address = address(last), .weight = 1, .state = STATE_ACTIVE};
+	rules->farms[rules->nfarms - 1].nservers++;
+	rules->servers[rules->nservers++] =
+	        (struct rules_server){.farm = rules->nfarms - 1,
+	                              .address = address(rules, ipv6, last),
+	                              .weight = (uint8_t)(1 + last % 2),
+	                              .state = STATE_ACTIVE};
 }
 
-static struct rules *make_rules(bool other)
+static struct rules *make_rules(uint8_t option, bool other)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
 
 	rules->max_connections = 16;
-	rules->farms = calloc(2, sizeof(*rules->farms));
-	rules->servers = calloc(4, sizeof(*rules->servers));
-	rules->nfarms = other ? 1 : 2;
-	fill_farm(&rules->farms[0], 40, true);
-	add_server(rules, 0, 41);
-	add_server(rules, 0, other ? 43 : 42);
-	if (!other) {
-		fill_farm(&rules->farms[1], 50, false);
-		add_server(rules, 1, 51);
+	rules->farms = calloc(NFARMS, sizeof(*rules->farms));
+	rules->servers = calloc(NSERVERS, sizeof(*rules->servers));
+	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
+		add_farm(rules, option, ipv6, ENGINE_VIP, true);
+		add_server(rules, ipv6, ENGINE_SERVER);
+		add_server(rules, ipv6, ENGINE_SERVER + (other ? 2 : 1));
+		if (other)
+			continue;
+		add_farm(rules, option, ipv6, ENGINE_VIP_NO_SNAT, false);
+		add_server(rules, ipv6, ENGINE_SERVER_NO_SNAT);
 	}
 	return rules;
 }
 
-static struct setup setup_new(struct rules *rules, lb_time now)
+/* Returns the frame's length. */
+static uint32_t input(struct lb *lb, uint8_t *data, const struct shape *shape, lb_time now)
 {
-	size_t bytes = farms_size(rules);
+	struct verdict verdict;
+	struct frame frame = {.data = data, .headroom = FRAME_HEADROOM, .side = shape->side};
 
-	return (struct setup){rules, farms_init(aligned_alloc(ARENA_ALIGN, bytes), rules,
-	                                        &share_whole, &key, now)};
+	frame.len = frame.wire_len = packets_tcp(data, shape);
+	lb_input(lb, &frame, 1, now, &verdict);
+	ENSURE(verdict.act == LB_FORWARD);
+	frames++;
+	return frame.len;
 }
 
-static void setup_free(struct setup setup)
+static void open_flow(struct lb *lb, bool ipv6, uint8_t vip, lb_time now)
 {
-	free(setup.farms);
-	rules_free(setup.rules);
+	uint8_t bytes[FRAME_HEADROOM + PACKETS_BYTES], *data = bytes + FRAME_HEADROOM;
+	struct shape syn = {.ipv6 = ipv6,
+	                    .src = ENGINE_CLIENT,
+	                    .dst = vip,
+	                    .sport = ENGINE_CLIENT_PORT,
+	                    .dport = ENGINE_SERVICE,
+	                    .flags = PACKETS_SYN,
+	                    .window = 1000,
+	                    .seq = ENGINE_CLIENT_SEQ - 1};
+	struct shape ack = syn, reply;
+
+	ENSURE(packets_reply(data, input(lb, data, &syn, now), &reply));
+	reply.flags = PACKETS_SYN | PACKETS_ACK;
+	reply.seq = ENGINE_SERVER_SEQ - 1;
+	reply.side = INSIDE;
+	input(lb, data, &reply, now);
+	ack.flags = PACKETS_ACK;
+	ack.seq = ENGINE_CLIENT_SEQ;
+	ack.ack = ENGINE_SERVER_SEQ;
+	input(lb, data, &ack, now);
 }
 
-struct lb *engine_new(lb_time now)
+static struct lb *begin(const struct rules *rules, lb_time now)
 {
 	static const struct mac macs[NSIDES] = {{{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}};
-	struct rules *rules = make_rules(false);
-	static void *mem; /* taken once: to take it anew would be most of the work */
-	struct lb *lb;
+	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now), &key, macs, now);
 
-	if (!mem)
-		mem = aligned_alloc(ARENA_ALIGN, lb_size(rules, &share_whole));
-	current = setup_new(rules, now);
-	lb = lb_init(mem, current.farms, &key, macs, now);
-	lb_probed(lb, 0, 0, true, now);
-	lb_probed(lb, 1, 0, true, now);
+	lb_use_ip6(lb, live.ip6);
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (rules->farms[rules->servers[s].farm].nchecks)
+			lb_probed(lb, s, 0, true, now);
+	frames = 0;
+	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
+		open_flow(lb, ipv6, ENGINE_VIP, now);
+		open_flow(lb, ipv6, ENGINE_VIP_NO_SNAT, now);
+	}
 	return lb;
 }
 
-void engine_free(struct lb *lb)
+static void take_memory(const struct rules *rules)
 {
-	(void)lb;
-	setup_free(current);
+	lb_bytes = lb_size(rules, &share_whole);
+	farms_bytes = farms_size(rules);
+	live.lb = aligned_alloc(ARENA_ALIGN, lb_bytes);
+	live.farms = aligned_alloc(ARENA_ALIGN, farms_bytes);
+	lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, (lb_time){0}), &key,
+	        (const struct mac[NSIDES]){{{0}}}, (lb_time){0});
+	ip6_bytes = lb_ip6_size(live.lb);
+	live.ip6 = aligned_alloc(ARENA_ALIGN, ip6_bytes);
+}
+
+static void make_image(struct setup *image, uint8_t option)
+{
+	image->rules = make_rules(option, false);
+	if (!live.lb)
+		take_memory(image->rules);
+	begin(image->rules, (lb_time){LB_NS_PER_S});
+	image->lb = copy(live.lb, lb_bytes);
+	image->farms = copy(live.farms, farms_bytes);
+	image->ip6 = copy(live.ip6, ip6_bytes);
+}
+
+static uint8_t chosen;
+
+struct lb *engine_new(uint8_t option)
+{
+	struct setup *image = &images[chosen = option % OPTIONS];
+
+	if (!image->rules)
+		make_image(image, chosen);
+	memcpy(live.lb, image->lb, lb_bytes);
+	memcpy(live.farms, image->farms, farms_bytes);
+	memcpy(live.ip6, image->ip6, ip6_bytes);
+	current = (struct setup){.rules = image->rules};
+	is_other = false;
+	return live.lb;
+}
+
+/* What a reload has made; of the memory for the farms there are two, in turn. */
+static void free_reloaded(struct setup setup)
+{
+	if (setup.farms)
+		rules_free(setup.rules);
+}
+
+void engine_free(void)
+{
+	free_reloaded(current);
+}
+
+static void *farms_memory(size_t bytes)
+{
+	static struct {
+		void *mem;
+		size_t bytes;
+	} memories[2];
+	static unsigned turn;
+	unsigned i = turn++ % 2;
+
+	if (memories[i].bytes < bytes) {
+		free(memories[i].mem);
+		memories[i].mem = aligned_alloc(ARENA_ALIGN, bytes);
+		memories[i].bytes = bytes;
+	}
+	memset(memories[i].mem, 0xa5, bytes); /* nothing may count on zeros */
+	return memories[i].mem;
+}
+
+uint64_t engine_frames(void)
+{
+	return frames;
 }
 
 void engine_reload(struct lb *lb, lb_time now)
 {
-	static bool other;
-	struct rules *rules = make_rules(other = !other);
-	bool referenced[64] = {false};
-	uint16_t map[64];
+	struct rules *rules = make_rules(chosen, is_other = !is_other);
+	bool referenced[SERVERS_MAX] = {false};
+	uint16_t map[SERVERS_MAX];
 	struct setup old = current;
 
-	ENSURE(old.rules->nservers <= 64);
+	ENSURE(old.rules->nservers <= SERVERS_MAX);
 	balance_referenced(lb_balance(lb), referenced);
 	ENSURE(rules_take_over(rules, old.rules, referenced, map) == 0);
-	current = setup_new(rules, now);
-	lb_reload(lb, current.farms, map);
-	setup_free(old);
-}
-
-static void check_servers(const struct balance *balance)
-{
-	uint32_t connections = 0;
-
-	for (unsigned s = 0; s < balance->farms->rules->nservers; s++) {
-		const struct server *server = &balance->farms->sched.servers[s];
-
-		ENSURE(server->load <= server->connections);
-		connections += server->connections;
-	}
-	ENSURE(connections == balance_open_flows(balance));
-}
-
-/* Each port in use is held by one flow, and the other way round. */
-static void check_ports(const struct balance *balance)
-{
-	const struct rules *rules = balance->farms->rules;
-	uint32_t held = 0, in_use = 0, addresses = 0;
-
-	for (uint32_t f = 0; f < balance->flows.reached; f++) {
-		const struct flow *flow = &balance->flows.flow[f];
-		const struct rules_farm *farm = &rules->farms[rules->servers[flow->server].farm];
-
-		held += flow->state != FLOW_FREE && farm->nsnat;
-	}
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		addresses += rules->farms[f].nsnat;
-	for (uint32_t i = 0; i < addresses; i++)
-		in_use += balance->farms->snat.in_use[i];
-	ENSURE(held == in_use);
-}
-
-void engine_check(const struct lb *lb, uint64_t frames)
-{
-	const struct balance *balance = lb_balance(lb);
-	uint64_t sum = 0, ended = 0;
-
-	for (unsigned i = 0; i < LB_NWHYS; i++)
-		sum += lb_whys(lb)[i];
-	ENSURE(sum == frames);
-	for (unsigned i = 0; i < ENDED_WHYS; i++)
-		ended += balance->counts.ended[i];
-	ENSURE(balance->counts.created == balance_open_flows(balance) + ended);
-	check_servers(balance);
-	check_ports(balance);
+	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
+	lb_reload(lb, farms_init(current.farms, rules, &share_whole, &key, now), map);
+	free_reloaded(old);
 }

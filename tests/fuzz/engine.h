@@ -1,19 +1,52 @@
 /*
- * An engine with two small farms for the fuzzers, and what must hold of it at any time.
+ * An engine with four small farms for the fuzzers: few flows, few ports, few addresses, so that
+ * everything collides.
+ *
+ * Addresses are 10.0.0.N or 2001:db8::N. VIP .40: ports 80 and 443, two SNAT addresses (.40 and
+ * .140) with six ports each, two checked servers .41 and .42, persistence. VIP .50: the same ports,
+ * snat = off, one unchecked server .51. The same two in IPv6. The other set of rules, to which a
+ * reload goes and from which it comes back, lacks the servers .42 and the farms .50, and has
+ * servers .43.
+ *
+ * It begins with an established flow on each farm, from client .38 and port 5000, the server's SNAT
+ * port being 2000 to 2005.
  */
 #ifndef FUZZ_ENGINE_H
 #define FUZZ_ENGINE_H
 
 #include "../../lb/lb.h"
 
-/* Ready for frames; the same each time. */
-struct lb *engine_new(lb_time now);
-void engine_free(struct lb *lb);
+#include <stdlib.h>
 
-/* Goes over to the other of two sets of rules: servers and a farm come and go. */
+#define ENSURE(condition)                                                                          \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			abort();                                                                   \
+	} while (0)
+
+enum {
+	ENGINE_VIP = 40,
+	ENGINE_SERVER = 41,
+	ENGINE_VIP_NO_SNAT = 50,
+	ENGINE_SERVER_NO_SNAT = 51,
+	ENGINE_SNAT = 140, /* beside the VIP */
+	ENGINE_CLIENT = 38,
+	ENGINE_SERVICE = 80,
+	ENGINE_CLIENT_PORT = 5000,
+	ENGINE_SNAT_PORT = 2000,  /* the first of six */
+	ENGINE_CLIENT_SEQ = 1000, /* the next sequence numbers of all flows at the start */
+	ENGINE_SERVER_SEQ = 1000,
+};
+
+/* Ready for frames, at time 1 s; option, of any value, chooses scheduler, on_idle and on_down.
+ * There is one engine at a time, and it is always the same for the same option. */
+struct lb *engine_new(uint8_t option);
+void engine_free(void);
+
+/* Frames that it got to open its flows. */
+uint64_t engine_frames(void);
+
+/* Goes over to the other of the two sets of rules. */
 void engine_reload(struct lb *lb, lb_time now);
-
-/* Aborts unless the engine's books balance after so many frames. */
-void engine_check(const struct lb *lb, uint64_t frames);
 
 #endif

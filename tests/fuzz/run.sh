@@ -2,33 +2,63 @@
 #
 # Runs fuzzers that have been built, one after the other: tests/fuzz/run.sh SECONDS NAME...
 #
-# A finding is kept in .build/fuzz and fails the run; it then becomes a unit test.
+# A finding is kept in .build/fuzz and fails the run; it then becomes a unit test. A fuzzer that got no
+# further than its seeds has shown nothing, and fails as well.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 CAPTURES=${CAPTURES:-../shared/captures/malformed}
+DIR=.build/fuzz
 SECONDS_EACH=$1
 shift
 
-# Whole captures are no single frames, but full of pieces of some.
-seeds() # NAME
+# Those of the engine are frames and sequences of the captures; those of lb.ini the samples there are.
+make_seeds()
+{
+	rm -rf "$DIR/start"
+	mkdir -p "$DIR"/start/{frame,sequence,ini}
+	"$DIR/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
+		$(find "$CAPTURES" -name '*.pcap*' 2>/dev/null | sort)
+	for ini in cfg/example.ini pcaps/*/lb.ini; do
+		cp "$ini" "$DIR/start/ini/${ini//\//-}"
+	done
+	grep -ohE '"[a-z0-9_]+"' cfg/*.c lb/rules.c | sort -u >"$DIR/ini.dict"
+}
+
+options() # NAME
 {
 	case $1 in
-	ini) echo cfg ;;
-	*) [[ ! -d $CAPTURES ]] || echo "$CAPTURES" ;;
+	ini) echo "-max_len=4096 -dict=$DIR/ini.dict" ;;
+	frame) echo "-max_len=1600" ;;
+	*) echo "-max_len=4096" ;;
 	esac
 }
 
-for name; do
-	mkdir -p ".build/fuzz/$name.corpus"
-	echo "fuzz $name, $SECONDS_EACH s"
+fuzz() # NAME
+{
+	local log="$DIR/$1.log" seeds runs
+
+	mkdir -p "$DIR/$1.corpus"
 	# shellcheck disable=SC2046
-	timeout -k 10 $((SECONDS_EACH + 60)) ".build/fuzz/$name" -max_total_time="$SECONDS_EACH" \
-		-max_len=4096 -len_control=0 -rss_limit_mb=4096 -artifact_prefix=".build/fuzz/$name-" \
-		".build/fuzz/$name.corpus" $(seeds "$name") >".build/fuzz/$name.log" 2>&1 || {
-		tail -40 ".build/fuzz/$name.log"
-		echo "fuzz $name: found something, see .build/fuzz"
-		exit 1
+	setpriv --pdeathsig KILL "$DIR/fuzz_$1" -max_total_time="$SECONDS_EACH" \
+		-rss_limit_mb=4096 -artifact_prefix="$DIR/$1-" $(options "$1") \
+		"$DIR/$1.corpus" "$DIR/start/$1" >"$log" 2>&1 || {
+		tail -40 "$log"
+		echo "not ok fuzz $1: found something, see $DIR"
+		return 1
 	}
-	grep -E '^Done' ".build/fuzz/$name.log"
+	seeds=$(find "$DIR/start/$1" -type f | wc -l)
+	runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
+	[[ $runs -gt $seeds ]] || {
+		echo "not ok fuzz $1: $runs runs, of $seeds seeds"
+		return 1
+	}
+	echo "ok fuzz $1: $runs runs in $SECONDS_EACH s"
+}
+
+failed=0
+make_seeds
+for name; do
+	fuzz "$name" || failed=1
 done
+exit $failed

@@ -1,0 +1,158 @@
+/*
+ * The engine's books, counted anew from the flow table, which is small.
+ */
+#include "books.h"
+
+enum { NCOUNTS = 64 };
+
+static void check_sums(const struct lb *lb, uint64_t nframes)
+{
+	const struct balance *balance = lb_balance(lb);
+	uint64_t sum = 0, ended = 0;
+
+	for (unsigned i = 0; i < LB_NWHYS; i++)
+		sum += lb_whys(lb)[i];
+	ENSURE(sum == nframes);
+	for (unsigned i = 0; i < ENDED_WHYS; i++)
+		ended += balance->counts.ended[i];
+	ENSURE(balance->counts.created == balance_open_flows(balance) + ended);
+}
+
+/* Each server has the connections and the load that the flows say. */
+static void check_servers(const struct balance *balance)
+{
+	const struct rules *rules = balance->farms->rules;
+	uint32_t connections[NCOUNTS] = {0}, loads[NCOUNTS] = {0};
+
+	ENSURE(rules->nservers <= NCOUNTS);
+	for (uint32_t f = 0; f < balance->flows.reached; f++) {
+		const struct flow *flow = &balance->flows.flow[f];
+
+		if (flow->state != FLOW_FREE)
+			ENSURE(flow->server < rules->nservers);
+		if (!flow_is_live(flow))
+			continue;
+		connections[flow->server]++;
+		loads[flow->server] += !flow_is_closing(flow);
+	}
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		ENSURE(balance->farms->sched.servers[s].connections == connections[s]);
+		ENSURE(balance->farms->sched.servers[s].load == loads[s]);
+	}
+}
+
+/* The farm's address that a flow has a port of, or -1: with snat = off, or after a reload. */
+static int snat_of(const struct rules_farm *farm, const struct flow *flow)
+{
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		if (be32_eq(farm->snat[i], flow->arrive[SERVER].dst))
+			return (int)i;
+	return -1;
+}
+
+/* Each address has as many ports in use as flows hold. */
+static void check_ports(const struct balance *balance)
+{
+	const struct rules *rules = balance->farms->rules;
+	uint32_t held[NCOUNTS] = {0}, first[NCOUNTS], addresses = 0;
+
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		first[f] = addresses;
+		addresses += rules->farms[f].nsnat;
+	}
+	ENSURE(addresses <= NCOUNTS);
+	for (uint32_t f = 0; f < balance->flows.reached; f++) {
+		const struct flow *flow = &balance->flows.flow[f];
+		unsigned farm = rules->servers[flow->server].farm;
+		int address = snat_of(&rules->farms[farm], flow);
+
+		if (flow->state != FLOW_FREE && address >= 0)
+			held[first[farm] + (unsigned)address]++;
+	}
+	for (uint32_t i = 0; i < addresses; i++)
+		ENSURE(balance->farms->snat.in_use[i] == held[i]);
+}
+
+/* The index finds the flow by its tuples, and by nothing that isn't its own. */
+static void check_found(const struct flows *flows, uint32_t f)
+{
+	const struct flow *flow = &flows->flow[f];
+	bool ipv6 = flow_is_ipv6(flow);
+
+	for (unsigned e = CLIENT; e <= SERVER; e++) {
+		const struct tuple *tuple = &flow->arrive[e];
+		bool hashed = ipv6 && (name_is_hashed(tuple->src) || name_is_hashed(tuple->dst));
+		const struct flow_key key = {.tuple = *tuple,
+		                             .ipv6 = ipv6,
+		                             .hashed = hashed ? &flows->client6[f] : NULL};
+		uint32_t ref = flows_find(flows, &key, tuple_hash(&flows->key, tuple));
+
+		if (e == CLIENT && flow->flags & FLOW_CLIENT_UNLISTED)
+			ENSURE(ref == FLOW_NONE || flow_of(ref) != f);
+		else
+			ENSURE(ref == (f << 1 | e));
+	}
+}
+
+static void check_index(const struct flows *flows)
+{
+	uint32_t listed = 0, entries = 0;
+
+	for (uint32_t f = 0; f < flows->reached; f++) {
+		if (flows->flow[f].state == FLOW_FREE)
+			continue;
+		check_found(flows, f);
+		listed += flows->flow[f].flags & FLOW_CLIENT_UNLISTED ? 1 : 2;
+	}
+	for (uint32_t b = 0; b < flows->index.nbuckets; b++)
+		for (unsigned i = 0; i < INDEX_SLOTS; i++)
+			entries += flows->index.buckets[b].tag[i] != 0;
+	ENSURE(entries == listed);
+}
+
+static uint32_t in_state(const struct flows *flows, enum flow_state state)
+{
+	uint32_t n = 0;
+
+	for (uint32_t f = 0; f < flows->reached; f++)
+		n += flows->flow[f].state == state;
+	return n;
+}
+
+/* Both ways, each flow in that state once, oldest first. */
+static void check_list(const struct flows *flows, const struct flow_list *list,
+                       enum flow_state state)
+{
+	uint32_t n = 0, before = FLOW_NONE;
+
+	for (uint32_t f = list->head; f != FLOW_NONE; f = flows->flow[f].next) {
+		ENSURE(n++ < flows->capacity);
+		ENSURE(flows->flow[f].state == state && flows->flow[f].prev == before);
+		before = f;
+	}
+	ENSURE(list->tail == before);
+	ENSURE(n == list->length && n == in_state(flows, state));
+}
+
+/* Whatever isn't free will be looked at. */
+static void check_timers(const struct flows *flows)
+{
+	for (uint32_t f = 0; f < flows->reached; f++)
+		ENSURE((flows->flow[f].state == FLOW_FREE) == (flows->check_at[f] == FLOW_NEVER));
+}
+
+void books_check(const struct lb *lb, uint64_t nframes)
+{
+	const struct balance *balance = lb_balance(lb);
+	const struct flows *flows = &balance->flows;
+
+	check_sums(lb, nframes);
+	check_servers(balance);
+	check_ports(balance);
+	check_index(flows);
+	check_list(flows, &flows->free, FLOW_FREE);
+	check_list(flows, &flows->half_open, FLOW_HALF_OPEN);
+	check_list(flows, &flows->quarantine, FLOW_QUARANTINE);
+	ENSURE(flows->half_open.length <= flows->capacity / BALANCE_HALF_OPEN_SHARE);
+	check_timers(flows);
+}

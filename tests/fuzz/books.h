@@ -1,0 +1,12 @@
+/*
+ * What must hold of the engine at any time: its books balance.
+ */
+#ifndef FUZZ_BOOKS_H
+#define FUZZ_BOOKS_H
+
+#include "engine.h"
+
+/* Aborts unless they do, so many frames having been put in. */
+void books_check(const struct lb *lb, uint64_t nframes);
+
+#endif
