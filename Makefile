@@ -9,7 +9,7 @@ B := .build/$(VARIANT)
 
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev
-TEST_PACKAGES := check clang libclang-rt-14-dev bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
+TEST_PACKAGES := check clang llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format bsdextrautils
 BENCH_PACKAGES := nftables haproxy wrk sockperf
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -47,7 +47,7 @@ else ifeq ($(VARIANT),coverage)
   CC := clang
   CFLAGS ?= -O0 -DNDEBUG $(INSTRUMENT) # asserts never fail: no branches to be taken
   LDFLAGS ?= -fprofile-instr-generate
-  INSTRUMENT = $(if $(findstring tests/,$@),,-fprofile-instr-generate -fcoverage-mapping)
+  INSTRUMENT = $(if $(filter $(B)/lb/% $(B)/cfg/%,$@),-fprofile-instr-generate -fcoverage-mapping)
 else
   $(error VARIANT=$(VARIANT): release, debug, clang-debug, fuzz or coverage)
 endif
@@ -167,6 +167,14 @@ fuzzers: $(FUZZERS:%=$(B)/fuzz_%) $(B)/seeds
 fuzz: deps ## fuzz the engine and lb.ini, FUZZ_S seconds each (600)
 	$(MAKE) VARIANT=fuzz fuzzers
 	tests/fuzz/run.sh $(FUZZ_S) $(FUZZERS)
+
+# Coverage
+
+.PHONY: coverage
+coverage: deps ## how much of lb/ and cfg/ the unit and golden tests reach
+	$(MAKE) -j$$(nproc) VARIANT=coverage everything
+	$(MAKE) -j$$(nproc) everything
+	tests/coverage.sh
 
 # Installation
 

@@ -51,6 +51,7 @@ struct hop {
 	uint8_t side : 1;         /* enum side */
 	uint8_t ntags : 2;
 	uint8_t tpid0 : 2, tpid1 : 2; /* enum hop_tpid of either tag */
+	uint8_t unused : 1;           /* named, so that it is 0 and hops can be compared as bytes */
 };
 
 static_assert(sizeof(struct hop) == 11, "struct hop is kept for each flow");

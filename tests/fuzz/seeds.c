@@ -206,6 +206,9 @@ static void from_flow(char **dirs, unsigned n)
 
 	shape.payload = 100;
 	put_frame(dirs[0], base, frame, packets_tcp(frame, &shape), next.side);
+	shape.options = true;
+	shape.ntags = 2;
+	put_frame(dirs[0], base + 6, frame, packets_tcp(frame, &shape), next.side);
 	shape.fragment = shape.more = true;
 	shape.len = 64;
 	put_frame(dirs[0], base + 1, frame, packets_tcp(frame, &shape), next.side);
