@@ -140,7 +140,8 @@ static void open_flow(struct lb *lb, bool ipv6, uint8_t vip, lb_time now)
 static struct lb *begin(const struct rules *rules, lb_time now)
 {
 	static const struct mac macs[NSIDES] = {{{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}};
-	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now), &key, macs, now);
+	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now),
+	                        &key, macs, now);
 
 	lb_use_ip6(lb, live.ip6);
 	for (unsigned s = 0; s < rules->nservers; s++)
