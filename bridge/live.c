@@ -13,6 +13,7 @@
 #include "packet.h"
 #include "preflight.h"
 #include "stats.h"
+#include "steer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,6 +31,7 @@ struct live {
 	live_load *load;
 	unsigned n; /* workers */
 	struct cable *cable;
+	uint32_t max_connections;
 	workers_ports *ports;
 	struct workers workers;
 	struct loop **loops; /* by worker */
@@ -88,21 +90,49 @@ static void write_stats(struct live *live)
 	free(text);
 }
 
+/* Lets several workers share what arrives: again after a reload, or when ports were opened anew. */
+static int steer(struct live *live, const struct rules *rules, const struct share *share)
+{
+	struct port *ports[RULES_WORKERS_MAX];
+	int err = 0;
+
+	for (unsigned side = 0; live->n > 1 && side < NSIDES && !err; side++) {
+		for (unsigned k = 0; k < live->n; k++)
+			ports[k] = live->ports[k][side];
+		err = steer_ports(ports, live->n, rules, share);
+	}
+	return err;
+}
+
+/* Says what of the rules only a restart can change. */
+static void warn_of_lasting(const struct live *live, const struct rules *rules)
+{
+	const char *file = live->options->config;
+	const struct share *share = &live->workers.worker[0].share;
+
+	if (rules->max_connections != live->max_connections)
+		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
+		            live->max_connections);
+	if (workers_wanted(rules) != live->n)
+		log_warning("%s: [bridge] workers: stays %u until a restart", file, live->n);
+	if (live->n > 1 && !share->by_address && workers_keep_clients(rules))
+		log_warning("%s: persist: until a restart each worker has clients of its own",
+		            file);
+}
+
 static void reload(struct live *live)
 {
 	struct rules *rules = live->load(live->options);
-	uint32_t capacity = live->workers.rules->max_connections;
 	const char *file = live->options->config;
 	int err;
 
 	if (!rules)
 		return;
-	if (rules->max_connections != capacity)
-		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
-		            capacity);
-	rules->max_connections = capacity;
+	warn_of_lasting(live, rules);
 	pause_workers(live);
 	err = workers_reload(&live->workers, rules, loop_clock());
+	if (!err)
+		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
 	resume_workers(live);
 	if (err < 0) {
 		log_error("%s: not reloaded: nothing has changed", file);
@@ -125,6 +155,8 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 			err = packet_reopen(live->ports[k][side], link);
 		worker_set_mac(&live->workers.worker[k], side, &link->mac);
 	}
+	if (change->anew && !err)
+		err = steer(live, live->workers.rules, &live->workers.worker[0].share);
 	if (!err)
 		return;
 	if (err != -ENODEV) /* else it's gone again, as will be said */
@@ -201,8 +233,9 @@ static int make_key(const struct options *options, struct hash_key *ret)
 }
 
 /* The ports of each worker. */
-static int open_ports(struct live *live, const struct rules *rules)
+static int open_ports(struct live *live, const struct rules *rules, const struct hash_key *key)
 {
+	const struct share share = workers_share(rules, 0, live->n, key);
 	const char *const *names = live->options->names;
 	int err = preflight_interfaces(names, rules->link_mirror);
 
@@ -213,6 +246,8 @@ static int open_ports(struct live *live, const struct rules *rules)
 			err = packet_open((enum side)side, names[side],
 			                  &cable_state(live->cable, (enum side)side)->link,
 			                  &live->ports[k][side]);
+	if (!err)
+		err = steer(live, rules, &share);
 	return err < 0 ? err : preflight_addresses(live->ports[0], rules);
 }
 
@@ -225,7 +260,8 @@ static int start_loops(struct live *live)
 	for (unsigned k = 0; k < live->n; k++)
 		worker_start(&live->workers.worker[k], live->started);
 	for (unsigned k = 0; k < live->n && !err; k++)
-		err = loop_start(&live->workers.worker[k], &live->loops[k]);
+		err = loop_start(&live->workers.worker[k], live->workers.inboxes[k],
+		                 &live->loops[k]);
 	return err;
 }
 
@@ -235,13 +271,14 @@ static int start(struct live *live, struct rules *rules)
 	struct hash_key key;
 	int err;
 
-	live->n = 1;
+	live->n = workers_wanted(rules);
+	live->max_connections = rules->max_connections;
 	live->ports = calloc(live->n, sizeof(*live->ports));
 	live->loops = calloc(live->n, sizeof(*live->loops));
 	if (!live->ports || !live->loops)
 		return -ENOMEM;
 	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
-	    (err = open_ports(live, rules)) < 0)
+	    (err = open_ports(live, rules, &key)) < 0)
 		return err;
 	return workers_init(&live->workers, rules, &key, live->ports, live->n, true, loop_clock());
 }

@@ -19,9 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #define LOOP_SPIN_NS (50 * 1000ull)
 #define LOOP_TICK_NS LB_NS_PER_MS
@@ -32,8 +30,8 @@ enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP };
 struct loop {
 	struct worker *worker;
 	pthread_t thread;
-	int wake;         /* eventfd: ends a sleep */
-	atomic_uint wish; /* enum wish: the control thread's */
+	struct inbox *inbox; /* ends a sleep */
+	atomic_uint wish;    /* enum wish: the control thread's */
 	lb_time ticked, active;
 	pthread_mutex_t lock; /* of standing */
 	pthread_cond_t changed;
@@ -83,13 +81,14 @@ static void sleep_until_event(struct loop *loop, lb_time now)
 	struct pollfd fds[] = {
 	        {.fd = packet_fd(loop->worker->ports[OUTSIDE]), .events = POLLIN},
 	        {.fd = packet_fd(loop->worker->ports[INSIDE]), .events = POLLIN},
-	        {.fd = loop->wake, .events = POLLIN},
+	        {.fd = inbox_fd(loop->inbox), .events = POLLIN},
 	};
-	uint64_t wakes;
 
-	if (poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now)) > 0 && fds[2].revents &&
-	    read(loop->wake, &wakes, sizeof(wakes)) < 0)
-		return; /* somebody else has read it: nobody does */
+	if (!inbox_sleep(loop->inbox))
+		return;
+	if (atomic_load(&loop->wish) == WISH_RUN)
+		poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now));
+	inbox_awake(loop->inbox);
 }
 
 static void run_round(struct loop *loop)
@@ -97,8 +96,9 @@ static void run_round(struct loop *loop)
 	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
 	lb_time now = loop_clock();
+	bool inbox = worker_take_inbox(loop->worker, now);
 
-	if (outside || inside)
+	if (outside || inside || inbox)
 		loop->active = now;
 	else if (now.ns - loop->active.ns > LOOP_SPIN_NS)
 		sleep_until_event(loop, now);
@@ -130,14 +130,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void wake(struct loop *loop)
-{
-	const uint64_t one = 1;
-
-	if (write(loop->wake, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is being woken */
-}
-
 static void set_wish(struct loop *loop, enum wish wish)
 {
 	pthread_mutex_lock(&loop->lock);
@@ -148,14 +140,12 @@ static void set_wish(struct loop *loop, enum wish wish)
 
 static void loop_free(struct loop *loop)
 {
-	if (loop->wake >= 0)
-		close(loop->wake);
 	pthread_cond_destroy(&loop->changed);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
 }
 
-int loop_start(struct worker *worker, struct loop **ret)
+int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int err;
@@ -163,11 +153,11 @@ int loop_start(struct worker *worker, struct loop **ret)
 	if (!loop)
 		return -ENOMEM;
 	loop->worker = worker;
+	loop->inbox = inbox;
 	loop->ticked = loop->active = loop_clock();
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->changed, NULL);
-	loop->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	err = loop->wake < 0 ? -errno : -pthread_create(&loop->thread, NULL, run, loop);
+	err = -pthread_create(&loop->thread, NULL, run, loop);
 	if (err < 0) {
 		log_error("starting a worker: %s", strerror(-err));
 		loop_free(loop);
@@ -182,7 +172,7 @@ void loop_stop(struct loop *loop)
 	if (!loop)
 		return;
 	set_wish(loop, WISH_STOP);
-	wake(loop);
+	inbox_wake(loop->inbox);
 	pthread_join(loop->thread, NULL);
 	loop_free(loop);
 }
@@ -190,7 +180,7 @@ void loop_stop(struct loop *loop)
 void loop_pause(struct loop *loop)
 {
 	set_wish(loop, WISH_PAUSE);
-	wake(loop);
+	inbox_wake(loop->inbox);
 }
 
 void loop_wait_paused(struct loop *loop)

@@ -12,10 +12,11 @@ struct loop;
 lb_time loop_clock(void);
 
 /*
- * Starts a thread in which worker, whose ports are packet ports, does its work from now on. Returns
- * 0 and sets *ret, or a negative errno with the reason logged.
+ * Starts a thread in which worker, whose ports are packet ports, does its work from now on; inbox
+ * is its, also if it is the only one. Returns 0 and sets *ret, or a negative errno with the reason
+ * logged.
  */
-int loop_start(struct worker *worker, struct loop **ret);
+int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret);
 
 /* Ends the thread after the burst that it is at, and frees loop, which may be NULL. */
 void loop_stop(struct loop *loop);

@@ -7,7 +7,7 @@
  * PACKET_VNET_HDR: with each frame comes a struct virtio_net_hdr that says what the kernel has put
  * off, segmentation (gso_size) and the checksum's completion, and it goes out with the frame again:
  * so frames of up to 64 KiB pass whole. Its offsets count from the frame's first byte, which moves
- * when VLAN tags are put in or taken out; struct slot remembers where they counted from.
+ * when VLAN tags are put in or taken out; struct packet_offload remembers where they counted from.
  *
  * The kernel hands over the outermost VLAN tag beside the frame (struct tpacket_auxdata); it is put
  * back on receipt. Frames that other sockets, or we, send on the interface aren't received.
@@ -25,24 +25,16 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-	/* a GSO frame: 64 KiB of IPv4, the Ethernet header, tags; in whole pages */
-	SLOT_BYTES = 68 << 10,
+	SLOT_BYTES = PACKET_FRAME_BYTES,
 	/* for data to be at FRAME_HEADROOM and the IPv4 header aligned */
 	SLOT_DATA = FRAME_HEADROOM + 2,
 	/* 40 % of bulk throughput are lost with the default receive buffer */
 	SOCKET_BUFFER_BYTES = 64 << 20,
-};
-
-/* What the kernel said about a received frame, for when it is sent. */
-struct slot {
-	struct virtio_net_hdr vnet;
-	uint8_t *origin; /* the byte from which vnet's offsets count */
 };
 
 union control {
@@ -54,7 +46,7 @@ struct packet_port {
 	struct port port;
 	int fd;
 	uint8_t *memory; /* PORT_BURST times SLOT_BYTES */
-	struct slot slots[PORT_BURST];
+	struct packet_offload slots[PORT_BURST];
 	struct mmsghdr in[PORT_BURST], out[PORT_BURST];
 	struct iovec in_iov[PORT_BURST][2], out_iov[PORT_BURST][2];
 	struct virtio_net_hdr out_vnet[PORT_BURST];
@@ -99,7 +91,7 @@ static void read_control(struct msghdr *msg, struct frame *frame)
 static bool take(struct packet_port *packet, unsigned i, struct frame *ret)
 {
 	struct msghdr *msg = &packet->in[i].msg_hdr;
-	struct slot *slot = &packet->slots[i];
+	struct packet_offload *slot = &packet->slots[i];
 	uint32_t len = packet->in[i].msg_len;
 
 	if (msg->msg_flags & MSG_TRUNC || len < sizeof(slot->vnet)) {
@@ -122,6 +114,21 @@ static bool take(struct packet_port *packet, unsigned i, struct frame *ret)
 	return true;
 }
 
+void packet_copy_frame(const struct frame *frame, struct packet_copy *ret)
+{
+	const struct packet_offload *offload = frame->port_data;
+
+	ret->frame = *frame;
+	ret->frame.data = ret->bytes + FRAME_HEADROOM;
+	ret->frame.headroom = FRAME_HEADROOM;
+	memcpy(ret->frame.data, frame->data, frame->len);
+	if (!offload)
+		return;
+	ret->offload.vnet = offload->vnet;
+	ret->offload.origin = ret->frame.data + (offload->origin - frame->data);
+	ret->frame.port_data = &ret->offload;
+}
+
 static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 {
 	struct packet_port *packet = packet_of(port);
@@ -138,7 +145,7 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 }
 
 /* Moves vnet's offsets to count from the frame's first byte as it is now. */
-static void adjust_offsets(struct virtio_net_hdr *vnet, const struct slot *slot,
+static void adjust_offsets(struct virtio_net_hdr *vnet, const struct packet_offload *slot,
                            const struct frame *frame)
 {
 	int moved = (int)(slot->origin - frame->data);
@@ -151,7 +158,7 @@ static void adjust_offsets(struct virtio_net_hdr *vnet, const struct slot *slot,
 
 static void prepare(struct packet_port *packet, unsigned i, const struct frame *frame)
 {
-	const struct slot *slot = frame->port_data;
+	const struct packet_offload *slot = frame->port_data;
 
 	packet->out_vnet[i] = (struct virtio_net_hdr){0};
 	if (slot) {

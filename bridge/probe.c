@@ -63,11 +63,12 @@ static unsigned count(const struct rules *rules)
 	return n;
 }
 
-struct probes *probes_new(const struct rules *rules, const struct health *health,
-                          struct neigh_table *neigh, const struct hash_key *key, lb_time now)
+struct probes *probes_new(const struct rules *rules, const struct share *share,
+                          const struct health *health, struct neigh_table *neigh,
+                          const struct hash_key *key, lb_time now)
 {
 	struct probes *probes = calloc(1, sizeof(*probes));
-	unsigned n = count(rules);
+	unsigned n = share->worker ? 0 : count(rules);
 
 	if (!probes)
 		return NULL;
@@ -78,7 +79,7 @@ struct probes *probes_new(const struct rules *rules, const struct health *health
 		free(probes);
 		return NULL;
 	}
-	for (unsigned s = 0; s < rules->nservers; s++)
+	for (unsigned s = 0; n && s < rules->nservers; s++)
 		for (unsigned c = 0;
 		     is_probed(rules, s) && c < rules->farms[rules->servers[s].farm].nchecks; c++)
 			probes->probes[probes->n++] = (struct probe){

@@ -17,11 +17,12 @@ struct probe_result {
 };
 
 /*
- * Makes the probes that rules ask for, all due at once. Returns NULL if memory runs out. rules,
- * health and neigh must stay; key makes sequence numbers unpredictable.
+ * Makes the probes that rules ask for, all due at once; only the first worker has any. Returns NULL
+ * if memory runs out. rules, health and neigh must stay; key makes sequence numbers unpredictable.
  */
-struct probes *probes_new(const struct rules *rules, const struct health *health,
-                          struct neigh_table *neigh, const struct hash_key *key, lb_time now);
+struct probes *probes_new(const struct rules *rules, const struct share *share,
+                          const struct health *health, struct neigh_table *neigh,
+                          const struct hash_key *key, lb_time now);
 void probes_free(struct probes *probes);
 
 /* Takes over from old when the checks of servers that stay are next due; the others are due now. */

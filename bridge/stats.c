@@ -32,7 +32,7 @@ struct totals {
 	uint64_t open, half_open, quarantined, reset, capacity;
 	struct port_counts ports[NSIDES];
 	struct neigh_counts neigh;
-	uint64_t conflicts, records_lost;
+	uint64_t conflicts, records_lost, news_lost;
 };
 
 static void add_balance(struct totals *totals, const struct balance *balance)
@@ -74,6 +74,7 @@ static void add_worker(struct totals *totals, const struct worker *worker)
 	totals->neigh.waited += neigh->waited;
 	totals->neigh.lost += neigh->lost;
 	totals->conflicts += worker->conflicts;
+	totals->news_lost += worker->news_lost;
 }
 
 static void print_frames(FILE *out, const struct totals *totals)
@@ -84,13 +85,14 @@ static void print_frames(FILE *out, const struct totals *totals)
 		acts[lb_why_act((enum lb_why)i)] += totals->whys[i];
 		received += totals->whys[i];
 	}
+	received -= acts[LB_HAND_OVER]; /* counted where they went */
 	fprintf(out,
 	        "\"frames\":{\"received\":%" PRIu64 ",\"bridged\":%" PRIu64
 	        ",\"forwarded\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"dropped\":%" PRIu64
 	        "},\n \"reasons\":{",
 	        received, acts[LB_BRIDGE], acts[LB_FORWARD], acts[LB_ANSWER], acts[LB_DROP]);
 	for (unsigned i = 0, n = 0; i < LB_NWHYS; i++)
-		if (totals->whys[i])
+		if (totals->whys[i] && i != WHY_HANDED_OVER)
 			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "",
 			        lb_why_name((enum lb_why)i), totals->whys[i]);
 	fprintf(out, "},\n");
@@ -130,7 +132,10 @@ static void print_bridge(FILE *out, const struct workers *workers, const struct 
 	const struct connlog_counts connlog = connlog_counts(workers->connlog);
 	struct port *const *ports = workers->worker[0].ports;
 
-	fprintf(out, " \"workers\":%u,\n \"ports\":{", workers->n);
+	fprintf(out,
+	        " \"workers\":{\"running\":%u,\"handed_over\":%" PRIu64 ",\"news_lost\":%" PRIu64
+	        "},\n \"ports\":{",
+	        workers->n, totals->whys[WHY_HANDED_OVER], totals->news_lost);
 	print_port(out, "outside", ports[OUTSIDE], &totals->ports[OUTSIDE]);
 	fprintf(out, ",");
 	print_port(out, "inside", ports[INSIDE], &totals->ports[INSIDE]);

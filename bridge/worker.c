@@ -26,21 +26,23 @@ void setup_free(struct setup *setup)
 	memory_free(&setup->memory);
 }
 
-static int setup_init(struct setup *setup, const struct rules *rules, const struct hash_key *key,
-                      lb_time now)
+static int setup_init(struct setup *setup, const struct rules *rules, const struct share *share,
+                      const struct hash_key *key, lb_time now)
 {
 	int err;
 
 	*setup = (struct setup){.rules = rules};
 	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
 		return err;
-	setup->farms = farms_init(setup->memory.at, rules, &share_whole, key, now);
+	setup->farms = farms_init(setup->memory.at, rules, share, key, now);
 	setup->neigh = neigh_new(rules);
 	if (setup->neigh)
-		setup->probes = probes_new(rules, &setup->farms->health, setup->neigh, key, now);
+		setup->probes =
+		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
 	if (setup->probes && events_init(&setup->events, setup->farms) == 0)
 		return 0;
 	setup_free(setup);
+	*setup = (struct setup){0};
 	log_error("out of memory");
 	return -ENOMEM;
 }
@@ -58,22 +60,24 @@ static int use_ip6(struct worker *worker, const struct rules *rules)
 	return 0;
 }
 
-int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
+int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
+                struct inbox **inboxes, const struct hash_key *key,
                 struct port *const ports[NSIDES], lb_time now)
 {
 	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
 	int err;
 
-	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]}, .key = *key};
-	if ((err = setup_init(&worker->setup, rules, key, now)) < 0)
+	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]},
+	                          .share = *share,
+	                          .inboxes = inboxes,
+	                          .key = *key};
+	if ((err = setup_init(&worker->setup, rules, share, key, now)) < 0)
 		return err;
-	if ((err = memory_take(&worker->memory, lb_size(rules, &share_whole))) == 0) {
+	if ((err = memory_take(&worker->memory, lb_size(rules, share))) == 0) {
 		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
 		worker->maker = own_maker_new();
 		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
 	}
-	if (err < 0)
-		worker_free(worker);
 	return err;
 }
 
@@ -208,14 +212,27 @@ static void release_waiting(struct worker *worker, lb_time now)
 		forward(worker, &frame, hop, now);
 }
 
+/* To all other workers. What finds no room is lost: probes and sightings go on and on. */
+static void spread(struct worker *worker, const struct news *news)
+{
+	for (unsigned k = 0; worker->inboxes && k < worker->share.n; k++)
+		if (k != worker->share.worker && !inbox_put_news(worker->inboxes[k], news))
+			worker->news_lost++;
+}
+
 static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
 {
+	const struct news news = {.kind = NEWS_PROBED,
+	                          .server = result->server,
+	                          .check = result->check,
+	                          .ok = result->ok};
 	const struct health_server before = worker->setup.farms->health.servers[result->server];
 
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
 		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
 	probes_told(worker->setup.probes, result, now);
+	spread(worker, &news);
 }
 
 static void poll_probes(struct worker *worker, lb_time now)
@@ -240,17 +257,27 @@ static void probe_reply(struct worker *worker, const struct probe_reply *reply, 
 	speak_all(worker, &out, now);
 }
 
+/* Notes where a server is; says if it is one. */
+static bool learn(struct worker *worker, const struct sighting *sighting, lb_time now)
+{
+	if (!neigh_sighted(worker->setup.neigh, sighting, now))
+		return false;
+	release_waiting(worker, now);
+	poll_probes(worker, now);
+	return true;
+}
+
 static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
 {
+	const struct news news = {.kind = NEWS_SIGHTED, .sighting = v->sighting};
+
 	if (v->conflict) {
 		worker->conflicts++;
 		events_conflict(&worker->setup.events, worker->setup.rules,
 		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
 	}
-	if (v->sighted && neigh_sighted(worker->setup.neigh, &v->sighting, now)) {
-		release_waiting(worker, now);
-		poll_probes(worker, now);
-	}
+	if (v->sighted && learn(worker, &v->sighting, now))
+		spread(worker, &news);
 }
 
 static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
@@ -278,7 +305,8 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 			probe_reply(worker, &v->probe, now);
 		break;
 	case LB_HAND_OVER:
-		lb_not_handed_over(worker->lb);
+		if (!inbox_put_frame(worker->inboxes[v->worker], frame))
+			lb_not_handed_over(worker->lb);
 		break;
 	}
 	if (v->sighted || v->conflict)
@@ -300,6 +328,33 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 	ask(worker, now);
 	flush(worker, now);
 	worker_log_ended(worker);
+}
+
+void worker_take_news(struct worker *worker, lb_time now)
+{
+	struct news news;
+
+	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
+		if (news.kind == NEWS_PROBED)
+			lb_probed(worker->lb, news.server, news.check, news.ok, now);
+		else
+			learn(worker, &news.sighting, now);
+	}
+	flush(worker, now);
+}
+
+bool worker_take_inbox(struct worker *worker, lb_time now)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n;
+
+	if (!worker->inboxes)
+		return false;
+	worker_take_news(worker, now);
+	n = inbox_take_frames(worker->inboxes[worker->share.worker], frames);
+	if (n)
+		worker_burst(worker, frames, n, now);
+	return n;
 }
 
 void worker_tick(struct worker *worker, lb_time now)
@@ -345,6 +400,8 @@ void worker_announce(struct worker *worker, lb_time now)
 {
 	const struct rules *rules = worker->setup.rules;
 
+	if (worker->share.worker)
+		return;
 	for (unsigned f = 0; f < rules->nfarms; f++) {
 		const struct rules_farm *farm = &rules->farms[f];
 
@@ -374,7 +431,7 @@ int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now
 {
 	int err = use_ip6(worker, rules);
 
-	return err < 0 ? err : setup_init(ret, rules, &worker->key, now);
+	return err < 0 ? err : setup_init(ret, rules, &worker->share, &worker->key, now);
 }
 
 void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map, lb_time now)

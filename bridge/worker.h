@@ -6,6 +6,7 @@
 
 #include "connlog.h"
 #include "events.h"
+#include "inbox.h"
 #include "memory.h"
 #include "neigh.h"
 #include "own.h"
@@ -25,6 +26,8 @@ struct setup {
 
 struct worker {
 	struct port *ports[NSIDES]; /* by enum side */
+	struct share share;
+	struct inbox **inboxes; /* by worker; NULL if this is the only one */
 	struct hash_key key;
 	struct memory memory;     /* of lb */
 	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
@@ -34,14 +37,17 @@ struct worker {
 	struct connlog *connlog;
 	unsigned queue;     /* of connlog, that is this worker's */
 	bool more;          /* lb_poll() has more to do at once */
+	uint64_t news_lost; /* that other workers had no room for */
 	uint64_t conflicts; /* frames in which somebody claimed an address of ours */
 };
 
 /*
- * Takes all memory. The ports and the rules must stay. Returns 0, or a negative errno with the
- * reason logged; then there is nothing to free.
+ * Takes all memory of the worker that has this share. The ports, the rules and the inboxes (of all
+ * workers, or NULL if there is only one) must stay. Returns 0, or a negative errno with the reason
+ * logged. worker_free() is due in either case, and fine for a worker that is all zero.
  */
-int worker_init(struct worker *worker, const struct rules *rules, const struct hash_key *key,
+int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
+                struct inbox **inboxes, const struct hash_key *key,
                 struct port *const ports[NSIDES], lb_time now);
 void worker_free(struct worker *worker);
 
@@ -59,6 +65,12 @@ void worker_announce(struct worker *worker, lb_time now);
 
 /* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
+
+/* Takes what other workers have sent: for each round of a loop. False if there was nothing. */
+bool worker_take_inbox(struct worker *worker, lb_time now);
+
+/* The part of it that isn't frames, and refers to the rules. */
+void worker_take_news(struct worker *worker, lb_time now);
 
 /* Does what time asks for: expiry, resets, probes, the search for neighbours. */
 void worker_tick(struct worker *worker, lb_time now);

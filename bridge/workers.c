@@ -10,19 +10,70 @@
 #include "log.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
+
+unsigned workers_wanted(const struct rules *rules)
+{
+	cpu_set_t set;
+	unsigned n = rules->workers;
+
+	if (!n)
+		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	return n <= RULES_WORKERS_MAX ? n : RULES_WORKERS_MAX;
+}
+
+bool workers_keep_clients(const struct rules *rules)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (rules->farms[f].persist_ms)
+			return true;
+	return false;
+}
+
+struct share workers_share(const struct rules *rules, unsigned worker, unsigned n,
+                           const struct hash_key *key)
+{
+	return share_make(worker, n, workers_keep_clients(rules), key);
+}
+
+static int make_inboxes(struct workers *workers)
+{
+	workers->inboxes = calloc(workers->n, sizeof(*workers->inboxes));
+	if (!workers->inboxes)
+		return -ENOMEM;
+	for (unsigned k = 0; k < workers->n; k++)
+		if (!(workers->inboxes[k] = inbox_new()))
+			return -ENOMEM;
+	return 0;
+}
+
+static int make_workers(struct workers *workers, const struct rules *rules,
+                        const struct hash_key *key, const workers_ports *ports, lb_time now)
+{
+	struct inbox **inboxes = workers->n > 1 ? workers->inboxes : NULL;
+	int err = 0;
+
+	for (unsigned k = 0; k < workers->n && !err; k++) {
+		const struct share share = workers_share(rules, k, workers->n, key);
+
+		err = worker_init(&workers->worker[k], rules, &share, inboxes, key, ports[k], now);
+	}
+	return err;
+}
 
 int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
                  const workers_ports *ports, unsigned n, bool live, lb_time now)
 {
 	int err;
 
-	*workers = (struct workers){.worker = calloc(n, sizeof(*workers->worker)), .live = live};
+	*workers = (struct workers){
+	        .worker = calloc(n, sizeof(*workers->worker)), .n = n, .live = live};
 	err = workers->worker ? connlog_open(rules, n, live, NULL, &workers->connlog) : -ENOMEM;
-	for (unsigned k = 0; k < n && !err; k++) {
-		err = worker_init(&workers->worker[k], rules, key, ports[k], now);
-		workers->n += !err;
-	}
+	if (!err && live)
+		err = make_inboxes(workers);
+	if (!err)
+		err = make_workers(workers, rules, key, ports, now);
 	if (err < 0) {
 		log_error("starting %u worker%s: %s", n, n == 1 ? "" : "s", strerror(-err));
 		workers_free(workers); /* but for the rules, which are still the caller's */
@@ -37,8 +88,11 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
 void workers_free(struct workers *workers)
 {
 	connlog_close(workers->connlog);
-	for (unsigned k = 0; k < workers->n; k++)
+	for (unsigned k = 0; workers->worker && k < workers->n; k++)
 		worker_free(&workers->worker[k]);
+	for (unsigned k = 0; workers->inboxes && k < workers->n; k++)
+		inbox_free(workers->inboxes[k]);
+	free(workers->inboxes);
 	free(workers->worker);
 	rules_free(workers->rules);
 }
@@ -102,8 +156,11 @@ static int reload(struct workers *workers, struct rules *rules, struct setup *se
 	if ((err = take_over(workers, rules, map)) < 0 ||
 	    (err = prepare(workers, rules, now, setups)) < 0)
 		return err;
+	for (unsigned k = 0; workers->n > 1 && k < workers->n; k++)
+		worker_take_news(&workers->worker[k],
+		                 now); /* by the old rules, like the following */
 	for (unsigned k = 0; k < workers->n; k++)
-		worker_log_ended(&workers->worker[k]); /* by the old rules */
+		worker_log_ended(&workers->worker[k]);
 	err = connlog_open(rules, workers->n, workers->live, workers->connlog, &connlog);
 	if (err < 0) {
 		for (unsigned k = 0; k < workers->n; k++)

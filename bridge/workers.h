@@ -9,10 +9,21 @@
 struct workers {
 	struct worker *worker;
 	unsigned n;
+	struct inbox **inboxes; /* by worker; only live */
 	struct rules *rules;
 	struct connlog *connlog;
 	bool live; /* the connection log has a writer thread */
 };
+
+/* How many workers the rules ask for here: at least 1. */
+unsigned workers_wanted(const struct rules *rules);
+
+/* If all connections of a client address must be at one worker: some farm persists. */
+bool workers_keep_clients(const struct rules *rules);
+
+/* The share of worker of n: see share_make(). */
+struct share workers_share(const struct rules *rules, unsigned worker, unsigned n,
+                           const struct hash_key *key);
 
 /* A worker's two ports, by enum side. */
 typedef struct port *workers_ports[NSIDES];

@@ -7,13 +7,11 @@
  * them.
  * 4. Every key is set (keys.c), section after section, and what is left to fill in is filled in.
  * 5. crosscheck.c compares the sections with each other.
- * 6. pending.c warns of what has no effect yet.
  *
  * Nothing is printed, and nothing is kept from one call to the next. Not for two threads at once:
  * iniparser's error callback is global.
  */
 #include "crosscheck.h"
-#include "pending.h"
 
 #include <errno.h>
 #include <iniparser/iniparser.h>
@@ -205,7 +203,6 @@ static int rules_build(const struct where *where, const dictionary *values,
 		rules_free(load.rules);
 		return ret;
 	}
-	pending_warn(where, load.rules);
 	*ret_rules = load.rules;
 	return 0;
 }

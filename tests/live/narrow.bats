@@ -82,10 +82,10 @@ far_server() # [SYSCTL=VALUE]
 }
 
 # A farm of one server, of the family of its address.
-balance_to() # SERVER-ADDRESS
+balance_to() # SERVER-ADDRESS [SETTING...]
 {
 	[[ $1 != *:* ]] || VIP=$VIP6
-	lab_ini 'ports = 80'
+	lab_ini 'ports = 80' "${@:2}"
 	sed -i "/^\[server fe2/,\$d; s/^address = .*/address = $1/" "$LAB_DIR/lb.ini"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	URL=http://$VIP
@@ -194,5 +194,36 @@ check_fragments()
 	balance_to 10.0.0.43
 	down client
 	check_fragments
+	tmbridge_stop
+}
+
+# Which of the workers an error reaches, is for its quotation to say.
+@test "client beyond the hop, three workers" {
+	far_client
+	balance_to fd00::41 'bridge.workers = 3'
+	transfers far down up
+	jq -e '.workers.handed_over == 0' "$LAB_DIR/last"
+	tmbridge_stop
+	VIP=10.0.0.40
+	balance_to 10.0.0.41 'bridge.workers = 3'
+	transfers far down up
+	jq -e '.workers.handed_over == 0' "$LAB_DIR/last"
+	tmbridge_stop
+}
+
+# Fragments come to one worker by their addresses, and go on to that of the connection: to one of three
+# by chance, so that of twenty connections not all live where their fragments come.
+@test "client beyond the hop, without DF, three workers" {
+	far_client
+	lab_sysctl far net.ipv4.ip_no_pmtu_disc=1
+	balance_to 10.0.0.41 'bridge.workers = 3'
+	ip -n fe1 route flush cache # what it knows of the path's MTU, and would offer as its MSS
+	head -c 200000 "$LAB_DIR/www/big" >"$LAB_DIR/www/some"
+	for i in $(seq 20); do
+		in_ns far curl -gsS -m 20 -T "$LAB_DIR/www/some" "$URL/up/some"
+		cmp "$LAB_DIR/www/some" "$LAB_DIR/www/up/some"
+	done
+	check_fragments
+	jq -e '.workers.handed_over > 500' "$LAB_DIR/last"
 	tmbridge_stop
 }

@@ -782,8 +782,7 @@ static const struct wrong warnings[] = {
         {WITH_FARM, "check = none\nidle_timeout = 1h\nscheduler = wlc\npersist = off", ""},
         {WITH_SERVER, "state = drain\nmax_connections = 0\nweight = 0", ""},
         {WITH_BRIDGE, "workers = 1", ""},
-        {WITH_BRIDGE, "workers = auto",
-         "lb.ini:2: [bridge] workers: accepted, but has no effect yet"},
+        {WITH_BRIDGE, "workers = auto", ""},
         {FARM_Y WITH_FARM, "",
          "lb.ini:1: [farm y] has no server: every connection will be refused"},
 };

@@ -29,6 +29,7 @@ Suite *revive_suite(void);
 Suite *rewrite_suite(void);
 Suite *sched_suite(void);
 Suite *share_suite(void);
+Suite *steer_suite(void);
 Suite *snat_suite(void);
 Suite *tcp_suite(void);
 Suite *tuple_suite(void);
