@@ -260,10 +260,12 @@ settings() # what ought to be restored
 @test "gone and back at once, under the same index, and moved to another namespace and back" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	index=$(ip -n tmb -j link show eth0 | jq '.[0].ifindex')
+	lab_signal tmbridge STOP # else it may see that there is none
 	printf '%s\n' "link del eth0" \
 		"link add eth0 index $index address 02:00:00:00:00:01 type veth peer name tmb netns switch" \
 		"link set eth0 up" | ip -n tmb -b -
 	ip -n switch link set tmb up master br0
+	lab_signal tmbridge CONT
 	says 1 'eth0: back after 0\.0 s'
 	traffic_flows
 	ip -n tmb link set eth1 netns client
