@@ -286,6 +286,14 @@ static void mirror(struct cable *cable, enum side side, lb_time now, struct cabl
 	}
 }
 
+/* One that is down receives nothing, and its sockets can't share what arrives. */
+static bool is_anew(const struct end *end, lb_time now)
+{
+	bool is_set_up = end->is.state == LINK_UP || end->is.state == LINK_NO_CARRIER;
+
+	return end->anew && is_set_up && now.ns >= end->retry.ns;
+}
+
 static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
 {
 	struct monitor_watch watches[NSIDES];
@@ -316,7 +324,7 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 	for (unsigned side = 0; side < NSIDES; side++) {
 		struct end *end = &cable->ends[side];
 
-		ret[side].anew = end->anew && now.ns >= end->retry.ns;
+		ret[side].anew = is_anew(end, now);
 		end->anew = end->anew && !ret[side].anew;
 		ret[side].announce = end->unknown && end->is.state == LINK_UP;
 		end->unknown = end->unknown && !ret[side].announce;

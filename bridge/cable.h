@@ -12,7 +12,7 @@ struct cable;
 
 /* What the ports have to follow. */
 struct cable_change {
-	bool anew;     /* it is another interface than before: open the port anew */
+	bool anew;     /* it is another interface than before, and set up: open the port anew */
 	bool mac;      /* its MAC address is another one */
 	bool announce; /* since then its link has come up */
 };
