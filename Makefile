@@ -8,7 +8,8 @@ VARIANT ?= release
 B := .build/$(VARIANT)
 
 # The one list of packages (Debian 12). `make deps` installs what is missing.
-BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev
+BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
+	libseccomp-dev libcap-ng-dev
 TEST_PACKAGES := check clang llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format bsdextrautils
 BENCH_PACKAGES := nftables haproxy wrk sockperf
@@ -23,7 +24,7 @@ DESTDIR ?=
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Werror
 CPPFLAGS += -D_GNU_SOURCE -DTMBRIDGE_VERSION='"$(VERSION)"'
 COMMON := -std=c11 $(WARNINGS) -g -fno-strict-aliasing -MMD -MP
-LIBS := -lpcap -lnet -lmnl -liniparser
+LIBS := -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(VARIANT),release)

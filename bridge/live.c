@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "packet.h"
 #include "preflight.h"
+#include "sandbox.h"
 #include "stats.h"
 #include "steer.h"
 
@@ -135,7 +136,8 @@ static void reload(struct live *live)
 		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
 	resume_workers(live);
 	if (err < 0) {
-		log_error("%s: not reloaded: nothing has changed", file);
+		log_error("%s: not reloaded: nothing has changed%s", file,
+		          err == -EACCES ? " (a log in another directory takes a restart)" : "");
 		rules_free(rules);
 		return;
 	}
@@ -248,7 +250,7 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 			                  &live->ports[k][side]);
 	if (!err)
 		err = steer(live, rules, &share);
-	return err < 0 ? err : preflight_addresses(live->ports[0], rules);
+	return err;
 }
 
 /* The rest of the start, after which the rules belong to the workers. */
@@ -265,6 +267,22 @@ static int start_loops(struct live *live)
 	return err;
 }
 
+static int enter_sandbox(const struct live *live, const struct rules *rules)
+{
+	const struct options *options = live->options;
+	int ports[NSIDES * RULES_WORKERS_MAX];
+	struct sandbox sandbox = {
+	        .user = options->user,
+	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
+	        .ports = ports,
+	};
+
+	for (unsigned k = 0; k < live->n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			ports[sandbox.nports++] = packet_fd(live->ports[k][side]);
+	return sandbox_enter(&sandbox);
+}
+
 /* Begins; on failure the rules remain the caller's. */
 static int start(struct live *live, struct rules *rules)
 {
@@ -278,7 +296,8 @@ static int start(struct live *live, struct rules *rules)
 	if (!live->ports || !live->loops)
 		return -ENOMEM;
 	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
-	    (err = open_ports(live, rules, &key)) < 0)
+	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
+	    (err = preflight_addresses(live->ports[0], rules)) < 0)
 		return err;
 	return workers_init(&live->workers, rules, &key, live->ports, live->n, true, loop_clock());
 }

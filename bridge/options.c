@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,16 +27,24 @@ static const char usage[] =
         "  -s, --stats FILE       write counters as JSON at exit and on SIGUSR1 (- = stdout)\n"
         "  -k, --key HEX          32 hex digits for the hashes; default: random when live,\n"
         "                         zeros offline\n"
+        "  -u, --user NAME        whom to become when started as root; default: tmbridge, or\n"
+        "                         nobody, if that user can use the files\n"
         "  -v, --verbose          say more\n"
         "  -h, --help             this text\n"
         "  -V, --version          the version\n";
 
 static const struct option long_options[] = {
-        {"config", required_argument, NULL, 'f'}, {"read", required_argument, NULL, 'r'},
-        {"write", required_argument, NULL, 'w'},  {"test", no_argument, NULL, 't'},
-        {"stats", required_argument, NULL, 's'},  {"key", required_argument, NULL, 'k'},
-        {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},      {0},
+        {"config", required_argument, NULL, 'f'},
+        {"read", required_argument, NULL, 'r'},
+        {"write", required_argument, NULL, 'w'},
+        {"test", no_argument, NULL, 't'},
+        {"stats", required_argument, NULL, 's'},
+        {"key", required_argument, NULL, 'k'},
+        {"user", required_argument, NULL, 'u'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {0},
 };
 
 /* Splits "A,B" in place. False if there are more than two parts or an empty one. */
@@ -88,6 +97,12 @@ static int parse_option(int option, char *arg, struct options *ret)
 		if (parse_key(arg, &ret->key))
 			return 0;
 		log_error("command line: -k %s: a key is 32 hex digits", arg);
+		return -EINVAL;
+	case 'u':
+		ret->user = arg;
+		if (getpwnam(arg))
+			return 0;
+		log_error("command line: --user %s: no such user", arg);
 		return -EINVAL;
 	case 'v':
 		ret->verbose = true;
@@ -143,7 +158,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 
 	*ret = (struct options){.mode = MODE_LIVE};
 	argv[0] = "tmbridge"; /* as which getopt_long() complains */
-	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:vhV", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:u:vhV", long_options, NULL)) != -1) {
 		int err = parse_option(option, optarg, ret);
 
 		if (err < 0 || ret->mode == MODE_DONE)

@@ -18,6 +18,7 @@ struct options {
 	enum options_mode mode;
 	const char *config;
 	const char *stats; /* a path, "-", or NULL */
+	const char *user;  /* whom to become, or NULL */
 	bool has_key;
 	struct hash_key key; /* zeros unless given */
 	bool verbose;

@@ -32,6 +32,7 @@ lab_init() # COMMAND...
 	trap 'exit 143' TERM HUP
 	mount -t tmpfs -o mode=755 lab /run
 	mkdir -p /run/netns /run/tmp "$LAB_DIR"
+	chown nobody "$LAB_DIR" # whom tmbridge becomes, to write its files there
 	export TMPDIR=/run/tmp
 	"$@"
 }

@@ -70,8 +70,10 @@ START_TEST(live)
 	ck_assert_str_eq(options.names[INSIDE], "eth1");
 	ck_assert_str_eq(options.config, "lb.ini");
 	ck_assert(!options.has_key && !options.verbose && !options.stats);
-	ck_assert_int_eq(parse("-v --stats - -f lb.ini -- eth0 eth1"), 0);
+	ck_assert_ptr_null(options.user);
+	ck_assert_int_eq(parse("-v --stats - -u root -f lb.ini -- eth0 eth1"), 0);
 	ck_assert(options.verbose);
+	ck_assert_str_eq(options.user, "root");
 	ck_assert_str_eq(options.stats, "-");
 }
 END_TEST
@@ -165,6 +167,7 @@ START_TEST(wrong_lines)
 	        "-t -f lb.ini eth0 eth1",
 	        "-t -f lb.ini -r a -w b",
 	        "-t -f lb.ini -w b",
+	        "eth0 eth1 -f lb.ini --user no-such-user",
 	};
 
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

@@ -1,0 +1,36 @@
+/*
+ * The ways out of the process are shut in this order: user and capabilities; files, by Landlock;
+ * system calls, by seccomp, which would not let the others happen.
+ *
+ * All three are a thread's own, and what it starts inherits them: so they come before the first
+ * thread. They also come before the first frame is read, and before the memory and the connection
+ * logs are taken: a reload has to do that from within as well.
+ */
+#include "sandbox.h"
+
+#include "landlock.h"
+#include "log.h"
+#include "syscalls.h"
+#include "user.h"
+
+#include <linux/capability.h>
+#include <time.h>
+
+/* For an interface that is made anew: its packet socket; the socket's buffers and the interface's
+ * settings, which are also put back at the end. */
+#define CAPABILITIES (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
+
+int sandbox_enter(const struct sandbox *sandbox)
+{
+	const struct files *files = &sandbox->files;
+	struct user user;
+	int err;
+
+	if ((err = user_choose(sandbox->user, files, &user)) < 0 ||
+	    (err = user_become(&user, CAPABILITIES, files)) < 0)
+		return err;
+	log_debug("runs as user %s", user.name);
+	tzset(); /* gmtime_r() would read the time zone's file when it is first called */
+	err = landlock_enter(files);
+	return err < 0 ? err : syscalls_limit(sandbox->ports, sandbox->nports);
+}

@@ -1,0 +1,19 @@
+/*
+ * Whether AddressSanitizer is built in, which asks more of the kernel than tmbridge does.
+ */
+#ifndef BRIDGE_SANITIZED_H
+#define BRIDGE_SANITIZED_H
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+#endif
