@@ -266,14 +266,26 @@ measure() # ROUND CONTENDER FIGURE
 	printf 'round %s: %s: %s %s\n' "$1" "$2" "$3" "$(jq -c .values <<<"$result")" >&2
 }
 
+# Prints how much of the machine's processors others use, in percent, while nothing is measured.
+others_percent()
+{
+	{
+		grep '^cpu ' /proc/stat
+		sleep 1
+		grep '^cpu ' /proc/stat
+	} | awk '{ idle[NR] = $5 + $6; for (i = 2; i <= 9; i++) all[NR] += $i }
+		END { printf "%.0f", 100 * (1 - (idle[2] - idle[1]) / (all[2] - all[1])) }'
+}
+
 machine()
 {
-	jq -nc --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
+	jq -nc --arg others "$OTHERS" --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
 		--arg cpus "$(nproc)" --arg kernel "$(uname -sr)" \
 		--arg memory "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" \
 		--arg tools "$(versions)" --arg date "$(date -uI)" \
 		--arg runs "$RUNS" --arg seconds "$SECONDS_EACH" '{$cpu, cpus: ($cpus | tonumber), $memory,
-			$kernel, $tools, $date, runs: ($runs | tonumber), seconds: ($seconds | tonumber)}'
+			$kernel, $tools, $date, others_percent: ($others | tonumber),
+			runs: ($runs | tonumber), seconds: ($seconds | tonumber)}'
 }
 
 versions()
@@ -319,6 +331,7 @@ main()
 {
 	local summary table
 
+	OTHERS=$(others_percent)
 	lab_up ipv6=off
 	servers_start
 	rounds

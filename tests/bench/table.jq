@@ -6,10 +6,10 @@ def cell: if . == null then "-" elif . >= 100 then round elif . >= 10 then (. * 
 
 # Lines of cells; the first cell is said once for as long as it is the same.
 def table($head): [$head] + [.[]] | . as $lines | range(length) |
-	if $lines[.][0] == $lines[. - 1][0] then ["" , $lines[.][1:][]] else $lines[.] end | @tsv;
+	if . > 0 and $lines[.][0] == $lines[. - 1][0] then ["" , $lines[.][1:][]] else $lines[.] end | @tsv;
 
 def live_machine: .live.machine | "\(.cpus) x \(.cpu), \(.memory), \(.kernel), \(.date)", .tools,
-	"\(.runs) rounds, \(.seconds) s for each figure";
+	"\(.runs) rounds, \(.seconds) s for each figure; other work took \(.others_percent) % of the processors before";
 
 # Latency's CPU time is said once.
 def live_values: [.live.figures[] | (.name | test("p99") | not) as $says_cpu | . as $f | .contenders[] |
