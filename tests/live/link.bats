@@ -257,6 +257,20 @@ settings() # what ought to be restored
 	ends_well
 }
 
+@test "several workers go over to the new one" {
+	lab_ini bridge.workers=2 'ports = 80'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	take_away eth0
+	put_in eth0 02:00:00:00:00:03 switch
+	says 1 'eth0: link up'
+	[[ $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = 2 ]]
+	for ((i = 0; i < 20; i++)); do
+		traffic_flows
+	done
+	says_times 'eth0: (No|Invalid|sharing)' 0
+	ends_well
+}
+
 @test "gone and back at once, under the same index, and moved to another namespace and back" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	index=$(ip -n tmb -j link show eth0 | jq '.[0].ifindex')
