@@ -89,6 +89,19 @@ static void say_mac(const struct end *end, const struct mac *mac)
 	         b[2], b[3], b[4], b[5]);
 }
 
+/* Others who would handle the same frames, unless they did so before. */
+static void say_hazards(const struct end *end, const struct link *before, const struct link *link)
+{
+	if (link->forwards && !before->forwards)
+		log_warning("%s: the host routes what arrives there, the VIP's packets too: "
+		            "sysctl -w net.ipv4.conf.%s.forwarding=0",
+		            end->name, link->name);
+	if (link->master && link->master != before->master)
+		log_warning("%s: belongs to another interface now, which forwards its frames as "
+		            "well: ip link set %s nomaster",
+		            end->name, link->name);
+}
+
 static void gone(struct end *end, lb_time now)
 {
 	log_warning("%s: gone; waiting for it", end->name);
@@ -121,10 +134,7 @@ static void back(struct cable *cable, struct end *end, const struct link *link, 
 	         end->is.held ? "" : but[state]);
 	if (!mac_eq(&link->mac, &end->is.link.mac))
 		say_mac(end, &link->mac);
-	if (link->forwards)
-		log_warning("%s: the host routes what arrives there, the VIP's packets too: "
-		            "sysctl -w net.ipv4.conf.%s.forwarding=0",
-		            end->name, link->name);
+	say_hazards(end, &(struct link){0}, link);
 	set_state(end, state, now);
 	end->is.link = *link;
 	end->anew = end->unknown = true;
@@ -144,10 +154,7 @@ static bool differs(struct cable *cable, struct end *end, const struct link *lin
 		say_mac(end, &link->mac);
 		end->unknown = true;
 	}
-	if (link->master && link->master != before->master)
-		log_warning("%s: belongs to another interface now, which forwards its frames as "
-		            "well: ip link set %s nomaster",
-		            end->name, link->name);
+	say_hazards(end, before, link);
 	silence_look(&end->silence, cable->socket, link);
 	say_state(end, state_of(link), now);
 	set_state(end, state_of(link), now);

@@ -317,6 +317,9 @@ settings() # what ought to be restored
 	says 1 '^tmbridge: eth0: its MAC address is 02:00:00:00:01:99 now$'
 	wait_until 1 eval "in_ns client ip neigh show $VIP | grep 02:00:00:00:01:99"
 	traffic_flows
+	ip -n tmb link add br9 type bridge
+	ip -n tmb link set wan0 master br9
+	says 1 '^tmbridge: eth0: belongs to another interface now, .*: ip link set wan0 nomaster$'
 	ends_well
 }
 
