@@ -618,7 +618,7 @@ static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, s
 	return false;
 }
 
-void balance_expire(struct balance *balance, lb_time now, struct own_list *out)
+bool balance_expire(struct balance *balance, lb_time now, struct own_list *out)
 {
 	uint64_t elapsed = now.ns - balance->swept.ns, share;
 	uint32_t reached = balance->flows.reached;
@@ -628,17 +628,19 @@ void balance_expire(struct balance *balance, lb_time now, struct own_list *out)
 		elapsed = LB_NS_PER_S;
 	share = reached * elapsed / LB_NS_PER_S;
 	if (!share && reached)
-		return;
+		return true;
 	/* up to what this share covers: the rest of the time counts for the next call */
 	until.ns = reached ? now.ns - elapsed + share * LB_NS_PER_S / reached : now.ns;
 	if (balance->cursor + share > reached) {
 		share -= reached - balance->cursor;
 		if (!expire_up_to(balance, reached, now, out))
-			return;
+			return false;
 		balance->cursor = 0;
 	}
-	if (expire_up_to(balance, balance->cursor + (uint32_t)share, now, out))
-		balance->swept = until;
+	if (!expire_up_to(balance, balance->cursor + (uint32_t)share, now, out))
+		return false;
+	balance->swept = until;
+	return true;
 }
 
 /* Why the flow has to be reset though its ends are well, if it has. */
@@ -653,13 +655,17 @@ static bool is_doomed(const struct balance *balance, const struct flow *flow, en
 
 void balance_start_reaping(struct balance *balance)
 {
-	balance->reap_left = balance->flows.reached;
+	balance->reap_left = balance->reap_reached = balance->flows.reached;
 }
 
 bool balance_reap(struct balance *balance, lb_time now, struct own_list *out)
 {
 	enum ended_why why;
 
+	/* places that were taken since are on the way, wherever the cursor is */
+	if (balance->reap_left)
+		balance->reap_left += balance->flows.reached - balance->reap_reached;
+	balance->reap_reached = balance->flows.reached;
 	for (unsigned i = 0; i < BALANCE_REAP_STEP && balance->reap_left && has_room(out); i++) {
 		if (balance->reap_cursor >= balance->flows.reached)
 			balance->reap_cursor = 0;

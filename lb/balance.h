@@ -51,12 +51,13 @@ struct balance {
 	struct persist persist;
 	struct ended_ring ended;
 	struct balance_counts counts;
-	lb_time epoch;        /* when tick 0 was */
-	lb_time swept;        /* up to when flows have been looked at for expiry */
-	uint32_t cursor;      /* the flow at which looking goes on */
-	uint32_t reap_cursor; /* the same, for flows of servers that are down or gone */
-	uint32_t reap_left;   /* flows still to be looked at for that */
-	uint32_t reset;       /* flows that may revive: ended, but not yet recorded as such */
+	lb_time epoch;         /* when tick 0 was */
+	lb_time swept;         /* up to when flows have been looked at for expiry */
+	uint32_t cursor;       /* the flow at which looking goes on */
+	uint32_t reap_cursor;  /* the same, for flows of servers that are down or gone */
+	uint32_t reap_left;    /* flows still to be looked at for that */
+	uint32_t reap_reached; /* how far the table reached when that was counted */
+	uint32_t reset;        /* flows that may revive: ended, but not yet recorded as such */
 };
 
 /* Own frames to be sent: RSTs. */
@@ -97,9 +98,10 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 
 /*
  * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
- * share of the table that the time since the last call asks for, or less if out has no more room.
+ * share of the table that the time since the last call asks for, or less if out has no more room:
+ * then it returns false.
  */
-void balance_expire(struct balance *balance, lb_time now, struct own_list *out);
+bool balance_expire(struct balance *balance, lb_time now, struct own_list *out);
 
 /* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
 void balance_start_reaping(struct balance *balance);

@@ -446,8 +446,8 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	struct own_list out = {.items = ret, .max = max};
 
 	frags_expire(&lb->frags, now);
-	balance_expire(&lb->balance, now, &out);
-	*ret_more = balance_reap(&lb->balance, now, &out);
+	*ret_more = !balance_expire(&lb->balance, now, &out);
+	*ret_more |= balance_reap(&lb->balance, now, &out);
 	return out.n;
 }
 

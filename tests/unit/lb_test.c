@@ -1224,6 +1224,55 @@ START_TEST(many_flows_of_a_dead_server)
 }
 END_TEST
 
+static uint32_t connections_of(unsigned server)
+{
+	return lb_balance(engine.lb)->farms->sched.servers[server].connections;
+}
+
+/* Places that are taken after the verdict don't hide others from the eye that goes around. */
+START_TEST(flows_of_a_dead_server_in_a_growing_table)
+{
+	unsigned client = 0;
+
+	begin_checked(ON_DOWN_RESET);
+	probe(0, 1, true);
+	probe(1, 1, true);
+	while (client < 20)
+		talk_open(&talk, &engine, fixture_client(client++), 40000, 443);
+	probe(0, 3, false);
+	engine_poll(&engine);
+	ck_assert_uint_eq(connections_of(0), 0);
+	probe(0, 2, true);
+	probe(1, 3, false);
+	while (client < 30)
+		talk_open(&talk, &engine, fixture_client(client++), 40000, 443);
+	engine_poll(&engine);
+	ck_assert_uint_eq(connections_of(0), 10);
+	ck_assert_uint_eq(connections_of(1), 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* All that has expired, however little one call has room for. */
+START_TEST(many_idle_flows)
+{
+	struct own owns[BALANCE_RESETS_MAX];
+	unsigned resets = 0;
+	bool more = true;
+
+	begin();
+	engine.rules->farms[0].idle_timeout_ms = 5 * S;
+	for (unsigned i = 0; i < 50; i++)
+		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
+	engine.now.ns += 7ull * S * LB_NS_PER_MS;
+	while (more)
+		resets += lb_poll(engine.lb, engine.now, owns, BALANCE_RESETS_MAX, &more);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 50);
+	ck_assert_uint_eq(resets, 100);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(probe_reply_is_told)
 {
 	struct spec spec = client_spec(SYN | ACK);
@@ -1519,6 +1568,8 @@ Suite *lb_suite(void)
 	                              half_open_flow_of_a_dead_server,
 	                              flows_of_a_dead_server_may_be_kept,
 	                              many_flows_of_a_dead_server,
+	                              flows_of_a_dead_server_in_a_growing_table,
+	                              many_idle_flows,
 	                              probe_reply_is_told,
 	                              client_sticks_to_its_server,
 	                              without_snat_only_the_destination_changes,
