@@ -100,24 +100,23 @@ static void check_at_deadline(struct balance *balance, uint32_t f)
 	flows_check_by(&balance->flows, f, deadline_of(balance, &balance->flows.flow[f]));
 }
 
-static void note_persist(struct balance *balance, const struct flow *flow, lb_time now)
+/* The flow's client sticks to its server, from the flow's last packet on. */
+static void note_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
 {
-	const struct rules_server *server = &balance->farms->rules->servers[flow->server];
-	uint32_t persist_ms = balance->farms->rules->farms[server->farm].persist_ms;
-
-	uint32_t tick = tick_of(balance, now);
+	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
+	uint32_t tick = tick_of(balance, now), until = flow->last + persist_ms / FLOW_MS_PER_TICK;
 	uint16_t sticks;
 
-	if (!persist_ms || !sched_may_take(&balance->farms->sched, flow->server))
+	if (until <= tick || !sched_may_take(&balance->farms->sched, flow->server))
 		return;
 	/* a client that has moved on to another server stays there */
-	if (flow->state != FLOW_HALF_OPEN &&
+	if (!is_new &&
 	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
 	                 tick, &sticks) &&
 	    sticks != flow->server)
 		return;
 	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
-	             flow->server, tick, tick + persist_ms / FLOW_MS_PER_TICK);
+	             flow->server, tick, until);
 }
 
 /* The address of that name in a flow. */
@@ -175,7 +174,7 @@ static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_
 	const struct flow *flow = &balance->flows.flow[f];
 
 	balance->counts.ended[why]++;
-	note_persist(balance, flow, now);
+	note_persist(balance, flow, false, now);
 	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
 
@@ -393,7 +392,7 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 {
 	sched_opened(&balance->farms->sched, balance->flows.flow[f].server);
 	balance->counts.created++;
-	note_persist(balance, &balance->flows.flow[f], now);
+	note_persist(balance, &balance->flows.flow[f], true, now);
 }
 
 static enum lb_why open_new(struct balance *balance, const struct packet *packet,
@@ -575,8 +574,7 @@ static void check_again(struct balance *balance, uint32_t f, lb_time now)
 	uint32_t deadline = deadline_of(balance, flow), tick = tick_of(balance, now);
 
 	if (persist && flow_is_live(flow)) {
-		if (tick - flow->last < persist)
-			note_persist(balance, flow, now);
+		note_persist(balance, flow, false, now);
 		if (deadline - tick > persist / 2)
 			deadline = tick + persist / 2 + 1;
 	}

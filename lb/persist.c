@@ -67,6 +67,8 @@ void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t serve
 		if (is_of(&set[i], vip, client))
 			place = &set[i];
 	persist->evicted += place->used && !is_of(place, vip, client) && place->until > now;
+	if (is_of(place, vip, client) && place->server == server && place->until > until)
+		until = place->until;
 	*place = (struct persist_entry){client, vip, until, server, 1};
 }
 

@@ -30,7 +30,7 @@ void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clie
 bool persist_find(const struct persist *persist, be32 vip, be32 client, uint32_t now,
                   uint16_t *ret_server);
 
-/* Notes that it does, until a tick. */
+/* Notes that it does, until a tick, or longer if that was noted of the same server before. */
 void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
                   uint32_t until);
 

@@ -1321,6 +1321,55 @@ START_TEST(client_sticks_to_its_server)
 }
 END_TEST
 
+/* Where the engine remembers the client to stick: SERVER_NONE if it doesn't. */
+static unsigned stuck_to(unsigned client)
+{
+	const struct balance *balance = lb_balance(engine.lb);
+	uint32_t tick = (uint32_t)((engine.now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK);
+	uint16_t server;
+
+	return persist_find(&balance->persist, fixture_vip(), fixture_client(client), tick, &server)
+	               ? server
+	               : SERVER_NONE;
+}
+
+/* The end of an idle connection is no use of it. */
+START_TEST(idle_client_sticks_no_longer)
+{
+	begin();
+	engine.rules->farms[0].persist_ms = 60 * S;
+	engine.rules->farms[0].idle_timeout_ms = 90 * S;
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	engine_wait_ms(&engine, 58 * S);
+	ck_assert_uint_eq(stuck_to(1), talk.server);
+	engine_wait_ms(&engine, 4 * S);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	engine_wait_ms(&engine, 32 * S);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 1);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Nor does the end of one that came to nothing take the client back from where it is now. */
+START_TEST(half_open_flow_unsticks_nobody)
+{
+	struct talk now;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 60 * S;
+	talk_syn(&talk, &engine, fixture_client(1), 40000, 443);
+	engine.rules->servers[talk.server].weight = 0;
+	talk_open(&now, &engine, fixture_client(1), 40001, 443);
+	engine.rules->servers[talk.server].weight = 1;
+	ck_assert_uint_ne(now.server, talk.server);
+	engine_wait_ms(&engine, 32 * S);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 1);
+	ck_assert_uint_eq(stuck_to(1), now.server);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(without_snat_only_the_destination_changes)
 {
 	struct rules *rules = fixture_rules(1);
@@ -1572,6 +1621,8 @@ Suite *lb_suite(void)
 	                              many_idle_flows,
 	                              probe_reply_is_told,
 	                              client_sticks_to_its_server,
+	                              idle_client_sticks_no_longer,
+	                              half_open_flow_unsticks_nobody,
 	                              without_snat_only_the_destination_changes,
 	                              each_farm_its_own,
 	                              reasons_add_up,
