@@ -244,6 +244,7 @@ static void revive(struct balance *balance, uint32_t f)
 	balance->counts.ended[ENDED_RST]--;
 	balance->counts.revived++;
 	balance->reset--;
+	check_at_deadline(balance, f);
 }
 
 /* Where the flow's SNAT port stands; false if it has none to give back. */

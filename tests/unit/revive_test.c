@@ -290,6 +290,21 @@ START_TEST(numbers_are_followed_on)
 }
 END_TEST
 
+/* It may be silent for as long as another, not for as long as one that was reset rests. */
+START_TEST(revived_flow_expires_in_time)
+{
+	struct rules *rules = logged_rules(1);
+
+	rules->farms[0].idle_timeout_ms = 3 * S;
+	begin_with(rules);
+	reset(CLIENT);
+	send(CLIENT, ACK, 10);
+	engine_wait_ms(&engine, 5 * S);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_IDLE], 1);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(client_port_again_is_a_new_connection)
 {
 	begin();
@@ -423,6 +438,7 @@ Suite *revive_suite(void)
 	                              half_open_stays_dead,
 	                              again_and_again,
 	                              numbers_are_followed_on,
+	                              revived_flow_expires_in_time,
 	                              client_port_again_is_a_new_connection,
 	                              client_port_again_at_another_server,
 	                              port_rests_until_it_is_over,
