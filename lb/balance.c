@@ -259,16 +259,20 @@ static bool locate_port(const struct balance *balance, const struct flow *flow,
 	                   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport, ret);
 }
 
-/* From quarantine to nothing. */
-static void forget(struct balance *balance, uint32_t f)
+static void give_port_back(struct balance *balance, const struct flow *flow)
 {
-	const struct flow *flow = &balance->flows.flow[f];
 	struct snat_port port;
 
-	bury(balance, f);
 	if (locate_port(balance, flow, &port))
 		snat_give_back(&balance->farms->snat,
 		               balance->farms->rules->servers[flow->server].farm, port);
+}
+
+/* From quarantine to nothing. */
+static void forget(struct balance *balance, uint32_t f)
+{
+	bury(balance, f);
+	give_port_back(balance, &balance->flows.flow[f]);
 	flows_remove(&balance->flows, f);
 }
 
@@ -355,14 +359,22 @@ static bool make_room(struct balance *balance, lb_time now)
 	return flows_have_room(flows);
 }
 
-/* If no flow has the tuple, whose address that isn't known by name is the same as key's. */
-static bool is_free(const struct balance *balance, const struct tuple *tuple,
-                    const struct flow_key *key)
+/*
+ * Sees to it that no flow has the tuple, whose address that isn't known by name is the same as
+ * key's: one in quarantine gives it up. False if one that is live has it.
+ */
+static bool free_tuple(struct balance *balance, const struct tuple *tuple,
+                       const struct flow_key *key)
 {
 	const struct flow_key other = {.tuple = *tuple, .ipv6 = key->ipv6, .hashed = key->hashed};
+	uint32_t ref = flows_find(&balance->flows, &other, tuple_hash(&balance->flows.key, tuple));
 
-	return flows_find(&balance->flows, &other, tuple_hash(&balance->flows.key, tuple)) ==
-	       FLOW_NONE;
+	if (ref == FLOW_NONE)
+		return true;
+	if (flow_is_live(&balance->flows.flow[flow_of(ref)]))
+		return false;
+	cut_quarantine(balance, flow_of(ref));
+	return true;
 }
 
 /* How packets from the server will arrive. */
@@ -380,7 +392,7 @@ static enum lb_why choose_arrival(struct balance *balance, const struct packet *
 		ret->dport = packet->tuple.sport;
 		/* the client has this port open to the same server already, by way of another VIP
 		 */
-		return is_free(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
+		return free_tuple(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
 	}
 	if (!take_port(balance, farm, server, service, now, &port))
 		return WHY_SNAT_EXHAUSTED;
@@ -396,22 +408,40 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 	note_persist(balance, &balance->flows.flow[f], true, now);
 }
 
+/* A flow in quarantine of the same client and port, unless it has just made room, is found no more
+ * by what its client sends. */
+static void unlist_older(struct balance *balance, const struct flow_key *key)
+{
+	uint32_t old =
+	        flows_find(&balance->flows, key, tuple_hash(&balance->flows.key, &key->tuple));
+
+	if (old == FLOW_NONE)
+		return;
+	bury(balance, flow_of(old));
+	flows_unlist_client(&balance->flows, flow_of(old));
+}
+
+/* The port comes first: a SYN that is refused for want of one costs nobody his place. */
 static enum lb_why open_new(struct balance *balance, const struct packet *packet,
                             const struct flow_key *key, unsigned farm, unsigned service,
                             uint16_t server, lb_time now, uint32_t *ret_ref)
 {
-	const struct flow syn = {
-	        .last = tick_of(balance, now), .state = FLOW_HALF_OPEN, .server = server};
-	struct tuple arrive[2] = {[CLIENT] = packet->tuple};
+	struct flow syn = {.arrive[CLIENT] = packet->tuple,
+	                   .last = tick_of(balance, now),
+	                   .state = FLOW_HALF_OPEN,
+	                   .server = server};
 	enum lb_why why;
 	uint32_t f;
 
-	if (!make_room(balance, now))
-		return WHY_TABLE_FULL;
-	why = choose_arrival(balance, packet, key, farm, service, server, now, &arrive[SERVER]);
+	why = choose_arrival(balance, packet, key, farm, service, server, now, &syn.arrive[SERVER]);
 	if (why != WHY_FLOW_NEW)
 		return why;
-	f = flows_add(&balance->flows, arrive, key->hashed, server, ms_of(balance, now),
+	if (!make_room(balance, now)) {
+		give_port_back(balance, &syn);
+		return WHY_TABLE_FULL;
+	}
+	unlist_older(balance, key);
+	f = flows_add(&balance->flows, syn.arrive, key->hashed, server, ms_of(balance, now),
 	              deadline_of(balance, &syn));
 	note_opened(balance, f, now);
 	*ret_ref = f << 1 | CLIENT;
@@ -453,13 +483,10 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 		balance->counts.refused++;
 		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	}
-	if (old != FLOW_NONE) {
+	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server) {
 		bury(balance, flow_of(old));
-		if (balance->flows.flow[flow_of(old)].server == server) {
-			*ret_ref = reopen(balance, flow_of(old), now);
-			return WHY_FLOW_NEW;
-		}
-		flows_unlist_client(&balance->flows, flow_of(old));
+		*ret_ref = reopen(balance, flow_of(old), now);
+		return WHY_FLOW_NEW;
 	}
 	why = open_new(balance, packet, key, farm, service, server, now, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;

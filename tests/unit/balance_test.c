@@ -373,6 +373,60 @@ START_TEST(no_snat_port_refuses)
 }
 END_TEST
 
+/* Nor does it cost anybody else his place. */
+START_TEST(no_snat_port_in_a_full_table)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk rests;
+
+	rules->max_connections = 3;
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
+	engine_start(&engine, rules);
+	talk_open(&rests, &engine, fixture_client(1), 40000, 444);
+	talk_close(&rests, SERVER);
+	talk_open(&talk, &engine, fixture_client(2), 40000, 443);
+	talk_open(&talk, &engine, fixture_client(3), 40000, 5060);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 40000, 443).why,
+	                  WHY_SNAT_EXHAUSTED);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
+	ck_assert_uint_eq(talk_send(&rests, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The port is given back when there is no place. */
+START_TEST(no_place_costs_no_port)
+{
+	begin_with_room_for(2);
+	for (unsigned i = 0; i < 2; i++)
+		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+	                  WHY_TABLE_FULL);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A client that is back at a server where its last connection but one still rests. */
+START_TEST(without_snat_quarantine_gives_way)
+{
+	struct rules *rules = fixture_rules(2);
+	struct talk talks[3];
+
+	fixture_set_snat(&rules->farms[0], NULL, 0);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 3; i++) {
+		talk_open(&talks[i], &engine, fixture_client(1), 40000, 443);
+		talk_close(&talks[i], SERVER);
+	}
+	ck_assert_uint_ne(talks[1].server, talks[0].server);
+	ck_assert_uint_eq(talks[2].server, talks[0].server);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 1);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(no_snat_port_cuts_quarantine)
 {
 	struct talk talks[2], more;
@@ -516,6 +570,9 @@ Suite *balance_suite(void)
 	                              full_table_refuses,
 	                              full_table_cuts_the_oldest_quarantine,
 	                              no_snat_port_refuses,
+	                              no_snat_port_in_a_full_table,
+	                              no_place_costs_no_port,
+	                              without_snat_quarantine_gives_way,
 	                              no_snat_port_cuts_quarantine,
 	                              cut_in_a_shared_pool,
 	                              service_is_found,
