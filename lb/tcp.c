@@ -24,14 +24,39 @@ static bool is_open(const struct flow *flow)
 	return flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING;
 }
 
-/* A SYN begins the numbers; while half-open a later one begins them anew (another try). */
+/* If the SYN acknowledges the other end's or, in a simultaneous open, nothing (RFC 9293, 3.10.7.3).
+ */
+static bool fits_other_syn(const struct flow *flow, enum end end, const struct packet *packet)
+{
+	return !(packet->tcp_flags & TCP_ACK) ||
+	       !(flow->flags & FLOW_SEQ_KNOWN << end_other(end)) ||
+	       (seq_after(packet->ack, flow->acked[end]) &&
+	        !seq_after(packet->ack, flow->next_seq[end_other(end)]));
+}
+
+/*
+ * A SYN begins the numbers; while half-open another one begins them anew (another try). The same
+ * once more changes nothing: the other end may have acknowledged it already.
+ */
 static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
                      const struct packet *packet)
 {
+	const uint32_t next = packet->seq + packet->seq_len;
+
+	if (flow->flags & FLOW_SEQ_KNOWN << end && flow->next_seq[end] == next)
+		return;
 	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
-	flow->next_seq[end] = packet->seq + packet->seq_len;
+	flow->next_seq[end] = next;
 	flow->acked[end_other(end)] = packet->seq;
 	cold->end[end].wscale = packet->wscale & 0xfu;
+}
+
+/* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
+ */
+static bool is_early(const struct flow *flow, enum end end, const struct packet *packet)
+{
+	return !is_open(flow) && end == SERVER && flow->flags & FLOW_SEQ_KNOWN << SERVER &&
+	       packet->seq == flow->next_seq[SERVER];
 }
 
 static void note_seq(struct flow *flow, enum end end, const struct packet *packet)
@@ -40,8 +65,9 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 
 	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1)
 	 */
-	if (is_open(flow) && !(packet->tcp_flags & TCP_SYN) &&
-	    seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end] + 1))
+	if (is_early(flow, end, packet) ||
+	    (is_open(flow) && !(packet->tcp_flags & TCP_SYN) &&
+	     seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end] + 1)))
 		flow->next_seq[end] = next;
 }
 
@@ -117,12 +143,14 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
 
 	if (packet->tcp_flags & TCP_RST)
 		return rst_is_believed(flow, end, packet) ? TCP_RESET : 0;
-	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN)
+	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN &&
+	    fits_other_syn(flow, end, packet))
 		note_syn(flow, cold, end, packet);
 	/* the first that the client acknowledges is the server's SYN */
 	if (note_ack(flow, cold, end, packet) && flow->state == FLOW_HALF_OPEN && end == CLIENT) {
 		events |= TCP_OPENED;
-		flow->next_seq[CLIENT] = packet->seq + packet->seq_len;
+		if (seq_after(packet->seq + packet->seq_len, flow->next_seq[CLIENT]))
+			flow->next_seq[CLIENT] = packet->seq + packet->seq_len;
 	}
 	note_seq(flow, end, packet);
 	events |= note_fin(flow, end, packet);

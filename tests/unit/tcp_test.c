@@ -351,6 +351,56 @@ START_TEST(second_syn_with_a_lower_isn_counts)
 END_TEST
 
 /* A server in TIME_WAIT answers with the numbers of the old connection first. */
+/* That the server has acknowledged the SYN isn't forgotten: its ISN would do for a RST. */
+START_TEST(syn_again_behind_its_acknowledgment)
+{
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	packet(CLIENT, SYN, 1000, 0, 0);
+	ck_assert_uint_eq(flow.acked[SERVER], 1001);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500001, 0), TCP_OPENED);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1000, 0, 0), 0);
+}
+END_TEST
+
+/* Fast open (RFC 7413): data, or all there is, before the client's last word of the handshake. */
+START_TEST(server_speaks_early)
+{
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	ck_assert_uint_eq(packet(SERVER, ACK, 500001, 1001, 10), 0);
+	ck_assert_uint_eq(packet(SERVER, FIN | ACK, 500011, 1001, 0), TCP_HALF_CLOSED);
+	ck_assert_uint_eq(packet(SERVER, ACK, 600000, 1001, 10), 0);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500012, 0), TCP_OPENED);
+	ck_assert_uint_eq(packet(CLIENT, FIN | ACK, 1001, 500012, 0), TCP_BOTH_CLOSED);
+	ck_assert_uint_eq(packet(SERVER, ACK, 500012, 1002, 0), TCP_ENDED);
+}
+END_TEST
+
+/* A keep-alive, whose number is one less than the next. */
+START_TEST(keep_alive_opens)
+{
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1000, 500001, 0), TCP_OPENED);
+	ck_assert_uint_eq(flow.next_seq[CLIENT], 1001);
+}
+END_TEST
+
+/* An older connection's: the client doesn't take it either. */
+START_TEST(syn_ack_of_another_syn)
+{
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	packet(SERVER, SYN | ACK, 700000, 77, 0);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500001, 0), TCP_OPENED);
+}
+END_TEST
+
 START_TEST(stray_ack_before_the_syn_ack)
 {
 	begin();
@@ -403,6 +453,10 @@ Suite *tcp_suite(void)
 	                              fin_in_the_packet_that_opens,
 	                              may_have_sent,
 	                              second_syn_with_a_lower_isn_counts,
+	                              syn_again_behind_its_acknowledgment,
+	                              server_speaks_early,
+	                              keep_alive_opens,
+	                              syn_ack_of_another_syn,
 	                              stray_ack_before_the_syn_ack,
 	                              numbers_go_around,
 	                              NULL};
