@@ -81,9 +81,10 @@ $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1
 $(B)/bench-engine: $(BENCH) $(B)/bridge/memory.o $(B)/bridge/log.o $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser
 
+$(B)/tools/natcheck: TOOL_LIBS := -lpcap
 $(B)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TOOL_LIBS)
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
