@@ -11,8 +11,8 @@ B := .build/$(VARIANT)
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
 	libseccomp-dev libcap-ng-dev
 TEST_PACKAGES := check clang llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
-	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format bsdextrautils
-BENCH_PACKAGES := nftables haproxy wrk sockperf
+	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils
+BENCH_PACKAGES := haproxy wrk sockperf
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 SHELL := /bin/bash
