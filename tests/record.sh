@@ -3,11 +3,14 @@
 # Records real connections through tmbridge in the lab, on all four points, to pcaps/NAME/:
 # what comes in and what goes out, on either side, with the lb.ini of it and the reason why it's kept.
 # Each recording is replayed at once, and kept only if the replay sends what was recorded.
+#
+#	tests/record.sh [NAME...]        those only
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 [[ -n ${LAB_HOST_NET:-} ]] || lab_enter "$0" "$@"
 
+NAMES=("$@")
 PCAPS=$LAB_ROOT/pcaps
 PIECES="outside-in outside-out inside-in inside-out"
 ATTEMPTS=3
@@ -83,6 +86,7 @@ record() # NAME WHY LAB-OPTION SETTING SETUP TRAFFIC
 {
 	local attempt
 
+	[[ ${#NAMES[@]} = 0 || " ${NAMES[*]} " = *" $1 "* ]] || return 0
 	for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
 		lab_up ipv6=off "$3"
 		$5
@@ -169,6 +173,88 @@ failover_traffic()
 	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 "$VIP" 5061
 }
 
+# Both servers do the same steps of tests/tools/talk.c.
+talk_servers() # STEP...
+{
+	local fe
+
+	for fe in fe1 fe2; do
+		lab_spawn "$fe-talk" $fe "$TOOLS/talk" serve 5061 "$@"
+		wait_until 5 server_listens $fe 5061
+	done
+}
+
+talk_traffic() # STEP...
+{
+	in_ns client "$TOOLS/talk" connect "$VIP" 5061 "$@"
+}
+
+deaf_servers()
+{
+	local fe
+
+	for fe in fe1 fe2; do
+		in_ns $fe nft -f - <<-END
+			table ip deaf {
+				chain in {
+					type filter hook input priority 0;
+					tcp dport 5061 tcp flags & rst != 0 drop
+				}
+			}
+		END
+	done
+	talk_servers recv:10 recv:10 send:10 eof
+}
+
+revived_traffic()
+{
+	talk_traffic send:10 pause:200 forge pause:1500 send:10 recv:10 fin eof
+}
+
+reset_servers()
+{
+	talk_servers recv:10 rst
+}
+
+reset_traffic()
+{
+	talk_traffic send:10 reset
+	talk_traffic rst
+}
+
+# To the end of a second, which is the same for all.
+closing_servers()
+{
+	CLOSE_AT=$(($(date +%s) + 6))
+	talk_servers recv:10 send:10 at:$CLOSE_AT fin eof
+}
+
+closing_traffic()
+{
+	talk_traffic send:10 recv:10 at:$CLOSE_AT fin eof
+}
+
+options_servers()
+{
+	talk_servers recv:10 send:10 eof
+}
+
+# Record route, filled in by the client's own kernel.
+options_traffic()
+{
+	talk_traffic ipopt:01070f04000000000000000000000000 send:10 recv:10 fin eof
+}
+
+urgent_servers()
+{
+	talk_servers tos:184 urgent oob eof
+}
+
+urgent_traffic()
+{
+	talk_traffic tos:104 oob urgent fin eof
+}
+
 no_more_than_one_is_up()
 {
 	! tmbridge_is_served 2
@@ -196,3 +282,18 @@ record failover \
 	"A server's cable is pulled and plugged in again: its connection is reset, the others go to the second server, then both serve." \
 	offloads=off $'ports = 5061\ncheck = 5061\ncheck_interval = 500ms\ncheck_timeout = 300ms\nfall = 2' \
 	tcp_servers failover_traffic
+record revived \
+	"A forged RST ends the flow, which the server has not believed: the client goes on, and with it the flow." \
+	offloads=off "ports = 5061" deaf_servers revived_traffic
+record reset \
+	"A server resets its connection, and a client its own before a word is said: each RST goes through, translated." \
+	offloads=off "ports = 5061" reset_servers reset_traffic
+record simultaneous-close \
+	"Both ends send FIN before they hear of the other's: the flow ends only when both are acknowledged." \
+	offloads=off "ports = 5061" closing_servers closing_traffic
+record ip-options \
+	"A client records the route: its packets have an IP header of 36 bytes, kept as it is." \
+	offloads=off "ports = 5061" options_servers options_traffic
+record urgent-dscp \
+	"Urgent data and classes of service (AF31, EF) go both ways untouched." \
+	offloads=off "ports = 5061" urgent_servers urgent_traffic
