@@ -38,11 +38,15 @@ bool files_at(const struct files *files, unsigned i, struct file_used *ret)
 	return true;
 }
 
-bool file_is_special(const char *path)
+bool file_stays(const struct file_used *file)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+	if (stat(file->path, &st) < 0)
+		return false;
+	if (!S_ISREG(st.st_mode))
+		return true;
+	return file->use == FILE_REPLACE && lstat(file->path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 char *file_directory(const char *path)
@@ -92,7 +96,7 @@ static int check(const struct file_used *file, struct files_problem *ret)
 		return ask(file->path, R_OK);
 	}
 	ret->what = "write it";
-	if (file->use == FILE_REPLACE && !file_is_special(file->path))
+	if (file->use == FILE_REPLACE && !file_stays(file))
 		return check_directory(file->path, ret);
 	err = ask(file->path, W_OK);
 	return err == -ENOENT ? check_directory(file->path, ret) : err;

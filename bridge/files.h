@@ -43,8 +43,11 @@ bool files_at(const struct files *files, unsigned i, struct file_used *ret);
  */
 int files_check(const struct files *files, struct files_problem *ret);
 
-/* Whether the file is not a regular one, but a device or pipe, which is never replaced. */
-bool file_is_special(const char *path);
+/*
+ * Whether the file is written where it is, and never made anew: a device or pipe, and what a
+ * symbolic link in the place of a FILE_REPLACE leads to.
+ */
+bool file_stays(const struct file_used *file);
 
 /* The directory that path is in, to be freed by the caller; NULL if memory is lacking. */
 char *file_directory(const char *path);

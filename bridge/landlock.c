@@ -116,7 +116,7 @@ static int allow_file(int ruleset, const struct file_used *file, uint64_t known)
 	        [FILE_REPLACE] = ACCESS_REPLACE,
 	};
 
-	if (file->use != FILE_READ && file_is_special(file->path))
+	if (file->use != FILE_READ && file_stays(file))
 		return allow(ruleset, file->path, ACCESS_SPECIAL & known);
 	return allow_directories(ruleset, file->path, access[file->use] & known);
 }

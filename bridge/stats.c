@@ -8,6 +8,7 @@
  */
 #include "stats.h"
 
+#include "files.h"
 #include "log.h"
 #include "text.h"
 
@@ -15,7 +16,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void print_address(FILE *out, const struct rules *rules, be32 ip)
@@ -273,10 +273,10 @@ done:
 
 int stats_write(const char *text, const char *path)
 {
-	struct stat st;
+	const struct file_used file = {path, FILE_REPLACE};
 
-	/* a device or pipe (/dev/stdout) can't be replaced by renaming */
-	if (strcmp(path, "-") != 0 && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
+	/* /dev/stdout: neither it nor what it leads to can be replaced by renaming */
+	if (strcmp(path, "-") != 0 && !file_stays(&file))
 		return write_file(text, path);
 	FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
 

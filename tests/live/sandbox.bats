@@ -16,7 +16,7 @@ setup_file()
 
 setup()
 {
-	lab_ini 'ports = 5061' "connlog = $LAB_DIR/logs/conn.log"
+	lab_ini 'ports = 5061' 'bridge.workers = 2' "connlog = $LAB_DIR/logs/conn.log"
 	chmod 644 "$LAB_DIR/lb.ini"
 	rm -f "$LAB_DIR"/logs/*
 }
@@ -32,7 +32,7 @@ pid()
 	cat "$LAB_DIR/tmbridge.pid"
 }
 
-# Says that in the status of every thread, of which there are at least three, KEY has VALUE.
+# Says that in the status of every thread, of which there are at least four, KEY has VALUE.
 threads_have() # KEY VALUE
 {
 	local status n=0
@@ -42,7 +42,7 @@ threads_have() # KEY VALUE
 			lab_die "$status: $(grep "^$1:" "$status"), not $2" || return 1
 		n=$((n + 1))
 	done
-	((n >= 3)) || lab_die "$n threads"
+	((n >= 4)) || lab_die "$n threads"
 }
 
 # CAP_NET_ADMIN and CAP_NET_RAW
@@ -112,6 +112,18 @@ reload()
 	threads_are_shut_in "$(id -u nobody)" # the new log's thread as well
 	tmbridge_counts '.connlog' '{"written":8,"lost":0}'
 	tmbridge_counts '[.farms[0].servers[] | select(.removed | not) | .name]' '["fe1"]'
+	tmbridge_stop
+}
+
+@test "statistics through a symbolic link leave the link, and reach its target" {
+	touch "$LAB_DIR/logs/linked.json"
+	chown nobody "$LAB_DIR/logs/linked.json"
+	ln -s logs/linked.json "$LAB_DIR/link.json"
+	tmbridge_start "$LAB_DIR/lb.ini" -s "$LAB_DIR/link.json"
+	threads_are_shut_in "$(id -u nobody)"
+	lab_signal tmbridge USR1
+	wait_until 5 grep -q frames "$LAB_DIR/logs/linked.json"
+	[[ -L $LAB_DIR/link.json ]]
 	tmbridge_stop
 }
 
