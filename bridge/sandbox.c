@@ -16,8 +16,8 @@
 #include <linux/capability.h>
 #include <time.h>
 
-/* For an interface that is made anew: its packet socket; the socket's buffers and the interface's
- * settings, which are also put back at the end. */
+/* For an interface that is made anew: its packet socket, and the socket's buffers. For both: their
+ * links and settings, which are put back at the end. */
 #define CAPABILITIES (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
 
 int sandbox_enter(const struct sandbox *sandbox)
