@@ -178,6 +178,18 @@ coverage: deps ## how much of lb/ and cfg/ the unit and golden tests reach
 	$(MAKE) -j$$(nproc) everything
 	tests/coverage.sh
 
+# The oracle: the engine beside a slow and obvious model of it, over ORACLE_EVENTS random events from
+# each of ORACLE_SEEDS.
+
+ORACLE_EVENTS ?= 5000000
+ORACLE_SEEDS ?= 1 1000001 2000001 $(shell date +%s)
+
+.PHONY: oracle
+oracle: $(B)/unit ## compare the engine with a model of it, ORACLE_EVENTS events from each of ORACLE_SEEDS
+	@for seed in $(ORACLE_SEEDS); do \
+		CK_FORK=no CK_RUN_SUITE=oracle ORACLE_SEED=$$seed ORACLE_EVENTS=$(ORACLE_EVENTS) $(B)/unit || exit 1; \
+	done
+
 # Installation
 
 .PHONY: install

@@ -23,6 +23,11 @@ uint64_t random_seed(void)
 	return seed;
 }
 
+void random_restart(uint64_t from)
+{
+	state = from;
+}
+
 uint64_t random_next(void)
 {
 	uint64_t z = state += 0x9e3779b97f4a7c15ull;

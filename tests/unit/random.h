@@ -11,6 +11,9 @@
 void random_choose_seed(const char *text);
 uint64_t random_seed(void);
 
+/* Begins anew, for a test whose parts can be repeated one by one. */
+void random_restart(uint64_t from);
+
 /* Each test is a process of its own, hence begins with the seed. */
 uint64_t random_next(void);
 uint32_t random_below(uint32_t n);

@@ -1,0 +1,371 @@
+/*
+ * Schedulers, health and persistence: which servers may be given a connection.
+ *
+ * README, "scheduler" and "Health and failover". Loads are compared as fractions of weights, each
+ * grown since the server's return; where the engine may see a step of that growth a moment sooner
+ * or later, both are allowed.
+ */
+#include "parts.h"
+
+enum { HEALTHY = HEALTH_RAMP_STEPS };
+
+struct burden {
+	uint32_t load_least, load_most;
+	uint32_t weight_least, weight_most;
+};
+
+static const struct rules_server *server_of(const struct model *m, unsigned s)
+{
+	return &m->rules->servers[s];
+}
+
+static bool is_active(const struct model *m, unsigned s)
+{
+	return m->servers[s].health == HEALTH_UP && server_of(m, s)->weight > 0 &&
+	       server_of(m, s)->state == STATE_ACTIVE;
+}
+
+static bool any_active(const struct model *m, unsigned farm)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		if (is_active(m, s))
+			return true;
+	return false;
+}
+
+static bool may_take(const struct model *m, unsigned s)
+{
+	if (is_active(m, s))
+		return true;
+	return m->servers[s].health == HEALTH_UP && server_of(m, s)->weight > 0 &&
+	       server_of(m, s)->state == STATE_STANDBY && !any_active(m, server_of(m, s)->farm);
+}
+
+bool choice_model_farm_is_up(const struct model *m, unsigned farm)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		if (may_take(m, s))
+			return true;
+	return false;
+}
+
+unsigned choice_model_connections(const struct model *m, unsigned server)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->nflows; i++)
+		n += m->flows[i].server == server && m->flows[i].life != LIFE_RESTING;
+	return n;
+}
+
+static bool has_room(const struct model *m, unsigned s)
+{
+	return !server_of(m, s)->max_connections ||
+	       choice_model_connections(m, s) < server_of(m, s)->max_connections;
+}
+
+/* Steps of the whole weight, the step being as early or as late as can be. */
+static uint32_t grown(const struct model *m, unsigned s, bool late)
+{
+	const uint64_t step = NS_OF_S(HEALTH_RAMP_S) / HEALTH_RAMP_STEPS;
+	uint64_t since = m->now - m->servers[s].since, steps;
+
+	if (!m->servers[s].returned)
+		return HEALTHY;
+	steps = 1 + since / step;
+	if (late)
+		steps = steps > 1 ? steps - 1 : 1;
+	else
+		steps++;
+	return steps > HEALTHY ? HEALTHY : (uint32_t)steps;
+}
+
+static struct burden burden_of(const struct model *m, unsigned s)
+{
+	const bool lc = model_farm(m, server_of(m, s)->farm)->scheduler == SCHED_LC;
+	const uint32_t weight = lc ? 1 : server_of(m, s)->weight;
+	struct burden burden = {0, 0, weight * grown(m, s, true), weight * grown(m, s, false)};
+
+	for (unsigned i = 0; i < m->nflows; i++) {
+		if (m->flows[i].server != s)
+			continue;
+		burden.load_least += life_model_is_load(&m->flows[i]) == YES;
+		burden.load_most += life_model_is_load(&m->flows[i]) != NO;
+	}
+	return burden;
+}
+
+/* Those of the candidates that may have the least load for their weight. */
+static uint32_t least_loaded(const struct model *m, uint32_t candidates)
+{
+	struct burden burdens[MODEL_SERVERS];
+	uint32_t ret = candidates;
+
+	for (unsigned s = 0; s < m->rules->nservers; s++)
+		if (candidates >> s & 1)
+			burdens[s] = burden_of(m, s);
+	for (unsigned s = 0; s < m->rules->nservers; s++)
+		for (unsigned t = 0; t < m->rules->nservers; t++)
+			if (candidates >> s & 1 && candidates >> t & 1 &&
+			    (uint64_t)burdens[s].load_least * burdens[t].weight_least >
+			            (uint64_t)burdens[t].load_most * burdens[s].weight_most)
+				ret &= ~(1u << s);
+	return ret;
+}
+
+/* A client always gets the same one, and the loss of a server moves only its own clients. */
+static uint32_t sourced(const struct model *m, unsigned farm, const struct addr *client,
+                        uint32_t candidates)
+{
+	uint32_t ret = candidates;
+
+	for (unsigned i = 0; i < m->nsourced; i++) {
+		const struct sourced *old = &m->sourced[i];
+		const uint32_t his = 1u << old->server;
+
+		if (old->farm != farm || !addr_eq(&old->client, client))
+			continue;
+		if ((candidates & old->candidates) == candidates && candidates & his)
+			ret &= his; /* some have gone, and not his */
+		if ((candidates & old->candidates) == old->candidates)
+			ret &= his | ~old->candidates; /* none has gone */
+	}
+	return ret;
+}
+
+static struct sticky *sticky_of(struct model *m, unsigned server, const struct addr *client)
+{
+	for (unsigned i = 0; i < m->nstickies; i++)
+		if (m->stickies[i].server == server && addr_eq(&m->stickies[i].client, client))
+			return &m->stickies[i];
+	return NULL;
+}
+
+void choice_model_used(struct model *m, const struct flow_model *f)
+{
+	struct sticky *sticky =
+	        model_farm(m, f->farm)->persist_ms ? sticky_of(m, f->server, &f->client) : NULL;
+
+	if (sticky)
+		sticky->used = m->now;
+}
+
+/* If the client must, or may, be given this server of his again. */
+static enum maybe sticks_to(const struct model *m, const struct sticky *sticky, uint32_t candidates)
+{
+	const struct rules_server *server = server_of(m, sticky->server);
+	const uint64_t persist = model_farm(m, server->farm)->persist_ms * LB_NS_PER_MS;
+
+	if (m->servers[sticky->server].health != HEALTH_UP || !server->weight ||
+	    server->state > STATE_STANDBY || m->now > sticky->used + persist + MODEL_LATE_NS)
+		return NO;
+	if (!(candidates >> sticky->server & 1) || sticky->evicted != m->stickies_evicted ||
+	    m->now + 2 * MODEL_EARLY_NS > sticky->noted + persist)
+		return MAYBE;
+	return YES;
+}
+
+void choice_model_server_out(struct model *m, unsigned server)
+{
+	for (unsigned i = 0; i < m->nstickies; i++)
+		if (m->stickies[i].server == server)
+			m->stickies[i].noted = 0;
+}
+
+/* Servers that the client may stick to, as bits: of several that he had, one. Or must: *ret_must.
+ */
+static uint32_t sticks(const struct model *m, unsigned farm, const struct addr *client,
+                       uint32_t candidates, bool *ret_must)
+{
+	uint32_t ret = 0;
+
+	*ret_must = false;
+	for (unsigned i = 0; i < m->nstickies; i++) {
+		const struct sticky *sticky = &m->stickies[i];
+		enum maybe does = NO;
+
+		if (server_of(m, sticky->server)->farm == farm && addr_eq(&sticky->client, client))
+			does = sticks_to(m, sticky, candidates);
+		*ret_must |= does == YES;
+		ret |= does == NO ? 0 : 1u << sticky->server;
+	}
+	return ret & candidates;
+}
+
+static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *client,
+                          uint32_t candidates)
+{
+	switch (model_farm(m, farm)->scheduler) {
+	case SCHED_WLC:
+	case SCHED_LC:
+		return least_loaded(m, candidates);
+	case SCHED_SOURCE:
+		return sourced(m, farm, client, candidates);
+	default:
+		return candidates; /* whose turn it is: see choice_model_chosen() */
+	}
+}
+
+enum lb_why choice_model_servers(struct model *m, unsigned farm, const struct addr *client,
+                                 uint32_t *ret)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	uint32_t candidates = 0;
+	bool must;
+
+	*ret = 0;
+	if (!choice_model_farm_is_up(m, farm))
+		return WHY_NO_SERVER;
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		if (may_take(m, s) && has_room(m, s))
+			candidates |= 1u << s;
+	if (!candidates)
+		return WHY_SERVERS_FULL;
+	m->last_candidates = candidates;
+	*ret = sticks(m, farm, client, candidates, &must);
+	if (!must)
+		*ret |= scheduled(m, farm, client, candidates);
+	return WHY_FLOW_NEW;
+}
+
+/* Turns that servers have had since the candidates changed must be as their weights. */
+static void check_turns(const struct model *m, unsigned farm, uint32_t candidates)
+{
+	const bool rr = model_farm(m, farm)->scheduler == SCHED_RR;
+
+	for (unsigned s = 0; s < m->rules->nservers; s++)
+		for (unsigned t = 0; t < m->rules->nservers; t++) {
+			uint32_t w = rr ? 1 : server_of(m, s)->weight,
+			         v = rr ? 1 : server_of(m, t)->weight;
+
+			if (!(candidates >> s & 1) || !(candidates >> t & 1))
+				continue;
+			/* turns / weight differ by no more than a turn of each */
+			if (m->servers[s].turns * v > m->servers[t].turns * w + w + v)
+				report_mismatch("server %u of weight %u has had %u turns, server "
+				                "%u of weight %u %u",
+				                s, w, m->servers[s].turns, t, v,
+				                m->servers[t].turns);
+		}
+}
+
+/* When it can't be told who was to choose from: turns are counted anew. */
+void choice_model_forget_turns(struct model *m, unsigned farm)
+{
+	m->candidates[farm] = 0;
+}
+
+/* Counts the server's turn, of those since the candidates changed. */
+static void count_turn(struct model *m, unsigned farm, unsigned server)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+
+	if (m->candidates[farm] != m->last_candidates) {
+		m->candidates[farm] = m->last_candidates;
+		for (unsigned s = f->server; s < f->server + f->nservers; s++)
+			m->servers[s].turns = m->servers[s].passed = 0;
+	}
+	m->servers[server].turns++;
+}
+
+static uint32_t weight_in_turns(const struct model *m, unsigned s)
+{
+	return model_farm(m, server_of(m, s)->farm)->scheduler == SCHED_LC
+	               ? 1
+	               : server_of(m, s)->weight;
+}
+
+/* If two servers are as loaded as each other beyond doubt. */
+static bool surely_equal(const struct model *m, unsigned s, unsigned t)
+{
+	const struct burden a = burden_of(m, s), b = burden_of(m, t);
+
+	return a.load_least == a.load_most && b.load_least == b.load_most &&
+	       !m->servers[s].returned && !m->servers[t].returned &&
+	       a.load_least * b.weight_least == b.load_least * a.weight_least;
+}
+
+/* Among equals the choice rotates: none that has had no more turns may be passed over for long. */
+static void count_passed(struct model *m, unsigned farm, unsigned server, uint32_t allowed)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	uint32_t weights = 0;
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		weights += server_of(m, s)->weight;
+	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
+		struct server_model *its = &m->servers[s];
+		bool had_more = its->turns * weight_in_turns(m, server) >
+		                m->servers[server].turns * weight_in_turns(m, s);
+
+		if (s == server || !(allowed >> s & 1)) {
+			its->passed = 0;
+			continue;
+		}
+		its->passed += !had_more && surely_equal(m, s, server);
+		if (its->passed > 2 * weights / weight_in_turns(m, s) + 2)
+			report_mismatch("server %u, an equal, has been passed over %u times", s,
+			                its->passed);
+	}
+}
+
+/* He need not be given again what he had before that. */
+static void note_sticky(struct model *m, const struct addr *client, unsigned server)
+{
+	struct sticky *sticky = sticky_of(m, server, client);
+
+	for (unsigned i = 0; i < m->nstickies; i++)
+		if (server_of(m, m->stickies[i].server)->farm == server_of(m, server)->farm &&
+		    addr_eq(&m->stickies[i].client, client))
+			m->stickies[i].noted = 0;
+	if (!sticky) {
+		if (m->nstickies == MODEL_STICKIES)
+			report_mismatch("the model can't remember more clients");
+		sticky = &m->stickies[m->nstickies++];
+	}
+	*sticky = (struct sticky){.server = server,
+	                          .client = *client,
+	                          .noted = m->now,
+	                          .used = m->now,
+	                          .evicted = m->stickies_evicted_before};
+}
+
+static void note_sourced(struct model *m, unsigned farm, const struct addr *client, unsigned server)
+{
+	for (unsigned i = 0; i < m->nsourced; i++)
+		if (m->sourced[i].farm == farm && m->sourced[i].candidates == m->last_candidates &&
+		    addr_eq(&m->sourced[i].client, client))
+			return;
+	if (m->nsourced < MODEL_SOURCED)
+		m->sourced[m->nsourced++] = (struct sourced){.farm = farm,
+		                                             .server = server,
+		                                             .client = *client,
+		                                             .candidates = m->last_candidates};
+}
+
+void choice_model_chosen(struct model *m, unsigned farm, const struct addr *client, unsigned server,
+                         uint32_t allowed)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	bool must;
+
+	if (server >= m->rules->nservers || !(allowed >> server & 1))
+		report_mismatch("server %u was chosen, allowed are %x", server, allowed);
+	if (f->scheduler == SCHED_SOURCE && !m->made_room &&
+	    !sticks(m, farm, client, m->last_candidates, &must))
+		note_sourced(m, farm, client, server);
+	if (f->persist_ms)
+		note_sticky(m, client, server); /* who sticks doesn't wait for his turn */
+	else
+		count_turn(m, farm, server);
+	if (f->persist_ms || f->scheduler == SCHED_SOURCE)
+		return;
+	if (f->scheduler == SCHED_WRR || f->scheduler == SCHED_RR)
+		check_turns(m, farm, m->last_candidates);
+	else if (!m->made_room)
+		count_passed(m, farm, server, allowed);
+}

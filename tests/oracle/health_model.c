@@ -1,0 +1,74 @@
+/*
+ * Health: results in a row, of each checked port.
+ */
+#include "parts.h"
+
+/* What is known of the check after another result. */
+static void note_result(struct check_model *c, const struct rules_farm *f, bool ok)
+{
+	if (c->up == MAYBE && ok) {
+		c->up = YES; /* at start the first is enough */
+		c->streak = 0;
+	} else if ((c->up == YES) == ok && c->up != MAYBE) {
+		c->streak = 0;
+	} else if (++c->streak >= (ok ? f->rise : f->fall)) {
+		c->up = ok ? YES : NO;
+		c->streak = 0;
+	}
+}
+
+static enum health_verdict verdict_of(const struct server_model *s, unsigned nchecks)
+{
+	enum health_verdict ret = HEALTH_UP;
+
+	for (unsigned i = 0; i < nchecks; i++) {
+		if (s->checks[i].up == NO)
+			return HEALTH_DOWN;
+		if (s->checks[i].up == MAYBE)
+			ret = HEALTH_UNKNOWN;
+	}
+	return ret;
+}
+
+static void condemn(struct model *m, unsigned server)
+{
+	for (unsigned i = 0; i < m->nflows; i++)
+		if (m->flows[i].server == server && m->flows[i].life != LIFE_RESTING)
+			m->flows[i].condemned = true;
+}
+
+static void change(struct model *m, unsigned server, enum health_verdict to)
+{
+	struct server_model *s = &m->servers[server];
+	const struct rules_farm *f = model_farm(m, m->rules->servers[server].farm);
+
+	if (to == HEALTH_UP && s->health == HEALTH_DOWN) {
+		s->returned = true;
+		s->since = m->now;
+	}
+	s->health = to;
+	if (to == HEALTH_DOWN)
+		choice_model_server_out(m, server);
+	if (to == HEALTH_DOWN && f->on_down == ON_DOWN_RESET)
+		condemn(m, server);
+}
+
+void model_probed(struct model *m, unsigned server, unsigned check, bool ok, bool changed,
+                  enum health_verdict health, lb_time now)
+{
+	struct server_model *s = &m->servers[server];
+	const struct rules_farm *f = model_farm(m, m->rules->servers[server].farm);
+	enum health_verdict want;
+
+	m->now = now.ns;
+	s->ok += ok;
+	s->failed += !ok;
+	note_result(&s->checks[check], f, ok);
+	want = verdict_of(s, f->nchecks);
+	if (want != health || changed != (want != s->health))
+		report_mismatch("server %u is %s, expected %s (it was %s, changed is %d)", server,
+		                health_name(health), health_name(want), health_name(s->health),
+		                changed);
+	if (want != s->health)
+		change(m, server, want);
+}

@@ -1,0 +1,603 @@
+/*
+ * The ladder of DESIGN.md, section 3: what becomes of a frame.
+ */
+#include "parts.h"
+
+#include <stdlib.h>
+
+#define BIT(why) (1ull << (why))
+
+enum { RST_RATE = 1000, RST_BURST = 1000, RST_SLACK = 2 };
+
+static_assert(LB_NWHYS <= 64, "sets of reasons are 64 bits");
+
+void model_init(struct model *m, const struct rules *rules, const struct mac macs[NSIDES],
+                lb_time now)
+{
+	*m = (struct model){.rules = rules, .now = now.ns, .tokens_at = now.ns};
+	memcpy(m->macs, macs, sizeof(m->macs));
+	m->flows = calloc(rules->max_connections * MODEL_FLOWS_FACTOR, sizeof(*m->flows));
+	m->sourced = calloc(MODEL_SOURCED, sizeof(*m->sourced));
+	m->tokens_least = m->tokens_most = RST_BURST;
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		m->servers[s].health =
+		        model_farm(m, rules->servers[s].farm)->nchecks ? HEALTH_UNKNOWN : HEALTH_UP;
+		for (unsigned c = 0; c < MODEL_CHECKS; c++)
+			m->servers[s].checks[c].up = MAYBE;
+	}
+}
+
+void model_free(struct model *m)
+{
+	free(m->flows);
+	free(m->sourced);
+}
+
+int model_farm_of(const struct model *m, const struct addr *addr, bool vip_only)
+{
+	for (unsigned f = 0; f < m->rules->nfarms; f++) {
+		struct addr a = addr_of_vip(m->rules, f);
+
+		if (addr_eq(&a, addr))
+			return (int)f;
+		for (unsigned i = 0; !vip_only && i < m->rules->farms[f].nsnat; i++) {
+			a = addr_of_rules(m->rules, m->rules->farms[f].snat[i]);
+			if (addr_eq(&a, addr))
+				return (int)f;
+		}
+	}
+	return -1;
+}
+
+const struct ended *model_next_ended(const struct model *m)
+{
+	return m->nended ? m->ended : NULL;
+}
+
+void model_expect(struct model *m, struct ended *ended, unsigned n, const struct statistics *after)
+{
+	const struct statistics *known = &m->counts;
+
+	m->ended = ended;
+	m->nended = n;
+	m->resets =
+	        after->ended[ENDED_RST] + after->revived - known->ended[ENDED_RST] - known->revived;
+	m->revivals = after->revived - known->revived;
+	m->stickies_evicted_before = m->stickies_evicted;
+	m->stickies_evicted = after->stickies_evicted;
+	flows_model_bury(m);
+}
+
+bool model_wants_last(struct model *m, const struct frame *frame)
+{
+	struct flow_model *f;
+	struct seen s;
+	enum end end;
+
+	seen_read(frame, &s);
+	if (s.kind != SEEN_TCP)
+		return false;
+	f = flows_model_find(m, &s, &end);
+	return (s.flags & (SYN | RST)) != 0 || (f && f->unrecorded);
+}
+
+/* ---- sets of reasons ---- */
+
+static void expect(const struct verdict *v, uint64_t allowed)
+{
+	if (!(BIT(v->why) & allowed))
+		report_mismatch("the reason is %s, allowed are %llx",
+		                lb_why_name((enum lb_why)v->why), (unsigned long long)allowed);
+}
+
+static bool is_ours(const struct model *m, const struct addr *a)
+{
+	return model_farm_of(m, a, false) >= 0;
+}
+
+/* RFC 1122, 3.2.1.3; RFC 4291, 2.5 and 2.7; and nobody else has our addresses. */
+static bool is_no_sender(const struct model *m, const struct addr *a)
+{
+	static const uint8_t loopback[16] = {[15] = 1}, zeros[16];
+
+	if (a->v6)
+		return a->b[0] == 0xff || memcmp(a->b, zeros, 16) == 0 ||
+		       memcmp(a->b, loopback, 16) == 0 || is_ours(m, a);
+	return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 || is_ours(m, a);
+}
+
+static bool is_martian(const struct model *m, const struct seen *s)
+{
+	return is_no_sender(m, &s->src) || mac_is_group(&s->to) || mac_is_group(&s->from.mac);
+}
+
+/* What outranks all answers, or 0. A partial checksum is nobody's to judge. */
+static uint64_t odd(const struct model *m, const struct seen *s, bool checked)
+{
+	return (is_martian(m, s) ? BIT(WHY_MARTIAN) : 0) |
+	       (checked && s->l4_damage && !s->partial ? BIT(WHY_BAD_CHECKSUM) : 0);
+}
+
+/* ---- the rate of RSTs ---- */
+
+static void refill(struct model *m)
+{
+	double more = (double)(m->now - m->tokens_at) * RST_RATE / (double)LB_NS_PER_S;
+
+	m->tokens_at = m->now;
+	m->tokens_least += more;
+	m->tokens_most += more;
+	if (m->tokens_least > RST_BURST)
+		m->tokens_least = RST_BURST;
+	if (m->tokens_most > RST_BURST)
+		m->tokens_most = RST_BURST;
+}
+
+/* A RST was sent, or wasn't for the rate's sake. */
+static void note_rate(struct model *m, bool sent)
+{
+	refill(m);
+	if (!sent) {
+		if (m->tokens_least > RST_SLACK)
+			report_mismatch("a RST was held back, though %.1f more may be sent",
+			                m->tokens_least);
+		m->tokens_most = RST_SLACK < m->tokens_most ? RST_SLACK : m->tokens_most;
+		return;
+	}
+	m->tokens_least = m->tokens_least < 1 ? 0 : m->tokens_least - 1;
+	m->tokens_most -= 1;
+	if (m->tokens_most < -RST_SLACK)
+		report_mismatch("more RSTs than the rate allows");
+}
+
+static void expect_rst(struct model *m, const struct seen *s, const struct verdict *v,
+                       uint64_t reason)
+{
+	expect(v, reason | BIT(WHY_RST_LIMITED));
+	note_rate(m, v->why != WHY_RST_LIMITED);
+	if (v->why != WHY_RST_LIMITED)
+		answers_model_check(m, s, v);
+}
+
+/* ---- a SYN ---- */
+
+static void begin_flow(struct model *m, struct flow_model *f, const struct seen *s,
+                       const struct verdict *v)
+{
+	struct fate fate;
+
+	f->there = YES;
+	f->listed = true;
+	f->life = LIFE_HALF_OPEN;
+	f->hop = s->from;
+	f->name = v->flow;
+	f->made = f->last_sure = m->now;
+	f->order = m->order++;
+	fate = life_model_packet(f, CLIENT, s, m->now);
+	if (fate.ends != NO)
+		report_mismatch("the model ends a flow by its first SYN");
+	m->counts.created++;
+	m->servers[f->server].total++;
+}
+
+/* What the engine chose, as the frame says now. */
+static struct flow_model read_choice(const struct model *m, const struct seen *now,
+                                     const struct verdict *v, unsigned farm, unsigned service,
+                                     const struct seen *s)
+{
+	struct flow_model f = {.farm = farm,
+	                       .service = service,
+	                       .server = v->server,
+	                       .client = s->src,
+	                       .client_port = s->sport,
+	                       .snat = now->src,
+	                       .snat_port = now->sport};
+
+	if (v->server >= m->rules->nservers || m->rules->servers[v->server].farm != farm)
+		report_mismatch("server %u isn't one of farm %u", v->server, farm);
+	return f;
+}
+
+static void check_bytes(const struct model *m, const struct flow_model *f, enum end end,
+                        const struct frame *before, const struct frame *after, const struct seen *s)
+{
+	struct leaving leaving = flows_model_leaving(m, f, end);
+	uint8_t want[MODEL_FRAME_BYTES];
+
+	if (before->len != after->len || before->len > sizeof(want))
+		report_mismatch("the frame's length has changed");
+	memcpy(want, before->data, before->len);
+	seen_rewrite(want, s, &leaving.src, leaving.sport, &leaving.dst, leaving.dport);
+	if (!seen_same(want, after->data, before->len, s))
+		report_mismatch("the frame isn't rewritten as it should be: of flow %u, from end "
+		                "%d",
+		                f->name, (int)end);
+}
+
+static void make_flow(struct model *m, const struct frame *before, const struct frame *after,
+                      const struct seen *s, const struct verdict *v, unsigned farm,
+                      unsigned service, uint32_t allowed)
+{
+	struct seen now;
+	struct flow_model f;
+	enum end end;
+	bool was_short;
+	const struct flow_model *old = flows_model_find(m, s, &end);
+
+	seen_read(after, &now);
+	f = read_choice(m, &now, v, farm, service, s);
+	choice_model_chosen(m, farm, &s->src, f.server, allowed);
+	ports_model_check(m, &f, old);
+	check_bytes(m, &f, CLIENT, before, after, s);
+	was_short = room_model_is_short(m);
+	room_model_replace(m, &f);
+	room_model_make(m, was_short);
+	begin_flow(m, &f, s, v);
+	*flows_model_add(m) = f;
+}
+
+/* That a SYN to a service port may be refused for this reason. */
+static void check_refusal(const struct model *m, unsigned farm, unsigned service, uint32_t allowed,
+                          enum lb_why why)
+{
+	bool exhausted = false;
+
+	for (unsigned s = 0; s < m->rules->nservers; s++)
+		exhausted |= allowed >> s & 1 && ports_model_exhausted(m, farm, s, service);
+	if (why == WHY_SNAT_EXHAUSTED && !exhausted)
+		report_mismatch("snat_exhausted, but there are ports");
+	if (why == WHY_TABLE_FULL &&
+	    (flows_model_live(m) < m->rules->max_connections || flows_model_half_open(m, true)))
+		report_mismatch("table_full, but there are places");
+}
+
+/* Server and port may be chosen before room is made, or after. */
+static uint32_t after_eviction(struct model *m, unsigned farm, unsigned service,
+                               const struct addr *client)
+{
+	const uint32_t candidates = m->last_candidates;
+	uint32_t ret = 0;
+
+	room_model_take_evicted(m, farm, service);
+	choice_model_servers(m, farm, client, &ret);
+	if (m->last_candidates != candidates)
+		choice_model_forget_turns(m, farm);
+	return ret;
+}
+
+static void judge_syn(struct model *m, const struct frame *before, const struct frame *after,
+                      const struct seen *s, const struct verdict *v, unsigned farm,
+                      unsigned service)
+{
+	uint64_t odds = odd(m, s, true);
+	uint32_t allowed;
+	enum lb_why why;
+
+	if (odds) {
+		expect(v, odds);
+		return;
+	}
+	why = choice_model_servers(m, farm, &s->src, &allowed);
+	m->had_no_port = v->server < m->rules->nservers &&
+	                 ports_model_none_free(m, farm, v->server, service);
+	if (v->why == WHY_FLOW_NEW && why == WHY_FLOW_NEW)
+		allowed |= after_eviction(m, farm, service, &s->src);
+	if (why != WHY_FLOW_NEW || v->why != WHY_FLOW_NEW) {
+		expect(v, why == WHY_FLOW_NEW ? BIT(WHY_SNAT_EXHAUSTED) | BIT(WHY_TABLE_FULL)
+		                              : BIT(why));
+		check_refusal(m, farm, service, allowed, (enum lb_why)v->why);
+		answers_model_check(m, s, v);
+		if (v->farm != farm)
+			report_mismatch("the refusal is of farm %u", v->farm);
+		m->counts.refused++;
+		choice_model_forget_turns(m, farm);
+		return;
+	}
+	make_flow(m, before, after, s, v, farm, service, allowed);
+}
+
+static bool is_for_us(const struct model *m, const struct seen *s)
+{
+	return s->kind != SEEN_OTHER &&
+	       (is_ours(m, &s->dst) || (s->kind == SEEN_ND && is_ours(m, &s->target)));
+}
+
+static void judge_other(const struct model *m, const struct seen *s, const struct verdict *v)
+{
+	bool to_host = mac_eq(&s->to, &m->macs[OUTSIDE]) || mac_eq(&s->to, &m->macs[INSIDE]);
+
+	expect(v, BIT(to_host ? WHY_TO_HOST : WHY_NOT_OURS));
+	if (!to_host && v->side == s->from.side)
+		report_mismatch("a frame was bridged to where it came from");
+}
+
+/* ---- TCP ---- */
+
+static bool is_probe_reply(const struct model *m, const struct seen *s)
+{
+	bool server = false;
+
+	for (unsigned i = 0; i < m->rules->nservers; i++) {
+		struct addr a = addr_of_server(m->rules, i);
+
+		server |= addr_eq(&a, &s->src);
+	}
+	return server && s->dport >= SNAT_PROBE_PORT &&
+	       s->dport < SNAT_PROBE_PORT + SNAT_PROBE_PORTS;
+}
+
+static int service_of(const struct model *m, const struct seen *s, unsigned *ret_farm)
+{
+	int farm = model_farm_of(m, &s->dst, true);
+
+	if (farm < 0)
+		return -1;
+	*ret_farm = (unsigned)farm;
+	for (unsigned i = 0; i < model_farm(m, *ret_farm)->nports; i++)
+		if (be16_get(model_farm(m, *ret_farm)->ports[i]) == s->dport)
+			return (int)i;
+	return -1;
+}
+
+static bool is_syn(const struct seen *s)
+{
+	return (s->flags & (SYN | ACK | RST | FIN)) == SYN;
+}
+
+static void judge_no_flow(struct model *m, const struct frame *before, const struct frame *after,
+                          const struct seen *s, const struct verdict *v)
+{
+	uint64_t odds = odd(m, s, true);
+	unsigned farm = 0;
+	int service = service_of(m, s, &farm);
+
+	if (s->ip_damage && v->why == WHY_BAD_CHECKSUM)
+		return;
+	if (is_syn(s) && service >= 0) {
+		judge_syn(m, before, after, s, v, farm, (unsigned)service);
+	} else if (is_probe_reply(m, s)) {
+		expect(v, BIT(WHY_PROBE) | odds);
+	} else if (s->flags & RST) {
+		expect(v, BIT(WHY_RST_NO_FLOW) | odds);
+	} else if (odds) {
+		expect(v, odds);
+	} else {
+		expect_rst(m, s, v, BIT(is_syn(s) ? WHY_PORT_NOT_SERVED : WHY_NO_FLOW));
+	}
+}
+
+static void check_way(const struct flow_model *f, enum end end, const struct verdict *v)
+{
+	if (v->flow != f->name)
+		report_mismatch("the flow is %u, not %u", v->flow, f->name);
+	if (end == CLIENT && v->server != f->server)
+		report_mismatch("it goes to server %u, not %u", v->server, f->server);
+	if (end == SERVER &&
+	    (v->server != SERVER_NONE || v->side != f->hop.side || !hop_eq(&v->hop, &f->hop)))
+		report_mismatch("it doesn't go to where the client's last packet came from");
+}
+
+/* An open flow that a RST ends may be revived: there is no record of it yet. */
+static void settle_reset(struct model *m, struct flow_model *f, enum end by, struct fate fate)
+{
+	if ((m->resets && fate.ends == NO) || (!m->resets && fate.ends == YES))
+		report_mismatch("a RST that %s be believed was%s", fate.ends ? "must" : "mustn't",
+		                m->resets ? "" : "n't");
+	if (m->resets)
+		flows_model_reset(m, f, by);
+}
+
+static void settle_fate(struct model *m, struct flow_model *f, enum end end, struct fate fate)
+{
+	const struct ended *next = model_next_ended(m);
+	bool ended = next && (next->why == ENDED_FIN || next->why == ENDED_RST) &&
+	             flows_model_of_record(m, next) == f &&
+	             (fate.ends == YES || flows_model_is_counted(f, next));
+
+	if (!ended && fate.why == ENDED_RST && (f->life != LIFE_HALF_OPEN || f->doubtful)) {
+		settle_reset(m, f, end, fate);
+		return;
+	}
+	if (!ended && fate.ends == YES)
+		report_mismatch("the flow should have ended by %s", ended_name(fate.why));
+	if (ended && (fate.ends == NO || (fate.why != next->why && !f->doubtful)))
+		report_mismatch("the flow has ended by %s, and shouldn't",
+		                ended_name((enum ended_why)next->why));
+	if (ended)
+		flows_model_end(m, f, (enum ended_why)next->why);
+}
+
+static void settle_revival(struct model *m, struct flow_model *f, enum end end,
+                           const struct seen *s)
+{
+	enum maybe revives = life_model_revives(f, end, s, m->now);
+
+	if (!f->unrecorded)
+		return;
+	if (m->servers[f->server].health == HEALTH_DOWN &&
+	    model_farm(m, f->farm)->on_down == ON_DOWN_RESET)
+		revives = NO; /* it would be reset at once */
+	if ((m->revivals && revives == NO) || (!m->revivals && revives == YES))
+		report_mismatch("flow %u was%s revived", f->name, m->revivals ? "" : "n't");
+	if (m->revivals)
+		flows_model_revive(m, f);
+}
+
+static void judge_hit(struct model *m, struct flow_model *f, enum end end,
+                      const struct frame *before, const struct frame *after, const struct seen *s,
+                      const struct verdict *v)
+{
+	expect(v, BIT(WHY_FLOW_HIT));
+	if (end == CLIENT && !(life_model_is_damaged(s) && s->flags & (SYN | FIN | RST)))
+		f->hop = s->from;
+	check_way(f, end, v);
+	check_bytes(m, f, end, before, after, s);
+	if (f->life == LIFE_RESTING) {
+		f->there = YES; /* the band's end is looked at again with the next frame */
+		settle_revival(m, f, end, s);
+	}
+	if (f->life == LIFE_RESTING)
+		life_model_count(f, end, s);
+	else
+		settle_fate(m, f, end, life_model_packet(f, end, s, m->now));
+	choice_model_used(m, f);
+}
+
+/* A late packet of a flow in quarantine, or of one that isn't any more. */
+static void judge_late(struct model *m, struct flow_model *f, enum end end,
+                       const struct frame *before, const struct frame *after, const struct seen *s,
+                       const struct verdict *v)
+{
+	if (v->why == WHY_FLOW_HIT) {
+		judge_hit(m, f, end, before, after, s, v);
+		return;
+	}
+	if (f->reset_by_us && v->why != WHY_NOT_OURS && v->why != WHY_TO_HOST) {
+		judge_no_flow(m, before, after, s, v); /* who missed his RST gets another one */
+		return;
+	}
+	if (f->there == YES)
+		report_mismatch("a late packet of a flow in quarantine: %s",
+		                lb_why_name((enum lb_why)v->why));
+	flows_model_remove(m, f);
+	if (is_for_us(m, s))
+		judge_no_flow(m, before, after, s, v);
+	else
+		judge_other(m, s, v);
+}
+
+static void judge_tcp(struct model *m, const struct frame *before, const struct frame *after,
+                      const struct seen *s, const struct verdict *v)
+{
+	enum end end = CLIENT;
+	struct flow_model *f = flows_model_find(m, s, &end);
+
+	if (!f)
+		judge_no_flow(m, before, after, s, v);
+	else if (f->life != LIFE_RESTING)
+		judge_hit(m, f, end, before, after, s, v);
+	else if (is_syn(s) && end == CLIENT)
+		judge_syn(m, before, after, s, v, f->farm, f->service);
+	else
+		judge_late(m, f, end, before, after, s, v);
+}
+
+/* ---- the rest ---- */
+
+static void judge_echo(struct model *m, const struct seen *s, const struct verdict *v)
+{
+	bool up = choice_model_farm_is_up(m, (unsigned)model_farm_of(m, &s->dst, false));
+	uint64_t odds = odd(m, s, true);
+
+	if (odds) {
+		expect(v, odds | (up ? 0 : BIT(WHY_ECHO_NO_SERVER)));
+		return;
+	}
+	expect(v, BIT(up ? WHY_ECHO_REPLY : WHY_ECHO_NO_SERVER));
+	if (up)
+		answers_model_check(m, s, v);
+}
+
+static void check_sighting(const struct model *m, const struct seen *s, const struct verdict *v)
+{
+	bool ours = is_ours(m, &s->src);
+
+	if (v->conflict != ours)
+		report_mismatch("conflict is %d", v->conflict);
+}
+
+static void judge_arp(struct model *m, const struct seen *s, const struct verdict *v)
+{
+	if (mac_is_group(&s->arp_sender) || mac_is_group(&s->from.mac)) {
+		expect(v, BIT(WHY_MARTIAN) | BIT(WHY_ARP_OTHER));
+		return;
+	}
+	check_sighting(m, s, v);
+	if (s->arp_oper == 1)
+		expect(v, BIT(WHY_ARP_REPLY));
+	else if (is_ours(m, &s->src))
+		expect(v, BIT(WHY_ARP_CONFLICT));
+	else
+		expect(v, BIT(s->arp_oper == 2 ? WHY_ARP_LEARNED : WHY_ARP_OTHER));
+	if (v->why == WHY_ARP_REPLY)
+		answers_model_check(m, s, v);
+}
+
+static void judge_nd(struct model *m, const struct seen *s, const struct verdict *v)
+{
+	if (s->nd_solicitation) {
+		expect(v, BIT(is_ours(m, &s->target) ? WHY_ND_REPLY : WHY_ND_OTHER));
+		if (v->why == WHY_ND_REPLY)
+			answers_model_check(m, s, v);
+		return;
+	}
+	expect(v, BIT(is_ours(m, &s->target) ? WHY_ND_CONFLICT : WHY_ND_LEARNED));
+}
+
+static void judge_ours(struct model *m, const struct frame *before, const struct frame *after,
+                       const struct seen *s, const struct verdict *v)
+{
+	switch (s->kind) {
+	case SEEN_TCP:
+		return judge_tcp(m, before, after, s, v);
+	case SEEN_ARP:
+		return judge_arp(m, s, v);
+	case SEEN_ND:
+		return judge_nd(m, s, v);
+	case SEEN_ECHO:
+		return judge_echo(m, s, v);
+	case SEEN_NO_IP: /* whose it is can't be said */
+		if (v->why != WHY_IP_MALFORMED)
+			judge_other(m, s, v);
+		return;
+	case SEEN_BAD_IP:
+		return expect(v, BIT(WHY_IP_MALFORMED));
+	case SEEN_BAD_TCP:
+		return expect(v, BIT(WHY_TCP_MALFORMED));
+	case SEEN_ICMP:
+		return expect(v, BIT(WHY_ICMP_OTHER) | odd(m, s, false));
+	case SEEN_PROTOCOL:
+		return expect(v, BIT(WHY_PROTOCOL_NOT_SERVED) | odd(m, s, false));
+	default:
+		report_mismatch("the model has no rule for kind %d", (int)s->kind);
+	}
+}
+
+/* Replies of servers of a farm with snat = off are to the client, not to us. */
+static bool is_unmasked(struct model *m, const struct seen *s)
+{
+	enum end end;
+
+	return s->kind == SEEN_TCP && flows_model_find(m, s, &end);
+}
+
+static void judge(struct model *m, const struct frame *before, const struct frame *after,
+                  const struct seen *s, const struct verdict *v)
+{
+	if (mac_eq(&s->from.mac, &m->macs[OUTSIDE]) || mac_eq(&s->from.mac, &m->macs[INSIDE]))
+		expect(v, BIT(WHY_LOOP));
+	else if (is_for_us(m, s))
+		judge_ours(m, before, after, s, v);
+	else if (is_unmasked(m, s))
+		judge_tcp(m, before, after, s, v);
+	else
+		judge_other(m, s, v);
+}
+
+void model_frame(struct model *m, const struct frame *before, const struct frame *after,
+                 const struct verdict *v, lb_time now)
+{
+	struct seen s;
+
+	m->now = now.ns;
+	seen_read(before, &s);
+	report_frame(&s, v, now);
+	if (v->why >= LB_NWHYS || v->act != lb_why_act((enum lb_why)v->why))
+		report_mismatch("act %u for reason %u", v->act, v->why);
+	m->counts.whys[v->why]++;
+	flows_model_rested(m, false);
+	judge(m, before, after, &s, v);
+	if (v->act != LB_FORWARD &&
+	    (before->len != after->len || memcmp(before->data, after->data, before->len) != 0))
+		report_mismatch("a frame that isn't forwarded was changed");
+}

@@ -1,0 +1,135 @@
+/*
+ * What the parts of the model say to each other.
+ */
+#ifndef ORACLE_PARTS_H
+#define ORACLE_PARTS_H
+
+#include "model.h"
+
+#include "../../lb/balance.h"
+
+#define NS_OF_S(s) ((uint64_t)(s)*LB_NS_PER_S)
+
+/* Engine time has steps of 100 ms, and flows are looked at once a second. */
+#define MODEL_EARLY_NS (LB_NS_PER_S / 10)
+#define MODEL_LATE_NS  (LB_NS_PER_S + 2 * MODEL_EARLY_NS)
+
+/* The flow of a TCP packet and the end that it came from, or NULL. */
+struct flow_model *flows_model_find(struct model *model, const struct seen *seen,
+                                    enum end *ret_end);
+struct flow_model *flows_model_add(struct model *model);
+void flows_model_remove(struct model *model, struct flow_model *flow);
+
+/* Addresses and ports with which a packet from this end leaves. */
+struct leaving {
+	struct addr src, dst;
+	uint16_t sport, dport;
+};
+struct leaving flows_model_leaving(const struct model *model, const struct flow_model *flow,
+                                   enum end from);
+
+/* The live flow that a record is about, or NULL: it may be of one that the burst is yet to make. */
+struct flow_model *flows_model_of_record(struct model *model, const struct ended *record);
+
+/* If the record has as many packets as the flow has had: it ended by the last of them. */
+bool flows_model_is_counted(const struct flow_model *flow, const struct ended *record);
+
+/* Begins the quarantine of a flow that the next record says has ended; takes the record. */
+void flows_model_end(struct model *model, struct flow_model *flow, enum ended_why why);
+
+/* Ends a live flow by the RST of an end, not for good; and takes that back. */
+void flows_model_reset(struct model *model, struct flow_model *flow, enum end by);
+void flows_model_revive(struct model *model, struct flow_model *flow);
+
+/* Takes the records of flows that can't be revived any more out of those to be explained. */
+void flows_model_bury(struct model *model);
+
+/* Lets go, or takes for possibly gone, what has rested long enough. polled: it was looked at. */
+void flows_model_rested(struct model *model, bool polled);
+
+unsigned flows_model_live(const struct model *model);
+/* Half-open, or quarantined: those that are for sure, or those that may be. */
+unsigned flows_model_half_open(const struct model *model, bool for_sure);
+unsigned flows_model_resting(const struct model *model, bool for_sure);
+
+/* The next record, or NULL. */
+const struct ended *model_next_ended(const struct model *model);
+
+static inline const struct rules_farm *model_farm(const struct model *model, unsigned farm)
+{
+	return &model->rules->farms[farm];
+}
+
+/* The farm that has the address as VIP or, if not vip_only, for SNAT; or -1. */
+int model_farm_of(const struct model *model, const struct addr *addr, bool vip_only);
+
+/* If a live flow ends by a packet. */
+struct fate {
+	enum maybe ends;
+	enum ended_why why;
+};
+
+/* What a packet from an end does to its flow. */
+struct fate life_model_packet(struct flow_model *flow, enum end end, const struct seen *seen,
+                              uint64_t now);
+
+/* If the packet revives its flow, that an end has reset. */
+enum maybe life_model_revives(const struct flow_model *flow, enum end end, const struct seen *seen,
+                              uint64_t now);
+/* If the packet is one that a receiver throws away. */
+bool life_model_is_damaged(const struct seen *seen);
+/* What windows were offered is forgotten: they may be as wide as can be. */
+void life_model_widen(struct flow_model *flow);
+/* Counts a packet of a flow, whatever it does. */
+void life_model_count(struct flow_model *flow, enum end end, const struct seen *seen);
+
+/* If a timer must, or may, have ended the flow by now. */
+enum maybe life_model_expired(const struct model *model, const struct flow_model *flow);
+
+/* If the flow counts as its server's load. */
+enum maybe life_model_is_load(const struct flow_model *flow);
+
+/*
+ * Which servers may be given a connection of the client, as bits in *ret; or why none may:
+ * WHY_NO_SERVER, WHY_SERVERS_FULL, else WHY_FLOW_NEW.
+ */
+enum lb_why choice_model_servers(struct model *model, unsigned farm, const struct addr *client,
+                                 uint32_t *ret);
+/* Goes on with the engine's choice. */
+void choice_model_chosen(struct model *model, unsigned farm, const struct addr *client,
+                         unsigned server, uint32_t allowed);
+/* When it can't be told who there was to choose from: turns are counted anew. */
+void choice_model_forget_turns(struct model *model, unsigned farm);
+/* Nobody must stick to a server that has been out. */
+void choice_model_server_out(struct model *model, unsigned server);
+/* Notes that a connection of the flow's client is used. */
+void choice_model_used(struct model *model, const struct flow_model *flow);
+bool choice_model_farm_is_up(const struct model *model, unsigned farm);
+unsigned choice_model_connections(const struct model *model, unsigned server);
+
+/* Of the flows of the service of the server the one that has rested for longest, for sure; or NULL.
+ */
+const struct flow_model *ports_model_longest_resting(const struct model *model, unsigned server,
+                                                     unsigned service);
+/* If nobody's ports are left for the service of the server; and if so, even by giving up others. */
+bool ports_model_none_free(const struct model *model, unsigned farm, unsigned server,
+                           unsigned service);
+bool ports_model_exhausted(const struct model *model, unsigned farm, unsigned server,
+                           unsigned service);
+/* Of a flow just to be made: that its port may be taken. */
+void ports_model_check(const struct model *model, const struct flow_model *flow,
+                       const struct flow_model *old);
+
+/* Half-open flows that the records say made room for a new one. Sets model->made_room. */
+void room_model_take_evicted(struct model *model, unsigned farm, unsigned service);
+/* If no place may be free, and what follows from that when a flow is made. */
+bool room_model_is_short(const struct model *model);
+void room_model_make(struct model *model, bool was_short);
+/* Forgets the resting flow whose server's tuple the new one gets. */
+void room_model_replace(struct model *model, const struct flow_model *new);
+
+/* That the answer says what it should. */
+void answers_model_check(const struct model *model, const struct seen *seen,
+                         const struct verdict *verdict);
+
+#endif

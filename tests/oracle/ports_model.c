@@ -1,0 +1,132 @@
+/*
+ * Which SNAT ports may be taken.
+ */
+#include "parts.h"
+
+static bool may_ever(const struct model *m, unsigned farm, const struct addr *snat, unsigned port)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	int owner = model_farm_of(m, snat, true);
+	bool ret = false;
+
+	for (unsigned i = 0; i < f->nsnat_ports; i++)
+		ret |= port >= f->snat_ports[i].first && port <= f->snat_ports[i].last;
+	if (port >= SNAT_PROBE_PORT && port < SNAT_PROBE_PORT + SNAT_PROBE_PORTS)
+		return false;
+	for (unsigned i = 0; owner >= 0 && i < model_farm(m, (unsigned)owner)->nports; i++)
+		ret &= be16_get(model_farm(m, (unsigned)owner)->ports[i]) != port;
+	return ret;
+}
+
+/* The flow, if any, that holds the port for the service of the server. */
+static const struct flow_model *holder(const struct model *m, unsigned server, unsigned service,
+                                       const struct addr *snat, unsigned port)
+{
+	for (unsigned i = 0; i < m->nflows; i++) {
+		const struct flow_model *f = &m->flows[i];
+
+		if (f->server == server && f->service == service && f->snat_port == port &&
+		    addr_eq(&f->snat, snat))
+			return f;
+	}
+	return NULL;
+}
+
+static bool is_free(const struct model *m, unsigned server, unsigned service,
+                    const struct addr *snat, unsigned port)
+{
+	unsigned farm = m->rules->servers[server].farm;
+
+	return may_ever(m, farm, snat, port) && !holder(m, server, service, snat, port);
+}
+
+bool ports_model_none_free(const struct model *m, unsigned farm, unsigned server, unsigned service)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+
+	for (unsigned i = 0; i < f->nsnat; i++) {
+		struct addr snat = addr_of_rules(m->rules, f->snat[i]);
+
+		for (unsigned r = 0; r < f->nsnat_ports; r++)
+			for (unsigned p = f->snat_ports[r].first; p <= f->snat_ports[r].last; p++)
+				if (is_free(m, server, service, &snat, p))
+					return false;
+	}
+	return f->nsnat > 0;
+}
+
+/* If a port of the service of the server can be had for sure by giving up who holds it. */
+static bool any_giveable(const struct model *m, unsigned server, unsigned service)
+{
+	for (unsigned i = 0; i < m->nflows; i++) {
+		const struct flow_model *f = &m->flows[i];
+
+		if (f->server == server && f->service == service &&
+		    ((f->life == LIFE_HALF_OPEN && !f->doubtful) ||
+		     (f->life == LIFE_RESTING && f->there == YES)))
+			return true;
+	}
+	return false;
+}
+
+bool ports_model_exhausted(const struct model *m, unsigned farm, unsigned server, unsigned service)
+{
+	return ports_model_none_free(m, farm, server, service) && !any_giveable(m, server, service);
+}
+
+const struct flow_model *ports_model_longest_resting(const struct model *m, unsigned server,
+                                                     unsigned service)
+{
+	const struct flow_model *ret = NULL;
+
+	for (unsigned i = 0; i < m->nflows; i++) {
+		const struct flow_model *f = &m->flows[i];
+
+		if (f->server == server && f->service == service && f->life == LIFE_RESTING &&
+		    f->there == YES && (!ret || f->order < ret->order))
+			ret = f;
+	}
+	return ret;
+}
+
+static void check_resting(const struct model *m, const struct flow_model *new,
+                          const struct flow_model *by)
+{
+	const struct flow_model *longest =
+	        ports_model_longest_resting(m, new->server, new->service);
+	if (by->there != YES)
+		return;
+	if (!m->had_no_port && !ports_model_none_free(m, new->farm, new->server, new->service))
+		report_mismatch("SNAT port %u, in quarantine since %llu ns, though others are free",
+		                new->snat_port, (unsigned long long)(m->now - by->ended));
+	if (longest != by)
+		report_mismatch("SNAT port %u isn't the one that rests for longest, %u is",
+		                new->snat_port, longest ? longest->snat_port : 0);
+}
+
+void ports_model_check(const struct model *m, const struct flow_model *new,
+                       const struct flow_model *old)
+{
+	const struct rules_farm *f = model_farm(m, new->farm);
+	const struct flow_model *by =
+	        holder(m, new->server, new->service, &new->snat, new->snat_port);
+	bool known = false;
+
+	if (!f->nsnat) {
+		if (!addr_eq(&new->snat, &new->client) || new->snat_port != new->client_port)
+			report_mismatch("the source was changed, though snat = off");
+		return;
+	}
+	for (unsigned i = 0; i < f->nsnat; i++) {
+		struct addr snat = addr_of_rules(m->rules, f->snat[i]);
+
+		known |= addr_eq(&snat, &new->snat);
+	}
+	if (!known || !may_ever(m, new->farm, &new->snat, new->snat_port))
+		report_mismatch("SNAT address or port %u isn't one of the farm's", new->snat_port);
+	if (!by || by == old)
+		return;
+	if (by->life != LIFE_RESTING)
+		report_mismatch("SNAT port %u is a live flow's", new->snat_port);
+	check_resting(m, new, by);
+}

@@ -1,0 +1,73 @@
+/*
+ * A frame as anybody would read it with the RFCs at hand, and as it must leave.
+ *
+ * Nothing here uses lb/parse.c, lb/rewrite.c or lb/csum.h: offsets are written out, and checksums
+ * are added up anew.
+ */
+#ifndef ORACLE_SEEN_H
+#define ORACLE_SEEN_H
+
+#include "../../lb/rules.h"
+#include "../../lb/frame.h"
+
+/* An address of either family; IPv4 in the first four bytes, zeros behind. */
+struct addr {
+	uint8_t b[16];
+	bool v6;
+};
+
+enum seen_kind {
+	SEEN_OTHER, /* nothing that can be addressed to us */
+	SEEN_ARP,
+	SEEN_NO_IP, /* by its EtherType it is, by its version it isn't */
+	SEEN_BAD_IP,
+	SEEN_BAD_TCP,
+	SEEN_TCP,
+	SEEN_ECHO, /* a request */
+	SEEN_ND,   /* a solicitation or advertisement that a host must believe */
+	SEEN_ICMP, /* any other */
+	SEEN_PROTOCOL,
+};
+
+struct seen {
+	enum seen_kind kind;
+	struct mac to;
+	struct hop from;
+	struct addr src, dst, target; /* ARP: src and dst are of sender and target */
+	struct mac arp_sender;        /* or ND's */
+	uint16_t arp_oper;
+	bool nd_solicitation;
+	uint16_t sport, dport, window;
+	uint8_t flags;
+	int wscale; /* of a SYN, or -1 */
+	uint32_t seq, ack;
+	uint32_t len; /* sequence numbers that the segment takes */
+	uint32_t l3, l4, l4_len, frame_len;
+	bool partial;
+	uint16_t ip_damage, l4_damage; /* by how much the checksums are wrong, 0 being right */
+};
+
+enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+
+struct addr addr_of4(be32 ip);
+struct addr addr_of6(const struct ip6 *ip);
+struct addr addr_of_rules(const struct rules *rules, be32 address);
+struct addr addr_of_vip(const struct rules *rules, unsigned farm);
+struct addr addr_of_server(const struct rules *rules, unsigned server);
+bool addr_eq(const struct addr *a, const struct addr *b);
+
+bool hop_eq(const struct hop *a, const struct hop *b);
+
+void seen_read(const struct frame *frame, struct seen *ret);
+
+/* What the TCP packet must be with these addresses and ports: as damaged as it was. */
+void seen_rewrite(uint8_t *frame, const struct seen *seen, const struct addr *src, uint16_t sport,
+                  const struct addr *dst, uint16_t dport);
+
+/* If two frames are alike, 0 and -0 being the same where seen says that checksums are. */
+bool seen_same(const uint8_t *a, const uint8_t *b, uint32_t len, const struct seen *seen);
+
+/* Of the packet's own protocol at its layer 4: the checksum made right. */
+void seen_set_checksum(uint8_t *frame, const struct seen *seen);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * Random configurations.
+ *
+ * Farm f has VIP 10.f.0.40, other SNAT addresses 10.f.0.38 and .39, servers 10.f.0.41 and on, and
+ * clients 10.9.f.1 and on; or all of them behind 2001:db8::.
+ */
+#include "world.h"
+
+#include "../unit/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EPOCH_S = 1000, SNAT_FIRST = 2000, SERVICE_IN_SNAT = 2003, POLL_MAX = 64 };
+
+struct mac world_mac(enum side side)
+{
+	return (struct mac){{2, 0, 0, 0, 0, (uint8_t)(1 + side)}};
+}
+
+/* One of those given. */
+#define ONE_OF(...)                                                                                \
+	((const uint32_t[]){                                                                       \
+	        __VA_ARGS__})[random_below(sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))]
+
+static struct ip6 ip6_of(uint8_t b, uint8_t c, uint8_t d)
+{
+	return (struct ip6){{0x20, 0x01, 0x0d, 0xb8, [12] = 10, b, c, d}};
+}
+
+static be32 address(struct rules *rules, bool v6, uint8_t b, uint8_t c, uint8_t d)
+{
+	be32 ret = {{10, b, c, d}};
+	struct ip6 ip = ip6_of(b, c, d);
+
+	if (v6 && rules_name(rules, &ip, &ret) != 0)
+		report_mismatch("no room for a name");
+	return ret;
+}
+
+struct addr world_client(const struct world *world, unsigned farm, unsigned client)
+{
+	const struct rules_farm *f = &world->rules->farms[farm];
+	bool v6 = name_is_ipv6(f->vip);
+	const uint8_t c = (uint8_t)farm, d = (uint8_t)(client + 1);
+	struct ip6 ip = ip6_of(9, c, d);
+
+	if (client >= WORLD_CLIENTS)
+		return addr_of_server(world->rules,
+		                      f->server + (client - WORLD_CLIENTS) % f->nservers);
+	return v6 ? addr_of6(&ip) : addr_of4((be32){{10, 9, c, d}});
+}
+
+static void set_ports(struct rules_farm *f)
+{
+	static const uint16_t ports[] = {80, 443, SERVICE_IN_SNAT, 5060};
+
+	f->nports = 1 + random_below(4);
+	f->ports = calloc(f->nports, sizeof(*f->ports));
+	for (unsigned i = 0; i < f->nports; i++)
+		f->ports[i] = be16_from(ports[i]);
+	f->nchecks = random_below(3);
+	if (f->nchecks > f->nports)
+		f->nchecks = f->nports;
+	f->checks = calloc(f->nchecks + 1, sizeof(*f->checks));
+	memcpy(f->checks, f->ports, f->nchecks * sizeof(*f->ports));
+}
+
+static void set_snat(struct rules *rules, unsigned farm, bool v6)
+{
+	struct rules_farm *f = &rules->farms[farm];
+	const uint8_t b = (uint8_t)farm;
+
+	f->nsnat_ports = 1;
+	f->snat_ports = calloc(1, sizeof(*f->snat_ports));
+	f->snat_ports[0] =
+	        (struct port_range){SNAT_FIRST, (uint16_t)(SNAT_FIRST + ONE_OF(4, 8, 31, 63))};
+	if (random_below(6) == 0)
+		f->snat_ports[0] = (struct port_range){1000, 65535};
+	f->nsnat = ONE_OF(0, 1, 1, 2, 2, 2);
+	f->snat = calloc(2, sizeof(*f->snat));
+	if (f->nsnat > 0)
+		f->snat[0] = random_below(3) ? f->vip : address(rules, v6, b, 0, 38);
+	if (f->nsnat > 1)
+		f->snat[1] = address(rules, v6, b, 0, 39);
+}
+
+static void set_farm(struct rules *rules, unsigned farm)
+{
+	struct rules_farm *f = &rules->farms[farm];
+	const bool v6 = random_below(3) == 0;
+
+	snprintf(f->name, sizeof(f->name), "farm%u", farm);
+	f->vip = address(rules, v6, (uint8_t)farm, 0, 40);
+	set_ports(f);
+	set_snat(rules, farm, v6);
+	f->check_interval_ms = 5000;
+	f->check_timeout_ms = 2000;
+	f->fall = 1 + random_below(3);
+	f->rise = 1 + random_below(3);
+	f->scheduler = (enum rules_scheduler)random_below(5);
+	f->persist_ms = ONE_OF(0, 0, 0, 3000, 60000);
+	f->idle_timeout_ms = ONE_OF(5000, 20000, 90000, 1800000);
+	f->on_idle = random_below(3) ? ON_IDLE_RESET : ON_IDLE_DROP;
+	f->on_down = random_below(3) ? ON_DOWN_RESET : ON_DOWN_KEEP;
+	f->connlog = strdup("-");
+	f->server = rules->nservers;
+	f->nservers = 1 + random_below(4);
+	rules->nservers += f->nservers;
+}
+
+static void set_server(struct rules *rules, unsigned farm, unsigned n)
+{
+	const unsigned index = rules->farms[farm].server + n;
+	struct rules_server *server = &rules->servers[index];
+	bool v6 = name_is_ipv6(rules->farms[farm].vip);
+
+	snprintf(server->name, sizeof(server->name), "server%u", index);
+	server->farm = farm;
+	server->address = address(rules, v6, (uint8_t)farm, 0, (uint8_t)(41 + n));
+	server->weight = (uint8_t)ONE_OF(1, 1, 1, 1, 2, 3, 7, 0);
+	server->state =
+	        (enum rules_state)ONE_OF(0, 0, 0, 0, 0, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED);
+	server->max_connections = ONE_OF(0, 0, 0, 5, 12);
+	server->has_mac = true;
+	server->mac = (struct mac){{2, 0, 0, 0, 1, (uint8_t)(0x41 + index)}};
+}
+
+static struct rules *make_rules(void)
+{
+	struct rules *rules = calloc(1, sizeof(*rules));
+
+	rules->max_connections = ONE_OF(8, 16, 40, 100, 200, 200);
+	rules->workers = 1;
+	rules->nfarms = 1 + random_below(3);
+	rules->farms = calloc(rules->nfarms, sizeof(*rules->farms));
+	rules->servers = calloc(MODEL_SERVERS, sizeof(*rules->servers));
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		set_farm(rules, f);
+		for (unsigned s = 0; s < rules->farms[f].nservers; s++)
+			set_server(rules, f, s);
+	}
+	return rules;
+}
+
+static void *take(size_t bytes)
+{
+	void *mem = aligned_alloc(ARENA_ALIGN, bytes);
+
+	memset(mem, 0xa5, bytes); /* nothing may count on zeros */
+	return mem;
+}
+
+void world_begin(struct world *w)
+{
+	const struct mac macs[NSIDES] = {world_mac(OUTSIDE), world_mac(INSIDE)};
+	const struct hash_key key = {{random_next(), random_next()}};
+	struct rules *rules = make_rules();
+
+	w->rules = rules;
+	w->now = (lb_time){EPOCH_S * LB_NS_PER_S + random_below(1000000000)};
+	w->nowns = 0;
+	w->mem = take(lb_size(rules, &share_whole));
+	w->farms_mem = take(farms_size(rules));
+	w->ip6_mem = NULL;
+	w->lb = lb_init(w->mem, farms_init(w->farms_mem, rules, &share_whole, &key, w->now), &key,
+	                macs, w->now);
+	if (rules->nnames) {
+		w->ip6_mem = take(lb_ip6_size(w->lb));
+		lb_use_ip6(w->lb, w->ip6_mem);
+	}
+	model_init(&w->model, rules, macs, w->now);
+}
+
+void world_end(struct world *w)
+{
+	model_free(&w->model);
+	free(w->mem);
+	free(w->farms_mem);
+	free(w->ip6_mem);
+	rules_free(w->rules);
+}
+
+void world_poll(struct world *w)
+{
+	bool more;
+	unsigned n;
+
+	w->nowns = 0;
+	do {
+		unsigned max = BALANCE_RESETS_MAX + random_below(POLL_MAX - BALANCE_RESETS_MAX);
+
+		if (w->nowns + max > WORLD_OWNS)
+			report_mismatch("a poll doesn't end");
+		n = lb_poll(w->lb, w->now, w->owns + w->nowns, max, &more);
+		w->nowns += n;
+	} while (more);
+}

@@ -1,0 +1,34 @@
+/*
+ * A random configuration, and an engine and a model that have it.
+ */
+#ifndef ORACLE_WORLD_H
+#define ORACLE_WORLD_H
+
+#include "model.h"
+
+enum { WORLD_CLIENTS = 6, WORLD_OWNS = 4096 };
+
+struct world {
+	struct rules *rules;
+	void *mem, *farms_mem, *ip6_mem;
+	struct lb *lb;
+	struct model model;
+	lb_time now;
+	/* what the last poll asked to be sent */
+	struct own owns[WORLD_OWNS];
+	unsigned nowns;
+};
+
+/* Few addresses and ports, so that everything collides: by random_next(). */
+void world_begin(struct world *world);
+void world_end(struct world *world);
+
+/* Lets lb_poll() do all that it wants to. */
+void world_poll(struct world *world);
+
+/* The address of a client of the farm, that may be one of its servers. */
+struct addr world_client(const struct world *world, unsigned farm, unsigned client);
+
+struct mac world_mac(enum side side);
+
+#endif
