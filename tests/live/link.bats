@@ -264,7 +264,7 @@ settings() # what ought to be restored
 	put_in eth0 02:00:00:00:00:03 switch
 	says 1 'eth0: link up'
 	[[ $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = 2 ]]
-	for ((i = 0; i < 20; i++)); do
+	for ((i = 0; i < 8; i++)); do
 		traffic_flows
 	done
 	says_times 'eth0: (No|Invalid|sharing)' 0
