@@ -126,26 +126,29 @@ static const struct ip6 *ip6_of(const struct balance *balance, uint32_t f, be32 
 	                            : rules_ip6(balance->farms->rules, name);
 }
 
-void balance_arrival(const struct balance *balance, uint32_t f, enum end end,
-                     struct rewrite_to *ret)
+/* The addresses behind the names of a tuple of the flow, if it is of IPv6. */
+static void set_ip6(const struct balance *balance, uint32_t f, struct rewrite_to *ret)
 {
-	const struct flow *flow = &balance->flows.flow[f];
-
-	ret->tuple = flow->arrive[end];
 	ret->src6 = ret->dst6 = NULL;
-	if (!flow_is_ipv6(flow))
+	if (!flow_is_ipv6(&balance->flows.flow[f]))
 		return;
 	ret->src6 = ip6_of(balance, f, ret->tuple.src);
 	ret->dst6 = ip6_of(balance, f, ret->tuple.dst);
 }
 
+void balance_arrival(const struct balance *balance, uint32_t f, enum end end,
+                     struct rewrite_to *ret)
+{
+	ret->tuple = balance->flows.flow[f].arrive[end];
+	set_ip6(balance, f, ret);
+}
+
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)
 {
-	struct rewrite_to arrival;
+	const struct flow *flow = &balance->flows.flow[flow_of(ref)];
 
-	balance_arrival(balance, flow_of(ref), end_other(end_of(ref)), &arrival);
-	*ret = (struct rewrite_to){
-	        .tuple = tuple_reverse(arrival.tuple), .src6 = arrival.dst6, .dst6 = arrival.src6};
+	ret->tuple = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
+	set_ip6(balance, flow_of(ref), ret);
 }
 
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
@@ -508,13 +511,14 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 {
 	uint32_t f = flow_of(ref);
 	struct flow *flow = &balance->flows.flow[f];
+	struct hop *client = &balance->flows.cold[f].client, other, *from;
 	unsigned events;
 
 	if (is_revival(balance, flow, end_of(ref), packet, now))
 		revive(balance, f);
 	balance_count(balance, ref, len, now);
-	if (end_of(ref) == CLIENT)
-		balance->flows.cold[f].client = packet->from;
+	from = end_of(ref) == CLIENT ? client : &other; /* no branch: see route() in lb.c */
+	*from = packet->from;
 	if (!flow_is_live(flow))
 		return;
 	events = tcp_track(flow, &balance->flows.cold[f], end_of(ref), packet);

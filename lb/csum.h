@@ -45,6 +45,18 @@ static inline csum_acc csum_change32(be32 from, be32 to)
 	return (csum_acc)(uint32_t)~old + new;
 }
 
+/* The same for words that have been read from memory: of two halves, or of four. */
+static inline csum_acc csum_change_ports(uint32_t from, uint32_t to)
+{
+	return (csum_acc)(uint32_t)~from + to;
+}
+
+static inline csum_acc csum_change_addresses(uint64_t from, uint64_t to)
+{
+	return csum_change_ports((uint32_t)from, (uint32_t)to) +
+	       csum_change_ports((uint32_t)(from >> 32), (uint32_t)(to >> 32));
+}
+
 static inline csum_acc csum_change16(be16 from, be16 to)
 {
 	return (csum_acc)(uint16_t)~csum_load(from.b) + csum_load(to.b);

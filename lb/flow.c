@@ -82,27 +82,50 @@ static bool is_same_client(const struct flows *flows, uint32_t f, const struct f
 	return !key->hashed || ip6_eq(&flows->client6[f], key->hashed);
 }
 
+static bool is_flow_of(const struct flows *flows, uint32_t ref, const struct flow_key *key)
+{
+	return tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], &key->tuple) &&
+	       (!flows->client6 || is_same_client(flows, flow_of(ref), key));
+}
+
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash)
 {
 	struct index_walk walk = index_start(&flows->index, hash);
 	uint32_t ref;
 
 	while ((ref = index_next(&flows->index, &walk)) != INDEX_NONE)
-		if (tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], &key->tuple) &&
-		    (!flows->client6 || is_same_client(flows, flow_of(ref), key)))
+		if (is_flow_of(flows, ref, key))
 			return ref;
 	return FLOW_NONE;
 }
 
-void flows_prefetch(const struct flows *flows, uint64_t hash)
+uint32_t flows_guess(const struct flows *flows, uint64_t hash)
 {
 	struct index_walk walk = index_start(&flows->index, hash);
 	uint32_t ref = index_next(&flows->index, &walk);
 
 	if (ref == INDEX_NONE)
-		return;
+		return FLOW_NONE;
 	__builtin_prefetch(&flows->flow[flow_of(ref)], 1);
 	__builtin_prefetch(&flows->cold[flow_of(ref)], 1);
+	return ref;
+}
+
+/* If the index holds ref, a flow that is or was. */
+static bool is_listed(const struct flows *flows, uint32_t ref)
+{
+	const struct flow *flow = &flows->flow[flow_of(ref)];
+
+	return flow->state != FLOW_FREE &&
+	       (end_of(ref) == SERVER || !(flow->flags & FLOW_CLIENT_UNLISTED));
+}
+
+uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key, uint64_t hash,
+                            uint32_t guess)
+{
+	if (guess != FLOW_NONE && is_flow_of(flows, guess, key) && is_listed(flows, guess))
+		return guess;
+	return flows_find(flows, key, hash);
 }
 
 bool flows_have_room(const struct flows *flows)

@@ -163,8 +163,15 @@ struct flow_key {
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
-/* Fetches into the cache what flows_find() will compare, once the index's bucket is there. */
-void flows_prefetch(const struct flows *flows, uint64_t hash);
+/*
+ * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
+ * and fetches the flow into it.
+ */
+uint32_t flows_guess(const struct flows *flows, uint64_t hash);
+
+/* The same as flows_find(), sooner if the guess was right; flows may have come and gone since. */
+uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key, uint64_t hash,
+                            uint32_t guess);
 
 /* If flows_add() would find room. */
 bool flows_have_room(const struct flows *flows);

@@ -72,16 +72,18 @@ static struct screen screen_of(const struct lb *lb)
 	        .macs = lb->macs, .farms = lb->balance.farms, .key = &lb->balance.flows.key};
 }
 
-/* Where a packet that came from the end in ref goes. */
+/*
+ * Where a packet that came from the end in ref goes. Which end that is can't be guessed by the
+ * processor, so there is no branch for it: the hop is the client's in any case.
+ */
 static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 {
+	const uint16_t server = lb->balance.flows.flow[flow_of(ref)].server;
+
 	v->flow = flow_of(ref);
-	if (end_of(ref) == CLIENT) {
-		v->server = lb->balance.flows.flow[flow_of(ref)].server;
-	} else {
-		v->hop = lb->balance.flows.cold[flow_of(ref)].client;
-		v->side = v->hop.side;
-	}
+	v->hop = lb->balance.flows.cold[flow_of(ref)].client;
+	v->server = end_of(ref) == CLIENT ? server : SERVER_NONE;
+	v->side = end_of(ref) == CLIENT ? v->side : v->hop.side;
 }
 
 /* If a packet of no flow here, which arrives as key says, is another worker's: settles it then. */
@@ -284,7 +286,8 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 {
 	const struct packet *packet = &job->packet;
 	const struct screen screen = screen_of(lb);
-	uint32_t ref = flows_find(&lb->balance.flows, &job->key, job->hash);
+	uint32_t ref =
+	        flows_find_guessed(&lb->balance.flows, &job->key, job->hash, job->guess);
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 
@@ -354,8 +357,9 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 		if (!parse_tcp(frame, &job->packet))
 			return screen_settle_no_flow(&screen, frame, &job->packet,
 			                             WHY_FRAGMENT_TINY, v);
-		job->key = screen_key(&job->packet);
+		screen_key(&job->packet, &job->key);
 		job->hash = tuple_hash(&lb->balance.flows.key, &job->key.tuple);
+		job->guess = FLOW_NONE;
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
 	case FRAG_ROUTED:
@@ -422,7 +426,7 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (jobs[i].rest == REST_TCP)
-			flows_prefetch(&lb->balance.flows, jobs[i].hash);
+			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++) {
 		finish(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;

@@ -98,8 +98,7 @@ void parse_frame(const struct frame *frame, struct packet *ret)
 		p = at(frame, ret->l3, IPV4_HEADER_BYTES);
 		if (!p || p[0] >> 4 != 4)
 			return;
-		ret->tuple.src = be32_load(p + IPV4_SRC);
-		ret->tuple.dst = be32_load(p + IPV4_DST);
+		tuple_load_addresses(&ret->tuple, p + IPV4_SRC);
 		ret->kind = PACKET_IPV4;
 	} else if (ethertype == ETHERTYPE_ARP) {
 		parse_arp(frame, ret);
@@ -290,8 +289,7 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	header = (p[TCP_DATA_OFFSET] >> 4) * 4u;
 	if (header < TCP_HEADER_BYTES || header > packet->l4_len)
 		return false;
-	packet->tuple.sport = be16_load(p + TCP_SRC);
-	packet->tuple.dport = be16_load(p + TCP_DST);
+	tuple_load_ports(&packet->tuple, p + TCP_SRC);
 	packet->seq = be32_get(be32_load(p + TCP_SEQ));
 	packet->ack = be32_get(be32_load(p + TCP_ACK_NUMBER));
 	packet->window = be16_get(be16_load(p + TCP_WINDOW));

@@ -10,11 +10,10 @@
 
 static csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const struct rewrite_to *to)
 {
-	csum_acc change =
-	        csum_change32(from->src, to->tuple.src) + csum_change32(from->dst, to->tuple.dst);
+	const uint64_t addresses = tuple_addresses(&to->tuple);
+	csum_acc change = csum_change_addresses(tuple_addresses(from), addresses);
 
-	be32_store(ip + IPV4_SRC, to->tuple.src);
-	be32_store(ip + IPV4_DST, to->tuple.dst);
+	memcpy(ip + IPV4_SRC, &addresses, sizeof(addresses));
 	csum_update(ip + IPV4_CHECKSUM, change);
 	return change;
 }
@@ -42,13 +41,11 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 {
 	uint8_t *tcp = frame->data + packet->l4;
 	csum_acc addresses = rewrite_addresses(frame, packet, to);
-	csum_acc ports = csum_change16(packet->tuple.sport, to->tuple.sport) +
-	                 csum_change16(packet->tuple.dport, to->tuple.dport);
+	const uint32_t ports = tuple_ports(&to->tuple);
 
-	be16_store(tcp + TCP_SRC, to->tuple.sport);
-	be16_store(tcp + TCP_DST, to->tuple.dport);
+	memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
 	if (frame->flags & FRAME_CSUM_PARTIAL)
 		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
 	else
-		csum_update(tcp + TCP_CHECKSUM, addresses + ports);
+		csum_update(tcp + TCP_CHECKSUM, addresses + csum_change_ports(tuple_ports(&packet->tuple), ports));
 }

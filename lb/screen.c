@@ -190,24 +190,22 @@ static const struct ip6 *hashed(be32 name, const struct ip6 *ip)
 	return name_is_hashed(name) ? ip : NULL;
 }
 
-struct flow_key screen_key(const struct packet *packet)
+void screen_key(const struct packet *packet, struct flow_key *ret)
 {
-	struct flow_key key = {.tuple = packet->tuple};
-
-	if (packet->kind != PACKET_IPV6)
-		return key;
-	key.ipv6 = true;
-	key.hashed = hashed(packet->tuple.src, packet->src6);
-	if (!key.hashed)
-		key.hashed = hashed(packet->tuple.dst, packet->dst6);
-	return key;
+	ret->tuple = packet->tuple;
+	ret->ipv6 = packet->kind == PACKET_IPV6;
+	ret->hashed = NULL;
+	if (!ret->ipv6)
+		return;
+	ret->hashed = hashed(packet->tuple.src, packet->src6);
+	if (!ret->hashed)
+		ret->hashed = hashed(packet->tuple.dst, packet->dst6);
 }
 
 /* The key for the flow of an error about a packet that we sent: how such a one arrives. */
-static struct flow_key error_key(const struct screen *screen, struct icmp_error *error)
+static void error_key(const struct screen *screen, struct icmp_error *error, struct flow_key *ret)
 {
 	struct packet quoted = {.src6 = error->src6, .dst6 = error->dst6};
-	struct flow_key key;
 
 	if (error->src6) {
 		quoted.kind = PACKET_IPV6;
@@ -215,9 +213,8 @@ static struct flow_key error_key(const struct screen *screen, struct icmp_error 
 		error->tuple.dst = name(screen, error->dst6);
 	}
 	quoted.tuple = error->tuple;
-	key = screen_key(&quoted);
-	key.tuple = tuple_reverse(key.tuple);
-	return key;
+	screen_key(&quoted, ret);
+	ret->tuple = tuple_reverse(ret->tuple);
 }
 
 /* If the packet, which is ICMP, is an error that quotes TCP: then sets the key of that flow. */
@@ -225,7 +222,7 @@ static bool is_icmp_error(const struct screen *screen, const struct frame *frame
 {
 	if (!icmp_parse_error(frame, &job->packet, &job->error))
 		return false;
-	job->key = error_key(screen, &job->error);
+	error_key(screen, &job->error, &job->key);
 	return true;
 }
 
@@ -262,7 +259,7 @@ static enum rest leave(struct verdict *v, enum lb_why why)
 
 static enum rest go_on_to_flow(struct job *job)
 {
-	job->key = screen_key(&job->packet);
+	screen_key(&job->packet, &job->key);
 	return REST_TCP;
 }
 

@@ -18,6 +18,7 @@ struct job {
 	struct icmp_error error; /* REST_ICMP_ERROR */
 	struct flow_key key;     /* with which its flow is looked up; not yet of a fragment */
 	uint64_t hash;           /* of that */
+	uint32_t guess;          /* flows_guess() */
 	enum rest rest;
 };
 
@@ -50,6 +51,6 @@ bool screen_is_martian(const struct screen *screen, const struct frame *frame,
                        const struct packet *packet);
 
 /* The key for the flow of a TCP packet, parsed by parse_tcp(). */
-struct flow_key screen_key(const struct packet *packet);
+void screen_key(const struct packet *packet, struct flow_key *ret);
 
 #endif

@@ -62,13 +62,17 @@ static bool is_early(const struct flow *flow, enum end end, const struct packet 
 static void note_seq(struct flow *flow, enum end end, const struct packet *packet)
 {
 	uint32_t next = packet->seq + packet->seq_len;
+	bool counts;
 
 	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1)
 	 */
-	if (is_early(flow, end, packet) ||
-	    (is_open(flow) && !(packet->tcp_flags & TCP_SYN) &&
-	     seq_after(next, flow->next_seq[end]) && !seq_after(next, flow->limit[end] + 1)))
+	if (is_open(flow) && !(packet->tcp_flags & TCP_SYN)) {
+		counts = seq_after(next, flow->next_seq[end]) &&
+		         !seq_after(next, flow->limit[end] + 1);
+		flow->next_seq[end] = counts ? next : flow->next_seq[end];
+	} else if (is_early(flow, end, packet)) {
 		flow->next_seq[end] = next;
+	}
 }
 
 /* The window that end offers in packet, in bytes: scaled if both SYNs said so (RFC 7323, 2.3). */
@@ -94,8 +98,9 @@ static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end e
 	    seq_after(packet->ack, flow->next_seq[sender]) ||
 	    seq_after(flow->acked[end], packet->ack))
 		return false;
-	if (is_open(flow) && seq_after(limit, flow->limit[sender]))
-		flow->limit[sender] = limit;
+	if (is_open(flow))
+		flow->limit[sender] =
+		        seq_after(limit, flow->limit[sender]) ? limit : flow->limit[sender];
 	is_new = seq_after(packet->ack, flow->acked[end]);
 	flow->acked[end] = packet->ack;
 	return is_new;
