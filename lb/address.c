@@ -7,20 +7,6 @@
  */
 #include "address.h"
 
-static uint32_t slot_of(const struct addresses *addresses, be32 ip)
-{
-	return (be32_get(ip) * 0x9e3779b1u) >> 7 & addresses->mask; /* Fibonacci hashing */
-}
-
-static struct address *find(const struct addresses *addresses, be32 ip)
-{
-	uint32_t i = slot_of(addresses, ip);
-
-	while (addresses->places[i].kinds && !be32_eq(addresses->places[i].ip, ip))
-		i = (i + 1) & addresses->mask;
-	return &addresses->places[i];
-}
-
 static uint32_t name_slot_of(const struct addresses *addresses, const struct ip6 *ip)
 {
 	uint64_t high, low;
@@ -43,8 +29,8 @@ static uint32_t *find_name(const struct addresses *addresses, const struct ip6 *
 
 static void add(struct addresses *addresses, be32 ip, uint8_t kinds, unsigned farm)
 {
-	struct address *place =
-	        name_is_ipv6(ip) ? &addresses->named[name_index(ip)] : find(addresses, ip);
+	struct address *place = name_is_ipv6(ip) ? &addresses->named[name_index(ip)]
+	                                         : addresses_place(addresses, ip);
 
 	if (!place->kinds || kinds == ADDRESS_VIP)
 		place->farm = (uint16_t)farm;
@@ -110,11 +96,6 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	memset(addresses->names, 0, names * sizeof(*addresses->names));
 	memset(addresses->named, 0, rules->nnames * sizeof(*addresses->named));
 	fill(addresses, rules);
-}
-
-const struct address *addresses_find(const struct addresses *addresses, be32 ip)
-{
-	return find(addresses, ip);
 }
 
 const struct address *addresses_find_name(const struct addresses *addresses, be32 name)

@@ -36,8 +36,22 @@ struct addresses {
 /* Takes the table from arena and, unless that only measures, fills it from rules. */
 void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules);
 
+/* Where an IPv4 address stands in the table, or the empty place where it would. */
+static inline struct address *addresses_place(const struct addresses *addresses, be32 ip)
+{
+	uint32_t i = (be32_get(ip) * 0x9e3779b1u) >> 7 & addresses->mask; /* Fibonacci hashing */
+
+	while (addresses->places[i].kinds && !be32_eq(addresses->places[i].ip, ip))
+		i = (i + 1) & addresses->mask;
+	return &addresses->places[i];
+}
+
 /* What an IPv4 address, or what a name is to us. Never NULL: one that isn't known has no kinds. */
-const struct address *addresses_find(const struct addresses *addresses, be32 ip);
+static inline const struct address *addresses_find(const struct addresses *addresses, be32 ip)
+{
+	return addresses_place(addresses, ip);
+}
+
 const struct address *addresses_find_name(const struct addresses *addresses, be32 name);
 
 /* The name that the rules give to an IPv6 address; false if they don't know it. */

@@ -74,27 +74,13 @@ void flows_use_ip6(struct flows *flows, void *mem)
 	memset(mem, 0, flows_ip6_size(flows)); /* no page fault on the packet path */
 }
 
-/* If a flow of the same tuple is of the same IP version, and the address behind a hash the same. */
-static bool is_same_client(const struct flows *flows, uint32_t f, const struct flow_key *key)
-{
-	if (flow_is_ipv6(&flows->flow[f]) != key->ipv6)
-		return false;
-	return !key->hashed || ip6_eq(&flows->client6[f], key->hashed);
-}
-
-static bool is_flow_of(const struct flows *flows, uint32_t ref, const struct flow_key *key)
-{
-	return tuple_eq(&flows->flow[flow_of(ref)].arrive[end_of(ref)], &key->tuple) &&
-	       (!flows->client6 || is_same_client(flows, flow_of(ref), key));
-}
-
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash)
 {
 	struct index_walk walk = index_start(&flows->index, hash);
 	uint32_t ref;
 
 	while ((ref = index_next(&flows->index, &walk)) != INDEX_NONE)
-		if (is_flow_of(flows, ref, key))
+		if (flow_is_of(flows, ref, key))
 			return ref;
 	return FLOW_NONE;
 }
@@ -109,23 +95,6 @@ uint32_t flows_guess(const struct flows *flows, uint64_t hash)
 	__builtin_prefetch(&flows->flow[flow_of(ref)], 1);
 	__builtin_prefetch(&flows->cold[flow_of(ref)], 1);
 	return ref;
-}
-
-/* If the index holds ref, a flow that is or was. */
-static bool is_listed(const struct flows *flows, uint32_t ref)
-{
-	const struct flow *flow = &flows->flow[flow_of(ref)];
-
-	return flow->state != FLOW_FREE &&
-	       (end_of(ref) == SERVER || !(flow->flags & FLOW_CLIENT_UNLISTED));
-}
-
-uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key, uint64_t hash,
-                            uint32_t guess)
-{
-	if (guess != FLOW_NONE && is_flow_of(flows, guess, key) && is_listed(flows, guess))
-		return guess;
-	return flows_find(flows, key, hash);
 }
 
 bool flows_have_room(const struct flows *flows)
@@ -283,13 +252,6 @@ void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)
 void flows_check_again(struct flows *flows, uint32_t f, uint32_t at)
 {
 	flows->check_at[f] = at;
-}
-
-void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len, uint32_t now)
-{
-	flows->flow[f].last = now;
-	flows->flow[f].packets[end]++;
-	flows->cold[f].end[end].bytes += len;
 }
 
 enum { SCAN = 16 };

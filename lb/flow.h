@@ -169,9 +169,34 @@ uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint6
  */
 uint32_t flows_guess(const struct flows *flows, uint64_t hash);
 
+/* If the tuple of that flow and end is the key's. */
+static inline bool flow_is_of(const struct flows *flows, uint32_t ref, const struct flow_key *key)
+{
+	const struct flow *flow = &flows->flow[flow_of(ref)];
+
+	if (!tuple_eq(&flow->arrive[end_of(ref)], &key->tuple))
+		return false;
+	if (!flows->client6)
+		return true;
+	return flow_is_ipv6(flow) == key->ipv6 &&
+	       (!key->hashed || ip6_eq(&flows->client6[flow_of(ref)], key->hashed));
+}
+
+/* If the index holds ref, a flow that is or was. */
+static inline bool flow_is_listed(const struct flow *flow, enum end end)
+{
+	return flow->state != FLOW_FREE && (end == SERVER || !(flow->flags & FLOW_CLIENT_UNLISTED));
+}
+
 /* The same as flows_find(), sooner if the guess was right; flows may have come and gone since. */
-uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key, uint64_t hash,
-                            uint32_t guess);
+static inline uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key,
+                                          uint64_t hash, uint32_t guess)
+{
+	if (guess != FLOW_NONE && flow_is_of(flows, guess, key) &&
+	    flow_is_listed(&flows->flow[flow_of(guess)], end_of(guess)))
+		return guess;
+	return flows_find(flows, key, hash);
+}
 
 /* If flows_add() would find room. */
 bool flows_have_room(const struct flows *flows);
@@ -224,7 +249,13 @@ void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
 void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
 
 /* Notes a packet of len bytes that came from end. */
-void flows_count(struct flows *flows, uint32_t flow, enum end end, uint32_t len, uint32_t now);
+static inline void flows_count(struct flows *flows, uint32_t flow, enum end end, uint32_t len,
+                               uint32_t now)
+{
+	flows->flow[flow].last = now;
+	flows->flow[flow].packets[end]++;
+	flows->cold[flow].end[end].bytes += len;
+}
 
 /*
  * The next flow in [*cursor, limit) whose check_at is now or earlier, or FLOW_NONE; *cursor moves

@@ -286,8 +286,7 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 {
 	const struct packet *packet = &job->packet;
 	const struct screen screen = screen_of(lb);
-	uint32_t ref =
-	        flows_find_guessed(&lb->balance.flows, &job->key, job->hash, job->guess);
+	uint32_t ref = flows_find_guessed(&lb->balance.flows, &job->key, job->hash, job->guess);
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 

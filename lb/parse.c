@@ -302,6 +302,57 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	return true;
 }
 
+enum {
+	PLAIN_L4 = ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
+	PLAIN_BYTES = PLAIN_L4 + TCP_HEADER_BYTES,
+	PLAIN_VERSION = 4 << 4 | IPV4_HEADER_BYTES / 4,
+};
+
+/* If the frame is for parse_plain(), p being its PLAIN_BYTES; total is its length as IPv4 says. */
+static bool is_plain(const struct frame *frame, const uint8_t *p, uint32_t total)
+{
+	const uint8_t *ip = p + ETH_HEADER_BYTES;
+	uint16_t fragment = be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK;
+	uint32_t header = (p[PLAIN_L4 + TCP_DATA_OFFSET] >> 4) * 4u;
+
+	return !(p[ETH_SRC] & 1) && be16_get(be16_load(p + ETH_TYPE)) == ETHERTYPE_IPV4 &&
+	       ip[0] == PLAIN_VERSION && ip[IPV4_PROTOCOL] == IPPROTO_NUM_TCP && !fragment &&
+	       !(p[PLAIN_L4 + TCP_FLAGS] & TCP_SYN) && header >= TCP_HEADER_BYTES &&
+	       total >= IPV4_HEADER_BYTES + header && frame->wire_len >= ETH_HEADER_BYTES + total;
+}
+
+bool parse_plain(const struct frame *frame, struct packet *packet)
+{
+	const uint8_t *p = at(frame, 0, PLAIN_BYTES), *tcp;
+	uint32_t total;
+
+	if (!p)
+		return false;
+	tcp = p + PLAIN_L4;
+	total = be16_get(be16_load(p + ETH_HEADER_BYTES + IPV4_TOTAL_LENGTH));
+	if (!is_plain(frame, p, total))
+		return false;
+	packet->kind = PACKET_IPV4;
+	packet->protocol = IPPROTO_NUM_TCP;
+	packet->tcp_flags = tcp[TCP_FLAGS];
+	packet->is_fragment = false;
+	packet->l3 = ETH_HEADER_BYTES;
+	packet->l4 = PLAIN_L4;
+	packet->l4_len = (uint16_t)(total - IPV4_HEADER_BYTES);
+	packet->from = (struct hop){.side = frame->side & 1u};
+	memcpy(&packet->from.mac, p + ETH_SRC, sizeof(packet->from.mac));
+	tuple_load_addresses(&packet->tuple, p + ETH_HEADER_BYTES + IPV4_SRC);
+	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
+	packet->src6 = packet->dst6 = NULL;
+	packet->window = be16_get(be16_load(tcp + TCP_WINDOW));
+	packet->wscale = PACKET_NO_WSCALE;
+	packet->seq = be32_get(be32_load(tcp + TCP_SEQ));
+	packet->ack = be32_get(be32_load(tcp + TCP_ACK_NUMBER));
+	packet->seq_len =
+	        packet->l4_len - (tcp[TCP_DATA_OFFSET] >> 4) * 4u + !!(packet->tcp_flags & TCP_FIN);
+	return true;
+}
+
 csum_acc parse_pseudo_sum(const struct packet *packet)
 {
 	return packet->kind == PACKET_IPV6

@@ -86,6 +86,13 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 /* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);
 
+/*
+ * All of the above at once for what most frames are: untagged, not from a group MAC address, IPv4
+ * without options or fragments, TCP without SYN. False for any other one, or one that isn't as it
+ * should be: then packet is left as it was.
+ */
+bool parse_plain(const struct frame *frame, struct packet *packet);
+
 /* The sum over the pseudo header of a packet checked by parse_ip() (RFC 9293, 3.1; RFC 8200, 8.1).
  */
 csum_acc parse_pseudo_sum(const struct packet *packet);

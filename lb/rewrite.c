@@ -47,5 +47,6 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 	if (frame->flags & FRAME_CSUM_PARTIAL)
 		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
 	else
-		csum_update(tcp + TCP_CHECKSUM, addresses + csum_change_ports(tuple_ports(&packet->tuple), ports));
+		csum_update(tcp + TCP_CHECKSUM,
+		            addresses + csum_change_ports(tuple_ports(&packet->tuple), ports));
 }

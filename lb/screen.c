@@ -342,19 +342,13 @@ static enum rest screen_ipv6(const struct screen *screen, struct frame *frame, s
 	return screen_ip(screen, frame, job, v);
 }
 
-enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
-                       struct verdict *ret)
+/* What isn't plain TCP to us. */
+static enum rest screen_any(const struct screen *screen, struct frame *frame, struct job *job,
+                            struct verdict *ret)
 {
 	struct packet *packet = &job->packet;
 
 	parse_frame(frame, packet);
-	ret->side = (uint8_t)side_other(frame->side);
-	ret->server = SERVER_NONE;
-	ret->flow = FLOW_NONE;
-	ret->hop = (struct hop){0};
-	ret->sighted = ret->conflict = false;
-	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC))
-		return leave(ret, WHY_LOOP);
 	if (packet->kind == PACKET_IPV4)
 		return screen_ip(screen, frame, job, ret);
 	if (packet->kind == PACKET_IPV6 && screen->farms->addresses.any_ipv6)
@@ -363,4 +357,22 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 	if (packet->kind == PACKET_ARP)
 		screen_arp(screen, packet, ret);
 	return REST_NONE;
+}
+
+enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
+                       struct verdict *ret)
+{
+	struct packet *packet = &job->packet;
+
+	ret->side = (uint8_t)side_other(frame->side);
+	ret->server = SERVER_NONE;
+	ret->flow = FLOW_NONE;
+	ret->hop = (struct hop){0};
+	ret->sighted = ret->conflict = false;
+	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC))
+		return leave(ret, WHY_LOOP);
+	if (parse_plain(frame, packet) &&
+	    addresses_find(&screen->farms->addresses, packet->tuple.dst)->kinds & ADDRESS_OURS)
+		return go_on_to_flow(job);
+	return screen_any(screen, frame, job, ret);
 }

@@ -5,6 +5,8 @@
 #ifndef LB_WHY_H
 #define LB_WHY_H
 
+#include <stdint.h>
+
 /* LB_HAND_OVER: to another worker, which decides and counts. */
 enum lb_act { LB_BRIDGE, LB_FORWARD, LB_ANSWER, LB_DROP, LB_HAND_OVER };
 enum { LB_NACTS = LB_HAND_OVER + 1 };
@@ -95,7 +97,15 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 enum lb_why { LB_WHYS(LB_WHY_ENUM) LB_NWHYS };
 #undef LB_WHY_ENUM
 
-enum lb_act lb_why_act(enum lb_why why);
+static inline enum lb_act lb_why_act(enum lb_why why)
+{
+#define LB_WHY_ACT(enumerator, act, name) [WHY_##enumerator] = (act),
+	static const uint8_t acts[] = {LB_WHYS(LB_WHY_ACT)};
+#undef LB_WHY_ACT
+
+	return (enum lb_act)acts[why];
+}
+
 const char *lb_why_name(enum lb_why why);
 
 #endif

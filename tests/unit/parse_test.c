@@ -450,6 +450,85 @@ START_TEST(random_bytes_stay_within)
 }
 END_TEST
 
+static bool plain(const struct built *built, struct packet *ret)
+{
+	struct frame frame = built->frame;
+	uint8_t *bytes = malloc(frame.len ? frame.len : 1);
+	bool ok;
+
+	memcpy(bytes, frame.data, frame.len);
+	frame.data = bytes;
+	memset(ret, 0xa5, sizeof(*ret));
+	ok = parse_plain(&frame, ret);
+	free(bytes);
+	return ok;
+}
+
+static void same_packet(const struct packet *a, const struct packet *b)
+{
+	require_eq(a->kind, b->kind);
+	require_eq(a->protocol, b->protocol);
+	require_eq(a->tcp_flags, b->tcp_flags);
+	require_eq(a->is_fragment, b->is_fragment);
+	require_eq(a->l3, b->l3);
+	require_eq(a->l4, b->l4);
+	require_eq(a->l4_len, b->l4_len);
+	require(memcmp(&a->from.mac, &b->from.mac, sizeof(a->from.mac)) == 0);
+	require_eq(a->from.side, b->from.side);
+	require_eq(a->from.ntags, b->from.ntags);
+	require(memcmp(&a->tuple, &b->tuple, sizeof(a->tuple)) == 0);
+	require(!a->src6 && !a->dst6 && !b->src6 && !b->dst6);
+	require_eq(a->window, b->window);
+	require_eq(a->wscale, b->wscale);
+	require_eq(a->seq, b->seq);
+	require_eq(a->ack, b->ack);
+	require_eq(a->seq_len, b->seq_len);
+}
+
+/* A TCP frame of any kind, and here and there a byte of its headers, or its length, is another. */
+static void damaged_tcp(struct built *ret)
+{
+	struct spec spec = tcp_spec();
+
+	spec.flags = (uint8_t)random_next();
+	spec.payload = (uint16_t)random_below(60);
+	spec.ntags = random_below(8) == 0;
+	spec.tpid[0] = 0x8100;
+	spec.ip_options = random_below(8) ? 0 : 4;
+	spec.tcp_options = (uint8_t)(4 * random_below(4));
+	frames_tcp(ret, &spec);
+	for (unsigned i = random_below(3); i > 0; i--)
+		ret->frame.data[random_below(60)] = (uint8_t)random_next();
+	if (random_below(4) == 0)
+		ret->frame.len = random_below(ret->frame.len + 1);
+	if (random_below(4) == 0)
+		ret->frame.wire_len = ret->frame.len;
+}
+
+/* The short way of plain packets sees them as the long way does, and takes all that it may. */
+START_TEST(plain_is_the_same)
+{
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		struct packet by_short, by_long;
+		struct built built;
+		bool is_plain, ok;
+
+		damaged_tcp(&built);
+		is_plain = plain(&built, &by_short);
+		ok = parse_all(&built, &by_long);
+		require_eq(is_plain, ok && by_long.l3 == 14 && by_long.l4 == 34 &&
+		                             !by_long.is_fragment && !(by_long.tcp_flags & 2) &&
+		                             !mac_is_group(&by_long.from.mac));
+		if (is_plain)
+			same_packet(&by_short, &by_long);
+		taken += is_plain;
+	}
+	ck_assert_uint_gt(taken, 20000);
+}
+END_TEST
+
 Suite *parse_suite(void)
 {
 	const TTest *const tests[] = {fields_of_tcp,
@@ -469,6 +548,7 @@ Suite *parse_suite(void)
 	                              checksum_verdict,
 	                              checksum_of_icmp_has_no_pseudo_header,
 	                              random_bytes_stay_within,
+	                              plain_is_the_same,
 	                              NULL};
 
 	return suite_of("parse", tests);
