@@ -85,7 +85,7 @@ static uint64_t expire_all(struct subject *subject)
 
 	while (balance_quarantined(balance))
 		subject_pass(subject, LB_NS_PER_MS);
-	return measure_ns() - start;
+	return measure_since(start);
 }
 
 /* Opens, uses, closes and expires n connections; adds up what each figure needs. */

@@ -62,7 +62,7 @@ static double pick_ns(struct sched *sched, uint16_t *held, unsigned n, uint64_t 
 		held[ended] = sched_pick(sched, 0, be32_from(below(random, UINT32_MAX)), now);
 		sched_opened(sched, held[ended]);
 	}
-	return (double)(measure_ns() - start) / n;
+	return (double)measure_since(start) / n;
 }
 
 static void measure_pick(struct figure *ret, enum rules_scheduler scheduler, unsigned runs,
@@ -102,7 +102,7 @@ static double port_ns(struct snat *snat, struct snat_port *held, uint32_t nheld,
 		snat_give_back(snat, 0, held[given]);
 		held[given] = port;
 	}
-	return (double)(measure_ns() - start) / n;
+	return (double)measure_since(start) / n;
 }
 
 static void measure_ports(struct figure *ret, unsigned percent, unsigned runs, unsigned part)

@@ -167,7 +167,7 @@ static uint64_t input(struct traffic *traffic, unsigned n, enum lb_why why)
 		lb_input(subject->lb, &traffic->frames[i], burst, subject->now, verdicts);
 		subject_pass(subject, TRAFFIC_BURST * TRAFFIC_NS);
 	}
-	spent = measure_ns() - start;
+	spent = measure_since(start);
 	if (lb_whys(subject->lb)[why] - before != n)
 		measure_fail("of %u frames only %lu are %s", n, lb_whys(subject->lb)[why] - before,
 		             lb_why_name(why));
