@@ -451,10 +451,10 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	return WHY_FLOW_NEW;
 }
 
-static uint16_t pick(const struct balance *balance, unsigned farm, const struct packet *packet,
+static uint16_t pick(struct balance *balance, unsigned farm, const struct packet *packet,
                      lb_time now)
 {
-	const struct sched *sched = &balance->farms->sched;
+	struct sched *sched = &balance->farms->sched;
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 	be32 client = packet->tuple.src;
 	uint16_t server;

@@ -14,6 +14,7 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 	uint32_t nchecks = 0;
 
 	health->rules = rules;
+	health->changes = 0;
 	health->servers = arena_take(arena, rules->nservers, sizeof(*health->servers));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		unsigned n = rules->farms[rules->servers[s].farm].nchecks;
@@ -75,6 +76,7 @@ bool health_report(struct health *health, unsigned server, unsigned check, bool 
 	is = judge_server(health, server);
 	if (is == was)
 		return false;
+	health->changes++;
 	state->verdict = (uint8_t)is;
 	state->since = now;
 	if (is == HEALTH_UP && (was == HEALTH_DOWN || state->late))
@@ -87,6 +89,8 @@ bool health_in_doubt(const struct health *health, unsigned server, unsigned chec
 	return health->checks[health->servers[server].check + check].streak > 0;
 }
 
+#define HEALTH_STEP_NS (HEALTH_RAMP_S * LB_NS_PER_S / HEALTH_RAMP_STEPS)
+
 unsigned health_ramp(const struct health *health, unsigned server, lb_time now)
 {
 	lb_time began = health->servers[server].ramp;
@@ -94,8 +98,17 @@ unsigned health_ramp(const struct health *health, unsigned server, lb_time now)
 
 	if (!began.ns)
 		return HEALTH_RAMP_STEPS;
-	step = 1 + (now.ns - began.ns) / (HEALTH_RAMP_S * LB_NS_PER_S / HEALTH_RAMP_STEPS);
+	step = 1 + (now.ns - began.ns) / HEALTH_STEP_NS;
 	return step < HEALTH_RAMP_STEPS ? (unsigned)step : HEALTH_RAMP_STEPS;
+}
+
+lb_time health_ramp_until(const struct health *health, unsigned server, lb_time now)
+{
+	unsigned step = health_ramp(health, server, now);
+
+	if (step == HEALTH_RAMP_STEPS)
+		return (lb_time){UINT64_MAX};
+	return (lb_time){health->servers[server].ramp.ns + step * HEALTH_STEP_NS};
 }
 
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
@@ -115,6 +128,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 			if (be16_eq(to->checks[t], from->checks[f]))
 				health->checks[first + t] = old->checks[before->check + f];
 	}
+	health->changes++;
 	*state = *before;
 	state->check = first;
 	state->verdict = (uint8_t)judge_server(health, to_server);

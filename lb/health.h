@@ -31,6 +31,8 @@ struct health {
 	const struct rules *rules;
 	struct health_server *servers; /* by rules.servers[] */
 	struct health_check *checks;
+	uint64_t
+	        changes; /* of any verdict or ramp, counted: for who keeps what follows from them */
 };
 
 /* Takes its state from arena; servers with nothing to check are up, the others unknown. */
@@ -53,6 +55,9 @@ bool health_in_doubt(const struct health *health, unsigned server, unsigned chec
 
 /* How much of its weight the server counts with now: 1 to HEALTH_RAMP_STEPS. */
 unsigned health_ramp(const struct health *health, unsigned server, lb_time now);
+
+/* When that is next going to change by itself; UINT64_MAX: never. */
+lb_time health_ramp_until(const struct health *health, unsigned server, lb_time now);
 
 /*
  * Takes over what old knew of its server from_server as to_server: checks of the same ports, times

@@ -10,10 +10,16 @@
  * rather than collecting the turns that it missed (start-time fair queueing, Goyal, Vin and Cheng
  * 1996).
  *
+ * So the servers that may take connections are kept in a heap, the next one on top: a choice is
+ * O(1), and what changes one server's load or turn moves it by O(log n). Which servers these are,
+ * and their shares while one ramps up, changes seldom: then the heap is made anew.
+ *
  * `source` is rendezvous hashing (Thaler and Ravishankar 1998) of the client's and the server's
  * addresses, so that the loss of a server moves only its own clients; weights enter as in
  * Schindelhauer and Schomaker 2005: the greatest log(hash) / weight wins. It is not keyed: two
- * boxes, and the same box after a restart, shall agree.
+ * boxes, and the same box after a restart, shall agree. It asks each server, O(n), of which most
+ * are out after their hash: tables that answer at once (Maglev's, for one) move other servers'
+ * clients too when one is lost.
  */
 #include "sched.h"
 
@@ -52,10 +58,13 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 	sched->health = health;
 	sched->servers = arena_take(arena, rules->nservers, sizeof(*sched->servers));
 	sched->turns = arena_take(arena, rules->nfarms, sizeof(*sched->turns));
+	sched->farms = arena_take(arena, rules->nfarms, sizeof(*sched->farms));
+	sched->heap = arena_take(arena, rules->nservers, sizeof(*sched->heap));
 	if (!sched->servers)
 		return;
 	memset(sched->servers, 0, rules->nservers * sizeof(*sched->servers));
 	memset(sched->turns, 0, rules->nfarms * sizeof(*sched->turns));
+	memset(sched->farms, 0, rules->nfarms * sizeof(*sched->farms));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
 
@@ -92,6 +101,8 @@ static enum rules_state state_in_charge(const struct sched *sched, unsigned farm
 
 bool sched_may_take(const struct sched *sched, unsigned server)
 {
+	if (is_in_state(sched, server, STATE_ACTIVE))
+		return true;
 	return is_in_state(sched, server,
 	                   state_in_charge(sched, sched->rules->servers[server].farm));
 }
@@ -101,29 +112,125 @@ bool sched_is_up(const struct sched *sched, unsigned farm)
 	return any_in_state(sched, farm, STATE_ACTIVE) || any_in_state(sched, farm, STATE_STANDBY);
 }
 
-static bool is_full(const struct sched *sched, unsigned server)
+static uint32_t limit_of(const struct sched *sched, unsigned server)
 {
 	uint32_t most = sched->rules->servers[server].max_connections;
 
-	return most && sched->servers[server].connections >= share_of_limit(sched->share, most);
+	return most ? share_of_limit(sched->share, most) : UINT32_MAX;
 }
 
 bool sched_has_room(const struct sched *sched, unsigned server)
 {
-	return sched_may_take(sched, server) && !is_full(sched, server);
+	return sched_may_take(sched, server) &&
+	       sched->servers[server].connections < limit_of(sched, server);
 }
 
-/* If server a comes before server b. */
-static bool comes_before(const struct sched *sched, unsigned a, unsigned b, lb_time now)
+static bool is_full(const struct server *server)
+{
+	return server->connections >= server->limit;
+}
+
+/* If server a comes before server b of the same farm. */
+static bool comes_before(const struct sched *sched, unsigned a, unsigned b)
 {
 	const struct server *sa = &sched->servers[a], *sb = &sched->servers[b];
-	uint64_t share_a = (uint64_t)weight_of(sched, a) * health_ramp(sched->health, a, now);
-	uint64_t share_b = (uint64_t)weight_of(sched, b) * health_ramp(sched->health, b, now);
-	uint64_t load_a = sa->load * share_b, load_b = sb->load * share_a;
+	uint64_t load_a = (uint64_t)sa->load * sb->share, load_b = (uint64_t)sb->load * sa->share;
 
+	if (is_full(sa) != is_full(sb))
+		return is_full(sb);
 	if (is_by_load(&sched->rules->farms[sched->rules->servers[a].farm]) && load_a != load_b)
 		return load_a < load_b;
-	return (int64_t)(sa->turn - sb->turn) < 0;
+	return sa->turn == sb->turn ? a < b : (int64_t)(sa->turn - sb->turn) < 0;
+}
+
+static void put(struct sched *sched, uint16_t *heap, unsigned place, uint16_t server)
+{
+	heap[place] = server;
+	sched->servers[server].place = (uint16_t)place;
+}
+
+/* Moves server, whose place is free, towards the top until what is above comes before it. */
+static unsigned rise(struct sched *sched, uint16_t *heap, unsigned place, uint16_t server)
+{
+	while (place > 0 && comes_before(sched, server, heap[(place - 1) / 2])) {
+		put(sched, heap, place, heap[(place - 1) / 2]);
+		place = (place - 1) / 2;
+	}
+	return place;
+}
+
+/* The same towards the bottom, until it comes before both of those below. */
+static unsigned sink(struct sched *sched, uint16_t *heap, unsigned n, unsigned place,
+                     uint16_t server)
+{
+	for (unsigned below = 2 * place + 1; below < n; below = 2 * place + 1) {
+		if (below + 1 < n && comes_before(sched, heap[below + 1], heap[below]))
+			below++;
+		if (!comes_before(sched, heap[below], server))
+			break;
+		put(sched, heap, place, heap[below]);
+		place = below;
+	}
+	return place;
+}
+
+/* Finds the server's place again after something of it has changed. */
+static void move(struct sched *sched, unsigned server)
+{
+	const unsigned f = sched->rules->servers[server].farm;
+	const struct sched_farm *farm = &sched->farms[f];
+	uint16_t *heap = sched->heap + sched->rules->farms[f].server;
+	unsigned place = sched->servers[server].place;
+
+	if (!farm->is_made || place == SERVER_NONE)
+		return;
+	place = rise(sched, heap, place, (uint16_t)server);
+	place = sink(sched, heap, farm->n, place, (uint16_t)server);
+	put(sched, heap, place, (uint16_t)server);
+}
+
+/* Puts a server into the heap that may take connections now. */
+static void enter(struct sched *sched, struct sched_farm *farm, uint16_t *heap, unsigned server,
+                  lb_time now)
+{
+	struct server *state = &sched->servers[server];
+	lb_time until = health_ramp_until(sched->health, server, now);
+
+	state->share = weight_of(sched, server) * health_ramp(sched->health, server, now);
+	state->limit = limit_of(sched, server);
+	if (until.ns < farm->until.ns)
+		farm->until = until;
+	put(sched, heap, rise(sched, heap, farm->n, (uint16_t)server), (uint16_t)server);
+	farm->n++;
+}
+
+static void make_heap(struct sched *sched, unsigned f, lb_time now)
+{
+	const struct rules_farm *rule = &sched->rules->farms[f];
+	enum rules_state state = state_in_charge(sched, f);
+	struct sched_farm *farm = &sched->farms[f];
+
+	*farm = (struct sched_farm){
+	        .changes = sched->health->changes, .until = {UINT64_MAX}, .is_made = true};
+	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
+		sched->servers[s].place = SERVER_NONE;
+		if (is_in_state(sched, s, state))
+			enter(sched, farm, sched->heap + rule->server, s, now);
+	}
+}
+
+/* The next of a farm whose schedulers are the comparison. */
+static uint16_t pick_next(struct sched *sched, unsigned f, lb_time now)
+{
+	const struct sched_farm *farm = &sched->farms[f];
+	uint16_t next;
+
+	if (!farm->is_made || farm->changes != sched->health->changes || now.ns >= farm->until.ns)
+		make_heap(sched, f, now);
+	if (!farm->n)
+		return SERVER_NONE;
+	next = sched->heap[sched->rules->farms[f].server];
+	return is_full(&sched->servers[next]) ? SERVER_NONE : next;
 }
 
 /* -log2(hash / 2^64) in units of 2^-32: the fraction by repeated squaring, bit by bit. */
@@ -149,34 +256,47 @@ static be32 address_of(const struct sched *sched, const struct rules_server *rul
 	                                   : rule->address;
 }
 
-/* Less is better. */
-static uint64_t source_score(const struct sched *sched, unsigned server, be32 client)
+/*
+ * Less is better: the score, if it may be less than best. -log2(u) is greater than 1 - u, which
+ * says at once for most servers that it isn't.
+ */
+static uint64_t source_score(const struct sched *sched, unsigned server, be32 client, uint64_t best)
 {
 	static const struct hash_key unkeyed;
 	const struct rules_server *rule = &sched->rules->servers[server];
 	const struct tuple pair = {.src = client, .dst = address_of(sched, rule)};
+	uint64_t hash = tuple_hash(&unkeyed, &pair);
 
-	return minus_log2(tuple_hash(&unkeyed, &pair)) / rule->weight;
+	if (best != UINT64_MAX && ~hash >> 32 >= best * rule->weight)
+		return UINT64_MAX;
+	return minus_log2(hash) / rule->weight;
 }
 
-static bool is_better(const struct sched *sched, unsigned a, unsigned b, be32 client, lb_time now)
-{
-	if (sched->rules->farms[sched->rules->servers[a].farm].scheduler == SCHED_SOURCE)
-		return source_score(sched, a, client) < source_score(sched, b, client);
-	return comes_before(sched, a, b, now);
-}
-
-uint16_t sched_pick(const struct sched *sched, unsigned farm, be32 client, lb_time now)
+static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 client)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 	enum rules_state state = state_in_charge(sched, farm);
-	uint16_t best = SERVER_NONE;
+	uint64_t best = UINT64_MAX, score;
+	uint16_t picked = SERVER_NONE;
 
-	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++)
-		if (is_in_state(sched, s, state) && !is_full(sched, s) &&
-		    (best == SERVER_NONE || is_better(sched, s, best, client, now)))
-			best = (uint16_t)s;
-	return best;
+	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
+		if (!is_in_state(sched, s, state) ||
+		    sched->servers[s].connections >= limit_of(sched, s))
+			continue;
+		score = source_score(sched, s, client, best);
+		if (score < best) {
+			best = score;
+			picked = (uint16_t)s;
+		}
+	}
+	return picked;
+}
+
+uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now)
+{
+	return sched->rules->farms[farm].scheduler == SCHED_SOURCE
+	               ? pick_by_source(sched, farm, client)
+	               : pick_next(sched, farm, now);
 }
 
 void sched_opened(struct sched *sched, unsigned server)
@@ -190,23 +310,27 @@ void sched_opened(struct sched *sched, unsigned server)
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
 	state->turn = *now + SCHED_TURN / weight_of(sched, server);
+	move(sched, server);
 }
 
 void sched_closing(struct sched *sched, unsigned server)
 {
 	sched->servers[server].load--;
+	move(sched, server);
 }
 
 void sched_closed(struct sched *sched, unsigned server, bool was_load)
 {
 	sched->servers[server].connections--;
 	sched->servers[server].load -= was_load;
+	move(sched, server);
 }
 
 void sched_revived(struct sched *sched, unsigned server, bool was_load)
 {
 	sched->servers[server].connections++;
 	sched->servers[server].load += was_load;
+	move(sched, server);
 }
 
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from)
@@ -214,4 +338,5 @@ void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, un
 	sched->servers[to].connections = old->servers[from].connections;
 	sched->servers[to].load = old->servers[from].load;
 	sched->servers[to].connections_total = old->servers[from].connections_total;
+	sched->farms[sched->rules->servers[to].farm].is_made = false;
 }

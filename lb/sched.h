@@ -15,7 +15,18 @@ struct server {
 	uint32_t connections; /* live flows */
 	uint32_t load;        /* those in which neither end has sent FIN */
 	uint64_t connections_total;
-	uint64_t turn; /* virtual time of its next turn; see sched.c */
+	uint64_t turn;  /* virtual time of its next turn; see sched.c */
+	uint32_t share; /* what its load is divided by */
+	uint32_t limit; /* connections that it may have; UINT32_MAX: any number */
+	uint16_t place; /* in its farm's heap, or SERVER_NONE */
+};
+
+/* What is known of a farm's servers that may take connections. */
+struct sched_farm {
+	uint64_t changes; /* health.changes when the heap was made */
+	lb_time until;    /* when it must be made again, as a ramp goes on */
+	uint16_t n;       /* servers in the heap */
+	bool is_made;
 };
 
 struct sched {
@@ -24,6 +35,8 @@ struct sched {
 	const struct health *health;
 	struct server *servers; /* by rules.servers[] */
 	uint64_t *turns;        /* by farm: the virtual time of the last turn taken */
+	struct sched_farm *farms;
+	uint16_t *heap; /* of each farm from rules_farm.server on: the next one first */
 };
 
 /* share, of which a server's max_connections and turns are, and health must stay. */
@@ -44,7 +57,7 @@ bool sched_has_room(const struct sched *sched, unsigned server);
 
 /* The server for the farm's next connection, which client (or its ip6_digest()) asks for, or
  * SERVER_NONE. */
-uint16_t sched_pick(const struct sched *sched, unsigned farm, be32 client, lb_time now);
+uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now);
 
 /*
  * Notes that a connection to the server began; is being closed, one end having sent FIN, and no

@@ -171,6 +171,13 @@ void engine_reload(struct engine *engine, struct rules *rules)
 	engine->rules = rules;
 }
 
+void engine_rules_changed(struct engine *engine)
+{
+	struct farms *farms = engine->farms_mem;
+
+	farms->health.changes++;
+}
+
 void engine_stop(struct engine *engine)
 {
 	free(engine->mem);

@@ -65,6 +65,9 @@ void engine_stop(struct engine *engine);
 /* Moves to other rules, which it takes over. */
 void engine_reload(struct engine *engine, struct rules *rules);
 
+/* To be called when rules have changed under the engine, which they otherwise never do. */
+void engine_rules_changed(struct engine *engine);
+
 /* Passes one frame in. Checks that its reason was counted and fits its act. */
 struct verdict engine_input(struct engine *engine, struct built *built);
 

@@ -1423,6 +1423,7 @@ START_TEST(each_farm_its_own)
 	}
 	/* one without a server doesn't stop the other */
 	engine.rules->servers[0].state = engine.rules->servers[1].state = STATE_DRAIN;
+	engine_rules_changed(&engine);
 	check_rst(WHY_NO_SERVER, client_spec(SYN));
 	struct spec spec = client_spec(SYN);
 	spec.to = ip4(10, 0, 1, 40);

@@ -44,6 +44,12 @@ static void end(void)
 	rules_free(rules);
 }
 
+/* To be called when rules have changed under the scheduler, which they otherwise never do. */
+static void rules_changed(void)
+{
+	health.changes++;
+}
+
 static uint16_t open_one(void)
 {
 	uint16_t server = sched_pick(&sched, 0, fixture_client(1), now);
@@ -164,9 +170,11 @@ START_TEST(turns_missed_are_not_made_up_for)
 	begin(2);
 	connect_and_close(10, got);
 	rules->servers[1].state = STATE_DRAIN;
+	rules_changed();
 	connect_and_close(1000, got);
 	ck_assert_uint_eq(got[0], 1000);
 	rules->servers[1].state = STATE_ACTIVE;
+	rules_changed();
 	connect_and_close(20, got);
 	ck_assert_uint_le(got[1], 11);
 	ck_assert_uint_ge(got[1], 10);
@@ -203,6 +211,7 @@ START_TEST(weight_zero_and_drain_take_nothing)
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_uint_eq(open_one(), 2);
 	rules->servers[2].state = STATE_DISABLED;
+	rules_changed();
 	ck_assert(!sched_is_up(&sched, 0));
 	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
 	end();
@@ -340,10 +349,12 @@ START_TEST(standby_only_while_no_active_is_up)
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_uint_eq(open_one(), 0);
 	rules->servers[0].state = STATE_DRAIN;
+	rules_changed();
 	ck_assert(sched_may_take(&sched, 1));
 	ck_assert(sched_is_up(&sched, 0));
 	ck_assert_uint_eq(open_one(), 1);
 	rules->servers[0].state = STATE_ACTIVE;
+	rules_changed();
 	ck_assert_uint_eq(open_one(), 0);
 	end();
 }
@@ -357,6 +368,7 @@ START_TEST(max_connections_is_kept)
 		open_one();
 	ck_assert_uint_eq(sched.servers[0].connections, 3);
 	rules->servers[1].max_connections = 17;
+	rules_changed();
 	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
 	ck_assert(sched_is_up(&sched, 0));
 	sched_closed(&sched, 0, true);
@@ -464,6 +476,93 @@ START_TEST(turns_survive_the_wrap)
 }
 END_TEST
 
+/* The rule as sched.c's first comment states it, for all but `source`: the stupid twin. */
+static uint16_t pick_slowly(lb_time at)
+{
+	const struct rules_farm *farm = &rules->farms[0];
+	const bool weighted = farm->scheduler == SCHED_WLC || farm->scheduler == SCHED_WRR;
+	const bool by_load = farm->scheduler == SCHED_WLC || farm->scheduler == SCHED_LC;
+	uint16_t best = SERVER_NONE;
+	double best_load = 0;
+
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const struct rules_server *rule = &rules->servers[s];
+		const struct server *state = &sched.servers[s];
+		unsigned share = (weighted ? rule->weight : 1u) * health_ramp(&health, s, at);
+		double load = by_load ? (double)state->load / share : 0;
+
+		if (!sched_may_take(&sched, s) ||
+		    (rule->max_connections && state->connections >= rule->max_connections))
+			continue;
+		if (best == SERVER_NONE || load < best_load ||
+		    (load == best_load && (int64_t)(state->turn - sched.servers[best].turn) < 0)) {
+			best = (uint16_t)s;
+			best_load = load;
+		}
+	}
+	return best;
+}
+
+enum { TWIN_SERVERS = 9, TWIN_STEPS = 30000 };
+
+static struct rules *twin_rules(enum rules_scheduler scheduler)
+{
+	struct rules *from = checked_rules(TWIN_SERVERS, 1);
+
+	from->farms[0].scheduler = scheduler;
+	for (unsigned s = 0; s < TWIN_SERVERS; s++) {
+		from->servers[s].weight = (uint8_t)random_below(s ? 5 : 101);
+		from->servers[s].state = random_below(4) ? STATE_ACTIVE : STATE_STANDBY;
+		from->servers[s].max_connections = random_below(3) ? 0 : random_below(30);
+	}
+	return from;
+}
+
+/* Something happens to a server; loads and the rest say how many connections of each it has. */
+static void twin_step(unsigned loads[TWIN_SERVERS], unsigned rest[TWIN_SERVERS], lb_time *at)
+{
+	unsigned s = random_below(TWIN_SERVERS);
+	uint16_t picked;
+
+	at->ns += random_below(2000) * LB_NS_PER_MS * (random_below(50) == 0);
+	if (random_below(100) == 0) {
+		health_report(&health, s, 0, random_below(3), *at);
+	} else if (random_below(100) < 45) {
+		if (loads[s] && random_below(2)) {
+			loads[s]--;
+			rest[s]++;
+			sched_closing(&sched, s);
+		} else if (loads[s]) {
+			loads[s]--;
+			sched_closed(&sched, s, true);
+		}
+	} else if (random_below(100) < 25 && rest[s]) {
+		rest[s]--;
+		sched_closed(&sched, s, false);
+	} else {
+		picked = sched_pick(&sched, 0, fixture_client(1), *at);
+		require_eq(picked, pick_slowly(*at));
+		if (picked == SERVER_NONE)
+			return;
+		loads[picked]++;
+		sched_opened(&sched, picked);
+	}
+}
+
+START_TEST(choices_are_those_of_the_rule)
+{
+	for (unsigned scheduler = SCHED_WLC; scheduler < SCHED_SOURCE; scheduler++) {
+		unsigned loads[TWIN_SERVERS] = {0}, rest[TWIN_SERVERS] = {0};
+		lb_time at = now;
+
+		begin_with(twin_rules((enum rules_scheduler)scheduler));
+		for (unsigned i = 0; i < TWIN_STEPS; i++)
+			twin_step(loads, rest, &at);
+		end();
+	}
+}
+END_TEST
+
 Suite *sched_suite(void)
 {
 	const TTest *const tests[] = {held_connections_follow_the_weights,
@@ -488,6 +587,7 @@ Suite *sched_suite(void)
 	                              fall_and_rise,
 	                              returning_server_ramps_up,
 	                              turns_survive_the_wrap,
+	                              choices_are_those_of_the_rule,
 	                              NULL};
 
 	return suite_of("sched", tests);
