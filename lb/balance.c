@@ -370,7 +370,7 @@ static bool free_tuple(struct balance *balance, const struct tuple *tuple,
                        const struct flow_key *key)
 {
 	const struct flow_key other = {.tuple = *tuple, .ipv6 = key->ipv6, .hashed = key->hashed};
-	uint32_t ref = flows_find(&balance->flows, &other, tuple_hash(&balance->flows.key, tuple));
+	uint32_t ref = flows_find(&balance->flows, &other, flows_hash(&balance->flows, tuple));
 
 	if (ref == FLOW_NONE)
 		return true;
@@ -415,8 +415,7 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
  * by what its client sends. */
 static void unlist_older(struct balance *balance, const struct flow_key *key)
 {
-	uint32_t old =
-	        flows_find(&balance->flows, key, tuple_hash(&balance->flows.key, &key->tuple));
+	uint32_t old = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
 
 	if (old == FLOW_NONE)
 		return;

@@ -21,6 +21,8 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	                        .free = empty_list,
 	                        .half_open = empty_list,
 	                        .quarantine = empty_list};
+	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
+		flows->factors[i] = siphash(&key, &i, 1);
 	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
 	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
@@ -104,7 +106,7 @@ bool flows_have_room(const struct flows *flows)
 
 static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
 {
-	uint64_t hash = tuple_hash(&flows->key, &flows->flow[f].arrive[end]);
+	uint64_t hash = flows_hash(flows, &flows->flow[f].arrive[end]);
 	uint32_t ref = f << 1 | (uint32_t)end;
 
 	if (add)

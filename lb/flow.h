@@ -98,6 +98,7 @@ struct flows {
 	uint32_t *check_at;  /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
 	struct hash_key key;
+	uint64_t factors[4]; /* of flows_hash(), made of key */
 	uint32_t capacity;
 	uint32_t reached;            /* flows from here on were never used */
 	struct flow_list free;       /* of those before reached */
@@ -159,6 +160,24 @@ struct flow_key {
 	bool ipv6;                /* its addresses are names */
 	const struct ip6 *hashed; /* the address of which the tuple has only the hash, or NULL */
 };
+
+/*
+ * The hash by which a tuple is found: "multilinear", the upper half of a sum of products with
+ * secret factors (Carter and Wegman 1979; Lemire and Kaser 2014, theorem 3.1). It is strongly
+ * universal: of any tuples, chosen as cleverly as you like by somebody who doesn't know the
+ * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Other
+ * than SipHash it could be solved for the factors by who sees hashes; but none leave the table. It
+ * is three multiplications, side by side. The upper half, which is the good one, comes out below,
+ * where index_bucket() takes it.
+ */
+static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple)
+{
+	const uint64_t *factors = flows->factors, addresses = tuple_addresses(tuple);
+	uint64_t sum = factors[0] + factors[1] * (uint32_t)addresses +
+	               factors[2] * (addresses >> 32) + factors[3] * tuple_ports(tuple);
+
+	return sum << 32 | sum >> 32;
+}
 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);

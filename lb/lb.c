@@ -357,7 +357,7 @@ static void fragment(struct lb *lb, struct frame *frame, struct job *job, lb_tim
 			return screen_settle_no_flow(&screen, frame, &job->packet,
 			                             WHY_FRAGMENT_TINY, v);
 		screen_key(&job->packet, &job->key);
-		job->hash = tuple_hash(&lb->balance.flows.key, &job->key.tuple);
+		job->hash = flows_hash(&lb->balance.flows, &job->key.tuple);
 		job->guess = FLOW_NONE;
 		balance(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);
@@ -394,7 +394,7 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 /* The second step: where the flow will be looked for. */
 static void prepare(const struct lb *lb, struct job *job)
 {
-	job->hash = tuple_hash(&lb->balance.flows.key, &job->key.tuple);
+	job->hash = flows_hash(&lb->balance.flows, &job->key.tuple);
 	index_prefetch(&lb->balance.flows.index, job->hash);
 }
 

@@ -50,7 +50,7 @@ static uint32_t find(struct tuple tuple)
 {
 	const struct flow_key key = {.tuple = tuple};
 
-	return flows_find(&flows, &key, tuple_hash(&flows.key, &tuple));
+	return flows_find(&flows, &key, flows_hash(&flows, &tuple));
 }
 
 START_TEST(found_by_either_end)
