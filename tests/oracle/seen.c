@@ -156,7 +156,7 @@ static void read_tcp(const uint8_t *tcp, struct seen *ret)
 	ret->ack = frames_get32(tcp + 8);
 	ret->flags = tcp[13];
 	ret->window = frames_get16(tcp + 14);
-	ret->len = ret->l4_len - header + (ret->flags & FIN) + (ret->flags & SYN) / 2;
+	ret->len = ret->l4_len - header + (ret->flags & FIN ? 1 : 0) + (ret->flags & SYN ? 1 : 0);
 	ret->wscale = ret->flags & SYN ? read_wscale(tcp, header) : -1;
 }
 
