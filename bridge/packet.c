@@ -18,6 +18,7 @@
 #include "packet.h"
 
 #include "log.h"
+#include "vnet.h"
 #include "../lb/wire.h"
 
 #include <arpa/inet.h>
@@ -144,18 +145,6 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 	return n;
 }
 
-/* Moves vnet's offsets to count from the frame's first byte as it is now. */
-static void adjust_offsets(struct virtio_net_hdr *vnet, const struct packet_offload *slot,
-                           const struct frame *frame)
-{
-	int moved = (int)(slot->origin - frame->data);
-
-	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-		vnet->csum_start = (uint16_t)(vnet->csum_start + moved);
-	if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE)
-		vnet->hdr_len = (uint16_t)(vnet->hdr_len + moved);
-}
-
 static void prepare(struct packet_port *packet, unsigned i, const struct frame *frame)
 {
 	const struct packet_offload *slot = frame->port_data;
@@ -163,7 +152,7 @@ static void prepare(struct packet_port *packet, unsigned i, const struct frame *
 	packet->out_vnet[i] = (struct virtio_net_hdr){0};
 	if (slot) {
 		packet->out_vnet[i] = slot->vnet;
-		adjust_offsets(&packet->out_vnet[i], slot, frame);
+		vnet_move(&packet->out_vnet[i], (int)(slot->origin - frame->data));
 	}
 	packet->out_iov[i][1] = (struct iovec){.iov_base = frame->data, .iov_len = frame->len};
 }

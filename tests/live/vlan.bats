@@ -112,6 +112,33 @@ serve_all()
 	tmbridge_stop
 }
 
+# The kernel leaves their segmentation to whoever is last, and only the offsets tell it where (PACKET_VNET_HDR).
+@test "frames longer than the MTU keep their tags, both ways, with ECN" {
+	local ns
+
+	host_on client 0x8100:10
+	for ns in fe1 fe2 dc; do
+		host_on $ns 0x8100:20
+	done
+	for ns in client fe1 fe2; do
+		lab_sysctl $ns net.ipv4.tcp_ecn=1
+	done
+	serve_all
+	served 'vlan = 20'
+	watch_tags
+	transfers client
+	in_ns client curl -sS -m 60 -T "$LAB_DIR/www/big" "http://$VIP/up/big"
+	cmp "$LAB_DIR/www/up/big" "$LAB_DIR/www/big"
+	check_tags switch "0x8100 10"
+	check_tags segment "0x8100 20"
+	for side in switch segment; do
+		tshark -r "$LAB_DIR/$side.pcap" -Y 'vlan and ip.dsfield.ecn == 2 and frame.len > 3000' 2>/dev/null | wc -l |
+			tee "$LAB_DIR/long"
+		[[ $(<"$LAB_DIR/long") -gt 10 ]]
+	done
+	tmbridge_stop
+}
+
 @test "a client without a tag, one with, one with two, at a time" {
 	host_on client 0x8100:10
 	host_on dc 0x88a8:100 0x8100:10

@@ -37,6 +37,7 @@ Suite *snat_suite(void);
 Suite *snat_twin_suite(void);
 Suite *tcp_suite(void);
 Suite *tuple_suite(void);
+Suite *vnet_suite(void);
 
 /*
  * ck_assert() and ck_assert_uint_eq() for loops: Check's own write a message to the parent process

@@ -1,0 +1,17 @@
+/*
+ * What the kernel has put off for a frame, and says so before it: segmentation, the checksum's
+ * completion (struct virtio_net_hdr, the virtio specification's 5.1.6).
+ */
+#ifndef BRIDGE_VNET_H
+#define BRIDGE_VNET_H
+
+#include <linux/virtio_net.h>
+
+/*
+ * The frame's first byte is now moved bytes further ahead (tags put in), or behind if negative:
+ * changes what counts from there. All else stays as the kernel has said it, which it alone
+ * understands: gso_type with ECN's bit, gso_size, whatever flags.
+ */
+void vnet_move(struct virtio_net_hdr *vnet, int moved);
+
+#endif
