@@ -72,8 +72,11 @@ $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# The units may run out of memory: see tests/unit/memory.c.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
 $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
+	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
 
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS)"'

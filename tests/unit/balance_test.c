@@ -358,6 +358,54 @@ static void begin_with_ports(uint16_t n)
 	engine_start(&engine, rules);
 }
 
+/* Below the share of half-open flows as well: the oldest gives way if nothing else does. */
+START_TEST(full_table_cuts_the_oldest_half_open)
+{
+	struct rules *rules = fixture_rules(2);
+	struct talk talks[3], half;
+
+	rules->max_connections = 4;
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 3; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 5061);
+	talk_syn(&half, &engine, fixture_client(3), 40000, 5061);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(4), 40000, 5061).why,
+	                  WHY_FLOW_NEW);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 1);
+	ck_assert_uint_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_NO_FLOW);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(talk_send(&talks[i], SERVER, ACK, 10).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Little room for RSTs at a time: each flow is reset all the same, and once. */
+START_TEST(many_idle_flows_are_reset_bit_by_bit)
+{
+	enum { FLOWS = 40 };
+	struct rules *rules = fixture_rules(2);
+	struct own own[BALANCE_RESETS_MAX];
+	unsigned sent = 0;
+	bool more;
+
+	rules->farms[0].idle_timeout_ms = 1 * S;
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < FLOWS; i++)
+		talk_open(&talk, &engine, fixture_client(i), 40000, 5061);
+	engine.now.ns += 5 * LB_NS_PER_S;
+	for (unsigned i = 0; i < 10 * FLOWS && open_flows() > 0; i++) {
+		engine.now.ns += LB_NS_PER_MS;
+		sent += lb_poll(engine.lb, engine.now, own, BALANCE_RESETS_MAX, &more);
+	}
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_IDLE], FLOWS);
+	ck_assert_uint_eq(sent, balance()->counts.resets);
+	ck_assert_uint_ge(sent, 2 * FLOWS);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(no_snat_port_refuses)
 {
 	begin_with_ports(3);
@@ -569,6 +617,8 @@ Suite *balance_suite(void)
 	                              client_port_again_at_another_server,
 	                              full_table_refuses,
 	                              full_table_cuts_the_oldest_quarantine,
+	                              full_table_cuts_the_oldest_half_open,
+	                              many_idle_flows_are_reset_bit_by_bit,
 	                              no_snat_port_refuses,
 	                              no_snat_port_in_a_full_table,
 	                              no_place_costs_no_port,

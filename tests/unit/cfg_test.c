@@ -5,9 +5,12 @@
  * come of it: the rules as one line of text, or the exact finding. Files are written as lb.ini to a
  * directory of their own; findings begin with that path, which the comparison cuts off.
  */
+#include "memory.h"
 #include "suites.h"
 
 #include "../../cfg/cfg.h"
+
+#include <arpa/inet.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -137,9 +140,21 @@ static void say(struct line *line, const char *fmt, ...)
 	ck_assert_uint_lt(line->used, sizeof(line->text));
 }
 
-static void say_address(struct line *line, be32 address)
+static void say_address(struct line *line, const struct rules *rules, be32 address)
 {
-	say(line, "%u.%u.%u.%u", address.b[0], address.b[1], address.b[2], address.b[3]);
+	char text[INET6_ADDRSTRLEN];
+
+	if (name_is_ipv6(address))
+		inet_ntop(AF_INET6, rules_ip6(rules, address), text, sizeof(text));
+	else
+		inet_ntop(AF_INET, address.b, text, sizeof(text));
+	say(line, "%s", text);
+}
+
+static void say_vlan(struct line *line, uint16_t vlan)
+{
+	if (vlan)
+		say(line, " vlan=%u", vlan);
 }
 
 static void say_mac(struct line *line, bool has, struct mac mac)
@@ -157,10 +172,10 @@ static void say_ports(struct line *line, const char *name, const be16 *ports, un
 		say(line, "%s%u", i ? "," : "", be16_get(ports[i]));
 }
 
-static void say_farm(struct line *line, const struct rules_farm *farm)
+static void say_farm(struct line *line, const struct rules *rules, const struct rules_farm *farm)
 {
 	say(line, "name=%s vip=", farm->name);
-	say_address(line, farm->vip);
+	say_address(line, rules, farm->vip);
 	say_ports(line, "ports", farm->ports, farm->nports);
 	say_ports(line, "check", farm->checks, farm->nchecks);
 	say(line, " every=%u/%u fall=%u rise=%u", farm->check_interval_ms, farm->check_timeout_ms,
@@ -169,22 +184,25 @@ static void say_farm(struct line *line, const struct rules_farm *farm)
 	    farm->persist_ms, farm->idle_timeout_ms, farm->on_idle, farm->on_down);
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		say(line, "%s", i ? "," : "");
-		say_address(line, farm->snat[i]);
+		say_address(line, rules, farm->snat[i]);
 	}
 	say(line, " from=");
 	for (unsigned i = 0; i < farm->nsnat_ports; i++)
 		say(line, "%s%u-%u", i ? "," : "", farm->snat_ports[i].first,
 		    farm->snat_ports[i].last);
 	say(line, " connlog=%s", farm->connlog ? farm->connlog : "none");
+	say_vlan(line, farm->vlan);
 }
 
-static void say_server(struct line *line, const struct rules_server *server)
+static void say_server(struct line *line, const struct rules *rules,
+                       const struct rules_server *server)
 {
 	say(line, "name=%s farm=%u address=", server->name, server->farm);
-	say_address(line, server->address);
+	say_address(line, rules, server->address);
 	say(line, " weight=%u %s mac=", server->weight, rules_state_name(server->state));
 	say_mac(line, server->has_mac, server->mac);
 	say(line, " max=%u", server->max_connections);
+	say_vlan(line, server->vlan);
 }
 
 static void say_bridge(struct line *line, const struct rules *rules)
@@ -206,11 +224,21 @@ static void say_bridge(struct line *line, const struct rules *rules)
 #define WITH_SERVER FARM_X SERVER_A "%s\n"
 #define WITH_PORTS  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
 
+/* The same of IPv6. */
+#define SERVER_A6  "[server a]\nfarm = x\naddress = 2001:db8::41\n"
+#define FARM_X6    "[farm x]\nvip = 2001:db8::40\nports = 80\n"
+#define WITH_FARM6 FARM_X6 "%s\n" SERVER_A6
+
+#define FARM_X6_NAMED "[farm x6]\nvip = 2001:db8::40\nports = 80\n"
+#define SERVER_B6     "[server b]\nfarm = x6\naddress = 2001:db8::41\n"
+
 /* What FARM_X and SERVER_A come out as, around what is under test. */
 #define CHECKS " check= every=5000/2000 fall=3 rise=2"
 #define TIMES  " wlc persist=0 idle=1800000 on=0/0"
 #define SNAT   " snat=10.0.0.40 from=1024-65535"
 #define X      "name=x vip=10.0.0.40 ports=80"
+#define X6     "name=x vip=2001:db8::40 ports=80"
+#define FROM   " from=1024-65535 connlog=none"
 
 struct right {
 	const char *file, *line, *rules;
@@ -240,9 +268,9 @@ static void check_right(const struct right *right)
 	if (strcmp(right->file, WITH_BRIDGE) == 0)
 		say_bridge(&line, rules);
 	else if (strcmp(right->file, WITH_SERVER) == 0)
-		say_server(&line, &rules->servers[0]);
+		say_server(&line, rules, &rules->servers[0]);
 	else
-		say_farm(&line, &rules->farms[0]);
+		say_farm(&line, rules, &rules->farms[0]);
 	ck_assert_str_eq(line.text, right->rules);
 	rules_free(rules);
 	free(text);
@@ -317,6 +345,14 @@ static const struct right rights[] = {
         {WITH_FARM, "connlog = -", X CHECKS TIMES SNAT " connlog=-"},
         {WITH_FARM, "connlog = \"/var/log/a b;c\" ; a log",
          X CHECKS TIMES SNAT " connlog=/var/log/a b;c"},
+        {WITH_FARM, "vlan = off", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "vlan = 1", X CHECKS TIMES SNAT " connlog=none vlan=1"},
+        {WITH_FARM, "vlan = 4094", X CHECKS TIMES SNAT " connlog=none vlan=4094"},
+
+        {WITH_FARM6, "", X6 CHECKS TIMES " snat=2001:db8::40" FROM},
+        {WITH_FARM6, "snat = off", X6 CHECKS TIMES " snat=" FROM},
+        {WITH_FARM6, "snat = 2001:DB8:0::40, fd00::fffe - fd00::1:1, fd00::ffff",
+         X6 CHECKS TIMES " snat=2001:db8::40,fd00::fffe,fd00::ffff,fd00::1:0,fd00::1:1" FROM},
 
         {WITH_SERVER, "", "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0"},
         {WITH_SERVER, "weight = 0",
@@ -335,6 +371,8 @@ static const struct right rights[] = {
          "name=a farm=0 address=10.0.0.41 weight=1 active mac=02:00:00:00:00:41 max=0"},
         {WITH_SERVER, "max_connections = 5000",
          "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=5000"},
+        {WITH_SERVER, "vlan = 7",
+         "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0 vlan=7"},
 };
 
 START_TEST(a_right_key_is_taken)
@@ -476,6 +514,25 @@ static const struct wrong wrong_values[] = {
          "lb.ini:4: [farm x] snat_ports: 65536 is not a TCP port (1-65535)"},
         {WITH_FARM, "connlog = \"\"",
          "lb.ini:4: [farm x] connlog: an empty value is not a file's path, nor - for stdout"},
+        {WITH_FARM, "vlan = 0", "lb.ini:4: [farm x] vlan: 0 is not a number from 1 to 4094"},
+        {WITH_FARM, "vlan = 4095", "lb.ini:4: [farm x] vlan: 4095 is not a number from 1 to 4094"},
+        {WITH_FARM, "vlan = on", "lb.ini:4: [farm x] vlan: on is not a number from 1 to 4094"},
+
+        {WITH_FARM6, "snat = fd00::2-fd00::1",
+         "lb.ini:4: [farm x] snat: fd00::2 to fd00::1 runs backwards: fd00::1-fd00::2 is right"},
+        {WITH_FARM6, "snat = 10.0.0.1-fd00::1",
+         "lb.ini:4: [farm x] snat: 10.0.0.1 to fd00::1 mixes IPv4 and IPv6"},
+        {WITH_FARM6, "snat = fd00::-fd00::100",
+         "lb.ini:4: [farm x] snat: fd00::-fd00::100 has more than 256 addresses, which is the "
+         "most"},
+        {WITH_FARM6, "snat = fd00::40, 10.0.0.40",
+         "lb.ini:4: [farm x] snat: 10.0.0.40 is not an IPv6 address as the VIP is"},
+        {WITH_FARM, "snat = 10.0.0.40, fd00::40",
+         "lb.ini:4: [farm x] snat: fd00::40 is not an IPv4 address as the VIP is"},
+        {FARM_X SERVER_A6 "%s", "",
+         "lb.ini:6: [server a] address: 2001:db8::41 is not an IPv4 address as the VIP is"},
+        {FARM_X6 SERVER_A "%s", "",
+         "lb.ini:6: [server a] address: 10.0.0.41 is not an IPv6 address as the VIP is"},
 
         {WITH_SERVER, "weight = 101",
          "lb.ini:7: [server a] weight: 101 is not a number from 0 to 100"},
@@ -521,6 +578,12 @@ static const struct {
         {"239.255.255.255", "239.255.255.255 is a multicast address, but a host's is needed"},
         {"240.0.0.1", "240.0.0.1 is a reserved address (240.0.0.0/4), but a host's is needed"},
         {"255.255.255.255", "255.255.255.255 is the broadcast address, but a host's is needed"},
+        {"2001:db8::g", "2001:db8::g is not an IPv6 address such as 2001:db8::40"},
+        {"2001:db8::40%eth0", "2001:db8::40%eth0 is not an IPv6 address such as 2001:db8::40"},
+        {"::", ":: is no host's address (::), but a host's is needed"},
+        {"ff02::1", "ff02::1 is a multicast address, but a host's is needed"},
+        {"::ffff:10.0.0.40",
+         "::ffff:10.0.0.40 is an IPv4 address in IPv6 (::ffff:0:0/96), but a host's is needed"},
 };
 
 START_TEST(an_address_that_no_host_can_have_is_refused)
@@ -763,6 +826,70 @@ START_TEST(servers_stand_by_farm)
 }
 END_TEST
 
+/* A server is in its farm's VLAN, unless it says that it is in none or in another. */
+START_TEST(servers_are_in_their_farm_s_vlan)
+{
+	static const uint16_t vlans[] = {5, 0, 9};
+	struct rules *rules =
+	        expect_rules(FARM_X "vlan = 5\n" SERVER_A
+	                            "[server b]\nfarm = x\naddress = 10.0.0.42\nvlan = off\n"
+	                            "[server c]\nfarm = x\naddress = 10.0.0.43\nvlan = 9\n");
+
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(rules->servers[i].vlan, vlans[i]);
+	rules_free(rules);
+}
+END_TEST
+
+/* Each farm brings 257 addresses: 63 of them, and the 64th's VIP, leave 192 of 256. */
+START_TEST(ipv6_addresses_are_bounded)
+{
+	enum { FARMS = 64, FARM_TEXT_BYTES = 128 };
+	char *text = calloc(FARMS, FARM_TEXT_BYTES), error[TEXT_BYTES];
+	size_t used = 0;
+
+	for (unsigned f = 0; f < FARMS; f++)
+		used += (size_t)snprintf(text + used, FARM_TEXT_BYTES,
+		                         "[farm f%u]\nvip = fd00:0:%x::40\nports = 80\n"
+		                         "snat = fd01:0:%x::-fd01:0:%x::ff\n",
+		                         f, f, f, f);
+	snprintf(error, sizeof(error),
+	         "lb.ini:%u: [farm f%u] snat: fd01:0:%x::-fd01:0:%x::ff is one IPv6 address too "
+	         "many: at most %u",
+	         FARMS * 4, FARMS - 1, FARMS - 1, FARMS - 1, RULES_NAMES_MAX);
+	expect_error(text, error);
+	free(text);
+}
+END_TEST
+
+/* Whichever allocation fails: one error that says so, and nothing is left behind (which the address
+ * sanitizer sees). */
+START_TEST(memory_may_run_out_anywhere)
+{
+	static const char text[] = "[bridge]\nworkers = 1\n" FARM_X
+	                           "snat = 10.0.0.40\nsnat_ports = 2000-2999\ncheck = 80\n"
+	                           "connlog = -\n" SERVER_A FARM_X6_NAMED SERVER_B6;
+	unsigned n = 1;
+
+	write_bytes(text, strlen(text));
+	for (;; n++) {
+		struct outcome outcome = {0};
+
+		memory_fail_at(n);
+		outcome.ret = cfg_load(path, take_note, &outcome, &outcome.rules);
+		if (!memory_has_failed()) {
+			ck_assert_int_eq(outcome.ret, 0);
+			rules_free(outcome.rules);
+			break;
+		}
+		ck_assert_int_eq(outcome.ret, -ENOMEM);
+		ck_assert_uint_eq(outcome.errors, 1);
+		ck_assert_str_eq(outcome.error, "lb.ini: Cannot allocate memory");
+	}
+	ck_assert_uint_gt(n, 15);
+}
+END_TEST
+
 /* The tests run in the project's root. */
 START_TEST(the_example_is_right)
 {
@@ -922,6 +1049,9 @@ Suite *cfg_suite(void)
 	tcase_add_test(files, no_more_farms_and_servers_than_there_is_room_for);
 	tcase_add_test(files, a_full_file_is_taken);
 	tcase_add_test(files, servers_stand_by_farm);
+	tcase_add_test(files, servers_are_in_their_farm_s_vlan);
+	tcase_add_test(files, ipv6_addresses_are_bounded);
+	tcase_add_test(files, memory_may_run_out_anywhere);
 	tcase_add_test(files, the_example_is_right);
 	tcase_add_test(files, a_file_that_cannot_be_read_is_an_error);
 	tcase_add_test(files, a_file_that_may_not_be_read_is_an_error);

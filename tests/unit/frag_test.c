@@ -6,6 +6,8 @@
 #include "random.h"
 #include "suites.h"
 
+#include <stdlib.h>
+
 enum { ACK = 0x10, SYN = 0x02, S = 1000, PIECES_MAX = 16, PAYLOAD = 1200 };
 
 static struct engine engine;
@@ -339,6 +341,77 @@ START_TEST(flood_is_bounded)
 }
 END_TEST
 
+/* ---- without an engine ---- */
+
+static struct frags frags;
+static void *mem;
+
+static void begin_frags(void)
+{
+	struct arena measure = {0}, arena = {0};
+
+	frags_lay_out(&frags, &measure);
+	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	memset(mem, 0xa5, measure.used);
+	frags_lay_out(&frags, &arena);
+}
+
+static enum frag_result take(uint8_t id, uint16_t offset, uint32_t frame_len,
+                             const struct frag_route **ret_route, uint32_t *ret_datagram)
+{
+	static uint8_t bytes[FRAG_HELD_BYTES + 1];
+	const struct frame frame = {.data = bytes, .len = frame_len, .wire_len = frame_len};
+	const struct packet packet = {.is_fragment = true,
+	                              .frag_offset = offset,
+	                              .frag_id = be32_from(id),
+	                              .l4_len = 104};
+
+	return frags_take(&frags, &frame, &packet, engine.now, ret_route, ret_datagram);
+}
+
+START_TEST(as_long_as_a_jumbo_frame_waits)
+{
+	const struct frag_route *route;
+	struct frame frame;
+	uint32_t d;
+
+	begin_frags();
+	ck_assert_uint_eq(take(1, 104, FRAG_HELD_BYTES + 1, &route, &d), FRAG_NO_ROOM);
+	ck_assert_uint_eq(take(2, 104, FRAG_HELD_BYTES, &route, &d), FRAG_WAITS);
+	ck_assert_uint_eq(take(2, 0, 200, &route, &d), FRAG_FIRST);
+	ck_assert(!frags_release(&frags, &frame, &route));
+	frags_decide(&frags, d, &(struct frag_route){.server = 1});
+	ck_assert(frags_release(&frags, &frame, &route));
+	ck_assert(frame.len == FRAG_HELD_BYTES && route->server == 1);
+	free(mem);
+}
+END_TEST
+
+/* Servers get other numbers: datagrams to them go along, those to one that is gone are forgotten.
+ */
+START_TEST(routes_are_renumbered)
+{
+	const uint16_t to[] = {0, 1, SERVER_NONE}, map[] = {5, SERVER_NONE};
+	const struct frag_route *route;
+	uint32_t d;
+
+	begin_frags();
+	for (uint8_t id = 0; id < 3; id++) {
+		ck_assert_uint_eq(take(id, 0, 200, &route, &d), FRAG_FIRST);
+		frags_decide(&frags, d, &(struct frag_route){.server = to[id]});
+	}
+	ck_assert_uint_eq(take(3, 0, 200, &route, &d), FRAG_FIRST); /* not decided upon */
+	frags_renumber(&frags, map);
+	ck_assert_uint_eq(take(0, 104, 200, &route, &d), FRAG_ROUTED);
+	ck_assert_uint_eq(route->server, 5);
+	ck_assert_uint_eq(take(1, 104, 200, &route, &d), FRAG_WAITS);
+	ck_assert_uint_eq(take(2, 104, 200, &route, &d), FRAG_ROUTED);
+	ck_assert_uint_eq(route->server, SERVER_NONE);
+	ck_assert_uint_eq(take(3, 104, 200, &route, &d), FRAG_WAITS);
+	free(mem);
+}
+END_TEST
+
 Suite *frag_suite(void)
 {
 	const TTest *const tests[] = {in_order,
@@ -351,6 +424,8 @@ Suite *frag_suite(void)
 	                              forgotten_after_a_while,
 	                              datagrams_do_not_mix,
 	                              flood_is_bounded,
+	                              as_long_as_a_jumbo_frame_waits,
+	                              routes_are_renumbered,
 	                              NULL};
 
 	return suite_of("frag", tests);

@@ -556,6 +556,47 @@ START_TEST(errors_about_nothing_are_dropped)
 }
 END_TEST
 
+/* An error that quotes the passed packet after a change at offset of the quotation. */
+static enum lb_why why_of_quotation(const struct built *passed, uint32_t offset, uint8_t value)
+{
+	struct built error;
+
+	build_error(&error, passed, 2, 200);
+	error.frame.data[error.l4 + 8 + offset] = value;
+	fix6(&error, 58);
+	return (enum lb_why)engine_input(&six, &error).why;
+}
+
+START_TEST(quotations_that_cannot_be_are_dropped)
+{
+	struct built sent, passed, error;
+	uint8_t *header;
+
+	begin_six();
+	build(&sent, CLIENT, 600);
+	frames_copy(&passed, &sent);
+	engine_input(&six, &passed);
+	ck_assert_uint_eq(why_of_quotation(&passed, 0, 0x40), WHY_ICMP_OTHER); /* IPv4 */
+	ck_assert_uint_eq(why_of_quotation(&passed, 6, 17), WHY_ICMP_OTHER);   /* UDP */
+	build_error(&error, &passed, 2, 39); /* not even an IPv6 header */
+	ck_assert_uint_eq(engine_input(&six, &error).why, WHY_ICMP_OTHER);
+	/* a first fragment can be told by its ports, another one can't */
+	header = insert(&passed, FRAGMENT, 8);
+	frames_put16(header + 2, 1);
+	build_error(&error, &passed, 2, 200);
+	ck_assert_uint_eq(engine_input(&six, &error).why, WHY_ICMP_ERROR);
+	frames_put16(header + 2, 104 | 1);
+	build_error(&error, &passed, 2, 200);
+	ck_assert_uint_eq(engine_input(&six, &error).why, WHY_ICMP_OTHER);
+	/* an extension header that goes on past the quotation's end */
+	header = insert(&passed, DESTINATION, 8);
+	header[1] = 100;
+	build_error(&error, &passed, 2, 200);
+	ck_assert_uint_eq(engine_input(&six, &error).why, WHY_ICMP_OTHER);
+	finish();
+}
+END_TEST
+
 /* ---- names ---- */
 
 /* Two addresses with the same hash, under the key of the tests. */
@@ -785,6 +826,34 @@ START_TEST(solicitation_for_the_vip_is_answered)
 }
 END_TEST
 
+/* RFC 3971, 5.3.2: the nonce of who guards against his own solicitations coming back. */
+START_TEST(other_options_are_skipped)
+{
+	struct nd_spec spec = {135, 0, 255, &client6, &group6, &vip6, mac_of(0x55), OUTSIDE};
+	struct built built;
+	struct verdict v;
+	uint8_t *options;
+
+	begin_nd();
+	build_nd(&built, &spec);
+	options = built.frame.data + built.l4 + 24;
+	memmove(options + 8, options, 8);
+	options[0] = 14;
+	options[1] = 1;
+	frames_put16(built.frame.data + built.l3 + 4, 40);
+	built.frame.len = built.frame.wire_len = built.frame.len + 8;
+	fix6(&built, 58);
+	v = engine_input(&six, &built);
+	ck_assert_uint_eq(v.why, WHY_ND_REPLY);
+	ck_assert(is_mac(&v.own.to.mac, 0x55));
+	options[9] = 2; /* the second one goes on past the packet's end */
+	fix6(&built, 58);
+	v = engine_input(&six, &built);
+	ck_assert(is_mac(&v.own.to.mac, 0x66));
+	finish();
+}
+END_TEST
+
 START_TEST(somebody_else_s_vip_is_a_conflict)
 {
 	struct nd_spec spec = {135, 0, 255, &nobody6, &group6, &vip6, {{0}}, OUTSIDE};
@@ -861,11 +930,13 @@ Suite *ipv6_suite(void)
 	                              fragments_follow_in_any_order,
 	                              errors_are_translated,
 	                              errors_about_nothing_are_dropped,
+	                              quotations_that_cannot_be_are_dropped,
 	                              clients_of_the_same_hash_are_told_apart,
 	                              names_outlive_a_reload,
 	                              first_ipv6_farm_by_reload,
 	                              ipv4_flows_cost_no_more,
 	                              solicitation_for_the_vip_is_answered,
+	                              other_options_are_skipped,
 	                              somebody_else_s_vip_is_a_conflict,
 	                              servers_are_seen,
 	                              what_a_host_must_not_believe_is_not_believed,

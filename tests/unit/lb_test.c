@@ -1370,6 +1370,34 @@ START_TEST(half_open_flow_unsticks_nobody)
 }
 END_TEST
 
+/* To which server the client's next connection goes, from another port. */
+static unsigned next_server(struct talk *t, uint16_t port)
+{
+	ck_assert_uint_eq(talk_syn(t, &engine, fixture_client(1), port, 5061).why, WHY_FLOW_NEW);
+	return t->server;
+}
+
+/* While a connection is used its client sticks; later than that it goes where there is least. */
+START_TEST(client_sticks_while_its_flow_is_used)
+{
+	struct rules *rules = fixture_rules(2);
+	struct talk other;
+
+	rules->farms[0].persist_ms = 10 * S;
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	for (unsigned i = 0; i < 20; i++) {
+		engine_wait_ms(&engine, 4 * S);
+		talk_send(&talk, CLIENT, ACK, 10);
+	}
+	ck_assert_uint_eq(next_server(&other, 40001), talk.server);
+	talk_send(&other, SERVER, RST | ACK, 0);
+	engine_wait_ms(&engine, 25 * S);
+	ck_assert_uint_eq(next_server(&other, 40002), 1 - talk.server);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(without_snat_only_the_destination_changes)
 {
 	struct rules *rules = fixture_rules(1);
@@ -1402,6 +1430,40 @@ START_TEST(without_snat_only_the_destination_changes)
 	spec.to = fixture_server(0);
 	spec.dst = mac_of(0x41);
 	frames_tcp(&built, &spec);
+	check_bridged();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* What isn't addressed to us crosses, whatever is wrong with it. */
+START_TEST(without_snat_the_wire_stays_a_wire)
+{
+	struct rules *rules = fixture_rules(1);
+	struct spec spec = {.dst = FIXTURE_CLIENT_MAC,
+	                    .src = mac_of(0x41),
+	                    .side = INSIDE,
+	                    .from = fixture_server(0),
+	                    .to = fixture_client(1),
+	                    .sport = 5061,
+	                    .dport = 40000,
+	                    .payload = 200,
+	                    .flags = ACK};
+	struct built whole;
+
+	fixture_set_snat(&rules->farms[0], NULL, 0);
+	engine_start(&engine, rules);
+	frames_tcp(&built, &spec);
+	built.frame.data[built.l3] = 0x44; /* a header of 16 bytes */
+	check_bridged();
+	frames_tcp(&built, &spec);
+	built.frame.data[built.l4 + 12] = 0x40; /* the same of TCP */
+	check_bridged();
+	frames_tcp(&whole, &spec);
+	frames_fragment(&built, &whole, 0, 104); /* the first of no flow's packet, and its next */
+	check_bridged();
+	frames_fragment(&built, &whole, 104, 104);
+	check_bridged();
+	frames_fragment(&built, &whole, 8, 104); /* overlaps */
 	check_bridged();
 	engine_stop(&engine);
 }
@@ -1624,7 +1686,9 @@ Suite *lb_suite(void)
 	                              client_sticks_to_its_server,
 	                              idle_client_sticks_no_longer,
 	                              half_open_flow_unsticks_nobody,
+	                              client_sticks_while_its_flow_is_used,
 	                              without_snat_only_the_destination_changes,
+	                              without_snat_the_wire_stays_a_wire,
 	                              each_farm_its_own,
 	                              reasons_add_up,
 	                              reasons_have_names_of_their_own,

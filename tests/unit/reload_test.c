@@ -3,8 +3,10 @@
  */
 #include "fixture.h"
 #include "random.h"
+#include "memory.h"
 #include "suites.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { ACK = 0x10, SYN = 0x02, S = 1000, MANY = 60 };
@@ -152,6 +154,45 @@ START_TEST(removed_server_drains)
 END_TEST
 
 /* It comes back to the file while its old flow lives. */
+/* A connection to the second farm, begun by the SYN. */
+static struct talk talk_of(struct spec *syn)
+{
+	struct talk ret = {.client = syn->from};
+	struct built built;
+	struct verdict v;
+
+	frames_tcp(&built, syn);
+	v = engine_input(&engine, &built);
+	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
+	ret.server = v.server;
+	return ret;
+}
+
+/* The same two farms without one of the first one's servers. */
+static const struct rules *reload_two_farms(unsigned without)
+{
+	struct rules *rules = fixture_two_farms();
+
+	rules->servers[without] = rules->servers[1 - without];
+	memmove(&rules->servers[1], &rules->servers[2], 2 * sizeof(rules->servers[0]));
+	rules->nservers = 3;
+	rules->farms[0].nservers = 1;
+	rules->farms[1].server = 1;
+	engine_reload(&engine, rules);
+	return engine.rules;
+}
+
+static void check_second_goes_on(const struct spec *spec, unsigned server)
+{
+	struct built built;
+	struct verdict v;
+
+	frames_tcp(&built, spec);
+	v = engine_input(&engine, &built);
+	ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(v.server, server); /* as many before it as there were */
+}
+
 START_TEST(removed_server_returns)
 {
 	static const uint8_t one[] = {41}, other[] = {42}, both[] = {42, 41};
@@ -354,6 +395,107 @@ START_TEST(random_reloads_balance)
 }
 END_TEST
 
+/* The server that is gone stands behind those of its farm, and the next farm's move up. */
+START_TEST(removed_server_of_the_first_of_two_farms)
+{
+	const struct rules *rules;
+	struct talk second;
+	struct spec spec;
+
+	engine_start(&engine, fixture_two_farms());
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	spec = spec_syn(fixture_client(2), 40000, 5061);
+	spec.to = ip4(10, 0, 1, 40);
+	second = talk_of(&spec);
+	rules = reload_two_farms(talk.server);
+	ck_assert_uint_eq(rules->farms[0].nservers, 2);
+	ck_assert(rules->servers[1].gone && !rules->servers[0].gone);
+	ck_assert_uint_eq(rules->farms[1].server, 2);
+	for (unsigned s = 2; s < 4; s++)
+		ck_assert(rules->servers[s].farm == 1 && !rules->servers[s].gone);
+	check_goes_on(&talk, ip4(10, 0, 0, (uint8_t)(41 + talk.server)));
+	spec.flags = ACK;
+	spec.seq++;
+	check_second_goes_on(&spec, second.server);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The log of a farm that is gone still gets its flows. */
+START_TEST(removed_farm_keeps_its_log)
+{
+	struct rules *rules = fixture_rules(1), *other = fixture_two_farms();
+	struct ended ended;
+
+	rules->farms[0].connlog = strdup("/var/log/farm0");
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	other->farms[0].vip = other->farms[0].snat[0] = ip4(10, 0, 2, 40);
+	engine_reload(&engine, other);
+	ck_assert_uint_eq(engine.rules->nfarms, 3);
+	ck_assert(engine.rules->farms[2].gone);
+	ck_assert_str_eq(engine.rules->farms[2].connlog, "/var/log/farm0");
+	engine_poll(&engine);
+	ck_assert(lb_take_ended(engine.lb, &ended));
+	ck_assert_uint_eq(ended.why, ENDED_RELOAD);
+	ck_assert_uint_eq(engine.rules->servers[ended.server].farm, 2);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Whichever allocation fails: it says so, and the old rules are as they were. */
+START_TEST(memory_may_run_out)
+{
+	struct rules *old = fixture_two_farms();
+	const bool referenced[4] = {true, true, true, true};
+	uint16_t map[4];
+	unsigned n = 0;
+	int err;
+
+	old->farms[0].connlog = strdup("-");
+	fixture_make_ipv6(old);
+	do {
+		struct rules *rules = fixture_rules(1);
+		bool failed;
+
+		rules->farms[0].vip = ip4(10, 0, 9, 40);
+		fixture_make_ipv6(rules);
+		memory_fail_at(++n);
+		err = rules_take_over(rules, old, referenced, map);
+		failed = memory_has_failed();
+		ck_assert_int_eq(err, failed ? -ENOMEM : 0);
+		rules_free(rules);
+	} while (err);
+	ck_assert_uint_gt(n, 4);
+	ck_assert_uint_eq(old->nfarms, 2);
+	ck_assert_uint_eq(old->nservers, 4);
+	rules_free(old);
+	rules_free(NULL);
+}
+END_TEST
+
+/* Servers that are gone count as well: they have numbers. */
+START_TEST(servers_have_no_more_numbers)
+{
+	struct rules *rules = fixture_rules(1), *old = fixture_rules(2);
+	const bool referenced[2] = {true, true};
+	uint16_t map[2];
+
+	rules->servers = realloc(rules->servers, UINT16_MAX * sizeof(*rules->servers));
+	for (unsigned s = 1; s < UINT16_MAX; s++)
+		rules->servers[s] =
+		        (struct rules_server){.address = ip4(10, 1, (uint8_t)(s >> 8), (uint8_t)s)};
+	rules->nservers = rules->farms[0].nservers = UINT16_MAX - 1;
+	ck_assert_int_eq(rules_take_over(rules, old, referenced, map), -E2BIG);
+	rules->nservers = rules->farms[0].nservers = UINT16_MAX - 2;
+	ck_assert_int_eq(rules_take_over(rules, old, referenced, map), 0);
+	ck_assert_uint_eq(map[1], UINT16_MAX - 2);
+	rules_free(rules);
+	rules_free(old);
+}
+END_TEST
+
 Suite *reload_suite(void)
 {
 	const TTest *const tests[] = {flows_go_along_when_servers_move,
@@ -366,6 +508,10 @@ Suite *reload_suite(void)
 	                              clients_stick_through_a_reload,
 	                              fragments_follow_through_a_reload,
 	                              random_reloads_balance,
+	                              removed_server_of_the_first_of_two_farms,
+	                              removed_farm_keeps_its_log,
+	                              memory_may_run_out,
+	                              servers_have_no_more_numbers,
 	                              NULL};
 
 	return suite_of("reload", tests);

@@ -11,6 +11,7 @@ Suite *balance_suite(void);
 Suite *capture_suite(void);
 Suite *cfg_suite(void);
 Suite *csum_suite(void);
+Suite *ended_suite(void);
 Suite *edges_suite(void);
 Suite *flow_suite(void);
 Suite *frag_suite(void);
