@@ -1,45 +1,16 @@
 # Recorded connections (tests/record.sh) give the recorded frames again, always the same.
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/recordings.sh"
 
 setup()
 {
 	cd "$BATS_TEST_TMPDIR"
 }
 
-# Runs a function for each recording and says which ones failed.
-for_recordings() # FUNCTION
-{
-	local d n=0 failed=0
-
-	for d in "$LAB_ROOT"/pcaps/*/; do
-		n=$((n + 1))
-		"$1" "$d" || {
-			echo "failed: $d"
-			failed=$((failed + 1))
-		}
-	done
-	[[ $n -ge 6 && $failed = 0 ]]
-}
-
-replay() # RECORDING TO
-{
-	mkdir -p "$2"
-	"$TMBRIDGE" -r "$1/outside-in.pcap,$1/inside-in.pcap" \
-		-w "$2/outside-out.pcap,$2/inside-out.pcap" -f "$1/lb.ini" -s "$2/stats"
-}
-
 is_complete()
 {
 	[[ $(wc -l <"$1/WHY") = 1 && $(<"$1/WHY") = *. ]]
-}
-
-gives_the_same()
-{
-	replay "$1" once || return 1
-	stats_add_up <once/stats || return 1
-	"$TOOLS/pcapcmp" "$1/outside-out.pcap" once/outside-out.pcap || return 1
-	"$TOOLS/pcapcmp" "$1/inside-out.pcap" once/inside-out.pcap
 }
 
 is_repeatable()

@@ -1,0 +1,33 @@
+# Replaying the recordings of pcaps/: sourced by the tests.
+
+UNDER= # a command to run tmbridge under
+
+# Runs a function for each recording and says which ones failed.
+for_recordings() # FUNCTION
+{
+	local d n=0 failed=0
+
+	for d in "$LAB_ROOT"/pcaps/*/; do
+		n=$((n + 1))
+		"$1" "$d" || {
+			echo "failed: $d"
+			failed=$((failed + 1))
+		}
+	done
+	[[ $n -ge 6 && $failed = 0 ]]
+}
+
+replay() # RECORDING TO
+{
+	mkdir -p "$2"
+	$UNDER "$TMBRIDGE" -r "$1/outside-in.pcap,$1/inside-in.pcap" \
+		-w "$2/outside-out.pcap,$2/inside-out.pcap" -f "$1/lb.ini" -s "$2/stats"
+}
+
+gives_the_same()
+{
+	replay "$1" once || return 1
+	stats_add_up <once/stats || return 1
+	"$TOOLS/pcapcmp" "$1/outside-out.pcap" once/outside-out.pcap || return 1
+	"$TOOLS/pcapcmp" "$1/inside-out.pcap" once/inside-out.pcap
+}
