@@ -1,11 +1,13 @@
 #!/bin/bash
 #
 # Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live and fuzz (default:
-# all). VARIANTS names the builds to run them with; all must have been built, and `make fuzzers`.
+# all). VARIANTS names the builds to run them with; all must have been built, and the fuzzers.
 #
-# Each part of each build has a limit of time and ends with the caller, by whatever signal. The last
-# line is the result, "N passed, N failed". What can't be run here is skipped, which counts as
-# failed under CI=true.
+# A job is a part, a build and a file. Two run at a time, first those of all parts but live, then the
+# live ones, and beside these the fuzzers at idle priority. Each job has a limit of time and ends with
+# the caller, by whatever signal. What a job says is shown when its turn comes. The last line is the
+# result, "N passed, N failed". What can't be run here is skipped, which counts as failed under
+# CI=true.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,22 +15,80 @@ VARIANTS=${VARIANTS:-release debug clang-debug}
 LIMIT_S=${LIMIT_S:-600}
 FUZZ_S=${FUZZ_S:-60}
 PASSED=0 FAILED=0
+export LIMIT_S FUZZ_S CONTAINED
+
+# Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
+LONG_LIVE="failover reload pool vlan bulk"
+
+# Live tests in which tmbridge does nothing but what it also does in others, only for longer or more
+# often: whatever the sanitizers could find there they find in those.
+RELEASE_LIVE="bench flood idle many narrow"
 
 # Which builds tell something: rooms are one source, and clang's sanitizers find in live and in
-# replay what gcc's do. live takes its builds together, and the fuzzers are builds of their own.
+# replay what gcc's do.
 part_variants() # PART
 {
 	case $1 in
 	unit) echo release debug clang-debug ;;
-	replay) echo release debug ;;
-	*) echo release ;;
+	rooms) echo release ;;
+	*) echo release debug ;;
 	esac
 }
 
-# The command and all that it starts end with the one that called, or at the limit.
+part_files() # PART VARIANT
+{
+	local file
+
+	case $1 in
+	unit) echo ".build/$2/unit" ;;
+	rooms) ls tests/rooms/*.bats ;;
+	replay) # the sanitizers' builds don't run under valgrind
+		for file in tests/replay/*.bats; do
+			[[ $2 != release && $file = */valgrind.bats ]] || echo "$file"
+		done
+		;;
+	live)
+		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
+			[[ $2 != release && " $RELEASE_LIVE " = *" $(basename "$file" .bats) "* ]] || echo "$file"
+		done | awk '!seen[$0]++'
+		;;
+	esac
+}
+
+# Those of a part, as "PART VARIANT FILE", in the order in which they begin.
+part_jobs() # PART
+{
+	local variant
+
+	for variant in $(part_variants "$1"); do
+		[[ " $VARIANTS " != *" $variant "* ]] || part_files "$1" "$variant" | sed "s|^|$1 $variant |"
+	done
+}
+
+# The command and all that it starts end with the one that called, or at the limit: where that can be
+# had, in a process namespace, which ends with its first process.
 bounded() # COMMAND...
 {
-	setpriv --pdeathsig KILL timeout -k 5 "$LIMIT_S" "$@"
+	local own=()
+
+	[[ $CONTAINED = no ]] || own=(unshare --mount --pid --fork --kill-child --mount-proc)
+	setpriv --pdeathsig KILL timeout -k 5 "$LIMIT_S" setpriv --pdeathsig KILL "${own[@]}" "$@"
+}
+
+run_job() # PART VARIANT FILE
+{
+	export VARIANT=$2
+	case $1 in
+	unit) # a fork for each test takes a sanitized process most of its time
+		[[ $2 = release ]] || export CK_FORK=no
+		bounded "$3"
+		;;
+	live) bounded tests/lab.sh bats --tap --timing "$3" ;;
+	fuzz)
+		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini
+		;;
+	*) bounded bats --tap --timing "$3" ;;
+	esac
 }
 
 failed() # WHAT
@@ -46,10 +106,10 @@ skipped() # WHAT
 	fi
 }
 
-# Counts what Check and bats say; a run that ends badly without saying so counts as well.
-count() # NAME COMMAND...
+# Counts what Check and bats said; a job that ended badly without saying so counts as well.
+count() # NAME LOG STATUS
 {
-	local line status=1 before=$FAILED
+	local line before=$FAILED
 
 	while IFS= read -r line; do
 		if [[ $line =~ ^[0-9]+%:\ Checks:\ ([0-9]+),\ Failures:\ ([0-9]+),\ Errors:\ ([0-9]+)$ ]]; then
@@ -61,115 +121,77 @@ count() # NAME COMMAND...
 			PASSED=$((PASSED + 1))
 		elif [[ $line = "not ok "* ]]; then
 			FAILED=$((FAILED + 1))
-		elif [[ $line =~ ^exit\ status\ ([0-9]+)$ ]]; then
-			status=${BASH_REMATCH[1]}
-			continue
 		fi
 		printf '  %s\n' "$line"
-	done < <(
-		set +e
-		bounded "${@:2}" 2>&1
-		echo "exit status $?"
-	)
-	[[ $status = 0 || $FAILED -gt $before ]] || failed "$1 ended with status $status"
+	done <"$2"
+	[[ $3 = 0 || $FAILED -gt $before ]] || failed "$1 ended with status $3"
 }
 
-# Files that take longest, longest first: begun last, one would run alone in the end.
-LONG_LIVE="failover pool narrow"
-
-# Files in which tmbridge does nothing under load or over time that it doesn't do elsewhere: what the
-# sanitizers could find there they find in the others.
-RELEASE_ONLY_LIVE=""
-
-live_files() # VARIANT
+# Runs the jobs, read as lines, two at a time.
+run_jobs()
 {
-	local file name
+	local jobs log
 
-	for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
-		name=$(basename "$file" .bats)
-		[[ $1 = release || " $RELEASE_ONLY_LIVE " != *" $name "* ]] && echo "$file"
-	done | awk '!seen[$0]++'
+	jobs=$(cat)
+	setpriv --pdeathsig KILL xargs -r -P 2 -L 1 setpriv --pdeathsig KILL bash -c 'log=$0/$(tr "/ " __ <<<"$*")
+		SECONDS=0
+		setpriv --pdeathsig KILL tests/run.sh --job "$@" >"$log" 2>&1
+		echo "$? $SECONDS" >"$log.status"' "$LOGS" <<<"$jobs" || true
+	while IFS= read -r job; do
+		[[ -n $job ]] || continue
+		log=$LOGS/$(tr "/ " __ <<<"$job")
+		read -r status seconds <"$log.status" || status=1 seconds=?
+		echo "$job: $seconds s"
+		count "$job" "$log" "$status"
+	done <<<"$jobs"
 }
 
-# As "VARIANT FILE", in the order in which they begin.
-live_jobs()
+FUZZERS_PID=
+start_fuzzers()
 {
-	local variant
-
-	paste -d '\n' <(live_files release | sed 's/^/release /') <(live_files debug | sed 's/^/debug /') |
-		while read -r variant file; do
-			[[ " $VARIANTS " != *" $variant "* ]] || echo "$variant $file"
-		done
-}
-
-# Each lab is a world of its own, so two run side by side: they mostly wait. Their output is kept until
-# it is their turn.
-run_live()
-{
-	local variant file log logs
-
-	if [[ $(id -u) != 0 ]] || ! tests/lab.sh true 2>/dev/null; then
-		skipped "live: it takes root, and the right to make namespaces"
-		return
-	fi
-	logs=$(mktemp -d)
-	live_jobs | bounded xargs -P 2 -L 1 bash -c 'log=$0/$1-$(basename "$2")
-		VARIANT=$1 tests/lab.sh bats --tap --timing "$2" >"$log" 2>&1
-		echo $? >"$log.status"' "$logs" || true
-	while read -r variant file; do
-		log=$logs/$variant-$(basename "$file")
-		echo " $(basename "$file" .bats), $variant"
-		count "$file" bash -c 'cat "$1"; exit "$(cat "$1.status")"' _ "$log"
-	done < <(live_jobs | sort)
-	rm -rf "$logs"
-}
-
-# The fuzzers get what processor time the live tests leave, which mostly wait.
-FUZZ_LOG=""
-start_fuzz()
-{
-	FUZZ_LOG=$(mktemp)
-	(
-		set +e
-		bounded chrt --idle 0 setpriv --pdeathsig KILL tests/fuzz/run.sh "$FUZZ_S" frame sequence ini
-		echo $? >"$FUZZ_LOG.status"
-	) >"$FUZZ_LOG" 2>&1 &
+	setpriv --pdeathsig KILL tests/run.sh --job fuzz fuzz all >"$LOGS/fuzz" 2>&1 &
+	FUZZERS_PID=$!
 }
 
 run_fuzz()
 {
-	[[ -n $FUZZ_LOG ]] || start_fuzz
-	wait
-	count fuzz bash -c 'cat "$1"; exit "$(cat "$1.status")"' _ "$FUZZ_LOG"
-	rm -f "$FUZZ_LOG" "$FUZZ_LOG.status"
+	local status=0
+
+	wait "$FUZZERS_PID" || status=$?
+	echo "fuzz"
+	count fuzz "$LOGS/fuzz" "$status"
 }
 
-run_part() # PART
+run_live()
 {
-	case $1 in
-	unit) # a fork for each test takes a sanitized process most of its time
-		[[ $VARIANT = release ]] || export CK_FORK=no
-		count unit ".build/$VARIANT/unit"
-		;;
-	rooms | replay) count "$1" bats --tap --timing "tests/$1" ;;
-	live) run_live ;;
-	fuzz) run_fuzz ;;
-	*)
-		echo "tests/run.sh: no such part: $1 (unit, rooms, replay, live, fuzz)" >&2
-		exit 2
-		;;
-	esac
+	if [[ $CONTAINED = no ]]; then
+		skipped "live: it takes root, and the right to make namespaces"
+	else
+		part_jobs live | run_jobs
+	fi
 }
 
+if [[ ${1:-} = --job ]]; then
+	run_job "${@:2}"
+	exit
+fi
 [[ $# -gt 0 ]] || set -- unit rooms replay live fuzz
 for part; do
-	[[ $part != live || " $* " != *" fuzz "* ]] || start_fuzz
-	for VARIANT in $(part_variants "$part"); do
-		[[ $part = live || $part = fuzz || " $VARIANTS " = *" $VARIANT "* ]] || continue
-		export VARIANT
-		echo "$part, $VARIANT"
-		run_part "$part"
-	done
+	[[ " unit rooms replay live fuzz " = *" $part "* ]] || {
+		echo "tests/run.sh: no such part: $part (unit, rooms, replay, live, fuzz)" >&2
+		exit 2
+	}
 done
+CONTAINED=yes # labs can be built
+tests/lab.sh true 2>/dev/null || CONTAINED=no
+LOGS=$(mktemp -d)
+trap 'rm -rf "$LOGS"' EXIT
+for part; do
+	[[ $part = live || $part = fuzz ]] || part_jobs "$part"
+done >"$LOGS/jobs"
+run_jobs <"$LOGS/jobs"
+[[ " $* " != *" fuzz "* ]] || start_fuzzers
+[[ " $* " != *" live "* ]] || run_live
+[[ " $* " != *" fuzz "* ]] || run_fuzz
 echo "$PASSED passed, $FAILED failed"
 [[ $FAILED = 0 && $PASSED -gt 0 ]]
