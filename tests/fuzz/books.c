@@ -63,10 +63,14 @@ static void check_ports(const struct balance *balance)
 	ENSURE(addresses <= NCOUNTS);
 	for (uint32_t f = 0; f < balance->flows.reached; f++) {
 		const struct flow *flow = &balance->flows.flow[f];
-		unsigned farm = rules->servers[flow->server].farm;
-		int address = snat_of(&rules->farms[farm], flow);
+		unsigned farm;
+		int address;
 
-		if (flow->state != FLOW_FREE && address >= 0)
+		if (flow->state == FLOW_FREE)
+			continue;
+		farm = rules->servers[flow->server].farm;
+		address = snat_of(&rules->farms[farm], flow);
+		if (address >= 0)
 			held[first[farm] + (unsigned)address]++;
 	}
 	for (uint32_t i = 0; i < addresses; i++)
@@ -110,28 +114,32 @@ static void check_index(const struct flows *flows)
 	ENSURE(entries == listed);
 }
 
-static uint32_t in_state(const struct flows *flows, enum flow_state state)
+static bool is_in(const struct flows *flows, uint32_t f, unsigned states)
+{
+	return states >> flows->flow[f].state & 1;
+}
+
+static uint32_t count_in(const struct flows *flows, unsigned states)
 {
 	uint32_t n = 0;
 
 	for (uint32_t f = 0; f < flows->reached; f++)
-		n += flows->flow[f].state == state;
+		n += is_in(flows, f, states);
 	return n;
 }
 
-/* Both ways, each flow in that state once, oldest first. */
-static void check_list(const struct flows *flows, const struct flow_list *list,
-                       enum flow_state state)
+/* Both ways, each flow in one of these states (as bits) once. */
+static void check_list(const struct flows *flows, const struct flow_list *list, unsigned states)
 {
 	uint32_t n = 0, before = FLOW_NONE;
 
 	for (uint32_t f = list->head; f != FLOW_NONE; f = flows->flow[f].next) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(flows->flow[f].state == state && flows->flow[f].prev == before);
+		ENSURE(is_in(flows, f, states) && flows->flow[f].prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
-	ENSURE(n == list->length && n == in_state(flows, state));
+	ENSURE(n == list->length && n == count_in(flows, states));
 }
 
 /* Whatever isn't free will be looked at. */
@@ -150,9 +158,9 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_servers(balance);
 	check_ports(balance);
 	check_index(flows);
-	check_list(flows, &flows->free, FLOW_FREE);
-	check_list(flows, &flows->half_open, FLOW_HALF_OPEN);
-	check_list(flows, &flows->quarantine, FLOW_QUARANTINE);
+	check_list(flows, &flows->free, 1u << FLOW_FREE);
+	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);
+	check_list(flows, &flows->quarantine, 1u << FLOW_RESET | 1u << FLOW_QUARANTINE);
 	ENSURE(flows->half_open.length <= flows->capacity / BALANCE_HALF_OPEN_SHARE);
 	check_timers(flows);
 }
