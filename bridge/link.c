@@ -20,7 +20,6 @@
 enum {
 	LINK_REPLY_BYTES = 32 << 10, /* rtnetlink(7): link messages can be large */
 	LINK_REQUEST_BYTES = 256,
-	LINK_SEQUENCE = 1,
 };
 
 static_assert(LINK_NAME_BYTES == IFNAMSIZ, "room for a name");
@@ -107,24 +106,31 @@ int link_open(unsigned groups, struct mnl_socket **ret)
 }
 
 /* Sends the request and reads all of the reply; read is called with data for each part of it. */
-static int ask(struct mnl_socket *socket, const struct nlmsghdr *request, mnl_cb_t read, void *data)
+static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t read, void *data)
 {
-	bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-	char reply[LINK_REPLY_BYTES];
-	int more;
+	static unsigned sequence;
 
+	bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+	_Alignas(struct nlmsghdr) char reply[LINK_REPLY_BYTES];
+	int more = MNL_CB_OK;
+
+	request->nlmsg_seq = ++sequence;
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		return -errno;
-	do {
+	while (more > MNL_CB_STOP) {
 		ssize_t n = mnl_socket_recvfrom(socket, reply, sizeof(reply));
 
 		if (n < 0)
 			return -errno;
-		more = mnl_cb_run(reply, (size_t)n, LINK_SEQUENCE, mnl_socket_get_portid(socket),
-		                  read, data);
+		if (((const struct nlmsghdr *)(void *)reply)->nlmsg_seq != sequence)
+			continue; /* the rest of an earlier reply that was given up */
+		more = mnl_cb_run(reply, (size_t)n, sequence, mnl_socket_get_portid(socket), read,
+		                  data);
 		if (more < 0)
 			return -errno;
-	} while (more > MNL_CB_STOP && is_dump);
+		if (!is_dump)
+			break;
+	}
 	return 0;
 }
 
@@ -135,14 +141,13 @@ static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags
 
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	request->nlmsg_seq = LINK_SEQUENCE;
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = index;
 	return request;
 }
 
-static int query(struct mnl_socket *socket, const struct nlmsghdr *request, struct link *ret)
+static int query(struct mnl_socket *socket, struct nlmsghdr *request, struct link *ret)
 {
 	struct link link = {0};
 	int err = ask(socket, request, read_link, &link);
@@ -210,7 +215,6 @@ int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *
 
 	request->nlmsg_type = RTM_GETADDR;
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->nlmsg_seq = LINK_SEQUENCE;
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifa_family = AF_UNSPEC;
 	do {

@@ -161,6 +161,9 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 		err = steer(live, live->workers.rules, &live->workers.worker[0].share);
 	if (!err)
 		return;
+	/* sockets that don't share yet would each get every frame */
+	for (unsigned k = 0; live->n > 1 && k < live->n; k++)
+		packet_mute(live->ports[k][side]);
 	if (err != -ENODEV) /* else it's gone again, as will be said */
 		log_error("%s: %s", live->options->names[side], strerror(-err));
 	cable_retry(live->cable, side, now);
@@ -218,6 +221,7 @@ static int open_signals(struct live *live)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL); /* in the threads to come as well */
+	signal(SIGPIPE, SIG_IGN);           /* whoever reads the log may go, the wire stays */
 	live->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (live->signals >= 0)
 		return 0;
@@ -302,6 +306,22 @@ static int start(struct live *live, struct rules *rules)
 	return workers_init(&live->workers, rules, &key, live->ports, live->n, true, loop_clock());
 }
 
+/* Together, so that nobody hands a frame to one who has stopped. */
+static void stop_loops(struct live *live)
+{
+	for (unsigned k = 0; k < live->n; k++)
+		if (live->loops[k])
+			loop_pause(live->loops[k]);
+	for (unsigned k = 0; k < live->n; k++)
+		if (live->loops[k])
+			loop_wait_paused(live->loops[k]);
+	for (unsigned k = 0; k < live->n; k++)
+		while (worker_take_inbox(&live->workers.worker[k], loop_clock()))
+			;
+	for (unsigned k = 0; k < live->n; k++)
+		loop_stop(live->loops[k]);
+}
+
 static int run(struct live *live)
 {
 	char *text;
@@ -312,8 +332,7 @@ static int run(struct live *live)
 		         live->options->names[INSIDE]);
 		control(live);
 	}
-	for (unsigned k = 0; k < live->n; k++)
-		loop_stop(live->loops[k]);
+	stop_loops(live);
 	workers_finish(&live->workers);
 	text = !err && live->options->stats ? take_stats(live) : NULL;
 	if (text)

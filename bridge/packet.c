@@ -261,18 +261,32 @@ int packet_open(enum side side, const char *name, const struct link *link, struc
 	return 0;
 }
 
-int packet_reopen(struct port *port, const struct link *link)
+/* Puts another socket, which may be a negative errno instead, in the place of the port's. */
+static int replace_socket(struct packet_port *packet, int fd)
 {
-	struct packet_port *packet = packet_of(port);
-	int fd = open_socket(link);
 	int err = 0;
 
 	if (fd < 0)
 		return fd;
-	packet_count_missed(port);
+	packet_count_missed(&packet->port);
 	if (dup3(fd, packet->fd, O_CLOEXEC) < 0)
 		err = -errno;
 	close(fd);
+	return err;
+}
+
+int packet_mute(struct port *port)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return replace_socket(packet_of(port), fd < 0 ? -errno : fd);
+}
+
+int packet_reopen(struct port *port, const struct link *link)
+{
+	struct packet_port *packet = packet_of(port);
+	int err = replace_socket(packet, open_socket(link));
+
 	if (!err)
 		err = bind_socket(packet->fd, link);
 	if (!err)

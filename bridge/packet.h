@@ -23,6 +23,9 @@ void packet_close(struct port *port);
  */
 int packet_reopen(struct port *port, const struct link *link);
 
+/* Receives nothing any more, until packet_reopen(). Returns 0 or a negative errno. */
+int packet_mute(struct port *port);
+
 /* What the kernel said about a received frame, for when it is sent. */
 struct packet_offload {
 	struct virtio_net_hdr vnet;

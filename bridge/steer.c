@@ -339,7 +339,8 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
 	emit_icmpv6(&code, share);
 	emit_rules(&code, rules, share, false);
 	emit_rules(&code, rules, share, true);
-	for (unsigned f = 0; f < rules->nfarms; f++) {
+	/* those that are gone stand behind, however many */
+	for (unsigned f = 0; f < rules->nfarms && !rules->farms[f].gone; f++) {
 		mark(&code, FARM + f);
 		emit_farm(&code, &rules->farms[f]);
 	}
@@ -365,19 +366,45 @@ static uint32_t group_of(const struct port *port)
 /* Discards what the port received before it shared: others have it as well. */
 static void drain(struct port *port)
 {
+	const struct port_counts counts = port->counts;
 	struct frame frames[PORT_BURST];
 
 	for (unsigned i = 0; i < STEER_DRAIN && port->ops->receive(port, frames); i++)
 		;
+	port->counts = counts;
+}
+
+/*
+ * What the kernel sends on the interface, our own frames too, comes to a group's members in spite
+ * of their PACKET_IGNORE_OUTGOING (for instance the segments of a frame that it has cut up).
+ */
+static int ignore_outgoing(const struct port *port)
+{
+	struct sock_filter instructions[] = {
+	        {BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
+	        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
+	        {BPF_RET | BPF_K, 0, 0, 0},
+	        {BPF_RET | BPF_K, 0, 0, UINT32_MAX},
+	};
+	struct sock_fprog program = {.len = sizeof(instructions) / sizeof(instructions[0]),
+	                             .filter = instructions};
+
+	return setsockopt(packet_fd(port), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+	                  sizeof(program)) < 0
+	               ? -errno
+	               : 0;
 }
 
 /* Makes the port a member of first's group, or found one if that is itself. */
 static int join(struct port *port, const struct port *first)
 {
 	uint32_t group = PACKET_FANOUT_CBPF << 16;
+	int err;
 
 	if (group_of(port))
 		return 0;
+	if ((err = ignore_outgoing(port)) < 0)
+		return err;
 	if (port == first)
 		group |= (uint32_t)PACKET_FANOUT_FLAG_UNIQUEID << 16;
 	else

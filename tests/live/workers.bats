@@ -106,3 +106,25 @@ threads()
 	done
 	tmbridge_stop
 }
+
+# What the kernel sends on a port comes back to a fanout group, the segments that it cuts a large frame into above all.
+@test "nothing of what is sent comes back in, also where the kernel cuts frames up" {
+	lab_up
+	for port in eth0 eth1; do
+		in_ns tmb ethtool -K $port tso off gso on >/dev/null
+	done
+	server_http fe1 443
+	server_http fe2 443
+	lab_file large 16
+	lab_ini 'ports = 443' 'bridge.workers = 2'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	in_ns client curl -sf "http://10.0.0.41:443/large" | cmp - "$LAB_DIR/www/large"
+	in_ns client curl -sf "http://$VIP:443/large" | cmp - "$LAB_DIR/www/large"
+	tmbridge_stats >"$LAB_DIR/counts"
+	jq -c .reasons "$LAB_DIR/counts"
+	jq -e '(.reasons.loop // 0) == 0 and .ports.outside.received < 40000' "$LAB_DIR/counts"
+	# the switch learned each host's address where it is, and never behind the other port
+	[[ $(in_ns switch bridge fdb show br br0 | grep 02:00:00:00:01:00) = *client* ]]
+	[[ $(in_ns segment bridge fdb show br br0 | grep 02:00:00:00:00:41) = *fe1* ]]
+	tmbridge_stop
+}
