@@ -4,15 +4,20 @@
  * tmbridge filters nothing within a flow: each packet is passed on, and what is noted here only
  * decides how long the flow is kept and which sequence numbers a RST of our own would need. But a
  * stranger must not be able to end a flow, nor to falsify what is noted of it. So a segment counts
- * only within the window that its receiver has offered, an acknowledgment only of what has been
- * sent, and a RST only with a sequence number that its receiver expects next (RFC 5961, 3.2): from
- * the middle, what the receiver acknowledged last or what the sender sent last.
+ * only within the window that its receiver has offered, and if it acknowledges what its receiver
+ * may have sent (RFC 5961, 5.2): who sees neither has to guess both. A RST counts only with a
+ * sequence number that its receiver expects next (RFC 5961, 3.2): from the middle, what the
+ * receiver acknowledged last or what the sender sent last.
+ *
+ * Of a fragmented packet only the beginning is seen. So what is acknowledged, in the window, has
+ * been sent, seen or not.
  */
 #include "tcp.h"
 
 #include "wire.h"
 
-#define TCP_LATELY (1u << 20) /* bytes before the last acknowledgment: an error may be late */
+/* bytes before the last acknowledgment: what is sent again, or tells of an error, may be late */
+#define TCP_LATELY (1u << 20)
 
 static bool seq_after(uint32_t a, uint32_t b)
 {
@@ -64,8 +69,6 @@ static void note_seq(struct flow *flow, enum end end, const struct packet *packe
 	uint32_t next = packet->seq + packet->seq_len;
 	bool counts;
 
-	/* one byte beyond the window: a zero-window probe, which may be taken (RFC 9293, 3.8.6.1)
-	 */
 	if (is_open(flow) && !(packet->tcp_flags & TCP_SYN)) {
 		counts = seq_after(next, flow->next_seq[end]) &&
 		         !seq_after(next, flow->limit[end] + 1);
@@ -85,8 +88,26 @@ static uint32_t window_of(const struct flow_cold *cold, enum end end, const stru
 	return (uint32_t)packet->window << (scaled ? cold->end[end].wscale : 0);
 }
 
-/* Notes an acknowledgment of what has been sent, and the window with it; says if it is of anything
- * new. */
+/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
+ * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
+static bool is_near(const struct flow *flow, enum end end, uint32_t at)
+{
+	return !seq_after(flow->acked[end_other(end)] - TCP_LATELY, at) &&
+	       !seq_after(at, flow->limit[end] + 1);
+}
+
+/*
+ * If the segment may be one of an open connection. Its receiver would take an acknowledgment as old
+ * as the widest window that it has offered (RFC 5961, 5.2), which isn't remembered: TCP_LATELY.
+ */
+static bool is_acceptable(const struct flow *flow, enum end end, const struct packet *packet)
+{
+	return packet->tcp_flags & TCP_ACK && is_near(flow, end, packet->seq) &&
+	       is_near(flow, end_other(end), packet->ack);
+}
+
+/* Notes an acknowledgment, and the window with it; says if it is of anything new. Before the flow
+ * is open it must be of what has been seen. */
 static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end end,
                      const struct packet *packet)
 {
@@ -95,12 +116,14 @@ static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end e
 	bool is_new;
 
 	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    seq_after(packet->ack, flow->next_seq[sender]) ||
-	    seq_after(flow->acked[end], packet->ack))
+	    seq_after(flow->acked[end], packet->ack) ||
+	    (!is_open(flow) && seq_after(packet->ack, flow->next_seq[sender])))
 		return false;
 	if (is_open(flow))
 		flow->limit[sender] =
 		        seq_after(limit, flow->limit[sender]) ? limit : flow->limit[sender];
+	if (seq_after(packet->ack, flow->next_seq[sender]))
+		flow->next_seq[sender] = packet->ack;
 	is_new = seq_after(packet->ack, flow->acked[end]);
 	flow->acked[end] = packet->ack;
 	return is_new;
@@ -148,6 +171,8 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
 
 	if (packet->tcp_flags & TCP_RST)
 		return rst_is_believed(flow, end, packet) ? TCP_RESET : 0;
+	if (is_open(flow) && !is_acceptable(flow, end, packet))
+		return 0;
 	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN &&
 	    fits_other_syn(flow, end, packet))
 		note_syn(flow, cold, end, packet);

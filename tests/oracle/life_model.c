@@ -2,9 +2,10 @@
  * How far a connection has got, from what its ends have said.
  *
  * Sequence numbers are believed as a receiver would (RFC 9293, 3.10.7): a segment that begins
- * beyond what the other end allows says nothing, nor does an acknowledgment of what was never
- * sent. A RST is believed with exactly the number that its receiver expects: it has acknowledged
- * up to there, and no more has been sent; if more has been sent, nobody but the receiver knows.
+ * beyond what the other end allows says nothing, nor does one whose acknowledgment is of what was
+ * never sent, or long before what has been acknowledged (RFC 5961, 5.2). A RST is believed with
+ * exactly the number that its receiver expects: it has acknowledged up to there, and no more has
+ * been sent; if more has been sent, nobody but the receiver knows.
  */
 #include "parts.h"
 
@@ -20,6 +21,23 @@ static void note_window(struct voice *me, const struct voice *other, const struc
 
 	if (!me->answered || after(limit, me->limit))
 		me->limit = limit;
+}
+
+enum {
+	NARROW = 8192,    /* bytes: the least window that a host has offered at some time */
+	LATELY = 1 << 20, /* what is older by so much is taken by nobody */
+};
+
+/*
+ * RFC 5961, 5.2: SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT. What fits into the window was perhaps
+ * sent in a fragment that nobody could read.
+ */
+static enum maybe is_taken(const struct voice *me, const struct voice *other, const struct seen *s)
+{
+	if (!(s->flags & ACK) || after(s->ack, me->limit + 1) ||
+	    after(me->acked - LATELY, s->ack) || after(other->acked - LATELY, s->seq))
+		return NO;
+	return after(s->ack, other->next) || after(me->acked - NARROW, s->ack) ? MAYBE : YES;
 }
 
 static void note_ack(struct voice *me, const struct voice *other, const struct seen *s)
@@ -123,6 +141,13 @@ static struct fate note_segment(struct flow_model *f, enum end end, const struct
 	struct voice before = f->voice[end];
 	struct fate none = {f->doubtful ? MAYBE : NO, ENDED_FIN};
 
+	if (f->life != LIFE_HALF_OPEN) {
+		enum maybe taken = is_taken(&f->voice[end], &f->voice[!end], s);
+
+		f->doubtful |= taken == MAYBE;
+		if (taken == NO)
+			return none;
+	}
 	if (!note_data(f, end, s))
 		return none;
 	f->last_sure = f->last_any;

@@ -255,6 +255,74 @@ START_TEST(stray_fin_is_no_fin)
 }
 END_TEST
 
+/*
+ * Who knows the addresses and ports but no acknowledgment can't say where a number stands, to send
+ * a RST with it then (RFC 5961, 5.2); nor end the flow by a FIN.
+ */
+START_TEST(stranger_must_guess_both_numbers)
+{
+	static const uint32_t acks[] = {0xc0000000, 0x50000000, 500002 + (17u << 20),
+	                                500001 - (1u << 20) - 1};
+
+	shake_hands(plain);
+	for (unsigned i = 0; i < sizeof(acks) / sizeof(acks[0]); i++) {
+		ck_assert_uint_eq(packet(CLIENT, ACK, 6000, acks[i], 1), 0);
+		ck_assert_uint_eq(packet(CLIENT, RST, 6001, 0, 0), 0);
+		ck_assert_uint_eq(packet(CLIENT, FIN | ACK, 1001, acks[i], 0), 0);
+	}
+	ck_assert_uint_eq(packet(CLIENT, 0, 6000, 500001, 1), 0);
+	ck_assert_uint_eq(packet(CLIENT, RST, 6001, 0, 0), 0);
+	ck_assert_uint_eq(packet(CLIENT, FIN, 1001, 500001, 0), 0);
+	ck_assert_uint_eq(packet(CLIENT, RST, 1001, 0, 0), TCP_RESET);
+}
+END_TEST
+
+/* The same for the number that a RST of the other end would have. */
+START_TEST(stranger_acknowledges_what_is_in_flight)
+{
+	shake_hands(plain);
+	packet(SERVER, ACK, 500001, 1001, 30000);
+	packet(CLIENT, ACK, 0x40000000, 510000, 0);
+	ck_assert_uint_eq(packet(SERVER, RST, 510000, 0, 0), 0);
+	packet(CLIENT, ACK, 1001, 510000, 0);
+	ck_assert_uint_eq(packet(SERVER, RST, 510000, 0, 0), TCP_RESET);
+}
+END_TEST
+
+/* What other packets have overtaken by a megabyte of acknowledgments, but no more. */
+START_TEST(late_segment_counts)
+{
+	shake_hands(plain);
+	for (uint32_t i = 0; i < 1u << 20; i += 32768) {
+		packet(SERVER, ACK, 500001 + i, 1001, 32768);
+		packet(CLIENT, ACK, 1001, 500001 + i + 32768, 0);
+	}
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500000, 10), 0);
+	ck_assert_uint_eq(flow.next_seq[CLIENT], 1001);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500001, 10), 0);
+	ck_assert_uint_eq(flow.next_seq[CLIENT], 1011);
+}
+END_TEST
+
+/* Only the first fragment of each packet is seen; what is acknowledged is beyond. */
+START_TEST(fragments_are_no_dead_end)
+{
+	uint32_t seq = 1001;
+
+	shake_hands(plain);
+	window = 31; /* 8000 bytes */
+	packet(SERVER, ACK, 500001, seq, 0);
+	for (unsigned i = 0; i < 100; i++, seq += 3000) {
+		packet(CLIENT, ACK, seq, 500001, 1440);
+		packet(SERVER, ACK, 500001, seq + 3000, 0);
+		ck_assert_uint_eq(flow.acked[SERVER], seq + 3000);
+	}
+	ck_assert_uint_eq(packet(CLIENT, FIN | ACK, seq, 500001, 1440), TCP_HALF_CLOSED);
+	ck_assert_uint_eq(packet(SERVER, FIN | ACK, 500001, seq + 3001, 0), TCP_BOTH_CLOSED);
+	ck_assert_uint_eq(packet(CLIENT, ACK, seq + 3001, 500002, 0), TCP_ENDED);
+}
+END_TEST
+
 /* One segment is lost of a large window in flight; when it has come, all is acknowledged at once.
  */
 START_TEST(ack_jumps_over_a_big_window)
@@ -447,6 +515,10 @@ Suite *tcp_suite(void)
 	                              stray_segment_does_not_open_the_door_to_a_rst,
 	                              stray_ack_is_no_ack,
 	                              stray_fin_is_no_fin,
+	                              stranger_must_guess_both_numbers,
+	                              stranger_acknowledges_what_is_in_flight,
+	                              late_segment_counts,
+	                              fragments_are_no_dead_end,
 	                              ack_jumps_over_a_big_window,
 	                              zero_window_probe_is_no_dead_end,
 	                              window_is_scaled_only_if_both_say_so,
