@@ -25,7 +25,11 @@
 
 #include "tuple.h"
 
-#define SCHED_TURN (1ull << 32) /* of weight 1 */
+/*
+ * The turn of weight 1. Fine enough for weights up to 100 and for turns that begin staggered; and
+ * coarse enough that turns can still be compared when a server has been out for 2^42 connections.
+ */
+#define SCHED_TURN (1ull << 20)
 
 static bool is_weighted(const struct rules_farm *farm)
 {

@@ -563,6 +563,27 @@ START_TEST(choices_are_those_of_the_rule)
 }
 END_TEST
 
+/* A server that was out meanwhile still has its turn: one step stands for many connections. */
+START_TEST(turns_compare_after_billions_of_connections)
+{
+	static const uint64_t billions[] = {1, 2, 3, 4, 5, 1000};
+	uint64_t step;
+
+	for (unsigned i = 0; i < sizeof(billions) / sizeof(billions[0]); i++) {
+		begin(2);
+		rules->farms[0].scheduler = SCHED_RR;
+		sched_opened(&sched, 1);
+		step = sched.servers[1].turn;
+		sched_opened(&sched, 1);
+		step = sched.servers[1].turn - step;
+		sched.servers[1].turn += step * billions[i] * 1000 * 1000 * 1000;
+		sched.turns[0] = sched.servers[1].turn - step;
+		ck_assert_uint_eq(open_one(), 0);
+		end();
+	}
+}
+END_TEST
+
 Suite *sched_suite(void)
 {
 	const TTest *const tests[] = {held_connections_follow_the_weights,
@@ -588,6 +609,7 @@ Suite *sched_suite(void)
 	                              returning_server_ramps_up,
 	                              turns_survive_the_wrap,
 	                              choices_are_those_of_the_rule,
+	                              turns_compare_after_billions_of_connections,
 	                              NULL};
 
 	return suite_of("sched", tests);
