@@ -32,6 +32,8 @@
 enum {
 	/* how many of the oldest flows of a list are looked at for one whose SNAT port would do */
 	BALANCE_CUT_TRIES = 256,
+	/* how many ports are tried for one that makes a tuple that no live flow has */
+	BALANCE_PORT_TRIES = 256,
 	/* flows that one call of balance_reap() looks at */
 	BALANCE_REAP_STEP = 8192,
 };
@@ -380,28 +382,42 @@ static bool free_tuple(struct balance *balance, const struct tuple *tuple,
 	return true;
 }
 
+/*
+ * Takes a port and completes the tuple with it. A flow from before a reload may have the tuple
+ * though the port is free: its VIP or farm was another, and with it its pool.
+ */
+static bool choose_snat(struct balance *balance, unsigned farm, unsigned service, uint16_t server,
+                        lb_time now, struct tuple *ret)
+{
+	const struct flow_key key = {.ipv6 = name_is_ipv6(ret->src)};
+	struct snat_port port;
+
+	for (unsigned i = 0; i < BALANCE_PORT_TRIES; i++) {
+		if (!take_port(balance, farm, server, service, now, &port))
+			return false;
+		ret->dst = balance->farms->rules->farms[farm].snat[port.address];
+		ret->dport = port.port;
+		if (free_tuple(balance, ret, &key))
+			return true;
+		snat_give_back(&balance->farms->snat, farm, port);
+	}
+	return false;
+}
+
 /* How packets from the server will arrive. */
 static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet,
                                   const struct flow_key *key, unsigned farm, unsigned service,
                                   uint16_t server, lb_time now, struct tuple *ret)
 {
-	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
-	struct snat_port port;
-
 	ret->src = balance->farms->rules->servers[server].address;
 	ret->sport = packet->tuple.dport;
-	if (!rule->nsnat) {
-		ret->dst = packet->tuple.src;
-		ret->dport = packet->tuple.sport;
-		/* the client has this port open to the same server already, by way of another VIP
-		 */
-		return free_tuple(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
-	}
-	if (!take_port(balance, farm, server, service, now, &port))
-		return WHY_SNAT_EXHAUSTED;
-	ret->dst = rule->snat[port.address];
-	ret->dport = port.port;
-	return WHY_FLOW_NEW;
+	if (balance->farms->rules->farms[farm].nsnat)
+		return choose_snat(balance, farm, service, server, now, ret) ? WHY_FLOW_NEW
+		                                                             : WHY_SNAT_EXHAUSTED;
+	ret->dst = packet->tuple.src;
+	ret->dport = packet->tuple.sport;
+	/* the client has this port open to the same server already, by way of another VIP */
+	return free_tuple(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
 }
 
 static void note_opened(struct balance *balance, uint32_t f, lb_time now)
@@ -465,6 +481,20 @@ static uint16_t pick(struct balance *balance, unsigned farm, const struct packet
 	return sched_pick(sched, farm, packet->src6 ? ip6_digest(packet->src6) : client, now);
 }
 
+/* If the present rules could give the flow the address and port that its server knows. */
+static bool may_reopen(const struct balance *balance, const struct flow *flow)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	struct snat_port port;
+
+	if (!farm->nsnat)
+		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&
+		       be16_eq(flow->arrive[SERVER].dport, flow->arrive[CLIENT].sport);
+	return locate_port(balance, flow, &port) &&
+	       snat_allows(&balance->farms->snat, balance->farms->rules->servers[flow->server].farm,
+	                   port);
+}
+
 static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
 {
 	limit_half_open(balance, now);
@@ -485,7 +515,8 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 		balance->counts.refused++;
 		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	}
-	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server) {
+	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server &&
+	    may_reopen(balance, &balance->flows.flow[flow_of(old)])) {
 		bury(balance, flow_of(old));
 		*ret_ref = reopen(balance, flow_of(old), now);
 		return WHY_FLOW_NEW;

@@ -204,6 +204,14 @@ bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be3
 	return false;
 }
 
+bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
+{
+	const struct snat_ports *allowed = &snat->allowed[snat->farms[farm].address + port.address];
+	uint32_t n = be16_get(port.port);
+
+	return allowed->bits[n / WORD] >> n % WORD & 1;
+}
+
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 {
 	mark_busy(&snat->pools[port.pool], be16_get(port.port));
@@ -212,11 +220,8 @@ void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 {
-	uint32_t n = be16_get(port.port);
-	uint32_t address = snat->farms[farm].address + port.address;
-
 	/* a port kept from before a reload may not be one that these rules allow */
-	if (snat->allowed[address].bits[n / WORD] >> n % WORD & 1)
-		mark_free(&snat->pools[port.pool], n);
-	snat->in_use[address]--;
+	if (snat_allows(snat, farm, port))
+		mark_free(&snat->pools[port.pool], be16_get(port.port));
+	snat->in_use[snat->farms[farm].address + port.address]--;
 }

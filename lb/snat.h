@@ -63,6 +63,9 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
                  be16 port, struct snat_port *ret);
 
+/* If the present rules let a port be handed out: one from before a reload may be another. */
+bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port);
+
 /* Marks a port as taken that was taken under other rules. */
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 

@@ -496,6 +496,78 @@ START_TEST(servers_have_no_more_numbers)
 }
 END_TEST
 
+/* Two services with a pool each, then one pool for all: a port that one flow gives back is
+ * another's still. */
+START_TEST(port_given_back_is_still_another_s)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk other, t[3];
+
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	talk_open(&other, &engine, fixture_client(2), 40000, 444);
+	rules = fixture_rules(1);
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6002);
+	fixture_set_ports(&rules->farms[0], 400, 400 + RULES_POOLED_PORTS_MAX);
+	engine_reload(&engine, rules);
+	talk_close(&talk, SERVER);
+	engine_wait_ms(&engine, 200 * S);
+	ck_assert_uint_eq(balance_quarantined(balance()), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		talk_open(&t[i], &engine, fixture_client(10 + i), 40000, 444);
+		ck_assert_uint_ne(t[i].snat_port, 6000);
+	}
+	ck_assert_uint_eq(talk_syn(&t[2], &engine, fixture_client(12), 40000, 444).why,
+	                  WHY_SNAT_EXHAUSTED);
+	check_goes_on(&other, fixture_server(0));
+	/* one that has ended gives it up */
+	talk_close(&other, SERVER);
+	ck_assert_uint_eq(balance_quarantined(balance()), 1);
+	talk_open(&t[2], &engine, fixture_client(12), 40000, 444);
+	ck_assert_uint_eq(t[2].snat_port, 6000);
+	ck_assert_uint_eq(balance_quarantined(balance()), 0);
+	check_goes_on(&t[2], fixture_server(0));
+	ck_assert_uint_eq(balance()->farms->snat.in_use[0], 3);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A client uses its port again: the server sees it where the rules of today say. */
+START_TEST(reopened_only_as_the_rules_say)
+{
+	const be32 before = ip4(10, 0, 0, 60), after = ip4(10, 0, 0, 61);
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct rules *rules = fixture_rules(1);
+		struct talk again;
+
+		fixture_set_snat(&rules->farms[0], &before, 1);
+		engine_start(&engine, rules);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		talk_close(&talk, CLIENT);
+		ck_assert_uint_eq(balance_quarantined(balance()), 1);
+		rules = fixture_rules(1);
+		fixture_set_snat(&rules->farms[0], i == 1 ? &after : &before, i != 2);
+		if (i == 3)
+			fixture_set_snat_ports(&rules->farms[0],
+			                       (uint16_t)(talk.snat_port ^ 0x4000),
+			                       (uint16_t)(talk.snat_port ^ 0x4000));
+		engine_reload(&engine, rules);
+		talk_open(&again, &engine, fixture_client(1), 40000, 443);
+		ck_assert(be32_eq(again.snat, i == 1 ? after : i == 2 ? again.client : before));
+		if (i == 2)
+			ck_assert_uint_eq(again.snat_port, 40000);
+		else if (i != 1)
+			ck_assert((again.snat_port == talk.snat_port) == (i == 0));
+		check_goes_on(&again, fixture_server(0));
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 Suite *reload_suite(void)
 {
 	const TTest *const tests[] = {flows_go_along_when_servers_move,
@@ -512,6 +584,8 @@ Suite *reload_suite(void)
 	                              removed_farm_keeps_its_log,
 	                              memory_may_run_out,
 	                              servers_have_no_more_numbers,
+	                              port_given_back_is_still_another_s,
+	                              reopened_only_as_the_rules_say,
 	                              NULL};
 
 	return suite_of("reload", tests);
