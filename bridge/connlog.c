@@ -383,7 +383,9 @@ void connlog_drain(const struct connlog *connlog, unsigned number)
 {
 	const struct timespec ms = {.tv_nsec = LB_NS_PER_MS};
 
-	for (unsigned i = 0; connlog && i < CONNLOG_DRAIN_MS; i++) {
+	if (!connlog || !connlog->queues)
+		return;
+	for (unsigned i = 0; i < CONNLOG_DRAIN_MS; i++) {
 		const struct queue *queue = &connlog->queues[number];
 
 		if (atomic_load(&queue->head) == atomic_load(&queue->tail))

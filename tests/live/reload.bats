@@ -153,6 +153,27 @@ all_have_ended()
 		"$LAB_DIR/rotated.log"
 }
 
+@test "a log that a reload takes away: its lines are written, and the end is a proper one" {
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/ends.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	vip_connect -n 20 -c
+	wait_until 5 all_have_ended
+	sed -i '/^connlog/d' "$LAB_DIR/lb.ini"
+	reload
+	vip_connect -n 10 -c
+	wait_until 5 all_have_ended
+	wait_until 5 tmbridge_has_written 20
+	hold held1
+	tmbridge_stop
+	[[ $(wc -l <"$LAB_DIR/ends.log") = 20 ]]
+	is_over held1 || lab_kill held1
+}
+
+tmbridge_has_written() # LINES
+{
+	tmbridge_stats | jq -e ".connlog == {\"written\": $1, \"lost\": 0}"
+}
+
 @test "a full disk: the wire goes on, lines are counted lost, and the file holds whole ones" {
 	mkdir -p "$LAB_DIR/small"
 	mount -t tmpfs -o size=16k none "$LAB_DIR/small"
