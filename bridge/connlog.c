@@ -31,7 +31,7 @@ enum {
 	CONNLOG_LINE_BYTES = 1024,
 	CONNLOG_BATCH = 64, /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
-	CONNLOG_DRAIN_MS = 1000,
+	CONNLOG_DRAIN_MS = 5000, /* at the end, for all workers */
 };
 
 /* The addresses of a flow. */
@@ -67,6 +67,7 @@ struct connlog {
 	sem_t queued; /* posted for each line, and at the end */
 	atomic_bool ending;
 	atomic_ullong written, lost;
+	unsigned drained_ms; /* spent in connlog_drain() */
 	struct connlog *before;
 	unsigned nqueues;
 	struct queue *queues;
@@ -379,18 +380,18 @@ void connlog_put(struct connlog *connlog, unsigned number, const struct rules *r
 		write_batch(connlog, queue);
 }
 
-void connlog_drain(const struct connlog *connlog, unsigned number)
+void connlog_drain(struct connlog *connlog, unsigned number)
 {
 	const struct timespec ms = {.tv_nsec = LB_NS_PER_MS};
+	const struct queue *queue;
 
 	if (!connlog || !connlog->queues)
 		return;
-	for (unsigned i = 0; i < CONNLOG_DRAIN_MS; i++) {
-		const struct queue *queue = &connlog->queues[number];
-
-		if (atomic_load(&queue->head) == atomic_load(&queue->tail))
-			break;
+	queue = &connlog->queues[number];
+	while (connlog->drained_ms < CONNLOG_DRAIN_MS &&
+	       atomic_load(&queue->head) != atomic_load(&queue->tail)) {
 		nanosleep(&ms, NULL);
+		connlog->drained_ms++;
 	}
 }
 

@@ -33,8 +33,11 @@ void connlog_close(struct connlog *connlog);
 void connlog_put(struct connlog *connlog, unsigned queue, const struct rules *rules,
                  const struct ended *ended);
 
-/* Waits until that queue is empty, or for CONNLOG_DRAIN_MS. connlog may be NULL. */
-void connlog_drain(const struct connlog *connlog, unsigned queue);
+/*
+ * At the end: waits until that queue is empty. All calls together wait for CONNLOG_DRAIN_MS at most:
+ * a disk that hangs doesn't do so for each worker anew. connlog may be NULL.
+ */
+void connlog_drain(struct connlog *connlog, unsigned queue);
 
 struct connlog_counts connlog_counts(const struct connlog *connlog);
 
