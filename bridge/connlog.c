@@ -7,7 +7,8 @@
  * off again, so that a log holds whole lines only.
  *
  * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
- * writer finishes what waits and ends; it is joined when the new one is closed.
+ * writer finishes what waits, closes the files and ends. What then is left of it, the counts above
+ * all, the next reload takes over.
  */
 #include "connlog.h"
 
@@ -61,11 +62,11 @@ struct queue {
 struct connlog {
 	struct file *files; /* each path once */
 	unsigned nfiles;
-	char *paths; /* copies of the paths, which outlive the rules */
-	bool threaded;
+	char *paths;   /* copies of the paths, which outlive the rules */
+	bool threaded; /* if there are files, there is a thread */
 	pthread_t thread;
-	sem_t queued; /* posted for each line, and at the end */
-	atomic_bool ending;
+	sem_t queued;             /* posted for each line, and at the end */
+	atomic_bool ending, done; /* done: the writer has closed the files, and ends */
 	atomic_ullong written, lost;
 	unsigned drained_ms; /* spent in connlog_drain() */
 	struct connlog *before;
@@ -196,6 +197,18 @@ static void write_all(struct connlog *connlog)
 	} while (any);
 }
 
+/* Closes the files and frees the queues; the counts remain. */
+static void put_away(struct connlog *connlog)
+{
+	for (unsigned i = 0; i < connlog->nfiles; i++) {
+		if (connlog->files[i].fd > STDERR_FILENO)
+			close(connlog->files[i].fd);
+		connlog->files[i].fd = -1;
+	}
+	free(connlog->queues);
+	connlog->queues = NULL;
+}
+
 static void *write_lines(void *arg)
 {
 	struct connlog *connlog = arg;
@@ -205,6 +218,8 @@ static void *write_lines(void *arg)
 		write_all(connlog);
 	}
 	write_all(connlog);
+	put_away(connlog);
+	atomic_store(&connlog->done, true);
 	return NULL;
 }
 
@@ -248,13 +263,10 @@ static int collect_paths(struct connlog *connlog, const struct rules *rules)
 
 static void release(struct connlog *connlog)
 {
-	for (unsigned i = 0; i < connlog->nfiles; i++)
-		if (connlog->files[i].fd > STDERR_FILENO)
-			close(connlog->files[i].fd);
+	put_away(connlog);
 	sem_destroy(&connlog->queued);
 	free(connlog->files);
 	free(connlog->paths);
-	free(connlog->queues);
 	free(connlog);
 }
 
@@ -266,7 +278,7 @@ static int start(struct connlog *connlog)
 		connlog->files[i].fd = open_file(connlog->files[i].path);
 		err = connlog->files[i].fd < 0 ? connlog->files[i].fd : 0;
 	}
-	if (!err && connlog->threaded)
+	if (!err && connlog->threaded && connlog->nfiles)
 		err = -pthread_create(&connlog->thread, NULL, write_lines, connlog);
 	return err;
 }
@@ -275,6 +287,33 @@ static void tell_to_end(struct connlog *connlog)
 {
 	atomic_store(&connlog->ending, true);
 	sem_post(&connlog->queued);
+}
+
+/* Waits for the writer. */
+static void end(struct connlog *connlog)
+{
+	if (connlog->threaded && connlog->nfiles)
+		pthread_join(connlog->thread, NULL);
+	release(connlog);
+}
+
+/* Adds up in connlog what those before it that are done have counted, and frees them. */
+static void take_over(struct connlog *connlog)
+{
+	struct connlog **link = &connlog->before;
+
+	while (*link) {
+		struct connlog *old = *link;
+
+		if (!atomic_load(&old->done)) {
+			link = &old->before;
+			continue;
+		}
+		*link = old->before;
+		atomic_fetch_add(&connlog->written, atomic_load(&old->written));
+		atomic_fetch_add(&connlog->lost, atomic_load(&old->lost));
+		end(old);
+	}
 }
 
 /* The queues, which take most of the memory: only if there is something to log. */
@@ -306,14 +345,17 @@ int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, str
 	}
 	if (!err && connlog->nfiles)
 		err = take_queues(connlog, nqueues);
+	atomic_store(&connlog->done, !connlog->nfiles);
 	if (!err)
 		err = start(connlog);
 	if (err) {
 		release(connlog);
 		return err;
 	}
-	if (before)
+	if (before) {
+		take_over(before);
 		tell_to_end(before);
+	}
 	connlog->before = before;
 	*ret = connlog;
 	return 0;
@@ -324,11 +366,8 @@ void connlog_close(struct connlog *connlog)
 	while (connlog) {
 		struct connlog *before = connlog->before;
 
-		if (connlog->threaded) {
-			tell_to_end(connlog);
-			pthread_join(connlog->thread, NULL);
-		}
-		release(connlog);
+		tell_to_end(connlog);
+		end(connlog);
 		connlog = before;
 	}
 }

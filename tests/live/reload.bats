@@ -174,6 +174,34 @@ tmbridge_has_written() # LINES
 	tmbridge_stats | jq -e ".connlog == {\"written\": $1, \"lost\": 0}"
 }
 
+@test "logs of before a reload are closed, and their lines still counted" {
+	local fds i
+
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/many.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	fds=$(open_files)
+	for i in 1 2 3 4 5; do
+		vip_connect -n 4 -c
+		wait_until 5 all_have_ended
+		rm "$LAB_DIR/many.log"
+		reload
+	done
+	wait_until 5 has_open "$fds"
+	! ls -l /proc/"$(cat "$LAB_DIR/tmbridge.pid")"/fd | grep deleted
+	tmbridge_has_written 20
+	tmbridge_stop
+}
+
+open_files()
+{
+	ls "/proc/$(cat "$LAB_DIR/tmbridge.pid")/fd" | wc -l
+}
+
+has_open() # NUMBER
+{
+	[[ $(open_files) = "$1" ]]
+}
+
 @test "a full disk: the wire goes on, lines are counted lost, and the file holds whole ones" {
 	mkdir -p "$LAB_DIR/small"
 	mount -t tmpfs -o size=16k none "$LAB_DIR/small"
