@@ -4,7 +4,8 @@
  * Each worker puts records into a ring of its own, one writer thread takes them out, makes lines
  * and writes them: no locks, and if the disk is slow or full the rings fill up and lines are
  * counted lost. Lines are appended with one write() each batch; what doesn't fit on the disk is cut
- * off again, so that a log holds whole lines only.
+ * off again, so that a log holds whole lines only. Pipes get line by line, and lose those that
+ * their reader doesn't come to take.
  *
  * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
  * writer finishes what waits, closes the files and ends. What then is left of it, the counts above
@@ -16,14 +17,18 @@
 #include "text.h"
 #include "../lb/flow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,7 +37,8 @@ enum {
 	CONNLOG_LINE_BYTES = 1024,
 	CONNLOG_BATCH = 64, /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
-	CONNLOG_DRAIN_MS = 5000, /* at the end, for all workers */
+	CONNLOG_READER_MS = 1000, /* for the reader of a pipe */
+	CONNLOG_DRAIN_MS = 5000,  /* at the end, for all workers */
 };
 
 /* The addresses of a flow. */
@@ -49,6 +55,8 @@ struct line {
 struct file {
 	const char *path;
 	int fd;
+	bool is_regular; /* else a pipe or device, whose reader may be slow */
+	bool stalled;    /* the reader was waited for in vain */
 	time_t complained;
 };
 
@@ -141,17 +149,14 @@ static void complain(struct file *file, int err)
 	file->complained = now;
 }
 
-/* Appends n lines, all or nothing. */
-static void append(struct connlog *connlog, struct file *file, const char *text, size_t len,
-                   unsigned n)
+/* Appends to a file, all or nothing. Returns 0 or a negative errno. */
+static int append(const struct file *file, const char *text, size_t len)
 {
-	ssize_t done = file->fd < 0 ? -1 : write(file->fd, text, len);
+	ssize_t done = write(file->fd, text, len);
 	int err = errno;
 
-	if (done == (ssize_t)len) {
-		atomic_fetch_add(&connlog->written, n);
-		return;
-	}
+	if (done == (ssize_t)len)
+		return 0;
 	if (done > 0) {
 		off_t end = lseek(file->fd, 0, SEEK_END);
 
@@ -159,8 +164,48 @@ static void append(struct connlog *connlog, struct file *file, const char *text,
 		if (end < done || ftruncate(file->fd, end - done) < 0)
 			err = EIO;
 	}
-	atomic_fetch_add(&connlog->lost, n);
-	complain(file, file->fd < 0 ? EBADF : err);
+	return -err;
+}
+
+/*
+ * Hands a line to the reader of a pipe, for whom it waits once. Pipes take up to PIPE_BUF whole or
+ * not at all (pipe(7)).
+ */
+static int hand_over(struct file *file, const char *line, size_t len)
+{
+	struct pollfd out = {.fd = file->fd, .events = POLLOUT};
+	ssize_t done;
+
+	static_assert(CONNLOG_LINE_BYTES <= PIPE_BUF, "a line is written whole");
+	file->stalled = poll(&out, 1, file->stalled ? 0 : CONNLOG_READER_MS) == 0;
+	if (file->stalled)
+		return -EAGAIN;
+	done = write(file->fd, line, len);
+	return done == (ssize_t)len ? 0 : done < 0 ? -errno : -EIO;
+}
+
+static void count(struct connlog *connlog, struct file *file, unsigned n, int err)
+{
+	atomic_fetch_add(err ? &connlog->lost : &connlog->written, n);
+	if (err)
+		complain(file, -err);
+}
+
+/* Writes n lines, or counts them lost. */
+static void put_lines(struct connlog *connlog, struct file *file, const char *text, size_t len,
+                      unsigned n)
+{
+	if (file->is_regular) {
+		count(connlog, file, n, append(file, text, len));
+		return;
+	}
+	for (; n; n--) {
+		size_t line = (size_t)((const char *)memchr(text, '\n', len) - text) + 1;
+
+		count(connlog, file, 1, hand_over(file, text, line));
+		text += line;
+		len -= line;
+	}
 }
 
 /* Takes up to a batch of lines for one file off a queue and writes them. False if it was empty. */
@@ -181,7 +226,7 @@ static bool write_batch(struct connlog *connlog, struct queue *queue)
 	}
 	atomic_store_explicit(&queue->head, head, memory_order_release);
 	if (n)
-		append(connlog, &connlog->files[file], text, len, n);
+		put_lines(connlog, &connlog->files[file], text, len, n);
 	return n;
 }
 
@@ -223,18 +268,31 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
-static int open_file(const char *path)
+/* Returns a descriptor or a negative errno. A pipe is not waited for, here and later. */
+static int open_path(const char *path)
 {
 	int fd;
 
 	if (!strcmp(path, "-"))
 		return STDOUT_FILENO;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-	if (fd < 0) {
-		fd = -errno;
-		log_error("%s: connection log: %s", path, strerror(-fd));
-	}
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	log_error("%s: connection log: %s", path,
+	          fd == -ENXIO ? "nobody reads this pipe" : strerror(-fd));
 	return fd;
+}
+
+static int open_file(struct file *file)
+{
+	struct stat st;
+
+	file->fd = open_path(file->path);
+	if (file->fd < 0)
+		return file->fd;
+	file->is_regular = fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode);
+	return 0;
 }
 
 /* Copies the paths that rules name, each once. */
@@ -274,10 +332,8 @@ static int start(struct connlog *connlog)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < connlog->nfiles && !err; i++) {
-		connlog->files[i].fd = open_file(connlog->files[i].path);
-		err = connlog->files[i].fd < 0 ? connlog->files[i].fd : 0;
-	}
+	for (unsigned i = 0; i < connlog->nfiles && !err; i++)
+		err = open_file(&connlog->files[i]);
 	if (!err && connlog->threaded && connlog->nfiles)
 		err = -pthread_create(&connlog->thread, NULL, write_lines, connlog);
 	return err;
@@ -352,13 +408,18 @@ int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, str
 		release(connlog);
 		return err;
 	}
-	if (before) {
+	if (before)
 		take_over(before);
-		tell_to_end(before);
-	}
-	connlog->before = before;
 	*ret = connlog;
 	return 0;
+}
+
+void connlog_replace(struct connlog *connlog, struct connlog *before)
+{
+	if (!before)
+		return;
+	connlog->before = before;
+	tell_to_end(before);
 }
 
 void connlog_close(struct connlog *connlog)

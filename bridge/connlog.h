@@ -16,12 +16,18 @@ struct connlog_counts {
 /*
  * Opens the logs that rules ask for, for that many workers. With a writer thread (live) lines wait
  * for the disk in queues, and nobody else does; without (offline) connlog_put() writes. before, if
- * not NULL, is the one that this one replaces: what waits in it is still written. Sets *ret, to
- * NULL if there are no logs and none before. Returns 0, or a negative errno with the reason logged;
- * before then stays as it is.
+ * not NULL, is the one that connlog_replace() will be called with; it goes on as it is. Sets *ret,
+ * to NULL if there are no logs and none before. Returns 0, or a negative errno with the reason
+ * logged: for a pipe that nobody reads ENXIO.
  */
 int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, struct connlog *before,
                  struct connlog **ret);
+
+/*
+ * Puts connlog in the place of before, which then belongs to it, and to which nobody may put any
+ * more: what waits in it is still written. Doesn't wait. before may be NULL.
+ */
+void connlog_replace(struct connlog *connlog, struct connlog *before);
 
 /* Writes all that waits, and closes. connlog may be NULL. */
 void connlog_close(struct connlog *connlog);
@@ -34,8 +40,8 @@ void connlog_put(struct connlog *connlog, unsigned queue, const struct rules *ru
                  const struct ended *ended);
 
 /*
- * At the end: waits until that queue is empty. All calls together wait for CONNLOG_DRAIN_MS at most:
- * a disk that hangs doesn't do so for each worker anew. connlog may be NULL.
+ * At the end: waits until that queue is empty. All calls together wait for CONNLOG_DRAIN_MS at
+ * most: a disk that hangs doesn't do so for each worker anew. connlog may be NULL.
  */
 void connlog_drain(struct connlog *connlog, unsigned queue);
 

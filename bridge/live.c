@@ -121,21 +121,33 @@ static void warn_of_lasting(const struct live *live, const struct rules *rules)
 		            file);
 }
 
+static int move_workers(struct live *live, struct rules *rules, struct connlog *connlog)
+{
+	int err;
+
+	pause_workers(live);
+	err = workers_reload(&live->workers, rules, connlog, loop_clock());
+	if (!err)
+		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
+	resume_workers(live);
+	return err;
+}
+
 static void reload(struct live *live)
 {
 	struct rules *rules = live->load(live->options);
 	const char *file = live->options->config;
+	struct connlog *connlog = NULL;
 	int err;
 
 	if (!rules)
 		return;
 	warn_of_lasting(live, rules);
-	pause_workers(live);
-	err = workers_reload(&live->workers, rules, loop_clock());
+	err = workers_open_log(&live->workers, rules, &connlog);
 	if (!err)
-		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
-	resume_workers(live);
+		err = move_workers(live, rules, connlog);
 	if (err < 0) {
+		connlog_close(connlog);
 		log_error("%s: not reloaded: nothing has changed%s", file,
 		          err == -EACCES ? " (a log in another directory takes a restart)" : "");
 		rules_free(rules);

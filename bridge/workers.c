@@ -142,15 +142,15 @@ static void move(struct workers *workers, struct rules *rules, const struct setu
 		worker_move(&workers->worker[k], &setups[k], map, now);
 		worker_log_to(&workers->worker[k], connlog, k);
 	}
+	connlog_replace(connlog, workers->connlog);
 	rules_free(workers->rules);
 	workers->rules = rules;
 	workers->connlog = connlog;
 }
 
-static int reload(struct workers *workers, struct rules *rules, struct setup *setups, uint16_t *map,
-                  lb_time now)
+static int reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
+                  struct setup *setups, uint16_t *map, lb_time now)
 {
-	struct connlog *connlog;
 	int err;
 
 	if ((err = take_over(workers, rules, map)) < 0 ||
@@ -161,21 +161,21 @@ static int reload(struct workers *workers, struct rules *rules, struct setup *se
 		                 now); /* by the old rules, like the following */
 	for (unsigned k = 0; k < workers->n; k++)
 		worker_log_ended(&workers->worker[k]);
-	err = connlog_open(rules, workers->n, workers->live, workers->connlog, &connlog);
-	if (err < 0) {
-		for (unsigned k = 0; k < workers->n; k++)
-			setup_free(&setups[k]);
-		return err;
-	}
 	move(workers, rules, setups, connlog, map, now);
 	return 0;
 }
 
-int workers_reload(struct workers *workers, struct rules *rules, lb_time now)
+int workers_open_log(const struct workers *workers, const struct rules *rules, struct connlog **ret)
+{
+	return connlog_open(rules, workers->n, workers->live, workers->connlog, ret);
+}
+
+int workers_reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
+                   lb_time now)
 {
 	uint16_t *map = calloc(workers->rules->nservers + 1, sizeof(*map));
 	struct setup *setups = calloc(workers->n, sizeof(*setups));
-	int err = map && setups ? reload(workers, rules, setups, map, now) : -ENOMEM;
+	int err = map && setups ? reload(workers, rules, connlog, setups, map, now) : -ENOMEM;
 
 	free(setups);
 	free(map);

@@ -42,10 +42,19 @@ void workers_free(struct workers *workers);
 void workers_finish(struct workers *workers);
 
 /*
- * Goes over to rules, which belong to the workers if it succeeds, without losing a frame or a flow.
- * No worker may be running. Returns 0, or a negative errno with the reason logged and nothing
- * changed.
+ * Opens the connection log that rules ask for, before a reload, while the workers go on: *ret is
+ * for workers_reload(), or else for connlog_close(), and may be NULL. Returns 0, or a negative
+ * errno with the reason logged.
  */
-int workers_reload(struct workers *workers, struct rules *rules, lb_time now);
+int workers_open_log(const struct workers *workers, const struct rules *rules,
+                     struct connlog **ret);
+
+/*
+ * Goes over to rules and connlog, which belong to the workers if it succeeds, without losing a
+ * frame or a flow. No worker may be running. Returns 0, or a negative errno with the reason logged
+ * and nothing changed.
+ */
+int workers_reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
+                   lb_time now);
 
 #endif

@@ -202,6 +202,41 @@ has_open() # NUMBER
 	[[ $(open_files) = "$1" ]]
 }
 
+@test "a pipe as log: without a reader a reload is refused and nothing stops; with one, it gets the lines" {
+	local reader
+
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	mkfifo "$LAB_DIR/pipe.log"
+	chown nobody "$LAB_DIR/pipe.log"
+	sed -i "s|^vip = .*|&\nconnlog = $LAB_DIR/pipe.log|" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 5 log_says 'pipe.log: connection log: nobody reads this pipe'
+	wait_until 5 log_says 'not reloaded: nothing has changed'
+	vip_connect -n 4 | jq -e '.echoed == 4'
+	wait_until 5 all_have_ended
+	exec {reader}<>"$LAB_DIR/pipe.log"
+	reload
+	# more than a pipe holds (64 KiB), and nobody takes it yet
+	vip_connect -n 400 -c
+	wait_until 5 all_have_ended
+	wait_until 5 lines_are 400
+	tmbridge_stats | jq -e '.connlog | .written > 100 and .lost > 0'
+	timeout 1 cat <&"$reader" >"$LAB_DIR/piped" || true
+	jq -es 'length > 100' "$LAB_DIR/piped"
+	vip_connect -n 10 -c
+	wait_until 5 lines_are 410
+	timeout 1 cat <&"$reader" >"$LAB_DIR/piped" || true
+	[[ $(wc -l <"$LAB_DIR/piped") = 10 ]]
+	exec {reader}<&-
+	tmbridge_stop
+}
+
+lines_are() # NUMBER
+{
+	tmbridge_stats | jq -e ".connlog.written + .connlog.lost == $1"
+}
+
 @test "a full disk: the wire goes on, lines are counted lost, and the file holds whole ones" {
 	mkdir -p "$LAB_DIR/small"
 	mount -t tmpfs -o size=16k none "$LAB_DIR/small"
