@@ -13,10 +13,14 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { STATS_READER_MS = 1000 };
 
 static void print_address(FILE *out, const struct rules *rules, be32 ip)
 {
@@ -250,7 +254,8 @@ static int write_file(const char *text, const char *path)
 
 	if (asprintf(&beside, "%s.new", path) < 0)
 		return -ENOMEM;
-	out = fopen(beside, "w");
+	unlink(beside); /* one that a crash has left may be somebody else's */
+	out = fopen(beside, "wx");
 	if (!out) {
 		err = -errno;
 		goto done;
@@ -271,22 +276,45 @@ done:
 	return err;
 }
 
+/* All of it, as long as whoever reads a pipe takes some every STATS_READER_MS. */
+static int write_patiently(int fd, const char *text)
+{
+	struct pollfd out = {.fd = fd, .events = POLLOUT};
+	size_t left = strlen(text);
+
+	while (left) {
+		ssize_t done = poll(&out, 1, STATS_READER_MS) ? write(fd, text, left) : -1;
+
+		if (done < 0)
+			return out.revents ? -errno : -ETIMEDOUT;
+		text += done;
+		left -= (size_t)done;
+	}
+	return 0;
+}
+
+/* Not by stdio, which would ask for the descriptor's flags: see syscalls.c. */
+static int write_in_place(const char *text, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_TRUNC | O_CLOEXEC);
+	int err = fd < 0 ? -errno : write_patiently(fd, text);
+
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		log_error("%s: statistics: %s", path,
+		          err == -ENXIO ? "nobody reads this pipe" : strerror(-err));
+	return err;
+}
+
 int stats_write(const char *text, const char *path)
 {
 	const struct file_used file = {path, FILE_REPLACE};
 
-	/* /dev/stdout: neither it nor what it leads to can be replaced by renaming */
-	if (strcmp(path, "-") != 0 && !file_stays(&file))
-		return write_file(text, path);
-	FILE *out = strcmp(path, "-") ? fopen(path, "w") : stdout;
-
-	if (!out) {
-		log_error("%s: statistics: %m", path);
-		return -errno;
+	if (!strcmp(path, "-")) {
+		fputs(text, stdout);
+		return fflush(stdout) == 0 ? 0 : -errno;
 	}
-	fputs(text, out);
-	fflush(out);
-	if (out != stdout)
-		fclose(out);
-	return 0;
+	/* /dev/stdout: neither it nor what it leads to can be replaced by renaming */
+	return file_stays(&file) ? write_in_place(text, path) : write_file(text, path);
 }

@@ -127,6 +127,32 @@ reload()
 	tmbridge_stop
 }
 
+@test "statistics to a pipe: nobody is waited for, a reader gets all" {
+	local reader
+
+	mkfifo "$LAB_DIR/stats.pipe"
+	chown nobody "$LAB_DIR/stats.pipe"
+	tmbridge_start "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.pipe"
+	lab_signal tmbridge USR1
+	wait_until 5 log_says "$LAB_DIR/stats.pipe: statistics: nobody reads this pipe"
+	reload
+	exec {reader}<>"$LAB_DIR/stats.pipe"
+	lab_signal tmbridge USR1
+	timeout 1 cat <&"$reader" >"$LAB_DIR/piped" || true
+	jq -e .frames "$LAB_DIR/piped"
+	tmbridge_stop
+	exec {reader}<&-
+}
+
+@test "what a crash has left beside the statistics, somebody else's, is removed" {
+	touch "$LAB_DIR/stats.json.new"
+	chmod 600 "$LAB_DIR/stats.json.new"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	tmbridge_stats >/dev/null
+	[[ ! -e $LAB_DIR/stats.json.new ]]
+	tmbridge_stop
+}
+
 @test "a log in another directory is refused by a reload, and changes nothing" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	sed -i "s|= .*/conn.log|= $ELSEWHERE/conn.log|; s|5061|5061, 5062|" "$LAB_DIR/lb.ini"
