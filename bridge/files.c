@@ -73,12 +73,21 @@ static int check_sticky(const char *path, const char *directory)
 	return file.st_uid == geteuid() || dir.st_uid == geteuid() ? 0 : -EPERM;
 }
 
-static int check_directory(const char *path, struct files_problem *ret)
+static int check_writable(const char *path, struct files_problem *ret)
 {
 	char *directory = file_directory(path);
 	int err = directory ? ask(directory, W_OK | X_OK) : -ENOMEM;
 
 	ret->what = "write in its directory";
+	free(directory);
+	return err;
+}
+
+static int check_directory(const char *path, struct files_problem *ret)
+{
+	char *directory = file_directory(path);
+	int err = directory ? check_writable(path, ret) : -ENOMEM;
+
 	if (!err) {
 		err = check_sticky(path, directory);
 		ret->what = "replace it";
@@ -102,7 +111,17 @@ static int check(const struct file_used *file, struct files_problem *ret)
 	return err == -ENOENT ? check_directory(file->path, ret) : err;
 }
 
-int files_check(const struct files *files, struct files_problem *ret)
+/* Whether a log that a rotation takes away can be made again. */
+static int check_rotation(const struct file_used *file, struct files_problem *ret)
+{
+	if (file->use != FILE_APPEND || file_stays(file))
+		return 0;
+	return check_writable(file->path, ret);
+}
+
+typedef int check_file(const struct file_used *file, struct files_problem *ret);
+
+static int check_all(const struct files *files, check_file *check_one, struct files_problem *ret)
 {
 	struct files_problem problem = {0};
 	struct file_used file;
@@ -110,11 +129,21 @@ int files_check(const struct files *files, struct files_problem *ret)
 
 	for (unsigned i = 0; !err && files_at(files, i, &file); i++) {
 		problem.path = file.path;
-		err = file.path ? check(&file, &problem) : 0;
+		err = file.path ? check_one(&file, &problem) : 0;
 	}
 	if (err) {
 		problem.err = -err;
 		*ret = problem;
 	}
 	return err;
+}
+
+int files_check(const struct files *files, struct files_problem *ret)
+{
+	return check_all(files, check, ret);
+}
+
+int files_check_rotation(const struct files *files, struct files_problem *ret)
+{
+	return check_all(files, check_rotation, ret);
 }

@@ -44,6 +44,12 @@ bool files_at(const struct files *files, unsigned i, struct file_used *ret);
 int files_check(const struct files *files, struct files_problem *ret);
 
 /*
+ * Whether a reload could make the connection logs anew after a rotation that doesn't. Returns as
+ * files_check() does.
+ */
+int files_check_rotation(const struct files *files, struct files_problem *ret);
+
+/*
  * Whether the file is written where it is, and never made anew: a device or pipe, and what a
  * symbolic link in the place of a FILE_REPLACE leads to.
  */

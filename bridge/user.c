@@ -158,5 +158,10 @@ int user_become(const struct user *user, uint64_t kept, const struct files *file
 		log_error("no_new_privs: %m");
 		return -errno;
 	}
-	return files_check(files, &problem) < 0 ? say_problem(user, &problem) : 0;
+	if (files_check(files, &problem) < 0)
+		return say_problem(user, &problem);
+	if (files_check_rotation(files, &problem) < 0)
+		log_warning("%s: user %s can't %s: a rotation must make the file anew itself",
+		            problem.path, user->name, problem.what);
+	return 0;
 }

@@ -273,6 +273,20 @@ unlink ok" ]]
 		-f "$LAB_DIR/lb.ini" -s "$LAB_DIR/sticky/stats.json" --user nobody
 }
 
+@test "a log that a reload couldn't make anew is warned of" {
+	touch "$LAB_DIR/logs/conn.log"
+	chown nobody "$LAB_DIR/logs/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	! log_says "a rotation must make"
+	tmbridge_stop
+	chown root "$LAB_DIR/logs"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	chown nobody "$LAB_DIR/logs"
+	log_says "$LAB_DIR/logs/conn.log: user nobody can't write in its directory: a rotation must make the file anew itself"
+	threads_are_shut_in "$(id -u nobody)"
+	tmbridge_stop
+}
+
 @test "without --user it then stays root, with a warning, and reloads" {
 	chmod 600 "$LAB_DIR/lb.ini"
 	chown root "$LAB_DIR/logs" "$LAB_DIR"
