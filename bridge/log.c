@@ -2,11 +2,15 @@
  * The only place that prints messages.
  *
  * A line is put together first and written with one call, so that lines of several processes don't
- * mix. When stderr is the journal each line begins with its syslog level (sd-daemon(3)).
+ * mix. Workers print too, and wait for nobody: what a stopped terminal or a full pipe doesn't take
+ * is lost, and counted in the next line that is printed. When stderr is the journal each line
+ * begins with its syslog level (sd-daemon(3)).
  */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +18,13 @@
 #include <syslog.h>
 #include <unistd.h>
 
-enum { LOG_LINE_BYTES = 1024 };
+enum {
+	LOG_LINE_BYTES = 1024,
+	LOG_LOST_BYTES = 40, /* " (4294967295 lines were lost)", a newline and the end */
+};
 
 static bool verbose;
+static atomic_uint lost; /* lines since the last one that was printed */
 
 void log_verbose(bool on)
 {
@@ -34,18 +42,33 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+static bool is_writable(void)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) != 0;
+}
+
 static void print(int level, const char *format, va_list args)
 {
-	char line[LOG_LINE_BYTES];
+	char line[LOG_LINE_BYTES + LOG_LOST_BYTES];
+	unsigned missing;
 	size_t at = 0;
 
+	if (!is_writable()) {
+		atomic_fetch_add(&lost, 1);
+		return;
+	}
 	if (is_journal())
-		at = (size_t)snprintf(line, sizeof(line), "<%d>", level);
-	at += (size_t)snprintf(line + at, sizeof(line) - at, "tmbridge: ");
-	vsnprintf(line + at, sizeof(line) - at - 1, format, args);
+		at = (size_t)snprintf(line, LOG_LINE_BYTES, "<%d>", level);
+	at += (size_t)snprintf(line + at, LOG_LINE_BYTES - at, "tmbridge: ");
+	vsnprintf(line + at, LOG_LINE_BYTES - at, format, args);
+	missing = atomic_exchange(&lost, 0);
+	if (missing)
+		snprintf(line + strlen(line), LOG_LOST_BYTES, " (%u lines were lost)", missing);
 	strcat(line, "\n");
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
-		return; /* there is nobody left to tell */
+		atomic_fetch_add(&lost, missing + 1);
 }
 
 void log_error(const char *format, ...)

@@ -9,7 +9,10 @@
 /* Whether log_debug() says anything. */
 void log_verbose(bool on);
 
-/* "tmbridge: " and the message; the caller gives WHERE: WHAT. */
+/*
+ * "tmbridge: " and the message; the caller gives WHERE: WHAT. None waits: a line that stderr
+ * doesn't take now is lost, which the next one says.
+ */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -21,6 +21,7 @@ Suite *index_suite(void);
 Suite *ipv6_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);
+Suite *log_suite(void);
 Suite *mirror_suite(void);
 Suite *neigh_suite(void);
 Suite *options_suite(void);
