@@ -40,8 +40,9 @@ static bool fits_other_syn(const struct flow *flow, enum end end, const struct p
 }
 
 /*
- * A SYN begins the numbers; while half-open another one begins them anew (another try). The same
- * once more changes nothing: the other end may have acknowledged it already.
+ * A SYN begins the numbers; while half-open another one begins them anew (another try), unless it
+ * is a server's that answers nothing: he doesn't try. The same once more changes nothing: the other
+ * end may have acknowledged it already.
  */
 static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
                      const struct packet *packet)
@@ -49,6 +50,8 @@ static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
 	const uint32_t next = packet->seq + packet->seq_len;
 
 	if (flow->flags & FLOW_SEQ_KNOWN << end && flow->next_seq[end] == next)
+		return;
+	if (flow->flags & FLOW_SEQ_KNOWN << end && end == SERVER && !(packet->tcp_flags & TCP_ACK))
 		return;
 	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
 	flow->next_seq[end] = next;

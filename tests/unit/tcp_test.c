@@ -481,6 +481,18 @@ START_TEST(stray_ack_before_the_syn_ack)
 }
 END_TEST
 
+/* A server that has answered begins nothing: whoever says so in its name is another. */
+START_TEST(bare_syn_of_a_server_that_has_answered)
+{
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	packet(SERVER, SYN, 700000, 0, 0);
+	ck_assert_uint_eq(packet(SERVER, RST, 700001, 0, 0), 0);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001, 500001, 0), TCP_OPENED);
+}
+END_TEST
+
 /* More than 2^32 bytes go by. */
 START_TEST(numbers_go_around)
 {
@@ -530,6 +542,7 @@ Suite *tcp_suite(void)
 	                              keep_alive_opens,
 	                              syn_ack_of_another_syn,
 	                              stray_ack_before_the_syn_ack,
+	                              bare_syn_of_a_server_that_has_answered,
 	                              numbers_go_around,
 	                              NULL};
 
