@@ -14,8 +14,9 @@
  * stranger's, or the other end may not believe it; so for BALANCE_RESET_S the flow can be revived,
  * by what only its ends can say, and with it all counts. Who has sent a RST says nothing more: so
  * what the RST's alleged sender says revives at once; what the other end says, once it can't have
- * crossed the RST. The flow is recorded as ended when it can revive no more. Half-open ones have
- * nothing to lose.
+ * crossed the RST. What the sender's own RST has overtaken revives too, for nothing; but to wait
+ * would be to lose the numbers of a flow that goes on fast. The flow is recorded as ended when it
+ * can revive no more. Half-open ones have nothing to lose.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
  * the choice falls on the same one, the old SNAT port serves again: the client's own TCP has seen

@@ -4,7 +4,8 @@
  * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
  * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
  * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
- * makes no difference. A step decides by a ladder of early returns, each with its reason.
+ * makes no difference, but to fragments that wait for their first one: these are sent at the end of
+ * the burst that brings it. A step decides by a ladder of early returns, each with its reason.
  *
  * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
  * in the verdict, and bridge/ makes it.
