@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -102,6 +103,8 @@ static void run_round(struct loop *loop)
 		loop->active = now;
 	else if (now.ns - loop->active.ns > LOOP_SPIN_NS)
 		sleep_until_event(loop, now);
+	else
+		sched_yield();
 	tick(loop, loop_clock());
 }
 

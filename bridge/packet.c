@@ -1,8 +1,9 @@
 /*
  * A network interface as a port.
  *
- * Plain recvmmsg() and sendmmsg() on one socket: it measured better than the mmap'd rings, whose
- * frames are either too small for GSO frames or arrive with a block timer's delay.
+ * Small frames come by a ring (ring.h), larger ones by recvmmsg(), all leave by sendmmsg(). A ring
+ * alone would have to have places for GSO frames, or deliver with a block timer's delay; without
+ * one each look for the next frame is a system call.
  *
  * PACKET_VNET_HDR: with each frame comes a struct virtio_net_hdr that says what the kernel has put
  * off, segmentation (gso_size) and the checksum's completion, and it goes out with the frame again:
@@ -18,6 +19,7 @@
 #include "packet.h"
 
 #include "log.h"
+#include "ring.h"
 #include "vnet.h"
 #include "../lb/wire.h"
 
@@ -46,8 +48,10 @@ union control {
 struct packet_port {
 	struct port port;
 	int fd;
-	uint8_t *memory; /* PORT_BURST times SLOT_BYTES */
-	struct packet_offload slots[PORT_BURST];
+	struct ring ring;
+	uint8_t *memory;                               /* PORT_BURST times SLOT_BYTES */
+	struct packet_offload slots[PORT_BURST];       /* of frames in the ring */
+	struct packet_offload large_slots[PORT_BURST]; /* of frames in memory */
 	struct mmsghdr in[PORT_BURST], out[PORT_BURST];
 	struct iovec in_iov[PORT_BURST][2], out_iov[PORT_BURST][2];
 	struct virtio_net_hdr out_vnet[PORT_BURST];
@@ -59,21 +63,21 @@ static struct packet_port *packet_of(const struct port *port)
 	return (struct packet_port *)(uintptr_t)port;
 }
 
-/* Puts back the VLAN tag that the kernel took out of the frame. */
-static void restore_tag(struct frame *frame, const struct tpacket_auxdata *aux)
+/* Puts back the VLAN tag that the kernel took out of the frame: status is that of struct
+ * tpacket_auxdata or tpacket2_hdr. */
+static void restore_tag(struct frame *frame, uint32_t status, uint16_t tci, uint16_t tpid)
 {
-	uint16_t tpid =
-	        aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
-
-	if (!(aux->tp_status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
+	if (!(status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
 		return;
+	if (!(status & TP_STATUS_VLAN_TPID_VALID))
+		tpid = ETH_P_8021Q;
 	frame->data -= FRAME_TAG_BYTES;
 	frame->headroom -= FRAME_TAG_BYTES;
 	frame->len += FRAME_TAG_BYTES;
 	frame->wire_len += FRAME_TAG_BYTES;
 	memmove(frame->data, frame->data + FRAME_TAG_BYTES, ETH_TYPE);
 	be16_store(frame->data + ETH_TYPE, be16_from(tpid));
-	be16_store(frame->data + ETH_TYPE + 2, be16_from(aux->tp_vlan_tci));
+	be16_store(frame->data + ETH_TYPE + 2, be16_from(tci));
 }
 
 static void read_control(struct msghdr *msg, struct frame *frame)
@@ -84,25 +88,16 @@ static void read_control(struct msghdr *msg, struct frame *frame)
 		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
 			continue;
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		restore_tag(frame, &aux);
+		restore_tag(frame, aux.tp_status, aux.tp_vlan_tci, aux.tp_vlan_tpid);
 	}
 }
 
-/* Makes a frame of received message i; false if it is unusable. */
-static bool take(struct packet_port *packet, unsigned i, struct frame *ret)
+static void make_frame(const struct packet_port *packet, struct packet_offload *slot, uint8_t *data,
+                       uint32_t len, struct frame *ret)
 {
-	struct msghdr *msg = &packet->in[i].msg_hdr;
-	struct packet_offload *slot = &packet->slots[i];
-	uint32_t len = packet->in[i].msg_len;
-
-	if (msg->msg_flags & MSG_TRUNC || len < sizeof(slot->vnet)) {
-		packet->port.counts.missed++;
-		return false;
-	}
-	slot->origin = packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA;
-	len -= (uint32_t)sizeof(slot->vnet);
+	slot->origin = data;
 	*ret = (struct frame){
-	        .data = slot->origin,
+	        .data = data,
 	        .len = len,
 	        .wire_len = len,
 	        .headroom = FRAME_HEADROOM,
@@ -111,8 +106,67 @@ static bool take(struct packet_port *packet, unsigned i, struct frame *ret)
 	};
 	if (slot->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		ret->flags |= FRAME_CSUM_PARTIAL;
+}
+
+/* Makes a frame of a place of the ring; false if the kernel had no room for all of it. */
+static bool take(struct packet_port *packet, struct tpacket2_hdr *place,
+                 struct packet_offload *slot, struct frame *ret)
+{
+	if (place->tp_snaplen < place->tp_len) {
+		packet->port.counts.missed++;
+		return false;
+	}
+	ring_offload(place, &slot->vnet);
+	make_frame(packet, slot, ring_data(place), place->tp_len, ret);
+	restore_tag(ret, place->tp_status, place->tp_vlan_tci, place->tp_vlan_tpid);
+	return true;
+}
+
+/* Makes a frame of received message i; false if it is unusable. */
+static bool take_message(struct packet_port *packet, unsigned i, struct frame *ret)
+{
+	struct msghdr *msg = &packet->in[i].msg_hdr;
+	struct packet_offload *slot = &packet->large_slots[i];
+	uint32_t len = packet->in[i].msg_len;
+
+	if (msg->msg_flags & MSG_TRUNC || len < sizeof(slot->vnet))
+		return false;
+	make_frame(packet, slot, packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA,
+	           len - (uint32_t)sizeof(slot->vnet), ret);
 	read_control(msg, ret);
 	return true;
+}
+
+/* Receives n messages, which have come; an error of the interface is told once, before them. */
+static unsigned receive_messages(struct packet_port *packet, unsigned n)
+{
+	int got;
+
+	for (unsigned i = 0; i < n; i++)
+		packet->in[i].msg_hdr.msg_controllen = sizeof(packet->control[i]);
+	got = recvmmsg(packet->fd, packet->in, n, MSG_DONTWAIT, NULL);
+	if (got < 0)
+		got = recvmmsg(packet->fd, packet->in, n, MSG_DONTWAIT, NULL);
+	return got < 0 ? 0 : (unsigned)got;
+}
+
+/*
+ * Fills in the large ones of n frames, nlarge of them at large, with what the socket has. Leaves
+ * out those that are unusable, and returns how many frames are left.
+ */
+static unsigned take_large(struct packet_port *packet, struct frame *frames, unsigned n,
+                           struct frame *const *large, unsigned nlarge)
+{
+	unsigned got = receive_messages(packet, nlarge), left = 0;
+
+	for (unsigned i = 0; i < nlarge; i++)
+		if (i >= got || !take_message(packet, i, large[i]))
+			large[i]->data = NULL;
+	for (unsigned i = 0; i < n; i++)
+		if (frames[i].data)
+			frames[left++] = frames[i];
+	packet->port.counts.missed += n - left;
+	return left;
 }
 
 void packet_copy_frame(const struct frame *frame, struct packet_copy *ret)
@@ -133,14 +187,18 @@ void packet_copy_frame(const struct frame *frame, struct packet_copy *ret)
 static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 {
 	struct packet_port *packet = packet_of(port);
-	unsigned n = 0;
-	int got;
+	struct tpacket2_hdr *place;
+	struct frame *large[PORT_BURST];
+	unsigned n = 0, nlarge = 0;
 
-	for (unsigned i = 0; i < PORT_BURST; i++)
-		packet->in[i].msg_hdr.msg_controllen = sizeof(packet->control[i]);
-	got = recvmmsg(packet->fd, packet->in, PORT_BURST, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < got; i++)
-		n += take(packet, (unsigned)i, &ret[n]);
+	ring_release(&packet->ring);
+	while (n < PORT_BURST && (place = ring_take(&packet->ring)))
+		if (place->tp_status & TP_STATUS_COPY)
+			large[nlarge++] = &ret[n++];
+		else
+			n += take(packet, place, &packet->slots[n], &ret[n]);
+	if (nlarge)
+		n = take_large(packet, ret, n, large, nlarge);
 	port->counts.received += n;
 	return n;
 }
@@ -182,7 +240,7 @@ static void prepare_messages(struct packet_port *packet)
 {
 	for (unsigned i = 0; i < PORT_BURST; i++) {
 		packet->in_iov[i][0] =
-		        (struct iovec){&packet->slots[i].vnet, sizeof(packet->slots[i].vnet)};
+		        (struct iovec){&packet->large_slots[i].vnet, sizeof(struct virtio_net_hdr)};
 		packet->in_iov[i][1] =
 		        (struct iovec){packet->memory + (size_t)i * SLOT_BYTES + SLOT_DATA,
 		                       SLOT_BYTES - SLOT_DATA};
@@ -249,7 +307,9 @@ int packet_open(enum side side, const char *name, const struct link *link, struc
 	packet->port = (struct port){.ops = &ops, .name = name, .side = side, .mac = link->mac};
 	packet->memory = aligned_alloc(4096, (size_t)PORT_BURST * SLOT_BYTES);
 	packet->fd = packet->memory ? open_socket(link) : -ENOMEM;
-	err = packet->fd < 0 ? packet->fd : bind_socket(packet->fd, link);
+	err = packet->fd < 0 ? packet->fd : ring_open(&packet->ring, packet->fd);
+	if (!err)
+		err = bind_socket(packet->fd, link);
 	if (err < 0) {
 		log_error("%s: %s", name, strerror(-err));
 		packet_close(&packet->port);
@@ -269,6 +329,7 @@ static int replace_socket(struct packet_port *packet, int fd)
 	if (fd < 0)
 		return fd;
 	packet_count_missed(&packet->port);
+	ring_close(&packet->ring);
 	if (dup3(fd, packet->fd, O_CLOEXEC) < 0)
 		err = -errno;
 	close(fd);
@@ -288,6 +349,8 @@ int packet_reopen(struct port *port, const struct link *link)
 	int err = replace_socket(packet, open_socket(link));
 
 	if (!err)
+		err = ring_open(&packet->ring, packet->fd);
+	if (!err)
 		err = bind_socket(packet->fd, link);
 	if (!err)
 		port->mac = link->mac;
@@ -298,6 +361,7 @@ void packet_close(struct port *port)
 {
 	struct packet_port *packet = packet_of(port);
 
+	ring_close(&packet->ring);
 	if (packet->fd >= 0)
 		close(packet->fd);
 	free(packet->memory);
