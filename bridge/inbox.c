@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { INBOX_FRAMES = 2 * PORT_BURST, INBOX_NEWS = 4096, CACHE_LINE = 64 };
+enum { INBOX_FRAMES = 8 * PORT_BURST, INBOX_NEWS = 4096, CACHE_LINE = 64 };
 
 /* The places of one queue: turn is the number of the item that may be put there, or, when it has
  * been, one more. */
