@@ -14,6 +14,19 @@ setup_file()
 	server_http fe1 80
 }
 
+# Each test finds hosts that know nothing of a path's MTU: what an earlier one taught them would make the
+# hop, or the fragments, needless.
+setup()
+{
+	local ns
+
+	for ns in client fe1; do
+		ip -n $ns route flush cache
+		ip -n $ns -6 route flush cache
+		ip -n $ns tcp_metrics flush 2>/dev/null || true
+	done
+}
+
 teardown()
 {
 	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
@@ -217,13 +230,13 @@ check_fragments()
 	far_client
 	lab_sysctl far net.ipv4.ip_no_pmtu_disc=1
 	balance_to 10.0.0.41 'bridge.workers = 3'
-	ip -n fe1 route flush cache # what it knows of the path's MTU, and would offer as its MSS
 	head -c 200000 "$LAB_DIR/www/big" >"$LAB_DIR/www/some"
 	for i in $(seq 20); do
 		in_ns far curl -gsS -m 20 -T "$LAB_DIR/www/some" "$URL/up/some"
 		cmp "$LAB_DIR/www/some" "$LAB_DIR/www/up/some"
 	done
-	check_fragments
-	jq -e '.workers.handed_over > 500' "$LAB_DIR/last"
+	# another connection's packet may have the same ID within seconds, and so be taken for an overlap
+	tmbridge_stats | tee "$LAB_DIR/last" | stats_add_up
+	jq -e '.reasons.fragment > 1000 and .workers.handed_over > 500' "$LAB_DIR/last"
 	tmbridge_stop
 }
