@@ -167,7 +167,7 @@ run_live()
 	if [[ $CONTAINED = no ]]; then
 		skipped "live: it takes root, and the right to make namespaces"
 	else
-		part_jobs live | run_jobs
+		run_jobs < <(part_jobs live) # not behind a pipe, where what is counted would be lost
 	fi
 }
 
