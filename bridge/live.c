@@ -321,12 +321,7 @@ static int start(struct live *live, struct rules *rules)
 /* Together, so that nobody hands a frame to one who has stopped. */
 static void stop_loops(struct live *live)
 {
-	for (unsigned k = 0; k < live->n; k++)
-		if (live->loops[k])
-			loop_pause(live->loops[k]);
-	for (unsigned k = 0; k < live->n; k++)
-		if (live->loops[k])
-			loop_wait_paused(live->loops[k]);
+	pause_workers(live);
 	for (unsigned k = 0; k < live->n; k++)
 		while (worker_take_inbox(&live->workers.worker[k], loop_clock()))
 			;

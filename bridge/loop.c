@@ -183,12 +183,16 @@ void loop_stop(struct loop *loop)
 
 void loop_pause(struct loop *loop)
 {
+	if (!loop)
+		return;
 	set_wish(loop, WISH_PAUSE);
 	inbox_wake(loop->inbox);
 }
 
 void loop_wait_paused(struct loop *loop)
 {
+	if (!loop)
+		return;
 	pthread_mutex_lock(&loop->lock);
 	while (!loop->standing)
 		pthread_cond_wait(&loop->changed, &loop->lock);
