@@ -27,7 +27,8 @@ static struct spec tcp_spec(void)
 }
 
 /* Parses a copy that ends with its memory, so that reading on is seen. */
-static bool parse_all(const struct built *built, struct packet *ret)
+static bool parse_copy(const struct built *built, struct packet *ret,
+                       bool (*parse)(const struct frame *frame, struct packet *ret))
 {
 	struct frame frame = built->frame;
 	uint8_t *bytes = malloc(frame.len ? frame.len : 1);
@@ -36,14 +37,23 @@ static bool parse_all(const struct built *built, struct packet *ret)
 	memcpy(bytes, frame.data, frame.len);
 	frame.data = bytes;
 	memset(ret, 0xa5, sizeof(*ret));
-	parse_frame(&frame, ret);
-	ok = ret->kind == PACKET_IPV4 && parse_ip(&frame, ret);
-	if (ok) {
-		parse_l4_checksum_ok(&frame, ret);
-		ok = ret->protocol == 6 && parse_tcp(&frame, ret);
-	}
+	ok = parse(&frame, ret);
 	free(bytes);
 	return ok;
+}
+
+static bool parse_in_steps(const struct frame *frame, struct packet *ret)
+{
+	parse_frame(frame, ret);
+	if (ret->kind != PACKET_IPV4 || !parse_ip(frame, ret))
+		return false;
+	parse_l4_checksum_ok(frame, ret);
+	return ret->protocol == 6 && parse_tcp(frame, ret);
+}
+
+static bool parse_all(const struct built *built, struct packet *ret)
+{
+	return parse_copy(built, ret, parse_in_steps);
 }
 
 START_TEST(fields_of_tcp)
@@ -452,16 +462,7 @@ END_TEST
 
 static bool plain(const struct built *built, struct packet *ret)
 {
-	struct frame frame = built->frame;
-	uint8_t *bytes = malloc(frame.len ? frame.len : 1);
-	bool ok;
-
-	memcpy(bytes, frame.data, frame.len);
-	frame.data = bytes;
-	memset(ret, 0xa5, sizeof(*ret));
-	ok = parse_plain(&frame, ret);
-	free(bytes);
-	return ok;
+	return parse_copy(built, ret, parse_plain);
 }
 
 static void same_packet(const struct packet *a, const struct packet *b)
