@@ -245,7 +245,7 @@ static void revive(struct balance *balance, uint32_t f)
 	struct flow *flow = &balance->flows.flow[f];
 
 	flows_revive(&balance->flows, f);
-	tcp_revived(flow, &balance->flows.cold[f]);
+	tcp_revived(flow);
 	sched_revived(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 	balance->counts.ended[ENDED_RST]--;
 	balance->counts.revived++;
@@ -448,7 +448,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	struct flow syn = {.arrive[CLIENT] = packet->tuple,
 	                   .last = tick_of(balance, now),
 	                   .state = FLOW_HALF_OPEN,
-	                   .server = server};
+	                   .server = server & 0xfffu};
 	enum lb_why why;
 	uint32_t f;
 
@@ -552,13 +552,13 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 	*from = packet->from;
 	if (!flow_is_live(flow))
 		return;
-	events = tcp_track(flow, &balance->flows.cold[f], end_of(ref), packet);
+	events = tcp_track(flow, end_of(ref), packet);
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events &
 	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
-		tcp_opened(flow, &balance->flows.cold[f], packet);
+		tcp_opened(flow, packet);
 	}
 	if (events & TCP_BOTH_CLOSED && flow->state == FLOW_OPEN)
 		flows_set_state(&balance->flows, f, FLOW_CLOSING);

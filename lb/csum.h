@@ -13,13 +13,16 @@
 
 typedef uint64_t csum_acc;
 
+/* Adding a word to itself, its halves changed, adds the halves with their carry: in the upper one.
+ */
 static inline uint16_t csum_fold(csum_acc sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 static inline uint16_t csum_load(const uint8_t *p)

@@ -128,7 +128,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 {
 	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
 	                               .last = tick_of_ms(now_ms),
-	                               .server = server,
+	                               .server = server & 0xfffu,
 	                               .state = FLOW_HALF_OPEN};
 	flows->cold[f] = (struct flow_cold){0};
 	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
@@ -228,7 +228,7 @@ void flows_bury(struct flows *flows, uint32_t f)
 
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 {
-	flows->flow[f].server = server;
+	flows->flow[f].server = server & 0xfffu;
 }
 
 void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
@@ -242,7 +242,7 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
 	leave_list(flows, f);
-	flows->flow[f].state = (uint8_t)state;
+	flows->flow[f].state = state & 0xfu;
 }
 
 void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)

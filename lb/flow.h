@@ -66,9 +66,10 @@ struct flow {
 		 */
 		uint32_t limit[2];
 	};
-	uint16_t server; /* rules.servers[server] */
-	uint8_t state;   /* enum flow_state */
-	uint8_t flags;   /* FLOW_... */
+	uint16_t server : 12; /* rules.servers[server] */
+	uint16_t state : 4;   /* enum flow_state */
+	uint8_t flags;        /* FLOW_... */
+	uint8_t wscales;      /* flow_wscale() */
 };
 
 static_assert(sizeof(struct flow) == 64, "one cache line");
@@ -78,8 +79,7 @@ struct flow_cold {
 	struct hop client;     /* where the client's last packet came from */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
 	struct {
-		uint64_t bytes : 53; /* of frames that came from this end */
-		uint64_t wscale : 4; /* of its SYN, or PACKET_NO_WSCALE */
+		uint64_t bytes : 57; /* of frames that came from this end */
 		uint64_t rst_ms : 7; /* of its RST: ms since the tick in `last` began */
 	} end[2];
 };
@@ -120,6 +120,20 @@ static inline enum end end_of(uint32_t ref)
 static inline enum end end_other(enum end end)
 {
 	return end == CLIENT ? SERVER : CLIENT;
+}
+
+/*
+ * While the flow is half-open: the window scale option of that end's SYN, or PACKET_NO_WSCALE.
+ * Afterwards: by how many bits its windows are to be shifted (RFC 7323, 2.3).
+ */
+static inline uint8_t flow_wscale(const struct flow *flow, enum end end)
+{
+	return flow->wscales >> 4 * end & 0xf;
+}
+
+static inline void flow_set_wscale(struct flow *flow, enum end end, uint8_t wscale)
+{
+	flow->wscales = (uint8_t)((flow->wscales & 0xf0 >> 4 * end) | wscale << 4 * end);
 }
 
 /* If the flow is of IPv6, its addresses being names. */

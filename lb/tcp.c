@@ -14,29 +14,14 @@
  */
 #include "tcp.h"
 
-#include "wire.h"
-
-/* bytes before the last acknowledgment: what is sent again, or tells of an error, may be late */
-#define TCP_LATELY (1u << 20)
-
-static bool seq_after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
-static bool is_open(const struct flow *flow)
-{
-	return flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING;
-}
-
 /* If the SYN acknowledges the other end's or, in a simultaneous open, nothing (RFC 9293, 3.10.7.3).
  */
 static bool fits_other_syn(const struct flow *flow, enum end end, const struct packet *packet)
 {
 	return !(packet->tcp_flags & TCP_ACK) ||
 	       !(flow->flags & FLOW_SEQ_KNOWN << end_other(end)) ||
-	       (seq_after(packet->ack, flow->acked[end]) &&
-	        !seq_after(packet->ack, flow->next_seq[end_other(end)]));
+	       (tcp_seq_after(packet->ack, flow->acked[end]) &&
+	        !tcp_seq_after(packet->ack, flow->next_seq[end_other(end)]));
 }
 
 /*
@@ -44,8 +29,7 @@ static bool fits_other_syn(const struct flow *flow, enum end end, const struct p
  * is a server's that answers nothing: he doesn't try. The same once more changes nothing: the other
  * end may have acknowledged it already.
  */
-static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
-                     const struct packet *packet)
+static void note_syn(struct flow *flow, enum end end, const struct packet *packet)
 {
 	const uint32_t next = packet->seq + packet->seq_len;
 
@@ -56,80 +40,48 @@ static void note_syn(struct flow *flow, struct flow_cold *cold, enum end end,
 	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
 	flow->next_seq[end] = next;
 	flow->acked[end_other(end)] = packet->seq;
-	cold->end[end].wscale = packet->wscale & 0xfu;
+	flow_set_wscale(flow, end, packet->wscale);
 }
 
 /* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
  */
 static bool is_early(const struct flow *flow, enum end end, const struct packet *packet)
 {
-	return !is_open(flow) && end == SERVER && flow->flags & FLOW_SEQ_KNOWN << SERVER &&
+	return end == SERVER && flow->flags & FLOW_SEQ_KNOWN << SERVER &&
 	       packet->seq == flow->next_seq[SERVER];
 }
 
-static void note_seq(struct flow *flow, enum end end, const struct packet *packet)
-{
-	uint32_t next = packet->seq + packet->seq_len;
-	bool counts;
-
-	if (is_open(flow) && !(packet->tcp_flags & TCP_SYN)) {
-		counts = seq_after(next, flow->next_seq[end]) &&
-		         !seq_after(next, flow->limit[end] + 1);
-		flow->next_seq[end] = counts ? next : flow->next_seq[end];
-	} else if (is_early(flow, end, packet)) {
-		flow->next_seq[end] = next;
-	}
-}
-
-/* The window that end offers in packet, in bytes: scaled if both SYNs said so (RFC 7323, 2.3). */
-static uint32_t window_of(const struct flow_cold *cold, enum end end, const struct packet *packet)
-{
-	bool scaled = cold->end[CLIENT].wscale != PACKET_NO_WSCALE &&
-	              cold->end[SERVER].wscale != PACKET_NO_WSCALE &&
-	              !(packet->tcp_flags & TCP_SYN);
-
-	return (uint32_t)packet->window << (scaled ? cold->end[end].wscale : 0);
-}
-
-/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
- * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
-static bool is_near(const struct flow *flow, enum end end, uint32_t at)
-{
-	return !seq_after(flow->acked[end_other(end)] - TCP_LATELY, at) &&
-	       !seq_after(at, flow->limit[end] + 1);
-}
-
-/*
- * If the segment may be one of an open connection. Its receiver would take an acknowledgment as old
- * as the widest window that it has offered (RFC 5961, 5.2), which isn't remembered: TCP_LATELY.
- */
-static bool is_acceptable(const struct flow *flow, enum end end, const struct packet *packet)
-{
-	return packet->tcp_flags & TCP_ACK && is_near(flow, end, packet->seq) &&
-	       is_near(flow, end_other(end), packet->ack);
-}
-
-/* Notes an acknowledgment, and the window with it; says if it is of anything new. Before the flow
- * is open it must be of what has been seen. */
-static bool note_ack(struct flow *flow, const struct flow_cold *cold, enum end end,
-                     const struct packet *packet)
+/* Notes an acknowledgment of what has been seen, before the flow is open; says if it is of anything
+ * new. */
+static bool note_early_ack(struct flow *flow, enum end end, const struct packet *packet)
 {
 	enum end sender = end_other(end);
-	uint32_t limit = packet->ack + window_of(cold, end, packet);
-	bool is_new;
 
 	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    seq_after(flow->acked[end], packet->ack) ||
-	    (!is_open(flow) && seq_after(packet->ack, flow->next_seq[sender])))
+	    !tcp_seq_after(packet->ack, flow->acked[end]) ||
+	    tcp_seq_after(packet->ack, flow->next_seq[sender]))
 		return false;
-	if (is_open(flow))
-		flow->limit[sender] =
-		        seq_after(limit, flow->limit[sender]) ? limit : flow->limit[sender];
-	if (seq_after(packet->ack, flow->next_seq[sender]))
-		flow->next_seq[sender] = packet->ack;
-	is_new = seq_after(packet->ack, flow->acked[end]);
 	flow->acked[end] = packet->ack;
-	return is_new;
+	return true;
+}
+
+/* The same as tcp_advance() for a half-open flow. Returns TCP_OPENED or 0. */
+static unsigned shake_hands(struct flow *flow, enum end end, const struct packet *packet)
+{
+	uint32_t next = packet->seq + packet->seq_len;
+	unsigned events = 0;
+
+	if (packet->tcp_flags & TCP_SYN && fits_other_syn(flow, end, packet))
+		note_syn(flow, end, packet);
+	/* the first that the client acknowledges is the server's SYN */
+	if (note_early_ack(flow, end, packet) && end == CLIENT) {
+		events = TCP_OPENED;
+		if (tcp_seq_after(next, flow->next_seq[CLIENT]))
+			flow->next_seq[CLIENT] = next;
+	}
+	if (is_early(flow, end, packet))
+		flow->next_seq[SERVER] = next;
+	return events;
 }
 
 static bool rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet)
@@ -166,26 +118,17 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 	return first ? TCP_HALF_CLOSED : TCP_BOTH_CLOSED;
 }
 
-unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
-                   const struct packet *packet)
+unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 {
 	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
 	unsigned events = 0;
 
 	if (packet->tcp_flags & TCP_RST)
 		return rst_is_believed(flow, end, packet) ? TCP_RESET : 0;
-	if (is_open(flow) && !is_acceptable(flow, end, packet))
+	if (flow->state == FLOW_HALF_OPEN)
+		events |= shake_hands(flow, end, packet);
+	else if (!tcp_advance(flow, end, packet))
 		return 0;
-	if (packet->tcp_flags & TCP_SYN && flow->state == FLOW_HALF_OPEN &&
-	    fits_other_syn(flow, end, packet))
-		note_syn(flow, cold, end, packet);
-	/* the first that the client acknowledges is the server's SYN */
-	if (note_ack(flow, cold, end, packet) && flow->state == FLOW_HALF_OPEN && end == CLIENT) {
-		events |= TCP_OPENED;
-		if (seq_after(packet->seq + packet->seq_len, flow->next_seq[CLIENT]))
-			flow->next_seq[CLIENT] = packet->seq + packet->seq_len;
-	}
-	note_seq(flow, end, packet);
 	events |= note_fin(flow, end, packet);
 	if ((flow->flags & fins) == fins && fin_is_acked(flow, CLIENT) &&
 	    fin_is_acked(flow, SERVER))
@@ -193,12 +136,16 @@ unsigned tcp_track(struct flow *flow, struct flow_cold *cold, enum end end,
 	return events;
 }
 
-void tcp_opened(struct flow *flow, const struct flow_cold *cold, const struct packet *packet)
+void tcp_opened(struct flow *flow, const struct packet *packet)
 {
+	/* windows are scaled if both SYNs said so */
+	if (flow_wscale(flow, CLIENT) == PACKET_NO_WSCALE ||
+	    flow_wscale(flow, SERVER) == PACKET_NO_WSCALE)
+		flow->wscales = 0;
 	/* the window of the server's SYN isn't remembered: it was never scaled */
 	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
-	flow->limit[SERVER] = packet->ack + window_of(cold, CLIENT, packet);
-	if (seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
+	flow->limit[SERVER] = packet->ack + tcp_window(flow, CLIENT, packet);
+	if (tcp_seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
 		flow->limit[CLIENT] = flow->next_seq[CLIENT];
 }
 
@@ -217,21 +164,20 @@ bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *pac
 	       is_in_flight(flow, end_other(end), packet->ack);
 }
 
-void tcp_revived(struct flow *flow, const struct flow_cold *cold)
+void tcp_revived(struct flow *flow)
 {
-	static const struct packet widest = {.window = UINT16_MAX};
-
 	for (enum end end = CLIENT; end <= SERVER; end++) {
 		enum end receiver = end_other(end);
 
-		flow->limit[end] = flow->acked[receiver] + window_of(cold, receiver, &widest);
-		if (seq_after(flow->next_seq[end], flow->limit[end]))
+		flow->limit[end] = flow->acked[receiver] +
+		                   ((uint32_t)UINT16_MAX << flow_wscale(flow, receiver));
+		if (tcp_seq_after(flow->next_seq[end], flow->limit[end]))
 			flow->limit[end] = flow->next_seq[end];
 	}
 }
 
 bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)
 {
-	return flow->flags & FLOW_SEQ_KNOWN << end && !seq_after(seq, flow->next_seq[end]) &&
-	       !seq_after(flow->acked[end_other(end)], seq + TCP_LATELY);
+	return flow->flags & FLOW_SEQ_KNOWN << end && !tcp_seq_after(seq, flow->next_seq[end]) &&
+	       !tcp_seq_after(flow->acked[end_other(end)], seq + TCP_LATELY);
 }

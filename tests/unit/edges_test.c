@@ -150,7 +150,7 @@ START_TEST(tcp_options_of_a_syn)
 	frames_tcp(&built, &spec);
 	memcpy(tcp() + 20, options, 40);
 	check_kept(WHY_FLOW_NEW);
-	ck_assert_uint_eq(balance()->flows.cold[0].end[CLIENT].wscale, 7);
+	ck_assert_uint_eq(flow_wscale(&balance()->flows.flow[0], CLIENT), 7);
 	engine_stop(&engine);
 }
 END_TEST

@@ -16,7 +16,6 @@ struct isns {
 static const struct isns plain = {1000, 500000}, wrapping = {0xffffffff, 0xfffffffe};
 
 static struct flow flow;
-static struct flow_cold cold;
 
 /* Windows are 65535 << 8 unless a test says otherwise. */
 static uint16_t window = 0xffff;
@@ -30,12 +29,12 @@ static unsigned packet(enum end from, int flags, uint32_t seq, uint32_t ack, uin
 	                   .window = window,
 	                   .wscale = flags & SYN ? wscale : PACKET_NO_WSCALE,
 	                   .seq_len = payload + !!(flags & SYN) + !!(flags & FIN)};
-	unsigned events = tcp_track(&flow, &cold, from, &p);
+	unsigned events = tcp_track(&flow, from, &p);
 
 	/* as balance.c does */
 	if (events & TCP_OPENED) {
 		flow.state = FLOW_OPEN;
-		tcp_opened(&flow, &cold, &p);
+		tcp_opened(&flow, &p);
 	}
 	if (events & TCP_BOTH_CLOSED && flow.state == FLOW_OPEN)
 		flow.state = FLOW_CLOSING;
@@ -47,7 +46,6 @@ static void begin(void)
 	window = 0xffff;
 	wscale = 8;
 	flow = (struct flow){.state = FLOW_HALF_OPEN};
-	cold = (struct flow_cold){0};
 }
 
 static void shake_hands(struct isns i)
