@@ -47,13 +47,6 @@ static uint64_t ms_of(const struct balance *balance, lb_time now)
 	return (now.ns - balance->epoch.ns) / LB_NS_PER_MS;
 }
 
-static uint32_t tick_of(const struct balance *balance, lb_time now)
-{
-	uint64_t ticks = (now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK;
-
-	return ticks < FLOW_NEVER ? (uint32_t)ticks : FLOW_NEVER - 1;
-}
-
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
                      const struct share *share, struct hash_key key, lb_time now)
 {
@@ -107,7 +100,8 @@ static void check_at_deadline(struct balance *balance, uint32_t f)
 static void note_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
 {
 	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
-	uint32_t tick = tick_of(balance, now), until = flow->last + persist_ms / FLOW_MS_PER_TICK;
+	uint32_t tick = balance_tick(balance, now),
+	         until = flow->last + persist_ms / FLOW_MS_PER_TICK;
 	uint16_t sticks;
 
 	if (until <= tick || !sched_may_take(&balance->farms->sched, flow->server))
@@ -162,7 +156,7 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 	        .end = now,
 	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
-	        .bytes = {cold->end[CLIENT].bytes, cold->end[SERVER].bytes},
+	        .bytes = {flow_bytes(cold, CLIENT), flow_bytes(cold, SERVER)},
 	        .packets = {flow->packets[CLIENT], flow->packets[SERVER]},
 	        .server = flow->server,
 	        .why = (uint8_t)why,
@@ -189,7 +183,7 @@ static void end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t
 {
 	record_end(balance, f, why, now);
 	release(balance, f, why, now);
-	flows_quarantine(&balance->flows, f, flags, tick_of(balance, now));
+	flows_quarantine(&balance->flows, f, flags, balance_tick(balance, now));
 	check_at_deadline(balance, f);
 }
 
@@ -232,7 +226,7 @@ static bool is_unserved(const struct balance *balance, const struct flow *flow)
 static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
                        const struct packet *packet, lb_time now)
 {
-	uint32_t ms = (tick_of(balance, now) - flow->last) * FLOW_MS_PER_TICK;
+	uint32_t ms = (balance_tick(balance, now) - flow->last) * FLOW_MS_PER_TICK;
 
 	return flow->state == FLOW_RESET && tcp_goes_on(flow, end, packet) &&
 	       (flow->flags & FLOW_RST_SENT << end || ms > BALANCE_CROSSING_MS) &&
@@ -446,7 +440,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
                             uint16_t server, lb_time now, uint32_t *ret_ref)
 {
 	struct flow syn = {.arrive[CLIENT] = packet->tuple,
-	                   .last = tick_of(balance, now),
+	                   .last = balance_tick(balance, now),
 	                   .state = FLOW_HALF_OPEN,
 	                   .server = server & 0xfffu};
 	enum lb_why why;
@@ -476,7 +470,8 @@ static uint16_t pick(struct balance *balance, unsigned farm, const struct packet
 	uint16_t server;
 
 	if (rule->persist_ms &&
-	    persist_find(&balance->persist, rule->vip, client, tick_of(balance, now), &server) &&
+	    persist_find(&balance->persist, rule->vip, client, balance_tick(balance, now),
+	                 &server) &&
 	    sched_has_room(sched, server))
 		return server;
 	return sched_pick(sched, farm, packet->src6 ? ip6_digest(packet->src6) : client, now);
@@ -530,11 +525,11 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now)
 {
 	uint32_t f = flow_of(ref);
-	const struct flow *flow = &balance->flows.flow[f];
+	struct flow *flow = &balance->flows.flow[f];
 
 	/* in quarantine late packets are passed on, but don't prolong it */
-	flows_count(&balance->flows, f, end_of(ref), len,
-	            flow_is_live(flow) ? tick_of(balance, now) : flow->last);
+	flow_count(flow, &balance->flows.cold[f], end_of(ref), len,
+	           flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
 }
 
 void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
@@ -634,7 +629,7 @@ static void check_again(struct balance *balance, uint32_t f, lb_time now)
 	const struct flow *flow = &balance->flows.flow[f];
 	uint32_t persist =
 	        farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
-	uint32_t deadline = deadline_of(balance, flow), tick = tick_of(balance, now);
+	uint32_t deadline = deadline_of(balance, flow), tick = balance_tick(balance, now);
 
 	if (persist && flow_is_live(flow)) {
 		note_persist(balance, flow, false, now);
@@ -650,7 +645,7 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	uint32_t deadline = deadline_of(balance, flow);
 
-	if (deadline > tick_of(balance, now)) {
+	if (deadline > balance_tick(balance, now)) {
 		check_again(balance, f, now);
 		return;
 	}
@@ -668,7 +663,7 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 /* Expires what is due from the cursor up to limit; false if out is full before. */
 static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, struct own_list *out)
 {
-	uint32_t tick = tick_of(balance, now), f;
+	uint32_t tick = balance_tick(balance, now), f;
 
 	while (has_room(out)) {
 		f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);

@@ -60,6 +60,14 @@ struct balance {
 	uint32_t reset;        /* flows that may revive: ended, but not yet recorded as such */
 };
 
+/* The time in ticks (flow.h). */
+static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
+{
+	uint64_t ticks = (now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK;
+
+	return ticks < FLOW_NEVER ? (uint32_t)ticks : FLOW_NEVER - 1;
+}
+
 /* Own frames to be sent: RSTs. */
 struct own_list {
 	struct own *items;

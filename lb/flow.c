@@ -87,18 +87,6 @@ uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint6
 	return FLOW_NONE;
 }
 
-uint32_t flows_guess(const struct flows *flows, uint64_t hash)
-{
-	struct index_walk walk = index_start(&flows->index, hash);
-	uint32_t ref = index_next(&flows->index, &walk);
-
-	if (ref == INDEX_NONE)
-		return FLOW_NONE;
-	__builtin_prefetch(&flows->flow[flow_of(ref)], 1);
-	__builtin_prefetch(&flows->cold[flow_of(ref)], 1);
-	return ref;
-}
-
 bool flows_have_room(const struct flows *flows)
 {
 	return flows->free.length || flows->reached < flows->capacity;
@@ -197,18 +185,22 @@ void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t n
 	list_append(flows, &flows->quarantine, f);
 }
 
+static_assert(FLOW_MS_PER_TICK <= 1 << FLOW_RST_BITS, "the ms of a RST within its tick");
+
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 {
 	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
 	flows->flow[f].state = FLOW_RESET;
-	flows->cold[f].end[end].rst_ms = now_ms % FLOW_MS_PER_TICK & 0x7fu;
+	flows->cold[f].bytes_rst[end] =
+	        flow_bytes(&flows->cold[f], end) << FLOW_RST_BITS | now_ms % FLOW_MS_PER_TICK;
 }
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
 	enum end end = flows->flow[f].flags & FLOW_RST_SENT << CLIENT ? CLIENT : SERVER;
 
-	return (uint64_t)flows->flow[f].last * FLOW_MS_PER_TICK + flows->cold[f].end[end].rst_ms;
+	return (uint64_t)flows->flow[f].last * FLOW_MS_PER_TICK +
+	       (flows->cold[f].bytes_rst[end] & ((1u << FLOW_RST_BITS) - 1));
 }
 
 void flows_revive(struct flows *flows, uint32_t f)

@@ -78,13 +78,21 @@ static_assert(sizeof(struct flow) == 64, "one cache line");
 struct flow_cold {
 	struct hop client;     /* where the client's last packet came from */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
-	struct {
-		uint64_t bytes : 57; /* of frames that came from this end */
-		uint64_t rst_ms : 7; /* of its RST: ms since the tick in `last` began */
-	} end[2];
+	/*
+	 * By enum end: the bytes of frames that came from it, flow_bytes(); in the low
+	 * FLOW_RST_BITS, of its RST: ms since the tick in `last` began.
+	 */
+	uint64_t bytes_rst[2];
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
+
+enum { FLOW_RST_BITS = 7 };
+
+static inline uint64_t flow_bytes(const struct flow_cold *cold, enum end end)
+{
+	return cold->bytes_rst[end] >> FLOW_RST_BITS;
+}
 
 struct flow_list {
 	uint32_t head, tail; /* FLOW_NONE: empty */
@@ -200,7 +208,16 @@ uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint6
  * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
  * and fetches the flow into it.
  */
-uint32_t flows_guess(const struct flows *flows, uint64_t hash);
+static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash)
+{
+	uint32_t ref = index_guess(&flows->index, hash);
+
+	if (ref == INDEX_NONE)
+		return FLOW_NONE;
+	__builtin_prefetch(&flows->flow[flow_of(ref)], 1);
+	__builtin_prefetch(&flows->cold[flow_of(ref)], 1);
+	return ref;
+}
 
 /* If the tuple of that flow and end is the key's. */
 static inline bool flow_is_of(const struct flows *flows, uint32_t ref, const struct flow_key *key)
@@ -281,13 +298,13 @@ void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
 /* After a look: says when to look next. */
 void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
 
-/* Notes a packet of len bytes that came from end. */
-static inline void flows_count(struct flows *flows, uint32_t flow, enum end end, uint32_t len,
-                               uint32_t now)
+/* Notes a packet of len bytes that came from end at tick now. */
+static inline void flow_count(struct flow *flow, struct flow_cold *cold, enum end end, uint32_t len,
+                              uint32_t now)
 {
-	flows->flow[flow].last = now;
-	flows->flow[flow].packets[end]++;
-	flows->cold[flow].end[end].bytes += len;
+	flow->last = now;
+	flow->packets[end]++;
+	cold->bytes_rst[end] += (uint64_t)len << FLOW_RST_BITS;
 }
 
 /*

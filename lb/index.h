@@ -12,6 +12,10 @@
 #include "arena.h"
 #include "bytes.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 enum { INDEX_SLOTS = 12 };
 #define INDEX_NONE UINT32_MAX
 
@@ -60,11 +64,19 @@ static inline uint8_t index_tag(uint64_t hash)
 	return tag > 1 ? tag : (uint8_t)(tag + 2);
 }
 
+/* The slots whose tag equals tag, as bits 0-11. */
+#ifdef __SSE2__
+static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
+{
+	const __m128i tags = _mm_loadu_si128((const __m128i *)bucket); /* and what follows them */
+
+	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag))) & 0xfff;
+}
+#else
 /*
- * The slots whose tag equals tag, as bits 0-11. Eight bytes at a time: a byte is zero if
- * subtracting one borrows into its top bit. A one above a zero may be taken for a zero as well: a
- * tag that differs in the lowest bit, which costs a comparison and no more; index_tag() sees to it
- * that it isn't a free slot.
+ * Eight bytes at a time: a byte is zero if subtracting one borrows into its top bit. A one above a
+ * zero may be taken for a zero as well: a tag that differs in the lowest bit, which costs a
+ * comparison and no more; index_tag() sees to it that it isn't a free slot.
  */
 static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 {
@@ -83,6 +95,7 @@ static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 	high = (high >> 7) * 0x0102040810204080ull >> 56;
 	return (uint32_t)(low | high << 8) & 0xfff;
 }
+#endif
 
 static inline struct index_walk index_start(const struct index *index, uint64_t hash)
 {
@@ -108,6 +121,15 @@ static inline uint32_t index_next(const struct index *index, struct index_walk *
 
 	walk->matches &= walk->matches - 1;
 	return index->buckets[walk->bucket].ref[slot];
+}
+
+/* The first entry, if it stands in the home bucket, or INDEX_NONE. */
+static inline uint32_t index_guess(const struct index *index, uint64_t hash)
+{
+	const struct bucket *home = &index->buckets[index_bucket(index, hash)];
+	uint32_t match = index_match(home, index_tag(hash));
+
+	return match ? home->ref[__builtin_ctz(match)] : INDEX_NONE;
 }
 
 static inline void index_prefetch(const struct index *index, uint64_t hash)

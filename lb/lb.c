@@ -5,13 +5,15 @@
  * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
  * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
  * makes no difference, but to fragments that wait for their first one: these are sent at the end of
- * the burst that brings it. A step decides by a ladder of early returns, each with its reason.
+ * the burst that brings it. A step decides by a ladder of early returns, each with its reason. Most
+ * packets take a short way through it all (express.c), which comes to the same.
  *
  * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
  * in the verdict, and bridge/ makes it.
  */
 #include "lb.h"
 
+#include "express.h"
 #include "frag.h"
 #include "rewrite.h"
 #include "screen.h"
@@ -399,10 +401,15 @@ static void prepare(const struct lb *lb, struct job *job)
 	index_prefetch(&lb->balance.flows.index, job->hash);
 }
 
-static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
+static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now, uint32_t tick,
                    struct verdict *v)
 {
 	switch (job->rest) {
+	case REST_PLAIN:
+		if (express(&lb->balance, frame, job, tick, v))
+			return;
+		screen_plain(frame, job, v);
+		/* fall through */
 	case REST_TCP:
 		return balance(lb, frame, job, now, v);
 	case REST_FRAGMENT:
@@ -417,18 +424,19 @@ static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time 
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = screen_of(lb);
+	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[LB_BURST];
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
-		if (jobs[i].rest == REST_TCP || jobs[i].rest == REST_ICMP_ERROR)
+		if (jobs[i].rest != REST_NONE && jobs[i].rest != REST_FRAGMENT)
 			prepare(lb, &jobs[i]);
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i].rest == REST_TCP)
+		if (jobs[i].rest == REST_PLAIN || jobs[i].rest == REST_TCP)
 			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++) {
-		finish(lb, &frames[i], &jobs[i], now, &ret[i]);
+		finish(lb, &frames[i], &jobs[i], now, tick, &ret[i]);
 		lb->whys[ret[i].why]++;
 	}
 }

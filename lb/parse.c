@@ -8,9 +8,6 @@
  */
 #include "parse.h"
 
-#include "csum.h"
-#include "wire.h"
-
 #include <stddef.h>
 
 /* The len bytes at offset, or NULL if the frame doesn't hold them all. */
@@ -290,67 +287,58 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	if (header < TCP_HEADER_BYTES || header > packet->l4_len)
 		return false;
 	tuple_load_ports(&packet->tuple, p + TCP_SRC);
-	packet->seq = be32_get(be32_load(p + TCP_SEQ));
-	packet->ack = be32_get(be32_load(p + TCP_ACK_NUMBER));
-	packet->window = be16_get(be16_load(p + TCP_WINDOW));
-	packet->tcp_flags = p[TCP_FLAGS];
+	parse_segment(p, packet->l4_len, p[TCP_FLAGS], packet);
 	packet->wscale = PACKET_NO_WSCALE;
 	if (packet->tcp_flags & TCP_SYN && at(frame, packet->l4, header))
 		packet->wscale = find_wscale(p + TCP_HEADER_BYTES, header - TCP_HEADER_BYTES);
-	packet->seq_len = packet->l4_len - header + !!(packet->tcp_flags & TCP_SYN) +
-	                  !!(packet->tcp_flags & TCP_FIN);
 	return true;
 }
 
 enum {
-	PLAIN_L4 = ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
-	PLAIN_BYTES = PLAIN_L4 + TCP_HEADER_BYTES,
+	PLAIN_BYTES = PARSE_PLAIN_L4 + TCP_HEADER_BYTES,
 	PLAIN_VERSION = 4 << 4 | IPV4_HEADER_BYTES / 4,
 };
 
-/* If the frame is for parse_plain(), p being its PLAIN_BYTES; total is its length as IPv4 says. */
-static bool is_plain(const struct frame *frame, const uint8_t *p, uint32_t total)
-{
-	const uint8_t *ip = p + ETH_HEADER_BYTES;
-	uint16_t fragment = be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK;
-	uint32_t header = (p[PLAIN_L4 + TCP_DATA_OFFSET] >> 4) * 4u;
+static_assert((int)PARSE_PLAIN_L3 == (int)ETH_HEADER_BYTES &&
+                      (int)PARSE_PLAIN_L4 == ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
+              "no tag, no option");
 
-	return !(p[ETH_SRC] & 1) && be16_get(be16_load(p + ETH_TYPE)) == ETHERTYPE_IPV4 &&
-	       ip[0] == PLAIN_VERSION && ip[IPV4_PROTOCOL] == IPPROTO_NUM_TCP && !fragment &&
-	       !(p[PLAIN_L4 + TCP_FLAGS] & TCP_SYN) && header >= TCP_HEADER_BYTES &&
-	       total >= IPV4_HEADER_BYTES + header && frame->wire_len >= ETH_HEADER_BYTES + total;
-}
-
-bool parse_plain(const struct frame *frame, struct packet *packet)
+/* Fields that stand together are looked at together. */
+bool parse_is_plain(const struct frame *frame)
 {
-	const uint8_t *p = at(frame, 0, PLAIN_BYTES), *tcp;
-	uint32_t total;
+	const uint8_t *p = at(frame, 0, PLAIN_BYTES), *ip = p + PARSE_PLAIN_L3;
+	uint32_t version, fragment, total, header;
 
 	if (!p)
 		return false;
-	tcp = p + PLAIN_L4;
-	total = be16_get(be16_load(p + ETH_HEADER_BYTES + IPV4_TOTAL_LENGTH));
-	if (!is_plain(frame, p, total))
-		return false;
+	version = be32_get(be32_load(p + ETH_TYPE)) >> 8;   /* with the EtherType */
+	fragment = be32_get(be32_load(ip + IPV4_FRAGMENT)); /* with TTL and protocol */
+	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
+	header = (p[PARSE_PLAIN_L4 + TCP_DATA_OFFSET] >> 4) * 4u;
+	return version == (ETHERTYPE_IPV4 << 8 | PLAIN_VERSION) &&
+	       (fragment & (IPV4_FRAGMENT_MASK << 16 | 0xff)) == IPPROTO_NUM_TCP &&
+	       !(p[ETH_SRC] & 1) && !(p[PARSE_PLAIN_L4 + TCP_FLAGS] & TCP_SYN) &&
+	       header >= TCP_HEADER_BYTES && total >= IPV4_HEADER_BYTES + header &&
+	       frame->wire_len >= ETH_HEADER_BYTES + total;
+}
+
+void parse_plain(const struct frame *frame, struct packet *packet)
+{
+	const uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4;
+
 	packet->kind = PACKET_IPV4;
 	packet->protocol = IPPROTO_NUM_TCP;
-	packet->tcp_flags = tcp[TCP_FLAGS];
 	packet->is_fragment = false;
-	packet->l3 = ETH_HEADER_BYTES;
-	packet->l4 = PLAIN_L4;
-	packet->l4_len = (uint16_t)(total - IPV4_HEADER_BYTES);
-	packet->from = (struct hop){.side = frame->side & 1u};
-	memcpy(&packet->from.mac, p + ETH_SRC, sizeof(packet->from.mac));
-	tuple_load_addresses(&packet->tuple, p + ETH_HEADER_BYTES + IPV4_SRC);
+	packet->l3 = PARSE_PLAIN_L3;
+	packet->l4 = PARSE_PLAIN_L4;
+	packet->l4_len =
+	        (uint16_t)(be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES);
+	packet->from = parse_plain_hop(frame);
+	tuple_load_addresses(&packet->tuple, ip + IPV4_SRC);
 	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
 	packet->src6 = packet->dst6 = NULL;
-	packet->window = be16_get(be16_load(tcp + TCP_WINDOW));
 	packet->wscale = PACKET_NO_WSCALE;
-	packet->seq = be32_get(be32_load(tcp + TCP_SEQ));
-	packet->ack = be32_get(be32_load(tcp + TCP_ACK_NUMBER));
-	packet->seq_len =
-	        packet->l4_len - (tcp[TCP_DATA_OFFSET] >> 4) * 4u + !!(packet->tcp_flags & TCP_FIN);
-	return true;
+	parse_segment(tcp, packet->l4_len, tcp[TCP_FLAGS], packet);
 }
 
 csum_acc parse_pseudo_sum(const struct packet *packet)

@@ -7,6 +7,7 @@
 #include "csum.h"
 #include "frame.h"
 #include "tuple.h"
+#include "wire.h"
 
 enum packet_kind {
 	PACKET_OTHER, /* nothing that can be addressed to us */
@@ -86,12 +87,39 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 /* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);
 
+/* Where layers 3 and 4 of a plain frame begin. */
+enum { PARSE_PLAIN_L3 = 14, PARSE_PLAIN_L4 = 34 };
+
 /*
- * All of the above at once for what most frames are: untagged, not from a group MAC address, IPv4
- * without options or fragments, TCP without SYN. False for any other one, or one that isn't as it
- * should be: then packet is left as it was.
+ * If the frame is what most are, all of its headers being as they should: untagged, not from a
+ * group MAC address, IPv4 without options or fragments, TCP without SYN.
  */
-bool parse_plain(const struct frame *frame, struct packet *packet);
+bool parse_is_plain(const struct frame *frame);
+
+/* All of the above at once for a plain frame. */
+void parse_plain(const struct frame *frame, struct packet *packet);
+
+/* Who sent a plain frame. */
+static inline struct hop parse_plain_hop(const struct frame *frame)
+{
+	struct hop hop = {.side = frame->side & 1u};
+
+	memcpy(&hop.mac, frame->data + ETH_SRC, sizeof(hop.mac));
+	return hop;
+}
+
+/* What the TCP header of a segment of len bytes with these flags says about sequence numbers; see
+ * struct packet. */
+static inline void parse_segment(const uint8_t *tcp, uint32_t len, uint8_t flags,
+                                 struct packet *packet)
+{
+	packet->tcp_flags = flags;
+	packet->window = be16_get(be16_load(tcp + TCP_WINDOW));
+	packet->seq = be32_get(be32_load(tcp + TCP_SEQ));
+	packet->ack = be32_get(be32_load(tcp + TCP_ACK_NUMBER));
+	packet->seq_len =
+	        len - (tcp[TCP_DATA_OFFSET] >> 4) * 4u + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
+}
 
 /* The sum over the pseudo header of a packet checked by parse_ip() (RFC 9293, 3.1; RFC 8200, 8.1).
  */

@@ -6,18 +6,6 @@
  */
 #include "rewrite.h"
 
-#include "wire.h"
-
-static csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const struct rewrite_to *to)
-{
-	const uint64_t addresses = tuple_addresses(&to->tuple);
-	csum_acc change = csum_change_addresses(tuple_addresses(from), addresses);
-
-	memcpy(ip + IPV4_SRC, &addresses, sizeof(addresses));
-	csum_update(ip + IPV4_CHECKSUM, change);
-	return change;
-}
-
 static csum_acc rewrite_ipv6(uint8_t *ip, const struct packet *packet, const struct rewrite_to *to)
 {
 	csum_acc change =
@@ -34,19 +22,13 @@ csum_acc rewrite_addresses(struct frame *frame, const struct packet *packet,
 	uint8_t *ip = frame->data + packet->l3;
 
 	return packet->kind == PACKET_IPV6 ? rewrite_ipv6(ip, packet, to)
-	                                   : rewrite_ipv4(ip, &packet->tuple, to);
+	                                   : rewrite_ipv4(ip, &packet->tuple, &to->tuple);
 }
 
 void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct rewrite_to *to)
 {
-	uint8_t *tcp = frame->data + packet->l4;
 	csum_acc addresses = rewrite_addresses(frame, packet, to);
-	const uint32_t ports = tuple_ports(&to->tuple);
 
-	memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
-	if (frame->flags & FRAME_CSUM_PARTIAL)
-		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
-	else
-		csum_update(tcp + TCP_CHECKSUM,
-		            addresses + csum_change_ports(tuple_ports(&packet->tuple), ports));
+	rewrite_ports(frame->data + packet->l4, frame->flags, &packet->tuple, &to->tuple,
+	              addresses);
 }

@@ -14,6 +14,32 @@ struct rewrite_to {
 	const struct ip6 *src6, *dst6;
 };
 
+/* Changes the addresses in an IPv4 header, and its checksum. Returns the change in their sum. */
+static inline csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const struct tuple *to)
+{
+	const uint64_t addresses = tuple_addresses(to);
+	csum_acc change = csum_change_addresses(tuple_addresses(from), addresses);
+
+	memcpy(ip + IPV4_SRC, &addresses, sizeof(addresses));
+	csum_update(ip + IPV4_CHECKSUM, change);
+	return change;
+}
+
+/* Changes the ports in a TCP header, and its checksum, by that and by the change of the addresses;
+ * flags are the frame's. */
+static inline void rewrite_ports(uint8_t *tcp, uint8_t flags, const struct tuple *from,
+                                 const struct tuple *to, csum_acc addresses)
+{
+	const uint32_t ports = tuple_ports(to);
+
+	memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
+	if (flags & FRAME_CSUM_PARTIAL)
+		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
+	else
+		csum_update(tcp + TCP_CHECKSUM,
+		            addresses + csum_change_ports(tuple_ports(from), ports));
+}
+
 /*
  * Makes the packet, parsed by parse_tcp(), carry these addresses and ports instead of its own, and
  * updates the IPv4 and TCP checksums for it (RFC 1624), also a partial one. Nothing else changes.

@@ -359,20 +359,33 @@ static enum rest screen_any(const struct screen *screen, struct frame *frame, st
 	return REST_NONE;
 }
 
+/* If the tuple, of a plain frame, may be a flow's. */
+static bool may_be_balanced(const struct addresses *addresses, const struct tuple *tuple)
+{
+	return addresses_find(addresses, tuple->dst)->kinds & ADDRESS_OURS ||
+	       (addresses->any_no_snat &&
+	        addresses_find(addresses, tuple->src)->kinds & ADDRESS_NO_SNAT);
+}
+
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret)
 {
-	struct packet *packet = &job->packet;
+	bool is_loop = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC);
 
-	ret->side = (uint8_t)side_other(frame->side);
-	ret->server = SERVER_NONE;
-	ret->flow = FLOW_NONE;
-	ret->hop = (struct hop){0};
-	ret->sighted = ret->conflict = false;
-	if (frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC))
-		return leave(ret, WHY_LOOP);
-	if (parse_plain(frame, packet) &&
-	    addresses_find(&screen->farms->addresses, packet->tuple.dst)->kinds & ADDRESS_OURS)
-		return go_on_to_flow(job);
-	return screen_any(screen, frame, job, ret);
+	if (!is_loop && parse_is_plain(frame)) {
+		job->key.ipv6 = false;
+		job->key.hashed = NULL;
+		tuple_load_addresses(&job->key.tuple, frame->data + PARSE_PLAIN_L3 + IPV4_SRC);
+		tuple_load_ports(&job->key.tuple, frame->data + PARSE_PLAIN_L4 + TCP_SRC);
+		if (may_be_balanced(&screen->farms->addresses, &job->key.tuple))
+			return REST_PLAIN;
+	}
+	verdict_begin(ret, frame);
+	return is_loop ? leave(ret, WHY_LOOP) : screen_any(screen, frame, job, ret);
+}
+
+void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret)
+{
+	verdict_begin(ret, frame);
+	parse_plain(frame, &job->packet);
 }

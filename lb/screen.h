@@ -9,8 +9,11 @@
 #include "icmp.h"
 #include "verdict.h"
 
-/* What is left to do for a frame once it has been screened: what depends on flows. */
-enum rest { REST_NONE, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
+/*
+ * What is left to do for a frame once it has been screened: what depends on flows. REST_PLAIN is
+ * REST_TCP of a plain frame (parse.h), of which so far only the key has been read.
+ */
+enum rest { REST_NONE, REST_PLAIN, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
 
 /* A frame on its way through the engine. */
 struct job {
@@ -29,9 +32,13 @@ struct screen {
 	const struct hash_key *key;
 };
 
-/* Fills in job but for the hash, and ret if nothing is left to do: then returns REST_NONE. */
+/* Fills in job but for the hash, and ret unless that is REST_PLAIN: all of it if nothing is left to
+ * do, which returns REST_NONE. */
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret);
+
+/* Reads the rest of a REST_PLAIN frame, which is REST_TCP then. */
+void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret);
 
 /* Settles a frame that isn't for us. */
 void screen_settle_other(const struct screen *screen, const struct frame *frame,

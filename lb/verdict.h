@@ -4,6 +4,7 @@
 #ifndef LB_VERDICT_H
 #define LB_VERDICT_H
 
+#include "flow.h"
 #include "own.h"
 #include "parse.h"
 #include "sched.h"
@@ -40,6 +41,16 @@ struct verdict {
 	struct sighting sighting;
 	struct probe_reply probe; /* WHY_PROBE */
 };
+
+/* Before anything is decided. */
+static inline void verdict_begin(struct verdict *v, const struct frame *frame)
+{
+	v->side = (uint8_t)side_other(frame->side);
+	v->server = SERVER_NONE;
+	v->flow = FLOW_NONE;
+	v->hop = (struct hop){0};
+	v->sighted = v->conflict = false;
+}
 
 static inline void verdict_settle(struct verdict *v, enum lb_why why)
 {

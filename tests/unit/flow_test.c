@@ -88,7 +88,7 @@ START_TEST(removed_is_gone_and_its_place_free)
 	require_eq(find(server_tuple(1)), FLOW_NONE);
 	require(flows_have_room(&flows));
 	require_eq(add(2), f);
-	require_eq(flows.cold[f].end[CLIENT].bytes, 0);
+	require_eq(flow_bytes(&flows.cold[f], CLIENT), 0);
 	free(mem);
 }
 END_TEST
@@ -121,7 +121,7 @@ START_TEST(reopened_is_as_new)
 	begin(CAPACITY);
 	f = add(1);
 	flows.flow[f].flags = FLOW_RST_SENT | FLOW_SEQ_KNOWN;
-	flows_count(&flows, f, SERVER, 99, 150);
+	flow_count(&flows.flow[f], &flows.cold[f], SERVER, 99, 150);
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);
 	require_eq(flows.quarantine.length, 0);
@@ -129,7 +129,7 @@ START_TEST(reopened_is_as_new)
 	require_eq(flows.flow[f].flags, 0);
 	require_eq(flows.flow[f].packets[SERVER], 0);
 	require_eq(flows.flow[f].last, 300);
-	require_eq(flows.cold[f].end[SERVER].bytes, 0);
+	require_eq(flow_bytes(&flows.cold[f], SERVER), 0);
 	require_eq(flow_of(find(client_tuple(1))), f);
 	require_eq(flow_of(find(server_tuple(1))), f);
 	free(mem);
@@ -204,13 +204,13 @@ START_TEST(counts_by_end)
 
 	begin(CAPACITY);
 	f = add(1);
-	flows_count(&flows, f, CLIENT, 60, 500);
-	flows_count(&flows, f, SERVER, 1500, 501);
-	flows_count(&flows, f, SERVER, UINT32_MAX, 502);
+	flow_count(&flows.flow[f], &flows.cold[f], CLIENT, 60, 500);
+	flow_count(&flows.flow[f], &flows.cold[f], SERVER, 1500, 501);
+	flow_count(&flows.flow[f], &flows.cold[f], SERVER, UINT32_MAX, 502);
 	require_eq(flows.flow[f].packets[CLIENT], 1);
 	require_eq(flows.flow[f].packets[SERVER], 2);
-	require_eq(flows.cold[f].end[CLIENT].bytes, 60);
-	require_eq(flows.cold[f].end[SERVER].bytes, 1500ull + UINT32_MAX);
+	require_eq(flow_bytes(&flows.cold[f], CLIENT), 60);
+	require_eq(flow_bytes(&flows.cold[f], SERVER), 1500ull + UINT32_MAX);
 	require_eq(flows.flow[f].last, 502);
 	free(mem);
 }

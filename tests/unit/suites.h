@@ -13,6 +13,7 @@ Suite *cfg_suite(void);
 Suite *csum_suite(void);
 Suite *ended_suite(void);
 Suite *edges_suite(void);
+Suite *express_suite(void);
 Suite *flow_suite(void);
 Suite *frag_suite(void);
 Suite *frag_twin_suite(void);

@@ -1,0 +1,251 @@
+/*
+ * The short way against the long one. Two engines get the same packets, but those of the second
+ * have a VLAN tag, and so aren't plain: the packets must leave alike, and all that is noted be the
+ * same.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../lb/wire.h"
+
+enum { TALKS = 8, EVENTS = 40000, WAYS = 2, FLOWS = 1000 };
+
+/* The same connection in either engine. */
+struct twins {
+	struct talk talk[WAYS];
+};
+
+static struct engine engines[WAYS];
+static struct twins twins[TALKS];
+static uint32_t untagged[FLOWS][2]; /* of a flow's packets, by end, those without a tag in both */
+static unsigned nopened, open_hits, other_hits;
+
+static uint32_t flow_of_twins(const struct twins *t, unsigned way)
+{
+	const struct talk *talk = &t->talk[way];
+	const struct flows *flows = &lb_balance(engines[way].lb)->flows;
+	const struct flow_key key = {.tuple = {talk->client, fixture_vip(), be16_from(talk->sport),
+	                                       be16_from(talk->dport)}};
+	uint32_t ref = flows_find(flows, &key, flows_hash(flows, &key.tuple));
+
+	return ref == FLOW_NONE ? FLOW_NONE : flow_of(ref);
+}
+
+static const struct flow *plain_flow(const struct twins *t)
+{
+	uint32_t f = flow_of_twins(t, 0);
+
+	return f == FLOW_NONE ? NULL : &lb_balance(engines[0].lb)->flows.flow[f];
+}
+
+static void open_twins(struct twins *t)
+{
+	nopened++;
+	for (unsigned way = 0; way < WAYS; way++)
+		talk_open(&t->talk[way], &engines[way], fixture_client(nopened % 5),
+		          (uint16_t)(20000 + nopened), nopened & 1 ? 443 : 5061);
+	untagged[flow_of_twins(t, 0)][CLIENT] = 2;
+	untagged[flow_of_twins(t, 0)][SERVER] = 1;
+}
+
+/* Mostly what a TCP would send next, or nearly. */
+static struct spec any_segment(struct twins *t, enum end end)
+{
+	static const uint8_t rare[] = {0x01, 0x02, 0x04, 0x11, 0x12, 0x14, 0x19, 0x00, 0x08};
+	struct spec spec = talk_spec(&t->talk[0], end, 0x10, (uint16_t)random_below(3) * 40);
+
+	if (random_below(2))
+		spec.flags |= (uint8_t)random_next() & 0xe8; /* PSH, URG, ECE, CWR */
+	if (!random_below(50))
+		spec.flags = rare[random_below(sizeof(rare))];
+	if (!random_below(4))
+		spec.seq += random_below(200) - 100;
+	if (!random_below(4))
+		spec.ack += random_below(200) - 100;
+	if (!random_below(20))
+		spec.seq += (uint32_t)random_next();
+	if (!random_below(20))
+		spec.ack += (uint32_t)random_next();
+	spec.tcp_options = random_below(2) ? 0 : 12;
+	spec.partial = !random_below(4);
+	if (end == CLIENT && !random_below(4))
+		spec.src = mac_of((uint8_t)(0x90 + random_below(3)));
+	if (!random_below(8))
+		spec.side = random_below(2) ? INSIDE : OUTSIDE;
+	return spec;
+}
+
+/* The two frames of one segment, damaged in the same place now and then. */
+static void build(struct built ret[WAYS], struct spec *spec)
+{
+	uint16_t window = (uint16_t)random_next();
+	bool damaged = !random_below(10);
+	uint32_t at = random_below(40);
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct built *built = &ret[way];
+
+		spec->ntags = way;
+		spec->tpid[0] = ETHERTYPE_8021Q;
+		spec->tci[0] = 5;
+		frames_tcp(built, spec);
+		frames_put16(built->frame.data + built->l4 + TCP_WINDOW, window);
+		if (!spec->partial)
+			frames_fix(built);
+		if (damaged)
+			built->frame.data[built->l3 + at] ^= 4;
+	}
+}
+
+static void check_hops(const struct hop *plain, const struct hop *tagged)
+{
+	require(mac_eq(&plain->mac, &tagged->mac));
+	require_eq(plain->side, tagged->side);
+	require_eq(plain->ntags, 0);
+}
+
+static void check_same(const struct verdict v[WAYS], const struct built b[WAYS])
+{
+	require_eq(v[0].why, v[1].why);
+	require_eq(v[0].act, v[1].act);
+	require_eq(v[0].side, v[1].side);
+	require_eq(v[0].sighted, false);
+	require_eq(v[0].conflict, false);
+	if (v[0].act == LB_FORWARD) {
+		require_eq(v[0].server, v[1].server);
+		require_eq(v[0].flow, v[1].flow);
+		check_hops(&v[0].hop, &v[1].hop);
+	}
+	require_eq(b[0].frame.len + FRAME_TAG_BYTES, b[1].frame.len);
+	require(memcmp(b[0].frame.data + b[0].l3, b[1].frame.data + b[1].l3,
+	               b[0].frame.len - b[0].l3) == 0);
+}
+
+/* The tables, as far as these connections are concerned. */
+static void check_same_flow(const struct twins *t)
+{
+	const struct flows *flows[WAYS] = {&lb_balance(engines[0].lb)->flows,
+	                                   &lb_balance(engines[1].lb)->flows};
+	uint32_t f = flow_of_twins(t, 0);
+
+	require_eq(f, flow_of_twins(t, 1));
+	if (f == FLOW_NONE)
+		return;
+	require(memcmp(&flows[0]->flow[f], &flows[1]->flow[f], sizeof(struct flow)) == 0);
+	require_eq(flows[0]->check_at[f], flows[1]->check_at[f]);
+	check_hops(&flows[0]->cold[f].client, &flows[1]->cold[f].client);
+	for (enum end end = CLIENT; end <= SERVER; end++)
+		require_eq(flow_bytes(&flows[1]->cold[f], end) -
+		                   flow_bytes(&flows[0]->cold[f], end),
+		           FRAME_TAG_BYTES * (flows[0]->flow[f].packets[end] - untagged[f][end]));
+}
+
+static void exchange(struct twins *t)
+{
+	enum end end = random_below(2) ? SERVER : CLIENT;
+	struct spec spec = any_segment(t, end);
+	const struct flow *flow = plain_flow(t);
+	bool is_open = flow && flow->state == FLOW_OPEN;
+	struct verdict v[WAYS];
+	struct built b[WAYS];
+
+	build(b, &spec);
+	for (unsigned way = 0; way < WAYS; way++)
+		v[way] = engine_input(&engines[way], &b[way]);
+	check_same(v, b);
+	open_hits += is_open && v[0].why == WHY_FLOW_HIT;
+	other_hits += !is_open && v[0].why == WHY_FLOW_HIT;
+	if (v[0].why == WHY_FLOW_NEW)
+		untagged[v[0].flow][CLIENT] = untagged[v[0].flow][SERVER] = 0;
+	if (random_below(2)) /* else it was lost and is sent again */
+		for (unsigned way = 0; way < WAYS; way++)
+			t->talk[way].next[end] += spec.payload;
+	check_same_flow(t);
+}
+
+/* Connections that have ended make way for others. */
+static void renew(struct twins *t)
+{
+	const struct flow *flow = plain_flow(t);
+
+	if (!flow || !flow_is_live(flow))
+		open_twins(t);
+}
+
+static void run(bool snat)
+{
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct rules *rules = fixture_rules(3);
+
+		if (!snat)
+			rules->farms[0].nsnat = 0;
+		engine_start(&engines[way], rules);
+	}
+	for (unsigned i = 0; i < TALKS; i++)
+		open_twins(&twins[i]);
+	for (unsigned i = 0; i < EVENTS; i++) {
+		struct twins *t = &twins[random_below(TALKS)];
+
+		exchange(t);
+		if (!random_below(8))
+			renew(t);
+		for (unsigned way = 0; way < WAYS && i % 16 == 0; way++)
+			engine_wait_ms(&engines[way], 70);
+	}
+	require(memcmp(lb_whys(engines[0].lb), lb_whys(engines[1].lb),
+	               LB_NWHYS * sizeof(uint64_t)) == 0);
+	ck_assert_uint_gt(open_hits, EVENTS / 2);
+	ck_assert_uint_gt(other_hits, EVENTS / 100);
+	ck_assert_uint_gt(nopened, EVENTS / 1000);
+	for (unsigned way = 0; way < WAYS; way++)
+		engine_stop(&engines[way]);
+}
+
+START_TEST(short_way_is_the_long_way)
+{
+	run(true);
+}
+END_TEST
+
+START_TEST(without_snat)
+{
+	run(false);
+}
+END_TEST
+
+/* Of many connections between the same addresses the index takes one for another now and then. */
+START_TEST(guessed_wrong)
+{
+	enum { MANY = 900 };
+	static struct talk talks[MANY];
+	static bool used[UINT16_MAX + 1];
+
+	engine_start(&engines[0], fixture_rules(1));
+	for (unsigned i = 0; i < MANY; i++) {
+		uint16_t port; /* in a row they would fall into place too well */
+
+		do
+			port = (uint16_t)random_next();
+		while (used[port]);
+		used[port] = true;
+		talk_open(&talks[i], &engines[0], fixture_client(1), port, 443);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		for (enum end end = CLIENT; end <= SERVER; end++) {
+			struct verdict v = talk_send(&talks[i], end, 0x10, 10);
+
+			require_eq(v.why, WHY_FLOW_HIT);
+			require_eq(v.flow, i);
+			require_eq(v.server, end == CLIENT ? 0 : SERVER_NONE);
+		}
+	engine_stop(&engines[0]);
+}
+END_TEST
+
+Suite *express_suite(void)
+{
+	const TTest *const tests[] = {short_way_is_the_long_way, without_snat, guessed_wrong, NULL};
+
+	return suite_of("express", tests);
+}
