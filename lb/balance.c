@@ -93,7 +93,7 @@ static uint32_t deadline_of(const struct balance *balance, const struct flow *fl
 
 static void check_at_deadline(struct balance *balance, uint32_t f)
 {
-	flows_check_by(&balance->flows, f, deadline_of(balance, &balance->flows.flow[f]));
+	flows_check_by(&balance->flows, f, deadline_of(balance, flows_at(&balance->flows, f)));
 }
 
 /* The flow's client sticks to its server, from the flow's last packet on. */
@@ -127,7 +127,7 @@ static const struct ip6 *ip6_of(const struct balance *balance, uint32_t f, be32 
 static void set_ip6(const struct balance *balance, uint32_t f, struct rewrite_to *ret)
 {
 	ret->src6 = ret->dst6 = NULL;
-	if (!flow_is_ipv6(&balance->flows.flow[f]))
+	if (!flow_is_ipv6(flows_at(&balance->flows, f)))
 		return;
 	ret->src6 = ip6_of(balance, f, ret->tuple.src);
 	ret->dst6 = ip6_of(balance, f, ret->tuple.dst);
@@ -136,13 +136,13 @@ static void set_ip6(const struct balance *balance, uint32_t f, struct rewrite_to
 void balance_arrival(const struct balance *balance, uint32_t f, enum end end,
                      struct rewrite_to *ret)
 {
-	ret->tuple = balance->flows.flow[f].arrive[end];
+	ret->tuple = flows_at(&balance->flows, f)->arrive[end];
 	set_ip6(balance, f, ret);
 }
 
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)
 {
-	const struct flow *flow = &balance->flows.flow[flow_of(ref)];
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
 
 	ret->tuple = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
 	set_ip6(balance, flow_of(ref), ret);
@@ -150,8 +150,8 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
-	const struct flow *flow = &balance->flows.flow[f];
-	const struct flow_cold *cold = &balance->flows.cold[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct flow_cold *cold = flows_cold(&balance->flows, f);
 	struct ended record = {
 	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 	        .end = now,
@@ -171,7 +171,7 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 /* A live flow is one no longer. */
 static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
-	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
 
 	balance->counts.ended[why]++;
 	note_persist(balance, flow, false, now);
@@ -190,7 +190,7 @@ static void end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t
 /* From live to reset, or if there was no connection yet to quarantine. */
 static void reset(struct balance *balance, uint32_t f, enum end by, lb_time now)
 {
-	if (balance->flows.flow[f].state == FLOW_HALF_OPEN) {
+	if (flows_at(&balance->flows, f)->state == FLOW_HALF_OPEN) {
 		end(balance, f, ENDED_RST, (uint8_t)(FLOW_RST_SENT << by), now);
 		return;
 	}
@@ -205,7 +205,7 @@ static void bury(struct balance *balance, uint32_t f)
 {
 	uint64_t at;
 
-	if (balance->flows.flow[f].state != FLOW_RESET)
+	if (flows_at(&balance->flows, f)->state != FLOW_RESET)
 		return;
 	at = balance->epoch.ns + flows_reset_ms(&balance->flows, f) * LB_NS_PER_MS;
 	record_end(balance, f, ENDED_RST, (lb_time){at});
@@ -236,7 +236,7 @@ static bool is_revival(const struct balance *balance, const struct flow *flow, e
 /* From reset to what it was. Its check is due by then, and goes on from there. */
 static void revive(struct balance *balance, uint32_t f)
 {
-	struct flow *flow = &balance->flows.flow[f];
+	struct flow *flow = flows_at(&balance->flows, f);
 
 	flows_revive(&balance->flows, f);
 	tcp_revived(flow);
@@ -272,7 +272,7 @@ static void give_port_back(struct balance *balance, const struct flow *flow)
 static void forget(struct balance *balance, uint32_t f)
 {
 	bury(balance, f);
-	give_port_back(balance, &balance->flows.flow[f]);
+	give_port_back(balance, flows_at(&balance->flows, f));
 	flows_remove(&balance->flows, f);
 }
 
@@ -298,7 +298,7 @@ static uint32_t oldest_with_port(const struct balance *balance, const struct flo
 	uint32_t f = list->head;
 
 	for (unsigned i = 0; i < BALANCE_CUT_TRIES && f != FLOW_NONE; i++) {
-		const struct flow *flow = &balance->flows.flow[f];
+		const struct flow *flow = flows_at(&balance->flows, f);
 
 		if (flow->server == server &&
 		    (one_pool || be16_eq(flow->arrive[CLIENT].dport, service)))
@@ -371,7 +371,7 @@ static bool free_tuple(struct balance *balance, const struct tuple *tuple,
 
 	if (ref == FLOW_NONE)
 		return true;
-	if (flow_is_live(&balance->flows.flow[flow_of(ref)]))
+	if (flow_is_live(flows_at(&balance->flows, flow_of(ref))))
 		return false;
 	cut_quarantine(balance, flow_of(ref));
 	return true;
@@ -417,9 +417,9 @@ static enum lb_why choose_arrival(struct balance *balance, const struct packet *
 
 static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 {
-	sched_opened(&balance->farms->sched, balance->flows.flow[f].server);
+	sched_opened(&balance->farms->sched, flows_at(&balance->flows, f)->server);
 	balance->counts.created++;
-	note_persist(balance, &balance->flows.flow[f], true, now);
+	note_persist(balance, flows_at(&balance->flows, f), true, now);
 }
 
 /* A flow in quarantine of the same client and port, unless it has just made room, is found no more
@@ -511,8 +511,8 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 		balance->counts.refused++;
 		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	}
-	if (old != FLOW_NONE && balance->flows.flow[flow_of(old)].server == server &&
-	    may_reopen(balance, &balance->flows.flow[flow_of(old)])) {
+	if (old != FLOW_NONE && flows_at(&balance->flows, flow_of(old))->server == server &&
+	    may_reopen(balance, flows_at(&balance->flows, flow_of(old)))) {
 		bury(balance, flow_of(old));
 		*ret_ref = reopen(balance, flow_of(old), now);
 		return WHY_FLOW_NEW;
@@ -525,10 +525,10 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now)
 {
 	uint32_t f = flow_of(ref);
-	struct flow *flow = &balance->flows.flow[f];
+	struct flow *flow = flows_at(&balance->flows, f);
 
 	/* in quarantine late packets are passed on, but don't prolong it */
-	flow_count(flow, &balance->flows.cold[f], end_of(ref), len,
+	flow_count(flow, flows_cold(&balance->flows, f), end_of(ref), len,
 	           flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
 }
 
@@ -536,8 +536,8 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
                     uint32_t len, lb_time now)
 {
 	uint32_t f = flow_of(ref);
-	struct flow *flow = &balance->flows.flow[f];
-	struct hop *client = &balance->flows.cold[f].client, other, *from;
+	struct flow *flow = flows_at(&balance->flows, f);
+	struct hop *client = &flows_cold(&balance->flows, f)->client, other, *from;
 	unsigned events;
 
 	if (is_revival(balance, flow, end_of(ref), packet, now))
@@ -569,7 +569,7 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t seq,
                       struct own_list *out)
 {
-	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
 	struct own *own = &out->items[out->n++];
 	struct rewrite_to arrival;
 
@@ -577,7 +577,7 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
 	        .kind = OWN_TCP,
 	        .tcp_flags = TCP_RST,
 	        .server = to == SERVER ? flow->server : SERVER_NONE,
-	        .to = balance->flows.cold[f].client,
+	        .to = flows_cold(&balance->flows, f)->client,
 	        .tuple = tuple_reverse(flow->arrive[to]),
 	        .ipv6 = flow_is_ipv6(flow),
 	        .seq = seq,
@@ -602,7 +602,7 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
  */
 static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
 {
-	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
 	uint32_t expected = flow->next_seq[end_other(to)];
 
 	add_reset(balance, f, to, expected, out);
@@ -626,7 +626,7 @@ static bool has_room(const struct own_list *out)
 /* A flow that isn't due yet. While it is used its client sticks to its server. */
 static void check_again(struct balance *balance, uint32_t f, lb_time now)
 {
-	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
 	uint32_t persist =
 	        farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
 	uint32_t deadline = deadline_of(balance, flow), tick = balance_tick(balance, now);
@@ -641,7 +641,7 @@ static void check_again(struct balance *balance, uint32_t f, lb_time now)
 
 static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
 {
-	const struct flow *flow = &balance->flows.flow[f];
+	const struct flow *flow = flows_at(&balance->flows, f);
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	uint32_t deadline = deadline_of(balance, flow);
 
@@ -725,7 +725,7 @@ bool balance_reap(struct balance *balance, lb_time now, struct own_list *out)
 	for (unsigned i = 0; i < BALANCE_REAP_STEP && balance->reap_left && has_room(out); i++) {
 		if (balance->reap_cursor >= balance->flows.reached)
 			balance->reap_cursor = 0;
-		if (is_doomed(balance, &balance->flows.flow[balance->reap_cursor], &why))
+		if (is_doomed(balance, flows_at(&balance->flows, balance->reap_cursor), &why))
 			end_by_reset(balance, balance->reap_cursor, why, now, out);
 		balance->reap_cursor++;
 		balance->reap_left--;
@@ -737,7 +737,7 @@ bool balance_bury(struct balance *balance, uint32_t *cursor)
 {
 	for (unsigned n = 0; balance->reset && n < ENDED_RING && *cursor < balance->flows.reached;
 	     ++*cursor) {
-		n += balance->flows.flow[*cursor].state == FLOW_RESET;
+		n += flows_at(&balance->flows, *cursor)->state == FLOW_RESET;
 		bury(balance, *cursor);
 	}
 	return balance->reset;
@@ -748,7 +748,7 @@ static void move_flow(struct balance *balance, uint32_t f, uint16_t server)
 	struct snat_port port;
 
 	flows_renumber(&balance->flows, f, server);
-	if (locate_port(balance, &balance->flows.flow[f], &port))
+	if (locate_port(balance, flows_at(&balance->flows, f), &port))
 		snat_keep(&balance->farms->snat, balance->farms->rules->servers[server].farm, port);
 }
 
@@ -757,15 +757,15 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 	balance->farms = farms;
 	persist_renumber(&balance->persist, map);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
-		if (balance->flows.flow[f].state != FLOW_FREE)
-			move_flow(balance, f, map[balance->flows.flow[f].server]);
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);
 }
 
 void balance_referenced(const struct balance *balance, bool *ret)
 {
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
-		if (balance->flows.flow[f].state != FLOW_FREE)
-			ret[balance->flows.flow[f].server] = true;
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			ret[flows_at(&balance->flows, f)->server] = true;
 }
 
 uint32_t balance_quarantined(const struct balance *balance)

@@ -19,21 +19,24 @@ static uint32_t either(bool first, uint32_t a, uint32_t b)
 }
 
 /*
- * 0 if the frame, a plain one, comes from there. By words: a struct hop that has just been put
- * together in smaller pieces would be waited for.
+ * 0 if the frame, a plain one, comes from where the client was. By words: a struct hop that has
+ * just been put together in smaller pieces would be waited for. It is the first 11 bytes of both.
  */
-static uint64_t difference(const struct hop *hop, const struct frame *frame)
+static uint64_t difference(const struct flow_cold *cold, const struct frame *frame)
 {
 	const uint64_t mac_mask =
-	        0xffffffffffff; /* the two bytes behind it are hop.tci[0]: no tag */
+	        0xffffffffffff;              /* the two bytes behind it are hop.tci[0]: no tag */
+	const uint32_t tail_mask = 0xffffff; /* the byte behind it is no longer hop's */
 	uint64_t source, head;
-	uint32_t tail = 0;
+	uint32_t tail;
 
 	memcpy(&source, frame->data + ETH_SRC, sizeof(source));
-	memcpy(&head, hop, sizeof(head));
-	memcpy(&tail, (const uint8_t *)hop + sizeof(head), sizeof(*hop) - sizeof(head));
-	return ((source & mac_mask) ^ head) | (tail ^ (frame->side & 1u) << 16);
+	memcpy(&head, cold, sizeof(head));
+	memcpy(&tail, (const uint8_t *)cold + sizeof(head), sizeof(tail));
+	return ((source & mac_mask) ^ head) | ((tail & tail_mask) ^ (frame->side & 1u) << 16);
 }
+
+static_assert(offsetof(struct flow_cold, client) == 0 && sizeof(struct hop) == 11, "difference()");
 
 /* Apart, as it seldom comes to that. */
 __attribute__((noinline)) static void move_client(struct flow_cold *cold, const struct frame *frame)
@@ -61,8 +64,8 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 	const uint32_t ref = job->guess;
 	const enum end end = end_of(ref);
 	const struct tuple from = job->key.tuple;
-	struct flow *flow = &balance->flows.flow[flow_of(ref)];
-	struct flow_cold *cold = &balance->flows.cold[flow_of(ref)];
+	struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	struct flow_cold *cold = flows_cold(&balance->flows, flow_of(ref));
 	struct packet packet;
 	struct tuple to;
 	csum_acc change;
@@ -72,7 +75,7 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 		return false;
 	if ((tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
-	if (difference(&cold->client, frame) & -(uint64_t)(end == CLIENT))
+	if (difference(cold, frame) & -(uint64_t)(end == CLIENT))
 		move_client(cold, frame);
 	/* the flags that matter, known to the compiler */
 	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,

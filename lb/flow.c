@@ -16,6 +16,8 @@ static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
 
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
 {
+	size_t npairs = (capacity + 1) / 2;
+
 	*flows = (struct flows){.capacity = capacity,
 	                        .key = key,
 	                        .free = empty_list,
@@ -23,42 +25,40 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	                        .quarantine = empty_list};
 	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
 		flows->factors[i] = siphash(&key, &i, 1);
-	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
-	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
+	flows->pairs = arena_take(arena, npairs, sizeof(*flows->pairs));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
 	index_lay_out(&flows->index, arena, 2 * capacity);
-	if (!flows->flow)
+	if (!flows->pairs)
 		return;
 	/* written now, so that no page fault waits on the packet path */
-	memset(flows->flow, 0, capacity * sizeof(*flows->flow));
-	memset(flows->cold, 0, capacity * sizeof(*flows->cold));
+	memset(flows->pairs, 0, npairs * sizeof(*flows->pairs));
 	memset(flows->check_at, 0xff, capacity * sizeof(*flows->check_at));
 }
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	flows->flow[f].next = FLOW_NONE;
-	flows->flow[f].prev = list->tail;
+	flows_at(flows, f)->next = FLOW_NONE;
+	flows_at(flows, f)->prev = list->tail;
 	if (list->tail == FLOW_NONE)
 		list->head = f;
 	else
-		flows->flow[list->tail].next = f;
+		flows_at(flows, list->tail)->next = f;
 	list->tail = f;
 	list->length++;
 }
 
 static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	uint32_t next = flows->flow[f].next, prev = flows->flow[f].prev;
+	uint32_t next = flows_at(flows, f)->next, prev = flows_at(flows, f)->prev;
 
 	if (prev == FLOW_NONE)
 		list->head = next;
 	else
-		flows->flow[prev].next = next;
+		flows_at(flows, prev)->next = next;
 	if (next == FLOW_NONE)
 		list->tail = prev;
 	else
-		flows->flow[next].prev = prev;
+		flows_at(flows, next)->prev = prev;
 	list->length--;
 }
 
@@ -94,7 +94,7 @@ bool flows_have_room(const struct flows *flows)
 
 static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
 {
-	uint64_t hash = flows_hash(flows, &flows->flow[f].arrive[end]);
+	uint64_t hash = flows_hash(flows, &flows_at(flows, f)->arrive[end]);
 	uint32_t ref = f << 1 | (uint32_t)end;
 
 	if (add)
@@ -114,12 +114,12 @@ static uint32_t tick_of_ms(uint64_t ms)
 static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2], uint16_t server,
                   uint64_t now_ms)
 {
-	flows->flow[f] = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
-	                               .last = tick_of_ms(now_ms),
-	                               .server = server & 0xfffu,
-	                               .state = FLOW_HALF_OPEN};
-	flows->cold[f] = (struct flow_cold){0};
-	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
+	*flows_at(flows, f) = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
+	                                    .last = tick_of_ms(now_ms),
+	                                    .server = server & 0xfffu,
+	                                    .state = FLOW_HALF_OPEN};
+	*flows_cold(flows, f) = (struct flow_cold){0};
+	memcpy(flows_cold(flows, f)->created_ms, &now_ms, sizeof(flows_cold(flows, f)->created_ms));
 	list_append(flows, &flows->half_open, f);
 }
 
@@ -145,16 +145,17 @@ uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
 {
 	uint64_t ms = 0;
 
-	memcpy(&ms, flows->cold[f].created_ms, sizeof(flows->cold[f].created_ms));
+	memcpy(&ms, flows_cold(flows, f)->created_ms, sizeof(flows_cold(flows, f)->created_ms));
 	return ms;
 }
 
 /* Takes the flow off the list that its state has. */
 static void leave_list(struct flows *flows, uint32_t f)
 {
-	if (flows->flow[f].state == FLOW_HALF_OPEN)
+	if (flows_at(flows, f)->state == FLOW_HALF_OPEN)
 		list_remove(flows, &flows->half_open, f);
-	else if (flows->flow[f].state == FLOW_RESET || flows->flow[f].state == FLOW_QUARANTINE)
+	else if (flows_at(flows, f)->state == FLOW_RESET ||
+	         flows_at(flows, f)->state == FLOW_QUARANTINE)
 		list_remove(flows, &flows->quarantine, f);
 }
 
@@ -163,25 +164,25 @@ void flows_remove(struct flows *flows, uint32_t f)
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
 	leave_list(flows, f);
-	flows->flow[f].state = FLOW_FREE;
+	flows_at(flows, f)->state = FLOW_FREE;
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
 }
 
 void flows_unlist_client(struct flows *flows, uint32_t f)
 {
-	if (flows->flow[f].flags & FLOW_CLIENT_UNLISTED)
+	if (flows_at(flows, f)->flags & FLOW_CLIENT_UNLISTED)
 		return;
 	list_end(flows, f, CLIENT, false);
-	flows->flow[f].flags |= FLOW_CLIENT_UNLISTED;
+	flows_at(flows, f)->flags |= FLOW_CLIENT_UNLISTED;
 }
 
 void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t now)
 {
 	leave_list(flows, f);
-	flows->flow[f].last = now;
-	flows->flow[f].flags |= flags;
-	flows->flow[f].state = FLOW_QUARANTINE;
+	flows_at(flows, f)->last = now;
+	flows_at(flows, f)->flags |= flags;
+	flows_at(flows, f)->state = FLOW_QUARANTINE;
 	list_append(flows, &flows->quarantine, f);
 }
 
@@ -190,23 +191,23 @@ static_assert(FLOW_MS_PER_TICK <= 1 << FLOW_RST_BITS, "the ms of a RST within it
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 {
 	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
-	flows->flow[f].state = FLOW_RESET;
-	flows->cold[f].bytes_rst[end] =
-	        flow_bytes(&flows->cold[f], end) << FLOW_RST_BITS | now_ms % FLOW_MS_PER_TICK;
+	flows_at(flows, f)->state = FLOW_RESET;
+	flows_cold(flows, f)->bytes_rst[end] =
+	        flow_bytes(flows_cold(flows, f), end) << FLOW_RST_BITS | now_ms % FLOW_MS_PER_TICK;
 }
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
-	enum end end = flows->flow[f].flags & FLOW_RST_SENT << CLIENT ? CLIENT : SERVER;
+	enum end end = flows_at(flows, f)->flags & FLOW_RST_SENT << CLIENT ? CLIENT : SERVER;
 
-	return (uint64_t)flows->flow[f].last * FLOW_MS_PER_TICK +
-	       (flows->cold[f].bytes_rst[end] & ((1u << FLOW_RST_BITS) - 1));
+	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK +
+	       (flows_cold(flows, f)->bytes_rst[end] & ((1u << FLOW_RST_BITS) - 1));
 }
 
 void flows_revive(struct flows *flows, uint32_t f)
 {
 	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
-	struct flow *flow = &flows->flow[f];
+	struct flow *flow = flows_at(flows, f);
 
 	leave_list(flows, f);
 	flow->state = (flow->flags & fins) == fins ? FLOW_CLOSING : FLOW_OPEN;
@@ -215,17 +216,17 @@ void flows_revive(struct flows *flows, uint32_t f)
 
 void flows_bury(struct flows *flows, uint32_t f)
 {
-	flows->flow[f].state = FLOW_QUARANTINE;
+	flows_at(flows, f)->state = FLOW_QUARANTINE;
 }
 
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 {
-	flows->flow[f].server = server & 0xfffu;
+	flows_at(flows, f)->server = server & 0xfffu;
 }
 
 void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 {
-	const struct flow old = flows->flow[f];
+	const struct flow old = *flows_at(flows, f);
 
 	leave_list(flows, f);
 	begin(flows, f, old.arrive, old.server, now_ms);
@@ -234,7 +235,7 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
 	leave_list(flows, f);
-	flows->flow[f].state = state & 0xfu;
+	flows_at(flows, f)->state = state & 0xfu;
 }
 
 void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)

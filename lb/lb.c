@@ -81,10 +81,10 @@ static struct screen screen_of(const struct lb *lb)
  */
 static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 {
-	const uint16_t server = lb->balance.flows.flow[flow_of(ref)].server;
+	const uint16_t server = flows_at(&lb->balance.flows, flow_of(ref))->server;
 
 	v->flow = flow_of(ref);
-	v->hop = lb->balance.flows.cold[flow_of(ref)].client;
+	v->hop = flows_cold(&lb->balance.flows, flow_of(ref))->client;
 	v->server = end_of(ref) == CLIENT ? server : SERVER_NONE;
 	v->side = end_of(ref) == CLIENT ? v->side : v->hop.side;
 }
@@ -132,8 +132,8 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 
 	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6, v))
 		return;
-	if (ref == FLOW_NONE ||
-	    !tcp_may_have_sent(&flows->flow[flow_of(ref)], end_other(end_of(ref)), job->error.seq))
+	if (ref == FLOW_NONE || !tcp_may_have_sent(flows_at(flows, flow_of(ref)),
+	                                           end_other(end_of(ref)), job->error.seq))
 		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
 	balance_arrival(&lb->balance, flow_of(ref), end_other(end_of(ref)), &quoted);
 	outer.tuple = (struct tuple){.src = packet->tuple.src, .dst = quoted.tuple.src};
@@ -295,7 +295,7 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 
 	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, packet->src6, packet->dst6, v))
 		return;
-	if (ref != FLOW_NONE && is_passed_on(&lb->balance.flows.flow[flow_of(ref)], is_syn))
+	if (ref != FLOW_NONE && is_passed_on(flows_at(&lb->balance.flows, flow_of(ref)), is_syn))
 		return hit(lb, frame, packet, ref, now, v);
 	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
 		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
@@ -401,15 +401,14 @@ static void prepare(const struct lb *lb, struct job *job)
 	index_prefetch(&lb->balance.flows.index, job->hash);
 }
 
-static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now, uint32_t tick,
+/* The last step. */
+static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                    struct verdict *v)
 {
 	switch (job->rest) {
 	case REST_PLAIN:
-		if (express(&lb->balance, frame, job, tick, v))
-			return;
 		screen_plain(frame, job, v);
-		/* fall through */
+		return balance(lb, frame, job, now, v);
 	case REST_TCP:
 		return balance(lb, frame, job, now, v);
 	case REST_FRAGMENT:
@@ -436,7 +435,9 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 		if (jobs[i].rest == REST_PLAIN || jobs[i].rest == REST_TCP)
 			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++) {
-		finish(lb, &frames[i], &jobs[i], now, tick, &ret[i]);
+		if (jobs[i].rest != REST_PLAIN ||
+		    !express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i]))
+			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;
 	}
 }

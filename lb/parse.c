@@ -294,33 +294,9 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 	return true;
 }
 
-enum {
-	PLAIN_BYTES = PARSE_PLAIN_L4 + TCP_HEADER_BYTES,
-	PLAIN_VERSION = 4 << 4 | IPV4_HEADER_BYTES / 4,
-};
-
 static_assert((int)PARSE_PLAIN_L3 == (int)ETH_HEADER_BYTES &&
                       (int)PARSE_PLAIN_L4 == ETH_HEADER_BYTES + IPV4_HEADER_BYTES,
               "no tag, no option");
-
-/* Fields that stand together are looked at together. */
-bool parse_is_plain(const struct frame *frame)
-{
-	const uint8_t *p = at(frame, 0, PLAIN_BYTES), *ip = p + PARSE_PLAIN_L3;
-	uint32_t version, fragment, total, header;
-
-	if (!p)
-		return false;
-	version = be32_get(be32_load(p + ETH_TYPE)) >> 8;   /* with the EtherType */
-	fragment = be32_get(be32_load(ip + IPV4_FRAGMENT)); /* with TTL and protocol */
-	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
-	header = (p[PARSE_PLAIN_L4 + TCP_DATA_OFFSET] >> 4) * 4u;
-	return version == (ETHERTYPE_IPV4 << 8 | PLAIN_VERSION) &&
-	       (fragment & (IPV4_FRAGMENT_MASK << 16 | 0xff)) == IPPROTO_NUM_TCP &&
-	       !(p[ETH_SRC] & 1) && !(p[PARSE_PLAIN_L4 + TCP_FLAGS] & TCP_SYN) &&
-	       header >= TCP_HEADER_BYTES && total >= IPV4_HEADER_BYTES + header &&
-	       frame->wire_len >= ETH_HEADER_BYTES + total;
-}
 
 void parse_plain(const struct frame *frame, struct packet *packet)
 {

@@ -87,14 +87,30 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 /* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);
 
-/* Where layers 3 and 4 of a plain frame begin. */
-enum { PARSE_PLAIN_L3 = 14, PARSE_PLAIN_L4 = 34 };
+/* Where layers 3 and 4 of a plain frame begin; and how the former does. */
+enum { PARSE_PLAIN_L3 = 14, PARSE_PLAIN_L4 = 34, PARSE_PLAIN_VERSION = 0x45 };
 
 /*
  * If the frame is what most are, all of its headers being as they should: untagged, not from a
- * group MAC address, IPv4 without options or fragments, TCP without SYN.
+ * group MAC address, IPv4 without options or fragments, TCP without SYN. Fields that stand together
+ * are looked at together.
  */
-bool parse_is_plain(const struct frame *frame);
+static inline bool parse_is_plain(const struct frame *frame)
+{
+	const uint8_t *p = frame->data, *ip = p + PARSE_PLAIN_L3, *tcp = p + PARSE_PLAIN_L4;
+	uint32_t version, fragment, total, header;
+
+	if (frame->len < PARSE_PLAIN_L4 + TCP_HEADER_BYTES)
+		return false;
+	version = be32_get(be32_load(p + ETH_TYPE)) >> 8;   /* with the EtherType */
+	fragment = be32_get(be32_load(ip + IPV4_FRAGMENT)); /* with TTL and protocol */
+	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
+	header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+	return version == (ETHERTYPE_IPV4 << 8 | PARSE_PLAIN_VERSION) &&
+	       (fragment & (IPV4_FRAGMENT_MASK << 16 | 0xff)) == IPPROTO_NUM_TCP &&
+	       !(p[ETH_SRC] & 1) && !(tcp[TCP_FLAGS] & TCP_SYN) && header >= TCP_HEADER_BYTES &&
+	       total >= IPV4_HEADER_BYTES + header && frame->wire_len >= ETH_HEADER_BYTES + total;
+}
 
 /* All of the above at once for a plain frame. */
 void parse_plain(const struct frame *frame, struct packet *packet);

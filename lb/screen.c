@@ -342,9 +342,9 @@ static enum rest screen_ipv6(const struct screen *screen, struct frame *frame, s
 	return screen_ip(screen, frame, job, v);
 }
 
-/* What isn't plain TCP to us. */
-static enum rest screen_any(const struct screen *screen, struct frame *frame, struct job *job,
-                            struct verdict *ret)
+/* What isn't plain TCP to us. Apart, so that what is needn't make room for it. */
+__attribute__((noinline)) static enum rest
+screen_any(const struct screen *screen, struct frame *frame, struct job *job, struct verdict *ret)
 {
 	struct packet *packet = &job->packet;
 

@@ -26,7 +26,7 @@ static void check_servers(const struct balance *balance)
 
 	ENSURE(rules->nservers <= NCOUNTS);
 	for (uint32_t f = 0; f < balance->flows.reached; f++) {
-		const struct flow *flow = &balance->flows.flow[f];
+		const struct flow *flow = flows_at(&balance->flows, f);
 
 		if (flow->state != FLOW_FREE)
 			ENSURE(flow->server < rules->nservers);
@@ -62,7 +62,7 @@ static void check_ports(const struct balance *balance)
 	}
 	ENSURE(addresses <= NCOUNTS);
 	for (uint32_t f = 0; f < balance->flows.reached; f++) {
-		const struct flow *flow = &balance->flows.flow[f];
+		const struct flow *flow = flows_at(&balance->flows, f);
 		unsigned farm;
 		int address;
 
@@ -80,7 +80,7 @@ static void check_ports(const struct balance *balance)
 /* The index finds the flow by its tuples, and by nothing that isn't its own. */
 static void check_found(const struct flows *flows, uint32_t f)
 {
-	const struct flow *flow = &flows->flow[f];
+	const struct flow *flow = flows_at(flows, f);
 	bool ipv6 = flow_is_ipv6(flow);
 
 	for (unsigned e = CLIENT; e <= SERVER; e++) {
@@ -103,10 +103,10 @@ static void check_index(const struct flows *flows)
 	uint32_t listed = 0, entries = 0;
 
 	for (uint32_t f = 0; f < flows->reached; f++) {
-		if (flows->flow[f].state == FLOW_FREE)
+		if (flows_at(flows, f)->state == FLOW_FREE)
 			continue;
 		check_found(flows, f);
-		listed += flows->flow[f].flags & FLOW_CLIENT_UNLISTED ? 1 : 2;
+		listed += flows_at(flows, f)->flags & FLOW_CLIENT_UNLISTED ? 1 : 2;
 	}
 	for (uint32_t b = 0; b < flows->index.nbuckets; b++)
 		for (unsigned i = 0; i < INDEX_SLOTS; i++)
@@ -116,7 +116,7 @@ static void check_index(const struct flows *flows)
 
 static bool is_in(const struct flows *flows, uint32_t f, unsigned states)
 {
-	return states >> flows->flow[f].state & 1;
+	return states >> flows_at(flows, f)->state & 1;
 }
 
 static uint32_t count_in(const struct flows *flows, unsigned states)
@@ -133,9 +133,9 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 {
 	uint32_t n = 0, before = FLOW_NONE;
 
-	for (uint32_t f = list->head; f != FLOW_NONE; f = flows->flow[f].next) {
+	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_at(flows, f)->next) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows->flow[f].prev == before);
+		ENSURE(is_in(flows, f, states) && flows_at(flows, f)->prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
@@ -146,7 +146,8 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 static void check_timers(const struct flows *flows)
 {
 	for (uint32_t f = 0; f < flows->reached; f++)
-		ENSURE((flows->flow[f].state == FLOW_FREE) == (flows->check_at[f] == FLOW_NEVER));
+		ENSURE((flows_at(flows, f)->state == FLOW_FREE) ==
+		       (flows->check_at[f] == FLOW_NEVER));
 }
 
 void books_check(const struct lb *lb, uint64_t nframes)

@@ -150,7 +150,7 @@ START_TEST(tcp_options_of_a_syn)
 	frames_tcp(&built, &spec);
 	memcpy(tcp() + 20, options, 40);
 	check_kept(WHY_FLOW_NEW);
-	ck_assert_uint_eq(flow_wscale(&balance()->flows.flow[0], CLIENT), 7);
+	ck_assert_uint_eq(flow_wscale(flows_at(&balance()->flows, 0), CLIENT), 7);
 	engine_stop(&engine);
 }
 END_TEST
@@ -215,12 +215,12 @@ START_TEST(simultaneous_open)
 	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 40000, 443).why,
 	                  WHY_FLOW_NEW);
 	send(SERVER, SYN, 0);
-	ck_assert_uint_eq(balance()->flows.flow[0].state, FLOW_HALF_OPEN);
+	ck_assert_uint_eq(flows_at(&balance()->flows, 0)->state, FLOW_HALF_OPEN);
 	talk.next[CLIENT]--;
 	send(CLIENT, SYN | ACK, 0);
 	talk.next[SERVER]--;
 	send(SERVER, SYN | ACK, 0);
-	ck_assert_uint_eq(balance()->flows.flow[0].state, FLOW_OPEN);
+	ck_assert_uint_eq(flows_at(&balance()->flows, 0)->state, FLOW_OPEN);
 	send(CLIENT, ACK, 100);
 	send(SERVER, ACK, 100);
 	talk_close(&talk, CLIENT);
@@ -546,7 +546,7 @@ START_TEST(damaged_ends_end_nothing)
 		ck_assert_uint_eq(engine_input(&engine, &built).why, WHY_FLOW_HIT);
 		ck_assert(frames_ip_error(&built) || frames_tcp_error(&built));
 		ck_assert_uint_eq(balance()->farms->sched.servers[0].load, 1);
-		ck_assert_uint_eq(balance()->flows.flow[0].packets[CLIENT], 3);
+		ck_assert_uint_eq(flows_at(&balance()->flows, 0)->packets[CLIENT], 3);
 		send(CLIENT, flags, 0);
 		ck_assert_uint_eq(balance()->farms->sched.servers[0].load, 0);
 		engine_stop(&engine);

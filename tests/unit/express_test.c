@@ -36,7 +36,7 @@ static const struct flow *plain_flow(const struct twins *t)
 {
 	uint32_t f = flow_of_twins(t, 0);
 
-	return f == FLOW_NONE ? NULL : &lb_balance(engines[0].lb)->flows.flow[f];
+	return f == FLOW_NONE ? NULL : flows_at(&lb_balance(engines[0].lb)->flows, f);
 }
 
 static void open_twins(struct twins *t)
@@ -132,13 +132,14 @@ static void check_same_flow(const struct twins *t)
 	require_eq(f, flow_of_twins(t, 1));
 	if (f == FLOW_NONE)
 		return;
-	require(memcmp(&flows[0]->flow[f], &flows[1]->flow[f], sizeof(struct flow)) == 0);
+	require(memcmp(flows_at(flows[0], f), flows_at(flows[1], f), sizeof(struct flow)) == 0);
 	require_eq(flows[0]->check_at[f], flows[1]->check_at[f]);
-	check_hops(&flows[0]->cold[f].client, &flows[1]->cold[f].client);
+	check_hops(&flows_cold(flows[0], f)->client, &flows_cold(flows[1], f)->client);
 	for (enum end end = CLIENT; end <= SERVER; end++)
-		require_eq(flow_bytes(&flows[1]->cold[f], end) -
-		                   flow_bytes(&flows[0]->cold[f], end),
-		           FRAME_TAG_BYTES * (flows[0]->flow[f].packets[end] - untagged[f][end]));
+		require_eq(flow_bytes(flows_cold(flows[1], f), end) -
+		                   flow_bytes(flows_cold(flows[0], f), end),
+		           FRAME_TAG_BYTES *
+		                   (flows_at(flows[0], f)->packets[end] - untagged[f][end]));
 }
 
 static void exchange(struct twins *t)

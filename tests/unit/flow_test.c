@@ -65,9 +65,9 @@ START_TEST(found_by_either_end)
 	require_eq(flow_of(find(server_tuple(3))), f);
 	require_eq(end_of(find(server_tuple(3))), SERVER);
 	require_eq(find(tuple_reverse(client_tuple(3))), FLOW_NONE);
-	require_eq(flows.flow[f].state, FLOW_HALF_OPEN);
-	require_eq(flows.flow[f].server, 7);
-	require_eq(flows.flow[f].last, 100);
+	require_eq(flows_at(&flows, f)->state, FLOW_HALF_OPEN);
+	require_eq(flows_at(&flows, f)->server, 7);
+	require_eq(flows_at(&flows, f)->last, 100);
 	require_eq(flows_created_ms(&flows, f), 10000);
 	free(mem);
 }
@@ -81,14 +81,14 @@ START_TEST(removed_is_gone_and_its_place_free)
 	f = add(1);
 	require(!flows_have_room(&flows));
 	flows_quarantine(&flows, f, 0, 200);
-	require(!flow_is_live(&flows.flow[f]));
+	require(!flow_is_live(flows_at(&flows, f)));
 	require_eq(flow_of(find(client_tuple(1))), f);
 	flows_remove(&flows, f);
 	require_eq(find(client_tuple(1)), FLOW_NONE);
 	require_eq(find(server_tuple(1)), FLOW_NONE);
 	require(flows_have_room(&flows));
 	require_eq(add(2), f);
-	require_eq(flow_bytes(&flows.cold[f], CLIENT), 0);
+	require_eq(flow_bytes(flows_cold(&flows, f), CLIENT), 0);
 	free(mem);
 }
 END_TEST
@@ -120,16 +120,16 @@ START_TEST(reopened_is_as_new)
 
 	begin(CAPACITY);
 	f = add(1);
-	flows.flow[f].flags = FLOW_RST_SENT | FLOW_SEQ_KNOWN;
-	flow_count(&flows.flow[f], &flows.cold[f], SERVER, 99, 150);
+	flows_at(&flows, f)->flags = FLOW_RST_SENT | FLOW_SEQ_KNOWN;
+	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, 99, 150);
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);
 	require_eq(flows.quarantine.length, 0);
-	require_eq(flows.flow[f].state, FLOW_HALF_OPEN);
-	require_eq(flows.flow[f].flags, 0);
-	require_eq(flows.flow[f].packets[SERVER], 0);
-	require_eq(flows.flow[f].last, 300);
-	require_eq(flow_bytes(&flows.cold[f], SERVER), 0);
+	require_eq(flows_at(&flows, f)->state, FLOW_HALF_OPEN);
+	require_eq(flows_at(&flows, f)->flags, 0);
+	require_eq(flows_at(&flows, f)->packets[SERVER], 0);
+	require_eq(flows_at(&flows, f)->last, 300);
+	require_eq(flow_bytes(flows_cold(&flows, f), SERVER), 0);
 	require_eq(flow_of(find(client_tuple(1))), f);
 	require_eq(flow_of(find(server_tuple(1))), f);
 	free(mem);
@@ -193,7 +193,7 @@ START_TEST(created_holds_years)
 	begin(CAPACITY);
 	f = flows_add(&flows, arrive, NULL, 7, years, FLOW_NEVER);
 	ck_assert_uint_eq(flows_created_ms(&flows, f), years);
-	ck_assert_uint_eq(flows.flow[f].last, years / 100);
+	ck_assert_uint_eq(flows_at(&flows, f)->last, years / 100);
 	free(mem);
 }
 END_TEST
@@ -204,14 +204,14 @@ START_TEST(counts_by_end)
 
 	begin(CAPACITY);
 	f = add(1);
-	flow_count(&flows.flow[f], &flows.cold[f], CLIENT, 60, 500);
-	flow_count(&flows.flow[f], &flows.cold[f], SERVER, 1500, 501);
-	flow_count(&flows.flow[f], &flows.cold[f], SERVER, UINT32_MAX, 502);
-	require_eq(flows.flow[f].packets[CLIENT], 1);
-	require_eq(flows.flow[f].packets[SERVER], 2);
-	require_eq(flow_bytes(&flows.cold[f], CLIENT), 60);
-	require_eq(flow_bytes(&flows.cold[f], SERVER), 1500ull + UINT32_MAX);
-	require_eq(flows.flow[f].last, 502);
+	flow_count(flows_at(&flows, f), flows_cold(&flows, f), CLIENT, 60, 500);
+	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, 1500, 501);
+	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, UINT32_MAX, 502);
+	require_eq(flows_at(&flows, f)->packets[CLIENT], 1);
+	require_eq(flows_at(&flows, f)->packets[SERVER], 2);
+	require_eq(flow_bytes(flows_cold(&flows, f), CLIENT), 60);
+	require_eq(flow_bytes(flows_cold(&flows, f), SERVER), 1500ull + UINT32_MAX);
+	require_eq(flows_at(&flows, f)->last, 502);
 	free(mem);
 }
 END_TEST
