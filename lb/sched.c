@@ -29,7 +29,7 @@
  * The turn of weight 1. Fine enough for weights up to 100 and for turns that begin staggered; and
  * coarse enough that turns can still be compared when a server has been out for 2^42 connections.
  */
-#define SCHED_TURN (1ull << 20)
+#define SCHED_TURN (1u << 20)
 
 static bool is_weighted(const struct rules_farm *farm)
 {
@@ -71,11 +71,11 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 	memset(sched->farms, 0, rules->nfarms * sizeof(*sched->farms));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
+		struct server *state = &sched->servers[s];
 
-		if (weight_of(sched, s))
-			sched->servers[s].turn =
-			        SCHED_TURN / weight_of(sched, s) / farm->nservers *
-			        first_turn(share, s - farm->server, farm->nservers);
+		state->step = weight_of(sched, s) ? SCHED_TURN / weight_of(sched, s) : 0;
+		state->turn = (uint64_t)state->step / farm->nservers *
+		              first_turn(share, s - farm->server, farm->nservers);
 	}
 }
 
@@ -134,45 +134,60 @@ static bool is_full(const struct server *server)
 	return server->connections >= server->limit;
 }
 
-/* If server a comes before server b of the same farm. */
-static bool comes_before(const struct sched *sched, unsigned a, unsigned b)
+/* A farm's heap, at hand while a server moves in it. */
+struct heap {
+	struct server *servers; /* sched.servers */
+	uint16_t *at;
+	unsigned n;
+	bool by_load;
+};
+
+static struct heap heap_of(struct sched *sched, unsigned farm)
 {
-	const struct server *sa = &sched->servers[a], *sb = &sched->servers[b];
+	const struct rules_farm *rule = &sched->rules->farms[farm];
+
+	return (struct heap){sched->servers, sched->heap + rule->server, sched->farms[farm].n,
+	                     is_by_load(rule)};
+}
+
+/* If server a comes before server b. */
+static bool comes_before(const struct heap *heap, unsigned a, unsigned b)
+{
+	const struct server *sa = &heap->servers[a], *sb = &heap->servers[b];
 	uint64_t load_a = (uint64_t)sa->load * sb->share, load_b = (uint64_t)sb->load * sa->share;
 
 	if (is_full(sa) != is_full(sb))
 		return is_full(sb);
-	if (is_by_load(&sched->rules->farms[sched->rules->servers[a].farm]) && load_a != load_b)
+	if (heap->by_load && load_a != load_b)
 		return load_a < load_b;
 	return sa->turn == sb->turn ? a < b : (int64_t)(sa->turn - sb->turn) < 0;
 }
 
-static void put(struct sched *sched, uint16_t *heap, unsigned place, uint16_t server)
+static void put(const struct heap *heap, unsigned place, uint16_t server)
 {
-	heap[place] = server;
-	sched->servers[server].place = (uint16_t)place;
+	heap->at[place] = server;
+	heap->servers[server].place = (uint16_t)place;
 }
 
 /* Moves server, whose place is free, towards the top until what is above comes before it. */
-static unsigned rise(struct sched *sched, uint16_t *heap, unsigned place, uint16_t server)
+static unsigned rise(const struct heap *heap, unsigned place, uint16_t server)
 {
-	while (place > 0 && comes_before(sched, server, heap[(place - 1) / 2])) {
-		put(sched, heap, place, heap[(place - 1) / 2]);
+	while (place > 0 && comes_before(heap, server, heap->at[(place - 1) / 2])) {
+		put(heap, place, heap->at[(place - 1) / 2]);
 		place = (place - 1) / 2;
 	}
 	return place;
 }
 
 /* The same towards the bottom, until it comes before both of those below. */
-static unsigned sink(struct sched *sched, uint16_t *heap, unsigned n, unsigned place,
-                     uint16_t server)
+static unsigned sink(const struct heap *heap, unsigned place, uint16_t server)
 {
-	for (unsigned below = 2 * place + 1; below < n; below = 2 * place + 1) {
-		if (below + 1 < n && comes_before(sched, heap[below + 1], heap[below]))
+	for (unsigned below = 2 * place + 1; below < heap->n; below = 2 * place + 1) {
+		if (below + 1 < heap->n && comes_before(heap, heap->at[below + 1], heap->at[below]))
 			below++;
-		if (!comes_before(sched, heap[below], server))
+		if (!comes_before(heap, heap->at[below], server))
 			break;
-		put(sched, heap, place, heap[below]);
+		put(heap, place, heap->at[below]);
 		place = below;
 	}
 	return place;
@@ -181,30 +196,31 @@ static unsigned sink(struct sched *sched, uint16_t *heap, unsigned n, unsigned p
 /* Finds the server's place again after something of it has changed. */
 static void move(struct sched *sched, unsigned server)
 {
-	const unsigned f = sched->rules->servers[server].farm;
-	const struct sched_farm *farm = &sched->farms[f];
-	uint16_t *heap = sched->heap + sched->rules->farms[f].server;
+	const unsigned farm = sched->rules->servers[server].farm;
+	const struct heap heap = heap_of(sched, farm);
 	unsigned place = sched->servers[server].place;
 
-	if (!farm->is_made || place == SERVER_NONE)
+	if (!sched->farms[farm].is_made || place == SERVER_NONE)
 		return;
-	place = rise(sched, heap, place, (uint16_t)server);
-	place = sink(sched, heap, farm->n, place, (uint16_t)server);
-	put(sched, heap, place, (uint16_t)server);
+	place = rise(&heap, place, (uint16_t)server);
+	place = sink(&heap, place, (uint16_t)server);
+	put(&heap, place, (uint16_t)server);
 }
 
 /* Puts a server into the heap that may take connections now. */
-static void enter(struct sched *sched, struct sched_farm *farm, uint16_t *heap, unsigned server,
-                  lb_time now)
+static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 {
+	struct sched_farm *farm = &sched->farms[f];
 	struct server *state = &sched->servers[server];
+	const struct heap heap = heap_of(sched, f);
 	lb_time until = health_ramp_until(sched->health, server, now);
 
+	state->step = SCHED_TURN / weight_of(sched, server);
 	state->share = weight_of(sched, server) * health_ramp(sched->health, server, now);
 	state->limit = limit_of(sched, server);
 	if (until.ns < farm->until.ns)
 		farm->until = until;
-	put(sched, heap, rise(sched, heap, farm->n, (uint16_t)server), (uint16_t)server);
+	put(&heap, rise(&heap, farm->n, (uint16_t)server), (uint16_t)server);
 	farm->n++;
 }
 
@@ -212,14 +228,13 @@ static void make_heap(struct sched *sched, unsigned f, lb_time now)
 {
 	const struct rules_farm *rule = &sched->rules->farms[f];
 	enum rules_state state = state_in_charge(sched, f);
-	struct sched_farm *farm = &sched->farms[f];
 
-	*farm = (struct sched_farm){
+	sched->farms[f] = (struct sched_farm){
 	        .changes = sched->health->changes, .until = {UINT64_MAX}, .is_made = true};
 	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
 		sched->servers[s].place = SERVER_NONE;
 		if (is_in_state(sched, s, state))
-			enter(sched, farm, sched->heap + rule->server, s, now);
+			enter(sched, f, s, now);
 	}
 }
 
@@ -313,7 +328,7 @@ void sched_opened(struct sched *sched, unsigned server)
 	state->connections_total++;
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
-	state->turn = *now + SCHED_TURN / weight_of(sched, server);
+	state->turn = *now + state->step;
 	move(sched, server);
 }
 
