@@ -35,6 +35,8 @@ enum {
 	BALANCE_CUT_TRIES = 256,
 	/* how many ports are tried for one that makes a tuple that no live flow has */
 	BALANCE_PORT_TRIES = 256,
+	/* flows that are expired together */
+	BALANCE_EXPIRE_STEP = 16,
 	/* flows that one call of balance_reap() looks at */
 	BALANCE_REAP_STEP = 8192,
 };
@@ -434,6 +436,24 @@ static void unlist_older(struct balance *balance, const struct flow_key *key)
 	flows_unlist_client(&balance->flows, flow_of(old));
 }
 
+/*
+ * Fetches the place in the index that the next flow to this server and service will take, by what
+ * its server's packets will arrive with: which it isn't known by before.
+ */
+static void prefetch_next(const struct balance *balance, unsigned farm, unsigned service,
+                          uint16_t server, const struct tuple *arrive)
+{
+	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
+	struct tuple next = *arrive;
+	struct snat_port port;
+
+	if (!snat_peek(&balance->farms->snat, farm, server, service, &port))
+		return;
+	next.dst = rule->snat[port.address];
+	next.dport = port.port;
+	index_prefetch(&balance->flows.index, flows_hash(&balance->flows, &next));
+}
+
 /* The port comes first: a SYN that is refused for want of one costs nobody his place. */
 static enum lb_why open_new(struct balance *balance, const struct packet *packet,
                             const struct flow_key *key, unsigned farm, unsigned service,
@@ -457,6 +477,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	f = flows_add(&balance->flows, syn.arrive, key->hashed, server, ms_of(balance, now),
 	              deadline_of(balance, &syn));
 	note_opened(balance, f, now);
+	prefetch_next(balance, farm, service, server, &syn.arrive[SERVER]);
 	*ret_ref = f << 1 | CLIENT;
 	return WHY_FLOW_NEW;
 }
@@ -660,18 +681,31 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 		end(balance, f, ENDED_IDLE, 0, now);
 }
 
-/* Expires what is due from the cursor up to limit; false if out is full before. */
+/*
+ * Expires what is due from the cursor up to limit; false if out is full before. What these flows'
+ * ends touch is all over the table: so it is fetched for some at a time.
+ */
 static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, struct own_list *out)
 {
-	uint32_t tick = balance_tick(balance, now), f;
+	const uint32_t tick = balance_tick(balance, now);
+	uint32_t due[BALANCE_EXPIRE_STEP], f = 0;
+	unsigned n, max;
 
-	while (has_room(out)) {
-		f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);
-		if (f == FLOW_NONE)
-			return true;
-		expire(balance, f, now, out);
+	while (f != FLOW_NONE && has_room(out)) {
+		max = (out->max - out->n) / BALANCE_RESETS_MAX;
+		for (n = 0; n < max && n < BALANCE_EXPIRE_STEP; n++) {
+			f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);
+			if (f == FLOW_NONE)
+				break;
+			due[n] = f;
+			flows_prefetch(&balance->flows, f);
+		}
+		for (unsigned i = 0; i < n; i++)
+			flows_prefetch_places(&balance->flows, due[i]);
+		for (unsigned i = 0; i < n; i++)
+			expire(balance, due[i], now, out);
 	}
-	return false;
+	return f == FLOW_NONE;
 }
 
 bool balance_expire(struct balance *balance, lb_time now, struct own_list *out)

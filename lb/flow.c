@@ -87,6 +87,20 @@ uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint6
 	return FLOW_NONE;
 }
 
+void flows_prefetch_places(const struct flows *flows, uint32_t f)
+{
+	const struct flow *flow = flows_at(flows, f);
+
+	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[CLIENT]));
+	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
+	if (flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING)
+		return; /* on no list */
+	if (flow->next != FLOW_NONE)
+		__builtin_prefetch(flows_at(flows, flow->next), 1);
+	if (flow->prev != FLOW_NONE)
+		__builtin_prefetch(flows_at(flows, flow->prev), 1);
+}
+
 bool flows_have_room(const struct flows *flows)
 {
 	return flows->free.length || flows->reached < flows->capacity;
@@ -265,14 +279,11 @@ uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t li
 	uint32_t i = *cursor;
 
 	while (i < limit) {
-		if (limit - i >= SCAN && !any_due(&flows->check_at[i], now)) {
-			i += SCAN;
-			continue;
+		if (flows->check_at[i] <= now) {
+			*cursor = i + 1;
+			return i;
 		}
-		if (flows->check_at[i++] <= now) {
-			*cursor = i;
-			return i - 1;
-		}
+		i += limit - i >= SCAN && !any_due(&flows->check_at[i], now) ? SCAN : 1;
 	}
 	*cursor = limit;
 	return FLOW_NONE;

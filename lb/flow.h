@@ -210,33 +210,50 @@ struct flow_key {
  * universal: of any tuples, chosen as cleverly as you like by somebody who doesn't know the
  * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Other
  * than SipHash it could be solved for the factors by who sees hashes; but none leave the table. It
- * is three multiplications, side by side. The upper half, which is the good one, comes out below,
- * where index_bucket() takes it.
+ * is three multiplications, side by side.
+ *
+ * Of tuples in a row, as SNAT ports are, the hashes are in a row as well, and fill some buckets
+ * more than others. So the upper half is stirred, one to one, by which it stays what it is. It
+ * comes out below, where index_bucket() takes it.
  */
 static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple)
 {
 	const uint64_t *factors = flows->factors, addresses = tuple_addresses(tuple);
 	uint64_t sum = factors[0] + factors[1] * (uint32_t)addresses +
 	               factors[2] * (addresses >> 32) + factors[3] * tuple_ports(tuple);
+	uint32_t upper = (uint32_t)(sum >> 32);
 
-	return sum << 32 | sum >> 32;
+	upper ^= upper >> 16;
+	upper *= 0x9e3779b1; /* odd */
+	upper ^= upper >> 15;
+	return sum << 32 | upper;
 }
 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
+/* Fetches the flow into the cache; and, once it is there, all that forgetting it touches. */
+static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
+{
+	__builtin_prefetch(flows_at(flows, flow), 1);
+	__builtin_prefetch(flows_cold(flows, flow), 1);
+}
+
+void flows_prefetch_places(const struct flows *flows, uint32_t flow);
+
 /*
  * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
- * and fetches the flow into it.
+ * and fetches the flow into it, and the one that it will be if the guess is wrong.
  */
 static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash)
 {
-	uint32_t ref = index_guess(&flows->index, hash);
+	uint32_t second, ref = index_guess(&flows->index, hash, &second);
 
 	if (ref == INDEX_NONE)
 		return FLOW_NONE;
-	__builtin_prefetch(flows_at(flows, flow_of(ref)), 1);
-	__builtin_prefetch(flows_cold(flows, flow_of(ref)), 1);
+	flows_prefetch(flows, flow_of(ref));
+	if (second != INDEX_NONE)
+		flows_prefetch(flows, flow_of(second));
 	return ref;
 }
 

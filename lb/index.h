@@ -123,12 +123,13 @@ static inline uint32_t index_next(const struct index *index, struct index_walk *
 	return index->buckets[walk->bucket].ref[slot];
 }
 
-/* The first entry, if it stands in the home bucket, or INDEX_NONE. */
-static inline uint32_t index_guess(const struct index *index, uint64_t hash)
+/* Entries of the home bucket that may be the wanted one: the first two, INDEX_NONE for none. */
+static inline uint32_t index_guess(const struct index *index, uint64_t hash, uint32_t *ret_second)
 {
 	const struct bucket *home = &index->buckets[index_bucket(index, hash)];
-	uint32_t match = index_match(home, index_tag(hash));
+	uint32_t match = index_match(home, index_tag(hash)), rest = match & (match - 1);
 
+	*ret_second = rest ? home->ref[__builtin_ctz(rest)] : INDEX_NONE;
 	return match ? home->ref[__builtin_ctz(match)] : INDEX_NONE;
 }
 

@@ -165,7 +165,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		init_farm(snat, f, share, key);
 }
 
-bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
 	unsigned nsnat = snat->rules->farms[farm].nsnat;
@@ -173,21 +173,29 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 	for (unsigned i = 0; i < nsnat; i++) {
 		unsigned address = (snat->turns[server] + i) % nsnat;
 		uint32_t p = pool_of(snat, server, address, service);
-		struct snat_pool *pool = &snat->pools[p];
+		const struct snat_pool *pool = &snat->pools[p];
 		uint32_t port = pool->last + 1u < PORTS ? find_free(pool, pool->last + 1u) : PORTS;
 
 		if (port == PORTS)
 			port = find_free(pool, 0);
 		if (port == PORTS)
 			continue;
-		mark_busy(pool, port);
-		pool->last = (uint16_t)port;
-		snat->turns[server] = (address + 1) % nsnat;
-		snat->in_use[snat->farms[farm].address + address]++;
 		*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)port)};
 		return true;
 	}
 	return false;
+}
+
+bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+               struct snat_port *ret)
+{
+	if (!snat_peek(snat, farm, server, service, ret))
+		return false;
+	mark_busy(&snat->pools[ret->pool], be16_get(ret->port));
+	snat->pools[ret->pool].last = be16_get(ret->port);
+	snat->turns[server] = (ret->address + 1u) % snat->rules->farms[farm].nsnat;
+	snat->in_use[snat->farms[farm].address + ret->address]++;
+	return true;
 }
 
 bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,

@@ -56,6 +56,10 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
+/* What snat_take() would hand out now. */
+bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+               struct snat_port *ret);
+
 /*
  * The pool and address index of a port in use, from what its flow remembers. False if there is no
  * such pool (any more): the farm has no such SNAT address.
