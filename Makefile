@@ -29,8 +29,10 @@ LIBS := -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(VARIANT),release)
   CC := gcc
-  CFLAGS ?= -O3 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-  LDFLAGS ?= -pie -Wl,-z,relro,-z,now
+  AR := gcc-ar
+  CFLAGS ?= -O3 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(LTO)
+  LDFLAGS ?= -O3 -flto=auto -pie -Wl,-z,relro,-z,now
+  LTO = $(if $(findstring tests/,$@),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)
   CC := gcc
   CFLAGS ?= $(SANITIZE)
@@ -75,11 +77,12 @@ $(B)/%.a:
 # The units may run out of memory: see tests/unit/memory.c.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
+$(B)/unit: LDFLAGS += -fno-lto # it need not be fast
 $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
 
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
-$(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS)"'
+$(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
 $(B)/bench-engine: $(BENCH) $(B)/bridge/memory.o $(B)/bridge/log.o $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser
