@@ -424,12 +424,12 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 	note_persist(balance, flows_at(&balance->flows, f), true, now);
 }
 
-/* A flow in quarantine of the same client and port, unless it has just made room, is found no more
- * by what its client sends. */
-static void unlist_older(struct balance *balance, const struct flow_key *key)
+/* old, a flow in quarantine of the same client and port, or FLOW_NONE, is found no more by what its
+ * client sends: unless it has just made room, when key finds nothing. */
+static void unlist_older(struct balance *balance, const struct flow_key *key, uint32_t old)
 {
-	uint32_t old = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
-
+	if (old != FLOW_NONE)
+		old = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
 	if (old == FLOW_NONE)
 		return;
 	bury(balance, flow_of(old));
@@ -456,8 +456,8 @@ static void prefetch_next(const struct balance *balance, unsigned farm, unsigned
 
 /* The port comes first: a SYN that is refused for want of one costs nobody his place. */
 static enum lb_why open_new(struct balance *balance, const struct packet *packet,
-                            const struct flow_key *key, unsigned farm, unsigned service,
-                            uint16_t server, lb_time now, uint32_t *ret_ref)
+                            const struct flow_key *key, uint32_t old, unsigned farm,
+                            unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
 {
 	struct flow syn = {.arrive[CLIENT] = packet->tuple,
 	                   .last = balance_tick(balance, now),
@@ -473,7 +473,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 		give_port_back(balance, &syn);
 		return WHY_TABLE_FULL;
 	}
-	unlist_older(balance, key);
+	unlist_older(balance, key, old);
 	f = flows_add(&balance->flows, syn.arrive, key->hashed, server, ms_of(balance, now),
 	              deadline_of(balance, &syn));
 	note_opened(balance, f, now);
@@ -538,7 +538,7 @@ enum lb_why balance_open(struct balance *balance, const struct packet *packet,
 		*ret_ref = reopen(balance, flow_of(old), now);
 		return WHY_FLOW_NEW;
 	}
-	why = open_new(balance, packet, key, farm, service, server, now, ret_ref);
+	why = open_new(balance, packet, key, old, farm, service, server, now, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;
 	return why;
 }

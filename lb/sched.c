@@ -142,6 +142,8 @@ struct heap {
 	bool by_load;
 };
 
+static_assert(RULES_WEIGHT_MAX * HEALTH_RAMP_STEPS <= 1 << 16, "rank_of()");
+
 static struct heap heap_of(struct sched *sched, unsigned farm)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];
@@ -150,16 +152,24 @@ static struct heap heap_of(struct sched *sched, unsigned farm)
 	                     is_by_load(rule)};
 }
 
+/*
+ * Load by share in units of 2^-32: two that differ do so by 1 / (share * share) at least, so none
+ * are taken for equal. One that has its max_connections is last.
+ */
+static uint64_t rank_of(const struct heap *heap, const struct server *server)
+{
+	if (is_full(server))
+		return UINT64_MAX;
+	return heap->by_load ? ((uint64_t)server->load << 32) / server->share : 0;
+}
+
 /* If server a comes before server b. */
 static bool comes_before(const struct heap *heap, unsigned a, unsigned b)
 {
 	const struct server *sa = &heap->servers[a], *sb = &heap->servers[b];
-	uint64_t load_a = (uint64_t)sa->load * sb->share, load_b = (uint64_t)sb->load * sa->share;
 
-	if (is_full(sa) != is_full(sb))
-		return is_full(sb);
-	if (heap->by_load && load_a != load_b)
-		return load_a < load_b;
+	if (sa->rank != sb->rank)
+		return sa->rank < sb->rank;
 	return sa->turn == sb->turn ? a < b : (int64_t)(sa->turn - sb->turn) < 0;
 }
 
@@ -202,6 +212,7 @@ static void move(struct sched *sched, unsigned server)
 
 	if (!sched->farms[farm].is_made || place == SERVER_NONE)
 		return;
+	sched->servers[server].rank = rank_of(&heap, &sched->servers[server]);
 	place = rise(&heap, place, (uint16_t)server);
 	place = sink(&heap, place, (uint16_t)server);
 	put(&heap, place, (uint16_t)server);
@@ -218,6 +229,7 @@ static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 	state->step = SCHED_TURN / weight_of(sched, server);
 	state->share = weight_of(sched, server) * health_ramp(sched->health, server, now);
 	state->limit = limit_of(sched, server);
+	state->rank = rank_of(&heap, state);
 	if (until.ns < farm->until.ns)
 		farm->until = until;
 	put(&heap, rise(&heap, farm->n, (uint16_t)server), (uint16_t)server);

@@ -16,6 +16,7 @@ struct server {
 	uint32_t load;        /* those in which neither end has sent FIN */
 	uint64_t connections_total;
 	uint64_t turn;  /* virtual time of its next turn; see sched.c */
+	uint64_t rank;  /* its load by its share: the least is next */
 	uint32_t step;  /* by how much a connection moves it on */
 	uint32_t share; /* what its load is divided by */
 	uint32_t limit; /* connections that it may have; UINT32_MAX: any number */
