@@ -4,12 +4,12 @@
  * The sockets of a side are a packet fanout group, for which a program, made of the rules, chooses
  * the member. It is the same for both sides:
  *
- *   TCP to a service port of a VIP        by the client's address and port
- *   TCP to another port of an address of ours    by that port, modulo n
- *   TCP from a server of a farm without SNAT     by the client's, its destination's address and
- * port an ICMP error                         as the packet that it quotes would arrive, reversed
- *   all other IP                          by both addresses: one conversation keeps its order
- *   the rest, ARP and neighbour discovery to the first worker, who looks for servers
+ * - TCP to a service port of a VIP: by the client's address and port;
+ * - TCP to another port of an address of ours: by that port, modulo n;
+ * - TCP from a server of a farm without SNAT: by the client's, its destination's address and port;
+ * - an ICMP error: as the packet that it quotes would arrive, reversed;
+ * - all other IP: by both addresses, so that one conversation keeps its order;
+ * - the rest, ARP and neighbour discovery: to the first worker, who looks for servers.
  *
  * First the addresses (IPv6: their hashes) and ports are put into memory words, then come the
  * comparisons with the rules. Fragments and extension headers are left to the engine, which hands
