@@ -15,9 +15,10 @@
 # the MAC address 02:00:00:00:00:NN; tmb's interfaces have none but 02:00:00:00:00:01 and :02.
 set -euo pipefail
 
-LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB_ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 VARIANT=${VARIANT:-release}
-TMBRIDGE=$(realpath -m "${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}")
+TMBRIDGE=${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}
+[[ $TMBRIDGE = /* ]] || TMBRIDGE=$PWD/$TMBRIDGE
 TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
 LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the default, takes most of a start
@@ -53,10 +54,11 @@ lab_die()
 	return 1
 }
 
-# Fails if the condition doesn't come true, and shows what the command says then.
+# Fails if the condition doesn't come true, and shows what the command says then. What isn't so at once is
+# looked at less often, as each look costs several processes.
 wait_until() # SECONDS COMMAND...
 {
-	local end=$((SECONDS + $1 + 1))
+	local end=$((SECONDS + $1 + 1)) pause=0.03
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -64,7 +66,8 @@ wait_until() # SECONDS COMMAND...
 			"$@" >&2 || true
 			lab_die "still not so: $*" || return 1
 		fi
-		sleep 0.05
+		sleep "$pause"
+		pause=0.15
 	done
 }
 
@@ -172,6 +175,7 @@ lab_down()
 }
 
 # Processes in the background. They let go of all descriptors, as bats waits until its own are closed.
+# Here and below, what tests do most often starts no more processes than it must: they are what it costs.
 
 lab_close_descriptors()
 {
@@ -190,7 +194,7 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 	local name=$1 ns=$2
 
 	shift 2
-	rm -f "$LAB_DIR/$name".{pid,status}
+	: >"$LAB_DIR/$name.pid" >"$LAB_DIR/$name.status"
 	(
 		set +e
 		lab_close_descriptors
@@ -206,7 +210,10 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 
 lab_signal() # NAME SIGNAL
 {
-	kill -"$2" "$(<"$LAB_DIR/$1.pid")"
+	local pid
+
+	read -r pid <"$LAB_DIR/$1.pid"
+	kill -"$2" "$pid"
 }
 
 # Prints the exit status.
@@ -227,7 +234,8 @@ lab_kill_all()
 	local pid
 
 	for pid in "$LAB_DIR"/*.pid; do
-		[[ ! -e $pid ]] || lab_kill "$(basename "$pid" .pid)"
+		pid=${pid##*/}
+		[[ ! -e $LAB_DIR/$pid ]] || lab_kill "${pid%.pid}"
 	done
 }
 
@@ -329,7 +337,7 @@ tmbridge_fail() # WHAT
 # Prints the current statistics. The file is there at once or not at all.
 tmbridge_stats()
 {
-	rm -f "$LAB_DIR/stats.json"
+	: >"$LAB_DIR/stats.json"
 	lab_signal tmbridge USR1
 	wait_until 5 test -s "$LAB_DIR/stats.json" || return 1
 	cat "$LAB_DIR/stats.json"
