@@ -120,8 +120,12 @@ test: deps ## install what is missing, build, and run all tests, also under ASan
 
 .PHONY: variants release debug clang-debug fuzz-variant
 variants: release debug clang-debug fuzz-variant check-format
-release debug clang-debug:
+release:
 	$(MAKE) VARIANT=$@ everything
+debug: # the tools are always those of release
+	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge unit bench-engine)
+clang-debug: # see part_variants() in tests/run.sh
+	$(MAKE) VARIANT=$@ .build/$@/unit
 fuzz-variant:
 	$(MAKE) VARIANT=fuzz fuzzers
 

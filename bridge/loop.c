@@ -80,16 +80,20 @@ static int sleep_ms(const struct loop *loop, lb_time now)
 
 static void sleep_until_event(struct loop *loop, lb_time now)
 {
+	struct port *const *ports = loop->worker->ports;
 	struct pollfd fds[] = {
-	        {.fd = packet_fd(loop->worker->ports[OUTSIDE]), .events = POLLIN},
-	        {.fd = packet_fd(loop->worker->ports[INSIDE]), .events = POLLIN},
-	        {.fd = inbox_fd(loop->inbox), .events = POLLIN},
+	        [OUTSIDE] = {.fd = packet_fd(ports[OUTSIDE]), .events = POLLIN},
+	        [INSIDE] = {.fd = packet_fd(ports[INSIDE]), .events = POLLIN},
+	        [NSIDES] = {.fd = inbox_fd(loop->inbox), .events = POLLIN},
 	};
 
 	if (!inbox_sleep(loop->inbox))
 		return;
 	if (atomic_load(&loop->wish) == WISH_RUN)
 		poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now));
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (fds[side].revents & POLLERR)
+			packet_take_error(ports[side]);
 	inbox_awake(loop->inbox);
 }
 

@@ -373,6 +373,14 @@ int packet_fd(const struct port *port)
 	return packet_of(port)->fd;
 }
 
+void packet_take_error(const struct port *port)
+{
+	int error;
+	socklen_t len = sizeof(error);
+
+	getsockopt(packet_of(port)->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}
+
 void packet_count_missed(struct port *port)
 {
 	struct tpacket_stats stats;

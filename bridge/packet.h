@@ -51,8 +51,12 @@ static inline bool packet_can_copy(const struct frame *frame)
 }
 void packet_copy_frame(const struct frame *frame, struct packet_copy *ret);
 
-/* Readable when a frame has arrived. */
+/*
+ * Readable when a frame has arrived. poll() says POLLERR, again and again and at once, when the
+ * interface has gone down or away, until packet_take_error().
+ */
 int packet_fd(const struct port *port);
+void packet_take_error(const struct port *port);
 
 /* Adds to port's counts what the kernel dropped since the last call. */
 void packet_count_missed(struct port *port);

@@ -215,7 +215,7 @@ rehearse() # HOW-IT-FAILS HOW-IT-RETURNS
 	check "the connection on it is over by then: the client's read() ended with" \
 		wait_until 1 test -s "$LAB_DIR/$on_first.status"
 	{ grep . "$LAB_DIR/$on_first.err" || echo "end of file: the server's kernel closed it"; } | seen
-	check "the other one isn't" test ! -e "$LAB_DIR/$on_second.status"
+	check "the other one isn't" test ! -s "$LAB_DIR/$on_second.status"
 	ANSWER=$(connect client "$VIP" 4)
 	check "who reconnects, by any of four connects, lands on ocsfe02" all_on ocsfe02
 	lines=$(wc -l <"$LAB_DIR/tmbridge.err")

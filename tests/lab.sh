@@ -15,13 +15,15 @@
 # the MAC address 02:00:00:00:00:NN; tmb's interfaces have none but 02:00:00:00:00:01 and :02.
 set -euo pipefail
 
-LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB_ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 VARIANT=${VARIANT:-release}
-TMBRIDGE=$(realpath -m "${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}")
+TMBRIDGE=${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}
+[[ $TMBRIDGE = /* ]] || TMBRIDGE=$PWD/$TMBRIDGE
 TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
+LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the default, takes most of a start
 VIP=10.0.0.40 VIP6=fd00::40
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR VIP VIP6
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS VIP VIP6
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
@@ -52,10 +54,11 @@ lab_die()
 	return 1
 }
 
-# Fails if the condition doesn't come true, and shows what the command says then.
+# Fails if the condition doesn't come true, and shows what the command says then. What isn't so at once is
+# looked at less often, as each look costs several processes.
 wait_until() # SECONDS COMMAND...
 {
-	local end=$((SECONDS + $1 + 1))
+	local end=$((SECONDS + $1 + 1)) pause=0.03
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -63,7 +66,8 @@ wait_until() # SECONDS COMMAND...
 			"$@" >&2 || true
 			lab_die "still not so: $*" || return 1
 		fi
-		sleep 0.05
+		sleep "$pause"
+		pause=0.15
 	done
 }
 
@@ -83,33 +87,29 @@ lab_sysctl() # NAMESPACE KEY=VALUE...
 
 lab_ns() # NAMESPACE IPV6(on|off)
 {
+	local ipv6=(net.ipv6.conf.{all,default}.disable_ipv6=1)
+
+	[[ $2 = off ]] || ipv6=(net.ipv6.conf.{all,default}.{accept_dad,router_solicitations,accept_ra}=0)
 	ip netns add "$1"
-	if [[ $2 = off ]]; then
-		lab_sysctl "$1" net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-	else
-		lab_sysctl "$1" net.ipv6.conf.{all,default}.{accept_dad,router_solicitations,accept_ra}=0
-	fi
-	lab_sysctl "$1" net.bridge.bridge-nf-call-{iptables,ip6tables,arptables}=0
+	lab_sysctl "$1" "${ipv6[@]}" net.bridge.bridge-nf-call-{iptables,ip6tables,arptables}=0
 	ip -n "$1" link set lo up
 }
 
 lab_cable() # NAMESPACE INTERFACE MAC NAMESPACE INTERFACE
 {
-	ip -n "$1" link add "$2" address "$3" mtu "$LAB_MTU" type veth \
+	ip -n "$1" link add "$2" address "$3" mtu "$LAB_MTU" up type veth \
 		peer name "$5" mtu "$LAB_MTU" netns "$4"
+	ip -n "$4" link set "$5" up
 	if [[ $LAB_OFFLOADS = off ]]; then
 		in_ns "$1" ethtool -K "$2" tx off rx off gso off tso off gro off >/dev/null
 		in_ns "$4" ethtool -K "$5" tx off rx off gso off tso off gro off >/dev/null
 	fi
-	ip -n "$1" link set "$2" up
-	ip -n "$4" link set "$5" up
 }
 
 lab_bridge() # NAMESPACE
 {
 	lab_ns "$1" off
-	ip -n "$1" link add br0 mtu "$LAB_MTU" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
-	ip -n "$1" link set br0 up
+	ip -n "$1" link add br0 mtu "$LAB_MTU" up type bridge stp_state 0 forward_delay 0 mcast_snooping 0
 }
 
 lab_host() # NAMESPACE BRIDGE NUMBER
@@ -117,8 +117,10 @@ lab_host() # NAMESPACE BRIDGE NUMBER
 	lab_ns "$1" "$LAB_IPV6"
 	lab_cable "$1" eth0 "02:00:00:00:$(printf %02d:%02d $(($3 / 100)) $(($3 % 100)))" "$2" "$1"
 	ip -n "$2" link set "$1" master br0
-	ip -n "$1" addr add "10.0.0.$3/24" dev eth0
-	[[ $LAB_IPV6 = off ]] || ip -n "$1" addr add "fd00::$3/64" dev eth0 nodad
+	{
+		echo "addr add 10.0.0.$3/24 dev eth0"
+		[[ $LAB_IPV6 = off ]] || echo "addr add fd00::$3/64 dev eth0 nodad"
+	} | ip -n "$1" -b -
 	lab_sysctl "$1" net.ipv4.ip_local_port_range="1024 65535" net.core.somaxconn=65535 \
 		net.ipv4.tcp_max_syn_backlog=65535 net.ipv4.tcp_max_tw_buckets=262144
 }
@@ -167,16 +169,13 @@ lab_plain_wire()
 
 lab_down()
 {
-	local ns
-
 	lab_kill_all
-	for ns in client dc fe1 fe2 segment switch tmb; do
-		ip netns del "$ns" 2>/dev/null || true
-	done
+	printf 'netns del %s\n' client dc fe1 fe2 segment switch tmb | ip -force -b - 2>/dev/null || true
 	rm -rf "${LAB_DIR:?}"/*
 }
 
 # Processes in the background. They let go of all descriptors, as bats waits until its own are closed.
+# Here and below, what tests do most often starts no more processes than it must: they are what it costs.
 
 lab_close_descriptors()
 {
@@ -195,7 +194,7 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 	local name=$1 ns=$2
 
 	shift 2
-	rm -f "$LAB_DIR/$name".{pid,status}
+	: >"$LAB_DIR/$name.pid" >"$LAB_DIR/$name.status"
 	(
 		set +e
 		lab_close_descriptors
@@ -211,7 +210,10 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 
 lab_signal() # NAME SIGNAL
 {
-	kill -"$2" "$(<"$LAB_DIR/$1.pid")"
+	local pid
+
+	read -r pid <"$LAB_DIR/$1.pid"
+	kill -"$2" "$pid"
 }
 
 # Prints the exit status.
@@ -232,7 +234,8 @@ lab_kill_all()
 	local pid
 
 	for pid in "$LAB_DIR"/*.pid; do
-		[[ ! -e $pid ]] || lab_kill "$(basename "$pid" .pid)"
+		pid=${pid##*/}
+		[[ ! -e $LAB_DIR/$pid ]] || lab_kill "${pid%.pid}"
 	done
 }
 
@@ -317,11 +320,12 @@ tmbridge_start() # INI [ARGUMENT...]
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || tmbridge_fail "ended at once"
 }
 
-# The preflight takes a while: up it is when something crosses. If it ended, waiting is over as well.
+# The preflight takes a while: up it is when it says so and something crosses. If it ended, waiting is
+# over as well.
 tmbridge_is_up()
 {
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || return 0
-	in_ns dc ping -c 1 -W 1 10.0.0.41
+	grep -q 'balancing$' "$LAB_DIR/tmbridge.err" && in_ns dc ping -c 1 -W 1 10.0.0.41
 }
 
 tmbridge_fail() # WHAT
@@ -330,12 +334,12 @@ tmbridge_fail() # WHAT
 	lab_die "tmbridge $1"
 }
 
-# Prints the current statistics.
+# Prints the current statistics. The file is there at once or not at all.
 tmbridge_stats()
 {
-	rm -f "$LAB_DIR/stats.json"
+	: >"$LAB_DIR/stats.json"
 	lab_signal tmbridge USR1
-	wait_until 5 jq -e .frames "$LAB_DIR/stats.json" || return 1
+	wait_until 5 test -s "$LAB_DIR/stats.json" || return 1
 	cat "$LAB_DIR/stats.json"
 }
 
@@ -382,6 +386,7 @@ lab_ini() # [SETTING...]
 
 	{
 		echo "[bridge]"
+		[[ $* = *bridge.max_connections* ]] || echo "max_connections = $LAB_CONNECTIONS"
 		for setting; do
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
 		done

@@ -3,11 +3,11 @@
 # Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live and fuzz (default:
 # all). VARIANTS names the builds to run them with; all must have been built, and the fuzzers.
 #
-# A job is a part, a build and a file. Two run at a time, first those of all parts but live, then the
-# live ones, and beside these the fuzzers at idle priority. Each job has a limit of time and ends with
-# the caller, by whatever signal. What a job says is shown when its turn comes. The last line is the
-# result, "N passed, N failed". What can't be run here is skipped, which counts as failed under
-# CI=true.
+# A job is a part, a build and a file. Those of all parts but live run first, two at a time; then the
+# live ones, which mostly wait, three at a time, and beside these the fuzzers at idle priority. Each
+# job has a limit of time and ends with the caller, by whatever signal. What a job says is shown when
+# its turn comes. The last line is the result, "N passed, N failed". What can't be run here is
+# skipped, which counts as failed under CI=true.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,11 +18,7 @@ PASSED=0 FAILED=0
 export LIMIT_S FUZZ_S CONTAINED
 
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
-LONG_LIVE="failover reload pool vlan bulk"
-
-# Live tests in which tmbridge does nothing but what it also does in others, only for longer or more
-# often: whatever the sanitizers could find there they find in those.
-RELEASE_LIVE="bench flood idle many narrow"
+LONG_LIVE="edges link vlan failover reload pool bulk"
 
 # Which builds tell something: rooms are one source, and clang's sanitizers find in live and in
 # replay what gcc's do.
@@ -48,9 +44,7 @@ part_files() # PART VARIANT
 		done
 		;;
 	live)
-		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
-			[[ $2 != release && " $RELEASE_LIVE " = *" $(basename "$file" .bats) "* ]] || echo "$file"
-		done | awk '!seen[$0]++'
+		printf '%s\n' $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats | awk '!seen[$0]++'
 		;;
 	esac
 }
@@ -127,13 +121,13 @@ count() # NAME LOG STATUS
 	[[ $3 = 0 || $FAILED -gt $before ]] || failed "$1 ended with status $3"
 }
 
-# Runs the jobs, read as lines, two at a time.
-run_jobs()
+# Runs the jobs, read as lines.
+run_jobs() # AT-A-TIME
 {
 	local jobs log
 
 	jobs=$(cat)
-	setpriv --pdeathsig KILL xargs -r -P 2 -L 1 setpriv --pdeathsig KILL bash -c 'log=$0/$(tr "/ " __ <<<"$*")
+	setpriv --pdeathsig KILL xargs -r -P "$1" -L 1 setpriv --pdeathsig KILL bash -c 'log=$0/$(tr "/ " __ <<<"$*")
 		SECONDS=0
 		setpriv --pdeathsig KILL tests/run.sh --job "$@" >"$log" 2>&1
 		echo "$? $SECONDS" >"$log.status"' "$LOGS" <<<"$jobs" || true
@@ -167,7 +161,7 @@ run_live()
 	if [[ $CONTAINED = no ]]; then
 		skipped "live: it takes root, and the right to make namespaces"
 	else
-		run_jobs < <(part_jobs live) # not behind a pipe, where what is counted would be lost
+		run_jobs 3 < <(part_jobs live) # not behind a pipe, where what is counted would be lost
 	fi
 }
 
@@ -189,7 +183,7 @@ trap 'rm -rf "$LOGS"' EXIT
 for part; do
 	[[ $part = live || $part = fuzz ]] || part_jobs "$part"
 done >"$LOGS/jobs"
-run_jobs <"$LOGS/jobs"
+run_jobs 2 <"$LOGS/jobs"
 [[ " $* " != *" fuzz "* ]] || start_fuzzers
 [[ " $* " != *" live "* ]] || run_live
 [[ " $* " != *" fuzz "* ]] || run_fuzz

@@ -35,6 +35,7 @@ CONTENDERS=${CONTENDERS:-tmbridge bridge nft haproxy}
 FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirepackets conns packets latency}
 HERE=$LAB_ROOT/tests/bench
 RESULTS=$LAB_DIR/results.jsonl
+LAB_CONNECTIONS=1000000 # the default of lb.ini
 FAILED=0
 
 # To fe1 alone; $VIP is balanced over fe1 and fe2.

@@ -5,7 +5,7 @@ source "$BATS_TEST_DIRNAME/../lab.sh"
 setup_file()
 {
 	if [[ -z ${BULK_MIB:-} ]]; then
-		BULK_MIB=1024
+		BULK_MIB=256
 		! lab_is_slow || BULK_MIB=64
 	fi
 	export BULK_MIB

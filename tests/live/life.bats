@@ -53,9 +53,11 @@ promiscuity()
 	tmbridge_stop
 }
 
-@test "the statistics are one object with the members promised" {
-	tmbridge_start "$LAB_DIR/lb.ini"
+@test "the statistics are one object with the members promised, a flow table of the default size among them" {
+	sed '/^max_connections/d' "$LAB_DIR/lb.ini" >"$LAB_DIR/default.ini"
+	tmbridge_start "$LAB_DIR/default.ini"
 	tmbridge_stats | jq -e '
+		.flows.capacity == 1000000 and
 		(.version | type) == "string" and (.uptime_s | type) == "number" and
 		(.flows | has("open") and has("created") and has("closed") and has("idle_expired") and
 			has("refused") and has("capacity")) and

@@ -35,14 +35,17 @@ pid()
 # Says that in the status of every thread, of which there are at least four, KEY has VALUE.
 threads_have() # KEY VALUE
 {
-	local status n=0
-
-	for status in /proc/"$(pid)"/task/*/status; do
-		[[ $(awk -v key="$1:" '$1 == key { $1 = $1; $1 = ""; print substr($0, 2) }' "$status") = "$2" ]] ||
-			lab_die "$status: $(grep "^$1:" "$status"), not $2" || return 1
-		n=$((n + 1))
-	done
-	((n >= 4)) || lab_die "$n threads"
+	awk -v key="$1:" -v value=" $2" '
+		$1 == key {
+			n++
+			$1 = ""
+			if ($0 != value)
+				bad = FILENAME ": " key $0
+		}
+		END {
+			print n " threads; " (bad ? bad ", not" value : "all well")
+			exit bad || n < 4
+		}' /proc/"$(pid)"/task/*/status
 }
 
 # CAP_NET_ADMIN and CAP_NET_RAW

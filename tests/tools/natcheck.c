@@ -1,13 +1,17 @@
 /*
  * Makes the engine work on captures of anybody's traffic, and checks what it made of them.
  *
- *   natcheck pick|recast|compare
+ *   natcheck copy|pick|recast|compare
  *
  * There are many captures, so each line on stdin is a job:
  *
+ *   copy      FILE TO.pcap
  *   pick      FILE
  *   recast    VIP SERVER FILE OUTSIDE.pcap INSIDE.pcap
  *   compare   NAME OUTSIDE-IN INSIDE-IN OUTSIDE-OUT INSIDE-OUT     (- for no file)
+ *
+ * copy writes what can be read of a capture of any kind, damaged or not, with times in
+ * microseconds.
  *
  * pick prints "VIP FILE", VIP being the address that serves best as one: where the first SYN goes;
  * else most TCP packets, or else most packets of IP or ARP. Nothing if there is none.
@@ -196,6 +200,27 @@ static struct frame *read_frames(pcap_t *pcap)
 		end = &f->next;
 	}
 	return first;
+}
+
+/* --- copy --- */
+
+static void copy(char args[][PATH_BYTES])
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(args[0], error);
+	pcap_dumper_t *to;
+	struct pcap_pkthdr *head;
+	const uint8_t *data;
+
+	if (!pcap)
+		die(error);
+	to = pcap_dump_open(pcap, args[1]);
+	if (!to)
+		die(pcap_geterr(pcap));
+	while (pcap_next_ex(pcap, &head, &data) == 1)
+		pcap_dump((uint8_t *)to, head, data);
+	pcap_dump_close(to);
+	pcap_close(pcap);
 }
 
 /* --- pick --- */
@@ -599,14 +624,16 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		n = sscanf(line, "%255s %255s %255s %255s %255s", args[0], args[1], args[2],
 		           args[3], args[4]);
-		if (n == 1 && !strcmp(what, "pick"))
+		if (n == 2 && !strcmp(what, "copy"))
+			copy(args);
+		else if (n == 1 && !strcmp(what, "pick"))
 			pick(args[0]);
 		else if (n == ARGS && !strcmp(what, "recast"))
 			recast(args);
 		else if (n == ARGS && !strcmp(what, "compare"))
 			well &= compare(args);
 		else
-			die("pick|recast|compare, and jobs on stdin");
+			die("copy|pick|recast|compare, and jobs on stdin");
 	}
 	return well ? 0 : 1;
 }

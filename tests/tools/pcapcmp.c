@@ -1,13 +1,13 @@
 /*
- * Compares two captures frame by frame: bytes and both lengths.
+ * Compares captures frame by frame, in pairs: bytes and both lengths.
  *
- *   pcapcmp [-t] [-s N] A.pcap B.pcap
+ *   pcapcmp [-t] [-s N] A.pcap B.pcap [A2.pcap B2.pcap]...
  *
  * With -s the first N frames of B don't count. With -t also the times, to the microsecond. One that
  * goes back in A counts as the latest before it, as a clock doesn't go back; and once A has one
  * that can't be (a fraction of a second or more, or seconds that libpcap takes for negative), times
- * aren't compared any more. Says at which frame they part, and exits with 1; else prints how many
- * there are.
+ * aren't compared any more. Says at which frame a pair parts, and exits with 1 in the end; else
+ * prints how many there are, a line for each pair.
  *
  * It reads the classic format in this machine's byte order, as tcpdump -w writes it, and by design
  * without libpcap.
@@ -46,6 +46,8 @@ static void capture_open(struct capture *c, const char *path)
 {
 	uint32_t head[6];
 
+	if (c->file)
+		fclose(c->file);
 	c->path = path;
 	c->file = fopen(path, "r");
 	if (!c->file)
@@ -56,6 +58,7 @@ static void capture_open(struct capture *c, const char *path)
 		die(path, "not a format that this reads");
 	c->units_per_us = head[0] == MAGIC_US ? 1 : NS_PER_US;
 	c->is_time = true;
+	c->latest_us = 0;
 }
 
 static bool capture_next(struct capture *c)
@@ -85,19 +88,21 @@ static const char *difference(const struct capture *a, const struct capture *b, 
 	return NULL;
 }
 
-/* Returns how many frames they have in common, or -1 after saying where they differ. */
-static int compare(struct capture *a, struct capture *b, bool times)
+/* Says how many frames they have in common, or where they differ. */
+static bool compare(struct capture *a, struct capture *b, bool times)
 {
 	for (int n = 0;; n++) {
 		bool has_a = capture_next(a), has_b = capture_next(b);
 		const char *what = has_a == has_b ? NULL : "the number of frames";
 
-		if (!has_a && !has_b)
-			return n;
+		if (!has_a && !has_b) {
+			printf("%d\n", n);
+			return true;
+		}
 		what = what ? what : difference(a, b, times);
 		if (what) {
 			printf("%s and %s differ at frame %d: %s\n", a->path, b->path, n + 1, what);
-			return -1;
+			return false;
 		}
 	}
 }
@@ -105,8 +110,8 @@ static int compare(struct capture *a, struct capture *b, bool times)
 int main(int argc, char **argv)
 {
 	static struct capture a, b;
-	bool times = false;
-	int c, n, skip = 0;
+	bool times = false, same = true;
+	int c, skip = 0;
 
 	while ((c = getopt(argc, argv, "ts:")) != -1) {
 		if (c == 't')
@@ -116,15 +121,14 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	if (argc - optind != 2)
-		die("usage", "pcapcmp [-t] [-s N] A.pcap B.pcap");
-	capture_open(&a, argv[optind]);
-	capture_open(&b, argv[optind + 1]);
-	while (skip-- > 0 && capture_next(&b))
-		;
-	n = compare(&a, &b, times);
-	if (n < 0)
-		return 1;
-	printf("%d\n", n);
-	return 0;
+	if (argc == optind || (argc - optind) % 2)
+		die("usage", "pcapcmp [-t] [-s N] A.pcap B.pcap [A2.pcap B2.pcap]...");
+	for (; optind < argc; optind += 2) {
+		capture_open(&a, argv[optind]);
+		capture_open(&b, argv[optind + 1]);
+		for (int i = 0; i < skip && capture_next(&b); i++)
+			;
+		same &= compare(&a, &b, times);
+	}
+	return same ? 0 : 1;
 }
