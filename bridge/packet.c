@@ -13,6 +13,11 @@
  * The kernel hands over the outermost VLAN tag beside the frame (struct tpacket_auxdata); it is put
  * back on receipt. Frames that other sockets, or we, send on the interface aren't received.
  *
+ * Measured and left out: PACKET_QDISC_BYPASS gives a tenth with four streams between interfaces
+ * that have no queue, but where there is one it loses what that would hold; keeping the host's
+ * stack from seeing our frames, by a filter behind the packet sockets, gave nothing that could be
+ * told from noise.
+ *
  * A socket remains bound to the interface that it was bound to, also when that is gone; for another
  * one there is a new socket, which takes the old one's number: whoever polls that needn't know.
  */
