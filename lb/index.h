@@ -12,10 +12,6 @@
 #include "arena.h"
 #include "bytes.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 enum { INDEX_SLOTS = 12 };
 #define INDEX_NONE UINT32_MAX
 
@@ -68,9 +64,11 @@ static inline uint8_t index_tag(uint64_t hash)
 #ifdef __SSE2__
 static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 {
-	const __m128i tags = _mm_loadu_si128((const __m128i *)bucket); /* and what follows them */
+	typedef char bytes_16 __attribute__((vector_size(16)));
+	bytes_16 tags; /* and what follows them */
 
-	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag))) & 0xfff;
+	memcpy(&tags, bucket, sizeof(tags));
+	return (uint32_t)__builtin_ia32_pmovmskb128((bytes_16)(tags == (char)tag)) & 0xfff;
 }
 #else
 /*
