@@ -30,9 +30,9 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 ifeq ($(VARIANT),release)
   CC := gcc
   AR := gcc-ar
-  CFLAGS ?= -O3 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(LTO)
-  LDFLAGS ?= -O3 -flto=auto -pie -Wl,-z,relro,-z,now
-  LTO = $(if $(findstring tests/,$@),,-flto=auto -ffat-lto-objects)
+  CFLAGS ?= -O3 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(findstring tests/,$@),,$(LTO))
+  LDFLAGS ?= -O3 $(LTO) -pie -Wl,-z,relro,-z,now
+  LTO := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)
   CC := gcc
   CFLAGS ?= $(SANITIZE)

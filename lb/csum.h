@@ -38,26 +38,26 @@ static inline void csum_store(uint8_t *p, uint16_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-/* What replacing 32-bit word from by to adds to a sum: ~m + m' of RFC 1624, eqn. 3. */
+/* What replacing the four bytes from by to, as read from memory, adds to a sum: ~m + m' of RFC
+ * 1624, eqn. 3. */
+static inline csum_acc csum_change_word(uint32_t from, uint32_t to)
+{
+	return (csum_acc)(uint32_t)~from + to;
+}
+
 static inline csum_acc csum_change32(be32 from, be32 to)
 {
 	uint32_t old, new;
 
 	memcpy(&old, &from, sizeof(old));
 	memcpy(&new, &to, sizeof(new));
-	return (csum_acc)(uint32_t)~old + new;
-}
-
-/* The same for words that have been read from memory: of two halves, or of four. */
-static inline csum_acc csum_change_ports(uint32_t from, uint32_t to)
-{
-	return (csum_acc)(uint32_t)~from + to;
+	return csum_change_word(old, new);
 }
 
 static inline csum_acc csum_change_addresses(uint64_t from, uint64_t to)
 {
-	return csum_change_ports((uint32_t)from, (uint32_t)to) +
-	       csum_change_ports((uint32_t)(from >> 32), (uint32_t)(to >> 32));
+	return csum_change_word((uint32_t)from, (uint32_t)to) +
+	       csum_change_word((uint32_t)(from >> 32), (uint32_t)(to >> 32));
 }
 
 static inline csum_acc csum_change16(be16 from, be16 to)

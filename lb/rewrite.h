@@ -37,7 +37,7 @@ static inline void rewrite_ports(uint8_t *tcp, uint8_t flags, const struct tuple
 		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
 	else
 		csum_update(tcp + TCP_CHECKSUM,
-		            addresses + csum_change_ports(tuple_ports(from), ports));
+		            addresses + csum_change_word(tuple_ports(from), ports));
 }
 
 /*
