@@ -153,13 +153,14 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const struct flow_cold *cold = flows_cold(&balance->flows, f);
 	struct ended record = {
 	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 	        .end = now,
 	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
-	        .bytes = {flow_bytes(cold, CLIENT), flow_bytes(cold, SERVER)},
-	        .packets = {flow->packets[CLIENT], flow->packets[SERVER]},
+	        .bytes = {flows_bytes(&balance->flows, f, CLIENT),
+	                  flows_bytes(&balance->flows, f, SERVER)},
+	        .packets = {flows_packets(&balance->flows, f, CLIENT),
+	                    flows_packets(&balance->flows, f, SERVER)},
 	        .server = flow->server,
 	        .why = (uint8_t)why,
 	};
@@ -462,7 +463,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	struct flow syn = {.arrive[CLIENT] = packet->tuple,
 	                   .last = balance_tick(balance, now),
 	                   .state = FLOW_HALF_OPEN,
-	                   .server = server & 0xfffu};
+	                   .server = server & FLOW_SERVER_MASK};
 	enum lb_why why;
 	uint32_t f;
 
@@ -549,8 +550,8 @@ void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time 
 	struct flow *flow = flows_at(&balance->flows, f);
 
 	/* in quarantine late packets are passed on, but don't prolong it */
-	flow_count(flow, flows_cold(&balance->flows, f), end_of(ref), len,
-	           flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
+	flows_count(&balance->flows, f, end_of(ref), len,
+	            flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
 }
 
 void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
@@ -558,14 +559,13 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 {
 	uint32_t f = flow_of(ref);
 	struct flow *flow = flows_at(&balance->flows, f);
-	struct hop *client = &flows_cold(&balance->flows, f)->client, other, *from;
 	unsigned events;
 
 	if (is_revival(balance, flow, end_of(ref), packet, now))
 		revive(balance, f);
 	balance_count(balance, ref, len, now);
-	from = end_of(ref) == CLIENT ? client : &other; /* no branch: see route() in lb.c */
-	*from = packet->from;
+	if (end_of(ref) == CLIENT)
+		flows_set_client(&balance->flows, f, &packet->from);
 	if (!flow_is_live(flow))
 		return;
 	events = tcp_track(flow, end_of(ref), packet);
@@ -598,7 +598,7 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
 	        .kind = OWN_TCP,
 	        .tcp_flags = TCP_RST,
 	        .server = to == SERVER ? flow->server : SERVER_NONE,
-	        .to = flows_cold(&balance->flows, f)->client,
+	        .to = *flows_client(&balance->flows, f),
 	        .tuple = tuple_reverse(flow->arrive[to]),
 	        .ipv6 = flow_is_ipv6(flow),
 	        .seq = seq,

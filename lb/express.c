@@ -19,29 +19,26 @@ static uint32_t either(bool first, uint32_t a, uint32_t b)
 }
 
 /*
- * 0 if the frame, a plain one, comes from where the client was. By words: a struct hop that has
- * just been put together in smaller pieces would be waited for. It is the first 11 bytes of both.
+ * 0 if the frame, a plain one, comes from that hop. By words: a struct hop that has just been put
+ * together in smaller pieces would be waited for.
  */
-static uint64_t difference(const struct flow_cold *cold, const struct frame *frame)
+static uint64_t difference(const struct hop *hop, const struct frame *frame)
 {
 	const uint64_t mac_mask =
-	        0xffffffffffff;              /* the two bytes behind it are hop.tci[0]: no tag */
-	const uint32_t tail_mask = 0xffffff; /* the byte behind it is no longer hop's */
-	uint64_t source, head;
-	uint32_t tail;
+	        0xffffffffffff; /* the two bytes behind it are hop.tci[0]: no tag */
+	uint64_t source;
 
 	memcpy(&source, frame->data + ETH_SRC, sizeof(source));
-	memcpy(&head, cold, sizeof(head));
-	memcpy(&tail, (const uint8_t *)cold + sizeof(head), sizeof(tail));
-	return ((source & mac_mask) ^ head) | ((tail & tail_mask) ^ (frame->side & 1u) << 16);
+	return ((source & mac_mask) ^ hop_head(hop)) | (hop_tail(hop) ^ (frame->side & 1u) << 24);
 }
 
-static_assert(offsetof(struct flow_cold, client) == 0 && sizeof(struct hop) == 11, "difference()");
-
 /* Apart, as it seldom comes to that. */
-__attribute__((noinline)) static void move_client(struct flow_cold *cold, const struct frame *frame)
+__attribute__((noinline)) static void move_client(struct flows *flows, uint32_t f,
+                                                  const struct frame *frame)
 {
-	cold->client = parse_plain_hop(frame);
+	const struct hop hop = parse_plain_hop(frame);
+
+	flows_set_client(flows, f, &hop);
 }
 
 static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struct hop *client,
@@ -65,7 +62,6 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 	const enum end end = end_of(ref);
 	const struct tuple from = job->key.tuple;
 	struct flow *flow = flows_at(&balance->flows, flow_of(ref));
-	struct flow_cold *cold = flows_cold(&balance->flows, flow_of(ref));
 	struct packet packet;
 	struct tuple to;
 	csum_acc change;
@@ -75,14 +71,15 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 		return false;
 	if ((tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
-	if (difference(cold, frame) & -(uint64_t)(end == CLIENT))
-		move_client(cold, frame);
+	if (difference(flows_client(&balance->flows, flow_of(ref)), frame) &
+	    -(uint64_t)(end == CLIENT))
+		move_client(&balance->flows, flow_of(ref), frame);
 	/* the flags that matter, known to the compiler */
 	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
 	              &packet);
-	flow_count(flow, cold, end, frame->wire_len, tick);
+	flows_count(&balance->flows, flow_of(ref), end, frame->wire_len, tick);
 	tcp_advance(flow, end, &packet);
-	settle(ret, ref, flow->server, &cold->client, frame);
+	settle(ret, ref, flow->server, flows_client(&balance->flows, flow_of(ref)), frame);
 	to = tuple_reverse(flow->arrive[end_other(end)]);
 	change = rewrite_ipv4(ip, &from, &to);
 	rewrite_ports(tcp, frame->flags, &from, &to, change);

@@ -16,8 +16,6 @@ static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
 
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
 {
-	size_t npairs = (capacity + 1) / 2;
-
 	*flows = (struct flows){.capacity = capacity,
 	                        .key = key,
 	                        .free = empty_list,
@@ -25,13 +23,15 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	                        .quarantine = empty_list};
 	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
 		flows->factors[i] = siphash(&key, &i, 1);
-	flows->pairs = arena_take(arena, npairs, sizeof(*flows->pairs));
+	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
+	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
 	index_lay_out(&flows->index, arena, 2 * capacity);
-	if (!flows->pairs)
+	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
-	memset(flows->pairs, 0, npairs * sizeof(*flows->pairs));
+	memset(flows->flow, 0, capacity * sizeof(*flows->flow));
+	memset(flows->cold, 0, capacity * sizeof(*flows->cold));
 	memset(flows->check_at, 0xff, capacity * sizeof(*flows->check_at));
 }
 
@@ -130,10 +130,12 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 {
 	*flows_at(flows, f) = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
 	                                    .last = tick_of_ms(now_ms),
-	                                    .server = server & 0xfffu,
-	                                    .state = FLOW_HALF_OPEN};
-	*flows_cold(flows, f) = (struct flow_cold){0};
-	memcpy(flows_cold(flows, f)->created_ms, &now_ms, sizeof(flows_cold(flows, f)->created_ms));
+	                                    .server = server & FLOW_SERVER_MASK,
+	                                    .state = FLOW_HALF_OPEN,
+	                                    .hop = HOPS_OWN};
+	flows->hops.places[HOPS_OWN].users++;
+	flows->cold[f] = (struct flow_cold){0};
+	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
 	list_append(flows, &flows->half_open, f);
 }
 
@@ -159,7 +161,7 @@ uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
 {
 	uint64_t ms = 0;
 
-	memcpy(&ms, flows_cold(flows, f)->created_ms, sizeof(flows_cold(flows, f)->created_ms));
+	memcpy(&ms, flows->cold[f].created_ms, sizeof(flows->cold[f].created_ms));
 	return ms;
 }
 
@@ -178,6 +180,7 @@ void flows_remove(struct flows *flows, uint32_t f)
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
 	leave_list(flows, f);
+	hops_give_back(&flows->hops, flows_at(flows, f)->hop);
 	flows_at(flows, f)->state = FLOW_FREE;
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
@@ -200,31 +203,24 @@ void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t n
 	list_append(flows, &flows->quarantine, f);
 }
 
-static_assert(FLOW_MS_PER_TICK <= 1 << FLOW_RST_BITS, "the ms of a RST within its tick");
-
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 {
 	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
 	flows_at(flows, f)->state = FLOW_RESET;
-	flows_cold(flows, f)->bytes_rst[end] =
-	        flow_bytes(flows_cold(flows, f), end) << FLOW_RST_BITS | now_ms % FLOW_MS_PER_TICK;
+	flows_at(flows, f)->reset_ms = (uint8_t)(now_ms % FLOW_MS_PER_TICK);
 }
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
-	enum end end = flows_at(flows, f)->flags & FLOW_RST_SENT << CLIENT ? CLIENT : SERVER;
-
-	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK +
-	       (flows_cold(flows, f)->bytes_rst[end] & ((1u << FLOW_RST_BITS) - 1));
+	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK + flows_at(flows, f)->reset_ms;
 }
 
 void flows_revive(struct flows *flows, uint32_t f)
 {
-	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
 	struct flow *flow = flows_at(flows, f);
 
 	leave_list(flows, f);
-	flow->state = (flow->flags & fins) == fins ? FLOW_CLOSING : FLOW_OPEN;
+	flow->state = flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN;
 	flow->flags &= (uint8_t)~FLOW_RESET_BY_US;
 }
 
@@ -233,9 +229,27 @@ void flows_bury(struct flows *flows, uint32_t f)
 	flows_at(flows, f)->state = FLOW_QUARANTINE;
 }
 
+void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
+{
+	struct flow *flow = flows_at(flows, f);
+
+	if (hop_eq(flows_client(flows, f), hop))
+		return;
+	hops_give_back(&flows->hops, flow->hop);
+	flow->hop = hops_take(&flows->hops, hop);
+	if (flow->hop == HOPS_OWN)
+		flows->cold[f].client = *hop;
+}
+
+void flows_carry(struct flows *flows, uint32_t f, enum end end, uint32_t bytes, uint32_t packets)
+{
+	flows->cold[f].high[end].bytes += bytes;
+	flows->cold[f].high[end].packets += packets & 0xff;
+}
+
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 {
-	flows_at(flows, f)->server = server & 0xfffu;
+	flows_at(flows, f)->server = server & FLOW_SERVER_MASK;
 }
 
 void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
@@ -243,13 +257,14 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 	const struct flow old = *flows_at(flows, f);
 
 	leave_list(flows, f);
+	hops_give_back(&flows->hops, old.hop);
 	begin(flows, f, old.arrive, old.server, now_ms);
 }
 
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
 	leave_list(flows, f);
-	flows_at(flows, f)->state = state & 0xfu;
+	flows_at(flows, f)->state = state & 0x7u;
 }
 
 void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)

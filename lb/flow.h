@@ -9,7 +9,7 @@
 #define LB_FLOW_H
 
 #include "arena.h"
-#include "frame.h"
+#include "hops.h"
 #include "index.h"
 #include "name.h"
 
@@ -51,13 +51,15 @@ enum {
 	                   FLOW_RST_SENT << SERVER, /* both: whoever missed his gets another one */
 };
 
+enum { FLOW_SERVER_BITS = 13 };
+#define FLOW_SERVER_MASK ((1u << FLOW_SERVER_BITS) - 1)
+
 /* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
 struct flow {
 	struct tuple arrive[2]; /* by enum end */
 	uint32_t next_seq[2];   /* the sequence number after the last that this end sent */
 	uint32_t acked[2];      /* the highest acknowledgment that this end sent */
 	uint32_t last;          /* tick of its last packet, or of its end */
-	uint32_t packets[2];    /* that came from this end */
 	union {
 		struct {
 			uint32_t next, prev; /* on the list that its state has: see struct flows */
@@ -66,44 +68,28 @@ struct flow {
 		 */
 		uint32_t limit[2];
 	};
-	uint16_t server : 12; /* rules.servers[server] */
-	uint16_t state : 4;   /* enum flow_state */
-	uint8_t flags;        /* FLOW_... */
-	uint8_t wscales;      /* flow_wscale() */
+	uint16_t bytes[2];  /* of frames that came from this end: the low part, see flows_bytes() */
+	uint8_t packets[2]; /* these frames: the low part */
+	uint8_t hop;        /* its client's, a place in flows.hops or HOPS_OWN: flows_client() */
+	uint8_t reset_ms;   /* of its RST: ms since the tick in `last` began */
+	uint16_t server : FLOW_SERVER_BITS; /* rules.servers[server] */
+	uint16_t state : 3;                 /* enum flow_state */
+	uint8_t flags;                      /* FLOW_... */
+	uint8_t wscales;                    /* flow_wscale() */
 };
 
 static_assert(sizeof(struct flow) == 64, "one cache line");
 
-/* What is seldom needed to decide, beside it by index: half a cache line. */
+/* What few packets need, beside it by index: half a cache line. */
 struct flow_cold {
-	struct hop client;     /* where the client's last packet came from */
+	struct hop client;     /* if the flow's hop is HOPS_OWN */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
-	/*
-	 * By enum end: the bytes of frames that came from it, flow_bytes(); in the low
-	 * FLOW_RST_BITS, of its RST: ms since the tick in `last` began.
-	 */
-	uint64_t bytes_rst[2];
+	struct {
+		uint64_t bytes : 40, packets : 24;
+	} high[2]; /* the parts above the flow's bytes[] and packets[]: each holds 2^56 and 2^32 */
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
-
-/*
- * A flow and its cold half are fetched together, and where a table is much larger than what the
- * processor knows the pages of, finding the page is most of the cost: so they are in one page.
- */
-struct flow_pair {
-	struct flow flow[2];
-	struct flow_cold cold[2];
-};
-
-static_assert(sizeof(struct flow_pair) == 192, "three cache lines");
-
-enum { FLOW_RST_BITS = 7 };
-
-static inline uint64_t flow_bytes(const struct flow_cold *cold, enum end end)
-{
-	return cold->bytes_rst[end] >> FLOW_RST_BITS;
-}
 
 struct flow_list {
 	uint32_t head, tail; /* FLOW_NONE: empty */
@@ -111,10 +97,12 @@ struct flow_list {
 };
 
 struct flows {
-	struct flow_pair *pairs;
+	struct flow *flow; /* by index, as are: */
+	struct flow_cold *cold;
 	struct ip6 *client6; /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
 	uint32_t *check_at;  /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
+	struct hops hops;
 	struct hash_key key;
 	uint64_t factors[4]; /* of flows_hash(), made of key */
 	uint32_t capacity;
@@ -124,15 +112,28 @@ struct flows {
 	struct flow_list quarantine; /* and those that were reset; longest ended first */
 };
 
-/* The flow of that index, and its cold half. */
 static inline struct flow *flows_at(const struct flows *flows, uint32_t flow)
 {
-	return &flows->pairs[flow / 2].flow[flow % 2];
+	return &flows->flow[flow];
 }
 
-static inline struct flow_cold *flows_cold(const struct flows *flows, uint32_t flow)
+/* The bytes of frames, and the frames, that came from end. */
+static inline uint64_t flows_bytes(const struct flows *flows, uint32_t flow, enum end end)
 {
-	return &flows->pairs[flow / 2].cold[flow % 2];
+	return (uint64_t)flows->cold[flow].high[end].bytes << 16 | flows->flow[flow].bytes[end];
+}
+
+static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, enum end end)
+{
+	return (uint32_t)flows->cold[flow].high[end].packets << 8 | flows->flow[flow].packets[end];
+}
+
+/* Where the client's last packet came from; all zeros before the first. */
+static inline const struct hop *flows_client(const struct flows *flows, uint32_t flow)
+{
+	const uint8_t place = flows->flow[flow].hop;
+
+	return place == HOPS_OWN ? &flows->cold[flow].client : &flows->hops.places[place].hop;
 }
 
 /* A reference: a flow and the end that a packet came from. */
@@ -181,6 +182,14 @@ static inline bool flow_is_live(const struct flow *flow)
 static inline bool flow_is_reset_by_us(const struct flow *flow)
 {
 	return (flow->flags & FLOW_RESET_BY_US) == FLOW_RESET_BY_US;
+}
+
+/* If both ends have sent FIN: then the flow is closing rather than open. */
+static inline bool flow_is_closed(const struct flow *flow)
+{
+	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
+
+	return (flow->flags & fins) == fins;
 }
 
 /* If an end has sent FIN. */
@@ -236,7 +245,8 @@ uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint6
 static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
 {
 	__builtin_prefetch(flows_at(flows, flow), 1);
-	__builtin_prefetch(flows_cold(flows, flow), 1);
+	if (flows->hops.places[HOPS_OWN].users)
+		__builtin_prefetch(&flows->cold[flow].client, 1);
 }
 
 void flows_prefetch_places(const struct flows *flows, uint32_t flow);
@@ -321,6 +331,13 @@ void flows_revive(struct flows *flows, uint32_t flow);
 /* Moves it to quarantine for good. */
 void flows_bury(struct flows *flows, uint32_t flow);
 
+/* Notes where the client's last packet came from. */
+void flows_set_client(struct flows *flows, uint32_t flow, const struct hop *hop);
+
+/* Adds to the high parts of what came from end. */
+void flows_carry(struct flows *flows, uint32_t flow, enum end end, uint32_t bytes,
+                 uint32_t packets);
+
 /* Changes the flow's server, when servers are numbered anew. */
 void flows_renumber(struct flows *flows, uint32_t flow, uint16_t server);
 
@@ -337,12 +354,18 @@ void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
 void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
 
 /* Notes a packet of len bytes that came from end at tick now. */
-static inline void flow_count(struct flow *flow, struct flow_cold *cold, enum end end, uint32_t len,
-                              uint32_t now)
+static inline void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len,
+                               uint32_t now)
 {
+	struct flow *flow = flows_at(flows, f);
+	uint64_t bytes = (uint64_t)flow->bytes[end] + len;
+	uint32_t packets = flow->packets[end] + 1u;
+
 	flow->last = now;
-	flow->packets[end]++;
-	cold->bytes_rst[end] += (uint64_t)len << FLOW_RST_BITS;
+	flow->bytes[end] = (uint16_t)bytes;
+	flow->packets[end] = (uint8_t)packets;
+	if (bytes >> 16 | packets >> 8)
+		flows_carry(flows, f, end, (uint32_t)(bytes >> 16), packets >> 8);
 }
 
 /*

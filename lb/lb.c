@@ -84,7 +84,7 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	const uint16_t server = flows_at(&lb->balance.flows, flow_of(ref))->server;
 
 	v->flow = flow_of(ref);
-	v->hop = flows_cold(&lb->balance.flows, flow_of(ref))->client;
+	v->hop = *flows_client(&lb->balance.flows, flow_of(ref));
 	v->server = end_of(ref) == CLIENT ? server : SERVER_NONE;
 	v->side = end_of(ref) == CLIENT ? v->side : v->hop.side;
 }

@@ -120,7 +120,6 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 {
-	const uint8_t fins = FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER;
 	unsigned events = 0;
 
 	if (packet->tcp_flags & TCP_RST)
@@ -130,8 +129,7 @@ unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 	else if (!tcp_advance(flow, end, packet))
 		return 0;
 	events |= note_fin(flow, end, packet);
-	if ((flow->flags & fins) == fins && fin_is_acked(flow, CLIENT) &&
-	    fin_is_acked(flow, SERVER))
+	if (flow_is_closed(flow) && fin_is_acked(flow, CLIENT) && fin_is_acked(flow, SERVER))
 		events |= TCP_ENDED;
 	return events;
 }

@@ -142,6 +142,18 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 	ENSURE(n == list->length && n == count_in(flows, states));
 }
 
+/* Each place of a hop is held by as many flows as it says. */
+static void check_hops(const struct flows *flows)
+{
+	uint32_t users[HOPS_PLACES] = {0};
+
+	for (uint32_t f = 0; f < flows->reached; f++)
+		if (flows_at(flows, f)->state != FLOW_FREE)
+			users[flows_at(flows, f)->hop]++;
+	for (unsigned p = 0; p < HOPS_PLACES; p++)
+		ENSURE(flows->hops.places[p].users == users[p]);
+}
+
 /* Whatever isn't free will be looked at. */
 static void check_timers(const struct flows *flows)
 {
@@ -163,5 +175,6 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);
 	check_list(flows, &flows->quarantine, 1u << FLOW_RESET | 1u << FLOW_QUARANTINE);
 	ENSURE(flows->half_open.length <= flows->capacity / BALANCE_HALF_OPEN_SHARE);
+	check_hops(flows);
 	check_timers(flows);
 }

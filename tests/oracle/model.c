@@ -373,7 +373,7 @@ static void check_way(const struct flow_model *f, enum end end, const struct ver
 	if (end == CLIENT && v->server != f->server)
 		report_mismatch("it goes to server %u, not %u", v->server, f->server);
 	if (end == SERVER &&
-	    (v->server != SERVER_NONE || v->side != f->hop.side || !hop_eq(&v->hop, &f->hop)))
+	    (v->server != SERVER_NONE || v->side != f->hop.side || !same_hop(&v->hop, &f->hop)))
 		report_mismatch("it doesn't go to where the client's last packet came from");
 }
 

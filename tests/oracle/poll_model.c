@@ -106,7 +106,7 @@ static void take_rst(struct model *m, const struct own *own)
 		                own->tcp_flags);
 	if (to == SERVER && own->server != f->server)
 		report_mismatch("a RST to server %u goes to %u", f->server, own->server);
-	if (to == CLIENT && (own->server != SERVER_NONE || !hop_eq(&own->to, &f->hop)))
+	if (to == CLIENT && (own->server != SERVER_NONE || !same_hop(&own->to, &f->hop)))
 		report_mismatch("a RST to a client goes elsewhere");
 	if (!is_believed(f, to, own) && !f->doubtful)
 		report_mismatch("flow %u: a RST to end %d that it won't believe: seq %u ack %u",

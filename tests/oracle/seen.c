@@ -46,7 +46,7 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return a->v6 == b->v6 && memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
-bool hop_eq(const struct hop *a, const struct hop *b)
+bool same_hop(const struct hop *a, const struct hop *b)
 {
 	return mac_eq(&a->mac, &b->mac) && a->side == b->side && a->ntags == b->ntags &&
 	       (a->ntags < 1 || (a->tpid0 == b->tpid0 && be16_eq(a->tci[0], b->tci[0]))) &&

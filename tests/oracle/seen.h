@@ -56,7 +56,7 @@ struct addr addr_of_vip(const struct rules *rules, unsigned farm);
 struct addr addr_of_server(const struct rules *rules, unsigned server);
 bool addr_eq(const struct addr *a, const struct addr *b);
 
-bool hop_eq(const struct hop *a, const struct hop *b);
+bool same_hop(const struct hop *a, const struct hop *b);
 
 void seen_read(const struct frame *frame, struct seen *ret);
 

@@ -9,7 +9,14 @@
 
 #include "../../lb/wire.h"
 
-enum { TALKS = 8, EVENTS = 40000, WAYS = 2, FLOWS = 1000 };
+enum {
+	TALKS = 8,
+	EVENTS = 40000,
+	WAYS = 2,
+	FLOWS = 1000,
+	BURST_MOST = 40 /* more than at once */,
+	BURST_TALKS = 2
+};
 
 /* The same connection in either engine. */
 struct twins {
@@ -105,21 +112,47 @@ static void check_hops(const struct hop *plain, const struct hop *tagged)
 	require_eq(plain->ntags, 0);
 }
 
+static void check_same_verdict(const struct verdict *a, const struct verdict *b)
+{
+	require_eq(a->why, b->why);
+	require_eq(a->act, b->act);
+	require_eq(a->side, b->side);
+	require_eq(a->sighted, false);
+	require_eq(a->conflict, false);
+	if (a->act == LB_FORWARD) {
+		require_eq(a->server, b->server);
+		require_eq(a->flow, b->flow);
+		check_hops(&a->hop, &b->hop);
+	}
+}
+
 static void check_same(const struct verdict v[WAYS], const struct built b[WAYS])
 {
-	require_eq(v[0].why, v[1].why);
-	require_eq(v[0].act, v[1].act);
-	require_eq(v[0].side, v[1].side);
-	require_eq(v[0].sighted, false);
-	require_eq(v[0].conflict, false);
-	if (v[0].act == LB_FORWARD) {
-		require_eq(v[0].server, v[1].server);
-		require_eq(v[0].flow, v[1].flow);
-		check_hops(&v[0].hop, &v[1].hop);
-	}
+	check_same_verdict(&v[0], &v[1]);
 	require_eq(b[0].frame.len + FRAME_TAG_BYTES, b[1].frame.len);
 	require(memcmp(b[0].frame.data + b[0].l3, b[1].frame.data + b[1].l3,
 	               b[0].frame.len - b[0].l3) == 0);
+}
+
+/* What has to be the same of a flow in either engine, whatever tags its frames have. */
+static struct flow essence(const struct flow *flow)
+{
+	struct flow ret = *flow;
+
+	ret.hop = 0;
+	ret.bytes[CLIENT] = ret.bytes[SERVER] = 0;
+	return ret;
+}
+
+static void check_counts(const struct flows *const flows[WAYS], uint32_t f)
+{
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		uint32_t packets = flows_packets(flows[0], f, end);
+
+		require_eq(packets, flows_packets(flows[1], f, end));
+		require_eq(flows_bytes(flows[1], f, end) - flows_bytes(flows[0], f, end),
+		           FRAME_TAG_BYTES * (packets - untagged[f][end]));
+	}
 }
 
 /* The tables, as far as these connections are concerned. */
@@ -129,17 +162,17 @@ static void check_same_flow(const struct twins *t)
 	                                   &lb_balance(engines[1].lb)->flows};
 	uint32_t f = flow_of_twins(t, 0);
 
+	struct flow ways[WAYS];
+
 	require_eq(f, flow_of_twins(t, 1));
 	if (f == FLOW_NONE)
 		return;
-	require(memcmp(flows_at(flows[0], f), flows_at(flows[1], f), sizeof(struct flow)) == 0);
+	for (unsigned way = 0; way < WAYS; way++)
+		ways[way] = essence(flows_at(flows[way], f));
+	require(memcmp(&ways[0], &ways[1], sizeof(*ways)) == 0);
 	require_eq(flows[0]->check_at[f], flows[1]->check_at[f]);
-	check_hops(&flows_cold(flows[0], f)->client, &flows_cold(flows[1], f)->client);
-	for (enum end end = CLIENT; end <= SERVER; end++)
-		require_eq(flow_bytes(flows_cold(flows[1], f), end) -
-		                   flow_bytes(flows_cold(flows[0], f), end),
-		           FRAME_TAG_BYTES *
-		                   (flows_at(flows[0], f)->packets[end] - untagged[f][end]));
+	check_hops(flows_client(flows[0], f), flows_client(flows[1], f));
+	check_counts(flows, f);
 }
 
 static void exchange(struct twins *t)
@@ -215,6 +248,116 @@ START_TEST(without_snat)
 }
 END_TEST
 
+/* What may come while a connection begins or ends, its numbers near the right ones. */
+static struct spec any_turn(struct talk *talk)
+{
+	static const uint8_t flags[] = {0x10, 0x10, 0x10, 0x18, 0x11, 0x11, 0x01, 0x12, 0x00};
+	enum end end = random_below(2) ? SERVER : CLIENT;
+	struct spec spec =
+	        talk_spec(talk, end, flags[random_below(sizeof(flags))], random_below(3) ? 0 : 40);
+
+	if (!random_below(60))
+		spec.flags = random_below(2) ? 0x14 : 0x02;
+	if (!random_below(5))
+		spec.seq += random_below(3) - 1;
+	if (!random_below(5))
+		spec.ack += random_below(3) - 1;
+	if (random_below(2))
+		talk->next[end] += spec.payload + (spec.flags & 1u) + (spec.flags >> 1 & 1u);
+	return spec;
+}
+
+/*
+ * The same frames one after the other to one engine, from which it is known how its server's
+ * packets arrive, and then at once to the other.
+ */
+static void burst(struct talk talks[BURST_TALKS], unsigned n)
+{
+	static struct built single, built[BURST_MOST];
+	struct verdict v[WAYS][BURST_MOST];
+	struct frame frames[BURST_MOST];
+
+	for (unsigned i = 0; i < n; i++) {
+		struct talk *talk = &talks[random_below(BURST_TALKS)];
+
+		if (!talk->engine || !random_below(20)) {
+			uint16_t port = (uint16_t)(20000 + nopened++);
+			struct spec spec = spec_syn(fixture_client(port % 5), port, 443);
+
+			v[1][i] = talk_syn(talk, &engines[1], fixture_client(port % 5), port, 443);
+			frames_tcp(&built[i], &spec);
+		} else {
+			struct spec spec = any_turn(talk);
+
+			frames_tcp(&built[i], &spec);
+			frames_tcp(&single, &spec);
+			v[1][i] = engine_input(&engines[1], &single);
+		}
+		frames[i] = built[i].frame;
+	}
+	lb_input(engines[0].lb, frames, n, engines[0].now, v[0]);
+	for (unsigned i = 0; i < n; i++)
+		check_same_verdict(&v[0][i], &v[1][i]);
+}
+
+static void check_same_table(void)
+{
+	const struct flows *a = &lb_balance(engines[0].lb)->flows;
+	const struct flows *b = &lb_balance(engines[1].lb)->flows;
+
+	require_eq(a->reached, b->reached);
+	require(memcmp(a->flow, b->flow, a->reached * sizeof(*a->flow)) == 0);
+	require(memcmp(a->cold, b->cold, a->reached * sizeof(*a->cold)) == 0);
+	require(memcmp(a->check_at, b->check_at, a->reached * sizeof(*a->check_at)) == 0);
+	require(memcmp(&lb_balance(engines[0].lb)->counts, &lb_balance(engines[1].lb)->counts,
+	               sizeof(struct balance_counts)) == 0);
+}
+
+START_TEST(bursts_make_no_difference)
+{
+	enum { BURSTS = 5000 };
+	struct talk talks[BURST_TALKS] = {{NULL}};
+	const uint64_t *ended;
+
+	for (unsigned way = 0; way < WAYS; way++)
+		engine_start(&engines[way], fixture_rules(3));
+	for (unsigned i = 0; i < BURSTS; i++) {
+		burst(talks, 1 + random_below(BURST_MOST));
+		check_same_table();
+		for (unsigned way = 0; way < WAYS; way++)
+			engine_wait_ms(&engines[way], 500);
+	}
+	ended = lb_balance(engines[0].lb)->counts.ended;
+	ck_assert_uint_gt(ended[ENDED_FIN], BURSTS / 100);
+	ck_assert_uint_gt(ended[ENDED_RST], BURSTS / 100);
+	for (unsigned way = 0; way < WAYS; way++)
+		engine_stop(&engines[way]);
+}
+END_TEST
+
+/* Both FINs before the handshake is complete; then what acknowledges them ends the connection. */
+START_TEST(closed_before_it_is_open)
+{
+	const struct balance *balance;
+
+	engine_start(&engines[0], fixture_rules(1));
+	balance = lb_balance(engines[0].lb);
+	talk_syn(&twins[0].talk[0], &engines[0], fixture_client(1), 20000, 443);
+	talk_send(&twins[0].talk[0], SERVER, 0x12, 0);
+	twins[0].talk[0].next[CLIENT]--; /* it ends where its SYN did */
+	talk_send(&twins[0].talk[0], CLIENT, 0x01, 0);
+	talk_send(&twins[0].talk[0], SERVER, 0x11, 0);
+	twins[0].talk[0].next[SERVER]--;
+	talk_send(&twins[0].talk[0], CLIENT, 0x10, 0);
+	require_eq(flows_at(&balance->flows, 0)->state, FLOW_CLOSING);
+	twins[0].talk[0].next[SERVER]++;
+	talk_send(&twins[0].talk[0], CLIENT, 0x10, 0);
+	require_eq(balance->counts.ended[ENDED_FIN], 1);
+	require_eq(balance->farms->sched.servers[0].load, 0);
+	engine_stop(&engines[0]);
+}
+END_TEST
+
 /* Of many connections between the same addresses the index takes one for another now and then. */
 START_TEST(guessed_wrong)
 {
@@ -246,7 +389,9 @@ END_TEST
 
 Suite *express_suite(void)
 {
-	const TTest *const tests[] = {short_way_is_the_long_way, without_snat, guessed_wrong, NULL};
+	const TTest *const tests[] = {
+	        short_way_is_the_long_way, without_snat,  bursts_make_no_difference,
+	        closed_before_it_is_open,  guessed_wrong, NULL};
 
 	return suite_of("express", tests);
 }

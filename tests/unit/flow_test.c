@@ -88,7 +88,7 @@ START_TEST(removed_is_gone_and_its_place_free)
 	require_eq(find(server_tuple(1)), FLOW_NONE);
 	require(flows_have_room(&flows));
 	require_eq(add(2), f);
-	require_eq(flow_bytes(flows_cold(&flows, f), CLIENT), 0);
+	require_eq(flows_bytes(&flows, f, CLIENT), 0);
 	free(mem);
 }
 END_TEST
@@ -121,15 +121,15 @@ START_TEST(reopened_is_as_new)
 	begin(CAPACITY);
 	f = add(1);
 	flows_at(&flows, f)->flags = FLOW_RST_SENT | FLOW_SEQ_KNOWN;
-	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, 99, 150);
+	flows_count(&flows, f, SERVER, 99, 150);
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);
 	require_eq(flows.quarantine.length, 0);
 	require_eq(flows_at(&flows, f)->state, FLOW_HALF_OPEN);
 	require_eq(flows_at(&flows, f)->flags, 0);
-	require_eq(flows_at(&flows, f)->packets[SERVER], 0);
+	require_eq(flows_packets(&flows, f, SERVER), 0);
 	require_eq(flows_at(&flows, f)->last, 300);
-	require_eq(flow_bytes(flows_cold(&flows, f), SERVER), 0);
+	require_eq(flows_bytes(&flows, f, SERVER), 0);
 	require_eq(flow_of(find(client_tuple(1))), f);
 	require_eq(flow_of(find(server_tuple(1))), f);
 	free(mem);
@@ -204,14 +204,112 @@ START_TEST(counts_by_end)
 
 	begin(CAPACITY);
 	f = add(1);
-	flow_count(flows_at(&flows, f), flows_cold(&flows, f), CLIENT, 60, 500);
-	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, 1500, 501);
-	flow_count(flows_at(&flows, f), flows_cold(&flows, f), SERVER, UINT32_MAX, 502);
-	require_eq(flows_at(&flows, f)->packets[CLIENT], 1);
-	require_eq(flows_at(&flows, f)->packets[SERVER], 2);
-	require_eq(flow_bytes(flows_cold(&flows, f), CLIENT), 60);
-	require_eq(flow_bytes(flows_cold(&flows, f), SERVER), 1500ull + UINT32_MAX);
+	flows_count(&flows, f, CLIENT, 60, 500);
+	flows_count(&flows, f, SERVER, 1500, 501);
+	flows_count(&flows, f, SERVER, UINT32_MAX, 502);
+	require_eq(flows_packets(&flows, f, CLIENT), 1);
+	require_eq(flows_packets(&flows, f, SERVER), 2);
+	require_eq(flows_bytes(&flows, f, CLIENT), 60);
+	require_eq(flows_bytes(&flows, f, SERVER), 1500ull + UINT32_MAX);
 	require_eq(flows_at(&flows, f)->last, 502);
+	free(mem);
+}
+END_TEST
+
+START_TEST(counts_carry)
+{
+	uint64_t bytes[2] = {0, 0};
+	uint32_t f, packets[2] = {0, 0};
+
+	begin(CAPACITY);
+	f = add(1);
+	for (unsigned i = 0; i < 100000; i++) {
+		enum end end = i % 3 ? SERVER : CLIENT;
+		uint32_t len = i % 7 ? 54 + i % 1461 : 65550 + i;
+
+		flows_count(&flows, f, end, len, 500);
+		bytes[end] += len;
+		packets[end]++;
+	}
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		require_eq(flows_bytes(&flows, f, end), bytes[end]);
+		require_eq(flows_packets(&flows, f, end), packets[end]);
+	}
+	flows.cold[f].high[SERVER].bytes = (1ull << 40) - 1;
+	flows_at(&flows, f)->bytes[SERVER] = 0;
+	require_eq(flows_bytes(&flows, f, SERVER), (1ull << 56) - (1u << 16));
+	require_eq(flows_packets(&flows, f, SERVER), packets[SERVER]);
+	require_eq(flows_bytes(&flows, f, CLIENT), bytes[CLIENT]);
+	free(mem);
+}
+END_TEST
+
+static struct hop hop_of(uint32_t n)
+{
+	struct hop hop = {.mac = {{2, 0, 0, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n}},
+	                  .side = n & 1};
+
+	return hop;
+}
+
+/* Clients behind more neighbours than there are places: each keeps his own. */
+START_TEST(clients_of_many_hops)
+{
+	enum { MANY = 1000 };
+	uint32_t own;
+
+	begin(MANY);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct hop hop = hop_of(i);
+
+		flows_set_client(&flows, add(i), &hop);
+	}
+	own = flows.hops.places[HOPS_OWN].users;
+	/* hashed into sets of eight, by far most places are taken */
+	ck_assert_uint_ge(own, MANY - (HOPS_PLACES - 1));
+	ck_assert_uint_le(own, MANY - HOPS_PLACES * 9 / 10);
+	for (uint32_t f = 0; f < MANY; f++) {
+		struct hop hop = hop_of(f);
+
+		require(hop_eq(flows_client(&flows, f), &hop));
+	}
+	for (uint32_t f = 0; f < MANY; f++)
+		flows_remove(&flows, f);
+	for (unsigned p = 0; p < HOPS_PLACES; p++)
+		require_eq(flows.hops.places[p].users, 0);
+	free(mem);
+}
+END_TEST
+
+START_TEST(client_moves)
+{
+	struct hop a = hop_of(1), b = hop_of(2);
+	uint32_t f, g;
+	uint8_t place;
+
+	begin(CAPACITY);
+	f = add(1);
+	g = add(2);
+	flows_set_client(&flows, f, &a);
+	flows_set_client(&flows, g, &a);
+	place = flows_at(&flows, f)->hop;
+	require_eq(flows_at(&flows, g)->hop, place);
+	require_eq(flows.hops.places[place].users, 2);
+	flows_set_client(&flows, f, &b);
+	require_eq(flows.hops.places[place].users, 1);
+	require(hop_eq(flows_client(&flows, f), &b));
+	require(hop_eq(flows_client(&flows, g), &a));
+	b.tci[0] = be16_from(5); /* what a tag changes is another hop */
+	b.ntags = 1;
+	flows_set_client(&flows, f, &b);
+	require(hop_eq(flows_client(&flows, f), &b));
+	flows_quarantine(&flows, f, 0, 200);
+	flows_reopen(&flows, f, 30000);
+	require_eq(flows_at(&flows, f)->hop, HOPS_OWN);
+	require_eq(flows.hops.places[HOPS_OWN].users, 1);
+	flows_remove(&flows, f);
+	flows_remove(&flows, g);
+	require_eq(flows.hops.places[place].users, 0);
 	free(mem);
 }
 END_TEST
@@ -301,6 +399,9 @@ Suite *flow_suite(void)
 	                              half_open_is_first_in_first_out,
 	                              created_holds_years,
 	                              counts_by_end,
+	                              counts_carry,
+	                              clients_of_many_hops,
+	                              client_moves,
 	                              check_at_only_moves_forward,
 	                              next_due_is_the_naive_scan,
 	                              random_use,
