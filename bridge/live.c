@@ -133,6 +133,20 @@ static int move_workers(struct live *live, struct rules *rules, struct connlog *
 	return err;
 }
 
+static const char *why_not_reloaded(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return " (a log in another directory takes a restart)";
+	case -E2BIG:
+		return " (too many servers that aren't in the file any more still have flows)";
+	case -ENOMEM:
+		return " (not enough memory)";
+	default:
+		return "";
+	}
+}
+
 static void reload(struct live *live)
 {
 	struct rules *rules = live->load(live->options);
@@ -148,8 +162,7 @@ static void reload(struct live *live)
 		err = move_workers(live, rules, connlog);
 	if (err < 0) {
 		connlog_close(connlog);
-		log_error("%s: not reloaded: nothing has changed%s", file,
-		          err == -EACCES ? " (a log in another directory takes a restart)" : "");
+		log_error("%s: not reloaded: nothing has changed%s", file, why_not_reloaded(err));
 		rules_free(rules);
 		return;
 	}

@@ -41,6 +41,8 @@ enum {
 	BALANCE_REAP_STEP = 8192,
 };
 
+static_assert(RULES_SERVERS_KEPT_MAX <= 1 << FLOW_SERVER_BITS, "a flow holds its server's number");
+
 /* Client addresses remembered for `persist`: as many as a full table has connections, over two. */
 enum { BALANCE_PERSIST_SHARE = 2 };
 
@@ -576,7 +578,9 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		tcp_opened(flow, packet);
 	}
-	if (events & TCP_BOTH_CLOSED && flow->state == FLOW_OPEN)
+	/* the FINs may have been before the handshake was complete */
+	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
+	    flow_is_closed(flow))
 		flows_set_state(&balance->flows, f, FLOW_CLOSING);
 	if (events & TCP_ENDED)
 		end(balance, f, ENDED_FIN, 0, now);

@@ -130,7 +130,7 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 
 	if (farm && server_of(rules, farm, old->servers[s].address))
 		return 0;
-	if (rules->nservers + 1 >= UINT16_MAX)
+	if (rules->nservers >= RULES_SERVERS_KEPT_MAX)
 		return -E2BIG;
 	if (!farm && !add_gone_farm(rules, old_farm))
 		return -ENOMEM;

@@ -18,7 +18,9 @@ enum {
 	RULES_NAME_BYTES = 64, /* a farm's or server's name, with its NUL */
 	RULES_FARMS_MAX = 1024,
 	RULES_SERVERS_MAX = 4096, /* of all farms together */
-	RULES_SNAT_MAX = 256,     /* addresses of one farm */
+	/* the same, with those that are no longer in the file but have flows */
+	RULES_SERVERS_KEPT_MAX = 2 * RULES_SERVERS_MAX,
+	RULES_SNAT_MAX = 256, /* addresses of one farm */
 	RULES_WORKERS_MAX = 64,
 	/*
 	 * SNAT ports are unique for each (SNAT address, server, service port), each such pool being

@@ -475,6 +475,17 @@ START_TEST(memory_may_run_out)
 }
 END_TEST
 
+/* The farm has n servers, none of which is one of fixture_rules()'s. */
+static void make_others(struct rules *rules, unsigned n)
+{
+	rules->servers = realloc(rules->servers, n * sizeof(*rules->servers));
+	for (unsigned s = 0; s < n; s++) {
+		rules->servers[s] = rules->servers[0];
+		rules->servers[s].address = ip4(10, 1, (uint8_t)(s >> 8), (uint8_t)s);
+	}
+	rules->nservers = rules->farms[0].nservers = n;
+}
+
 /* Servers that are gone count as well: they have numbers. */
 START_TEST(servers_have_no_more_numbers)
 {
@@ -482,17 +493,34 @@ START_TEST(servers_have_no_more_numbers)
 	const bool referenced[2] = {true, true};
 	uint16_t map[2];
 
-	rules->servers = realloc(rules->servers, UINT16_MAX * sizeof(*rules->servers));
-	for (unsigned s = 1; s < UINT16_MAX; s++)
-		rules->servers[s] =
-		        (struct rules_server){.address = ip4(10, 1, (uint8_t)(s >> 8), (uint8_t)s)};
-	rules->nservers = rules->farms[0].nservers = UINT16_MAX - 1;
+	make_others(rules, RULES_SERVERS_KEPT_MAX - 1);
 	ck_assert_int_eq(rules_take_over(rules, old, referenced, map), -E2BIG);
-	rules->nservers = rules->farms[0].nservers = UINT16_MAX - 2;
+	make_others(rules, RULES_SERVERS_KEPT_MAX - 2);
 	ck_assert_int_eq(rules_take_over(rules, old, referenced, map), 0);
-	ck_assert_uint_eq(map[1], UINT16_MAX - 2);
+	ck_assert_uint_eq(map[1], RULES_SERVERS_KEPT_MAX - 1);
 	rules_free(rules);
 	rules_free(old);
+}
+END_TEST
+
+/* All servers that a file can have are others than before: their numbers, and those of the gone. */
+START_TEST(goes_on_with_the_greatest_number)
+{
+	struct rules *rules = fixture_rules(1);
+
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	rules = fixture_rules(1);
+	make_others(rules, RULES_SERVERS_MAX);
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(flows_at(&balance()->flows, 0)->server, RULES_SERVERS_MAX);
+	check_goes_on(&talk, fixture_server(0));
+	ck_assert_uint_eq(balance()->farms->sched.servers[RULES_SERVERS_MAX].connections, 1);
+	talk_close(&talk, CLIENT);
+	ck_assert_uint_eq(balance()->farms->sched.servers[RULES_SERVERS_MAX].connections, 0);
+	ck_assert_uint_eq(balance()->farms->sched.servers[0].connections, 0);
+	ck_assert_uint_eq(balance()->farms->sched.servers[0].load, 0);
+	engine_stop(&engine);
 }
 END_TEST
 
@@ -584,6 +612,7 @@ Suite *reload_suite(void)
 	                              removed_farm_keeps_its_log,
 	                              memory_may_run_out,
 	                              servers_have_no_more_numbers,
+	                              goes_on_with_the_greatest_number,
 	                              port_given_back_is_still_another_s,
 	                              reopened_only_as_the_rules_say,
 	                              NULL};
