@@ -155,7 +155,11 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
-	struct ended record = {
+	struct ended record;
+
+	if (!farms_of_server(balance->farms, flow->server)->connlog)
+		return;
+	record = (struct ended){
 	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
 	        .end = now,
 	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
@@ -169,8 +173,7 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 
 	if (flow_is_ipv6(flow))
 		record.client6 = *ip6_of(balance, f, flow->arrive[CLIENT].src);
-	if (farms_of_server(balance->farms, flow->server)->connlog)
-		ended_put(&balance->ended, &record);
+	ended_put(&balance->ended, &record);
 }
 
 /* A live flow is one no longer. */

@@ -394,13 +394,6 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	return true;
 }
 
-/* The second step: where the flow will be looked for. */
-static void prepare(const struct lb *lb, struct job *job)
-{
-	job->hash = flows_hash(&lb->balance.flows, &job->key.tuple);
-	index_prefetch(&lb->balance.flows.index, job->hash);
-}
-
 /* The last step. */
 static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                    struct verdict *v)
@@ -429,8 +422,11 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
 		if (jobs[i].rest != REST_NONE && jobs[i].rest != REST_FRAGMENT)
-			prepare(lb, &jobs[i]);
+			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
 	}
+	for (unsigned i = 0; i < n; i++)
+		if (jobs[i].rest != REST_NONE && jobs[i].rest != REST_FRAGMENT)
+			index_prefetch(&lb->balance.flows.index, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++)
 		if (jobs[i].rest == REST_PLAIN || jobs[i].rest == REST_TCP)
 			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);

@@ -23,7 +23,6 @@ struct snat_ports {
 struct snat_pool {
 	uint64_t busy[WORDS];
 	uint64_t full[ALL_WORDS]; /* busy[i] has no free port */
-	uint16_t last;            /* handed out last, host order */
 };
 
 static void mark_busy(struct snat_pool *pool, uint32_t port)
@@ -69,6 +68,18 @@ static uint32_t find_free(const struct snat_pool *pool, uint32_t from)
 	if (word == WORDS)
 		return PORTS;
 	return word * WORD + find_clear(&pool->busy[word], WORD, 0);
+}
+
+/* Finds the pool's next port anew. */
+static void find_next(struct snat *snat, uint32_t p)
+{
+	struct snat_next *next = &snat->next[p];
+
+	next->port = next->last + 1 < PORTS ? find_free(&snat->pools[p], next->last + 1) : PORTS;
+	if (next->port == PORTS)
+		next->port = find_free(&snat->pools[p], 0);
+	if (next->port == PORTS)
+		next->port = SNAT_NO_PORT;
 }
 
 static void set_port(struct snat_ports *ports, uint32_t port, bool on)
@@ -133,7 +144,8 @@ static void init_farm(struct snat *snat, unsigned f, const struct share *share,
 		const struct tuple place = {.src = be32_from(p)};
 
 		init_pool(&snat->pools[p], &allowed[i / per_server % farm->nsnat]);
-		snat->pools[p].last = (uint16_t)tuple_hash(key, &place);
+		snat->next[p].last = (uint16_t)tuple_hash(key, &place);
+		find_next(snat, p);
 	}
 }
 
@@ -156,6 +168,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 	snat->allowed = arena_take(arena, addresses, sizeof(*snat->allowed));
 	snat->turns = arena_take(arena, rules->nservers, sizeof(*snat->turns));
 	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
+	snat->next = arena_take(arena, snat->npools, sizeof(*snat->next));
 	snat->pools = arena_take(arena, snat->npools, sizeof(*snat->pools));
 	if (!snat->pools)
 		return;
@@ -168,20 +181,17 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
-	unsigned nsnat = snat->rules->farms[farm].nsnat;
+	unsigned nsnat = snat->rules->farms[farm].nsnat, address = snat->turns[server];
 
 	for (unsigned i = 0; i < nsnat; i++) {
-		unsigned address = (snat->turns[server] + i) % nsnat;
 		uint32_t p = pool_of(snat, server, address, service);
-		const struct snat_pool *pool = &snat->pools[p];
-		uint32_t port = pool->last + 1u < PORTS ? find_free(pool, pool->last + 1u) : PORTS;
 
-		if (port == PORTS)
-			port = find_free(pool, 0);
-		if (port == PORTS)
-			continue;
-		*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)port)};
-		return true;
+		if (snat->next[p].port != SNAT_NO_PORT) {
+			*ret = (struct snat_port){p, (uint16_t)address,
+			                          be16_from((uint16_t)snat->next[p].port)};
+			return true;
+		}
+		address = address + 1 < nsnat ? address + 1 : 0;
 	}
 	return false;
 }
@@ -189,11 +199,14 @@ bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
+	unsigned nsnat = snat->rules->farms[farm].nsnat;
+
 	if (!snat_peek(snat, farm, server, service, ret))
 		return false;
 	mark_busy(&snat->pools[ret->pool], be16_get(ret->port));
-	snat->pools[ret->pool].last = be16_get(ret->port);
-	snat->turns[server] = (ret->address + 1u) % snat->rules->farms[farm].nsnat;
+	snat->next[ret->pool].last = be16_get(ret->port);
+	find_next(snat, ret->pool);
+	snat->turns[server] = ret->address + 1u < nsnat ? ret->address + 1u : 0;
 	snat->in_use[snat->farms[farm].address + ret->address]++;
 	return true;
 }
@@ -223,13 +236,26 @@ bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 {
 	mark_busy(&snat->pools[port.pool], be16_get(port.port));
+	if (snat->next[port.pool].port == be16_get(port.port))
+		find_next(snat, port.pool);
 	snat->in_use[snat->farms[farm].address + port.address]++;
+}
+
+static void free_port(struct snat *snat, uint32_t p, uint16_t port)
+{
+	struct snat_next *next = &snat->next[p];
+
+	mark_free(&snat->pools[p], port);
+	/* the first one after last is now this one? */
+	if (next->port == SNAT_NO_PORT ||
+	    (uint16_t)(port - next->last - 1) < (uint16_t)(next->port - next->last - 1))
+		next->port = port;
 }
 
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 {
 	/* a port kept from before a reload may not be one that these rules allow */
 	if (snat_allows(snat, farm, port))
-		mark_free(&snat->pools[port.pool], be16_get(port.port));
+		free_port(snat, port.pool, be16_get(port.port));
 	snat->in_use[snat->farms[farm].address + port.address]--;
 }

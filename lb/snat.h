@@ -18,6 +18,14 @@ enum { SNAT_PROBE_PORT = 1008, SNAT_PROBE_PORTS = 16 };
 struct snat_pool;
 struct snat_ports;
 
+/* Which port of a pool is next: apart from the pool, as few of these are asked for many ports. */
+struct snat_next {
+	uint32_t last; /* handed out last */
+	uint32_t port; /* the first free one after that; SNAT_NO_PORT: there is none */
+};
+
+#define SNAT_NO_PORT UINT32_MAX
+
 /* A farm's share: its pools, and how its addresses are used. */
 struct snat_farm {
 	uint32_t pool;    /* its first pool */
@@ -28,6 +36,7 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	struct snat_pool *pools;
+	struct snat_next *next;     /* by pool */
 	struct snat_ports *allowed; /* by farm and SNAT address: what may be handed out */
 	uint32_t *turns;            /* by rules.servers[]: the address index whose turn it is */
 	uint32_t *in_use;           /* ports taken, by farm and SNAT address */
