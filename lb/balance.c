@@ -589,7 +589,7 @@ void balance_packet(struct balance *balance, uint32_t ref, const struct packet *
 		end(balance, f, ENDED_FIN, 0, now);
 	else if (events & TCP_RESET)
 		reset(balance, f, end_of(ref), now);
-	else if (events)
+	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
 		check_at_deadline(balance, f);
 }
 

@@ -203,8 +203,8 @@ static unsigned sink(const struct heap *heap, unsigned place, uint16_t server)
 	return place;
 }
 
-/* Finds the server's place again after something of it has changed. */
-static void move(struct sched *sched, unsigned server)
+/* Finds the server's place again after it has come sooner, or later, than it was. */
+static void move(struct sched *sched, unsigned server, bool sooner)
 {
 	const unsigned farm = sched->rules->servers[server].farm;
 	const struct heap heap = heap_of(sched, farm);
@@ -213,8 +213,8 @@ static void move(struct sched *sched, unsigned server)
 	if (!sched->farms[farm].is_made || place == SERVER_NONE)
 		return;
 	sched->servers[server].rank = rank_of(&heap, &sched->servers[server]);
-	place = rise(&heap, place, (uint16_t)server);
-	place = sink(&heap, place, (uint16_t)server);
+	place = sooner ? rise(&heap, place, (uint16_t)server)
+	               : sink(&heap, place, (uint16_t)server);
 	put(&heap, place, (uint16_t)server);
 }
 
@@ -341,27 +341,27 @@ void sched_opened(struct sched *sched, unsigned server)
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
 	state->turn = *now + state->step;
-	move(sched, server);
+	move(sched, server, false);
 }
 
 void sched_closing(struct sched *sched, unsigned server)
 {
 	sched->servers[server].load--;
-	move(sched, server);
+	move(sched, server, true);
 }
 
 void sched_closed(struct sched *sched, unsigned server, bool was_load)
 {
 	sched->servers[server].connections--;
 	sched->servers[server].load -= was_load;
-	move(sched, server);
+	move(sched, server, true);
 }
 
 void sched_revived(struct sched *sched, unsigned server, bool was_load)
 {
 	sched->servers[server].connections++;
 	sched->servers[server].load += was_load;
-	move(sched, server);
+	move(sched, server, false);
 }
 
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from)
