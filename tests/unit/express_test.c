@@ -316,7 +316,7 @@ static void check_same_table(void)
 START_TEST(bursts_make_no_difference)
 {
 	enum { BURSTS = 5000 };
-	struct talk talks[BURST_TALKS] = {{NULL}};
+	struct talk talks[BURST_TALKS] = {{.engine = NULL}};
 	const uint64_t *ended;
 
 	for (unsigned way = 0; way < WAYS; way++)
