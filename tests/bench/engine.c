@@ -280,8 +280,6 @@ static void write_json(FILE *to, const struct figures *figures)
 	write_figure(to, "connections_per_s", &figures->per_s);
 	fputc(',', to);
 	write_figure(to, "expiry_ns", &figures->expiry_ns);
-	fputc(',', to);
-	write_figure(to, "looking_us_per_s", &figures->second_us);
 	fprintf(to, ",\"bytes_per_flow\":%.1f}\n", figures->bytes_per_flow);
 }
 
