@@ -9,10 +9,8 @@
 
 static uint32_t name_slot_of(const struct addresses *addresses, const struct ip6 *ip)
 {
-	uint64_t high, low;
+	uint64_t high = word64_load(ip->b), low = word64_load(ip->b + sizeof(high));
 
-	memcpy(&high, ip->b, sizeof(high));
-	memcpy(&low, ip->b + sizeof(high), sizeof(low));
 	return (uint32_t)((high ^ low * 3) * 0x9e3779b97f4a7c15ull >> 40) & addresses->names_mask;
 }
 

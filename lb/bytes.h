@@ -105,6 +105,23 @@ static inline be32 be32_load(const uint8_t *p)
 	return v;
 }
 
+/* Words in the machine's order, to be compared or added up but not read as numbers. */
+static inline uint32_t word32_load(const void *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static inline uint64_t word64_load(const void *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
 static inline void be16_store(uint8_t *p, be16 v)
 {
 	memcpy(p, &v, sizeof(v));

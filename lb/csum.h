@@ -47,11 +47,7 @@ static inline csum_acc csum_change_word(uint32_t from, uint32_t to)
 
 static inline csum_acc csum_change32(be32 from, be32 to)
 {
-	uint32_t old, new;
-
-	memcpy(&old, &from, sizeof(old));
-	memcpy(&new, &to, sizeof(new));
-	return csum_change_word(old, new);
+	return csum_change_word(word32_load(&from), word32_load(&to));
 }
 
 static inline csum_acc csum_change_addresses(uint64_t from, uint64_t to)
@@ -69,13 +65,8 @@ static inline csum_acc csum_change_ip6(const struct ip6 *from, const struct ip6 
 {
 	csum_acc change = 0;
 
-	for (unsigned i = 0; i < sizeof(from->b); i += 4) {
-		be32 old, new;
-
-		memcpy(&old, from->b + i, sizeof(old));
-		memcpy(&new, to->b + i, sizeof(new));
-		change += csum_change32(old, new);
-	}
+	for (unsigned i = 0; i < sizeof(from->b); i += 4)
+		change += csum_change_word(word32_load(from->b + i), word32_load(to->b + i));
 	return change;
 }
 
@@ -97,13 +88,10 @@ static inline void csum_update_partial(uint8_t *field, csum_acc change)
 /* Adds len bytes to sum; an odd last byte counts as if a zero followed it. */
 static inline csum_acc csum_add(csum_acc sum, const uint8_t *p, size_t len)
 {
-	uint32_t word;
 	uint16_t rest = 0;
 
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		sum += word;
-	}
+	for (; len >= sizeof(uint32_t); p += sizeof(uint32_t), len -= sizeof(uint32_t))
+		sum += word32_load(p);
 	if (len >= sizeof(rest)) {
 		sum += csum_load(p);
 		p += sizeof(rest);

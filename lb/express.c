@@ -26,9 +26,8 @@ static uint64_t difference(const struct hop *hop, const struct frame *frame)
 {
 	const uint64_t mac_mask =
 	        0xffffffffffff; /* the two bytes behind it are hop.tci[0]: no tag */
-	uint64_t source;
+	const uint64_t source = word64_load(frame->data + ETH_SRC);
 
-	memcpy(&source, frame->data + ETH_SRC, sizeof(source));
 	return ((source & mac_mask) ^ hop_head(hop)) | (hop_tail(hop) ^ (frame->side & 1u) << 24);
 }
 
@@ -58,10 +57,11 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
              struct verdict *ret)
 {
 	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4;
-	const uint32_t ref = job->guess;
+	const uint32_t ref = job->guess, f = flow_of(ref);
 	const enum end end = end_of(ref);
 	const struct tuple from = job->key.tuple;
-	struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	struct flows *flows = &balance->flows;
+	struct flow *flow = flows_at(flows, f);
 	struct packet packet;
 	struct tuple to;
 	csum_acc change;
@@ -71,15 +71,14 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 		return false;
 	if ((tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
-	if (difference(flows_client(&balance->flows, flow_of(ref)), frame) &
-	    -(uint64_t)(end == CLIENT))
-		move_client(&balance->flows, flow_of(ref), frame);
+	if (difference(flows_client(flows, f), frame) & -(uint64_t)(end == CLIENT))
+		move_client(flows, f, frame);
 	/* the flags that matter, known to the compiler */
 	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
 	              &packet);
-	flows_count(&balance->flows, flow_of(ref), end, frame->wire_len, tick);
+	flows_count(flows, f, end, frame->wire_len, tick);
 	tcp_advance(flow, end, &packet);
-	settle(ret, ref, flow->server, flows_client(&balance->flows, flow_of(ref)), frame);
+	settle(ret, ref, flow->server, flows_client(flows, f), frame);
 	to = tuple_reverse(flow->arrive[end_other(end)]);
 	change = rewrite_ipv4(ip, &from, &to);
 	rewrite_ports(tcp, frame->flags, &from, &to, change);

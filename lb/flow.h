@@ -241,7 +241,8 @@ static inline uint64_t flows_hash(const struct flows *flows, const struct tuple 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
-/* Fetches the flow into the cache; and, once it is there, all that forgetting it touches. */
+/* Fetches the flow into the cache; and, once it is there, what forgetting it touches elsewhere, but
+ * for what a log is told. */
 static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
 {
 	__builtin_prefetch(flows_at(flows, flow), 1);

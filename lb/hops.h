@@ -3,8 +3,9 @@
  * They are kept here once and a flow names its client's by a byte, so that a packet needs no more
  * of its flow than one cache line. A place is given back by as many as have taken it.
  *
- * A hop is only kept in the few places that its hash says, so that whoever makes hops up, a host of
- * the same segment, costs no time. Whose finds no room keeps it itself.
+ * A hop is only kept in the few places that its hash says, so that it is found at once, whoever on
+ * the segment makes hops up. A flow whose hop finds no room keeps it itself; while there is such a
+ * flow, the second line of each is fetched as well.
  */
 #ifndef LB_HOPS_H
 #define LB_HOPS_H
@@ -30,18 +31,12 @@ struct hops {
 /* The first 8 bytes and the last 4 of a hop, which are all, to be compared by. */
 static inline uint64_t hop_head(const struct hop *hop)
 {
-	uint64_t head;
-
-	memcpy(&head, hop, sizeof(head));
-	return head;
+	return word64_load(hop);
 }
 
 static inline uint32_t hop_tail(const struct hop *hop)
 {
-	uint32_t tail;
-
-	memcpy(&tail, (const uint8_t *)hop + sizeof(*hop) - sizeof(tail), sizeof(tail));
-	return tail;
+	return word32_load((const uint8_t *)hop + sizeof(*hop) - sizeof(uint32_t));
 }
 
 static inline bool hop_eq(const struct hop *a, const struct hop *b)

@@ -79,11 +79,9 @@ static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 {
 	const uint64_t ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
-	uint64_t low, high;
-	uint32_t four;
+	const uint32_t four = word32_load(bucket->tag + sizeof(uint64_t));
+	uint64_t low = word64_load(bucket->tag), high;
 
-	memcpy(&low, bucket->tag, sizeof(low));
-	memcpy(&four, bucket->tag + sizeof(low), sizeof(four));
 	low ^= ones * tag;
 	high = (four ^ (uint32_t)(ones * tag)) | 0xffffffff00000000ull;
 	low = (low - ones) & ~low & tops;

@@ -413,6 +413,12 @@ static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time 
 	}
 }
 
+/* If the flow that the frame may belong to is known by its headers alone. */
+static bool has_key(const struct job *job)
+{
+	return job->rest != REST_NONE && job->rest != REST_FRAGMENT;
+}
+
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = screen_of(lb);
@@ -421,11 +427,11 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
-		if (jobs[i].rest != REST_NONE && jobs[i].rest != REST_FRAGMENT)
+		if (has_key(&jobs[i]))
 			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i].rest != REST_NONE && jobs[i].rest != REST_FRAGMENT)
+		if (has_key(&jobs[i]))
 			index_prefetch(&lb->balance.flows.index, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++)
 		if (jobs[i].rest == REST_PLAIN || jobs[i].rest == REST_TCP)

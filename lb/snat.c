@@ -25,6 +25,12 @@ struct snat_pool {
 	uint64_t full[ALL_WORDS]; /* busy[i] has no free port */
 };
 
+/* Which port of a pool is next: apart from its bitmaps, so that asking touches none of them. */
+struct snat_next {
+	uint32_t last; /* handed out last */
+	uint32_t port; /* the first free one after that, or PORTS */
+};
+
 static void mark_busy(struct snat_pool *pool, uint32_t port)
 {
 	uint64_t *word = &pool->busy[port / WORD];
@@ -78,8 +84,6 @@ static void find_next(struct snat *snat, uint32_t p)
 	next->port = next->last + 1 < PORTS ? find_free(&snat->pools[p], next->last + 1) : PORTS;
 	if (next->port == PORTS)
 		next->port = find_free(&snat->pools[p], 0);
-	if (next->port == PORTS)
-		next->port = SNAT_NO_PORT;
 }
 
 static void set_port(struct snat_ports *ports, uint32_t port, bool on)
@@ -178,6 +182,11 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		init_farm(snat, f, share, key);
 }
 
+static unsigned address_after(unsigned address, unsigned nsnat)
+{
+	return address + 1 < nsnat ? address + 1 : 0;
+}
+
 bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
@@ -186,12 +195,12 @@ bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned
 	for (unsigned i = 0; i < nsnat; i++) {
 		uint32_t p = pool_of(snat, server, address, service);
 
-		if (snat->next[p].port != SNAT_NO_PORT) {
+		if (snat->next[p].port != PORTS) {
 			*ret = (struct snat_port){p, (uint16_t)address,
 			                          be16_from((uint16_t)snat->next[p].port)};
 			return true;
 		}
-		address = address + 1 < nsnat ? address + 1 : 0;
+		address = address_after(address, nsnat);
 	}
 	return false;
 }
@@ -199,14 +208,12 @@ bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
-	unsigned nsnat = snat->rules->farms[farm].nsnat;
-
 	if (!snat_peek(snat, farm, server, service, ret))
 		return false;
 	mark_busy(&snat->pools[ret->pool], be16_get(ret->port));
 	snat->next[ret->pool].last = be16_get(ret->port);
 	find_next(snat, ret->pool);
-	snat->turns[server] = ret->address + 1u < nsnat ? ret->address + 1u : 0;
+	snat->turns[server] = address_after(ret->address, snat->rules->farms[farm].nsnat);
 	snat->in_use[snat->farms[farm].address + ret->address]++;
 	return true;
 }
@@ -247,7 +254,7 @@ static void free_port(struct snat *snat, uint32_t p, uint16_t port)
 
 	mark_free(&snat->pools[p], port);
 	/* the first one after last is now this one? */
-	if (next->port == SNAT_NO_PORT ||
+	if (next->port == PORTS ||
 	    (uint16_t)(port - next->last - 1) < (uint16_t)(next->port - next->last - 1))
 		next->port = port;
 }

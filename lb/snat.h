@@ -16,15 +16,8 @@
 enum { SNAT_PROBE_PORT = 1008, SNAT_PROBE_PORTS = 16 };
 
 struct snat_pool;
+struct snat_next;
 struct snat_ports;
-
-/* Which port of a pool is next: apart from the pool, as few of these are asked for many ports. */
-struct snat_next {
-	uint32_t last; /* handed out last */
-	uint32_t port; /* the first free one after that; SNAT_NO_PORT: there is none */
-};
-
-#define SNAT_NO_PORT UINT32_MAX
 
 /* A farm's share: its pools, and how its addresses are used. */
 struct snat_farm {

@@ -21,18 +21,12 @@ static_assert(sizeof(struct tuple) == 12, "tuple_hash() takes it as 12 bytes wit
  */
 static inline uint64_t tuple_addresses(const struct tuple *t)
 {
-	uint64_t addresses;
-
-	memcpy(&addresses, t, sizeof(addresses));
-	return addresses;
+	return word64_load(t);
 }
 
 static inline uint32_t tuple_ports(const struct tuple *t)
 {
-	uint32_t ports;
-
-	memcpy(&ports, (const uint8_t *)t + sizeof(uint64_t), sizeof(ports));
-	return ports;
+	return word32_load((const uint8_t *)t + sizeof(uint64_t));
 }
 
 /* Takes them from where source and destination stand one after the other, as in IPv4 and TCP. */
