@@ -145,6 +145,19 @@ START_TEST(closing_ends)
 }
 END_TEST
 
+/* When it is closed it is looked at sooner than it was to be. */
+START_TEST(closing_ends_after_long)
+{
+	begin();
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	engine_wait_ms(&engine, 40 * 1000);
+	talk_send(&talk, CLIENT, FIN | ACK, 0);
+	talk_send(&talk, SERVER, FIN | ACK, 0);
+	check_ends_in(60);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(half_closed_stays_as_long_as_open)
 {
 	begin();
@@ -603,6 +616,7 @@ Suite *balance_suite(void)
 	                              idle_ends,
 	                              each_packet_keeps_it,
 	                              closing_ends,
+	                              closing_ends_after_long,
 	                              half_closed_stays_as_long_as_open,
 	                              quarantine_if_the_server_closed_first,
 	                              quarantine_if_the_client_closed_first,

@@ -14,8 +14,8 @@ enum {
 	EVENTS = 40000,
 	WAYS = 2,
 	FLOWS = 1000,
-	BURST_MOST = 40 /* more than at once */,
-	BURST_TALKS = 2
+	BURST_MOST = 40, /* more than the engine takes at once */
+	BURST_TALKS = 2,
 };
 
 /* The same connection in either engine. */
@@ -161,7 +161,6 @@ static void check_same_flow(const struct twins *t)
 	const struct flows *flows[WAYS] = {&lb_balance(engines[0].lb)->flows,
 	                                   &lb_balance(engines[1].lb)->flows};
 	uint32_t f = flow_of_twins(t, 0);
-
 	struct flow ways[WAYS];
 
 	require_eq(f, flow_of_twins(t, 1));
@@ -339,19 +338,20 @@ END_TEST
 START_TEST(closed_before_it_is_open)
 {
 	const struct balance *balance;
+	struct talk talk;
 
 	engine_start(&engines[0], fixture_rules(1));
 	balance = lb_balance(engines[0].lb);
-	talk_syn(&twins[0].talk[0], &engines[0], fixture_client(1), 20000, 443);
-	talk_send(&twins[0].talk[0], SERVER, 0x12, 0);
-	twins[0].talk[0].next[CLIENT]--; /* it ends where its SYN did */
-	talk_send(&twins[0].talk[0], CLIENT, 0x01, 0);
-	talk_send(&twins[0].talk[0], SERVER, 0x11, 0);
-	twins[0].talk[0].next[SERVER]--;
-	talk_send(&twins[0].talk[0], CLIENT, 0x10, 0);
+	talk_syn(&talk, &engines[0], fixture_client(1), 20000, 443);
+	talk_send(&talk, SERVER, 0x12, 0);
+	talk.next[CLIENT]--; /* it ends where its SYN did */
+	talk_send(&talk, CLIENT, 0x01, 0);
+	talk_send(&talk, SERVER, 0x11, 0);
+	talk.next[SERVER]--;
+	talk_send(&talk, CLIENT, 0x10, 0);
 	require_eq(flows_at(&balance->flows, 0)->state, FLOW_CLOSING);
-	twins[0].talk[0].next[SERVER]++;
-	talk_send(&twins[0].talk[0], CLIENT, 0x10, 0);
+	talk.next[SERVER]++;
+	talk_send(&talk, CLIENT, 0x10, 0);
 	require_eq(balance->counts.ended[ENDED_FIN], 1);
 	require_eq(balance->farms->sched.servers[0].load, 0);
 	engine_stop(&engines[0]);

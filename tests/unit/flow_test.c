@@ -309,7 +309,8 @@ START_TEST(client_moves)
 	require_eq(flows.hops.places[HOPS_OWN].users, 1);
 	flows_remove(&flows, f);
 	flows_remove(&flows, g);
-	require_eq(flows.hops.places[place].users, 0);
+	for (unsigned p = 0; p < HOPS_PLACES; p++)
+		require_eq(flows.hops.places[p].users, 0);
 	free(mem);
 }
 END_TEST

@@ -348,6 +348,24 @@ START_TEST(kept_port_is_taken)
 }
 END_TEST
 
+/* Also if it would have been handed out next. */
+START_TEST(kept_port_is_taken_though_next)
+{
+	struct rules *from = fixture_rules(1);
+	struct snat_port port;
+	uint16_t kept;
+
+	fixture_set_snat_ports(&from->farms[0], 6000, 6001);
+	begin(from, 0);
+	require(snat_peek(&snat, 0, 0, 0, &port));
+	kept = be16_get(port.port);
+	snat_keep(&snat, 0, port);
+	ck_assert_uint_eq(take(0, 0, &port), kept == 6000 ? 6001 : 6000);
+	ck_assert(!snat_take(&snat, 0, 0, 0, &port));
+	end();
+}
+END_TEST
+
 /* The new rules may have made it a service port, or have fewer ports; it isn't theirs to give. */
 START_TEST(kept_port_outside_the_rules_is_never_handed_out)
 {
@@ -388,15 +406,23 @@ END_TEST
 
 Suite *snat_suite(void)
 {
-	const TTest *const tests[] = {
-	        each_port_once_then_none,   order_goes_around,
-	        ends_of_the_range,          several_ranges,
-	        turns_when_nearly_full,     random_use_is_the_naive_set,
-	        addresses_evenly,           addresses_evenly_per_server,
-	        located_as_taken,           service_ports_of_another_farm_s_vip,
-	        many_services_share_a_pool, probe_ports_are_not_handed_out,
-	        kept_port_is_taken,         kept_port_outside_the_rules_is_never_handed_out,
-	        key_moves_the_beginning,    NULL};
+	const TTest *const tests[] = {each_port_once_then_none,
+	                              order_goes_around,
+	                              ends_of_the_range,
+	                              several_ranges,
+	                              turns_when_nearly_full,
+	                              random_use_is_the_naive_set,
+	                              addresses_evenly,
+	                              addresses_evenly_per_server,
+	                              located_as_taken,
+	                              service_ports_of_another_farm_s_vip,
+	                              many_services_share_a_pool,
+	                              probe_ports_are_not_handed_out,
+	                              kept_port_is_taken,
+	                              kept_port_is_taken_though_next,
+	                              kept_port_outside_the_rules_is_never_handed_out,
+	                              key_moves_the_beginning,
+	                              NULL};
 
 	return suite_of("snat", tests);
 }
