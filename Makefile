@@ -57,7 +57,7 @@ endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
-BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c,$(wildcard bridge/*.c)))
+BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c,$(wildcard bridge/*.c bridge/*/*.c)))
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -84,7 +84,7 @@ $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
-$(B)/bench-engine: $(BENCH) $(B)/bridge/memory.o $(B)/bridge/log.o $(B)/cfg.a $(B)/lb.a
+$(B)/bench-engine: $(BENCH) $(B)/bridge/process/memory.o $(B)/bridge/process/log.o $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser
 
 $(B)/tools/natcheck: TOOL_LIBS := -lpcap
@@ -218,13 +218,15 @@ uninstall: ## remove what install put there
 
 # Housekeeping
 
+C_FILES = $(wildcard */*.[ch] bridge/*/*.[ch] tests/*/*.[ch])
+
 .PHONY: check-format
 check-format: ## fail if clang-format would lay out any C file differently
-	clang-format --dry-run -Werror $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format --dry-run -Werror $(C_FILES)
 
 .PHONY: format
 format: ## lay out all C files with clang-format
-	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format -i $(C_FILES)
 
 .PHONY: clean
 clean: ## remove all that was built

@@ -7,14 +7,14 @@
  */
 #include "live.h"
 
-#include "cable.h"
-#include "log.h"
-#include "loop.h"
-#include "packet.h"
-#include "preflight.h"
-#include "sandbox.h"
-#include "stats.h"
-#include "steer.h"
+#include "cable/cable.h"
+#include "process/log.h"
+#include "worker/loop.h"
+#include "port/packet.h"
+#include "worker/preflight.h"
+#include "process/sandbox.h"
+#include "operator/stats.h"
+#include "port/steer.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -4,7 +4,7 @@
  * Wires cfg/, lb/ and the ports together, and is the only place that decides the exit status.
  */
 #include "live.h"
-#include "log.h"
+#include "process/log.h"
 #include "offline.h"
 #include "options.h"
 #include "../cfg/cfg.h"

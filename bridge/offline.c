@@ -14,8 +14,8 @@
  */
 #include "offline.h"
 
-#include "capture.h"
-#include "stats.h"
+#include "port/capture.h"
+#include "operator/stats.h"
 
 #include <errno.h>
 #include <stdlib.h>

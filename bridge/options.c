@@ -3,7 +3,7 @@
  */
 #include "options.h"
 
-#include "log.h"
+#include "process/log.h"
 
 #include <ctype.h>
 #include <errno.h>

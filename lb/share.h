@@ -6,8 +6,9 @@
  * address and port names; that worker hands out only SNAT ports that are its number modulo how many
  * workers there are, so a server's packet belongs to the worker that its destination port names.
  *
- * The sockets' steering program (bridge/steer.c) sends nearly all packets to their worker at once.
- * The engine looks only when it finds no flow, and says whose the packet is if it isn't its own.
+ * The sockets' steering program (bridge/port/steer.c) sends nearly all packets to their worker at
+ * once. The engine looks only when it finds no flow, and says whose the packet is if it isn't its
+ * own.
  */
 #ifndef LB_SHARE_H
 #define LB_SHARE_H

@@ -7,7 +7,7 @@
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
 
-#include "../../bridge/memory.h"
+#include "../../bridge/process/memory.h"
 #include "../../lb/lb.h"
 
 enum { SUBJECT_SERVICES = 4, SUBJECT_SERVERS = 16, SUBJECT_FIRST_SERVICE = 5060 };

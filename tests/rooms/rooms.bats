@@ -14,6 +14,12 @@ setup()
 	cd "$LAB_ROOT"
 }
 
+# All files of bridge/ and its folders.
+bridge_files() # [SUFFIXES]
+{
+	find bridge -name "*.[${1:-ch}]" | sort
+}
+
 # The includes of a room's files, as "FILE HEADER", less those that match the pattern.
 includes_except() # ROOM PATTERN
 {
@@ -40,14 +46,68 @@ PLAIN='<(assert|errno|stdbool|stddef|stdint|stdlib|string|limits|inttypes|stdali
 }
 
 @test "bridge includes nothing of the tests" {
-	run grep -nE '^#[[:space:]]*include.*tests/' bridge/*.[ch] lb/*.[ch] cfg/*.[ch]
+	run grep -nE '^#[[:space:]]*include.*tests/' $(bridge_files) lb/*.[ch] cfg/*.[ch]
 	echo "$output"
 	[[ $status = 1 ]]
 }
 
+# The folders of bridge/, lowest first: a folder's files include those of its own and of folders
+# before it.
+BRIDGE_FLOORS="process cable port fastpath worker operator"
+
+bridge_folders()
+{
+	local floor
+
+	for floor in $BRIDGE_FLOORS; do
+		[[ ! -d bridge/$floor ]] || echo "bridge/$floor"
+	done
+}
+
+@test "the folders of bridge are those of the list" {
+	run diff <(bridge_folders | sort) <(find bridge -mindepth 1 -maxdepth 1 -type d | sort)
+	echo "$output"
+	[[ $status = 0 && $(bridge_folders | wc -l) -ge 5 ]]
+}
+
+@test "the folders of bridge include downwards only" {
+	local folder other above upward=""
+
+	for folder in $(bridge_folders); do
+		above=$(sed "s/.*\<${folder#bridge/}\>//" <<<"$BRIDGE_FLOORS")
+		for other in $above; do
+			upward+=$(grep -nE "^#[[:space:]]*include \"\.\./$other/" "$folder"/*.[ch] || true)
+		done
+		# what stands above the folders, and the rules' reader, is nobody's in them
+		upward+=$(grep -nE '^#[[:space:]]*include "\.\./([a-z_]+\.h|\.\./cfg/)' "$folder"/*.[ch] || true)
+	done
+	echo "$upward"
+	[[ -z $upward ]]
+}
+
+# Which module includes which, as "FILE FILE", without suffixes, paths from the top.
+module_arrows()
+{
+	local file header to
+
+	for file in $(bridge_files); do
+		for header in $(sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' "$file"); do
+			to=$(realpath -m --relative-to=. "${file%/*}/$header")
+			[[ ${file%.*} = "${to%.*}" ]] || echo "${file%.*} ${to%.*}"
+		done
+	done
+}
+
+@test "no modules include each other, whatever the way round" {
+	module_arrows >"$BATS_TEST_TMPDIR/arrows"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/arrows") -gt 100 ]]
+	run tsort "$BATS_TEST_TMPDIR/arrows"
+	[[ $status = 0 ]] || { grep -A20 loop <<<"$output"; false; }
+}
+
 @test "quoted includes name files that are there" {
-	for room in lb cfg bridge; do
-		(cd $room && sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' ./*.[ch] | sort -u | xargs ls >/dev/null)
+	for folder in lb cfg bridge $(bridge_folders); do
+		(cd "$folder" && sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' ./*.[ch] | sort -u | xargs ls >/dev/null)
 	done
 }
 
@@ -98,16 +158,16 @@ calls() # FUNCTIONS FILE...
 }
 
 @test "only main exits" {
-	run calls 'exit|_exit|_Exit|abort|quick_exit|err|errx' bridge/*.c lb/*.c cfg/*.c
+	run calls 'exit|_exit|_Exit|abort|quick_exit|err|errx' $(bridge_files c) lb/*.c cfg/*.c
 	echo "$output"
 	[[ -z $(grep -v '^bridge/main.c:' <<<"$output") ]]
 }
 
 @test "only log.c prints to stderr" {
-	run grep -nE '\bstderr\b|\bperror\(|\bwarnx?\(|STDERR_FILENO' bridge/*.c lb/*.c cfg/*.c
+	run grep -nE '\bstderr\b|\bperror\(|\bwarnx?\(|STDERR_FILENO' $(bridge_files c) lb/*.c cfg/*.c
 	echo "$output"
 	[[ $status = 0 ]]
-	[[ -z $(grep -v -e '^bridge/log.c:' -e '[<>=] STDERR_FILENO' <<<"$output" | grep -vE ':[[:space:]]*(/?\*|//)') ]]
+	[[ -z $(grep -v -e '^bridge/process/log.c:' -e '[<>=] STDERR_FILENO' <<<"$output" | grep -vE ':[[:space:]]*(/?\*|//)') ]]
 }
 
 @test "lb and cfg don't print at all" {
@@ -118,7 +178,7 @@ calls() # FUNCTIONS FILE...
 
 @test "functions are no longer than 80 lines" {
 	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 80)
-		print FILENAME ":" start ": " FNR - start + 2 " lines" }' bridge/*.c lb/*.c cfg/*.c
+		print FILENAME ":" start ": " FNR - start + 2 " lines" }' $(bridge_files c) lb/*.c cfg/*.c
 	echo "$output"
 	[[ -z $output ]]
 }

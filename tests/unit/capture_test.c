@@ -4,7 +4,7 @@
 #include "frames.h"
 #include "suites.h"
 
-#include "../../bridge/capture.h"
+#include "../../bridge/port/capture.h"
 
 #include <errno.h>
 #include <pcap/pcap.h>

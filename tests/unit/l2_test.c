@@ -5,7 +5,7 @@
 #include "random.h"
 #include "suites.h"
 
-#include "../../bridge/l2.h"
+#include "../../bridge/port/l2.h"
 
 static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100};
 

@@ -3,7 +3,7 @@
  */
 #include "suites.h"
 
-#include "../../bridge/log.h"
+#include "../../bridge/process/log.h"
 
 #include <fcntl.h>
 #include <string.h>

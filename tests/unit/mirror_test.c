@@ -4,7 +4,7 @@
 #include "random.h"
 #include "suites.h"
 
-#include "../../bridge/mirror.h"
+#include "../../bridge/cable/mirror.h"
 #include "../../lb/frame.h"
 
 /* ---- the decision ---- */

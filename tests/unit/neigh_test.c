@@ -4,7 +4,7 @@
 #include "fixture.h"
 #include "suites.h"
 
-#include "../../bridge/neigh.h"
+#include "../../bridge/worker/neigh.h"
 
 enum { SLOTS = 64, SMALL = 100 };
 

@@ -5,7 +5,7 @@
 #include "random.h"
 #include "suites.h"
 
-#include "../../bridge/steer.h"
+#include "../../bridge/port/steer.h"
 #include "../../lb/farms.h"
 #include "../../lb/icmp.h"
 #include "../../lb/parse.h"

@@ -3,7 +3,7 @@
  */
 #include "suites.h"
 
-#include "../../bridge/vnet.h"
+#include "../../bridge/port/vnet.h"
 
 #include <string.h>
 

@@ -1,0 +1,445 @@
+/*
+ * The two interfaces.
+ *
+ * At each piece of news the kernel is asked how the interface is now, and what differs from the
+ * last time is logged and acted upon. So it doesn't matter how many messages there were, nor if
+ * some were lost.
+ *
+ * An interface is known by its index: it stays the same one under another name. When it is gone,
+ * the next one of the name on the command line takes its place.
+ *
+ * Whoever makes an interface anew also sets it up, maybe after other settings that have to be made
+ * first: that isn't done here. Only under link_mirror tmbridge is the one that sets the ports up
+ * and down.
+ */
+#include "cable.h"
+
+#include "../process/log.h"
+#include "monitor.h"
+#include "silence.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <stdlib.h>
+
+#define CABLE_RETRY_NS LB_NS_PER_S
+/* 10GBASE-T may take this long to agree on a speed. */
+#define CABLE_RISE_NS (10 * LB_NS_PER_S)
+
+struct end {
+	const char *name;
+	struct cable_state is;
+	lb_time dead;   /* since then it isn't LINK_UP */
+	lb_time raised; /* when we set it up, if rising */
+	bool rising;
+	bool anew;     /* not yet told */
+	bool unknown;  /* its neighbours know nothing of it yet */
+	lb_time retry; /* not to be told or tried before */
+	int misfit;    /* index of one of that name that can't be used */
+	struct silence silence;
+};
+
+struct cable {
+	struct end ends[NSIDES];
+	struct mnl_socket *socket, *news;
+	bool mirror;
+	uint32_t mtus[NSIDES]; /* as last judged */
+};
+
+static enum link_state state_of(const struct link *link)
+{
+	if (!link->up)
+		return LINK_DOWN;
+	return link->carrier ? LINK_UP : LINK_NO_CARRIER;
+}
+
+static double seconds(lb_time from, lb_time to)
+{
+	return (double)(to.ns - from.ns) / (double)LB_NS_PER_S;
+}
+
+/* ---- What has become of an interface ---- */
+
+static void set_state(struct end *end, enum link_state state, lb_time now)
+{
+	if (end->is.state == LINK_UP && state != LINK_UP)
+		end->dead = now;
+	if (state == LINK_UP)
+		end->rising = false;
+	end->is.state = state;
+}
+
+static void say_state(const struct end *end, enum link_state state, lb_time now)
+{
+	if (state == end->is.state)
+		return;
+	if (state == LINK_UP)
+		log_info("%s: link up, after %.1f s", end->name, seconds(end->dead, now));
+	else if (state == LINK_DOWN && !end->is.held)
+		log_warning("%s: link down: it was set down", end->name);
+	else if (state == LINK_NO_CARRIER && !end->rising)
+		log_warning("%s: link down: no carrier", end->name);
+}
+
+static void say_mac(const struct end *end, const struct mac *mac)
+{
+	const uint8_t *b = mac->b;
+
+	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", end->name, b[0], b[1],
+	         b[2], b[3], b[4], b[5]);
+}
+
+/* Others who would handle the same frames, unless they did so before. */
+static void say_hazards(const struct end *end, const struct link *before, const struct link *link)
+{
+	if (link->forwards && !before->forwards)
+		log_warning("%s: the host routes what arrives there, the VIP's packets too: "
+		            "sysctl -w net.ipv4.conf.%s.forwarding=0",
+		            end->name, link->name);
+	if (link->master && link->master != before->master)
+		log_warning("%s: belongs to another interface now, which forwards its frames as "
+		            "well: ip link set %s nomaster",
+		            end->name, link->name);
+}
+
+static void gone(struct end *end, lb_time now)
+{
+	log_warning("%s: gone; waiting for it", end->name);
+	set_state(end, LINK_GONE, now);
+	end->dead = now;
+	end->rising = end->anew = false;
+	silence_end(&end->silence, NULL, NULL);
+}
+
+static bool fits(struct end *end, const struct link *link)
+{
+	if (link->ethernet)
+		return true;
+	if (end->misfit != link->index)
+		log_warning("%s: is back, but isn't an Ethernet interface: waiting for one that is",
+		            end->name);
+	end->misfit = link->index;
+	return false;
+}
+
+static void back(struct cable *cable, struct end *end, const struct link *link, lb_time now)
+{
+	static const char *const but[] = {[LINK_UP] = "",
+	                                  [LINK_NO_CARRIER] = ", without a carrier",
+	                                  [LINK_DOWN] = ", but it is down"};
+	enum link_state state = state_of(link);
+
+	silence_again(&end->silence, cable->socket, link);
+	log_info("%s: back after %.1f s%s", end->name, seconds(end->dead, now),
+	         end->is.held ? "" : but[state]);
+	if (!mac_eq(&link->mac, &end->is.link.mac))
+		say_mac(end, &link->mac);
+	say_hazards(end, &(struct link){0}, link);
+	set_state(end, state, now);
+	end->is.link = *link;
+	end->anew = end->unknown = true;
+}
+
+/* The same interface, but what of it may differ. Returns if its MAC address does. */
+static bool differs(struct cable *cable, struct end *end, const struct link *link, lb_time now)
+{
+	const struct link *before = &end->is.link;
+	bool mac = !mac_eq(&link->mac, &before->mac);
+
+	if (strcmp(link->name, before->name) != 0) {
+		log_info("%s: is called %s now, and stays in use", end->name, link->name);
+		silence_renamed(&end->silence, link);
+	}
+	if (mac) {
+		say_mac(end, &link->mac);
+		end->unknown = true;
+	}
+	say_hazards(end, before, link);
+	silence_look(&end->silence, cable->socket, link);
+	say_state(end, state_of(link), now);
+	set_state(end, state_of(link), now);
+	end->is.link = *link;
+	return mac;
+}
+
+/* removed says that it isn't the same one, even if it has the same index. */
+static void look(struct cable *cable, struct end *end, bool removed, lb_time now,
+                 struct cable_change *change)
+{
+	struct link link;
+	int err = -ENODEV;
+
+	if (end->is.state != LINK_GONE) {
+		if (!removed)
+			err = link_query_index(cable->socket, end->is.link.index, &link);
+		if (!err)
+			change->mac |= differs(cable, end, &link, now);
+		else if (err == -ENODEV)
+			gone(end, now);
+	}
+	if (end->is.state == LINK_GONE) {
+		err = link_query(cable->socket, end->name, &link);
+		if (!err && fits(end, &link))
+			back(cable, end, &link, now);
+	}
+	if (err < 0 && err != -ENODEV)
+		log_warning("%s: link: %s", end->name, strerror(-err));
+}
+
+/* ---- Both ---- */
+
+static void judge_mtus(struct cable *cable)
+{
+	const struct end *ends = cable->ends;
+	uint32_t is[NSIDES], *was = cable->mtus;
+	enum side small;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		if (ends[side].is.state == LINK_GONE)
+			return;
+		is[side] = ends[side].is.link.mtu;
+	}
+	if (is[OUTSIDE] == was[OUTSIDE] && is[INSIDE] == was[INSIDE])
+		return;
+	small = is[OUTSIDE] < is[INSIDE] ? OUTSIDE : INSIDE;
+	if (is[OUTSIDE] != is[INSIDE])
+		log_warning("%s, %s: the MTUs differ, %u and %u: what is longer than %u is lost on "
+		            "its way to %s",
+		            ends[OUTSIDE].name, ends[INSIDE].name, is[OUTSIDE], is[INSIDE],
+		            is[small], ends[small].name);
+	else if (was[OUTSIDE] != was[INSIDE])
+		log_info("%s, %s: the MTUs are the same again, %u", ends[OUTSIDE].name,
+		         ends[INSIDE].name, is[OUTSIDE]);
+	memcpy(was, is, sizeof(is));
+}
+
+static const char *why_dead(enum link_state state)
+{
+	switch (state) {
+	case LINK_NO_CARRIER:
+		return "has no carrier";
+	case LINK_DOWN:
+		return "is down";
+	default:
+		return "is gone";
+	}
+}
+
+static int set_up(struct cable *cable, struct end *end, bool up, lb_time now)
+{
+	int err = link_set_up(cable->socket, end->is.link.index, up);
+
+	if (err < 0) {
+		end->retry = (lb_time){now.ns + CABLE_RETRY_NS};
+		if (err != -ENODEV)
+			log_error("%s: can't be set %s: %s", end->name, up ? "up" : "down",
+			          strerror(-err));
+		return err;
+	}
+	end->rising = up;
+	end->raised = now;
+	return 0;
+}
+
+static void hold(struct cable *cable, struct end *end, const struct end *other, lb_time now,
+                 struct cable_change *change)
+{
+	if (set_up(cable, end, false, now) < 0)
+		return;
+	log_warning("%s: taken down%s, as %s %s", end->name, end->is.held ? " again" : "",
+	            other->name, why_dead(other->is.state));
+	end->is.held = true;
+	look(cable, end, false, now, change);
+}
+
+static void release(struct cable *cable, struct end *end, const struct end *other, lb_time now,
+                    struct cable_change *change)
+{
+	if (end->is.state != LINK_GONE && set_up(cable, end, true, now) < 0)
+		return;
+	if (cable->mirror)
+		log_info("%s: set up again, as %s is back", end->name, other->name);
+	else
+		log_info("%s: set up again, as link_mirror is off", end->name);
+	end->is.held = false;
+	look(cable, end, false, now, change);
+}
+
+static struct mirror_side mirror_side(const struct end *end)
+{
+	return (struct mirror_side){
+	        .state = end->is.state, .held = end->is.held, .rising = end->rising};
+}
+
+static void mirror(struct cable *cable, enum side side, lb_time now, struct cable_change *change)
+{
+	struct end *end = &cable->ends[side];
+	const struct end *other = &cable->ends[side_other(side)];
+	const struct mirror_side self = mirror_side(end), opposite = mirror_side(other);
+
+	if (end->rising && now.ns - end->raised.ns > CABLE_RISE_NS)
+		end->rising = false;
+	if (now.ns < end->retry.ns)
+		return;
+	switch (mirror_decide(cable->mirror, &self, &opposite)) {
+	case MIRROR_HOLD:
+		hold(cable, end, other, now, change);
+		break;
+	case MIRROR_RELEASE:
+		release(cable, end, other, now, change);
+		break;
+	case MIRROR_LEAVE:
+		break;
+	}
+}
+
+/* One that is down receives nothing, and its sockets can't share what arrives. */
+static bool is_anew(const struct end *end, lb_time now)
+{
+	bool is_set_up = end->is.state == LINK_UP || end->is.state == LINK_NO_CARRIER;
+
+	return end->anew && is_set_up && now.ns >= end->retry.ns;
+}
+
+static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
+{
+	struct monitor_watch watches[NSIDES];
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct end *end = &cable->ends[side];
+
+		watches[side] = (struct monitor_watch){
+		        .name = end->name,
+		        .index = end->is.state == LINK_GONE ? 0 : end->is.link.index};
+	}
+	if (!monitor_hear(cable->news, watches))
+		return;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (watches[side].changed)
+			look(cable, &cable->ends[side], watches[side].removed, now, &ret[side]);
+	judge_mtus(cable);
+}
+
+bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
+{
+	bool any = false;
+
+	memset(ret, 0, NSIDES * sizeof(ret[0]));
+	hear(cable, now, ret);
+	for (unsigned side = 0; side < NSIDES; side++)
+		mirror(cable, (enum side)side, now, &ret[side]);
+	for (unsigned side = 0; side < NSIDES; side++) {
+		struct end *end = &cable->ends[side];
+
+		ret[side].anew = is_anew(end, now);
+		end->anew = end->anew && !ret[side].anew;
+		ret[side].announce = end->unknown && end->is.state == LINK_UP;
+		end->unknown = end->unknown && !ret[side].announce;
+		any |= ret[side].anew || ret[side].mac || ret[side].announce;
+	}
+	return any;
+}
+
+void cable_mirror(struct cable *cable, bool on)
+{
+	cable->mirror = on;
+}
+
+void cable_retry(struct cable *cable, enum side side, lb_time now)
+{
+	struct end *end = &cable->ends[side];
+
+	end->anew = end->is.state != LINK_GONE;
+	end->retry = (lb_time){now.ns + CABLE_RETRY_NS};
+}
+
+int cable_fd(const struct cable *cable)
+{
+	return mnl_socket_get_fd(cable->news);
+}
+
+const struct cable_state *cable_state(const struct cable *cable, enum side side)
+{
+	return &cable->ends[side].is;
+}
+
+/* ---- Beginning and end ---- */
+
+static int open_end(struct cable *cable, struct end *end, const char *name, lb_time now)
+{
+	struct cable_change unused = {0};
+	int err;
+
+	end->name = name;
+	end->dead = now;
+	err = link_query(cable->socket, name, &end->is.link);
+	if (err < 0) {
+		log_error("%s: %s", name, strerror(-err));
+		return err;
+	}
+	end->is.state = state_of(&end->is.link);
+	silence_begin(&end->silence, cable->socket, &end->is.link);
+	if (!cable->mirror || end->is.state != LINK_DOWN)
+		return 0;
+	log_info("%s: is down: set up, for link_mirror", name);
+	err = set_up(cable, end, true, now);
+	look(cable, end, false, now, &unused);
+	return err;
+}
+
+int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, struct cable **ret)
+{
+	struct cable *cable = calloc(1, sizeof(*cable));
+	int err = cable ? 0 : -ENOMEM;
+
+	if (!err) {
+		cable->mirror = mirror_on;
+		for (unsigned side = 0; side < NSIDES; side++) {
+			cable->ends[side].is.state = LINK_GONE;
+			cable->ends[side].silence.ipv6_fd = -1;
+		}
+		if ((err = monitor_open(&cable->news)) == 0)
+			err = link_open(0, &cable->socket);
+	}
+	if (err < 0)
+		log_error("rtnetlink: %s", strerror(-err));
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = open_end(cable, &cable->ends[side], names[side], now);
+	if (err < 0) {
+		cable_close(cable);
+		return err;
+	}
+	judge_mtus(cable);
+	*ret = cable;
+	return 0;
+}
+
+static void close_end(struct cable *cable, struct end *end)
+{
+	struct link link;
+	bool there = end->is.state != LINK_GONE &&
+	             link_query_index(cable->socket, end->is.link.index, &link) == 0;
+
+	if (there && end->is.held) {
+		int err = link_set_up(cable->socket, link.index, true);
+
+		if (err < 0)
+			log_error("%s: stays down: %s", end->name, strerror(-err));
+		else
+			log_info("%s: set up again", end->name);
+	}
+	silence_end(&end->silence, cable->socket, there ? &link : NULL);
+}
+
+void cable_close(struct cable *cable)
+{
+	if (!cable)
+		return;
+	for (unsigned side = 0; side < NSIDES; side++)
+		close_end(cable, &cable->ends[side]);
+	if (cable->news)
+		mnl_socket_close(cable->news);
+	if (cable->socket)
+		mnl_socket_close(cable->socket);
+	free(cable);
+}

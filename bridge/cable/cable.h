@@ -1,0 +1,55 @@
+/*
+ * The two interfaces while tmbridge runs: what becomes of them, and what is done to them.
+ */
+#ifndef BRIDGE_CABLE_H
+#define BRIDGE_CABLE_H
+
+#include "link.h"
+#include "mirror.h"
+#include "../../lb/frame.h"
+
+struct cable;
+
+/* What the ports have to follow. */
+struct cable_change {
+	bool anew;     /* it is another interface than before, and set up: open the port anew */
+	bool mac;      /* its MAC address is another one */
+	bool announce; /* since then its link has come up */
+};
+
+/* An interface as it is. */
+struct cable_state {
+	struct link link; /* as it was last, if it is gone */
+	enum link_state state;
+	bool held; /* by link_mirror, which is why it is down */
+};
+
+/*
+ * Begins to watch both interfaces, named by enum side, and silences the host there; mirror is
+ * link_mirror. names must stay. Returns 0 and sets *ret, or a negative errno with the reason
+ * logged.
+ */
+int cable_open(const char *const names[NSIDES], bool mirror, lb_time now, struct cable **ret);
+
+/* Sets all as it was. */
+void cable_close(struct cable *cable);
+
+/* Readable when there is something for cable_poll(). */
+int cable_fd(const struct cable *cable);
+
+/*
+ * Sees what has become of the interfaces, says so in the log, and sees to link_mirror; also to be
+ * called now and then without news. Returns if the ports have something to follow, in ret by enum
+ * side.
+ */
+bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES]);
+
+/* Turns link_mirror on or off. */
+void cable_mirror(struct cable *cable, bool on);
+
+/* Has the next cable_poll() after a while say again that the interface is another one. */
+void cable_retry(struct cable *cable, enum side side, lb_time now);
+
+const struct cable_state *cable_state(const struct cable *cable, enum side side);
+
+#endif

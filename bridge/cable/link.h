@@ -1,0 +1,59 @@
+/*
+ * What the kernel says about network interfaces, and what it is told of them.
+ */
+#ifndef BRIDGE_LINK_H
+#define BRIDGE_LINK_H
+
+#include "../../lb/bytes.h"
+
+#include <stdint.h>
+
+struct mnl_socket;
+
+enum {
+	LINK_NAME_BYTES = 16,    /* IFNAMSIZ */
+	LINK_ADDRESS_BYTES = 46, /* INET6_ADDRSTRLEN */
+};
+
+struct link {
+	int index;
+	char name[LINK_NAME_BYTES];
+	bool up; /* administratively */
+	bool carrier;
+	bool ethernet;
+	uint32_t mtu;        /* bytes */
+	int master;          /* index of the bridge, bond or the like that it belongs to, or 0 */
+	struct mac mac;      /* if ethernet */
+	bool forwards;       /* the host routes IPv4 packets that arrive there */
+	uint32_t arp_ignore; /* the sysctl of this name */
+};
+
+/* Addresses of the host on an interface: one of each family, or empty if there is none. */
+struct link_addresses {
+	char ipv4[LINK_ADDRESS_BYTES];
+	char ipv6[LINK_ADDRESS_BYTES]; /* not counting link-local ones */
+};
+
+/*
+ * Opens a socket to ask and tell by. groups are those to hear of unasked, RTMGRP_... of
+ * rtnetlink(7): such a socket doesn't wait, and is none to ask by. Returns 0 and sets *ret, for
+ * mnl_socket_close(), or a negative errno.
+ */
+int link_open(unsigned groups, struct mnl_socket **ret);
+
+/*
+ * Looks an interface up in the network namespace of the socket, by its name or index. Return 0,
+ * -ENODEV if there is none, or another negative errno.
+ */
+int link_query(struct mnl_socket *socket, const char *name, struct link *ret);
+int link_query_index(struct mnl_socket *socket, int index, struct link *ret);
+
+/* Looks up the addresses that the host has there. Returns 0 or a negative errno. */
+int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret);
+
+/* Set what struct link calls up and arp_ignore. Return 0 or a negative errno; -ENODEV: it's gone.
+ */
+int link_set_up(struct mnl_socket *socket, int index, bool up);
+int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore);
+
+#endif

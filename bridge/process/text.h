@@ -1,0 +1,18 @@
+/*
+ * Addresses as text, for messages, statistics and the connection log.
+ */
+#ifndef BRIDGE_TEXT_H
+#define BRIDGE_TEXT_H
+
+#include "../../lb/rules.h"
+
+enum { TEXT_ADDRESS_BYTES = 46, TEXT_ENDPOINT_BYTES = 56 }; /* with their NUL */
+
+/* An address of the rules, by its name if it is an IPv6 address. Returns ret. */
+const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES]);
+
+/* An address and port: 10.0.0.40:443 or, if ip6 isn't NULL, [2001:db8::40]:443. Returns ret. */
+const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
+                          char ret[TEXT_ENDPOINT_BYTES]);
+
+#endif

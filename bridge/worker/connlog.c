@@ -1,0 +1,507 @@
+/*
+ * The connection log.
+ *
+ * Each worker puts records into a ring of its own, one writer thread takes them out, makes lines
+ * and writes them: no locks, and if the disk is slow or full the rings fill up and lines are
+ * counted lost. Lines are appended with one write() each batch; what doesn't fit on the disk is cut
+ * off again, so that a log holds whole lines only. Pipes get line by line, and lose those that
+ * their reader doesn't come to take.
+ *
+ * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
+ * writer finishes what waits, closes the files and ends. What then is left of it, the counts above
+ * all, the next reload takes over.
+ */
+#include "connlog.h"
+
+#include "../process/log.h"
+#include "../process/text.h"
+#include "../../lb/flow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	CONNLOG_QUEUE = 8192, /* lines of a worker that wait for the disk */
+	CONNLOG_LINE_BYTES = 1024,
+	CONNLOG_BATCH = 64, /* lines for one write() */
+	CONNLOG_COMPLAIN_S = 10,
+	CONNLOG_READER_MS = 1000, /* for the reader of a pipe */
+	CONNLOG_DRAIN_MS = 5000,  /* at the end, for all workers */
+};
+
+/* The addresses of a flow. */
+enum { LINE_CLIENT, LINE_VIP, LINE_SNAT, LINE_SERVER, LINE_ADDRESSES };
+
+struct line {
+	struct ended ended;
+	bool is_ipv6;
+	struct ip6 ip6[LINE_ADDRESSES]; /* instead of the names in ended */
+	unsigned file;
+	char farm[RULES_NAME_BYTES], server[RULES_NAME_BYTES];
+};
+
+struct file {
+	const char *path;
+	int fd;
+	bool is_regular; /* else a pipe or device, whose reader may be slow */
+	bool stalled;    /* the reader was waited for in vain */
+	time_t complained;
+};
+
+/* One worker's. */
+struct queue {
+	_Alignas(64) atomic_uint tail; /* lines put */
+	_Alignas(64) atomic_uint head; /* lines taken; the difference waits */
+	struct line lines[CONNLOG_QUEUE];
+};
+
+struct connlog {
+	struct file *files; /* each path once */
+	unsigned nfiles;
+	char *paths;   /* copies of the paths, which outlive the rules */
+	bool threaded; /* if there are files, there is a thread */
+	pthread_t thread;
+	sem_t queued;             /* posted for each line, and at the end */
+	atomic_bool ending, done; /* done: the writer has closed the files, and ends */
+	atomic_ullong written, lost;
+	unsigned drained_ms; /* spent in connlog_drain() */
+	struct connlog *before;
+	unsigned nqueues;
+	struct queue *queues;
+};
+
+static int file_of(const struct connlog *connlog, const char *path)
+{
+	for (unsigned i = 0; i < connlog->nfiles; i++)
+		if (!strcmp(connlog->files[i].path, path))
+			return (int)i;
+	return -1;
+}
+
+/* Live the clock is monotonic, offline it is the captures'. */
+static uint64_t wall_clock_offset(const struct connlog *connlog)
+{
+	struct timespec real, monotonic;
+
+	if (!connlog->threaded)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	return ((uint64_t)real.tv_sec - (uint64_t)monotonic.tv_sec) * LB_NS_PER_S +
+	       (uint64_t)real.tv_nsec - (uint64_t)monotonic.tv_nsec;
+}
+
+/* RFC 3339, in UTC, to the millisecond. */
+static void format_time(char ret[40], lb_time time, uint64_t offset)
+{
+	uint64_t ns = time.ns + offset;
+	time_t seconds = (time_t)(ns / LB_NS_PER_S);
+	struct tm tm;
+	size_t n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+
+	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
+}
+
+static size_t format_line(char *ret, const struct line *line, uint64_t offset)
+{
+	const struct ended *e = &line->ended;
+	const struct tuple *to_vip = &e->arrive[CLIENT], *to_snat = &e->arrive[SERVER];
+	const struct ip6 *ip6 = line->ip6;
+	const bool v6 = line->is_ipv6;
+	char start[40], end[40], client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES],
+	        snat[TEXT_ENDPOINT_BYTES], server[TEXT_ENDPOINT_BYTES];
+
+	format_time(start, e->start, offset);
+	format_time(end, e->end, offset);
+	text_endpoint(to_vip->src, v6 ? &ip6[LINE_CLIENT] : NULL, to_vip->sport, client);
+	text_endpoint(to_vip->dst, v6 ? &ip6[LINE_VIP] : NULL, to_vip->dport, vip);
+	text_endpoint(to_snat->dst, v6 ? &ip6[LINE_SNAT] : NULL, to_snat->dport, snat);
+	text_endpoint(to_snat->src, v6 ? &ip6[LINE_SERVER] : NULL, to_snat->sport, server);
+	return (size_t)snprintf(
+	        ret, CONNLOG_LINE_BYTES,
+	        "{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
+	        "\"snat\":\"%s\",\"server\":\"%s\",\"server_name\":\"%s\","
+	        "\"client_bytes\":%" PRIu64 ",\"client_packets\":%" PRIu32
+	        ",\"server_bytes\":%" PRIu64 ",\"server_packets\":%" PRIu32 ",\"why\":\"%s\"}\n",
+	        start, end, line->farm, client, vip, snat, server, line->server, e->bytes[CLIENT],
+	        e->packets[CLIENT], e->bytes[SERVER], e->packets[SERVER],
+	        ended_name((enum ended_why)e->why));
+}
+
+static void complain(struct file *file, int err)
+{
+	time_t now = time(NULL);
+
+	if (now - file->complained >= CONNLOG_COMPLAIN_S)
+		log_warning("%s: connection log: %s: lines are lost", file->path, strerror(err));
+	file->complained = now;
+}
+
+/* Appends to a file, all or nothing. Returns 0 or a negative errno. */
+static int append(const struct file *file, const char *text, size_t len)
+{
+	ssize_t done = write(file->fd, text, len);
+	int err = errno;
+
+	if (done == (ssize_t)len)
+		return 0;
+	if (done > 0) {
+		off_t end = lseek(file->fd, 0, SEEK_END);
+
+		err = ENOSPC;
+		if (end < done || ftruncate(file->fd, end - done) < 0)
+			err = EIO;
+	}
+	return -err;
+}
+
+/*
+ * Hands a line to the reader of a pipe, for whom it waits once. Pipes take up to PIPE_BUF whole or
+ * not at all (pipe(7)).
+ */
+static int hand_over(struct file *file, const char *line, size_t len)
+{
+	struct pollfd out = {.fd = file->fd, .events = POLLOUT};
+	ssize_t done;
+
+	static_assert(CONNLOG_LINE_BYTES <= PIPE_BUF, "a line is written whole");
+	file->stalled = poll(&out, 1, file->stalled ? 0 : CONNLOG_READER_MS) == 0;
+	if (file->stalled)
+		return -EAGAIN;
+	done = write(file->fd, line, len);
+	return done == (ssize_t)len ? 0 : done < 0 ? -errno : -EIO;
+}
+
+static void count(struct connlog *connlog, struct file *file, unsigned n, int err)
+{
+	atomic_fetch_add(err ? &connlog->lost : &connlog->written, n);
+	if (err)
+		complain(file, -err);
+}
+
+/* Writes n lines, or counts them lost. */
+static void put_lines(struct connlog *connlog, struct file *file, const char *text, size_t len,
+                      unsigned n)
+{
+	if (file->is_regular) {
+		count(connlog, file, n, append(file, text, len));
+		return;
+	}
+	for (; n; n--) {
+		size_t line = (size_t)((const char *)memchr(text, '\n', len) - text) + 1;
+
+		count(connlog, file, 1, hand_over(file, text, line));
+		text += line;
+		len -= line;
+	}
+}
+
+/* Takes up to a batch of lines for one file off a queue and writes them. False if it was empty. */
+static bool write_batch(struct connlog *connlog, struct queue *queue)
+{
+	char text[CONNLOG_BATCH * CONNLOG_LINE_BYTES];
+	unsigned head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&queue->tail, memory_order_acquire);
+	unsigned file = queue->lines[head % CONNLOG_QUEUE].file, n = 0;
+	uint64_t offset = wall_clock_offset(connlog);
+	size_t len = 0;
+
+	while (head != tail && n < CONNLOG_BATCH &&
+	       queue->lines[head % CONNLOG_QUEUE].file == file) {
+		len += format_line(text + len, &queue->lines[head % CONNLOG_QUEUE], offset);
+		head++;
+		n++;
+	}
+	atomic_store_explicit(&queue->head, head, memory_order_release);
+	if (n)
+		put_lines(connlog, &connlog->files[file], text, len, n);
+	return n;
+}
+
+/* Writes all that waits, a batch of each queue in turn. */
+static void write_all(struct connlog *connlog)
+{
+	bool any;
+
+	do {
+		any = false;
+		for (unsigned q = 0; q < connlog->nqueues; q++)
+			any |= write_batch(connlog, &connlog->queues[q]);
+	} while (any);
+}
+
+/* Closes the files and frees the queues; the counts remain. */
+static void put_away(struct connlog *connlog)
+{
+	for (unsigned i = 0; i < connlog->nfiles; i++) {
+		if (connlog->files[i].fd > STDERR_FILENO)
+			close(connlog->files[i].fd);
+		connlog->files[i].fd = -1;
+	}
+	free(connlog->queues);
+	connlog->queues = NULL;
+}
+
+static void *write_lines(void *arg)
+{
+	struct connlog *connlog = arg;
+
+	while (!atomic_load(&connlog->ending)) {
+		sem_wait(&connlog->queued);
+		write_all(connlog);
+	}
+	write_all(connlog);
+	put_away(connlog);
+	atomic_store(&connlog->done, true);
+	return NULL;
+}
+
+/* Returns a descriptor or a negative errno. A pipe is not waited for, here and later. */
+static int open_path(const char *path)
+{
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return STDOUT_FILENO;
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	log_error("%s: connection log: %s", path,
+	          fd == -ENXIO ? "nobody reads this pipe" : strerror(-fd));
+	return fd;
+}
+
+static int open_file(struct file *file)
+{
+	struct stat st;
+
+	file->fd = open_path(file->path);
+	if (file->fd < 0)
+		return file->fd;
+	file->is_regular = fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode);
+	return 0;
+}
+
+/* Copies the paths that rules name, each once. */
+static int collect_paths(struct connlog *connlog, const struct rules *rules)
+{
+	size_t bytes = 1, at = 0;
+
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		bytes += rules->farms[f].connlog ? strlen(rules->farms[f].connlog) + 1 : 0;
+	connlog->paths = malloc(bytes);
+	connlog->files = calloc(rules->nfarms ? rules->nfarms : 1, sizeof(*connlog->files));
+	if (!connlog->paths || !connlog->files)
+		return -ENOMEM;
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const char *path = rules->farms[f].connlog;
+
+		if (!path || file_of(connlog, path) >= 0)
+			continue;
+		strcpy(connlog->paths + at, path);
+		connlog->files[connlog->nfiles++] =
+		        (struct file){.path = connlog->paths + at, .fd = -1};
+		at += strlen(path) + 1;
+	}
+	return 0;
+}
+
+static void release(struct connlog *connlog)
+{
+	put_away(connlog);
+	sem_destroy(&connlog->queued);
+	free(connlog->files);
+	free(connlog->paths);
+	free(connlog);
+}
+
+static int start(struct connlog *connlog)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < connlog->nfiles && !err; i++)
+		err = open_file(&connlog->files[i]);
+	if (!err && connlog->threaded && connlog->nfiles)
+		err = -pthread_create(&connlog->thread, NULL, write_lines, connlog);
+	return err;
+}
+
+static void tell_to_end(struct connlog *connlog)
+{
+	atomic_store(&connlog->ending, true);
+	sem_post(&connlog->queued);
+}
+
+/* Waits for the writer. */
+static void end(struct connlog *connlog)
+{
+	if (connlog->threaded && connlog->nfiles)
+		pthread_join(connlog->thread, NULL);
+	release(connlog);
+}
+
+/* Adds up in connlog what those before it that are done have counted, and frees them. */
+static void take_over(struct connlog *connlog)
+{
+	struct connlog **link = &connlog->before;
+
+	while (*link) {
+		struct connlog *old = *link;
+
+		if (!atomic_load(&old->done)) {
+			link = &old->before;
+			continue;
+		}
+		*link = old->before;
+		atomic_fetch_add(&connlog->written, atomic_load(&old->written));
+		atomic_fetch_add(&connlog->lost, atomic_load(&old->lost));
+		end(old);
+	}
+}
+
+/* The queues, which take most of the memory: only if there is something to log. */
+static int take_queues(struct connlog *connlog, unsigned n)
+{
+	connlog->queues = aligned_alloc(_Alignof(struct queue), n * sizeof(*connlog->queues));
+	if (!connlog->queues)
+		return -ENOMEM;
+	memset(connlog->queues, 0, n * sizeof(*connlog->queues));
+	connlog->nqueues = n;
+	return 0;
+}
+
+int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, struct connlog *before,
+                 struct connlog **ret)
+{
+	struct connlog *connlog = calloc(1, sizeof(*connlog));
+	int err;
+
+	if (!connlog)
+		return -ENOMEM;
+	sem_init(&connlog->queued, 0, 0);
+	connlog->threaded = threaded;
+	err = collect_paths(connlog, rules);
+	if (!err && !connlog->nfiles && !before) {
+		release(connlog);
+		*ret = NULL;
+		return 0;
+	}
+	if (!err && connlog->nfiles)
+		err = take_queues(connlog, nqueues);
+	atomic_store(&connlog->done, !connlog->nfiles);
+	if (!err)
+		err = start(connlog);
+	if (err) {
+		release(connlog);
+		return err;
+	}
+	if (before)
+		take_over(before);
+	*ret = connlog;
+	return 0;
+}
+
+void connlog_replace(struct connlog *connlog, struct connlog *before)
+{
+	if (!before)
+		return;
+	connlog->before = before;
+	tell_to_end(before);
+}
+
+void connlog_close(struct connlog *connlog)
+{
+	while (connlog) {
+		struct connlog *before = connlog->before;
+
+		tell_to_end(connlog);
+		end(connlog);
+		connlog = before;
+	}
+}
+
+/* The rules may be gone when the line is written: addresses are noted whole. */
+static void note_addresses(struct line *line, const struct rules *rules, const struct ended *ended)
+{
+	const be32 names[LINE_ADDRESSES] = {
+	        [LINE_CLIENT] = ended->arrive[CLIENT].src,
+	        [LINE_VIP] = ended->arrive[CLIENT].dst,
+	        [LINE_SNAT] = ended->arrive[SERVER].dst,
+	        [LINE_SERVER] = ended->arrive[SERVER].src,
+	};
+
+	line->is_ipv6 = name_is_ipv6(names[LINE_VIP]);
+	for (unsigned i = 0; line->is_ipv6 && i < LINE_ADDRESSES; i++)
+		line->ip6[i] =
+		        name_is_hashed(names[i]) ? ended->client6 : *rules_ip6(rules, names[i]);
+}
+
+void connlog_put(struct connlog *connlog, unsigned number, const struct rules *rules,
+                 const struct ended *ended)
+{
+	const struct rules_server *server = &rules->servers[ended->server];
+	const struct rules_farm *farm = &rules->farms[server->farm];
+	int file = connlog && farm->connlog ? file_of(connlog, farm->connlog) : -1;
+	struct queue *queue;
+	struct line *line;
+	unsigned tail;
+
+	if (file < 0)
+		return;
+	queue = &connlog->queues[number];
+	tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+	if (tail - atomic_load_explicit(&queue->head, memory_order_acquire) == CONNLOG_QUEUE) {
+		atomic_fetch_add(&connlog->lost, 1);
+		return;
+	}
+	line = &queue->lines[tail % CONNLOG_QUEUE];
+	line->ended = *ended;
+	note_addresses(line, rules, ended);
+	line->file = (unsigned)file;
+	memcpy(line->farm, farm->name, sizeof(line->farm));
+	memcpy(line->server, server->name, sizeof(line->server));
+	atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
+	if (connlog->threaded)
+		sem_post(&connlog->queued);
+	else
+		write_batch(connlog, queue);
+}
+
+void connlog_drain(struct connlog *connlog, unsigned number)
+{
+	const struct timespec ms = {.tv_nsec = LB_NS_PER_MS};
+	const struct queue *queue;
+
+	if (!connlog || !connlog->queues)
+		return;
+	queue = &connlog->queues[number];
+	while (connlog->drained_ms < CONNLOG_DRAIN_MS &&
+	       atomic_load(&queue->head) != atomic_load(&queue->tail)) {
+		nanosleep(&ms, NULL);
+		connlog->drained_ms++;
+	}
+}
+
+struct connlog_counts connlog_counts(const struct connlog *connlog)
+{
+	struct connlog_counts counts = {0, 0};
+
+	for (; connlog; connlog = connlog->before) {
+		counts.written += atomic_load(&connlog->written);
+		counts.lost += atomic_load(&connlog->lost);
+	}
+	return counts;
+}

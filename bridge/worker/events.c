@@ -1,0 +1,112 @@
+/*
+ * What the log says of servers and farms: one line each, and of what traffic can cause at most one
+ * line in ten seconds.
+ */
+#include "events.h"
+
+#include "../process/log.h"
+#include "../process/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { EVENTS_EVERY_S = 10 };
+
+int events_init(struct events *events, const struct farms *farms)
+{
+	unsigned n = farms->rules->nfarms;
+
+	*events = (struct events){.farm_up = calloc(n ? n : 1, sizeof(*events->farm_up))};
+	if (!events->farm_up)
+		return -ENOMEM;
+	for (unsigned f = 0; f < n; f++)
+		events->farm_up[f] = sched_is_up(&farms->sched, f);
+	return 0;
+}
+
+void events_free(struct events *events)
+{
+	free(events->farm_up);
+}
+
+/* If it is time for a line; then *ret is how many times it has happened. */
+static bool is_time(struct events_limit *limit, lb_time now, uint64_t *ret)
+{
+	limit->since++;
+	if (limit->ever && now.ns - limit->said.ns < EVENTS_EVERY_S * LB_NS_PER_S)
+		return false;
+	*ret = limit->since;
+	*limit = (struct events_limit){.said = now, .ever = true};
+	return true;
+}
+
+static void say_farm(struct events *events, const struct farms *farms, unsigned farm)
+{
+	bool up = sched_is_up(&farms->sched, farm);
+
+	if (up == events->farm_up[farm])
+		return;
+	events->farm_up[farm] = up;
+	if (up)
+		log_info("farm %s: up", farms->rules->farms[farm].name);
+	else
+		log_error("farm %s: down: no server is up", farms->rules->farms[farm].name);
+}
+
+void events_verdict(struct events *events, const struct farms *farms,
+                    const struct probe_result *result, enum health_verdict was, uint64_t for_ns)
+{
+	const struct rules_server *server = &farms->rules->servers[result->server];
+	const struct rules_farm *farm = &farms->rules->farms[server->farm];
+	unsigned port = be16_get(farm->checks[result->check]);
+	double seconds = (double)for_ns / (double)LB_NS_PER_S;
+
+	if (health_of(&farms->health, result->server) == HEALTH_UP)
+		log_info("server %s: up, after %.1f s %s", server->name, seconds, health_name(was));
+	else
+		log_warning("server %s: %s: port %u: %s, after %.1f s %s", server->name,
+		            health_name(health_of(&farms->health, result->server)), port,
+		            result->ok ? "answers" : result->why, seconds, health_name(was));
+	say_farm(events, farms, server->farm);
+}
+
+static const char *refusal(enum lb_why why)
+{
+	switch (why) {
+	case WHY_SNAT_EXHAUSTED:
+		return "no SNAT port is left: more SNAT addresses would help";
+	case WHY_TABLE_FULL:
+		return "the flow table is full: see max_connections in [bridge]";
+	case WHY_SERVERS_FULL:
+		return "each server has its max_connections";
+	case WHY_NO_SERVER:
+		return "no server is up";
+	default:
+		return NULL;
+	}
+}
+
+void events_refused(struct events *events, const struct farms *farms, unsigned farm,
+                    enum lb_why why, lb_time now)
+{
+	const char *what = refusal(why);
+	uint64_t n;
+
+	if (what && is_time(&events->refused[why], now, &n))
+		log_warning("farm %s: connections refused (%" PRIu64 "): %s",
+		            farms->rules->farms[farm].name, n, what);
+}
+
+void events_conflict(struct events *events, const struct rules *rules, const char *port,
+                     const struct sighting *who, lb_time now)
+{
+	const uint8_t *mac = who->hop.mac.b;
+	char ip[TEXT_ADDRESS_BYTES];
+	uint64_t n;
+
+	if (is_time(&events->conflict, now, &n))
+		log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
+		            text_address(rules, who->ip, ip), mac[0], mac[1], mac[2], mac[3],
+		            mac[4], mac[5]);
+}

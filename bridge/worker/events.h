@@ -1,0 +1,42 @@
+/*
+ * What the log says of servers and farms.
+ */
+#ifndef BRIDGE_EVENTS_H
+#define BRIDGE_EVENTS_H
+
+#include "probe.h"
+#include "../../lb/lb.h"
+
+/* What limits how often one kind of line is said. */
+struct events_limit {
+	lb_time said;
+	uint64_t since; /* that have happened since */
+	bool ever;
+};
+
+struct events {
+	bool *farm_up; /* by rules.farms[]: as it was said last */
+	struct events_limit refused[LB_NWHYS];
+	struct events_limit conflict;
+};
+
+/* Returns 0, or -ENOMEM. farms is what is so at the start, which isn't worth a line. */
+int events_init(struct events *events, const struct farms *farms);
+void events_free(struct events *events);
+
+/*
+ * Says that a server's verdict has changed because of result, having been what it was for so long;
+ * and if its farm came up or went down with it.
+ */
+void events_verdict(struct events *events, const struct farms *farms,
+                    const struct probe_result *result, enum health_verdict was, uint64_t for_ns);
+
+/* Says, now and then, that a SYN to farm was refused for a reason of our own. */
+void events_refused(struct events *events, const struct farms *farms, unsigned farm,
+                    enum lb_why why, lb_time now);
+
+/* Says, now and then, that somebody on the side of port claims an address of ours. */
+void events_conflict(struct events *events, const struct rules *rules, const char *port,
+                     const struct sighting *who, lb_time now);
+
+#endif

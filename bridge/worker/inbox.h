@@ -1,0 +1,55 @@
+/*
+ * What other workers send to a worker, if there are several.
+ */
+#ifndef BRIDGE_INBOX_H
+#define BRIDGE_INBOX_H
+
+#include "../port/port.h"
+#include "../../lb/verdict.h"
+
+struct inbox;
+
+/* What one worker has learned and all have to know. */
+enum news_kind { NEWS_PROBED, NEWS_SIGHTED };
+
+struct news {
+	enum news_kind kind;
+	uint16_t server, check; /* NEWS_PROBED: as for lb_probed() */
+	bool ok;
+	struct sighting sighting; /* NEWS_SIGHTED */
+};
+
+struct inbox_counts {
+	uint64_t frames, news; /* that found no place */
+};
+
+/* Returns NULL, with the reason logged, if it can't be made. */
+struct inbox *inbox_new(void);
+void inbox_free(struct inbox *inbox);
+
+/*
+ * Put a copy in, and wake the worker if it sleeps; false if there is no room. From any thread, and
+ * without waiting.
+ */
+bool inbox_put_frame(struct inbox *inbox, const struct frame *frame);
+bool inbox_put_news(struct inbox *inbox, const struct news *news);
+
+/* Takes up to PORT_BURST frames, which live until the next call. Only by the worker's own thread.
+ */
+unsigned inbox_take_frames(struct inbox *inbox, struct frame ret[PORT_BURST]);
+
+/* Takes the oldest news; false if there are none. */
+bool inbox_take_news(struct inbox *inbox, struct news *ret);
+
+/* Makes inbox_fd() readable: ends a sleep for whatever reason. From any thread. */
+void inbox_wake(struct inbox *inbox);
+int inbox_fd(const struct inbox *inbox);
+
+/*
+ * Around a sleep. False if there is something to do first; after inbox_sleep() has said true, what
+ * is put in makes inbox_fd() readable until inbox_awake().
+ */
+bool inbox_sleep(struct inbox *inbox);
+void inbox_awake(struct inbox *inbox);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * The packet loop.
+ *
+ * A worker's thread takes turns with its two ports, a burst each, and never waits while frames
+ * come. When none does it goes on looking for LOOP_SPIN_NS, since the next one is likely to be near
+ * and waking up costs more than that, and then sleeps until a frame, the next tick or another
+ * thread wants it. Between two looks it gives way to whoever wants the processor: where there are
+ * few, that is the host whose frame it is waiting for.
+ *
+ * The control thread gets at a worker's state only while its loop stands still: one atomic load a
+ * round is all that this costs the packet path.
+ */
+#include "loop.h"
+
+#include "../process/log.h"
+#include "../port/packet.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LOOP_SPIN_NS (50 * 1000ull)
+#define LOOP_TICK_NS LB_NS_PER_MS
+enum { LOOP_SLEEP_MS = 50 };
+
+enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP };
+
+struct loop {
+	struct worker *worker;
+	pthread_t thread;
+	struct inbox *inbox; /* ends a sleep */
+	atomic_uint wish;    /* enum wish: the control thread's */
+	lb_time ticked, active;
+	pthread_mutex_t lock; /* of standing */
+	pthread_cond_t changed;
+	bool standing;
+};
+
+lb_time loop_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
+}
+
+/* A burst from a port; says if there was any. */
+static bool turn(struct loop *loop, struct port *port)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n = port->ops->receive(port, frames);
+
+	if (n)
+		worker_burst(loop->worker, frames, n, loop_clock());
+	return n;
+}
+
+static void tick(struct loop *loop, lb_time now)
+{
+	if (now.ns - loop->ticked.ns < LOOP_TICK_NS)
+		return;
+	loop->ticked = now;
+	worker_tick(loop->worker, now);
+}
+
+/* How long to sleep at most, in ms: until something is due. */
+static int sleep_ms(const struct loop *loop, lb_time now)
+{
+	uint64_t due = worker_due(loop->worker).ns;
+
+	if (due <= now.ns)
+		return 0;
+	due = (due - now.ns) / LB_NS_PER_MS + 1;
+	return due < LOOP_SLEEP_MS ? (int)due : LOOP_SLEEP_MS;
+}
+
+static void sleep_until_event(struct loop *loop, lb_time now)
+{
+	struct port *const *ports = loop->worker->ports;
+	struct pollfd fds[] = {
+	        [OUTSIDE] = {.fd = packet_fd(ports[OUTSIDE]), .events = POLLIN},
+	        [INSIDE] = {.fd = packet_fd(ports[INSIDE]), .events = POLLIN},
+	        [NSIDES] = {.fd = inbox_fd(loop->inbox), .events = POLLIN},
+	};
+
+	if (!inbox_sleep(loop->inbox))
+		return;
+	if (atomic_load(&loop->wish) == WISH_RUN)
+		poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now));
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (fds[side].revents & POLLERR)
+			packet_take_error(ports[side]);
+	inbox_awake(loop->inbox);
+}
+
+static void run_round(struct loop *loop)
+{
+	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
+	bool inside = turn(loop, loop->worker->ports[INSIDE]);
+	lb_time now = loop_clock();
+	bool inbox = worker_take_inbox(loop->worker, now);
+
+	if (outside || inside || inbox)
+		loop->active = now;
+	else if (now.ns - loop->active.ns > LOOP_SPIN_NS)
+		sleep_until_event(loop, now);
+	else
+		sched_yield();
+	tick(loop, loop_clock());
+}
+
+static void stand_still(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->standing = true;
+	pthread_cond_broadcast(&loop->changed);
+	while (atomic_load(&loop->wish) == WISH_PAUSE)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	loop->standing = false;
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void *run(void *arg)
+{
+	struct loop *loop = arg;
+	unsigned wish;
+
+	while ((wish = atomic_load_explicit(&loop->wish, memory_order_acquire)) != WISH_STOP) {
+		if (wish == WISH_PAUSE)
+			stand_still(loop);
+		else
+			run_round(loop);
+	}
+	return NULL;
+}
+
+static void set_wish(struct loop *loop, enum wish wish)
+{
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->wish, wish);
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void loop_free(struct loop *loop)
+{
+	pthread_cond_destroy(&loop->changed);
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+}
+
+int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int err;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->worker = worker;
+	loop->inbox = inbox;
+	loop->ticked = loop->active = loop_clock();
+	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->changed, NULL);
+	err = -pthread_create(&loop->thread, NULL, run, loop);
+	if (err < 0) {
+		log_error("starting a worker: %s", strerror(-err));
+		loop_free(loop);
+		return err;
+	}
+	*ret = loop;
+	return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+	if (!loop)
+		return;
+	set_wish(loop, WISH_STOP);
+	inbox_wake(loop->inbox);
+	pthread_join(loop->thread, NULL);
+	loop_free(loop);
+}
+
+void loop_pause(struct loop *loop)
+{
+	if (!loop)
+		return;
+	set_wish(loop, WISH_PAUSE);
+	inbox_wake(loop->inbox);
+}
+
+void loop_wait_paused(struct loop *loop)
+{
+	if (!loop)
+		return;
+	pthread_mutex_lock(&loop->lock);
+	while (!loop->standing)
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_resume(struct loop *loop)
+{
+	set_wish(loop, WISH_RUN);
+}

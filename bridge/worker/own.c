@@ -1,0 +1,410 @@
+/*
+ * The frames that tmbridge makes itself: ARP, neighbour discovery, RSTs, the segments of probes,
+ * echo replies.
+ *
+ * libnet makes one of each at start, and these are the templates: a frame is a copy of one, with
+ * the fields filled in that differ. So nothing allocates while traffic flows (libnet does, for each
+ * packet), and the layout of a header is nobody's business here but libnet's.
+ *
+ * Frames live in a space that is used anew for each burst. It holds one answer for each frame of a
+ * burst, and the requests that go out in between.
+ */
+#include "own.h"
+
+#include "../port/l2.h"
+#include "../process/log.h"
+#include "../../lb/csum.h"
+#include "../../lb/wire.h"
+
+#include <libnet.h>
+#include <stdlib.h>
+
+enum {
+	OWN_TTL = 64,                /* RFC 1700's recommended default */
+	OWN_WINDOW = 8192,           /* bytes: more than a server says to a probe at once */
+	OWN_ARENA_BYTES = 256 << 10, /* a burst of echo replies of 4 KiB, twice over */
+};
+
+/* A packet from layer 3 upwards. */
+struct template
+{
+	uint8_t bytes[IPV6_HEADER_BYTES + ND_BYTES + ND_OPTION_BYTES];
+	uint32_t len;
+};
+
+struct own_maker {
+	struct template arp, tcp, echo, nd, tcp6, echo6;
+	uint32_t used;
+	uint8_t space[OWN_ARENA_BYTES];
+};
+
+/* Takes over what has been built in context. Returns 0, or -EIO with the reason logged. */
+static int take_template(libnet_t *context, struct template *ret)
+{
+	uint8_t *packet;
+	uint32_t len;
+
+	if (libnet_pblock_coalesce(context, &packet, &len) < 0) {
+		log_error("libnet: %s", libnet_geterror(context));
+		return -EIO;
+	}
+	assert(len <= sizeof(ret->bytes));
+	memcpy(ret->bytes, packet, len);
+	ret->len = len;
+	libnet_adv_free_packet(context, packet);
+	libnet_clear_packet(context);
+	return 0;
+}
+
+static int make_arp(libnet_t *context, struct template *ret)
+{
+	static const uint8_t nobody[6];
+
+	if (libnet_build_arp(ARPHRD_ETHER, ETHERTYPE_IPV4, sizeof(nobody), sizeof(be32),
+	                     ARPOP_REQUEST, nobody, nobody, nobody, nobody, NULL, 0, context,
+	                     0) < 0) {
+		log_error("libnet: %s", libnet_geterror(context));
+		return -EIO;
+	}
+	return take_template(context, ret);
+}
+
+static int make_ipv4(libnet_t *context, uint16_t payload, uint8_t protocol, struct template *ret)
+{
+	if (libnet_build_ipv4((uint16_t)(LIBNET_IPV4_H + payload), 0, 0, IP_DF, OWN_TTL, protocol,
+	                      0, 0, 0, NULL, 0, context, 0) < 0) {
+		log_error("libnet: %s", libnet_geterror(context));
+		return -EIO;
+	}
+	return take_template(context, ret);
+}
+
+static int make_ipv6(libnet_t *context, uint16_t payload, uint8_t protocol, uint8_t hop_limit,
+                     struct template *ret)
+{
+	static const struct libnet_in6_addr nobody;
+
+	if (libnet_build_ipv6(0, 0, payload, protocol, hop_limit, nobody, nobody, NULL, 0, context,
+	                      0) < 0) {
+		log_error("libnet: %s", libnet_geterror(context));
+		return -EIO;
+	}
+	return take_template(context, ret);
+}
+
+static int make_tcp(libnet_t *context, struct template *ret, struct template *ret6)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		int err;
+
+		if (libnet_build_tcp(0, 0, 0, 0, TH_RST, 0, 0, 0, LIBNET_TCP_H, NULL, 0, context,
+		                     0) < 0) {
+			log_error("libnet: %s", libnet_geterror(context));
+			return -EIO;
+		}
+		err = i ? make_ipv6(context, LIBNET_TCP_H, IPPROTO_TCP, OWN_TTL, ret6)
+		        : make_ipv4(context, LIBNET_TCP_H, IPPROTO_TCP, ret);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* A solicitation with a link-layer address; an advertisement has the same layout. */
+static int make_nd(libnet_t *context, struct template *ret)
+{
+	static const struct libnet_in6_addr nobody;
+	uint8_t mac[6] = {0};
+
+	if (libnet_build_icmpv6_ndp_opt(ND_OPTION_SOURCE, mac, sizeof(mac), context, 0) < 0 ||
+	    libnet_build_icmpv6_ndp_nsol(ND_SOLICITATION, 0, 0, nobody, NULL, 0, context, 0) < 0) {
+		log_error("libnet: %s", libnet_geterror(context));
+		return -EIO;
+	}
+	return make_ipv6(context, ND_BYTES + ND_OPTION_BYTES, IPPROTO_ICMPV6, ND_HOP_LIMIT, ret);
+}
+
+struct own_maker *own_maker_new(void)
+{
+	char error[LIBNET_ERRBUF_SIZE] = "";
+	struct own_maker *maker = calloc(1, sizeof(*maker));
+	libnet_t *context = libnet_init(LIBNET_NONE, NULL, error);
+
+	if (!context || !maker) {
+		log_error("libnet: %s", error);
+		goto fail;
+	}
+	if (make_arp(context, &maker->arp) < 0 || make_nd(context, &maker->nd) < 0 ||
+	    make_tcp(context, &maker->tcp, &maker->tcp6) < 0 ||
+	    make_ipv4(context, 0, IPPROTO_ICMP, &maker->echo) < 0 ||
+	    make_ipv6(context, 0, IPPROTO_ICMPV6, OWN_TTL, &maker->echo6) < 0)
+		goto fail;
+	libnet_destroy(context);
+	return maker;
+fail:
+	if (context)
+		libnet_destroy(context);
+	free(maker);
+	return NULL;
+}
+
+void own_maker_free(struct own_maker *maker)
+{
+	free(maker);
+}
+
+void own_reuse(struct own_maker *maker)
+{
+	maker->used = 0;
+}
+
+/* An empty frame to hop of len bytes behind the Ethernet header, and where they go. */
+static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t ethertype,
+                      uint32_t len, const struct port *port, struct frame *ret)
+{
+	uint32_t total = l2_bytes(hop) + len;
+	uint8_t *data = maker->space + maker->used;
+
+	if (total > sizeof(maker->space) - maker->used)
+		return NULL;
+	maker->used += total;
+	l2_write(data, hop, &port->mac, ethertype);
+	*ret = (struct frame){
+	        .data = data, .len = total, .wire_len = total, .side = (uint8_t)port->side};
+	return data + l2_bytes(hop);
+}
+
+static uint8_t *start_from(struct own_maker *maker, const struct template *template,
+                           const struct hop *hop, uint16_t ethertype, uint32_t payload,
+                           const struct port *port, struct frame *ret)
+{
+	uint8_t *p = start(maker, hop, ethertype, template->len + payload, port, ret);
+
+	if (p)
+		memcpy(p, template->bytes, template->len);
+	return p;
+}
+
+static void fill_arp(uint8_t *arp, uint16_t oper, const struct port *port, be32 sender,
+                     const struct mac *target_mac, be32 target)
+{
+	be16_store(arp + ARP_OPER, be16_from(oper));
+	memcpy(arp + ARP_SHA, &port->mac, sizeof(port->mac));
+	be32_store(arp + ARP_SPA, sender);
+	memcpy(arp + ARP_THA, target_mac, sizeof(*target_mac));
+	be32_store(arp + ARP_TPA, target);
+}
+
+static bool arp_reply(struct own_maker *maker, const struct own *own, const struct port *port,
+                      struct frame *ret)
+{
+	uint8_t *p = start_from(maker, &maker->arp, &own->to, ETHERTYPE_ARP, 0, port, ret);
+
+	if (p)
+		fill_arp(p, ARP_REPLY, port, own->tuple.src, &own->to.mac, own->tuple.dst);
+	return p;
+}
+
+/* Lengths, addresses and checksum of a template's IP header; returns the sum over the pseudo header
+ * of what follows. */
+static csum_acc fill_ip(uint8_t *ip, const struct own *own, uint8_t protocol, uint16_t payload)
+{
+	if (own->ipv6) {
+		be16_store(ip + IPV6_PAYLOAD_LENGTH, be16_from(payload));
+		memcpy(ip + IPV6_SRC, &own->src6, sizeof(own->src6));
+		memcpy(ip + IPV6_DST, &own->dst6, sizeof(own->dst6));
+		return csum_pseudo6(&own->src6, &own->dst6, protocol, payload);
+	}
+	be16_store(ip + IPV4_TOTAL_LENGTH, be16_from((uint16_t)(IPV4_HEADER_BYTES + payload)));
+	be32_store(ip + IPV4_SRC, own->tuple.src);
+	be32_store(ip + IPV4_DST, own->tuple.dst);
+	csum_store(ip + IPV4_CHECKSUM, 0);
+	csum_store(ip + IPV4_CHECKSUM, (uint16_t)~csum_fold(csum_add(0, ip, IPV4_HEADER_BYTES)));
+	return csum_pseudo(own->tuple.src, own->tuple.dst, protocol, payload);
+}
+
+static uint32_t ip_header_bytes(const struct own *own)
+{
+	return own->ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+}
+
+static uint16_t ethertype_of(const struct own *own)
+{
+	return own->ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
+}
+
+/* The checksum of len bytes at p, to be stored at field in them, with a pseudo header's sum. */
+static void complete(uint8_t *p, uint16_t len, uint8_t *field, csum_acc pseudo)
+{
+	csum_store(field, 0);
+	csum_store(field, (uint16_t)~csum_fold(csum_add(pseudo, p, len)));
+}
+
+static bool tcp_segment(struct own_maker *maker, const struct own *own, const struct port *port,
+                        struct frame *ret)
+{
+	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->tcp6 : &maker->tcp, &own->to,
+	                         ethertype_of(own), 0, port, ret);
+	uint8_t *tcp;
+	csum_acc pseudo;
+
+	if (!ip)
+		return false;
+	tcp = ip + ip_header_bytes(own);
+	pseudo = fill_ip(ip, own, IPPROTO_NUM_TCP, TCP_HEADER_BYTES);
+	be16_store(tcp + TCP_SRC, own->tuple.sport);
+	be16_store(tcp + TCP_DST, own->tuple.dport);
+	be32_store(tcp + TCP_SEQ, be32_from(own->seq));
+	be32_store(tcp + TCP_ACK_NUMBER, be32_from(own->ack));
+	tcp[TCP_FLAGS] = own->tcp_flags;
+	be16_store(tcp + TCP_WINDOW, be16_from(own->tcp_flags & TCP_RST ? 0 : OWN_WINDOW));
+	complete(tcp, TCP_HEADER_BYTES, tcp + TCP_CHECKSUM, pseudo);
+	return true;
+}
+
+/* The request's ICMP message as it is, but for the type (RFC 792; RFC 4443, 4.2). */
+static bool echo_reply(struct own_maker *maker, const struct own *own, const struct frame *request,
+                       const struct port *port, struct frame *ret)
+{
+	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->echo6 : &maker->echo, &own->to,
+	                         ethertype_of(own), own->l4_len, port, ret);
+	uint8_t *icmp;
+
+	if (!ip)
+		return false;
+	icmp = ip + ip_header_bytes(own);
+	fill_ip(ip, own, own->ipv6 ? IPPROTO_NUM_ICMPV6 : IPPROTO_NUM_ICMP, own->l4_len);
+	memcpy(icmp, request->data + own->l4, own->l4_len);
+	/* ICMPv6's pseudo header has the same two addresses, and so the same sum */
+	icmp[ICMP_TYPE] = own->ipv6 ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY;
+	csum_update(icmp + ICMP_CHECKSUM,
+	            csum_change16(be16_load(request->data + own->l4), be16_load(icmp)));
+	return true;
+}
+
+/* A message of neighbour discovery about target, from own->src6 to own->dst6. */
+static bool nd_message(struct own_maker *maker, const struct own *own, uint8_t type, uint8_t flags,
+                       const struct ip6 *target, const struct port *port, struct frame *ret)
+{
+	uint8_t *ip = start_from(maker, &maker->nd, &own->to, ETHERTYPE_IPV6, 0, port, ret);
+	uint8_t *nd, *option;
+	csum_acc pseudo;
+
+	if (!ip)
+		return false;
+	nd = ip + IPV6_HEADER_BYTES;
+	option = nd + ND_BYTES;
+	nd[ICMP_TYPE] = type;
+	nd[ND_FLAGS] = flags;
+	memcpy(nd + ND_TARGET, target, sizeof(*target));
+	option[0] = type == ND_SOLICITATION ? ND_OPTION_SOURCE : ND_OPTION_TARGET;
+	memcpy(option + ND_OPTION_MAC, &port->mac, sizeof(port->mac));
+	pseudo = fill_ip(ip, own, IPPROTO_NUM_ICMPV6, ND_BYTES + ND_OPTION_BYTES);
+	complete(nd, ND_BYTES + ND_OPTION_BYTES, nd + ICMP_CHECKSUM, pseudo);
+	return true;
+}
+
+/* Takes the link-layer address out of a solicitation: one without a sender must have none (RFC
+ * 4861, 4.3). */
+static void drop_nd_option(struct frame *frame)
+{
+	uint8_t *nd = frame->data + frame->len - ND_BYTES - ND_OPTION_BYTES;
+	uint8_t *ip = nd - IPV6_HEADER_BYTES;
+	csum_acc pseudo =
+	        csum_pseudo6((const struct ip6 *)(ip + IPV6_SRC),
+	                     (const struct ip6 *)(ip + IPV6_DST), IPPROTO_NUM_ICMPV6, ND_BYTES);
+
+	be16_store(ip + IPV6_PAYLOAD_LENGTH, be16_from(ND_BYTES));
+	complete(nd, ND_BYTES, nd + ICMP_CHECKSUM, pseudo);
+	frame->len -= ND_OPTION_BYTES;
+	frame->wire_len = frame->len;
+}
+
+static const struct ip6 unspecified, all_nodes = {{0xff, 0x02, [15] = 1}};
+
+/* To whom a multicast goes: RFC 2464, 7. */
+static struct hop to_multicast(const struct hop *hop, const struct ip6 *ip)
+{
+	struct hop ret = *hop;
+
+	ret.mac = (struct mac){{0x33, 0x33}};
+	memcpy(ret.mac.b + 2, ip->b + 12, 4);
+	return ret;
+}
+
+/* One who has no address yet hears it as all do (RFC 4861, 7.2.4). */
+static bool nd_reply(struct own_maker *maker, const struct own *own, const struct port *port,
+                     struct frame *ret)
+{
+	struct own to = *own;
+
+	if (!ip6_eq(&own->dst6, &unspecified))
+		return nd_message(maker, own, ND_ADVERTISEMENT, ND_SOLICITED | ND_OVERRIDE,
+		                  &own->src6, port, ret);
+	to.dst6 = all_nodes;
+	to.to = to_multicast(&own->to, &all_nodes);
+	return nd_message(maker, &to, ND_ADVERTISEMENT, ND_OVERRIDE, &own->src6, port, ret);
+}
+
+bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
+              const struct port *port, struct frame *ret)
+{
+	switch ((enum own_kind)own->kind) {
+	case OWN_ARP_REPLY:
+		return arp_reply(maker, own, port, ret);
+	case OWN_ND_REPLY:
+		return nd_reply(maker, own, port, ret);
+	case OWN_TCP:
+		return tcp_segment(maker, own, port, ret);
+	case OWN_ECHO_REPLY:
+		return echo_reply(maker, own, request, port, ret);
+	}
+	return false;
+}
+
+bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
+                     const struct port *port, struct frame *ret)
+{
+	static const struct mac unknown;
+	uint8_t *p = start_from(maker, &maker->arp, to, ETHERTYPE_ARP, 0, port, ret);
+
+	if (p)
+		fill_arp(p, ARP_REQUEST, port, sender, &unknown, target);
+	return p;
+}
+
+bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
+                         const struct port *port, struct frame *ret)
+{
+	const struct own own = {
+	        .to = to_multicast(to, &all_nodes), .ipv6 = true, .src6 = *ip, .dst6 = all_nodes};
+
+	return nd_message(maker, &own, ND_ADVERTISEMENT, ND_OVERRIDE, ip, port, ret);
+}
+
+bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
+                         const struct ip6 *target, const struct hop *to, const struct port *port,
+                         struct frame *ret)
+{
+	/* the solicited-node address: RFC 4291, 2.7.1 */
+	struct own own = {.ipv6 = true,
+	                  .src6 = sender ? *sender : unspecified,
+	                  .dst6 = {{0xff, 0x02, [11] = 1, [12] = 0xff}}};
+
+	memcpy(own.dst6.b + 13, target->b + 13, 3);
+	own.to = to_multicast(to, &own.dst6);
+	if (!nd_message(maker, &own, ND_SOLICITATION, 0, target, port, ret))
+		return false;
+	if (!sender)
+		drop_nd_option(ret);
+	return true;
+}
+
+struct hop own_broadcast(enum side side, uint16_t vlan)
+{
+	return (struct hop){.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+	                    .side = side & 1u,
+	                    .ntags = vlan != 0,
+	                    .tpid0 = TPID_8021Q,
+	                    .tci = {be16_from(vlan)}};
+}

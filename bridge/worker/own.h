@@ -1,0 +1,54 @@
+/*
+ * The frames that tmbridge makes itself.
+ */
+#ifndef BRIDGE_OWN_H
+#define BRIDGE_OWN_H
+
+#include "../../lb/lb.h"
+#include "../port/port.h"
+
+/* Enough for every frame of ours but an echo reply, which is as long as its request. */
+enum { OWN_FRAME_BYTES = 128 };
+
+struct own_maker;
+
+/* Builds the templates. Returns NULL if libnet can't, with the reason logged. */
+struct own_maker *own_maker_new(void);
+void own_maker_free(struct own_maker *maker);
+
+/* Starts anew with the space for frames: those made before must have been sent. */
+void own_reuse(struct own_maker *maker);
+
+/*
+ * Makes the frame that own describes, to go to own->to by port; request is what it answers, if it
+ * is an answer to a frame. Returns false, with *ret
+ * untouched, when the space for this burst's frames is used up; ret lives until own_reuse().
+ */
+bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
+              const struct port *port, struct frame *ret);
+
+/*
+ * Makes an ARP packet (RFC 826) from port. A request for target from sender; if both are the same,
+ * an announcement (RFC 5227, 2.3); with sender 0.0.0.0, a probe for target (2.1.1). to is broadcast
+ * in all of these, and may carry tags. As for the result, see own_make().
+ */
+bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
+                     const struct port *port, struct frame *ret);
+
+/*
+ * Make messages of neighbour discovery (RFC 4861, 4.3 and 4.4): a solicitation for target from
+ * sender or, if that is NULL, of one who is about to use the address (RFC 4862, 5.4.2); an
+ * unsolicited advertisement of our address ip (RFC 4861, 7.2.6). to gives side and tags, its MAC is
+ * replaced by the multicast's. As for the result, see own_make().
+ */
+bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
+                         const struct ip6 *target, const struct hop *to, const struct port *port,
+                         struct frame *ret);
+bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
+                         const struct port *port, struct frame *ret);
+
+/* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0.
+ */
+struct hop own_broadcast(enum side side, uint16_t vlan);
+
+#endif

@@ -1,0 +1,451 @@
+/*
+ * The way of a burst: ports -> lb_input() -> layer 2 -> ports.
+ *
+ * Frames leave in the order in which they came, and before the next burst is received: the
+ * receiving port's buffers are sent from. A frame that was decided to go to a server may still have
+ * to wait for the server's MAC address (neigh.c).
+ *
+ * What the engine or a probe wants to say is described in struct own, made by own.c, and goes the
+ * same way out.
+ */
+#include "worker.h"
+
+#include "../port/l2.h"
+#include "../process/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { WORKER_OWN_BURST = 256 }; /* RSTs of one tick: they don't stall the wire */
+
+void setup_free(struct setup *setup)
+{
+	probes_free(setup->probes);
+	neigh_free(setup->neigh);
+	events_free(&setup->events);
+	memory_free(&setup->memory);
+}
+
+static int setup_init(struct setup *setup, const struct rules *rules, const struct share *share,
+                      const struct hash_key *key, lb_time now)
+{
+	int err;
+
+	*setup = (struct setup){.rules = rules};
+	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
+		return err;
+	setup->farms = farms_init(setup->memory.at, rules, share, key, now);
+	setup->neigh = neigh_new(rules);
+	if (setup->neigh)
+		setup->probes =
+		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
+	if (setup->probes && events_init(&setup->events, setup->farms) == 0)
+		return 0;
+	setup_free(setup);
+	*setup = (struct setup){0};
+	log_error("out of memory");
+	return -ENOMEM;
+}
+
+/* Takes the memory for IPv6 flows when the first rules come that have any. */
+static int use_ip6(struct worker *worker, const struct rules *rules)
+{
+	int err;
+
+	if (!rules->nnames || worker->ip6_memory.at)
+		return 0;
+	if ((err = memory_take(&worker->ip6_memory, lb_ip6_size(worker->lb))) < 0)
+		return err;
+	lb_use_ip6(worker->lb, worker->ip6_memory.at);
+	return 0;
+}
+
+int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
+                struct inbox **inboxes, const struct hash_key *key,
+                struct port *const ports[NSIDES], lb_time now)
+{
+	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
+	int err;
+
+	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]},
+	                          .share = *share,
+	                          .inboxes = inboxes,
+	                          .key = *key};
+	if ((err = setup_init(&worker->setup, rules, share, key, now)) < 0)
+		return err;
+	if ((err = memory_take(&worker->memory, lb_size(rules, share))) == 0) {
+		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
+		worker->maker = own_maker_new();
+		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
+	}
+	return err;
+}
+
+void worker_log_ended(struct worker *worker)
+{
+	struct ended ended;
+
+	while (lb_take_ended(worker->lb, &ended))
+		connlog_put(worker->connlog, worker->queue, worker->setup.rules, &ended);
+}
+
+void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue)
+{
+	worker->connlog = connlog;
+	worker->queue = queue;
+}
+
+void worker_free(struct worker *worker)
+{
+	own_maker_free(worker->maker);
+	memory_free(&worker->memory);
+	memory_free(&worker->ip6_memory);
+	setup_free(&worker->setup);
+}
+
+static void flush(struct worker *worker, lb_time now)
+{
+	port_flush(worker->ports[OUTSIDE], now);
+	port_flush(worker->ports[INSIDE], now);
+	own_reuse(worker->maker);
+}
+
+static void forward(struct worker *worker, struct frame *frame, const struct hop *hop, lb_time now)
+{
+	struct port *port = worker->ports[hop->side];
+
+	l2_redirect(frame, hop, &port->mac);
+	port_queue(port, frame, now);
+}
+
+static void forward_to_server(struct worker *worker, unsigned server, struct frame *frame,
+                              lb_time now)
+{
+	const struct hop *hop = neigh_find(worker->setup.neigh, server, now);
+
+	if (hop)
+		forward(worker, frame, hop, now);
+	else
+		neigh_wait(worker->setup.neigh, server, frame);
+}
+
+/* Makes and queues a frame of our own to own->to; request is what it answers, or NULL. */
+static void speak(struct worker *worker, const struct own *own, const struct frame *request,
+                  lb_time now)
+{
+	struct port *port = worker->ports[own->to.side];
+	struct frame frame;
+
+	if (!own_make(worker->maker, own, request, port, &frame)) {
+		flush(worker, now);
+		if (!own_make(worker->maker, own, request, port, &frame)) {
+			port->counts.send_failed++;
+			return;
+		}
+	}
+	port_queue(port, &frame, now);
+}
+
+/* The same for what needs no request: a server that isn't known where it is hears nothing. */
+static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		struct own *own = &list->items[i];
+		const struct hop *hop = &own->to;
+
+		if (own->server != SERVER_NONE)
+			hop = neigh_find(worker->setup.neigh, own->server, now);
+		if (!hop)
+			continue;
+		own->to = *hop;
+		speak(worker, own, NULL, now);
+	}
+	list->n = 0;
+	flush(worker, now);
+}
+
+/* Makes the request; with sender and target the same it announces that address. */
+static bool make_question(const struct worker *worker, const struct neigh_question *question,
+                          const struct hop *to, const struct port *port, struct frame *ret)
+{
+	const struct rules *rules = worker->setup.rules;
+
+	if (!name_is_ipv6(question->target))
+		return own_arp_request(worker->maker, question->sender, question->target, to, port,
+		                       ret);
+	if (be32_eq(question->sender, question->target))
+		return own_nd_announcement(worker->maker, rules_ip6(rules, question->target), to,
+		                           port, ret);
+	return own_nd_solicitation(worker->maker, rules_ip6(rules, question->sender),
+	                           rules_ip6(rules, question->target), to, port, ret);
+}
+
+static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
+                   lb_time now)
+{
+	const struct hop everybody = own_broadcast(side, question->vlan);
+	struct port *port = worker->ports[side];
+	struct frame frame;
+
+	if (make_question(worker, question, &everybody, port, &frame))
+		port_queue(port, &frame, now);
+}
+
+static void ask(struct worker *worker, lb_time now)
+{
+	struct neigh_question question;
+
+	while (neigh_next_question(worker->setup.neigh, now, &question)) {
+		ask_on(worker, &question, INSIDE, now);
+		if (question.everywhere)
+			ask_on(worker, &question, OUTSIDE, now);
+		flush(worker, now);
+	}
+}
+
+static void release_waiting(struct worker *worker, lb_time now)
+{
+	const struct hop *hop;
+	struct frame frame;
+
+	while (neigh_next_ready(worker->setup.neigh, &frame, &hop))
+		forward(worker, &frame, hop, now);
+}
+
+/* To all other workers. What finds no room is lost: probes and sightings go on and on. */
+static void spread(struct worker *worker, const struct news *news)
+{
+	for (unsigned k = 0; worker->inboxes && k < worker->share.n; k++)
+		if (k != worker->share.worker && !inbox_put_news(worker->inboxes[k], news))
+			worker->news_lost++;
+}
+
+static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
+{
+	const struct news news = {.kind = NEWS_PROBED,
+	                          .server = result->server,
+	                          .check = result->check,
+	                          .ok = result->ok};
+	const struct health_server before = worker->setup.farms->health.servers[result->server];
+
+	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
+		events_verdict(&worker->setup.events, worker->setup.farms, result,
+		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
+	probes_told(worker->setup.probes, result, now);
+	spread(worker, &news);
+}
+
+static void poll_probes(struct worker *worker, lb_time now)
+{
+	struct own items[WORKER_OWN_BURST];
+	struct own_list out = {.items = items, .max = WORKER_OWN_BURST};
+	struct probe_result result;
+
+	while (probes_poll(worker->setup.probes, now, &out, &result))
+		tell(worker, &result, now);
+	speak_all(worker, &out, now);
+}
+
+static void probe_reply(struct worker *worker, const struct probe_reply *reply, lb_time now)
+{
+	struct own items[PROBES_OUT_MAX];
+	struct own_list out = {.items = items, .max = PROBES_OUT_MAX};
+	struct probe_result result;
+
+	if (probes_reply(worker->setup.probes, reply, now, &out, &result))
+		tell(worker, &result, now);
+	speak_all(worker, &out, now);
+}
+
+/* Notes where a server is; says if it is one. */
+static bool learn(struct worker *worker, const struct sighting *sighting, lb_time now)
+{
+	if (!neigh_sighted(worker->setup.neigh, sighting, now))
+		return false;
+	release_waiting(worker, now);
+	poll_probes(worker, now);
+	return true;
+}
+
+static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
+{
+	const struct news news = {.kind = NEWS_SIGHTED, .sighting = v->sighting};
+
+	if (v->conflict) {
+		worker->conflicts++;
+		events_conflict(&worker->setup.events, worker->setup.rules,
+		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
+	}
+	if (v->sighted && learn(worker, &v->sighting, now))
+		spread(worker, &news);
+}
+
+static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
+                     lb_time now)
+{
+	switch ((enum lb_act)v->act) {
+	case LB_BRIDGE:
+		port_queue(worker->ports[v->side], frame, now);
+		break;
+	case LB_FORWARD:
+		if (v->why == WHY_FRAGMENT_HELD)
+			break;
+		if (v->server == SERVER_NONE)
+			forward(worker, frame, &v->hop, now);
+		else
+			forward_to_server(worker, v->server, frame, now);
+		break;
+	case LB_ANSWER:
+		speak(worker, &v->own, frame, now);
+		events_refused(&worker->setup.events, worker->setup.farms, v->farm,
+		               (enum lb_why)v->why, now);
+		break;
+	case LB_DROP:
+		if (v->why == WHY_PROBE)
+			probe_reply(worker, &v->probe, now);
+		break;
+	case LB_HAND_OVER:
+		if (!inbox_put_frame(worker->inboxes[v->worker], frame))
+			lb_not_handed_over(worker->lb);
+		break;
+	}
+	if (v->sighted || v->conflict)
+		note_sighting(worker, v, now);
+}
+
+void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	struct verdict verdicts[PORT_BURST];
+	struct frame frame;
+
+	lb_input(worker->lb, frames, n, now, verdicts);
+	for (unsigned i = 0; i < n; i++)
+		dispatch(worker, &frames[i], &verdicts[i], now);
+	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
+		dispatch(worker, &frame, &verdicts[0], now);
+		flush(worker, now);
+	}
+	ask(worker, now);
+	flush(worker, now);
+	worker_log_ended(worker);
+}
+
+void worker_take_news(struct worker *worker, lb_time now)
+{
+	struct news news;
+
+	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
+		if (news.kind == NEWS_PROBED)
+			lb_probed(worker->lb, news.server, news.check, news.ok, now);
+		else
+			learn(worker, &news.sighting, now);
+	}
+	flush(worker, now);
+}
+
+bool worker_take_inbox(struct worker *worker, lb_time now)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n;
+
+	if (!worker->inboxes)
+		return false;
+	worker_take_news(worker, now);
+	n = inbox_take_frames(worker->inboxes[worker->share.worker], frames);
+	if (n)
+		worker_burst(worker, frames, n, now);
+	return n;
+}
+
+void worker_tick(struct worker *worker, lb_time now)
+{
+	struct own items[WORKER_OWN_BURST];
+	struct own_list out = {.items = items, .max = WORKER_OWN_BURST};
+
+	out.n = lb_poll(worker->lb, now, items, WORKER_OWN_BURST, &worker->more);
+	speak_all(worker, &out, now);
+	if (now.ns >= probes_due(worker->setup.probes).ns)
+		poll_probes(worker, now);
+	ask(worker, now);
+	worker_log_ended(worker);
+}
+
+void worker_finish(struct worker *worker)
+{
+	uint32_t cursor = 0;
+	bool more;
+
+	do {
+		more = lb_bury(worker->lb, &cursor);
+		worker_log_ended(worker);
+		connlog_drain(worker->connlog, worker->queue);
+	} while (more);
+}
+
+lb_time worker_due(const struct worker *worker)
+{
+	return worker->more ? (lb_time){0} : probes_due(worker->setup.probes);
+}
+
+static void announce(struct worker *worker, be32 ip, uint16_t vlan, lb_time now)
+{
+	const struct neigh_question announcement = {.sender = ip, .target = ip, .vlan = vlan};
+
+	ask_on(worker, &announcement, OUTSIDE, now);
+	ask_on(worker, &announcement, INSIDE, now);
+	flush(worker, now);
+}
+
+void worker_announce(struct worker *worker, lb_time now)
+{
+	const struct rules *rules = worker->setup.rules;
+
+	if (worker->share.worker)
+		return;
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const struct rules_farm *farm = &rules->farms[f];
+
+		if (farm->gone)
+			continue;
+		announce(worker, farm->vip, farm->vlan, now);
+		for (unsigned i = 0; i < farm->nsnat; i++)
+			if (!be32_eq(farm->snat[i], farm->vip))
+				announce(worker, farm->snat[i], farm->vlan, now);
+	}
+}
+
+void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac)
+{
+	worker->ports[side]->mac = *mac;
+	lb_set_mac(worker->lb, side, mac);
+}
+
+void worker_start(struct worker *worker, lb_time now)
+{
+	worker_announce(worker, now);
+	poll_probes(worker, now);
+	ask(worker, now);
+}
+
+int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now, struct setup *ret)
+{
+	int err = use_ip6(worker, rules);
+
+	return err < 0 ? err : setup_init(ret, rules, &worker->share, &worker->key, now);
+}
+
+void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map, lb_time now)
+{
+	struct setup old = worker->setup;
+
+	neigh_inherit(setup->neigh, old.neigh);
+	probes_inherit(setup->probes, old.probes);
+	lb_reload(worker->lb, setup->farms, map);
+	worker->setup = *setup;
+	memcpy(worker->setup.events.refused, old.events.refused, sizeof(old.events.refused));
+	for (unsigned f = 0; f < setup->rules->nfarms; f++)
+		setup->events.farm_up[f] = sched_is_up(&setup->farms->sched, f);
+	setup_free(&old);
+	worker_announce(worker, now);
+	poll_probes(worker, now);
+}

@@ -1,0 +1,102 @@
+/*
+ * One engine between two ports: what happens to each burst and at each tick.
+ */
+#ifndef BRIDGE_WORKER_H
+#define BRIDGE_WORKER_H
+
+#include "connlog.h"
+#include "events.h"
+#include "inbox.h"
+#include "../process/memory.h"
+#include "neigh.h"
+#include "own.h"
+#include "../port/port.h"
+#include "probe.h"
+#include "../../lb/lb.h"
+
+/* All that hangs on the rules, and is replaced by a reload. */
+struct setup {
+	const struct rules *rules;
+	struct memory memory; /* of farms */
+	struct farms *farms;
+	struct neigh_table *neigh;
+	struct probes *probes;
+	struct events events;
+};
+
+struct worker {
+	struct port *ports[NSIDES]; /* by enum side */
+	struct share share;
+	struct inbox **inboxes; /* by worker; NULL if this is the only one */
+	struct hash_key key;
+	struct memory memory;     /* of lb */
+	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
+	struct lb *lb;
+	struct own_maker *maker;
+	struct setup setup;
+	struct connlog *connlog;
+	unsigned queue;     /* of connlog, that is this worker's */
+	bool more;          /* lb_poll() has more to do at once */
+	uint64_t news_lost; /* that other workers had no room for */
+	uint64_t conflicts; /* frames in which somebody claimed an address of ours */
+};
+
+/*
+ * Takes all memory of the worker that has this share. The ports, the rules and the inboxes (of all
+ * workers, or NULL if there is only one) must stay. Returns 0, or a negative errno with the reason
+ * logged. worker_free() is due in either case, and fine for a worker that is all zero.
+ */
+int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
+                struct inbox **inboxes, const struct hash_key *key,
+                struct port *const ports[NSIDES], lb_time now);
+void worker_free(struct worker *worker);
+
+/* Sends the records of flows that end from now on to that queue of connlog, which may be NULL. */
+void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue);
+
+/* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
+void worker_start(struct worker *worker, lb_time now);
+
+/* The port of that side has another MAC address from now on. */
+void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
+
+/* Announces our addresses on both sides. */
+void worker_announce(struct worker *worker, lb_time now);
+
+/* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
+void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
+
+/* Takes what other workers have sent: for each round of a loop. False if there was nothing. */
+bool worker_take_inbox(struct worker *worker, lb_time now);
+
+/* The part of it that isn't frames, and refers to the rules. */
+void worker_take_news(struct worker *worker, lb_time now);
+
+/* Does what time asks for: expiry, resets, probes, the search for neighbours. */
+void worker_tick(struct worker *worker, lb_time now);
+
+/* At the end: records what is still to be recorded. Waits for the connection log. */
+void worker_finish(struct worker *worker);
+
+/* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
+lb_time worker_due(const struct worker *worker);
+
+/* Sends what has ended so far to the connection log, as worker_burst() and worker_tick() do. */
+void worker_log_ended(struct worker *worker);
+
+/*
+ * For a reload: makes all that hangs on rules. Returns 0 and sets *ret, or a negative errno with
+ * the reason logged.
+ */
+int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now,
+                   struct setup *ret);
+void setup_free(struct setup *setup);
+
+/*
+ * Goes over to setup, with the flows: map says the new number of each server of the old rules (see
+ * lb_reload()). Nothing is left that refers to the old rules.
+ */
+void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map,
+                 lb_time now);
+
+#endif
