@@ -1,5 +1,6 @@
 /*
- * The life of a balanced connection: flow, server and SNAT port, taken and given back together.
+ * Balanced connections: what is kept of them. Flow, server and SNAT port are taken together
+ * (admit.h) and given back together (life.h).
  */
 #ifndef LB_BALANCE_H
 #define LB_BALANCE_H
@@ -60,6 +61,12 @@ struct balance {
 	uint32_t reset;        /* flows that may revive: ended, but not yet recorded as such */
 };
 
+/* Milliseconds since the table was made. */
+static inline uint64_t balance_ms(const struct balance *balance, lb_time now)
+{
+	return (now.ns - balance->epoch.ns) / LB_NS_PER_MS;
+}
+
 /* The time in ticks (flow.h). */
 static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 {
@@ -68,14 +75,6 @@ static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 	return ticks < FLOW_NEVER ? (uint32_t)ticks : FLOW_NEVER - 1;
 }
 
-/* Own frames to be sent: RSTs. */
-struct own_list {
-	struct own *items;
-	unsigned n, max;
-};
-
-enum { BALANCE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for, at most */
-
 /*
  * Takes the table for this share of rules.max_connections flows, one at least, and all else that a
  * reload leaves alone.
@@ -83,46 +82,18 @@ enum { BALANCE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
                      const struct share *share, struct hash_key key, lb_time now);
 
-/*
- * Makes a flow for the SYN packet, which is to the farm's service port of index service and belongs
- * to no live flow: key finds nothing, or old, which is in quarantine. Returns WHY_FLOW_NEW and sets
- * *ret_ref to the flow and its client end, or the reason for which there is none.
- */
-enum lb_why balance_open(struct balance *balance, const struct packet *packet,
-                         const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
-                         lb_time now, uint32_t *ret_ref);
-
 /* The addresses and ports with which a packet arrives from end, or leaves that came as ref. */
 void balance_arrival(const struct balance *balance, uint32_t flow, enum end end,
                      struct rewrite_to *ret);
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret);
 
-/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref. */
-void balance_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now);
-
-/* The same, and notes what it does to the flow. */
-void balance_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
-                    uint32_t len, lb_time now);
-
 /*
- * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
- * share of the table that the time since the last call asks for, or less if out has no more room:
- * then it returns false.
+ * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the
+ * present rules don't know its service or address. The other one gives it back, if it has one.
  */
-bool balance_expire(struct balance *balance, lb_time now, struct own_list *out);
-
-/* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
-void balance_start_reaping(struct balance *balance);
-
-/* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to
- * do. */
-bool balance_reap(struct balance *balance, lb_time now, struct own_list *out);
-
-/*
- * Records the flows that have been reset and might still revive, for when nothing will come any
- * more: those from *cursor on, as many as records may wait. False if there is none left.
- */
-bool balance_bury(struct balance *balance, uint32_t *cursor);
+bool balance_locate_port(const struct balance *balance, const struct flow *flow,
+                         struct snat_port *ret);
+void balance_give_port_back(struct balance *balance, const struct flow *flow);
 
 /*
  * Moves all flows to other rules, whose state is in farms; map says the new number of each server

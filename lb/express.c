@@ -1,5 +1,5 @@
 /*
- * The short way: what balance() in lb.c, balance_packet(), tcp_track() and rewrite_tcp() come to
+ * The short way: what balance() in lb.c, life_packet(), tcp_track() and rewrite_tcp() come to
  * for a plain frame with ACK and neither SYN, FIN nor RST, of an open IPv4 flow that was guessed
  * right. Each step is the same function as there, or the same in fewer words;
  * tests/unit/express_test.c holds both ways against each other.

@@ -13,8 +13,12 @@
  */
 #include "lb.h"
 
+#include "admit.h"
 #include "express.h"
 #include "frag.h"
+#include "life.h"
+#include "owner.h"
+#include "refuse.h"
 #include "rewrite.h"
 #include "screen.h"
 #include "tcp.h"
@@ -22,19 +26,14 @@
 
 enum {
 	LB_BURST = 32, /* frames that go through the steps together */
-	/* RSTs to packets without a flow or service: enough for clients, too few for a reflector */
-	LB_RST_PER_S = 1000,
-	LB_RST_BURST = 1000,
 };
-
-#define LB_RST_COST (LB_NS_PER_S / LB_RST_PER_S)
 
 struct lb {
 	struct mac macs[NSIDES];
 	struct balance balance;
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
-	lb_time rst_paid; /* token bucket: up to when RSTs are paid for */
+	struct refuse refuse;
 };
 
 size_t lb_size(const struct rules *rules, const struct share *share)
@@ -60,7 +59,7 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	balance_lay_out(&lb->balance, &arena, farms->rules, &farms->share, *key, now);
 	lb->balance.farms = farms;
 	frags_lay_out(&lb->frags, &arena);
-	lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST; /* the bucket begins full */
+	refuse_begin(&lb->refuse, now);
 	return lb;
 }
 
@@ -97,7 +96,7 @@ static bool is_elsewhere(const struct lb *lb, const struct flow_key *key, const 
 
 	if (farms->share.n == 1)
 		return false;
-	v->worker = (uint16_t)share_owner(farms, &key->tuple, src6, dst6);
+	v->worker = (uint16_t)owner_of(farms, &key->tuple, src6, dst6);
 	if (v->worker == farms->share.worker)
 		return false;
 	verdict_settle(v, WHY_HANDED_OVER);
@@ -147,39 +146,6 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 	icmp_translate(frame, packet, &job->error, &outer, &quoted);
 }
 
-/* An answer that resets the sender: RFC 9293, 3.10.7.1. */
-static void settle_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
-{
-	verdict_answer(v, why, packet, OWN_TCP);
-	v->own.tcp_flags = TCP_RST;
-	if (packet->tcp_flags & TCP_ACK) {
-		v->own.seq = packet->ack;
-	} else {
-		v->own.tcp_flags |= TCP_ACK;
-		v->own.ack = packet->seq + packet->seq_len;
-	}
-}
-
-/* Takes a token for a RST: the bucket's level is the time since rst_paid. */
-static bool rst_allowed(struct lb *lb, lb_time now)
-{
-	if (now.ns - lb->rst_paid.ns > LB_RST_COST * LB_RST_BURST)
-		lb->rst_paid.ns = now.ns - LB_RST_COST * LB_RST_BURST;
-	if (now.ns - lb->rst_paid.ns < LB_RST_COST)
-		return false;
-	lb->rst_paid.ns += LB_RST_COST;
-	return true;
-}
-
-static void settle_limited_rst(struct lb *lb, struct verdict *v, enum lb_why why,
-                               const struct packet *packet, lb_time now)
-{
-	if (rst_allowed(lb, now))
-		settle_rst(v, why, packet);
-	else
-		verdict_settle(v, WHY_RST_LIMITED);
-}
-
 static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                     enum lb_why why, struct verdict *v)
 {
@@ -204,9 +170,9 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
                 lb_time now, struct verdict *v)
 {
 	if (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) && !is_intact(frame, packet))
-		balance_count(&lb->balance, ref, frame->wire_len, now);
+		life_count(&lb->balance, ref, frame->wire_len, now);
 	else
-		balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
+		life_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
 }
 
@@ -223,13 +189,13 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	uint32_t ref;
 
 	if (service < 0)
-		return settle_limited_rst(lb, v, WHY_PORT_NOT_SERVED, packet, now);
-	why = balance_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
-	                   now, &ref);
+		return refuse_limited(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
+	why = admit_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
+	                 now, &ref);
 	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
-		return settle_rst(v, why, packet);
-	balance_packet(&lb->balance, ref, packet, frame->wire_len, now);
+		return refuse_rst(v, why, packet);
+	life_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, why, v);
 }
 
@@ -245,9 +211,7 @@ static bool is_passed_on(const struct flow *flow, bool is_syn)
 /* If the packet, which belongs to no flow, is what a server would send to a probe. */
 static bool is_probe_reply(const struct screen *screen, const struct packet *packet)
 {
-	uint16_t port = be16_get(packet->tuple.dport);
-
-	return port >= SNAT_PROBE_PORT && port < SNAT_PROBE_PORT + SNAT_PROBE_PORTS &&
+	return rules_is_probe_port(packet->tuple.dport) &&
 	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
 }
 
@@ -280,7 +244,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 		return settle_probe(v, packet);
 	if (packet->tcp_flags & TCP_RST)
 		return verdict_settle(v, WHY_RST_NO_FLOW);
-	settle_limited_rst(lb, v, WHY_NO_FLOW, packet, now);
+	refuse_limited(&lb->refuse, v, WHY_NO_FLOW, packet, now);
 }
 
 /* The last step: TCP that may be a flow's. */
@@ -461,8 +425,8 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	struct own_list out = {.items = ret, .max = max};
 
 	frags_expire(&lb->frags, now);
-	*ret_more = !balance_expire(&lb->balance, now, &out);
-	*ret_more |= balance_reap(&lb->balance, now, &out);
+	*ret_more = !expire_due(&lb->balance, now, &out);
+	*ret_more |= expire_reap(&lb->balance, now, &out);
 	return out.n;
 }
 
@@ -473,7 +437,7 @@ bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time 
 	if (!health_report(health, server, check, ok, now))
 		return false;
 	if (health_of(health, server) == HEALTH_DOWN)
-		balance_start_reaping(&lb->balance);
+		expire_start_reaping(&lb->balance);
 	return true;
 }
 
@@ -501,12 +465,12 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 	}
 	balance_move(&lb->balance, farms, map);
 	frags_renumber(&lb->frags, map);
-	balance_start_reaping(&lb->balance);
+	expire_start_reaping(&lb->balance);
 }
 
 bool lb_bury(struct lb *lb, uint32_t *cursor)
 {
-	return balance_bury(&lb->balance, cursor);
+	return life_bury_all(&lb->balance, cursor);
 }
 
 bool lb_take_ended(struct lb *lb, struct ended *ret)

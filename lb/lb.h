@@ -5,6 +5,7 @@
 #define LB_LB_H
 
 #include "balance.h"
+#include "expire.h"
 #include "frag.h"
 #include "frame.h"
 #include "rules.h"
@@ -52,7 +53,7 @@ void lb_not_handed_over(struct lb *lb);
 bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
 
 /*
- * Does what time asks for, and describes up to max frames (at least BALANCE_RESETS_MAX) to be sent
+ * Does what time asks for, and describes up to max frames (at least EXPIRE_RESETS_MAX) to be sent
  * in ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
  * Sets *ret_more if there is more to do at once. Returns the number of frames. Call it every few
  * milliseconds while lb_is_busy().

@@ -23,4 +23,10 @@ struct own {
 	uint32_t seq, ack;     /* OWN_TCP, host order */
 };
 
+/* Own frames to be sent. */
+struct own_list {
+	struct own *items;
+	unsigned n, max;
+};
+
 #endif

@@ -80,6 +80,6 @@ void persist_renumber(struct persist *persist, const uint16_t *map)
 		if (!entry->used)
 			continue;
 		entry->server = map[entry->server];
-		entry->used = entry->server != UINT16_MAX;
+		entry->used = entry->server != SERVER_NONE;
 	}
 }

@@ -5,6 +5,7 @@
 #define LB_PERSIST_H
 
 #include "arena.h"
+#include "rules.h"
 #include "tuple.h"
 
 struct persist_entry {

@@ -35,6 +35,20 @@ enum {
 	RULES_WEIGHT_MAX = 100,
 };
 
+/*
+ * Source ports of probes: never handed out to flows, whatever snat_ports says. A probe uses them in
+ * turn, so that it doesn't meet what an earlier one may have left.
+ */
+enum { RULES_PROBE_PORT = 1008, RULES_PROBE_PORTS = 16 };
+
+static inline bool rules_is_probe_port(be16 port)
+{
+	return be16_get(port) >= RULES_PROBE_PORT &&
+	       be16_get(port) < RULES_PROBE_PORT + RULES_PROBE_PORTS;
+}
+
+#define SERVER_NONE UINT16_MAX /* no number of rules.servers[] */
+
 enum rules_scheduler { SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR, SCHED_SOURCE };
 enum rules_state { STATE_ACTIVE, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED };
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
@@ -111,17 +125,6 @@ static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
  * many.
  */
 int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
-
-/*
- * For a reload: adds to rules, as gone, the servers of old that have flows (referenced[server]) and
- * aren't in rules any more, and their farms if these are gone too. A farm is known by its VIP, a
- * server by its farm and address. IPv6 addresses that old has named get the same names in rules,
- * and go on having them. Fills ret_map, from old's server numbers to those in rules, or UINT16_MAX
- * for what nobody references. Returns 0, or -ENOMEM or -E2BIG: then rules may hold some of them,
- * and are only good for rules_free().
- */
-int rules_take_over(struct rules *rules, const struct rules *old, const bool *referenced,
-                    uint16_t *ret_map);
 
 /* The words of lb.ini and of the statistics for these enums. */
 const char *rules_scheduler_name(enum rules_scheduler scheduler);

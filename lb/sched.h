@@ -9,8 +9,6 @@
 #include "rules.h"
 #include "share.h"
 
-#define SERVER_NONE UINT16_MAX
-
 struct server {
 	uint32_t connections; /* live flows */
 	uint32_t load;        /* those in which neither end has sent FIN */

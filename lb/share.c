@@ -7,7 +7,7 @@
  */
 #include "share.h"
 
-#include "farms.h"
+#include "rules.h"
 
 const struct share share_whole = {.worker = 0, .n = 1, .salt = 1};
 
@@ -46,37 +46,6 @@ unsigned share_of_client(const struct share *share, uint32_t address, be16 port)
 
 unsigned share_of_port(const struct share *share, be16 port)
 {
-	uint16_t n = be16_get(port);
-
 	/* all probes are the first worker's */
-	if (n >= SNAT_PROBE_PORT && n < SNAT_PROBE_PORT + SNAT_PROBE_PORTS)
-		return 0;
-	return n % share->n;
-}
-
-static bool is_service(const struct farms *farms, const struct address *address, be16 port)
-{
-	return address->kinds & ADDRESS_VIP &&
-	       rules_service(&farms->rules->farms[address->farm], port) >= 0;
-}
-
-unsigned share_owner(const struct farms *farms, const struct tuple *arriving,
-                     const struct ip6 *src6, const struct ip6 *dst6)
-{
-	const struct addresses *addresses = &farms->addresses;
-	const struct share *share = &farms->share;
-	const struct address *src = src6 ? addresses_find_name(addresses, arriving->src)
-	                                 : addresses_find(addresses, arriving->src);
-	const struct address *dst = dst6 ? addresses_find_name(addresses, arriving->dst)
-	                                 : addresses_find(addresses, arriving->dst);
-
-	if (is_service(farms, dst, arriving->dport))
-		return share_of_client(
-		        share, src6 ? share_address6(share, src6) : share_address(arriving->src),
-		        arriving->sport);
-	if (src->kinds & ADDRESS_NO_SNAT && !(dst->kinds & ADDRESS_OURS))
-		return share_of_client(
-		        share, dst6 ? share_address6(share, dst6) : share_address(arriving->dst),
-		        arriving->dport);
-	return share_of_port(share, arriving->dport);
+	return rules_is_probe_port(port) ? 0 : be16_get(port) % share->n;
 }

@@ -60,13 +60,4 @@ static inline uint32_t share_of_limit(const struct share *share, uint32_t n)
 	return n / share->n + (share->worker < n % share->n);
 }
 
-struct farms;
-
-/*
- * The worker to whom a TCP packet belongs that arrives with this tuple, which is for us or, with
- * `snat = off`, from a server. src6 and dst6 are the addresses of IPv6, else NULL.
- */
-unsigned share_owner(const struct farms *farms, const struct tuple *arriving,
-                     const struct ip6 *src6, const struct ip6 *dst6);
-
 #endif

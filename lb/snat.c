@@ -106,7 +106,7 @@ static void init_allowed(struct snat_ports *allowed, const struct rules *rules,
 		for (unsigned i = 0;
 		     be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
 			set_port(allowed, be16_get(rules->farms[f].ports[i]), false);
-	for (uint32_t p = SNAT_PROBE_PORT; p < SNAT_PROBE_PORT + SNAT_PROBE_PORTS; p++)
+	for (uint32_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
 		set_port(allowed, p, false);
 }
 

@@ -9,12 +9,6 @@
 #include "share.h"
 #include "tuple.h"
 
-/*
- * Source ports of probes: never handed out to flows, whatever snat_ports says. A probe uses them in
- * turn, so that it doesn't meet what an earlier one may have left.
- */
-enum { SNAT_PROBE_PORT = 1008, SNAT_PROBE_PORTS = 16 };
-
 struct snat_pool;
 struct snat_next;
 struct snat_ports;

@@ -312,8 +312,8 @@ static void emit_ends(struct code *code, const struct share *share)
 	emit_client(code, share, SRC, SPORT);
 	mark(code, PORT); /* share_of_port() */
 	emit(code, BPF_LD | BPF_MEM, DPORT);
-	emit(code, BPF_ALU | BPF_SUB | BPF_K, SNAT_PROBE_PORT);
-	emit_branch(code, BPF_JMP | BPF_JGE | BPF_K, SNAT_PROBE_PORTS, 1, 0);
+	emit(code, BPF_ALU | BPF_SUB | BPF_K, RULES_PROBE_PORT);
+	emit_branch(code, BPF_JMP | BPF_JGE | BPF_K, RULES_PROBE_PORTS, 1, 0);
 	emit(code, BPF_RET | BPF_K, 0);
 	emit(code, BPF_LD | BPF_MEM, DPORT);
 	emit(code, BPF_ALU | BPF_MOD | BPF_K, share->n);

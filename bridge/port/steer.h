@@ -12,7 +12,7 @@
 
 /*
  * Writes a program of classic BPF that gives the number of the worker to whom a frame belongs, as
- * share_owner() does, for packet fanout: the frame begins at layer 3. share is any worker's.
+ * owner_of() does, for packet fanout: the frame begins at layer 3. share is any worker's.
  * Returns the number of instructions, or -E2BIG if max aren't enough.
  */
 int steer_program(const struct rules *rules, const struct share *share, struct sock_filter *ret,

@@ -11,7 +11,7 @@
  * contradicts the verdict, the next probe comes after half the interval, so that `fall` failures
  * fit into `fall` intervals even if each takes a whole timeout to fail.
  *
- * It comes from one of SNAT_PROBE_PORTS source ports in turn, which flows never get.
+ * It comes from one of RULES_PROBE_PORTS source ports in turn, which flows never get.
  */
 #include "probe.h"
 
@@ -174,7 +174,7 @@ static void begin(struct probes *probes, struct probe *probe, lb_time now)
 	probe->started = now;
 	probe->syns = 0;
 	probe->isn = (uint32_t)tuple_hash(&probes->key, &place);
-	probe->port = be16_from((uint16_t)(SNAT_PROBE_PORT + probe->round % SNAT_PROBE_PORTS));
+	probe->port = be16_from((uint16_t)(RULES_PROBE_PORT + probe->round % RULES_PROBE_PORTS));
 	probe->rcv_next = 0;
 	probe->round++;
 }

@@ -8,6 +8,7 @@
 #include "workers.h"
 
 #include "../process/log.h"
+#include "../../lb/takeover.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -114,7 +115,7 @@ static int take_over(struct workers *workers, struct rules *rules, uint16_t *map
 		return -ENOMEM;
 	for (unsigned k = 0; k < workers->n; k++)
 		balance_referenced(lb_balance(workers->worker[k].lb), referenced);
-	err = rules_take_over(rules, old, referenced, map);
+	err = takeover_rules(rules, old, referenced, map);
 	free(referenced);
 	return err;
 }

@@ -7,6 +7,7 @@
 #include "engine.h"
 
 #include "packets.h"
+#include "../../lb/takeover.h"
 
 enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, NFARMS = 4, NSERVERS = 6 };
 
@@ -238,7 +239,7 @@ void engine_reload(struct lb *lb, lb_time now)
 
 	ENSURE(old.rules->nservers <= SERVERS_MAX);
 	balance_referenced(lb_balance(lb), referenced);
-	ENSURE(rules_take_over(rules, old.rules, referenced, map) == 0);
+	ENSURE(takeover_rules(rules, old.rules, referenced, map) == 0);
 	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
 	lb_reload(lb, farms_init(current.farms, rules, &share_whole, &key, now), map);
 	free_reloaded(old);

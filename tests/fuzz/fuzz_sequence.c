@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { BURST = 8, TALKS = 8, HELD = 128, RAW_MAX = 1600, OWNS = 4 * BALANCE_RESETS_MAX };
+enum { BURST = 8, TALKS = 8, HELD = 128, RAW_MAX = 1600, OWNS = 4 * EXPIRE_RESETS_MAX };
 enum { RELOADS = 6 }; /* of a run: each takes as long as some hundred other steps */
 
 struct input {
@@ -294,7 +294,7 @@ static void step_time(struct input *in)
 {
 	struct own own[OWNS];
 	uint8_t a = take(in), b = take(in);
-	unsigned max = BALANCE_RESETS_MAX * (1u + take(in) % 4), n;
+	unsigned max = EXPIRE_RESETS_MAX * (1u + take(in) % 4), n;
 	bool more;
 
 	run.now.ns += (uint64_t)a * b * LB_NS_PER_MS;

@@ -447,7 +447,7 @@ static void make_probe_reply(struct hosts *hosts, struct made *ret)
 	l.src = addr_of_rules(rules, server->address);
 	l.dst = addr_of_rules(rules, f->snat[0]);
 	l.sport = be16_get(f->checks[random_below(f->nchecks)]);
-	l.dport = (uint16_t)(SNAT_PROBE_PORT + random_below(SNAT_PROBE_PORTS));
+	l.dport = (uint16_t)(RULES_PROBE_PORT + random_below(RULES_PROBE_PORTS));
 	l.flags = one_in(2) ? SYN | ACK : RST | ACK;
 	build_tcp(ret, &l);
 }

@@ -322,8 +322,8 @@ static bool is_probe_reply(const struct model *m, const struct seen *s)
 
 		server |= addr_eq(&a, &s->src);
 	}
-	return server && s->dport >= SNAT_PROBE_PORT &&
-	       s->dport < SNAT_PROBE_PORT + SNAT_PROBE_PORTS;
+	return server && s->dport >= RULES_PROBE_PORT &&
+	       s->dport < RULES_PROBE_PORT + RULES_PROBE_PORTS;
 }
 
 static int service_of(const struct model *m, const struct seen *s, unsigned *ret_farm)

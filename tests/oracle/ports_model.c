@@ -11,7 +11,7 @@ static bool may_ever(const struct model *m, unsigned farm, const struct addr *sn
 
 	for (unsigned i = 0; i < f->nsnat_ports; i++)
 		ret |= port >= f->snat_ports[i].first && port <= f->snat_ports[i].last;
-	if (port >= SNAT_PROBE_PORT && port < SNAT_PROBE_PORT + SNAT_PROBE_PORTS)
+	if (port >= RULES_PROBE_PORT && port < RULES_PROBE_PORT + RULES_PROBE_PORTS)
 		return false;
 	for (unsigned i = 0; owner >= 0 && i < model_farm(m, (unsigned)owner)->nports; i++)
 		ret &= be16_get(model_farm(m, (unsigned)owner)->ports[i]) != port;

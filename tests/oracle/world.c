@@ -188,7 +188,7 @@ void world_poll(struct world *w)
 
 	w->nowns = 0;
 	do {
-		unsigned max = BALANCE_RESETS_MAX + random_below(POLL_MAX - BALANCE_RESETS_MAX);
+		unsigned max = EXPIRE_RESETS_MAX + random_below(POLL_MAX - EXPIRE_RESETS_MAX);
 
 		if (w->nowns + max > WORLD_OWNS)
 			report_mismatch("a poll doesn't end");

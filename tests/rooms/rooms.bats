@@ -90,7 +90,7 @@ module_arrows()
 {
 	local file header to
 
-	for file in $(bridge_files); do
+	for file in lb/*.[ch] $(bridge_files); do
 		for header in $(sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' "$file"); do
 			to=$(realpath -m --relative-to=. "${file%/*}/$header")
 			[[ ${file%.*} = "${to%.*}" ]] || echo "${file%.*} ${to%.*}"
@@ -123,10 +123,10 @@ foreign_symbols() # ARCHIVE
 	run foreign_symbols "$BATS_FILE_TMPDIR/lb.a"
 	echo "$output"
 	[[ $output = *memset* || $output = *memcpy* ]] # it does find what there is
-	# Rules are built outside the hot path, and are put together and freed in rules.c.
+	# Rules are built outside the hot path, put together and freed in rules.c and takeover.c.
 	[[ -z $(grep -vE -e ' (mem(cpy|set|cmp|move)|__mem(cpy|set|move)_chk)$' \
 		-e ' (__stack_chk_fail|__assert_fail|_GLOBAL_OFFSET_TABLE_)$' \
-		-e '^rules.o (free|malloc|realloc|strdup)$' <<<"$output") ]]
+		-e '^(rules|takeover).o (free|malloc|realloc|strdup)$' <<<"$output") ]]
 }
 
 @test "lb keeps nothing between calls" {

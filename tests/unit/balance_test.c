@@ -398,7 +398,7 @@ START_TEST(many_idle_flows_are_reset_bit_by_bit)
 {
 	enum { FLOWS = 40 };
 	struct rules *rules = fixture_rules(2);
-	struct own own[BALANCE_RESETS_MAX];
+	struct own own[EXPIRE_RESETS_MAX];
 	unsigned sent = 0;
 	bool more;
 
@@ -409,7 +409,7 @@ START_TEST(many_idle_flows_are_reset_bit_by_bit)
 	engine.now.ns += 5 * LB_NS_PER_S;
 	for (unsigned i = 0; i < 10 * FLOWS && open_flows() > 0; i++) {
 		engine.now.ns += LB_NS_PER_MS;
-		sent += lb_poll(engine.lb, engine.now, own, BALANCE_RESETS_MAX, &more);
+		sent += lb_poll(engine.lb, engine.now, own, EXPIRE_RESETS_MAX, &more);
 	}
 	ck_assert_uint_eq(balance()->counts.ended[ENDED_IDLE], FLOWS);
 	ck_assert_uint_eq(sent, balance()->counts.resets);

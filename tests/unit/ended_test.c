@@ -4,6 +4,8 @@
 #include "fixture.h"
 #include "suites.h"
 
+#include "../../lb/admit.h"
+
 #include <stdlib.h>
 
 enum { ACK = 0x10, FIN = 0x01, S = 1000, DATA = 100 };
@@ -172,7 +174,7 @@ START_TEST(an_ipv6_client_by_its_address)
 	                              .dport = be16_from(5061)};
 	key.tuple = packet.tuple;
 	balance = (struct balance *)(uintptr_t)lb_balance(engine.lb);
-	ck_assert_uint_eq(balance_open(balance, &packet, &key, FLOW_NONE, 0, 3, engine.now, &ref),
+	ck_assert_uint_eq(admit_open(balance, &packet, &key, FLOW_NONE, 0, 3, engine.now, &ref),
 	                  WHY_FLOW_NEW);
 	engine_wait_ms(&engine, (BALANCE_HALF_OPEN_S + 3) * S);
 	ck_assert(lb_take_ended(engine.lb, &ended));

@@ -4,6 +4,8 @@
 #include "fixture.h"
 #include "suites.h"
 
+#include "../../lb/takeover.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -158,7 +160,7 @@ void engine_reload(struct engine *engine, struct rules *rules)
 	void *mem;
 
 	balance_referenced(lb_balance(engine->lb), referenced);
-	require(rules_take_over(rules, engine->rules, referenced, map) == 0);
+	require(takeover_rules(rules, engine->rules, referenced, map) == 0);
 	use_ip6(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
@@ -300,13 +302,13 @@ void talk_close(struct talk *talk, enum end first)
 
 void engine_poll(struct engine *engine)
 {
-	struct own owns[BALANCE_RESETS_MAX * 2];
+	struct own owns[EXPIRE_RESETS_MAX * 2];
 	bool more;
 
 	do {
-		unsigned n = lb_poll(engine->lb, engine->now, owns, BALANCE_RESETS_MAX * 2, &more);
+		unsigned n = lb_poll(engine->lb, engine->now, owns, EXPIRE_RESETS_MAX * 2, &more);
 
-		require(n <= BALANCE_RESETS_MAX * 2);
+		require(n <= EXPIRE_RESETS_MAX * 2);
 		for (unsigned i = 0; i < n && engine->nowns < FIXTURE_OWNS; i++)
 			engine->owns[engine->nowns++] = owns[i];
 	} while (more);

@@ -1256,7 +1256,7 @@ END_TEST
 /* All that has expired, however little one call has room for. */
 START_TEST(many_idle_flows)
 {
-	struct own owns[BALANCE_RESETS_MAX];
+	struct own owns[EXPIRE_RESETS_MAX];
 	unsigned resets = 0;
 	bool more = true;
 
@@ -1266,7 +1266,7 @@ START_TEST(many_idle_flows)
 		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
 	engine.now.ns += 7ull * S * LB_NS_PER_MS;
 	while (more)
-		resets += lb_poll(engine.lb, engine.now, owns, BALANCE_RESETS_MAX, &more);
+		resets += lb_poll(engine.lb, engine.now, owns, EXPIRE_RESETS_MAX, &more);
 	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 50);
 	ck_assert_uint_eq(resets, 100);
 	engine_stop(&engine);
@@ -1284,8 +1284,8 @@ START_TEST(probe_reply_is_told)
 	spec.from = fixture_server(0);
 	spec.sport = 5061;
 	spec.ack = 4242;
-	for (unsigned i = 0; i < SNAT_PROBE_PORTS; i++) {
-		spec.dport = (uint16_t)(SNAT_PROBE_PORT + i);
+	for (unsigned i = 0; i < RULES_PROBE_PORTS; i++) {
+		spec.dport = (uint16_t)(RULES_PROBE_PORT + i);
 		frames_tcp(&built, &spec);
 		v = check_why(WHY_PROBE);
 		ck_assert_uint_eq(v.probe.ack, 4242);
@@ -1294,9 +1294,9 @@ START_TEST(probe_reply_is_told)
 		ck_assert_uint_eq(v.probe.tcp_flags, SYN | ACK);
 		ck_assert_uint_eq(be16_get(v.probe.tuple.dport), spec.dport);
 	}
-	spec.dport = SNAT_PROBE_PORT + SNAT_PROBE_PORTS;
+	spec.dport = RULES_PROBE_PORT + RULES_PROBE_PORTS;
 	check_rst(WHY_NO_FLOW, spec);
-	spec.dport = SNAT_PROBE_PORT;
+	spec.dport = RULES_PROBE_PORT;
 	spec.from = fixture_client(3);
 	check_rst(WHY_NO_FLOW, spec);
 	engine_stop(&engine);

@@ -330,7 +330,7 @@ START_TEST(probes_answers_are_the_first_workers)
 		const struct share share = share_make(n - 1, n, false, &key);
 		uint32_t sum = 0;
 
-		for (uint16_t p = SNAT_PROBE_PORT; p < SNAT_PROBE_PORT + SNAT_PROBE_PORTS; p++)
+		for (uint16_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
 			ck_assert_uint_eq(share_of_port(&share, be16_from(p)), 0);
 		ck_assert_uint_eq(share_of_port(&share, be16_from(40000)), 40000 % n);
 		for (unsigned k = 0; k < n; k++) {

@@ -321,8 +321,8 @@ START_TEST(probe_ports_are_not_handed_out)
 	struct rules *from = fixture_rules(1);
 	struct snat_port port;
 
-	fixture_set_snat_ports(&from->farms[0], SNAT_PROBE_PORT - 1,
-	                       SNAT_PROBE_PORT + SNAT_PROBE_PORTS);
+	fixture_set_snat_ports(&from->farms[0], RULES_PROBE_PORT - 1,
+	                       RULES_PROBE_PORT + RULES_PROBE_PORTS);
 	begin(from, 0);
 	take(0, 0, &port);
 	take(0, 0, &port);
@@ -369,7 +369,7 @@ END_TEST
 /* The new rules may have made it a service port, or have fewer ports; it isn't theirs to give. */
 START_TEST(kept_port_outside_the_rules_is_never_handed_out)
 {
-	const uint16_t held[] = {5061, 7000, SNAT_PROBE_PORT};
+	const uint16_t held[] = {5061, 7000, RULES_PROBE_PORT};
 
 	for (unsigned i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
 		struct rules *from = fixture_rules(1);

@@ -8,6 +8,7 @@
 #include "../../bridge/port/steer.h"
 #include "../../lb/farms.h"
 #include "../../lb/icmp.h"
+#include "../../lb/owner.h"
 #include "../../lb/parse.h"
 
 #include <pcap/pcap.h>
@@ -137,7 +138,7 @@ static void compare_tcp(void)
 		at[worker]++;
 		if (!concerns_us(&tuple))
 			continue;
-		require_eq(worker, share_owner(farms, &tuple, NULL, NULL));
+		require_eq(worker, owner_of(farms, &tuple, NULL, NULL));
 		concerned++;
 	}
 	ck_assert_uint_gt(concerned, MIX / 5);
@@ -177,7 +178,7 @@ START_TEST(errors_go_where_their_quoted_packet_came_from)
 		frames_icmp_error(&error, &outer, &quoted, 28u + spec.ip_options);
 		if (!concerns_us(&arriving))
 			continue;
-		require_eq(steered(&error), share_owner(farms, &arriving, NULL, NULL));
+		require_eq(steered(&error), owner_of(farms, &arriving, NULL, NULL));
 		concerned++;
 	}
 	ck_assert_uint_gt(concerned, MIX / 5);

@@ -1,0 +1,197 @@
+/*
+ * What time and dead servers do to flows: each is looked at once a second to see if it is due, and
+ * when a server goes down or a farm is gone, once for that. Where an end may be waiting it is told
+ * by a RST.
+ */
+#include "expire.h"
+
+#include "life.h"
+#include "wire.h"
+
+enum {
+	/* flows that are expired together */
+	EXPIRE_STEP = 16,
+	/* flows that one call of expire_reap() looks at */
+	EXPIRE_REAP_STEP = 8192,
+};
+
+/* Describes a RST to an end, with sequence number seq. */
+static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t seq,
+                      struct own_list *out)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	struct own *own = &out->items[out->n++];
+	struct rewrite_to arrival;
+
+	*own = (struct own){
+	        .kind = OWN_TCP,
+	        .tcp_flags = TCP_RST,
+	        .server = to == SERVER ? flow->server : SERVER_NONE,
+	        .to = *flows_client(&balance->flows, f),
+	        .tuple = tuple_reverse(flow->arrive[to]),
+	        .ipv6 = flow_is_ipv6(flow),
+	        .seq = seq,
+	};
+	if (own->ipv6) {
+		balance_arrival(balance, f, to, &arrival);
+		own->src6 = *arrival.dst6;
+		own->dst6 = *arrival.src6;
+	}
+	/* nothing came from the server yet: the client believes what acknowledges its SYN */
+	if (to == CLIENT && !(flow->flags & FLOW_SEQ_KNOWN << SERVER)) {
+		own->tcp_flags |= TCP_ACK;
+		own->seq = 0;
+		own->ack = flow->next_seq[CLIENT];
+	}
+	balance->counts.resets++;
+}
+
+/*
+ * Describes RSTs that the end believes (RFC 5961, 3.2): with the number that it expects next if all
+ * has arrived, and if something may still be missing, also with the last one that it acknowledged.
+ */
+static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	uint32_t expected = flow->next_seq[end_other(to)];
+
+	add_reset(balance, f, to, expected, out);
+	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow->acked[to] != expected)
+		add_reset(balance, f, to, flow->acked[to], out);
+}
+
+static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,
+                         struct own_list *out)
+{
+	reset_end(balance, f, CLIENT, out);
+	reset_end(balance, f, SERVER, out);
+	life_end(balance, f, why, FLOW_RESET_BY_US, now);
+}
+
+static bool has_room(const struct own_list *out)
+{
+	return out->max - out->n >= EXPIRE_RESETS_MAX;
+}
+
+/* A flow that isn't due yet. While it is used its client sticks to its server. */
+static void check_again(struct balance *balance, uint32_t f, lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	uint32_t persist =
+	        farms_of_server(balance->farms, flow->server)->persist_ms / FLOW_MS_PER_TICK;
+	uint32_t deadline = life_deadline(balance, flow), tick = balance_tick(balance, now);
+
+	if (persist && flow_is_live(flow)) {
+		life_persist(balance, flow, false, now);
+		if (deadline - tick > persist / 2)
+			deadline = tick + persist / 2 + 1;
+	}
+	flows_check_again(&balance->flows, f, deadline);
+}
+
+static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	uint32_t deadline = life_deadline(balance, flow);
+
+	if (deadline > balance_tick(balance, now)) {
+		check_again(balance, f, now);
+		return;
+	}
+	if (!flow_is_live(flow)) {
+		life_forget(balance, f);
+		return;
+	}
+	flows_check_again(&balance->flows, f, FLOW_NEVER);
+	if (flow->state == FLOW_OPEN && farm->on_idle == ON_IDLE_RESET)
+		end_by_reset(balance, f, ENDED_IDLE, now, out);
+	else
+		life_end(balance, f, ENDED_IDLE, 0, now);
+}
+
+/*
+ * Expires what is due from the cursor up to limit; false if out is full before. What these flows'
+ * ends touch is all over the table: so it is fetched for some at a time.
+ */
+static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, struct own_list *out)
+{
+	const uint32_t tick = balance_tick(balance, now);
+	uint32_t due[EXPIRE_STEP], f = 0;
+	unsigned n, max;
+
+	while (f != FLOW_NONE && has_room(out)) {
+		max = (out->max - out->n) / EXPIRE_RESETS_MAX;
+		for (n = 0; n < max && n < EXPIRE_STEP; n++) {
+			f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);
+			if (f == FLOW_NONE)
+				break;
+			due[n] = f;
+			flows_prefetch(&balance->flows, f);
+		}
+		for (unsigned i = 0; i < n; i++)
+			flows_prefetch_places(&balance->flows, due[i]);
+		for (unsigned i = 0; i < n; i++)
+			expire(balance, due[i], now, out);
+	}
+	return f == FLOW_NONE;
+}
+
+bool expire_due(struct balance *balance, lb_time now, struct own_list *out)
+{
+	uint64_t elapsed = now.ns - balance->swept.ns, share;
+	uint32_t reached = balance->flows.reached;
+	lb_time until;
+
+	if (elapsed > LB_NS_PER_S)
+		elapsed = LB_NS_PER_S;
+	share = reached * elapsed / LB_NS_PER_S;
+	if (!share && reached)
+		return true;
+	/* up to what this share covers: the rest of the time counts for the next call */
+	until.ns = reached ? now.ns - elapsed + share * LB_NS_PER_S / reached : now.ns;
+	if (balance->cursor + share > reached) {
+		share -= reached - balance->cursor;
+		if (!expire_up_to(balance, reached, now, out))
+			return false;
+		balance->cursor = 0;
+	}
+	if (!expire_up_to(balance, balance->cursor + (uint32_t)share, now, out))
+		return false;
+	balance->swept = until;
+	return true;
+}
+
+/* Why the flow has to be reset though its ends are well, if it has. */
+static bool is_doomed(const struct balance *balance, const struct flow *flow, enum ended_why *ret)
+{
+	if (!flow_is_live(flow) || !life_is_unserved(balance, flow))
+		return false;
+	*ret = farms_of_server(balance->farms, flow->server)->gone ? ENDED_RELOAD
+	                                                           : ENDED_SERVER_DOWN;
+	return true;
+}
+
+void expire_start_reaping(struct balance *balance)
+{
+	balance->reap_left = balance->reap_reached = balance->flows.reached;
+}
+
+bool expire_reap(struct balance *balance, lb_time now, struct own_list *out)
+{
+	enum ended_why why;
+
+	/* places that were taken since are on the way, wherever the cursor is */
+	if (balance->reap_left)
+		balance->reap_left += balance->flows.reached - balance->reap_reached;
+	balance->reap_reached = balance->flows.reached;
+	for (unsigned i = 0; i < EXPIRE_REAP_STEP && balance->reap_left && has_room(out); i++) {
+		if (balance->reap_cursor >= balance->flows.reached)
+			balance->reap_cursor = 0;
+		if (is_doomed(balance, flows_at(&balance->flows, balance->reap_cursor), &why))
+			end_by_reset(balance, balance->reap_cursor, why, now, out);
+		balance->reap_cursor++;
+		balance->reap_left--;
+	}
+	return balance->reap_left;
+}

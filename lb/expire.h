@@ -1,0 +1,25 @@
+/*
+ * What time, and servers that are down or gone, do to balanced connections.
+ */
+#ifndef LB_EXPIRE_H
+#define LB_EXPIRE_H
+
+#include "balance.h"
+
+enum { EXPIRE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for, at most */
+
+/*
+ * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
+ * share of the table that the time since the last call asks for, or less if out has no more room:
+ * then it returns false.
+ */
+bool expire_due(struct balance *balance, lb_time now, struct own_list *out);
+
+/* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
+void expire_start_reaping(struct balance *balance);
+
+/* Goes on with that, as far as out has room; a call takes bounded time. True if there is more to
+ * do. */
+bool expire_reap(struct balance *balance, lb_time now, struct own_list *out);
+
+#endif

@@ -1,0 +1,258 @@
+/*
+ * The life of a balanced connection.
+ *
+ *   SYN -> half-open -> open -> closing -> quarantine -> forgotten
+ *                            <-> reset <->     ^
+ *
+ * While it is live a flow counts at its server; when it ends it goes to quarantine with its tuples
+ * and its SNAT port; when that is over both are given back.
+ *
+ * A RST ends an open or closing flow as well, at once for all who count. But it may be a
+ * stranger's, or the other end may not believe it; so for BALANCE_RESET_S the flow can be revived,
+ * by what only its ends can say, and with it all counts. Who has sent a RST says nothing more: so
+ * what the RST's alleged sender says revives at once; what the other end says, once it can't have
+ * crossed the RST. What the sender's own RST has overtaken revives too, for nothing; but to wait
+ * would be to lose the numbers of a flow that goes on fast. The flow is recorded as ended when it
+ * can revive no more. Half-open ones have nothing to lose.
+ */
+#include "life.h"
+
+#include "tcp.h"
+#include "wire.h"
+
+static uint32_t timeout_of(const struct balance *balance, const struct flow *flow)
+{
+	switch ((enum flow_state)flow->state) {
+	case FLOW_HALF_OPEN:
+		return BALANCE_HALF_OPEN_S * FLOW_TICKS_PER_S;
+	case FLOW_OPEN:
+		return farms_of_server(balance->farms, flow->server)->idle_timeout_ms /
+		       FLOW_MS_PER_TICK;
+	case FLOW_CLOSING:
+		return BALANCE_CLOSING_S * FLOW_TICKS_PER_S;
+	case FLOW_RESET:
+		return BALANCE_RESET_S * FLOW_TICKS_PER_S;
+	case FLOW_QUARANTINE:
+		if (flow->flags & FLOW_RESET_BY_US || ((flow->flags & FLOW_FIN_SENT << SERVER) &&
+		                                       !(flow->flags & FLOW_SERVER_FIN_FIRST)))
+			return BALANCE_QUARANTINE_SHORT_S * FLOW_TICKS_PER_S;
+		return BALANCE_QUARANTINE_S * FLOW_TICKS_PER_S;
+	case FLOW_FREE:
+		break;
+	}
+	return 0;
+}
+
+/* The tick at which the flow expires if no packet comes. */
+uint32_t life_deadline(const struct balance *balance, const struct flow *flow)
+{
+	uint64_t deadline = (uint64_t)flow->last + timeout_of(balance, flow) + 1;
+
+	return deadline < FLOW_NEVER ? (uint32_t)deadline : FLOW_NEVER - 1;
+}
+
+void life_check(struct balance *balance, uint32_t f)
+{
+	flows_check_by(&balance->flows, f, life_deadline(balance, flows_at(&balance->flows, f)));
+}
+
+/* The flow's client sticks to its server, from the flow's last packet on. */
+void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
+{
+	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
+	uint32_t tick = balance_tick(balance, now),
+	         until = flow->last + persist_ms / FLOW_MS_PER_TICK;
+	uint16_t sticks;
+
+	if (until <= tick || !sched_may_take(&balance->farms->sched, flow->server))
+		return;
+	/* a client that has moved on to another server stays there */
+	if (!is_new &&
+	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+	                 tick, &sticks) &&
+	    sticks != flow->server)
+		return;
+	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+	             flow->server, tick, until);
+}
+
+static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	struct rewrite_to arrival;
+	struct ended record;
+
+	if (!farms_of_server(balance->farms, flow->server)->connlog)
+		return;
+	record = (struct ended){
+	        .start = {balance->epoch.ns + flows_created_ms(&balance->flows, f) * LB_NS_PER_MS},
+	        .end = now,
+	        .arrive = {flow->arrive[CLIENT], flow->arrive[SERVER]},
+	        .bytes = {flows_bytes(&balance->flows, f, CLIENT),
+	                  flows_bytes(&balance->flows, f, SERVER)},
+	        .packets = {flows_packets(&balance->flows, f, CLIENT),
+	                    flows_packets(&balance->flows, f, SERVER)},
+	        .server = flow->server,
+	        .why = (uint8_t)why,
+	};
+
+	if (flow_is_ipv6(flow)) {
+		balance_arrival(balance, f, CLIENT, &arrival);
+		record.client6 = *arrival.src6;
+	}
+	ended_put(&balance->ended, &record);
+}
+
+/* A live flow is one no longer. */
+static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+
+	balance->counts.ended[why]++;
+	life_persist(balance, flow, false, now);
+	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+}
+
+/* From live to quarantine. */
+void life_end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
+{
+	record_end(balance, f, why, now);
+	release(balance, f, why, now);
+	flows_quarantine(&balance->flows, f, flags, balance_tick(balance, now));
+	life_check(balance, f);
+}
+
+/* From live to reset, or if there was no connection yet to quarantine. */
+static void reset(struct balance *balance, uint32_t f, enum end by, lb_time now)
+{
+	if (flows_at(&balance->flows, f)->state == FLOW_HALF_OPEN) {
+		life_end(balance, f, ENDED_RST, (uint8_t)(FLOW_RST_SENT << by), now);
+		return;
+	}
+	release(balance, f, ENDED_RST, now);
+	flows_reset(&balance->flows, f, by, balance_ms(balance, now));
+	balance->reset++;
+	life_check(balance, f);
+}
+
+/* From reset to quarantine. Any other state stays. */
+void life_bury(struct balance *balance, uint32_t f)
+{
+	uint64_t at;
+
+	if (flows_at(&balance->flows, f)->state != FLOW_RESET)
+		return;
+	at = balance->epoch.ns + flows_reset_ms(&balance->flows, f) * LB_NS_PER_MS;
+	record_end(balance, f, ENDED_RST, (lb_time){at});
+	flows_bury(&balance->flows, f);
+	balance->reset--;
+}
+
+/* If the server of the flow has no use for it: its farm is gone, or it is down. */
+bool life_is_unserved(const struct balance *balance, const struct flow *flow)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+
+	return farm->gone || (farm->on_down == ON_DOWN_RESET &&
+	                      health_of(&balance->farms->health, flow->server) == HEALTH_DOWN);
+}
+
+/* If the packet, which came from end, shows that the flow goes on though it was reset. */
+static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
+                       const struct packet *packet, lb_time now)
+{
+	uint32_t ms = (balance_tick(balance, now) - flow->last) * FLOW_MS_PER_TICK;
+
+	return flow->state == FLOW_RESET && tcp_goes_on(flow, end, packet) &&
+	       (flow->flags & FLOW_RST_SENT << end || ms > BALANCE_CROSSING_MS) &&
+	       !life_is_unserved(balance, flow);
+}
+
+/* From reset to what it was. Its check is due by then, and goes on from there. */
+static void revive(struct balance *balance, uint32_t f)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+
+	flows_revive(&balance->flows, f);
+	tcp_revived(flow);
+	sched_revived(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+	balance->counts.ended[ENDED_RST]--;
+	balance->counts.revived++;
+	balance->reset--;
+	life_check(balance, f);
+}
+
+/* From quarantine to nothing. */
+void life_forget(struct balance *balance, uint32_t f)
+{
+	life_bury(balance, f);
+	balance_give_port_back(balance, flows_at(&balance->flows, f));
+	flows_remove(&balance->flows, f);
+}
+
+void life_cut_quarantine(struct balance *balance, uint32_t f)
+{
+	balance->counts.quarantine_cut++;
+	life_forget(balance, f);
+}
+
+/* Ends a half-open flow at once, for another's sake. */
+void life_evict(struct balance *balance, uint32_t f, lb_time now)
+{
+	life_end(balance, f, ENDED_EVICTED, 0, now);
+	life_forget(balance, f);
+}
+
+void life_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now)
+{
+	uint32_t f = flow_of(ref);
+	struct flow *flow = flows_at(&balance->flows, f);
+
+	/* in quarantine late packets are passed on, but don't prolong it */
+	flows_count(&balance->flows, f, end_of(ref), len,
+	            flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
+}
+
+void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+                 lb_time now)
+{
+	uint32_t f = flow_of(ref);
+	struct flow *flow = flows_at(&balance->flows, f);
+	unsigned events;
+
+	if (is_revival(balance, flow, end_of(ref), packet, now))
+		revive(balance, f);
+	life_count(balance, ref, len, now);
+	if (end_of(ref) == CLIENT)
+		flows_set_client(&balance->flows, f, &packet->from);
+	if (!flow_is_live(flow))
+		return;
+	events = tcp_track(flow, end_of(ref), packet);
+	if (events & TCP_HALF_CLOSED)
+		sched_closing(&balance->farms->sched, flow->server);
+	if (events &
+	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
+		flows_set_state(&balance->flows, f, FLOW_OPEN);
+		tcp_opened(flow, packet);
+	}
+	/* the FINs may have been before the handshake was complete */
+	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
+	    flow_is_closed(flow))
+		flows_set_state(&balance->flows, f, FLOW_CLOSING);
+	if (events & TCP_ENDED)
+		life_end(balance, f, ENDED_FIN, 0, now);
+	else if (events & TCP_RESET)
+		reset(balance, f, end_of(ref), now);
+	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
+		life_check(balance, f);
+}
+
+bool life_bury_all(struct balance *balance, uint32_t *cursor)
+{
+	for (unsigned n = 0; balance->reset && n < ENDED_RING && *cursor < balance->flows.reached;
+	     ++*cursor) {
+		n += flows_at(&balance->flows, *cursor)->state == FLOW_RESET;
+		life_bury(balance, *cursor);
+	}
+	return balance->reset;
+}

@@ -1,0 +1,46 @@
+/*
+ * How a balanced connection goes on and ends: flow, server and SNAT port, given back together.
+ */
+#ifndef LB_LIFE_H
+#define LB_LIFE_H
+
+#include "balance.h"
+
+/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref. */
+void life_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now);
+
+/* The same, and notes what it does to the flow. */
+void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+                 lb_time now);
+
+/* The tick at which the flow expires if no packet comes; and has it looked at by then. */
+uint32_t life_deadline(const struct balance *balance, const struct flow *flow);
+void life_check(struct balance *balance, uint32_t flow);
+
+/* The flow's client sticks to its server, from the flow's last packet on. */
+void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now);
+
+/* If the server of the flow has no use for it: its farm is gone, or it is down. */
+bool life_is_unserved(const struct balance *balance, const struct flow *flow);
+
+/* From live to quarantine; flags (FLOW_...) are added to the flow's. */
+void life_end(struct balance *balance, uint32_t flow, enum ended_why why, uint8_t flags,
+              lb_time now);
+
+/* From reset to quarantine. Any other state stays. */
+void life_bury(struct balance *balance, uint32_t flow);
+
+/* From reset or quarantine to nothing; early, for another's sake. */
+void life_forget(struct balance *balance, uint32_t flow);
+void life_cut_quarantine(struct balance *balance, uint32_t flow);
+
+/* Ends a half-open flow and forgets it at once, for another's sake. */
+void life_evict(struct balance *balance, uint32_t flow, lb_time now);
+
+/*
+ * Records the flows that have been reset and might still revive, for when nothing will come any
+ * more: those from *cursor on, as many as records may wait. False if there is none left.
+ */
+bool life_bury_all(struct balance *balance, uint32_t *cursor);
+
+#endif

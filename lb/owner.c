@@ -1,0 +1,32 @@
+/*
+ * The steering program (bridge/port/steer.c) knows the same by headers alone; here it is asked of
+ * what the rules say of the packet's addresses.
+ */
+#include "owner.h"
+
+static bool is_service(const struct farms *farms, const struct address *address, be16 port)
+{
+	return address->kinds & ADDRESS_VIP &&
+	       rules_service(&farms->rules->farms[address->farm], port) >= 0;
+}
+
+unsigned owner_of(const struct farms *farms, const struct tuple *arriving, const struct ip6 *src6,
+                  const struct ip6 *dst6)
+{
+	const struct addresses *addresses = &farms->addresses;
+	const struct share *share = &farms->share;
+	const struct address *src = src6 ? addresses_find_name(addresses, arriving->src)
+	                                 : addresses_find(addresses, arriving->src);
+	const struct address *dst = dst6 ? addresses_find_name(addresses, arriving->dst)
+	                                 : addresses_find(addresses, arriving->dst);
+
+	if (is_service(farms, dst, arriving->dport))
+		return share_of_client(
+		        share, src6 ? share_address6(share, src6) : share_address(arriving->src),
+		        arriving->sport);
+	if (src->kinds & ADDRESS_NO_SNAT && !(dst->kinds & ADDRESS_OURS))
+		return share_of_client(
+		        share, dst6 ? share_address6(share, dst6) : share_address(arriving->dst),
+		        arriving->dport);
+	return share_of_port(share, arriving->dport);
+}

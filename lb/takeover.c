@@ -1,0 +1,170 @@
+/*
+ * What new rules take over from old ones at a reload: the servers and farms that are no longer in
+ * the file but have flows, marked as gone, and the names of IPv6 addresses, which flows hold.
+ */
+#include "takeover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The farm of rules with this VIP, or NULL. */
+static struct rules_farm *farm_of_vip(const struct rules *rules, be32 vip)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (be32_eq(rules->farms[f].vip, vip))
+			return &rules->farms[f];
+	return NULL;
+}
+
+/* The farm's server of this address, or NULL. */
+static struct rules_server *server_of(const struct rules *rules, const struct rules_farm *farm,
+                                      be32 address)
+{
+	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
+		if (be32_eq(rules->servers[s].address, address))
+			return &rules->servers[s];
+	return NULL;
+}
+
+/* What a farm that is gone still needs: its flows' timeout and log. Says if it could be copied. */
+static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
+{
+	struct rules_farm *farm = &rules->farms[rules->nfarms];
+
+	*farm = *old;
+	farm->ports = farm->checks = NULL;
+	farm->snat = NULL;
+	farm->snat_ports = NULL;
+	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;
+	farm->server = farm->nservers = 0;
+	farm->gone = true;
+	farm->connlog = old->connlog ? strdup(old->connlog) : NULL;
+	if (old->connlog && !farm->connlog)
+		return false;
+	rules->nfarms++;
+	return true;
+}
+
+/* Room for what is gone, beside what there is; false if memory ran out. */
+static bool make_room(struct rules *rules, const struct rules *old)
+{
+	struct rules_farm *farms =
+	        realloc(rules->farms, (rules->nfarms + old->nfarms) * sizeof(*farms));
+	struct rules_server *servers;
+
+	if (!farms)
+		return false;
+	rules->farms = farms;
+	servers = realloc(rules->servers, (rules->nservers + old->nservers) * sizeof(*servers));
+	if (!servers)
+		return false;
+	rules->servers = servers;
+	return true;
+}
+
+/* Puts a gone server behind the others of its farm. */
+static void add_gone_server(struct rules *rules, unsigned f, const struct rules_server *old)
+{
+	struct rules_farm *farm = &rules->farms[f];
+	unsigned at = farm->nservers ? farm->server + farm->nservers : rules->nservers;
+
+	memmove(&rules->servers[at + 1], &rules->servers[at],
+	        (rules->nservers - at) * sizeof(*rules->servers));
+	rules->nservers++;
+	for (unsigned i = 0; i < rules->nfarms; i++)
+		if (i != f && rules->farms[i].nservers && rules->farms[i].server >= at)
+			rules->farms[i].server++;
+	farm->server = farm->nservers ? farm->server : at;
+	farm->nservers++;
+	rules->servers[at] = *old;
+	rules->servers[at].farm = f;
+	rules->servers[at].state = STATE_DRAIN;
+	rules->servers[at].weight = 0;
+	rules->servers[at].gone = true;
+}
+
+static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
+{
+	const struct rules_farm *old_farm = &old->farms[old->servers[s].farm];
+	struct rules_farm *farm = farm_of_vip(rules, old_farm->vip);
+
+	if (farm && server_of(rules, farm, old->servers[s].address))
+		return 0;
+	if (rules->nservers >= RULES_SERVERS_KEPT_MAX)
+		return -E2BIG;
+	if (!farm && !add_gone_farm(rules, old_farm))
+		return -ENOMEM;
+	farm = farm_of_vip(rules, old_farm->vip);
+	add_gone_server(rules, (unsigned)(farm - rules->farms), &old->servers[s]);
+	return 0;
+}
+
+/* Changes an address, if it is a name among names, to what rules name it. */
+static int rename_one(struct rules *rules, const struct ip6 *names, be32 *address)
+{
+	return name_is_ipv6(*address) ? rules_name(rules, &names[name_index(*address)], address)
+	                              : 0;
+}
+
+static int rename_farm(struct rules *rules, const struct ip6 *names, struct rules_farm *farm)
+{
+	int err = rename_one(rules, names, &farm->vip);
+
+	for (unsigned i = 0; i < farm->nsnat && !err; i++)
+		err = rename_one(rules, names, &farm->snat[i]);
+	return err;
+}
+
+/* Makes names those that old has. */
+static int copy_names(struct rules *rules, const struct rules *old)
+{
+	uint32_t room = 1;
+
+	rules->names = NULL;
+	rules->nnames = 0;
+	while (room < old->nnames)
+		room *= 2;
+	rules->names = realloc(NULL, room * sizeof(*rules->names));
+	if (!rules->names)
+		return -ENOMEM;
+	if (old->nnames)
+		memcpy(rules->names, old->names, old->nnames * sizeof(*rules->names));
+	rules->nnames = old->nnames;
+	return 0;
+}
+
+/* Gives rules the names that old has, and after them those of addresses that are new. */
+static int take_over_names(struct rules *rules, const struct rules *old)
+{
+	struct ip6 *names = rules->names;
+	int err = copy_names(rules, old);
+
+	for (unsigned f = 0; f < rules->nfarms && !err; f++)
+		err = rename_farm(rules, names, &rules->farms[f]);
+	for (unsigned s = 0; s < rules->nservers && !err; s++)
+		err = rename_one(rules, names, &rules->servers[s].address);
+	free(names);
+	return err;
+}
+
+int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
+                   uint16_t *ret_map)
+{
+	int err = make_room(rules, old) ? 0 : -ENOMEM;
+
+	if (!err)
+		err = take_over_names(rules, old);
+
+	for (unsigned s = 0; s < old->nservers && !err; s++)
+		if (referenced[s])
+			err = add_gone(rules, old, s);
+	for (unsigned s = 0; s < old->nservers && !err; s++) {
+		const struct rules_farm *farm =
+		        farm_of_vip(rules, old->farms[old->servers[s].farm].vip);
+		const struct rules_server *server =
+		        farm ? server_of(rules, farm, old->servers[s].address) : NULL;
+
+		ret_map[s] = server ? (uint16_t)(server - rules->servers) : SERVER_NONE;
+	}
+	return err;
+}
