@@ -38,7 +38,7 @@ static uint32_t oldest_with_port(const struct balance *balance, const struct flo
 		if (flow->server == server &&
 		    (one_pool || be16_eq(flow->arrive[CLIENT].dport, service)))
 			return f;
-		f = flow->next;
+		f = flows_behind(&balance->flows, f);
 	}
 	return FLOW_NONE;
 }

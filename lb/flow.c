@@ -5,7 +5,8 @@
  * flow.last, and whoever looks computes the true deadline. So traffic moves no list and no wheel,
  * and finding who is due is a scan over four bytes a flow (balance.c spreads it over a second).
  *
- * A flow is on at most one list, by its state, so one pair of links serves them all.
+ * A flow is on at most one list, by its state, so one pair of links serves them all. The links are
+ * an array of their own: see struct flow.
  */
 #include "flow.h"
 
@@ -25,40 +26,45 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 		flows->factors[i] = siphash(&key, &i, 1);
 	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
 	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
+	flows->links = arena_take(arena, capacity, sizeof(*flows->links));
+	flows->own = arena_take(arena, capacity, sizeof(*flows->own));
 	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
+	hops_lay_out(&flows->hops, arena, capacity);
 	index_lay_out(&flows->index, arena, 2 * capacity);
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
 	memset(flows->flow, 0, capacity * sizeof(*flows->flow));
 	memset(flows->cold, 0, capacity * sizeof(*flows->cold));
+	memset(flows->links, 0, capacity * sizeof(*flows->links));
+	memset(flows->own, 0, capacity * sizeof(*flows->own));
 	memset(flows->check_at, 0xff, capacity * sizeof(*flows->check_at));
 }
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	flows_at(flows, f)->next = FLOW_NONE;
-	flows_at(flows, f)->prev = list->tail;
+	flows->links[f].next = FLOW_NONE;
+	flows->links[f].prev = list->tail;
 	if (list->tail == FLOW_NONE)
 		list->head = f;
 	else
-		flows_at(flows, list->tail)->next = f;
+		flows->links[list->tail].next = f;
 	list->tail = f;
 	list->length++;
 }
 
 static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	uint32_t next = flows_at(flows, f)->next, prev = flows_at(flows, f)->prev;
+	const uint32_t next = flows->links[f].next, prev = flows->links[f].prev;
 
 	if (prev == FLOW_NONE)
 		list->head = next;
 	else
-		flows_at(flows, prev)->next = next;
+		flows->links[prev].next = next;
 	if (next == FLOW_NONE)
 		list->tail = prev;
 	else
-		flows_at(flows, next)->prev = prev;
+		flows->links[next].prev = prev;
 	list->length--;
 }
 
@@ -95,10 +101,10 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
 	if (flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING)
 		return; /* on no list */
-	if (flow->next != FLOW_NONE)
-		__builtin_prefetch(flows_at(flows, flow->next), 1);
-	if (flow->prev != FLOW_NONE)
-		__builtin_prefetch(flows_at(flows, flow->prev), 1);
+	if (flows->links[f].next != FLOW_NONE)
+		__builtin_prefetch(&flows->links[flows->links[f].next], 1);
+	if (flows->links[f].prev != FLOW_NONE)
+		__builtin_prefetch(&flows->links[flows->links[f].prev], 1);
 }
 
 bool flows_have_room(const struct flows *flows)
@@ -132,8 +138,8 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	                                    .last = tick_of_ms(now_ms),
 	                                    .server = server & FLOW_SERVER_MASK,
 	                                    .state = FLOW_HALF_OPEN,
-	                                    .hop = HOPS_OWN};
-	flows->hops.places[HOPS_OWN].users++;
+	                                    .hop = HOPS_NOWHERE};
+	hops_take_place(&flows->hops, HOPS_NOWHERE);
 	flows->cold[f] = (struct flow_cold){0};
 	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
 	list_append(flows, &flows->half_open, f);
@@ -180,7 +186,7 @@ void flows_remove(struct flows *flows, uint32_t f)
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
 	leave_list(flows, f);
-	hops_give_back(&flows->hops, flows_at(flows, f)->hop);
+	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flows_at(flows, f)->last);
 	flows_at(flows, f)->state = FLOW_FREE;
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
@@ -207,12 +213,12 @@ void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 {
 	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
 	flows_at(flows, f)->state = FLOW_RESET;
-	flows_at(flows, f)->reset_ms = (uint8_t)(now_ms % FLOW_MS_PER_TICK);
+	flows->cold[f].reset_ms = (uint8_t)(now_ms % FLOW_MS_PER_TICK);
 }
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
-	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK + flows_at(flows, f)->reset_ms;
+	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK + flows->cold[f].reset_ms;
 }
 
 void flows_revive(struct flows *flows, uint32_t f)
@@ -235,16 +241,16 @@ void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
 
 	if (hop_eq(flows_client(flows, f), hop))
 		return;
-	hops_give_back(&flows->hops, flow->hop);
-	flow->hop = hops_take(&flows->hops, hop);
+	hops_give_back(&flows->hops, flow->hop, flow->last);
+	flow->hop = hops_take(&flows->hops, hop, flow->last);
 	if (flow->hop == HOPS_OWN)
-		flows->cold[f].client = *hop;
+		flows->own[f].hop = *hop;
 }
 
-void flows_carry(struct flows *flows, uint32_t f, enum end end, uint32_t bytes, uint32_t packets)
+void flows_carry(struct flows *flows, uint32_t f, enum end end, uint64_t bytes, uint32_t packets)
 {
-	flows->cold[f].high[end].bytes += bytes;
-	flows->cold[f].high[end].packets += packets & 0xff;
+	flows->cold[f].bytes[end] += bytes;
+	flows->cold[f].packets[end] += packets;
 }
 
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
@@ -257,7 +263,7 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 	const struct flow old = *flows_at(flows, f);
 
 	leave_list(flows, f);
-	hops_give_back(&flows->hops, old.hop);
+	hops_give_back(&flows->hops, old.hop, tick_of_ms(now_ms));
 	begin(flows, f, old.arrive, old.server, now_ms);
 }
 
@@ -295,6 +301,7 @@ uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t li
 
 	while (i < limit) {
 		if (flows->check_at[i] <= now) {
+			__builtin_prefetch(&flows->links[i], 1);
 			*cursor = i + 1;
 			return i;
 		}

@@ -13,6 +13,8 @@
 #include "index.h"
 #include "name.h"
 
+#include <stddef.h>
+
 enum end { CLIENT, SERVER };
 
 /* A tick is 100 ms since the table was made; saturates after 13.6 years. */
@@ -54,42 +56,61 @@ enum {
 enum { FLOW_SERVER_BITS = 13 };
 #define FLOW_SERVER_MASK ((1u << FLOW_SERVER_BITS) - 1)
 
-/* Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c. */
+/*
+ * Plain data without pointers; one cache line. Read by all of lb/, written by flow.c and tcp.c.
+ *
+ * It may be shared with another writer, who follows open flows as express.c does. What both write,
+ * and all that he writes here, are aligned words of 32 bits that nothing else shares storage with,
+ * in whatever state the flow is: a write that comes late does no harm. The rest is the engine's.
+ */
 struct flow {
 	struct tuple arrive[2]; /* by enum end */
-	uint32_t next_seq[2];   /* the sequence number after the last that this end sent */
-	uint32_t acked[2];      /* the highest acknowledgment that this end sent */
-	uint32_t last;          /* tick of its last packet, or of its end */
-	union {
-		struct {
-			uint32_t next, prev; /* on the list that its state has: see struct flows */
-		};
-		/* open and closing flows, on none: up to where each end may send, as the other says
-		 */
-		uint32_t limit[2];
-	};
-	uint16_t bytes[2];  /* of frames that came from this end: the low part, see flows_bytes() */
-	uint8_t packets[2]; /* these frames: the low part */
-	uint8_t hop;        /* its client's, a place in flows.hops or HOPS_OWN: flows_client() */
-	uint8_t reset_ms;   /* of its RST: ms since the tick in `last` began */
+	/* both write: */
+	uint32_t next_seq[2]; /* the sequence number after the last that this end sent */
+	uint32_t acked[2];    /* the highest acknowledgment that this end sent */
+	uint32_t limit[2];    /* open and closing flows: up to where this end may send */
+	uint32_t last;        /* tick of its last packet, or of its end */
+	/* the engine writes: */
 	uint16_t server : FLOW_SERVER_BITS; /* rules.servers[server] */
 	uint16_t state : 3;                 /* enum flow_state */
-	uint8_t flags;                      /* FLOW_... */
-	uint8_t wscales;                    /* flow_wscale() */
+	uint16_t hop;       /* its client's, a place in flows.hops or HOPS_OWN: flows_client() */
+	uint8_t flags;      /* FLOW_... */
+	uint8_t wscales;    /* flow_wscale() */
+	uint16_t bytes[2];  /* of frames that came from this end: the low part, see flows_bytes() */
+	uint8_t packets[2]; /* these frames: the low part */
 };
 
 static_assert(sizeof(struct flow) == 64, "one cache line");
+static_assert(offsetof(struct flow, next_seq) % 4 == 0 && offsetof(struct flow, flags) % 4 == 0,
+              "aligned words");
 
-/* What few packets need, beside it by index: half a cache line. */
+/*
+ * What few packets need, beside it by index: half a cache line. The engine counts in the flow
+ * itself and carries over what exceeds that; another writer adds here. So a packet of the engine's
+ * dirties one line.
+ */
 struct flow_cold {
-	struct hop client;     /* if the flow's hop is HOPS_OWN */
+	uint64_t bytes[2];     /* both add */
+	uint32_t packets[2];   /* both add */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
-	struct {
-		uint64_t bytes : 40, packets : 24;
-	} high[2]; /* the parts above the flow's bytes[] and packets[]: each holds 2^56 and 2^32 */
+	uint8_t reset_ms;      /* of its RST: ms since the tick in `last` began */
+	uint8_t unused[2];
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
+
+/* Where it is on the list that its state has: see struct flows. */
+struct flow_links {
+	uint32_t next, prev; /* FLOW_NONE: it is the last, the first */
+};
+
+/* The hop of a flow whose hop is HOPS_OWN. */
+struct flow_hop {
+	struct hop hop;
+	uint8_t unused;
+};
+
+static_assert(sizeof(struct flow_hop) == 12, "as each flow has one, used or not");
 
 struct flow_list {
 	uint32_t head, tail; /* FLOW_NONE: empty */
@@ -99,8 +120,10 @@ struct flow_list {
 struct flows {
 	struct flow *flow; /* by index, as are: */
 	struct flow_cold *cold;
-	struct ip6 *client6; /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
-	uint32_t *check_at;  /* tick at which to see if the flow has expired; FLOW_NEVER */
+	struct flow_links *links;
+	struct flow_hop *own; /* hops of those for whom flows.hops has no room */
+	struct ip6 *client6;  /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;   /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
@@ -120,20 +143,26 @@ static inline struct flow *flows_at(const struct flows *flows, uint32_t flow)
 /* The bytes of frames, and the frames, that came from end. */
 static inline uint64_t flows_bytes(const struct flows *flows, uint32_t flow, enum end end)
 {
-	return (uint64_t)flows->cold[flow].high[end].bytes << 16 | flows->flow[flow].bytes[end];
+	return flows->cold[flow].bytes[end] + flows->flow[flow].bytes[end];
 }
 
 static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, enum end end)
 {
-	return (uint32_t)flows->cold[flow].high[end].packets << 8 | flows->flow[flow].packets[end];
+	return flows->cold[flow].packets[end] + flows->flow[flow].packets[end];
 }
 
 /* Where the client's last packet came from; all zeros before the first. */
 static inline const struct hop *flows_client(const struct flows *flows, uint32_t flow)
 {
-	const uint8_t place = flows->flow[flow].hop;
+	const uint16_t place = flows->flow[flow].hop;
 
-	return place == HOPS_OWN ? &flows->cold[flow].client : &flows->hops.places[place].hop;
+	return place == HOPS_OWN ? &flows->own[flow].hop : &flows->hops.places[place].hop;
+}
+
+/* The flow that follows on its list, or FLOW_NONE. */
+static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
+{
+	return flows->links[flow].next;
 }
 
 /* A reference: a flow and the end that a packet came from. */
@@ -241,13 +270,11 @@ static inline uint64_t flows_hash(const struct flows *flows, const struct tuple 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
-/* Fetches the flow into the cache; and, once it is there, what forgetting it touches elsewhere, but
- * for what a log is told. */
+/* Fetches the flow into the cache; and, once it and its links are there, what forgetting it touches
+ * elsewhere, but for what a log is told. */
 static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
 {
 	__builtin_prefetch(flows_at(flows, flow), 1);
-	if (flows->hops.places[HOPS_OWN].users)
-		__builtin_prefetch(&flows->cold[flow].client, 1);
 }
 
 void flows_prefetch_places(const struct flows *flows, uint32_t flow);
@@ -335,8 +362,8 @@ void flows_bury(struct flows *flows, uint32_t flow);
 /* Notes where the client's last packet came from. */
 void flows_set_client(struct flows *flows, uint32_t flow, const struct hop *hop);
 
-/* Adds to the high parts of what came from end. */
-void flows_carry(struct flows *flows, uint32_t flow, enum end end, uint32_t bytes,
+/* Adds to what came from end, beyond what the flow itself counts. */
+void flows_carry(struct flows *flows, uint32_t flow, enum end end, uint64_t bytes,
                  uint32_t packets);
 
 /* Changes the flow's server, when servers are numbered anew. */
@@ -366,12 +393,13 @@ static inline void flows_count(struct flows *flows, uint32_t f, enum end end, ui
 	flow->bytes[end] = (uint16_t)bytes;
 	flow->packets[end] = (uint8_t)packets;
 	if (bytes >> 16 | packets >> 8)
-		flows_carry(flows, f, end, (uint32_t)(bytes >> 16), packets >> 8);
+		flows_carry(flows, f, end, bytes & ~(uint64_t)UINT16_MAX,
+		            packets & ~(uint32_t)UINT8_MAX);
 }
 
 /*
  * The next flow in [*cursor, limit) whose check_at is now or earlier, or FLOW_NONE; *cursor moves
- * behind it, or to limit.
+ * behind it, or to limit. Fetches its links into the cache.
  */
 uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now);
 

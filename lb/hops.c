@@ -1,34 +1,57 @@
+/*
+ * The places are sets of HOPS_WAYS, one of which a hop's hash says. With HOPS_PLACES_MAX places a
+ * few thousand hops, or even tens of thousands, find room, all but one in a million.
+ */
 #include "hops.h"
 
-static unsigned set_of(const struct hop *hop)
+enum { HOPS_PLACES_PER_FLOW = 4 };
+
+void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
+{
+	hops->nplaces = HOPS_PLACES_MIN;
+	while (hops->nplaces < HOPS_PLACES_MAX && hops->nplaces / HOPS_PLACES_PER_FLOW < flows)
+		hops->nplaces *= 2;
+	hops->places = arena_take(arena, hops->nplaces, sizeof(*hops->places));
+	hops->rests = arena_take(arena, hops->nplaces, sizeof(*hops->rests));
+	if (!hops->places)
+		return;
+	memset(hops->places, 0, hops->nplaces * sizeof(*hops->places));
+	memset(hops->rests, 0, hops->nplaces * sizeof(*hops->rests));
+}
+
+static uint32_t set_of(const struct hops *hops, const struct hop *hop)
 {
 	uint64_t bits = hop_head(hop) ^ (uint64_t)hop_tail(hop) << 29;
 
-	return (unsigned)((bits ^ bits >> 32) * 0x9e3779b97f4a7c15ull >> 32) % HOPS_SETS;
+	return (uint32_t)((bits ^ bits >> 32) * 0x9e3779b97f4a7c15ull >> 32) &
+	       (hops->nplaces / HOPS_WAYS - 1);
 }
 
-uint8_t hops_take(struct hops *hops, const struct hop *hop)
+uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now)
 {
-	const unsigned first = set_of(hop) * HOPS_WAYS;
-	unsigned free = HOPS_OWN;
+	const uint32_t first = set_of(hops, hop) * HOPS_WAYS;
+	uint32_t found = HOPS_OWN;
 
-	for (unsigned p = first; p < first + HOPS_WAYS; p++) {
-		if (p == HOPS_OWN)
+	for (uint32_t p = first; p < first + HOPS_WAYS; p++) {
+		const struct hops_place *place = &hops->places[p];
+
+		if (p == HOPS_OWN || p == HOPS_NOWHERE)
 			continue;
-		if (hops->places[p].users && hop_eq(&hops->places[p].hop, hop)) {
-			hops->places[p].users++;
-			return (uint8_t)p;
+		if (hop_eq(&place->hop, hop)) { /* in use, or at rest, or of before that */
+			found = p;
+			break;
 		}
-		if (!hops->places[p].users && free == HOPS_OWN)
-			free = p;
+		if (found == HOPS_OWN && !place->users && hops->rests[p] <= now)
+			found = p;
 	}
-	if (free != HOPS_OWN)
-		hops->places[free].hop = *hop;
-	hops->places[free].users++;
-	return (uint8_t)free;
+	if (found != HOPS_OWN)
+		hops->places[found].hop = *hop;
+	hops->places[found].users++;
+	return (uint16_t)found;
 }
 
-void hops_give_back(struct hops *hops, uint8_t place)
+void hops_give_back(struct hops *hops, uint16_t place, uint32_t now)
 {
 	hops->places[place].users--;
+	hops->rests[place] = now + HOPS_REST;
 }

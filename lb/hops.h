@@ -1,31 +1,42 @@
 /*
  * Where clients come from, at layer 2: few neighbours, the router among them, that most are behind.
- * They are kept here once and a flow names its client's by a byte, so that a packet needs no more
+ * They are kept here once and a flow names its client's by 16 bits, so that a packet needs no more
  * of its flow than one cache line. A place is given back by as many as have taken it.
  *
  * A hop is only kept in the few places that its hash says, so that it is found at once, whoever on
- * the segment makes hops up. A flow whose hop finds no room keeps it itself; while there is such a
- * flow, the second line of each is fetched as well.
+ * the segment makes hops up. A flow whose hop finds no room keeps it itself, which costs its own
+ * packets another cache line, and nobody else's.
+ *
+ * Who reads a place beside the engine may do so late: so one that is free is given to another hop
+ * only HOPS_REST after.
  */
 #ifndef LB_HOPS_H
 #define LB_HOPS_H
 
+#include "arena.h"
 #include "frame.h"
 
 enum {
-	HOPS_OWN = 0, /* no place */
+	HOPS_OWN = 0,     /* no place: the flow keeps it itself */
+	HOPS_NOWHERE = 1, /* the place of the hop that is all zeros: of flows whose isn't known */
 	HOPS_WAYS = 8,
-	HOPS_SETS = 32,
-	HOPS_PLACES = HOPS_SETS * HOPS_WAYS, /* named by a byte */
+	HOPS_PLACES_MIN = 8 * HOPS_WAYS,
+	HOPS_PLACES_MAX = UINT16_MAX + 1, /* named by 16 bits */
+	HOPS_REST = 20,                   /* ticks (flow.h): 2 s */
 };
 
 struct hops_place {
 	struct hop hop;
-	uint32_t users; /* 0: free. Of HOPS_OWN: who keep theirs themselves. */
+	uint8_t unused;
+	uint32_t users; /* of HOPS_OWN: who keep theirs themselves */
 };
 
+static_assert(sizeof(struct hops_place) == 16, "a lookup is a shift");
+
 struct hops {
-	struct hops_place places[HOPS_PLACES];
+	struct hops_place *places;
+	uint32_t *rests; /* by place: the tick up to which it rests, once it has no users */
+	uint32_t nplaces;
 };
 
 /* The first 8 bytes and the last 4 of a hop, which are all, to be compared by. */
@@ -44,9 +55,19 @@ static inline bool hop_eq(const struct hop *a, const struct hop *b)
 	return hop_head(a) == hop_head(b) && hop_tail(a) == hop_tail(b);
 }
 
-/* The place where hop stands, HOPS_OWN if there is no room. */
-uint8_t hops_take(struct hops *hops, const struct hop *hop);
+/* Takes an empty table from arena: four places for each of the flows, or HOPS_PLACES_MAX. */
+void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows);
 
-void hops_give_back(struct hops *hops, uint8_t place);
+/* The place where hop stands, HOPS_OWN if there is no room at tick now. */
+uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now);
+
+/* One more user of the place. */
+static inline void hops_take_place(struct hops *hops, uint16_t place)
+{
+	hops->places[place].users++;
+}
+
+/* One less, at tick now. */
+void hops_give_back(struct hops *hops, uint16_t place, uint32_t now);
 
 #endif

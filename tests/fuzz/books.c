@@ -133,9 +133,9 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 {
 	uint32_t n = 0, before = FLOW_NONE;
 
-	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_at(flows, f)->next) {
+	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows_at(flows, f)->prev == before);
+		ENSURE(is_in(flows, f, states) && flows->links[f].prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
@@ -145,12 +145,12 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 /* Each place of a hop is held by as many flows as it says. */
 static void check_hops(const struct flows *flows)
 {
-	uint32_t users[HOPS_PLACES] = {0};
+	uint32_t users[HOPS_PLACES_MAX] = {0};
 
 	for (uint32_t f = 0; f < flows->reached; f++)
 		if (flows_at(flows, f)->state != FLOW_FREE)
 			users[flows_at(flows, f)->hop]++;
-	for (unsigned p = 0; p < HOPS_PLACES; p++)
+	for (unsigned p = 0; p < flows->hops.nplaces; p++)
 		ENSURE(flows->hops.places[p].users == users[p]);
 }
 

@@ -235,9 +235,9 @@ START_TEST(counts_carry)
 		require_eq(flows_bytes(&flows, f, end), bytes[end]);
 		require_eq(flows_packets(&flows, f, end), packets[end]);
 	}
-	flows.cold[f].high[SERVER].bytes = (1ull << 40) - 1;
-	flows_at(&flows, f)->bytes[SERVER] = 0;
-	require_eq(flows_bytes(&flows, f, SERVER), (1ull << 56) - (1u << 16));
+	flows.cold[f].bytes[SERVER] = UINT64_MAX - UINT16_MAX;
+	flows_at(&flows, f)->bytes[SERVER] = UINT16_MAX;
+	require_eq(flows_bytes(&flows, f, SERVER), UINT64_MAX);
 	require_eq(flows_packets(&flows, f, SERVER), packets[SERVER]);
 	require_eq(flows_bytes(&flows, f, CLIENT), bytes[CLIENT]);
 	free(mem);
@@ -252,31 +252,72 @@ static struct hop hop_of(uint32_t n)
 	return hop;
 }
 
-/* Clients behind more neighbours than there are places: each keeps his own. */
-START_TEST(clients_of_many_hops)
+/* As many clients as flows, each behind a hop of its own: says how many had to keep theirs. */
+static uint32_t take_hops(uint32_t n)
 {
-	enum { MANY = 1000 };
-	uint32_t own;
-
-	begin(MANY);
-	for (uint32_t i = 0; i < MANY; i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct hop hop = hop_of(i);
 
 		flows_set_client(&flows, add(i), &hop);
 	}
-	own = flows.hops.places[HOPS_OWN].users;
-	/* hashed into sets of eight, by far most places are taken */
-	ck_assert_uint_ge(own, MANY - (HOPS_PLACES - 1));
-	ck_assert_uint_le(own, MANY - HOPS_PLACES * 9 / 10);
-	for (uint32_t f = 0; f < MANY; f++) {
+	for (uint32_t f = 0; f < n; f++) {
 		struct hop hop = hop_of(f);
 
 		require(hop_eq(flows_client(&flows, f), &hop));
 	}
-	for (uint32_t f = 0; f < MANY; f++)
-		flows_remove(&flows, f);
-	for (unsigned p = 0; p < HOPS_PLACES; p++)
+	return flows.hops.places[HOPS_OWN].users;
+}
+
+static void no_hop_is_held(void)
+{
+	for (uint32_t p = 0; p < flows.hops.nplaces; p++)
 		require_eq(flows.hops.places[p].users, 0);
+}
+
+/* However many hops there are, each client is found behind its own. */
+START_TEST(clients_of_many_hops)
+{
+	const struct {
+		uint32_t flows, own_max;
+	} cases[] = {{1, 0}, {8, 0}, {1000, 5}, {4096, 0}, {20000, 5}, {60000, 15000}};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint32_t n = cases[i].flows;
+
+		begin(n);
+		ck_assert_uint_le(take_hops(n), cases[i].own_max);
+		for (uint32_t f = 0; f < n; f++)
+			flows_remove(&flows, f);
+		no_hop_is_held();
+		free(mem);
+	}
+}
+END_TEST
+
+/* A place that its last user has given back goes to no other hop for a while. */
+START_TEST(hops_rest)
+{
+	struct hop hop = hop_of(0), other;
+	const struct hops_place *places;
+	uint16_t place;
+	uint32_t n = 0;
+
+	begin(CAPACITY);
+	places = flows.hops.places;
+	place = hops_take(&flows.hops, &hop, 100);
+	hops_give_back(&flows.hops, place, 100);
+	for (uint32_t i = 1; n < HOPS_WAYS; i++) { /* others that would like it */
+		other = hop_of(i);
+		n += hops_take(&flows.hops, &other, 100 + HOPS_REST - 1) == HOPS_OWN;
+	}
+	require(hop_eq(&places[place].hop, &hop));
+	require_eq(hops_take(&flows.hops, &hop, 100), place); /* but to the same */
+	hops_give_back(&flows.hops, place, 100);
+	for (uint32_t i = 1; hop_eq(&places[place].hop, &hop); i++) {
+		other = hop_of(1000 + i);
+		hops_take(&flows.hops, &other, 100 + HOPS_REST);
+	}
+	require_eq(places[place].users, 1);
 	free(mem);
 }
 END_TEST
@@ -285,7 +326,7 @@ START_TEST(client_moves)
 {
 	struct hop a = hop_of(1), b = hop_of(2);
 	uint32_t f, g;
-	uint8_t place;
+	uint16_t place;
 
 	begin(CAPACITY);
 	f = add(1);
@@ -305,12 +346,11 @@ START_TEST(client_moves)
 	require(hop_eq(flows_client(&flows, f), &b));
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);
-	require_eq(flows_at(&flows, f)->hop, HOPS_OWN);
-	require_eq(flows.hops.places[HOPS_OWN].users, 1);
+	require_eq(flows_at(&flows, f)->hop, HOPS_NOWHERE);
+	require_eq(flows.hops.places[HOPS_NOWHERE].users, 1);
 	flows_remove(&flows, f);
 	flows_remove(&flows, g);
-	for (unsigned p = 0; p < HOPS_PLACES; p++)
-		require_eq(flows.hops.places[p].users, 0);
+	no_hop_is_held();
 	free(mem);
 }
 END_TEST
@@ -402,6 +442,7 @@ Suite *flow_suite(void)
 	                              counts_by_end,
 	                              counts_carry,
 	                              clients_of_many_hops,
+	                              hops_rest,
 	                              client_moves,
 	                              check_at_only_moves_forward,
 	                              next_due_is_the_naive_scan,
