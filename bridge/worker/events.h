@@ -4,7 +4,7 @@
 #ifndef BRIDGE_EVENTS_H
 #define BRIDGE_EVENTS_H
 
-#include "probe.h"
+#include "probes.h"
 #include "../../lb/lb.h"
 
 /* What limits how often one kind of line is said. */

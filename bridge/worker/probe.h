@@ -1,5 +1,5 @@
 /*
- * Probes: TCP connects to the checked ports of the servers.
+ * A probe: TCP connects to one checked port of a server.
  */
 #ifndef BRIDGE_PROBE_H
 #define BRIDGE_PROBE_H
@@ -7,7 +7,21 @@
 #include "neigh.h"
 #include "../../lb/lb.h"
 
-struct probes;
+enum probe_state { PROBE_RESTS, PROBE_CONNECTS, PROBE_CLOSES };
+
+struct probe {
+	uint16_t server, check;
+	uint8_t state;  /* enum probe_state */
+	uint8_t syns;   /* sent; 0 also while the server's place isn't known */
+	uint8_t anew;   /* times that it has begun anew as it met what was left over */
+	bool has_begun; /* before */
+	bool is_spread; /* over the interval */
+	uint32_t phase; /* its place among all, in 2^-32: where it goes when they are spread */
+	uint32_t round; /* says from which port, and with which number, it connects next */
+	uint32_t isn, rcv_next;
+	be16 port; /* ours */
+	lb_time started, sent, next;
+};
 
 struct probe_result {
 	uint16_t server;
@@ -16,35 +30,39 @@ struct probe_result {
 	const char *why; /* if not ok: what happened */
 };
 
-/*
- * Makes the probes that rules ask for, all due at once; only the first worker has any. Returns NULL
- * if memory runs out. rules, health and neigh must stay; key makes sequence numbers unpredictable.
- */
-struct probes *probes_new(const struct rules *rules, const struct share *share,
-                          const struct health *health, struct neigh_table *neigh,
-                          const struct hash_key *key, lb_time now);
-void probes_free(struct probes *probes);
-
-/* Takes over from old when the checks of servers that stay are next due; the others are due now. */
-void probes_inherit(struct probes *probes, const struct probes *old);
-
-/*
- * Does what is due: adds segments to be sent to out, and sets *ret if a probe has ended, which is
- * then to be told to lb_probed(). Call again while it returns true.
- */
-bool probes_poll(struct probes *probes, lb_time now, struct own_list *out,
-                 struct probe_result *ret);
-
-/* The same for a segment that has come from a server. */
-bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
-                  struct own_list *out, struct probe_result *ret);
-
-/* To be called when a result has been told to lb_probed(): a verdict in doubt is probed sooner. */
-void probes_told(struct probes *probes, const struct probe_result *result, lb_time now);
-
-/* When probes_poll() will have something to do next; far in the future if there are no probes. */
-lb_time probes_due(const struct probes *probes);
+/* What all probes of a worker have in common. */
+struct probe_world {
+	const struct rules *rules;
+	const struct health *health;
+	struct neigh_table *neigh;
+};
 
 enum { PROBES_OUT_MAX = 2 }; /* segments that one call adds to out, at most */
+
+/* Whom a probe asks, and from where. */
+be32 probe_server(const struct rules *rules, const struct probe *probe);
+be32 probe_own_address(const struct rules *rules, const struct probe *probe);
+be16 probe_server_port(const struct rules *rules, const struct probe *probe);
+
+/* Begins to connect, if it rests, from port; the first SYN goes with the following probe_poll(). */
+void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now);
+
+/*
+ * Goes on: to be called when it is due. Adds segments to be sent to out, and returns true and sets
+ * *ret if it has ended.
+ */
+bool probe_poll(const struct probe_world *world, struct probe *probe, lb_time now,
+                struct own_list *out, struct probe_result *ret);
+
+/* The same for a segment that has come from the server, to whichever port of ours. */
+bool probe_answer(const struct probe_world *world, struct probe *probe,
+                  const struct probe_reply *reply, lb_time now, struct own_list *out,
+                  struct probe_result *ret);
+
+/* Has it come sooner again, if its verdict is in doubt; to be called when that has been told. */
+void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time now);
+
+/* When it has something to do next. */
+lb_time probe_due(const struct probe_world *world, const struct probe *probe);
 
 #endif

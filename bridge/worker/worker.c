@@ -260,9 +260,14 @@ static void probe_reply(struct worker *worker, const struct probe_reply *reply, 
 /* Notes where a server is; says if it is one. */
 static bool learn(struct worker *worker, const struct sighting *sighting, lb_time now)
 {
+	const struct rules *rules = worker->setup.rules;
+
 	if (!neigh_sighted(worker->setup.neigh, sighting, now))
 		return false;
 	release_waiting(worker, now);
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (be32_eq(rules->servers[s].address, sighting->ip))
+			probes_found(worker->setup.probes, s, now);
 	poll_probes(worker, now);
 	return true;
 }

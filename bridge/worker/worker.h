@@ -11,7 +11,7 @@
 #include "neigh.h"
 #include "own.h"
 #include "../port/port.h"
-#include "probe.h"
+#include "probes.h"
 #include "../../lb/lb.h"
 
 /* All that hangs on the rules, and is replaced by a reload. */

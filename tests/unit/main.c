@@ -30,7 +30,8 @@ int main(void)
 	        persist_suite,      ended_suite,     express_suite, reload_suite,  options_suite,
 	        l2_suite,           neigh_suite,     capture_suite, mirror_suite,  share_suite,
 	        revive_suite,       edges_suite,     steer_suite,   oracle_suite,  snat_twin_suite,
-	        persist_twin_suite, frag_twin_suite, vnet_suite,    log_suite,
+	        persist_twin_suite, frag_twin_suite, vnet_suite,    log_suite,     timers_suite,
+	        probes_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

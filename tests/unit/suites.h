@@ -31,6 +31,7 @@ Suite *parse_suite(void);
 Suite *persist_suite(void);
 Suite *persist_twin_suite(void);
 Suite *reload_suite(void);
+Suite *probes_suite(void);
 Suite *revive_suite(void);
 Suite *rewrite_suite(void);
 Suite *sched_suite(void);
@@ -39,6 +40,7 @@ Suite *steer_suite(void);
 Suite *snat_suite(void);
 Suite *snat_twin_suite(void);
 Suite *tcp_suite(void);
+Suite *timers_suite(void);
 Suite *tuple_suite(void);
 Suite *vnet_suite(void);
 

@@ -1,0 +1,342 @@
+/*
+ * All probes.
+ *
+ * The first ones leave at once, or as fast as probes may (PROBES_PER_MS); the following are spread
+ * over the interval.
+ *
+ * They come from RULES_PROBE_PORTS source ports in turn, which flows never get. Farms may have a
+ * SNAT address and a server in common: their probes of one port don't use the same source port at a
+ * time.
+ *
+ * An event costs the same however many probes there are: which is due next says a heap by time, and
+ * to which one an answer belongs a hash of its addresses and the server's port.
+ */
+#include "probes.h"
+
+#include "timers.h"
+
+#include <stdlib.h>
+
+#define PROBE_NONE UINT32_MAX
+
+struct probes {
+	struct probe_world world;
+	struct hash_key key;
+	struct probe *probes;
+	uint32_t n;
+	struct timers *timers; /* by probe */
+	uint32_t *first;       /* by rules.servers[]: its first check's probe, or PROBE_NONE */
+	uint32_t *hashed;      /* the first probe of each hash */
+	uint32_t *same;        /* by probe: the next one of its hash */
+	uint32_t mask;
+	lb_time window; /* began when PROBES_PER_MS events were left in it; now there are: */
+	uint32_t left;
+};
+
+static bool is_probed(const struct rules *rules, unsigned server)
+{
+	return rules->servers[server].state != STATE_DISABLED && !rules->servers[server].gone;
+}
+
+static unsigned nchecks_of(const struct rules *rules, unsigned server)
+{
+	return is_probed(rules, server) ? rules->farms[rules->servers[server].farm].nchecks : 0;
+}
+
+/* ---- Finding one ---- */
+
+/* What a server's answer to the probe arrives with, but for our port. */
+static struct tuple arrival_of(const struct probes *probes, const struct probe *probe)
+{
+	const struct rules *rules = probes->world.rules;
+
+	return (struct tuple){.src = probe_server(rules, probe),
+	                      .dst = probe_own_address(rules, probe),
+	                      .sport = probe_server_port(rules, probe)};
+}
+
+/* The head of the list in which probes of that arrival are. */
+static uint32_t *place_of(const struct probes *probes, const struct tuple *arrival)
+{
+	const struct tuple key = {
+	        .src = arrival->src, .dst = arrival->dst, .sport = arrival->sport};
+
+	return &probes->hashed[tuple_hash(&probes->key, &key) & probes->mask];
+}
+
+static bool is_of(const struct probes *probes, const struct probe *probe,
+                  const struct tuple *arrival)
+{
+	const struct tuple own = arrival_of(probes, probe);
+
+	return be32_eq(own.src, arrival->src) && be32_eq(own.dst, arrival->dst) &&
+	       be16_eq(own.sport, arrival->sport);
+}
+
+/* The one that uses our port now or did so last, or else any of this arrival. */
+static struct probe *find(const struct probes *probes, const struct tuple *arrival)
+{
+	struct probe *found = NULL;
+
+	for (uint32_t i = *place_of(probes, arrival); i != PROBE_NONE; i = probes->same[i]) {
+		struct probe *probe = &probes->probes[i];
+
+		if (!is_of(probes, probe, arrival))
+			continue;
+		if (!found || be16_eq(probe->port, arrival->dport))
+			found = probe;
+		if (be16_eq(probe->port, arrival->dport) && probe->state != PROBE_RESTS)
+			break;
+	}
+	return found;
+}
+
+static struct probe *probe_of(const struct probes *probes, unsigned server, unsigned check)
+{
+	uint32_t first = probes->n ? probes->first[server] : PROBE_NONE;
+
+	return first == PROBE_NONE ? NULL : &probes->probes[first + check];
+}
+
+/* ---- Beginning and end ---- */
+
+static uint32_t count(const struct rules *rules)
+{
+	uint32_t n = 0;
+
+	for (unsigned s = 0; s < rules->nservers; s++)
+		n += nchecks_of(rules, s);
+	return n;
+}
+
+static void add(struct probes *probes, unsigned server, unsigned check, uint32_t n, lb_time now)
+{
+	uint32_t i = probes->n++;
+	struct probe *probe = &probes->probes[i];
+	struct tuple arrival;
+	uint32_t *place;
+
+	*probe = (struct probe){.server = (uint16_t)server,
+	                        .check = (uint16_t)check,
+	                        .phase = (uint32_t)(((uint64_t)i << 32) / n),
+	                        .next = now};
+	arrival = arrival_of(probes, probe);
+	place = place_of(probes, &arrival);
+	probes->same[i] = *place;
+	*place = i;
+	timers_note(probes->timers, i, now);
+}
+
+static void add_all(struct probes *probes, uint32_t n, lb_time now)
+{
+	const struct rules *rules = probes->world.rules;
+
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		unsigned nchecks = nchecks_of(rules, s);
+
+		probes->first[s] = nchecks ? probes->n : PROBE_NONE;
+		for (unsigned c = 0; c < nchecks; c++)
+			add(probes, s, c, n, now);
+	}
+	timers_order(probes->timers);
+}
+
+/* Takes the memory for n probes. False if there isn't enough. */
+static bool take_memory(struct probes *probes, uint32_t n)
+{
+	uint32_t places = 1;
+
+	while (places < 2 * n)
+		places *= 2;
+	probes->mask = places - 1;
+	probes->probes = calloc(n + 1u, sizeof(*probes->probes));
+	probes->same = calloc(n + 1u, sizeof(*probes->same));
+	probes->first = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->first));
+	probes->hashed = malloc(places * sizeof(*probes->hashed));
+	probes->timers = timers_new(n);
+	if (!probes->probes || !probes->same || !probes->first || !probes->hashed ||
+	    !probes->timers)
+		return false;
+	memset(probes->hashed, 0xff, places * sizeof(*probes->hashed)); /* PROBE_NONE */
+	return true;
+}
+
+struct probes *probes_new(const struct rules *rules, const struct share *share,
+                          const struct health *health, struct neigh_table *neigh,
+                          const struct hash_key *key, lb_time now)
+{
+	struct probes *probes = calloc(1, sizeof(*probes));
+	uint32_t n = share->worker ? 0 : count(rules);
+
+	if (!probes)
+		return NULL;
+	*probes = (struct probes){.world = {.rules = rules, .health = health, .neigh = neigh},
+	                          .key = *key};
+	if (!take_memory(probes, n)) {
+		probes_free(probes);
+		return NULL;
+	}
+	if (n)
+		add_all(probes, n, now);
+	return probes;
+}
+
+void probes_free(struct probes *probes)
+{
+	if (!probes)
+		return;
+	timers_free(probes->timers);
+	free(probes->hashed);
+	free(probes->first);
+	free(probes->same);
+	free(probes->probes);
+	free(probes);
+}
+
+static be32 vip_of(const struct probes *probes, const struct probe *probe)
+{
+	const struct rules *rules = probes->world.rules;
+
+	return rules->farms[rules->servers[probe->server].farm].vip;
+}
+
+/* The old probe of the same check of a farm's same server, from the same address; or NULL. */
+static const struct probe *find_old(const struct probes *old, const struct probes *probes,
+                                    const struct probe *probe)
+{
+	const struct tuple arrival = arrival_of(probes, probe);
+
+	for (uint32_t i = *place_of(old, &arrival); i != PROBE_NONE; i = old->same[i])
+		if (is_of(old, &old->probes[i], &arrival) &&
+		    be32_eq(vip_of(old, &old->probes[i]), vip_of(probes, probe)))
+			return &old->probes[i];
+	return NULL;
+}
+
+void probes_inherit(struct probes *probes, const struct probes *old)
+{
+	for (uint32_t i = 0; i < probes->n; i++) {
+		struct probe *probe = &probes->probes[i];
+		const struct probe *before = find_old(old, probes, probe);
+		const struct probe own = *probe;
+
+		if (!before)
+			continue;
+		*probe = *before;
+		probe->server = own.server;
+		probe->check = own.check;
+		probe->phase = own.phase;
+		timers_note(probes->timers, i, probe_due(&probes->world, probe));
+	}
+	timers_order(probes->timers);
+	probes->window = old->window;
+	probes->left = old->left;
+}
+
+/* ---- What happens to them ---- */
+
+static void set_timer(struct probes *probes, const struct probe *probe)
+{
+	timers_set(probes->timers, (uint32_t)(probe - probes->probes),
+	           probe_due(&probes->world, probe));
+}
+
+static be16 port_of(uint32_t round)
+{
+	return be16_from((uint16_t)(RULES_PROBE_PORT + round % RULES_PROBE_PORTS));
+}
+
+/* If another one with the same addresses, and the same port of the server, has this one now. */
+static bool is_taken(const struct probes *probes, const struct probe *probe, be16 port)
+{
+	struct tuple arrival = arrival_of(probes, probe);
+	const struct probe *other;
+
+	arrival.dport = port;
+	other = find(probes, &arrival);
+	return other && other != probe && other->state != PROBE_RESTS && be16_eq(other->port, port);
+}
+
+/* From the next port in turn, with a sequence number that goes with it. */
+static void begin(struct probes *probes, struct probe *probe, lb_time now)
+{
+	struct tuple place = arrival_of(probes, probe);
+
+	for (unsigned i = 0; i < RULES_PROBE_PORTS; i++)
+		if (is_taken(probes, probe, port_of(probe->round)))
+			probe->round++;
+	place.dst = be32_from(probe->round);
+	probe_begin(probe, port_of(probe->round), (uint32_t)tuple_hash(&probes->key, &place), now);
+}
+
+/* If there may be one more event in this millisecond. */
+static bool may_go_on(struct probes *probes, lb_time now)
+{
+	if (now.ns - probes->window.ns >= LB_NS_PER_MS) {
+		probes->window = now;
+		probes->left = PROBES_PER_MS;
+	}
+	return probes->left > 0;
+}
+
+bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struct probe_result *ret)
+{
+	bool ended = false;
+
+	/* what there is no room or time for follows with a later call */
+	while (!ended && timers_due(probes->timers).ns <= now.ns &&
+	       out->max - out->n >= PROBES_OUT_MAX && may_go_on(probes, now)) {
+		struct probe *probe = &probes->probes[timers_first(probes->timers)];
+
+		probes->left--;
+		if (probe->state == PROBE_RESTS)
+			begin(probes, probe, now);
+		ended = probe_poll(&probes->world, probe, now, out, ret);
+		set_timer(probes, probe);
+	}
+	return ended;
+}
+
+void probes_told(struct probes *probes, const struct probe_result *result, lb_time now)
+{
+	struct probe *probe = probe_of(probes, result->server, result->check);
+
+	if (!probe)
+		return;
+	probe_hurry(&probes->world, probe, now);
+	set_timer(probes, probe);
+}
+
+void probes_found(struct probes *probes, unsigned server, lb_time now)
+{
+	unsigned nchecks = nchecks_of(probes->world.rules, server);
+
+	for (unsigned c = 0; c < nchecks && probe_of(probes, server, c); c++) {
+		struct probe *probe = probe_of(probes, server, c);
+
+		if (probe->state == PROBE_CONNECTS && !probe->syns)
+			timers_set(probes->timers, (uint32_t)(probe - probes->probes), now);
+	}
+}
+
+bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
+                  struct own_list *out, struct probe_result *ret)
+{
+	struct probe *probe = probes->n ? find(probes, &reply->tuple) : NULL;
+	bool ended;
+
+	if (!probe || out->max - out->n < PROBES_OUT_MAX)
+		return false;
+	ended = probe_answer(&probes->world, probe, reply, now, out, ret);
+	set_timer(probes, probe);
+	return ended;
+}
+
+lb_time probes_due(const struct probes *probes)
+{
+	lb_time due = timers_due(probes->timers);
+
+	if (!probes->left && due.ns < probes->window.ns + LB_NS_PER_MS)
+		due.ns = probes->window.ns + LB_NS_PER_MS;
+	return due;
+}
