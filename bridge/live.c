@@ -175,11 +175,12 @@ static void follow(struct live *live, enum side side, const struct cable_change 
                    lb_time now)
 {
 	const struct link *link = &cable_state(live->cable, side)->link;
+	const struct packet_where where = {.receive = link, .send = link};
 	int err = 0;
 
 	for (unsigned k = 0; k < live->n; k++) {
 		if (change->anew && !err)
-			err = packet_reopen(live->ports[k][side], link);
+			err = packet_reopen(live->ports[k][side], &where);
 		worker_set_mac(&live->workers.worker[k], side, &link->mac);
 	}
 	if (change->anew && !err)
@@ -263,6 +264,14 @@ static int make_key(const struct options *options, struct hash_key *ret)
 	return -errno;
 }
 
+static int open_port(struct live *live, enum side side, struct port **ret)
+{
+	const struct link *link = &cable_state(live->cable, side)->link;
+	const struct packet_where where = {.receive = link, .send = link};
+
+	return packet_open(side, live->options->names[side], &where, ret);
+}
+
 /* The ports of each worker. */
 static int open_ports(struct live *live, const struct rules *rules, const struct hash_key *key)
 {
@@ -274,9 +283,7 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
 	for (unsigned k = 0; k < live->n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
-			err = packet_open((enum side)side, names[side],
-			                  &cable_state(live->cable, (enum side)side)->link,
-			                  &live->ports[k][side]);
+			err = open_port(live, (enum side)side, &live->ports[k][side]);
 	if (!err)
 		err = steer(live, rules, &share);
 	return err;
@@ -299,7 +306,7 @@ static int start_loops(struct live *live)
 static int enter_sandbox(const struct live *live, const struct rules *rules)
 {
 	const struct options *options = live->options;
-	int ports[NSIDES * RULES_WORKERS_MAX];
+	int ports[NSIDES * RULES_WORKERS_MAX * PACKET_FDS];
 	struct sandbox sandbox = {
 	        .user = options->user,
 	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
@@ -308,7 +315,7 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 
 	for (unsigned k = 0; k < live->n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
-			ports[sandbox.nports++] = packet_fd(live->ports[k][side]);
+			sandbox.nports += packet_fds(live->ports[k][side], &ports[sandbox.nports]);
 	return sandbox_enter(&sandbox);
 }
 

@@ -5,37 +5,32 @@
 #define BRIDGE_PACKET_H
 
 #include "../cable/link.h"
+#include "inlet.h"
 #include "port.h"
+#include "vnet.h"
 
-#include <linux/virtio_net.h>
+/* Where a port's frames come from and go to: the same interface, or not. */
+struct packet_where {
+	const struct link *receive, *send;
+};
 
 /*
- * Opens the interface link, named name, for a side and begins to receive all of its frames,
- * promiscuously until packet_close() or the process's end. Returns 0 and sets *ret, or a negative
- * errno with the reason logged.
+ * Opens a port, named name, for a side and begins to receive all frames of the one interface,
+ * promiscuously until packet_close() or the process's end. The port's MAC address is that of the
+ * interface that it sends by. Returns 0 and sets *ret, or a negative errno with the reason logged.
  */
-int packet_open(enum side side, const char *name, const struct link *link, struct port **ret);
+int packet_open(enum side side, const char *name, const struct packet_where *where,
+                struct port **ret);
 void packet_close(struct port *port);
 
 /*
- * Goes over to link, another interface than before. port may not be in use meanwhile; packet_fd()
- * stays the same. Returns 0 or a negative errno.
+ * Goes over to where, other interfaces than before. port may not be in use meanwhile; all
+ * descriptors stay the same. Returns 0 or a negative errno.
  */
-int packet_reopen(struct port *port, const struct link *link);
+int packet_reopen(struct port *port, const struct packet_where *where);
 
 /* Receives nothing any more, until packet_reopen(). Returns 0 or a negative errno. */
 int packet_mute(struct port *port);
-
-/* What the kernel said about a received frame, for when it is sent. */
-struct packet_offload {
-	struct virtio_net_hdr vnet;
-	uint8_t *origin; /* the byte from which vnet's offsets count */
-};
-
-enum {
-	/* a GSO frame: 64 KiB of IPv4, the Ethernet header, tags; in whole pages */
-	PACKET_FRAME_BYTES = 68 << 10,
-};
 
 /* A frame that outlives the burst that it came in, for another thread to send. */
 struct packet_copy {
@@ -53,10 +48,14 @@ void packet_copy_frame(const struct frame *frame, struct packet_copy *ret);
 
 /*
  * Readable when a frame has arrived. poll() says POLLERR, again and again and at once, when the
- * interface has gone down or away, until packet_take_error().
+ * interface has gone down or away: packet_woken() is to be told what it said, if anything.
  */
 int packet_fd(const struct port *port);
-void packet_take_error(const struct port *port);
+void packet_woken(struct port *port, int events);
+
+/* All descriptors that packet_reopen() binds anew. Returns how many: up to PACKET_FDS. */
+enum { PACKET_FDS = 2 };
+unsigned packet_fds(const struct port *port, int ret[PACKET_FDS]);
 
 /* Adds to port's counts what the kernel dropped since the last call. */
 void packet_count_missed(struct port *port);

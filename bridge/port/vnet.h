@@ -6,6 +6,13 @@
 #define BRIDGE_VNET_H
 
 #include <linux/virtio_net.h>
+#include <stdint.h>
+
+/* What the kernel said about a received frame, for when it is sent. */
+struct packet_offload {
+	struct virtio_net_hdr vnet;
+	uint8_t *origin; /* the byte from which vnet's offsets count */
+};
 
 /*
  * The frame's first byte is now moved bytes further ahead (tags put in), or behind if negative:

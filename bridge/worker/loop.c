@@ -92,8 +92,8 @@ static void sleep_until_event(struct loop *loop, lb_time now)
 	if (atomic_load(&loop->wish) == WISH_RUN)
 		poll(fds, sizeof(fds) / sizeof(fds[0]), sleep_ms(loop, now));
 	for (unsigned side = 0; side < NSIDES; side++)
-		if (fds[side].revents & POLLERR)
-			packet_take_error(ports[side]);
+		if (fds[side].revents)
+			packet_woken(ports[side], fds[side].revents);
 	inbox_awake(loop->inbox);
 }
 

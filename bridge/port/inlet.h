@@ -1,0 +1,57 @@
+/*
+ * What an AF_PACKET socket receives, as one sequence: small frames from a ring of memory that is
+ * shared with the kernel, large ones from the socket's own queue.
+ */
+#ifndef BRIDGE_INLET_H
+#define BRIDGE_INLET_H
+
+#include "port.h"
+#include "vnet.h"
+
+struct inlet_messages;
+
+struct inlet {
+	int fd;                          /* the socket, which is the caller's */
+	uint8_t *places;                 /* the ring; NULL: there is none, and nothing comes */
+	uint32_t next;                   /* the place to look at */
+	uint32_t held;                   /* how many before it aren't the kernel's again */
+	struct inlet_messages *messages; /* room for a burst from the queue */
+	struct packet_offload offloads[PORT_BURST]; /* of frames in the ring */
+	unsigned vain;     /* times in a row that the socket had news, but no frame */
+	uint64_t missed;   /* frames that had no room, or lost their other half */
+	uint64_t too_long; /* of these, longer than PACKET_FRAME_BYTES */
+};
+
+enum {
+	/* a GSO frame: 64 KiB of IPv4, the Ethernet header, tags; in whole pages */
+	PACKET_FRAME_BYTES = 68 << 10,
+
+	INLET_PLACES = 8 << 10,
+	INLET_PLACE_BYTES = 512, /* 430 of them for the frame */
+};
+
+/* Takes memory for a burst of large frames. Returns 0 or -ENOMEM; inlet_free() is due in either
+ * case. */
+int inlet_init(struct inlet *inlet);
+void inlet_free(struct inlet *inlet);
+
+/*
+ * Gives socket fd, which isn't bound yet and has all other options, a ring, and receives by it from
+ * now on. Returns 0 or a negative errno; then there is nothing to close.
+ */
+int inlet_open(struct inlet *inlet, int fd);
+void inlet_close(struct inlet *inlet);
+
+/*
+ * Receives up to PORT_BURST frames that have come, in their order, without waiting. They stay until
+ * the next call. side is the port's. Returns how many.
+ */
+unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[PORT_BURST]);
+
+/*
+ * To be told after a sleep that the socket's news have ended: looks after news that no frame comes
+ * of, which would end each sleep at once.
+ */
+void inlet_woken(struct inlet *inlet);
+
+#endif
