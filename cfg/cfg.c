@@ -1,12 +1,16 @@
 /*
- * From lb.ini to rules, in steps that each end the work if they fail:
+ * From lb.ini to rules, in steps:
  *
- * 1. where.c goes over the file: it is well-formed, all names are known, and their lines are too.
- * 2. iniparser reads the values.
- * 3. Every section gets its place in the rules, and its defaults; farms first, as servers name
- * them.
- * 4. Every key is set (keys.c), section after section, and what is left to fill in is filled in.
- * 5. crosscheck.c compares the sections with each other.
+ * 1. file.c reads the file, once.
+ * 2. where.c goes over it, line by line: which sections and keys there are, and where.
+ * 3. iniparser reads the values of those (values.c).
+ * 4. Every section gets its place in the rules, and its defaults; farms first, as servers name
+ *    them.
+ * 5. Every key is set (keys.c), section after section, and what is left to fill in is filled in.
+ * 6. crosscheck.c compares the sections with each other.
+ *
+ * A mistake ends none of them: each goes on with what is right, so that one call notes all the
+ * mistakes there are. What a key would have said that was refused is passed over from then on.
  *
  * Nothing is printed, and nothing is kept from one call to the next. Not for two threads at once:
  * iniparser's error callback is global.
@@ -14,8 +18,6 @@
 #include "crosscheck.h"
 
 #include <errno.h>
-#include <iniparser/iniparser.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -26,8 +28,8 @@ enum {
 
 /* What is at hand while one file is read. */
 struct load {
-	const struct where *where;
-	const dictionary *values;
+	struct where where;
+	struct values values;
 	struct rules *rules;
 };
 
@@ -39,7 +41,7 @@ static int rules_place(struct rules *rules, const struct where *where)
 	rules->farms = calloc(where->count[SECTION_FARM] + 1, sizeof(*rules->farms));
 	rules->servers = calloc(where->count[SECTION_SERVER] + 1, sizeof(*rules->servers));
 	if (!rules->farms || !rules->servers)
-		return note_errno(where->notes, ENOMEM);
+		return -ENOMEM;
 	keys_default_bridge(rules);
 	for (unsigned i = 0; i < where->n; i++) {
 		const char *name = where_name(&where->sections[i]);
@@ -79,7 +81,7 @@ static int farm_fill_in(struct rules_farm *farm, const struct where_section *sec
 	return 0;
 }
 
-/* Puts the servers of each farm together, in the file's order. */
+/* Puts the servers of each farm together, in the file's order; behind them those of none. */
 static int servers_group(struct rules *rules)
 {
 	struct rules_server *grouped = calloc(rules->nservers + 1, sizeof(*grouped));
@@ -94,6 +96,9 @@ static int servers_group(struct rules *rules)
 				grouped[n++] = rules->servers[j];
 		rules->farms[i].nservers = n - rules->farms[i].server;
 	}
+	for (unsigned j = 0; j < rules->nservers; j++)
+		if (rules->servers[j].farm == KEYS_NO_FARM)
+			grouped[n++] = rules->servers[j];
 	free(rules->servers);
 	rules->servers = grouped;
 	return 0;
@@ -101,86 +106,80 @@ static int servers_group(struct rules *rules)
 
 /* ---- values ---- */
 
-/* iniparser prints to stderr unless it is given something else to call. */
-static int say_nothing(const char *fmt, ...)
+/* Whether the farm that a server names may be in a section that was refused: no second mistake. */
+static bool follows_from_another(const struct load *load, const struct where_section *section,
+                                 const struct key *key)
 {
-	(void)fmt;
-	return 0;
+	return load->where.refused && section->section == SECTION_SERVER &&
+	       strcmp(key->name, "farm") == 0;
 }
 
-static int values_read(const struct notes *notes, dictionary **ret_values)
+static int set_key(struct load *load, struct where_section *section, const struct key *key,
+                   struct target *target)
 {
-	dictionary *values;
-
-	iniparser_set_error_callback(say_nothing);
-	values = iniparser_load(notes->path);
-	iniparser_set_error_callback(NULL);
-	if (!values)
-		return note_error(notes, 0, "can't be read a second time");
-	*ret_values = values;
-	return 0;
-}
-
-static const char *value_text(const struct load *load, const struct where_section *section,
-                              const struct key *key)
-{
-	char name[2 * WHERE_TITLE_BYTES];
-
-	snprintf(name, sizeof(name), "%s:%s", section->title, key->name);
-	return iniparser_getstring(load->values, name, NULL);
-}
-
-static int set_key(const struct load *load, const struct where_section *section,
-                   const struct key *key, struct target *target)
-{
-	struct value value = {.text = value_text(load, section, key)};
+	struct value value = {.text = values_get(&load->values, section->title, key->name)};
 	int ret;
 
 	if (!value.text)
-		return where_error(load->where, section, key->name,
-		                   "is gone: the file changed while it was read");
+		return note_error(load->where.notes, 0, VALUES_DISAGREE);
 	ret = key->set(target, &value);
-	if (ret == -EINVAL)
-		return where_error(load->where, section, key->name, "%s", value.why);
-	return ret ? note_errno(load->where->notes, -ret) : 0;
+	if (ret == -EINVAL && !follows_from_another(load, section, key))
+		where_error(&load->where, section, key->name, "%s", value.why);
+	return ret;
 }
 
-static int set_section(const struct load *load, const struct where_section *section)
+/* A key that isn't there. Returns -EINVAL if it must be. */
+static int miss_key(const struct load *load, const struct where_section *section,
+                    const struct key *key)
+{
+	if (key->missing && !section->refused)
+		where_error(&load->where, section, key->name, "%s", key->missing);
+	return key->missing ? -EINVAL : 0;
+}
+
+/* Fails only for lack of memory. */
+static int set_section(struct load *load, struct where_section *section)
 {
 	const struct key *keys = section_keys(section->section);
 	struct target target = keys_target(load->rules, section->section, where_name(section));
-	int ret = 0;
 
-	for (unsigned i = 0; ret == 0 && keys[i].name; i++) {
-		if (section->key_line[i])
+	for (unsigned i = 0; keys[i].name; i++) {
+		int ret = 0;
+
+		if (!section->key_line[i])
+			ret = miss_key(load, section, &keys[i]);
+		else if (!section->wrong[i])
 			ret = set_key(load, section, &keys[i], &target);
-		else if (keys[i].missing)
-			ret = where_error(load->where, section, keys[i].name, "%s",
-			                  keys[i].missing);
+		if (ret && ret != -EINVAL)
+			return ret;
+		section->wrong[i] |= ret != 0;
 	}
-	if (ret == 0 && target.server && !where_has(section, "vlan"))
+	if (target.server && !where_is_right(section, "farm"))
+		target.server->farm = KEYS_NO_FARM;
+	if (target.server && !where_has(section, "vlan"))
 		target.server->vlan = VLAN_OF_FARM;
-	if (ret == 0 && target.farm && farm_fill_in(target.farm, section))
-		ret = note_errno(load->where->notes, ENOMEM);
-	return ret;
+	return target.farm ? farm_fill_in(target.farm, section) : 0;
 }
 
 /* Servers are in their farm's VLAN unless they say otherwise. */
 static void servers_fill_in(struct rules *rules)
 {
-	for (unsigned i = 0; i < rules->nservers; i++)
-		if (rules->servers[i].vlan == VLAN_OF_FARM)
-			rules->servers[i].vlan = rules->farms[rules->servers[i].farm].vlan;
+	for (unsigned i = 0; i < rules->nservers; i++) {
+		struct rules_server *server = &rules->servers[i];
+
+		if (server->vlan == VLAN_OF_FARM && server->farm != KEYS_NO_FARM)
+			server->vlan = rules->farms[server->farm].vlan;
+	}
 }
 
-static int set_all(const struct load *load)
+static int set_all(struct load *load)
 {
-	int ret = rules_place(load->rules, load->where);
+	int ret = rules_place(load->rules, &load->where);
 
-	for (unsigned i = 0; ret == 0 && i < load->where->n; i++)
-		ret = set_section(load, &load->where->sections[i]);
-	if (ret == 0 && servers_group(load->rules))
-		ret = note_errno(load->where->notes, ENOMEM);
+	for (unsigned i = 0; ret == 0 && i < load->where.n; i++)
+		ret = set_section(load, &load->where.sections[i]);
+	if (ret == 0)
+		ret = servers_group(load->rules);
 	if (ret == 0)
 		servers_fill_in(load->rules);
 	return ret;
@@ -188,39 +187,47 @@ static int set_all(const struct load *load)
 
 /* ---- the whole ---- */
 
-static int rules_build(const struct where *where, const dictionary *values,
-                       struct rules **ret_rules)
+/* Returns 0 however many mistakes were noted, or a negative errno that was not. */
+static int rules_build(struct load *load)
 {
-	struct load load = {where, values, calloc(1, sizeof(struct rules))};
 	int ret;
 
-	if (!load.rules)
-		return note_errno(where->notes, ENOMEM);
-	ret = set_all(&load);
+	load->rules = calloc(1, sizeof(*load->rules));
+	if (!load->rules)
+		return -ENOMEM;
+	ret = set_all(load);
+	return ret ? ret : crosscheck(&load->where, load->rules);
+}
+
+static int load_file(struct load *load, struct notes *notes, const struct file *file)
+{
+	int ret = values_begin(&load->values, file->len);
+
 	if (ret == 0)
-		ret = crosscheck(where, load.rules);
-	if (ret) {
-		rules_free(load.rules);
-		return ret;
-	}
-	*ret_rules = load.rules;
-	return 0;
+		ret = where_read(notes, file, &load->values, &load->where);
+	if (ret == 0 && values_read(&load->values, notes) == 0)
+		ret = rules_build(load);
+	return ret ? note_errno(notes, -ret) : 0;
 }
 
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
 {
-	struct notes notes = {path, note, ctx};
-	struct where where;
-	dictionary *values = NULL;
-	int ret = where_read(&notes, &where);
+	struct notes notes = {.path = path, .note = note, .ctx = ctx};
+	struct load load = {0};
+	struct file file = {0};
+	int ret = file_read(&notes, &file);
 
+	if (ret == 0)
+		ret = load_file(&load, &notes, &file);
+	if (ret == 0 && notes.errors)
+		ret = -EINVAL;
+	note_rest(&notes);
 	if (ret)
-		return ret;
-	ret = values_read(&notes, &values);
-	if (ret == 0) {
-		ret = rules_build(&where, values, ret_rules);
-		iniparser_freedict(values);
-	}
-	where_free(&where);
+		rules_free(load.rules);
+	else
+		*ret_rules = load.rules;
+	where_free(&load.where);
+	values_free(&load.values);
+	free(file.bytes);
 	return ret;
 }

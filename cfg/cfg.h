@@ -7,7 +7,7 @@
 #include "../lb/rules.h"
 
 /*
- * Receives one finding about the file: a warning, or the error that made cfg_load() fail. text is
+ * Receives one finding about the file: a warning, or an error that makes cfg_load() fail. text is
  * one line without a newline, "lb.ini:12: [farm ocspool] ports: 70000 is not a TCP port (1-65535)",
  * and lives only during the call.
  */
@@ -16,7 +16,8 @@ typedef void cfg_note(void *ctx, bool is_error, const char *text);
 /*
  * Reads and checks the file at path. On success returns 0 and sets *ret_rules, which the caller
  * releases with rules_free(). Else leaves *ret_rules untouched and returns -EINVAL, or the negative
- * errno of the file access; exactly one error has then been noted. Warnings may come either way.
+ * errno of the file access; each mistake has then been noted, the first fifty with words of its
+ * own. Warnings may come either way.
  */
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules);
 

@@ -8,7 +8,8 @@
 
 /*
  * Checks rules whose keys are set, defaults are filled in and servers stand by farm, against each
- * other. Returns 0; or notes the error and returns a negative errno. May note warnings.
+ * other: notes each mistake that isn't another one's consequence, and may note warnings. Returns 0
+ * however many there are, or -ENOMEM.
  */
 int crosscheck(const struct where *where, const struct rules *rules);
 

@@ -6,12 +6,17 @@
 
 #include "value.h"
 
+#include <limits.h>
+
 enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER };
 
 enum {
 	SECTIONS = SECTION_SERVER + 1,
 	KEYS_MAX = 20, /* of one section */
 };
+
+/* The farm of a server whose key of that name is wrong or missing. */
+#define KEYS_NO_FARM UINT_MAX
 
 /* The rules being filled in, and which farm or server of them a section is about. */
 struct target {

@@ -3,7 +3,8 @@
  *
  * What the file holds is quoted in findings, and so is the path: whatever byte could move the
  * terminal's cursor or break the line is shown as a question mark. A finding that is too long loses
- * its end. Nothing is printed here.
+ * its end. After NOTE_ERRORS_MAX errors the rest is only counted: a file of another kind would
+ * otherwise fill the log. Nothing is printed here.
  */
 #include "note.h"
 
@@ -31,7 +32,7 @@ static void note(const struct notes *notes, bool is_error, unsigned line, const 
 	notes->note(notes->ctx, is_error, whole);
 }
 
-int note_error(const struct notes *notes, unsigned line, const char *fmt, ...)
+int note_error(struct notes *notes, unsigned line, const char *fmt, ...)
 {
 	char text[NOTE_BYTES];
 	va_list ap;
@@ -39,11 +40,12 @@ int note_error(const struct notes *notes, unsigned line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	note(notes, true, line, text);
+	if (notes->errors++ < NOTE_ERRORS_MAX)
+		note(notes, true, line, text);
 	return -EINVAL;
 }
 
-void note_warning(const struct notes *notes, unsigned line, const char *fmt, ...)
+void note_warning(struct notes *notes, unsigned line, const char *fmt, ...)
 {
 	char text[NOTE_BYTES];
 	va_list ap;
@@ -54,8 +56,19 @@ void note_warning(const struct notes *notes, unsigned line, const char *fmt, ...
 	note(notes, false, line, text);
 }
 
-int note_errno(const struct notes *notes, int err)
+int note_errno(struct notes *notes, int err)
 {
+	notes->errors++;
 	note(notes, true, 0, strerror(err));
 	return -err;
+}
+
+void note_rest(const struct notes *notes)
+{
+	char text[NOTE_BYTES];
+
+	if (notes->errors <= NOTE_ERRORS_MAX)
+		return;
+	snprintf(text, sizeof(text), "and %u more", notes->errors - NOTE_ERRORS_MAX);
+	note(notes, true, 0, text);
 }

@@ -28,6 +28,9 @@ int value_wrong(struct value *value, const char *item, const char *fmt, ...)
 int value_number(struct value *value, uint32_t min, uint32_t max, uint32_t *ret);
 int value_duration(struct value *value, uint32_t min_ms, uint32_t max_ms, uint32_t *ret_ms);
 
+/* The whole of text as a number of min to max; says if it is one. */
+bool value_read_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret);
+
 /* words ends with NULL; *ret_index is the place of the one that value is, in any case. */
 int value_word(struct value *value, const char *const *words, unsigned *ret_index);
 

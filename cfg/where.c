@@ -1,13 +1,15 @@
 /*
- * The index of lb.ini: which line each section and key stands in.
+ * What lb.ini is made of.
  *
- * iniparser reads the values, but it keeps no line numbers, and it passes over in silence what is
- * most likely a mistake: a section or key that comes twice, a key outside of all sections, a
- * comment that ends in a backslash and so swallows the next line. This scan goes over the file
- * before iniparser does, says so with a line number, and lets through only what iniparser will read
- * in the same way: short lines of text, each blank, a comment, a [section] or a key = value. As
- * names of sections and keys are checked here too, iniparser never sees more keys than there can
- * be.
+ * Here is decided, and nowhere else, what is a section and what a key: a line is blank, a comment,
+ * a [section] or a key = value. iniparser reads the values, but it keeps no line numbers, and it
+ * passes over in silence what is most likely a mistake: a section or key that comes twice, a key
+ * outside of all sections, a comment that ends in a backslash and so swallows the next line. So it
+ * is given only what was found right here (values.c), and never sees more keys than there can be.
+ *
+ * A line that is wrong is noted and left out. What follows from that is no mistake of its own: the
+ * keys of a section that was refused are passed over, and a section of which a line was refused may
+ * lack a key.
  *
  * Values are not looked at, apart from their quotes.
  */
@@ -16,12 +18,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char name_letters[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 
@@ -38,6 +37,11 @@ static_assert(sizeof(section_max) / sizeof(section_max[0]) == SECTIONS, "a row f
 bool where_has(const struct where_section *section, const char *key)
 {
 	return section->key_line[section_find_key(section->section, key)] > 0;
+}
+
+bool where_is_right(const struct where_section *section, const char *key)
+{
+	return !section->wrong[section_find_key(section->section, key)];
 }
 
 unsigned where_line(const struct where_section *section, const char *key)
@@ -76,73 +80,6 @@ void where_warning(const struct where *where, const struct where_section *sectio
 	va_end(ap);
 	note_warning(where->notes, where_line(section, key), "[%s] %s%s%s", section->title,
 	             key ? key : "", colon(key), text);
-}
-
-/* ---- the file's bytes ---- */
-
-struct text {
-	char *bytes;
-	size_t len;
-};
-
-/* Fills text->bytes, of size bytes, or less if the file has become shorter. */
-static int read_all(int fd, size_t size, struct text *text)
-{
-	while (text->len < size) {
-		ssize_t got = read(fd, text->bytes + text->len, size - text->len);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break;
-		text->len += (size_t)got;
-	}
-	return 0;
-}
-
-static int file_size(const struct notes *notes, int fd, size_t *ret_size)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return note_errno(notes, errno);
-	if (S_ISDIR(st.st_mode))
-		return note_errno(notes, EISDIR);
-	if (!S_ISREG(st.st_mode))
-		return note_error(notes, 0, "is not a regular file");
-	if (st.st_size > WHERE_FILE_BYTES_MAX)
-		return note_error(notes, 0, "%lld bytes: a configuration file has at most %d",
-		                  (long long)st.st_size, WHERE_FILE_BYTES_MAX);
-	*ret_size = (size_t)st.st_size;
-	return 0;
-}
-
-static int file_read(const struct notes *notes, int fd, struct text *text)
-{
-	size_t size = 0;
-	int ret = file_size(notes, fd, &size);
-
-	if (ret)
-		return ret;
-	text->bytes = malloc(size + 1);
-	ret = text->bytes ? read_all(fd, size, text) : -ENOMEM;
-	return ret ? note_errno(notes, -ret) : 0;
-}
-
-/* On failure too, text->bytes is the caller's to free. */
-static int text_read(const struct notes *notes, struct text *text)
-{
-	/* O_NONBLOCK: a named pipe without a writer is to be refused, not waited for. */
-	int fd = open(notes->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int ret;
-
-	if (fd < 0)
-		return note_errno(notes, errno);
-	ret = file_read(notes, fd, text);
-	close(fd);
-	return ret;
 }
 
 /* ---- lines ---- */
@@ -230,7 +167,7 @@ static int section_add(struct where *where, unsigned line, enum section section,
 	if ((where->n & (where->n + 1)) == 0)
 		sections = realloc(sections, 2 * size);
 	if (!sections)
-		return note_errno(where->notes, ENOMEM);
+		return -ENOMEM;
 	where->sections = sections;
 	added = &sections[where->n++];
 	*added = (struct where_section){.section = section, .line = line};
@@ -240,37 +177,60 @@ static int section_add(struct where *where, unsigned line, enum section section,
 	return 0;
 }
 
-/* line_text is stripped, and begins with a bracket. */
-static int scan_section(struct where *where, unsigned line, char *line_text)
+/* The section called kind, or SECTIONS. */
+static unsigned section_of_kind(const char *kind)
 {
-	char *end = strchr(line_text, ']');
+	unsigned section = 0;
+
+	while (section < SECTIONS && strcmp(section_name(section), kind))
+		section++;
+	return section;
+}
+
+/* Takes "[kind name]" apart, in place: false if that isn't what it is. */
+static bool split_title(char *text, char **ret_kind, char **ret_name)
+{
+	char *end = strchr(text, ']');
+
+	if (!end || end[1])
+		return false;
+	*end = 0;
+	*ret_kind = strip(text + 1);
+	lower(*ret_kind);
+	*ret_name = *ret_kind + strcspn(*ret_kind, " \t");
+	if (**ret_name) {
+		**ret_name = 0;
+		*ret_name = strip(*ret_name + 1);
+	}
+	return true;
+}
+
+/* text is stripped, and begins with a bracket. Returns -EINVAL if the section is refused. */
+static int scan_section(struct where *where, struct values *values, unsigned line, char *text)
+{
 	char *kind, *name;
 	unsigned section;
 	int ret;
 
-	if (!end || end[1])
+	if (!split_title(text, &kind, &name))
 		return note_error(where->notes, line,
 		                  "a section is a line of its own, such as [farm ocspool]");
-	*end = 0;
-	kind = strip(line_text + 1);
-	lower(kind);
-	name = kind + strcspn(kind, " \t");
-	if (*name)
-		*name++ = 0;
-	for (section = 0; section < SECTIONS; section++)
-		if (strcmp(section_name(section), kind) == 0)
-			break;
+	section = section_of_kind(kind);
 	if (section == SECTIONS)
 		return section_unknown(where, line, kind, name);
 	ret = section_check_name(where, line, section, name);
 	if (ret == 0)
 		ret = section_check_new(where, line, section, name);
-	return ret ? ret : section_add(where, line, section, name);
+	if (ret == 0)
+		ret = section_add(where, line, section, name);
+	if (ret == 0)
+		values_add_section(values, current(where)->title);
+	return ret;
 }
 
-static int key_unknown(struct where *where, unsigned line, const char *name)
+static int key_unknown(const struct where *where, unsigned line, const struct where_section *in,
+                       const char *name)
 {
-	const struct where_section *in = current(where);
 	const struct key *keys = section_keys(in->section);
 	struct nearest nearest = {.word = name};
 	char all[NOTE_BYTES / 2] = "";
@@ -304,33 +264,61 @@ static bool quotes_pair(const char *text)
 	return !*end || *end == ';' || *end == '#';
 }
 
-static int scan_key(struct where *where, unsigned line, char *text)
+static bool is_key(const struct where_section *in, const char *name, size_t len)
 {
-	struct where_section *in = current(where);
-	size_t name_len = strcspn(text, "=;#");
-	bool paired;
-	int key;
+	char word[WHERE_LINE_BYTES_MAX + 1];
 
-	if (name_len == 0 || text[name_len] != '=')
+	snprintf(word, sizeof(word), "%.*s", (int)len, name);
+	lower(word);
+	return in && section_find_key(in->section, word) >= 0;
+}
+
+/* "vip: 10.0.0.40" and "vip 10.0.0.40" are known from elsewhere. */
+static int no_key(const struct where *where, unsigned line, const struct where_section *in,
+                  const char *text)
+{
+	int name = (int)strcspn(text, ": \t=;#");
+	const char *value = text + name + strspn(text + name, ": \t");
+	bool is_meant = text[name] == ':' || is_key(in, text, (size_t)name);
+
+	if (!name || !is_meant || *value == '=')
 		return note_error(where->notes, line,
 		                  "is not a [section], a key = value, nor a ; comment");
-	paired = quotes_pair(text + name_len + 1);
+	return note_error(where->notes, line,
+	                  "between a key and its value stands an equals sign: %.*s = %.*s", name,
+	                  text, (int)strcspn(value, ";#"), value);
+}
+
+/* Returns -EINVAL if the key is refused; a section that isn't known (NULL) may have any. */
+static int scan_key(struct where *where, struct values *values, unsigned line,
+                    struct where_section *in, char *text)
+{
+	size_t name_len = strcspn(text, "=;#");
+	char assignment[WHERE_LINE_BYTES_MAX + 1];
+	int key;
+
+	if (name_len == 0 || text[name_len] != '=' || memchr(text, ':', name_len))
+		return no_key(where, line, in, text);
+	strcpy(assignment, text + name_len);
 	text[name_len] = 0;
 	strip(text);
 	lower(text);
 	if (!in)
-		return note_error(where->notes, line, "`%s` stands before the first [section]",
-		                  text);
+		return where->refused ? 0
+		                      : note_error(where->notes, line,
+		                                   "`%s` stands before the first [section]", text);
 	key = section_find_key(in->section, text);
 	if (key < 0)
-		return key_unknown(where, line, text);
+		return key_unknown(where, line, in, text);
 	if (in->key_line[key])
 		return note_error(where->notes, line, "[%s] %s: is there twice: first in line %u",
 		                  in->title, text, in->key_line[key]);
 	in->key_line[key] = line;
-	if (!paired)
-		return where_error(where, in, text, "a quoted value ends with the same quote");
-	return 0;
+	values_add_key(values, text, assignment);
+	if (quotes_pair(assignment + 1))
+		return 0;
+	in->wrong[key] = true;
+	return where_error(where, in, text, "a quoted value ends with the same quote");
 }
 
 /* What keeps a line from being a line of text that iniparser and this scan read alike. */
@@ -352,58 +340,77 @@ static int line_check(struct where *where, unsigned line, const char *bytes, siz
 	return 0;
 }
 
-/* bytes is a line without its line feed. */
-static int scan_line(struct where *where, unsigned line, const char *bytes, size_t len)
+/* Where a scan is. */
+struct scan {
+	struct where *where;
+	struct values *values;
+	unsigned line;
+	struct where_section *in; /* what it is in: NULL if it isn't known */
+	bool joined;              /* the line before was meant to go on in this one */
+};
+
+static bool is_comment(const char *text)
+{
+	return *text == ';' || *text == '#';
+}
+
+/* text is stripped. Returns -EINVAL if it is refused. */
+static int scan_text(struct scan *scan, char *text)
+{
+	struct where *where = scan->where;
+	bool joined = scan->joined, joins = text[strlen(text) - 1] == '\\';
+	int ret;
+
+	scan->joined = joins && !is_comment(text);
+	if (joins)
+		return note_error(where->notes, scan->line,
+		                  "ends with a backslash, which would join the next line to it");
+	if (is_comment(text) || (joined && *text != '['))
+		return 0;
+	if (*text != '[')
+		return scan_key(where, scan->values, scan->line, scan->in, text);
+	ret = scan_section(where, scan->values, scan->line, text);
+	scan->in = ret ? NULL : current(where);
+	return ret;
+}
+
+/* bytes is a line without its line feed. Fails only for lack of memory. */
+static int scan_line(struct scan *scan, const char *bytes, size_t len)
 {
 	char buf[WHERE_LINE_BYTES_MAX + 1], *text;
 	int ret;
 
 	if (len && bytes[len - 1] == '\r')
 		len--;
-	ret = line_check(where, line, bytes, len);
-	if (ret)
-		return ret;
-	memcpy(buf, bytes, len);
-	buf[len] = 0;
-	text = strip(buf);
-	if (!*text)
-		return 0;
-	if (text[strlen(text) - 1] == '\\')
-		return note_error(where->notes, line,
-		                  "ends with a backslash, which would join the next line to it");
-	if (*text == ';' || *text == '#')
-		return 0;
-	return *text == '[' ? scan_section(where, line, text) : scan_key(where, line, text);
+	ret = line_check(scan->where, scan->line, bytes, len);
+	if (ret == 0) {
+		memcpy(buf, bytes, len);
+		buf[len] = 0;
+		text = strip(buf);
+		ret = *text ? scan_text(scan, text) : 0;
+	}
+	if (ret == -EINVAL && scan->in)
+		scan->in->refused = true;
+	else if (ret == -EINVAL)
+		scan->where->refused = true;
+	return ret == -EINVAL ? 0 : ret;
 }
 
-static int scan(struct where *where, const struct text *text)
+int where_read(struct notes *notes, const struct file *file, struct values *values,
+               struct where *ret_where)
 {
-	const char *at = text->bytes, *end = at + text->len;
+	struct scan scan = {.where = ret_where, .values = values, .line = 1};
+	const char *at = file->bytes, *end = at + file->len;
 	int ret = 0;
 
-	for (unsigned line = 1; ret == 0 && at < end; line++) {
+	*ret_where = (struct where){.notes = notes};
+	for (; ret == 0 && at < end; scan.line++) {
 		const char *feed = memchr(at, '\n', (size_t)(end - at));
 		size_t len = (size_t)((feed ? feed : end) - at);
 
-		ret = scan_line(where, line, at, len);
+		ret = scan_line(&scan, at, len);
 		at += len + 1;
 	}
-	return ret;
-}
-
-int where_read(const struct notes *notes, struct where *ret_where)
-{
-	struct where where = {.notes = notes};
-	struct text text = {0};
-	int ret = text_read(notes, &text);
-
-	if (ret == 0)
-		ret = scan(&where, &text);
-	free(text.bytes);
-	if (ret)
-		where_free(&where);
-	else
-		*ret_where = where;
 	return ret;
 }
 

@@ -29,6 +29,7 @@
 static const int plain[] = {
         /* the packet path */
         SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(poll), SCMP_SYS(ppoll),
+        SCMP_SYS(sendmsg), /* musl's sendmmsg() is a loop of these */
         SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(read), SCMP_SYS(write),
         /* time, where the vDSO has none */
         SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
@@ -41,6 +42,7 @@ static const int plain[] = {
         SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(lseek), SCMP_SYS(ftruncate),
         SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(rename),
         SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+        SCMP_SYS(memfd_create),
         /* memory; mmap() and mprotect() below */
         SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(getrandom),
         /* threads, with what wakes them; clone() below, and clone3() isn't there */

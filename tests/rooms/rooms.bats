@@ -37,7 +37,7 @@ PLAIN='<(assert|errno|stdbool|stddef|stdint|stdlib|string|limits|inttypes|stdali
 }
 
 @test "cfg includes only cfg, the rules, iniparser and libc" {
-	local libc='<(ctype|fcntl|locale|stdarg|stdio|strings|unistd|sys/(stat|types)|arpa/inet|netinet/in)\.h>'
+	local libc='<(ctype|fcntl|locale|stdarg|stdio|strings|unistd|sys/(mman|stat|types)|arpa/inet|netinet/in)\.h>'
 	local cfg='"[a-z0-9_]+\.h"|"\.\./lb/(rules|bytes)\.h"|<(iniparser/)?(iniparser|dictionary)\.h>'
 
 	run includes_except cfg "$PLAIN|$libc|$cfg"

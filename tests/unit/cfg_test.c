@@ -58,7 +58,8 @@ struct outcome {
 	int ret;
 	struct rules *rules;
 	unsigned errors, warnings;
-	char error[TEXT_BYTES];   /* without the directory */
+	char error[TEXT_BYTES];   /* without the directory; all of them, a line each */
+	char last[TEXT_BYTES];    /* the last one again */
 	char warning[TEXT_BYTES]; /* all of them, a line each */
 };
 
@@ -75,6 +76,8 @@ static void take_note(void *ctx, bool is_error, const char *text)
 	else
 		outcome->warnings++;
 	snprintf(to + used, TEXT_BYTES - used, "%s%s", used ? "\n" : "", text + skip);
+	if (is_error)
+		snprintf(outcome->last, TEXT_BYTES, "%s", text + skip);
 }
 
 /* Loads path; checks what the contract says of every call. */
@@ -83,7 +86,7 @@ static struct outcome load_path(const char *from)
 	struct outcome outcome = {0};
 
 	outcome.ret = cfg_load(from, take_note, &outcome, &outcome.rules);
-	ck_assert_uint_eq(outcome.errors, outcome.ret ? 1 : 0);
+	ck_assert_int_eq(outcome.errors > 0, outcome.ret != 0);
 	ck_assert_int_eq(outcome.ret == 0, outcome.rules != NULL);
 	return outcome;
 }
@@ -101,6 +104,14 @@ static void expect_error(const char *text, const char *error)
 	ck_assert_msg(outcome.ret, "no error, but expected: %s\n%s", error, text);
 	ck_assert_str_eq(outcome.error, error);
 	ck_assert_int_eq(outcome.ret, -EINVAL);
+}
+
+static void expect_first_error(const char *text, const char *error)
+{
+	struct outcome outcome = load(text);
+
+	ck_assert_int_eq(outcome.ret, -EINVAL);
+	ck_assert_msg(!strncmp(outcome.error, error, strlen(error)), "%s", outcome.error);
 }
 
 static struct rules *expect_rules(const char *text)
@@ -461,7 +472,10 @@ static const struct wrong wrong_values[] = {
          "lb.ini:3: [farm x] ports: an empty value is not a TCP port "
          "(1-65535)"},
         {WITH_PORTS, "ports = 80 81",
-         "lb.ini:3: [farm x] ports: 80 81 is not a TCP port (1-65535)"},
+         "lb.ini:3: [farm x] ports: 80 81 has a blank where a comma belongs: 80, 81"},
+        {WITH_FARM, "check = 443\t80  81, 82",
+         "lb.ini:4: [farm x] check: 443?80  81, 82 has a blank where a comma belongs: 443, 80, "
+         "81"},
         {WITH_PORTS, "ports = 0123456789012345678901234567890123456789x",
          "lb.ini:3: [farm x] ports: 0123456789012345678901234567890123456789... is not a TCP port "
          "(1-65535)"},
@@ -502,7 +516,16 @@ static const struct wrong wrong_values[] = {
          "lb.ini:4: [farm x] snat: 10.0.0.47 to 10.0.0.45 runs backwards: 10.0.0.45-10.0.0.47 is "
          "right"},
         {WITH_FARM, "snat = 10.0.0.45-47",
-         "lb.ini:4: [farm x] snat: 47 is not an IPv4 address such as 10.0.0.40"},
+         "lb.ini:4: [farm x] snat: 47 ends a range, which has two whole addresses: "
+         "10.0.0.45-10.0.0.47"},
+        {WITH_FARM, "snat = 10.0.0.45-256",
+         "lb.ini:4: [farm x] snat: 256 is not an IPv4 address such as 10.0.0.40"},
+        {WITH_FARM, "snat = 10.0.0.45 10.0.0.46",
+         "lb.ini:4: [farm x] snat: 10.0.0.45 10.0.0.46 has a blank where a comma belongs: "
+         "10.0.0.45, 10.0.0.46"},
+        {WITH_FARM, "snat = 10.0.0.40/24",
+         "lb.ini:4: [farm x] snat: 10.0.0.40/24 has a prefix length, but is to be one address: "
+         "10.0.0.40"},
         {WITH_FARM, "snat = 10.0.1.0-10.0.2.0",
          "lb.ini:4: [farm x] snat: 10.0.1.0-10.0.2.0 has more than 256 addresses, which is the "
          "most"},
@@ -520,6 +543,9 @@ static const struct wrong wrong_values[] = {
 
         {WITH_FARM6, "snat = fd00::2-fd00::1",
          "lb.ini:4: [farm x] snat: fd00::2 to fd00::1 runs backwards: fd00::1-fd00::2 is right"},
+        {WITH_FARM6, "snat = fd00::1-ff",
+         "lb.ini:4: [farm x] snat: ff ends a range, which has two whole addresses: "
+         "fd00::1-fd00::ff"},
         {WITH_FARM6, "snat = 10.0.0.1-fd00::1",
          "lb.ini:4: [farm x] snat: 10.0.0.1 to fd00::1 mixes IPv4 and IPv6"},
         {WITH_FARM6, "snat = fd00::-fd00::100",
@@ -567,7 +593,19 @@ static const struct {
         {"10.0.0", "10.0.0 is not an IPv4 address such as 10.0.0.40"},
         {"10.0.0.256", "10.0.0.256 is not an IPv4 address such as 10.0.0.40"},
         {"10.0.0.040", "10.0.0.040 is not an IPv4 address such as 10.0.0.40"},
-        {"10.0.0.40/24", "10.0.0.40/24 is not an IPv4 address such as 10.0.0.40"},
+        {"10.0.0.40/24", "10.0.0.40/24 has a prefix length, but is to be one address: 10.0.0.40"},
+        {"10.0.0/24", "10.0.0/24 is not an IPv4 address such as 10.0.0.40"},
+        {"10.0.0.40:80",
+         "10.0.0.40:80 has a port: the address is 10.0.0.40, and ports have keys of their own"},
+        {"10.0.0.40:", "10.0.0.40: has a port: the address is 10.0.0.40, and ports have keys of "
+                       "their own"},
+        {"10.0.0:80", "10.0.0:80 is not an IPv6 address such as 2001:db8::40"},
+        {"2001:db8::40/64",
+         "2001:db8::40/64 has a prefix length, but is to be one address: 2001:db8::40"},
+        {"[2001:db8::40]:80",
+         "[2001:db8::40]:80 has brackets, and maybe a port: the address is 2001:db8::40"},
+        {"[2001:db8::40]",
+         "[2001:db8::40] has brackets, and maybe a port: the address is 2001:db8::40"},
         {"::1", "::1 is a loopback address, but a host's is needed"},
         {"ocspool", "ocspool is not an IPv4 address such as 10.0.0.40"},
         {"", "an empty value is not an IPv4 address such as 10.0.0.40"},
@@ -605,6 +643,10 @@ END_TEST
 
 /* ---- files that are wrong ---- */
 
+#define NO_PORT_LEFT                                                                               \
+	"no port is left for connections: 1008-1023 are the probes', and the service ports of a "  \
+	"VIP aren't used as its SNAT ports"
+
 #define FARM_Y "[farm y]\nvip = 10.0.0.50\nports = 80\n"
 
 static const struct {
@@ -617,6 +659,20 @@ static const struct {
         {FARM_X "x", "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
         {FARM_X "what ; snat = off\n",
          "lb.ini:4: is not a [section], a key = value, nor a ; comment"},
+        {FARM_X "VIP : 10.0.0.41 ; mine\n",
+         "lb.ini:4: between a key and its value stands an equals sign: VIP = 10.0.0.41 "},
+        {FARM_X "check: 80\n",
+         "lb.ini:4: between a key and its value stands an equals sign: check = 80"},
+        {FARM_X "check 80\n",
+         "lb.ini:4: between a key and its value stands an equals sign: check = 80"},
+        {FARM_X "connlog: /var/log/a=b\n",
+         "lb.ini:4: between a key and its value stands an equals sign: connlog = /var/log/a=b"},
+        {FARM_X "vipp: 80\n",
+         "lb.ini:4: between a key and its value stands an equals sign: vipp = 80"},
+        {FARM_X "a sentence = 80\n",
+         "lb.ini:4: [farm x] unknown key `a sentence`: there are preset, vip, ports, check, "
+         "check_interval, check_timeout, fall, rise, scheduler, persist, idle_timeout, on_idle, "
+         "on_down, vlan, snat, snat_ports, connlog"},
         {"[farm x\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] ; mine\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] see [1]\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
@@ -656,10 +712,10 @@ static const struct {
          "lb.ini:5: [server a] unknown key `wieght`: did you mean `weight`?"},
         {FARM_X "port = 1\n", "lb.ini:4: [farm x] unknown key `port`: did you mean `ports`?"},
         {FARM_X "ries = 1\n", "lb.ini:4: [farm x] unknown key `ries`: did you mean `rise`?"},
-        {"[bridge]\nmax connections = 1\n",
-         "lb.ini:2: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
-        {"[bridge]\ncolour = 1\n",
-         "lb.ini:2: [bridge] unknown key `colour`: there are outside_mac, "
+        {FARM_X "[bridge]\nmax connections = 1\n",
+         "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
+        {FARM_X "[bridge]\ncolour = 1\n",
+         "lb.ini:5: [bridge] unknown key `colour`: there are outside_mac, "
          "inside_mac, max_connections, workers, link_mirror"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
@@ -678,27 +734,46 @@ static const struct {
         {FARM_X "[server a]\nfarm = x\n",
          "lb.ini:4: [server a] address: a server needs an address, such as address = "
          "10.0.0.41"},
-        {"[farm ocspool]\nvip = 10.0.0.40\nports = 80\n[server a]\nfarm = ocspol\n",
+        {"[farm ocspool]\nvip = 10.0.0.40\nports = 80\n[server a]\nfarm = ocspol\n"
+         "address = 10.0.0.41\n",
          "lb.ini:5: [server a] farm: ocspol is not a farm of this file: did you mean `ocspool`?"},
-        {FARM_X "[server a]\nfarm = ocspool\n",
+        {FARM_X "[server a]\nfarm = ocspool\naddress = 10.0.0.41\n",
          "lb.ini:5: [server a] farm: ocspool is not a farm of this file"},
-        {FARM_X "[server a]\nfarm =\n",
+        {FARM_X "[server a]\nfarm =\naddress = 10.0.0.41\n",
          "lb.ini:5: [server a] farm: an empty value is not a farm of this file"},
 
         /* keys against each other */
         {FARM_X "check_timeout = 9s\n" SERVER_A,
-         "lb.ini:4: [farm x] check_timeout: 9s is longer than check_interval, 5s"},
+         "lb.ini:4: [farm x] check_timeout: 9s is longer than check_interval, 5s by "
+         "default"},
+        {FARM_X "check_interval = 1s\ncheck_timeout = 3s\n" SERVER_A,
+         "lb.ini:5: [farm x] check_timeout: 3s is longer than check_interval, 1s"},
         {FARM_X "check_interval = 500ms\n" SERVER_A,
-         "lb.ini:1: [farm x] check_timeout: 2s is longer than check_interval, 500ms"},
-        {FARM_X "snat_ports = 80\n" SERVER_A,
-         "lb.ini:4: [farm x] snat_ports: none is left without the farm's own service ports"},
+         "lb.ini:4: [farm x] check_interval: 500ms is shorter than check_timeout, 2s by default"},
+        {FARM_X "snat_ports = 80\n" SERVER_A, "lb.ini:4: [farm x] snat_ports: " NO_PORT_LEFT},
         {"[farm x]\nvip = 10.0.0.40\nports = 1-65535\n" SERVER_A,
-         "lb.ini:1: [farm x] snat_ports: none is left without the farm's own service ports"},
+         "lb.ini:1: [farm x] snat_ports: " NO_PORT_LEFT},
         {"[farm x]\nvip = 10.0.0.40\nports = 1-64\nsnat = 10.0.1.0-10.0.1.255\n" SERVER_A
          "[server b]\nfarm = x\naddress = 10.0.0.42\n"
          "[server c]\nfarm = x\naddress = 10.0.0.43\n",
          "lb.ini:4: [farm x] snat: makes 49152 pools of SNAT ports (ports x servers x SNAT "
          "addresses, of all farms so far): at most 32768"},
+
+        /* SNAT ports: what is left of them, and for whom */
+        {FARM_X "snat_ports = 80, 1008-1023\n" SERVER_A,
+         "lb.ini:4: [farm x] snat_ports: " NO_PORT_LEFT},
+        {FARM_X "snat = 10.0.0.60\nsnat_ports = 1008-1023\n" SERVER_A,
+         "lb.ini:5: [farm x] snat_ports: " NO_PORT_LEFT},
+        {"[bridge]\nworkers = 4\n" FARM_X "snat_ports = 2000-2002\n" SERVER_A,
+         "lb.ini:6: [farm x] snat_ports: leaves none for worker 4 of 4, which has those that are 3 "
+         "modulo 4: any 4 in a row are enough"},
+        {"[bridge]\nworkers = 4\n" FARM_X "snat_ports = 1008-1026\n" SERVER_A,
+         "lb.ini:6: [farm x] snat_ports: leaves none for worker 4 of 4, which has those that are 3 "
+         "modulo 4: any 4 in a row are enough"},
+        {"[bridge]\nworkers = 2\n[farm x]\nvip = 10.0.0.40\nports = 2001\nsnat_ports = "
+         "2000-2001\n" SERVER_A,
+         "lb.ini:6: [farm x] snat_ports: leaves none for worker 2 of 2, which has those that are 1 "
+         "modulo 2: any 2 in a row are enough"},
 
         /* addresses against each other */
         {FARM_X "[farm y]\nvip = 10.0.0.40\nports = 81\n",
@@ -734,6 +809,89 @@ START_TEST(a_wrong_file_is_refused)
 }
 END_TEST
 
+/* All that is wrong, each once; and nothing that only follows from another mistake. */
+static const struct {
+	const char *text, *errors;
+} wrong_many[] = {
+        {FARM_X "prots = 81\nwhat\nvlan = 0\n[server a]\nfarm = x\nweight = 101\nmac = 1\n"
+                "[server b]\nfarm = x\naddress = 10.0.0.40\n",
+         "lb.ini:4: [farm x] unknown key `prots`: did you mean `ports`?\n"
+         "lb.ini:5: is not a [section], a key = value, nor a ; comment\n"
+         "lb.ini:6: [farm x] vlan: 0 is not a number from 1 to 4094\n"
+         "lb.ini:7: [server a] address: a server needs an address, such as address = 10.0.0.41\n"
+         "lb.ini:9: [server a] weight: 101 is not a number from 0 to 100\n"
+         "lb.ini:10: [server a] mac: 1 is not a MAC address such as 02:00:00:00:00:41\n"
+         "lb.ini:13: [server b] address: 10.0.0.40 is also the VIP of [farm x] (line 2): a server "
+         "has an address of its own"},
+        /* the section isn't known: nor then are its keys, its servers, or that there is no farm */
+        {"[frm x]\nvip = 10.0.0.40\nports = 80, 70000\n" SERVER_A,
+         "lb.ini:1: unknown section [frm x]: did you mean [farm x]?"},
+        {FARM_X "[farm x]\nvip = 5\ncolour = 1\n" SERVER_A,
+         "lb.ini:4: [farm x] is there twice: first in line 1"},
+        /* what is missing may be what was misspelt */
+        {"[farm x]\nvipp = 10.0.0.40\nprots = 80\n[server a]\nfarm = x\nadress = 10.0.0.41\n",
+         "lb.ini:2: [farm x] unknown key `vipp`: did you mean `vip`?\n"
+         "lb.ini:3: [farm x] unknown key `prots`: did you mean `ports`?\n"
+         "lb.ini:6: [server a] unknown key `adress`: did you mean `address`?"},
+        /* a value that is wrong is compared with none */
+        {"[farm x]\nvip = 10.0.0\nports = 0\nsnat_ports = 80\ncheck_interval = 1\n"
+         "check_timeout = 1h\n" FARM_Y "snat = 10.0.0\nsnat_ports = 80\n"
+         "[server a]\nfarm = z\naddress = 1\n[server b]\nfarm = z\naddress = 2\n"
+         "[server c]\nfarm = x\naddress = 3\n[server d]\nfarm = y\naddress = 4\n",
+         "lb.ini:2: [farm x] vip: 10.0.0 is not an IPv4 address such as 10.0.0.40\n"
+         "lb.ini:3: [farm x] ports: 0 is not a TCP port (1-65535)\n"
+         "lb.ini:5: [farm x] check_interval: 1 has no unit: 1s, or one of ms, m, h, d\n"
+         "lb.ini:10: [farm y] snat: 10.0.0 is not an IPv4 address such as 10.0.0.40\n"
+         "lb.ini:13: [server a] farm: z is not a farm of this file\n"
+         "lb.ini:14: [server a] address: 1 is not an IPv4 address such as 10.0.0.40\n"
+         "lb.ini:16: [server b] farm: z is not a farm of this file\n"
+         "lb.ini:17: [server b] address: 2 is not an IPv4 address such as 10.0.0.40\n"
+         "lb.ini:20: [server c] address: 3 is not an IPv4 address such as 10.0.0.40\n"
+         "lb.ini:23: [server d] address: 4 is not an IPv4 address such as 10.0.0.40"},
+        {FARM_X "preset = ocs\nsnat_ports = 80\n[server a]\nfarm = x\naddress = 10.0.0.41\n"
+                "[server b]\nfarm = z\naddress = 10.0.0.41\n"
+                "[server c]\nfarm = z\naddress = 10.0.0.41\n",
+         "lb.ini:4: [farm x] preset: ocs is not one of: ocs2007r2\n"
+         "lb.ini:10: [server b] farm: z is not a farm of this file\n"
+         "lb.ini:13: [server c] farm: z is not a farm of this file"},
+        /* several farms, several addresses: one message for each that came later */
+        {FARM_X "check_timeout = 6s\n" FARM_Y "check_interval = 1s\n"
+                "[farm z]\nvip = 10.0.0.50\nports = 80\nsnat = 10.0.0.40, fd00::1\n",
+         "lb.ini:4: [farm x] check_timeout: 6s is longer than check_interval, 5s by default\n"
+         "lb.ini:8: [farm y] check_interval: 1s is shorter than check_timeout, 2s by default\n"
+         "lb.ini:12: [farm z] snat: fd00::1 is not an IPv4 address as the VIP is\n"
+         "lb.ini:12: [farm z] snat: 10.0.0.40 is also the VIP of [farm x] (line 2): a SNAT address "
+         "is no other farm's VIP\n"
+         "lb.ini:10: [farm z] vip: 10.0.0.50 is also the VIP of [farm y] (line 6): each farm needs "
+         "its own"},
+        /* a line that was to go on in the next one */
+        {FARM_X "snat = 10.0.0.45, \\\n10.0.0.46\n; a \\\nvlan = 5\n" SERVER_A
+                "weight = 1 \\\n[x]\n",
+         "lb.ini:4: ends with a backslash, which would join the next line to it\n"
+         "lb.ini:6: ends with a backslash, which would join the next line to it\n"
+         "lb.ini:11: ends with a backslash, which would join the next line to it\n"
+         "lb.ini:12: unknown section [x]: there are [bridge], [farm NAME] and [server NAME]"},
+};
+
+START_TEST(all_mistakes_are_reported)
+{
+	expect_error(wrong_many[_i].text, wrong_many[_i].errors);
+}
+END_TEST
+
+START_TEST(of_very_many_mistakes_the_rest_is_counted)
+{
+	struct outcome outcome;
+	char text[TEXT_BYTES] = FARM_X;
+
+	for (unsigned i = 0; i < 53; i++)
+		strcat(text, "what\n");
+	outcome = load(text);
+	ck_assert_uint_eq(outcome.errors, 51);
+	ck_assert_str_eq(outcome.last, "lb.ini: and 3 more");
+}
+END_TEST
+
 START_TEST(no_more_farms_and_servers_than_there_is_room_for)
 {
 	size_t size = FILE_BYTES_MAX, used = 0;
@@ -742,11 +900,11 @@ START_TEST(no_more_farms_and_servers_than_there_is_room_for)
 	ck_assert_ptr_nonnull(text);
 	for (unsigned i = 0; i <= RULES_FARMS_MAX; i++)
 		used += (size_t)snprintf(text + used, size - used, "[farm f%u]\n", i);
-	expect_error(text, "lb.ini:1025: more than 1024 [farm NAME] sections");
+	expect_first_error(text, "lb.ini:1025: more than 1024 [farm NAME] sections\n");
 	used = 0;
 	for (unsigned i = 0; i <= RULES_SERVERS_MAX; i++)
 		used += (size_t)snprintf(text + used, size - used, "[server s%u]\n", i);
-	expect_error(text, "lb.ini:4097: more than 4096 [server NAME] sections");
+	expect_first_error(text, "lb.ini:4097: more than 4096 [server NAME] sections\n");
 	free(text);
 }
 END_TEST
@@ -793,6 +951,17 @@ static const char *const right_files[] = {
         "[farm x]\nvip = 10.0.0.40\nports = 1-65535\nsnat = off\n" SERVER_A,
         /* pools: of many ports there is one for all of them */
         "[farm x]\nvip = 10.0.0.40\nports = 1-65\nsnat = 10.0.1.0-10.0.1.255\n" SERVER_A,
+        /* service ports may be SNAT ports of an address that is no VIP */
+        "[farm x]\nvip = 10.0.0.40\nports = 135, 1024-65535\nsnat = 10.0.0.60\n" SERVER_A,
+        "[farm x]\nvip = 10.0.0.40\nports = 1-65535\nsnat = 10.0.0.40, 10.0.0.60\n" SERVER_A,
+        /* each worker has one SNAT port at least, on whichever address */
+        "[bridge]\nworkers = 4\n" FARM_X "snat_ports = 2000-2003\n" SERVER_A,
+        "[bridge]\nworkers = 4\n" FARM_X "snat_ports = 1024-1027\n" SERVER_A,
+        "[bridge]\nworkers = 2\n[farm x]\nvip = 10.0.0.40\nports = 2001\nsnat_ports = 2000-2001\n"
+        "snat = 10.0.0.40, 10.0.0.60\n" SERVER_A,
+        "[bridge]\nworkers = 64\n" FARM_X "snat_ports = 2000-2063\n" SERVER_A,
+        /* a section's kind and name stand apart by any blanks */
+        "[farm\tx]\nvip = 10.0.0.40\nports = 80\n[server  \t a]\nfarm = x\naddress = 10.0.0.41\n",
         /* blanks, CRLF, no line feed at the end, UTF-8 in comments */
         "\t[ farm x ]\r\n  vip\t=10.0.0.40\r\n\r\nports= 80   \r\n# caf\xc3\xa9\r\n" SERVER_A
         "weight = 1",
@@ -905,11 +1074,35 @@ END_TEST
 
 /* ---- warnings ---- */
 
+#define NO_TAKER                                                                                   \
+	"lb.ini:1: [farm x] all its servers have weight 0, drain or are disabled: every new "      \
+	"connection will be refused"
+
 static const struct wrong warnings[] = {
         {WITH_FARM, "check = none\nidle_timeout = 1h\nscheduler = wlc\npersist = off", ""},
-        {WITH_SERVER, "state = drain\nmax_connections = 0\nweight = 0", ""},
+        {WITH_SERVER, "max_connections = 0", ""},
+        {WITH_SERVER, "weight = 0", NO_TAKER},
+        {WITH_SERVER, "state = drain", NO_TAKER},
+        {WITH_SERVER, "state = disabled", NO_TAKER},
+        {WITH_SERVER, "state = standby\nweight = 0", NO_TAKER},
+        {WITH_SERVER, "state = standby", ""},
+        {WITH_SERVER, "weight = 0\n[server b]\nfarm = x\naddress = 10.0.0.42", ""},
+        {WITH_PRESET, "ports = 444, 80",
+         "lb.ini:3: [farm x] ports: 5061 isn't among them, but the preset checks it on each "
+         "server: "
+         "write check = to have others checked"},
+        {WITH_PRESET, "ports = 444, 80\ncheck = 444, 5061", ""},
+        {WITH_PRESET, "ports = 444, 80\ncheck = none", ""},
+        {WITH_PRESET, "ports = 444, 5061", ""},
+        {WITH_PRESET, "", ""},
+        {WITH_FARM, "check = 81", ""},
         {WITH_BRIDGE, "workers = 1", ""},
         {WITH_BRIDGE, "workers = auto", ""},
+        {WITH_BRIDGE,
+         "workers = auto\n[farm y]\nvip = 10.0.0.50\nports = 80\n"
+         "snat_ports = 2000-2062\n[server b]\nfarm = y\naddress = 10.0.0.42",
+         "lb.ini:6: [farm y] snat_ports: leaves none for worker 16, should workers = auto be that "
+         "many: any 64 in a row are enough"},
         {FARM_Y WITH_FARM, "",
          "lb.ini:1: [farm y] has no server: every connection will be refused"},
 };
@@ -1041,11 +1234,13 @@ Suite *cfg_suite(void)
 	tcase_add_loop_test(tables, an_address_that_no_host_can_have_is_refused, 0,
 	                    ROWS(wrong_addresses));
 	tcase_add_loop_test(tables, a_wrong_file_is_refused, 0, ROWS(wrong_files));
+	tcase_add_loop_test(tables, all_mistakes_are_reported, 0, ROWS(wrong_many));
 	tcase_add_loop_test(tables, a_right_file_is_taken, 0, ROWS(right_files));
 	tcase_add_loop_test(tables, what_has_no_effect_is_warned_of, 0, ROWS(warnings));
 	suite_add_tcase(suite, tables);
 
 	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_add_test(files, of_very_many_mistakes_the_rest_is_counted);
 	tcase_add_test(files, no_more_farms_and_servers_than_there_is_room_for);
 	tcase_add_test(files, a_full_file_is_taken);
 	tcase_add_test(files, servers_stand_by_farm);

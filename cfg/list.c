@@ -1,0 +1,234 @@
+/*
+ * Lists of ports and addresses in lb.ini: items and ranges between commas. They are collected in a
+ * set first, so that they come out sorted and without duplicates.
+ */
+#include "ip.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TCP_PORTS = 65536 };
+
+struct port_set {
+	bool has[TCP_PORTS];
+};
+
+/* Cuts the blanks off both ends of text, in place; returns its new beginning. */
+static char *strip(char *text)
+{
+	size_t len;
+
+	while (isblank((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isblank((unsigned char)text[len - 1]))
+		text[--len] = 0;
+	return text;
+}
+
+/* Takes "first-last" or "both" apart, in place. */
+static void split_range(char *item, const char **ret_first, const char **ret_last)
+{
+	char *hyphen = strchr(item, '-');
+
+	if (hyphen)
+		*hyphen = 0;
+	*ret_first = strip(item);
+	*ret_last = hyphen ? strip(hyphen + 1) : *ret_first;
+}
+
+/* What a list is read into: takes the range first to last, and says in value what is wrong. */
+typedef int list_add(struct value *value, const char *first, const char *last, void *set);
+
+/* "80 443": says how the items of a list are told apart. */
+static int say_commas(struct value *value, const char *item)
+{
+	char list[VALUE_WHY_BYTES / 4] = "";
+	size_t used = 0;
+
+	for (size_t len; *item && used < sizeof(list); item += len + strspn(item + len, " \t")) {
+		len = strcspn(item, " \t");
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%.*s",
+		                         used ? ", " : "", (int)len, item);
+	}
+	return value_wrong(value, value->text, "has a blank where a comma belongs: %s%s", list,
+	                   used < sizeof(list) ? "" : "...");
+}
+
+static int list_read(struct value *value, list_add *add, void *set)
+{
+	char text[VALUE_BYTES], *rest = text;
+	int ret = 0;
+
+	if (strlen(value->text) >= sizeof(text))
+		return value_wrong(value, value->text, "is too long");
+	strcpy(text, value->text);
+	while (rest && ret == 0) {
+		const char *first, *last;
+		char *item = strip(strsep(&rest, ","));
+
+		if (!*item && *value->text)
+			return value_wrong(value, value->text, "has a comma too many");
+		if (!strchr(item, '-') && strpbrk(item, " \t"))
+			return say_commas(value, item);
+		split_range(item, &first, &last);
+		ret = add(value, first, last, set);
+	}
+	return ret;
+}
+
+static int read_port(struct value *value, const char *item, uint32_t *ret)
+{
+	if (value_read_number(item, 1, TCP_PORTS - 1, ret))
+		return 0;
+	return value_wrong(value, item, "is not a TCP port (1-65535)");
+}
+
+static int port_set_add(struct value *value, const char *first, const char *last, void *set)
+{
+	struct port_set *ports = set;
+	uint32_t low = 0, high = 0;
+
+	if (read_port(value, first, &low) || read_port(value, last, &high))
+		return -EINVAL;
+	if (low > high)
+		return value_wrong(value, first, "to %u runs backwards: %u-%u is right", high, high,
+		                   low);
+	memset(ports->has + low, true, high - low + 1);
+	return 0;
+}
+
+int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n)
+{
+	struct port_set set = {0};
+	be16 *ports;
+	unsigned n = 0;
+	int ret = list_read(value, port_set_add, &set);
+
+	if (ret)
+		return ret;
+	for (unsigned port = 0; port < TCP_PORTS; port++)
+		n += set.has[port];
+	ports = malloc(n * sizeof(*ports));
+	if (!ports)
+		return -ENOMEM;
+	n = 0;
+	for (unsigned port = 0; port < TCP_PORTS; port++)
+		if (set.has[port])
+			ports[n++] = be16_from((uint16_t)port);
+	*ret_ports = ports;
+	*ret_n = n;
+	return 0;
+}
+
+/* Port 0 is in no set, so that each port has one below it. */
+static bool range_begins(const struct port_set *set, unsigned port)
+{
+	return set->has[port] && !set->has[port - 1];
+}
+
+int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n)
+{
+	struct port_set set = {0};
+	struct port_range *ranges;
+	unsigned n = 0;
+	int ret = list_read(value, port_set_add, &set);
+
+	if (ret)
+		return ret;
+	for (unsigned port = 1; port < TCP_PORTS; port++)
+		n += range_begins(&set, port);
+	ranges = malloc(n * sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	n = 0;
+	for (unsigned port = 1; port < TCP_PORTS; port++) {
+		if (range_begins(&set, port))
+			ranges[n++].first = (uint16_t)port;
+		if (set.has[port])
+			ranges[n - 1].last = (uint16_t)port;
+	}
+	*ret_ranges = ranges;
+	*ret_n = n;
+	return 0;
+}
+
+struct address_set {
+	struct rules *rules;
+	be32 *addresses;
+	unsigned n;
+};
+
+static bool address_set_has(const struct address_set *set, be32 address)
+{
+	for (unsigned i = 0; i < set->n; i++)
+		if (be32_eq(set->addresses[i], address))
+			return true;
+	return false;
+}
+
+static int address_set_add_one(struct value *value, struct address_set *set, const struct ip *ip)
+{
+	be32 address;
+	int err = ip_name(value, set->rules, ip, &address);
+
+	if (err || address_set_has(set, address))
+		return err;
+	if (set->n == RULES_SNAT_MAX)
+		return value_wrong(value, value->text,
+		                   "has more than %u addresses, which is the most", RULES_SNAT_MAX);
+	set->addresses[set->n++] = address;
+	return 0;
+}
+
+/* "10.0.0.43-44": the last address as the first one's with another end, if that makes one. */
+static bool complete(const char *first, const char *end, char ret[2 * VALUE_ADDRESS_BYTES])
+{
+	const char *dot = strrchr(first, strchr(first, ':') ? ':' : '.');
+
+	if (!ip_is(first) || !dot || strpbrk(end, ".:"))
+		return false;
+	snprintf(ret, 2 * VALUE_ADDRESS_BYTES, "%.*s%s", (int)(dot - first + 1), first, end);
+	return ip_is(ret);
+}
+
+static int address_set_add(struct value *value, const char *first, const char *last, void *ctx)
+{
+	char whole[2 * VALUE_ADDRESS_BYTES];
+	struct ip low, high;
+	int err;
+
+	if (complete(first, last, whole))
+		return value_wrong(value, last,
+		                   "ends a range, which has two whole addresses: %s-%s", first,
+		                   whole);
+	if (ip_read(value, first, &low) || ip_read(value, last, &high))
+		return -EINVAL;
+	if (low.is_ipv6 != high.is_ipv6)
+		return value_wrong(value, first, "to %s mixes IPv4 and IPv6", last);
+	if (ip_compare(&low, &high) > 0)
+		return value_wrong(value, first, "to %s runs backwards: %s-%s is right", last, last,
+		                   first);
+	while ((err = address_set_add_one(value, ctx, &low)) == 0 && ip_compare(&low, &high) < 0)
+		ip_step(&low);
+	return err;
+}
+
+int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses, unsigned *ret_n)
+{
+	struct address_set set = {rules, calloc(RULES_SNAT_MAX, sizeof(be32)), 0};
+	int ret;
+
+	if (!set.addresses)
+		return -ENOMEM;
+	ret = list_read(value, address_set_add, &set);
+	if (ret) {
+		free(set.addresses);
+		return ret;
+	}
+	*ret_addresses = set.addresses;
+	*ret_n = set.n;
+	return 0;
+}
