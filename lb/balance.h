@@ -40,7 +40,7 @@ enum { ENDED_WHYS = ENDED_EVICTED + 1 };
 struct balance_counts {
 	uint64_t created;           /* = open flows + the sum of ended */
 	uint64_t ended[ENDED_WHYS]; /* by enum ended_why */
-	uint64_t refused;           /* SYNs to a service port answered with RST */
+	uint64_t refused;           /* SYNs to a service port that were turned away */
 	uint64_t quarantine_cut;    /* quarantined flows given up early, for their place or port */
 	uint64_t revived;           /* flows that went on after a RST: no longer in ended */
 	uint64_t resets;            /* RSTs sent to the ends of flows that we ended */

@@ -59,7 +59,7 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	balance_lay_out(&lb->balance, &arena, farms->rules, &farms->share, *key, now);
 	lb->balance.farms = farms;
 	frags_lay_out(&lb->frags, &arena);
-	refuse_begin(&lb->refuse, now);
+	refuse_begin(&lb->refuse, key, now);
 	return lb;
 }
 
@@ -189,12 +189,12 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	uint32_t ref;
 
 	if (service < 0)
-		return refuse_limited(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
+		return refuse(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
 	why = admit_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
 	                 now, &ref);
 	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
-		return refuse_rst(v, why, packet);
+		return refuse(&lb->refuse, v, why, packet, now);
 	life_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, why, v);
 }
@@ -244,7 +244,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 		return settle_probe(v, packet);
 	if (packet->tcp_flags & TCP_RST)
 		return verdict_settle(v, WHY_RST_NO_FLOW);
-	refuse_limited(&lb->refuse, v, WHY_NO_FLOW, packet, now);
+	refuse(&lb->refuse, v, WHY_NO_FLOW, packet, now);
 }
 
 /* The last step: TCP that may be a flow's. */

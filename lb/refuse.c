@@ -1,22 +1,108 @@
 /*
  * RSTs to those who get no flow. What any stranger can ask for at any rate is answered at a limited
  * one: enough for clients, too little for a reflector.
+ *
+ * Three kinds are limited apart, so that nobody can use up one by asking for another. Of each kind
+ * there are two buckets, one for sources that ask seldom and one for those that ask often, and a
+ * source may have no more than a share of either. So who floods from his own network, or from as
+ * many as he can reach, takes nothing from who knocks now and then. A source is an IPv4 /24 or an
+ * IPv6 /48: of these even a liar has a limited number. They share REFUSE_SOURCES places, by a hash
+ * with a key. A flood from all over the IPv4 address space is seldom nowhere, and leaves to others
+ * their part of the rate only.
+ *
+ * A bucket is a time up to when all is paid for: its level is how long ago that is. Of a source it
+ * rises to REFUSE_SOURCE_MS. Above the half of that it asks seldom, and an answer costs
+ * REFUSE_SELDOM_MS: 16 at once, and two a second. Who wants more asks often, for REFUSE_OFTEN_MS
+ * each, and begins with REFUSE_OFTEN_MOST_MS: 500 at once, and 500 a second, half of what there is.
  */
 #include "refuse.h"
 
 #include "wire.h"
 
-enum { REFUSE_PER_S = 1000, REFUSE_BURST = 1000 };
+enum { SELDOM, OFTEN };
+
+enum {
+	REFUSE_PER_S = 1000,
+	REFUSE_BURST = 1000,
+	REFUSE_SOURCE_MS = 16000,
+	REFUSE_SELDOM_MS = 500,
+	REFUSE_OFTEN_MS = 2,
+	REFUSE_OFTEN_MOST_MS = 1000,
+};
 
 #define REFUSE_COST (LB_NS_PER_S / REFUSE_PER_S)
 
-void refuse_begin(struct refuse *refuse, lb_time now)
+void refuse_begin(struct refuse *refuse, const struct hash_key *key, lb_time now)
 {
-	refuse->paid.ns = now.ns - REFUSE_COST * REFUSE_BURST;
+	refuse->key = *key;
+	refuse->begun = now;
+	for (unsigned kind = 0; kind < REFUSE_KINDS; kind++) {
+		struct refuse_limit *limit = &refuse->limits[kind];
+
+		limit->paid_ns[SELDOM] = limit->paid_ns[OFTEN] =
+		        now.ns - REFUSE_COST * REFUSE_BURST;
+		for (unsigned i = 0; i < REFUSE_SOURCES; i++)
+			limit->paid_ms[i] = 0u - REFUSE_SOURCE_MS;
+	}
 }
 
-void refuse_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
+static enum refuse_kind kind_of(enum lb_why why)
 {
+	if (why == WHY_NO_FLOW)
+		return REFUSE_NO_FLOW;
+	return why == WHY_PORT_NOT_SERVED ? REFUSE_PORT_NOT_SERVED : REFUSE_SYN;
+}
+
+/* The place of the packet's source. */
+static unsigned source_of(const struct refuse *refuse, const struct packet *packet)
+{
+	const uint64_t ip6_mask = 0xffffffffffff; /* the first 6 bytes in memory */
+	uint64_t word = packet->src6 ? word64_load(packet->src6->b) & ip6_mask
+	                             : be32_get(packet->tuple.src) >> 8;
+
+	return siphash(&refuse->key, &word, 1) % REFUSE_SOURCES;
+}
+
+/* Takes a token; false if there is none. */
+static bool pay(uint64_t *paid_ns, lb_time now)
+{
+	if (now.ns - *paid_ns > REFUSE_COST * REFUSE_BURST)
+		*paid_ns = now.ns - REFUSE_COST * REFUSE_BURST;
+	if (now.ns - *paid_ns < REFUSE_COST)
+		return false;
+	*paid_ns += REFUSE_COST;
+	return true;
+}
+
+/* The same of a source, up to a level that it may have at most. */
+static void pay_ms(uint32_t *paid, uint32_t ms, uint32_t most, uint32_t cost)
+{
+	if (ms - *paid > most)
+		*paid = ms - most;
+	*paid += cost;
+}
+
+static bool is_allowed(struct refuse *refuse, enum refuse_kind kind, const struct packet *packet,
+                       lb_time now)
+{
+	struct refuse_limit *limit = &refuse->limits[kind];
+	uint32_t *paid = &limit->paid_ms[source_of(refuse, packet)];
+	uint32_t ms = (uint32_t)((now.ns - refuse->begun.ns) / LB_NS_PER_MS);
+
+	if (ms - *paid > REFUSE_SOURCE_MS / 2 && pay(&limit->paid_ns[SELDOM], now))
+		pay_ms(paid, ms, REFUSE_SOURCE_MS, REFUSE_SELDOM_MS);
+	else if (ms - *paid >= REFUSE_OFTEN_MS && pay(&limit->paid_ns[OFTEN], now))
+		pay_ms(paid, ms, REFUSE_OFTEN_MOST_MS, REFUSE_OFTEN_MS);
+	else
+		return false;
+	return true;
+}
+
+void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const struct packet *packet,
+            lb_time now)
+{
+	if (!is_allowed(refuse, kind_of(why), packet, now))
+		return verdict_settle(v, WHY_RST_LIMITED);
 	verdict_answer(v, why, packet, OWN_TCP);
 	v->own.tcp_flags = TCP_RST;
 	if (packet->tcp_flags & TCP_ACK) {
@@ -25,24 +111,4 @@ void refuse_rst(struct verdict *v, enum lb_why why, const struct packet *packet)
 		v->own.tcp_flags |= TCP_ACK;
 		v->own.ack = packet->seq + packet->seq_len;
 	}
-}
-
-/* Takes a token for a RST: the bucket's level is the time since paid. */
-static bool rst_allowed(struct refuse *refuse, lb_time now)
-{
-	if (now.ns - refuse->paid.ns > REFUSE_COST * REFUSE_BURST)
-		refuse->paid.ns = now.ns - REFUSE_COST * REFUSE_BURST;
-	if (now.ns - refuse->paid.ns < REFUSE_COST)
-		return false;
-	refuse->paid.ns += REFUSE_COST;
-	return true;
-}
-
-void refuse_limited(struct refuse *refuse, struct verdict *v, enum lb_why why,
-                    const struct packet *packet, lb_time now)
-{
-	if (rst_allowed(refuse, now))
-		refuse_rst(v, why, packet);
-	else
-		verdict_settle(v, WHY_RST_LIMITED);
 }

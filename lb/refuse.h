@@ -6,18 +6,35 @@
 
 #include "verdict.h"
 
-struct refuse {
-	lb_time paid; /* token bucket: up to when RSTs are paid for */
+/* What is turned away is of one of these kinds, each with a limit of its own. */
+enum refuse_kind {
+	REFUSE_NO_FLOW,
+	REFUSE_PORT_NOT_SERVED,
+	REFUSE_SYN, /* to a port that is served */
+	REFUSE_KINDS,
 };
 
-/* The bucket begins full. */
-void refuse_begin(struct refuse *refuse, lb_time now);
+enum { REFUSE_SOURCES = 4096 }; /* places for sources; some share one */
 
-/* An answer that resets the packet's sender: RFC 9293, 3.10.7.1. */
-void refuse_rst(struct verdict *v, enum lb_why why, const struct packet *packet);
+struct refuse_limit {
+	uint64_t paid_ns[2];              /* up to when resets are paid for: see refuse.c */
+	uint32_t paid_ms[REFUSE_SOURCES]; /* the same of each source, since the beginning */
+};
 
-/* The same as far as the rate allows, else WHY_RST_LIMITED. */
-void refuse_limited(struct refuse *refuse, struct verdict *v, enum lb_why why,
-                    const struct packet *packet, lb_time now);
+struct refuse {
+	struct refuse_limit limits[REFUSE_KINDS];
+	struct hash_key key;
+	lb_time begun;
+};
+
+/* All buckets begin full. */
+void refuse_begin(struct refuse *refuse, const struct hash_key *key, lb_time now);
+
+/*
+ * An answer that resets the packet's sender (RFC 9293, 3.10.7.1), as far as the limits of its kind
+ * and of its source allow, else WHY_RST_LIMITED.
+ */
+void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const struct packet *packet,
+            lb_time now);
 
 #endif

@@ -7,18 +7,16 @@
 
 #define BIT(why) (1ull << (why))
 
-enum { RST_RATE = 1000, RST_BURST = 1000, RST_SLACK = 2 };
-
 static_assert(LB_NWHYS <= 64, "sets of reasons are 64 bits");
 
 void model_init(struct model *m, const struct rules *rules, const struct mac macs[NSIDES],
                 lb_time now)
 {
-	*m = (struct model){.rules = rules, .now = now.ns, .tokens_at = now.ns};
+	*m = (struct model){.rules = rules, .now = now.ns};
 	memcpy(m->macs, macs, sizeof(m->macs));
 	m->flows = calloc(rules->max_connections * MODEL_FLOWS_FACTOR, sizeof(*m->flows));
 	m->sourced = calloc(MODEL_SOURCED, sizeof(*m->sourced));
-	m->tokens_least = m->tokens_most = RST_BURST;
+	rates_model_begin(m);
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		m->servers[s].health =
 		        model_farm(m, rules->servers[s].farm)->nchecks ? HEALTH_UNKNOWN : HEALTH_UP;
@@ -118,43 +116,12 @@ static uint64_t odd(const struct model *m, const struct seen *s, bool checked)
 	       (checked && s->l4_damage && !s->partial ? BIT(WHY_BAD_CHECKSUM) : 0);
 }
 
-/* ---- the rate of RSTs ---- */
-
-static void refill(struct model *m)
-{
-	double more = (double)(m->now - m->tokens_at) * RST_RATE / (double)LB_NS_PER_S;
-
-	m->tokens_at = m->now;
-	m->tokens_least += more;
-	m->tokens_most += more;
-	if (m->tokens_least > RST_BURST)
-		m->tokens_least = RST_BURST;
-	if (m->tokens_most > RST_BURST)
-		m->tokens_most = RST_BURST;
-}
-
-/* A RST was sent, or wasn't for the rate's sake. */
-static void note_rate(struct model *m, bool sent)
-{
-	refill(m);
-	if (!sent) {
-		if (m->tokens_least > RST_SLACK)
-			report_mismatch("a RST was held back, though %.1f more may be sent",
-			                m->tokens_least);
-		m->tokens_most = RST_SLACK < m->tokens_most ? RST_SLACK : m->tokens_most;
-		return;
-	}
-	m->tokens_least = m->tokens_least < 1 ? 0 : m->tokens_least - 1;
-	m->tokens_most -= 1;
-	if (m->tokens_most < -RST_SLACK)
-		report_mismatch("more RSTs than the rate allows");
-}
-
+/* Answered with a RST for this reason, or not at all for the rate's sake. */
 static void expect_rst(struct model *m, const struct seen *s, const struct verdict *v,
-                       uint64_t reason)
+                       enum lb_why why)
 {
-	expect(v, reason | BIT(WHY_RST_LIMITED));
-	note_rate(m, v->why != WHY_RST_LIMITED);
+	expect(v, BIT(why) | BIT(WHY_RST_LIMITED));
+	rates_model_note(m, why, &s->src, v->why != WHY_RST_LIMITED);
 	if (v->why != WHY_RST_LIMITED)
 		answers_model_check(m, s, v);
 }
@@ -251,6 +218,23 @@ static void check_refusal(const struct model *m, unsigned farm, unsigned service
 		report_mismatch("table_full, but there are places");
 }
 
+/* A SYN that got no flow: why, as far as the choice of a server goes. */
+static void judge_refusal(struct model *m, const struct seen *s, const struct verdict *v,
+                          unsigned farm, unsigned service, uint32_t allowed, enum lb_why why)
+{
+	m->counts.refused++;
+	if (v->why == WHY_RST_LIMITED) {
+		rates_model_note(m, why, &s->src, false);
+		return;
+	}
+	expect(v, why == WHY_FLOW_NEW ? BIT(WHY_SNAT_EXHAUSTED) | BIT(WHY_TABLE_FULL) : BIT(why));
+	rates_model_note(m, why, &s->src, true);
+	check_refusal(m, farm, service, allowed, (enum lb_why)v->why);
+	answers_model_check(m, s, v);
+	if (v->farm != farm)
+		report_mismatch("the refusal is of farm %u", v->farm);
+}
+
 /* Server and port may be chosen before room is made, or after. */
 static uint32_t after_eviction(struct model *m, unsigned farm, unsigned service,
                                const struct addr *client)
@@ -283,13 +267,7 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 	if (v->why == WHY_FLOW_NEW && why == WHY_FLOW_NEW)
 		allowed |= after_eviction(m, farm, service, &s->src);
 	if (why != WHY_FLOW_NEW || v->why != WHY_FLOW_NEW) {
-		expect(v, why == WHY_FLOW_NEW ? BIT(WHY_SNAT_EXHAUSTED) | BIT(WHY_TABLE_FULL)
-		                              : BIT(why));
-		check_refusal(m, farm, service, allowed, (enum lb_why)v->why);
-		answers_model_check(m, s, v);
-		if (v->farm != farm)
-			report_mismatch("the refusal is of farm %u", v->farm);
-		m->counts.refused++;
+		judge_refusal(m, s, v, farm, service, allowed, why);
 		choice_model_forget_turns(m, farm);
 		return;
 	}
@@ -362,7 +340,7 @@ static void judge_no_flow(struct model *m, const struct frame *before, const str
 	} else if (odds) {
 		expect(v, odds);
 	} else {
-		expect_rst(m, s, v, BIT(is_syn(s) ? WHY_PORT_NOT_SERVED : WHY_NO_FLOW));
+		expect_rst(m, s, v, is_syn(s) ? WHY_PORT_NOT_SERVED : WHY_NO_FLOW);
 	}
 }
 

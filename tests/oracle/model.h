@@ -23,6 +23,8 @@ enum {
 	MODEL_SOURCED = 4096,
 	MODEL_FRAME_BYTES = 2048,
 	MODEL_FLOWS_FACTOR = 16,
+	MODEL_RATES = 3, /* kinds of RSTs: no flow, port not served, refused */
+	MODEL_SOURCES = 1024,
 };
 
 /* What may be known for sure, or not. */
@@ -107,6 +109,20 @@ struct sourced {
 	uint32_t candidates; /* as bits */
 };
 
+/* RSTs of a kind that must, and that may, be sent now. */
+struct rate_model {
+	double least, most;
+	uint64_t at; /* ns */
+};
+
+/* Those that may be sent to a network. */
+struct source_model {
+	unsigned kind;
+	struct addr client;
+	double tokens;
+	uint64_t at;
+};
+
 struct model {
 	const struct rules *rules;
 	struct mac macs[NSIDES];
@@ -124,8 +140,9 @@ struct model {
 	struct sourced *sourced;
 	unsigned nsourced;
 	uint64_t order;
-	double tokens_least, tokens_most; /* RSTs that may be sent */
-	uint64_t tokens_at;
+	struct rate_model rates[MODEL_RATES];
+	struct source_model sources[MODEL_SOURCES];
+	unsigned nsources;
 	struct statistics counts; /* what must have been counted so far */
 	uint64_t cuts_least, cuts_most;
 	/* clients that the engine has forgotten for lack of room: before the burst, and by now */

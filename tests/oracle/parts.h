@@ -128,6 +128,10 @@ void room_model_make(struct model *model, bool was_short);
 /* Forgets the resting flow whose server's tuple the new one gets. */
 void room_model_replace(struct model *model, const struct flow_model *new);
 
+void rates_model_begin(struct model *model);
+/* A RST of the kind of why was sent to the client, or wasn't for the rate's sake. */
+void rates_model_note(struct model *model, uint64_t why, const struct addr *client, bool sent);
+
 /* That the answer says what it should. */
 void answers_model_check(const struct model *model, const struct seen *seen,
                          const struct verdict *verdict);

@@ -747,9 +747,8 @@ START_TEST(rst_if_there_is_no_server)
 	begin();
 	engine.rules->servers[0].state = STATE_DRAIN;
 	engine.rules->servers[1].weight = 0;
-	for (unsigned i = 0; i < 3000; i++) /* no limit to these */
-		check_rst(WHY_NO_SERVER, client_spec(SYN));
-	ck_assert_uint_eq(lb_balance(engine.lb)->counts.refused, 3000);
+	check_rst(WHY_NO_SERVER, client_spec(SYN));
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.refused, 1);
 	engine_stop(&engine);
 }
 END_TEST
@@ -839,21 +838,78 @@ static unsigned rsts_of(unsigned n, enum lb_why why, struct spec spec)
 	return answered;
 }
 
-/* A thousand at once, then a thousand a second. */
+/* From another network of the same size each time. */
+static unsigned rsts_of_many(unsigned n, enum lb_why why, struct spec spec)
+{
+	unsigned answered = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		spec.from = ip4(20, (uint8_t)(i >> 8), (uint8_t)i, 1);
+		answered += rsts_of(1, why, spec);
+	}
+	return answered;
+}
+
+/* What a single network gets: some of what those get who ask seldom, and half of the rest. */
 START_TEST(rsts_are_limited)
 {
-	struct spec not_served = client_spec(SYN);
-	unsigned n = 0;
+	begin();
+	ck_assert_uint_eq(rsts_of(1400, WHY_NO_FLOW, client_spec(ACK)), 16 + 500);
+	engine_wait_ms(&engine, 100);
+	ck_assert_uint_eq(rsts_of(500, WHY_NO_FLOW, client_spec(ACK)), 50);
+	engine_wait_ms(&engine, 3600 * S);
+	ck_assert_uint_eq(rsts_of(1500, WHY_NO_FLOW, client_spec(ACK)), 16 + 500);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Whoever asks for it: a thousand at once and a thousand a second of either sort. */
+START_TEST(rsts_are_limited_in_all)
+{
+	begin();
+	ck_assert_uint_eq(rsts_of_many(2500, WHY_NO_FLOW, client_spec(ACK)), 2000);
+	engine_wait_ms(&engine, 100);
+	ck_assert_uint_eq(rsts_of_many(2500, WHY_NO_FLOW, client_spec(ACK)), 200);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* One kind doesn't take from another. */
+START_TEST(rsts_are_limited_by_kind)
+{
+	struct spec not_served = client_spec(SYN), refused = client_spec(SYN);
 
 	begin();
+	for (unsigned s = 0; s < engine.rules->nservers; s++)
+		engine.rules->servers[s].weight = 0;
+	engine_rules_changed(&engine);
 	not_served.dport = 81;
-	n += rsts_of(700, WHY_NO_FLOW, client_spec(ACK));
-	n += rsts_of(700, WHY_PORT_NOT_SERVED, not_served);
-	ck_assert_uint_eq(n, 1000);
-	engine_wait_ms(&engine, 100);
-	ck_assert_uint_eq(rsts_of(500, WHY_NO_FLOW, client_spec(ACK)), 100);
-	engine_wait_ms(&engine, 3600 * S);
-	ck_assert_uint_eq(rsts_of(1500, WHY_NO_FLOW, client_spec(ACK)), 1000);
+	ck_assert_uint_eq(rsts_of_many(2500, WHY_NO_FLOW, client_spec(ACK)), 2000);
+	ck_assert_uint_eq(rsts_of_many(2500, WHY_PORT_NOT_SERVED, not_served), 2000);
+	ck_assert_uint_eq(rsts_of_many(2500, WHY_NO_SERVER, refused), 2000);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.refused, 2500);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Who asks now and then gets his, though others, from 256 networks, ask for all that they can get:
+ * but for the first seconds, when these are strangers as well. */
+START_TEST(rsts_are_left_for_others)
+{
+	struct spec flood = client_spec(SYN), honest = client_spec(SYN);
+
+	begin();
+	flood.dport = honest.dport = 81;
+	honest.from = ip4(30, 1, 1, 1);
+	for (unsigned ms = 0; ms < 30 * S; ms += 10) {
+		for (unsigned i = 0; i < 200; i++) {
+			flood.from = ip4(10, 1, (uint8_t)random_below(256), 1);
+			rsts_of(1, WHY_PORT_NOT_SERVED, flood);
+		}
+		if (ms >= 10 * S && ms % 600 == 0)
+			ck_assert_uint_eq(rsts_of(1, WHY_PORT_NOT_SERVED, honest), 1);
+		engine.now.ns += 10 * LB_NS_PER_MS;
+	}
 	engine_stop(&engine);
 }
 END_TEST
@@ -1663,6 +1719,9 @@ Suite *lb_suite(void)
 	                              rst_if_the_table_is_full,
 	                              flood_of_syns_leaves_the_rest_alone,
 	                              rsts_are_limited,
+	                              rsts_are_limited_in_all,
+	                              rsts_are_limited_by_kind,
+	                              rsts_are_left_for_others,
 	                              echo_is_answered,
 	                              echo_needs_a_server_that_is_up,
 	                              echo_that_is_damaged_or_cut,
