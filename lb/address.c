@@ -25,48 +25,86 @@ static uint32_t *find_name(const struct addresses *addresses, const struct ip6 *
 	return &addresses->names[i];
 }
 
-static void add(struct addresses *addresses, be32 ip, uint8_t kinds, unsigned farm)
+/*
+ * Adds what the address is in a VLAN. What it is in all of them is added last, and so also to what
+ * it is in one.
+ */
+static void add(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_t kinds, unsigned farm)
 {
-	struct address *place = name_is_ipv6(ip) ? &addresses->named[name_index(ip)]
-	                                         : addresses_place(addresses, ip);
+	const bool is_ipv6 = name_is_ipv6(ip);
+	struct address_table *table = is_ipv6 ? &addresses->named : &addresses->ipv4;
+	struct address *place;
+	uint32_t i = address_start(table, ip);
 
-	if (!place->kinds || kinds == ADDRESS_VIP)
-		place->farm = (uint16_t)farm;
-	place->ip = ip;
-	place->kinds |= kinds;
-	addresses->any_ipv6 |= name_is_ipv6(ip);
+	for (place = &table->places[i]; place->kinds; place = &table->places[i]) {
+		if (be32_eq(place->ip, ip) && vlan_matches(vlan, place->vlan)) {
+			place->farm = kinds == ADDRESS_VIP ? (uint16_t)farm : place->farm;
+			place->kinds |= kinds;
+			if (place->vlan == vlan)
+				return;
+		}
+		i = (i + 1) & table->mask;
+	}
+	*place = (struct address){.ip = ip, .vlan = vlan, .kinds = kinds, .farm = (uint16_t)farm};
+	addresses->any_ipv6 |= is_ipv6;
 }
 
+static void add_snat(struct addresses *addresses, const struct rules_farm *farm, unsigned f,
+                     uint16_t vlan)
+{
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		add(addresses, farm->snat[i], vlan, ADDRESS_SNAT, f);
+}
+
+/* If the server's replies come in another VLAN than its farm's: one that the farm's servers before
+ * it aren't in, as far as these stand together. */
+static bool has_own_vlan(const struct rules *rules, unsigned server)
+{
+	const struct rules_farm *farm = &rules->farms[rules->servers[server].farm];
+	const uint16_t vlan = rules_server_vlan(rules, server);
+
+	return vlan != rules_farm_vlan(farm) &&
+	       (server == farm->server || vlan != rules_server_vlan(rules, server - 1));
+}
+
+/* Adds what is in one VLAN only, or what is in all. */
+static void fill(struct addresses *addresses, const struct rules *rules, bool in_any)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const struct rules_farm *farm = &rules->farms[f];
+		const uint16_t vlan = rules_farm_vlan(farm);
+
+		if (farm->gone || (vlan == VLAN_ANY) != in_any)
+			continue;
+		add(addresses, farm->vip, vlan, ADDRESS_VIP, f);
+		add_snat(addresses, farm, f, vlan);
+	}
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const unsigned f = rules->servers[s].farm;
+		const uint16_t vlan = rules_server_vlan(rules, s);
+		const bool routed = !rules->farms[f].gone && !rules->farms[f].nsnat;
+
+		if ((vlan == VLAN_ANY) != in_any)
+			continue;
+		add(addresses, rules->servers[s].address, vlan,
+		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER, f);
+		addresses->any_no_snat |= routed;
+		if (!rules->farms[f].gone && has_own_vlan(rules, s))
+			add_snat(addresses, &rules->farms[f], f, vlan);
+	}
+}
+
+/* How many addresses fill() adds at most. */
 static uint32_t count(const struct rules *rules)
 {
 	uint32_t n = rules->nservers + rules->nfarms;
 
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		n += rules->farms[f].nsnat;
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (has_own_vlan(rules, s))
+			n += rules->farms[rules->servers[s].farm].nsnat;
 	return n;
-}
-
-static void fill(struct addresses *addresses, const struct rules *rules)
-{
-	for (uint32_t i = 0; i < rules->nnames; i++)
-		*find_name(addresses, &rules->names[i]) = i + 1;
-	for (unsigned f = 0; f < rules->nfarms; f++) {
-		const struct rules_farm *farm = &rules->farms[f];
-
-		if (farm->gone)
-			continue;
-		add(addresses, farm->vip, ADDRESS_VIP, f);
-		for (unsigned i = 0; i < farm->nsnat; i++)
-			add(addresses, farm->snat[i], ADDRESS_SNAT, f);
-	}
-	for (unsigned s = 0; s < rules->nservers; s++) {
-		unsigned f = rules->servers[s].farm;
-		bool routed = !rules->farms[f].gone && !rules->farms[f].nsnat;
-
-		add(addresses, rules->servers[s].address,
-		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER, f);
-		addresses->any_no_snat |= routed;
-	}
 }
 
 /* Places for a table of n: a power of two. */
@@ -79,29 +117,29 @@ static uint32_t places_for(uint32_t n)
 	return places;
 }
 
-void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules)
+static void take_table(struct address_table *table, struct arena *arena, uint32_t places)
 {
-	uint32_t places = places_for(count(rules)), names = places_for(rules->nnames);
-
-	*addresses =
-	        (struct addresses){.mask = places - 1, .names_mask = names - 1, .rules = rules};
-	addresses->places = arena_take(arena, places, sizeof(*addresses->places));
-	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
-	addresses->named = arena_take(arena, rules->nnames, sizeof(*addresses->named));
-	if (!addresses->places)
-		return;
-	memset(addresses->places, 0, places * sizeof(*addresses->places));
-	memset(addresses->names, 0, names * sizeof(*addresses->names));
-	memset(addresses->named, 0, rules->nnames * sizeof(*addresses->named));
-	fill(addresses, rules);
+	table->mask = places - 1;
+	table->places = arena_take(arena, places, sizeof(*table->places));
+	if (table->places)
+		memset(table->places, 0, places * sizeof(*table->places));
 }
 
-const struct address *addresses_find_name(const struct addresses *addresses, be32 name)
+void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules)
 {
-	static const struct address nobody;
+	const uint32_t n = count(rules), names = places_for(rules->nnames);
 
-	return name_index(name) < addresses->rules->nnames ? &addresses->named[name_index(name)]
-	                                                   : &nobody;
+	*addresses = (struct addresses){.names_mask = names - 1, .rules = rules};
+	take_table(&addresses->ipv4, arena, places_for(n));
+	take_table(&addresses->named, arena, places_for(rules->nnames ? n : 0));
+	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
+	if (!addresses->names)
+		return;
+	memset(addresses->names, 0, names * sizeof(*addresses->names));
+	for (uint32_t i = 0; i < rules->nnames; i++)
+		*find_name(addresses, &rules->names[i]) = i + 1;
+	fill(addresses, rules, false);
+	fill(addresses, rules, true);
 }
 
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret)

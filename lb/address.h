@@ -1,5 +1,5 @@
 /*
- * Which addresses concern us: VIPs, SNAT addresses, servers.
+ * Which addresses concern us, and in which VLANs: VIPs, SNAT addresses, servers.
  */
 #ifndef LB_ADDRESS_H
 #define LB_ADDRESS_H
@@ -20,13 +20,18 @@ struct address {
 	be32 ip;       /* or a name */
 	uint8_t kinds; /* ADDRESS_...; 0: an empty place of the table */
 	uint16_t farm; /* of the VIP, else the first farm that has it for SNAT */
+	uint16_t vlan; /* in which it is that, or VLAN_ANY */
+};
+
+/* Open addressing, a power of two. Of the same address, what is in one VLAN only comes first. */
+struct address_table {
+	struct address *places;
+	uint32_t mask;
 };
 
 struct addresses {
-	struct address *places; /* of IPv4: open addressing, a power of two */
-	uint32_t mask;
-	struct address *named; /* of IPv6, by index of rules.names */
-	uint32_t *names;       /* index + 1 in rules.names: open addressing, a power of two */
+	struct address_table ipv4, named; /* named: of IPv6, by their names */
+	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
 	const struct rules *rules;
 	bool any_no_snat; /* there is an ADDRESS_NO_SNAT */
@@ -36,23 +41,37 @@ struct addresses {
 /* Takes the table from arena and, unless that only measures, fills it from rules. */
 void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules);
 
-/* Where an IPv4 address stands in the table, or the empty place where it would. */
-static inline struct address *addresses_place(const struct addresses *addresses, be32 ip)
+/* Where the walk through a table for an address begins. */
+static inline uint32_t address_start(const struct address_table *table, be32 ip)
 {
-	uint32_t i = (be32_get(ip) * 0x9e3779b1u) >> 7 & addresses->mask; /* Fibonacci hashing */
-
-	while (addresses->places[i].kinds && !be32_eq(addresses->places[i].ip, ip))
-		i = (i + 1) & addresses->mask;
-	return &addresses->places[i];
+	return (be32_get(ip) * 0x9e3779b1u) >> 7 & table->mask; /* Fibonacci hashing */
 }
 
-/* What an IPv4 address, or what a name is to us. Never NULL: one that isn't known has no kinds. */
-static inline const struct address *addresses_find(const struct addresses *addresses, be32 ip)
+/* What the address is to us in a VLAN. Never NULL: one that isn't known has no kinds. */
+static inline const struct address *address_in(const struct address_table *table, be32 ip,
+                                               uint16_t vlan)
 {
-	return addresses_place(addresses, ip);
+	const struct address *places = table->places;
+	uint32_t i = address_start(table, ip);
+
+	while (places[i].kinds &&
+	       !(be32_eq(places[i].ip, ip) && vlan_matches(places[i].vlan, vlan)))
+		i = (i + 1) & table->mask;
+	return &places[i];
 }
 
-const struct address *addresses_find_name(const struct addresses *addresses, be32 name);
+/* The same of an IPv4 address, and of a name. */
+static inline const struct address *addresses_find(const struct addresses *addresses, be32 ip,
+                                                   uint16_t vlan)
+{
+	return address_in(&addresses->ipv4, ip, vlan);
+}
+
+static inline const struct address *addresses_find_name(const struct addresses *addresses,
+                                                        be32 name, uint16_t vlan)
+{
+	return address_in(&addresses->named, name, vlan);
+}
 
 /* The name that the rules give to an IPv6 address; false if they don't know it. */
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret);

@@ -56,4 +56,28 @@ struct hop {
 
 static_assert(sizeof(struct hop) == 11, "struct hop is kept for each flow");
 
+/* VLANs as lb.ini names them, by ID: those of frames with one 802.1Q tag. */
+enum {
+	VLAN_NONE = 0, /* untagged, or tagged for its priority alone (IEEE 802.1Q, 9.6) */
+	VLAN_ID_MASK = 0xfff,
+	VLAN_OTHER = 0xfffe, /* behind other tags than that one: no VLAN that a rule can name */
+	VLAN_ANY = 0xffff,   /* of a rule: all of them */
+};
+
+/* The VLAN that a neighbour is in. */
+static inline uint16_t hop_vlan(const struct hop *hop)
+{
+	if (!hop->ntags)
+		return VLAN_NONE;
+	if (hop->ntags > 1 || hop->tpid0 != TPID_8021Q)
+		return VLAN_OTHER;
+	return be16_get(hop->tci[0]) & VLAN_ID_MASK;
+}
+
+/* If what is in the VLAN of a rule is meant when a frame is in vlan. */
+static inline bool vlan_matches(uint16_t rule, uint16_t vlan)
+{
+	return rule == VLAN_ANY || rule == vlan;
+}
+
 #endif

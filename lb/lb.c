@@ -88,15 +88,16 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	v->side = end_of(ref) == CLIENT ? v->side : v->hop.side;
 }
 
-/* If a packet of no flow here, which arrives as key says, is another worker's: settles it then. */
+/* If a packet of no flow here, which arrives in vlan as key says, is another worker's: settles it
+ * then. */
 static bool is_elsewhere(const struct lb *lb, const struct flow_key *key, const struct ip6 *src6,
-                         const struct ip6 *dst6, struct verdict *v)
+                         const struct ip6 *dst6, uint16_t vlan, struct verdict *v)
 {
 	const struct farms *farms = lb->balance.farms;
 
 	if (farms->share.n == 1)
 		return false;
-	v->worker = (uint16_t)owner_of(farms, &key->tuple, src6, dst6);
+	v->worker = (uint16_t)owner_of(farms, &key->tuple, src6, dst6, vlan);
 	if (v->worker == farms->share.worker)
 		return false;
 	verdict_settle(v, WHY_HANDED_OVER);
@@ -129,7 +130,8 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 	uint32_t ref = flows_find(flows, &job->key, job->hash);
 	struct rewrite_to quoted, outer = {.src6 = packet->src6};
 
-	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6, v))
+	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6,
+	                                     hop_vlan(&packet->from), v))
 		return;
 	if (ref == FLOW_NONE || !tcp_may_have_sent(flows_at(flows, flow_of(ref)),
 	                                           end_other(end_of(ref)), job->error.seq))
@@ -257,7 +259,8 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
 
-	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, packet->src6, packet->dst6, v))
+	if (ref == FLOW_NONE &&
+	    is_elsewhere(lb, &job->key, packet->src6, packet->dst6, hop_vlan(&packet->from), v))
 		return;
 	if (ref != FLOW_NONE && is_passed_on(flows_at(&lb->balance.flows, flow_of(ref)), is_syn))
 		return hit(lb, frame, packet, ref, now, v);

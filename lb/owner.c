@@ -11,14 +11,14 @@ static bool is_service(const struct farms *farms, const struct address *address,
 }
 
 unsigned owner_of(const struct farms *farms, const struct tuple *arriving, const struct ip6 *src6,
-                  const struct ip6 *dst6)
+                  const struct ip6 *dst6, uint16_t vlan)
 {
 	const struct addresses *addresses = &farms->addresses;
 	const struct share *share = &farms->share;
-	const struct address *src = src6 ? addresses_find_name(addresses, arriving->src)
-	                                 : addresses_find(addresses, arriving->src);
-	const struct address *dst = dst6 ? addresses_find_name(addresses, arriving->dst)
-	                                 : addresses_find(addresses, arriving->dst);
+	const struct address *src = src6 ? addresses_find_name(addresses, arriving->src, vlan)
+	                                 : addresses_find(addresses, arriving->src, vlan);
+	const struct address *dst = dst6 ? addresses_find_name(addresses, arriving->dst, vlan)
+	                                 : addresses_find(addresses, arriving->dst, vlan);
 
 	if (is_service(farms, dst, arriving->dport))
 		return share_of_client(

@@ -12,6 +12,7 @@
 #ifndef LB_RULES_H
 #define LB_RULES_H
 
+#include "frame.h"
 #include "name.h"
 
 enum {
@@ -78,7 +79,7 @@ struct rules_farm {
 	struct port_range
 	        *snat_ports; /* ascending, disjoint; the VIP's service ports not yet taken out */
 	unsigned nsnat_ports;
-	uint16_t vlan;             /* ID of the VLAN that the VIP is in, 0: untagged */
+	uint16_t vlan;             /* `vlan = N`, or 0 without: see rules_farm_vlan() */
 	char *connlog;             /* a path, "-" for stdout, or NULL */
 	unsigned server, nservers; /* its servers: rules.servers[server] and following */
 	bool gone;                 /* no longer in the file: its flows are being reset */
@@ -93,7 +94,7 @@ struct rules_server {
 	bool has_mac;
 	struct mac mac;           /* if has_mac; else resolved by ARP */
 	uint32_t max_connections; /* 0 = no limit */
-	uint16_t vlan;            /* ID of the VLAN that it is in, 0: untagged */
+	uint16_t vlan;            /* the same, or its farm's: see rules_server_vlan() */
 	bool gone;                /* no longer in the file: its flows live on until they end */
 };
 
@@ -129,6 +130,24 @@ int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
 /* The words of lb.ini and of the statistics for these enums. */
 const char *rules_scheduler_name(enum rules_scheduler scheduler);
 const char *rules_state_name(enum rules_state state);
+
+/*
+ * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.
+ * Without `vlan` a farm is in all of them (VLAN_ANY), and so are its servers. A server with `vlan =
+ * off` in a farm with one is where no tags are (VLAN_NONE). Tags of our own requests are then the
+ * rule's vlan: 0 is none.
+ */
+static inline uint16_t rules_farm_vlan(const struct rules_farm *farm)
+{
+	return farm->vlan ? farm->vlan : VLAN_ANY;
+}
+
+static inline uint16_t rules_server_vlan(const struct rules *rules, unsigned server)
+{
+	const uint16_t vlan = rules->servers[server].vlan;
+
+	return vlan || rules->farms[rules->servers[server].farm].vlan ? vlan : VLAN_ANY;
+}
 
 /* The index of port among the farm's service ports, or -1. */
 int rules_service(const struct rules_farm *farm, be16 port);

@@ -19,9 +19,10 @@ static const struct address *find(const struct screen *screen, const struct pack
                                   be32 address)
 {
 	const struct addresses *addresses = &screen->farms->addresses;
+	const uint16_t vlan = hop_vlan(&packet->from);
 
-	return packet->kind == PACKET_IPV6 ? addresses_find_name(addresses, address)
-	                                   : addresses_find(addresses, address);
+	return packet->kind == PACKET_IPV6 ? addresses_find_name(addresses, address, vlan)
+	                                   : addresses_find(addresses, address, vlan);
 }
 
 const struct address *screen_src(const struct screen *screen, const struct packet *packet)
@@ -110,11 +111,13 @@ static be32 name(const struct screen *screen, const struct ip6 *ip)
 	                                                             : name_hashed(screen->key, ip);
 }
 
-static uint8_t kinds_of_ip6(const struct screen *screen, const struct ip6 *ip, be32 *ret)
+/* What the address is to us where the packet came from; sets its name if it has one. */
+static uint8_t kinds_of_ip6(const struct screen *screen, const struct packet *packet,
+                            const struct ip6 *ip, be32 *ret)
 {
-	const struct addresses *addresses = &screen->farms->addresses;
-
-	return addresses_name(addresses, ip, ret) ? addresses_find_name(addresses, *ret)->kinds : 0;
+	return addresses_name(&screen->farms->addresses, ip, ret)
+	               ? find(screen, packet, *ret)->kinds
+	               : 0;
 }
 
 /* A solicitation for one of our addresses. One without a source is about to use it itself. */
@@ -140,14 +143,16 @@ static bool screen_nd(const struct screen *screen, struct frame *frame, struct p
                       struct verdict *v)
 {
 	be32 target_name = {0}, sender_name = {0}, unused;
-	uint8_t target, sender;
+	uint8_t target, sender, to;
 	struct nd nd;
 
 	if (!parse_nd(frame, packet, &nd))
 		return false;
-	target = kinds_of_ip6(screen, nd.target, &target_name);
-	sender = kinds_of_ip6(screen, nd.is_solicitation ? packet->src6 : nd.target, &sender_name);
-	if (!((target | sender) & (ADDRESS_OURS | ADDRESS_SERVER)) || !parse_ip(frame, packet) ||
+	target = kinds_of_ip6(screen, packet, nd.target, &target_name);
+	sender = kinds_of_ip6(screen, packet, nd.is_solicitation ? packet->src6 : nd.target,
+	                      &sender_name);
+	to = kinds_of_ip6(screen, packet, packet->dst6, &unused) & ADDRESS_OURS;
+	if (!(target | sender | to) || !parse_ip(frame, packet) ||
 	    !parse_l4_checksum_ok(frame, packet))
 		return false;
 	v->sighted = sender & ADDRESS_SERVER;
@@ -160,7 +165,7 @@ static bool screen_nd(const struct screen *screen, struct frame *frame, struct p
 			answer_nd(packet, &nd, v);
 		else
 			verdict_settle(v, WHY_ND_CONFLICT);
-	} else if (kinds_of_ip6(screen, packet->dst6, &unused) & ADDRESS_OURS) {
+	} else if (to) {
 		verdict_settle(v, nd.is_solicitation ? WHY_ND_OTHER : WHY_ND_LEARNED);
 	} else {
 		screen_settle_other(screen, frame, v);
@@ -359,12 +364,12 @@ screen_any(const struct screen *screen, struct frame *frame, struct job *job, st
 	return REST_NONE;
 }
 
-/* If the tuple, of a plain frame, may be a flow's. */
+/* If the tuple, of a plain frame, which is in no VLAN, may be a flow's. */
 static bool may_be_balanced(const struct addresses *addresses, const struct tuple *tuple)
 {
-	return addresses_find(addresses, tuple->dst)->kinds & ADDRESS_OURS ||
+	return addresses_find(addresses, tuple->dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
 	       (addresses->any_no_snat &&
-	        addresses_find(addresses, tuple->src)->kinds & ADDRESS_NO_SNAT);
+	        addresses_find(addresses, tuple->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
 
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,

@@ -41,9 +41,21 @@ static struct hop random_hop(enum side side, struct mac mac)
 
 	hop.ntags = one_in(3) ? random_below(3) & 3 : 0;
 	for (unsigned i = 0; i < hop.ntags; i++)
-		hop.tci[i] = be16_from((uint16_t)random_below(4096));
+		hop.tci[i] = be16_from(
+		        (uint16_t)(one_in(2) ? random_below(65536) : WORLD_VLAN + random_below(3)));
 	hop.tpid0 = hop.ntags > 0 ? random_below(3) & 3 : 0;
 	hop.tpid1 = hop.ntags > 1 ? random_below(3) & 3 : 0;
+	return hop;
+}
+
+/* Mostly in the VLAN that is right, 0 being none, or any. */
+static struct hop hop_in(unsigned vlan, enum side side, struct mac mac)
+{
+	struct hop hop = {.mac = mac, .side = side & 1, .ntags = 1};
+
+	if (!vlan || one_in(12))
+		return random_hop(side, mac);
+	hop.tci[0] = be16_from((uint16_t)(random_below(16) << 12 | vlan));
 	return hop;
 }
 
@@ -83,8 +95,8 @@ static void begin_talk(struct hosts *hosts, struct talk *t)
 	t->service = random_below(farm_of(hosts, t->farm)->nports);
 	t->client = world_client(hosts->world, t->farm, random_client(hosts, t->farm, &inside));
 	t->client_port = (uint16_t)(FIRST_CLIENT_PORT + random_below(CLIENT_PORTS));
-	t->party[CLIENT].hop =
-	        random_hop(inside ? INSIDE : OUTSIDE, mac_like(7, (uint8_t)random_below(4)));
+	t->party[CLIENT].hop = hop_in(farm_of(hosts, t->farm)->vlan, inside ? INSIDE : OUTSIDE,
+	                              mac_like(7, (uint8_t)random_below(4)));
 	t->party[SERVER].hop = random_hop(INSIDE, mac_like(1, 0));
 	for (unsigned e = 0; e < 2; e++) {
 		t->party[e].next = (uint32_t)random_next();
@@ -262,8 +274,9 @@ static void make_talk(struct hosts *hosts, struct made *ret, unsigned index)
 		forget_others(hosts, t);
 	}
 	if (one_in(50)) /* the client moves, and its next packet says so */
-		t->party[CLIENT].hop = random_hop((enum side)t->party[CLIENT].hop.side,
-		                                  mac_like(7, (uint8_t)random_below(4)));
+		t->party[CLIENT].hop =
+		        hop_in(farm_of(hosts, t->farm)->vlan, (enum side)t->party[CLIENT].hop.side,
+		               mac_like(7, (uint8_t)random_below(4)));
 	ret->talk = (int)index;
 	ret->generation = t->generation;
 	ret->end = t->party[CLIENT].met ? continue_talk(t, &l, hosts) : open_talk(t, &l, hosts);
@@ -294,7 +307,7 @@ static struct letter strange_letter(const struct hosts *hosts)
 	const unsigned farm = random_farm(hosts);
 	const struct rules_farm *f = farm_of(hosts, farm);
 	const enum side side = one_in(4) ? INSIDE : OUTSIDE;
-	struct letter l = {.from = random_hop(side, mac_like(8, (uint8_t)random_below(100))),
+	struct letter l = {.from = hop_in(f->vlan, side, mac_like(8, (uint8_t)random_below(100))),
 	                   .to = random_to(side),
 	                   .src = strange_addr(hosts, farm),
 	                   .dst = our_addr(hosts, farm),
@@ -443,7 +456,7 @@ static void make_probe_reply(struct hosts *hosts, struct made *ret)
 		make_stray(hosts, ret);
 		return;
 	}
-	l.from = random_hop(INSIDE, server->mac);
+	l.from = hop_in(server->vlan, INSIDE, server->mac);
 	l.src = addr_of_rules(rules, server->address);
 	l.dst = addr_of_rules(rules, f->snat[0]);
 	l.sport = be16_get(f->checks[random_below(f->nchecks)]);
@@ -512,8 +525,12 @@ static void receive(struct party *to, const struct seen *s)
 }
 
 /* What the server has been told of where its peer is. */
-static void map_talk(struct talk *t, const struct seen *s, const struct verdict *v)
+static void map_talk(const struct hosts *hosts, struct talk *t, const struct seen *s,
+                     const struct verdict *v)
 {
+	if (!t->mapped || t->server != v->server)
+		t->party[SERVER].hop = hop_in(hosts->world->rules->servers[v->server].vlan, INSIDE,
+		                              mac_like(1, 0));
 	t->mapped = true;
 	t->server = v->server;
 	t->snat = s->src;
@@ -533,7 +550,7 @@ void hosts_deliver(struct hosts *hosts, const struct made *made, const struct ve
 		return;
 	}
 	if (made->end == CLIENT && v->act == LB_FORWARD)
-		map_talk(t, &s, v);
+		map_talk(hosts, t, &s, v);
 	if (made->end == SERVER && s.flags & SYN && !t->party[CLIENT].met) {
 		t->party[CLIENT].next++;
 		t->party[SERVER].next++;

@@ -31,16 +31,37 @@ void model_free(struct model *m)
 	free(m->sourced);
 }
 
-int model_farm_of(const struct model *m, const struct addr *addr, bool vip_only)
+bool model_has_server(const struct model *m, unsigned server, const struct hop *from)
+{
+	const struct rules_server *rule = &m->rules->servers[server];
+
+	if (!rule->vlan && !model_farm(m, rule->farm)->vlan)
+		return true;
+	return is_in_vlan(from, rule->vlan);
+}
+
+/* If the farm's VIP, or one of its addresses for SNAT, counts where frames come from there. */
+static bool has_addresses(const struct model *m, unsigned farm, const struct hop *from, bool vip)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	bool ret = !from || !f->vlan || is_in_vlan(from, f->vlan);
+
+	for (unsigned s = 0; !vip && from && s < f->nservers; s++)
+		ret |= model_has_server(m, f->server + s, from);
+	return ret;
+}
+
+int model_farm_of(const struct model *m, const struct addr *addr, const struct hop *from,
+                  bool vip_only)
 {
 	for (unsigned f = 0; f < m->rules->nfarms; f++) {
 		struct addr a = addr_of_vip(m->rules, f);
 
-		if (addr_eq(&a, addr))
+		if (addr_eq(&a, addr) && has_addresses(m, f, from, true))
 			return (int)f;
 		for (unsigned i = 0; !vip_only && i < m->rules->farms[f].nsnat; i++) {
 			a = addr_of_rules(m->rules, m->rules->farms[f].snat[i]);
-			if (addr_eq(&a, addr))
+			if (addr_eq(&a, addr) && has_addresses(m, f, from, false))
 				return (int)f;
 		}
 	}
@@ -88,25 +109,26 @@ static void expect(const struct verdict *v, uint64_t allowed)
 		                lb_why_name((enum lb_why)v->why), (unsigned long long)allowed);
 }
 
-static bool is_ours(const struct model *m, const struct addr *a)
+static bool is_ours(const struct model *m, const struct addr *a, const struct hop *from)
 {
-	return model_farm_of(m, a, false) >= 0;
+	return model_farm_of(m, a, from, false) >= 0;
 }
 
 /* RFC 1122, 3.2.1.3; RFC 4291, 2.5 and 2.7; and nobody else has our addresses. */
-static bool is_no_sender(const struct model *m, const struct addr *a)
+static bool is_no_sender(const struct model *m, const struct addr *a, const struct hop *from)
 {
 	static const uint8_t loopback[16] = {[15] = 1}, zeros[16];
 
 	if (a->v6)
 		return a->b[0] == 0xff || memcmp(a->b, zeros, 16) == 0 ||
-		       memcmp(a->b, loopback, 16) == 0 || is_ours(m, a);
-	return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 || is_ours(m, a);
+		       memcmp(a->b, loopback, 16) == 0 || is_ours(m, a, from);
+	return a->b[0] == 0 || a->b[0] == 127 || a->b[0] >= 224 || is_ours(m, a, from);
 }
 
 static bool is_martian(const struct model *m, const struct seen *s)
 {
-	return is_no_sender(m, &s->src) || mac_is_group(&s->to) || mac_is_group(&s->from.mac);
+	return is_no_sender(m, &s->src, &s->from) || mac_is_group(&s->to) ||
+	       mac_is_group(&s->from.mac);
 }
 
 /* What outranks all answers, or 0. A partial checksum is nobody's to judge. */
@@ -276,8 +298,8 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 
 static bool is_for_us(const struct model *m, const struct seen *s)
 {
-	return s->kind != SEEN_OTHER &&
-	       (is_ours(m, &s->dst) || (s->kind == SEEN_ND && is_ours(m, &s->target)));
+	return s->kind != SEEN_OTHER && (is_ours(m, &s->dst, &s->from) ||
+	                                 (s->kind == SEEN_ND && is_ours(m, &s->target, &s->from)));
 }
 
 static void judge_other(const struct model *m, const struct seen *s, const struct verdict *v)
@@ -298,7 +320,7 @@ static bool is_probe_reply(const struct model *m, const struct seen *s)
 	for (unsigned i = 0; i < m->rules->nservers; i++) {
 		struct addr a = addr_of_server(m->rules, i);
 
-		server |= addr_eq(&a, &s->src);
+		server |= addr_eq(&a, &s->src) && model_has_server(m, i, &s->from);
 	}
 	return server && s->dport >= RULES_PROBE_PORT &&
 	       s->dport < RULES_PROBE_PORT + RULES_PROBE_PORTS;
@@ -306,7 +328,7 @@ static bool is_probe_reply(const struct model *m, const struct seen *s)
 
 static int service_of(const struct model *m, const struct seen *s, unsigned *ret_farm)
 {
-	int farm = model_farm_of(m, &s->dst, true);
+	int farm = model_farm_of(m, &s->dst, &s->from, true);
 
 	if (farm < 0)
 		return -1;
@@ -449,11 +471,14 @@ static void judge_tcp(struct model *m, const struct frame *before, const struct 
 {
 	enum end end = CLIENT;
 	struct flow_model *f = flows_model_find(m, s, &end);
+	unsigned farm;
 
 	if (!f)
 		judge_no_flow(m, before, after, s, v);
 	else if (f->life != LIFE_RESTING)
 		judge_hit(m, f, end, before, after, s, v);
+	else if (is_syn(s) && end == CLIENT && service_of(m, s, &farm) < 0)
+		judge_no_flow(m, before, after, s, v); /* not a VIP in this VLAN */
 	else if (is_syn(s) && end == CLIENT)
 		judge_syn(m, before, after, s, v, f->farm, f->service);
 	else
@@ -464,7 +489,7 @@ static void judge_tcp(struct model *m, const struct frame *before, const struct 
 
 static void judge_echo(struct model *m, const struct seen *s, const struct verdict *v)
 {
-	bool up = choice_model_farm_is_up(m, (unsigned)model_farm_of(m, &s->dst, false));
+	bool up = choice_model_farm_is_up(m, (unsigned)model_farm_of(m, &s->dst, &s->from, false));
 	uint64_t odds = odd(m, s, true);
 
 	if (odds) {
@@ -478,7 +503,7 @@ static void judge_echo(struct model *m, const struct seen *s, const struct verdi
 
 static void check_sighting(const struct model *m, const struct seen *s, const struct verdict *v)
 {
-	bool ours = is_ours(m, &s->src);
+	bool ours = is_ours(m, &s->src, &s->from);
 
 	if (v->conflict != ours)
 		report_mismatch("conflict is %d", v->conflict);
@@ -493,7 +518,7 @@ static void judge_arp(struct model *m, const struct seen *s, const struct verdic
 	check_sighting(m, s, v);
 	if (s->arp_oper == 1)
 		expect(v, BIT(WHY_ARP_REPLY));
-	else if (is_ours(m, &s->src))
+	else if (is_ours(m, &s->src, &s->from))
 		expect(v, BIT(WHY_ARP_CONFLICT));
 	else
 		expect(v, BIT(s->arp_oper == 2 ? WHY_ARP_LEARNED : WHY_ARP_OTHER));
@@ -504,12 +529,12 @@ static void judge_arp(struct model *m, const struct seen *s, const struct verdic
 static void judge_nd(struct model *m, const struct seen *s, const struct verdict *v)
 {
 	if (s->nd_solicitation) {
-		expect(v, BIT(is_ours(m, &s->target) ? WHY_ND_REPLY : WHY_ND_OTHER));
+		expect(v, BIT(is_ours(m, &s->target, &s->from) ? WHY_ND_REPLY : WHY_ND_OTHER));
 		if (v->why == WHY_ND_REPLY)
 			answers_model_check(m, s, v);
 		return;
 	}
-	expect(v, BIT(is_ours(m, &s->target) ? WHY_ND_CONFLICT : WHY_ND_LEARNED));
+	expect(v, BIT(is_ours(m, &s->target, &s->from) ? WHY_ND_CONFLICT : WHY_ND_LEARNED));
 }
 
 static void judge_ours(struct model *m, const struct frame *before, const struct frame *after,
@@ -544,9 +569,13 @@ static void judge_ours(struct model *m, const struct frame *before, const struct
 /* Replies of servers of a farm with snat = off are to the client, not to us. */
 static bool is_unmasked(struct model *m, const struct seen *s)
 {
+	const struct flow_model *f;
 	enum end end;
 
-	return s->kind == SEEN_TCP && flows_model_find(m, s, &end);
+	if (s->kind != SEEN_TCP)
+		return false;
+	f = flows_model_find(m, s, &end);
+	return f && end == SERVER && model_has_server(m, f->server, &s->from);
 }
 
 static void judge(struct model *m, const struct frame *before, const struct frame *after,

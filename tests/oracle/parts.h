@@ -60,8 +60,16 @@ static inline const struct rules_farm *model_farm(const struct model *model, uns
 	return &model->rules->farms[farm];
 }
 
-/* The farm that has the address as VIP or, if not vip_only, for SNAT; or -1. */
-int model_farm_of(const struct model *model, const struct addr *addr, bool vip_only);
+/*
+ * The farm that has the address as VIP or, if not vip_only, for SNAT, where frames come from there
+ * (NULL: anywhere); or -1. A farm with a VLAN has its VIP in that one only, and the addresses for
+ * SNAT also where its servers are.
+ */
+int model_farm_of(const struct model *model, const struct addr *addr, const struct hop *from,
+                  bool vip_only);
+
+/* If the server is where frames come from there. */
+bool model_has_server(const struct model *model, unsigned server, const struct hop *from);
 
 /* If a live flow ends by a packet. */
 struct fate {

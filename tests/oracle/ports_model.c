@@ -6,7 +6,7 @@
 static bool may_ever(const struct model *m, unsigned farm, const struct addr *snat, unsigned port)
 {
 	const struct rules_farm *f = model_farm(m, farm);
-	int owner = model_farm_of(m, snat, true);
+	int owner = model_farm_of(m, snat, NULL, true);
 	bool ret = false;
 
 	for (unsigned i = 0; i < f->nsnat_ports; i++)

@@ -46,6 +46,14 @@ bool addr_eq(const struct addr *a, const struct addr *b)
 	return a->v6 == b->v6 && memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+bool is_in_vlan(const struct hop *from, unsigned vlan)
+{
+	if (from->ntags == 0)
+		return vlan == 0;
+	return from->ntags == 1 && from->tpid0 == TPID_8021Q &&
+	       (from->tci[0].b[0] % 16u << 8 | from->tci[0].b[1]) == vlan;
+}
+
 bool same_hop(const struct hop *a, const struct hop *b)
 {
 	return mac_eq(&a->mac, &b->mac) && a->side == b->side && a->ntags == b->ntags &&

@@ -58,6 +58,10 @@ bool addr_eq(const struct addr *a, const struct addr *b);
 
 bool same_hop(const struct hop *a, const struct hop *b);
 
+/* If a frame that comes from there is in the VLAN: of one 802.1Q tag with that ID; of 0, without a
+ * tag or with one of ID 0. */
+bool is_in_vlan(const struct hop *from, unsigned vlan);
+
 void seen_read(const struct frame *frame, struct seen *ret);
 
 /* What the TCP packet must be with these addresses and ports: as damaged as it was. */

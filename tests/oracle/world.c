@@ -103,6 +103,7 @@ static void set_farm(struct rules *rules, unsigned farm)
 	f->idle_timeout_ms = ONE_OF(5000, 20000, 90000, 1800000);
 	f->on_idle = random_below(3) ? ON_IDLE_RESET : ON_IDLE_DROP;
 	f->on_down = random_below(3) ? ON_DOWN_RESET : ON_DOWN_KEEP;
+	f->vlan = (uint16_t)ONE_OF(0, 0, WORLD_VLAN, WORLD_VLAN + 1);
 	f->connlog = strdup("-");
 	f->server = rules->nservers;
 	f->nservers = 1 + random_below(4);
@@ -122,6 +123,9 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n)
 	server->state =
 	        (enum rules_state)ONE_OF(0, 0, 0, 0, 0, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED);
 	server->max_connections = ONE_OF(0, 0, 0, 5, 12);
+	server->vlan = rules->farms[farm].vlan;
+	if (random_below(6) == 0)
+		server->vlan = (uint16_t)ONE_OF(0, WORLD_VLAN, WORLD_VLAN + 2);
 	server->has_mac = true;
 	server->mac = (struct mac){{2, 0, 0, 0, 1, (uint8_t)(0x41 + index)}};
 }

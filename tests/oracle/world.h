@@ -6,7 +6,7 @@
 
 #include "model.h"
 
-enum { WORLD_CLIENTS = 6, WORLD_OWNS = 4096 };
+enum { WORLD_CLIENTS = 6, WORLD_OWNS = 4096, WORLD_VLAN = 5 /* and the next */ };
 
 struct world {
 	struct rules *rules;

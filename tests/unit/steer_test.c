@@ -117,8 +117,8 @@ static struct rules *without_snat(void)
 /* If the engine would look for a flow, so that it has an idea of whose the packet is. */
 static bool concerns_us(const struct tuple *t)
 {
-	return addresses_find(&farms->addresses, t->dst)->kinds & ADDRESS_OURS ||
-	       addresses_find(&farms->addresses, t->src)->kinds & ADDRESS_NO_SNAT;
+	return addresses_find(&farms->addresses, t->dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	       addresses_find(&farms->addresses, t->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT;
 }
 
 static void compare_tcp(void)
@@ -138,7 +138,7 @@ static void compare_tcp(void)
 		at[worker]++;
 		if (!concerns_us(&tuple))
 			continue;
-		require_eq(worker, owner_of(farms, &tuple, NULL, NULL));
+		require_eq(worker, owner_of(farms, &tuple, NULL, NULL, VLAN_NONE));
 		concerned++;
 	}
 	ck_assert_uint_gt(concerned, MIX / 5);
@@ -178,7 +178,7 @@ START_TEST(errors_go_where_their_quoted_packet_came_from)
 		frames_icmp_error(&error, &outer, &quoted, 28u + spec.ip_options);
 		if (!concerns_us(&arriving))
 			continue;
-		require_eq(steered(&error), owner_of(farms, &arriving, NULL, NULL));
+		require_eq(steered(&error), owner_of(farms, &arriving, NULL, NULL, VLAN_NONE));
 		concerned++;
 	}
 	ck_assert_uint_gt(concerned, MIX / 5);

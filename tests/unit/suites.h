@@ -42,6 +42,7 @@ Suite *snat_twin_suite(void);
 Suite *tcp_suite(void);
 Suite *timers_suite(void);
 Suite *tuple_suite(void);
+Suite *vlan_suite(void);
 Suite *vnet_suite(void);
 
 /*
