@@ -2,7 +2,8 @@
  * All memory is taken at start, in one piece that the caller provides.
  *
  * A layout function takes what it needs from an arena, once with base NULL to learn the size, and
- * again with the memory: one function says both how much and where.
+ * again with the memory: one function says both how much and where. Some arrays may stand elsewhere
+ * (table.h).
  */
 #ifndef LB_ARENA_H
 #define LB_ARENA_H
@@ -13,6 +14,7 @@
 struct arena {
 	uint8_t *base; /* NULL: only measure */
 	size_t used;
+	struct table *table; /* where the arrays of table.h are, or NULL: here */
 };
 
 enum { ARENA_ALIGN = 64 }; /* a cache line: also the alignment that base must have */

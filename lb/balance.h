@@ -70,9 +70,7 @@ static inline uint64_t balance_ms(const struct balance *balance, lb_time now)
 /* The time in ticks (flow.h). */
 static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 {
-	uint64_t ticks = (now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK;
-
-	return ticks < FLOW_NEVER ? (uint32_t)ticks : FLOW_NEVER - 1;
+	return flow_tick(now, balance->epoch);
 }
 
 /*

@@ -15,30 +15,63 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low byte first");
 
 static const struct flow_list empty_list = {FLOW_NONE, FLOW_NONE, 0};
 
+#define CHECK(constant, name, type)                                                                \
+	static_assert(sizeof(type) % TABLE_ALIGN == 0, "else a map would put gaps between them");
+TABLE_ARRAYS(CHECK)
+#undef CHECK
+
+static void take_shared(struct flows *flows, struct arena *arena)
+{
+	const size_t pairs = (flows->places + 1) / 2;
+
+	flows->head = table_take(arena, TABLE_HEAD, 1, sizeof(*flows->head));
+	flows->flow = table_take(arena, TABLE_FLOWS, flows->places, sizeof(*flows->flow));
+	flows->cold = table_take(arena, TABLE_COLD, flows->places, sizeof(*flows->cold));
+	flows->own = table_take(arena, TABLE_OWN, pairs, sizeof(*flows->own));
+	if (arena->table)
+		flows->client6 =
+		        table_take(arena, TABLE_CLIENT6, flows->places, sizeof(*flows->client6));
+	index_lay_out(&flows->index, arena, 2 * flows->capacity);
+	hops_lay_out(&flows->hops, arena, flows->capacity);
+}
+
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
 {
 	*flows = (struct flows){.capacity = capacity,
+	                        .places = capacity + FLOWS_REST,
 	                        .key = key,
 	                        .free = empty_list,
 	                        .half_open = empty_list,
 	                        .quarantine = empty_list};
 	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
 		flows->factors[i] = siphash(&key, &i, 1);
-	flows->flow = arena_take(arena, capacity, sizeof(*flows->flow));
-	flows->cold = arena_take(arena, capacity, sizeof(*flows->cold));
-	flows->links = arena_take(arena, capacity, sizeof(*flows->links));
-	flows->own = arena_take(arena, capacity, sizeof(*flows->own));
-	flows->check_at = arena_take(arena, capacity, sizeof(*flows->check_at));
-	hops_lay_out(&flows->hops, arena, capacity);
-	index_lay_out(&flows->index, arena, 2 * capacity);
+	take_shared(flows, arena);
+	flows->links = arena_take(arena, flows->places, sizeof(*flows->links));
+	flows->check_at = arena_take(arena, flows->places, sizeof(*flows->check_at));
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
-	memset(flows->flow, 0, capacity * sizeof(*flows->flow));
-	memset(flows->cold, 0, capacity * sizeof(*flows->cold));
-	memset(flows->links, 0, capacity * sizeof(*flows->links));
-	memset(flows->own, 0, capacity * sizeof(*flows->own));
-	memset(flows->check_at, 0xff, capacity * sizeof(*flows->check_at));
+	memset(flows->head, 0, sizeof(*flows->head));
+	memset(flows->flow, 0, flows->places * sizeof(*flows->flow));
+	memset(flows->cold, 0, flows->places * sizeof(*flows->cold));
+	memset(flows->own, 0, (flows->places + 1) / 2 * sizeof(*flows->own));
+	memset(flows->links, 0, flows->places * sizeof(*flows->links));
+	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
+	if (flows->client6)
+		memset(flows->client6, 0, flows->places * sizeof(*flows->client6));
+}
+
+void flows_announce(struct flows *flows, lb_time epoch)
+{
+	*flows->head = (struct table_head){
+	        .flows = flows->places,
+	        .nbuckets = flows->index.nbuckets,
+	        .nplaces = flows->hops.nplaces,
+	        .key = {flows->key.k[0], flows->key.k[1]},
+	        .epoch_ns = epoch.ns,
+	};
+	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
+	__atomic_store_n(&flows->head->layout, TABLE_LAYOUT, __ATOMIC_RELEASE);
 }
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
@@ -72,7 +105,7 @@ size_t flows_ip6_size(const struct flows *flows)
 {
 	struct arena arena = {0};
 
-	arena_take(&arena, flows->capacity, sizeof(*flows->client6));
+	arena_take(&arena, flows->places, sizeof(*flows->client6));
 	return arena.used;
 }
 
@@ -109,7 +142,7 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 
 bool flows_have_room(const struct flows *flows)
 {
-	return flows->free.length || flows->reached < flows->capacity;
+	return flows->reached - flows->free.length < flows->capacity;
 }
 
 static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
@@ -148,12 +181,14 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
                    uint16_t server, uint64_t now_ms, uint32_t check_at)
 {
-	uint32_t f = flows->free.head;
+	uint32_t f;
 
-	if (f != FLOW_NONE)
-		list_remove(flows, &flows->free, f);
-	else
+	if (flows->reached < flows->places && flows->free.length <= FLOWS_REST) {
 		f = flows->reached++;
+	} else {
+		f = flows->free.head;
+		list_remove(flows, &flows->free, f);
+	}
 	begin(flows, f, arrive, server, now_ms);
 	if (client6)
 		flows->client6[f] = *client6;
@@ -244,7 +279,7 @@ void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
 	hops_give_back(&flows->hops, flow->hop, flow->last);
 	flow->hop = hops_take(&flows->hops, hop, flow->last);
 	if (flow->hop == HOPS_OWN)
-		flows->own[f].hop = *hop;
+		flows_own(flows, f)->hop = *hop;
 }
 
 void flows_carry(struct flows *flows, uint32_t f, enum end end, uint64_t bytes, uint32_t packets)

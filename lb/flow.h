@@ -12,6 +12,7 @@
 #include "hops.h"
 #include "index.h"
 #include "name.h"
+#include "table.h"
 
 #include <stddef.h>
 
@@ -71,8 +72,13 @@ struct flow {
 	uint32_t limit[2];    /* open and closing flows: up to where this end may send */
 	uint32_t last;        /* tick of its last packet, or of its end */
 	/* the engine writes: */
-	uint16_t server : FLOW_SERVER_BITS; /* rules.servers[server] */
-	uint16_t state : 3;                 /* enum flow_state */
+	union {
+		struct {
+			uint16_t server : FLOW_SERVER_BITS; /* rules.servers[server] */
+			uint16_t state : 3;                 /* enum flow_state */
+		};
+		uint16_t life; /* both, for who reads them at once: flow_life_state() */
+	};
 	uint16_t hop;       /* its client's, a place in flows.hops or HOPS_OWN: flows_client() */
 	uint8_t flags;      /* FLOW_... */
 	uint8_t wscales;    /* flow_wscale() */
@@ -110,25 +116,39 @@ struct flow_hop {
 	uint8_t unused;
 };
 
-static_assert(sizeof(struct flow_hop) == 12, "as each flow has one, used or not");
+/* Of flows 2 i and 2 i + 1, beside each other: see table.h. */
+struct flow_hops {
+	struct flow_hop of[2];
+};
+
+static_assert(sizeof(struct flow_hops) == 24, "each flow has one, used or not");
 
 struct flow_list {
 	uint32_t head, tail; /* FLOW_NONE: empty */
 	uint32_t length;
 };
 
+/*
+ * So many places are left free: as they are taken in the order in which they were given up, a place
+ * isn't used again before so many others were, and who still reads or writes there late hits
+ * nobody.
+ */
+enum { FLOWS_REST = 256 };
+
 struct flows {
 	struct flow *flow; /* by index, as are: */
 	struct flow_cold *cold;
 	struct flow_links *links;
-	struct flow_hop *own; /* hops of those for whom flows.hops has no room */
-	struct ip6 *client6;  /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
-	uint32_t *check_at;   /* tick at which to see if the flow has expired; FLOW_NEVER */
+	struct flow_hops *own; /* hops of those for whom flows.hops has no room */
+	struct ip6 *client6;   /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;    /* tick at which to see if the flow has expired; FLOW_NEVER */
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
 	uint64_t factors[4]; /* of flows_hash(), made of key */
-	uint32_t capacity;
+	struct table_head *head;
+	uint32_t capacity;           /* flows that there may be */
+	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
 	uint32_t reached;            /* flows from here on were never used */
 	struct flow_list free;       /* of those before reached */
 	struct flow_list half_open;  /* oldest first */
@@ -151,18 +171,43 @@ static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, e
 	return flows->cold[flow].packets[end] + flows->flow[flow].packets[end];
 }
 
+/* Where a flow's hop is if that is HOPS_OWN. */
+static inline struct flow_hop *flows_own(const struct flows *flows, uint32_t flow)
+{
+	return &flows->own[flow / 2].of[flow % 2];
+}
+
 /* Where the client's last packet came from; all zeros before the first. */
 static inline const struct hop *flows_client(const struct flows *flows, uint32_t flow)
 {
 	const uint16_t place = flows->flow[flow].hop;
 
-	return place == HOPS_OWN ? &flows->own[flow].hop : &flows->hops.places[place].hop;
+	return place == HOPS_OWN ? &flows_own(flows, flow)->hop : &flows->hops.places[place].hop;
 }
 
 /* The flow that follows on its list, or FLOW_NONE. */
 static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
 {
 	return flows->links[flow].next;
+}
+
+/* The time in ticks, tick 0 having been at epoch. */
+static inline uint32_t flow_tick(lb_time now, lb_time epoch)
+{
+	uint64_t ticks = (now.ns - epoch.ns) / FLOW_NS_PER_TICK;
+
+	return ticks < FLOW_NEVER ? (uint32_t)ticks : FLOW_NEVER - 1;
+}
+
+/* Of a flow's life. */
+static inline enum flow_state flow_life_state(uint16_t life)
+{
+	return (enum flow_state)(life >> FLOW_SERVER_BITS);
+}
+
+static inline uint16_t flow_life_server(uint16_t life)
+{
+	return life & FLOW_SERVER_MASK;
 }
 
 /* A reference: a flow and the end that a packet came from. */
@@ -227,9 +272,12 @@ static inline bool flow_is_closing(const struct flow *flow)
 	return flow->flags & (FLOW_FIN_SENT << CLIENT | FLOW_FIN_SENT << SERVER);
 }
 
-/* Takes an empty table of capacity flows from arena. */
+/* Takes an empty table of capacity flows from arena, or the arrays of its table (table.h). */
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
                    struct hash_key key);
+
+/* Says in the table's head that it is ready for readers, tick 0 having been at epoch. */
+void flows_announce(struct flows *flows, lb_time epoch);
 
 /* The bytes, aligned to ARENA_ALIGN, that IPv6 flows need beside; and takes them into use. */
 size_t flows_ip6_size(const struct flows *flows);
@@ -242,29 +290,9 @@ struct flow_key {
 	const struct ip6 *hashed; /* the address of which the tuple has only the hash, or NULL */
 };
 
-/*
- * The hash by which a tuple is found: "multilinear", the upper half of a sum of products with
- * secret factors (Carter and Wegman 1979; Lemire and Kaser 2014, theorem 3.1). It is strongly
- * universal: of any tuples, chosen as cleverly as you like by somebody who doesn't know the
- * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Other
- * than SipHash it could be solved for the factors by who sees hashes; but none leave the table. It
- * is three multiplications, side by side.
- *
- * Of tuples in a row, as SNAT ports are, the hashes are in a row as well, and fill some buckets
- * more than others. So the upper half is stirred, one to one, by which it stays what it is. It
- * comes out below, where index_bucket() takes it.
- */
 static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple)
 {
-	const uint64_t *factors = flows->factors, addresses = tuple_addresses(tuple);
-	uint64_t sum = factors[0] + factors[1] * (uint32_t)addresses +
-	               factors[2] * (addresses >> 32) + factors[3] * tuple_ports(tuple);
-	uint32_t upper = (uint32_t)(sum >> 32);
-
-	upper ^= upper >> 16;
-	upper *= 0x9e3779b1; /* odd */
-	upper ^= upper >> 15;
-	return sum << 32 | upper;
+	return tuple_multilinear(flows->factors, tuple);
 }
 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */

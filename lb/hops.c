@@ -4,6 +4,8 @@
  */
 #include "hops.h"
 
+#include "table.h"
+
 enum { HOPS_PLACES_PER_FLOW = 4 };
 
 void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
@@ -11,7 +13,7 @@ void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
 	hops->nplaces = HOPS_PLACES_MIN;
 	while (hops->nplaces < HOPS_PLACES_MAX && hops->nplaces / HOPS_PLACES_PER_FLOW < flows)
 		hops->nplaces *= 2;
-	hops->places = arena_take(arena, hops->nplaces, sizeof(*hops->places));
+	hops->places = table_take(arena, TABLE_PLACES, hops->nplaces, sizeof(*hops->places));
 	hops->rests = arena_take(arena, hops->nplaces, sizeof(*hops->rests));
 	if (!hops->places)
 		return;

@@ -6,12 +6,14 @@
  */
 #include "index.h"
 
+#include "table.h"
+
 enum { INDEX_MEAN_LOAD = 7 };
 
 void index_lay_out(struct index *index, struct arena *arena, uint32_t entries)
 {
 	index->nbuckets = entries / INDEX_MEAN_LOAD + 1;
-	index->buckets = arena_take(arena, index->nbuckets, sizeof(*index->buckets));
+	index->buckets = table_take(arena, TABLE_BUCKETS, index->nbuckets, sizeof(*index->buckets));
 	if (index->buckets)
 		memset(index->buckets, 0, index->nbuckets * sizeof(*index->buckets));
 }

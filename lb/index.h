@@ -47,9 +47,14 @@ void index_add(struct index *index, uint64_t hash, uint32_t ref);
 void index_remove(struct index *index, uint64_t hash, uint32_t ref);
 
 /* The home bucket: the hash's low half, scaled to the number of buckets. */
+static inline uint32_t index_home(uint32_t nbuckets, uint64_t hash)
+{
+	return (uint32_t)((hash & 0xffffffff) * nbuckets >> 32);
+}
+
 static inline uint32_t index_bucket(const struct index *index, uint64_t hash)
 {
-	return (uint32_t)((hash & 0xffffffff) * index->nbuckets >> 32);
+	return index_home(index->nbuckets, hash);
 }
 
 /* Never 0, which is free, nor 1, which index_match() might take for 0 or 0 for it. */
@@ -60,30 +65,20 @@ static inline uint8_t index_tag(uint64_t hash)
 	return tag > 1 ? tag : (uint8_t)(tag + 2);
 }
 
-/* The slots whose tag equals tag, as bits 0-11. */
-#ifdef __SSE2__
-static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
-{
-	typedef char bytes_16 __attribute__((vector_size(16)));
-	bytes_16 tags; /* and what follows them */
-
-	memcpy(&tags, bucket, sizeof(tags));
-	return (uint32_t)__builtin_ia32_pmovmskb128((bytes_16)(tags == (char)tag)) & 0xfff;
-}
-#else
 /*
+ * The slots whose tag equals tag, as bits 0-11, the twelve tags being given as words.
+ *
  * Eight bytes at a time: a byte is zero if subtracting one borrows into its top bit. A one above a
  * zero may be taken for a zero as well: a tag that differs in the lowest bit, which costs a
  * comparison and no more; index_tag() sees to it that it isn't a free slot.
  */
-static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
+static inline uint32_t index_match_words(uint32_t first, uint32_t second, uint32_t third,
+                                         uint8_t tag)
 {
 	const uint64_t ones = 0x0101010101010101ull, tops = 0x8080808080808080ull;
-	const uint32_t four = word32_load(bucket->tag + sizeof(uint64_t));
-	uint64_t low = word64_load(bucket->tag), high;
+	uint64_t low = ((uint64_t)second << 32 | first) ^ ones * tag;
+	uint64_t high = (third ^ (uint32_t)(ones * tag)) | 0xffffffff00000000ull;
 
-	low ^= ones * tag;
-	high = (four ^ (uint32_t)(ones * tag)) | 0xffffffff00000000ull;
 	low = (low - ones) & ~low & tops;
 	high = (high - ones) & ~high & tops;
 	/* gathers the eight top bits into one byte */
@@ -91,7 +86,21 @@ static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
 	high = (high >> 7) * 0x0102040810204080ull >> 56;
 	return (uint32_t)(low | high << 8) & 0xfff;
 }
+
+/* The same of a bucket. */
+static inline uint32_t index_match(const struct bucket *bucket, uint8_t tag)
+{
+#ifdef __SSE2__
+	typedef char bytes_16 __attribute__((vector_size(16)));
+	bytes_16 tags; /* and what follows them */
+
+	memcpy(&tags, bucket, sizeof(tags));
+	return (uint32_t)__builtin_ia32_pmovmskb128((bytes_16)(tags == (char)tag)) & 0xfff;
+#else
+	return index_match_words(word32_load(bucket->tag), word32_load(bucket->tag + 4),
+	                         word32_load(bucket->tag + 8), tag);
 #endif
+}
 
 static inline struct index_walk index_start(const struct index *index, uint64_t hash)
 {

@@ -36,10 +36,10 @@ struct lb {
 	struct refuse refuse;
 };
 
-size_t lb_size(const struct rules *rules, const struct share *share)
+static size_t measure(const struct rules *rules, const struct share *share, struct table *table)
 {
 	static const struct hash_key no_key;
-	struct arena arena = {0};
+	struct arena arena = {.table = table};
 	struct balance balance;
 	struct frags frags;
 
@@ -49,10 +49,27 @@ size_t lb_size(const struct rules *rules, const struct share *share)
 	return arena.used;
 }
 
+size_t lb_size(const struct rules *rules, const struct share *share)
+{
+	return measure(rules, share, NULL);
+}
+
+size_t lb_table_sizes(const struct rules *rules, const struct share *share, struct table *ret)
+{
+	*ret = (struct table){0};
+	return measure(rules, share, ret);
+}
+
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
                    const struct mac macs[NSIDES], lb_time now)
 {
-	struct arena arena = {.base = mem};
+	return lb_init_shared(mem, NULL, farms, key, macs, now);
+}
+
+struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
+                          const struct hash_key *key, const struct mac macs[NSIDES], lb_time now)
+{
+	struct arena arena = {.base = mem, .table = table};
 	struct lb *lb = arena_take(&arena, 1, sizeof(*lb));
 
 	*lb = (struct lb){.macs = {macs[OUTSIDE], macs[INSIDE]}};
@@ -60,6 +77,7 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 	lb->balance.farms = farms;
 	frags_lay_out(&lb->frags, &arena);
 	refuse_begin(&lb->refuse, key, now);
+	flows_announce(&lb->balance.flows, now);
 	return lb;
 }
 

@@ -9,6 +9,7 @@
 #include "frag.h"
 #include "frame.h"
 #include "rules.h"
+#include "table.h"
 #include "verdict.h"
 
 struct lb;
@@ -26,6 +27,15 @@ size_t lb_size(const struct rules *rules, const struct share *share);
  */
 struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
                    const struct mac macs[NSIDES], lb_time now);
+
+/*
+ * The same with the arrays of table.h in memory of the caller's, which others may read: the sizes
+ * of these, and the bytes for the rest; and an engine whose arrays are in table->arrays[].memory,
+ * to be emptied. That of TABLE_CLIENT6 may be NULL, up to lb_use_ip6(). table itself need not stay.
+ */
+size_t lb_table_sizes(const struct rules *rules, const struct share *share, struct table *ret);
+struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
+                          const struct hash_key *key, const struct mac macs[NSIDES], lb_time now);
 
 /* The port of that side has another MAC address from now on. */
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);

@@ -62,6 +62,31 @@ struct hash_key {
 	uint64_t k[2];
 };
 
+/*
+ * The hash by which a tuple is found: "multilinear", the upper half of a sum of products with
+ * secret factors (Carter and Wegman 1979; Lemire and Kaser 2014, theorem 3.1). It is strongly
+ * universal: of any tuples, chosen as cleverly as you like by somebody who doesn't know the
+ * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Other
+ * than SipHash it could be solved for the factors by who sees hashes; but none leave the table. It
+ * is three multiplications, side by side.
+ *
+ * Of tuples in a row, as SNAT ports are, the hashes are in a row as well, and fill some buckets
+ * more than others. So the upper half is stirred, one to one, by which it stays what it is. It
+ * comes out below, where index_home() takes it.
+ */
+static inline uint64_t tuple_multilinear(const uint64_t factors[4], const struct tuple *tuple)
+{
+	const uint64_t addresses = tuple_addresses(tuple);
+	uint64_t sum = factors[0] + factors[1] * (uint32_t)addresses +
+	               factors[2] * (addresses >> 32) + factors[3] * tuple_ports(tuple);
+	uint32_t upper = (uint32_t)(sum >> 32);
+
+	upper ^= upper >> 16;
+	upper *= 0x9e3779b1; /* odd */
+	upper ^= upper >> 15;
+	return sum << 32 | upper;
+}
+
 #define SIPHASH_ROTL(x, b) ((x) << (b) | (x) >> (64 - (b)))
 
 static inline void siphash_round(uint64_t v[4])

@@ -143,6 +143,18 @@ foreign_symbols() # ARCHIVE
 	done
 }
 
+@test "what a program in the kernel needs of lb compiles for it from the headers" {
+	clang -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror "-D__$(uname -m)__" \
+		-I"/usr/include/$(gcc -print-multiarch)" -c -o "$BATS_TEST_TMPDIR/lane.o" tests/rooms/lane.bpf.c
+	# all is inline: no function but the program's own, and nothing from elsewhere
+	run bash -c "llvm-objdump -t '$BATS_TEST_TMPDIR/lane.o' | grep -E 'F .text|UND'"
+	echo "$output"
+	[[ $status = 1 ]]
+	for name in $(sed -nE 's/^\tX\([A-Z0-9]+, ([a-z0-9]+),.*/\1/p' lb/table.h); do # each array is a map
+		llvm-objdump -t "$BATS_TEST_TMPDIR/lane.o" | grep -qE "\.maps.* $name\$"
+	done
+}
+
 @test "the top level holds what it should" {
 	run bash -c "git ls-files --cached --others --exclude-standard | cut -d/ -f1 | sort -u | grep -v '^\.'"
 	echo "$output"

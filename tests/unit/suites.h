@@ -15,6 +15,7 @@ Suite *ended_suite(void);
 Suite *edges_suite(void);
 Suite *express_suite(void);
 Suite *flow_suite(void);
+Suite *table_suite(void);
 Suite *frag_suite(void);
 Suite *frag_twin_suite(void);
 Suite *icmp_suite(void);

@@ -1,0 +1,33 @@
+/*
+ * Memory that two write, or that one reads while the other writes: the process and a program in the
+ * kernel (table.h). Each access is whole, aligned, of 8 to 64 bits, and takes place once; in which
+ * order two of them become visible only the last two macros say. For either target.
+ */
+#ifndef LB_BOTH_H
+#define LB_BOTH_H
+
+#ifdef __bpf__
+#define BOTH_READ(x)     (*(const volatile __typeof__(x) *)&(x))
+#define BOTH_WRITE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define BOTH_ADD(x, v)   ((void)__sync_fetch_and_add(&(x), (v)))
+
+/* A program looks at what it has read for what it reads next, and so does its processor. */
+#define BOTH_FENCE() __asm__ volatile("" ::: "memory")
+#define BOTH_READ_FIRST(x)                                                                         \
+	__extension__({                                                                            \
+		__typeof__(x) first_ = BOTH_READ(x);                                               \
+		BOTH_FENCE();                                                                      \
+		first_;                                                                            \
+	})
+#define BOTH_WRITE_LAST(x, v) (BOTH_FENCE(), BOTH_WRITE(x, v))
+#else
+#define BOTH_READ(x)          __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define BOTH_WRITE(x, v)      __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#define BOTH_ADD(x, v)        ((void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+
+/* What is read after, or was written before, isn't older than this. */
+#define BOTH_READ_FIRST(x)    __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define BOTH_WRITE_LAST(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#endif
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * The fast lane: the steps by which another reader, a program in the kernel, forwards a segment of
+ * an open flow from the engine's own arrays (table.h), while the engine goes on. They are the same
+ * rules as express.c's, from the same functions; what differs is that anything may change between
+ * two steps. This header compiles with -target bpf, and needs nothing of the engine's but headers.
+ *
+ * In order, each step giving up (the frame is the process's then) if it finds other than it
+ * expects:
+ *
+ *   1. hash the tuple with head's factors: tuple_multilinear(), index_home(), index_tag()
+ *   2. the bucket's slots with that tag: lane_match(); else, while lane_passed(), the next bucket's
+ *   3. of each such slot the flow and end: lane_ref(), flow_of(), end_of()
+ *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's
+ *   5. where it goes: lane_to(), flow_life_server() or, to a client, lane_hop() in places[] or
+ * own[]
+ *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same
+ *   7. count it: lane_count()
+ *   8. rewrite: the tuple that it leaves with is that of step 5
+ *
+ * Nothing is written before step 6, and from then on only words of struct flow and flow_cold that
+ * may be written late (flow.h). So whoever is held up for however long between two steps harms
+ * nobody; one that is held up in step 6 over the end of its flow, and over that of FLOWS_REST
+ * others, falsifies the numbers of the flow that has the place now, and nothing else.
+ */
+#ifndef LB_LANE_H
+#define LB_LANE_H
+
+#include "both.h"
+#include "flow.h"
+#include "tcp.h"
+
+/* The slots of bucket that hold tag, as bits 0 to 11. */
+static inline uint32_t lane_match(const struct bucket *bucket, uint8_t tag)
+{
+	const uint32_t *words = (const uint32_t *)bucket->tag;
+
+	return index_match_words(BOTH_READ(words[0]), BOTH_READ(words[1]), BOTH_READ(words[2]),
+	                         tag);
+}
+
+/* If entries that belong to bucket stand in the next one. */
+static inline bool lane_passed(const struct bucket *bucket)
+{
+	return BOTH_READ(bucket->passed);
+}
+
+/* The reference in slot. */
+static inline uint32_t lane_ref(const struct bucket *bucket, unsigned slot)
+{
+	return BOTH_READ_FIRST(bucket->ref[slot]);
+}
+
+/* The tuple, read in words of which each is whole. */
+static inline struct tuple lane_tuple(const struct tuple *tuple)
+{
+	const uint32_t *from = (const uint32_t *)tuple;
+	const uint32_t words[3] = {BOTH_READ(from[0]), BOTH_READ(from[1]), BOTH_READ(from[2])};
+	struct tuple ret;
+
+	memcpy(&ret, words, sizeof(ret));
+	return ret;
+}
+
+/* What a flow was when it was looked at. */
+struct lane {
+	uint16_t life;   /* flow_life_server(), flow_life_state() */
+	struct tuple to; /* with which its packets leave */
+};
+
+/* If the flow is open and packets arrive from end with tuple: then says what it is. */
+static inline bool lane_look(const struct flow *flow, enum end end, const struct tuple *tuple,
+                             struct lane *ret)
+{
+	struct tuple arrive;
+
+	ret->life = BOTH_READ_FIRST(flow->life);
+	if (flow_life_state(ret->life) != FLOW_OPEN)
+		return false;
+	arrive = lane_tuple(&flow->arrive[end]);
+	ret->to = tuple_reverse(lane_tuple(&flow->arrive[end_other(end)]));
+	return tuple_eq(&arrive, tuple);
+}
+
+/* The place of its client's hop: see flows_client(). */
+static inline uint16_t lane_hop(const struct flow *flow)
+{
+	return BOTH_READ_FIRST(flow->hop);
+}
+
+/*
+ * Judges the segment, which has ACK and neither SYN, FIN nor RST, and if it is one of the flow's
+ * notes it at tick now. False if it isn't, or the flow is no longer what it was.
+ */
+static inline bool lane_note(struct flow *flow, enum end end, const struct packet *packet,
+                             const struct lane *lane, uint32_t now)
+{
+	if (BOTH_READ_FIRST(flow->life) != lane->life || !tcp_advance(flow, end, packet))
+		return false;
+	BOTH_WRITE(flow->last, now);
+	return true;
+}
+
+/* Counts frames that came from end, len bytes in all. */
+static inline void lane_count(struct flow_cold *cold, enum end end, uint32_t packets, uint32_t len)
+{
+	BOTH_ADD(cold->bytes[end], len);
+	BOTH_ADD(cold->packets[end], packets);
+}
+
+#endif
