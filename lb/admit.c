@@ -150,11 +150,23 @@ static enum lb_why choose_arrival(struct balance *balance, const struct packet *
 	return free_tuple(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
 }
 
+/* Until it is open, what its client asks for besides shall go to the same server. */
+static void hope(struct balance *balance, const struct flow *flow, lb_time now)
+{
+	const uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
+	const uint32_t half_open_ms = BALANCE_HALF_OPEN_S * 1000, tick = balance_tick(balance, now);
+	const uint32_t ms = persist_ms < half_open_ms ? persist_ms : half_open_ms;
+
+	if (persist_ms)
+		persist_hope(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+		             flow->server, tick, tick + ms / FLOW_MS_PER_TICK);
+}
+
 static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 {
 	sched_opened(&balance->farms->sched, flows_at(&balance->flows, f)->server);
 	balance->counts.created++;
-	life_persist(balance, flows_at(&balance->flows, f), true, now);
+	hope(balance, flows_at(&balance->flows, f), now);
 }
 
 /* old, a flow in quarantine of the same client and port, or FLOW_NONE, is found no more by what its
@@ -224,7 +236,7 @@ static uint16_t pick(struct balance *balance, unsigned farm, const struct packet
 	uint16_t server;
 
 	if (rule->persist_ms &&
-	    persist_find(&balance->persist, rule->vip, client, balance_tick(balance, now),
+	    persist_find(&balance->persist, rule->vip, client, false, balance_tick(balance, now),
 	                 &server) &&
 	    sched_has_room(sched, server))
 		return server;

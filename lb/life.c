@@ -56,7 +56,6 @@ void life_check(struct balance *balance, uint32_t f)
 	flows_check_by(&balance->flows, f, life_deadline(balance, flows_at(&balance->flows, f)));
 }
 
-/* The flow's client sticks to its server, from the flow's last packet on. */
 void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
 {
 	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
@@ -64,12 +63,13 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 	         until = flow->last + persist_ms / FLOW_MS_PER_TICK;
 	uint16_t sticks;
 
-	if (until <= tick || !sched_may_take(&balance->farms->sched, flow->server))
+	if (flow->state == FLOW_HALF_OPEN || until <= tick ||
+	    !sched_may_take(&balance->farms->sched, flow->server))
 		return;
 	/* a client that has moved on to another server stays there */
 	if (!is_new &&
 	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
-	                 tick, &sticks) &&
+	                 true, tick, &sticks) &&
 	    sticks != flow->server)
 		return;
 	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
@@ -234,6 +234,7 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		tcp_opened(flow, packet);
+		life_persist(balance, flow, true, now);
 	}
 	/* the FINs may have been before the handshake was complete */
 	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&

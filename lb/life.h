@@ -17,7 +17,8 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 uint32_t life_deadline(const struct balance *balance, const struct flow *flow);
 void life_check(struct balance *balance, uint32_t flow);
 
-/* The flow's client sticks to its server, from the flow's last packet on. */
+/* The flow's client sticks to its server, from the flow's last packet on; nobody's, if it isn't
+ * open yet. is_new: it has just become so. */
 void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now);
 
 /* If the server of the flow has no use for it: its farm is gone, or it is down. */

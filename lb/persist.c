@@ -2,6 +2,9 @@
  * Client addresses that stick to their servers, as a set-associative table: an address has a few
  * places where it may stand, and the one that would expire first makes room for a new one. So it is
  * bounded, needs no sweeping, and forgets at worst an address too many.
+ *
+ * A client is sure to be one when a connection of his is open. Before that anybody could have sent
+ * his SYN; then he sticks in places that no sure one needs.
  */
 #include "persist.h"
 
@@ -30,16 +33,18 @@ static struct persist_entry *set_of(const struct persist *persist, be32 vip, be3
 
 static bool is_of(const struct persist_entry *entry, be32 vip, be32 client)
 {
-	return entry->used && be32_eq(entry->vip, vip) && be32_eq(entry->client, client);
+	return entry->state != PERSIST_FREE && be32_eq(entry->vip, vip) &&
+	       be32_eq(entry->client, client);
 }
 
-bool persist_find(const struct persist *persist, be32 vip, be32 client, uint32_t now,
+bool persist_find(const struct persist *persist, be32 vip, be32 client, bool sure, uint32_t now,
                   uint16_t *ret_server)
 {
 	const struct persist_entry *set = set_of(persist, vip, client);
 
 	for (unsigned i = 0; i < PERSIST_WAYS; i++) {
-		if (!is_of(&set[i], vip, client) || set[i].until <= now)
+		if (!is_of(&set[i], vip, client) || set[i].until <= now ||
+		    (sure && set[i].state != PERSIST_SURE))
 			continue;
 		*ret_server = set[i].server;
 		return true;
@@ -47,13 +52,34 @@ bool persist_find(const struct persist *persist, be32 vip, be32 client, uint32_t
 	return false;
 }
 
-/* The place for a client that isn't in the set: a free one, or the one that expires first. */
-static struct persist_entry *place_in(struct persist_entry *set)
+/* If something sure would be given up with the entry. */
+static bool is_kept(const struct persist_entry *entry, uint32_t now)
+{
+	return entry->state == PERSIST_SURE && entry->until > now;
+}
+
+/* If the entry is to be given up rather than other. */
+static bool goes_before(const struct persist_entry *entry, const struct persist_entry *other,
+                        uint32_t now)
+{
+	if (entry->state == PERSIST_FREE || other->state == PERSIST_FREE)
+		return other->state != PERSIST_FREE;
+	if (is_kept(entry, now) != is_kept(other, now))
+		return is_kept(other, now);
+	return entry->until < other->until;
+}
+
+/* The client's place in the set, or the one that is to be given up for it. */
+static struct persist_entry *place_in(struct persist_entry *set, be32 vip, be32 client,
+                                      uint32_t now)
 {
 	struct persist_entry *place = &set[0];
 
-	for (unsigned i = 0; i < PERSIST_WAYS && place->used; i++)
-		if (!set[i].used || set[i].until < place->until)
+	for (unsigned i = 0; i < PERSIST_WAYS; i++)
+		if (is_of(&set[i], vip, client))
+			return &set[i];
+	for (unsigned i = 1; i < PERSIST_WAYS; i++)
+		if (goes_before(&set[i], place, now))
 			place = &set[i];
 	return place;
 }
@@ -61,15 +87,21 @@ static struct persist_entry *place_in(struct persist_entry *set)
 void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
                   uint32_t until)
 {
-	struct persist_entry *set = set_of(persist, vip, client), *place = place_in(set);
+	struct persist_entry *place = place_in(set_of(persist, vip, client), vip, client, now);
 
-	for (unsigned i = 0; i < PERSIST_WAYS; i++)
-		if (is_of(&set[i], vip, client))
-			place = &set[i];
-	persist->evicted += place->used && !is_of(place, vip, client) && place->until > now;
+	persist->evicted += is_kept(place, now) && !is_of(place, vip, client);
 	if (is_of(place, vip, client) && place->server == server && place->until > until)
 		until = place->until;
-	*place = (struct persist_entry){client, vip, until, server, 1};
+	*place = (struct persist_entry){client, vip, until, server, PERSIST_SURE};
+}
+
+void persist_hope(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
+                  uint32_t until)
+{
+	struct persist_entry *place = place_in(set_of(persist, vip, client), vip, client, now);
+
+	if (!is_kept(place, now) && !(is_of(place, vip, client) && place->until > now))
+		*place = (struct persist_entry){client, vip, until, server, PERSIST_HOPED};
 }
 
 void persist_renumber(struct persist *persist, const uint16_t *map)
@@ -77,9 +109,10 @@ void persist_renumber(struct persist *persist, const uint16_t *map)
 	for (size_t i = 0; i < (size_t)persist->nsets * PERSIST_WAYS; i++) {
 		struct persist_entry *entry = &persist->entries[i];
 
-		if (!entry->used)
+		if (entry->state == PERSIST_FREE)
 			continue;
 		entry->server = map[entry->server];
-		entry->used = entry->server != SERVER_NONE;
+		if (entry->server == SERVER_NONE)
+			entry->state = PERSIST_FREE;
 	}
 }

@@ -313,25 +313,38 @@ static void count_passed(struct model *m, unsigned farm, unsigned server, uint32
 	}
 }
 
-/* He need not be given again what he had before that. */
-static void note_sticky(struct model *m, const struct addr *client, unsigned server)
+/* That the client has this server, as far as it matters. */
+static struct sticky *add_sticky(struct model *m, const struct addr *client, unsigned server)
 {
 	struct sticky *sticky = sticky_of(m, server, client);
 
+	if (sticky)
+		return sticky;
+	if (m->nstickies == MODEL_STICKIES)
+		report_mismatch("the model can't remember more clients");
+	sticky = &m->stickies[m->nstickies++];
+	*sticky = (struct sticky){.server = server, .client = *client};
+	return sticky;
+}
+
+/* He sticks to the server of a connection that is open; before that he may. */
+void choice_model_opened(struct model *m, const struct flow_model *f, bool surely)
+{
+	struct sticky *sticky;
+
+	if (!model_farm(m, f->farm)->persist_ms)
+		return;
+	/* he need not be given again what he had before */
 	for (unsigned i = 0; i < m->nstickies; i++)
-		if (server_of(m, m->stickies[i].server)->farm == server_of(m, server)->farm &&
-		    addr_eq(&m->stickies[i].client, client))
+		if (server_of(m, m->stickies[i].server)->farm == f->farm &&
+		    addr_eq(&m->stickies[i].client, &f->client))
 			m->stickies[i].noted = 0;
-	if (!sticky) {
-		if (m->nstickies == MODEL_STICKIES)
-			report_mismatch("the model can't remember more clients");
-		sticky = &m->stickies[m->nstickies++];
+	sticky = add_sticky(m, &f->client, f->server);
+	sticky->used = m->now;
+	if (surely && may_take(m, f->server)) {
+		sticky->noted = m->now;
+		sticky->evicted = m->stickies_evicted_before;
 	}
-	*sticky = (struct sticky){.server = server,
-	                          .client = *client,
-	                          .noted = m->now,
-	                          .used = m->now,
-	                          .evicted = m->stickies_evicted_before};
 }
 
 static void note_sourced(struct model *m, unsigned farm, const struct addr *client, unsigned server)
@@ -359,7 +372,7 @@ void choice_model_chosen(struct model *m, unsigned farm, const struct addr *clie
 	    !sticks(m, farm, client, m->last_candidates, &must))
 		note_sourced(m, farm, client, server);
 	if (f->persist_ms)
-		note_sticky(m, client, server); /* who sticks doesn't wait for his turn */
+		add_sticky(m, client, server)->used = m->now; /* he doesn't wait for his turn */
 	else
 		count_turn(m, farm, server);
 	if (f->persist_ms || f->scheduler == SCHED_SOURCE)

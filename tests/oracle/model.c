@@ -427,11 +427,14 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
                       const struct frame *before, const struct frame *after, const struct seen *s,
                       const struct verdict *v)
 {
+	bool was_open;
+
 	expect(v, BIT(WHY_FLOW_HIT));
 	if (end == CLIENT && !(life_model_is_damaged(s) && s->flags & (SYN | FIN | RST)))
 		f->hop = s->from;
 	check_way(f, end, v);
 	check_bytes(m, f, end, before, after, s);
+	was_open = f->surely_open;
 	if (f->life == LIFE_RESTING) {
 		f->there = YES; /* the band's end is looked at again with the next frame */
 		settle_revival(m, f, end, s);
@@ -440,6 +443,8 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
 		life_model_count(f, end, s);
 	else
 		settle_fate(m, f, end, life_model_packet(f, end, s, m->now));
+	if (!was_open && (f->surely_open || f->doubtful))
+		choice_model_opened(m, f, f->surely_open && !f->doubtful);
 	choice_model_used(m, f);
 }
 

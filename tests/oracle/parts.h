@@ -108,6 +108,8 @@ void choice_model_chosen(struct model *model, unsigned farm, const struct addr *
                          unsigned server, uint32_t allowed);
 /* When it can't be told who there was to choose from: turns are counted anew. */
 void choice_model_forget_turns(struct model *model, unsigned farm);
+/* The flow, new until now, is open, or may be. */
+void choice_model_opened(struct model *model, const struct flow_model *flow, bool surely);
 /* Nobody must stick to a server that has been out. */
 void choice_model_server_out(struct model *model, unsigned server);
 /* Notes that a connection of the flow's client is used. */

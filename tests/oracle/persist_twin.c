@@ -16,12 +16,14 @@ enum { CLIENTS = 300, VIPS = 2, ROUNDS = 200000, LONGEST = 50 };
 
 struct note {
 	bool known; /* not forgotten, as far as can be told */
+	bool sure;
 	uint16_t server;
 	uint32_t until;
 };
 
 static struct note notes[VIPS][CLIENTS];
 static struct persist persist;
+static uint16_t hoped;
 
 static void *begin(uint32_t room)
 {
@@ -33,6 +35,7 @@ static void *begin(uint32_t room)
 	memset(arena.base, 0xa5, measure.used);
 	persist_lay_out(&persist, &arena, room, &key);
 	memset(notes, 0, sizeof(notes));
+	hoped = 0;
 	return arena.base;
 }
 
@@ -41,18 +44,19 @@ static be32 vip_of(unsigned vip)
 	return ip4(10, 0, (uint8_t)vip, 40);
 }
 
-/* Returns if what must be there was forgotten. */
+/* Returns if what must be there was forgotten. What was only hoped may be. */
 static bool find(unsigned vip, unsigned client, uint32_t now)
 {
 	struct note *note = &notes[vip][client];
-	bool must = note->known && note->until > now;
+	bool lives = note->known && note->until > now, must = lives && note->sure;
+	bool sure = random_below(2);
 	uint16_t server;
 
-	if (!persist_find(&persist, vip_of(vip), fixture_client(client), now, &server)) {
-		note->known = false;
+	if (!persist_find(&persist, vip_of(vip), fixture_client(client), sure, now, &server)) {
+		note->known &= sure && !note->sure;
 		return must;
 	}
-	require(must);
+	require(lives && (!sure || note->sure));
 	require_eq(server, note->server);
 	return false;
 }
@@ -60,12 +64,37 @@ static bool find(unsigned vip, unsigned client, uint32_t now)
 static void note(unsigned vip, unsigned client, uint32_t now)
 {
 	struct note *old = &notes[vip][client];
-	struct note new = {true, (uint16_t)random_below(5), now + 1 + random_below(LONGEST)};
+	struct note new = {true, true, (uint16_t)(60000 + random_below(5)),
+	                   now + 1 + random_below(LONGEST)};
 
 	persist_note(&persist, vip_of(vip), fixture_client(client), new.server, now, new.until);
 	if (old->known && old->server == new.server && old->until > new.until)
 		new.until = old->until;
 	*old = new;
+}
+
+/* If it is taken can't be said: so it is looked for at once, and what is said must be old or new.
+ */
+static void hope(unsigned vip, unsigned client, uint32_t now)
+{
+	struct note *old = &notes[vip][client];
+	/* a server that nothing else names: so that it can be said what is found */
+	struct note new = {true, false, hoped = (uint16_t)((hoped + 1) % 60000),
+	                   now + 1 + random_below(LONGEST)};
+	bool lives = old->known && old->until > now;
+	uint64_t evicted = persist.evicted;
+	uint16_t server;
+
+	persist_hope(&persist, vip_of(vip), fixture_client(client), new.server, now, new.until);
+	require_eq(persist.evicted, evicted);
+	if (!persist_find(&persist, vip_of(vip), fixture_client(client), false, now, &server))
+		require(!lives || !old->sure || persist.evicted);
+	else if (lives && server == old->server)
+		return;
+	else
+		require(server == new.server && !(lives && old->sure && !persist.evicted));
+	if (!lives || !old->sure || persist.evicted)
+		*old = new;
 }
 
 /* How many that it shouldn't have been forgotten. */
@@ -80,8 +109,15 @@ static uint64_t churn(uint32_t room, unsigned clients)
 
 		now += random_below(8) == 0;
 		forgotten += find(vip, client, now);
-		if (random_below(3) == 0)
+		switch (random_below(6)) {
+		case 0:
+		case 1:
 			note(vip, client, now);
+			break;
+		case 2:
+			hope(vip, client, now);
+			break;
+		}
 		require(forgotten <= persist.evicted);
 	}
 	free(mem);

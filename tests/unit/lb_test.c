@@ -1377,17 +1377,73 @@ START_TEST(client_sticks_to_its_server)
 }
 END_TEST
 
-/* Where the engine remembers the client to stick: SERVER_NONE if it doesn't. */
+/* Where the client is sure to stick: SERVER_NONE if nowhere. */
 static unsigned stuck_to(unsigned client)
 {
 	const struct balance *balance = lb_balance(engine.lb);
 	uint32_t tick = (uint32_t)((engine.now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK);
 	uint16_t server;
 
-	return persist_find(&balance->persist, fixture_vip(), fixture_client(client), tick, &server)
+	return persist_find(&balance->persist, fixture_vip(), fixture_client(client), true, tick,
+	                    &server)
 	               ? server
 	               : SERVER_NONE;
 }
+
+/* What he asks for at once goes together; what comes to nothing binds him no longer than that. */
+START_TEST(client_sticks_before_it_is_open)
+{
+	struct talk first, second;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 60 * S;
+	talk_syn(&first, &engine, fixture_client(1), 40000, 443);
+	for (uint16_t i = 1; i < 6; i++) {
+		talk_syn(&second, &engine, fixture_client(1), (uint16_t)(40000 + i), 443);
+		ck_assert_uint_eq(second.server, first.server);
+	}
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	engine_wait_ms(&engine, 35 * S);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 6);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	talk_open(&second, &engine, fixture_client(1), 40006, 443);
+	ck_assert_uint_eq(second.server, 1 - first.server);
+	ck_assert_uint_eq(stuck_to(1), second.server);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* SYNs in their names, while their server is full, and of many others move nobody. */
+START_TEST(made_up_syns_move_nobody)
+{
+	enum { CLIENTS = 10, FLOOD = 6000 };
+	unsigned servers[CLIENTS];
+
+	begin();
+	engine.rules->farms[0].persist_ms = 600 * S;
+	for (unsigned c = 0; c < CLIENTS; c++) {
+		talk_open(&talk, &engine, fixture_client(c), 40000, 443);
+		servers[c] = talk.server;
+		talk_close(&talk, CLIENT);
+	}
+	for (unsigned s = 0; s < 2; s++) {
+		engine.rules->servers[s].max_connections = 1;
+		for (unsigned c = 0; c < CLIENTS; c++)
+			for (uint16_t i = 0; i < 3; i++)
+				talk_syn(&talk, &engine, fixture_client(c),
+				         (uint16_t)(42000 + 3 * s + i), 443);
+		engine.rules->servers[s].max_connections = 0;
+	}
+	for (unsigned i = 0; i < FLOOD; i++)
+		talk_syn(&talk, &engine, fixture_client(CLIENTS + i), 40000, 443);
+	for (unsigned c = 0; c < CLIENTS; c++) {
+		ck_assert_uint_eq(stuck_to(c), servers[c]);
+		talk_open(&talk, &engine, fixture_client(c), 50000, 443);
+		ck_assert_uint_eq(talk.server, servers[c]);
+	}
+	engine_stop(&engine);
+}
+END_TEST
 
 /* The end of an idle connection is no use of it. */
 START_TEST(idle_client_sticks_no_longer)
@@ -1743,6 +1799,8 @@ Suite *lb_suite(void)
 	                              many_idle_flows,
 	                              probe_reply_is_told,
 	                              client_sticks_to_its_server,
+	                              client_sticks_before_it_is_open,
+	                              made_up_syns_move_nobody,
 	                              idle_client_sticks_no_longer,
 	                              half_open_flow_unsticks_nobody,
 	                              client_sticks_while_its_flow_is_used,

@@ -34,7 +34,7 @@ static uint16_t find(unsigned client, uint32_t now)
 {
 	uint16_t server = UINT16_MAX;
 
-	if (!persist_find(&persist, fixture_vip(), fixture_client(client), now, &server))
+	if (!persist_find(&persist, fixture_vip(), fixture_client(client), false, now, &server))
 		ck_assert_uint_eq(server, UINT16_MAX);
 	return server;
 }
@@ -49,7 +49,8 @@ START_TEST(remembered_until_its_time)
 	ck_assert_uint_eq(find(1, 10), 0);
 	ck_assert_uint_eq(find(1, 19), 0);
 	ck_assert_uint_eq(find(1, 20), UINT16_MAX);
-	ck_assert(!persist_find(&persist, ip4(10, 0, 1, 40), fixture_client(1), 15, &server));
+	ck_assert(
+	        !persist_find(&persist, ip4(10, 0, 1, 40), fixture_client(1), false, 15, &server));
 	note(1, 3, 15, 40);
 	ck_assert_uint_eq(find(1, 39), 3);
 	ck_assert_uint_eq(persist.evicted, 0);
@@ -110,6 +111,51 @@ START_TEST(never_wrong)
 }
 END_TEST
 
+/* Whoever made them up: not even if there is room for four only. */
+START_TEST(hope_takes_nothing_from_who_is_sure)
+{
+	uint16_t server;
+
+	begin(0);
+	note(1, 1, 1, 100);
+	note(2, 2, 1, 100);
+	for (unsigned c = 0; c < 100; c++)
+		persist_hope(&persist, fixture_vip(), fixture_client(c), 7, 1, 1000);
+	ck_assert_uint_eq(find(1, 1), 1);
+	ck_assert_uint_eq(find(2, 1), 2);
+	ck_assert_uint_eq(persist.evicted, 0);
+	note(3, 3, 1, 100);
+	note(4, 4, 1, 100);
+	persist_hope(&persist, fixture_vip(), fixture_client(50), 7, 1, 1000);
+	for (unsigned c = 1; c <= 4; c++)
+		ck_assert_uint_eq(find(c, 1), c);
+	ck_assert_uint_eq(persist.evicted, 0);
+	persist_hope(&persist, fixture_vip(), fixture_client(50), 7, 100, 1000);
+	ck_assert_uint_eq(find(50, 100), 7);
+	ck_assert(!persist_find(&persist, fixture_vip(), fixture_client(50), true, 100, &server));
+	free(mem);
+}
+END_TEST
+
+START_TEST(first_hope_counts_until_it_is_sure)
+{
+	uint16_t server;
+
+	begin(100);
+	persist_hope(&persist, fixture_vip(), fixture_client(1), 5, 1, 30);
+	persist_hope(&persist, fixture_vip(), fixture_client(1), 6, 1, 30);
+	ck_assert_uint_eq(find(1, 1), 5);
+	ck_assert(!persist_find(&persist, fixture_vip(), fixture_client(1), true, 1, &server));
+	note(1, 6, 1, 20);
+	ck_assert_uint_eq(find(1, 1), 6);
+	ck_assert(persist_find(&persist, fixture_vip(), fixture_client(1), true, 1, &server));
+	ck_assert_uint_eq(find(1, 20), UINT16_MAX);
+	persist_hope(&persist, fixture_vip(), fixture_client(1), 5, 20, 30);
+	ck_assert_uint_eq(find(1, 20), 5);
+	free(mem);
+}
+END_TEST
+
 START_TEST(renumbered)
 {
 	const uint16_t map[] = {2, UINT16_MAX, 0};
@@ -131,6 +177,8 @@ Suite *persist_suite(void)
 	                              room_for_one,
 	                              soonest_to_expire_gives_way,
 	                              never_wrong,
+	                              hope_takes_nothing_from_who_is_sure,
+	                              first_hope_counts_until_it_is_sure,
 	                              renumbered,
 	                              NULL};
 
