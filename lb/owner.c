@@ -20,6 +20,14 @@ unsigned owner_of(const struct farms *farms, const struct tuple *arriving, const
 	const struct address *dst = dst6 ? addresses_find_name(addresses, arriving->dst, vlan)
 	                                 : addresses_find(addresses, arriving->dst, vlan);
 
+	/*
+	 * What answers a probe looks like a client's packet where the VIP serves the port that the
+	 * probe came from. So all that a server sends there is the first worker's, who probes; one
+	 * that is a client has its flow there, of which the server's end is then there, too.
+	 */
+	if (dst->kinds & ADDRESS_OURS && src->kinds & ADDRESS_SERVER &&
+	    rules_is_probe_port(arriving->dport))
+		return 0;
 	if (is_service(farms, dst, arriving->dport))
 		return share_of_client(
 		        share, src6 ? share_address6(share, src6) : share_address(arriving->src),

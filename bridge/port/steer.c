@@ -12,9 +12,10 @@
  * - the rest, ARP and neighbour discovery: to the first worker, who looks for servers.
  *
  * First the addresses (IPv6: their hashes) and ports are put into memory words, then come the
- * comparisons with the rules. Fragments and extension headers are left to the engine, which hands
- * over what came to the wrong worker; so a program that is wrong costs speed and nothing else, and
- * when rules are too many for one, there is a program without them.
+ * comparisons with the rules. Fragments and extension headers are left to the engine, and so are
+ * the answers to probes that come from a port which the VIP serves (owner_of()): it hands over
+ * what came to the wrong worker; so a program that is wrong costs speed and nothing else, and when
+ * rules are too many for one, there is a program without them.
  */
 #include "steer.h"
 

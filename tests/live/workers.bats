@@ -63,6 +63,25 @@ threads()
 	tmbridge_stop
 }
 
+# The probes' own ports, 1008 to 1023, are service ports as well: what answers a probe looks like a client.
+@test "service ports that are also the probes' source ports: servers are up, and serve" {
+	lab_up
+	server_tcp fe1 1010
+	server_tcp fe2 1010
+	lab_ini 'ports = 1000-1030' 'check = 1010' 'check_interval = 500ms' 'check_timeout = 400ms' 'bridge.workers = 8'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 5 tmbridge_is_served # that each answer is its worker's by chance: 1 in 64
+	sleep 9 # a probe from each of the 16 ports
+	in_ns client "$TOOLS/manyconns" connect -g -n 100 -t 20 "$VIP" 1010 | grep "^fe" >"$LAB_DIR/said"
+	in_ns fe1 "$TOOLS/manyconns" connect -g -n 30 -t 20 "$VIP" 1010 | grep "^fe" >"$LAB_DIR/hairpin"
+	[[ $(grep -c . "$LAB_DIR/said") = 100 && $(grep -c . "$LAB_DIR/hairpin") = 30 ]]
+	all_workers_took_part 8 <"$LAB_DIR/said"
+	tmbridge_stats >"$LAB_DIR/counts"
+	jq -e '[.farms[].servers[] | .health == "up" and .probes_failed == 0 and .probes_ok > 16] | all' "$LAB_DIR/counts"
+	stats_add_up <"$LAB_DIR/counts"
+	tmbridge_stop
+}
+
 @test "a large file in parts, a reload, and a server that dies, with two workers" {
 	lab_up
 	server_http fe1 443

@@ -343,6 +343,74 @@ START_TEST(probes_answers_are_the_first_workers)
 }
 END_TEST
 
+static struct rules *serving_the_probes_ports(void)
+{
+	struct rules *rules = fixture_rules(2);
+
+	fixture_set_ports(&rules->farms[0], RULES_PROBE_PORT - 8,
+	                  RULES_PROBE_PORT + RULES_PROBE_PORTS + 8);
+	return rules;
+}
+
+/* A server's answer to a probe comes from where a client of the VIP could be, to a service port. */
+START_TEST(probes_are_answered_though_their_ports_are_served)
+{
+	unsigned at[WORKERS] = {0}, worker;
+	struct built built;
+
+	begin_with(serving_the_probes_ports, false);
+	for (unsigned i = 0; i < 2 * RULES_PROBE_PORTS; i++) {
+		struct spec spec = spec_syn(fixture_server(i % 2), 1010,
+		                            (uint16_t)(RULES_PROBE_PORT + i / 2));
+
+		spec.flags = SYN | ACK;
+		frames_tcp(&built, &spec);
+		built.frame.side = INSIDE;
+		ck_assert_uint_eq(deliver(&built, &worker).why, WHY_PROBE);
+		ck_assert_uint_eq(worker, 0);
+	}
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct spec spec = spec_syn(fixture_client(i), 40000, 1010);
+
+		frames_tcp(&built, &spec);
+		ck_assert_uint_eq(deliver(&built, &worker).why, WHY_FLOW_NEW);
+		at[worker]++;
+	}
+	for (unsigned k = 0; k < WORKERS; k++)
+		ck_assert_uint_gt(at[k], FLOWS / WORKERS / 2);
+	end();
+}
+END_TEST
+
+/* And a server that is a client there has its flow at one worker all the same. */
+START_TEST(a_server_may_use_a_service_port_that_probes_come_from)
+{
+	unsigned worker, other;
+	struct built built;
+
+	begin_with(serving_the_probes_ports, false);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct spec spec = spec_syn(fixture_server(0), (uint16_t)(40000 + i), 1010);
+		struct talk talk = {.client = spec.from, .sport = spec.sport, .dport = 1010};
+
+		frames_tcp(&built, &spec);
+		built.frame.side = INSIDE;
+		ck_assert_uint_eq(deliver(&built, &worker).why, WHY_FLOW_NEW);
+		talk.engine = &workers[worker];
+		talk.server = built.frame.data[built.l3 + 19] - 41u;
+		talk.snat = be32_load(built.frame.data + built.l3 + 12);
+		talk.snat_port = frames_get16(built.frame.data + built.l4);
+		talk.next[CLIENT] = spec.seq + 1;
+		talk.next[SERVER] = 7000;
+		spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
+		frames_tcp(&built, &spec);
+		ck_assert_uint_eq(deliver(&built, &other).why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(other, worker);
+	}
+	end();
+}
+END_TEST
+
 Suite *share_suite(void)
 {
 	const TTest *const tests[] = {
@@ -355,6 +423,8 @@ Suite *share_suite(void)
 	        a_frame_that_could_not_be_handed_over_is_counted,
 	        limits_of_all_workers_add_up,
 	        probes_answers_are_the_first_workers,
+	        probes_are_answered_though_their_ports_are_served,
+	        a_server_may_use_a_service_port_that_probes_come_from,
 	        NULL,
 	};
 
