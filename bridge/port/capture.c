@@ -5,8 +5,9 @@
  * card, and says nothing about it. So a checksum that is wrong, but would be right as a partial
  * one, is taken for one: the frame is then rewritten as it was on the live port.
  *
- * A damaged file is read up to the damage. Times are in nanoseconds since 1970, as libpcap gives
- * them; a file's times may go back, the clock doesn't (offline.c).
+ * A damaged file ends at its first damage, for good: whatever libpcap would find behind it begins
+ * at some byte of some frame. Times are in nanoseconds since 1970, as libpcap gives them; a file's
+ * times may go back, the clock doesn't (offline.c).
  */
 #include "capture.h"
 
@@ -27,6 +28,7 @@ struct capture {
 	pcap_dumper_t *out;
 	const char *in_name, *out_name;
 	bool loaded; /* frame holds the next one, which came at time */
+	bool ended;  /* there is no next one */
 	struct frame frame;
 	lb_time time;
 	uint8_t bytes[FRAME_HEADROOM + CAPTURE_SNAPLEN];
@@ -52,23 +54,26 @@ static bool has_partial_checksum(const struct frame *frame)
 	return csum_load(field) == csum_fold(parse_pseudo_sum(&packet));
 }
 
+/* Says where a damaged file ends, and why. */
+static void say_damaged(const struct capture *capture, const char *why)
+{
+	log_warning("%s: damaged at frame %llu: %s: the capture ends before it", capture->in_name,
+	            (unsigned long long)capture->port.counts.received + 1, why);
+}
+
 static bool load(struct capture *capture)
 {
 	struct pcap_pkthdr *header;
 	const uint8_t *bytes;
 	int got = pcap_next_ex(capture->in, &header, &bytes);
 
-	if (got != 1) {
-		if (got == PCAP_ERROR)
-			log_warning("%s: %s: read up to there", capture->in_name,
-			            pcap_geterr(capture->in));
+	capture->ended = got != 1 || header->caplen > CAPTURE_SNAPLEN;
+	if (got == PCAP_ERROR)
+		say_damaged(capture, pcap_geterr(capture->in));
+	else if (got == 1 && capture->ended)
+		say_damaged(capture, "it is longer than any");
+	if (capture->ended)
 		return false;
-	}
-	if (header->caplen > CAPTURE_SNAPLEN) {
-		log_warning("%s: a frame of %u bytes: read up to there", capture->in_name,
-		            header->caplen);
-		return false;
-	}
 	memcpy(capture->bytes + FRAME_HEADROOM, bytes, header->caplen);
 	capture->frame = (struct frame){
 	        .data = capture->bytes + FRAME_HEADROOM,
@@ -88,7 +93,7 @@ bool capture_next(struct port *port, lb_time *ret)
 {
 	struct capture *capture = capture_of(port);
 
-	if (!capture->loaded && capture->in)
+	if (!capture->loaded && capture->in && !capture->ended)
 		capture->loaded = load(capture);
 	if (capture->loaded)
 		*ret = capture->time;

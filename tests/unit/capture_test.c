@@ -187,6 +187,63 @@ START_TEST(cut_frames_know_their_length)
 }
 END_TEST
 
+/* The file's size; and byte at of it becomes value. */
+static void damage(long at, uint8_t value)
+{
+	FILE *file = fopen(in, "r+");
+
+	ck_assert_int_eq(fseek(file, at, SEEK_SET), 0);
+	ck_assert_int_ne(fputc(value, file), EOF);
+	fclose(file);
+}
+
+/* What capture_next() and receive() say on stderr until the file ends; *ret_n frames come. */
+static const char *read_saying(unsigned *ret_n)
+{
+	static char text[2048];
+	int terminal = dup(STDERR_FILENO);
+	struct frame frames[PORT_BURST];
+	FILE *file = tmpfile();
+
+	dup2(fileno(file), STDERR_FILENO);
+	for (*ret_n = 0; port->ops->receive(port, frames) == 1;)
+		++*ret_n;
+	for (unsigned i = 0; i < 5; i++) /* as often as somebody asks */
+		ck_assert_uint_eq(port->ops->receive(port, frames), 0);
+	dup2(terminal, STDERR_FILENO);
+	close(terminal);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	return text;
+}
+
+/* The second of four records has a length that no record has: what follows isn't looked for. */
+START_TEST(a_damaged_record_ends_the_file)
+{
+	struct writer writer = write_to(in, DLT_EN10MB, false);
+	char expected[256];
+	struct built built;
+	const char *said;
+	unsigned n;
+
+	build(&built, 100, false);
+	for (unsigned i = 0; i < 4; i++)
+		add(&writer, i, 0, &built);
+	done(&writer);
+	damage(24 + 16 + (long)built.frame.len + 8 + 3, 0x7f);
+	open_in(INSIDE);
+	said = read_saying(&n);
+	ck_assert_uint_eq(n, 1);
+	snprintf(expected, sizeof(expected), "tmbridge: %s: damaged at frame 2: ", in);
+	ck_assert_msg(!strncmp(said, expected, strlen(expected)), "%s", said);
+	ck_assert_msg(strstr(said, ": the capture ends before it\n") &&
+	                      strchr(said, '\n') == said + strlen(said) - 1,
+	              "%s", said);
+	ck_assert_int_eq(capture_close(port), 0);
+}
+END_TEST
+
 /* Up to the damage, and then no more. */
 START_TEST(damaged_file)
 {
@@ -280,6 +337,7 @@ Suite *capture_suite(void)
 	                              times_in_micro_and_nanoseconds,
 	                              cut_frames_know_their_length,
 	                              damaged_file,
+	                              a_damaged_record_ends_the_file,
 	                              what_is_sent_is_written,
 	                              files_that_will_not_do,
 	                              full_disk_is_told,
