@@ -194,3 +194,21 @@ calls() # FUNCTIONS FILE...
 	echo "$output"
 	[[ -z $output ]]
 }
+
+# Whether make would give -Werror to the compiler, CI being $1: yes or no.
+has_werror() # CI GOAL...
+{
+	env -u MAKEFLAGS -u MAKELEVEL -u WERROR CI="$1" make -nB "${@:2}" 2>/dev/null >"$BATS_TEST_TMPDIR/commands"
+	grep -q -e ' -Wconversion' "$BATS_TEST_TMPDIR/commands" || echo "no compiler"
+	grep -q -e ' -Werror' "$BATS_TEST_TMPDIR/commands" && echo yes || echo no
+}
+
+@test "warnings are errors in CI and for developers, and for nobody else" {
+	[[ $(has_werror '') = no ]]
+	[[ $(has_werror '' install) = no ]]
+	[[ $(has_werror '' demo) = no ]]
+	[[ $(has_werror '' everything) = yes ]]
+	[[ $(has_werror '' .build/release/unit) = yes ]]
+	[[ $(has_werror true) = yes ]]
+	[[ $(has_werror true install) = yes ]]
+}
