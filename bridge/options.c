@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const char usage[] =
         "Usage: tmbridge OUTSIDE INSIDE -f lb.ini\n"
@@ -120,6 +121,47 @@ static int parse_option(int option, char *arg, struct options *ret)
 	}
 }
 
+/* A file that is named on the command line, and by which option; - is none. */
+struct named {
+	const char *option, *name;
+};
+
+/* The same file, by whatever names; or by the same one, where there is none yet. */
+static bool is_same_file(const struct named *a, const struct named *b)
+{
+	struct stat as, bs;
+	bool is_there;
+
+	if (!a->name || !b->name || !strcmp(a->name, "-"))
+		return false;
+	is_there = stat(a->name, &as) == 0;
+	if (!is_there)
+		return !strcmp(a->name, b->name);
+	return S_ISREG(as.st_mode) && stat(b->name, &bs) == 0 && as.st_dev == bs.st_dev &&
+	       as.st_ino == bs.st_ino;
+}
+
+/* Nothing is written to a file that is read, or written to as well. */
+static int check_files(const struct options *options)
+{
+	const struct named files[] = {
+	        {"-f", options->config},        {"-r", options->read[OUTSIDE]},
+	        {"-r", options->read[INSIDE]},  {"-w", options->write[OUTSIDE]},
+	        {"-w", options->write[INSIDE]}, {"-s", options->stats},
+	};
+	enum { READ = 3, ALL = sizeof(files) / sizeof(files[0]) };
+
+	for (unsigned i = READ; i < ALL; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (is_same_file(&files[i], &files[j])) {
+				log_error("command line: %s %s: would overwrite the file of %s %s",
+				          files[i].option, files[i].name, files[j].option,
+				          files[j].name);
+				return -EINVAL;
+			}
+	return 0;
+}
+
 static int complain(const char *what)
 {
 	log_error("command line: %s (see tmbridge --help)", what);
@@ -154,15 +196,16 @@ static int parse_rest(int n, char **args, struct options *ret)
 
 int options_parse(int argc, char **argv, struct options *ret)
 {
-	int option;
+	int option, err;
 
 	*ret = (struct options){.mode = MODE_LIVE};
 	argv[0] = "tmbridge"; /* as which getopt_long() complains */
 	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:u:vhV", long_options, NULL)) != -1) {
-		int err = parse_option(option, optarg, ret);
+		err = parse_option(option, optarg, ret);
 
 		if (err < 0 || ret->mode == MODE_DONE)
 			return err;
 	}
-	return parse_rest(argc - optind, argv + optind, ret);
+	err = parse_rest(argc - optind, argv + optind, ret);
+	return err < 0 ? err : check_files(ret);
 }

@@ -2,9 +2,9 @@
  * The counters as JSON: sums over the workers, and of probes what the first one knows, which sends
  * them.
  *
- * All names in it are from lb.ini, where only letters, digits, dots, dashes and underscores are
- * allowed, so nothing needs escaping. A file is written beside its place and then renamed: whoever
- * reads it never sees half of one.
+ * Names from lb.ini have only letters, digits, dots, dashes and underscores, so they need no
+ * escaping, but an interface may be called nearly anything. A file is written beside its place and
+ * then renamed: whoever reads it never sees half of one.
  */
 #include "stats.h"
 
@@ -20,7 +20,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STATS_READER_MS = 1000 };
+enum {
+	STATS_READER_MS = 1000,
+	STATS_NAME_BYTES = 6 * 128 + 1, /* ALTIFNAMSIZ, all escaped */
+};
 
 static void print_address(FILE *out, const struct rules *rules, be32 ip)
 {
@@ -122,7 +125,9 @@ static void print_flows(FILE *out, const struct totals *totals)
 static void print_port(FILE *out, const char *side, const struct port *port,
                        const struct port_counts *counts)
 {
-	fprintf(out, "\"%s\":{\"name\":\"%s\"", side, port->name);
+	char name[STATS_NAME_BYTES];
+
+	fprintf(out, "\"%s\":{\"name\":\"%s\"", side, text_json(port->name, name, sizeof(name)));
 	if (port->link.state)
 		fprintf(out, ",\"link\":\"%s\",\"mtu\":%" PRIu32, port->link.state, port->link.mtu);
 	fprintf(out,

@@ -1,5 +1,5 @@
 /*
- * Addresses as text: IPv6 as RFC 5952 wants it, which is what inet_ntop() does.
+ * Addresses and names as text: IPv6 as RFC 5952 wants it, which is what inet_ntop() does.
  */
 #include "text.h"
 
@@ -23,5 +23,22 @@ const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port, char ret[T
 	inet_ntop(ip6 ? AF_INET6 : AF_INET, ip6 ? (const void *)ip6 : &ip4, address,
 	          sizeof(address));
 	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", address, be16_get(port));
+	return ret;
+}
+
+const char *text_json(const char *string, char *ret, size_t size)
+{
+	enum { LONGEST = sizeof("\\u00ff") };
+	char *at = ret;
+
+	for (; *string && size - (size_t)(at - ret) >= LONGEST; string++) {
+		unsigned char c = (unsigned char)*string;
+
+		if (c < ' ' || c > '~')
+			at += sprintf(at, "\\u%04x", c);
+		else
+			at += sprintf(at, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+	}
+	*at = 0;
 	return ret;
 }

@@ -1,5 +1,5 @@
 /*
- * Addresses as text, for messages, statistics and the connection log.
+ * Addresses and names as text, for messages, statistics and the connection log.
  */
 #ifndef BRIDGE_TEXT_H
 #define BRIDGE_TEXT_H
@@ -14,5 +14,11 @@ const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_
 /* An address and port: 10.0.0.40:443 or, if ip6 isn't NULL, [2001:db8::40]:443. Returns ret. */
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
                           char ret[TEXT_ENDPOINT_BYTES]);
+
+/*
+ * A string of bytes, cut to fit, as what may stand between the quotes of a JSON string: what isn't
+ * printable ASCII is escaped as the character of its number. Returns ret, of size bytes.
+ */
+const char *text_json(const char *string, char *ret, size_t size);
 
 #endif

@@ -175,11 +175,46 @@ START_TEST(wrong_lines)
 }
 END_TEST
 
+/* In a directory of its own: a file, another name of it, and another file. */
+START_TEST(files_that_are_read_are_not_written)
+{
+	const char *const wrong[] = {
+	        "-r a -w a -f ini",       "-r a -w ./a -f ini",       "-r a -w b -f ini",
+	        "-r c,a -w new,b -f ini", "-r c -w ini -f ini",       "-r c -w new,new -f ini",
+	        "-r c -w a,b -f ini",     "-r c -w new -s c -f ini",  "-r c -w new -s new -f ini",
+	        "eth0 eth1 -f a -s b",    "eth0 eth1 -f ini -s link", "-r a -w link2 -f ini",
+	};
+	const char *const right[] = {
+	        "-r a,a -w new -f ini",      "-r a -w c -f ini",
+	        "-r a,c -w new,new2 -f ini", "-r a -w /dev/null,/dev/null -f ini",
+	        "-r a -w new -s - -f ini",   "-r a -w new -s stats -f ini",
+	        "eth0 eth1 -f ini -s stats",
+	};
+	char dir[] = "/tmp/options_test.XXXXXX", before[4096];
+	const char *const made[] = {"a", "b", "c", "ini", "link", "link2"};
+
+	ck_assert_ptr_nonnull(getcwd(before, sizeof(before)));
+	ck_assert(mkdtemp(dir) && !chdir(dir));
+	for (unsigned i = 0; i < 4; i++)
+		if (i != 1)
+			fclose(fopen(made[i], "w"));
+	ck_assert(!link("a", "b") && !symlink("ini", "link") && !symlink("a", "link2"));
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		check_wrong(wrong[i]);
+	for (unsigned i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		ck_assert_msg(parse(right[i]) == 0, "%s", right[i]);
+	for (unsigned i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		unlink(made[i]);
+	ck_assert(!chdir(before) && !rmdir(dir));
+}
+END_TEST
+
 Suite *options_suite(void)
 {
 	const TTest *const tests[] = {
 	        live, offline,   check_only,  help_and_version_need_nothing_else,
-	        key,  wrong_key, wrong_lines, NULL};
+	        key,  wrong_key, wrong_lines, files_that_are_read_are_not_written,
+	        NULL};
 
 	return suite_of("options", tests);
 }

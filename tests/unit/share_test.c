@@ -360,8 +360,8 @@ START_TEST(probes_are_answered_though_their_ports_are_served)
 
 	begin_with(serving_the_probes_ports, false);
 	for (unsigned i = 0; i < 2 * RULES_PROBE_PORTS; i++) {
-		struct spec spec = spec_syn(fixture_server(i % 2), 1010,
-		                            (uint16_t)(RULES_PROBE_PORT + i / 2));
+		struct spec spec =
+		        spec_syn(fixture_server(i % 2), 1010, (uint16_t)(RULES_PROBE_PORT + i / 2));
 
 		spec.flags = SYN | ACK;
 		frames_tcp(&built, &spec);

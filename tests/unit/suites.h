@@ -41,6 +41,7 @@ Suite *steer_suite(void);
 Suite *snat_suite(void);
 Suite *snat_twin_suite(void);
 Suite *tcp_suite(void);
+Suite *text_suite(void);
 Suite *timers_suite(void);
 Suite *tuple_suite(void);
 Suite *vlan_suite(void);
