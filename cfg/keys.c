@@ -88,10 +88,40 @@ static int bridge_link_mirror(struct target *target, struct value *value)
 	return ret;
 }
 
+static int bridge_fast_path(struct target *target, struct value *value)
+{
+	static const char *const words[] = {[FAST_PATH_AUTO] = "auto",
+	                                    [FAST_PATH_KERNEL] = "kernel",
+	                                    [FAST_PATH_OFF] = "off",
+	                                    NULL};
+	unsigned word;
+	int ret = value_word(value, words, &word);
+
+	if (ret == 0)
+		target->rules->fast_path = word;
+	return ret;
+}
+
+static int bridge_on_exit(struct target *target, struct value *value)
+{
+	static const char *const words[] = {[ON_EXIT_KEEP] = "keep", [ON_EXIT_CUT] = "cut", NULL};
+	unsigned word;
+	int ret = value_word(value, words, &word);
+
+	if (ret == 0)
+		target->rules->on_exit = word;
+	return ret;
+}
+
 static const struct key bridge_keys[] = {
-        {"outside_mac", bridge_outside_mac, NULL},         {"inside_mac", bridge_inside_mac, NULL},
-        {"max_connections", bridge_max_connections, NULL}, {"workers", bridge_workers, NULL},
-        {"link_mirror", bridge_link_mirror, NULL},         {NULL, NULL, NULL},
+        {"outside_mac", bridge_outside_mac, NULL},
+        {"inside_mac", bridge_inside_mac, NULL},
+        {"max_connections", bridge_max_connections, NULL},
+        {"workers", bridge_workers, NULL},
+        {"link_mirror", bridge_link_mirror, NULL},
+        {"fast_path", bridge_fast_path, NULL},
+        {"on_exit", bridge_on_exit, NULL},
+        {NULL, NULL, NULL},
 };
 
 /* ---- [farm NAME] ---- */
@@ -434,6 +464,8 @@ void keys_default_bridge(struct rules *rules)
 {
 	rules->max_connections = DEFAULT_CONNECTIONS;
 	rules->workers = DEFAULT_WORKERS;
+	rules->fast_path = FAST_PATH_OFF;
+	rules->on_exit = ON_EXIT_CUT;
 }
 
 void keys_default_farm(struct rules_farm *farm)

@@ -54,6 +54,8 @@ enum rules_scheduler { SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR, SCHED_SOURCE };
 enum rules_state { STATE_ACTIVE, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED };
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
 enum rules_on_down { ON_DOWN_RESET, ON_DOWN_KEEP };
+enum rules_fast_path { FAST_PATH_AUTO, FAST_PATH_KERNEL, FAST_PATH_OFF };
+enum rules_on_exit { ON_EXIT_KEEP, ON_EXIT_CUT };
 
 /* TCP ports first..last, both included, in host order. */
 struct port_range {
@@ -101,9 +103,11 @@ struct rules_server {
 struct rules {
 	bool has_outside_mac, has_inside_mac;
 	struct mac outside_mac, inside_mac;
-	uint32_t max_connections; /* the flow table's size */
-	unsigned workers;         /* 0 = one for each processor */
-	bool link_mirror;         /* a dead link on one side takes the other one down */
+	uint32_t max_connections;       /* the flow table's size */
+	unsigned workers;               /* 0 = one for each processor */
+	bool link_mirror;               /* a dead link on one side takes the other one down */
+	enum rules_fast_path fast_path; /* programs in the kernel, live only */
+	enum rules_on_exit on_exit;     /* if these go on without the process */
 	struct rules_farm *farms;
 	unsigned nfarms;
 	struct rules_server *servers; /* by farm, in the file's order within it */

@@ -221,8 +221,13 @@ static void say_bridge(struct line *line, const struct rules *rules)
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
 	say(line, " ");
 	say_mac(line, rules->has_inside_mac, rules->inside_mac);
-	say(line, " max=%u workers=%u%s", rules->max_connections, rules->workers,
-	    rules->link_mirror ? " link_mirror" : "");
+	static const char *const fast_paths[] = {[FAST_PATH_AUTO] = " fast_path=auto",
+	                                         [FAST_PATH_KERNEL] = " fast_path=kernel",
+	                                         [FAST_PATH_OFF] = ""};
+
+	say(line, " max=%u workers=%u%s%s%s", rules->max_connections, rules->workers,
+	    rules->link_mirror ? " link_mirror" : "", fast_paths[rules->fast_path],
+	    rules->on_exit == ON_EXIT_KEEP ? " on_exit=keep" : "");
 }
 
 /* ---- keys that are right ---- */
@@ -300,6 +305,11 @@ static const struct right rights[] = {
         {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
         {WITH_BRIDGE, "link_mirror = Yes", "none none max=1000000 workers=1 link_mirror"},
         {WITH_BRIDGE, "link_mirror = no", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "fast_path = Auto", "none none max=1000000 workers=1 fast_path=auto"},
+        {WITH_BRIDGE, "fast_path = kernel", "none none max=1000000 workers=1 fast_path=kernel"},
+        {WITH_BRIDGE, "fast_path = off", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "on_exit = keep", "none none max=1000000 workers=1 on_exit=keep"},
+        {WITH_BRIDGE, "on_exit = cut", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "workers\t=\t'3'\t; three", "none none max=1000000 workers=3"},
 
         {WITH_FARM, "", X CHECKS TIMES SNAT " connlog=none"},
@@ -454,6 +464,9 @@ static const struct wrong wrong_values[] = {
          "lb.ini:2: [bridge] workers: 0 is not a number from 1 to 64, nor auto"},
         {WITH_BRIDGE, "link_mirror = maybe",
          "lb.ini:2: [bridge] link_mirror: maybe is not one of: no, yes"},
+        {WITH_BRIDGE, "fast_path = on",
+         "lb.ini:2: [bridge] fast_path: on is not one of: auto, kernel, off"},
+        {WITH_BRIDGE, "on_exit = go", "lb.ini:2: [bridge] on_exit: go is not one of: keep, cut"},
 
         {WITH_PORTS, "ports = 70000",
          "lb.ini:3: [farm x] ports: 70000 is not a TCP port (1-65535)"},
@@ -716,7 +729,7 @@ static const struct {
          "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
         {FARM_X "[bridge]\ncolour = 1\n",
          "lb.ini:5: [bridge] unknown key `colour`: there are outside_mac, "
-         "inside_mac, max_connections, workers, link_mirror"},
+         "inside_mac, max_connections, workers, link_mirror, fast_path, on_exit"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
         {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},
