@@ -9,8 +9,8 @@ B := .build/$(VARIANT)
 
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
-	libseccomp-dev libcap-ng-dev
-TEST_PACKAGES := check clang llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
+	libseccomp-dev libcap-ng-dev libbpf-dev clang
+TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils
 BENCH_PACKAGES := haproxy wrk sockperf
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -28,7 +28,7 @@ WERROR ?= $(if $(CI)$(filter-out $(USERS_GOALS),$(MAKECMDGOALS)),-Werror)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -DTMBRIDGE_VERSION='"$(VERSION)"'
 COMMON := -std=c11 $(WARNINGS) -g -fno-strict-aliasing -MMD -MP
-LIBS := -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng
+LIBS := -lbpf -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(VARIANT),release)
@@ -61,7 +61,8 @@ endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
-BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c,$(wildcard bridge/*.c bridge/*/*.c)))
+BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
+	$(B)/bridge/fastpath/program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -99,6 +100,24 @@ $(B)/tools/%: tests/tools/%.c
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -c -o $@ $<
+
+# What runs in the kernel, as an array of bytes: bridge/fastpath/program.h. clang is the compiler for it, whatever CC is.
+BPF_CLANG ?= clang
+BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__$(shell uname -m)__ \
+	-I/usr/include/$(shell gcc -print-multiarch)
+
+$(B)/%.bpf.o: %.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
+	@{ echo '#include "bridge/fastpath/program.h"'; \
+	echo '_Alignas(8) const unsigned char fastpath_program[] = {'; \
+	od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
+	echo '};'; echo 'const size_t fastpath_program_bytes = sizeof(fastpath_program);'; } >$@
+
+$(B)/bridge/fastpath/program.o: $(B)/bridge/fastpath/program.c
+	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

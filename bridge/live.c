@@ -8,6 +8,7 @@
 #include "live.h"
 
 #include "cable/cable.h"
+#include "fastpath/fastpath.h"
 #include "process/log.h"
 #include "worker/loop.h"
 #include "port/packet.h"
@@ -32,6 +33,7 @@ struct live {
 	live_load *load;
 	unsigned n; /* workers */
 	struct cable *cable;
+	struct fastpath *fastpath; /* or NULL */
 	uint32_t max_connections;
 	workers_ports *ports;
 	struct workers workers;
@@ -105,6 +107,27 @@ static int steer(struct live *live, const struct rules *rules, const struct shar
 	return err;
 }
 
+/* Where the ports of a side receive, and where they send. */
+static struct packet_where where_of(const struct live *live, enum side side)
+{
+	const struct link *link = &cable_state(live->cable, side)->link;
+	bool punted = fastpath_is_active(live->fastpath);
+
+	return (struct packet_where){.receive = punted ? fastpath_punt(live->fastpath, side) : link,
+	                             .send = link};
+}
+
+/* Opens all ports of a side anew; the workers must stand still. */
+static int reopen(struct live *live, enum side side)
+{
+	const struct packet_where where = where_of(live, side);
+	int err = 0;
+
+	for (unsigned k = 0; k < live->n && !err; k++)
+		err = packet_reopen(live->ports[k][side], &where);
+	return err;
+}
+
 /* Says what of the rules only a restart can change. */
 static void warn_of_lasting(const struct live *live, const struct rules *rules)
 {
@@ -121,12 +144,35 @@ static void warn_of_lasting(const struct live *live, const struct rules *rules)
 		            file);
 }
 
+/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
+static void follow_rules(struct live *live, const struct rules *rules)
+{
+	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
+
+	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
+		log_warning("the rules are too many for the fast path: packet sockets again");
+		active = false;
+	}
+	if (!live->fastpath && rules->fast_path != FAST_PATH_OFF)
+		log_warning("%s: [bridge] fast_path: stays off until a restart",
+		            live->options->config);
+	if (active == fastpath_is_active(live->fastpath))
+		return;
+	fastpath_activate(live->fastpath, active);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (reopen(live, (enum side)side) < 0)
+			cable_retry(live->cable, (enum side)side, loop_clock());
+	log_info("fast path %s", active ? "on" : "off");
+}
+
 static int move_workers(struct live *live, struct rules *rules, struct connlog *connlog)
 {
 	int err;
 
 	pause_workers(live);
 	err = workers_reload(&live->workers, rules, connlog, loop_clock());
+	if (!err)
+		follow_rules(live, rules);
 	if (!err)
 		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
 	resume_workers(live);
@@ -174,15 +220,13 @@ static void reload(struct live *live)
 static void follow(struct live *live, enum side side, const struct cable_change *change,
                    lb_time now)
 {
-	const struct link *link = &cable_state(live->cable, side)->link;
-	const struct packet_where where = {.receive = link, .send = link};
-	int err = 0;
+	const struct cable_state *is = cable_state(live->cable, side);
+	int err = change->anew ? reopen(live, side) : 0;
 
-	for (unsigned k = 0; k < live->n; k++) {
-		if (change->anew && !err)
-			err = packet_reopen(live->ports[k][side], &where);
-		worker_set_mac(&live->workers.worker[k], side, &link->mac);
-	}
+	if (change->anew && !err && live->fastpath)
+		err = fastpath_attach(live->fastpath, side, is);
+	for (unsigned k = 0; k < live->n; k++)
+		worker_set_mac(&live->workers.worker[k], side, &is->link.mac);
 	if (change->anew && !err)
 		err = steer(live, live->workers.rules, &live->workers.worker[0].share);
 	if (!err)
@@ -199,8 +243,13 @@ static void watch_cable(struct live *live)
 {
 	struct cable_change changes[NSIDES];
 	lb_time now = loop_clock();
+	bool any = cable_poll(live->cable, now, changes);
 
-	if (!cable_poll(live->cable, now, changes))
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		if (!changes[side].anew)
+			fastpath_follow(live->fastpath, (enum side)side,
+			                cable_state(live->cable, (enum side)side));
+	if (!any)
 		return;
 	pause_workers(live);
 	for (unsigned side = 0; side < NSIDES; side++)
@@ -264,10 +313,24 @@ static int make_key(const struct options *options, struct hash_key *ret)
 	return -errno;
 }
 
+/* Puts the fast path, if there is one, before what the ports hear already. */
+static int attach(struct live *live)
+{
+	int err = 0;
+
+	for (unsigned side = 0; live->fastpath && side < NSIDES && !err; side++) {
+		err = fastpath_attach(live->fastpath, (enum side)side,
+		                      cable_state(live->cable, (enum side)side));
+		if (err < 0)
+			log_error("%s: attaching programs: %s", live->options->names[side],
+			          strerror(-err));
+	}
+	return err;
+}
+
 static int open_port(struct live *live, enum side side, struct port **ret)
 {
-	const struct link *link = &cable_state(live->cable, side)->link;
-	const struct packet_where where = {.receive = link, .send = link};
+	const struct packet_where where = where_of(live, side);
 
 	return packet_open(side, live->options->names[side], &where, ret);
 }
@@ -281,12 +344,16 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 
 	if (!err)
 		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
+	if (!err)
+		err = fastpath_open(names, live->cable, rules, &live->fastpath);
+	if (!err && live->fastpath)
+		fastpath_activate(live->fastpath, true);
 	for (unsigned k = 0; k < live->n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
 			err = open_port(live, (enum side)side, &live->ports[k][side]);
 	if (!err)
 		err = steer(live, rules, &share);
-	return err;
+	return err ? err : attach(live);
 }
 
 /* The rest of the start, after which the rules belong to the workers. */
@@ -333,9 +400,12 @@ static int start(struct live *live, struct rules *rules)
 		return -ENOMEM;
 	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
 	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
-	    (err = preflight_addresses(live->ports[0], rules)) < 0)
+	    (err = preflight_addresses(live->ports[0], rules)) < 0 ||
+	    (err = workers_init(&live->workers, rules, &key, live->ports, live->n, true,
+	                        loop_clock())) < 0)
 		return err;
-	return workers_init(&live->workers, rules, &key, live->ports, live->n, true, loop_clock());
+	workers_use(&live->workers, live->fastpath);
+	return 0;
 }
 
 /* Together, so that nobody hands a frame to one who has stopped. */
@@ -375,6 +445,7 @@ static void close_all(struct live *live)
 		for (unsigned side = 0; side < NSIDES; side++)
 			if (live->ports[k][side])
 				packet_close(live->ports[k][side]);
+	fastpath_close(live->fastpath);
 	cable_close(live->cable);
 	free(live->ports);
 	free(live->loops);

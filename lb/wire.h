@@ -53,6 +53,7 @@ enum {
 	IPV4_OFFSET_MASK = 0x1fff,   /* in units of 8 bytes */
 	IPPROTO_NUM_ICMP = 1,
 	IPPROTO_NUM_TCP = 6,
+	IPPROTO_NUM_UDP = 17,
 };
 
 /* IPv6: RFC 8200, 3 and 4. */
@@ -105,6 +106,9 @@ enum {
 	TCP_RST = 0x04,
 	TCP_ACK = 0x10,
 };
+
+/* UDP: RFC 768. */
+enum { UDP_HEADER_BYTES = 8 };
 
 /* ICMP: RFC 792. */
 enum {

@@ -7,7 +7,7 @@
 #	dc     10.0.0.10 ───┘                                              └── fe2 10.0.0.42
 #
 # Run as a program, `tests/lab.sh COMMAND...` runs COMMAND where a lab can be built: in network,
-# mount and process namespaces of its own, with a tmpfs on /run that holds temporary files too. So
+# mount and process namespaces of its own, with a tmpfs on /run that holds temporary files too, and a BPF file system. So
 # all that it starts, mounts or writes vanishes with it, however it ends, and nothing of the host is
 # touched. Sourced, it is a library of functions for such a command.
 #
@@ -23,7 +23,8 @@ TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
 LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the default, takes most of a start
 VIP=10.0.0.40 VIP6=fd00::40
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS VIP VIP6
+FAST_PATH=${FAST_PATH:-off} # for all rules that don't say themselves
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS VIP VIP6 FAST_PATH
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
@@ -33,6 +34,7 @@ lab_init() # COMMAND...
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	mount -t tmpfs -o mode=755 lab /run
+	mount -t bpf bpf /sys/fs/bpf
 	mkdir -p /run/netns /run/tmp "$LAB_DIR"
 	chown nobody "$LAB_DIR" # whom tmbridge becomes, to write its files there
 	export TMPDIR=/run/tmp
@@ -387,6 +389,7 @@ lab_ini() # [SETTING...]
 	{
 		echo "[bridge]"
 		[[ $* = *bridge.max_connections* ]] || echo "max_connections = $LAB_CONNECTIONS"
+		[[ $* = *bridge.fast_path* ]] || echo "fast_path = $FAST_PATH"
 		for setting; do
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
 		done

@@ -1,9 +1,10 @@
 #!/bin/bash
 #
-# Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live and fuzz (default:
-# all). VARIANTS names the builds to run them with; all must have been built, and the fuzzers.
+# Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live, fast and fuzz (default:
+# all); fast are those of live in which the kernel's fast path takes part, with it. VARIANTS names the
+# builds to run them with; all must have been built, and the fuzzers.
 #
-# A job is a part, a build and a file. Those of all parts but live run first, two at a time; then the
+# A job is a part, a build and a file. Those of all parts but live and fast run first, two at a time; then the
 # live ones, which mostly wait, three at a time, and beside these the fuzzers at idle priority. Each
 # job has a limit of time and ends with the caller, by whatever signal. What a job says is shown when
 # its turn comes. The last line is the result, "N passed, N failed". What can't be run here is
@@ -18,7 +19,12 @@ PASSED=0 FAILED=0
 export LIMIT_S FUZZ_S CONTAINED
 
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
+# Those that run a second time, with fast_path = kernel.
+FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 LONG_LIVE="edges link vlan failover reload pool bulk"
+
+# Those that run a second time, with fast_path = kernel.
+FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 
 # Which builds tell something: rooms are one source, and clang's sanitizers find in live and in
 # replay what gcc's do.
@@ -43,6 +49,7 @@ part_files() # PART VARIANT
 			[[ $2 != release && $file = */@(valgrind|captures).bats ]] || echo "$file"
 		done
 		;;
+	fast) [[ $2 != release ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE ;;
 	live)
 		printf '%s\n' $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats | awk '!seen[$0]++'
 		;;
@@ -77,6 +84,8 @@ run_job() # PART VARIANT FILE
 		[[ $2 = release ]] || export CK_FORK=no
 		bounded "$3"
 		;;
+	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
+	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
 	live) bounded tests/lab.sh bats --tap --timing "$3" ;;
 	fuzz)
 		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini
@@ -156,12 +165,12 @@ run_fuzz()
 	count fuzz "$LOGS/fuzz" "$status"
 }
 
-run_live()
+run_live() # PART
 {
 	if [[ $CONTAINED = no ]]; then
-		skipped "live: it takes root, and the right to make namespaces"
+		skipped "$1: it takes root, and the right to make namespaces"
 	else
-		run_jobs 3 < <(part_jobs live) # not behind a pipe, where what is counted would be lost
+		run_jobs 3 < <(part_jobs "$1") # not behind a pipe, where what is counted would be lost
 	fi
 }
 
@@ -169,10 +178,10 @@ if [[ ${1:-} = --job ]]; then
 	run_job "${@:2}"
 	exit
 fi
-[[ $# -gt 0 ]] || set -- unit rooms replay live fuzz
+[[ $# -gt 0 ]] || set -- unit rooms replay live fast fuzz
 for part; do
-	[[ " unit rooms replay live fuzz " = *" $part "* ]] || {
-		echo "tests/run.sh: no such part: $part (unit, rooms, replay, live, fuzz)" >&2
+	[[ " unit rooms replay live fast fuzz " = *" $part "* ]] || {
+		echo "tests/run.sh: no such part: $part (unit, rooms, replay, live, fast, fuzz)" >&2
 		exit 2
 	}
 done
@@ -181,11 +190,12 @@ tests/lab.sh true 2>/dev/null || CONTAINED=no
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
 for part; do
-	[[ $part = live || $part = fuzz ]] || part_jobs "$part"
+	[[ $part = live || $part = fast || $part = fuzz ]] || part_jobs "$part"
 done >"$LOGS/jobs"
 run_jobs 2 <"$LOGS/jobs"
 [[ " $* " != *" fuzz "* ]] || start_fuzzers
-[[ " $* " != *" live "* ]] || run_live
+[[ " $* " != *" live "* ]] || run_live live
+[[ " $* " != *" fast "* ]] || run_live fast
 [[ " $* " != *" fuzz "* ]] || run_fuzz
 echo "$PASSED passed, $FAILED failed"
 [[ $FAILED = 0 && $PASSED -gt 0 ]]

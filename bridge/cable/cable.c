@@ -111,6 +111,11 @@ static void gone(struct end *end, lb_time now)
 	silence_end(&end->silence, NULL, NULL);
 }
 
+static void note_use(struct end *end)
+{
+	end->is.used = end->silence.ipv4_used || end->silence.ipv6_used;
+}
+
 static bool fits(struct end *end, const struct link *link)
 {
 	if (link->ethernet)
@@ -156,6 +161,7 @@ static bool differs(struct cable *cable, struct end *end, const struct link *lin
 	}
 	say_hazards(end, before, link);
 	silence_look(&end->silence, cable->socket, link);
+	note_use(end);
 	say_state(end, state_of(link), now);
 	set_state(end, state_of(link), now);
 	end->is.link = *link;
@@ -379,6 +385,7 @@ static int open_end(struct cable *cable, struct end *end, const char *name, lb_t
 	}
 	end->is.state = state_of(&end->is.link);
 	silence_begin(&end->silence, cable->socket, &end->is.link);
+	note_use(end);
 	if (!cable->mirror || end->is.state != LINK_DOWN)
 		return 0;
 	log_info("%s: is down: set up, for link_mirror", name);

@@ -22,6 +22,7 @@ struct cable_state {
 	struct link link; /* as it was last, if it is gone */
 	enum link_state state;
 	bool held; /* by link_mirror, which is why it is down */
+	bool used; /* the host has an address there */
 };
 
 /*

@@ -84,6 +84,7 @@ static int read_link(const struct nlmsghdr *message, void *data)
 	*link = (struct link){.index = info->ifi_index,
 	                      .up = info->ifi_flags & IFF_UP,
 	                      .carrier = info->ifi_flags & IFF_LOWER_UP,
+	                      .promiscuous = info->ifi_flags & IFF_PROMISC,
 	                      .ethernet = info->ifi_type == ARPHRD_ETHER};
 	return mnl_attr_parse(message, sizeof(*info), read_attribute, link);
 }
@@ -105,8 +106,7 @@ int link_open(unsigned groups, struct mnl_socket **ret)
 	return 0;
 }
 
-/* Sends the request and reads all of the reply; read is called with data for each part of it. */
-static int ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t read, void *data)
+int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data)
 {
 	static unsigned sequence;
 
@@ -150,7 +150,7 @@ static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags
 static int query(struct mnl_socket *socket, struct nlmsghdr *request, struct link *ret)
 {
 	struct link link = {0};
-	int err = ask(socket, request, read_link, &link);
+	int err = link_ask(socket, request, read_link, &link);
 
 	if (!err)
 		*ret = link;
@@ -219,22 +219,32 @@ int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *
 	info->ifa_family = AF_UNSPEC;
 	do {
 		search = (struct address_search){.index = (unsigned)index};
-		err = ask(socket, request, read_address, &search);
+		err = link_ask(socket, request, read_address, &search);
 	} while (err == -EINTR); /* they changed meanwhile: NLM_F_DUMP_INTR */
 	if (!err)
 		*ret = search.found;
 	return err;
 }
 
-int link_set_up(struct mnl_socket *socket, int index, bool up)
+static int set_flag(struct mnl_socket *socket, int index, unsigned flag, bool on)
 {
 	char buffer[LINK_REQUEST_BYTES];
 	struct nlmsghdr *request = make_request(buffer, RTM_NEWLINK, NLM_F_ACK, index);
 	struct ifinfomsg *info = mnl_nlmsg_get_payload(request);
 
-	info->ifi_flags = up ? IFF_UP : 0;
-	info->ifi_change = IFF_UP;
-	return ask(socket, request, NULL, NULL);
+	info->ifi_flags = on ? flag : 0;
+	info->ifi_change = flag;
+	return link_ask(socket, request, NULL, NULL);
+}
+
+int link_set_up(struct mnl_socket *socket, int index, bool up)
+{
+	return set_flag(socket, index, IFF_UP, up);
+}
+
+int link_set_promiscuous(struct mnl_socket *socket, int index, bool on)
+{
+	return set_flag(socket, index, IFF_PROMISC, on);
 }
 
 int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore)
@@ -249,5 +259,5 @@ int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignor
 	mnl_attr_nest_end(request, conf);
 	mnl_attr_nest_end(request, family);
 	mnl_attr_nest_end(request, families);
-	return ask(socket, request, NULL, NULL);
+	return link_ask(socket, request, NULL, NULL);
 }

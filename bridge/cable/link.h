@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct mnl_socket;
+struct nlmsghdr;
 
 enum {
 	LINK_NAME_BYTES = 16,    /* IFNAMSIZ */
@@ -21,6 +22,7 @@ struct link {
 	bool up; /* administratively */
 	bool carrier;
 	bool ethernet;
+	bool promiscuous;    /* somebody has set it so, other than by a packet socket */
 	uint32_t mtu;        /* bytes */
 	int master;          /* index of the bridge, bond or the like that it belongs to, or 0 */
 	struct mac mac;      /* if ethernet */
@@ -51,9 +53,18 @@ int link_query_index(struct mnl_socket *socket, int index, struct link *ret);
 /* Looks up the addresses that the host has there. Returns 0 or a negative errno. */
 int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret);
 
-/* Set what struct link calls up and arp_ignore. Return 0 or a negative errno; -ENODEV: it's gone.
+/*
+ * Sends a request, whose sequence number is set here, and reads all of the reply: read, which may
+ * be NULL, is called with data for each message of it. Returns 0 or a negative errno.
+ */
+typedef int link_read(const struct nlmsghdr *message, void *data);
+int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data);
+
+/* Set what struct link calls up, promiscuous and arp_ignore. Return 0 or a negative errno; -ENODEV:
+ * it's gone.
  */
 int link_set_up(struct mnl_socket *socket, int index, bool up);
+int link_set_promiscuous(struct mnl_socket *socket, int index, bool on);
 int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore);
 
 #endif

@@ -84,6 +84,21 @@ static void add_worker(struct totals *totals, const struct worker *worker)
 	totals->news_lost += worker->news_lost;
 }
 
+/* What the programs in the kernel have counted. */
+static void add_fastpath(struct totals *totals, const struct fastpath *fastpath)
+{
+	struct fastpath_counts counts;
+
+	fastpath_count(fastpath, &counts);
+	for (unsigned i = 0; i < LB_NWHYS; i++)
+		totals->whys[i] += counts.whys[i];
+	for (unsigned side = 0; side < NSIDES; side++) {
+		totals->ports[side].received += counts.received[side];
+		totals->ports[side].sent += counts.sent[side];
+		totals->ports[side].send_failed += counts.too_long[side];
+	}
+}
+
 static void print_frames(FILE *out, const struct totals *totals)
 {
 	uint64_t acts[LB_NACTS] = {0}, received = 0;
@@ -238,6 +253,8 @@ char *stats_text(const struct workers *workers, lb_time uptime)
 	}
 	for (unsigned k = 0; k < workers->n; k++)
 		add_worker(&totals, &workers->worker[k]);
+	if (workers->fastpath)
+		add_fastpath(&totals, workers->fastpath);
 	fprintf(out, "{\"version\":\"" TMBRIDGE_VERSION "\",\"uptime_s\":%.3f,\n ",
 	        (double)uptime.ns / (double)LB_NS_PER_S);
 	print_frames(out, &totals);

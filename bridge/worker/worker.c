@@ -290,6 +290,8 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 {
 	switch ((enum lb_act)v->act) {
 	case LB_BRIDGE:
+		if (worker->fastpath && fastpath_has_crossed(worker->fastpath, frame))
+			break;
 		port_queue(worker->ports[v->side], frame, now);
 		break;
 	case LB_FORWARD:

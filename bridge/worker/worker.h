@@ -6,6 +6,7 @@
 
 #include "connlog.h"
 #include "events.h"
+#include "../fastpath/fastpath.h"
 #include "inbox.h"
 #include "../process/memory.h"
 #include "neigh.h"
@@ -33,6 +34,7 @@ struct worker {
 	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
 	struct lb *lb;
 	struct own_maker *maker;
+	struct fastpath *fastpath; /* whose punt devices the ports listen on, or NULL */
 	struct setup setup;
 	struct connlog *connlog;
 	unsigned queue;     /* of connlog, that is this worker's */

@@ -98,6 +98,13 @@ void workers_free(struct workers *workers)
 	rules_free(workers->rules);
 }
 
+void workers_use(struct workers *workers, struct fastpath *fastpath)
+{
+	workers->fastpath = fastpath;
+	for (unsigned k = 0; k < workers->n; k++)
+		workers->worker[k].fastpath = fastpath;
+}
+
 void workers_finish(struct workers *workers)
 {
 	for (unsigned k = 0; k < workers->n; k++)

@@ -12,7 +12,8 @@ struct workers {
 	struct inbox **inboxes; /* by worker; only live */
 	struct rules *rules;
 	struct connlog *connlog;
-	bool live; /* the connection log has a writer thread */
+	struct fastpath *fastpath; /* or NULL */
+	bool live;                 /* the connection log has a writer thread */
 };
 
 /* How many workers the rules ask for here: at least 1. */
@@ -36,6 +37,9 @@ typedef struct port *workers_ports[NSIDES];
 int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
                  const workers_ports *ports, unsigned n, bool live, lb_time now);
 void workers_free(struct workers *workers);
+
+/* All workers' ports listen on the punt devices of fastpath, or it is NULL. */
+void workers_use(struct workers *workers, struct fastpath *fastpath);
 
 /* At the end, when no worker is running: nothing will come any more. Waits for the connection log.
  */

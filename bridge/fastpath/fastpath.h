@@ -1,0 +1,58 @@
+/*
+ * The fast path: programs in the kernel that let the wire cross, and hand the rest to the workers.
+ */
+#ifndef BRIDGE_FASTPATH_H
+#define BRIDGE_FASTPATH_H
+
+#include "shared.h"
+#include "../cable/cable.h"
+#include "../port/port.h"
+#include "../../lb/rules.h"
+
+struct fastpath;
+
+/*
+ * Loads all into the kernel for the interfaces of cable, named names by enum side; nothing is
+ * attached yet. Returns 0 and sets *ret: to NULL if the rules want no fast path, or if the kernel
+ * won't have it and the rules leave that to it, which is logged. Else returns a negative errno with
+ * the reason logged.
+ */
+int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
+                  const struct rules *rules, struct fastpath **ret);
+
+/* Detaches all, and undoes what was made of the interfaces. fastpath may be NULL. */
+void fastpath_close(struct fastpath *fastpath);
+
+/* The device on which what the workers must see of a side arrives. */
+const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side);
+
+/*
+ * Attaches the programs to the interface of a side, which may be another one than before; is is how
+ * it is now. Returns 0 or a negative errno.
+ */
+int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is);
+
+/* Notes what has changed of that interface. */
+void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cable_state *is);
+
+/* From now on the programs decide, or else all goes to the host's stack and to sockets on the
+ * ports. */
+void fastpath_activate(struct fastpath *fastpath, bool active);
+bool fastpath_is_active(const struct fastpath *fastpath);
+
+/* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for it. */
+int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
+
+/* The process is well, at time now of CLOCK_MONOTONIC. */
+void fastpath_beat(struct fastpath *fastpath, lb_time now);
+
+/*
+ * If the programs have let this frame, which came from a punt device and isn't addressed to us,
+ * cross already: then it has only been told.
+ */
+bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *frame);
+
+/* What all processors have counted. */
+void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret);
+
+#endif

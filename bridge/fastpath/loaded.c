@@ -1,0 +1,149 @@
+/*
+ * Loading, by libbpf. What it has to say, the verifier's reasons above all, is for --verbose.
+ */
+#include "loaded.h"
+
+#include "program.h"
+#include "../process/log.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { LOADED_LINE_BYTES = 1024 };
+
+static const char *const program_names[LOADED_PROGRAMS] = {
+        [LOADED_RECEIVE + OUTSIDE] = "outside",
+        [LOADED_RECEIVE + INSIDE] = "inside",
+        [LOADED_PUNT + OUTSIDE] = "outside_punt",
+        [LOADED_PUNT + INSIDE] = "inside_punt",
+        [LOADED_NOBODY] = "nobody",
+};
+
+/* Those that the process has in its memory, in the order of struct loaded.maps. */
+static const char *const map_names[] = {"conf", "addresses", "counts"};
+enum { MAPS = sizeof(map_names) / sizeof(map_names[0]) };
+
+static_assert(MAPS == sizeof(((struct loaded *)NULL)->maps) / sizeof(struct loaded_map),
+              "a name for each");
+
+const char *loaded_name(enum loaded_program program)
+{
+	return program_names[program];
+}
+
+static int say(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[LOADED_LINE_BYTES];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	log_debug("%s", line);
+	return 0;
+}
+
+static int set_sizes(struct bpf_object *object, const uint32_t sizes[MAPS])
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < MAPS && !err; i++)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, map_names[i]),
+		                               sizes[i]);
+	return err;
+}
+
+static int map_one(struct loaded *loaded, unsigned i)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(loaded->object, map_names[i]);
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *at;
+
+	bytes = (bytes + page - 1) & ~(page - 1);
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	loaded->maps[i] = (struct loaded_map){at, bytes};
+	return 0;
+}
+
+static int find_programs(struct loaded *loaded)
+{
+	for (unsigned i = 0; i < LOADED_PROGRAMS; i++) {
+		const struct bpf_program *program =
+		        bpf_object__find_program_by_name(loaded->object, program_names[i]);
+
+		if (!program)
+			return -ENOENT;
+		loaded->programs[i] = bpf_program__fd(program);
+	}
+	return 0;
+}
+
+int loaded_open(struct loaded *loaded, uint32_t table_places)
+{
+	const int cpus = libbpf_num_possible_cpus();
+	const uint32_t sizes[MAPS] = {1, 2 * table_places, cpus > 0 ? (uint32_t)cpus : 1};
+	int err;
+
+	*loaded = (struct loaded){0};
+	libbpf_set_print(say);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	loaded->object = bpf_object__open_mem(fastpath_program, fastpath_program_bytes, NULL);
+	if (!loaded->object)
+		return -errno;
+	if ((err = set_sizes(loaded->object, sizes)) < 0 ||
+	    (err = bpf_object__load(loaded->object)) < 0)
+		return err;
+	for (unsigned i = 0; i < MAPS && !err; i++)
+		err = map_one(loaded, i);
+	if (err < 0)
+		return err;
+	loaded->conf = loaded->maps[0].at;
+	loaded->addresses = loaded->maps[1].at;
+	loaded->counts = loaded->maps[2].at;
+	loaded->ncounts = sizes[2];
+	loaded->conf->layout = FASTPATH_LAYOUT;
+	loaded->conf->table_places = table_places;
+	return find_programs(loaded);
+}
+
+void loaded_close(struct loaded *loaded)
+{
+	for (unsigned i = 0; i < MAPS; i++)
+		if (loaded->maps[i].at)
+			munmap(loaded->maps[i].at, loaded->maps[i].bytes);
+	bpf_object__close(loaded->object);
+}
+
+int loaded_pin(const struct loaded *loaded, const struct pins *pins)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < MAPS && !err; i++)
+		err = pins_put(pins, map_names[i],
+		               bpf_object__find_map_fd_by_name(loaded->object, map_names[i]));
+	return err;
+}
+
+void loaded_unpin(const struct pins *pins)
+{
+	for (unsigned i = 0; i < MAPS; i++)
+		pins_remove(pins, map_names[i]);
+	pins_remove(pins, NULL);
+}
+
+int loaded_attend(const struct loaded *loaded)
+{
+	int array = bpf_object__find_map_fd_by_name(loaded->object, "attendant");
+	int err = 0;
+
+	for (uint32_t side = 0; side < NSIDES && !err; side++)
+		err = bpf_map_update_elem(array, &side, &loaded->programs[LOADED_PUNT + side],
+		                          BPF_ANY);
+	return err;
+}

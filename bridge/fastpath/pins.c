@@ -1,0 +1,71 @@
+#include "pins.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define PINS_ROOT "/sys/fs/bpf"
+
+static int ensure_mounted(void)
+{
+	struct statfs is;
+
+	if (statfs(PINS_ROOT, &is) < 0)
+		return -errno;
+	if (is.f_type == BPF_FS_MAGIC)
+		return 0;
+	return mount("bpf", PINS_ROOT, "bpf", 0, "mode=0700") < 0 ? -errno : 0;
+}
+
+static int make_directory(const char *path)
+{
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int pins_open(struct pins *pins, const char *const names[NSIDES])
+{
+	int err = ensure_mounted();
+
+	if (!err)
+		err = make_directory(PINS_ROOT "/tmbridge");
+	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s-%s", names[OUTSIDE],
+	         names[INSIDE]);
+	return err ? err : make_directory(pins->path);
+}
+
+static const char *path_of(const struct pins *pins, const char *name, char *ret)
+{
+	snprintf(ret, 2 * PINS_PATH_BYTES, "%s/%s", pins->path, name);
+	return ret;
+}
+
+int pins_get(const struct pins *pins, const char *name)
+{
+	char path[2 * PINS_PATH_BYTES];
+	int fd = bpf_obj_get(path_of(pins, name, path));
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pins_put(const struct pins *pins, const char *name, int map)
+{
+	char path[2 * PINS_PATH_BYTES];
+
+	unlink(path_of(pins, name, path));
+	return bpf_obj_pin(map, path) < 0 ? -errno : 0;
+}
+
+void pins_remove(const struct pins *pins, const char *name)
+{
+	char path[2 * PINS_PATH_BYTES];
+
+	if (name)
+		unlink(path_of(pins, name, path));
+	else
+		rmdir(pins->path);
+}

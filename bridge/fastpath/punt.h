@@ -1,0 +1,22 @@
+/*
+ * The punt devices: a veth pair, of which each end is where the workers listen for one side.
+ */
+#ifndef BRIDGE_PUNT_H
+#define BRIDGE_PUNT_H
+
+#include "../cable/link.h"
+#include "../../lb/frame.h"
+
+struct mnl_socket;
+
+/*
+ * Finds or makes the pair for the ports of which outside is the index of one, and sets it up; ret
+ * is by enum side. Nothing may be attached to them yet that would have to be kept. Returns 0 or a
+ * negative errno.
+ */
+int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES]);
+
+/* Removes both. Returns 0 or a negative errno. */
+int punt_remove(struct mnl_socket *socket, const struct link *either);
+
+#endif

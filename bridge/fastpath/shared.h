@@ -1,0 +1,107 @@
+/*
+ * What the programs in the kernel and the process have in common memory: the layout of the maps.
+ *
+ * This header is compiled for both. Numbers are in the machine's order unless said otherwise. A
+ * change of a layout needs another FASTPATH_LAYOUT, so that a process doesn't adopt what it can't
+ * read.
+ */
+#ifndef BRIDGE_FASTPATH_SHARED_H
+#define BRIDGE_FASTPATH_SHARED_H
+
+#include "../../lb/address.h"
+#include "../../lb/frame.h"
+#include "../../lb/why.h"
+
+enum { FASTPATH_LAYOUT = 1 };
+
+/* Of a port. */
+struct fastpath_side {
+	uint32_t ifindex; /* 0: the interface is gone */
+	uint32_t punt;    /* index of the punt device on which the workers listen for this side */
+	uint32_t mtu;     /* bytes */
+	uint32_t host; /* not 0: the host has an address there, so group frames are its as well */
+	uint64_t mac;  /* as fastpath_mac() reads one */
+};
+
+/* A table of addresses within the map of that name: a reload fills the other half. */
+struct fastpath_table {
+	uint32_t base, mask;
+	uint64_t factor;                /* odd */
+	uint32_t any_no_snat, any_ipv6; /* as in struct addresses */
+};
+
+/* The only element of the map `conf`: written by the process. */
+struct fastpath_conf {
+	uint32_t layout; /* FASTPATH_LAYOUT */
+	uint32_t active; /* else all goes to the host's stack, and to packet sockets on the ports */
+	uint64_t alive_ns;     /* CLOCK_MONOTONIC: when the process last said that it is well */
+	uint32_t table;        /* which of the two is in use */
+	uint32_t table_places; /* of either */
+	struct fastpath_table tables[2];
+	struct fastpath_side sides[NSIDES];
+};
+
+/* One for each processor, which alone writes it, without locks; and the process reads them all. */
+struct fastpath_counts {
+	uint64_t whys[LB_NWHYS];                 /* frames that went no further than here */
+	uint64_t received[NSIDES], sent[NSIDES]; /* the same by port */
+	uint64_t too_long[NSIDES];               /* frames that didn't fit the port out */
+	uint64_t punted[NSIDES];                 /* to the process */
+	uint64_t unattended[NSIDES];             /* would have been, but there was none */
+};
+
+/* The Ethernet address at p as a number. */
+static inline uint64_t fastpath_mac(const uint8_t *p)
+{
+	return word32_load(p) | (uint64_t)(p[4] | (uint32_t)p[5] << 8) << 32;
+}
+
+/* An address as the table has it: of IPv4 the upper half is 0. */
+struct fastpath_key {
+	uint64_t high, low;
+	uint32_t ipv6;
+};
+
+static inline struct fastpath_key fastpath_key4(be32 ip)
+{
+	return (struct fastpath_key){.low = word32_load(&ip)};
+}
+
+static inline struct fastpath_key fastpath_key6(const struct ip6 *ip)
+{
+	return (struct fastpath_key){
+	        .high = word64_load(ip->b), .low = word64_load(ip->b + 8), .ipv6 = 1};
+}
+
+enum { FASTPATH_PROBES = 8 }; /* places that a lookup looks at */
+
+/* A place of the map `addresses`. kinds are ADDRESS_..., 0: empty. */
+struct fastpath_address {
+	struct fastpath_key key;
+	be32 name;     /* the IPv4 address, or the IPv6 address's name */
+	uint16_t vlan; /* in which it counts, or VLAN_ANY */
+	uint16_t kinds;
+};
+
+/* The first place to look for an address. */
+static inline uint32_t fastpath_place(const struct fastpath_table *table,
+                                      const struct fastpath_key *key)
+{
+	uint64_t hash = key->high ^ key->low * 3;
+
+	/* what differs in the last bytes of an address is in the upper bits */
+	hash = (hash ^ hash >> 32) * table->factor;
+	return (uint32_t)(hash >> 40) & table->mask;
+}
+
+static inline bool fastpath_is_at(const struct fastpath_address *place,
+                                  const struct fastpath_key *key, uint16_t vlan)
+{
+	return place->key.low == key->low && place->key.high == key->high &&
+	       place->key.ipv6 == key->ipv6 && vlan_matches(place->vlan, vlan);
+}
+
+/* What the first program tells the second one, in skb->cb. */
+enum { FASTPATH_CB_L3, FASTPATH_CB_SNAT_OFF };
+
+#endif

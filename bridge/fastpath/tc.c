@@ -1,0 +1,116 @@
+/*
+ * Traffic control, spoken by hand: libbpf would open a socket for each request, which the sandbox
+ * doesn't let happen, and a port that is made anew needs its programs then.
+ *
+ * The filters have the first priority, so that they come before others' on the same hook.
+ */
+#include "tc.h"
+
+#include "../cable/link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+enum { TC_REQUEST_BYTES = 512, TC_PRIORITY = 1 };
+
+static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int ifindex,
+                                     uint32_t parent, uint32_t handle)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *message;
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	message = mnl_nlmsg_put_extra_header(request, sizeof(*message));
+	message->tcm_family = AF_UNSPEC;
+	message->tcm_ifindex = ifindex;
+	message->tcm_parent = parent;
+	message->tcm_handle = handle;
+	return request;
+}
+
+static int change_hook(struct mnl_socket *socket, int ifindex, uint16_t type, uint16_t flags)
+{
+	char buffer[TC_REQUEST_BYTES];
+	struct nlmsghdr *request = make_request(buffer, type, NLM_F_ACK | flags, ifindex,
+	                                        TC_H_CLSACT, TC_H_MAKE(TC_H_CLSACT, 0));
+
+	mnl_attr_put_strz(request, TCA_KIND, "clsact");
+	return link_ask(socket, request, NULL, NULL);
+}
+
+int tc_add_hook(struct mnl_socket *socket, int ifindex)
+{
+	return change_hook(socket, ifindex, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+}
+
+int tc_remove_hook(struct mnl_socket *socket, int ifindex)
+{
+	return change_hook(socket, ifindex, RTM_DELQDISC, 0);
+}
+
+static uint32_t direction(bool egress)
+{
+	return TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
+}
+
+static int count(const struct nlmsghdr *message, void *data)
+{
+	unsigned *n = data;
+
+	(void)message;
+	++*n;
+	return MNL_CB_OK;
+}
+
+bool tc_is_empty(struct mnl_socket *socket, int ifindex)
+{
+	char buffer[TC_REQUEST_BYTES];
+	unsigned n = 0;
+
+	for (int egress = 0; egress < 2; egress++)
+		if (link_ask(socket,
+		             make_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
+		                          direction(egress), 0),
+		             count, &n) < 0)
+			return false;
+	return n == 0;
+}
+
+static struct nlmsghdr *filter_request(char *buffer, uint16_t type, uint16_t flags,
+                                       const struct tc_place *place)
+{
+	struct nlmsghdr *request = make_request(buffer, type, NLM_F_ACK | flags, place->ifindex,
+	                                        direction(place->egress), place->handle);
+	struct tcmsg *message = mnl_nlmsg_get_payload(request);
+
+	message->tcm_info = TC_H_MAKE(TC_PRIORITY << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(request, TCA_KIND, "bpf");
+	return request;
+}
+
+int tc_attach(struct mnl_socket *socket, const struct tc_place *place, int program,
+              const char *name)
+{
+	char buffer[TC_REQUEST_BYTES];
+	struct nlmsghdr *request = filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE, place);
+	struct nlattr *options = mnl_attr_nest_start(request, TCA_OPTIONS);
+
+	mnl_attr_put_u32(request, TCA_BPF_FD, (uint32_t)program);
+	mnl_attr_put_strz(request, TCA_BPF_NAME, name);
+	mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(request, options);
+	return link_ask(socket, request, NULL, NULL);
+}
+
+int tc_detach(struct mnl_socket *socket, const struct tc_place *place)
+{
+	char buffer[TC_REQUEST_BYTES];
+
+	return link_ask(socket, filter_request(buffer, RTM_DELTFILTER, 0, place), NULL, NULL);
+}

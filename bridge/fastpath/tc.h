@@ -1,0 +1,38 @@
+/*
+ * Programs on network interfaces, by traffic control's clsact hook (tc-bpf(8)), over rtnetlink.
+ */
+#ifndef BRIDGE_TC_H
+#define BRIDGE_TC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mnl_socket;
+
+/* Programs of one interface and direction run in the order in which they were attached. */
+struct tc_place {
+	int ifindex;
+	bool egress;
+	uint32_t handle; /* names the program there, from 1 on */
+};
+
+/* Makes the hook; -EEXIST if there is one already. Returns 0 or a negative errno. */
+int tc_add_hook(struct mnl_socket *socket, int ifindex);
+
+/* Removes the hook with all that is on it. Returns 0 or a negative errno. */
+int tc_remove_hook(struct mnl_socket *socket, int ifindex);
+
+/* If nothing is attached to the hook any more. */
+bool tc_is_empty(struct mnl_socket *socket, int ifindex);
+
+/*
+ * Puts the program of that descriptor there, in one step in the place of the one that is. name is
+ * what tc(8) shows. Returns 0 or a negative errno.
+ */
+int tc_attach(struct mnl_socket *socket, const struct tc_place *place, int program,
+              const char *name);
+
+/* Takes away what is there. Returns 0 or a negative errno. */
+int tc_detach(struct mnl_socket *socket, const struct tc_place *place);
+
+#endif
