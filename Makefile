@@ -103,7 +103,7 @@ $(B)/%.o: %.c Makefile
 
 # What runs in the kernel, as an array of bytes: bridge/fastpath/program.h. clang is the compiler for it, whatever CC is.
 BPF_CLANG ?= clang
-BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -D__$(shell uname -m)__ \
+BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra $(WERROR) -D__$(shell uname -m)__ \
 	-I/usr/include/$(shell gcc -print-multiarch)
 
 $(B)/%.bpf.o: %.bpf.c Makefile
