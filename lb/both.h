@@ -6,6 +6,10 @@
 #ifndef LB_BOTH_H
 #define LB_BOTH_H
 
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
 #ifdef __bpf__
 #define BOTH_READ(x)     (*(const volatile __typeof__(x) *)&(x))
 #define BOTH_WRITE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
@@ -29,5 +33,18 @@
 #define BOTH_READ_FIRST(x)    __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define BOTH_WRITE_LAST(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
 #endif
+
+/* Copies aligned words one by one. */
+static inline void both_copy(void *to, const void *from, size_t bytes)
+{
+	uint32_t *words = to;
+
+	for (size_t i = 0; i < bytes / sizeof(*words); i++) {
+		uint32_t word;
+
+		memcpy(&word, (const uint8_t *)from + i * sizeof(word), sizeof(word));
+		BOTH_WRITE(words[i], word);
+	}
+}
 
 #endif

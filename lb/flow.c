@@ -10,6 +10,8 @@
  */
 #include "flow.h"
 
+#include "both.h"
+
 /* created_ms takes the low bytes of a number as they stand in memory */
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low byte first");
 
@@ -71,7 +73,7 @@ void flows_announce(struct flows *flows, lb_time epoch)
 	        .epoch_ns = epoch.ns,
 	};
 	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
-	__atomic_store_n(&flows->head->layout, TABLE_LAYOUT, __ATOMIC_RELEASE);
+	BOTH_WRITE_LAST(flows->head->layout, TABLE_LAYOUT);
 }
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
@@ -163,18 +165,65 @@ static uint32_t tick_of_ms(uint64_t ms)
 	return tick < FLOW_NEVER ? (uint32_t)tick : FLOW_NEVER - 1;
 }
 
+/* Says what the flow is: all that was written before is seen by who sees this. */
+static void set_life(struct flow *flow, uint16_t server, enum flow_state state)
+{
+	const uint16_t life = (uint16_t)(state << FLOW_SERVER_BITS | (server & FLOW_SERVER_MASK));
+
+	BOTH_WRITE_LAST(flow->life, life);
+}
+
+static void set_state(struct flow *flow, enum flow_state state)
+{
+	set_life(flow, flow->server, state);
+}
+
+static void set_hop(struct flow *flow, uint16_t hop)
+{
+	BOTH_WRITE_LAST(flow->hop, hop);
+}
+
+static void set_last(struct flow *flow, uint32_t tick)
+{
+	BOTH_WRITE(flow->last, tick);
+}
+
+static uint32_t last_of(const struct flow *flow)
+{
+	return BOTH_READ(flow->last);
+}
+
+static void clear_end(struct flows *flows, uint32_t f, enum end end)
+{
+	struct flow *flow = flows_at(flows, f);
+
+	BOTH_WRITE(flow->next_seq[end], 0);
+	BOTH_WRITE(flow->acked[end], 0);
+	BOTH_WRITE(flow->limit[end], 0);
+	BOTH_WRITE(flows->cold[f].bytes[end], 0);
+	BOTH_WRITE(flows->cold[f].packets[end], 0);
+	flow->bytes[end] = 0;
+	flow->packets[end] = 0;
+}
+
 /* A half-open flow as it begins, without its place in the index. */
 static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2], uint16_t server,
                   uint64_t now_ms)
 {
-	*flows_at(flows, f) = (struct flow){.arrive = {arrive[CLIENT], arrive[SERVER]},
-	                                    .last = tick_of_ms(now_ms),
-	                                    .server = server & FLOW_SERVER_MASK,
-	                                    .state = FLOW_HALF_OPEN,
-	                                    .hop = HOPS_NOWHERE};
+	struct flow *flow = flows_at(flows, f);
+
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		both_copy(&flow->arrive[end], &arrive[end], sizeof(arrive[end]));
+		clear_end(flows, f, end);
+	}
+	set_last(flow, tick_of_ms(now_ms));
+	set_hop(flow, HOPS_NOWHERE);
 	hops_take_place(&flows->hops, HOPS_NOWHERE);
-	flows->cold[f] = (struct flow_cold){0};
+	flow->flags = 0;
+	BOTH_WRITE(flow->wscales, (uint8_t)0);
 	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
+	flows->cold[f].reset_ms = 0;
+	set_life(flow, server, FLOW_HALF_OPEN);
 	list_append(flows, &flows->half_open, f);
 }
 
@@ -189,9 +238,9 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const stru
 		f = flows->free.head;
 		list_remove(flows, &flows->free, f);
 	}
-	begin(flows, f, arrive, server, now_ms);
 	if (client6)
-		flows->client6[f] = *client6;
+		both_copy(&flows->client6[f], client6, sizeof(*client6));
+	begin(flows, f, arrive, server, now_ms);
 	flows->check_at[f] = check_at;
 	list_end(flows, f, CLIENT, true);
 	list_end(flows, f, SERVER, true);
@@ -221,8 +270,8 @@ void flows_remove(struct flows *flows, uint32_t f)
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
 	leave_list(flows, f);
-	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flows_at(flows, f)->last);
-	flows_at(flows, f)->state = FLOW_FREE;
+	set_state(flows_at(flows, f), FLOW_FREE);
+	hops_give_back(&flows->hops, flows_at(flows, f)->hop, last_of(flows_at(flows, f)));
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
 }
@@ -238,22 +287,22 @@ void flows_unlist_client(struct flows *flows, uint32_t f)
 void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t now)
 {
 	leave_list(flows, f);
-	flows_at(flows, f)->last = now;
+	set_state(flows_at(flows, f), FLOW_QUARANTINE);
+	set_last(flows_at(flows, f), now);
 	flows_at(flows, f)->flags |= flags;
-	flows_at(flows, f)->state = FLOW_QUARANTINE;
 	list_append(flows, &flows->quarantine, f);
 }
 
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 {
 	flows_quarantine(flows, f, (uint8_t)(FLOW_RST_SENT << end), tick_of_ms(now_ms));
-	flows_at(flows, f)->state = FLOW_RESET;
 	flows->cold[f].reset_ms = (uint8_t)(now_ms % FLOW_MS_PER_TICK);
+	set_state(flows_at(flows, f), FLOW_RESET);
 }
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
-	return (uint64_t)flows_at(flows, f)->last * FLOW_MS_PER_TICK + flows->cold[f].reset_ms;
+	return (uint64_t)last_of(flows_at(flows, f)) * FLOW_MS_PER_TICK + flows->cold[f].reset_ms;
 }
 
 void flows_revive(struct flows *flows, uint32_t f)
@@ -261,36 +310,42 @@ void flows_revive(struct flows *flows, uint32_t f)
 	struct flow *flow = flows_at(flows, f);
 
 	leave_list(flows, f);
-	flow->state = flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN;
 	flow->flags &= (uint8_t)~FLOW_RESET_BY_US;
+	set_state(flow, flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN);
 }
 
 void flows_bury(struct flows *flows, uint32_t f)
 {
-	flows_at(flows, f)->state = FLOW_QUARANTINE;
+	set_state(flows_at(flows, f), FLOW_QUARANTINE);
 }
 
 void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
 {
 	struct flow *flow = flows_at(flows, f);
 
+	const uint16_t old = flow->hop;
+	uint16_t place;
+
 	if (hop_eq(flows_client(flows, f), hop))
 		return;
-	hops_give_back(&flows->hops, flow->hop, flow->last);
-	flow->hop = hops_take(&flows->hops, hop, flow->last);
-	if (flow->hop == HOPS_OWN)
-		flows_own(flows, f)->hop = *hop;
+	place = hops_take(&flows->hops, hop, last_of(flow));
+	if (place == HOPS_OWN) {
+		set_hop(flow, HOPS_NOWHERE);
+		hop_store(flows_own(flows, f), hop);
+	}
+	set_hop(flow, place);
+	hops_give_back(&flows->hops, old, last_of(flow));
 }
 
 void flows_carry(struct flows *flows, uint32_t f, enum end end, uint64_t bytes, uint32_t packets)
 {
-	flows->cold[f].bytes[end] += bytes;
-	flows->cold[f].packets[end] += packets;
+	BOTH_ADD(flows->cold[f].bytes[end], bytes);
+	BOTH_ADD(flows->cold[f].packets[end], packets);
 }
 
 void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 {
-	flows_at(flows, f)->server = server & FLOW_SERVER_MASK;
+	set_life(flows_at(flows, f), server, (enum flow_state)flows_at(flows, f)->state);
 }
 
 void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
@@ -305,7 +360,7 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
 	leave_list(flows, f);
-	flows_at(flows, f)->state = state & 0x7u;
+	set_state(flows_at(flows, f), state);
 }
 
 void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)

@@ -4,11 +4,28 @@
  * A flow has two ends and holds the tuple with which packets arrive from either. A packet that
  * arrives as arrive[e] leaves as the reverse of arrive[!e]: rewriting has no direction. Flows are
  * named by their index; a reference is a flow and one of its ends.
+ *
+ * The table may be shared with a reader who notes what he forwards (lane.h). He sees a flow as open
+ * or not at all, by this order:
+ *
+ *   published   the flow's words, its client's hop and address are written while it is free and in
+ *               no bucket; then its life says half-open; then its references are written to
+ * buckets, and last their tags. It is forwarded by a reader only when its life says open, which is
+ * written after its windows. withdrawn   its life says so first when it is no longer open, before
+ * anything else changes. When it is removed its tags go first, then its life says free, then its
+ * hop is given back; its place rests at the tail of the free list. renumbered, moved to another
+ * hop: one write of one word; what it names is written before, and isn't used for anything else
+ * before HOPS_REST.
+ *
+ * A reader looks at the flow's life once more before he writes. If he is held up right then, what
+ * he writes comes late: next_seq, acked, limit and last of a flow that has ended decide nothing but
+ * when it is forgotten and which numbers a late packet is compared with; counts are counted on.
  */
 #ifndef LB_FLOW_H
 #define LB_FLOW_H
 
 #include "arena.h"
+#include "both.h"
 #include "hops.h"
 #include "index.h"
 #include "name.h"
@@ -163,12 +180,12 @@ static inline struct flow *flows_at(const struct flows *flows, uint32_t flow)
 /* The bytes of frames, and the frames, that came from end. */
 static inline uint64_t flows_bytes(const struct flows *flows, uint32_t flow, enum end end)
 {
-	return flows->cold[flow].bytes[end] + flows->flow[flow].bytes[end];
+	return BOTH_READ(flows->cold[flow].bytes[end]) + flows->flow[flow].bytes[end];
 }
 
 static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, enum end end)
 {
-	return flows->cold[flow].packets[end] + flows->flow[flow].packets[end];
+	return BOTH_READ(flows->cold[flow].packets[end]) + flows->flow[flow].packets[end];
 }
 
 /* Where a flow's hop is if that is HOPS_OWN. */
@@ -232,12 +249,12 @@ static inline enum end end_other(enum end end)
  */
 static inline uint8_t flow_wscale(const struct flow *flow, enum end end)
 {
-	return flow->wscales >> 4 * end & 0xf;
+	return BOTH_READ(flow->wscales) >> 4 * end & 0xf;
 }
 
 static inline void flow_set_wscale(struct flow *flow, enum end end, uint8_t wscale)
 {
-	flow->wscales = (uint8_t)((flow->wscales & 0xf0 >> 4 * end) | wscale << 4 * end);
+	BOTH_WRITE(flow->wscales, (uint8_t)((flow->wscales & 0xf0 >> 4 * end) | wscale << 4 * end));
 }
 
 /* If the flow is of IPv6, its addresses being names. */
@@ -381,7 +398,7 @@ void flows_reset(struct flows *flows, uint32_t flow, enum end end, uint64_t now_
 /* When that was, in ms since the table was made. */
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t flow);
 
-/* Makes a flow that was reset live again: open, or closing. Its limit[] is to be set anew. */
+/* Makes a flow that was reset live again: open, or closing. Its limit[] has been set anew. */
 void flows_revive(struct flows *flows, uint32_t flow);
 
 /* Moves it to quarantine for good. */
@@ -417,7 +434,7 @@ static inline void flows_count(struct flows *flows, uint32_t f, enum end end, ui
 	uint64_t bytes = (uint64_t)flow->bytes[end] + len;
 	uint32_t packets = flow->packets[end] + 1u;
 
-	flow->last = now;
+	BOTH_WRITE(flow->last, now);
 	flow->bytes[end] = (uint16_t)bytes;
 	flow->packets[end] = (uint8_t)packets;
 	if (bytes >> 16 | packets >> 8)

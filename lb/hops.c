@@ -29,6 +29,14 @@ static uint32_t set_of(const struct hops *hops, const struct hop *hop)
 	       (hops->nplaces / HOPS_WAYS - 1);
 }
 
+void hop_store(void *to, const struct hop *hop)
+{
+	uint32_t words[3] = {0};
+
+	memcpy(words, hop, sizeof(*hop));
+	both_copy(to, words, sizeof(words));
+}
+
 uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now)
 {
 	const uint32_t first = set_of(hops, hop) * HOPS_WAYS;
@@ -46,8 +54,8 @@ uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now)
 		if (found == HOPS_OWN && !place->users && hops->rests[p] <= now)
 			found = p;
 	}
-	if (found != HOPS_OWN)
-		hops->places[found].hop = *hop;
+	if (found != HOPS_OWN && !hop_eq(&hops->places[found].hop, hop))
+		hop_store(&hops->places[found], hop);
 	hops->places[found].users++;
 	return (uint16_t)found;
 }

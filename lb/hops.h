@@ -14,6 +14,7 @@
 #define LB_HOPS_H
 
 #include "arena.h"
+#include "both.h"
 #include "frame.h"
 
 enum {
@@ -53,6 +54,20 @@ static inline uint32_t hop_tail(const struct hop *hop)
 static inline bool hop_eq(const struct hop *a, const struct hop *b)
 {
 	return hop_head(a) == hop_head(b) && hop_tail(a) == hop_tail(b);
+}
+
+/* Writes it where others read it as hop_load() does: to is aligned to, and has room for, 12 bytes
+ * in words. */
+void hop_store(void *to, const struct hop *hop);
+
+static inline struct hop hop_load(const void *from)
+{
+	const uint32_t *words = from;
+	const uint32_t copy[3] = {BOTH_READ(words[0]), BOTH_READ(words[1]), BOTH_READ(words[2])};
+	struct hop hop;
+
+	memcpy(&hop, copy, sizeof(hop));
+	return hop;
 }
 
 /* Takes an empty table from arena: four places for each of the flows, or HOPS_PLACES_MAX. */

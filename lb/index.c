@@ -6,6 +6,7 @@
  */
 #include "index.h"
 
+#include "both.h"
 #include "table.h"
 
 enum { INDEX_MEAN_LOAD = 7 };
@@ -27,19 +28,25 @@ static uint32_t next_bucket(const struct index *index, uint32_t bucket)
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
               "index_match() numbers slots from the low byte");
 
+static void count_passed(struct bucket *bucket, int by)
+{
+	BOTH_WRITE(bucket->passed, (uint16_t)(bucket->passed + by));
+}
+
 void index_add(struct index *index, uint64_t hash, uint32_t ref)
 {
 	uint32_t b = index_bucket(index, hash);
 	uint32_t match;
 
 	while (!(match = index_match(&index->buckets[b], 0))) {
-		index->buckets[b].passed++;
+		count_passed(&index->buckets[b], 1);
 		b = next_bucket(index, b);
 	}
 	unsigned slot = (unsigned)__builtin_ctz(match);
 
-	index->buckets[b].tag[slot] = index_tag(hash);
-	index->buckets[b].ref[slot] = ref;
+	/* a reader who finds the tag finds the reference, too */
+	BOTH_WRITE(index->buckets[b].ref[slot], ref);
+	BOTH_WRITE_LAST(index->buckets[b].tag[slot], index_tag(hash));
 }
 
 /* The slot of bucket that holds ref, or -1. */
@@ -60,8 +67,8 @@ void index_remove(struct index *index, uint64_t hash, uint32_t ref)
 	int slot;
 
 	while ((slot = slot_of(&index->buckets[b], index_tag(hash), ref)) < 0) {
-		index->buckets[b].passed--;
+		count_passed(&index->buckets[b], -1);
 		b = next_bucket(index, b);
 	}
-	index->buckets[b].tag[slot] = 0;
+	BOTH_WRITE(index->buckets[b].tag[slot], (uint8_t)0);
 }

@@ -173,8 +173,8 @@ static void revive(struct balance *balance, uint32_t f)
 {
 	struct flow *flow = flows_at(&balance->flows, f);
 
-	flows_revive(&balance->flows, f);
 	tcp_revived(flow);
+	flows_revive(&balance->flows, f);
 	sched_revived(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 	balance->counts.ended[ENDED_RST]--;
 	balance->counts.revived++;
@@ -232,8 +232,8 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events &
 	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
-		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		tcp_opened(flow, packet);
+		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		life_persist(balance, flow, true, now);
 	}
 	/* the FINs may have been before the handshake was complete */

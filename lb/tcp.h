@@ -90,7 +90,7 @@ static inline bool tcp_advance(struct flow *flow, enum end end, const struct pac
  */
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet);
 
-/* To be called when, upon TCP_OPENED for this packet, the flow's state has become FLOW_OPEN. */
+/* To be called when, upon TCP_OPENED for this packet, the flow's state is to become FLOW_OPEN. */
 void tcp_opened(struct flow *flow, const struct packet *packet);
 
 /*
@@ -99,7 +99,8 @@ void tcp_opened(struct flow *flow, const struct packet *packet);
  */
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet);
 
-/* To be called when a flow that was reset is live again: the windows are what they can be at most.
+/* To be called when a flow that was reset is to live again: the windows are what they can be at
+ * most.
  */
 void tcp_revived(struct flow *flow);
 
