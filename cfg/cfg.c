@@ -22,8 +22,6 @@
 
 enum {
 	VLAN_OF_FARM = UINT16_MAX, /* until all sections have been read */
-	SNAT_PORT_FIRST = 1024,    /* the default; lower ones are system ports (RFC 6335) */
-	SNAT_PORT_LAST = 65535,
 };
 
 /* What is at hand while one file is read. */
@@ -35,49 +33,50 @@ struct load {
 
 /* ---- places and defaults ---- */
 
+/* Makes the farm or server that a section is about, with its defaults. */
+static int section_place(struct rules *rules, const struct where_section *section)
+{
+	struct target target = {.rules = rules};
+	const char *name = where_name(section);
+
+	if (section->section == SECTION_BRIDGE)
+		return 0; /* which there is anyway */
+	if (section->section == SECTION_FARM) {
+		target.farm = &rules->farms[rules->nfarms++];
+		strcpy(target.farm->name, name);
+	} else {
+		target.server = &rules->servers[rules->nservers++];
+		strcpy(target.server->name, name);
+	}
+	return keys_set_defaults(section->section, &target);
+}
+
 static int rules_place(struct rules *rules, const struct where *where)
 {
+	struct target bridge = {.rules = rules};
+	int ret;
+
 	/* One too many, so that none at all isn't taken for a lack of memory. */
 	rules->farms = calloc(where->count[SECTION_FARM] + 1, sizeof(*rules->farms));
 	rules->servers = calloc(where->count[SECTION_SERVER] + 1, sizeof(*rules->servers));
 	if (!rules->farms || !rules->servers)
 		return -ENOMEM;
-	keys_default_bridge(rules);
-	for (unsigned i = 0; i < where->n; i++) {
-		const char *name = where_name(&where->sections[i]);
-
-		if (where->sections[i].section == SECTION_FARM) {
-			struct rules_farm *farm = &rules->farms[rules->nfarms++];
-
-			strcpy(farm->name, name);
-			keys_default_farm(farm);
-		} else if (where->sections[i].section == SECTION_SERVER) {
-			struct rules_server *server = &rules->servers[rules->nservers++];
-
-			strcpy(server->name, name);
-			keys_default_server(server);
-		}
-	}
-	return 0;
+	ret = keys_set_defaults(SECTION_BRIDGE, &bridge);
+	for (unsigned i = 0; ret == 0 && i < where->n; i++)
+		ret = section_place(rules, &where->sections[i]);
+	return ret;
 }
 
-/* A farm's snat and snat_ports, unless they were given. snat = off is given, and leaves none. */
+/* A farm's SNAT address is its VIP, unless one was given. snat = off is given, and leaves none. */
 static int farm_fill_in(struct rules_farm *farm, const struct where_section *section)
 {
-	if (!where_has(section, "snat")) {
-		farm->snat = calloc(1, sizeof(*farm->snat));
-		if (!farm->snat)
-			return -ENOMEM;
-		farm->snat[0] = farm->vip;
-		farm->nsnat = 1;
-	}
-	if (!where_has(section, "snat_ports")) {
-		farm->snat_ports = calloc(1, sizeof(*farm->snat_ports));
-		if (!farm->snat_ports)
-			return -ENOMEM;
-		farm->snat_ports[0] = (struct port_range){SNAT_PORT_FIRST, SNAT_PORT_LAST};
-		farm->nsnat_ports = 1;
-	}
+	if (where_has(section, "snat"))
+		return 0;
+	farm->snat = calloc(1, sizeof(*farm->snat));
+	if (!farm->snat)
+		return -ENOMEM;
+	farm->snat[0] = farm->vip;
+	farm->nsnat = 1;
 	return 0;
 }
 

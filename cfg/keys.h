@@ -4,6 +4,7 @@
 #ifndef CFG_KEYS_H
 #define CFG_KEYS_H
 
+#include "show.h"
 #include "value.h"
 
 #include <limits.h>
@@ -29,6 +30,10 @@ struct key {
 	const char *name;
 	/* Returns 0, -EINVAL with value->why filled in, or another negative errno. */
 	int (*set)(struct target *target, struct value *value);
+	/* Adds the value, as it would be written; nothing, if there is none. */
+	void (*show)(const struct target *target, struct shown *shown);
+	/* The value of a key that isn't given, which is set first; NULL: none, or another key's. */
+	const char *otherwise;
 	/* For a key that must be there: what to say when it isn't. */
 	const char *missing;
 };
@@ -45,9 +50,11 @@ int section_find_key(enum section section, const char *name);
 /* Points at what the section of that name is about; it must be in rules. */
 struct target keys_target(struct rules *rules, enum section section, const char *name);
 
-/* What a section means that leaves out all of its keys but those that must be there. */
-void keys_default_bridge(struct rules *rules);
-void keys_default_farm(struct rules_farm *farm);
-void keys_default_server(struct rules_server *server);
+/* Sets the keys of what target is about to their defaults. Returns 0 or -ENOMEM. */
+int keys_set_defaults(enum section section, struct target *target);
+
+/* The farm of that name, in any case as a file's names are lower-cased but not its values; or NULL.
+ */
+struct rules_farm *keys_find_farm(const struct rules *rules, const char *name);
 
 #endif

@@ -19,6 +19,7 @@
 
 enum {
 	ITEM_SHOWN = 40, /* bytes of a wrong item that a message shows */
+	VLAN_MAX = 4094, /* IEEE 802.1Q: 4095 is reserved */
 };
 
 /* Largest first, so that the first one that divides a duration is the one to show it in. */
@@ -82,6 +83,16 @@ int value_number(struct value *value, uint32_t min, uint32_t max, uint32_t *ret)
 	return value_wrong(value, value->text, "is not a number from %u to %u", min, max);
 }
 
+int value_vlan(struct value *value, uint16_t *ret)
+{
+	uint32_t vlan = 0;
+	int err = value_is(value, "off") ? 0 : value_number(value, 1, VLAN_MAX, &vlan);
+
+	if (err == 0)
+		*ret = (uint16_t)vlan;
+	return err;
+}
+
 const char *value_duration_text(uint32_t ms, char text[VALUE_DURATION_BYTES])
 {
 	const struct unit *unit = units;
@@ -121,6 +132,11 @@ int value_duration(struct value *value, uint32_t min_ms, uint32_t max_ms, uint32
 		                   value_duration_text(max_ms, max));
 	*ret_ms = (uint32_t)ms;
 	return 0;
+}
+
+bool value_is(const struct value *value, const char *word)
+{
+	return strcasecmp(value->text, word) == 0;
 }
 
 int value_word(struct value *value, const char *const *words, unsigned *ret_index)

@@ -26,10 +26,14 @@ int value_wrong(struct value *value, const char *item, const char *fmt, ...)
  * and leaves it untouched.
  */
 int value_number(struct value *value, uint32_t min, uint32_t max, uint32_t *ret);
+int value_vlan(struct value *value, uint16_t *ret); /* an ID, or off: 0 */
 int value_duration(struct value *value, uint32_t min_ms, uint32_t max_ms, uint32_t *ret_ms);
 
 /* The whole of text as a number of min to max; says if it is one. */
 bool value_read_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret);
+
+/* Whether the value is that word, in any case. */
+bool value_is(const struct value *value, const char *word);
 
 /* words ends with NULL; *ret_index is the place of the one that value is, in any case. */
 int value_word(struct value *value, const char *const *words, unsigned *ret_index);

@@ -8,7 +8,10 @@
 #include "memory.h"
 #include "suites.h"
 
+#include "../../cfg/changes.h"
+#include "../../cfg/keys.h"
 #include "../../cfg/cfg.h"
+#include "../../lb/takeover.h"
 
 #include <arpa/inet.h>
 
@@ -235,6 +238,7 @@ static void say_bridge(struct line *line, const struct rules *rules)
 /* Files of one section with one line more. %s: that line. */
 #define SERVER_A    "[server a]\nfarm = x\naddress = 10.0.0.41\n"
 #define FARM_X      "[farm x]\nvip = 10.0.0.40\nports = 80\n"
+#define FARM_Y      "[farm y]\nvip = 10.0.0.50\nports = 80\n"
 #define WITH_BRIDGE "[bridge]\n%s\n" FARM_X SERVER_A
 #define WITH_FARM   FARM_X "%s\n" SERVER_A
 #define WITH_SERVER FARM_X SERVER_A "%s\n"
@@ -422,6 +426,162 @@ static const struct right presets[] = {
 START_TEST(a_preset_gives_way_to_keys)
 {
 	check_right(&presets[_i]);
+}
+END_TEST
+
+/* ---- values as text ---- */
+
+static void write_section(struct line *line, enum section section, const char *name,
+                          const struct target *target)
+{
+	const struct key *keys = section_keys(section);
+
+	say(line, "[%s%s%s]\n", section_name(section), *name ? " " : "", name);
+	for (unsigned i = 0; keys[i].name; i++) {
+		struct shown shown = {.used = 0};
+
+		keys[i].show(target, &shown);
+		ck_assert_uint_eq(shown.used, strlen(shown.text));
+		if (shown.used)
+			say(line, strchr(shown.text, ';') ? "%s = '%s'\n" : "%s = %s\n",
+			    keys[i].name, shown.text);
+	}
+}
+
+static void nothing_changes(void *ctx, const char *text)
+{
+	ck_abort_msg("%s\n%s", text, (const char *)ctx);
+}
+
+/* What is shown of a file's rules is a file of the same rules. */
+START_TEST(what_is_shown_reads_back)
+{
+	char *text = compose(rights[_i].file, rights[_i].line);
+	struct rules *rules = expect_rules(text), *again;
+	struct line line = {0};
+
+	write_section(&line, SECTION_BRIDGE, "", &(struct target){.rules = rules});
+	for (unsigned i = 0; i < rules->nfarms; i++)
+		write_section(&line, SECTION_FARM, rules->farms[i].name,
+		              &(struct target){.rules = rules, .farm = &rules->farms[i]});
+	for (unsigned i = 0; i < rules->nservers; i++)
+		write_section(&line, SECTION_SERVER, rules->servers[i].name,
+		              &(struct target){.rules = rules, .server = &rules->servers[i]});
+	free(text);
+	again = expect_rules(line.text);
+	changes(rules, again, nothing_changes, line.text);
+	if (strcmp(rights[_i].file, WITH_BRIDGE) && strcmp(rights[_i].file, WITH_SERVER)) {
+		struct line farm = {0};
+
+		say_farm(&farm, again, &again->farms[0]);
+		ck_assert_str_eq(farm.text, rights[_i].rules);
+	}
+	rules_free(rules);
+	rules_free(again);
+}
+END_TEST
+
+/* ---- what a reload changes ---- */
+
+static const struct {
+	const char *old, *now, *changes;
+} changed[] = {
+        {FARM_X SERVER_A, FARM_X SERVER_A, ""},
+        /* written out, or in another order or another way */
+        {FARM_X SERVER_A,
+         SERVER_A "state = active\n[farm x]\nports = 80,80\nvip = 10.0.0.40\nsnat = 10.0.0.40\n"
+                  "vlan = off\n[bridge]\nworkers = 1\n",
+         ""},
+        {FARM_X SERVER_A,
+         "[bridge]\nmax_connections = 5\nlink_mirror = yes\n" FARM_X
+         "idle_timeout = 90m\nscheduler = rr\ncheck = 80-82\nvlan = 5\nconnlog = /a b\n" SERVER_A
+         "weight = 3\nstate = drain\nmac = 02:00:00:00:00:41\n",
+         "[bridge] max_connections: 1000000 -> 5\n"
+         "[bridge] link_mirror: no -> yes\n"
+         "[farm x] check: none -> 80-82\n"
+         "[farm x] scheduler: wlc -> rr\n"
+         "[farm x] idle_timeout: 30m -> 90m\n"
+         "[farm x] vlan: off -> 5\n"
+         "[farm x] connlog: none -> /a b\n"
+         "[server a] weight: 1 -> 3\n"
+         "[server a] state: active -> drain\n"
+         "[server a] mac: none -> 02:00:00:00:00:41\n"
+         "[server a] vlan: off -> 5\n"},
+        {FARM_X "snat = 10.0.0.40, 10.0.0.60-10.0.0.62\n" SERVER_A, FARM_X "snat = off\n" SERVER_A,
+         "[farm x] snat: 10.0.0.40, 10.0.0.60-10.0.0.62 -> off\n"},
+        {FARM_X SERVER_A, FARM_X "preset = ocs2007r2\n" SERVER_A,
+         "[farm x] check: none -> 444, 5061\n"},
+        /* sections come, go, and move to another farm */
+        {FARM_X FARM_Y SERVER_A "[server b]\nfarm = x\naddress = 10.0.0.42\n",
+         FARM_X "[farm z]\nvip = 10.0.0.50\nports = 80\n"
+                "[server c]\nfarm = x\naddress = 10.0.0.42\n"
+                "[server a]\nfarm = z\naddress = 10.0.0.43\n",
+         "[farm z] is new\n"
+         "[server c] is new\n"
+         "[server a] farm: x -> z\n"
+         "[server a] address: 10.0.0.41 -> 10.0.0.43\n"
+         "[farm y] is gone\n"
+         "[server b] is gone\n"},
+        /* names of IPv6 addresses are each file's own */
+        {FARM_X6 SERVER_A6, "[farm y]\nvip = fd00::1\nports = 80\n" FARM_X6 SERVER_A6,
+         "[farm y] is new\n"},
+};
+
+static void take_change(void *ctx, const char *text)
+{
+	say(ctx, "%s\n", text);
+}
+
+START_TEST(a_reload_says_what_changed)
+{
+	struct rules *old = expect_rules(changed[_i].old), *now = expect_rules(changed[_i].now);
+	struct line line = {0};
+
+	changes(old, now, take_change, &line);
+	ck_assert_str_eq(line.text, changed[_i].changes);
+	rules_free(old);
+	rules_free(now);
+}
+END_TEST
+
+/* What an earlier reload has left over isn't said again. */
+START_TEST(what_was_gone_before_is_not_said_again)
+{
+	static const bool all[2] = {true, true};
+	struct rules *old =
+	        expect_rules(FARM_X FARM_Y SERVER_A "[server b]\nfarm = y\naddress = 10.0.0.42\n");
+	struct rules *now = expect_rules(FARM_X SERVER_A), *next = expect_rules(FARM_X SERVER_A);
+	struct line line = {0};
+	uint16_t map[2];
+
+	ck_assert_int_eq(takeover_rules(now, old, all, map), 0);
+	ck_assert_uint_eq(now->nservers, 2);
+	changes(now, next, take_change, &line);
+	ck_assert_str_eq(line.text, "");
+	rules_free(next);
+	next = expect_rules(FARM_X FARM_Y SERVER_A "[server b]\nfarm = y\naddress = 10.0.0.42\n");
+	changes(now, next, take_change, &line);
+	ck_assert_str_eq(line.text, "[farm y] is new\n[server b] is new\n");
+	rules_free(old);
+	rules_free(now);
+	rules_free(next);
+}
+END_TEST
+
+START_TEST(a_long_change_is_cut)
+{
+	char text[TEXT_BYTES] = FARM_X "snat = 10.0.0.2";
+	struct rules *old = expect_rules(FARM_X), *now;
+	struct line line = {0};
+
+	for (unsigned i = 4; i < 90; i += 2)
+		snprintf(text + strlen(text), 32, ", 10.0.0.%u", 90 + i);
+	now = expect_rules(strcat(text, "\n"));
+	changes(old, now, take_change, &line);
+	ck_assert_uint_eq(line.used,
+	                  strlen("[farm x] snat: 10.0.0.40 -> ") + 200 + strlen("...\n"));
+	rules_free(old);
+	rules_free(now);
 }
 END_TEST
 
@@ -659,8 +819,6 @@ END_TEST
 #define NO_PORT_LEFT                                                                               \
 	"no port is left for connections: 1008-1023 are the probes', and the service ports of a "  \
 	"VIP aren't used as its SNAT ports"
-
-#define FARM_Y "[farm y]\nvip = 10.0.0.50\nports = 80\n"
 
 static const struct {
 	const char *text, *error;
@@ -1242,6 +1400,8 @@ Suite *cfg_suite(void)
 
 	tcase_add_checked_fixture(tables, setup, teardown);
 	tcase_add_loop_test(tables, a_right_key_is_taken, 0, ROWS(rights));
+	tcase_add_loop_test(tables, what_is_shown_reads_back, 0, ROWS(rights));
+	tcase_add_loop_test(tables, a_reload_says_what_changed, 0, ROWS(changed));
 	tcase_add_loop_test(tables, a_preset_gives_way_to_keys, 0, ROWS(presets));
 	tcase_add_loop_test(tables, a_wrong_value_is_refused, 0, ROWS(wrong_values));
 	tcase_add_loop_test(tables, an_address_that_no_host_can_have_is_refused, 0,
@@ -1253,6 +1413,8 @@ Suite *cfg_suite(void)
 	suite_add_tcase(suite, tables);
 
 	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_add_test(files, what_was_gone_before_is_not_said_again);
+	tcase_add_test(files, a_long_change_is_cut);
 	tcase_add_test(files, of_very_many_mistakes_the_rest_is_counted);
 	tcase_add_test(files, no_more_farms_and_servers_than_there_is_room_for);
 	tcase_add_test(files, a_full_file_is_taken);

@@ -1,0 +1,305 @@
+/*
+ * The keys of [farm NAME].
+ */
+#include "farm_keys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	CHECKS_MAX = 16, /* ports to probe on each server: more than a few say nothing new */
+	CHECK_INTERVAL_MIN_MS = 100,
+	CHECK_INTERVAL_MAX_MS = 3600 * 1000,
+	CHECK_TIMEOUT_MIN_MS = 10,
+	CHECK_TIMEOUT_MAX_MS = CHECK_INTERVAL_MAX_MS,
+	IN_A_ROW_MAX = 100, /* fall and rise */
+	PERSIST_MIN_MS = 1000,
+	PERSIST_MAX_MS = 7 * 86400 * 1000,
+	IDLE_TIMEOUT_MIN_MS = 1000,
+	IDLE_TIMEOUT_MAX_MS = 7 * 86400 * 1000,
+};
+
+static const char *const schedulers[] = {
+        [SCHED_WLC] = "wlc", [SCHED_LC] = "lc",         [SCHED_WRR] = "wrr",
+        [SCHED_RR] = "rr",   [SCHED_SOURCE] = "source", NULL,
+};
+static const char *const on_idles[] = {[ON_IDLE_RESET] = "reset", [ON_IDLE_DROP] = "drop", NULL};
+static const char *const on_downs[] = {[ON_DOWN_RESET] = "reset", [ON_DOWN_KEEP] = "keep", NULL};
+
+static int farm_vip(struct target *target, struct value *value)
+{
+	return value_address(value, target->rules, &target->farm->vip);
+}
+
+static void show_farm_vip(const struct target *target, struct shown *shown)
+{
+	show_addresses(shown, target->rules, &target->farm->vip, 1);
+}
+
+static int set_ports(struct value *value, be16 **ports, unsigned *nports)
+{
+	be16 *before = *ports;
+	int ret = value_ports(value, ports, nports);
+
+	if (ret == 0)
+		free(before);
+	return ret;
+}
+
+static int farm_ports(struct target *target, struct value *value)
+{
+	return set_ports(value, &target->farm->ports, &target->farm->nports);
+}
+
+static void show_farm_ports(const struct target *target, struct shown *shown)
+{
+	show_ports(shown, target->farm->ports, target->farm->nports);
+}
+
+static int farm_check(struct target *target, struct value *value)
+{
+	struct rules_farm *farm = target->farm;
+	int ret;
+
+	if (value_is(value, "none")) {
+		farm->nchecks = 0;
+		return 0;
+	}
+	ret = set_ports(value, &farm->checks, &farm->nchecks);
+	if (ret == 0 && farm->nchecks > CHECKS_MAX)
+		return value_wrong(value, value->text, "is %u ports, but at most %u can be checked",
+		                   farm->nchecks, CHECKS_MAX);
+	return ret;
+}
+
+static void show_farm_check(const struct target *target, struct shown *shown)
+{
+	if (target->farm->nchecks == 0)
+		show_text(shown, "none");
+	show_ports(shown, target->farm->checks, target->farm->nchecks);
+}
+
+static int farm_check_interval(struct target *target, struct value *value)
+{
+	return value_duration(value, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS,
+	                      &target->farm->check_interval_ms);
+}
+
+static void show_farm_check_interval(const struct target *target, struct shown *shown)
+{
+	show_duration(shown, target->farm->check_interval_ms);
+}
+
+static int farm_check_timeout(struct target *target, struct value *value)
+{
+	return value_duration(value, CHECK_TIMEOUT_MIN_MS, CHECK_TIMEOUT_MAX_MS,
+	                      &target->farm->check_timeout_ms);
+}
+
+static void show_farm_check_timeout(const struct target *target, struct shown *shown)
+{
+	show_duration(shown, target->farm->check_timeout_ms);
+}
+
+static int farm_fall(struct target *target, struct value *value)
+{
+	return value_number(value, 1, IN_A_ROW_MAX, &target->farm->fall);
+}
+
+static void show_farm_fall(const struct target *target, struct shown *shown)
+{
+	show_number(shown, target->farm->fall);
+}
+
+static int farm_rise(struct target *target, struct value *value)
+{
+	return value_number(value, 1, IN_A_ROW_MAX, &target->farm->rise);
+}
+
+static void show_farm_rise(const struct target *target, struct shown *shown)
+{
+	show_number(shown, target->farm->rise);
+}
+
+static int farm_scheduler(struct target *target, struct value *value)
+{
+	unsigned scheduler;
+	int ret = value_word(value, schedulers, &scheduler);
+
+	if (ret == 0)
+		target->farm->scheduler = (enum rules_scheduler)scheduler;
+	return ret;
+}
+
+static void show_farm_scheduler(const struct target *target, struct shown *shown)
+{
+	show_text(shown, schedulers[target->farm->scheduler]);
+}
+
+static int farm_persist(struct target *target, struct value *value)
+{
+	if (value_is(value, "off")) {
+		target->farm->persist_ms = 0;
+		return 0;
+	}
+	return value_duration(value, PERSIST_MIN_MS, PERSIST_MAX_MS, &target->farm->persist_ms);
+}
+
+static void show_farm_persist(const struct target *target, struct shown *shown)
+{
+	if (target->farm->persist_ms)
+		show_duration(shown, target->farm->persist_ms);
+	else
+		show_text(shown, "off");
+}
+
+static int farm_idle_timeout(struct target *target, struct value *value)
+{
+	return value_duration(value, IDLE_TIMEOUT_MIN_MS, IDLE_TIMEOUT_MAX_MS,
+	                      &target->farm->idle_timeout_ms);
+}
+
+static void show_farm_idle_timeout(const struct target *target, struct shown *shown)
+{
+	show_duration(shown, target->farm->idle_timeout_ms);
+}
+
+static int farm_on_idle(struct target *target, struct value *value)
+{
+	unsigned on_idle;
+	int ret = value_word(value, on_idles, &on_idle);
+
+	if (ret == 0)
+		target->farm->on_idle = (enum rules_on_idle)on_idle;
+	return ret;
+}
+
+static void show_farm_on_idle(const struct target *target, struct shown *shown)
+{
+	show_text(shown, on_idles[target->farm->on_idle]);
+}
+
+static int farm_on_down(struct target *target, struct value *value)
+{
+	unsigned on_down;
+	int ret = value_word(value, on_downs, &on_down);
+
+	if (ret == 0)
+		target->farm->on_down = (enum rules_on_down)on_down;
+	return ret;
+}
+
+static void show_farm_on_down(const struct target *target, struct shown *shown)
+{
+	show_text(shown, on_downs[target->farm->on_down]);
+}
+
+static int farm_snat(struct target *target, struct value *value)
+{
+	if (value_is(value, "off"))
+		return 0;
+	return value_addresses(value, target->rules, &target->farm->snat, &target->farm->nsnat);
+}
+
+static void show_farm_snat(const struct target *target, struct shown *shown)
+{
+	if (target->farm->nsnat == 0)
+		show_text(shown, "off");
+	show_addresses(shown, target->rules, target->farm->snat, target->farm->nsnat);
+}
+
+static int farm_snat_ports(struct target *target, struct value *value)
+{
+	struct port_range *before = target->farm->snat_ports;
+	int ret = value_port_ranges(value, &target->farm->snat_ports, &target->farm->nsnat_ports);
+
+	if (ret == 0)
+		free(before);
+	return ret;
+}
+
+static void show_farm_snat_ports(const struct target *target, struct shown *shown)
+{
+	show_port_ranges(shown, target->farm->snat_ports, target->farm->nsnat_ports);
+}
+
+static int farm_vlan(struct target *target, struct value *value)
+{
+	return value_vlan(value, &target->farm->vlan);
+}
+
+static void show_farm_vlan(const struct target *target, struct shown *shown)
+{
+	show_vlan(shown, target->farm->vlan);
+}
+
+static int farm_connlog(struct target *target, struct value *value)
+{
+	if (!*value->text)
+		return value_wrong(value, "", "is not a file's path, nor - for stdout");
+	target->farm->connlog = strdup(value->text);
+	return target->farm->connlog ? 0 : -ENOMEM;
+}
+
+static void show_farm_connlog(const struct target *target, struct shown *shown)
+{
+	if (target->farm->connlog)
+		show_text(shown, target->farm->connlog);
+}
+
+/* A preset is a list of keys and the values that they then have. */
+static const char *const ocs2007r2[][2] = {
+        {"ports", "5061, 5060, 135, 443, 444, 5065, 5069, 5071, 5072, 5073, 5074, 8404"},
+        {"check", "5061, 444"},
+        {"scheduler", "wlc"},
+        {"idle_timeout", "30m"},
+        {NULL, NULL},
+};
+
+static int farm_preset(struct target *target, struct value *value)
+{
+	static const char *const words[] = {"ocs2007r2", NULL};
+	static const char *const(*const presets[])[2] = {ocs2007r2};
+	const struct key *keys = farm_keys;
+	unsigned preset;
+	int ret = value_word(value, words, &preset);
+
+	for (unsigned i = 0; ret == 0 && presets[preset][i][0]; i++) {
+		int key = section_find_key(SECTION_FARM, presets[preset][i][0]);
+		struct value preset_value = {.text = presets[preset][i][1]};
+
+		ret = keys[key].set(target, &preset_value);
+	}
+	return ret;
+}
+
+static void show_farm_preset(const struct target *target, struct shown *shown)
+{
+	/* only what it stands for is kept */
+	(void)target, (void)shown;
+}
+
+const struct key farm_keys[] = {
+        /* name, set, show, default, what to say if it must be there and isn't */
+        {"preset", farm_preset, show_farm_preset, NULL, NULL},
+        {"vip", farm_vip, show_farm_vip, NULL,
+         "a farm needs a virtual IP, such as vip = 10.0.0.40"},
+        {"ports", farm_ports, show_farm_ports, NULL, NULL},
+        {"check", farm_check, show_farm_check, "none", NULL},
+        {"check_interval", farm_check_interval, show_farm_check_interval, "5s", NULL},
+        {"check_timeout", farm_check_timeout, show_farm_check_timeout, "2s", NULL},
+        {"fall", farm_fall, show_farm_fall, "3", NULL},
+        {"rise", farm_rise, show_farm_rise, "2", NULL},
+        {"scheduler", farm_scheduler, show_farm_scheduler, "wlc", NULL},
+        {"persist", farm_persist, show_farm_persist, "off", NULL},
+        {"idle_timeout", farm_idle_timeout, show_farm_idle_timeout, "30m", NULL},
+        {"on_idle", farm_on_idle, show_farm_on_idle, "reset", NULL},
+        {"on_down", farm_on_down, show_farm_on_down, "reset", NULL},
+        {"vlan", farm_vlan, show_farm_vlan, "off", NULL},
+        {"snat", farm_snat, show_farm_snat, NULL, NULL},
+        {"snat_ports", farm_snat_ports, show_farm_snat_ports, "1024-65535", NULL},
+        {"connlog", farm_connlog, show_farm_connlog, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+};
+
+static_assert(sizeof(farm_keys) / sizeof(struct key) <= KEYS_MAX, "keys of [farm]");
