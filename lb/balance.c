@@ -20,6 +20,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	*balance = (struct balance){.epoch = now, .swept = now};
 	flows_lay_out(&balance->flows, arena, capacity, key);
 	persist_lay_out(&balance->persist, arena, capacity / BALANCE_PERSIST_SHARE, &key);
+	anew_lay_out(&balance->anew, arena);
 	ended_lay_out(&balance->ended, arena);
 }
 

@@ -5,6 +5,7 @@
 #ifndef LB_BALANCE_H
 #define LB_BALANCE_H
 
+#include "anew.h"
 #include "ended.h"
 #include "farms.h"
 #include "flow.h"
@@ -50,6 +51,7 @@ struct balance {
 	struct farms *farms;
 	struct flows flows;
 	struct persist persist;
+	struct anew anew;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */

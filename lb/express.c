@@ -1,8 +1,9 @@
 /*
  * The short way: what balance() in lb.c, life_packet(), tcp_track() and rewrite_tcp() come to
  * for a plain frame with ACK and neither SYN, FIN nor RST, of an open IPv4 flow that was guessed
- * right. Each step is the same function as there, or the same in fewer words;
- * tests/unit/express_test.c holds both ways against each other.
+ * right, from where its client always was, and with numbers that are expected next. What isn't
+ * takes the long way to be judged. Each step is the same function as there, or the same in fewer
+ * words; tests/unit/express_test.c holds both ways against each other.
  *
  * An open flow is in the index by both tuples, has no deadline to be moved, and what it is sent
  * changes neither its state nor anybody's count. Which end a packet comes from can't be guessed by
@@ -29,15 +30,6 @@ static uint64_t difference(const struct hop *hop, const struct frame *frame)
 	const uint64_t source = word64_load(frame->data + ETH_SRC);
 
 	return ((source & mac_mask) ^ hop_head(hop)) | (hop_tail(hop) ^ (frame->side & 1u) << 24);
-}
-
-/* Apart, as it seldom comes to that. */
-__attribute__((noinline)) static void move_client(struct flows *flows, uint32_t f,
-                                                  const struct frame *frame)
-{
-	const struct hop hop = parse_plain_hop(frame);
-
-	flows_set_client(flows, f, &hop);
 }
 
 static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struct hop *client,
@@ -72,10 +64,12 @@ bool express(struct balance *balance, struct frame *frame, const struct job *job
 	if ((tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
 	if (difference(flows_client(flows, f), frame) & -(uint64_t)(end == CLIENT))
-		move_client(flows, f, frame);
+		return false;
 	/* the flags that matter, known to the compiler */
 	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
 	              &packet);
+	if (!tcp_is_expected(flow, end, &packet))
+		return false;
 	flows_count(flows, f, end, frame->wire_len, tick);
 	tcp_advance(flow, end, &packet);
 	settle(ret, ref, flow->server, flows_client(flows, f), frame);

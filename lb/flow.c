@@ -50,6 +50,7 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	take_shared(flows, arena);
 	flows->links = arena_take(arena, flows->places, sizeof(*flows->links));
 	flows->check_at = arena_take(arena, flows->places, sizeof(*flows->check_at));
+	flows->stamps = arena_take(arena, flows->places, sizeof(*flows->stamps));
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
@@ -59,6 +60,7 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	memset(flows->own, 0, (flows->places + 1) / 2 * sizeof(*flows->own));
 	memset(flows->links, 0, flows->places * sizeof(*flows->links));
 	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
+	memset(flows->stamps, 0, flows->places * sizeof(*flows->stamps));
 	if (flows->client6)
 		memset(flows->client6, 0, flows->places * sizeof(*flows->client6));
 }
@@ -222,6 +224,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flow->flags = 0;
 	BOTH_WRITE(flow->wscales, (uint8_t)0);
 	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
+	flows->stamps[f] = 0;
 	flows->cold[f].reset_ms = 0;
 	set_life(flow, server, FLOW_HALF_OPEN);
 	list_append(flows, &flows->half_open, f);
@@ -282,6 +285,11 @@ void flows_unlist_client(struct flows *flows, uint32_t f)
 		return;
 	list_end(flows, f, CLIENT, false);
 	flows_at(flows, f)->flags |= FLOW_CLIENT_UNLISTED;
+}
+
+void flows_set_stamp(struct flows *flows, uint32_t f, uint32_t stamp)
+{
+	flows->stamps[f] = stamp;
 }
 
 void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t now)

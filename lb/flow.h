@@ -159,6 +159,7 @@ struct flows {
 	struct flow_hops *own; /* hops of those for whom flows.hops has no room */
 	struct ip6 *client6;   /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
 	uint32_t *check_at;    /* tick at which to see if the flow has expired; FLOW_NEVER */
+	uint32_t *stamps;      /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
@@ -386,6 +387,9 @@ uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);
 /* Forgets the flow, whatever its state. */
 void flows_remove(struct flows *flows, uint32_t flow);
 
+/* Notes the timestamp with which the client begins or ends; 0: it has none. */
+void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
+
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);
 
@@ -425,6 +429,12 @@ void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
 
 /* After a look: says when to look next. */
 void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
+
+/* Notes that one of its ends was heard of at tick now. */
+static inline void flows_heard(struct flows *flows, uint32_t flow, uint32_t now)
+{
+	BOTH_WRITE(flows_at(flows, flow)->last, now);
+}
 
 /* Notes a packet of len bytes that came from end at tick now. */
 static inline void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len,

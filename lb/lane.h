@@ -12,7 +12,7 @@
  *   3. of each such slot the flow and end: lane_ref(), flow_of(), end_of()
  *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's
  *   5. where it goes: lane_to(), flow_life_server() or, to a client, lane_hop() in places[] or
- * own[]
+ * own[]; what comes from a client must come from that hop
  *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same
  *   7. count it: lane_count()
  *   8. rewrite: the tuple that it leaves with is that of step 5
@@ -88,14 +88,16 @@ static inline uint16_t lane_hop(const struct flow *flow)
 }
 
 /*
- * Judges the segment, which has ACK and neither SYN, FIN nor RST, and if it is one of the flow's
- * notes it at tick now. False if it isn't, or the flow is no longer what it was.
+ * Judges the segment, which has ACK and neither SYN, FIN nor RST, and comes from a server, or from
+ * where the flow's client is (else it has to prove more, to the process); and if it is what the
+ * flow goes on with notes it at tick now. False if it isn't, or the flow is no longer what it was.
  */
 static inline bool lane_note(struct flow *flow, enum end end, const struct packet *packet,
                              const struct lane *lane, uint32_t now)
 {
-	if (BOTH_READ_FIRST(flow->life) != lane->life || !tcp_advance(flow, end, packet))
+	if (BOTH_READ_FIRST(flow->life) != lane->life || !tcp_is_expected(flow, end, packet))
 		return false;
+	tcp_advance(flow, end, packet);
 	BOTH_WRITE(flow->last, now);
 	return true;
 }

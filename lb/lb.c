@@ -185,14 +185,16 @@ static bool is_intact(const struct frame *frame, const struct packet *packet)
 	       (parse_ip_checksum_ok(frame, packet) && parse_l4_checksum_ok(frame, packet));
 }
 
-/* A packet of a flow. A damaged one goes on as it is, but begins and ends nothing. */
+/* A packet of a flow. A damaged one goes on as it is, but nothing follows from it. */
 static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                 lb_time now, struct verdict *v)
 {
-	if (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) && !is_intact(frame, packet))
-		life_count(&lb->balance, ref, frame->wire_len, now);
-	else
+	if (life_expects(&lb->balance, ref, packet))
+		life_goes_on(&lb->balance, ref, packet, frame->wire_len, now);
+	else if (is_intact(frame, packet))
 		life_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	else
+		life_count(&lb->balance, ref, frame->wire_len);
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
 }
 

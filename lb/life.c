@@ -109,6 +109,7 @@ static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_
 	const struct flow *flow = flows_at(&balance->flows, f);
 
 	balance->counts.ended[why]++;
+	anew_forget(&balance->anew, f);
 	life_persist(balance, flow, false, now);
 	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
@@ -203,30 +204,69 @@ void life_evict(struct balance *balance, uint32_t f, lb_time now)
 	life_forget(balance, f);
 }
 
-void life_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now)
+/* If the packet comes from the client's end, but not from where its last acceptable one came. */
+static bool is_elsewhere(const struct balance *balance, uint32_t ref, const struct packet *packet)
 {
-	uint32_t f = flow_of(ref);
-	struct flow *flow = flows_at(&balance->flows, f);
-
-	/* in quarantine late packets are passed on, but don't prolong it */
-	flows_count(&balance->flows, f, end_of(ref), len,
-	            flow_is_live(flow) ? balance_tick(balance, now) : flow->last);
+	return end_of(ref) == CLIENT &&
+	       !hop_eq(flows_client(&balance->flows, flow_of(ref)), &packet->from);
 }
 
-void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
-                 lb_time now)
+bool life_expects(const struct balance *balance, uint32_t ref, const struct packet *packet)
 {
-	uint32_t f = flow_of(ref);
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+
+	return flow->state == FLOW_OPEN &&
+	       (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+	       tcp_is_expected(flow, end_of(ref), packet) && !is_elsewhere(balance, ref, packet);
+}
+
+void life_goes_on(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+                  lb_time now)
+{
+	flows_count(&balance->flows, flow_of(ref), end_of(ref), len, balance_tick(balance, now));
+	tcp_advance(flows_at(&balance->flows, flow_of(ref)), end_of(ref), packet);
+}
+
+/* The server's answer, packet, to the client's SYN: all that was noted of the old connection is
+ * void. */
+static void begin_anew(struct balance *balance, uint32_t f, const struct anew_syn *waiting,
+                       const struct packet *packet, lb_time now)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+	/* or to the flow's own, once more */
+	struct tcp_syn syn = {.next = flow->next_seq[CLIENT],
+	                      .stamp = balance->flows.stamps[f],
+	                      .wscale = flow_wscale(flow, CLIENT)};
+
+	if (waiting && waiting->syn.next == packet->ack) {
+		syn = waiting->syn;
+		flows_set_client(&balance->flows, f, &waiting->from);
+	}
+	if (flow_is_closing(flow)) { /* a load again */
+		sched_closed(&balance->farms->sched, flow->server, false);
+		sched_revived(&balance->farms->sched, flow->server, true);
+	}
+	flows_set_stamp(&balance->flows, f, syn.stamp);
+	flows_heard(&balance->flows, f, balance_tick(balance, now));
+	tcp_begin_anew(flow, &syn, packet);
+	if (flow->state == FLOW_CLOSING)
+		flows_set_state(&balance->flows, f, FLOW_OPEN);
+	anew_forget(&balance->anew, f);
+	life_check(balance, f);
+}
+
+/* What follows from an acceptable packet. */
+static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
+{
+	const uint32_t f = flow_of(ref);
 	struct flow *flow = flows_at(&balance->flows, f);
 	unsigned events;
 
-	if (is_revival(balance, flow, end_of(ref), packet, now))
-		revive(balance, f);
-	life_count(balance, ref, len, now);
+	flows_heard(&balance->flows, f, balance_tick(balance, now));
 	if (end_of(ref) == CLIENT)
 		flows_set_client(&balance->flows, f, &packet->from);
-	if (!flow_is_live(flow))
-		return;
+	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
+		flows_set_stamp(&balance->flows, f, packet->stamp);
 	events = tcp_track(flow, end_of(ref), packet);
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
@@ -242,10 +282,51 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 		flows_set_state(&balance->flows, f, FLOW_CLOSING);
 	if (events & TCP_ENDED)
 		life_end(balance, f, ENDED_FIN, 0, now);
-	else if (events & TCP_RESET)
-		reset(balance, f, end_of(ref), now);
 	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
 		life_check(balance, f);
+}
+
+/* A packet of a live flow: first what it is, then what follows. */
+static void judge(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
+{
+	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct anew_syn *waiting = anew_find(&balance->anew, f, tick);
+	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
+
+	if (packet->tcp_flags & TCP_RST) {
+		if (tcp_rst_is_believed(flow, end_of(ref), packet, syn))
+			reset(balance, f, end_of(ref), now);
+		return;
+	}
+	switch (tcp_judge(flow, end_of(ref), packet, is_elsewhere(balance, ref, packet), syn)) {
+	case TCP_STRAY:
+		return;
+	case TCP_ACCEPTABLE:
+		return go_on(balance, ref, packet, now);
+	case TCP_AGAIN:
+		return anew_note(&balance->anew, f, packet, tick);
+	case TCP_ANEW:
+		return begin_anew(balance, f, waiting, packet, now);
+	}
+}
+
+void life_count(struct balance *balance, uint32_t ref, uint32_t len)
+{
+	flows_count(&balance->flows, flow_of(ref), end_of(ref), len,
+	            flows_at(&balance->flows, flow_of(ref))->last);
+}
+
+void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+                 lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+
+	life_count(balance, ref, len);
+	if (is_revival(balance, flow, end_of(ref), packet, now))
+		revive(balance, flow_of(ref));
+	if (flow_is_live(flow)) /* in quarantine late packets are passed on, and no more */
+		judge(balance, ref, packet, now);
 }
 
 bool life_bury_all(struct balance *balance, uint32_t *cursor)

@@ -6,10 +6,20 @@
 
 #include "balance.h"
 
-/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref. */
-void life_count(struct balance *balance, uint32_t ref, uint32_t len, lb_time now);
+/*
+ * If packet is what the flow goes on with, from where it always came: then it needs no checksum to
+ * be believed. See tcp_is_expected(). And notes such a one.
+ */
+bool life_expects(const struct balance *balance, uint32_t ref, const struct packet *packet);
+void life_goes_on(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
+                  lb_time now);
 
-/* The same, and notes what it does to the flow. */
+/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref: which alone
+ * keeps no flow. */
+void life_count(struct balance *balance, uint32_t ref, uint32_t len);
+
+/* Judges a packet of the flow, of len bytes as a frame, that came from the end in ref undamaged,
+ * and notes what follows from it. Counted is each. */
 void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
                  lb_time now);
 

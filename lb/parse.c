@@ -260,20 +260,41 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 	return true;
 }
 
-/* The window scale option of a SYN with len bytes of options (RFC 9293, 3.1; RFC 7323, 2.2). */
-static uint8_t find_wscale(const uint8_t *options, uint32_t len)
+/* One option of step bytes of a SYN or FIN (RFC 9293, 3.1; RFC 7323, 2.2 and 3.2). */
+static void read_option(const uint8_t *option, uint32_t step, struct packet *packet)
 {
-	while (len >= TCP_OPTION_WSCALE_BYTES && options[0] != TCP_OPTION_END) {
-		uint32_t step = options[0] == TCP_OPTION_NOP ? 1 : options[1];
+	uint32_t stamp;
 
-		if (step == 0 || step > len)
-			break;
-		if (options[0] == TCP_OPTION_WSCALE && step == TCP_OPTION_WSCALE_BYTES)
-			return options[2] < TCP_WSCALE_MAX ? options[2] : TCP_WSCALE_MAX;
-		options += step;
-		len -= step;
+	if (option[0] == TCP_OPTION_WSCALE && step == TCP_OPTION_WSCALE_BYTES &&
+	    packet->tcp_flags & TCP_SYN)
+		packet->wscale = option[2] < TCP_WSCALE_MAX ? option[2] : TCP_WSCALE_MAX;
+	if (option[0] == TCP_OPTION_TIMESTAMPS && step == TCP_OPTION_TIMESTAMPS_BYTES) {
+		stamp = be32_get(be32_load(option + TCP_OPTION_HEAD_BYTES));
+		packet->stamp = stamp ? stamp : 1;
 	}
-	return PACKET_NO_WSCALE;
+}
+
+/* The options of a SYN or FIN, whose header, header bytes long, begins at p; of others they aren't
+ * looked at. */
+static void read_options(const struct frame *frame, const uint8_t *p, uint32_t header,
+                         struct packet *packet)
+{
+	const uint8_t *option = p + TCP_HEADER_BYTES;
+	uint32_t left = header - TCP_HEADER_BYTES;
+
+	packet->wscale = PACKET_NO_WSCALE;
+	packet->stamp = 0;
+	if (!(packet->tcp_flags & (TCP_SYN | TCP_FIN)) || !at(frame, packet->l4, header))
+		return;
+	while (left >= TCP_OPTION_HEAD_BYTES && option[0] != TCP_OPTION_END) {
+		uint32_t step = option[0] == TCP_OPTION_NOP ? 1 : option[1];
+
+		if (step == 0 || step > left)
+			break;
+		read_option(option, step, packet);
+		option += step;
+		left -= step;
+	}
 }
 
 bool parse_tcp(const struct frame *frame, struct packet *packet)
@@ -288,9 +309,7 @@ bool parse_tcp(const struct frame *frame, struct packet *packet)
 		return false;
 	tuple_load_ports(&packet->tuple, p + TCP_SRC);
 	parse_segment(p, packet->l4_len, p[TCP_FLAGS], packet);
-	packet->wscale = PACKET_NO_WSCALE;
-	if (packet->tcp_flags & TCP_SYN && at(frame, packet->l4, header))
-		packet->wscale = find_wscale(p + TCP_HEADER_BYTES, header - TCP_HEADER_BYTES);
+	read_options(frame, p, header, packet);
 	return true;
 }
 
@@ -313,8 +332,8 @@ void parse_plain(const struct frame *frame, struct packet *packet)
 	tuple_load_addresses(&packet->tuple, ip + IPV4_SRC);
 	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
 	packet->src6 = packet->dst6 = NULL;
-	packet->wscale = PACKET_NO_WSCALE;
 	parse_segment(tcp, packet->l4_len, tcp[TCP_FLAGS], packet);
+	read_options(frame, tcp, (tcp[TCP_DATA_OFFSET] >> 4) * 4u, packet);
 }
 
 csum_acc parse_pseudo_sum(const struct packet *packet)

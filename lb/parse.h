@@ -37,7 +37,8 @@ struct packet {
 	struct tuple tuple;
 	const struct ip6 *src6, *dst6; /* IPv6: addresses, in the frame; else NULL */
 	uint16_t window;               /* TCP: as it stands there, host order */
-	uint8_t wscale;    /* TCP, of a SYN: its window scale option, or PACKET_NO_WSCALE */
+	uint8_t wscale; /* TCP, of a SYN: its window scale option, or PACKET_NO_WSCALE */
+	uint32_t stamp; /* TCP, of a SYN or FIN: its timestamp (TSval), never 0; 0: it has none */
 	uint32_t seq, ack; /* TCP, host order */
 	uint32_t seq_len;  /* TCP: sequence numbers that it takes: payload, SYN, FIN */
 };

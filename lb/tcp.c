@@ -2,98 +2,202 @@
  * Following a TCP connection from the middle (RFC 9293, 3.3.2).
  *
  * tmbridge filters nothing within a flow: each packet is passed on, and what is noted here only
- * decides how long the flow is kept and which sequence numbers a RST of our own would need. But a
- * stranger must not be able to end a flow, nor to falsify what is noted of it. So a segment counts
- * only within the window that its receiver has offered, and if it acknowledges what its receiver
- * may have sent (RFC 5961, 5.2): who sees neither has to guess both. A RST counts only with a
- * sequence number that its receiver expects next (RFC 5961, 3.2): from the middle, what the
- * receiver acknowledged last or what the sender sent last.
+ * decides how long the flow is kept, where its client is and which sequence numbers a RST of our
+ * own would need. But a stranger must not be able to end a flow, to keep it, nor to falsify what is
+ * noted of it. So each segment is judged before anything follows from it. It counts only within the
+ * window that its receiver has offered, and if it acknowledges what its receiver may have sent (RFC
+ * 5961, 5.2): who sees neither has to guess both. A segment that would move the client has to be
+ * within what is on its way just then.
  *
- * Of a fragmented packet only the beginning is seen. So what is acknowledged, in the window, has
+ * A RST counts only with a sequence number that its receiver may expect next (RFC 5961, 3.2): from
+ * the middle, anything from what the receiver acknowledged last to what the sender sent last; at
+ * the edge of a window that has been closed again, Linux sends one in between. While something is
+ * on its way a wrong guess does little: what is on its way is sent again, and the flow revives.
+ *
+ * A SYN on a live flow proves nothing by itself: it may be a stranger's, or its server may know the
+ * connection and say so. It waits, noted elsewhere, until the server answers it; with that answer
+ * the connection begins anew.
+ *
+ * Of a fragmented packet only the beginning is judged. So what is acknowledged, in the window, has
  * been sent, seen or not.
  */
 #include "tcp.h"
 
-/* If the SYN acknowledges the other end's or, in a simultaneous open, nothing (RFC 9293, 3.10.7.3).
- */
-static bool fits_other_syn(const struct flow *flow, enum end end, const struct packet *packet)
+static bool knows(const struct flow *flow, enum end end)
 {
-	return !(packet->tcp_flags & TCP_ACK) ||
-	       !(flow->flags & FLOW_SEQ_KNOWN << end_other(end)) ||
-	       (tcp_seq_after(packet->ack, flow->acked[end]) &&
-	        !tcp_seq_after(packet->ack, flow->next_seq[end_other(end)]));
+	return flow->flags & FLOW_SEQ_KNOWN << end;
+}
+
+/* If at is from first to last, both included. */
+static bool is_between(uint32_t first, uint32_t at, uint32_t last)
+{
+	return at - first <= last - first;
+}
+
+/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
+ * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
+static bool is_near(const struct flow *flow, enum end end, uint32_t at)
+{
+	return is_between(flow->acked[end_other(end)] - TCP_LATELY, at, flow->limit[end] + 1);
 }
 
 /*
- * A SYN begins the numbers; while half-open another one begins them anew (another try), unless it
- * is a server's that answers nothing: he doesn't try. The same once more changes nothing: the other
- * end may have acknowledged it already.
+ * If who sends such a segment for end sees the connection: it acknowledges what is on its way just
+ * now, and begins in the window, or no more than a window before it: what a client repeats whose
+ * acknowledgments get lost on their way to where it was.
  */
-static void note_syn(struct flow *flow, enum end end, const struct packet *packet)
+static bool is_proven(const struct flow *flow, enum end end, const struct packet *packet)
 {
-	const uint32_t next = packet->seq + packet->seq_len;
+	const enum end other = end_other(end);
+	uint32_t window = flow->limit[end] - flow->acked[other];
 
-	if (flow->flags & FLOW_SEQ_KNOWN << end && flow->next_seq[end] == next)
-		return;
-	if (flow->flags & FLOW_SEQ_KNOWN << end && end == SERVER && !(packet->tcp_flags & TCP_ACK))
-		return;
-	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
-	flow->next_seq[end] = next;
-	flow->acked[end_other(end)] = packet->seq;
-	flow_set_wscale(flow, end, packet->wscale);
+	if (window < TCP_WINDOW_LEAST)
+		window = TCP_WINDOW_LEAST;
+	return is_between(flow->acked[other] - window, packet->seq, flow->limit[end] + 1) &&
+	       is_between(flow->acked[end], packet->ack, flow->next_seq[other]);
+}
+
+/* If the packet, a SYN, is of the client and acknowledges nothing. */
+static bool is_plain_syn(enum end end, const struct packet *packet)
+{
+	return end == CLIENT && (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN;
+}
+
+/* If the packet is the server's answer to the SYN after which the client goes on with next. */
+static bool is_answer(enum end end, const struct packet *packet, uint32_t next)
+{
+	return end == SERVER &&
+	       (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == (TCP_SYN | TCP_ACK) &&
+	       packet->ack == next;
+}
+
+/* The client's SYN, the first one or the same once more, which acknowledges the server's if both
+ * open at once (RFC 9293, figure 7); or another one. */
+static enum tcp_kind judge_client_syn(const struct flow *flow, const struct packet *packet)
+{
+	if (!knows(flow, CLIENT) || flow->next_seq[CLIENT] == packet->seq + packet->seq_len)
+		return TCP_ACCEPTABLE;
+	return is_plain_syn(CLIENT, packet) ? TCP_AGAIN : TCP_STRAY;
+}
+
+/*
+ * The server's SYN, in answer to the client's: all of it, or without its data (RFC 7413). One that
+ * answers nothing may be anybody's. Once more it says nothing new. With other numbers, the client
+ * having accepted none, it begins anew: the server has forgotten that it had answered, as one with
+ * SYN cookies has.
+ */
+static enum tcp_kind judge_server_syn(const struct flow *flow, const struct packet *packet)
+{
+	if (!(packet->tcp_flags & TCP_ACK))
+		return TCP_STRAY;
+	if (!knows(flow, SERVER))
+		return is_between(flow->acked[SERVER] + 1, packet->ack, flow->next_seq[CLIENT])
+		               ? TCP_ACCEPTABLE
+		               : TCP_STRAY;
+	return is_answer(SERVER, packet, flow->next_seq[CLIENT]) &&
+	                       packet->seq != flow->acked[CLIENT]
+	               ? TCP_ANEW
+	               : TCP_STRAY;
+}
+
+/* The client's last word of the handshake, or what it says after that: it acknowledges the server's
+ * SYN, and begins where its own ended (a keep-alive one before) or within the first window. */
+static bool opens(const struct flow *flow, const struct packet *packet)
+{
+	const uint32_t first = flow->acked[SERVER] - 1;
+
+	return knows(flow, SERVER) &&
+	       is_between(flow->acked[CLIENT] + 1, packet->ack, flow->next_seq[SERVER]) &&
+	       is_between(first, packet->seq, flow->next_seq[CLIENT] + TCP_WINDOW_LEAST);
 }
 
 /* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
  */
-static bool is_early(const struct flow *flow, enum end end, const struct packet *packet)
+static bool is_early(const struct flow *flow, const struct packet *packet)
 {
-	return end == SERVER && flow->flags & FLOW_SEQ_KNOWN << SERVER &&
-	       packet->seq == flow->next_seq[SERVER];
+	return knows(flow, SERVER) && packet->seq == flow->next_seq[SERVER] &&
+	       is_between(flow->acked[SERVER], packet->ack, flow->next_seq[CLIENT]);
 }
 
-/* Notes an acknowledgment of what has been seen, before the flow is open; says if it is of anything
- * new. */
-static bool note_early_ack(struct flow *flow, enum end end, const struct packet *packet)
+static enum tcp_kind judge_half_open(const struct flow *flow, enum end end,
+                                     const struct packet *packet)
 {
-	enum end sender = end_other(end);
+	if (packet->tcp_flags & TCP_SYN)
+		return end == CLIENT ? judge_client_syn(flow, packet)
+		                     : judge_server_syn(flow, packet);
+	if (!(packet->tcp_flags & TCP_ACK))
+		return TCP_STRAY;
+	return (end == CLIENT ? opens(flow, packet) : is_early(flow, packet)) ? TCP_ACCEPTABLE
+	                                                                      : TCP_STRAY;
+}
 
-	if (!(packet->tcp_flags & TCP_ACK) || !(flow->flags & FLOW_SEQ_KNOWN << sender) ||
-	    !tcp_seq_after(packet->ack, flow->acked[end]) ||
-	    tcp_seq_after(packet->ack, flow->next_seq[sender]))
+enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct packet *packet,
+                        bool elsewhere, const struct tcp_syn *syn)
+{
+	enum tcp_kind kind = TCP_STRAY;
+
+	if (flow->state == FLOW_HALF_OPEN)
+		kind = judge_half_open(flow, end, packet);
+	else if (is_plain_syn(end, packet))
+		return TCP_AGAIN;
+	else if (packet->tcp_flags & TCP_ACK && is_near(flow, end, packet->seq) &&
+	         is_near(flow, end_other(end), packet->ack) &&
+	         (!elsewhere || is_proven(flow, end, packet)))
+		kind = TCP_ACCEPTABLE;
+	if (kind == TCP_STRAY && syn && is_answer(end, packet, syn->next))
+		return TCP_ANEW;
+	return kind;
+}
+
+bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet,
+                         const struct tcp_syn *syn)
+{
+	const enum end receiver = end_other(end);
+
+	/* the answer to a SYN: no sequence number yet, but it must acknowledge the SYN */
+	if (end == SERVER && packet->tcp_flags & TCP_ACK &&
+	    ((syn && packet->ack == syn->next) ||
+	     (!knows(flow, SERVER) && packet->ack == flow->next_seq[CLIENT])))
+		return true;
+	if (!knows(flow, end))
 		return false;
-	flow->acked[end] = packet->ack;
-	return true;
+	if (flow->state == FLOW_HALF_OPEN)
+		return packet->seq == flow->next_seq[end];
+	return is_between(flow->acked[receiver], packet->seq, flow->next_seq[end]);
+}
+
+/* A SYN begins the numbers. The same once more changes nothing: the other end may have acknowledged
+ * it already. */
+static void note_syn(struct flow *flow, enum end end, const struct packet *packet)
+{
+	if (knows(flow, end))
+		return;
+	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
+	flow->next_seq[end] = packet->seq + packet->seq_len;
+	flow->acked[end_other(end)] = packet->seq;
+	flow_set_wscale(flow, end, packet->wscale);
 }
 
 /* The same as tcp_advance() for a half-open flow. Returns TCP_OPENED or 0. */
 static unsigned shake_hands(struct flow *flow, enum end end, const struct packet *packet)
 {
-	uint32_t next = packet->seq + packet->seq_len;
-	unsigned events = 0;
+	const uint32_t next = packet->seq + packet->seq_len;
+	const bool is_syn = packet->tcp_flags & TCP_SYN;
+	/* the client has acknowledged, by a SYN of its own, what only now is known for a SYN */
+	const bool crossed = end == SERVER && is_syn && flow->acked[CLIENT] == next;
 
-	if (packet->tcp_flags & TCP_SYN && fits_other_syn(flow, end, packet))
+	if (is_syn)
 		note_syn(flow, end, packet);
+	else if (tcp_seq_after(next, flow->next_seq[end]))
+		flow->next_seq[end] = next;
+	if (crossed)
+		flow->acked[CLIENT] = next;
+	if (!(packet->tcp_flags & TCP_ACK))
+		return 0;
+	if (!knows(flow, end_other(end)) || tcp_seq_after(packet->ack, flow->acked[end]))
+		flow->acked[end] = packet->ack;
 	/* the first that the client acknowledges is the server's SYN */
-	if (note_early_ack(flow, end, packet) && end == CLIENT) {
-		events = TCP_OPENED;
-		if (tcp_seq_after(next, flow->next_seq[CLIENT]))
-			flow->next_seq[CLIENT] = next;
-	}
-	if (is_early(flow, end, packet))
-		flow->next_seq[SERVER] = next;
-	return events;
-}
-
-static bool rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet)
-{
-	enum end receiver = end_other(end);
-
-	/* the answer to a SYN: no sequence number yet, but it must acknowledge the SYN */
-	if (!(flow->flags & FLOW_SEQ_KNOWN << end))
-		return packet->tcp_flags & TCP_ACK && packet->ack == flow->next_seq[receiver];
-	if (flow->state == FLOW_HALF_OPEN)
-		return packet->seq == flow->next_seq[end];
-	return packet->seq == flow->acked[receiver] || packet->seq == flow->next_seq[end];
+	return crossed || (end == CLIENT && !is_syn) ? TCP_OPENED : 0;
 }
 
 /* If the other end has acknowledged end's FIN, nothing being sent after it. */
@@ -108,7 +212,7 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 	bool first = !(flow->flags & FLOW_FIN_SENT << end_other(end));
 
 	if ((packet->tcp_flags & (TCP_FIN | TCP_SYN)) != TCP_FIN ||
-	    flow->flags & FLOW_FIN_SENT << end || !(flow->flags & FLOW_SEQ_KNOWN << end) ||
+	    flow->flags & FLOW_FIN_SENT << end ||
 	    packet->seq + packet->seq_len != flow->next_seq[end])
 		return 0;
 	flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
@@ -122,27 +226,50 @@ unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 {
 	unsigned events = 0;
 
-	if (packet->tcp_flags & TCP_RST)
-		return rst_is_believed(flow, end, packet) ? TCP_RESET : 0;
 	if (flow->state == FLOW_HALF_OPEN)
 		events |= shake_hands(flow, end, packet);
-	else if (!tcp_advance(flow, end, packet))
-		return 0;
+	else if (packet->tcp_flags & TCP_SYN)
+		tcp_advance_ack(flow, end, packet);
+	else
+		tcp_advance(flow, end, packet);
 	events |= note_fin(flow, end, packet);
 	if (flow_is_closed(flow) && fin_is_acked(flow, CLIENT) && fin_is_acked(flow, SERVER))
 		events |= TCP_ENDED;
 	return events;
 }
 
-void tcp_opened(struct flow *flow, const struct packet *packet)
+/* Windows are scaled if both SYNs said so. */
+static void settle_scales(struct flow *flow)
 {
-	/* windows are scaled if both SYNs said so */
 	if (flow_wscale(flow, CLIENT) == PACKET_NO_WSCALE ||
 	    flow_wscale(flow, SERVER) == PACKET_NO_WSCALE)
-		flow->wscales = 0;
-	/* the window of the server's SYN isn't remembered: it was never scaled */
+		BOTH_WRITE(flow->wscales, (uint8_t)0);
+}
+
+void tcp_begin_anew(struct flow *flow, const struct tcp_syn *syn, const struct packet *packet)
+{
+	flow->flags &= FLOW_CLIENT_UNLISTED;
+	flow->flags |= FLOW_SEQ_KNOWN << CLIENT | FLOW_SEQ_KNOWN << SERVER;
+	flow->next_seq[CLIENT] = flow->acked[SERVER] = syn->next;
+	flow->next_seq[SERVER] = packet->seq + packet->seq_len;
+	flow->acked[CLIENT] = packet->seq;
+	flow_set_wscale(flow, CLIENT, syn->wscale);
+	flow_set_wscale(flow, SERVER, packet->wscale);
+	if (flow->state == FLOW_HALF_OPEN)
+		return;
+	settle_scales(flow);
 	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
-	flow->limit[SERVER] = packet->ack + tcp_window(flow, CLIENT, packet);
+	flow->limit[SERVER] = flow->next_seq[SERVER] + UINT16_MAX;
+}
+
+void tcp_opened(struct flow *flow, const struct packet *packet)
+{
+	settle_scales(flow);
+	/* the windows of SYNs aren't remembered: they were never scaled */
+	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
+	flow->limit[SERVER] =
+	        flow->acked[CLIENT] +
+	        (packet->tcp_flags & TCP_SYN ? UINT16_MAX : tcp_window(flow, CLIENT, packet));
 	if (tcp_seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
 		flow->limit[CLIENT] = flow->next_seq[CLIENT];
 }
@@ -150,9 +277,7 @@ void tcp_opened(struct flow *flow, const struct packet *packet)
 /* If at is a place in what end has sent, from what was acknowledged last up to what comes next. */
 static bool is_in_flight(const struct flow *flow, enum end end, uint32_t at)
 {
-	uint32_t acked = flow->acked[end_other(end)];
-
-	return at - acked <= flow->next_seq[end] - acked;
+	return is_between(flow->acked[end_other(end)], at, flow->next_seq[end]);
 }
 
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet)
@@ -174,8 +299,18 @@ void tcp_revived(struct flow *flow)
 	}
 }
 
+bool tcp_may_reopen(const struct flow *flow, uint32_t stamp, const struct packet *packet)
+{
+	const bool both = stamp && packet->stamp;
+
+	if (both && tcp_seq_after(stamp, packet->stamp))
+		return false; /* RFC 7323, 5: it would be thrown away as an old duplicate */
+	return (both && packet->stamp != stamp) ||
+	       tcp_seq_after(packet->seq, flow->next_seq[CLIENT]);
+}
+
 bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)
 {
-	return flow->flags & FLOW_SEQ_KNOWN << end && !tcp_seq_after(seq, flow->next_seq[end]) &&
+	return knows(flow, end) && !tcp_seq_after(seq, flow->next_seq[end]) &&
 	       !tcp_seq_after(flow->acked[end_other(end)], seq + TCP_LATELY);
 }

@@ -17,20 +17,32 @@ enum {
 	TCP_RESET = 1 << 4,       /* a RST to be believed */
 };
 
-/* bytes before the last acknowledgment: what is sent again, or tells of an error, may be late */
-#define TCP_LATELY (1u << 20)
+/* What a segment is to a live flow: this is said first, and what is noted follows from it. */
+enum tcp_kind {
+	TCP_STRAY,      /* no part of it, or nothing new: nothing is noted */
+	TCP_ACCEPTABLE, /* its numbers are what the other end has said that they may be */
+	TCP_AGAIN,      /* a SYN of the client's with other numbers: its server's answer decides */
+	TCP_ANEW,       /* the server's answer to such a one: the connection begins anew */
+};
+
+/* A SYN of a live flow's client, other than the one that the flow began with, that waits for its
+ * answer. */
+struct tcp_syn {
+	uint32_t next;  /* the sequence number after it */
+	uint32_t stamp; /* as in struct packet, as is: */
+	uint8_t wscale;
+};
+
+enum {
+	/* bytes before the last acknowledgment: what is sent again may be late */
+	TCP_LATELY = 1 << 20,
+	/* bytes that a window is taken for at least, where that matters */
+	TCP_WINDOW_LEAST = UINT16_MAX,
+};
 
 static inline bool tcp_seq_after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
-}
-
-/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
- * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
-static inline bool tcp_is_near(const struct flow *flow, enum end end, uint32_t at)
-{
-	return !tcp_seq_after(flow->acked[end_other(end)] - TCP_LATELY, at) &&
-	       !tcp_seq_after(at, flow->limit[end] + 1);
 }
 
 /* The window that end offers in packet, in bytes; that of a SYN is never scaled. */
@@ -40,6 +52,27 @@ static inline uint32_t tcp_window(const struct flow *flow, enum end end,
 	uint8_t shift = packet->tcp_flags & TCP_SYN ? 0 : flow_wscale(flow, end);
 
 	return (uint32_t)packet->window << shift;
+}
+
+/*
+ * If a segment with ACK and neither SYN, FIN nor RST is what an open flow goes on with: it begins
+ * with what its end has sent before, lately, or with what comes next; stays within the window; and
+ * acknowledges, lately, what the other end has sent. So are nearly all. Whatever else may be wrong
+ * with such a one, it says nothing that its end might not have said: its checksum needn't be added
+ * up. This is all that express.c asks of a segment from where the client is, or from a server; it
+ * reads nothing but these words of the flow.
+ */
+static inline bool tcp_is_expected(const struct flow *flow, enum end end,
+                                   const struct packet *packet)
+{
+	const enum end other = end_other(end);
+	const uint32_t next = packet->seq + packet->seq_len;
+
+	return !tcp_seq_after(flow->acked[other] - TCP_LATELY, packet->seq) &&
+	       !tcp_seq_after(packet->seq, flow->next_seq[end]) &&
+	       !tcp_seq_after(next, flow->limit[end] + 1) &&
+	       !tcp_seq_after(flow->acked[end] - TCP_LATELY, packet->ack) &&
+	       !tcp_seq_after(packet->ack, flow->next_seq[other]);
 }
 
 /* Notes what end acknowledges, unless it is old news, and how far the other one may send now. */
@@ -58,37 +91,45 @@ static inline void tcp_advance_ack(struct flow *flow, enum end end, const struct
 	flow->acked[end] = packet->ack;
 }
 
-static inline void tcp_advance_seq(struct flow *flow, enum end end, const struct packet *packet)
+/* Notes that end has sent all before next, if it may have. */
+static inline void tcp_advance_to(struct flow *flow, enum end end, uint32_t next)
 {
-	uint32_t next = packet->seq + packet->seq_len;
 	bool counts = tcp_seq_after(next, flow->next_seq[end]) &&
-	              !tcp_seq_after(next, flow->limit[end] + 1) && !(packet->tcp_flags & TCP_SYN);
+	              !tcp_seq_after(next, flow->limit[end] + 1);
 
 	flow->next_seq[end] = counts ? next : flow->next_seq[end];
 }
 
-/*
- * Notes what a segment that is no RST does to the sequence numbers of an open or closing flow.
- * False if it can't be one of the connection: then it does nothing. Its receiver would take an
- * acknowledgment as old as the widest window that it has offered (RFC 5961, 5.2), which isn't
- * remembered: TCP_LATELY.
- */
-static inline bool tcp_advance(struct flow *flow, enum end end, const struct packet *packet)
+/* Notes what an acceptable segment that is neither SYN nor RST does to the sequence numbers of an
+ * open or closing flow. */
+static inline void tcp_advance(struct flow *flow, enum end end, const struct packet *packet)
 {
-	if (!(packet->tcp_flags & TCP_ACK) || !tcp_is_near(flow, end, packet->seq) ||
-	    !tcp_is_near(flow, end_other(end), packet->ack))
-		return false;
 	tcp_advance_ack(flow, end, packet);
-	tcp_advance_seq(flow, end, packet);
-	return true;
+	tcp_advance_to(flow, end, packet->seq + packet->seq_len);
 }
 
 /*
- * Notes what packet, which came from end, does to a live flow's sequence numbers and flags. Returns
- * TCP_OPENED ... The state is the caller's to change (balance.c). Of an open flow, what has neither
- * SYN, FIN nor RST does what tcp_advance() does, and no more.
+ * What a segment that is no RST is to a live flow. elsewhere: it comes from the client's end, but
+ * not from where its last acceptable one came; then only numbers count that nobody can make up who
+ * doesn't see the connection. syn is the client's that waits for an answer, or NULL.
+ */
+enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct packet *packet,
+                        bool elsewhere, const struct tcp_syn *syn);
+
+/* If its receiver may believe the packet, a RST: that ends the flow. The rest as above. */
+bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet,
+                         const struct tcp_syn *syn);
+
+/*
+ * Notes what an acceptable packet, which came from end, does to a live flow's sequence numbers and
+ * flags. Returns TCP_OPENED ... The state is the caller's to change (life.c). Of an open flow, what
+ * has neither SYN nor FIN does what tcp_advance() does, and no more.
  */
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet);
+
+/* Begins a live flow anew with the client's SYN and packet, the server's answer to it. Its FINs are
+ * forgotten; the state is the caller's. */
+void tcp_begin_anew(struct flow *flow, const struct tcp_syn *syn, const struct packet *packet);
 
 /* To be called when, upon TCP_OPENED for this packet, the flow's state is to become FLOW_OPEN. */
 void tcp_opened(struct flow *flow, const struct packet *packet);
@@ -103,6 +144,12 @@ bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *pac
  * most.
  */
 void tcp_revived(struct flow *flow);
+
+/*
+ * If a server that has the flow's connection in TIME_WAIT takes the SYN for a new one (RFC 6191, 2;
+ * RFC 9293, 3.6.1): by its timestamp, stamp being the connection's last known, or its number.
+ */
+bool tcp_may_reopen(const struct flow *flow, uint32_t stamp, const struct packet *packet);
 
 /*
  * If end may have sent a segment with this sequence number lately: what an ICMP error must quote to

@@ -99,6 +99,9 @@ enum {
 	TCP_OPTION_NOP = 1,
 	TCP_OPTION_WSCALE = 3, /* RFC 7323, 2.2 */
 	TCP_OPTION_WSCALE_BYTES = 3,
+	TCP_OPTION_TIMESTAMPS = 8, /* RFC 7323, 3.2 */
+	TCP_OPTION_TIMESTAMPS_BYTES = 10,
+	TCP_OPTION_HEAD_BYTES = 2, /* kind and length, of all but the one-byte options */
 	TCP_WSCALE_MAX = 14,
 
 	TCP_FIN = 0x01,

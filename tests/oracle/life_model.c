@@ -3,9 +3,13 @@
  *
  * Sequence numbers are believed as a receiver would (RFC 9293, 3.10.7): a segment that begins
  * beyond what the other end allows says nothing, nor does one whose acknowledgment is of what was
- * never sent, or long before what has been acknowledged (RFC 5961, 5.2). A RST is believed with
- * exactly the number that its receiver expects: it has acknowledged up to there, and no more has
- * been sent; if more has been sent, nobody but the receiver knows.
+ * never sent, or long before what has been acknowledged (RFC 5961, 5.2). What comes from elsewhere
+ * than the client's packets before says nothing either unless it is about what is on its way. A RST
+ * is believed with any number that its receiver may expect: it has acknowledged up to there, and no
+ * more has been sent.
+ *
+ * A SYN with other numbers says nothing by itself. If the server answers it the connection begins
+ * anew.
  */
 #include "parts.h"
 
@@ -50,55 +54,128 @@ static void note_ack(struct voice *me, const struct voice *other, const struct s
 	me->answered = true;
 }
 
-/* The receiver expects a number from what it has acknowledged to what has been sent. */
-static enum maybe is_expected(const struct voice *me, const struct voice *other, uint32_t seq)
+static bool between(uint32_t first, uint32_t at, uint32_t last)
 {
-	uint32_t least = other->answered ? other->acked : me->next;
-
-	if (after(least, seq) || after(seq, me->next))
-		return NO;
-	return least == me->next ? YES : MAYBE;
+	return !after(first, at) && !after(at, last);
 }
 
-static struct fate note_rst(const struct flow_model *f, enum end end, const struct seen *s)
+/* If a segment from another place is about what is on its way. Windows aren't known to the byte. */
+static enum maybe is_underway(const struct voice *me, const struct voice *other,
+                              const struct seen *s)
+{
+	if (!between(me->acked, s->ack, other->next) || after(s->seq, other->limit + 1))
+		return NO;
+	if (!between(other->acked - NARROW, s->seq, other->limit))
+		return MAYBE;
+	return YES;
+}
+
+static bool is_elsewhere(const struct flow_model *f, enum end end, const struct seen *s)
+{
+	return end == CLIENT && !same_hop(&f->hop, &s->from);
+}
+
+static bool is_answer(const struct seen *s, uint32_t next)
+{
+	return (s->flags & (SYN | ACK | FIN)) == (SYN | ACK) && s->ack == next;
+}
+
+/* Of the SYN that waits: if it still does. */
+static enum maybe waits(const struct flow_model *f, uint64_t now)
+{
+	const uint64_t patience = NS_OF_S(5);
+
+	if (!f->again.waits || now > f->again.at + patience + 2 * MODEL_EARLY_NS)
+		return NO;
+	return now + 2 * MODEL_EARLY_NS < f->again.at + patience ? YES : MAYBE;
+}
+
+static struct fate note_rst(const struct flow_model *f, enum end end, const struct seen *s,
+                            uint64_t now)
 {
 	const struct voice *me = &f->voice[end], *other = &f->voice[!end];
 	struct fate fate = {NO, ENDED_RST};
 
 	if (f->doubtful)
 		fate.ends = MAYBE;
+	else if (end == SERVER && s->flags & ACK && f->again.waits && s->ack == f->again.next)
+		fate.ends = waits(f, now);
+	else if (me->spoke && f->life == LIFE_HALF_OPEN)
+		fate.ends = s->seq == me->next ? YES : NO;
 	else if (me->spoke)
-		fate.ends = is_expected(me, other, s->seq);
+		fate.ends = between(other->acked, s->seq, me->next) ? YES : NO;
 	else if (s->flags & ACK && s->ack == other->next)
 		fate.ends = YES;
 	return fate;
+}
+
+static void begin_voice(struct voice *me, uint32_t first, uint32_t next, int wscale)
+{
+	me->spoke = true;
+	me->first = first;
+	me->next = next;
+	me->wscale = wscale;
+	me->fin = me->answered = false;
 }
 
 static void note_first_syn(struct flow_model *f, enum end end, const struct seen *s)
 {
 	struct voice *me = &f->voice[end], *other = &f->voice[!end];
 
-	if (end == SERVER && (!(s->flags & ACK) || s->ack != other->next))
-		return;
-	me->spoke = true;
-	me->next = s->seq + s->len;
-	me->wscale = s->wscale;
+	begin_voice(me, s->seq, s->seq + s->len, s->wscale);
+	other->acked = s->seq;
 	note_ack(me, other, s);
 }
 
-static bool note_syn(struct flow_model *f, enum end end, const struct seen *s)
+/* The server has answered the SYN after which the client goes on with next. */
+static void begin_anew(struct flow_model *f, const struct seen *s, uint32_t next, int wscale)
 {
-	struct voice *me = &f->voice[end];
-	const struct voice *other = &f->voice[!end];
-	bool first = !me->spoke;
+	begin_voice(&f->voice[CLIENT], next - 1, next, wscale);
+	note_first_syn(f, SERVER, s);
+	f->server_waits = false;
+	f->again.waits = false;
+	if (f->life == LIFE_HALF_OPEN)
+		return;
+	f->life = LIFE_OPEN;
+	f->voice[CLIENT].answered = true;
+	life_model_widen(f);
+}
 
-	if (s->flags & ACK && other->spoke && s->ack != other->next)
-		return false;
-	if (first)
-		note_first_syn(f, end, s);
-	else if (f->life == LIFE_HALF_OPEN && me->next != s->seq + s->len)
+static enum maybe note_client_syn(struct flow_model *f, const struct seen *s, uint64_t now)
+{
+	struct voice *me = &f->voice[CLIENT];
+
+	if (!me->spoke) {
+		note_first_syn(f, CLIENT, s);
+		return YES;
+	}
+	if (f->life == LIFE_HALF_OPEN && me->next == s->seq + s->len)
+		return YES;
+	if ((s->flags & (ACK | FIN)) == 0)
+		f->again = (struct syn_model){true, now, s->seq + s->len, s->wscale, s->from};
+	return NO;
+}
+
+static enum maybe note_server_syn(struct flow_model *f, const struct seen *s, uint64_t now)
+{
+	struct voice *me = &f->voice[SERVER], *client = &f->voice[CLIENT];
+
+	if (f->life == LIFE_HALF_OPEN && is_answer(s, client->next)) {
+		if (me->spoke && me->first == s->seq)
+			return NO; /* nothing new */
+		if (me->spoke)
+			begin_anew(f, s, client->next, client->wscale);
+		else
+			note_first_syn(f, SERVER, s);
+		return YES;
+	}
+	if (waits(f, now) == NO || !is_answer(s, f->again.next))
+		return NO;
+	if (waits(f, now) == MAYBE)
 		f->doubtful = true;
-	return me->next == s->seq + s->len;
+	f->hop = f->again.from;
+	begin_anew(f, s, f->again.next, f->again.wscale);
+	return YES;
 }
 
 static void note_fin(struct flow_model *f, enum end end, const struct seen *s)
@@ -135,41 +212,65 @@ static bool note_data(struct flow_model *f, enum end end, const struct seen *s)
 	return true;
 }
 
-static struct fate note_segment(struct flow_model *f, enum end end, const struct seen *s)
+/* Before the connection is open: what is said then begins where the other end expects it. */
+static bool is_in_handshake(const struct flow_model *f, enum end end, const struct seen *s)
+{
+	const struct voice *client = &f->voice[CLIENT], *server = &f->voice[SERVER];
+
+	if (!(s->flags & ACK) || !server->spoke)
+		return false;
+	if (end == CLIENT)
+		return between(server->first + 1, s->ack, server->next) &&
+		       between(client->first, s->seq, client->next + UINT16_MAX);
+	return s->seq == server->next && between(server->acked, s->ack, client->next);
+}
+
+/* If the flow's numbers bear the segment out. */
+static enum maybe is_borne_out(const struct flow_model *f, enum end end, const struct seen *s)
+{
+	const struct voice *me = &f->voice[end], *other = &f->voice[!end];
+	enum maybe taken, underway;
+
+	if (f->life == LIFE_HALF_OPEN && !f->doubtful)
+		return is_in_handshake(f, end, s) ? YES : NO;
+	taken = is_taken(me, other, s);
+	underway = is_elsewhere(f, end, s) ? is_underway(me, other, s) : YES;
+	return taken < underway ? taken : underway;
+}
+
+static bool all_is_said(const struct flow_model *f)
+{
+	const struct voice *client = &f->voice[CLIENT], *server = &f->voice[SERVER];
+
+	return client->fin && server->fin && client->acked == server->fin_end &&
+	       server->acked == client->fin_end;
+}
+
+static struct fate note_segment(struct flow_model *f, enum end end, const struct seen *s,
+                                uint64_t now)
 {
 	struct voice *client = &f->voice[CLIENT], *server = &f->voice[SERVER];
 	struct voice before = f->voice[end];
 	struct fate none = {f->doubtful ? MAYBE : NO, ENDED_FIN};
 
-	if (f->life != LIFE_HALF_OPEN) {
-		enum maybe taken = is_taken(&f->voice[end], &f->voice[!end], s);
-
-		f->doubtful |= taken == MAYBE;
-		if (taken == NO)
-			return none;
-	}
-	if (!note_data(f, end, s))
+	f->accepted = is_borne_out(f, end, s);
+	if (f->accepted == NO || !note_data(f, end, s))
 		return none;
-	f->last_sure = f->last_any;
+	f->doubtful |= f->accepted == MAYBE;
 	note_ack(&f->voice[end], &f->voice[!end], s);
 	note_fin(f, end, s);
-	if (f->life == LIFE_HALF_OPEN && end == CLIENT && server->spoke && client->answered)
+	if (f->life == LIFE_HALF_OPEN && end == CLIENT)
 		f->life = LIFE_OPEN;
 	f->surely_open |= f->life == LIFE_OPEN && !f->doubtful;
-	if (f->life == LIFE_HALF_OPEN && end == CLIENT)
-		f->doubtful = true; /* it answers what wasn't seen */
-	if (client->fin && server->fin && f->life != LIFE_CLOSING) {
+	if (client->fin && server->fin && f->life == LIFE_OPEN) {
 		f->life = LIFE_CLOSING;
-		f->both_fins = f->last_any;
+		f->both_fins = now;
 	}
-	if ((s->l4_damage || s->ip_damage) && memcmp(&before, &f->voice[end], sizeof(before)) != 0)
+	if (life_model_is_damaged(s) && memcmp(&before, &f->voice[end], sizeof(before)) != 0)
 		f->doubtful = true;
 	if (f->doubtful)
 		return (struct fate){MAYBE, ENDED_FIN};
-	if (client->fin && server->fin && client->acked == server->fin_end &&
-	    server->acked == client->fin_end)
-		return (struct fate){YES, ENDED_FIN};
-	return none;
+	return all_is_said(f) ? (struct fate){YES, ENDED_FIN} : none;
 }
 
 /* What a receiver would throw away, as far as can be seen: a partial checksum can't. */
@@ -178,31 +279,48 @@ bool life_model_is_damaged(const struct seen *s)
 	return s->ip_damage || (s->l4_damage && !s->partial);
 }
 
+/* A damaged segment goes unnoticed if it says what was to be expected anyway. */
+static bool is_noticed(const struct flow_model *f, enum end end, const struct seen *s)
+{
+	return s->flags & (SYN | FIN | RST) || (f->life != LIFE_OPEN && !f->doubtful) ||
+	       is_elsewhere(f, end, s);
+}
+
 void life_model_count(struct flow_model *f, enum end end, const struct seen *s)
 {
 	f->voice[end].packets++;
 	f->voice[end].bytes += s->frame_len;
 }
 
+static struct fate take(struct flow_model *f, enum end end, const struct seen *s, uint64_t now)
+{
+	f->accepted = NO;
+	if (life_model_is_damaged(s) && is_noticed(f, end, s))
+		return (struct fate){NO, ENDED_FIN};
+	if (s->flags & RST)
+		return note_rst(f, end, s, now);
+	if (s->flags & SYN) {
+		f->accepted =
+		        end == CLIENT ? note_client_syn(f, s, now) : note_server_syn(f, s, now);
+		return (struct fate){f->doubtful ? MAYBE : NO, ENDED_FIN};
+	}
+	return note_segment(f, end, s, now);
+}
+
 struct fate life_model_packet(struct flow_model *f, enum end end, const struct seen *s,
                               uint64_t now)
 {
-	const struct fate none = {f->doubtful ? MAYBE : NO, ENDED_FIN};
+	struct fate fate;
 
-	f->last_any = now;
 	life_model_count(f, end, s);
-	if (life_model_is_damaged(s) && s->flags & (SYN | FIN | RST))
-		return none;
-	if (s->flags & RST)
-		return note_rst(f, end, s);
-	if (s->flags & SYN) {
-		if (note_syn(f, end, s))
-			f->last_sure = now;
-		return (struct fate){f->doubtful ? MAYBE : NO, ENDED_FIN};
-	}
-	if (!f->voice[end].spoke)
-		return none;
-	return note_segment(f, end, s);
+	fate = take(f, end, s, now);
+	if (f->doubtful || (f->accepted == YES && life_model_is_damaged(s)))
+		f->accepted = MAYBE;
+	if (f->accepted != NO)
+		f->last_any = now;
+	if (f->accepted == YES)
+		f->last_sure = now;
+	return fate;
 }
 
 void life_model_widen(struct flow_model *f)

@@ -160,7 +160,7 @@ static void begin_flow(struct model *m, struct flow_model *f, const struct seen 
 	f->life = LIFE_HALF_OPEN;
 	f->hop = s->from;
 	f->name = v->flow;
-	f->made = f->last_sure = m->now;
+	f->made = f->last_sure = f->last_any = m->now;
 	f->order = m->order++;
 	fate = life_model_packet(f, CLIENT, s, m->now);
 	if (fate.ends != NO)
@@ -377,6 +377,25 @@ static void check_way(const struct flow_model *f, enum end end, const struct ver
 		report_mismatch("it doesn't go to where the client's last packet came from");
 }
 
+/* What the client sends moves it only if it was accepted: the verdict says where the client is now.
+ */
+static void check_place(struct flow_model *f, enum end end, const struct hop *before,
+                        const struct seen *s, const struct verdict *v)
+{
+	const bool moves = end == CLIENT && !same_hop(before, &s->from);
+
+	if (!moves) {
+		if (!same_hop(&v->hop, &f->hop) && !(f->doubtful && same_hop(&v->hop, before)))
+			report_mismatch("the client has moved, and nobody said so");
+	} else if (same_hop(&v->hop, &s->from) ? f->accepted == NO : f->accepted == YES) {
+		report_mismatch("flow %u: its client has%s moved", f->name,
+		                f->accepted == YES ? "n't" : "");
+	} else if (!same_hop(&v->hop, &s->from) && !same_hop(&v->hop, before)) {
+		report_mismatch("the client has moved elsewhere");
+	}
+	f->hop = v->hop;
+}
+
 /* An open flow that a RST ends may be revived: there is no record of it yet. */
 static void settle_reset(struct model *m, struct flow_model *f, enum end by, struct fate fate)
 {
@@ -427,22 +446,26 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
                       const struct frame *before, const struct frame *after, const struct seen *s,
                       const struct verdict *v)
 {
+	const struct hop place = f->hop;
+	struct fate fate;
 	bool was_open;
 
 	expect(v, BIT(WHY_FLOW_HIT));
-	if (end == CLIENT && !(life_model_is_damaged(s) && s->flags & (SYN | FIN | RST)))
-		f->hop = s->from;
-	check_way(f, end, v);
 	check_bytes(m, f, end, before, after, s);
 	was_open = f->surely_open;
 	if (f->life == LIFE_RESTING) {
 		f->there = YES; /* the band's end is looked at again with the next frame */
 		settle_revival(m, f, end, s);
 	}
-	if (f->life == LIFE_RESTING)
+	if (f->life == LIFE_RESTING) {
 		life_model_count(f, end, s);
-	else
-		settle_fate(m, f, end, life_model_packet(f, end, s, m->now));
+		check_way(f, end, v);
+	} else {
+		fate = life_model_packet(f, end, s, m->now);
+		check_place(f, end, &place, s, v);
+		check_way(f, end, v);
+		settle_fate(m, f, end, fate);
+	}
 	if (!was_open && (f->surely_open || f->doubtful))
 		choice_model_opened(m, f, f->surely_open && !f->doubtful);
 	choice_model_used(m, f);

@@ -40,6 +40,7 @@ enum life {
 /* One end's half of the conversation, as the packets said. */
 struct voice {
 	bool spoke;     /* its SYN was seen */
+	uint32_t first; /* the number of that */
 	uint32_t next;  /* the number after the last that it sent */
 	bool answered;  /* it has acknowledged something */
 	uint32_t acked; /* the highest number that it acknowledged */
@@ -49,6 +50,15 @@ struct voice {
 	uint32_t fin_end; /* the number after its FIN */
 	uint64_t bytes;
 	uint32_t packets;
+};
+
+/* A SYN on a live flow, which its server hasn't answered yet. */
+struct syn_model {
+	bool waits;
+	uint64_t at;
+	uint32_t next;
+	int wscale;
+	struct hop from;
 };
 
 struct flow_model {
@@ -73,9 +83,11 @@ struct flow_model {
 	uint64_t ended;
 	enum life ended_life; /* which it had before */
 	enum ended_why ended_why;
-	uint64_t order; /* of its making, or of its end */
-	uint32_t name;  /* verdict.flow */
-	struct hop hop; /* where the client's last packet came from */
+	uint64_t order;      /* of its making, or of its end */
+	uint32_t name;       /* verdict.flow */
+	enum maybe accepted; /* its last packet */
+	struct syn_model again;
+	struct hop hop; /* where the client's last packet came from that was accepted */
 };
 
 struct check_model {

@@ -21,6 +21,7 @@ Suite *frag_twin_suite(void);
 Suite *icmp_suite(void);
 Suite *index_suite(void);
 Suite *ipv6_suite(void);
+Suite *judge_suite(void);
 Suite *known_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);

@@ -1,0 +1,42 @@
+/*
+ * SYNs on live flows. A client that has crashed, or has given up, uses its port again; or a
+ * stranger says so. Which of them it is only the server knows, and its answer tells. Until then the
+ * SYN is kept here, apart from the flow, of which it must change nothing.
+ *
+ * Strangers can have a SYN forgotten before its answer comes, by sending others: then the flow goes
+ * on with the numbers that it has, and the client's next attempt may do better.
+ */
+#include "anew.h"
+
+/* Servers answer at once or not at all; clients repeat a SYN after a second. */
+enum { ANEW_WAIT_TICKS = 5 * FLOW_TICKS_PER_S };
+
+void anew_lay_out(struct anew *anew, struct arena *arena)
+{
+	anew->places = arena_take(arena, ANEW_PLACES, sizeof(*anew->places));
+	for (unsigned i = 0; anew->places && i < ANEW_PLACES; i++)
+		anew->places[i] = (struct anew_syn){.flow = FLOW_NONE};
+}
+
+void anew_note(struct anew *anew, uint32_t flow, const struct packet *packet, uint32_t tick)
+{
+	anew->places[flow % ANEW_PLACES] = (struct anew_syn){
+	        .flow = flow,
+	        .tick = tick,
+	        .syn = {packet->seq + packet->seq_len, packet->stamp, packet->wscale},
+	        .from = packet->from,
+	};
+}
+
+const struct anew_syn *anew_find(const struct anew *anew, uint32_t flow, uint32_t tick)
+{
+	const struct anew_syn *place = &anew->places[flow % ANEW_PLACES];
+
+	return place->flow == flow && tick - place->tick <= ANEW_WAIT_TICKS ? place : NULL;
+}
+
+void anew_forget(struct anew *anew, uint32_t flow)
+{
+	if (anew->places[flow % ANEW_PLACES].flow == flow)
+		anew->places[flow % ANEW_PLACES].flow = FLOW_NONE;
+}
