@@ -9,13 +9,15 @@
 
 #include "cable/cable.h"
 #include "fastpath/fastpath.h"
-#include "process/log.h"
-#include "worker/loop.h"
-#include "port/packet.h"
-#include "worker/preflight.h"
-#include "process/sandbox.h"
 #include "operator/stats.h"
-#include "port/steer.h"
+#include "operator/writer.h"
+#include "port/packet.h"
+#include "process/limits.h"
+#include "process/log.h"
+#include "process/sandbox.h"
+#include "process/signals.h"
+#include "worker/crew.h"
+#include "worker/preflight.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,38 +32,22 @@ enum { LIVE_CONTROL_MS = 1000 };
 
 struct live {
 	const struct options *options;
-	live_load *load;
-	unsigned n; /* workers */
+	reload_load *load;
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
+	struct crew crew;
+	struct writer *writer; /* of the statistics, or NULL: there are none */
 	uint32_t max_connections;
-	workers_ports *ports;
-	struct workers workers;
-	struct loop **loops; /* by worker */
-	int signals;         /* signalfd */
+	int signals; /* signals_open() */
 	lb_time started;
 	bool stop;
 };
-
-static void pause_workers(struct live *live)
-{
-	for (unsigned k = 0; k < live->n; k++)
-		loop_pause(live->loops[k]);
-	for (unsigned k = 0; k < live->n; k++)
-		loop_wait_paused(live->loops[k]);
-}
-
-static void resume_workers(struct live *live)
-{
-	for (unsigned k = 0; k < live->n; k++)
-		loop_resume(live->loops[k]);
-}
 
 static void note_link(struct live *live, enum side side)
 {
 	const struct cable_state *is = cable_state(live->cable, side);
 
-	live->ports[0][side]->link = (struct port_link){
+	live->crew.ports[0][side]->link = (struct port_link){
 	        .state = is->held && is->state == LINK_DOWN ? "held" : link_state_name(is->state),
 	        .mtu = is->link.mtu};
 }
@@ -71,10 +57,10 @@ static char *take_stats(struct live *live)
 {
 	note_link(live, OUTSIDE);
 	note_link(live, INSIDE);
-	for (unsigned k = 0; k < live->n; k++)
+	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
-			packet_count_missed(live->ports[k][side]);
-	return stats_text(&live->workers, (lb_time){loop_clock().ns - live->started.ns});
+			packet_count_missed(live->crew.ports[k][side]);
+	return stats_text(&live->crew.workers, (lb_time){loop_clock().ns - live->started.ns});
 }
 
 static void write_stats(struct live *live)
@@ -85,26 +71,12 @@ static void write_stats(struct live *live)
 		log_warning("SIGUSR1: no --stats FILE to write to");
 		return;
 	}
-	pause_workers(live);
+	crew_pause(&live->crew);
 	text = take_stats(live);
-	resume_workers(live);
-	if (text)
-		stats_write(text, live->options->stats);
-	free(text);
-}
-
-/* Lets several workers share what arrives: again after a reload, or when ports were opened anew. */
-static int steer(struct live *live, const struct rules *rules, const struct share *share)
-{
-	struct port *ports[RULES_WORKERS_MAX];
-	int err = 0;
-
-	for (unsigned side = 0; live->n > 1 && side < NSIDES && !err; side++) {
-		for (unsigned k = 0; k < live->n; k++)
-			ports[k] = live->ports[k][side];
-		err = steer_ports(ports, live->n, rules, share);
-	}
-	return err;
+	crew_resume(&live->crew);
+	if (text && !writer_put(live->writer, text))
+		log_warning("%s: statistics: left out, as those before are still being written",
+		            live->options->stats);
 }
 
 /* Where the ports of a side receive, and where they send. */
@@ -123,30 +95,15 @@ static int reopen(struct live *live, enum side side)
 	const struct packet_where where = where_of(live, side);
 	int err = 0;
 
-	for (unsigned k = 0; k < live->n && !err; k++)
-		err = packet_reopen(live->ports[k][side], &where);
+	for (unsigned k = 0; k < live->crew.n && !err; k++)
+		err = packet_reopen(live->crew.ports[k][side], &where);
 	return err;
 }
 
-/* Says what of the rules only a restart can change. */
-static void warn_of_lasting(const struct live *live, const struct rules *rules)
-{
-	const char *file = live->options->config;
-	const struct share *share = &live->workers.worker[0].share;
-
-	if (rules->max_connections != live->max_connections)
-		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
-		            live->max_connections);
-	if (workers_wanted(rules) != live->n)
-		log_warning("%s: [bridge] workers: stays %u until a restart", file, live->n);
-	if (live->n > 1 && !share->by_address && workers_keep_clients(rules))
-		log_warning("%s: persist: until a restart each worker has clients of its own",
-		            file);
-}
-
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
-static void follow_rules(struct live *live, const struct rules *rules)
+static void follow_rules(void *ctx, const struct rules *rules)
 {
+	struct live *live = ctx;
 	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
 
 	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
@@ -165,55 +122,17 @@ static void follow_rules(struct live *live, const struct rules *rules)
 	log_info("fast path %s", active ? "on" : "off");
 }
 
-static int move_workers(struct live *live, struct rules *rules, struct connlog *connlog)
-{
-	int err;
-
-	pause_workers(live);
-	err = workers_reload(&live->workers, rules, connlog, loop_clock());
-	if (!err)
-		follow_rules(live, rules);
-	if (!err)
-		steer(live, rules, &live->workers.worker[0].share); /* or hand over from now on */
-	resume_workers(live);
-	return err;
-}
-
-static const char *why_not_reloaded(int err)
-{
-	switch (err) {
-	case -EACCES:
-		return " (a log in another directory takes a restart)";
-	case -E2BIG:
-		return " (too many servers that aren't in the file any more still have flows)";
-	case -ENOMEM:
-		return " (not enough memory)";
-	default:
-		return "";
-	}
-}
-
 static void reload(struct live *live)
 {
-	struct rules *rules = live->load(live->options);
-	const char *file = live->options->config;
-	struct connlog *connlog = NULL;
-	int err;
+	const struct reload reload = {.options = live->options,
+	                              .load = live->load,
+	                              .crew = &live->crew,
+	                              .swapped = follow_rules,
+	                              .ctx = live,
+	                              .max_connections = live->max_connections};
 
-	if (!rules)
-		return;
-	warn_of_lasting(live, rules);
-	err = workers_open_log(&live->workers, rules, &connlog);
-	if (!err)
-		err = move_workers(live, rules, connlog);
-	if (err < 0) {
-		connlog_close(connlog);
-		log_error("%s: not reloaded: nothing has changed%s", file, why_not_reloaded(err));
-		rules_free(rules);
-		return;
-	}
-	cable_mirror(live->cable, rules->link_mirror);
-	log_info("%s: reloaded", file);
+	if (reload_run(&reload) == 0)
+		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
 }
 
 /* The workers must stand still. */
@@ -225,15 +144,16 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 
 	if (change->anew && !err && live->fastpath)
 		err = fastpath_attach(live->fastpath, side, is);
-	for (unsigned k = 0; k < live->n; k++)
-		worker_set_mac(&live->workers.worker[k], side, &is->link.mac);
+	for (unsigned k = 0; k < live->crew.n; k++)
+		worker_set_mac(&live->crew.workers.worker[k], side, &is->link.mac);
 	if (change->anew && !err)
-		err = steer(live, live->workers.rules, &live->workers.worker[0].share);
+		err = crew_steer(&live->crew, live->crew.workers.rules,
+		                 &live->crew.workers.worker[0].share);
 	if (!err)
 		return;
 	/* sockets that don't share yet would each get every frame */
-	for (unsigned k = 0; live->n > 1 && k < live->n; k++)
-		packet_mute(live->ports[k][side]);
+	for (unsigned k = 0; live->crew.n > 1 && k < live->crew.n; k++)
+		packet_mute(live->crew.ports[k][side]);
 	if (err != -ENODEV) /* else it's gone again, as will be said */
 		log_error("%s: %s", live->options->names[side], strerror(-err));
 	cable_retry(live->cable, side, now);
@@ -251,13 +171,15 @@ static void watch_cable(struct live *live)
 			                cable_state(live->cable, (enum side)side));
 	if (!any)
 		return;
-	pause_workers(live);
+	crew_pause(&live->crew);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (changes[side].anew || changes[side].mac)
 			follow(live, (enum side)side, &changes[side], now);
-	if (changes[OUTSIDE].announce || changes[INSIDE].announce)
-		worker_announce(&live->workers.worker[0], now);
-	resume_workers(live);
+	worker_announce(&live->crew.workers.worker[0],
+	                (unsigned)changes[OUTSIDE].announce << OUTSIDE |
+	                        (unsigned)changes[INSIDE].announce << INSIDE,
+	                now);
+	crew_resume(&live->crew);
 }
 
 static void handle_signals(struct live *live)
@@ -284,24 +206,6 @@ static void control(struct live *live)
 		handle_signals(live);
 		watch_cable(live);
 	}
-}
-
-static int open_signals(struct live *live)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL); /* in the threads to come as well */
-	signal(SIGPIPE, SIG_IGN);           /* whoever reads the log may go, the wire stays */
-	live->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (live->signals >= 0)
-		return 0;
-	log_error("signalfd: %m");
-	return -errno;
 }
 
 static int make_key(const struct options *options, struct hash_key *ret)
@@ -338,7 +242,7 @@ static int open_port(struct live *live, enum side side, struct port **ret)
 /* The ports of each worker. */
 static int open_ports(struct live *live, const struct rules *rules, const struct hash_key *key)
 {
-	const struct share share = workers_share(rules, 0, live->n, key);
+	const struct share share = workers_share(rules, 0, live->crew.n, key);
 	const char *const *names = live->options->names;
 	int err = preflight_interfaces(names, rules->link_mirror);
 
@@ -348,11 +252,11 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 		err = fastpath_open(names, live->cable, rules, &live->fastpath);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, true);
-	for (unsigned k = 0; k < live->n; k++)
+	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
-			err = open_port(live, (enum side)side, &live->ports[k][side]);
+			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
 	if (!err)
-		err = steer(live, rules, &share);
+		err = crew_steer(&live->crew, rules, &share);
 	return err ? err : attach(live);
 }
 
@@ -361,13 +265,12 @@ static int start_loops(struct live *live)
 {
 	int err = 0;
 
+	if (live->options->stats)
+		err = writer_open(live->options->stats, &live->writer);
 	live->started = loop_clock(); /* taking the memory took a while */
-	for (unsigned k = 0; k < live->n; k++)
-		worker_start(&live->workers.worker[k], live->started);
-	for (unsigned k = 0; k < live->n && !err; k++)
-		err = loop_start(&live->workers.worker[k], live->workers.inboxes[k],
-		                 &live->loops[k]);
-	return err;
+	for (unsigned k = 0; k < live->crew.n; k++)
+		worker_start(&live->crew.workers.worker[k], live->started);
+	return err ? err : crew_start(&live->crew);
 }
 
 static int enter_sandbox(const struct live *live, const struct rules *rules)
@@ -380,9 +283,10 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 	        .ports = ports,
 	};
 
-	for (unsigned k = 0; k < live->n; k++)
+	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
-			sandbox.nports += packet_fds(live->ports[k][side], &ports[sandbox.nports]);
+			sandbox.nports +=
+			        packet_fds(live->crew.ports[k][side], &ports[sandbox.nports]);
 	return sandbox_enter(&sandbox);
 }
 
@@ -392,31 +296,18 @@ static int start(struct live *live, struct rules *rules)
 	struct hash_key key;
 	int err;
 
-	live->n = workers_wanted(rules);
 	live->max_connections = rules->max_connections;
-	live->ports = calloc(live->n, sizeof(*live->ports));
-	live->loops = calloc(live->n, sizeof(*live->loops));
-	if (!live->ports || !live->loops)
-		return -ENOMEM;
-	if ((err = make_key(live->options, &key)) < 0 || (err = open_signals(live)) < 0 ||
+	limits_raise();
+	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
+	    (err = make_key(live->options, &key)) < 0 ||
+	    (err = live->signals = signals_open()) < 0 ||
 	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
-	    (err = preflight_addresses(live->ports[0], rules)) < 0 ||
-	    (err = workers_init(&live->workers, rules, &key, live->ports, live->n, true,
-	                        loop_clock())) < 0)
+	    (err = preflight_addresses(live->crew.ports[0], rules)) < 0 ||
+	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
+	                        true, loop_clock())) < 0)
 		return err;
-	workers_use(&live->workers, live->fastpath);
+	workers_use(&live->crew.workers, live->fastpath);
 	return 0;
-}
-
-/* Together, so that nobody hands a frame to one who has stopped. */
-static void stop_loops(struct live *live)
-{
-	pause_workers(live);
-	for (unsigned k = 0; k < live->n; k++)
-		while (worker_take_inbox(&live->workers.worker[k], loop_clock()))
-			;
-	for (unsigned k = 0; k < live->n; k++)
-		loop_stop(live->loops[k]);
 }
 
 static int run(struct live *live)
@@ -429,31 +320,25 @@ static int run(struct live *live)
 		         live->options->names[INSIDE]);
 		control(live);
 	}
-	stop_loops(live);
-	workers_finish(&live->workers);
+	crew_stop(&live->crew);
+	workers_finish(&live->crew.workers, loop_clock());
 	text = !err && live->options->stats ? take_stats(live) : NULL;
-	if (text)
-		stats_write(text, live->options->stats);
-	free(text);
-	workers_free(&live->workers);
+	if (live->writer)
+		writer_close(live->writer, text);
+	workers_free(&live->crew.workers);
 	return err;
 }
 
 static void close_all(struct live *live)
 {
-	for (unsigned k = 0; live->ports && k < live->n; k++)
-		for (unsigned side = 0; side < NSIDES; side++)
-			if (live->ports[k][side])
-				packet_close(live->ports[k][side]);
+	crew_free(&live->crew);
 	fastpath_close(live->fastpath);
 	cable_close(live->cable);
-	free(live->ports);
-	free(live->loops);
 	if (live->signals >= 0)
 		close(live->signals);
 }
 
-int live_run(const struct options *options, struct rules *rules, live_load *load)
+int live_run(const struct options *options, struct rules *rules, reload_load *load)
 {
 	struct live live = {.options = options, .load = load, .signals = -1};
 	int err = start(&live, rules);

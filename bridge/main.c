@@ -5,6 +5,7 @@
  */
 #include "live.h"
 #include "process/log.h"
+#include "process/signals.h"
 #include "offline.h"
 #include "options.h"
 #include "../cfg/cfg.h"
@@ -54,10 +55,13 @@ int main(int argc, char **argv)
 	struct options options;
 	struct rules *rules;
 
+	signals_hold();
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_USAGE;
 	if (options.mode == MODE_DONE)
 		return EXIT_SUCCESS;
+	if (options.mode != MODE_LIVE)
+		signals_let_go();
 	log_verbose(options.verbose);
 	rules = load(&options, "");
 	if (!rules)

@@ -104,7 +104,7 @@ static int replay_ports(const struct options *options, struct rules *rules,
 	}
 	now = start;
 	replay(&workers.worker[0], &now);
-	workers_finish(&workers);
+	workers_finish(&workers, now);
 	if (options->stats) {
 		text = stats_text(&workers, (lb_time){now.ns - start.ns});
 		err = text ? stats_write(text, options->stats) : -ENOMEM;

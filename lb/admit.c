@@ -221,6 +221,7 @@ static enum lb_why open_new(struct balance *balance, const struct packet *packet
 	unlist_older(balance, key, old);
 	f = flows_add(&balance->flows, syn.arrive, key->hashed, server, balance_ms(balance, now),
 	              life_deadline(balance, &syn));
+	sched_count_flow(&balance->farms->sched, server, 1);
 	note_opened(balance, f, now);
 	prefetch_next(balance, farm, service, server, &syn.arrive[SERVER]);
 	*ret_ref = f << 1 | CLIENT;

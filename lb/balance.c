@@ -97,9 +97,8 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 
 void balance_referenced(const struct balance *balance, bool *ret)
 {
-	for (uint32_t f = 0; f < balance->flows.reached; f++)
-		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
-			ret[flows_at(&balance->flows, f)->server] = true;
+	for (unsigned s = 0; s < balance->farms->rules->nservers; s++)
+		ret[s] |= sched_has_flows(&balance->farms->sched, s);
 }
 
 uint32_t balance_quarantined(const struct balance *balance)

@@ -36,7 +36,7 @@ enum {
 	BALANCE_HALF_OPEN_SHARE = 2,
 };
 
-enum { ENDED_WHYS = ENDED_EVICTED + 1 };
+enum { ENDED_WHYS = ENDED_EXIT + 1 };
 
 struct balance_counts {
 	uint64_t created;           /* = open flows + the sum of ended */
@@ -101,7 +101,10 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow);
  */
 void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map);
 
-/* Marks in ret, by rules.servers[], the servers that flows, live or quarantined, refer to. */
+/*
+ * Marks in ret, by rules.servers[], the servers that flows, live or quarantined, refer to. From
+ * whichever thread: what other threads do meanwhile may or may not be seen.
+ */
 void balance_referenced(const struct balance *balance, bool *ret);
 
 /* Flows that are live, and those in quarantine. */

@@ -35,6 +35,7 @@ const char *ended_name(enum ended_why why)
 	        [ENDED_FIN] = "fin",       [ENDED_RST] = "rst",
 	        [ENDED_IDLE] = "idle",     [ENDED_SERVER_DOWN] = "server_down",
 	        [ENDED_RELOAD] = "reload", [ENDED_EVICTED] = "evicted",
+	        [ENDED_EXIT] = "exit",
 	};
 
 	return names[why];

@@ -7,7 +7,15 @@
 #include "arena.h"
 #include "tuple.h"
 
-enum ended_why { ENDED_FIN, ENDED_RST, ENDED_IDLE, ENDED_SERVER_DOWN, ENDED_RELOAD, ENDED_EVICTED };
+enum ended_why {
+	ENDED_FIN,
+	ENDED_RST,
+	ENDED_IDLE,
+	ENDED_SERVER_DOWN,
+	ENDED_RELOAD,
+	ENDED_EVICTED,
+	ENDED_EXIT, /* it hasn't: it was open when the process ended */
+};
 
 struct ended {
 	lb_time start, end;
@@ -35,7 +43,7 @@ void ended_put(struct ended_ring *ring, const struct ended *record);
 /* Takes the oldest record out; false if there is none. */
 bool ended_take(struct ended_ring *ring, struct ended *ret);
 
-/* "fin", "rst", "idle", "server_down", "reload", "evicted" */
+/* "fin", "rst", "idle", "server_down", "reload", "evicted", "exit" */
 const char *ended_name(enum ended_why why);
 
 #endif

@@ -188,6 +188,7 @@ void life_forget(struct balance *balance, uint32_t f)
 {
 	life_bury(balance, f);
 	balance_give_port_back(balance, flows_at(&balance->flows, f));
+	sched_count_flow(&balance->farms->sched, flows_at(&balance->flows, f)->server, -1);
 	flows_remove(&balance->flows, f);
 }
 
@@ -329,12 +330,16 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 		judge(balance, ref, packet, now);
 }
 
-bool life_bury_all(struct balance *balance, uint32_t *cursor)
+bool life_bury_all(struct balance *balance, uint32_t *cursor, lb_time now)
 {
-	for (unsigned n = 0; balance->reset && n < ENDED_RING && *cursor < balance->flows.reached;
-	     ++*cursor) {
-		n += flows_at(&balance->flows, *cursor)->state == FLOW_RESET;
-		life_bury(balance, *cursor);
+	for (unsigned n = 0; n < ENDED_RING && *cursor < balance->flows.reached; ++*cursor) {
+		const struct flow *flow = flows_at(&balance->flows, *cursor);
+
+		n += flow_is_live(flow) || flow->state == FLOW_RESET;
+		if (flow_is_live(flow))
+			record_end(balance, *cursor, ENDED_EXIT, now);
+		else
+			life_bury(balance, *cursor);
 	}
-	return balance->reset;
+	return *cursor < balance->flows.reached;
 }

@@ -49,9 +49,10 @@ void life_cut_quarantine(struct balance *balance, uint32_t flow);
 void life_evict(struct balance *balance, uint32_t flow, lb_time now);
 
 /*
- * Records the flows that have been reset and might still revive, for when nothing will come any
- * more: those from *cursor on, as many as records may wait. False if there is none left.
+ * Records the flows that are open, which stay so, and those that have been reset and might still
+ * revive, for when nothing will come any more: those from *cursor on, as many as records may wait.
+ * False if there is none left.
  */
-bool life_bury_all(struct balance *balance, uint32_t *cursor);
+bool life_bury_all(struct balance *balance, uint32_t *cursor, lb_time now);
 
 #endif

@@ -368,6 +368,7 @@ void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, un
 {
 	sched->servers[to].connections = old->servers[from].connections;
 	sched->servers[to].load = old->servers[from].load;
+	sched->servers[to].flows = old->servers[from].flows;
 	sched->servers[to].connections_total = old->servers[from].connections_total;
 	sched->farms[sched->rules->servers[to].farm].is_made = false;
 }

@@ -19,6 +19,7 @@ struct server {
 	uint32_t share; /* what its load is divided by */
 	uint32_t limit; /* connections that it may have; UINT32_MAX: any number */
 	uint16_t place; /* in its farm's heap, or SERVER_NONE */
+	uint32_t flows; /* that name it, those in quarantine included; see sched_has_flows() */
 };
 
 /* What is known of a farm's servers that may take connections. */
@@ -67,6 +68,22 @@ void sched_opened(struct sched *sched, unsigned server);
 void sched_closing(struct sched *sched, unsigned server);
 void sched_closed(struct sched *sched, unsigned server, bool was_load);
 void sched_revived(struct sched *sched, unsigned server, bool was_load);
+
+/*
+ * Notes that a flow that names the server has been made, or forgotten; and says if there is any,
+ * from whichever thread.
+ */
+static inline void sched_count_flow(struct sched *sched, unsigned server, int change)
+{
+	uint32_t *flows = &sched->servers[server].flows;
+
+	__atomic_store_n(flows, *flows + (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+static inline bool sched_has_flows(const struct sched *sched, unsigned server)
+{
+	return __atomic_load_n(&sched->servers[server].flows, __ATOMIC_RELAXED);
+}
 
 /* Takes over old's counts of its server from as those of to. */
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);

@@ -33,7 +33,7 @@ struct end {
 	lb_time raised; /* when we set it up, if rising */
 	bool rising;
 	bool anew;     /* not yet told */
-	bool unknown;  /* its neighbours know nothing of it yet */
+	bool unknown;  /* its neighbours may know nothing of it yet: it has just come up */
 	lb_time retry; /* not to be told or tried before */
 	int misfit;    /* index of one of that name that can't be used */
 	struct silence silence;
@@ -64,8 +64,10 @@ static void set_state(struct end *end, enum link_state state, lb_time now)
 {
 	if (end->is.state == LINK_UP && state != LINK_UP)
 		end->dead = now;
-	if (state == LINK_UP)
+	if (state == LINK_UP) {
 		end->rising = false;
+		end->unknown |= end->is.state != LINK_UP;
+	}
 	end->is.state = state;
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,14 +299,18 @@ done:
 	return err;
 }
 
-/* All of it, as long as whoever reads a pipe takes some every STATS_READER_MS. */
+/*
+ * All of it, as long as whoever reads a pipe takes some every STATS_READER_MS. A pipe that has room
+ * has it for PIPE_BUF bytes (pipe(7)).
+ */
 static int write_patiently(int fd, const char *text)
 {
 	struct pollfd out = {.fd = fd, .events = POLLOUT};
 	size_t left = strlen(text);
 
 	while (left) {
-		ssize_t done = poll(&out, 1, STATS_READER_MS) ? write(fd, text, left) : -1;
+		size_t n = left < PIPE_BUF ? left : PIPE_BUF;
+		ssize_t done = poll(&out, 1, STATS_READER_MS) ? write(fd, text, n) : -1;
 
 		if (done < 0)
 			return out.revents ? -errno : -ETIMEDOUT;
@@ -313,6 +318,14 @@ static int write_patiently(int fd, const char *text)
 		left -= (size_t)done;
 	}
 	return 0;
+}
+
+static int complain(const char *path, int err)
+{
+	if (err)
+		log_error("%s: statistics: %s", path,
+		          err == -ENXIO ? "nobody reads this pipe" : strerror(-err));
+	return err;
 }
 
 /* Not by stdio, which would ask for the descriptor's flags: see syscalls.c. */
@@ -323,20 +336,15 @@ static int write_in_place(const char *text, const char *path)
 
 	if (fd >= 0)
 		close(fd);
-	if (err)
-		log_error("%s: statistics: %s", path,
-		          err == -ENXIO ? "nobody reads this pipe" : strerror(-err));
-	return err;
+	return complain(path, err);
 }
 
 int stats_write(const char *text, const char *path)
 {
 	const struct file_used file = {path, FILE_REPLACE};
 
-	if (!strcmp(path, "-")) {
-		fputs(text, stdout);
-		return fflush(stdout) == 0 ? 0 : -errno;
-	}
+	if (!strcmp(path, "-"))
+		return complain(path, write_patiently(STDOUT_FILENO, text));
 	/* /dev/stdout: neither it nor what it leads to can be replaced by renaming */
 	return file_stays(&file) ? write_in_place(text, path) : write_file(text, path);
 }

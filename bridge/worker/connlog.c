@@ -13,9 +13,8 @@
  */
 #include "connlog.h"
 
+#include "logline.h"
 #include "../process/log.h"
-#include "../process/text.h"
-#include "../../lb/flow.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -34,22 +33,10 @@
 
 enum {
 	CONNLOG_QUEUE = 8192, /* lines of a worker that wait for the disk */
-	CONNLOG_LINE_BYTES = 1024,
-	CONNLOG_BATCH = 64, /* lines for one write() */
+	CONNLOG_BATCH = 64,   /* lines for one write() */
 	CONNLOG_COMPLAIN_S = 10,
 	CONNLOG_READER_MS = 1000, /* for the reader of a pipe */
 	CONNLOG_DRAIN_MS = 5000,  /* at the end, for all workers */
-};
-
-/* The addresses of a flow. */
-enum { LINE_CLIENT, LINE_VIP, LINE_SNAT, LINE_SERVER, LINE_ADDRESSES };
-
-struct line {
-	struct ended ended;
-	bool is_ipv6;
-	struct ip6 ip6[LINE_ADDRESSES]; /* instead of the names in ended */
-	unsigned file;
-	char farm[RULES_NAME_BYTES], server[RULES_NAME_BYTES];
 };
 
 struct file {
@@ -57,19 +44,23 @@ struct file {
 	int fd;
 	bool is_regular; /* else a pipe or device, whose reader may be slow */
 	bool stalled;    /* the reader was waited for in vain */
-	time_t complained;
+	bool is_needed;  /* by a farm that is in the file: it must be there */
+	bool has_complained;
+	lb_time complained; /* by CLOCK_MONOTONIC, as others may be set */
 };
 
 /* One worker's. */
 struct queue {
 	_Alignas(64) atomic_uint tail; /* lines put */
 	_Alignas(64) atomic_uint head; /* lines taken; the difference waits */
-	struct line lines[CONNLOG_QUEUE];
+	struct logline lines[CONNLOG_QUEUE];
+	int files[CONNLOG_QUEUE]; /* of each line: where it goes */
 };
 
 struct connlog {
 	struct file *files; /* each path once */
 	unsigned nfiles;
+	int *file_of;  /* by rules.farms[]: its file, or -1 */
 	char *paths;   /* copies of the paths, which outlive the rules */
 	bool threaded; /* if there are files, there is a thread */
 	pthread_t thread;
@@ -82,7 +73,7 @@ struct connlog {
 	struct queue *queues;
 };
 
-static int file_of(const struct connlog *connlog, const char *path)
+static int find_path(const struct connlog *connlog, const char *path)
 {
 	for (unsigned i = 0; i < connlog->nfiles; i++)
 		if (!strcmp(connlog->files[i].path, path))
@@ -90,62 +81,33 @@ static int file_of(const struct connlog *connlog, const char *path)
 	return -1;
 }
 
+static lb_time monotonic(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
+}
+
 /* Live the clock is monotonic, offline it is the captures'. */
 static uint64_t wall_clock_offset(const struct connlog *connlog)
 {
-	struct timespec real, monotonic;
+	struct timespec real;
 
 	if (!connlog->threaded)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	return ((uint64_t)real.tv_sec - (uint64_t)monotonic.tv_sec) * LB_NS_PER_S +
-	       (uint64_t)real.tv_nsec - (uint64_t)monotonic.tv_nsec;
-}
-
-/* RFC 3339, in UTC, to the millisecond. */
-static void format_time(char ret[40], lb_time time, uint64_t offset)
-{
-	uint64_t ns = time.ns + offset;
-	time_t seconds = (time_t)(ns / LB_NS_PER_S);
-	struct tm tm;
-	size_t n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-
-	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
-}
-
-static size_t format_line(char *ret, const struct line *line, uint64_t offset)
-{
-	const struct ended *e = &line->ended;
-	const struct tuple *to_vip = &e->arrive[CLIENT], *to_snat = &e->arrive[SERVER];
-	const struct ip6 *ip6 = line->ip6;
-	const bool v6 = line->is_ipv6;
-	char start[40], end[40], client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES],
-	        snat[TEXT_ENDPOINT_BYTES], server[TEXT_ENDPOINT_BYTES];
-
-	format_time(start, e->start, offset);
-	format_time(end, e->end, offset);
-	text_endpoint(to_vip->src, v6 ? &ip6[LINE_CLIENT] : NULL, to_vip->sport, client);
-	text_endpoint(to_vip->dst, v6 ? &ip6[LINE_VIP] : NULL, to_vip->dport, vip);
-	text_endpoint(to_snat->dst, v6 ? &ip6[LINE_SNAT] : NULL, to_snat->dport, snat);
-	text_endpoint(to_snat->src, v6 ? &ip6[LINE_SERVER] : NULL, to_snat->sport, server);
-	return (size_t)snprintf(
-	        ret, CONNLOG_LINE_BYTES,
-	        "{\"start\":\"%s\",\"end\":\"%s\",\"farm\":\"%s\",\"client\":\"%s\",\"vip\":\"%s\","
-	        "\"snat\":\"%s\",\"server\":\"%s\",\"server_name\":\"%s\","
-	        "\"client_bytes\":%" PRIu64 ",\"client_packets\":%" PRIu32
-	        ",\"server_bytes\":%" PRIu64 ",\"server_packets\":%" PRIu32 ",\"why\":\"%s\"}\n",
-	        start, end, line->farm, client, vip, snat, server, line->server, e->bytes[CLIENT],
-	        e->packets[CLIENT], e->bytes[SERVER], e->packets[SERVER],
-	        ended_name((enum ended_why)e->why));
+	return (uint64_t)real.tv_sec * LB_NS_PER_S + (uint64_t)real.tv_nsec - monotonic().ns;
 }
 
 static void complain(struct file *file, int err)
 {
-	time_t now = time(NULL);
+	lb_time now = monotonic();
 
-	if (now - file->complained >= CONNLOG_COMPLAIN_S)
-		log_warning("%s: connection log: %s: lines are lost", file->path, strerror(err));
+	if (file->has_complained && now.ns - file->complained.ns < CONNLOG_COMPLAIN_S * LB_NS_PER_S)
+		return;
+	log_warning("%s: connection log: %s: lines are lost", file->path, strerror(err));
+	file->has_complained = true;
 	file->complained = now;
 }
 
@@ -176,7 +138,7 @@ static int hand_over(struct file *file, const char *line, size_t len)
 	struct pollfd out = {.fd = file->fd, .events = POLLOUT};
 	ssize_t done;
 
-	static_assert(CONNLOG_LINE_BYTES <= PIPE_BUF, "a line is written whole");
+	static_assert(LOGLINE_BYTES <= PIPE_BUF, "a line is written whole");
 	file->stalled = poll(&out, 1, file->stalled ? 0 : CONNLOG_READER_MS) == 0;
 	if (file->stalled)
 		return -EAGAIN;
@@ -211,16 +173,16 @@ static void put_lines(struct connlog *connlog, struct file *file, const char *te
 /* Takes up to a batch of lines for one file off a queue and writes them. False if it was empty. */
 static bool write_batch(struct connlog *connlog, struct queue *queue)
 {
-	char text[CONNLOG_BATCH * CONNLOG_LINE_BYTES];
+	char text[CONNLOG_BATCH * LOGLINE_BYTES];
 	unsigned head = atomic_load_explicit(&queue->head, memory_order_relaxed);
 	unsigned tail = atomic_load_explicit(&queue->tail, memory_order_acquire);
-	unsigned file = queue->lines[head % CONNLOG_QUEUE].file, n = 0;
+	int file = queue->files[head % CONNLOG_QUEUE];
+	unsigned n = 0;
 	uint64_t offset = wall_clock_offset(connlog);
 	size_t len = 0;
 
-	while (head != tail && n < CONNLOG_BATCH &&
-	       queue->lines[head % CONNLOG_QUEUE].file == file) {
-		len += format_line(text + len, &queue->lines[head % CONNLOG_QUEUE], offset);
+	while (head != tail && n < CONNLOG_BATCH && queue->files[head % CONNLOG_QUEUE] == file) {
+		len += logline_text(text + len, &queue->lines[head % CONNLOG_QUEUE], offset);
 		head++;
 		n++;
 	}
@@ -304,17 +266,22 @@ static int collect_paths(struct connlog *connlog, const struct rules *rules)
 		bytes += rules->farms[f].connlog ? strlen(rules->farms[f].connlog) + 1 : 0;
 	connlog->paths = malloc(bytes);
 	connlog->files = calloc(rules->nfarms ? rules->nfarms : 1, sizeof(*connlog->files));
-	if (!connlog->paths || !connlog->files)
+	connlog->file_of = calloc(rules->nfarms + 1u, sizeof(*connlog->file_of));
+	if (!connlog->paths || !connlog->files || !connlog->file_of)
 		return -ENOMEM;
 	for (unsigned f = 0; f < rules->nfarms; f++) {
 		const char *path = rules->farms[f].connlog;
+		int file = path ? find_path(connlog, path) : -1;
 
-		if (!path || file_of(connlog, path) >= 0)
-			continue;
-		strcpy(connlog->paths + at, path);
-		connlog->files[connlog->nfiles++] =
-		        (struct file){.path = connlog->paths + at, .fd = -1};
-		at += strlen(path) + 1;
+		if (path && file < 0) {
+			strcpy(connlog->paths + at, path);
+			file = (int)connlog->nfiles++;
+			connlog->files[file] = (struct file){.path = connlog->paths + at, .fd = -1};
+			at += strlen(path) + 1;
+		}
+		connlog->file_of[f] = file;
+		if (file >= 0)
+			connlog->files[file].is_needed |= !rules->farms[f].gone;
 	}
 	return 0;
 }
@@ -324,6 +291,7 @@ static void release(struct connlog *connlog)
 	put_away(connlog);
 	sem_destroy(&connlog->queued);
 	free(connlog->files);
+	free(connlog->file_of);
 	free(connlog->paths);
 	free(connlog);
 }
@@ -332,8 +300,11 @@ static int start(struct connlog *connlog)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < connlog->nfiles && !err; i++)
+	for (unsigned i = 0; i < connlog->nfiles && !err; i++) {
 		err = open_file(&connlog->files[i]);
+		if (err && !connlog->files[i].is_needed)
+			err = 0; /* its lines will be counted lost */
+	}
 	if (!err && connlog->threaded && connlog->nfiles)
 		err = -pthread_create(&connlog->thread, NULL, write_lines, connlog);
 	return err;
@@ -433,46 +404,28 @@ void connlog_close(struct connlog *connlog)
 	}
 }
 
-/* The rules may be gone when the line is written: addresses are noted whole. */
-static void note_addresses(struct line *line, const struct rules *rules, const struct ended *ended)
-{
-	const be32 names[LINE_ADDRESSES] = {
-	        [LINE_CLIENT] = ended->arrive[CLIENT].src,
-	        [LINE_VIP] = ended->arrive[CLIENT].dst,
-	        [LINE_SNAT] = ended->arrive[SERVER].dst,
-	        [LINE_SERVER] = ended->arrive[SERVER].src,
-	};
-
-	line->is_ipv6 = name_is_ipv6(names[LINE_VIP]);
-	for (unsigned i = 0; line->is_ipv6 && i < LINE_ADDRESSES; i++)
-		line->ip6[i] =
-		        name_is_hashed(names[i]) ? ended->client6 : *rules_ip6(rules, names[i]);
-}
-
 void connlog_put(struct connlog *connlog, unsigned number, const struct rules *rules,
                  const struct ended *ended)
 {
-	const struct rules_server *server = &rules->servers[ended->server];
-	const struct rules_farm *farm = &rules->farms[server->farm];
-	int file = connlog && farm->connlog ? file_of(connlog, farm->connlog) : -1;
+	unsigned farm = rules->servers[ended->server].farm;
+	int file = connlog ? connlog->file_of[farm] : -1;
 	struct queue *queue;
-	struct line *line;
 	unsigned tail;
 
-	if (file < 0)
+	if (!connlog || !rules->farms[farm].connlog)
 		return;
+	if (file < 0) {
+		atomic_fetch_add(&connlog->lost, 1);
+		return;
+	}
 	queue = &connlog->queues[number];
 	tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
 	if (tail - atomic_load_explicit(&queue->head, memory_order_acquire) == CONNLOG_QUEUE) {
 		atomic_fetch_add(&connlog->lost, 1);
 		return;
 	}
-	line = &queue->lines[tail % CONNLOG_QUEUE];
-	line->ended = *ended;
-	note_addresses(line, rules, ended);
-	line->file = (unsigned)file;
-	memcpy(line->farm, farm->name, sizeof(line->farm));
-	memcpy(line->server, server->name, sizeof(line->server));
+	logline_make(&queue->lines[tail % CONNLOG_QUEUE], rules, ended);
+	queue->files[tail % CONNLOG_QUEUE] = file;
 	atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
 	if (connlog->threaded)
 		sem_post(&connlog->queued);

@@ -18,7 +18,8 @@ struct connlog_counts {
  * for the disk in queues, and nobody else does; without (offline) connlog_put() writes. before, if
  * not NULL, is the one that connlog_replace() will be called with; it goes on as it is. Sets *ret,
  * to NULL if there are no logs and none before. Returns 0, or a negative errno with the reason
- * logged: for a pipe that nobody reads ENXIO.
+ * logged: for a pipe that nobody reads ENXIO. A log that only farms want which are gone may fail to
+ * open.
  */
 int connlog_open(const struct rules *rules, unsigned nqueues, bool threaded, struct connlog *before,
                  struct connlog **ret);
@@ -33,8 +34,8 @@ void connlog_replace(struct connlog *connlog, struct connlog *before);
 void connlog_close(struct connlog *connlog);
 
 /*
- * Queues the line of a flow of rules, or counts it lost. Doesn't wait. Each worker has a queue of
- * its own. connlog may be NULL.
+ * Queues the line of a flow of rules, those of connlog_open(), or counts it lost. Doesn't wait.
+ * Each worker has a queue of its own. connlog may be NULL.
  */
 void connlog_put(struct connlog *connlog, unsigned queue, const struct rules *rules,
                  const struct ended *ended);

@@ -24,6 +24,7 @@ void setup_free(struct setup *setup)
 	neigh_free(setup->neigh);
 	events_free(&setup->events);
 	memory_free(&setup->memory);
+	memory_free(&setup->ip6);
 }
 
 static int setup_init(struct setup *setup, const struct rules *rules, const struct share *share,
@@ -47,17 +48,22 @@ static int setup_init(struct setup *setup, const struct rules *rules, const stru
 	return -ENOMEM;
 }
 
-/* Takes the memory for IPv6 flows when the first rules come that have any. */
-static int use_ip6(struct worker *worker, const struct rules *rules)
+/* Takes the memory for IPv6 flows if these rules are the first ones that have any. */
+static int take_ip6(const struct worker *worker, const struct rules *rules, struct memory *ret)
 {
-	int err;
-
+	*ret = (struct memory){0};
 	if (!rules->nnames || worker->ip6_memory.at)
 		return 0;
-	if ((err = memory_take(&worker->ip6_memory, lb_ip6_size(worker->lb))) < 0)
-		return err;
+	return memory_take(ret, lb_ip6_size(worker->lb));
+}
+
+static void use_ip6(struct worker *worker, struct memory *memory)
+{
+	if (!memory->at)
+		return;
+	worker->ip6_memory = *memory;
+	*memory = (struct memory){0};
 	lb_use_ip6(worker->lb, worker->ip6_memory.at);
-	return 0;
 }
 
 int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
@@ -76,8 +82,10 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 	if ((err = memory_take(&worker->memory, lb_size(rules, share))) == 0) {
 		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
 		worker->maker = own_maker_new();
-		err = worker->maker ? use_ip6(worker, rules) : -ENOMEM;
+		err = worker->maker ? take_ip6(worker, rules, &worker->setup.ip6) : -ENOMEM;
 	}
+	if (!err)
+		use_ip6(worker, &worker->setup.ip6);
 	return err;
 }
 
@@ -364,6 +372,19 @@ bool worker_take_inbox(struct worker *worker, lb_time now)
 	return n;
 }
 
+static void announce(struct worker *worker, lb_time now)
+{
+	struct neigh_question announcement = {0};
+	enum side side;
+
+	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side,
+	                      &announcement.target, &announcement.vlan)) {
+		announcement.sender = announcement.target;
+		ask_on(worker, &announcement, side, now);
+		flush(worker, now);
+	}
+}
+
 void worker_tick(struct worker *worker, lb_time now)
 {
 	struct own items[WORKER_OWN_BURST];
@@ -373,17 +394,18 @@ void worker_tick(struct worker *worker, lb_time now)
 	speak_all(worker, &out, now);
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		poll_probes(worker, now);
+	announce(worker, now);
 	ask(worker, now);
 	worker_log_ended(worker);
 }
 
-void worker_finish(struct worker *worker)
+void worker_finish(struct worker *worker, lb_time now)
 {
 	uint32_t cursor = 0;
 	bool more;
 
 	do {
-		more = lb_bury(worker->lb, &cursor);
+		more = lb_bury(worker->lb, &cursor, now);
 		worker_log_ended(worker);
 		connlog_drain(worker->connlog, worker->queue);
 	} while (more);
@@ -391,34 +413,18 @@ void worker_finish(struct worker *worker)
 
 lb_time worker_due(const struct worker *worker)
 {
-	return worker->more ? (lb_time){0} : probes_due(worker->setup.probes);
+	lb_time probes = probes_due(worker->setup.probes);
+	lb_time announcer = announcer_due(&worker->announcer);
+
+	if (worker->more)
+		return (lb_time){0};
+	return probes.ns < announcer.ns ? probes : announcer;
 }
 
-static void announce(struct worker *worker, be32 ip, uint16_t vlan, lb_time now)
+void worker_announce(struct worker *worker, unsigned sides, lb_time now)
 {
-	const struct neigh_question announcement = {.sender = ip, .target = ip, .vlan = vlan};
-
-	ask_on(worker, &announcement, OUTSIDE, now);
-	ask_on(worker, &announcement, INSIDE, now);
-	flush(worker, now);
-}
-
-void worker_announce(struct worker *worker, lb_time now)
-{
-	const struct rules *rules = worker->setup.rules;
-
-	if (worker->share.worker)
-		return;
-	for (unsigned f = 0; f < rules->nfarms; f++) {
-		const struct rules_farm *farm = &rules->farms[f];
-
-		if (farm->gone)
-			continue;
-		announce(worker, farm->vip, farm->vlan, now);
-		for (unsigned i = 0; i < farm->nsnat; i++)
-			if (!be32_eq(farm->snat[i], farm->vip))
-				announce(worker, farm->snat[i], farm->vlan, now);
-	}
+	if (!worker->share.worker)
+		announcer_begin(&worker->announcer, sides, now);
 }
 
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac)
@@ -429,30 +435,35 @@ void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac
 
 void worker_start(struct worker *worker, lb_time now)
 {
-	worker_announce(worker, now);
+	worker_announce(worker, ANNOUNCER_BOTH, now);
+	announce(worker, now);
 	poll_probes(worker, now);
 	ask(worker, now);
 }
 
-int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now, struct setup *ret)
+int worker_prepare(const struct worker *worker, const struct rules *rules, lb_time now,
+                   struct setup *ret)
 {
-	int err = use_ip6(worker, rules);
+	int err = setup_init(ret, rules, &worker->share, &worker->key, now);
 
-	return err < 0 ? err : setup_init(ret, rules, &worker->share, &worker->key, now);
+	if (!err && (err = take_ip6(worker, rules, &ret->ip6)) < 0)
+		setup_free(ret);
+	return err;
 }
 
-void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map, lb_time now)
+void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map, lb_time now)
 {
-	struct setup old = worker->setup;
+	const struct setup old = worker->setup;
 
+	use_ip6(worker, &setup->ip6);
 	neigh_inherit(setup->neigh, old.neigh);
 	probes_inherit(setup->probes, old.probes);
 	lb_reload(worker->lb, setup->farms, map);
 	worker->setup = *setup;
+	*setup = old;
 	memcpy(worker->setup.events.refused, old.events.refused, sizeof(old.events.refused));
-	for (unsigned f = 0; f < setup->rules->nfarms; f++)
-		setup->events.farm_up[f] = sched_is_up(&setup->farms->sched, f);
-	setup_free(&old);
-	worker_announce(worker, now);
+	for (unsigned f = 0; f < worker->setup.rules->nfarms; f++)
+		worker->setup.events.farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);
+	worker_announce(worker, ANNOUNCER_BOTH, now);
 	poll_probes(worker, now);
 }

@@ -4,6 +4,7 @@
 #ifndef BRIDGE_WORKER_H
 #define BRIDGE_WORKER_H
 
+#include "announcer.h"
 #include "connlog.h"
 #include "events.h"
 #include "../fastpath/fastpath.h"
@@ -23,6 +24,7 @@ struct setup {
 	struct neigh_table *neigh;
 	struct probes *probes;
 	struct events events;
+	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
 };
 
 struct worker {
@@ -35,6 +37,7 @@ struct worker {
 	struct lb *lb;
 	struct own_maker *maker;
 	struct fastpath *fastpath; /* whose punt devices the ports listen on, or NULL */
+	struct announcer announcer;
 	struct setup setup;
 	struct connlog *connlog;
 	unsigned queue;     /* of connlog, that is this worker's */
@@ -62,8 +65,8 @@ void worker_start(struct worker *worker, lb_time now);
 /* The port of that side has another MAC address from now on. */
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
 
-/* Announces our addresses on both sides. */
-void worker_announce(struct worker *worker, lb_time now);
+/* Begins to announce our addresses, on the sides whose bits (1 << side) are set. */
+void worker_announce(struct worker *worker, unsigned sides, lb_time now);
 
 /* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
@@ -78,7 +81,7 @@ void worker_take_news(struct worker *worker, lb_time now);
 void worker_tick(struct worker *worker, lb_time now);
 
 /* At the end: records what is still to be recorded. Waits for the connection log. */
-void worker_finish(struct worker *worker);
+void worker_finish(struct worker *worker, lb_time now);
 
 /* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
 lb_time worker_due(const struct worker *worker);
@@ -87,18 +90,17 @@ lb_time worker_due(const struct worker *worker);
 void worker_log_ended(struct worker *worker);
 
 /*
- * For a reload: makes all that hangs on rules. Returns 0 and sets *ret, or a negative errno with
- * the reason logged.
+ * For a reload: makes all that hangs on rules, while the worker goes on. Returns 0 and sets *ret,
+ * or a negative errno with the reason logged.
  */
-int worker_prepare(struct worker *worker, const struct rules *rules, lb_time now,
+int worker_prepare(const struct worker *worker, const struct rules *rules, lb_time now,
                    struct setup *ret);
 void setup_free(struct setup *setup);
 
 /*
- * Goes over to setup, with the flows: map says the new number of each server of the old rules (see
- * lb_reload()). Nothing is left that refers to the old rules.
+ * Goes over to setup, with the flows, and leaves the old one in its place: map says the new number
+ * of each server of the old rules (see lb_reload()). Nothing is left that refers to the old rules.
  */
-void worker_move(struct worker *worker, const struct setup *setup, const uint16_t *map,
-                 lb_time now);
+void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map, lb_time now);
 
 #endif

@@ -105,87 +105,128 @@ void workers_use(struct workers *workers, struct fastpath *fastpath)
 		workers->worker[k].fastpath = fastpath;
 }
 
-void workers_finish(struct workers *workers)
+void workers_finish(struct workers *workers, lb_time now)
 {
 	for (unsigned k = 0; k < workers->n; k++)
-		worker_finish(&workers->worker[k]);
+		worker_finish(&workers->worker[k], now);
+}
+
+/* ---- Reload ---- */
+
+/* What is made for other rules, and what is left over of those before. */
+struct workers_next {
+	struct rules *rules;
+	struct setup *setups; /* by worker */
+	unsigned n;           /* setups made */
+	struct connlog *connlog;
+	uint16_t *map; /* from old servers to new ones: see takeover_rules() */
+};
+
+static void mark_referenced(const struct workers *workers, bool *ret)
+{
+	for (unsigned k = 0; k < workers->n; k++)
+		balance_referenced(lb_balance(workers->worker[k].lb), ret);
 }
 
 /* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
-static int take_over(struct workers *workers, struct rules *rules, uint16_t *map)
+static int take_over(const struct workers *workers, struct rules *rules, uint16_t *map)
 {
-	const struct rules *old = workers->rules;
-	bool *referenced = calloc(old->nservers + 1, sizeof(*referenced));
+	bool *referenced = calloc(workers->rules->nservers + 1u, sizeof(*referenced));
 	int err;
 
 	if (!referenced)
 		return -ENOMEM;
-	for (unsigned k = 0; k < workers->n; k++)
-		balance_referenced(lb_balance(workers->worker[k].lb), referenced);
-	err = takeover_rules(rules, old, referenced, map);
+	mark_referenced(workers, referenced);
+	err = takeover_rules(rules, workers->rules, referenced, map);
 	free(referenced);
 	return err;
 }
 
-/* Makes what each worker needs for rules; all of them or none. */
-static int prepare(struct workers *workers, const struct rules *rules, lb_time now,
-                   struct setup *ret)
+/* Makes what each worker needs for the rules. */
+static int prepare(const struct workers *workers, struct workers_next *next, lb_time now)
 {
 	int err = 0;
-	unsigned k;
 
-	for (k = 0; k < workers->n && !err; k++)
-		err = worker_prepare(&workers->worker[k], rules, now, &ret[k]);
-	if (!err)
-		return 0;
-	while (--k)
-		setup_free(&ret[k - 1]);
+	while (next->n < workers->n && !err) {
+		err = worker_prepare(&workers->worker[next->n], next->rules, now,
+		                     &next->setups[next->n]);
+		next->n += !err;
+	}
 	return err;
 }
 
-static void move(struct workers *workers, struct rules *rules, const struct setup *setups,
-                 struct connlog *connlog, const uint16_t *map, lb_time now)
-{
-	for (unsigned k = 0; k < workers->n; k++) {
-		worker_move(&workers->worker[k], &setups[k], map, now);
-		worker_log_to(&workers->worker[k], connlog, k);
-	}
-	connlog_replace(connlog, workers->connlog);
-	rules_free(workers->rules);
-	workers->rules = rules;
-	workers->connlog = connlog;
-}
-
-static int reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
-                  struct setup *setups, uint16_t *map, lb_time now)
+static int build(const struct workers *workers, struct workers_next *next, lb_time now)
 {
 	int err;
 
-	if ((err = take_over(workers, rules, map)) < 0 ||
-	    (err = prepare(workers, rules, now, setups)) < 0)
+	next->map = calloc(workers->rules->nservers + 1u, sizeof(*next->map));
+	next->setups = calloc(workers->n, sizeof(*next->setups));
+	if (!next->map || !next->setups)
+		return -ENOMEM;
+	if ((err = take_over(workers, next->rules, next->map)) < 0 ||
+	    (err = connlog_open(next->rules, workers->n, workers->live, workers->connlog,
+	                        &next->connlog)) < 0)
 		return err;
-	for (unsigned k = 0; workers->n > 1 && k < workers->n; k++)
-		worker_take_news(&workers->worker[k],
-		                 now); /* by the old rules, like the following */
-	for (unsigned k = 0; k < workers->n; k++)
-		worker_log_ended(&workers->worker[k]);
-	move(workers, rules, setups, connlog, map, now);
-	return 0;
+	return prepare(workers, next, now);
 }
 
-int workers_open_log(const struct workers *workers, const struct rules *rules, struct connlog **ret)
+int workers_build(const struct workers *workers, struct rules *rules, lb_time now,
+                  struct workers_next **ret)
 {
-	return connlog_open(rules, workers->n, workers->live, workers->connlog, ret);
-}
+	struct workers_next *next = calloc(1, sizeof(*next));
+	int err;
 
-int workers_reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
-                   lb_time now)
-{
-	uint16_t *map = calloc(workers->rules->nservers + 1, sizeof(*map));
-	struct setup *setups = calloc(workers->n, sizeof(*setups));
-	int err = map && setups ? reload(workers, rules, connlog, setups, map, now) : -ENOMEM;
-
-	free(setups);
-	free(map);
+	if (!next) {
+		rules_free(rules);
+		return -ENOMEM;
+	}
+	next->rules = rules;
+	err = build(workers, next, now);
+	if (err < 0)
+		workers_discard(next);
+	else
+		*ret = next;
 	return err;
+}
+
+void workers_discard(struct workers_next *next)
+{
+	for (unsigned k = 0; k < next->n; k++)
+		setup_free(&next->setups[k]);
+	connlog_close(next->connlog);
+	rules_free(next->rules);
+	free(next->setups);
+	free(next->map);
+	free(next);
+}
+
+/* If a server has got flows since, that had none and has no new number. */
+static bool is_outdated(const struct workers *workers, const struct workers_next *next)
+{
+	for (unsigned s = 0; s < workers->rules->nservers; s++)
+		for (unsigned k = 0; next->map[s] == SERVER_NONE && k < workers->n; k++)
+			if (sched_has_flows(&workers->worker[k].setup.farms->sched, s))
+				return true;
+	return false;
+}
+
+int workers_swap(struct workers *workers, struct workers_next *next, lb_time now)
+{
+	struct rules *old = workers->rules;
+
+	for (unsigned k = 0; workers->n > 1 && k < workers->n; k++)
+		worker_take_news(&workers->worker[k], now); /* by the old rules, as the following */
+	if (is_outdated(workers, next))
+		return -EAGAIN;
+	for (unsigned k = 0; k < workers->n; k++) {
+		worker_log_ended(&workers->worker[k]);
+		worker_move(&workers->worker[k], &next->setups[k], next->map, now);
+		worker_log_to(&workers->worker[k], next->connlog, k);
+	}
+	connlog_replace(next->connlog, workers->connlog);
+	workers->rules = next->rules;
+	workers->connlog = next->connlog;
+	next->rules = old;
+	next->connlog = NULL;
+	return 0;
 }

@@ -43,22 +43,26 @@ void workers_use(struct workers *workers, struct fastpath *fastpath);
 
 /* At the end, when no worker is running: nothing will come any more. Waits for the connection log.
  */
-void workers_finish(struct workers *workers);
+void workers_finish(struct workers *workers, lb_time now);
+
+struct workers_next;
 
 /*
- * Opens the connection log that rules ask for, before a reload, while the workers go on: *ret is
- * for workers_reload(), or else for connlog_close(), and may be NULL. Returns 0, or a negative
- * errno with the reason logged.
+ * For a reload: makes all that rules ask for, the connection log included, while the workers go on.
+ * rules are taken over, and freed on failure. Returns 0 and sets *ret, or a negative errno with the
+ * reason logged.
  */
-int workers_open_log(const struct workers *workers, const struct rules *rules,
-                     struct connlog **ret);
+int workers_build(const struct workers *workers, struct rules *rules, lb_time now,
+                  struct workers_next **ret);
 
 /*
- * Goes over to rules and connlog, which belong to the workers if it succeeds, without losing a
- * frame or a flow. No worker may be running. Returns 0, or a negative errno with the reason logged
- * and nothing changed.
+ * Goes over to it, without losing a frame or a flow. No worker may be running. Returns 0, or
+ * -EAGAIN with nothing changed, if a server that isn't in the rules any more has got its first flow
+ * since.
  */
-int workers_reload(struct workers *workers, struct rules *rules, struct connlog *connlog,
-                   lb_time now);
+int workers_swap(struct workers *workers, struct workers_next *next, lb_time now);
+
+/* Frees it: what was made, or after the swap what was in its place before. */
+void workers_discard(struct workers_next *next);
 
 #endif

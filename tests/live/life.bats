@@ -154,3 +154,82 @@ promiscuity()
 	run "$TMBRIDGE" -V
 	[[ $status = 0 && $output = *[0-9].[0-9]* ]]
 }
+
+@test "signals of no concern to it don't end it, at no time" {
+	local signal
+
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 2 signals_are_held
+	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ RTMIN RTMAX; do
+		lab_signal tmbridge "$signal"
+	done
+	wait_until 10 tmbridge_is_up
+	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ TTOU RTMIN RTMAX; do
+		lab_signal tmbridge "$signal"
+	done
+	in_ns dc ping -c 1 -W 1 10.0.0.41
+	tmbridge_stop
+}
+
+@test "SIGUSR1 and SIGHUP before it is ready are done when it is" {
+	rm -f "$LAB_DIR/stats.json"
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 2 signals_are_held
+	lab_signal tmbridge USR1
+	lab_signal tmbridge HUP
+	wait_until 10 tmbridge_is_up
+	wait_until 5 test -s "$LAB_DIR/stats.json"
+	wait_until 5 grep -q reloaded "$LAB_DIR/tmbridge.err"
+	tmbridge_stop
+}
+
+# It has become tmbridge, and got as far as its first line.
+signals_are_held()
+{
+	local pid name blocked
+
+	read -r pid <"$LAB_DIR/tmbridge.pid"
+	read -r name <"/proc/$pid/comm"
+	blocked=$(sed -n 's/^SigBlk:\t//p' "/proc/$pid/status")
+	[[ $name = tmbridge ]] && ((0x$blocked & 1))
+}
+
+@test "-s - to a reader who doesn't read: the control thread goes on, and the end is in time" {
+	local reader i
+
+	rm -f "$LAB_DIR/pipe"
+	mkfifo "$LAB_DIR/pipe"
+	exec {reader}<>"$LAB_DIR/pipe"
+	lab_spawn tmbridge tmb bash -c 'exec "$0" eth0 eth1 -f "$1" -s - >"$2"' "$TMBRIDGE" "$LAB_DIR/lb.ini" "$LAB_DIR/pipe"
+	wait_until 10 tmbridge_is_up
+	# more than a pipe holds
+	for ((i = 0; i < 60; i++)); do
+		lab_signal tmbridge USR1
+		sleep 0.05
+	done
+	wait_until 3 grep -q 'statistics: (Connection timed out|left out)' -E "$LAB_DIR/tmbridge.err"
+	lab_signal tmbridge HUP
+	wait_until 2 grep -q reloaded "$LAB_DIR/tmbridge.err"
+	lab_signal tmbridge TERM
+	[[ $(lab_wait tmbridge 8) = 0 ]]
+	exec {reader}<&-
+}
+
+@test "a thousand farms with logs of their own start, and reload, though 1024 files are the limit" {
+	local i
+
+	{
+		echo "[bridge]"
+		echo "max_connections = 10000"
+		for ((i = 0; i < 1000; i++)); do
+			printf '[farm f%d]\nvip = 10.1.%d.%d\nports = 80\nconnlog = %s\n' $i $((i / 200)) $((i % 200 + 1)) "$LAB_DIR/logs/$i"
+			printf '[server s%d]\nfarm = f%d\naddress = 10.0.0.41\n' $i $i
+		done
+	} >"$LAB_DIR/thousand.ini"
+	mkdir -p "$LAB_DIR/logs"
+	chown nobody "$LAB_DIR/logs"
+	(ulimit -Sn 1024 && tmbridge_start "$LAB_DIR/thousand.ini")
+	lab_signal tmbridge HUP
+	wait_until 10 grep -q reloaded "$LAB_DIR/tmbridge.err"
+	tmbridge_stop
+}

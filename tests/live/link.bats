@@ -403,7 +403,7 @@ provoke()
 	tmbridge_start "$LAB_DIR/lb.ini"
 	listen
 	provoke
-	host=$(heard | grep -v "Request who-has $VIP" || true)
+	host=$(heard | grep -vE "(Request who-has|Reply) $VIP" || true)
 	echo "$host"
 	[[ -z $host ]]
 	tmbridge_stop TERM

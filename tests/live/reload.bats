@@ -111,6 +111,49 @@ all_have_ended()
 	tmbridge_stop
 }
 
+@test "flows of a farm that is gone are in its log, also if no other farm has one" {
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/gone.log"
+	rm -f "$LAB_DIR/gone.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	hold held1
+	sed -i "s/^vip = .*/vip = 10.0.0.60/; /^connlog/d" "$LAB_DIR/lb.ini"
+	reload
+	wait_until 2 is_over held1
+	wait_until 2 grep -q '"farm":"pool".*"why":"reload"' "$LAB_DIR/gone.log"
+	tmbridge_stats | jq -e '.connlog == {"written": 1, "lost": 0}'
+	tmbridge_stop
+}
+
+@test "what is open when it ends is in the log" {
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/exit.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	hold held1
+	hold held2
+	vip_connect -n 3 -c
+	wait_until 5 tmbridge_counts .flows.open 2
+	tmbridge_stop
+	lab_kill held1
+	lab_kill held2
+	jq -es 'map(.why) | sort == ["exit", "exit", "fin", "fin", "fin"]' "$LAB_DIR/exit.log" ||
+		jq -es 'map(.why) | sort == ["exit", "exit", "rst", "rst", "rst"]' "$LAB_DIR/exit.log"
+	jq -e '.flows.open == 2 and .connlog == {"written": 5, "lost": 0}' "$LAB_DIR/stats.json"
+}
+
+@test "a log that goes on failing is said again when its 10 s are over" {
+	local i
+
+	mkdir -p "$LAB_DIR/small"
+	mount -t tmpfs -o size=4k none "$LAB_DIR/small"
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/small/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for ((i = 0; i < 13; i++)); do
+		vip_connect -n 20 -c >"$LAB_DIR/out"
+		sleep 1
+	done
+	[[ $(grep -c 'lines are lost' "$LAB_DIR/tmbridge.err") = 2 ]]
+	tmbridge_stop
+}
+
 @test "a bad file changes nothing, and one line says why" {
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -1,0 +1,27 @@
+/*
+ * To be called before the process gives away what it takes to raise a limit.
+ */
+#include "limits.h"
+
+#include "log.h"
+#include "../../lb/rules.h"
+
+#include <sys/resource.h>
+
+/* Two logs for each farm and for each that is gone, and what else there is: ports and the like. */
+enum { LIMITS_FILES = 4 * RULES_FARMS_MAX + 1024 };
+
+void limits_raise(void)
+{
+	struct rlimit was, limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &was) < 0 || was.rlim_cur >= LIMITS_FILES)
+		return;
+	limit.rlim_cur = LIMITS_FILES;
+	limit.rlim_max = was.rlim_max > LIMITS_FILES ? was.rlim_max : LIMITS_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return;
+	limit.rlim_cur = limit.rlim_max = was.rlim_max; /* what anybody may */
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		log_debug("open files: limited to %llu", (unsigned long long)was.rlim_max);
+}

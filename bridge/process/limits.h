@@ -1,0 +1,14 @@
+/*
+ * How much of the system the process may use.
+ */
+#ifndef BRIDGE_LIMITS_H
+#define BRIDGE_LIMITS_H
+
+/*
+ * Lets the process open as many files as it may ever need to: a connection log for each farm, twice
+ * while a reload goes over from one to the other. What isn't granted is no reason not to start:
+ * most need few.
+ */
+void limits_raise(void);
+
+#endif

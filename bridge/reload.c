@@ -1,0 +1,117 @@
+/*
+ * A reload.
+ *
+ * It has five phases: load the file; check it against what runs; build all that hangs on the new
+ * rules, while the workers go on with the old ones; swap, for which alone they stand still; and
+ * announce. Whatever grows with the configuration, but for taking over what is known, is made while
+ * building. Up to the swap anything may fail, and nothing has changed then.
+ */
+#include "reload.h"
+
+#include "process/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum { RELOAD_TRIES = 3 };
+
+/* ---- Load ---- */
+
+static int load(const struct reload *reload, struct rules **ret)
+{
+	*ret = reload->load(reload->options);
+	return *ret ? 0 : -EINVAL;
+}
+
+/* ---- Check ---- */
+
+/* Says what of the rules only a restart can change. */
+static void check(const struct reload *reload, const struct rules *rules)
+{
+	const char *file = reload->options->config;
+	const struct crew *crew = reload->crew;
+
+	if (rules->max_connections != reload->max_connections)
+		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
+		            reload->max_connections);
+	if (workers_wanted(rules) != crew->n)
+		log_warning("%s: [bridge] workers: stays %u until a restart", file, crew->n);
+	if (crew->n > 1 && !crew->workers.worker[0].share.by_address && workers_keep_clients(rules))
+		log_warning("%s: persist: until a restart each worker has clients of its own",
+		            file);
+}
+
+/* ---- Swap ---- */
+
+static int swap(const struct reload *reload, struct workers_next *next)
+{
+	struct crew *crew = reload->crew;
+	lb_time began, now;
+	int err;
+
+	crew_pause(crew);
+	began = loop_clock();
+	err = workers_swap(&crew->workers, next, began);
+	if (!err) {
+		reload->swapped(reload->ctx, crew->workers.rules);
+		/* or else frames are handed over from now on */
+		crew_steer(crew, crew->workers.rules, &crew->workers.worker[0].share);
+	}
+	now = loop_clock();
+	crew_resume(crew);
+	log_debug("%s: the workers stood still for %" PRIu64 " us", reload->options->config,
+	          (now.ns - began.ns) / 1000);
+	return err;
+}
+
+/* ---- All of it ---- */
+
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return " (a log in another directory takes a restart)";
+	case -E2BIG:
+		return " (too many servers that aren't in the file any more still have flows)";
+	case -ENOMEM:
+		return " (not enough memory)";
+	default:
+		return "";
+	}
+}
+
+/* Returns -EAGAIN if a server has got a flow meanwhile that is to go and had none. */
+static int try(const struct reload *reload)
+{
+	struct workers *workers = &reload->crew->workers;
+	struct workers_next *next = NULL;
+	struct rules *rules;
+	int err = load(reload, &rules);
+
+	if (err)
+		return err;
+	check(reload, rules);
+	err = workers_build(workers, rules, loop_clock(), &next);
+	if (!err) {
+		err = swap(reload, next);
+		workers_discard(next);
+	}
+	if (err && err != -EAGAIN)
+		log_error("%s: not reloaded: nothing has changed%s", reload->options->config,
+		          why_not(err));
+	return err;
+}
+
+int reload_run(const struct reload *reload)
+{
+	int err = -EAGAIN;
+
+	for (unsigned i = 0; i < RELOAD_TRIES && err == -EAGAIN; i++)
+		err = try(reload);
+	if (err == -EAGAIN)
+		log_error("%s: not reloaded: nothing has changed: try again",
+		          reload->options->config);
+	if (!err)
+		log_info("%s: reloaded", reload->options->config);
+	return err;
+}

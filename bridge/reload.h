@@ -1,0 +1,30 @@
+/*
+ * A reload: other rules, while frames and flows go on.
+ */
+#ifndef BRIDGE_RELOAD_H
+#define BRIDGE_RELOAD_H
+
+#include "options.h"
+#include "worker/crew.h"
+
+/* Reads the configuration anew. Returns NULL, with the reason logged, if it is bad. */
+typedef struct rules *reload_load(const struct options *options);
+
+/* What a reload is about; borrowed. */
+struct reload {
+	const struct options *options;
+	reload_load *load;
+	struct crew *crew;
+	uint32_t max_connections; /* the table's, which only a restart changes */
+	/* called with ctx when the workers have other rules, and stand still */
+	void (*swapped)(void *ctx, const struct rules *rules);
+	void *ctx;
+};
+
+/*
+ * Reloads. Returns 0, or a negative errno with the reason logged: then nothing has changed. The
+ * rules in use are crew's in either case.
+ */
+int reload_run(const struct reload *reload);
+
+#endif

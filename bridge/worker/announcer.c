@@ -1,0 +1,110 @@
+/*
+ * Announcing our addresses.
+ *
+ * A round goes through all addresses; the next one follows ANNOUNCER_WAIT_NS after it has begun. A
+ * side that is to be announced on while a round is underway has its first one afterwards.
+ */
+#include "announcer.h"
+
+#define ANNOUNCER_WAIT_NS (2 * LB_NS_PER_S) /* RFC 5227's ANNOUNCE_INTERVAL */
+
+void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			announcer->left[side] = ANNOUNCER_TIMES;
+	if (!sides)
+		return;
+	if (sides == ANNOUNCER_BOTH) /* also what is underway begins anew */
+		announcer->going = 0;
+	if (!announcer->going)
+		announcer->next = now;
+}
+
+static bool is_done(const struct announcer *announcer)
+{
+	return !announcer->going && !announcer->left[OUTSIDE] && !announcer->left[INSIDE];
+}
+
+lb_time announcer_due(const struct announcer *announcer)
+{
+	if (is_done(announcer))
+		return (lb_time){UINT64_MAX};
+	if (!announcer->going)
+		return announcer->next;
+	return announcer->budget ? announcer->window
+	                         : (lb_time){announcer->window.ns + LB_NS_PER_MS};
+}
+
+static void begin_round(struct announcer *announcer, lb_time now)
+{
+	announcer->going = 0;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		if (!announcer->left[side])
+			continue;
+		announcer->left[side]--;
+		announcer->going |= (uint8_t)(1u << side);
+	}
+	announcer->side = 0;
+	announcer->farm = announcer->address = 0;
+	announcer->next.ns = now.ns + ANNOUNCER_WAIT_NS;
+}
+
+/* The addresses of a farm, each once: its VIP, and then its SNAT addresses. */
+static bool farm_address(const struct rules_farm *farm, unsigned i, be32 *ret)
+{
+	*ret = i ? farm->snat[i - 1] : farm->vip;
+	return !i || !be32_eq(*ret, farm->vip);
+}
+
+/* Moves on to the following place. */
+static void step(struct announcer *announcer)
+{
+	announcer->side ^= 1;
+	announcer->address += !announcer->side;
+}
+
+/* The next announcement of this round; false if it is over. */
+static bool next_of_round(struct announcer *announcer, const struct rules *rules,
+                          enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan)
+{
+	while (announcer->farm < rules->nfarms) {
+		const struct rules_farm *farm = &rules->farms[announcer->farm];
+		bool is_one;
+
+		if (farm->gone || announcer->address > farm->nsnat) {
+			announcer->farm++;
+			announcer->address = announcer->side = 0;
+			continue;
+		}
+		is_one = farm_address(farm, announcer->address, ret_address) &&
+		         announcer->going >> announcer->side & 1;
+		*ret_side = (enum side)announcer->side;
+		*ret_vlan = farm->vlan;
+		step(announcer);
+		if (is_one)
+			return true;
+	}
+	return false;
+}
+
+bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_time now,
+                    enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan)
+{
+	if (!announcer->going && (is_done(announcer) || now.ns < announcer->next.ns))
+		return false;
+	if (!announcer->going)
+		begin_round(announcer, now);
+	if (now.ns - announcer->window.ns >= LB_NS_PER_MS) {
+		announcer->window = now;
+		announcer->budget = ANNOUNCER_PER_MS;
+	}
+	if (!announcer->budget)
+		return false;
+	if (!next_of_round(announcer, rules, ret_side, ret_address, ret_vlan)) {
+		announcer->going = 0;
+		return false;
+	}
+	announcer->budget--;
+	return true;
+}

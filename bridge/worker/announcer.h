@@ -1,0 +1,41 @@
+/*
+ * Announcing our addresses: twice, one after the other.
+ */
+#ifndef BRIDGE_ANNOUNCER_H
+#define BRIDGE_ANNOUNCER_H
+
+#include "../../lb/frame.h"
+#include "../../lb/rules.h"
+
+enum {
+	ANNOUNCER_BOTH = 1 << OUTSIDE | 1 << INSIDE,
+	ANNOUNCER_TIMES = 2,   /* RFC 5227's ANNOUNCE_NUM; of RFC 4861, 7.2.6, up to 3 */
+	ANNOUNCER_PER_MS = 32, /* announcements: of many addresses, they don't stall the wire */
+};
+
+/* All zeros: there is nothing to announce. */
+struct announcer {
+	uint8_t left[NSIDES]; /* times that all addresses are still to be announced on that side */
+	uint8_t going;        /* sides (1 << side) on which that is underway */
+	uint8_t side;         /* the next announcement: its side, farm, and address: */
+	unsigned farm, address;
+	lb_time next;    /* time for all of them */
+	lb_time window;  /* of ANNOUNCER_PER_MS */
+	unsigned budget; /* left of it */
+};
+
+/* Has all addresses announced on the sides whose bits (1 << side) are set, from now on. */
+void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now);
+
+/*
+ * What is to be announced now: an address of rules, in which VLAN, and on which side. False if
+ * there is nothing now. rules may be others than before: then some addresses are announced too
+ * often, or not at all, unless it begins anew.
+ */
+bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_time now,
+                    enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan);
+
+/* When there will be something, or never. */
+lb_time announcer_due(const struct announcer *announcer);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * The workers with their ports and threads.
+ */
+#ifndef BRIDGE_CREW_H
+#define BRIDGE_CREW_H
+
+#include "loop.h"
+#include "workers.h"
+
+struct crew {
+	unsigned n;           /* workers */
+	workers_ports *ports; /* by worker: packet ports */
+	struct loop **loops;  /* by worker, or NULL while it isn't running */
+	struct workers workers;
+};
+
+/* Takes the memory for n workers' ports and threads. Returns 0 or -ENOMEM. */
+int crew_init(struct crew *crew, unsigned n);
+
+/* Closes the ports and frees that memory; the workers must have been freed. */
+void crew_free(struct crew *crew);
+
+/* Starts the threads. Returns 0 or a negative errno, with the reason logged. */
+int crew_start(struct crew *crew);
+
+/*
+ * All threads stand still after the burst that they are at: then the workers are the caller's,
+ * until crew_resume(). Frames wait in the sockets meanwhile.
+ */
+void crew_pause(struct crew *crew);
+void crew_resume(struct crew *crew);
+
+/* Ends the threads. What they had handed to each other is still done. */
+void crew_stop(struct crew *crew);
+
+/*
+ * Lets several workers share what arrives as rules ask for: at first, after a reload, or when ports
+ * were opened anew. Returns 0, or a negative errno with the reason logged.
+ */
+int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share);
+
+#endif
