@@ -8,6 +8,7 @@
  */
 #include "reload.h"
 
+#include "changed.h"
 #include "process/log.h"
 
 #include <errno.h>
@@ -85,20 +86,25 @@ static int try(const struct reload *reload)
 {
 	struct workers *workers = &reload->crew->workers;
 	struct workers_next *next = NULL;
+	struct changed *changed;
 	struct rules *rules;
 	int err = load(reload, &rules);
 
 	if (err)
 		return err;
 	check(reload, rules);
+	changed = changed_of(workers->rules, rules); /* before what is gone is taken over */
 	err = workers_build(workers, rules, loop_clock(), &next);
 	if (!err) {
 		err = swap(reload, next);
 		workers_discard(next);
 	}
-	if (err && err != -EAGAIN)
+	if (!err)
+		changed_say(changed, reload->options->config);
+	else if (err != -EAGAIN)
 		log_error("%s: not reloaded: nothing has changed%s", reload->options->config,
 		          why_not(err));
+	changed_free(changed);
 	return err;
 }
 
@@ -111,7 +117,5 @@ int reload_run(const struct reload *reload)
 	if (err == -EAGAIN)
 		log_error("%s: not reloaded: nothing has changed: try again",
 		          reload->options->config);
-	if (!err)
-		log_info("%s: reloaded", reload->options->config);
 	return err;
 }

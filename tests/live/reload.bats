@@ -169,6 +169,28 @@ all_have_ended()
 	lab_kill held1
 }
 
+@test "the log says what a reload changed, and when nothing did" {
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	reload
+	wait_until 5 log_says 'lb.ini: reloaded: no key has changed$'
+	sed -i 's/^ports = .*/ports = 5060-5061\nidle_timeout = 10m/; s/^\[server fe2\]/[server fe3]/' "$LAB_DIR/lb.ini"
+	sed -i '/^address = 10.0.0.41/a weight = 5' "$LAB_DIR/lb.ini"
+	: >"$LAB_DIR/tmbridge.err"
+	reload
+	wait_until 5 log_says 'fe2. is gone'
+	diff - <(sed 's/.*lb.ini: //' "$LAB_DIR/tmbridge.err") <<-END
+		reloaded
+		[farm pool] ports: 5061 -> 5060-5061
+		[farm pool] idle_timeout: 30m -> 10m
+		[server fe1] weight: 1 -> 5
+		[server fe3] is new
+		[server fe2] is gone
+	END
+	vip_connect -n 4 | jq -e '.echoed == 4'
+	tmbridge_stop
+}
+
 @test "a server that is new starts with a probe" {
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms'
 	tmbridge_start "$LAB_DIR/lb.ini"
