@@ -229,6 +229,7 @@ oracle: $(B)/unit ## compare the engine with a model of it, ORACLE_EVENTS events
 install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man page, systemd unit, sample
 	install -D -m 755 $(B)/tmbridge $(DESTDIR)$(PREFIX)/sbin/tmbridge
 	install -D -m 644 bridge/tmbridge.8 $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8
+	install -D -m 644 cfg/lb.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/lb.ini.5
 	install -D -m 644 cfg/example.ini $(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' bridge/tmbridge.service.in \
@@ -237,6 +238,7 @@ install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man page, systemd 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/lb.ini.5 \
 		$(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini $(DESTDIR)$(PREFIX)/lib/systemd/system/tmbridge.service
 
 # Housekeeping

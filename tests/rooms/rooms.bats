@@ -212,3 +212,9 @@ has_werror() # CI GOAL...
 	[[ $(has_werror true) = yes ]]
 	[[ $(has_werror true install) = yes ]]
 }
+
+@test "man pages are well-formed" {
+	for page in bridge/tmbridge.8 cfg/lb.ini.5; do
+		mandoc -T lint -W warning "$page"
+	done
+}

@@ -31,8 +31,8 @@ int main(void)
 	        options_suite,   l2_suite,           neigh_suite,     capture_suite, mirror_suite,
 	        share_suite,     revive_suite,       edges_suite,     steer_suite,   oracle_suite,
 	        snat_twin_suite, persist_twin_suite, frag_twin_suite, vnet_suite,    log_suite,
-	        timers_suite,    text_suite,         probes_suite,    vlan_suite,    known_suite,
-	        judge_suite,
+	        timers_suite,    text_suite,         page_suite,      probes_suite,  vlan_suite,
+	        known_suite,     judge_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -30,6 +30,7 @@ Suite *mirror_suite(void);
 Suite *neigh_suite(void);
 Suite *options_suite(void);
 Suite *oracle_suite(void);
+Suite *page_suite(void);
 Suite *parse_suite(void);
 Suite *persist_suite(void);
 Suite *persist_twin_suite(void);
