@@ -79,8 +79,8 @@ $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# The units may run out of memory: see tests/unit/memory.c.
-WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+# The units may run out of memory: see tests/unit/memory.c; or get messages from nowhere: inlet_test.c.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg
 
 $(B)/unit: LDFLAGS += -fno-lto # it need not be fast
 $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a

@@ -144,8 +144,12 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 
 	if (change->anew && !err && live->fastpath)
 		err = fastpath_attach(live->fastpath, side, is);
-	for (unsigned k = 0; k < live->crew.n; k++)
+	for (unsigned k = 0; k < live->crew.n; k++) {
+		if (change->mtu && !change->anew)
+			packet_set_mtu(live->crew.ports[k][side],
+			               &is->link); /* or long frames are lost */
 		worker_set_mac(&live->crew.workers.worker[k], side, &is->link.mac);
+	}
 	if (change->anew && !err)
 		err = crew_steer(&live->crew, live->crew.workers.rules,
 		                 &live->crew.workers.worker[0].share);
@@ -173,7 +177,7 @@ static void watch_cable(struct live *live)
 		return;
 	crew_pause(&live->crew);
 	for (unsigned side = 0; side < NSIDES; side++)
-		if (changes[side].anew || changes[side].mac)
+		if (changes[side].anew || changes[side].mac || changes[side].mtu)
 			follow(live, (enum side)side, &changes[side], now);
 	worker_announce(&live->crew.workers.worker[0],
 	                (unsigned)changes[OUTSIDE].announce << OUTSIDE |
@@ -196,6 +200,13 @@ static void handle_signals(struct live *live)
 	}
 }
 
+static void look_at_ports(struct live *live)
+{
+	for (unsigned k = 0; k < live->crew.n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			packet_look(live->crew.ports[k][side], loop_clock());
+}
+
 static void control(struct live *live)
 {
 	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN},
@@ -205,6 +216,7 @@ static void control(struct live *live)
 		poll(fds, sizeof(fds) / sizeof(fds[0]), LIVE_CONTROL_MS);
 		handle_signals(live);
 		watch_cable(live);
+		look_at_ports(live);
 	}
 }
 

@@ -47,5 +47,5 @@ unsigned share_of_client(const struct share *share, uint32_t address, be16 port)
 unsigned share_of_port(const struct share *share, be16 port)
 {
 	/* all probes are the first worker's */
-	return rules_is_probe_port(port) ? 0 : be16_get(port) % share->n;
+	return rules_is_probe_port(port) ? 0u : (unsigned)be16_get(port) % share->n;
 }

@@ -147,12 +147,15 @@ static void back(struct cable *cable, struct end *end, const struct link *link, 
 	end->anew = end->unknown = true;
 }
 
-/* The same interface, but what of it may differ. Returns if its MAC address does. */
-static bool differs(struct cable *cable, struct end *end, const struct link *link, lb_time now)
+/* The same interface, but what of it may differ. */
+static void differs(struct cable *cable, struct end *end, const struct link *link, lb_time now,
+                    struct cable_change *change)
 {
 	const struct link *before = &end->is.link;
 	bool mac = !mac_eq(&link->mac, &before->mac);
 
+	change->mac |= mac;
+	change->mtu |= link->mtu != before->mtu;
 	if (strcmp(link->name, before->name) != 0) {
 		log_info("%s: is called %s now, and stays in use", end->name, link->name);
 		silence_renamed(&end->silence, link);
@@ -167,7 +170,6 @@ static bool differs(struct cable *cable, struct end *end, const struct link *lin
 	say_state(end, state_of(link), now);
 	set_state(end, state_of(link), now);
 	end->is.link = *link;
-	return mac;
 }
 
 /* removed says that it isn't the same one, even if it has the same index. */
@@ -181,7 +183,7 @@ static void look(struct cable *cable, struct end *end, bool removed, lb_time now
 		if (!removed)
 			err = link_query_index(cable->socket, end->is.link.index, &link);
 		if (!err)
-			change->mac |= differs(cable, end, &link, now);
+			differs(cable, end, &link, now, change);
 		else if (err == -ENODEV)
 			gone(end, now);
 	}
@@ -343,7 +345,7 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 		end->anew = end->anew && !ret[side].anew;
 		ret[side].announce = end->unknown && end->is.state == LINK_UP;
 		end->unknown = end->unknown && !ret[side].announce;
-		any |= ret[side].anew || ret[side].mac || ret[side].announce;
+		any |= ret[side].anew || ret[side].mac || ret[side].mtu || ret[side].announce;
 	}
 	return any;
 }

@@ -14,6 +14,7 @@ struct cable;
 struct cable_change {
 	bool anew;     /* it is another interface than before, and set up: open the port anew */
 	bool mac;      /* its MAC address is another one */
+	bool mtu;      /* its MTU is another one */
 	bool announce; /* its link has come up, on a cable that may lead elsewhere than before */
 };
 

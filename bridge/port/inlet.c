@@ -37,11 +37,16 @@ enum {
 	SLOT_BYTES = PACKET_FRAME_BYTES,
 	/* for data to be at FRAME_HEADROOM and the IPv4 header aligned */
 	SLOT_DATA = FRAME_HEADROOM + 2,
+	/* IP's longest packet, in an Ethernet frame with an inner tag; what is longer can't be sent
+	 */
+	LONGEST_BYTES = UINT16_MAX + ETH_HEADER_BYTES + FRAME_TAG_BYTES,
 	/* of two frames, compared to tell if they are one */
 	ALIKE_BYTES = 256,
 	/* sleeps that end for nothing: the kernel may be about to hand the frame's place over */
 	VAIN_MAX = 64,
 };
+
+static_assert(SLOT_DATA + LONGEST_BYTES <= SLOT_BYTES, "room for it");
 
 union control {
 	char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
@@ -256,9 +261,9 @@ static void pair(struct inlet *inlet, struct burst *burst, unsigned m, enum side
 	}
 	inlet->missed += i - burst->paired;
 	burst->paired = i + 1;
-	if (inlet->messages->headers[m].msg_hdr.msg_flags & MSG_TRUNC) {
+	if (message_bytes(inlet->messages, m) > LONGEST_BYTES) {
 		inlet->missed++;
-		inlet->too_long++;
+		__atomic_store_n(&inlet->too_long, inlet->too_long + 1, __ATOMIC_RELAXED);
 		return;
 	}
 	make_large(inlet->messages, m, burst->places[burst->large[i]], side,

@@ -19,7 +19,8 @@ struct inlet {
 	struct packet_offload offloads[PORT_BURST]; /* of frames in the ring */
 	unsigned vain;     /* times in a row that the socket had news, but no frame */
 	uint64_t missed;   /* frames that had no room, or lost their other half */
-	uint64_t too_long; /* of these, longer than PACKET_FRAME_BYTES */
+	uint64_t too_long; /* of these, longer than an IP packet can be; others may read it,
+	                      atomically */
 };
 
 enum {

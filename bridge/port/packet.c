@@ -27,6 +27,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>
@@ -39,10 +40,14 @@ enum {
 	SOCKET_BUFFER_BYTES = 64 << 20,
 };
 
+#define TELL_AGAIN_NS (60 * LB_NS_PER_S)
+
 struct packet_port {
 	struct port port;
 	struct inlet inlet;
 	struct outlet outlet;
+	uint64_t told_too_long; /* frames, and when that was said last */
+	lb_time told;
 };
 
 static struct packet_port *packet_of(const struct port *port)
@@ -161,14 +166,25 @@ static int open_inlet(struct packet_port *packet, const struct link *link)
 	return bind_socket(*fd, link, ETH_P_ALL);
 }
 
+static int open_longway(struct longway *way, const struct link *link)
+{
+	int err;
+
+	longway_close(way);
+	if ((err = renew_socket(&way->fd)) < 0 || (err = longway_open(way, way->fd, link->mtu)) < 0)
+		return err;
+	return bind_socket(way->fd, link, 0);
+}
+
 static int open_outlet(struct packet_port *packet, const struct link *link)
 {
 	int *fd = &packet->outlet.fd, err;
 
 	if ((err = renew_socket(fd)) < 0 ||
-	    (err = set_option(*fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)) < 0)
+	    (err = set_option(*fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES)) < 0 ||
+	    (err = bind_socket(*fd, link, 0)) < 0)
 		return err;
-	return bind_socket(*fd, link, 0);
+	return open_longway(&packet->outlet.longway, link);
 }
 
 static int open_both(struct packet_port *packet, const struct packet_where *where)
@@ -193,8 +209,10 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
 		return -ENOMEM;
 	packet->port =
 	        (struct port){.ops = &ops, .name = name, .side = side, .mac = where->send->mac};
-	outlet_init(&packet->outlet);
-	err = inlet_init(&packet->inlet);
+	packet->inlet.fd = -1;
+	err = outlet_init(&packet->outlet);
+	if (!err)
+		err = inlet_init(&packet->inlet);
 	if (!err)
 		err = open_both(packet, where);
 	if (err < 0) {
@@ -204,6 +222,13 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
 	}
 	*ret = &packet->port;
 	return 0;
+}
+
+int packet_set_mtu(struct port *port, const struct link *link)
+{
+	struct longway *way = &packet_of(port)->outlet.longway;
+
+	return way->mtu == link->mtu ? 0 : open_longway(way, link);
 }
 
 int packet_mute(struct port *port)
@@ -231,8 +256,12 @@ void packet_close(struct port *port)
 	inlet_close(&packet->inlet);
 	if (packet->inlet.fd >= 0)
 		close(packet->inlet.fd);
+	longway_close(&packet->outlet.longway);
 	if (packet->outlet.fd >= 0)
 		close(packet->outlet.fd);
+	if (packet->outlet.longway.fd >= 0)
+		close(packet->outlet.longway.fd);
+	outlet_free(&packet->outlet);
 	inlet_free(&packet->inlet);
 	free(packet);
 }
@@ -246,6 +275,7 @@ unsigned packet_fds(const struct port *port, int ret[PACKET_FDS])
 {
 	ret[0] = packet_of(port)->inlet.fd;
 	ret[1] = packet_of(port)->outlet.fd;
+	ret[2] = packet_of(port)->outlet.longway.fd;
 	return PACKET_FDS;
 }
 
@@ -259,6 +289,22 @@ void packet_woken(struct port *port, int events)
 		getsockopt(packet->inlet.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (events & POLLIN)
 		inlet_woken(&packet->inlet);
+}
+
+void packet_look(struct port *port, lb_time now)
+{
+	struct packet_port *packet = packet_of(port);
+	uint64_t n = __atomic_load_n(&packet->inlet.too_long, __ATOMIC_RELAXED);
+
+	if (n == packet->told_too_long ||
+	    (packet->told.ns && now.ns - packet->told.ns < TELL_AGAIN_NS))
+		return;
+	log_warning("%s: %" PRIu64 " merged frames of more than 64 KiB are lost (BIG TCP): ip link "
+	            "set DEVICE gso_max_size 65536 gso_ipv4_max_size 65536 gro_max_size 65536 "
+	            "gro_ipv4_max_size 65536, there and where they come from",
+	            port->name, n - packet->told_too_long);
+	packet->told_too_long = n;
+	packet->told = now;
 }
 
 void packet_count_missed(struct port *port)

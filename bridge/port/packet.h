@@ -29,6 +29,10 @@ void packet_close(struct port *port);
  */
 int packet_reopen(struct port *port, const struct packet_where *where);
 
+/* The interface that port sends by has another MTU. port may not be in use meanwhile. Returns 0 or
+ * a negative errno. */
+int packet_set_mtu(struct port *port, const struct link *link);
+
 /* Receives nothing any more, until packet_reopen(). Returns 0 or a negative errno. */
 int packet_mute(struct port *port);
 
@@ -54,8 +58,11 @@ int packet_fd(const struct port *port);
 void packet_woken(struct port *port, int events);
 
 /* All descriptors that packet_reopen() binds anew. Returns how many: up to PACKET_FDS. */
-enum { PACKET_FDS = 2 };
+enum { PACKET_FDS = 3 };
 unsigned packet_fds(const struct port *port, int ret[PACKET_FDS]);
+
+/* To be called now and then, from any thread: says in the log if frames came that are too long. */
+void packet_look(struct port *port, lb_time now);
 
 /* Adds to port's counts what the kernel dropped since the last call. */
 void packet_count_missed(struct port *port);

@@ -2,10 +2,23 @@
  * The header that goes with a frame on a packet socket.
  *
  * Its offsets are meant only if what they are for is put off: else they may be anything, and stay.
+ *
+ * It knows of one sum, TCP's and UDP's. The kernel means SCTP's by it, too, which is a CRC, and
+ * says no word of tunnels: what has come in one is sent as if the frame's first IP header were the
+ * one that the sum belongs to. A network card may look for it there.
  */
 #include "vnet.h"
 
-#include <stdint.h>
+#include "crc32c.h"
+#include "layers.h"
+#include "../../lb/csum.h"
+
+enum {
+	TCP_SUM = 16, /* where the sums are in their headers */
+	UDP_SUM = 6,
+	SCTP_SUM = 8,
+	SCTP_SUM_BYTES = 4,
+};
 
 void vnet_move(struct virtio_net_hdr *vnet, int moved)
 {
@@ -16,4 +29,41 @@ void vnet_move(struct virtio_net_hdr *vnet, int moved)
 	/* a hint, how much to keep in one piece: of a frame in one piece it is all of its length */
 	if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE)
 		vnet->hdr_len = headers < UINT16_MAX ? (uint16_t)headers : UINT16_MAX;
+}
+
+static void sum_up(uint8_t *from, uint32_t bytes, uint16_t offset)
+{
+	uint16_t sum = (uint16_t)~csum_fold(csum_add(0, from, bytes));
+
+	csum_store(from + offset, sum || offset != UDP_SUM ? sum : UINT16_MAX);
+}
+
+static void sum_up_sctp(uint8_t *from, uint32_t bytes)
+{
+	uint32_t crc;
+
+	memset(from + SCTP_SUM, 0, SCTP_SUM_BYTES);
+	crc = crc32c(from, bytes);
+	for (unsigned i = 0; i < SCTP_SUM_BYTES; i++)
+		from[SCTP_SUM + i] = (uint8_t)(crc >> 8 * i);
+}
+
+bool vnet_complete(struct virtio_net_hdr *vnet, uint8_t *frame, uint32_t len)
+{
+	uint32_t start = vnet->csum_start, offset = vnet->csum_offset;
+
+	if (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return true;
+	if ((offset == TCP_SUM || offset == UDP_SUM) && layers_is_plain(frame, len, start))
+		return true;
+	if (vnet->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		return false;
+	if (offset == SCTP_SUM && start + offset + SCTP_SUM_BYTES <= len)
+		sum_up_sctp(frame + start, len - start);
+	else if (start + offset + sizeof(uint16_t) <= len)
+		sum_up(frame + start, len - start, (uint16_t)offset);
+	else
+		return true; /* the kernel will refuse it */
+	*vnet = (struct virtio_net_hdr){0};
+	return true;
 }

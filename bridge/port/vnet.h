@@ -6,6 +6,7 @@
 #define BRIDGE_VNET_H
 
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What the kernel said about a received frame, for when it is sent. */
@@ -20,5 +21,12 @@ struct packet_offload {
  * understands: gso_type with ECN's bit, gso_size, whatever flags.
  */
 void vnet_move(struct virtio_net_hdr *vnet, int moved);
+
+/*
+ * Does what the header can't have others do for the frame of len bytes that it is of: SCTP's
+ * checksum, and that of what is in a tunnel; vnet says then that nothing is put off any more.
+ * Returns false, and changes nothing, if the frame is a merged one in a tunnel: it has to be cut.
+ */
+bool vnet_complete(struct virtio_net_hdr *vnet, uint8_t *frame, uint32_t len);
 
 #endif
