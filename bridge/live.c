@@ -244,6 +244,16 @@ static int attach(struct live *live)
 	return err;
 }
 
+static int open_fastpath(struct live *live, const struct rules *rules, const struct hash_key *key)
+{
+	struct share shares[RULES_WORKERS_MAX];
+
+	for (unsigned k = 0; k < live->crew.n; k++)
+		shares[k] = workers_share(rules, k, live->crew.n, key);
+	return fastpath_open(live->options->names, live->cable, rules, shares, live->crew.n,
+	                     &live->fastpath);
+}
+
 static int open_port(struct live *live, enum side side, struct port **ret)
 {
 	const struct packet_where where = where_of(live, side);
@@ -261,7 +271,7 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err)
 		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
 	if (!err)
-		err = fastpath_open(names, live->cable, rules, &live->fastpath);
+		err = open_fastpath(live, rules, key);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, true);
 	for (unsigned k = 0; k < live->crew.n; k++)
@@ -316,9 +326,8 @@ static int start(struct live *live, struct rules *rules)
 	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
 	    (err = preflight_addresses(live->crew.ports[0], rules)) < 0 ||
 	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
-	                        true, loop_clock())) < 0)
+	                        live->fastpath, true, loop_clock())) < 0)
 		return err;
-	workers_use(&live->crew.workers, live->fastpath);
 	return 0;
 }
 

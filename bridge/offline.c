@@ -97,7 +97,7 @@ static int replay_ports(const struct options *options, struct rules *rules,
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
-	err = workers_init(&workers, rules, &options->key, all_ports, 1, false, start);
+	err = workers_init(&workers, rules, &options->key, all_ports, 1, NULL, false, start);
 	if (err < 0) {
 		rules_free(rules);
 		return err;

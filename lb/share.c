@@ -21,29 +21,6 @@ struct share share_make(unsigned worker, unsigned n, bool by_address, const stru
 	                      .salt = (uint32_t)tuple_hash(key, &nobody) | 1};
 }
 
-uint32_t share_address(be32 ip)
-{
-	return be32_get(ip);
-}
-
-uint32_t share_address6(const struct share *share, const struct ip6 *ip)
-{
-	uint32_t hash = 0;
-
-	for (unsigned i = 0; i < sizeof(ip->b); i += sizeof(uint32_t))
-		hash = hash * share->salt + be32_get(be32_load(ip->b + i));
-	return hash;
-}
-
-unsigned share_of_client(const struct share *share, uint32_t address, be16 port)
-{
-	uint32_t hash = address + share->salt;
-
-	if (!share->by_address)
-		hash += (uint32_t)be16_get(port) << 16;
-	return share_spread(hash) % share->n;
-}
-
 unsigned share_of_port(const struct share *share, be16 port)
 {
 	/* all probes are the first worker's */

@@ -37,8 +37,19 @@ struct share share_make(unsigned worker, unsigned n, bool by_address, const stru
  * An address as a number, that of an IPv6 address being a hash. This and the following functions
  * are in steer.c's programs a second time.
  */
-uint32_t share_address(be32 ip);
-uint32_t share_address6(const struct share *share, const struct ip6 *ip);
+static inline uint32_t share_address(be32 ip)
+{
+	return be32_get(ip);
+}
+
+static inline uint32_t share_address6(const struct share *share, const struct ip6 *ip)
+{
+	uint32_t hash = 0;
+
+	for (unsigned i = 0; i < sizeof(ip->b); i += sizeof(uint32_t))
+		hash = hash * share->salt + be32_get(be32_load(ip->b + i));
+	return hash;
+}
 
 /* Spreads numbers, also such as differ in a few bits, evenly over 0 to 65535. */
 static inline uint32_t share_spread(uint32_t number)
@@ -49,7 +60,14 @@ static inline uint32_t share_spread(uint32_t number)
 }
 
 /* The worker of a client's packets: address by share_address() or share_address6(). */
-unsigned share_of_client(const struct share *share, uint32_t address, be16 port);
+static inline unsigned share_of_client(const struct share *share, uint32_t address, be16 port)
+{
+	uint32_t hash = address + share->salt;
+
+	if (!share->by_address)
+		hash += (uint32_t)be16_get(port) << 16;
+	return share_spread(hash) % share->n;
+}
 
 /* The worker of a server's packets, or of a probe's answers, by the port of ours. */
 unsigned share_of_port(const struct share *share, be16 port);

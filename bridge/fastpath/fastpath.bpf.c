@@ -11,7 +11,8 @@
  * process ends, however it does: that is how a program knows at once that nobody is there.
  */
 #include "shared.h"
-#include "../../lb/parse.h"
+#include "../../lb/lane.h"
+#include "../../lb/rewrite.h"
 #include "../../lb/wire.h"
 
 #include <linux/bpf.h>
@@ -19,18 +20,25 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define MAP_ARRAY(name, value_type, flags)                                                         \
+/* Arrays that the process has in its memory; max_entries are set before it is loaded. */
+#define MAP_ARRAY(name, value_type)                                                                \
 	struct {                                                                                   \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, flags);                                                          \
-		__uint(max_entries, 1); /* set before it is loaded */                              \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, 1);                                                            \
 		__type(key, uint32_t);                                                             \
 		__type(value, value_type);                                                         \
-	} name SEC(".maps")
+	} name SEC(".maps");
 
-MAP_ARRAY(conf, struct fastpath_conf, BPF_F_MMAPABLE);
-MAP_ARRAY(addresses, struct fastpath_address, BPF_F_MMAPABLE);
-MAP_ARRAY(counts, struct fastpath_counts, BPF_F_MMAPABLE);
+#define MAP_TABLE(constant, name, type) MAP_ARRAY(name, type)
+
+MAP_ARRAY(conf, struct fastpath_conf)
+MAP_ARRAY(addresses, struct fastpath_address)
+MAP_ARRAY(counts, struct fastpath_counts)
+MAP_ARRAY(ways, struct fastpath_way)
+MAP_ARRAY(names, struct ip6)
+MAP_ARRAY(parts, struct fastpath_part)
+TABLE_ARRAYS(MAP_TABLE)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -313,6 +321,20 @@ INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fas
 	return to_host ? TC_ACT_OK : cross(skb, c, n, side, head->dst & 1);
 }
 
+/* What crosses if it is no flow's, which the process decides. The host's stack gets it as well if
+ * it is sent to its MAC. */
+INLINE int leave_to_process(struct __sk_buff *skb, const struct fastpath_conf *c,
+                            struct fastpath_counts *n, enum side side, const struct link_head *head)
+{
+	if (head->dst == c->sides[OUTSIDE].mac || head->dst == c->sides[INSIDE].mac) {
+		n->punted[side]++;
+		tell(skb, c, side);
+		return TC_ACT_OK;
+	}
+	punt(skb, side);
+	return pass(skb, c, n, side, head, false);
+}
+
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
@@ -335,20 +357,326 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case OURS_UDP:
 		return drop(n, side, WHY_PROTOCOL_NOT_SERVED);
 	case OURS_TCP:
+	case SNAT_OFF_TCP:
+		skb->cb[FASTPATH_CB_L3] = head.l3;
+		skb->cb[FASTPATH_CB_CROSSES] = what == SNAT_OFF_TCP;
+		return TC_ACT_UNSPEC; /* go on with the second program */
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;
 		return TC_ACT_SHOT;
-	case SNAT_OFF_TCP:
 	case SNAT_OFF:
-		if (head.dst == c->sides[OUTSIDE].mac || head.dst == c->sides[INSIDE].mac) {
-			n->punted[side]++;
-			tell(skb, c, side);
-			return TC_ACT_OK;
-		}
-		punt(skb, side);
-		return pass(skb, c, n, side, &head, false);
+		return leave_to_process(skb, c, n, side, &head);
 	}
+	return TC_ACT_SHOT;
+}
+
+/* ---- Segments of open flows ---- */
+
+/* Looked at for a flow, in each bucket and in all. More are so rare that the process may have them,
+ * and each costs the verifier time. */
+enum { CANDIDATES_MAX = 3, BUCKETS_MAX = 2 };
+
+/* A segment on its way through. */
+struct segment {
+	struct tuple from;
+	uint32_t l3, l4, len; /* len: of TCP, header included */
+	struct packet packet;
+};
+
+/* What it belongs to. */
+struct found {
+	struct fastpath_part *part; /* of the worker's arrays */
+	struct table_head *head;
+	struct flow *flow;
+	struct lane lane;
+	uint32_t f; /* in the map flows */
+	uint32_t end;
+};
+
+/* The number of the only bit that is set, of 16: this target has no instruction for it. By a de
+ * Bruijn sequence, whose four bits at the top name each shift. */
+INLINE uint32_t number_of_bit(uint32_t bit)
+{
+	return 0xcd7ea84fb6935210ull >> 4 * ((bit * 0x09af & 0xffff) >> 12) & 15;
+}
+
+INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint8_t tag,
+                    uint32_t base, struct found *ret)
+{
+	uint32_t matches = lane_match(bucket, tag);
+
+	for (unsigned n = 0; n < CANDIDATES_MAX && matches; n++, matches &= matches - 1) {
+		const uint32_t slot = number_of_bit(matches & -matches);
+		uint32_t ref;
+
+		if (slot >= INDEX_SLOTS)
+			return false;
+		ref = lane_ref(bucket, slot);
+		ret->f = base + flow_of(ref);
+		ret->end = ref & 1;
+		ret->flow = bpf_map_lookup_elem(&flows, &ret->f);
+		if (ret->flow && lane_look(ret->flow, ref & 1, tuple, &ret->lane))
+			return true;
+	}
+	return false;
+}
+
+/* The flow among those of a worker. */
+INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *ret)
+{
+	struct table_head *h = bpf_map_lookup_elem(&head, &worker);
+	struct fastpath_part *part = bpf_map_lookup_elem(&parts, &worker);
+	uint32_t nbuckets, b, i;
+	uint64_t hash;
+
+	if (!h || !part || h->layout != TABLE_LAYOUT)
+		return false;
+	ret->head = h;
+	ret->part = part;
+	hash = tuple_multilinear(h->factors, tuple);
+	nbuckets = h->nbuckets;
+	b = index_home(nbuckets, hash);
+	for (unsigned n = 0; n < BUCKETS_MAX; n++) {
+		struct bucket *bucket;
+
+		i = part->base[TABLE_BUCKETS] + b;
+		bucket = bpf_map_lookup_elem(&buckets, &i);
+		if (!bucket)
+			return false;
+		if (find_in(bucket, tuple, index_tag(hash), part->base[TABLE_FLOWS], ret))
+			return true;
+		if (!lane_passed(bucket))
+			return false;
+		b = b + 1 == nbuckets ? 0 : b + 1;
+	}
+	return false;
+}
+
+/*
+ * The flow, wherever it is. A packet to us comes from a client or from a server, which its worker
+ * is known by in different ways; with `snat = off` what isn't to us comes from a server.
+ */
+static __noinline int find(const struct tuple *tuple, uint32_t to_us, struct found *ret)
+{
+	struct fastpath_conf *c = find_conf();
+	struct share share;
+
+	if (!c || !tuple || !ret)
+		return 0;
+	share = c->share;
+	if (share.n <= 1)
+		return find_at(0, tuple, ret);
+	if (!to_us)
+		return find_at(share_of_client(&share, share_address(tuple->dst), tuple->dport),
+		               tuple, ret);
+	return find_at(share_of_client(&share, share_address(tuple->src), tuple->sport), tuple,
+	               ret) ||
+	       find_at(be16_get(tuple->dport) % share.n, tuple, ret);
+}
+
+/* Who sent the frame: see parse_link(). False if it has tags that aren't looked behind here. */
+INLINE bool read_hop(struct __sk_buff *skb, const uint8_t *eth, uint32_t l3, enum side side,
+                     struct hop *ret)
+{
+	*ret = (struct hop){.side = side & 1};
+	__builtin_memcpy(&ret->mac, eth + ETH_SRC, sizeof(ret->mac));
+	if (l3 != ETH_HEADER_BYTES)
+		return false;
+	if (!skb->vlan_present)
+		return true;
+	ret->ntags = 1;
+	ret->tci[0] = be16_from((uint16_t)skb->vlan_tci);
+	ret->tpid0 = skb->vlan_proto == bpf_htons(ETHERTYPE_8021Q) ? TPID_8021Q : TPID_8021AD;
+	return true;
+}
+
+/* Where the flow's client is. */
+INLINE bool find_client(const struct found *found, struct hop *ret)
+{
+	const uint32_t place = lane_hop(found->flow);
+	const struct fastpath_part *part = found->part;
+	uint32_t i;
+
+	if (place != HOPS_OWN) {
+		struct hops_place *at;
+
+		i = part->base[TABLE_PLACES] + place;
+		at = bpf_map_lookup_elem(&places, &i);
+		if (!at)
+			return false;
+		*ret = at->hop;
+	} else {
+		const uint32_t f = found->f - part->base[TABLE_FLOWS];
+		struct flow_hops *at;
+
+		i = part->base[TABLE_OWN] + f / 2;
+		at = bpf_map_lookup_elem(&own, &i);
+		if (!at)
+			return false;
+		*ret = at->of[f & 1].hop;
+	}
+	return true;
+}
+
+/* Where a server is. */
+INLINE bool find_server(uint32_t server, struct hop *ret)
+{
+	struct fastpath_way *way = bpf_map_lookup_elem(&ways, &server);
+
+	if (!way || !BOTH_READ_FIRST(way->known))
+		return false;
+	*ret = way->hop;
+	BOTH_FENCE();
+	if (!BOTH_READ(way->known))
+		return false;
+	if (!way->used)
+		BOTH_WRITE(way->used, 1);
+	return true;
+}
+
+/* If a frame with the tags of one hop can leave with those of the other. */
+INLINE bool can_tag(const struct hop *to)
+{
+	return to->ntags < 2 && to->tpid0 != TPID_QINQ_OLD;
+}
+
+/* Makes the frame's tag that of the hop. */
+INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
+{
+	const uint16_t tci = be16_get(to->tci[0]);
+	const uint16_t proto =
+	        bpf_htons(to->tpid0 == TPID_8021Q ? ETHERTYPE_8021Q : ETHERTYPE_8021AD);
+
+	if (skb->vlan_present) {
+		if (to->ntags && skb->vlan_tci == tci && skb->vlan_proto == proto)
+			return true;
+		if (bpf_skb_vlan_pop(skb) < 0)
+			return false;
+	}
+	return !to->ntags || bpf_skb_vlan_push(skb, proto, tci) == 0;
+}
+
+/* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
+ * one doesn't hold. */
+INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
+                            const struct tuple *from, const struct tuple *to)
+{
+	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), BPF_F_PSEUDO_HDR);
+	bpf_l4_csum_replace(skb, at, 0,
+	                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))), 0);
+}
+
+/* As parse_is_plain() has it, of a frame whose IPv4 header the first program has looked at. */
+INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint8_t *ip,
+                     const uint8_t *tcp, uint32_t l3)
+{
+	const uint32_t total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
+	const uint32_t header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+
+	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES &&
+	       total >= IPV4_HEADER_BYTES + header && skb->len >= l3 + total &&
+	       (tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+/* Where the segment goes; false if that is the process's to say. */
+INLINE bool find_way(const struct found *found, const struct hop *from, struct hop *ret)
+{
+	if (!find_client(found, ret))
+		return false;
+	if (found->end == SERVER)
+		return true;
+	/* the client has moved: not here */
+	return hop_eq(from, ret) && find_server(flow_life_server(found->lane.life), ret);
+}
+
+INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                 enum side side, const struct hop *to)
+{
+	const enum side out = to->side;
+
+	n->received[side]++;
+	n->whys[WHY_FLOW_HIT]++;
+	if (!tag(skb, to))
+		return TC_ACT_SHOT;
+	n->sent[out]++;
+	return bpf_redirect(c->sides[out].ifindex, 0);
+}
+
+/* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
+ */
+INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side)
+{
+	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	uint8_t *ip = data + l3, *tcp = ip + IPV4_HEADER_BYTES;
+	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
+	struct hop from, to;
+	struct tuple arrives;
+	struct packet packet;
+	struct found found;
+	struct flow_cold *counted;
+	csum_acc addresses;
+	uint32_t i;
+
+	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
+		return -1;
+	if (!is_plain(skb, data, ip, tcp, l3) || !read_hop(skb, data, l3, side, &from))
+		return -1;
+	tuple_load_addresses(&arrives, ip + IPV4_SRC);
+	tuple_load_ports(&arrives, tcp + TCP_SRC);
+	if (!find(&arrives, to_us, &found))
+		return -1;
+	if (!find_way(&found, &from, &to) || !can_tag(&to) || !fits(skb, &c->sides[to.side]) ||
+	    !c->sides[to.side].ifindex)
+		return -1;
+	i = found.part->base[TABLE_COLD] + found.f - found.part->base[TABLE_FLOWS];
+	counted = bpf_map_lookup_elem(&cold, &i);
+	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
+	              &packet);
+	if (!counted || !lane_note(found.flow, found.end & 1, &packet, &found.lane,
+	                           flow_tick((lb_time){bpf_ktime_get_coarse_ns()},
+	                                     (lb_time){found.head->epoch_ns})))
+		return -1;
+	lane_count(counted, found.end & 1, 1, bytes);
+	__builtin_memcpy(data + ETH_DST, &to.mac, sizeof(to.mac));
+	__builtin_memcpy(data + ETH_SRC, &c->sides[to.side].mac, sizeof(to.mac));
+	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
+	i = tuple_ports(&found.lane.to);
+	__builtin_memcpy(tcp + TCP_SRC, &i, sizeof(i));
+	update_checksum(skb, l3 + IPV4_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
+	                &found.lane.to);
+	return leave(skb, c, n, side, &to);
+}
+
+INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	return data + bytes <= end || (skb->len >= bytes && bpf_skb_pull_data(skb, bytes) == 0);
+}
+
+INLINE int receive_flow(struct __sk_buff *skb, enum side side)
+{
+	struct fastpath_conf *c = find_conf();
+	struct fastpath_counts *n = find_counts();
+	struct link_head head;
+	int act;
+
+	if (!c || !n)
+		return TC_ACT_SHOT;
+	if (!c->held &&
+	    can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + IPV4_HEADER_BYTES + TCP_HEADER_BYTES)) {
+		act = forward4(skb, c, n, side);
+		if (act >= 0)
+			return act;
+	}
+	if (skb->cb[FASTPATH_CB_CROSSES])
+		return read_link(skb, &head) ? leave_to_process(skb, c, n, side, &head)
+		                             : TC_ACT_SHOT;
+	punt(skb, side);
+	n->unattended[side]++;
 	return TC_ACT_SHOT;
 }
 
@@ -373,6 +701,18 @@ SEC("tc")
 int inside(struct __sk_buff *skb)
 {
 	return receive(skb, INSIDE);
+}
+
+SEC("tc")
+int outside_flow(struct __sk_buff *skb)
+{
+	return receive_flow(skb, OUTSIDE);
+}
+
+SEC("tc")
+int inside_flow(struct __sk_buff *skb)
+{
+	return receive_flow(skb, INSIDE);
 }
 
 SEC("tc")

@@ -11,6 +11,7 @@
 #include "known.h"
 #include "tc.h"
 #include "../process/log.h"
+#include "../../lb/lb.h"
 #include "../../lb/parse.h"
 
 #include <errno.h>
@@ -27,15 +28,20 @@ struct fastpath {
 	struct mnl_socket *socket;
 	struct pins pins;
 	struct loaded loaded;
+	struct fastpath_conf *conf; /* in memory shared with the programs, as are: */
+	struct fastpath_address *addresses;
+	struct fastpath_counts *counts;
+	struct fastpath_way *ways;
+	struct fastpath_part *parts;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
 };
 
-enum { FIRST = 1 }; /* handle of the first program */
+enum { FIRST = 1, SECOND }; /* priorities of the programs of an interface and direction */
 
 static int attach_nobody(struct fastpath *fastpath, int ifindex)
 {
-	struct tc_place place = {.ifindex = ifindex, .handle = FIRST};
+	struct tc_place place = {.ifindex = ifindex, .priority = FIRST};
 	int err = tc_add_hook(fastpath->socket, ifindex);
 
 	if (err == -EEXIST)
@@ -57,17 +63,87 @@ static int make_punts(struct fastpath *fastpath, int outside)
 	return err;
 }
 
-static int load(struct fastpath *fastpath, const struct rules *rules)
-{
-	const uint32_t places = known_places(rules);
-	int err = places ? loaded_open(&fastpath->loaded, places) : -ENOMEM;
+/* The engine's arrays begin at multiples of so many elements: at multiples of ARENA_ALIGN bytes. */
+enum { PART_ALIGN = ARENA_ALIGN / TABLE_ALIGN };
 
-	return err ? err : known_fill(fastpath->loaded.conf, fastpath->loaded.addresses, rules);
+struct wanted {
+	const struct rules *rules;
+	const struct share *shares; /* by worker */
+	unsigned n;
+	uint32_t elements[LOADED_MAPS];
+	struct fastpath_part parts[RULES_WORKERS_MAX];
+};
+
+/* Lays out the workers' arrays one behind the other. Those of IPv6 clients aren't there if the
+ * rules have no IPv6. */
+static void lay_out(struct wanted *wanted)
+{
+	uint32_t *elements = &wanted->elements[LOADED_TABLE];
+	struct table table;
+
+	for (unsigned k = 0; k < wanted->n; k++) {
+		lb_table_sizes(wanted->rules, &wanted->shares[k], &table);
+		for (unsigned a = 0; a < TABLE_NARRAYS; a++) {
+			uint32_t room = (uint32_t)table.arrays[a].elements + PART_ALIGN - 1;
+
+			wanted->parts[k].base[a] = a == TABLE_HEAD ? k : elements[a];
+			elements[a] += room - room % PART_ALIGN;
+		}
+	}
+	elements[TABLE_HEAD] = wanted->n;
+	if (!wanted->rules->nnames)
+		elements[TABLE_CLIENT6] = 1;
+}
+
+static void set_names(struct fastpath *fastpath, const struct rules *rules)
+{
+	const struct loaded_memory *names = &fastpath->loaded.maps[LOADED_NAMES];
+
+	if (rules->nnames && rules->nnames <= names->elements)
+		memcpy(names->at, rules->names, rules->nnames * sizeof(*rules->names));
+}
+
+static void begin(struct fastpath *fastpath, const struct wanted *wanted)
+{
+	const struct loaded_memory *maps = fastpath->loaded.maps;
+
+	fastpath->conf = maps[LOADED_CONF].at;
+	fastpath->addresses = maps[LOADED_ADDRESSES].at;
+	fastpath->counts = maps[LOADED_COUNTS].at;
+	fastpath->ways = maps[LOADED_WAYS].at;
+	fastpath->parts = maps[LOADED_PARTS].at;
+	fastpath->conf->layout = FASTPATH_LAYOUT;
+	fastpath->conf->table_places = wanted->elements[LOADED_ADDRESSES] / 2;
+	fastpath->conf->share = wanted->shares[0];
+	fastpath->conf->client6 = wanted->rules->nnames != 0;
+	memcpy(fastpath->parts, wanted->parts, wanted->n * sizeof(*wanted->parts));
+	set_names(fastpath, wanted->rules);
+}
+
+static int load(struct fastpath *fastpath, struct wanted *wanted)
+{
+	const uint32_t places = known_places(wanted->rules);
+	int err;
+
+	if (!places)
+		return -ENOMEM;
+	wanted->elements[LOADED_CONF] = 1;
+	wanted->elements[LOADED_ADDRESSES] = 2 * places;
+	wanted->elements[LOADED_COUNTS] = loaded_processors();
+	wanted->elements[LOADED_WAYS] = RULES_SERVERS_KEPT_MAX;
+	wanted->elements[LOADED_NAMES] = wanted->rules->nnames ? RULES_NAMES_MAX : 1;
+	wanted->elements[LOADED_PARTS] = RULES_WORKERS_MAX;
+	lay_out(wanted);
+	err = loaded_open(&fastpath->loaded, wanted->elements);
+	if (err < 0)
+		return err;
+	begin(fastpath, wanted);
+	return known_fill(fastpath->conf, fastpath->addresses, wanted->rules);
 }
 
 /* Each step with what to say if it fails. */
 static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
-                    const struct cable *cable, const struct rules *rules, const char **ret_what)
+                    const struct cable *cable, struct wanted *wanted, const char **ret_what)
 {
 	int err;
 
@@ -78,7 +154,7 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
 	if ((err = pins_open(&fastpath->pins, names)) < 0)
 		return err;
 	*ret_what = "loading programs";
-	if ((err = load(fastpath, rules)) < 0)
+	if ((err = load(fastpath, wanted)) < 0)
 		return err;
 	*ret_what = "pinning maps";
 	if ((err = loaded_pin(&fastpath->loaded, &fastpath->pins)) < 0)
@@ -91,8 +167,10 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
 }
 
 int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
-                  const struct rules *rules, struct fastpath **ret)
+                  const struct rules *rules, const struct share *shares, unsigned n,
+                  struct fastpath **ret)
 {
+	struct wanted wanted = {.rules = rules, .shares = shares, .n = n};
 	struct fastpath *fastpath;
 	const char *what = "memory";
 	int err;
@@ -101,7 +179,7 @@ int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
 	if (rules->fast_path == FAST_PATH_OFF)
 		return 0;
 	fastpath = calloc(1, sizeof(*fastpath));
-	err = fastpath ? open_all(fastpath, names, cable, rules, &what) : -ENOMEM;
+	err = fastpath ? open_all(fastpath, names, cable, &wanted, &what) : -ENOMEM;
 	if (!err) {
 		*ret = fastpath;
 		return 0;
@@ -115,19 +193,15 @@ int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
 	return 0;
 }
 
-static struct tc_place place_of(const struct attached *end)
-{
-	return (struct tc_place){.ifindex = end->ifindex, .handle = FIRST};
-}
-
 /* What is gone, or was changed by others meanwhile, is no matter. */
 static void detach(struct fastpath *fastpath, struct attached *end)
 {
-	const struct tc_place place = place_of(end);
+	struct tc_place place = {.ifindex = end->ifindex};
 
 	if (!end->ifindex)
 		return;
-	tc_detach(fastpath->socket, &place);
+	for (place.priority = FIRST; place.priority <= SECOND; place.priority++)
+		tc_detach(fastpath->socket, &place);
 	if (end->hook_made && tc_is_empty(fastpath->socket, end->ifindex))
 		tc_remove_hook(fastpath->socket, end->ifindex);
 	if (end->made_promiscuous)
@@ -157,7 +231,7 @@ const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side
 
 void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cable_state *is)
 {
-	struct fastpath_side *conf = &fastpath->loaded.conf->sides[side];
+	struct fastpath_side *conf = &fastpath->conf->sides[side];
 	const uint32_t ifindex = is->state == LINK_GONE ? 0 : (uint32_t)is->link.index;
 
 	conf->punt = (uint32_t)fastpath->punts[side].index;
@@ -179,12 +253,19 @@ static int make_promiscuous(struct fastpath *fastpath, struct attached *end,
 	return err;
 }
 
+static int attach(struct fastpath *fastpath, int ifindex, uint16_t priority,
+                  enum loaded_program program)
+{
+	const struct tc_place place = {.ifindex = ifindex, .priority = priority};
+
+	return tc_attach(fastpath->socket, &place, fastpath->loaded.programs[program],
+	                 loaded_name(program));
+}
+
 int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is)
 {
 	const struct link *link = &is->link;
-	const enum loaded_program program = LOADED_RECEIVE + side;
 	struct attached *end = &fastpath->ends[side];
-	struct tc_place place;
 	int err;
 
 	if (end->ifindex != link->index)
@@ -196,36 +277,76 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 	if ((err = make_promiscuous(fastpath, end, link)) < 0)
 		return err;
 	fastpath_follow(fastpath, side, is);
-	place = place_of(end);
-	return tc_attach(fastpath->socket, &place, fastpath->loaded.programs[program],
-	                 loaded_name(program));
+	err = attach(fastpath, link->index, FIRST, LOADED_RECEIVE + side);
+	return err ? err : attach(fastpath, link->index, SECOND, LOADED_FLOW + side);
 }
 
 void fastpath_activate(struct fastpath *fastpath, bool active)
 {
-	__atomic_store_n(&fastpath->loaded.conf->active, active, __ATOMIC_RELEASE);
+	__atomic_store_n(&fastpath->conf->active, active, __ATOMIC_RELEASE);
 }
 
 bool fastpath_is_active(const struct fastpath *fastpath)
 {
-	return fastpath && fastpath->loaded.conf->active;
+	return fastpath && fastpath->conf->active;
 }
 
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules)
 {
-	return known_fill(fastpath->loaded.conf, fastpath->loaded.addresses, rules);
+	set_names(fastpath, rules);
+	return known_fill(fastpath->conf, fastpath->addresses, rules);
+}
+
+void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret)
+{
+	for (unsigned a = 0; a < TABLE_NARRAYS; a++) {
+		uint8_t *map = fastpath->loaded.maps[LOADED_TABLE + a].at;
+
+		ret->arrays[a].memory =
+		        map + fastpath->parts[worker].base[a] * ret->arrays[a].element_bytes;
+	}
+	if (!fastpath->conf->client6)
+		ret->arrays[TABLE_CLIENT6].memory = NULL;
+}
+
+void fastpath_hold(struct fastpath *fastpath, bool held)
+{
+	__atomic_store_n(&fastpath->conf->held, held, __ATOMIC_SEQ_CST);
+}
+
+void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop)
+{
+	struct fastpath_way *way = &fastpath->ways[server];
+
+	if (hop && way->known && hop_eq(&way->hop, hop))
+		return;
+	__atomic_store_n(&way->known, 0, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!hop)
+		return;
+	way->hop = *hop;
+	__atomic_store_n(&way->known, 1, __ATOMIC_RELEASE);
+}
+
+bool fastpath_used_way(struct fastpath *fastpath, unsigned server)
+{
+	struct fastpath_way *way = &fastpath->ways[server];
+
+	if (!__atomic_load_n(&way->used, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&way->used, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
 void fastpath_beat(struct fastpath *fastpath, lb_time now)
 {
-	__atomic_store_n(&fastpath->loaded.conf->alive_ns, now.ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&fastpath->conf->alive_ns, now.ns, __ATOMIC_RELAXED);
 }
 
 static bool is_ours(const struct fastpath *fastpath, struct fastpath_key key,
                     const struct packet *packet)
 {
-	return known_kinds(fastpath->loaded.conf, fastpath->loaded.addresses, &key,
-	                   hop_vlan(&packet->from)) &
+	return known_kinds(fastpath->conf, fastpath->addresses, &key, hop_vlan(&packet->from)) &
 	       ADDRESS_OURS;
 }
 
@@ -260,12 +381,11 @@ bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *f
 
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret)
 {
-	const struct loaded *loaded = &fastpath->loaded;
 	uint64_t *sum = (uint64_t *)ret;
 
 	*ret = (struct fastpath_counts){0};
-	for (unsigned cpu = 0; cpu < loaded->ncounts; cpu++) {
-		const uint64_t *counts = (const uint64_t *)&loaded->counts[cpu];
+	for (unsigned cpu = 0; cpu < fastpath->loaded.maps[LOADED_COUNTS].elements; cpu++) {
+		const uint64_t *counts = (const uint64_t *)&fastpath->counts[cpu];
 
 		for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
 			sum[i] += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);

@@ -12,13 +12,14 @@
 struct fastpath;
 
 /*
- * Loads all into the kernel for the interfaces of cable, named names by enum side; nothing is
- * attached yet. Returns 0 and sets *ret: to NULL if the rules want no fast path, or if the kernel
- * won't have it and the rules leave that to it, which is logged. Else returns a negative errno with
- * the reason logged.
+ * Loads all into the kernel for the interfaces of cable, named names by enum side, and for n
+ * workers of these shares; nothing is attached yet. Returns 0 and sets *ret: to NULL if the rules
+ * want no fast path, or if the kernel won't have it and the rules leave that to it, which is
+ * logged. Else returns a negative errno with the reason logged.
  */
 int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
-                  const struct rules *rules, struct fastpath **ret);
+                  const struct rules *rules, const struct share *shares, unsigned n,
+                  struct fastpath **ret);
 
 /* Detaches all, and undoes what was made of the interfaces. fastpath may be NULL. */
 void fastpath_close(struct fastpath *fastpath);
@@ -42,6 +43,21 @@ bool fastpath_is_active(const struct fastpath *fastpath);
 
 /* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for it. */
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
+
+/* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
+void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret);
+
+/*
+ * Flows are all the process's, from when this returns until it is called again: when they and the
+ * rules they refer to change other than one by one.
+ */
+void fastpath_hold(struct fastpath *fastpath, bool held);
+
+/* Where a server is, or NULL: the process's to find out. */
+void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop);
+
+/* If something was sent there since it was asked last. */
+bool fastpath_used_way(struct fastpath *fastpath, unsigned server);
 
 /* The process is well, at time now of CLOCK_MONOTONIC. */
 void fastpath_beat(struct fastpath *fastpath, lb_time now);

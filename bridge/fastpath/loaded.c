@@ -18,17 +18,19 @@ enum { LOADED_LINE_BYTES = 1024 };
 static const char *const program_names[LOADED_PROGRAMS] = {
         [LOADED_RECEIVE + OUTSIDE] = "outside",
         [LOADED_RECEIVE + INSIDE] = "inside",
+        [LOADED_FLOW + OUTSIDE] = "outside_flow",
+        [LOADED_FLOW + INSIDE] = "inside_flow",
         [LOADED_PUNT + OUTSIDE] = "outside_punt",
         [LOADED_PUNT + INSIDE] = "inside_punt",
         [LOADED_NOBODY] = "nobody",
 };
 
-/* Those that the process has in its memory, in the order of struct loaded.maps. */
-static const char *const map_names[] = {"conf", "addresses", "counts"};
-enum { MAPS = sizeof(map_names) / sizeof(map_names[0]) };
-
-static_assert(MAPS == sizeof(((struct loaded *)NULL)->maps) / sizeof(struct loaded_map),
-              "a name for each");
+#define TABLE_NAME(constant, name, type) [LOADED_TABLE + TABLE_##constant] = #name,
+static const char *const map_names[LOADED_MAPS] = {
+        [LOADED_CONF] = "conf",  [LOADED_ADDRESSES] = "addresses", [LOADED_COUNTS] = "counts",
+        [LOADED_WAYS] = "ways",  [LOADED_NAMES] = "names",         [LOADED_PARTS] = "parts",
+        TABLE_ARRAYS(TABLE_NAME)};
+#undef TABLE_NAME
 
 const char *loaded_name(enum loaded_program program)
 {
@@ -46,11 +48,11 @@ static int say(enum libbpf_print_level level, const char *format, va_list args)
 	return 0;
 }
 
-static int set_sizes(struct bpf_object *object, const uint32_t sizes[MAPS])
+static int set_sizes(struct bpf_object *object, const uint32_t sizes[LOADED_MAPS])
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < MAPS && !err; i++)
+	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, map_names[i]),
 		                               sizes[i]);
 	return err;
@@ -67,7 +69,7 @@ static int map_one(struct loaded *loaded, unsigned i)
 	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	if (at == MAP_FAILED)
 		return -errno;
-	loaded->maps[i] = (struct loaded_map){at, bytes};
+	loaded->maps[i] = (struct loaded_memory){at, bytes, bpf_map__max_entries(map)};
 	return 0;
 }
 
@@ -84,10 +86,15 @@ static int find_programs(struct loaded *loaded)
 	return 0;
 }
 
-int loaded_open(struct loaded *loaded, uint32_t table_places)
+uint32_t loaded_processors(void)
 {
-	const int cpus = libbpf_num_possible_cpus();
-	const uint32_t sizes[MAPS] = {1, 2 * table_places, cpus > 0 ? (uint32_t)cpus : 1};
+	const int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? (uint32_t)n : 1;
+}
+
+int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS])
+{
 	int err;
 
 	*loaded = (struct loaded){0};
@@ -96,25 +103,17 @@ int loaded_open(struct loaded *loaded, uint32_t table_places)
 	loaded->object = bpf_object__open_mem(fastpath_program, fastpath_program_bytes, NULL);
 	if (!loaded->object)
 		return -errno;
-	if ((err = set_sizes(loaded->object, sizes)) < 0 ||
+	if ((err = set_sizes(loaded->object, elements)) < 0 ||
 	    (err = bpf_object__load(loaded->object)) < 0)
 		return err;
-	for (unsigned i = 0; i < MAPS && !err; i++)
+	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = map_one(loaded, i);
-	if (err < 0)
-		return err;
-	loaded->conf = loaded->maps[0].at;
-	loaded->addresses = loaded->maps[1].at;
-	loaded->counts = loaded->maps[2].at;
-	loaded->ncounts = sizes[2];
-	loaded->conf->layout = FASTPATH_LAYOUT;
-	loaded->conf->table_places = table_places;
-	return find_programs(loaded);
+	return err ? err : find_programs(loaded);
 }
 
 void loaded_close(struct loaded *loaded)
 {
-	for (unsigned i = 0; i < MAPS; i++)
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
 		if (loaded->maps[i].at)
 			munmap(loaded->maps[i].at, loaded->maps[i].bytes);
 	bpf_object__close(loaded->object);
@@ -124,7 +123,7 @@ int loaded_pin(const struct loaded *loaded, const struct pins *pins)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < MAPS && !err; i++)
+	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = pins_put(pins, map_names[i],
 		               bpf_object__find_map_fd_by_name(loaded->object, map_names[i]));
 	return err;
@@ -132,7 +131,7 @@ int loaded_pin(const struct loaded *loaded, const struct pins *pins)
 
 void loaded_unpin(const struct pins *pins)
 {
-	for (unsigned i = 0; i < MAPS; i++)
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
 		pins_remove(pins, map_names[i]);
 	pins_remove(pins, NULL);
 }

@@ -14,33 +14,45 @@ struct bpf_object;
 /* Programs by what they are for. */
 enum loaded_program {
 	LOADED_RECEIVE,                        /* of a port; + enum side */
-	LOADED_PUNT = LOADED_RECEIVE + NSIDES, /* reached by tail call; + enum side */
+	LOADED_FLOW = LOADED_RECEIVE + NSIDES, /* behind it; + enum side */
+	LOADED_PUNT = LOADED_FLOW + NSIDES,    /* reached by tail call; + enum side */
 	LOADED_NOBODY = LOADED_PUNT + NSIDES,  /* of a punt device */
 	LOADED_PROGRAMS,
 };
 
-/* A map in this process's memory. */
-struct loaded_map {
+/* Maps that this process has in its memory. */
+enum loaded_map {
+	LOADED_CONF,
+	LOADED_ADDRESSES,
+	LOADED_COUNTS, /* by processor */
+	LOADED_WAYS,   /* by number of the server */
+	LOADED_NAMES,  /* by index of rules.names */
+	LOADED_PARTS,  /* by worker */
+	LOADED_TABLE,  /* the engine's arrays; + enum table_array_id */
+	LOADED_MAPS = LOADED_TABLE + TABLE_NARRAYS,
+};
+
+struct loaded_memory {
 	void *at;
 	size_t bytes;
+	uint32_t elements;
 };
 
 struct loaded {
 	struct bpf_object *object;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
-	struct loaded_map maps[3];
-	struct fastpath_conf *conf;
-	struct fastpath_address *addresses; /* 2 * conf->table_places */
-	struct fastpath_counts *counts;     /* by processor */
-	unsigned ncounts;
+	struct loaded_memory maps[LOADED_MAPS];
 };
 
 /*
- * Loads all, for tables of that many places. Returns 0, or a negative errno: that the kernel won't
- * have them. loaded_close() is due in either case.
+ * Loads all, the maps with that many elements each. Returns 0, or a negative errno: that the kernel
+ * won't have them. loaded_close() is due in either case.
  */
-int loaded_open(struct loaded *loaded, uint32_t table_places);
+int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS]);
 void loaded_close(struct loaded *loaded);
+
+/* How many elements LOADED_COUNTS must have. */
+uint32_t loaded_processors(void);
 
 /* Pins the maps. Returns 0 or a negative errno. */
 int loaded_pin(const struct loaded *loaded, const struct pins *pins);

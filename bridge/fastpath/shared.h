@@ -10,6 +10,8 @@
 
 #include "../../lb/address.h"
 #include "../../lb/frame.h"
+#include "../../lb/share.h"
+#include "../../lb/table.h"
 #include "../../lb/why.h"
 
 enum { FASTPATH_LAYOUT = 1 };
@@ -30,6 +32,13 @@ struct fastpath_table {
 	uint32_t any_no_snat, any_ipv6; /* as in struct addresses */
 };
 
+/* Of the map `parts`, by worker: where its engine's arrays (lb/table.h) begin in the maps of their
+ * names. */
+struct fastpath_part {
+	uint32_t base[TABLE_NARRAYS]; /* elements */
+	uint32_t unused;
+};
+
 /* The only element of the map `conf`: written by the process. */
 struct fastpath_conf {
 	uint32_t layout; /* FASTPATH_LAYOUT */
@@ -39,7 +48,22 @@ struct fastpath_conf {
 	uint32_t table_places; /* of either */
 	struct fastpath_table tables[2];
 	struct fastpath_side sides[NSIDES];
+	struct share share; /* any worker's */
+	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
+	uint32_t client6; /* the map of that name is there */
 };
+
+/*
+ * Of the map `ways`, by number of the server: where it is. While `known` is 0 the rest may change;
+ * who reads looks at it before and after.
+ */
+struct fastpath_way {
+	struct hop hop;
+	uint8_t known;
+	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
+};
+
+static_assert(sizeof(struct fastpath_way) == 16, "a lookup is a shift");
 
 /* One for each processor, which alone writes it, without locks; and the process reads them all. */
 struct fastpath_counts {
@@ -101,7 +125,8 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 	       place->key.ipv6 == key->ipv6 && vlan_matches(place->vlan, vlan);
 }
 
-/* What the first program tells the second one, in skb->cb. */
-enum { FASTPATH_CB_L3, FASTPATH_CB_SNAT_OFF };
+/* What the first program tells the second one, in skb->cb: where layer 3 begins, and whether the
+ * frame crosses if it is no flow's. */
+enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES };
 
 #endif

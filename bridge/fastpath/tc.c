@@ -2,7 +2,8 @@
  * Traffic control, spoken by hand: libbpf would open a socket for each request, which the sandbox
  * doesn't let happen, and a port that is made anew needs its programs then.
  *
- * The filters have the first priority, so that they come before others' on the same hook.
+ * The filters have the first priorities, so that they come before others' on the same hook. Each
+ * has one of its own: of several with the same the last to come would be the first to run.
  */
 #include "tc.h"
 
@@ -16,7 +17,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
-enum { TC_REQUEST_BYTES = 512, TC_PRIORITY = 1 };
+enum { TC_REQUEST_BYTES = 512, TC_HANDLE = 1 };
 
 static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int ifindex,
                                      uint32_t parent, uint32_t handle)
@@ -86,10 +87,10 @@ static struct nlmsghdr *filter_request(char *buffer, uint16_t type, uint16_t fla
                                        const struct tc_place *place)
 {
 	struct nlmsghdr *request = make_request(buffer, type, NLM_F_ACK | flags, place->ifindex,
-	                                        direction(place->egress), place->handle);
+	                                        direction(place->egress), TC_HANDLE);
 	struct tcmsg *message = mnl_nlmsg_get_payload(request);
 
-	message->tcm_info = TC_H_MAKE(TC_PRIORITY << 16, htons(ETH_P_ALL));
+	message->tcm_info = TC_H_MAKE((uint32_t)place->priority << 16, htons(ETH_P_ALL));
 	mnl_attr_put_strz(request, TCA_KIND, "bpf");
 	return request;
 }

@@ -9,11 +9,12 @@
 
 struct mnl_socket;
 
-/* Programs of one interface and direction run in the order in which they were attached. */
+/* Programs of one interface and direction run in the order of their priorities, each if the one
+ * before says TC_ACT_UNSPEC. */
 struct tc_place {
 	int ifindex;
 	bool egress;
-	uint32_t handle; /* names the program there, from 1 on */
+	uint16_t priority; /* from 1 on */
 };
 
 /* Makes the hook; -EEXIST if there is one already. Returns 0 or a negative errno. */

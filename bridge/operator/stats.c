@@ -172,6 +172,20 @@ static void print_bridge(FILE *out, const struct workers *workers, const struct 
 	        connlog.written, connlog.lost + totals->records_lost);
 }
 
+/* What of all that the programs in the kernel have done, and what they have handed on. */
+static void print_fastpath(FILE *out, const struct fastpath *fastpath)
+{
+	struct fastpath_counts counts = {0};
+
+	if (fastpath)
+		fastpath_count(fastpath, &counts);
+	fprintf(out,
+	        " \"fast_path\":{\"active\":%s,\"bridged\":%" PRIu64 ",\"forwarded\":%" PRIu64
+	        ",\"punted\":%" PRIu64 "},\n",
+	        fastpath_is_active(fastpath) ? "true" : "false", counts.whys[WHY_NOT_OURS],
+	        counts.whys[WHY_FLOW_HIT], counts.punted[OUTSIDE] + counts.punted[INSIDE]);
+}
+
 static void print_server(FILE *out, const struct workers *workers, unsigned s)
 {
 	const struct farms *farms = workers->worker[0].setup.farms;
@@ -261,6 +275,7 @@ char *stats_text(const struct workers *workers, lb_time uptime)
 	print_frames(out, &totals);
 	print_flows(out, &totals);
 	print_bridge(out, workers, &totals);
+	print_fastpath(out, workers->fastpath);
 	print_farms(out, workers);
 	if (fclose(out) == 0)
 		return text;

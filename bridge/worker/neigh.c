@@ -112,6 +112,13 @@ const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time
 	return &n->hop;
 }
 
+const struct hop *neigh_known(const struct neigh_table *table, unsigned server)
+{
+	const struct neighbour *n = &table->neighbours[server];
+
+	return n->known ? &n->hop : NULL;
+}
+
 void neigh_ask(struct neigh_table *table, unsigned server)
 {
 	if (!table->neighbours[server].fixed)

@@ -25,6 +25,9 @@ void neigh_free(struct neigh_table *table);
  */
 const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time now);
 
+/* The same, or NULL, without using it. */
+const struct hop *neigh_known(const struct neigh_table *table, unsigned server);
+
 /* Sees to it that the server is asked for, whether or not it is known. */
 void neigh_ask(struct neigh_table *table, unsigned server);
 

@@ -16,7 +16,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { WORKER_OWN_BURST = 256 }; /* RSTs of one tick: they don't stall the wire */
+enum {
+	WORKER_OWN_BURST = 256,  /* RSTs of one tick: they don't stall the wire */
+	WORKER_WAYS_A_TICK = 64, /* servers whose place the fast path is told */
+};
 
 void setup_free(struct setup *setup)
 {
@@ -52,7 +55,7 @@ static int setup_init(struct setup *setup, const struct rules *rules, const stru
 static int take_ip6(const struct worker *worker, const struct rules *rules, struct memory *ret)
 {
 	*ret = (struct memory){0};
-	if (!rules->nnames || worker->ip6_memory.at)
+	if (!rules->nnames || worker->ip6_memory.at || worker->has_ip6)
 		return 0;
 	return memory_take(ret, lb_ip6_size(worker->lb));
 }
@@ -66,9 +69,29 @@ static void use_ip6(struct worker *worker, struct memory *memory)
 	lb_use_ip6(worker->lb, worker->ip6_memory.at);
 }
 
+/* Makes the engine, its arrays with the fast path if there is one. */
+static int take_engine(struct worker *worker, const struct rules *rules,
+                       const struct mac macs[NSIDES], lb_time now)
+{
+	struct table table;
+	size_t bytes = lb_size(rules, &worker->share);
+	int err;
+
+	if (worker->fastpath) {
+		bytes = lb_table_sizes(rules, &worker->share, &table);
+		fastpath_table(worker->fastpath, worker->share.worker, &table);
+		worker->has_ip6 = table.arrays[TABLE_CLIENT6].memory;
+	}
+	if ((err = memory_take(&worker->memory, bytes)) < 0)
+		return err;
+	worker->lb = lb_init_shared(worker->memory.at, worker->fastpath ? &table : NULL,
+	                            worker->setup.farms, &worker->key, macs, now);
+	return 0;
+}
+
 int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
                 struct inbox **inboxes, const struct hash_key *key,
-                struct port *const ports[NSIDES], lb_time now)
+                struct port *const ports[NSIDES], struct fastpath *fastpath, lb_time now)
 {
 	const struct mac macs[NSIDES] = {ports[OUTSIDE]->mac, ports[INSIDE]->mac};
 	int err;
@@ -76,11 +99,11 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 	*worker = (struct worker){.ports = {ports[OUTSIDE], ports[INSIDE]},
 	                          .share = *share,
 	                          .inboxes = inboxes,
+	                          .fastpath = fastpath,
 	                          .key = *key};
 	if ((err = setup_init(&worker->setup, rules, share, key, now)) < 0)
 		return err;
-	if ((err = memory_take(&worker->memory, lb_size(rules, share))) == 0) {
-		worker->lb = lb_init(worker->memory.at, worker->setup.farms, key, macs, now);
+	if ((err = take_engine(worker, rules, macs, now)) == 0) {
 		worker->maker = own_maker_new();
 		err = worker->maker ? take_ip6(worker, rules, &worker->setup.ip6) : -ENOMEM;
 	}
@@ -385,6 +408,37 @@ static void announce(struct worker *worker, lb_time now)
 	}
 }
 
+/* One server's way, and sees to it that it is asked for if only the fast path uses it. */
+static void publish(struct worker *worker, unsigned server, lb_time now)
+{
+	if (fastpath_used_way(worker->fastpath, server))
+		neigh_find(worker->setup.neigh, server, now);
+	fastpath_set_way(worker->fastpath, server, neigh_known(worker->setup.neigh, server));
+}
+
+/* Some of them, so that in a while all have had their turn. */
+static void publish_some(struct worker *worker, lb_time now)
+{
+	const unsigned n = worker->setup.rules->nservers;
+
+	if (!worker->fastpath || worker->share.worker || !n)
+		return;
+	fastpath_beat(worker->fastpath, now);
+	for (unsigned i = 0; i < n && i < WORKER_WAYS_A_TICK; i++) {
+		worker->next_way = worker->next_way + 1 < n ? worker->next_way + 1 : 0;
+		publish(worker, worker->next_way, now);
+	}
+}
+
+void worker_publish(struct worker *worker)
+{
+	for (unsigned s = 0; worker->fastpath && s < RULES_SERVERS_KEPT_MAX; s++)
+		fastpath_set_way(worker->fastpath, s,
+		                 s < worker->setup.rules->nservers
+		                         ? neigh_known(worker->setup.neigh, s)
+		                         : NULL);
+}
+
 void worker_tick(struct worker *worker, lb_time now)
 {
 	struct own items[WORKER_OWN_BURST];
@@ -395,6 +449,7 @@ void worker_tick(struct worker *worker, lb_time now)
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		poll_probes(worker, now);
 	announce(worker, now);
+	publish_some(worker, now);
 	ask(worker, now);
 	worker_log_ended(worker);
 }

@@ -34,9 +34,11 @@ struct worker {
 	struct hash_key key;
 	struct memory memory;     /* of lb */
 	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
+	bool has_ip6;             /* lb has that elsewhere */
 	struct lb *lb;
 	struct own_maker *maker;
-	struct fastpath *fastpath; /* whose punt devices the ports listen on, or NULL */
+	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
+	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;
 	struct setup setup;
 	struct connlog *connlog;
@@ -48,12 +50,13 @@ struct worker {
 
 /*
  * Takes all memory of the worker that has this share. The ports, the rules and the inboxes (of all
- * workers, or NULL if there is only one) must stay. Returns 0, or a negative errno with the reason
- * logged. worker_free() is due in either case, and fine for a worker that is all zero.
+ * workers, or NULL if there is only one) must stay, as must fastpath, which may be NULL. Returns 0,
+ * or a negative errno with the reason logged. worker_free() is due in either case, and fine for a
+ * worker that is all zero.
  */
 int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
                 struct inbox **inboxes, const struct hash_key *key,
-                struct port *const ports[NSIDES], lb_time now);
+                struct port *const ports[NSIDES], struct fastpath *fastpath, lb_time now);
 void worker_free(struct worker *worker);
 
 /* Sends the records of flows that end from now on to that queue of connlog, which may be NULL. */
@@ -64,6 +67,9 @@ void worker_start(struct worker *worker, lb_time now);
 
 /* The port of that side has another MAC address from now on. */
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
+
+/* Tells the fast path where all servers are; before that, none of them is what it was. */
+void worker_publish(struct worker *worker);
 
 /* Begins to announce our addresses, on the sides whose bits (1 << side) are set. */
 void worker_announce(struct worker *worker, unsigned sides, lb_time now);

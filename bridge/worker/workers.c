@@ -58,18 +58,22 @@ static int make_workers(struct workers *workers, const struct rules *rules,
 	for (unsigned k = 0; k < workers->n && !err; k++) {
 		const struct share share = workers_share(rules, k, workers->n, key);
 
-		err = worker_init(&workers->worker[k], rules, &share, inboxes, key, ports[k], now);
+		err = worker_init(&workers->worker[k], rules, &share, inboxes, key, ports[k],
+		                  workers->fastpath, now);
 	}
 	return err;
 }
 
 int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
-                 const workers_ports *ports, unsigned n, bool live, lb_time now)
+                 const workers_ports *ports, unsigned n, struct fastpath *fastpath, bool live,
+                 lb_time now)
 {
 	int err;
 
-	*workers = (struct workers){
-	        .worker = calloc(n, sizeof(*workers->worker)), .n = n, .live = live};
+	*workers = (struct workers){.worker = calloc(n, sizeof(*workers->worker)),
+	                            .n = n,
+	                            .fastpath = fastpath,
+	                            .live = live};
 	err = workers->worker ? connlog_open(rules, n, live, NULL, &workers->connlog) : -ENOMEM;
 	if (!err && live)
 		err = make_inboxes(workers);
@@ -96,13 +100,6 @@ void workers_free(struct workers *workers)
 	free(workers->inboxes);
 	free(workers->worker);
 	rules_free(workers->rules);
-}
-
-void workers_use(struct workers *workers, struct fastpath *fastpath)
-{
-	workers->fastpath = fastpath;
-	for (unsigned k = 0; k < workers->n; k++)
-		workers->worker[k].fastpath = fastpath;
 }
 
 void workers_finish(struct workers *workers, lb_time now)
@@ -218,11 +215,17 @@ int workers_swap(struct workers *workers, struct workers_next *next, lb_time now
 		worker_take_news(&workers->worker[k], now); /* by the old rules, as the following */
 	if (is_outdated(workers, next))
 		return -EAGAIN;
+	/* flows and servers get other numbers, one by one */
+	if (workers->fastpath)
+		fastpath_hold(workers->fastpath, true);
 	for (unsigned k = 0; k < workers->n; k++) {
 		worker_log_ended(&workers->worker[k]);
 		worker_move(&workers->worker[k], &next->setups[k], next->map, now);
 		worker_log_to(&workers->worker[k], next->connlog, k);
 	}
+	worker_publish(&workers->worker[0]);
+	if (workers->fastpath)
+		fastpath_hold(workers->fastpath, false);
 	connlog_replace(next->connlog, workers->connlog);
 	workers->rules = next->rules;
 	workers->connlog = next->connlog;

@@ -30,16 +30,15 @@ struct share workers_share(const struct rules *rules, unsigned worker, unsigned 
 typedef struct port *workers_ports[NSIDES];
 
 /*
- * Makes n workers, each with its own ports, which must stay, and takes all memory. rules belong to
+ * Makes n workers, each with its own ports, which must stay, as must fastpath, which may be NULL,
+ * and takes all memory. rules belong to
  * the workers if it succeeds. Returns 0, or a negative errno with the reason logged; then there is
  * nothing to free.
  */
 int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
-                 const workers_ports *ports, unsigned n, bool live, lb_time now);
+                 const workers_ports *ports, unsigned n, struct fastpath *fastpath, bool live,
+                 lb_time now);
 void workers_free(struct workers *workers);
-
-/* All workers' ports listen on the punt devices of fastpath, or it is NULL. */
-void workers_use(struct workers *workers, struct fastpath *fastpath);
 
 /* At the end, when no worker is running: nothing will come any more. Waits for the connection log.
  */
