@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -426,6 +427,50 @@ static const struct right presets[] = {
 START_TEST(a_preset_gives_way_to_keys)
 {
 	check_right(&presets[_i]);
+}
+END_TEST
+
+/* If a line of text sets the key. */
+static bool sets(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (; text; text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL)
+		if (strncasecmp(text, key, len) == 0 && strchr(" \t=", text[len]))
+			return true;
+	return false;
+}
+
+static bool has_row(enum section section, const char *key, const struct right *rows, size_t n)
+{
+	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER};
+
+	for (size_t i = 0; i < n; i++) {
+		bool is_farm =
+		        strcmp(rows[i].file, WITH_BRIDGE) && strcmp(rows[i].file, WITH_SERVER);
+		const char *file = is_farm ? WITH_FARM : rows[i].file;
+
+		if (strcmp(file, files[section]) == 0 &&
+		    (sets(rows[i].line, key) || sets(rows[i].file, key)))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever adds a key adds a row of what it does. */
+START_TEST(each_key_is_tested)
+{
+	for (unsigned section = 0; section < SECTIONS; section++) {
+		const struct key *keys = section_keys((enum section)section);
+
+		for (unsigned i = 0; keys[i].name; i++)
+			ck_assert_msg(has_row((enum section)section, keys[i].name, rights,
+			                      sizeof(rights) / sizeof(rights[0])) ||
+			                      has_row((enum section)section, keys[i].name, presets,
+			                              sizeof(presets) / sizeof(presets[0])),
+			              "no row of the good values sets [%s] %s",
+			              section_name((enum section)section), keys[i].name);
+	}
 }
 END_TEST
 
@@ -1413,6 +1458,7 @@ Suite *cfg_suite(void)
 	suite_add_tcase(suite, tables);
 
 	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_add_test(files, each_key_is_tested);
 	tcase_add_test(files, what_was_gone_before_is_not_said_again);
 	tcase_add_test(files, a_long_change_is_cut);
 	tcase_add_test(files, of_very_many_mistakes_the_rest_is_counted);

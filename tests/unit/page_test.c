@@ -183,6 +183,8 @@ static const struct key *key_of(const struct entry *entry)
 
 /* ---- values ---- */
 
+static struct shown shown; /* what is shown of the key that took a value last */
+
 /* Whether the key takes the value; *ret_why is why not. In a farm called web. */
 static bool takes(const struct entry *entry, const char *text, char ret_why[VALUE_WHY_BYTES])
 {
@@ -199,6 +201,9 @@ static bool takes(const struct entry *entry, const char *text, char ret_why[VALU
 	target.server = rules->servers;
 	ret = key_of(entry)->set(&target, &value);
 	strcpy(ret_why, value.why);
+	shown = (struct shown){.used = 0};
+	if (ret == 0)
+		key_of(entry)->show(&target, &shown);
 	rules_free(rules);
 	return ret == 0;
 }
@@ -280,6 +285,9 @@ START_TEST(the_man_page_has_values_and_examples_that_are_taken)
 		ck_assert_msg(take(entries[i].example, head, value), "%s: no example",
 		              entries[i].name);
 		ck_assert_msg(takes(&entries[i], value, why), "%s: %s", entries[i].name, why);
+		/* of a preset only what it stands for is kept */
+		if (key_of(&entries[i])->set != section_keys(SECTION_FARM)[0].set)
+			ck_assert_str_eq(shown.text, value);
 	}
 }
 END_TEST
