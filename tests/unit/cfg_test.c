@@ -441,6 +441,15 @@ static bool sets(const char *text, const char *key)
 	return false;
 }
 
+/* If the row comes out as the one that adds nothing to the same file. */
+static bool is_plain(const struct right *row, const struct right *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!*rows[i].line && strcmp(rows[i].file, row->file) == 0)
+			return strcmp(rows[i].rules, row->rules) == 0;
+	return false;
+}
+
 static bool has_row(enum section section, const char *key, const struct right *rows, size_t n)
 {
 	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER};
@@ -451,13 +460,14 @@ static bool has_row(enum section section, const char *key, const struct right *r
 		const char *file = is_farm ? WITH_FARM : rows[i].file;
 
 		if (strcmp(file, files[section]) == 0 &&
-		    (sets(rows[i].line, key) || sets(rows[i].file, key)))
+		    (sets(rows[i].file, key) ||
+		     (sets(rows[i].line, key) && !is_plain(&rows[i], rows, n))))
 			return true;
 	}
 	return false;
 }
 
-/* Whoever adds a key adds a row of what it does. */
+/* Whoever adds a key adds a row of what it does, which shows in the rules as text above. */
 START_TEST(each_key_is_tested)
 {
 	for (unsigned section = 0; section < SECTIONS; section++) {
