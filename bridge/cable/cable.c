@@ -6,7 +6,7 @@
  * some were lost.
  *
  * An interface is known by its index: it stays the same one under another name. When it is gone,
- * the next one of the name on the command line takes its place.
+ * the next one of the name on the command line, or with that as another name, takes its place.
  *
  * Whoever makes an interface anew also sets it up, maybe after other settings that have to be made
  * first: that isn't done here. Only under link_mirror tmbridge is the one that sets the ports up
@@ -15,6 +15,7 @@
 #include "cable.h"
 
 #include "../process/log.h"
+#include "claim.h"
 #include "monitor.h"
 #include "silence.h"
 
@@ -37,6 +38,7 @@ struct end {
 	lb_time retry; /* not to be told or tried before */
 	int misfit;    /* index of one of that name that can't be used */
 	struct silence silence;
+	struct claim claim;
 };
 
 struct cable {
@@ -319,7 +321,6 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 		const struct end *end = &cable->ends[side];
 
 		watches[side] = (struct monitor_watch){
-		        .name = end->name,
 		        .index = end->is.state == LINK_GONE ? 0 : end->is.link.index};
 	}
 	if (!monitor_hear(cable->news, watches))
@@ -375,9 +376,9 @@ const struct cable_state *cable_state(const struct cable *cable, enum side side)
 
 /* ---- Beginning and end ---- */
 
-static int open_end(struct cable *cable, struct end *end, const char *name, lb_time now)
+/* Before anything is changed: which interface it is, and if it is free. */
+static int find_end(struct cable *cable, struct end *end, const char *name, lb_time now)
 {
-	struct cable_change unused = {0};
 	int err;
 
 	end->name = name;
@@ -387,12 +388,20 @@ static int open_end(struct cable *cable, struct end *end, const char *name, lb_t
 		log_error("%s: %s", name, strerror(-err));
 		return err;
 	}
+	return claim_take(&end->claim, &end->is.link, name);
+}
+
+static int open_end(struct cable *cable, struct end *end, lb_time now)
+{
+	struct cable_change unused = {0};
+	int err;
+
 	end->is.state = state_of(&end->is.link);
 	silence_begin(&end->silence, cable->socket, &end->is.link);
 	note_use(end);
 	if (!cable->mirror || end->is.state != LINK_DOWN)
 		return 0;
-	log_info("%s: is down: set up, for link_mirror", name);
+	log_info("%s: is down: set up, for link_mirror", end->name);
 	err = set_up(cable, end, true, now);
 	look(cable, end, false, now, &unused);
 	return err;
@@ -408,6 +417,7 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 		for (unsigned side = 0; side < NSIDES; side++) {
 			cable->ends[side].is.state = LINK_GONE;
 			cable->ends[side].silence.ipv6_fd = -1;
+			cable->ends[side].claim = (struct claim){-1, -1};
 		}
 		if ((err = monitor_open(&cable->news)) == 0)
 			err = link_open(0, &cable->socket);
@@ -415,7 +425,9 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 	if (err < 0)
 		log_error("rtnetlink: %s", strerror(-err));
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = open_end(cable, &cable->ends[side], names[side], now);
+		err = find_end(cable, &cable->ends[side], names[side], now);
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = open_end(cable, &cable->ends[side], now);
 	if (err < 0) {
 		cable_close(cable);
 		return err;
@@ -440,6 +452,7 @@ static void close_end(struct cable *cable, struct end *end)
 			log_info("%s: set up again", end->name);
 	}
 	silence_end(&end->silence, cable->socket, there ? &link : NULL);
+	claim_drop(&end->claim);
 }
 
 void cable_close(struct cable *cable)

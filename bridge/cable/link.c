@@ -162,9 +162,10 @@ int link_query(struct mnl_socket *socket, const char *name, struct link *ret)
 	char buffer[LINK_REQUEST_BYTES];
 	struct nlmsghdr *request = make_request(buffer, RTM_GETLINK, 0, 0);
 
-	if (strlen(name) >= LINK_NAME_BYTES)
+	if (strlen(name) >= ALTIFNAMSIZ)
 		return -ENODEV;
-	mnl_attr_put_strz(request, IFLA_IFNAME, name);
+	/* the kernel looks for other names as well, whichever attribute it is */
+	mnl_attr_put_strz(request, strlen(name) < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
 	return query(socket, request, ret);
 }
 

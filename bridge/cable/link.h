@@ -44,8 +44,9 @@ struct link_addresses {
 int link_open(unsigned groups, struct mnl_socket **ret);
 
 /*
- * Looks an interface up in the network namespace of the socket, by its name or index. Return 0,
- * -ENODEV if there is none, or another negative errno.
+ * Look an interface up in the network namespace of the socket, by any of its names (ip link
+ * property add altname), or by its index. Only the index tells which one it is. Return 0, -ENODEV
+ * if there is none, or another negative errno.
  */
 int link_query(struct mnl_socket *socket, const char *name, struct link *ret);
 int link_query_index(struct mnl_socket *socket, int index, struct link *ret);

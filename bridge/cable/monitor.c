@@ -4,7 +4,8 @@
  * What a message says is out of date when it is read: the interface may have changed again, by our
  * own doing even. So messages say only where to look (link_query() tells what is so now), with one
  * exception: that an interface was removed can't be seen any more if another one has its index
- * already. News that were lost, because too many came, are news of both.
+ * already. News that were lost, because too many came, are news of both. One that is waited for may
+ * come under its name, another name of it (altname), or get that later: any news may be of it.
  */
 #include "monitor.h"
 
@@ -20,28 +21,10 @@ enum {
 	MONITOR_MESSAGES = 256,
 };
 
-static int read_name(const struct nlattr *attribute, void *data)
-{
-	const char **name = data;
-
-	if (mnl_attr_get_type(attribute) == IFLA_IFNAME)
-		*name = mnl_attr_get_str(attribute);
-	return MNL_CB_OK;
-}
-
-static const char *name_in(const struct nlmsghdr *message)
-{
-	const char *name = "";
-
-	mnl_attr_parse(message, sizeof(struct ifinfomsg), read_name, &name);
-	return name;
-}
-
 static void read_link_news(const struct nlmsghdr *message, struct monitor_watch *watch)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
-	bool is_it = watch->index ? watch->index == info->ifi_index
-	                          : !strcmp(watch->name, name_in(message));
+	bool is_it = !watch->index || watch->index == info->ifi_index;
 
 	/* A bridge says in the same way, as AF_BRIDGE, that an interface was a port of it. */
 	if (info->ifi_family != AF_UNSPEC || !is_it)

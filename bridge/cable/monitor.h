@@ -10,9 +10,8 @@ struct mnl_socket;
 
 /* An interface to hear of. */
 struct monitor_watch {
-	const char *name;
-	int index;    /* or 0: there is none, and one of that name is waited for */
-	bool changed; /* something was said of it */
+	int index;    /* or 0: there is none, and one is waited for */
+	bool changed; /* something was said of it; or of any, if one is waited for */
 	bool removed; /* it isn't there any more, though another of the same index may be */
 };
 

@@ -87,6 +87,15 @@ static int check_mtus(const char *const names[NSIDES], const struct link links[N
 	return -EMSGSIZE;
 }
 
+/* An interface has one index and any number of names. */
+static int check_distinct(const char *const names[NSIDES], const struct link links[NSIDES])
+{
+	if (links[OUTSIDE].index != links[INSIDE].index)
+		return 0;
+	log_error("%s, %s: are one interface, by two of its names", names[OUTSIDE], names[INSIDE]);
+	return -EINVAL;
+}
+
 int preflight_interfaces(const char *const names[NSIDES], bool may_be_down)
 {
 	struct link links[NSIDES];
@@ -100,6 +109,8 @@ int preflight_interfaces(const char *const names[NSIDES], bool may_be_down)
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = check_interface(socket, names[side], may_be_down, &links[side]);
 	mnl_socket_close(socket);
+	if (!err)
+		err = check_distinct(names, links);
 	if (!err)
 		err = check_mtus(names, links);
 	return err ? err : check_permission();

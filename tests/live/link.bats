@@ -308,6 +308,59 @@ settings() # what ought to be restored
 	ends_well
 }
 
+# Names of an interface beyond its first one (udev gives them); they go with it.
+@test "ports by other names: one port twice is refused, and what was gone comes back" {
+	local long=a-name-that-is-longer-than-any-first-one
+
+	ip -n tmb link property add dev eth0 altname enp1s0
+	ip -n tmb link property add dev eth1 altname $long
+	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 enp1s0 -f "$LAB_DIR/lb.ini"
+	[[ $status = 1 && $output = "tmbridge: eth0, enp1s0: are one interface, by two of its names" ]]
+	lab_spawn tmbridge tmb "$TMBRIDGE" enp1s0 $long -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 10 tmbridge_is_up
+	traffic_flows
+	take_away eth0
+	says 1 '^tmbridge: enp1s0: gone; waiting for it$'
+	put_in eth0 02:00:00:00:01:01 switch # not yet the one
+	sleep 0.3
+	says_times 'enp1s0: back' 0
+	ip -n tmb link property add dev eth0 altname enp1s0
+	says 1 '^tmbridge: enp1s0: back after'
+	traffic_flows
+	take_away eth1
+	put_in eth1 02:00:00:00:01:02 segment
+	ip -n tmb link property add dev eth1 altname $long
+	says 1 "^tmbridge: $long: back after"
+	traffic_flows
+	ends_well
+}
+
+@test "a second one on either port is refused, with the first one's PID, until that is gone" {
+	local pid ports
+
+	tmbridge_start "$LAB_DIR/lb.ini"
+	pid=$(awk '/^NSpid:/ { print $NF }' "/proc/$(<"$LAB_DIR/tmbridge.pid")/status")
+	ip -n tmb link property add dev eth0 altname enp1s0
+	lab_cable tmb eth2 02:00:00:00:00:03 segment second
+	for ports in "eth0 eth1" "eth1 eth0" "enp1s0 eth2" "eth2 eth1"; do
+		run in_ns tmb timeout 10 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
+		echo "$output"
+		[[ $status = 1 && $output =~ ^tmbridge:\ [a-z0-9]+:\ another\ tmbridge\ is\ running\ there,\ process\ $pid$ ]]
+	done
+	# an interface that comes under the same name is the first one's as well
+	take_away eth0
+	says 1 'gone'
+	put_in eth0 02:00:00:00:00:01 switch
+	says 1 'back'
+	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 eth2 -f "$LAB_DIR/lb.ini"
+	[[ $status = 1 && $output = *"process $pid" ]]
+	traffic_flows
+	lab_kill tmbridge # SIGKILL leaves nothing behind
+	tmbridge_start "$LAB_DIR/lb.ini"
+	traffic_flows
+	ends_well
+}
+
 # News that are lost because too many came.
 @test "more news than there is room for" {
 	ip -n tmb link add busy type bridge

@@ -1,0 +1,21 @@
+/*
+ * An interface is one tmbridge's: a second one is told whose.
+ */
+#ifndef BRIDGE_CLAIM_H
+#define BRIDGE_CLAIM_H
+
+#include "link.h"
+
+/* Of one interface: what nobody else can have while this process lives. */
+struct claim {
+	int by_index, by_name; /* descriptors, or -1 */
+};
+
+/*
+ * Claims the interface link, called name in messages. Returns 0, or -EBUSY, with the reason logged,
+ * if another process has it. claim_drop() is due in either case.
+ */
+int claim_take(struct claim *claim, const struct link *link, const char *name);
+void claim_drop(struct claim *claim);
+
+#endif
