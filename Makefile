@@ -13,6 +13,10 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-d
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils
 BENCH_PACKAGES := haproxy wrk sockperf
+VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
+# Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
+VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libsubunit0 \
+	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 SHELL := /bin/bash
@@ -151,6 +155,26 @@ clang-debug: # see part_variants() in tests/run.sh
 	$(MAKE) VARIANT=$@ .build/$@/unit
 fuzz-variant:
 	$(MAKE) VARIANT=fuzz fuzzers
+
+# The virtual machine with Debian 12's kernel: see tests/vm/README.md.
+
+VM_SHORT := tests/vm/service.bats tests/vm/bond.bats tests/vm/trunk.bats tests/vm/kernel.bats
+VM_TESTS ?= unit $(VM_SHORT) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
+	fast:tests/live/wire.bats fast:tests/live/balance.bats tests/replay/golden.bats
+RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && export VM_IMAGE && tests/vm/run.sh
+
+.PHONY: vm vm-short vm-shell
+vm vm-short vm-shell: PACKAGES += $(VM_PACKAGES)
+vm: deps vm-build ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; 5 min.)
+	@$(RUN_VM) $(VM_TESTS)
+vm-short: deps vm-build ## those of them that no other kernel can stand in for (2 min.)
+	@$(RUN_VM) $(VM_SHORT)
+vm-shell: deps vm-build ## a shell in that machine, the project and its tests beside it
+	@$(RUN_VM) shell
+
+.PHONY: vm-build
+vm-build:
+	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c))
 
 .PHONY: demo
 demo: deps ## install what is missing, build, and walk through the pool in a lab

@@ -1,0 +1,34 @@
+# The kernel that users have, and what of it the kernel fast path takes.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+PROGRAMS=$LAB_ROOT/.build/release/tests/vm
+PIN=/sys/fs/bpf/kernel-bats
+
+teardown()
+{
+	rm -rf "$PIN"
+}
+
+@test "it is Debian 12's own" {
+	[[ $(uname -r) = 6.1.*-amd64 ]]
+	grep -q 'Debian' /proc/version
+}
+
+@test "a sound program passes the verifier, is pinned, and is attached at tc ingress" {
+	bpftool prog load "$PROGRAMS/sound.bpf.o" "$PIN" type classifier
+	bpftool -j prog show pinned "$PIN" | jq -e '.type == "sched_cls" and .jited'
+	bpftool -j map show name places | jq -e '[.. | .flags? // empty] | any(. >= 1024)' # BPF_F_MMAPABLE
+	lab_ns probe off
+	ip -n probe link add eth0 up type veth peer name eth1
+	in_ns probe tc qdisc add dev eth0 clsact
+	in_ns probe tc filter add dev eth0 ingress bpf direct-action object-pinned "$PIN"
+	in_ns probe tc filter show dev eth0 ingress | grep -q 'direct-action.*jited'
+	ip netns del probe
+}
+
+@test "an unsound one doesn't pass" {
+	run bpftool prog load "$PROGRAMS/unsound.bpf.o" "$PIN" type classifier
+	echo "$output"
+	[[ $status != 0 && $output = *"invalid access to packet"* && ! -e $PIN ]]
+}

@@ -1,0 +1,71 @@
+#!/bin/bash
+#
+# Runs tests in a virtual machine with Debian 12's kernel: tests/vm/run.sh JOB..., a job being unit, demo, or
+# a file of bats tests; or shell. It takes .build/release, built, and the image, VM_IMAGE, that
+# tests/vm/image.sh made. What the jobs say is printed as TAP. The machine ends by itself, and with this
+# process at the latest; after VM_LIMIT_S it is ended.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+LIMIT_S=${VM_LIMIT_S:-1500}
+CAPTURES=${CAPTURES:-../shared/captures/malformed}
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+
+# The project as the tests need it, under /tmbridge, and what `make install` installs.
+pack() # JOB...
+{
+	local root=$WORK/pack
+
+	mkdir -p "$root/tmbridge/.build" "$root/etc/systemd/system/multi-user.target.wants"
+	git ls-files -z --cached --others --exclude-standard -- tests pcaps cfg bridge Makefile |
+		xargs -0 cp -a --parents -t "$root/tmbridge" 2>/dev/null || true # a file may be removed, and not yet so in git
+	find .build/release -type f \( -perm -u+x -o -name '*.bpf.o' \) -exec cp -a --parents -t "$root/tmbridge" {} +
+	[[ ! -d $CAPTURES ]] || cp -a "$CAPTURES" "$root/tmbridge/.build/captures"
+	printf '%s\n' "$@" >"$root/tmbridge/.build/vm.jobs"
+	make -s install DESTDIR="$root" PREFIX=/usr >/dev/null
+	cp tests/vm/vm.service "$root/etc/systemd/system"
+	ln -s ../vm.service "$root/etc/systemd/system/multi-user.target.wants"
+	(cd "$root" && find . -mindepth 1 | cpio -o -H newc --quiet -R 0:0)
+}
+
+# Some machines offer /dev/kvm, and then can't run a kernel like this one: to have it seen booting is to know.
+accelerator()
+{
+	if [[ -w /dev/kvm ]]; then
+		timeout 10 qemu-system-x86_64 -accel kvm -cpu host -m 256 "${QUIET[@]}" -display none \
+			-serial "file:$WORK/kvm" -kernel "$VM_IMAGE/vmlinuz" -append "console=ttyS0 panic=-1" >/dev/null 2>&1 || true
+		! grep -q 'Linux version' "$WORK/kvm" 2>/dev/null || { echo kvm; return; }
+	fi
+	echo tcg
+}
+
+QUIET=(-nodefaults -no-user-config -no-reboot -nic none)
+
+boot() # ARGUMENT...
+{
+	local accel cpu=max
+
+	accel=$(accelerator)
+	[[ $accel = tcg ]] || cpu=host
+	setpriv --pdeathsig KILL timeout --foreground -k 5 "$LIMIT_S" \
+		qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m 2048 "${QUIET[@]}" "$@" \
+		-kernel "$VM_IMAGE/vmlinuz" -initrd "$WORK/initrd" \
+		-append "console=ttyS0 rdinit=/lib/systemd/systemd panic=-1 quiet systemd.show_status=0 mitigations=off"
+}
+
+pack "$@" | cat "$VM_IMAGE/root.cpio" - >"$WORK/initrd"
+if [[ $* = shell ]]; then
+	LIMIT_S=infinity
+	boot -nographic -serial mon:stdio
+	exit
+fi
+mkdir -p .build/vm
+: >"$WORK/result"
+boot -display none -serial "file:.build/vm/console" -serial "file:$WORK/result" || echo "# qemu ended with status $?"
+tr -d '\r' <"$WORK/result" | grep -vx 'the end' || true
+if ! grep -q '^the end' "$WORK/result"; then
+	echo "not ok the machine came to its end; the last that it said:"
+	tail -n 20 .build/vm/console | sed 's/^/# /'
+fi
+! grep -q '^the end' "$WORK/result" || ! grep -q '^not ok' "$WORK/result"
