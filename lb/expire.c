@@ -41,7 +41,7 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
 	if (to == CLIENT && !(flow->flags & FLOW_SEQ_KNOWN << SERVER)) {
 		own->tcp_flags |= TCP_ACK;
 		own->seq = 0;
-		own->ack = flow->next_seq[CLIENT];
+		own->ack = flow_next(flow, CLIENT);
 	}
 	balance->counts.resets++;
 }
@@ -53,11 +53,11 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
 static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
-	uint32_t expected = flow->next_seq[end_other(to)];
+	uint32_t expected = flow_next(flow, end_other(to));
 
 	add_reset(balance, f, to, expected, out);
-	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow->acked[to] != expected)
-		add_reset(balance, f, to, flow->acked[to], out);
+	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow_acked(flow, to) != expected)
+		add_reset(balance, f, to, flow_acked(flow, to), out);
 }
 
 static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,

@@ -1,7 +1,7 @@
 /*
  * The short way: what balance() in lb.c, life_packet(), tcp_track() and rewrite_tcp() come to
- * for a plain frame with ACK and neither SYN, FIN nor RST, of an open IPv4 flow that was guessed
- * right, from where its client always was, and with numbers that are expected next. What isn't
+ * for a plain frame with ACK and neither SYN, FIN nor RST, of an open flow that was guessed right,
+ * from where its client always was, and with numbers that are expected next. What isn't
  * takes the long way to be judged. Each step is the same function as there, or the same in fewer
  * words; tests/unit/express_test.c holds both ways against each other.
  *
@@ -45,36 +45,108 @@ static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struc
 	v->hop = *client;
 }
 
-bool express(struct balance *balance, struct frame *frame, const struct job *job, uint32_t tick,
-             struct verdict *ret)
+/*
+ * Notes the segment in tcp, of len bytes of layer 4, and settles where it goes. False, having done
+ * nothing, if it isn't what the flow goes on with.
+ */
+static inline __attribute__((always_inline)) bool note(struct balance *balance,
+                                                       const struct frame *frame, uint32_t ref,
+                                                       const uint8_t *tcp, uint32_t len,
+                                                       uint32_t tick, struct verdict *ret)
 {
-	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4;
-	const uint32_t ref = job->guess, f = flow_of(ref);
+	const uint32_t f = flow_of(ref);
 	const enum end end = end_of(ref);
-	const struct tuple from = job->key.tuple;
 	struct flows *flows = &balance->flows;
 	struct flow *flow = flows_at(flows, f);
 	struct packet packet;
-	struct tuple to;
-	csum_acc change;
 
-	if (ref == FLOW_NONE || flow->state != FLOW_OPEN || flow_is_ipv6(flow) ||
-	    !tuple_eq(&flow->arrive[end], &from))
-		return false;
-	if ((tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
-		return false;
 	if (difference(flows_client(flows, f), frame) & -(uint64_t)(end == CLIENT))
 		return false;
 	/* the flags that matter, known to the compiler */
-	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
-	              &packet);
+	parse_segment(tcp, len, TCP_ACK, &packet);
 	if (!tcp_is_expected(flow, end, &packet))
 		return false;
 	flows_count(flows, f, end, frame->wire_len, tick);
 	tcp_advance(flow, end, &packet);
 	settle(ret, ref, flow->server, flows_client(flows, f), frame);
-	to = tuple_reverse(flow->arrive[end_other(end)]);
+	return true;
+}
+
+static inline bool is_ack(const uint8_t *tcp)
+{
+	return (tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+static inline bool express_ipv4(struct balance *balance, struct frame *frame, const struct job *job,
+                                uint32_t tick, struct verdict *ret)
+{
+	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4;
+	const uint32_t ref = job->guess;
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	const struct tuple from = job->key.tuple;
+	struct tuple to;
+	csum_acc change;
+
+	if (ref == FLOW_NONE || flow->state != FLOW_OPEN || flow_is_ipv6(flow) ||
+	    !tuple_eq(&flow->arrive[end_of(ref)], &from) || !is_ack(tcp))
+		return false;
+	if (!note(balance, frame, ref, tcp,
+	          be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, tick, ret))
+		return false;
+	to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
 	change = rewrite_ipv4(ip, &from, &to);
 	rewrite_ports(tcp, frame->flags, &from, &to, change);
 	return true;
+}
+
+/* The address of that name, hashed being that of the flow's client if its name is a hash. Again
+ * without a branch. */
+static const struct ip6 *ip6_of(const struct balance *balance, be32 name, const struct ip6 *hashed)
+{
+	const uintptr_t is_hashed = -(uintptr_t)name_is_hashed(name);
+	const struct ip6 *names = balance->farms->rules->names;
+	const uintptr_t known = (uintptr_t)names + name_index(name) * sizeof(*names);
+
+	return (const struct ip6 *)(((uintptr_t)hashed & is_hashed) | (known & ~is_hashed));
+}
+
+/* 0 if the flow's client is who the key says, as far as it says so. */
+static uint64_t difference_ip6(const struct ip6 *client, const struct flow_key *key,
+                               const struct frame *frame)
+{
+	/* with a name that the rules know there is nothing to compare, but the same is done */
+	const uint8_t *a = key->hashed ? key->hashed->b : frame->data, *b = client->b;
+
+	return ((word64_load(a) ^ word64_load(b)) | (word64_load(a + 8) ^ word64_load(b + 8))) &
+	       -(uint64_t) !!key->hashed;
+}
+
+static inline bool express_ipv6(struct balance *balance, struct frame *frame, const struct job *job,
+                                uint32_t tick, struct verdict *ret)
+{
+	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4_IPV6;
+	const uint32_t ref = job->guess;
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	const struct ip6 *client = &balance->flows.client6[flow_of(ref)];
+	struct tuple to;
+	csum_acc change;
+
+	if (ref == FLOW_NONE || flow->state != FLOW_OPEN || !flow_is_ipv6(flow) ||
+	    !tuple_eq(&flow->arrive[end_of(ref)], &job->key.tuple) ||
+	    difference_ip6(client, &job->key, frame) || !is_ack(tcp))
+		return false;
+	if (!note(balance, frame, ref, tcp, be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)), tick,
+	          ret))
+		return false;
+	to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
+	change = rewrite_ipv6(ip, ip6_of(balance, to.src, client), ip6_of(balance, to.dst, client));
+	rewrite_ports(tcp, frame->flags, &job->key.tuple, &to, change);
+	return true;
+}
+
+bool express(struct balance *balance, struct frame *frame, const struct job *job, uint32_t tick,
+             struct verdict *ret)
+{
+	return job->rest == REST_PLAIN ? express_ipv4(balance, frame, job, tick, ret)
+	                               : express_ipv6(balance, frame, job, tick, ret);
 }

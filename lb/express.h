@@ -9,7 +9,7 @@
 #include "screen.h"
 
 /*
- * Forwards a REST_PLAIN frame and settles ret, tick being the time, as the long way would. False,
+ * Forwards a plain frame and settles ret, tick being the time, as the long way would. False,
  * nothing having been changed, if the frame must go that way.
  */
 bool express(struct balance *balance, struct frame *frame, const struct job *job, uint32_t tick,

@@ -185,23 +185,13 @@ static void set_hop(struct flow *flow, uint16_t hop)
 	BOTH_WRITE_LAST(flow->hop, hop);
 }
 
-static void set_last(struct flow *flow, uint32_t tick)
-{
-	BOTH_WRITE(flow->last, tick);
-}
-
-static uint32_t last_of(const struct flow *flow)
-{
-	return BOTH_READ(flow->last);
-}
-
 static void clear_end(struct flows *flows, uint32_t f, enum end end)
 {
 	struct flow *flow = flows_at(flows, f);
 
-	BOTH_WRITE(flow->next_seq[end], 0);
-	BOTH_WRITE(flow->acked[end], 0);
-	BOTH_WRITE(flow->limit[end], 0);
+	flow_set_next(flow, end, 0);
+	flow_set_acked(flow, end, 0);
+	flow_set_limit(flow, end, 0);
 	BOTH_WRITE(flows->cold[f].bytes[end], 0);
 	BOTH_WRITE(flows->cold[f].packets[end], 0);
 	flow->bytes[end] = 0;
@@ -218,7 +208,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 		both_copy(&flow->arrive[end], &arrive[end], sizeof(arrive[end]));
 		clear_end(flows, f, end);
 	}
-	set_last(flow, tick_of_ms(now_ms));
+	flow_set_last(flow, tick_of_ms(now_ms));
 	set_hop(flow, HOPS_NOWHERE);
 	hops_take_place(&flows->hops, HOPS_NOWHERE);
 	flow->flags = 0;
@@ -274,7 +264,7 @@ void flows_remove(struct flows *flows, uint32_t f)
 	list_end(flows, f, SERVER, false);
 	leave_list(flows, f);
 	set_state(flows_at(flows, f), FLOW_FREE);
-	hops_give_back(&flows->hops, flows_at(flows, f)->hop, last_of(flows_at(flows, f)));
+	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flow_last(flows_at(flows, f)));
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
 }
@@ -296,7 +286,7 @@ void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t n
 {
 	leave_list(flows, f);
 	set_state(flows_at(flows, f), FLOW_QUARANTINE);
-	set_last(flows_at(flows, f), now);
+	flow_set_last(flows_at(flows, f), now);
 	flows_at(flows, f)->flags |= flags;
 	list_append(flows, &flows->quarantine, f);
 }
@@ -310,7 +300,7 @@ void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
 
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t f)
 {
-	return (uint64_t)last_of(flows_at(flows, f)) * FLOW_MS_PER_TICK + flows->cold[f].reset_ms;
+	return (uint64_t)flow_last(flows_at(flows, f)) * FLOW_MS_PER_TICK + flows->cold[f].reset_ms;
 }
 
 void flows_revive(struct flows *flows, uint32_t f)
@@ -336,13 +326,13 @@ void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
 
 	if (hop_eq(flows_client(flows, f), hop))
 		return;
-	place = hops_take(&flows->hops, hop, last_of(flow));
+	place = hops_take(&flows->hops, hop, flow_last(flow));
 	if (place == HOPS_OWN) {
 		set_hop(flow, HOPS_NOWHERE);
 		hop_store(flows_own(flows, f), hop);
 	}
 	set_hop(flow, place);
-	hops_give_back(&flows->hops, old, last_of(flow));
+	hops_give_back(&flows->hops, old, flow_last(flow));
 }
 
 void flows_carry(struct flows *flows, uint32_t f, enum end end, uint64_t bytes, uint32_t packets)

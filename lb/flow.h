@@ -209,6 +209,47 @@ static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
 	return flows->links[flow].next;
 }
 
+/* The words that two may write. */
+static inline uint32_t flow_next(const struct flow *flow, enum end end)
+{
+	return BOTH_READ(flow->next_seq[end]);
+}
+
+static inline uint32_t flow_acked(const struct flow *flow, enum end end)
+{
+	return BOTH_READ(flow->acked[end]);
+}
+
+static inline uint32_t flow_limit(const struct flow *flow, enum end end)
+{
+	return BOTH_READ(flow->limit[end]);
+}
+
+static inline uint32_t flow_last(const struct flow *flow)
+{
+	return BOTH_READ(flow->last);
+}
+
+static inline void flow_set_next(struct flow *flow, enum end end, uint32_t seq)
+{
+	BOTH_WRITE(flow->next_seq[end], seq);
+}
+
+static inline void flow_set_acked(struct flow *flow, enum end end, uint32_t seq)
+{
+	BOTH_WRITE(flow->acked[end], seq);
+}
+
+static inline void flow_set_limit(struct flow *flow, enum end end, uint32_t seq)
+{
+	BOTH_WRITE(flow->limit[end], seq);
+}
+
+static inline void flow_set_last(struct flow *flow, uint32_t tick)
+{
+	BOTH_WRITE(flow->last, tick);
+}
+
 /* The time in ticks, tick 0 having been at epoch. */
 static inline uint32_t flow_tick(lb_time now, lb_time epoch)
 {
@@ -327,15 +368,18 @@ void flows_prefetch_places(const struct flows *flows, uint32_t flow);
 
 /*
  * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
- * and fetches the flow into it, and the one that it will be if the guess is wrong.
+ * and fetches the flow into it, and the one that it will be if the guess is wrong; of
+ * IPv6, also its client's address.
  */
-static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash)
+static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash, bool ipv6)
 {
 	uint32_t second, ref = index_guess(&flows->index, hash, &second);
 
 	if (ref == INDEX_NONE)
 		return FLOW_NONE;
 	flows_prefetch(flows, flow_of(ref));
+	if (ipv6)
+		__builtin_prefetch(&flows->client6[flow_of(ref)]);
 	if (second != INDEX_NONE)
 		flows_prefetch(flows, flow_of(second));
 	return ref;
@@ -444,7 +488,7 @@ static inline void flows_count(struct flows *flows, uint32_t f, enum end end, ui
 	uint64_t bytes = (uint64_t)flow->bytes[end] + len;
 	uint32_t packets = flow->packets[end] + 1u;
 
-	BOTH_WRITE(flow->last, now);
+	flow_set_last(flow, now);
 	flow->bytes[end] = (uint16_t)bytes;
 	flow->packets[end] = (uint8_t)packets;
 	if (bytes >> 16 | packets >> 8)

@@ -98,7 +98,7 @@ static inline bool lane_note(struct flow *flow, enum end end, const struct packe
 	if (BOTH_READ_FIRST(flow->life) != lane->life || !tcp_is_expected(flow, end, packet))
 		return false;
 	tcp_advance(flow, end, packet);
-	BOTH_WRITE(flow->last, now);
+	flow_set_last(flow, now);
 	return true;
 }
 

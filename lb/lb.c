@@ -387,6 +387,7 @@ static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time 
 {
 	switch (job->rest) {
 	case REST_PLAIN:
+	case REST_PLAIN_IPV6:
 		screen_plain(frame, job, v);
 		return balance(lb, frame, job, now, v);
 	case REST_TCP:
@@ -421,10 +422,11 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 		if (has_key(&jobs[i]))
 			index_prefetch(&lb->balance.flows.index, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++)
-		if (jobs[i].rest == REST_PLAIN || jobs[i].rest == REST_TCP)
-			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
+		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
+			jobs[i].guess =
+			        flows_guess(&lb->balance.flows, jobs[i].hash, jobs[i].key.ipv6);
 	for (unsigned i = 0; i < n; i++) {
-		if (jobs[i].rest != REST_PLAIN ||
+		if (!rest_is_plain(jobs[i].rest) ||
 		    !express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i]))
 			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;

@@ -46,7 +46,7 @@ static uint32_t timeout_of(const struct balance *balance, const struct flow *flo
 /* The tick at which the flow expires if no packet comes. */
 uint32_t life_deadline(const struct balance *balance, const struct flow *flow)
 {
-	uint64_t deadline = (uint64_t)flow->last + timeout_of(balance, flow) + 1;
+	uint64_t deadline = (uint64_t)flow_last(flow) + timeout_of(balance, flow) + 1;
 
 	return deadline < FLOW_NEVER ? (uint32_t)deadline : FLOW_NEVER - 1;
 }
@@ -60,7 +60,7 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 {
 	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
 	uint32_t tick = balance_tick(balance, now),
-	         until = flow->last + persist_ms / FLOW_MS_PER_TICK;
+	         until = flow_last(flow) + persist_ms / FLOW_MS_PER_TICK;
 	uint16_t sticks;
 
 	if (flow->state == FLOW_HALF_OPEN || until <= tick ||
@@ -162,7 +162,9 @@ bool life_is_unserved(const struct balance *balance, const struct flow *flow)
 static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
                        const struct packet *packet, lb_time now)
 {
-	uint32_t ms = (balance_tick(balance, now) - flow->last) * FLOW_MS_PER_TICK;
+	/* who else notes `last` may be a tick ahead */
+	const uint32_t tick = balance_tick(balance, now), last = flow_last(flow);
+	const uint32_t ms = tick > last ? (tick - last) * FLOW_MS_PER_TICK : 0;
 
 	return flow->state == FLOW_RESET && tcp_goes_on(flow, end, packet) &&
 	       (flow->flags & FLOW_RST_SENT << end || ms > BALANCE_CROSSING_MS) &&
@@ -235,7 +237,7 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 {
 	struct flow *flow = flows_at(&balance->flows, f);
 	/* or to the flow's own, once more */
-	struct tcp_syn syn = {.next = flow->next_seq[CLIENT],
+	struct tcp_syn syn = {.next = flow_next(flow, CLIENT),
 	                      .stamp = balance->flows.stamps[f],
 	                      .wscale = flow_wscale(flow, CLIENT)};
 
@@ -315,7 +317,7 @@ static void judge(struct balance *balance, uint32_t ref, const struct packet *pa
 void life_count(struct balance *balance, uint32_t ref, uint32_t len)
 {
 	flows_count(&balance->flows, flow_of(ref), end_of(ref), len,
-	            flows_at(&balance->flows, flow_of(ref))->last);
+	            flow_last(flows_at(&balance->flows, flow_of(ref))));
 }
 
 void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,

@@ -336,6 +336,26 @@ void parse_plain(const struct frame *frame, struct packet *packet)
 	read_options(frame, tcp, (tcp[TCP_DATA_OFFSET] >> 4) * 4u, packet);
 }
 
+static_assert((int)PARSE_PLAIN_L4_IPV6 == ETH_HEADER_BYTES + IPV6_HEADER_BYTES, "no extension");
+
+void parse_plain_ipv6(const struct frame *frame, struct packet *packet)
+{
+	const uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4_IPV6;
+
+	packet->kind = PACKET_IPV6;
+	packet->protocol = IPPROTO_NUM_TCP;
+	packet->is_fragment = false;
+	packet->l3 = PARSE_PLAIN_L3;
+	packet->l4 = PARSE_PLAIN_L4_IPV6;
+	packet->l4_len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	packet->from = parse_plain_hop(frame);
+	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
+	packet->src6 = (const struct ip6 *)(ip + IPV6_SRC);
+	packet->dst6 = (const struct ip6 *)(ip + IPV6_DST);
+	packet->wscale = PACKET_NO_WSCALE;
+	parse_segment(tcp, packet->l4_len, tcp[TCP_FLAGS], packet);
+}
+
 csum_acc parse_pseudo_sum(const struct packet *packet)
 {
 	return packet->kind == PACKET_IPV6

@@ -116,6 +116,27 @@ static inline bool parse_is_plain(const struct frame *frame)
 /* All of the above at once for a plain frame. */
 void parse_plain(const struct frame *frame, struct packet *packet);
 
+/* The same of IPv6, without extension headers: where its layer 4 begins, and if a frame is that. */
+enum { PARSE_PLAIN_L4_IPV6 = 54 };
+
+static inline bool parse_is_plain_ipv6(const struct frame *frame)
+{
+	const uint8_t *p = frame->data, *ip = p + PARSE_PLAIN_L3, *tcp = p + PARSE_PLAIN_L4_IPV6;
+	uint32_t version, length, header;
+
+	if (frame->len < PARSE_PLAIN_L4_IPV6 + TCP_HEADER_BYTES)
+		return false;
+	version = be32_get(be32_load(p + ETH_TYPE)) >> 12; /* with the EtherType */
+	length = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+	return version == (ETHERTYPE_IPV6 << 4 | 6) && ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_TCP &&
+	       !(p[ETH_SRC] & 1) && !(tcp[TCP_FLAGS] & TCP_SYN) && header >= TCP_HEADER_BYTES &&
+	       length >= header && frame->wire_len >= PARSE_PLAIN_L4_IPV6 + length;
+}
+
+/* Its packet, but for the names in the tuple, which are the caller's. */
+void parse_plain_ipv6(const struct frame *frame, struct packet *packet);
+
 /* Who sent a plain frame. */
 static inline struct hop parse_plain_hop(const struct frame *frame)
 {

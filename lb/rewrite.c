@@ -6,22 +6,12 @@
  */
 #include "rewrite.h"
 
-static csum_acc rewrite_ipv6(uint8_t *ip, const struct packet *packet, const struct rewrite_to *to)
-{
-	csum_acc change =
-	        csum_change_ip6(packet->src6, to->src6) + csum_change_ip6(packet->dst6, to->dst6);
-
-	memmove(ip + IPV6_SRC, to->src6, sizeof(*to->src6));
-	memmove(ip + IPV6_DST, to->dst6, sizeof(*to->dst6));
-	return change;
-}
-
 csum_acc rewrite_addresses(struct frame *frame, const struct packet *packet,
                            const struct rewrite_to *to)
 {
 	uint8_t *ip = frame->data + packet->l3;
 
-	return packet->kind == PACKET_IPV6 ? rewrite_ipv6(ip, packet, to)
+	return packet->kind == PACKET_IPV6 ? rewrite_ipv6(ip, to->src6, to->dst6)
 	                                   : rewrite_ipv4(ip, &packet->tuple, &to->tuple);
 }
 

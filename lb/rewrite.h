@@ -25,6 +25,17 @@ static inline csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const
 	return change;
 }
 
+/* Changes the addresses in an IPv6 header. Returns the change in their sum. */
+static inline csum_acc rewrite_ipv6(uint8_t *ip, const struct ip6 *src, const struct ip6 *dst)
+{
+	csum_acc change = csum_change_ip6((const struct ip6 *)(ip + IPV6_SRC), src) +
+	                  csum_change_ip6((const struct ip6 *)(ip + IPV6_DST), dst);
+
+	memmove(ip + IPV6_SRC, src, sizeof(*src)); /* they may be the same */
+	memmove(ip + IPV6_DST, dst, sizeof(*dst));
+	return change;
+}
+
 /* Changes the ports in a TCP header, and its checksum, by that and by the change of the addresses;
  * flags are the frame's. */
 static inline void rewrite_ports(uint8_t *tcp, uint8_t flags, const struct tuple *from,

@@ -372,6 +372,36 @@ static bool may_be_balanced(const struct addresses *addresses, const struct tupl
 	        addresses_find(addresses, tuple->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
 
+/*
+ * The key of a plain IPv6 frame; false if it can't be a flow's, as neither its source nor its
+ * destination are known.
+ */
+static bool key_of_plain_ipv6(const struct screen *screen, const struct frame *frame,
+                              struct flow_key *ret)
+{
+	const struct addresses *addresses = &screen->farms->addresses;
+	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
+	const struct ip6 *src = (const struct ip6 *)(ip + IPV6_SRC);
+	const struct ip6 *dst = (const struct ip6 *)(ip + IPV6_DST);
+
+	ret->ipv6 = true;
+	ret->hashed = NULL;
+	if (!addresses_name(addresses, dst, &ret->tuple.dst)) {
+		if (!addresses->any_no_snat)
+			return false;
+		ret->tuple.dst = name_hashed(screen->key, dst);
+		ret->hashed = dst;
+	}
+	if (!addresses_name(addresses, src, &ret->tuple.src)) {
+		ret->tuple.src = name_hashed(screen->key, src);
+		ret->hashed = src;
+	}
+	tuple_load_ports(&ret->tuple, frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
+	return addresses_find_name(addresses, ret->tuple.dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	       (addresses->any_no_snat &&
+	        addresses_find_name(addresses, ret->tuple.src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
+}
+
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret)
 {
@@ -384,6 +414,9 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 		tuple_load_ports(&job->key.tuple, frame->data + PARSE_PLAIN_L4 + TCP_SRC);
 		if (may_be_balanced(&screen->farms->addresses, &job->key.tuple))
 			return REST_PLAIN;
+	} else if (!is_loop && screen->farms->addresses.any_ipv6 && parse_is_plain_ipv6(frame) &&
+	           key_of_plain_ipv6(screen, frame, &job->key)) {
+		return REST_PLAIN_IPV6;
 	}
 	verdict_begin(ret, frame);
 	return is_loop ? leave(ret, WHY_LOOP) : screen_any(screen, frame, job, ret);
@@ -392,5 +425,10 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret)
 {
 	verdict_begin(ret, frame);
-	parse_plain(frame, &job->packet);
+	if (job->rest == REST_PLAIN) {
+		parse_plain(frame, &job->packet);
+	} else {
+		parse_plain_ipv6(frame, &job->packet);
+		job->packet.tuple = job->key.tuple;
+	}
 }

@@ -10,10 +10,16 @@
 #include "verdict.h"
 
 /*
- * What is left to do for a frame once it has been screened: what depends on flows. REST_PLAIN is
- * REST_TCP of a plain frame (parse.h), of which so far only the key has been read.
+ * What is left to do for a frame once it has been screened: what depends on flows. REST_PLAIN and
+ * REST_PLAIN_IPV6 are REST_TCP of a plain frame (parse.h), of which so far only the key has been
+ * read.
  */
-enum rest { REST_NONE, REST_PLAIN, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
+enum rest { REST_NONE, REST_PLAIN, REST_PLAIN_IPV6, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
+
+static inline bool rest_is_plain(enum rest rest)
+{
+	return rest == REST_PLAIN || rest == REST_PLAIN_IPV6;
+}
 
 /* A frame on its way through the engine. */
 struct job {
@@ -32,12 +38,12 @@ struct screen {
 	const struct hash_key *key;
 };
 
-/* Fills in job but for the hash, and ret unless that is REST_PLAIN: all of it if nothing is left to
- * do, which returns REST_NONE. */
+/* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left
+ * to do, which returns REST_NONE. */
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret);
 
-/* Reads the rest of a REST_PLAIN frame, which is REST_TCP then. */
+/* Reads the rest of a plain frame, which is REST_TCP then. */
 void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret);
 
 /* Settles a frame that isn't for us. */

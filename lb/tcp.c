@@ -38,7 +38,8 @@ static bool is_between(uint32_t first, uint32_t at, uint32_t last)
  * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
 static bool is_near(const struct flow *flow, enum end end, uint32_t at)
 {
-	return is_between(flow->acked[end_other(end)] - TCP_LATELY, at, flow->limit[end] + 1);
+	return is_between(flow_acked(flow, end_other(end)) - TCP_LATELY, at,
+	                  flow_limit(flow, end) + 1);
 }
 
 /*
@@ -49,12 +50,13 @@ static bool is_near(const struct flow *flow, enum end end, uint32_t at)
 static bool is_proven(const struct flow *flow, enum end end, const struct packet *packet)
 {
 	const enum end other = end_other(end);
-	uint32_t window = flow->limit[end] - flow->acked[other];
+	uint32_t window = flow_limit(flow, end) - flow_acked(flow, other);
 
 	if (window < TCP_WINDOW_LEAST)
 		window = TCP_WINDOW_LEAST;
-	return is_between(flow->acked[other] - window, packet->seq, flow->limit[end] + 1) &&
-	       is_between(flow->acked[end], packet->ack, flow->next_seq[other]);
+	return is_between(flow_acked(flow, other) - window, packet->seq,
+	                  flow_limit(flow, end) + 1) &&
+	       is_between(flow_acked(flow, end), packet->ack, flow_next(flow, other));
 }
 
 /* If the packet, a SYN, is of the client and acknowledges nothing. */
@@ -75,7 +77,7 @@ static bool is_answer(enum end end, const struct packet *packet, uint32_t next)
  * open at once (RFC 9293, figure 7); or another one. */
 static enum tcp_kind judge_client_syn(const struct flow *flow, const struct packet *packet)
 {
-	if (!knows(flow, CLIENT) || flow->next_seq[CLIENT] == packet->seq + packet->seq_len)
+	if (!knows(flow, CLIENT) || flow_next(flow, CLIENT) == packet->seq + packet->seq_len)
 		return TCP_ACCEPTABLE;
 	return is_plain_syn(CLIENT, packet) ? TCP_AGAIN : TCP_STRAY;
 }
@@ -91,11 +93,12 @@ static enum tcp_kind judge_server_syn(const struct flow *flow, const struct pack
 	if (!(packet->tcp_flags & TCP_ACK))
 		return TCP_STRAY;
 	if (!knows(flow, SERVER))
-		return is_between(flow->acked[SERVER] + 1, packet->ack, flow->next_seq[CLIENT])
+		return is_between(flow_acked(flow, SERVER) + 1, packet->ack,
+		                  flow_next(flow, CLIENT))
 		               ? TCP_ACCEPTABLE
 		               : TCP_STRAY;
-	return is_answer(SERVER, packet, flow->next_seq[CLIENT]) &&
-	                       packet->seq != flow->acked[CLIENT]
+	return is_answer(SERVER, packet, flow_next(flow, CLIENT)) &&
+	                       packet->seq != flow_acked(flow, CLIENT)
 	               ? TCP_ANEW
 	               : TCP_STRAY;
 }
@@ -104,19 +107,19 @@ static enum tcp_kind judge_server_syn(const struct flow *flow, const struct pack
  * SYN, and begins where its own ended (a keep-alive one before) or within the first window. */
 static bool opens(const struct flow *flow, const struct packet *packet)
 {
-	const uint32_t first = flow->acked[SERVER] - 1;
+	const uint32_t first = flow_acked(flow, SERVER) - 1;
 
 	return knows(flow, SERVER) &&
-	       is_between(flow->acked[CLIENT] + 1, packet->ack, flow->next_seq[SERVER]) &&
-	       is_between(first, packet->seq, flow->next_seq[CLIENT] + TCP_WINDOW_LEAST);
+	       is_between(flow_acked(flow, CLIENT) + 1, packet->ack, flow_next(flow, SERVER)) &&
+	       is_between(first, packet->seq, flow_next(flow, CLIENT) + TCP_WINDOW_LEAST);
 }
 
 /* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
  */
 static bool is_early(const struct flow *flow, const struct packet *packet)
 {
-	return knows(flow, SERVER) && packet->seq == flow->next_seq[SERVER] &&
-	       is_between(flow->acked[SERVER], packet->ack, flow->next_seq[CLIENT]);
+	return knows(flow, SERVER) && packet->seq == flow_next(flow, SERVER) &&
+	       is_between(flow_acked(flow, SERVER), packet->ack, flow_next(flow, CLIENT));
 }
 
 static enum tcp_kind judge_half_open(const struct flow *flow, enum end end,
@@ -157,13 +160,13 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
 	/* the answer to a SYN: no sequence number yet, but it must acknowledge the SYN */
 	if (end == SERVER && packet->tcp_flags & TCP_ACK &&
 	    ((syn && packet->ack == syn->next) ||
-	     (!knows(flow, SERVER) && packet->ack == flow->next_seq[CLIENT])))
+	     (!knows(flow, SERVER) && packet->ack == flow_next(flow, CLIENT))))
 		return true;
 	if (!knows(flow, end))
 		return false;
 	if (flow->state == FLOW_HALF_OPEN)
-		return packet->seq == flow->next_seq[end];
-	return is_between(flow->acked[receiver], packet->seq, flow->next_seq[end]);
+		return packet->seq == flow_next(flow, end);
+	return is_between(flow_acked(flow, receiver), packet->seq, flow_next(flow, end));
 }
 
 /* A SYN begins the numbers. The same once more changes nothing: the other end may have acknowledged
@@ -173,8 +176,8 @@ static void note_syn(struct flow *flow, enum end end, const struct packet *packe
 	if (knows(flow, end))
 		return;
 	flow->flags |= (uint8_t)(FLOW_SEQ_KNOWN << end);
-	flow->next_seq[end] = packet->seq + packet->seq_len;
-	flow->acked[end_other(end)] = packet->seq;
+	flow_set_next(flow, end, packet->seq + packet->seq_len);
+	flow_set_acked(flow, end_other(end), packet->seq);
 	flow_set_wscale(flow, end, packet->wscale);
 }
 
@@ -184,18 +187,18 @@ static unsigned shake_hands(struct flow *flow, enum end end, const struct packet
 	const uint32_t next = packet->seq + packet->seq_len;
 	const bool is_syn = packet->tcp_flags & TCP_SYN;
 	/* the client has acknowledged, by a SYN of its own, what only now is known for a SYN */
-	const bool crossed = end == SERVER && is_syn && flow->acked[CLIENT] == next;
+	const bool crossed = end == SERVER && is_syn && flow_acked(flow, CLIENT) == next;
 
 	if (is_syn)
 		note_syn(flow, end, packet);
-	else if (tcp_seq_after(next, flow->next_seq[end]))
-		flow->next_seq[end] = next;
+	else if (tcp_seq_after(next, flow_next(flow, end)))
+		flow_set_next(flow, end, next);
 	if (crossed)
-		flow->acked[CLIENT] = next;
+		flow_set_acked(flow, CLIENT, next);
 	if (!(packet->tcp_flags & TCP_ACK))
 		return 0;
-	if (!knows(flow, end_other(end)) || tcp_seq_after(packet->ack, flow->acked[end]))
-		flow->acked[end] = packet->ack;
+	if (!knows(flow, end_other(end)) || tcp_seq_after(packet->ack, flow_acked(flow, end)))
+		flow_set_acked(flow, end, packet->ack);
 	/* the first that the client acknowledges is the server's SYN */
 	return crossed || (end == CLIENT && !is_syn) ? TCP_OPENED : 0;
 }
@@ -203,7 +206,7 @@ static unsigned shake_hands(struct flow *flow, enum end end, const struct packet
 /* If the other end has acknowledged end's FIN, nothing being sent after it. */
 static bool fin_is_acked(const struct flow *flow, enum end end)
 {
-	return flow->acked[end_other(end)] == flow->next_seq[end];
+	return flow_acked(flow, end_other(end)) == flow_next(flow, end);
 }
 
 /* A FIN counts if it is the last that its end has sent. */
@@ -213,7 +216,7 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 
 	if ((packet->tcp_flags & (TCP_FIN | TCP_SYN)) != TCP_FIN ||
 	    flow->flags & FLOW_FIN_SENT << end ||
-	    packet->seq + packet->seq_len != flow->next_seq[end])
+	    packet->seq + packet->seq_len != flow_next(flow, end))
 		return 0;
 	flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
 	/* the server keeps TIME_WAIT if it closed first, or at the same time */
@@ -250,34 +253,36 @@ void tcp_begin_anew(struct flow *flow, const struct tcp_syn *syn, const struct p
 {
 	flow->flags &= FLOW_CLIENT_UNLISTED;
 	flow->flags |= FLOW_SEQ_KNOWN << CLIENT | FLOW_SEQ_KNOWN << SERVER;
-	flow->next_seq[CLIENT] = flow->acked[SERVER] = syn->next;
-	flow->next_seq[SERVER] = packet->seq + packet->seq_len;
-	flow->acked[CLIENT] = packet->seq;
+	flow_set_next(flow, CLIENT, syn->next);
+	flow_set_acked(flow, SERVER, syn->next);
+	flow_set_next(flow, SERVER, packet->seq + packet->seq_len);
+	flow_set_acked(flow, CLIENT, packet->seq);
 	flow_set_wscale(flow, CLIENT, syn->wscale);
 	flow_set_wscale(flow, SERVER, packet->wscale);
 	if (flow->state == FLOW_HALF_OPEN)
 		return;
 	settle_scales(flow);
-	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
-	flow->limit[SERVER] = flow->next_seq[SERVER] + UINT16_MAX;
+	flow_set_limit(flow, CLIENT, flow_acked(flow, SERVER) + UINT16_MAX);
+	flow_set_limit(flow, SERVER, flow_next(flow, SERVER) + UINT16_MAX);
 }
 
 void tcp_opened(struct flow *flow, const struct packet *packet)
 {
 	settle_scales(flow);
 	/* the windows of SYNs aren't remembered: they were never scaled */
-	flow->limit[CLIENT] = flow->acked[SERVER] + UINT16_MAX;
-	flow->limit[SERVER] =
-	        flow->acked[CLIENT] +
-	        (packet->tcp_flags & TCP_SYN ? UINT16_MAX : tcp_window(flow, CLIENT, packet));
-	if (tcp_seq_after(flow->next_seq[CLIENT], flow->limit[CLIENT]))
-		flow->limit[CLIENT] = flow->next_seq[CLIENT];
+	flow_set_limit(flow, CLIENT, flow_acked(flow, SERVER) + UINT16_MAX);
+	flow_set_limit(flow, SERVER,
+	               flow_acked(flow, CLIENT) + (packet->tcp_flags & TCP_SYN
+	                                                   ? UINT16_MAX
+	                                                   : tcp_window(flow, CLIENT, packet)));
+	if (tcp_seq_after(flow_next(flow, CLIENT), flow_limit(flow, CLIENT)))
+		flow_set_limit(flow, CLIENT, flow_next(flow, CLIENT));
 }
 
 /* If at is a place in what end has sent, from what was acknowledged last up to what comes next. */
 static bool is_in_flight(const struct flow *flow, enum end end, uint32_t at)
 {
-	return is_between(flow->acked[end_other(end)], at, flow->next_seq[end]);
+	return is_between(flow_acked(flow, end_other(end)), at, flow_next(flow, end));
 }
 
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet)
@@ -292,10 +297,11 @@ void tcp_revived(struct flow *flow)
 	for (enum end end = CLIENT; end <= SERVER; end++) {
 		enum end receiver = end_other(end);
 
-		flow->limit[end] = flow->acked[receiver] +
-		                   ((uint32_t)UINT16_MAX << flow_wscale(flow, receiver));
-		if (tcp_seq_after(flow->next_seq[end], flow->limit[end]))
-			flow->limit[end] = flow->next_seq[end];
+		flow_set_limit(flow, end,
+		               flow_acked(flow, receiver) +
+		                       ((uint32_t)UINT16_MAX << flow_wscale(flow, receiver)));
+		if (tcp_seq_after(flow_next(flow, end), flow_limit(flow, end)))
+			flow_set_limit(flow, end, flow_next(flow, end));
 	}
 }
 
@@ -306,11 +312,11 @@ bool tcp_may_reopen(const struct flow *flow, uint32_t stamp, const struct packet
 	if (both && tcp_seq_after(stamp, packet->stamp))
 		return false; /* RFC 7323, 5: it would be thrown away as an old duplicate */
 	return (both && packet->stamp != stamp) ||
-	       tcp_seq_after(packet->seq, flow->next_seq[CLIENT]);
+	       tcp_seq_after(packet->seq, flow_next(flow, CLIENT));
 }
 
 bool tcp_may_have_sent(const struct flow *flow, enum end end, uint32_t seq)
 {
-	return knows(flow, end) && !tcp_seq_after(seq, flow->next_seq[end]) &&
-	       !tcp_seq_after(flow->acked[end_other(end)], seq + TCP_LATELY);
+	return knows(flow, end) && !tcp_seq_after(seq, flow_next(flow, end)) &&
+	       !tcp_seq_after(flow_acked(flow, end_other(end)), seq + TCP_LATELY);
 }

@@ -68,36 +68,35 @@ static inline bool tcp_is_expected(const struct flow *flow, enum end end,
 	const enum end other = end_other(end);
 	const uint32_t next = packet->seq + packet->seq_len;
 
-	return !tcp_seq_after(flow->acked[other] - TCP_LATELY, packet->seq) &&
-	       !tcp_seq_after(packet->seq, flow->next_seq[end]) &&
-	       !tcp_seq_after(next, flow->limit[end] + 1) &&
-	       !tcp_seq_after(flow->acked[end] - TCP_LATELY, packet->ack) &&
-	       !tcp_seq_after(packet->ack, flow->next_seq[other]);
+	return !tcp_seq_after(flow_acked(flow, other) - TCP_LATELY, packet->seq) &&
+	       !tcp_seq_after(packet->seq, flow_next(flow, end)) &&
+	       !tcp_seq_after(next, flow_limit(flow, end) + 1) &&
+	       !tcp_seq_after(flow_acked(flow, end) - TCP_LATELY, packet->ack) &&
+	       !tcp_seq_after(packet->ack, flow_next(flow, other));
 }
 
 /* Notes what end acknowledges, unless it is old news, and how far the other one may send now. */
 static inline void tcp_advance_ack(struct flow *flow, enum end end, const struct packet *packet)
 {
-	enum end sender = end_other(end);
-	uint32_t limit = packet->ack + tcp_window(flow, end, packet);
+	const enum end sender = end_other(end);
+	const uint32_t window = packet->ack + tcp_window(flow, end, packet);
+	const uint32_t limit = flow_limit(flow, sender), next = flow_next(flow, sender);
 
-	if (tcp_seq_after(flow->acked[end], packet->ack))
+	if (tcp_seq_after(flow_acked(flow, end), packet->ack))
 		return;
-	flow->limit[sender] =
-	        tcp_seq_after(limit, flow->limit[sender]) ? limit : flow->limit[sender];
-	flow->next_seq[sender] = tcp_seq_after(packet->ack, flow->next_seq[sender])
-	                                 ? packet->ack
-	                                 : flow->next_seq[sender];
-	flow->acked[end] = packet->ack;
+	flow_set_limit(flow, sender, tcp_seq_after(window, limit) ? window : limit);
+	flow_set_next(flow, sender, tcp_seq_after(packet->ack, next) ? packet->ack : next);
+	flow_set_acked(flow, end, packet->ack);
 }
 
 /* Notes that end has sent all before next, if it may have. */
 static inline void tcp_advance_to(struct flow *flow, enum end end, uint32_t next)
 {
-	bool counts = tcp_seq_after(next, flow->next_seq[end]) &&
-	              !tcp_seq_after(next, flow->limit[end] + 1);
+	const uint32_t before = flow_next(flow, end);
+	const bool counts =
+	        tcp_seq_after(next, before) && !tcp_seq_after(next, flow_limit(flow, end) + 1);
 
-	flow->next_seq[end] = counts ? next : flow->next_seq[end];
+	flow_set_next(flow, end, counts ? next : before);
 }
 
 /* Notes what an acceptable segment that is neither SYN nor RST does to the sequence numbers of an
