@@ -251,6 +251,7 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
 		return false;
 	ret->is_solicitation = nd[ICMP_TYPE] == ND_SOLICITATION;
+	ret->overrides = ret->is_solicitation || nd[ND_FLAGS] & ND_OVERRIDE;
 	ret->target = (const struct ip6 *)(nd + ND_TARGET);
 	ret->mac = packet->from.mac;
 	mac = find_nd_option(nd + ND_BYTES, len - (uint32_t)ND_BYTES,

@@ -75,6 +75,7 @@ bool parse_extensions(const struct frame *frame, uint32_t end, uint8_t *next, ui
 /* A neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4). */
 struct nd {
 	bool is_solicitation;
+	bool overrides;           /* it may replace what is known otherwise (RFC 4861, 7.2.5) */
 	const struct ip6 *target; /* in the frame */
 	struct mac mac; /* of the sender, by the link-layer address option, or else by the frame */
 };

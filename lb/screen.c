@@ -88,6 +88,7 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 	v->sighting.ip = packet->tuple.src;
 	v->sighting.hop = packet->from;
 	v->sighting.hop.mac = packet->arp_sender;
+	v->sighting.overrides = true;
 	if (!(target & ADDRESS_OURS))
 		return;
 	if (mac_is_group(&packet->arp_sender)) {
@@ -160,6 +161,7 @@ static bool screen_nd(const struct screen *screen, struct frame *frame, struct p
 	v->sighting.ip = sender ? sender_name : target_name;
 	v->sighting.hop = packet->from;
 	v->sighting.hop.mac = nd.mac;
+	v->sighting.overrides = nd.overrides;
 	if (target & ADDRESS_OURS) {
 		if (nd.is_solicitation)
 			answer_nd(packet, &nd, v);

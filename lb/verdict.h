@@ -15,6 +15,8 @@
 struct sighting {
 	be32 ip; /* or a name */
 	struct hop hop;
+	bool overrides; /* what is known otherwise; else it only says something to who knows nothing
+	                 */
 };
 
 /* A server's answer to a probe. */

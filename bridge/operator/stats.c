@@ -81,6 +81,8 @@ static void add_worker(struct totals *totals, const struct worker *worker)
 		add_port(&totals->ports[side], &worker->ports[side]->counts);
 	totals->neigh.waited += neigh->waited;
 	totals->neigh.lost += neigh->lost;
+	totals->neigh.moves += neigh->moves;
+	totals->neigh.attempts += neigh->attempts;
 	totals->conflicts += worker->conflicts;
 	totals->news_lost += worker->news_lost;
 }
@@ -166,8 +168,9 @@ static void print_bridge(FILE *out, const struct workers *workers, const struct 
 	print_port(out, "inside", ports[INSIDE], &totals->ports[INSIDE]);
 	fprintf(out,
 	        "},\n \"arp\":{\"waited\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"conflicts\":%" PRIu64
-	        "},\n",
-	        totals->neigh.waited, totals->neigh.lost, totals->conflicts);
+	        ",\"moves\":%" PRIu64 ",\"attempts\":%" PRIu64 "},\n",
+	        totals->neigh.waited, totals->neigh.lost, totals->conflicts, totals->neigh.moves,
+	        totals->neigh.attempts);
 	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n",
 	        connlog.written, connlog.lost + totals->records_lost);
 }

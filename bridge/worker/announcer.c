@@ -32,8 +32,7 @@ lb_time announcer_due(const struct announcer *announcer)
 		return (lb_time){UINT64_MAX};
 	if (!announcer->going)
 		return announcer->next;
-	return announcer->budget ? announcer->window
-	                         : (lb_time){announcer->window.ns + LB_NS_PER_MS};
+	return pace_due(&announcer->pace, announcer->pace.window);
 }
 
 static void begin_round(struct announcer *announcer, lb_time now)
@@ -95,16 +94,11 @@ bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_t
 		return false;
 	if (!announcer->going)
 		begin_round(announcer, now);
-	if (now.ns - announcer->window.ns >= LB_NS_PER_MS) {
-		announcer->window = now;
-		announcer->budget = ANNOUNCER_PER_MS;
-	}
-	if (!announcer->budget)
+	if (!pace_take(&announcer->pace, ANNOUNCER_PER_MS, now))
 		return false;
 	if (!next_of_round(announcer, rules, ret_side, ret_address, ret_vlan)) {
 		announcer->going = 0;
 		return false;
 	}
-	announcer->budget--;
 	return true;
 }

@@ -4,6 +4,7 @@
 #ifndef BRIDGE_ANNOUNCER_H
 #define BRIDGE_ANNOUNCER_H
 
+#include "pace.h"
 #include "../../lb/frame.h"
 #include "../../lb/rules.h"
 
@@ -19,9 +20,8 @@ struct announcer {
 	uint8_t going;        /* sides (1 << side) on which that is underway */
 	uint8_t side;         /* the next announcement: its side, farm, and address: */
 	unsigned farm, address;
-	lb_time next;    /* time for all of them */
-	lb_time window;  /* of ANNOUNCER_PER_MS */
-	unsigned budget; /* left of it */
+	lb_time next; /* time for all of them */
+	struct pace pace;
 };
 
 /* Has all addresses announced on the sides whose bits (1 << side) are set, from now on. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { EVENTS_EVERY_S = 10 };
@@ -28,6 +29,14 @@ int events_init(struct events *events, const struct farms *farms)
 void events_free(struct events *events)
 {
 	free(events->farm_up);
+}
+
+void events_inherit(struct events *events, const struct events *old)
+{
+	memcpy(events->refused, old->refused, sizeof(old->refused));
+	events->conflict = old->conflict;
+	events->moved = old->moved;
+	events->attempted = old->attempted;
 }
 
 /* If it is time for a line; then *ret is how many times it has happened. */
@@ -109,4 +118,36 @@ void events_conflict(struct events *events, const struct rules *rules, const cha
 		log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
 		            text_address(rules, who->ip, ip), mac[0], mac[1], mac[2], mac[3],
 		            mac[4], mac[5]);
+}
+
+/* "02:00:00:00:00:41 on eth1" */
+enum { EVENTS_PLACE_BYTES = 64 };
+
+static const char *place(const struct hop *hop, struct port *const ports[NSIDES],
+                         char ret[EVENTS_PLACE_BYTES])
+{
+	const uint8_t *mac = hop->mac.b;
+
+	snprintf(ret, EVENTS_PLACE_BYTES, "%02x:%02x:%02x:%02x:%02x:%02x on %s", mac[0], mac[1],
+	         mac[2], mac[3], mac[4], mac[5], ports[hop->side]->name);
+	return ret;
+}
+
+void events_neighbour(struct events *events, const struct rules *rules,
+                      struct port *const ports[NSIDES], const struct neigh_event *what, lb_time now)
+{
+	const char *name = rules->servers[what->server].name;
+	char from[EVENTS_PLACE_BYTES], to[EVENTS_PLACE_BYTES];
+	uint64_t n;
+
+	if (!is_time(what->moved ? &events->moved : &events->attempted, now, &n))
+		return;
+	if (what->moved)
+		log_warning("server %s: moved from %s, where it doesn't answer any more, to %s "
+		            "(%" PRIu64 ")",
+		            name, place(&what->from, ports, from), place(&what->to, ports, to), n);
+	else
+		log_warning("server %s: %s claims to be it: it answers at %s, and stays there "
+		            "(%" PRIu64 ")",
+		            name, place(&what->to, ports, to), place(&what->from, ports, from), n);
 }

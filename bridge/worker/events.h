@@ -5,6 +5,7 @@
 #define BRIDGE_EVENTS_H
 
 #include "probes.h"
+#include "../port/port.h"
 #include "../../lb/lb.h"
 
 /* What limits how often one kind of line is said. */
@@ -18,11 +19,15 @@ struct events {
 	bool *farm_up; /* by rules.farms[]: as it was said last */
 	struct events_limit refused[LB_NWHYS];
 	struct events_limit conflict;
+	struct events_limit moved, attempted; /* servers */
 };
 
 /* Returns 0, or -ENOMEM. farms is what is so at the start, which isn't worth a line. */
 int events_init(struct events *events, const struct farms *farms);
 void events_free(struct events *events);
+
+/* Takes over when what was said last. */
+void events_inherit(struct events *events, const struct events *old);
 
 /*
  * Says that a server's verdict has changed because of result, having been what it was for so long;
@@ -38,5 +43,10 @@ void events_refused(struct events *events, const struct farms *farms, unsigned f
 /* Says, now and then, that somebody on the side of port claims an address of ours. */
 void events_conflict(struct events *events, const struct rules *rules, const char *port,
                      const struct sighting *who, lb_time now);
+
+/* Says, now and then, that a server has moved, or that somebody has claimed so. */
+void events_neighbour(struct events *events, const struct rules *rules,
+                      struct port *const ports[NSIDES], const struct neigh_event *what,
+                      lb_time now);
 
 #endif

@@ -10,13 +10,17 @@
 struct inbox;
 
 /* What one worker has learned and all have to know. */
-enum news_kind { NEWS_PROBED, NEWS_SIGHTED };
+enum news_kind {
+	NEWS_PROBED,
+	NEWS_SIGHTED, /* to the first worker, who decides */
+	NEWS_PLACED,  /* from it */
+};
 
 struct news {
 	enum news_kind kind;
 	uint16_t server, check; /* NEWS_PROBED: as for lb_probed() */
 	bool ok;
-	struct sighting sighting; /* NEWS_SIGHTED */
+	struct sighting sighting; /* NEWS_SIGHTED, NEWS_PLACED */
 };
 
 struct inbox_counts {

@@ -393,6 +393,10 @@ bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
 
 	memcpy(own.dst6.b + 13, target->b + 13, 3);
 	own.to = to_multicast(to, &own.dst6);
+	if (!mac_is_group(&to->mac)) {
+		own.dst6 = *target;
+		own.to = *to;
+	}
 	if (!nd_message(maker, &own, ND_SOLICITATION, 0, target, port, ret))
 		return false;
 	if (!sender)

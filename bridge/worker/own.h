@@ -38,8 +38,9 @@ bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const st
 /*
  * Make messages of neighbour discovery (RFC 4861, 4.3 and 4.4): a solicitation for target from
  * sender or, if that is NULL, of one who is about to use the address (RFC 4862, 5.4.2); an
- * unsolicited advertisement of our address ip (RFC 4861, 7.2.6). to gives side and tags, its MAC is
- * replaced by the multicast's. As for the result, see own_make().
+ * unsolicited advertisement of our address ip (RFC 4861, 7.2.6). to gives side and tags; its MAC is
+ * replaced by the multicast's, but for a solicitation to one host. As for the result, see
+ * own_make().
  */
 bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
                          const struct ip6 *target, const struct hop *to, const struct port *port,

@@ -141,7 +141,7 @@ static bool fail_late(const struct probe_world *world, struct probe *probe, lb_t
 {
 	bool known = neigh_find(world->neigh, probe->server, now);
 
-	neigh_ask(world->neigh, probe->server);
+	neigh_doubt(world->neigh, probe->server, now);
 	if (probe->syns)
 		say(world, probe, TCP_RST, probe->isn + 1, out);
 	rest(world, probe, now);
@@ -151,10 +151,12 @@ static bool fail_late(const struct probe_world *world, struct probe *probe, lb_t
 static void send_syn(const struct probe_world *world, struct probe *probe, lb_time now,
                      struct own_list *out)
 {
-	if (!neigh_find(world->neigh, probe->server, now)) {
-		neigh_ask(world->neigh, probe->server);
+	bool known = neigh_find(world->neigh, probe->server, now);
+
+	if (!known || probe->syns)
+		neigh_doubt(world->neigh, probe->server, now);
+	if (!known)
 		return;
-	}
 	probe->syns++;
 	probe->sent = now;
 	say(world, probe, TCP_SYN, probe->isn, out);

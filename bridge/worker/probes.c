@@ -13,6 +13,7 @@
  */
 #include "probes.h"
 
+#include "pace.h"
 #include "timers.h"
 
 #include <stdlib.h>
@@ -29,8 +30,7 @@ struct probes {
 	uint32_t *hashed;      /* the first probe of each hash */
 	uint32_t *same;        /* by probe: the next one of its hash */
 	uint32_t mask;
-	lb_time window; /* began when PROBES_PER_MS events were left in it; now there are: */
-	uint32_t left;
+	struct pace pace; /* of events */
 };
 
 static bool is_probed(const struct rules *rules, unsigned server)
@@ -229,8 +229,7 @@ void probes_inherit(struct probes *probes, const struct probes *old)
 		timers_note(probes->timers, i, probe_due(&probes->world, probe));
 	}
 	timers_order(probes->timers);
-	probes->window = old->window;
-	probes->left = old->left;
+	probes->pace = old->pace;
 }
 
 /* ---- What happens to them ---- */
@@ -269,26 +268,16 @@ static void begin(struct probes *probes, struct probe *probe, lb_time now)
 	probe_begin(probe, port_of(probe->round), (uint32_t)tuple_hash(&probes->key, &place), now);
 }
 
-/* If there may be one more event in this millisecond. */
-static bool may_go_on(struct probes *probes, lb_time now)
-{
-	if (now.ns - probes->window.ns >= LB_NS_PER_MS) {
-		probes->window = now;
-		probes->left = PROBES_PER_MS;
-	}
-	return probes->left > 0;
-}
-
 bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struct probe_result *ret)
 {
 	bool ended = false;
 
 	/* what there is no room or time for follows with a later call */
 	while (!ended && timers_due(probes->timers).ns <= now.ns &&
-	       out->max - out->n >= PROBES_OUT_MAX && may_go_on(probes, now)) {
+	       out->max - out->n >= PROBES_OUT_MAX &&
+	       pace_take(&probes->pace, PROBES_PER_MS, now)) {
 		struct probe *probe = &probes->probes[timers_first(probes->timers)];
 
-		probes->left--;
 		if (probe->state == PROBE_RESTS)
 			begin(probes, probe, now);
 		ended = probe_poll(&probes->world, probe, now, out, ret);
@@ -334,9 +323,5 @@ bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_tim
 
 lb_time probes_due(const struct probes *probes)
 {
-	lb_time due = timers_due(probes->timers);
-
-	if (!probes->left && due.ns < probes->window.ns + LB_NS_PER_MS)
-		due.ns = probes->window.ns + LB_NS_PER_MS;
-	return due;
+	return pace_due(&probes->pace, timers_due(probes->timers));
 }

@@ -39,7 +39,7 @@ static int setup_init(struct setup *setup, const struct rules *rules, const stru
 	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
 		return err;
 	setup->farms = farms_init(setup->memory.at, rules, share, key, now);
-	setup->neigh = neigh_new(rules);
+	setup->neigh = neigh_new(rules, !share->worker);
 	if (setup->neigh)
 		setup->probes =
 		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
@@ -101,12 +101,11 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 	                          .inboxes = inboxes,
 	                          .fastpath = fastpath,
 	                          .key = *key};
-	if ((err = setup_init(&worker->setup, rules, share, key, now)) < 0)
+	if ((err = voice_open(&worker->voice, worker->ports)) < 0 ||
+	    (err = setup_init(&worker->setup, rules, share, key, now)) < 0)
 		return err;
-	if ((err = take_engine(worker, rules, macs, now)) == 0) {
-		worker->maker = own_maker_new();
-		err = worker->maker ? take_ip6(worker, rules, &worker->setup.ip6) : -ENOMEM;
-	}
+	if ((err = take_engine(worker, rules, macs, now)) == 0)
+		err = take_ip6(worker, rules, &worker->setup.ip6);
 	if (!err)
 		use_ip6(worker, &worker->setup.ip6);
 	return err;
@@ -128,17 +127,10 @@ void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queu
 
 void worker_free(struct worker *worker)
 {
-	own_maker_free(worker->maker);
+	voice_close(&worker->voice);
 	memory_free(&worker->memory);
 	memory_free(&worker->ip6_memory);
 	setup_free(&worker->setup);
-}
-
-static void flush(struct worker *worker, lb_time now)
-{
-	port_flush(worker->ports[OUTSIDE], now);
-	port_flush(worker->ports[INSIDE], now);
-	own_reuse(worker->maker);
 }
 
 static void forward(struct worker *worker, struct frame *frame, const struct hop *hop, lb_time now)
@@ -149,35 +141,29 @@ static void forward(struct worker *worker, struct frame *frame, const struct hop
 	port_queue(port, frame, now);
 }
 
-static void forward_to_server(struct worker *worker, unsigned server, struct frame *frame,
+/* If the client says again what the server of a flow, that isn't open yet, ought to have answered.
+ */
+static bool is_unanswered(const struct worker *worker, const struct verdict *v)
+{
+	return v->why == WHY_FLOW_HIT &&
+	       flows_at(&lb_balance(worker->lb)->flows, v->flow)->state == FLOW_HALF_OPEN;
+}
+
+static void forward_to_server(struct worker *worker, const struct verdict *v, struct frame *frame,
                               lb_time now)
 {
-	const struct hop *hop = neigh_find(worker->setup.neigh, server, now);
+	const struct hop *hop = neigh_find(worker->setup.neigh, v->server, now);
 
-	if (hop)
-		forward(worker, frame, hop, now);
-	else
-		neigh_wait(worker->setup.neigh, server, frame);
-}
-
-/* Makes and queues a frame of our own to own->to; request is what it answers, or NULL. */
-static void speak(struct worker *worker, const struct own *own, const struct frame *request,
-                  lb_time now)
-{
-	struct port *port = worker->ports[own->to.side];
-	struct frame frame;
-
-	if (!own_make(worker->maker, own, request, port, &frame)) {
-		flush(worker, now);
-		if (!own_make(worker->maker, own, request, port, &frame)) {
-			port->counts.send_failed++;
-			return;
-		}
+	if (!hop) {
+		neigh_wait(worker->setup.neigh, v->server, frame);
+		return;
 	}
-	port_queue(port, &frame, now);
+	forward(worker, frame, hop, now);
+	if (is_unanswered(worker, v))
+		neigh_doubt(worker->setup.neigh, v->server, now);
 }
 
-/* The same for what needs no request: a server that isn't known where it is hears nothing. */
+/* What needs no request: a server that isn't known where it is hears nothing. */
 static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
 {
 	for (unsigned i = 0; i < list->n; i++) {
@@ -189,49 +175,10 @@ static void speak_all(struct worker *worker, struct own_list *list, lb_time now)
 		if (!hop)
 			continue;
 		own->to = *hop;
-		speak(worker, own, NULL, now);
+		voice_say(&worker->voice, own, NULL, now);
 	}
 	list->n = 0;
-	flush(worker, now);
-}
-
-/* Makes the request; with sender and target the same it announces that address. */
-static bool make_question(const struct worker *worker, const struct neigh_question *question,
-                          const struct hop *to, const struct port *port, struct frame *ret)
-{
-	const struct rules *rules = worker->setup.rules;
-
-	if (!name_is_ipv6(question->target))
-		return own_arp_request(worker->maker, question->sender, question->target, to, port,
-		                       ret);
-	if (be32_eq(question->sender, question->target))
-		return own_nd_announcement(worker->maker, rules_ip6(rules, question->target), to,
-		                           port, ret);
-	return own_nd_solicitation(worker->maker, rules_ip6(rules, question->sender),
-	                           rules_ip6(rules, question->target), to, port, ret);
-}
-
-static void ask_on(struct worker *worker, const struct neigh_question *question, enum side side,
-                   lb_time now)
-{
-	const struct hop everybody = own_broadcast(side, question->vlan);
-	struct port *port = worker->ports[side];
-	struct frame frame;
-
-	if (make_question(worker, question, &everybody, port, &frame))
-		port_queue(port, &frame, now);
-}
-
-static void ask(struct worker *worker, lb_time now)
-{
-	struct neigh_question question;
-
-	while (neigh_next_question(worker->setup.neigh, now, &question)) {
-		ask_on(worker, &question, INSIDE, now);
-		if (question.everywhere)
-			ask_on(worker, &question, OUTSIDE, now);
-		flush(worker, now);
-	}
+	voice_flush(&worker->voice, now);
 }
 
 static void release_waiting(struct worker *worker, lb_time now)
@@ -288,32 +235,75 @@ static void probe_reply(struct worker *worker, const struct probe_reply *reply, 
 	speak_all(worker, &out, now);
 }
 
-/* Notes where a server is; says if it is one. */
-static bool learn(struct worker *worker, const struct sighting *sighting, lb_time now)
+/* Servers whose place is known, or another one, since: what waited for that goes on. */
+static void take_found(struct worker *worker, lb_time now)
 {
-	const struct rules *rules = worker->setup.rules;
+	struct news news = {.kind = NEWS_PLACED};
+	struct neigh_event event;
+	unsigned server;
+	bool any = false;
+
+	while (neigh_next_event(worker->setup.neigh, &event))
+		events_neighbour(&worker->setup.events, worker->setup.rules, worker->ports, &event,
+		                 now);
+	while (neigh_next_found(worker->setup.neigh, &server)) {
+		any = true;
+		probes_found(worker->setup.probes, server, now);
+		news.sighting = neigh_place(worker->setup.neigh, server);
+		if (!worker->share.worker)
+			spread(worker, &news);
+		if (!worker->share.worker && worker->fastpath)
+			fastpath_set_way(worker->fastpath, server, &news.sighting.hop);
+	}
+	if (!any)
+		return;
+	release_waiting(worker, now);
+	poll_probes(worker, now);
+}
+
+/* Notes where a server is said to be; so does the first worker, who decides upon it. */
+static void learn(struct worker *worker, const struct sighting *sighting, lb_time now)
+{
+	const struct news news = {.kind = NEWS_SIGHTED, .sighting = *sighting};
 
 	if (!neigh_sighted(worker->setup.neigh, sighting, now))
-		return false;
-	release_waiting(worker, now);
-	for (unsigned s = 0; s < rules->nservers; s++)
-		if (be32_eq(rules->servers[s].address, sighting->ip))
-			probes_found(worker->setup.probes, s, now);
-	poll_probes(worker, now);
-	return true;
+		return;
+	take_found(worker, now);
+	if (worker->share.worker && !inbox_put_news(worker->inboxes[0], &news))
+		worker->news_lost++;
+}
+
+static void ask_one(struct worker *worker, const struct neigh_question *question,
+                    const struct hop *to, lb_time now)
+{
+	voice_ask(&worker->voice, worker->setup.rules, question->sender, question->target, to, now);
+}
+
+static void ask(struct worker *worker, lb_time now)
+{
+	struct neigh_question question;
+
+	while (neigh_next_question(worker->setup.neigh, now, &question)) {
+		const struct hop all[NSIDES] = {own_broadcast(OUTSIDE, question.vlan),
+		                                own_broadcast(INSIDE, question.vlan)};
+
+		ask_one(worker, &question, question.is_direct ? &question.to : &all[INSIDE], now);
+		if (question.everywhere && !question.is_direct)
+			ask_one(worker, &question, &all[OUTSIDE], now);
+		voice_flush(&worker->voice, now);
+	}
+	take_found(worker, now); /* who hasn't answered may be elsewhere now */
 }
 
 static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
 {
-	const struct news news = {.kind = NEWS_SIGHTED, .sighting = v->sighting};
-
 	if (v->conflict) {
 		worker->conflicts++;
 		events_conflict(&worker->setup.events, worker->setup.rules,
 		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
 	}
-	if (v->sighted && learn(worker, &v->sighting, now))
-		spread(worker, &news);
+	if (v->sighted)
+		learn(worker, &v->sighting, now);
 }
 
 static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
@@ -331,10 +321,10 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		if (v->server == SERVER_NONE)
 			forward(worker, frame, &v->hop, now);
 		else
-			forward_to_server(worker, v->server, frame, now);
+			forward_to_server(worker, v, frame, now);
 		break;
 	case LB_ANSWER:
-		speak(worker, &v->own, frame, now);
+		voice_say(&worker->voice, &v->own, frame, now);
 		events_refused(&worker->setup.events, worker->setup.farms, v->farm,
 		               (enum lb_why)v->why, now);
 		break;
@@ -361,10 +351,10 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 		dispatch(worker, &frames[i], &verdicts[i], now);
 	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
 		dispatch(worker, &frame, &verdicts[0], now);
-		flush(worker, now);
+		voice_flush(&worker->voice, now);
 	}
 	ask(worker, now);
-	flush(worker, now);
+	voice_flush(&worker->voice, now);
 	worker_log_ended(worker);
 }
 
@@ -375,10 +365,13 @@ void worker_take_news(struct worker *worker, lb_time now)
 	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
 		if (news.kind == NEWS_PROBED)
 			lb_probed(worker->lb, news.server, news.check, news.ok, now);
-		else
+		else if (news.kind == NEWS_SIGHTED)
 			learn(worker, &news.sighting, now);
+		else
+			neigh_placed(worker->setup.neigh, &news.sighting, now);
 	}
-	flush(worker, now);
+	take_found(worker, now);
+	voice_flush(&worker->voice, now);
 }
 
 bool worker_take_inbox(struct worker *worker, lb_time now)
@@ -397,14 +390,15 @@ bool worker_take_inbox(struct worker *worker, lb_time now)
 
 static void announce(struct worker *worker, lb_time now)
 {
-	struct neigh_question announcement = {0};
 	enum side side;
+	uint16_t vlan;
+	be32 ip;
 
-	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side,
-	                      &announcement.target, &announcement.vlan)) {
-		announcement.sender = announcement.target;
-		ask_on(worker, &announcement, side, now);
-		flush(worker, now);
+	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side, &ip, &vlan)) {
+		const struct hop everybody = own_broadcast(side, vlan);
+
+		voice_announce(&worker->voice, worker->setup.rules, ip, &everybody, now);
+		voice_flush(&worker->voice, now);
 	}
 }
 
@@ -466,14 +460,19 @@ void worker_finish(struct worker *worker, lb_time now)
 	} while (more);
 }
 
+static lb_time earlier(lb_time a, lb_time b)
+{
+	return a.ns < b.ns ? a : b;
+}
+
 lb_time worker_due(const struct worker *worker)
 {
-	lb_time probes = probes_due(worker->setup.probes);
-	lb_time announcer = announcer_due(&worker->announcer);
+	lb_time due = probes_due(worker->setup.probes);
 
 	if (worker->more)
 		return (lb_time){0};
-	return probes.ns < announcer.ns ? probes : announcer;
+	due = earlier(due, announcer_due(&worker->announcer));
+	return earlier(due, neigh_due(worker->setup.neigh));
 }
 
 void worker_announce(struct worker *worker, unsigned sides, lb_time now)
@@ -516,7 +515,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	lb_reload(worker->lb, setup->farms, map);
 	worker->setup = *setup;
 	*setup = old;
-	memcpy(worker->setup.events.refused, old.events.refused, sizeof(old.events.refused));
+	events_inherit(&worker->setup.events, &old.events);
 	for (unsigned f = 0; f < worker->setup.rules->nfarms; f++)
 		worker->setup.events.farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);
 	worker_announce(worker, ANNOUNCER_BOTH, now);

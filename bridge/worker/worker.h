@@ -11,9 +11,9 @@
 #include "inbox.h"
 #include "../process/memory.h"
 #include "neigh.h"
-#include "own.h"
 #include "../port/port.h"
 #include "probes.h"
+#include "voice.h"
 #include "../../lb/lb.h"
 
 /* All that hangs on the rules, and is replaced by a reload. */
@@ -36,7 +36,7 @@ struct worker {
 	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
 	bool has_ip6;             /* lb has that elsewhere */
 	struct lb *lb;
-	struct own_maker *maker;
+	struct voice voice;        /* by the ports */
 	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
 	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;

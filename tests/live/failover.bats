@@ -19,6 +19,7 @@ teardown()
 	lab_kill_all
 	ip -n segment link set fe1 up
 	ip -n fe1 link set eth0 up
+	give_fe1_back
 }
 
 @test "a killed server is out in time; its clients aren't left waiting, new ones never hang" {
@@ -132,5 +133,79 @@ reset_all() # N
 	# at most one that is under way
 	[[ $(in_ns fe1 ss -Htan 'sport = :5061 and dport >= :1008 and dport <= :1023' | wc -l) -le 1 ]]
 	tmbridge_stats | jq -e '[.farms[0].servers[] | .probes_ok >= 5 and .probes_failed == 0] | all'
+	tmbridge_stop
+}
+
+# fe1's address, in the hands of somebody outside.
+steal_fe1()
+{
+	ip -n dc addr add 10.0.0.41/32 dev eth0
+	lab_spawn thief dc arping -q -U -c 9 -I eth0 -s 10.0.0.41 10.0.0.41
+}
+
+give_fe1_back()
+{
+	ip -n dc addr del 10.0.0.41/32 dev eth0 2>/dev/null || true
+	ip -n fe1 link set eth0 address 02:00:00:00:00:41
+}
+
+@test "who says that a server is elsewhere doesn't get it while it answers" {
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	hold_both
+	steal_fe1
+	for ((i = 0; i < 8; i++)); do
+		vip_connect -n 10 -j 1 -c -t 2 | jq -e '.connected == 10 and .servers.fe1 == 5'
+		sleep 0.5
+	done
+	give_fe1_back
+	! is_over "$ON_FE1"
+	log_says 'server fe1: 02:00:00:00:00:10 on eth0 claims to be it: it answers at 02:00:00:00:00:41 on eth1, and stays there'
+	tmbridge_stats | jq -e '.arp.moves == 0 and .arp.attempts >= 2'
+	tmbridge_stop
+}
+
+@test "a server that isn't there any more is where somebody says" {
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	vip_connect -n 4 -j 1 -c | jq -e '.connected == 4'
+	lab_spawn dc-tcp dc "$TOOLS/manyconns" serve dc 5061
+	ip -n segment link set fe1 down
+	steal_fe1
+	wait_until 3 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:00:10 on eth0'
+	vip_connect -n 4 -j 1 -c -t 3 | jq -e '.connected == 4 and .servers.dc == 2'
+	give_fe1_back
+	tmbridge_stop
+}
+
+@test "a server's new card, of which nobody says a word, is found by SYNs that go unanswered" {
+	local took
+
+	lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	vip_connect -n 4 -j 1 -c | jq -e '.connected == 4'
+	in_ns fe1 sysctl -qw net.ipv4.conf.eth0.arp_notify=0
+	sleep 1
+	ip -n fe1 link set eth0 address 02:00:00:00:04:41
+	took=$(date +%s%N)
+	vip_connect -n 4 -j 1 -c -t 8 | tee "$LAB_DIR/out"
+	took=$((($(date +%s%N) - took) / 1000000))
+	echo "$took ms"
+	jq -e '.connected == 4 and .servers == {"fe1": 2, "fe2": 2}' "$LAB_DIR/out"
+	((took < 4000)) # SYNs at 0, 1 and 3 s
+	log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth1'
+	give_fe1_back
+	tmbridge_stop
+}
+
+@test "the same by probes, in time for the next one" {
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 4s' 'check_timeout = 2s' 'fall = 2'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 5 tmbridge_is_served 2
+	ip -n fe1 link set eth0 address 02:00:00:00:04:41
+	wait_until 10 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth1'
+	vip_connect -n 4 -j 1 -c -t 3 | jq -e '.connected == 4 and .servers == {"fe1": 2, "fe2": 2}'
+	! log_says 'server fe1: down'
+	give_fe1_back
 	tmbridge_stop
 }

@@ -39,7 +39,7 @@ static void start(void)
 	now = (lb_time){1000 * LB_NS_PER_S};
 	farms_mem = aligned_alloc(ARENA_ALIGN, bytes);
 	farms = farms_init(farms_mem, rules, &share_whole, &key, now);
-	neigh = neigh_new(rules);
+	neigh = neigh_new(rules, true);
 	probes = probes_new(rules, &share_whole, &farms->health, neigh, &key, now);
 	out = (struct own_list){.items = items, .max = OUT};
 	ended = 0;

@@ -1,0 +1,87 @@
+/*
+ * Frames are queued in their port with those that are forwarded, so that all leave in order.
+ */
+#include "voice.h"
+
+#include <errno.h>
+
+int voice_open(struct voice *voice, struct port *const ports[NSIDES])
+{
+	*voice = (struct voice){.ports = {ports[OUTSIDE], ports[INSIDE]}, .maker = own_maker_new()};
+	return voice->maker ? 0 : -ENOMEM;
+}
+
+void voice_close(struct voice *voice)
+{
+	own_maker_free(voice->maker);
+}
+
+void voice_flush(struct voice *voice, lb_time now)
+{
+	port_flush(voice->ports[OUTSIDE], now);
+	port_flush(voice->ports[INSIDE], now);
+	own_reuse(voice->maker);
+}
+
+void voice_say(struct voice *voice, const struct own *own, const struct frame *request, lb_time now)
+{
+	struct port *port = voice->ports[own->to.side];
+	struct frame frame;
+
+	if (!own_make(voice->maker, own, request, port, &frame)) {
+		voice_flush(voice, now);
+		if (!own_make(voice->maker, own, request, port, &frame)) {
+			port->counts.send_failed++;
+			return;
+		}
+	}
+	port_queue(port, &frame, now);
+}
+
+void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,
+               const struct hop *to, lb_time now)
+{
+	struct port *port = voice->ports[to->side];
+	struct frame frame;
+	bool made;
+
+	if (name_is_ipv6(target))
+		made = own_nd_solicitation(voice->maker, rules_ip6(rules, sender),
+		                           rules_ip6(rules, target), to, port, &frame);
+	else
+		made = own_arp_request(voice->maker, sender, target, to, port, &frame);
+	if (made)
+		port_queue(port, &frame, now);
+}
+
+void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                 lb_time now)
+{
+	const be32 nobody = {{0}};
+	struct port *port = voice->ports[to->side];
+	struct frame frame;
+	bool made;
+
+	if (name_is_ipv6(ip))
+		made = own_nd_solicitation(voice->maker, NULL, rules_ip6(rules, ip), to, port,
+		                           &frame);
+	else
+		made = own_arp_request(voice->maker, nobody, ip, to, port, &frame);
+	if (made)
+		port_queue(port, &frame, now);
+}
+
+void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                    lb_time now)
+{
+	struct port *port = voice->ports[to->side];
+	struct frame frame;
+	bool made;
+
+	if (name_is_ipv6(ip))
+		made = own_nd_announcement(voice->maker, rules_ip6(rules, ip), to, port, &frame);
+	else
+		made = own_arp_request(voice->maker, ip, ip, to, port, &frame);
+	if (made)
+		port_queue(port, &frame, now);
+}

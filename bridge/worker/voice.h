@@ -1,0 +1,40 @@
+/*
+ * What tmbridge says itself, made and on its way out.
+ */
+#ifndef BRIDGE_VOICE_H
+#define BRIDGE_VOICE_H
+
+#include "own.h"
+#include "../../lb/rules.h"
+
+/* By two ports, which must stay. */
+struct voice {
+	struct port *ports[NSIDES]; /* by enum side */
+	struct own_maker *maker;
+};
+
+/* Returns 0, or -ENOMEM with the reason logged. voice_close() is due in either case. */
+int voice_open(struct voice *voice, struct port *const ports[NSIDES]);
+void voice_close(struct voice *voice);
+
+/* Sends what is queued on both ports, also by others. */
+void voice_flush(struct voice *voice, lb_time now);
+
+/* Makes and queues a frame to own->to; request is what it answers, or NULL. */
+void voice_say(struct voice *voice, const struct own *own, const struct frame *request,
+               lb_time now);
+
+/*
+ * The same with a request for target from sender, to one neighbour or, by own_broadcast(), to
+ * everybody: ARP or, if they are names of rules, neighbour discovery.
+ */
+void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,
+               const struct hop *to, lb_time now);
+
+/* The same with a probe for an address that we are about to use; with its announcement. */
+void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                 lb_time now);
+void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                    lb_time now);
+
+#endif
