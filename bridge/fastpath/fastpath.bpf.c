@@ -603,6 +603,14 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	return bpf_redirect(c->sides[out].ifindex, 0);
 }
 
+/* The time in ticks. The coarse clock may be a few ms behind the one that the table was made by. */
+INLINE uint32_t tick_now(const struct table_head *h)
+{
+	const uint64_t now = bpf_ktime_get_coarse_ns();
+
+	return now > h->epoch_ns ? flow_tick((lb_time){now}, (lb_time){h->epoch_ns}) : 0;
+}
+
 /* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
  */
 INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -635,9 +643,8 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	counted = bpf_map_lookup_elem(&cold, &i);
 	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
 	              &packet);
-	if (!counted || !lane_note(found.flow, found.end & 1, &packet, &found.lane,
-	                           flow_tick((lb_time){bpf_ktime_get_coarse_ns()},
-	                                     (lb_time){found.head->epoch_ns})))
+	if (!counted ||
+	    !lane_note(found.flow, found.end & 1, &packet, &found.lane, tick_now(found.head)))
 		return -1;
 	lane_count(counted, found.end & 1, 1, bytes);
 	__builtin_memcpy(data + ETH_DST, &to.mac, sizeof(to.mac));

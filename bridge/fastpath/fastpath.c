@@ -6,7 +6,7 @@
  */
 #include "fastpath.h"
 
-#include "loaded.h"
+#include "maps.h"
 #include "punt.h"
 #include "known.h"
 #include "tc.h"
@@ -27,12 +27,7 @@ struct attached {
 struct fastpath {
 	struct mnl_socket *socket;
 	struct pins pins;
-	struct loaded loaded;
-	struct fastpath_conf *conf; /* in memory shared with the programs, as are: */
-	struct fastpath_address *addresses;
-	struct fastpath_counts *counts;
-	struct fastpath_way *ways;
-	struct fastpath_part *parts;
+	struct maps maps;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
 };
@@ -48,7 +43,8 @@ static int attach_nobody(struct fastpath *fastpath, int ifindex)
 		err = 0;
 	for (int egress = 0; egress < 2 && !err; egress++) {
 		place.egress = egress;
-		err = tc_attach(fastpath->socket, &place, fastpath->loaded.programs[LOADED_NOBODY],
+		err = tc_attach(fastpath->socket, &place,
+		                fastpath->maps.loaded.programs[LOADED_NOBODY],
 		                loaded_name(LOADED_NOBODY));
 	}
 	return err;
@@ -63,87 +59,10 @@ static int make_punts(struct fastpath *fastpath, int outside)
 	return err;
 }
 
-/* The engine's arrays begin at multiples of so many elements: at multiples of ARENA_ALIGN bytes. */
-enum { PART_ALIGN = ARENA_ALIGN / TABLE_ALIGN };
-
-struct wanted {
-	const struct rules *rules;
-	const struct share *shares; /* by worker */
-	unsigned n;
-	uint32_t elements[LOADED_MAPS];
-	struct fastpath_part parts[RULES_WORKERS_MAX];
-};
-
-/* Lays out the workers' arrays one behind the other. Those of IPv6 clients aren't there if the
- * rules have no IPv6. */
-static void lay_out(struct wanted *wanted)
-{
-	uint32_t *elements = &wanted->elements[LOADED_TABLE];
-	struct table table;
-
-	for (unsigned k = 0; k < wanted->n; k++) {
-		lb_table_sizes(wanted->rules, &wanted->shares[k], &table);
-		for (unsigned a = 0; a < TABLE_NARRAYS; a++) {
-			uint32_t room = (uint32_t)table.arrays[a].elements + PART_ALIGN - 1;
-
-			wanted->parts[k].base[a] = a == TABLE_HEAD ? k : elements[a];
-			elements[a] += room - room % PART_ALIGN;
-		}
-	}
-	elements[TABLE_HEAD] = wanted->n;
-	if (!wanted->rules->nnames)
-		elements[TABLE_CLIENT6] = 1;
-}
-
-static void set_names(struct fastpath *fastpath, const struct rules *rules)
-{
-	const struct loaded_memory *names = &fastpath->loaded.maps[LOADED_NAMES];
-
-	if (rules->nnames && rules->nnames <= names->elements)
-		memcpy(names->at, rules->names, rules->nnames * sizeof(*rules->names));
-}
-
-static void begin(struct fastpath *fastpath, const struct wanted *wanted)
-{
-	const struct loaded_memory *maps = fastpath->loaded.maps;
-
-	fastpath->conf = maps[LOADED_CONF].at;
-	fastpath->addresses = maps[LOADED_ADDRESSES].at;
-	fastpath->counts = maps[LOADED_COUNTS].at;
-	fastpath->ways = maps[LOADED_WAYS].at;
-	fastpath->parts = maps[LOADED_PARTS].at;
-	fastpath->conf->layout = FASTPATH_LAYOUT;
-	fastpath->conf->table_places = wanted->elements[LOADED_ADDRESSES] / 2;
-	fastpath->conf->share = wanted->shares[0];
-	fastpath->conf->client6 = wanted->rules->nnames != 0;
-	memcpy(fastpath->parts, wanted->parts, wanted->n * sizeof(*wanted->parts));
-	set_names(fastpath, wanted->rules);
-}
-
-static int load(struct fastpath *fastpath, struct wanted *wanted)
-{
-	const uint32_t places = known_places(wanted->rules);
-	int err;
-
-	if (!places)
-		return -ENOMEM;
-	wanted->elements[LOADED_CONF] = 1;
-	wanted->elements[LOADED_ADDRESSES] = 2 * places;
-	wanted->elements[LOADED_COUNTS] = loaded_processors();
-	wanted->elements[LOADED_WAYS] = RULES_SERVERS_KEPT_MAX;
-	wanted->elements[LOADED_NAMES] = wanted->rules->nnames ? RULES_NAMES_MAX : 1;
-	wanted->elements[LOADED_PARTS] = RULES_WORKERS_MAX;
-	lay_out(wanted);
-	err = loaded_open(&fastpath->loaded, wanted->elements);
-	if (err < 0)
-		return err;
-	begin(fastpath, wanted);
-	return known_fill(fastpath->conf, fastpath->addresses, wanted->rules);
-}
-
 /* Each step with what to say if it fails. */
 static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
-                    const struct cable *cable, struct wanted *wanted, const char **ret_what)
+                    const struct cable *cable, const struct rules *rules,
+                    const struct share *shares, unsigned n, const char **ret_what)
 {
 	int err;
 
@@ -154,23 +73,22 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
 	if ((err = pins_open(&fastpath->pins, names)) < 0)
 		return err;
 	*ret_what = "loading programs";
-	if ((err = load(fastpath, wanted)) < 0)
+	if ((err = maps_open(&fastpath->maps, rules, shares, n)) < 0)
 		return err;
 	*ret_what = "pinning maps";
-	if ((err = loaded_pin(&fastpath->loaded, &fastpath->pins)) < 0)
+	if ((err = loaded_pin(&fastpath->maps.loaded, &fastpath->pins)) < 0)
 		return err;
 	*ret_what = "making a pair of veth devices";
 	if ((err = make_punts(fastpath, cable_state(cable, OUTSIDE)->link.index)) < 0)
 		return err;
 	*ret_what = "entering programs into an array";
-	return loaded_attend(&fastpath->loaded);
+	return loaded_attend(&fastpath->maps.loaded);
 }
 
 int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
                   const struct rules *rules, const struct share *shares, unsigned n,
                   struct fastpath **ret)
 {
-	struct wanted wanted = {.rules = rules, .shares = shares, .n = n};
 	struct fastpath *fastpath;
 	const char *what = "memory";
 	int err;
@@ -179,7 +97,7 @@ int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
 	if (rules->fast_path == FAST_PATH_OFF)
 		return 0;
 	fastpath = calloc(1, sizeof(*fastpath));
-	err = fastpath ? open_all(fastpath, names, cable, &wanted, &what) : -ENOMEM;
+	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, &what) : -ENOMEM;
 	if (!err) {
 		*ret = fastpath;
 		return 0;
@@ -218,7 +136,7 @@ void fastpath_close(struct fastpath *fastpath)
 	if (fastpath->punts[OUTSIDE].index)
 		punt_remove(fastpath->socket, &fastpath->punts[OUTSIDE]);
 	loaded_unpin(&fastpath->pins);
-	loaded_close(&fastpath->loaded);
+	maps_close(&fastpath->maps);
 	if (fastpath->socket)
 		mnl_socket_close(fastpath->socket);
 	free(fastpath);
@@ -231,7 +149,7 @@ const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side
 
 void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cable_state *is)
 {
-	struct fastpath_side *conf = &fastpath->conf->sides[side];
+	struct fastpath_side *conf = &fastpath->maps.conf->sides[side];
 	const uint32_t ifindex = is->state == LINK_GONE ? 0 : (uint32_t)is->link.index;
 
 	conf->punt = (uint32_t)fastpath->punts[side].index;
@@ -258,7 +176,7 @@ static int attach(struct fastpath *fastpath, int ifindex, uint16_t priority,
 {
 	const struct tc_place place = {.ifindex = ifindex, .priority = priority};
 
-	return tc_attach(fastpath->socket, &place, fastpath->loaded.programs[program],
+	return tc_attach(fastpath->socket, &place, fastpath->maps.loaded.programs[program],
 	                 loaded_name(program));
 }
 
@@ -283,70 +201,24 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 
 void fastpath_activate(struct fastpath *fastpath, bool active)
 {
-	__atomic_store_n(&fastpath->conf->active, active, __ATOMIC_RELEASE);
+	__atomic_store_n(&fastpath->maps.conf->active, active, __ATOMIC_RELEASE);
 }
 
 bool fastpath_is_active(const struct fastpath *fastpath)
 {
-	return fastpath && fastpath->conf->active;
-}
-
-int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules)
-{
-	set_names(fastpath, rules);
-	return known_fill(fastpath->conf, fastpath->addresses, rules);
-}
-
-void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret)
-{
-	for (unsigned a = 0; a < TABLE_NARRAYS; a++) {
-		uint8_t *map = fastpath->loaded.maps[LOADED_TABLE + a].at;
-
-		ret->arrays[a].memory =
-		        map + fastpath->parts[worker].base[a] * ret->arrays[a].element_bytes;
-	}
-	if (!fastpath->conf->client6)
-		ret->arrays[TABLE_CLIENT6].memory = NULL;
-}
-
-void fastpath_hold(struct fastpath *fastpath, bool held)
-{
-	__atomic_store_n(&fastpath->conf->held, held, __ATOMIC_SEQ_CST);
-}
-
-void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop)
-{
-	struct fastpath_way *way = &fastpath->ways[server];
-
-	if (hop && way->known && hop_eq(&way->hop, hop))
-		return;
-	__atomic_store_n(&way->known, 0, __ATOMIC_RELEASE);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!hop)
-		return;
-	way->hop = *hop;
-	__atomic_store_n(&way->known, 1, __ATOMIC_RELEASE);
-}
-
-bool fastpath_used_way(struct fastpath *fastpath, unsigned server)
-{
-	struct fastpath_way *way = &fastpath->ways[server];
-
-	if (!__atomic_load_n(&way->used, __ATOMIC_RELAXED))
-		return false;
-	__atomic_store_n(&way->used, 0, __ATOMIC_RELAXED);
-	return true;
+	return fastpath && fastpath->maps.conf->active;
 }
 
 void fastpath_beat(struct fastpath *fastpath, lb_time now)
 {
-	__atomic_store_n(&fastpath->conf->alive_ns, now.ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&fastpath->maps.conf->alive_ns, now.ns, __ATOMIC_RELAXED);
 }
 
 static bool is_ours(const struct fastpath *fastpath, struct fastpath_key key,
                     const struct packet *packet)
 {
-	return known_kinds(fastpath->conf, fastpath->addresses, &key, hop_vlan(&packet->from)) &
+	return known_kinds(fastpath->maps.conf, fastpath->maps.addresses, &key,
+	                   hop_vlan(&packet->from)) &
 	       ADDRESS_OURS;
 }
 
@@ -379,15 +251,32 @@ bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *f
 	       !is_ours(fastpath, fastpath_key6(packet.dst6), &packet);
 }
 
+int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules)
+{
+	return maps_set_rules(&fastpath->maps, rules);
+}
+
+void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret)
+{
+	maps_table(&fastpath->maps, worker, ret);
+}
+
+void fastpath_hold(struct fastpath *fastpath, bool held)
+{
+	maps_hold(&fastpath->maps, held);
+}
+
+void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop)
+{
+	maps_set_way(&fastpath->maps, server, hop);
+}
+
+bool fastpath_used_way(struct fastpath *fastpath, unsigned server)
+{
+	return maps_used_way(&fastpath->maps, server);
+}
+
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret)
 {
-	uint64_t *sum = (uint64_t *)ret;
-
-	*ret = (struct fastpath_counts){0};
-	for (unsigned cpu = 0; cpu < fastpath->loaded.maps[LOADED_COUNTS].elements; cpu++) {
-		const uint64_t *counts = (const uint64_t *)&fastpath->counts[cpu];
-
-		for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
-			sum[i] += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
-	}
+	maps_count(&fastpath->maps, ret);
 }

@@ -1,0 +1,45 @@
+/*
+ * What the programs and the process share: the maps, in the process's memory.
+ */
+#ifndef BRIDGE_MAPS_H
+#define BRIDGE_MAPS_H
+
+#include "loaded.h"
+#include "../../lb/rules.h"
+#include "../../lb/table.h"
+
+struct maps {
+	struct loaded loaded;
+	struct fastpath_conf *conf;
+	struct fastpath_address *addresses;
+	struct fastpath_counts *counts; /* by processor */
+	struct fastpath_way *ways;      /* by server */
+	struct fastpath_part *parts;    /* by worker */
+};
+
+/*
+ * Loads the programs, with maps for n workers of these shares. Returns 0, or a negative errno: that
+ * the kernel won't have them. maps_close() is due in either case.
+ */
+int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n);
+void maps_close(struct maps *maps);
+
+/* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for the maps. */
+int maps_set_rules(struct maps *maps, const struct rules *rules);
+
+/* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
+void maps_table(const struct maps *maps, unsigned worker, struct table *ret);
+
+/* From when this returns flows are all the process's, or not any more. */
+void maps_hold(struct maps *maps, bool held);
+
+/* Where a server is, or NULL: the process's to find out. */
+void maps_set_way(struct maps *maps, unsigned server, const struct hop *hop);
+
+/* If something was sent there since this was asked last. */
+bool maps_used_way(struct maps *maps, unsigned server);
+
+/* What all processors have counted. */
+void maps_count(const struct maps *maps, struct fastpath_counts *ret);
+
+#endif
