@@ -17,13 +17,14 @@
 #include "../process/log.h"
 #include "claim.h"
 #include "monitor.h"
-#include "silence.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
 
 #define CABLE_RETRY_NS LB_NS_PER_S
+#define CABLE_LOOK_NS  (5 * LB_NS_PER_S)
 /* 10GBASE-T may take this long to agree on a speed. */
 #define CABLE_RISE_NS (10 * LB_NS_PER_S)
 
@@ -37,7 +38,7 @@ struct end {
 	bool unknown;  /* its neighbours may know nothing of it yet: it has just come up */
 	lb_time retry; /* not to be told or tried before */
 	int misfit;    /* index of one of that name that can't be used */
-	struct silence silence;
+	struct settings settings;
 	struct claim claim;
 };
 
@@ -46,6 +47,7 @@ struct cable {
 	struct mnl_socket *socket, *news;
 	bool mirror;
 	uint32_t mtus[NSIDES]; /* as last judged */
+	lb_time look_again;    /* also without news */
 };
 
 static enum link_state state_of(const struct link *link)
@@ -93,13 +95,9 @@ static void say_mac(const struct end *end, const struct mac *mac)
 	         b[2], b[3], b[4], b[5]);
 }
 
-/* Others who would handle the same frames, unless they did so before. */
+/* Another one who would handle the same frames, unless it did so before. */
 static void say_hazards(const struct end *end, const struct link *before, const struct link *link)
 {
-	if (link->forwards && !before->forwards)
-		log_warning("%s: the host routes what arrives there, the VIP's packets too: "
-		            "sysctl -w net.ipv4.conf.%s.forwarding=0",
-		            end->name, link->name);
 	if (link->master && link->master != before->master)
 		log_warning("%s: belongs to another interface now, which forwards its frames as "
 		            "well: ip link set %s nomaster",
@@ -112,12 +110,12 @@ static void gone(struct end *end, lb_time now)
 	set_state(end, LINK_GONE, now);
 	end->dead = now;
 	end->rising = end->anew = false;
-	silence_end(&end->silence, NULL, NULL);
+	settings_end(&end->settings, NULL, NULL);
 }
 
 static void note_use(struct end *end)
 {
-	end->is.used = end->silence.ipv4_used || end->silence.ipv6_used;
+	end->is.used = end->settings.ipv4_used || end->settings.ipv6_used;
 }
 
 static bool fits(struct end *end, const struct link *link)
@@ -138,7 +136,7 @@ static void back(struct cable *cable, struct end *end, const struct link *link, 
 	                                  [LINK_DOWN] = ", but it is down"};
 	enum link_state state = state_of(link);
 
-	silence_again(&end->silence, cable->socket, link);
+	settings_again(&end->settings, cable->socket, link);
 	log_info("%s: back after %.1f s%s", end->name, seconds(end->dead, now),
 	         end->is.held ? "" : but[state]);
 	if (!mac_eq(&link->mac, &end->is.link.mac))
@@ -160,14 +158,14 @@ static void differs(struct cable *cable, struct end *end, const struct link *lin
 	change->mtu |= link->mtu != before->mtu;
 	if (strcmp(link->name, before->name) != 0) {
 		log_info("%s: is called %s now, and stays in use", end->name, link->name);
-		silence_renamed(&end->silence, link);
+		settings_renamed(&end->settings, link);
 	}
 	if (mac) {
 		say_mac(end, &link->mac);
 		end->unknown = true;
 	}
 	say_hazards(end, before, link);
-	silence_look(&end->silence, cable->socket, link);
+	settings_look(&end->settings, cable->socket, link);
 	note_use(end);
 	say_state(end, state_of(link), now);
 	set_state(end, state_of(link), now);
@@ -323,8 +321,11 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 		watches[side] = (struct monitor_watch){
 		        .index = end->is.state == LINK_GONE ? 0 : end->is.link.index};
 	}
-	if (!monitor_hear(cable->news, watches))
+	if (!monitor_hear(cable->news, watches) && now.ns < cable->look_again.ns)
 		return;
+	if (now.ns >= cable->look_again.ns)
+		watches[OUTSIDE].changed = watches[INSIDE].changed = true;
+	cable->look_again = (lb_time){now.ns + CABLE_LOOK_NS};
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (watches[side].changed)
 			look(cable, &cable->ends[side], watches[side].removed, now, &ret[side]);
@@ -397,7 +398,8 @@ static int open_end(struct cable *cable, struct end *end, lb_time now)
 	int err;
 
 	end->is.state = state_of(&end->is.link);
-	silence_begin(&end->silence, cable->socket, &end->is.link);
+	if ((err = settings_begin(&end->settings, cable->socket, &end->is.link)) < 0)
+		return err;
 	note_use(end);
 	if (!cable->mirror || end->is.state != LINK_DOWN)
 		return 0;
@@ -416,7 +418,7 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 		cable->mirror = mirror_on;
 		for (unsigned side = 0; side < NSIDES; side++) {
 			cable->ends[side].is.state = LINK_GONE;
-			cable->ends[side].silence.ipv6_fd = -1;
+			settings_init(&cable->ends[side].settings);
 			cable->ends[side].claim = (struct claim){-1, -1};
 		}
 		if ((err = monitor_open(&cable->news)) == 0)
@@ -451,7 +453,7 @@ static void close_end(struct cable *cable, struct end *end)
 		else
 			log_info("%s: set up again", end->name);
 	}
-	silence_end(&end->silence, cable->socket, there ? &link : NULL);
+	settings_end(&end->settings, cable->socket, there ? &link : NULL);
 	claim_drop(&end->claim);
 }
 

@@ -27,9 +27,9 @@ struct cable_state {
 };
 
 /*
- * Begins to watch both interfaces, named by enum side, and silences the host there; mirror is
- * link_mirror. names must stay. Returns 0 and sets *ret, or a negative errno with the reason
- * logged.
+ * Begins to watch both interfaces, named by enum side, and sets the host to be silent there
+ * (settings.h); mirror is link_mirror. names must stay. Returns 0 and sets *ret, or a negative
+ * errno with the reason logged.
  */
 int cable_open(const char *const names[NSIDES], bool mirror, lb_time now, struct cable **ret);
 

@@ -248,7 +248,7 @@ int link_set_promiscuous(struct mnl_socket *socket, int index, bool on)
 	return set_flag(socket, index, IFF_PROMISC, on);
 }
 
-int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore)
+int link_set_ipv4(struct mnl_socket *socket, int index, int devconf, uint32_t value)
 {
 	char buffer[LINK_REQUEST_BYTES];
 	struct nlmsghdr *request = make_request(buffer, RTM_NEWLINK, NLM_F_ACK, index);
@@ -256,7 +256,7 @@ int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignor
 	struct nlattr *family = mnl_attr_nest_start(request, AF_INET);
 	struct nlattr *conf = mnl_attr_nest_start(request, IFLA_INET_CONF);
 
-	mnl_attr_put_u32(request, IPV4_DEVCONF_ARP_IGNORE, arp_ignore);
+	mnl_attr_put_u32(request, (uint16_t)devconf, value);
 	mnl_attr_nest_end(request, conf);
 	mnl_attr_nest_end(request, family);
 	mnl_attr_nest_end(request, families);

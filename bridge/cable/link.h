@@ -26,7 +26,7 @@ struct link {
 	uint32_t mtu;        /* bytes */
 	int master;          /* index of the bridge, bond or the like that it belongs to, or 0 */
 	struct mac mac;      /* if ethernet */
-	bool forwards;       /* the host routes IPv4 packets that arrive there */
+	uint32_t forwards;   /* not 0: the host routes IPv4 packets that arrive there */
 	uint32_t arp_ignore; /* the sysctl of this name */
 };
 
@@ -61,11 +61,11 @@ int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *
 typedef int link_read(const struct nlmsghdr *message, void *data);
 int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data);
 
-/* Set what struct link calls up, promiscuous and arp_ignore. Return 0 or a negative errno; -ENODEV:
- * it's gone.
+/* Set what struct link calls up and promiscuous, and an IPv4 sysctl, of number IPV4_DEVCONF_...
+ * Return 0 or a negative errno; -ENODEV: it's gone.
  */
 int link_set_up(struct mnl_socket *socket, int index, bool up);
 int link_set_promiscuous(struct mnl_socket *socket, int index, bool on);
-int link_set_arp_ignore(struct mnl_socket *socket, int index, uint32_t arp_ignore);
+int link_set_ipv4(struct mnl_socket *socket, int index, int devconf, uint32_t value);
 
 #endif

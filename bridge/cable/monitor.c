@@ -52,12 +52,17 @@ static int read_news(const struct nlmsghdr *message, void *data)
 			read_link_news(message, &watches[side]);
 		else if (message->nlmsg_type == RTM_NEWADDR)
 			read_address_news(message, &watches[side]);
+		else if (message->nlmsg_type == RTM_NEWNETCONF) /* forwarding, of one or of all */
+			watches[side].changed = true;
 	return MNL_CB_OK;
 }
 
 int monitor_open(struct mnl_socket **ret)
 {
-	return link_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR, ret);
+	return link_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+	                         1u << (RTNLGRP_IPV4_NETCONF - 1) |
+	                         1u << (RTNLGRP_IPV6_NETCONF - 1),
+	                 ret);
 }
 
 bool monitor_hear(struct mnl_socket *socket, struct monitor_watch watches[NSIDES])

@@ -53,12 +53,6 @@ static int check_interface(struct mnl_socket *socket, const char *name, bool may
 		          name);
 		return -EBUSY;
 	}
-	if (ret->forwards) {
-		log_error("%s: the host routes what arrives there, the VIP's packets too: "
-		          "sysctl -w net.ipv4.conf.%s.forwarding=0",
-		          name, name);
-		return -EBUSY;
-	}
 	return 0;
 }
 

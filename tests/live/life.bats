@@ -93,12 +93,6 @@ promiscuity()
 	ip -n tmb link del br9
 }
 
-@test "preflight: the host forwards" {
-	lab_sysctl tmb net.ipv4.ip_forward=1
-	fails 1 '*' eth0 eth1 -f "$LAB_DIR/lb.ini"
-	lab_sysctl tmb net.ipv4.ip_forward=0
-}
-
 @test "preflight: MTUs that differ" {
 	ip -n tmb link set eth1 mtu 1400
 	fails 1 'eth0, eth1' eth0 eth1 -f "$LAB_DIR/lb.ini"

@@ -495,3 +495,49 @@ provoke()
 	wait_until 1 in_ns fe1 arping -c 1 -w 1 -I eth0 10.0.0.6
 	ends_well
 }
+
+sysctls() # KEY...
+{
+	in_ns tmb sysctl -n "$@" | xargs
+}
+
+# As a container engine does it, at any time.
+@test "the host doesn't route what arrives, whoever has it begin to, and does again afterwards" {
+	host_speaks_ipv6
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	tmbridge_start "$LAB_DIR/lb.ini"
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding net.ipv4.ip_forward) = '0 0 1' ]]
+	lab_sysctl tmb net.ipv4.ip_forward=0
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	says 2 '^tmbridge: eth0: net\.ipv4\.conf\.eth0\.forwarding was set to 1: it is 0 again, while tmbridge runs$'
+	says 2 'eth1\.forwarding was set to 1'
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding) = '0 0' ]]
+	traffic_flows
+	lab_sysctl tmb net.ipv6.conf.eth1.disable_ipv6=0 net.ipv4.conf.eth1.arp_ignore=2
+	says 8 'eth1\.disable_ipv6 was set to 0: it is 1 again' # of these the kernel brings no news
+	says 2 'eth1\.arp_ignore was set to 2: it is 8 again'
+	[[ $(sysctls net.ipv6.conf.eth1.disable_ipv6 net.ipv4.conf.eth1.arp_ignore) = '1 8' ]]
+	says_times 'was set to' 4
+	take_away eth0
+	put_in eth0 02:00:00:00:00:01 switch # it forwards, as is the default now
+	says 1 'eth0: back'
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding) = '0 0' ]]
+	traffic_flows
+	ends_well
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding net.ipv4.conf.eth1.arp_ignore) = '1 1 2' ]]
+	[[ $(sysctls net.ipv6.conf.eth{0,1}.disable_ipv6) = '0 0' ]]
+	lab_sysctl tmb net.ipv4.ip_forward=0
+}
+
+@test "a host that begins to route IPv6 where it has an address is warned of" {
+	host_speaks_ipv6
+	ip -n tmb addr add fd00::5/64 dev eth1 nodad
+	tmbridge_start "$LAB_DIR/lb.ini"
+	says_times 'routes IPv6' 0
+	lab_sysctl tmb net.ipv6.conf.all.forwarding=1
+	says 2 '^tmbridge: eth1: the host routes IPv6 and has an address there: .*: sysctl -w net.ipv6.conf.all.forwarding=0$'
+	sleep 6
+	says_times 'routes IPv6' 1
+	lab_sysctl tmb net.ipv6.conf.all.forwarding=0
+	ends_well
+}
