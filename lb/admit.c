@@ -6,8 +6,9 @@
  * makes room, which under a flood of SYNs is one of the flood's; established flows never do.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
- * the choice falls on the same one, the old SNAT port serves again: the client's own TCP has seen
- * to it that the new connection can be told from the old one (RFC 9293, 3.4.1; RFC 6191).
+ * the choice falls on the same one, the old SNAT port serves again, if the client's own TCP has
+ * seen to it that the new connection can be told from the old one (RFC 9293, 3.6.1; RFC 6191);
+ * otherwise the server, in TIME_WAIT, would not take it, and it gets another port.
  *
  * With `snat = off` the server sees the client's own address and port, and there is no SNAT port to
  * take: its packets are recognized by their source.
@@ -15,6 +16,7 @@
 #include "admit.h"
 
 #include "life.h"
+#include "tcp.h"
 #include "wire.h"
 
 enum {
@@ -244,12 +246,16 @@ static uint16_t pick(struct balance *balance, unsigned farm, const struct packet
 	return sched_pick(sched, farm, packet->src6 ? ip6_digest(packet->src6) : client, now);
 }
 
-/* If the present rules could give the flow the address and port that its server knows. */
-static bool may_reopen(const struct balance *balance, const struct flow *flow)
+/* If the present rules could give the flow, which has ended, the address and port that its server
+ * knows, and that one would take the SYN for a new connection even in TIME_WAIT. */
+static bool may_reopen(const struct balance *balance, uint32_t f, const struct packet *packet)
 {
+	const struct flow *flow = flows_at(&balance->flows, f);
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	struct snat_port port;
 
+	if (flow_is_live(flow) || !tcp_may_reopen(flow, balance->flows.stamps[f], packet))
+		return false;
 	if (!farm->nsnat)
 		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&
 		       be16_eq(flow->arrive[SERVER].dport, flow->arrive[CLIENT].sport);
@@ -279,7 +285,7 @@ enum lb_why admit_open(struct balance *balance, const struct packet *packet,
 		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	}
 	if (old != FLOW_NONE && flows_at(&balance->flows, flow_of(old))->server == server &&
-	    may_reopen(balance, flows_at(&balance->flows, flow_of(old)))) {
+	    may_reopen(balance, flow_of(old), packet)) {
 		life_bury(balance, flow_of(old));
 		*ret_ref = reopen(balance, flow_of(old), now);
 		return WHY_FLOW_NEW;

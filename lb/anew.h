@@ -1,5 +1,6 @@
 /*
- * SYNs on live flows, which wait for what the server says to them.
+ * SYNs on live flows: those that wait for what the server says to them, and flows that were made
+ * for one.
  */
 #ifndef LB_ANEW_H
 #define LB_ANEW_H
@@ -16,8 +17,14 @@ struct anew_syn {
 	struct hop from;
 };
 
+/* A flow that was made for a SYN on an older one, which its client may still have. */
+struct anew_heir {
+	uint32_t flow, older; /* FLOW_NONE: there is none */
+};
+
 struct anew {
 	struct anew_syn *places;
+	struct anew_heir *heirs;
 };
 
 void anew_lay_out(struct anew *anew, struct arena *arena);
@@ -27,6 +34,10 @@ void anew_note(struct anew *anew, uint32_t flow, const struct packet *packet, ui
 
 /* The flow's SYN that waits, or NULL. */
 const struct anew_syn *anew_find(const struct anew *anew, uint32_t flow, uint32_t tick);
+
+/* Notes which older flow, or FLOW_NONE, one has just been made beside; and what was noted. */
+void anew_set_older(struct anew *anew, uint32_t flow, uint32_t older);
+uint32_t anew_older(const struct anew *anew, uint32_t flow);
 
 /* Nothing waits on that flow any more, if something did. */
 void anew_forget(struct anew *anew, uint32_t flow);

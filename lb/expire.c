@@ -162,14 +162,23 @@ bool expire_due(struct balance *balance, lb_time now, struct own_list *out)
 	return true;
 }
 
-/* Why the flow has to be reset though its ends are well, if it has. */
-static bool is_doomed(const struct balance *balance, const struct flow *flow, enum ended_why *ret)
+/*
+ * Ends the flow if its server is down or its farm gone. One that isn't open yet has nobody to be
+ * told whose server is down: its client tries again, and gets another server.
+ */
+static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
 {
-	if (!flow_is_live(flow) || !life_is_unserved(balance, flow))
-		return false;
-	*ret = farms_of_server(balance->farms, flow->server)->gone ? ENDED_RELOAD
-	                                                           : ENDED_SERVER_DOWN;
-	return true;
+	const struct flow *flow = flows_at(&balance->flows, f);
+
+	if (!flow_is_live(flow))
+		return;
+	if (farms_of_server(balance->farms, flow->server)->gone)
+		end_by_reset(balance, f, ENDED_RELOAD, now, out);
+	else if (flow->state == FLOW_HALF_OPEN &&
+	         health_of(&balance->farms->health, flow->server) == HEALTH_DOWN)
+		life_drop(balance, f, ENDED_SERVER_DOWN, now);
+	else if (life_is_unserved(balance, flow))
+		end_by_reset(balance, f, ENDED_SERVER_DOWN, now, out);
 }
 
 void expire_start_reaping(struct balance *balance)
@@ -179,8 +188,6 @@ void expire_start_reaping(struct balance *balance)
 
 bool expire_reap(struct balance *balance, lb_time now, struct own_list *out)
 {
-	enum ended_why why;
-
 	/* places that were taken since are on the way, wherever the cursor is */
 	if (balance->reap_left)
 		balance->reap_left += balance->flows.reached - balance->reap_reached;
@@ -188,8 +195,7 @@ bool expire_reap(struct balance *balance, lb_time now, struct own_list *out)
 	for (unsigned i = 0; i < EXPIRE_REAP_STEP && balance->reap_left && has_room(out); i++) {
 		if (balance->reap_cursor >= balance->flows.reached)
 			balance->reap_cursor = 0;
-		if (is_doomed(balance, flows_at(&balance->flows, balance->reap_cursor), &why))
-			end_by_reset(balance, balance->reap_cursor, why, now, out);
+		reap(balance, balance->reap_cursor, now, out);
 		balance->reap_cursor++;
 		balance->reap_left--;
 	}

@@ -277,6 +277,12 @@ void flows_unlist_client(struct flows *flows, uint32_t f)
 	flows_at(flows, f)->flags |= FLOW_CLIENT_UNLISTED;
 }
 
+void flows_list_client(struct flows *flows, uint32_t f)
+{
+	flows_at(flows, f)->flags &= (uint8_t)~FLOW_CLIENT_UNLISTED;
+	list_end(flows, f, CLIENT, true);
+}
+
 void flows_set_stamp(struct flows *flows, uint32_t f, uint32_t stamp)
 {
 	flows->stamps[f] = stamp;

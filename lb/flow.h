@@ -437,6 +437,9 @@ void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);
 
+/* Puts it in again, the newer flow being gone. */
+void flows_list_client(struct flows *flows, uint32_t flow);
+
 /* Ends a live flow: it begins to rest in quarantine now. flags are added to its own. */
 void flows_quarantine(struct flows *flows, uint32_t flow, uint8_t flags, uint32_t now);
 

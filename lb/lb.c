@@ -198,7 +198,33 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
 }
 
-/* A SYN that belongs to no live flow; to old perhaps, which has ended. */
+/*
+ * If the packet, a SYN, isn't from the VLAN that the live flow's client is in. Where rules tell
+ * VLANs apart they are two clients to begin with; where they don't, there can be one only.
+ */
+static bool is_in_other_vlan(const struct lb *lb, uint32_t ref, const struct packet *packet)
+{
+	return ref != FLOW_NONE && flow_is_live(flows_at(&lb->balance.flows, flow_of(ref))) &&
+	       hop_vlan(flows_client(&lb->balance.flows, flow_of(ref))) != hop_vlan(&packet->from);
+}
+
+/*
+ * If a packet of this flow goes to its other end. A SYN to one that has ended, or whose server is
+ * to have no more, begins another one; where we ended it by RSTs, whoever goes on hasn't heard and
+ * gets another.
+ */
+static bool is_passed_on(const struct lb *lb, uint32_t ref, const struct packet *packet,
+                         bool is_syn)
+{
+	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
+
+	if (!flow_is_live(flow))
+		return !(is_syn || flow_is_reset_by_us(flow));
+	return !is_syn ||
+	       !(is_in_other_vlan(lb, ref, packet) || life_gives_way(&lb->balance, flow));
+}
+
+/* A SYN that isn't passed on to a live flow; one to old perhaps, which has ended or gives way. */
 static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
                 lb_time now, struct verdict *v)
 {
@@ -212,22 +238,33 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 
 	if (service < 0)
 		return refuse(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
+	v->farm = address->farm;
+	if (is_in_other_vlan(lb, old, packet)) {
+		lb->balance.counts.refused++;
+		return refuse(&lb->refuse, v, WHY_OTHER_VLAN, packet, now);
+	}
+	old = life_give_way(&lb->balance, &job->key, old, now);
+	if (old != FLOW_NONE && is_passed_on(lb, old, packet, true))
+		return hit(lb, frame, packet, old, now, v);
 	why = admit_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
 	                 now, &ref);
-	v->farm = address->farm;
 	if (why != WHY_FLOW_NEW)
 		return refuse(&lb->refuse, v, why, packet, now);
+	life_take_over(&lb->balance, flow_of(ref), old);
 	life_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, why, v);
 }
 
-/*
- * If a packet of this flow goes to its other end. A SYN to one that has ended begins another one;
- * where we ended it by RSTs, whoever goes on hasn't heard and gets another.
- */
-static bool is_passed_on(const struct flow *flow, bool is_syn)
+/* The flow that a packet is of which key found as ref: an older one may have been there. */
+static uint32_t resolve(struct lb *lb, const struct frame *frame, const struct packet *packet,
+                        uint32_t ref, lb_time now)
 {
-	return flow_is_live(flow) || !(is_syn || flow_is_reset_by_us(flow));
+	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
+
+	if (end_of(ref) == SERVER || flow->state != FLOW_HALF_OPEN ||
+	    anew_older(&lb->balance.anew, flow_of(ref)) == FLOW_NONE || !is_intact(frame, packet))
+		return ref;
+	return life_resolve(&lb->balance, ref, packet, now);
 }
 
 /* If the packet, which belongs to no flow, is what a server would send to a probe. */
@@ -282,7 +319,9 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	if (ref == FLOW_NONE &&
 	    is_elsewhere(lb, &job->key, packet->src6, packet->dst6, hop_vlan(&packet->from), v))
 		return;
-	if (ref != FLOW_NONE && is_passed_on(flows_at(&lb->balance.flows, flow_of(ref)), is_syn))
+	if (ref != FLOW_NONE)
+		ref = resolve(lb, frame, packet, ref, now);
+	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn))
 		return hit(lb, frame, packet, ref, now, v);
 	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
 		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */

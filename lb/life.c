@@ -114,11 +114,39 @@ static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_
 	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
 
+/* The live flow that still waits beside the newer one f, or FLOW_NONE. */
+static uint32_t older_of(const struct balance *balance, uint32_t f)
+{
+	const uint32_t o = anew_older(&balance->anew, f);
+	const struct flow *flow = flows_at(&balance->flows, f), *older;
+
+	if (o == FLOW_NONE)
+		return FLOW_NONE;
+	older = flows_at(&balance->flows, o);
+	return flow_is_live(older) && older->flags & FLOW_CLIENT_UNLISTED &&
+	                       tuple_eq(&older->arrive[CLIENT], &flow->arrive[CLIENT])
+	               ? o
+	               : FLOW_NONE;
+}
+
+/* A flow ends: if it never opened, the one beside which it was made has its client back. */
+static void give_client_back(struct balance *balance, uint32_t f)
+{
+	const uint32_t older = older_of(balance, f);
+
+	if (older != FLOW_NONE) {
+		flows_unlist_client(&balance->flows, f);
+		flows_list_client(&balance->flows, older);
+	}
+	anew_set_older(&balance->anew, f, FLOW_NONE);
+}
+
 /* From live to quarantine. */
 void life_end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
 {
 	record_end(balance, f, why, now);
 	release(balance, f, why, now);
+	give_client_back(balance, f);
 	flows_quarantine(&balance->flows, f, flags, balance_tick(balance, now));
 	life_check(balance, f);
 }
@@ -200,11 +228,64 @@ void life_cut_quarantine(struct balance *balance, uint32_t f)
 	life_forget(balance, f);
 }
 
-/* Ends a half-open flow at once, for another's sake. */
+void life_drop(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
+{
+	life_end(balance, f, why, 0, now);
+	life_forget(balance, f);
+}
+
 void life_evict(struct balance *balance, uint32_t f, lb_time now)
 {
-	life_end(balance, f, ENDED_EVICTED, 0, now);
-	life_forget(balance, f);
+	life_drop(balance, f, ENDED_EVICTED, now);
+}
+
+/* If the server is given no connections any more, but may have some. */
+static bool is_left(const struct balance *balance, uint16_t server)
+{
+	const struct rules_server *rule = &balance->farms->rules->servers[server];
+
+	return rule->state == STATE_DRAIN || rule->state == STATE_DISABLED || !rule->weight ||
+	       health_of(&balance->farms->health, server) == HEALTH_DOWN;
+}
+
+bool life_gives_way(const struct balance *balance, const struct flow *flow)
+{
+	const bool answered = flow->state == FLOW_HALF_OPEN && flow->flags & FLOW_SEQ_KNOWN
+	                                                                             << SERVER;
+
+	return is_left(balance, flow->server) &&
+	       !(answered && health_of(&balance->farms->health, flow->server) != HEALTH_DOWN);
+}
+
+uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint32_t ref,
+                       lb_time now)
+{
+	while (ref != FLOW_NONE &&
+	       flows_at(&balance->flows, flow_of(ref))->state == FLOW_HALF_OPEN) {
+		life_evict(balance, flow_of(ref), now);
+		ref = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
+	}
+	return ref;
+}
+
+void life_take_over(struct balance *balance, uint32_t f, uint32_t old)
+{
+	const bool stays = old != FLOW_NONE &&
+	                   flow_is_live(flows_at(&balance->flows, flow_of(old))) &&
+	                   flow_of(old) != f;
+
+	anew_set_older(&balance->anew, f, stays ? flow_of(old) : FLOW_NONE);
+}
+
+uint32_t life_resolve(struct balance *balance, uint32_t ref, const struct packet *packet,
+                      lb_time now)
+{
+	const uint32_t f = flow_of(ref), older = older_of(balance, f);
+
+	if (older == FLOW_NONE || !tcp_goes_on(flows_at(&balance->flows, older), CLIENT, packet))
+		return ref;
+	life_evict(balance, f, now);
+	return older << 1 | CLIENT;
 }
 
 /* If the packet comes from the client's end, but not from where its last acceptable one came. */
@@ -258,6 +339,16 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 	life_check(balance, f);
 }
 
+/* A flow has opened that was made beside an older one of its client: that one is no more. */
+static void end_older(struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint32_t older = older_of(balance, f);
+
+	if (older != FLOW_NONE)
+		life_end(balance, older, ENDED_EVICTED, 0, now);
+	anew_set_older(&balance->anew, f, FLOW_NONE);
+}
+
 /* What follows from an acceptable packet. */
 static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
@@ -278,6 +369,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 		tcp_opened(flow, packet);
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		life_persist(balance, flow, true, now);
+		end_older(balance, f, now);
 	}
 	/* the FINs may have been before the handshake was complete */
 	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&

@@ -45,8 +45,32 @@ void life_bury(struct balance *balance, uint32_t flow);
 void life_forget(struct balance *balance, uint32_t flow);
 void life_cut_quarantine(struct balance *balance, uint32_t flow);
 
-/* Ends a half-open flow and forgets it at once, for another's sake. */
+/* Ends a half-open flow and forgets it at once, without a word to its ends: so the client's next
+ * SYN gets another server. life_evict(): for another's sake. */
+void life_drop(struct balance *balance, uint32_t flow, enum ended_why why, lb_time now);
 void life_evict(struct balance *balance, uint32_t flow, lb_time now);
+
+/*
+ * If a SYN of its client's makes another flow beside the live one: its server is given no
+ * connections any more. A server that has answered already may go on with that, unless it is down.
+ */
+bool life_gives_way(const struct balance *balance, const struct flow *flow);
+
+/* Makes way for that: drops the half-open flow ref, and returns FLOW_NONE or an older one that key
+ * finds then; one that was open stays, and is returned. */
+uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint32_t ref,
+                       lb_time now);
+
+/* Notes that the flow, just made, has taken key from old (a reference, or FLOW_NONE). */
+void life_take_over(struct balance *balance, uint32_t flow, uint32_t old);
+
+/*
+ * The reference that a packet of the client's is of: ref, half-open, or an older flow beside which
+ * that was made: if the older one goes on by it, the SYN was a stranger's, and ref's flow has its
+ * client no more.
+ */
+uint32_t life_resolve(struct balance *balance, uint32_t ref, const struct packet *packet,
+                      lb_time now);
 
 /*
  * Records the flows that are open, which stay so, and those that have been reset and might still

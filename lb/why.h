@@ -43,6 +43,9 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(SNAT_EXHAUSTED, LB_ANSWER, "snat_exhausted")                                             \
 	/* answered with RST: a SYN for which the flow table has no room */                        \
 	X(TABLE_FULL, LB_ANSWER, "table_full")                                                     \
+	/* answered with RST: a SYN of an address and port that have a connection in another VLAN  \
+	 */                                                                                        \
+	X(OTHER_VLAN, LB_ANSWER, "other_vlan")                                                     \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
 	/* to a port's own MAC address: the host's stack has it too */                             \

@@ -52,6 +52,14 @@ struct flow_model *flows_model_add(struct model *m)
 	return &m->flows[m->nflows++];
 }
 
+struct flow_model *flows_model_older(struct model *m, const struct flow_model *f)
+{
+	for (unsigned i = 0; f->older && i < m->nflows; i++)
+		if (m->flows[i].id == f->older && m->flows[i].life != LIFE_RESTING)
+			return &m->flows[i];
+	return NULL;
+}
+
 void flows_model_remove(struct model *m, struct flow_model *f)
 {
 	*f = m->flows[--m->nflows];
@@ -150,7 +158,13 @@ static void set_rest(const struct model *m, struct flow_model *f, enum ended_why
 
 static void begin_rest(struct model *m, struct flow_model *f, enum ended_why why)
 {
+	struct flow_model *older = f->listed ? flows_model_older(m, f) : NULL;
+
 	m->counts.ended[why]++;
+	if (older) { /* it never opened */
+		older->listed = true;
+		f->listed = false;
+	}
 	f->ended_life = f->life;
 	f->ended_why = why;
 	f->life = LIFE_RESTING;

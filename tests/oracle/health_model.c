@@ -30,10 +30,12 @@ static enum health_verdict verdict_of(const struct server_model *s, unsigned nch
 	return ret;
 }
 
-static void condemn(struct model *m, unsigned server)
+/* All flows of the server, or those only that aren't open. */
+static void condemn(struct model *m, unsigned server, bool all)
 {
 	for (unsigned i = 0; i < m->nflows; i++)
-		if (m->flows[i].server == server && m->flows[i].life != LIFE_RESTING)
+		if (m->flows[i].server == server && m->flows[i].life != LIFE_RESTING &&
+		    (all || m->flows[i].life == LIFE_HALF_OPEN || m->flows[i].doubtful))
 			m->flows[i].condemned = true;
 }
 
@@ -49,8 +51,8 @@ static void change(struct model *m, unsigned server, enum health_verdict to)
 	s->health = to;
 	if (to == HEALTH_DOWN)
 		choice_model_server_out(m, server);
-	if (to == HEALTH_DOWN && f->on_down == ON_DOWN_RESET)
-		condemn(m, server);
+	if (to == HEALTH_DOWN)
+		condemn(m, server, f->on_down == ON_DOWN_RESET);
 }
 
 void model_probed(struct model *m, unsigned server, unsigned check, bool ok, bool changed,

@@ -338,6 +338,16 @@ static bool is_in_flight(const struct flow_model *f, enum end end, uint32_t at)
 	return !after(f->voice[!end].acked, at) && !after(at, f->voice[end].next);
 }
 
+/* If that is what the end says next or again, on an open connection. */
+enum maybe life_model_goes_on(const struct flow_model *f, enum end end, const struct seen *s)
+{
+	if ((s->flags & (ACK | SYN | RST)) != ACK || life_model_is_damaged(s))
+		return NO;
+	if (f->doubtful)
+		return MAYBE;
+	return is_in_flight(f, end, s->seq) && is_in_flight(f, end_other(end), s->ack) ? YES : NO;
+}
+
 enum maybe life_model_revives(const struct flow_model *f, enum end end, const struct seen *s,
                               uint64_t now)
 {

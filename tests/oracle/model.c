@@ -162,6 +162,7 @@ static void begin_flow(struct model *m, struct flow_model *f, const struct seen 
 	f->name = v->flow;
 	f->made = f->last_sure = f->last_any = m->now;
 	f->order = m->order++;
+	f->id = ++m->ids;
 	fate = life_model_packet(f, CLIENT, s, m->now);
 	if (fate.ends != NO)
 		report_mismatch("the model ends a flow by its first SYN");
@@ -212,17 +213,21 @@ static void make_flow(struct model *m, const struct frame *before, const struct 
 	enum end end;
 	bool was_short;
 	const struct flow_model *old = flows_model_find(m, s, &end);
+	uint64_t older = old && old->life != LIFE_RESTING ? old->id : 0;
 
 	seen_read(after, &now);
 	f = read_choice(m, &now, v, farm, service, s);
 	choice_model_chosen(m, farm, &s->src, f.server, allowed);
-	ports_model_check(m, &f, old);
+	ports_model_check(m, &f, old, s);
 	check_bytes(m, &f, CLIENT, before, after, s);
 	was_short = room_model_is_short(m);
 	room_model_replace(m, &f);
 	room_model_make(m, was_short);
 	begin_flow(m, &f, s, v);
+	f.older = older;
 	*flows_model_add(m) = f;
+	if (flows_model_older(m, &f))
+		flows_model_older(m, &f)->listed = false;
 }
 
 /* That a SYN to a service port may be refused for this reason. */
@@ -442,6 +447,22 @@ static void settle_revival(struct model *m, struct flow_model *f, enum end end,
 		flows_model_revive(m, f);
 }
 
+/* When a flow opens, the one beside which it was made has lost its client. */
+static void settle_older(struct model *m, struct flow_model *f)
+{
+	struct flow_model *older = flows_model_older(m, f);
+	const struct ended *next = model_next_ended(m);
+
+	if (!older || (f->life == LIFE_HALF_OPEN && !f->doubtful))
+		return;
+	if (next && next->why == ENDED_EVICTED && flows_model_of_record(m, next) == older) {
+		flows_model_end(m, older, ENDED_EVICTED);
+		f->older = 0;
+	} else if (!f->doubtful) {
+		report_mismatch("flow %u is no more, and goes on", older->name);
+	}
+}
+
 static void judge_hit(struct model *m, struct flow_model *f, enum end end,
                       const struct frame *before, const struct frame *after, const struct seen *s,
                       const struct verdict *v)
@@ -464,6 +485,7 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
 		fate = life_model_packet(f, end, s, m->now);
 		check_place(f, end, &place, s, v);
 		check_way(f, end, v);
+		settle_older(m, f);
 		settle_fate(m, f, end, fate);
 	}
 	if (!was_open && (f->surely_open || f->doubtful))
@@ -494,6 +516,93 @@ static void judge_late(struct model *m, struct flow_model *f, enum end end,
 		judge_other(m, s, v);
 }
 
+/* The live flow f is given up for a SYN if its server is down; what was open stays beside. */
+static void give_way(struct model *m, const struct flow_model *f)
+{
+	const struct ended *next = model_next_ended(m);
+	const bool evicted = next && next->why == ENDED_EVICTED &&
+	                     flows_model_of_record(m, next) == f && flows_model_is_counted(f, next);
+
+	if (!evicted && f->life == LIFE_HALF_OPEN && !f->doubtful)
+		report_mismatch("flow %u is half-open and hasn't made way", f->name);
+	if (evicted && f->life != LIFE_HALF_OPEN && !f->doubtful)
+		report_mismatch("flow %u was open and hasn't been kept", f->name);
+	if (!evicted)
+		return;
+	flows_model_end(m, (struct flow_model *)f, ENDED_EVICTED);
+	flows_model_remove(m, (struct flow_model *)f);
+}
+
+/* 0: none, which a tag may say as well (IEEE 802.1Q, priority tags). */
+static int vlan_of(const struct hop *hop)
+{
+	if (!hop->ntags)
+		return 0;
+	return hop->ntags == 1 && hop->tpid0 == TPID_8021Q ? be16_get(hop->tci[0]) & 0xfff : -1;
+}
+
+/* A client's SYN on a live flow. */
+static void judge_syn_again(struct model *m, struct flow_model *f, const struct frame *before,
+                            const struct frame *after, const struct seen *s,
+                            const struct verdict *v)
+{
+	const bool elsewhere = vlan_of(&f->hop) != vlan_of(&s->from);
+	const unsigned farm = f->farm, service = f->service;
+	struct flow_model *older;
+	const uint64_t id = f->id;
+	unsigned there;
+	enum end end;
+
+	if (!elsewhere && m->servers[f->server].health != HEALTH_DOWN) {
+		judge_hit(m, f, CLIENT, before, after, s, v);
+		return;
+	}
+	if (s->ip_damage && v->why == WHY_BAD_CHECKSUM)
+		return;
+	if (odd(m, s, true))
+		return expect(v, odd(m, s, true));
+	if (service_of(m, s, &there) < 0) /* not a VIP in this VLAN */
+		return judge_no_flow(m, before, after, s, v);
+	if (elsewhere) {
+		m->counts.refused++;
+		return expect_rst(m, s, v, WHY_OTHER_VLAN);
+	}
+	give_way(m, f);
+	older = flows_model_find(m, s, &end);
+	if (older && older->life != LIFE_RESTING && older->id != id &&
+	    m->servers[older->server].health != HEALTH_DOWN)
+		return judge_hit(m, older, CLIENT, before, after, s, v);
+	judge_syn(m, before, after, s, v, farm, service);
+}
+
+/* The flow that a client's packet is of: f, or the one beside which that was made, which goes on.
+ */
+static struct flow_model *resolve(struct model *m, struct flow_model *f, const struct seen *s,
+                                  const struct verdict *v)
+{
+	struct flow_model *older = flows_model_older(m, f);
+	const uint64_t id = older ? older->id : 0;
+	enum maybe back;
+
+	if (!older || is_syn(s) || f->life == LIFE_RESTING ||
+	    (f->life != LIFE_HALF_OPEN && !f->doubtful))
+		return f;
+	back = life_model_goes_on(older, CLIENT, s);
+	if (v->flow != older->name) {
+		if (back == YES && !f->doubtful)
+			report_mismatch("flow %u goes on, and hasn't its client back", older->name);
+		return f;
+	}
+	if (back == NO)
+		report_mismatch("flow %u has its client back for nothing", older->name);
+	give_way(m, f);
+	for (unsigned i = 0; i < m->nflows; i++)
+		if (m->flows[i].id == id)
+			return &m->flows[i];
+	report_mismatch("the older flow is gone");
+	return NULL;
+}
+
 static void judge_tcp(struct model *m, const struct frame *before, const struct frame *after,
                       const struct seen *s, const struct verdict *v)
 {
@@ -501,8 +610,12 @@ static void judge_tcp(struct model *m, const struct frame *before, const struct 
 	struct flow_model *f = flows_model_find(m, s, &end);
 	unsigned farm;
 
+	if (f && end == CLIENT)
+		f = resolve(m, f, s, v);
 	if (!f)
 		judge_no_flow(m, before, after, s, v);
+	else if (f->life != LIFE_RESTING && is_syn(s) && end == CLIENT)
+		judge_syn_again(m, f, before, after, s, v);
 	else if (f->life != LIFE_RESTING)
 		judge_hit(m, f, end, before, after, s, v);
 	else if (is_syn(s) && end == CLIENT && service_of(m, s, &farm) < 0)

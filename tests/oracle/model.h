@@ -63,7 +63,8 @@ struct syn_model {
 
 struct flow_model {
 	enum life life;
-	bool listed; /* false: a newer flow has its client's tuple */
+	uint64_t id, older; /* of a flow that this one was made beside; 0: none */
+	bool listed;        /* false: a newer flow has its client's tuple */
 	enum maybe there;
 	unsigned farm, server, service;
 	struct addr client, snat;
@@ -151,7 +152,7 @@ struct model {
 	unsigned nstickies;
 	struct sourced *sourced;
 	unsigned nsourced;
-	uint64_t order;
+	uint64_t order, ids;
 	struct rate_model rates[MODEL_RATES];
 	struct source_model sources[MODEL_SOURCES];
 	unsigned nsources;

@@ -18,6 +18,8 @@
 struct flow_model *flows_model_find(struct model *model, const struct seen *seen,
                                     enum end *ret_end);
 struct flow_model *flows_model_add(struct model *model);
+/* The live flow beside which this one was made for a SYN of its client's, or NULL. */
+struct flow_model *flows_model_older(struct model *model, const struct flow_model *flow);
 void flows_model_remove(struct model *model, struct flow_model *flow);
 
 /* Addresses and ports with which a packet from this end leaves. */
@@ -82,6 +84,7 @@ struct fate life_model_packet(struct flow_model *flow, enum end end, const struc
                               uint64_t now);
 
 /* If the packet revives its flow, that an end has reset. */
+enum maybe life_model_goes_on(const struct flow_model *flow, enum end end, const struct seen *seen);
 enum maybe life_model_revives(const struct flow_model *flow, enum end end, const struct seen *seen,
                               uint64_t now);
 /* If the packet is one that a receiver throws away. */
@@ -128,7 +131,7 @@ bool ports_model_exhausted(const struct model *model, unsigned farm, unsigned se
                            unsigned service);
 /* Of a flow just to be made: that its port may be taken. */
 void ports_model_check(const struct model *model, const struct flow_model *flow,
-                       const struct flow_model *old);
+                       const struct flow_model *old, const struct seen *seen);
 
 /* Half-open flows that the records say made room for a new one. Sets model->made_room. */
 void room_model_take_evicted(struct model *model, unsigned farm, unsigned service);

@@ -30,10 +30,22 @@ static void take_records(struct model *m)
 			report_mismatch("a record, %s, of a flow that isn't live", ended_name(why));
 		check_end(m, f, why);
 		flows_model_end(m, f, why);
+		if (why == ENDED_SERVER_DOWN && f->ended_life == LIFE_HALF_OPEN && !f->doubtful) {
+			flows_model_remove(m, f); /* without a word, and at once */
+			continue;
+		}
 		f->rsts[CLIENT] = f->rsts[SERVER] = 0;
 		f->believed[CLIENT] = f->believed[SERVER] = false;
 		f->reset_by_us = true;
 	}
+}
+
+/* If its server is down, and there is no reason to keep it. */
+static bool is_doomed(const struct model *m, const struct flow_model *f)
+{
+	return f->condemned && m->servers[f->server].health == HEALTH_DOWN &&
+	       (model_farm(m, f->farm)->on_down == ON_DOWN_RESET ||
+	        (f->life == LIFE_HALF_OPEN && !f->doubtful));
 }
 
 /* What nothing may keep alive any longer. */
@@ -48,7 +60,7 @@ static void check_overdue(const struct model *m)
 		if (life_model_expired(m, f) == YES)
 			report_mismatch("flow %u should have expired: %llu ns in state %d", f->name,
 			                (unsigned long long)(m->now - f->last_any), (int)f->life);
-		if (f->condemned && m->servers[f->server].health == HEALTH_DOWN)
+		if (is_doomed(m, f))
 			report_mismatch("flow %u still lives, though its server is down", f->name);
 	}
 	report_about(FLOW_NONE);
@@ -63,27 +75,6 @@ static bool is_to(const struct own *own, const struct leaving *way)
 	       be16_get(own->tuple.sport) == way->sport && be16_get(own->tuple.dport) == way->dport;
 }
 
-/* The flow that has just ended and the end that a frame of ours is for. */
-static struct flow_model *flow_of_own(struct model *m, const struct own *own, enum end *ret_to)
-{
-	for (unsigned i = 0; i < m->nflows; i++) {
-		struct flow_model *f = &m->flows[i];
-
-		if (f->life != LIFE_RESTING || f->ended != m->now)
-			continue;
-		for (unsigned to = 0; to < 2; to++) {
-			struct leaving way =
-			        flows_model_leaving(m, f, to == CLIENT ? SERVER : CLIENT);
-
-			*ret_to = (enum end)to;
-			if (is_to(own, &way))
-				return f;
-		}
-	}
-	report_mismatch("a RST to port %u that is of no flow that has just ended",
-	                be16_get(own->tuple.dport));
-}
-
 /* RFC 9293, 3.10.7.3: who hasn't had a SYN yet believes one that acknowledges his. */
 static bool is_believed(const struct flow_model *f, enum end to, const struct own *own)
 {
@@ -95,9 +86,43 @@ static bool is_believed(const struct flow_model *f, enum end to, const struct ow
 	       (own->seq == sender->next || own->seq == receiver->acked || !receiver->answered);
 }
 
+static bool makes_sense(const struct flow_model *f, enum end to, const struct own *own)
+{
+	return is_believed(f, to, own) && (to == SERVER || same_hop(&own->to, &f->hop));
+}
+
+/*
+ * The flow that has just ended and the end that a frame of ours is for. Where two of them have the
+ * same client, one having been made beside the other, it is the one to which it makes sense.
+ */
+static struct flow_model *flow_of_own(struct model *m, const struct own *own, enum end *ret_to)
+{
+	struct flow_model *ret = NULL;
+
+	for (unsigned i = 0; i < m->nflows; i++) {
+		struct flow_model *f = &m->flows[i];
+
+		if (f->life != LIFE_RESTING || f->ended != m->now)
+			continue;
+		for (unsigned to = 0; to < 2; to++) {
+			struct leaving way =
+			        flows_model_leaving(m, f, to == CLIENT ? SERVER : CLIENT);
+
+			if (!is_to(own, &way) || (ret && !makes_sense(f, (enum end)to, own)))
+				continue;
+			*ret_to = (enum end)to;
+			ret = f;
+		}
+	}
+	if (!ret)
+		report_mismatch("a RST to port %u that is of no flow that has just ended",
+		                be16_get(own->tuple.dport));
+	return ret;
+}
+
 static void take_rst(struct model *m, const struct own *own)
 {
-	enum end to;
+	enum end to = CLIENT;
 	struct flow_model *f = flow_of_own(m, own, &to);
 
 	report_about(f->name);

@@ -104,8 +104,16 @@ static void check_resting(const struct model *m, const struct flow_model *new,
 		                new->snat_port, longest ? longest->snat_port : 0);
 }
 
+/* If a server in TIME_WAIT would take the SYN for a new connection (RFC 9293, 3.6.1); hosts here
+ * have no timestamps. */
+static bool is_later(const struct flow_model *old, const struct seen *s)
+{
+	return old->life == LIFE_RESTING &&
+	       (old->doubtful || (int32_t)(s->seq - old->voice[CLIENT].next) > 0);
+}
+
 void ports_model_check(const struct model *m, const struct flow_model *new,
-                       const struct flow_model *old)
+                       const struct flow_model *old, const struct seen *s)
 {
 	const struct rules_farm *f = model_farm(m, new->farm);
 	const struct flow_model *by =
@@ -124,7 +132,7 @@ void ports_model_check(const struct model *m, const struct flow_model *new,
 	}
 	if (!known || !may_ever(m, new->farm, &new->snat, new->snat_port))
 		report_mismatch("SNAT address or port %u isn't one of the farm's", new->snat_port);
-	if (!by || by == old)
+	if (!by || (by == old && is_later(old, s)))
 		return;
 	if (by->life != LIFE_RESTING)
 		report_mismatch("SNAT port %u is a live flow's", new->snat_port);

@@ -233,25 +233,31 @@ static unsigned server_at(const struct rules *rules, const uint8_t *ip)
 struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
                         uint16_t dport)
 {
-	struct spec spec = spec_syn(client, sport, dport);
+	const struct spec spec = spec_syn(client, sport, dport);
+
+	return talk_syn_from(ret, engine, &spec);
+}
+
+struct verdict talk_syn_from(struct talk *ret, struct engine *engine, const struct spec *syn)
+{
 	struct verdict verdict;
 	struct built built;
 	const uint8_t *p;
 
-	frames_tcp(&built, &spec);
+	frames_tcp(&built, syn);
 	verdict = engine_input(engine, &built);
 	if (verdict.act != LB_FORWARD)
 		return verdict;
 	p = built.frame.data;
 	*ret = (struct talk){
 	        .engine = engine,
-	        .client = client,
-	        .sport = sport,
-	        .dport = dport,
+	        .client = syn->from,
+	        .sport = syn->sport,
+	        .dport = syn->dport,
 	        .server = server_at(engine->rules, p + built.l3 + 16),
 	        .snat = be32_load(p + built.l3 + 12),
 	        .snat_port = frames_get16(p + built.l4),
-	        .next = {ISN_CLIENT + 1, ISN_SERVER},
+	        .next = {syn->seq + 1, ISN_SERVER},
 	};
 	return verdict;
 }

@@ -85,10 +85,12 @@ struct talk {
 /* What the client of a connection to the first VIP sends first. */
 struct spec spec_syn(be32 client, uint16_t sport, uint16_t dport);
 
-/* The SYN only; *ret is filled in if a flow was made. Or the whole handshake, which must succeed.
+/* The SYN only, or that one; *ret is filled in if a flow was made. Or the whole handshake, which
+ * must succeed.
  */
 struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
                         uint16_t dport);
+struct verdict talk_syn_from(struct talk *ret, struct engine *engine, const struct spec *syn);
 void talk_open(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
                uint16_t dport);
 

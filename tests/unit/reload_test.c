@@ -571,6 +571,7 @@ START_TEST(reopened_only_as_the_rules_say)
 
 	for (unsigned i = 0; i < 4; i++) {
 		struct rules *rules = fixture_rules(1);
+		struct spec syn = spec_syn(fixture_client(1), 40000, 443);
 		struct talk again;
 
 		fixture_set_snat(&rules->farms[0], &before, 1);
@@ -585,7 +586,10 @@ START_TEST(reopened_only_as_the_rules_say)
 			                       (uint16_t)(talk.snat_port ^ 0x4000),
 			                       (uint16_t)(talk.snat_port ^ 0x4000));
 		engine_reload(&engine, rules);
-		talk_open(&again, &engine, fixture_client(1), 40000, 443);
+		syn.seq = talk.next[CLIENT] + 1;
+		talk_syn_from(&again, &engine, &syn);
+		talk_send(&again, SERVER, 0x12, 0);
+		talk_send(&again, CLIENT, 0x10, 0);
 		ck_assert(be32_eq(again.snat, i == 1 ? after : i == 2 ? again.client : before));
 		if (i == 2)
 			ck_assert_uint_eq(again.snat_port, 40000);
