@@ -1,9 +1,11 @@
 /*
- * What is written about lb.ini, in its man page and in README.md, against the tables of its keys.
+ * What is written about lb.ini, in its man page and in cfg/README.md, against the tables of its
+ * keys.
  *
  * In the man page each key is an item of its section's list, and says after its meaning, in this
  * order and form: "Values: 1 to 64, auto.", "Default:" with a literal below, or "Default: none.",
- * and "Example:" with one below. In README it is a row of its section's table, the default last.
+ * and "Example:" with one below. In cfg/README.md it is a row of its section's table, the default
+ * last.
  */
 #include "suites.h"
 
@@ -101,7 +103,7 @@ static void read_page(void)
 	fclose(file);
 }
 
-/* The section whose table stands under this line of README.md, or -1. */
+/* The section whose table stands under this line of cfg/README.md, or -1. */
 static int readme_section(const char *line)
 {
 	char head[FIELD_BYTES];
@@ -132,7 +134,7 @@ static void readme_row(struct entry *entry, char *line)
 
 static void read_readme(void)
 {
-	FILE *file = fopen("README.md", "r");
+	FILE *file = fopen("cfg/README.md", "r");
 	char line[FIELD_BYTES * 4];
 	int section = -1;
 
