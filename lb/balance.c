@@ -21,6 +21,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	flows_lay_out(&balance->flows, arena, capacity, key);
 	persist_lay_out(&balance->persist, arena, capacity / BALANCE_PERSIST_SHARE, &key);
 	anew_lay_out(&balance->anew, arena);
+	segment_lay_out(&balance->segment, arena, &key);
 	ended_lay_out(&balance->ended, arena);
 }
 
@@ -46,6 +47,14 @@ void balance_arrival(const struct balance *balance, uint32_t f, enum end end,
 {
 	ret->tuple = flows_at(&balance->flows, f)->arrive[end];
 	set_ip6(balance, f, ret);
+}
+
+struct ip6 balance_client(const struct balance *balance, uint32_t f)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+
+	return flow_is_ipv6(flow) ? *ip6_of(balance, f, flow->arrive[CLIENT].src)
+	                          : ip6_mapped(flow->arrive[CLIENT].src);
 }
 
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)

@@ -12,6 +12,7 @@
 #include "own.h"
 #include "parse.h"
 #include "persist.h"
+#include "segment.h"
 #include "rewrite.h"
 #include "why.h"
 
@@ -52,6 +53,7 @@ struct balance {
 	struct flows flows;
 	struct persist persist;
 	struct anew anew;
+	struct segment segment;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */
@@ -60,7 +62,9 @@ struct balance {
 	uint32_t reap_cursor;  /* the same, for flows of servers that are down or gone */
 	uint32_t reap_left;    /* flows still to be looked at for that */
 	uint32_t reap_reached; /* how far the table reached when that was counted */
-	uint32_t reset;        /* flows that may revive: ended, but not yet recorded as such */
+	uint32_t follow_cursor, follow_left; /* flows still to be looked at by follow_look() */
+	uint32_t follow_began;               /* tick of that */
+	uint32_t reset; /* flows that may revive: ended, but not yet recorded as such */
 };
 
 /* Milliseconds since the table was made. */
@@ -86,6 +90,9 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 void balance_arrival(const struct balance *balance, uint32_t flow, enum end end,
                      struct rewrite_to *ret);
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret);
+
+/* The address of the flow's client; of IPv4 as ip6_mapped(). */
+struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
 /*
  * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the

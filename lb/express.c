@@ -11,6 +11,7 @@
  */
 #include "express.h"
 
+#include "follow.h"
 #include "tcp.h"
 
 /* One of the two, without a branch. */
@@ -39,7 +40,7 @@ static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struc
 
 	verdict_settle(v, WHY_FLOW_HIT);
 	v->side = (uint8_t)either(is_client, side_other(frame->side), client->side);
-	v->sighted = v->conflict = false;
+	v->sighted = v->heard = v->conflict = false;
 	v->server = (uint16_t)either(is_client, server, SERVER_NONE);
 	v->flow = flow_of(ref);
 	v->hop = *client;

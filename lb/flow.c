@@ -323,16 +323,12 @@ void flows_bury(struct flows *flows, uint32_t f)
 	set_state(flows_at(flows, f), FLOW_QUARANTINE);
 }
 
-void flows_set_client(struct flows *flows, uint32_t f, const struct hop *hop)
+void flows_set_client(struct flows *flows, uint32_t f, uint16_t place, const struct hop *hop)
 {
 	struct flow *flow = flows_at(flows, f);
 
 	const uint16_t old = flow->hop;
-	uint16_t place;
 
-	if (hop_eq(flows_client(flows, f), hop))
-		return;
-	place = hops_take(&flows->hops, hop, flow_last(flow));
 	if (place == HOPS_OWN) {
 		set_hop(flow, HOPS_NOWHERE);
 		hop_store(flows_own(flows, f), hop);

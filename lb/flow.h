@@ -455,8 +455,8 @@ void flows_revive(struct flows *flows, uint32_t flow);
 /* Moves it to quarantine for good. */
 void flows_bury(struct flows *flows, uint32_t flow);
 
-/* Notes where the client's last packet came from. */
-void flows_set_client(struct flows *flows, uint32_t flow, const struct hop *hop);
+/* The flow's client is answered at hop, whose place it has taken: HOPS_OWN if there was none. */
+void flows_set_client(struct flows *flows, uint32_t flow, uint16_t place, const struct hop *hop);
 
 /* Adds to what came from end, beyond what the flow itself counts. */
 void flows_carry(struct flows *flows, uint32_t flow, enum end end, uint64_t bytes,

@@ -14,10 +14,12 @@ void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
 	while (hops->nplaces < HOPS_PLACES_MAX && hops->nplaces / HOPS_PLACES_PER_FLOW < flows)
 		hops->nplaces *= 2;
 	hops->places = table_take(arena, TABLE_PLACES, hops->nplaces, sizeof(*hops->places));
+	hops->origins = arena_take(arena, hops->nplaces, sizeof(*hops->origins));
 	hops->rests = arena_take(arena, hops->nplaces, sizeof(*hops->rests));
 	if (!hops->places)
 		return;
 	memset(hops->places, 0, hops->nplaces * sizeof(*hops->places));
+	memset(hops->origins, 0, hops->nplaces * sizeof(*hops->origins));
 	memset(hops->rests, 0, hops->nplaces * sizeof(*hops->rests));
 }
 
@@ -37,9 +39,20 @@ void hop_store(void *to, const struct hop *hop)
 	both_copy(to, words, sizeof(words));
 }
 
-uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now)
+uint16_t hops_find(const struct hops *hops, const struct hop *origin)
 {
-	const uint32_t first = set_of(hops, hop) * HOPS_WAYS;
+	const uint32_t first = set_of(hops, origin) * HOPS_WAYS;
+
+	for (uint32_t p = first; p < first + HOPS_WAYS; p++)
+		if (p != HOPS_OWN && p != HOPS_NOWHERE && hops->places[p].users &&
+		    hop_eq(&hops->origins[p], origin))
+			return (uint16_t)p;
+	return HOPS_OWN;
+}
+
+uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop *hop, uint32_t now)
+{
+	const uint32_t first = set_of(hops, origin) * HOPS_WAYS;
 	uint32_t found = HOPS_OWN;
 
 	for (uint32_t p = first; p < first + HOPS_WAYS; p++) {
@@ -47,15 +60,17 @@ uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now)
 
 		if (p == HOPS_OWN || p == HOPS_NOWHERE)
 			continue;
-		if (hop_eq(&place->hop, hop)) { /* in use, or at rest, or of before that */
+		if (hop_eq(&hops->origins[p], origin)) { /* in use, or at rest, or of before that */
 			found = p;
 			break;
 		}
 		if (found == HOPS_OWN && !place->users && hops->rests[p] <= now)
 			found = p;
 	}
-	if (found != HOPS_OWN && !hop_eq(&hops->places[found].hop, hop))
-		hop_store(&hops->places[found], hop);
+	if (found != HOPS_OWN) {
+		hops->origins[found] = *origin;
+		hops_answer(hops, (uint16_t)found, hop);
+	}
 	hops->places[found].users++;
 	return (uint16_t)found;
 }

@@ -1,7 +1,11 @@
 /*
- * Where clients come from, at layer 2: few neighbours, the router among them, that most are behind.
- * They are kept here once and a flow names its client's by 16 bits, so that a packet needs no more
- * of its flow than one cache line. A place is given back by as many as have taken it.
+ * Where clients are answered, at layer 2: at few neighbours, the router among them, that most are
+ * behind. They are kept here once and a flow names its client's by 16 bits, so that a packet needs
+ * no more of its flow than one cache line. A place is given back by as many as have taken it.
+ *
+ * A place is found by its origin: the hop that the packets come from or, of a neighbour whose
+ * address is known (segment.h), its identity. Its hop is where that is answered, and mostly the
+ * same; when a neighbour moves, changing it moves all who have the place.
  *
  * A hop is only kept in the few places that its hash says, so that it is found at once, whoever on
  * the segment makes hops up. A flow whose hop finds no room keeps it itself, which costs its own
@@ -27,7 +31,7 @@ enum {
 };
 
 struct hops_place {
-	struct hop hop;
+	struct hop hop; /* where to answer */
 	uint8_t unused;
 	uint32_t users; /* of HOPS_OWN: who keep theirs themselves */
 };
@@ -36,7 +40,8 @@ static_assert(sizeof(struct hops_place) == 16, "a lookup is a shift");
 
 struct hops {
 	struct hops_place *places;
-	uint32_t *rests; /* by place: the tick up to which it rests, once it has no users */
+	struct hop *origins; /* by place, as are: */
+	uint32_t *rests;     /* the tick up to which it rests, once it has no users */
 	uint32_t nplaces;
 };
 
@@ -73,8 +78,20 @@ static inline struct hop hop_load(const void *from)
 /* Takes an empty table from arena: four places for each of the flows, or HOPS_PLACES_MAX. */
 void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows);
 
-/* The place where hop stands, HOPS_OWN if there is no room at tick now. */
-uint16_t hops_take(struct hops *hops, const struct hop *hop, uint32_t now);
+/* Takes the place of this origin, to be answered at hop from now on; HOPS_OWN if there is no room
+ * at tick now. */
+uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop *hop,
+                   uint32_t now);
+
+/* The place of this origin if it has users, else HOPS_OWN. */
+uint16_t hops_find(const struct hops *hops, const struct hop *origin);
+
+/* Whoever has the place is answered at hop from now on. */
+static inline void hops_answer(struct hops *hops, uint16_t place, const struct hop *hop)
+{
+	if (!hop_eq(&hops->places[place].hop, hop))
+		hop_store(&hops->places[place], hop);
+}
 
 /* One more user of the place. */
 static inline void hops_take_place(struct hops *hops, uint16_t place)

@@ -15,6 +15,7 @@
 
 #include "admit.h"
 #include "express.h"
+#include "follow.h"
 #include "frag.h"
 #include "life.h"
 #include "owner.h"
@@ -436,6 +437,8 @@ static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time 
 	case REST_ICMP_ERROR:
 		return icmp_error(lb, frame, job, v);
 	case REST_NONE:
+		if (v->heard)
+			v->heard = follow_sighting(&lb->balance, &v->sighting, now);
 		break;
 	}
 }
@@ -491,7 +494,13 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	frags_expire(&lb->frags, now);
 	*ret_more = !expire_due(&lb->balance, now, &out);
 	*ret_more |= expire_reap(&lb->balance, now, &out);
+	*ret_more |= follow_look(&lb->balance, now);
 	return out.n;
+}
+
+void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now)
+{
+	follow_sighting(&lb->balance, sighting, now);
 }
 
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now)
@@ -545,7 +554,7 @@ bool lb_take_ended(struct lb *lb, struct ended *ret)
 bool lb_is_busy(const struct lb *lb)
 {
 	return balance_open_flows(&lb->balance) || balance_quarantined(&lb->balance) ||
-	       lb->balance.reap_left;
+	       lb->balance.reap_left || lb->balance.follow_left;
 }
 
 const struct frags *lb_frags(const struct lb *lb)

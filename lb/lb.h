@@ -73,6 +73,9 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 /* If there is a flow that time could change. */
 bool lb_is_busy(const struct lb *lb);
 
+/* Notes what another worker has heard (verdict.heard), at a time not before that of other calls. */
+void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
+
 /*
  * Notes the result of a probe of the server's check (an index of its farm's checks). True if the
  * server's verdict changed; when it goes down, lb_poll() resets its flows if its farm says so.

@@ -17,6 +17,7 @@
  */
 #include "life.h"
 
+#include "follow.h"
 #include "tcp.h"
 #include "wire.h"
 
@@ -324,7 +325,7 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 
 	if (waiting && waiting->syn.next == packet->ack) {
 		syn = waiting->syn;
-		flows_set_client(&balance->flows, f, &waiting->from);
+		follow_packet(balance, f, &waiting->from);
 	}
 	if (flow_is_closing(flow)) { /* a load again */
 		sched_closed(&balance->farms->sched, flow->server, false);
@@ -358,7 +359,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 
 	flows_heard(&balance->flows, f, balance_tick(balance, now));
 	if (end_of(ref) == CLIENT)
-		flows_set_client(&balance->flows, f, &packet->from);
+		follow_packet(balance, f, &packet->from);
 	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
 		flows_set_stamp(&balance->flows, f, packet->stamp);
 	events = tcp_track(flow, end_of(ref), packet);

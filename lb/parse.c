@@ -256,6 +256,7 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 	ret->mac = packet->from.mac;
 	mac = find_nd_option(nd + ND_BYTES, len - (uint32_t)ND_BYTES,
 	                     ret->is_solicitation ? ND_OPTION_SOURCE : ND_OPTION_TARGET);
+	ret->has_mac = mac != NULL;
 	if (mac)
 		memcpy(&ret->mac, mac, sizeof(ret->mac));
 	return true;

@@ -78,6 +78,7 @@ struct nd {
 	bool overrides;           /* it may replace what is known otherwise (RFC 4861, 7.2.5) */
 	const struct ip6 *target; /* in the frame */
 	struct mac mac; /* of the sender, by the link-layer address option, or else by the frame */
+	bool has_mac;   /* there is such an option */
 };
 
 /*

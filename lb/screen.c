@@ -85,8 +85,12 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 
 	v->sighted = sender & ADDRESS_SERVER;
 	v->conflict = sender & ADDRESS_OURS;
-	v->sighting.ip = packet->tuple.src;
-	v->sighting.hop = packet->from;
+	v->heard = packet->arp_oper && !v->conflict && !mac_is_group(&packet->arp_sender) &&
+	           !is_own_mac(screen, packet->arp_sender.b) && is_host_ipv4(packet->tuple.src);
+	v->sighting = (struct sighting){.address = ip6_mapped(packet->tuple.src),
+	                                .ip = packet->tuple.src,
+	                                .hop = packet->from,
+	                                .overrides = true};
 	v->sighting.hop.mac = packet->arp_sender;
 	v->sighting.overrides = true;
 	if (!(target & ADDRESS_OURS))
@@ -136,38 +140,43 @@ static void answer_nd(const struct packet *packet, const struct nd *nd, struct v
 	v->conflict |= is_new;
 }
 
-/*
- * Neighbour discovery: the target of an advertisement, or the source of a solicitation, is where
- * the frame came from. Says if the frame is settled.
- */
+/* What it says about whose address is where: of the target of an advertisement, or the source of a
+ * solicitation; kinds and name are that address's. */
+static void sight_nd(const struct screen *screen, const struct packet *packet, const struct nd *nd,
+                     uint8_t kinds, be32 name, struct verdict *v)
+{
+	const struct ip6 *address = nd->is_solicitation ? packet->src6 : nd->target;
+
+	v->sighted = kinds & ADDRESS_SERVER;
+	v->conflict = kinds & ADDRESS_OURS;
+	v->heard = !v->conflict && nd->has_mac && !mac_is_group(&nd->mac) &&
+	           !is_own_mac(screen, nd->mac.b) && is_host_ip6(address);
+	v->sighting = (struct sighting){
+	        .address = *address, .ip = name, .hop = packet->from, .overrides = nd->overrides};
+	v->sighting.hop.mac = nd->mac;
+}
+
+/* Neighbour discovery. Says if the frame is settled. */
 static bool screen_nd(const struct screen *screen, struct frame *frame, struct packet *packet,
                       struct verdict *v)
 {
 	be32 target_name = {0}, sender_name = {0}, unused;
-	uint8_t target, sender, to;
+	uint8_t target, sender;
 	struct nd nd;
 
-	if (!parse_nd(frame, packet, &nd))
+	if (!parse_nd(frame, packet, &nd) || !parse_ip(frame, packet) ||
+	    !parse_l4_checksum_ok(frame, packet))
 		return false;
 	target = kinds_of_ip6(screen, packet, nd.target, &target_name);
 	sender = kinds_of_ip6(screen, packet, nd.is_solicitation ? packet->src6 : nd.target,
 	                      &sender_name);
-	to = kinds_of_ip6(screen, packet, packet->dst6, &unused) & ADDRESS_OURS;
-	if (!(target | sender | to) || !parse_ip(frame, packet) ||
-	    !parse_l4_checksum_ok(frame, packet))
-		return false;
-	v->sighted = sender & ADDRESS_SERVER;
-	v->conflict = sender & ADDRESS_OURS;
-	v->sighting.ip = sender ? sender_name : target_name;
-	v->sighting.hop = packet->from;
-	v->sighting.hop.mac = nd.mac;
-	v->sighting.overrides = nd.overrides;
+	sight_nd(screen, packet, &nd, sender, sender ? sender_name : target_name, v);
 	if (target & ADDRESS_OURS) {
 		if (nd.is_solicitation)
 			answer_nd(packet, &nd, v);
 		else
 			verdict_settle(v, WHY_ND_CONFLICT);
-	} else if (to) {
+	} else if (kinds_of_ip6(screen, packet, packet->dst6, &unused) & ADDRESS_OURS) {
 		verdict_settle(v, nd.is_solicitation ? WHY_ND_OTHER : WHY_ND_LEARNED);
 	} else {
 		screen_settle_other(screen, frame, v);

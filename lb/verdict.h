@@ -8,16 +8,8 @@
 #include "own.h"
 #include "parse.h"
 #include "sched.h"
+#include "segment.h"
 #include "why.h"
-
-/* What an ARP or neighbour discovery frame, whatever becomes of it, says about whose address is
- * where. */
-struct sighting {
-	be32 ip; /* or a name */
-	struct hop hop;
-	bool overrides; /* what is known otherwise; else it only says something to who knows nothing
-	                 */
-};
 
 /* A server's answer to a probe. */
 struct probe_reply {
@@ -33,6 +25,7 @@ struct verdict {
 	uint8_t why;     /* enum lb_why */
 	uint8_t side;    /* where it goes: BRIDGE, ANSWER, FORWARD to the client */
 	bool sighted;    /* sighting is valid, and of a server */
+	bool heard;      /* sighting is valid, and of somebody else than us, and news */
 	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
 	uint16_t farm;   /* if why is of a SYN that was refused */
 	uint16_t worker; /* HAND_OVER: to this one */
@@ -51,7 +44,7 @@ static inline void verdict_begin(struct verdict *v, const struct frame *frame)
 	v->server = SERVER_NONE;
 	v->flow = FLOW_NONE;
 	v->hop = (struct hop){0};
-	v->sighted = v->conflict = false;
+	v->sighted = v->heard = v->conflict = false;
 }
 
 static inline void verdict_settle(struct verdict *v, enum lb_why why)

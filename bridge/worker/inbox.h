@@ -12,15 +12,16 @@ struct inbox;
 /* What one worker has learned and all have to know. */
 enum news_kind {
 	NEWS_PROBED,
-	NEWS_SIGHTED, /* to the first worker, who decides */
+	NEWS_SIGHTED, /* of a server: to the first worker, who decides */
 	NEWS_PLACED,  /* from it */
+	NEWS_HEARD,   /* of who may be a client: for lb_sighted() */
 };
 
 struct news {
 	enum news_kind kind;
 	uint16_t server, check; /* NEWS_PROBED: as for lb_probed() */
 	bool ok;
-	struct sighting sighting; /* NEWS_SIGHTED, NEWS_PLACED */
+	struct sighting sighting; /* of all but NEWS_PROBED */
 };
 
 struct inbox_counts {

@@ -297,6 +297,8 @@ static void ask(struct worker *worker, lb_time now)
 
 static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
 {
+	const struct news heard = {.kind = NEWS_HEARD, .sighting = v->sighting};
+
 	if (v->conflict) {
 		worker->conflicts++;
 		events_conflict(&worker->setup.events, worker->setup.rules,
@@ -304,6 +306,8 @@ static void note_sighting(struct worker *worker, const struct verdict *v, lb_tim
 	}
 	if (v->sighted)
 		learn(worker, &v->sighting, now);
+	if (v->heard)
+		spread(worker, &heard);
 }
 
 static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
@@ -337,7 +341,7 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 			lb_not_handed_over(worker->lb);
 		break;
 	}
-	if (v->sighted || v->conflict)
+	if (v->sighted || v->heard || v->conflict)
 		note_sighting(worker, v, now);
 }
 
@@ -367,6 +371,8 @@ void worker_take_news(struct worker *worker, lb_time now)
 			lb_probed(worker->lb, news.server, news.check, news.ok, now);
 		else if (news.kind == NEWS_SIGHTED)
 			learn(worker, &news.sighting, now);
+		else if (news.kind == NEWS_HEARD)
+			lb_sighted(worker->lb, &news.sighting, now);
 		else
 			neigh_placed(worker->setup.neigh, &news.sighting, now);
 	}

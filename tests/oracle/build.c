@@ -148,13 +148,15 @@ void build_nd(struct made *ret, const struct letter *l, const struct addr *targe
               bool solicitation)
 {
 	uint8_t message[32] = {solicitation ? 135 : 136};
+	const uint32_t len = random_below(6) ? 32 : 24; /* mostly with the option */
 	uint8_t *ip;
 
 	memcpy(message + 8, target->b, 16);
 	message[24] = solicitation ? 1 : 2;
 	message[25] = 1;
 	memcpy(message + 26, &l->from.mac, 6);
-	build_ip(ret, l, 58, message, sizeof(message), sizeof(message));
+	message[4] = !solicitation && random_below(3) ? 0x20 : 0;
+	build_ip(ret, l, 58, message, len, len);
 	ip = ret->frame.data + 14 + 4 * l->from.ntags;
 	ip[7] = 255;
 }

@@ -383,12 +383,22 @@ static void make_neighbour(struct hosts *hosts, struct made *ret)
 	struct letter l = strange_letter(hosts);
 	const unsigned servers = hosts->world->rules->nservers;
 	struct addr server = addr_of_server(hosts->world->rules, random_below(servers));
+	const struct talk *t = &hosts->talks[random_below(HOSTS_TALKS)];
 
+	if (t->used && one_in(2)) { /* of a client: that he is where he was, or somewhere else */
+		l = letter_of(hosts, t, CLIENT);
+		l.from = hop_in(farm_of(hosts, t->farm)->vlan, (enum side)l.from.side,
+		                mac_like(7, (uint8_t)random_below(6)));
+		if (one_in(2))
+			l.from = t->party[CLIENT].hop;
+		if (one_in(3))
+			l.dst = l.src; /* not asked by us, nor asking us */
+	}
 	if (l.src.v6 && server.v6 && one_in(2)) {
 		l.src = server;
 		build_nd(ret, &l, &server, false);
 	} else if (l.src.v6) {
-		build_nd(ret, &l, &l.dst, true);
+		build_nd(ret, &l, one_in(3) ? &l.src : &l.dst, one_in(2));
 	} else {
 		if (one_in(3) && !server.v6)
 			l.src = server;

@@ -70,9 +70,12 @@ static enum maybe is_underway(const struct voice *me, const struct voice *other,
 	return YES;
 }
 
-static bool is_elsewhere(const struct flow_model *f, enum end end, const struct seen *s)
+/* If the client's packet comes from somewhere else than where it is answered. */
+static enum maybe is_elsewhere(const struct flow_model *f, enum end end, const struct seen *s)
 {
-	return end == CLIENT && !same_hop(&f->hop, &s->from);
+	enum maybe there = end == CLIENT ? segment_model_is_at(f, &s->from) : YES;
+
+	return there == MAYBE ? MAYBE : there == YES ? NO : YES;
 }
 
 static bool is_answer(const struct seen *s, uint32_t next)
@@ -173,7 +176,7 @@ static enum maybe note_server_syn(struct flow_model *f, const struct seen *s, ui
 		return NO;
 	if (waits(f, now) == MAYBE)
 		f->doubtful = true;
-	f->hop = f->again.from;
+	f->begun_anew = f->doubtful ? MAYBE : YES;
 	begin_anew(f, s, f->again.next, f->again.wscale);
 	return YES;
 }
@@ -234,7 +237,9 @@ static enum maybe is_borne_out(const struct flow_model *f, enum end end, const s
 	if (f->life == LIFE_HALF_OPEN && !f->doubtful)
 		return is_in_handshake(f, end, s) ? YES : NO;
 	taken = is_taken(me, other, s);
-	underway = is_elsewhere(f, end, s) ? is_underway(me, other, s) : YES;
+	underway = is_elsewhere(f, end, s) == NO ? YES : is_underway(me, other, s);
+	if (underway == NO && is_elsewhere(f, end, s) == MAYBE)
+		underway = MAYBE;
 	return taken < underway ? taken : underway;
 }
 
@@ -283,7 +288,7 @@ bool life_model_is_damaged(const struct seen *s)
 static bool is_noticed(const struct flow_model *f, enum end end, const struct seen *s)
 {
 	return s->flags & (SYN | FIN | RST) || (f->life != LIFE_OPEN && !f->doubtful) ||
-	       is_elsewhere(f, end, s);
+	       is_elsewhere(f, end, s) == YES;
 }
 
 void life_model_count(struct flow_model *f, enum end end, const struct seen *s)
@@ -294,7 +299,8 @@ void life_model_count(struct flow_model *f, enum end end, const struct seen *s)
 
 static struct fate take(struct flow_model *f, enum end end, const struct seen *s, uint64_t now)
 {
-	f->accepted = NO;
+	f->accepted = f->begun_anew = NO;
+	f->doubtful |= life_model_is_damaged(s) && is_elsewhere(f, end, s) == MAYBE;
 	if (life_model_is_damaged(s) && is_noticed(f, end, s))
 		return (struct fate){NO, ENDED_FIN};
 	if (s->flags & RST)

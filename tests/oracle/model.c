@@ -16,6 +16,7 @@ void model_init(struct model *m, const struct rules *rules, const struct mac mac
 	memcpy(m->macs, macs, sizeof(m->macs));
 	m->flows = calloc(rules->max_connections * MODEL_FLOWS_FACTOR, sizeof(*m->flows));
 	m->sourced = calloc(MODEL_SOURCED, sizeof(*m->sourced));
+	m->neighbours = calloc(MODEL_NEIGHBOURS, sizeof(*m->neighbours));
 	rates_model_begin(m);
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		m->servers[s].health =
@@ -29,6 +30,7 @@ void model_free(struct model *m)
 {
 	free(m->flows);
 	free(m->sourced);
+	free(m->neighbours);
 }
 
 bool model_has_server(const struct model *m, unsigned server, const struct hop *from)
@@ -158,7 +160,8 @@ static void begin_flow(struct model *m, struct flow_model *f, const struct seen 
 	f->there = YES;
 	f->listed = true;
 	f->life = LIFE_HALF_OPEN;
-	f->hop = s->from;
+	f->nstays = 0;
+	segment_model_packet(m, f, &s->from);
 	f->name = v->flow;
 	f->made = f->last_sure = f->last_any = m->now;
 	f->order = m->order++;
@@ -377,28 +380,25 @@ static void check_way(const struct flow_model *f, enum end end, const struct ver
 		report_mismatch("the flow is %u, not %u", v->flow, f->name);
 	if (end == CLIENT && v->server != f->server)
 		report_mismatch("it goes to server %u, not %u", v->server, f->server);
-	if (end == SERVER &&
-	    (v->server != SERVER_NONE || v->side != f->hop.side || !same_hop(&v->hop, &f->hop)))
-		report_mismatch("it doesn't go to where the client's last packet came from");
+	if (end == SERVER && (v->server != SERVER_NONE || v->side != v->hop.side))
+		report_mismatch("it doesn't go to where the client is");
 }
 
-/* What the client sends moves it only if it was accepted: the verdict says where the client is now.
+/* What the client sends moves it only if it was accepted; the verdict says where it is answered
+ * now.
  */
-static void check_place(struct flow_model *f, enum end end, const struct hop *before,
-                        const struct seen *s, const struct verdict *v)
+static void check_place(struct model *m, struct flow_model *f, enum end end,
+                        const struct flow_model *before, const struct seen *s,
+                        const struct verdict *v)
 {
-	const bool moves = end == CLIENT && !same_hop(before, &s->from);
+	const enum maybe moves = end == CLIENT ? f->accepted : f->begun_anew;
 
-	if (!moves) {
-		if (!same_hop(&v->hop, &f->hop) && !(f->doubtful && same_hop(&v->hop, before)))
-			report_mismatch("the client has moved, and nobody said so");
-	} else if (same_hop(&v->hop, &s->from) ? f->accepted == NO : f->accepted == YES) {
-		report_mismatch("flow %u: its client has%s moved", f->name,
-		                f->accepted == YES ? "n't" : "");
-	} else if (!same_hop(&v->hop, &s->from) && !same_hop(&v->hop, before)) {
-		report_mismatch("the client has moved elsewhere");
-	}
-	f->hop = v->hop;
+	if (moves != NO)
+		segment_model_packet(m, f, end == CLIENT ? &s->from : &f->again.from);
+	if (moves == MAYBE)
+		segment_model_or(f, before);
+	if (!segment_model_answers(m, f, &v->hop))
+		report_mismatch("flow %u: its client isn't answered where it is", f->name);
 }
 
 /* An open flow that a RST ends may be revived: there is no record of it yet. */
@@ -467,7 +467,7 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
                       const struct frame *before, const struct frame *after, const struct seen *s,
                       const struct verdict *v)
 {
-	const struct hop place = f->hop;
+	const struct flow_model was = *f;
 	struct fate fate;
 	bool was_open;
 
@@ -480,10 +480,12 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
 	}
 	if (f->life == LIFE_RESTING) {
 		life_model_count(f, end, s);
+		f->accepted = f->begun_anew = NO;
+		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);
 	} else {
 		fate = life_model_packet(f, end, s, m->now);
-		check_place(f, end, &place, s, v);
+		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);
 		settle_older(m, f);
 		settle_fate(m, f, end, fate);
@@ -541,12 +543,23 @@ static int vlan_of(const struct hop *hop)
 	return hop->ntags == 1 && hop->tpid0 == TPID_8021Q ? be16_get(hop->tci[0]) & 0xfff : -1;
 }
 
+/* If the flow's client is answered in the VLAN of `from`. */
+static enum maybe client_vlan(const struct flow_model *f, const struct hop *from)
+{
+	unsigned there = 0, n = f->nstays < MODEL_STAYS ? f->nstays : MODEL_STAYS;
+
+	for (unsigned i = 0; i < n; i++)
+		there += vlan_of(&f->stays[i].hop) == vlan_of(from);
+	return there == f->nstays ? YES : there || f->nstays > n ? MAYBE : NO;
+}
+
 /* A client's SYN on a live flow. */
 static void judge_syn_again(struct model *m, struct flow_model *f, const struct frame *before,
                             const struct frame *after, const struct seen *s,
                             const struct verdict *v)
 {
-	const bool elsewhere = vlan_of(&f->hop) != vlan_of(&s->from);
+	const enum maybe vlan = client_vlan(f, &s->from);
+	const bool elsewhere = vlan == MAYBE ? v->why == WHY_OTHER_VLAN : vlan == NO;
 	const unsigned farm = f->farm, service = f->service;
 	struct flow_model *older;
 	const uint64_t id = f->id;
@@ -745,6 +758,8 @@ void model_frame(struct model *m, const struct frame *before, const struct frame
 	m->counts.whys[v->why]++;
 	flows_model_rested(m, false);
 	judge(m, before, after, &s, v);
+	if (v->why != WHY_LOOP)
+		segment_model_hear(m, &s);
 	if (v->act != LB_FORWARD &&
 	    (before->len != after->len || memcmp(before->data, after->data, before->len) != 0))
 		report_mismatch("a frame that isn't forwarded was changed");

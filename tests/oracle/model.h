@@ -23,6 +23,9 @@ enum {
 	MODEL_SOURCED = 4096,
 	MODEL_FRAME_BYTES = 2048,
 	MODEL_FLOWS_FACTOR = 16,
+	MODEL_NEIGHBOURS = 4096,
+	MODEL_PAST = 3,
+	MODEL_STAYS = 12,
 	MODEL_RATES = 3, /* kinds of RSTs: no flow, port not served, refused */
 	MODEL_SOURCES = 1024,
 };
@@ -61,6 +64,13 @@ struct syn_model {
 	struct hop from;
 };
 
+/* How a flow's client is answered. */
+struct stay_model {
+	struct hop hop;
+	struct hop origin; /* where the packets came from that made it so */
+	int neighbour;     /* by whose word: the model's neighbours[]; -1: nobody's */
+};
+
 struct flow_model {
 	enum life life;
 	uint64_t id, older; /* of a flow that this one was made beside; 0: none */
@@ -84,11 +94,20 @@ struct flow_model {
 	uint64_t ended;
 	enum life ended_life; /* which it had before */
 	enum ended_why ended_why;
-	uint64_t order;      /* of its making, or of its end */
-	uint32_t name;       /* verdict.flow */
-	enum maybe accepted; /* its last packet */
+	uint64_t order;        /* of its making, or of its end */
+	uint32_t name;         /* verdict.flow */
+	enum maybe accepted;   /* its last packet */
+	enum maybe begun_anew; /* by its last packet */
 	struct syn_model again;
-	struct hop hop; /* where the client's last packet came from that was accepted */
+	struct stay_model stays[MODEL_STAYS]; /* one of these is so; more than that: anything */
+	unsigned nstays;
+};
+
+/* Somebody who has said where he is. */
+struct neighbour_model {
+	struct addr addr;
+	struct hop hop, past[MODEL_PAST]; /* the latest first */
+	unsigned npast;
 };
 
 struct check_model {
@@ -143,6 +162,8 @@ struct model {
 	 * the table holds */
 	struct flow_model *flows;
 	unsigned nflows;
+	struct neighbour_model *neighbours;
+	unsigned nneighbours;
 	struct server_model servers[MODEL_SERVERS];
 	uint32_t candidates[MODEL_FARMS]; /* when turns were counted last */
 	uint32_t last_candidates;         /* of the choice that is being made */

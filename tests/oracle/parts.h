@@ -73,6 +73,18 @@ int model_farm_of(const struct model *model, const struct addr *addr, const stru
 /* If the server is where frames come from there. */
 bool model_has_server(const struct model *model, unsigned server, const struct hop *from);
 
+/* An acceptable packet of the flow came from its client by this hop. */
+void segment_model_packet(struct model *model, struct flow_model *flow, const struct hop *from);
+/* What ARP and neighbour discovery say, whatever becomes of it. */
+void segment_model_hear(struct model *model, const struct seen *seen);
+/* Or it is answered as it was before. */
+void segment_model_or(struct flow_model *flow, const struct flow_model *before);
+/* If its client is answered there, as far as is known. */
+enum maybe segment_model_is_at(const struct flow_model *flow, const struct hop *hop);
+/* If its client may be answered there: goes on with that. */
+bool segment_model_answers(const struct model *model, struct flow_model *flow,
+                           const struct hop *hop);
+
 /* If a live flow ends by a packet. */
 struct fate {
 	enum maybe ends;

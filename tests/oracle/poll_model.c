@@ -34,6 +34,8 @@ static void take_records(struct model *m)
 			flows_model_remove(m, f); /* without a word, and at once */
 			continue;
 		}
+		if (why == ENDED_SERVER_DOWN && f->doubtful)
+			f->there = MAYBE; /* it may have been half-open */
 		f->rsts[CLIENT] = f->rsts[SERVER] = 0;
 		f->believed[CLIENT] = f->believed[SERVER] = false;
 		f->reset_by_us = true;
@@ -88,7 +90,7 @@ static bool is_believed(const struct flow_model *f, enum end to, const struct ow
 
 static bool makes_sense(const struct flow_model *f, enum end to, const struct own *own)
 {
-	return is_believed(f, to, own) && (to == SERVER || same_hop(&own->to, &f->hop));
+	return is_believed(f, to, own) && (to == SERVER || segment_model_is_at(f, &own->to) != NO);
 }
 
 /*
@@ -131,7 +133,7 @@ static void take_rst(struct model *m, const struct own *own)
 		                own->tcp_flags);
 	if (to == SERVER && own->server != f->server)
 		report_mismatch("a RST to server %u goes to %u", f->server, own->server);
-	if (to == CLIENT && (own->server != SERVER_NONE || !same_hop(&own->to, &f->hop)))
+	if (to == CLIENT && (own->server != SERVER_NONE || !segment_model_answers(m, f, &own->to)))
 		report_mismatch("a RST to a client goes elsewhere");
 	if (!is_believed(f, to, own) && !f->doubtful)
 		report_mismatch("flow %u: a RST to end %d that it won't believe: seq %u ack %u",

@@ -179,11 +179,14 @@ static void read_nd(const uint8_t *ip, const uint8_t *icmp, struct seen *ret)
 	for (uint32_t at = 24; at + 8 <= ret->l4_len; at += icmp[at + 1] * 8u) {
 		if (icmp[at + 1] == 0)
 			return;
-		if (icmp[at] == wanted && icmp[at + 1] == 1)
+		if (icmp[at] == wanted && icmp[at + 1] == 1) {
 			memcpy(&ret->arp_sender, icmp + at + 2, 6);
+			ret->nd_has_mac = true;
+		}
 	}
 	ret->kind = SEEN_ND;
 	ret->nd_solicitation = icmp[0] == 135;
+	ret->nd_override = icmp[4] & 0x20;
 	ret->target.v6 = true;
 	memcpy(ret->target.b, icmp + 8, 16);
 }

@@ -37,6 +37,8 @@ struct seen {
 	struct mac arp_sender;        /* or ND's */
 	uint16_t arp_oper;
 	bool nd_solicitation;
+	bool nd_has_mac;  /* by an option */
+	bool nd_override; /* the flag of an advertisement */
 	uint16_t sport, dport, window;
 	uint8_t flags;
 	int wscale; /* of a SYN, or -1 */

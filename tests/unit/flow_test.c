@@ -258,13 +258,20 @@ static struct hop hop_of(uint32_t n)
 	return hop;
 }
 
+static void set_client(uint32_t f, const struct hop *hop)
+{
+	uint16_t place = hops_take(&flows.hops, hop, hop, flows_at(&flows, f)->last);
+
+	flows_set_client(&flows, f, place, hop);
+}
+
 /* As many clients as flows, each behind a hop of its own: says how many had to keep theirs. */
 static uint32_t take_hops(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct hop hop = hop_of(i);
 
-		flows_set_client(&flows, add(i), &hop);
+		set_client(add(i), &hop);
 	}
 	for (uint32_t f = 0; f < n; f++) {
 		struct hop hop = hop_of(f);
@@ -310,18 +317,18 @@ START_TEST(hops_rest)
 
 	begin(CAPACITY);
 	places = flows.hops.places;
-	place = hops_take(&flows.hops, &hop, 100);
+	place = hops_take(&flows.hops, &hop, &hop, 100);
 	hops_give_back(&flows.hops, place, 100);
 	for (uint32_t i = 1; n < HOPS_WAYS; i++) { /* others that would like it */
 		other = hop_of(i);
-		n += hops_take(&flows.hops, &other, 100 + HOPS_REST - 1) == HOPS_OWN;
+		n += hops_take(&flows.hops, &other, &other, 100 + HOPS_REST - 1) == HOPS_OWN;
 	}
 	require(hop_eq(&places[place].hop, &hop));
-	require_eq(hops_take(&flows.hops, &hop, 100), place); /* but to the same */
+	require_eq(hops_take(&flows.hops, &hop, &hop, 100), place); /* but to the same */
 	hops_give_back(&flows.hops, place, 100);
 	for (uint32_t i = 1; hop_eq(&places[place].hop, &hop); i++) {
 		other = hop_of(1000 + i);
-		hops_take(&flows.hops, &other, 100 + HOPS_REST);
+		hops_take(&flows.hops, &other, &other, 100 + HOPS_REST);
 	}
 	require_eq(places[place].users, 1);
 	free(mem);
@@ -337,18 +344,18 @@ START_TEST(client_moves)
 	begin(CAPACITY);
 	f = add(1);
 	g = add(2);
-	flows_set_client(&flows, f, &a);
-	flows_set_client(&flows, g, &a);
+	set_client(f, &a);
+	set_client(g, &a);
 	place = flows_at(&flows, f)->hop;
 	require_eq(flows_at(&flows, g)->hop, place);
 	require_eq(flows.hops.places[place].users, 2);
-	flows_set_client(&flows, f, &b);
+	set_client(f, &b);
 	require_eq(flows.hops.places[place].users, 1);
 	require(hop_eq(flows_client(&flows, f), &b));
 	require(hop_eq(flows_client(&flows, g), &a));
 	b.tci[0] = be16_from(5); /* what a tag changes is another hop */
 	b.ntags = 1;
-	flows_set_client(&flows, f, &b);
+	set_client(f, &b);
 	require(hop_eq(flows_client(&flows, f), &b));
 	flows_quarantine(&flows, f, 0, 200);
 	flows_reopen(&flows, f, 30000);

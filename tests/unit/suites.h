@@ -42,6 +42,7 @@ Suite *revive_suite(void);
 Suite *rewrite_suite(void);
 Suite *sched_suite(void);
 Suite *segments_suite(void);
+Suite *segment_suite(void);
 Suite *share_suite(void);
 Suite *steer_suite(void);
 Suite *snat_suite(void);

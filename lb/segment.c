@@ -1,0 +1,279 @@
+/*
+ * The table of neighbours. An entry stands in the set that a keyed hash of its address and VLAN
+ * says, so that nobody can aim at one.
+ *
+ * Flows that are answered at a neighbour name a place of hops that is the neighbour's alone: its
+ * origin is the entry's identity, which no frame can come from. So when the neighbour moves, one
+ * write moves all its flows, and those of nobody else.
+ *
+ * Those behind a router name the place of the router's MAC address. A router that moves (another
+ * one takes its address over) says of the address, not of them; so what came from where it was goes
+ * to where it is, until a packet comes from the old place again.
+ */
+#include "segment.h"
+
+static_assert(SEGMENT_FILTER_BITS % 64 == 0, "whole words");
+
+static uint64_t hash_of(const struct segment *segment, const struct ip6 *address, uint16_t vlan)
+{
+	return ip6_hash(&segment->key, address) ^ vlan * 0x9e3779b97f4a7c15ull;
+}
+
+static unsigned filter_bit(const struct segment *segment, const struct ip6 *address)
+{
+	return (unsigned)(ip6_hash(&segment->key, address) >> 32) % SEGMENT_FILTER_BITS;
+}
+
+void segment_lay_out(struct segment *segment, struct arena *arena, const struct hash_key *key)
+{
+	*segment = (struct segment){.key = *key};
+	segment->entries = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->entries));
+	segment->macs = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->macs));
+	segment->fresh = arena_take(arena, SEGMENT_FILTER_BITS / 8, 1);
+	segment->looked_for = arena_take(arena, SEGMENT_FILTER_BITS / 8, 1);
+	if (!segment->entries)
+		return;
+	memset(segment->entries, 0, SEGMENT_ENTRIES * sizeof(*segment->entries));
+	memset(segment->macs, 0, SEGMENT_ENTRIES * sizeof(*segment->macs));
+	memset(segment->fresh, 0, SEGMENT_FILTER_BITS / 8);
+	memset(segment->looked_for, 0, SEGMENT_FILTER_BITS / 8);
+}
+
+static struct segment_entry *set_of(const struct segment *segment, const struct ip6 *address,
+                                    uint16_t vlan)
+{
+	return &segment->entries[hash_of(segment, address, vlan) % SEGMENT_SETS * SEGMENT_WAYS];
+}
+
+static struct segment_entry *find(const struct segment *segment, const struct ip6 *address,
+                                  uint16_t vlan)
+{
+	struct segment_entry *set = set_of(segment, address, vlan);
+
+	for (unsigned i = 0; i < SEGMENT_WAYS; i++)
+		if (set[i].used && set[i].vlan == vlan && ip6_eq(&set[i].address, address))
+			return &set[i];
+	return NULL;
+}
+
+/* The place where the MAC address stands; else, if it may be added, a free one; or NULL. */
+static struct segment_mac *find_mac(const struct segment *segment, const struct mac *mac,
+                                    uint16_t vlan, bool add)
+{
+	uint64_t word = 0;
+	struct segment_mac *set, *free = NULL;
+
+	memcpy(&word, mac, sizeof(*mac));
+	word |= (uint64_t)vlan << 48;
+	set = &segment->macs[siphash(&segment->key, &word, 1) % SEGMENT_SETS * SEGMENT_WAYS];
+	for (unsigned i = 0; i < SEGMENT_WAYS; i++) {
+		if (set[i].entries && set[i].vlan == vlan && mac_eq(&set[i].mac, mac))
+			return &set[i];
+		if (!set[i].entries)
+			free = &set[i];
+	}
+	return add ? free : NULL;
+}
+
+/* One entry more at that MAC address, or one less. What finds no place isn't counted. */
+static void count_mac(struct segment *segment, const struct mac *mac, uint16_t vlan, bool more)
+{
+	struct segment_mac *place = find_mac(segment, mac, vlan, more);
+
+	if (!place)
+		return;
+	place->mac = *mac;
+	place->vlan = vlan;
+	place->entries += more ? 1u : -1u;
+}
+
+/* What the place of a neighbour's flows whose packets have these tags has for an origin. */
+static struct hop origin_of(const struct segment_entry *entry, const struct hop *tags)
+{
+	struct hop origin = *tags;
+
+	origin.mac = (struct mac){{0}};
+	memcpy(origin.mac.b, &entry->identity, sizeof(entry->identity));
+	origin.side = 0;
+	origin.unused = 1;
+	return origin;
+}
+
+/* A hop without tags or with one, of the VLAN; the tags that it may have are TAGGINGS: in no VLAN
+ * none or, as in any, one of any priority. */
+enum { TAGGINGS = 17, PRIORITY_SHIFT = 12 };
+
+static bool set_tagging(struct hop *hop, uint16_t vlan, unsigned n)
+{
+	if (n == TAGGINGS - 1) {
+		hop->ntags = 0;
+		hop->tpid0 = 0;
+		hop->tci[0] = be16_from(0);
+		return vlan == VLAN_NONE;
+	}
+	hop->ntags = 1;
+	hop->tpid0 = TPID_8021Q;
+	hop->tci[0] = be16_from((uint16_t)(n << PRIORITY_SHIFT | vlan));
+	return true;
+}
+
+/* The places of this origin, whatever tags it has, are answered at `to` from now on. */
+static void redirect(struct hops *hops, struct hop origin, uint16_t vlan,
+                     const struct segment_at *to)
+{
+	for (unsigned n = 0; n < TAGGINGS; n++) {
+		uint16_t place;
+		struct hop hop;
+
+		if (!set_tagging(&origin, vlan, n))
+			continue;
+		place = hops_find(hops, &origin);
+		if (place == HOPS_OWN)
+			continue;
+		hop = hops->places[place].hop;
+		hop.mac = to->mac;
+		hop.side = to->side & 1u;
+		hops_answer(hops, place, &hop);
+	}
+}
+
+static bool is_in_use(const struct hops *hops, const struct segment_entry *entry)
+{
+	static const struct hop untagged;
+	struct hop origin = origin_of(entry, &untagged);
+
+	for (unsigned n = 0; n < TAGGINGS; n++)
+		if (set_tagging(&origin, entry->vlan, n) && hops_find(hops, &origin) != HOPS_OWN)
+			return true;
+	return false;
+}
+
+/* A place for a new entry: a free one, or the one of the set that was heard of longest ago and that
+ * no flow goes to; or NULL. */
+static struct segment_entry *make_room(struct segment *segment, const struct hops *hops,
+                                       const struct ip6 *address, uint16_t vlan)
+{
+	struct segment_entry *set = set_of(segment, address, vlan), *oldest = NULL;
+
+	for (unsigned i = 0; i < SEGMENT_WAYS; i++) {
+		if (!set[i].used)
+			return &set[i];
+		if ((!oldest || set[i].heard < oldest->heard) && !is_in_use(hops, &set[i]))
+			oldest = &set[i];
+	}
+	if (!oldest) {
+		segment->counts.refused++;
+		return NULL;
+	}
+	count_mac(segment, &oldest->at.mac, oldest->vlan, false);
+	segment->counts.evicted++;
+	return oldest;
+}
+
+static enum segment_news add(struct segment *segment, const struct hops *hops,
+                             const struct ip6 *address, uint16_t vlan, const struct segment_at *at,
+                             uint32_t now)
+{
+	struct segment_entry *entry = make_room(segment, hops, address, vlan);
+	unsigned bit = filter_bit(segment, address);
+
+	if (!entry)
+		return SEGMENT_NOTHING;
+	*entry = (struct segment_entry){.address = *address,
+	                                .vlan = vlan,
+	                                .used = true,
+	                                .heard = now,
+	                                .identity = ++segment->identities,
+	                                .at = *at};
+	count_mac(segment, &at->mac, vlan, true);
+	segment->fresh[bit / 64] |= 1ull << bit % 64;
+	segment->any_fresh = true;
+	return SEGMENT_NEW;
+}
+
+static void move(struct segment *segment, struct hops *hops, struct segment_entry *entry,
+                 const struct segment_at *to)
+{
+	static const struct hop untagged;
+	const struct segment_at from = entry->at;
+
+	redirect(hops, origin_of(entry, &untagged), entry->vlan, to);
+	memmove(&entry->past[1], &entry->past[0], sizeof(entry->past) - sizeof(entry->past[0]));
+	entry->past[0] = from;
+	for (unsigned i = 0; i < SEGMENT_PAST && entry->past[i].is; i++)
+		redirect(hops,
+		         (struct hop){.mac = entry->past[i].mac, .side = entry->past[i].side & 1u},
+		         entry->vlan, to);
+	entry->at = *to;
+	count_mac(segment, &from.mac, entry->vlan, false);
+	count_mac(segment, &to->mac, entry->vlan, true);
+	segment->counts.moved++;
+}
+
+enum segment_news segment_note(struct segment *segment, struct hops *hops,
+                               const struct sighting *sighting, uint32_t now)
+{
+	const struct segment_at at = {
+	        .mac = sighting->hop.mac, .side = sighting->hop.side, .is = true};
+	const uint16_t vlan = hop_vlan(&sighting->hop);
+	struct segment_entry *entry = find(segment, &sighting->address, vlan);
+	bool moves;
+
+	if (vlan == VLAN_OTHER)
+		return SEGMENT_NOTHING;
+	if (!entry)
+		return add(segment, hops, &sighting->address, vlan, &at, now);
+	moves = !mac_eq(&entry->at.mac, &at.mac) || entry->at.side != at.side;
+	if (moves && !sighting->overrides)
+		return SEGMENT_NOTHING;
+	entry->heard = now;
+	if (!moves)
+		return SEGMENT_NOTHING;
+	move(segment, hops, entry, &at);
+	return SEGMENT_MOVED;
+}
+
+/* The client's own entry, if its packets that come from there are to be answered by it. */
+static const struct segment_entry *entry_for(const struct segment *segment,
+                                             const struct ip6 *client, const struct hop *from)
+{
+	const uint16_t vlan = hop_vlan(from);
+	const struct segment_entry *entry = find(segment, client, vlan);
+
+	if (!entry || entry->at.side != from->side)
+		return NULL;
+	return mac_eq(&entry->at.mac, &from->mac) || !find_mac(segment, &from->mac, vlan, false)
+	               ? entry
+	               : NULL;
+}
+
+uint16_t segment_take(struct segment *segment, struct hops *hops, const struct ip6 *client,
+                      const struct hop *from, uint32_t now, struct hop *ret)
+{
+	const struct segment_entry *entry = entry_for(segment, client, from);
+	const struct hop origin = entry ? origin_of(entry, from) : *from;
+
+	*ret = *from;
+	if (entry)
+		ret->mac = entry->at.mac;
+	return hops_take(hops, &origin, ret, now);
+}
+
+bool segment_knows(const struct segment *segment, const struct ip6 *client, const struct hop *from)
+{
+	return entry_for(segment, client, from);
+}
+
+void segment_begin_look(struct segment *segment)
+{
+	memcpy(segment->looked_for, segment->fresh, SEGMENT_FILTER_BITS / 8);
+	memset(segment->fresh, 0, SEGMENT_FILTER_BITS / 8);
+	segment->any_fresh = false;
+}
+
+bool segment_is_looked_for(const struct segment *segment, const struct ip6 *address)
+{
+	unsigned bit = filter_bit(segment, address);
+
+	return segment->looked_for[bit / 64] >> bit % 64 & 1;
+}

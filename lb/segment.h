@@ -1,0 +1,112 @@
+/*
+ * Who is on the segment: what ARP and neighbour discovery say of the addresses that aren't ours, as
+ * a host's neighbour cache would have it (RFC 826, RFC 4861 7.2).
+ *
+ * It is noted of whoever speaks, since a client that never asked for us may have moved. There is
+ * room for SEGMENT_ENTRIES; of those that share a set, the one longest not heard of, and that no
+ * flow goes to, makes room for a new one.
+ */
+#ifndef LB_SEGMENT_H
+#define LB_SEGMENT_H
+
+#include "arena.h"
+#include "hops.h"
+#include "tuple.h"
+
+enum {
+	SEGMENT_WAYS = 8,
+	SEGMENT_SETS = 512,
+	SEGMENT_ENTRIES = SEGMENT_SETS * SEGMENT_WAYS,
+	SEGMENT_PAST = 3, /* earlier places of a neighbour that are remembered */
+	SEGMENT_FILTER_BITS = 1 << 13,
+};
+
+/* What a frame says about whose address is where. */
+struct sighting {
+	struct ip6 address; /* of IPv4: ::ffff:a.b.c.d */
+	be32 ip;            /* or its name, if the rules have one */
+	struct hop hop;
+	bool overrides; /* it may replace what is known (RFC 4861, 4.4; ARP always does) */
+};
+
+/* Where in its VLAN somebody is. What tags say beyond the VLAN is a packet's, not a place's. */
+struct segment_at {
+	struct mac mac;
+	uint8_t side; /* enum side */
+	bool is;      /* he is, or was, somewhere */
+};
+
+struct segment_entry {
+	struct ip6 address;
+	uint16_t vlan;
+	bool used;
+	uint32_t heard;    /* tick (flow.h) */
+	uint32_t identity; /* of this entry, and no other one before or after it */
+	struct segment_at at, past[SEGMENT_PAST]; /* where it is, and was: the latest first */
+};
+
+/* How many entries are at a MAC address. */
+struct segment_mac {
+	struct mac mac;
+	uint16_t vlan;
+	uint32_t entries; /* 0: free */
+};
+
+struct segment_counts {
+	uint64_t moved;   /* neighbours that are somewhere else now */
+	uint64_t evicted; /* that made room for others */
+	uint64_t refused; /* that found none */
+};
+
+struct segment {
+	struct segment_entry *entries;
+	struct segment_mac *macs;
+	/* a bit for each address that has become known: since segment_begin_look(), and before */
+	uint64_t *fresh, *looked_for;
+	bool any_fresh;
+	uint32_t identities; /* given so far */
+	struct hash_key key;
+	struct segment_counts counts;
+};
+
+enum segment_news { SEGMENT_NOTHING, SEGMENT_NEW, SEGMENT_MOVED };
+
+void segment_lay_out(struct segment *segment, struct arena *arena, const struct hash_key *key);
+
+/*
+ * Notes a sighting at tick now; not in what is no VLAN of a rule's (VLAN_OTHER). A neighbour that
+ * was somewhere else is at its new place from now on, and so are, in hops, the flows that go to it:
+ * its own, and those that came from where it was.
+ */
+enum segment_news segment_note(struct segment *segment, struct hops *hops,
+                               const struct sighting *sighting, uint32_t now);
+
+/*
+ * Takes for a flow (see hops_take()) the place to which its client's packets that come from there
+ * are answered: where the client itself is by its own word, whatever source address its frames have
+ * (teamed cards, NLB's masks); else, and if some other neighbour is known to be where they come
+ * from, that being a router then, there.
+ */
+uint16_t segment_take(struct segment *segment, struct hops *hops, const struct ip6 *client,
+                      const struct hop *from, uint32_t now, struct hop *ret);
+
+/* If that would be by the client's own word. */
+bool segment_knows(const struct segment *segment, const struct ip6 *client, const struct hop *from);
+
+/*
+ * For who looks through flows for those of neighbours that have become known: begins that, and says
+ * if the address may be of one that became known before it began.
+ */
+void segment_begin_look(struct segment *segment);
+bool segment_is_looked_for(const struct segment *segment, const struct ip6 *address);
+
+/* An IPv4 address as one of IPv6 (RFC 4291, 2.5.5.2). */
+static inline struct ip6 ip6_mapped(be32 ip)
+{
+	struct ip6 ret = {{[10] = 0xff, 0xff}};
+
+	memcpy(ret.b + 12, &ip, sizeof(ip));
+	return ret;
+}
+
+#endif
