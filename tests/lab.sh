@@ -23,8 +23,9 @@ TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
 LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the default, takes most of a start
 VIP=10.0.0.40 VIP6=fd00::40
+LAB_PATIENCE=${LAB_PATIENCE:-1} # how many times as long to wait for what should be so, how much slower to send: for slow machines
 FAST_PATH=${FAST_PATH:-off} # for all rules that don't say themselves
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS VIP VIP6 FAST_PATH
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
@@ -60,7 +61,7 @@ lab_die()
 # looked at less often, as each look costs several processes.
 wait_until() # SECONDS COMMAND...
 {
-	local end=$((SECONDS + $1 + 1)) pause=0.03
+	local end=$((SECONDS + $1 * LAB_PATIENCE + 1)) pause=0.03
 
 	shift
 	until "$@" >/dev/null 2>&1; do

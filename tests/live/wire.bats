@@ -80,7 +80,7 @@ arp_finds() # NAMESPACE ADDRESS MAC
 @test "UDP" {
 	lab_spawn iperf fe1 iperf3 -s -1 -J
 	wait_until 5 server_listens fe1 5201
-	in_ns client iperf3 -c 10.0.0.41 -u -b 50M -t 1 -J >"$LAB_DIR/udp.json"
+	in_ns client iperf3 -c 10.0.0.41 -u -b $((50 / LAB_PATIENCE))M -t 1 -J >"$LAB_DIR/udp.json"
 	jq -e '.end.sum | .packets > 100 and .lost_packets == 0' "$LAB_DIR/udp.json"
 }
 

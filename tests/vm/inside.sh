@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 RESULT=/dev/ttyS1
 LIMIT_S=${LIMIT_S:-600} # for a job; twenty times what it takes without emulation
-export HOME=/root TERM=${TERM:-vt100} CAPTURES=$PWD/.build/captures
+export HOME=/root TERM=${TERM:-vt100} LAB_PATIENCE=4 CAPTURES=$PWD/.build/captures
 
 # A file of tests/vm that needs systemd's own machine, not a lab's namespaces, has this line.
 of_the_machine() # FILE

@@ -18,7 +18,7 @@ pack() # JOB...
 	local root=$WORK/pack
 
 	mkdir -p "$root/tmbridge/.build" "$root/etc/systemd/system/multi-user.target.wants"
-	git ls-files -z --cached --others --exclude-standard -- tests pcaps cfg bridge Makefile |
+	git ls-files -z --cached --others --exclude-standard |
 		xargs -0 cp -a --parents -t "$root/tmbridge" 2>/dev/null || true # a file may be removed, and not yet so in git
 	find .build/release -type f \( -perm -u+x -o -name '*.bpf.o' \) -exec cp -a --parents -t "$root/tmbridge" {} +
 	[[ ! -d $CAPTURES ]] || cp -a "$CAPTURES" "$root/tmbridge/.build/captures"

@@ -137,7 +137,8 @@ trunked()
 		ip -n $ns link add link eth0 name eth0.30 up type vlan id 30
 	done
 	ip -n client addr add 10.0.0.130/24 dev eth0.30
-	ip -n fe1 addr add "$VIP/24" dev eth0.30
+	ip -n fe1 addr add "$VIP/32" dev eth0.30
+	ip -n fe1 route add 10.0.0.130 dev eth0.30 src "$VIP"
 	in_ns client ping -q -c 2 -W 5 -I eth0.30 "$VIP"
 	in_ns client arping -c 1 -w 5 -I eth0.30 "$VIP" | grep -q 02:00:00:00:00:41
 	in_ns client arping -c 1 -w 5 -I eth0.20 "$VIP" | grep -q 02:00:00:00:00:01
