@@ -8,6 +8,12 @@
  *
  * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at
  * once: what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold for both).
+ * One of which all has come is forgotten: the next with its identification is another.
+ *
+ * Behind us many clients have one address, and so have many servers. Each has numbered its
+ * datagrams by itself; so they get other identifications, in turn, or the receiver would put one
+ * together of two.
+ *
  * Datagrams and waiting fragments are bounded; the oldest datagram gives way to a new one.
  */
 #include "frag.h"
@@ -25,6 +31,8 @@ struct frag_datagram {
 	be32 src, dst; /* or names */
 	be32 id;
 	bool used, decided;
+	bool complete;        /* all of it has come: what comes with its id is another one */
+	uint16_t come, total; /* blocks, in all; 0: the last one hasn't come */
 	lb_time began;
 	struct frag_route route;
 	uint64_t blocks[BLOCKS / WORD_BITS];
@@ -69,7 +77,8 @@ static uint32_t find(struct frags *frags, const struct packet *packet, lb_time n
 	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++) {
 		const struct frag_datagram *datagram = &frags->datagrams[d];
 
-		if (datagram->used && be32_eq(datagram->id, packet->frag_id) &&
+		if (datagram->used && !datagram->complete &&
+		    be32_eq(datagram->id, packet->frag_id) &&
 		    be32_eq(datagram->src, packet->tuple.src) &&
 		    be32_eq(datagram->dst, packet->tuple.dst))
 			return d;
@@ -120,6 +129,28 @@ static enum frag_result hold(struct frags *frags, const struct frame *frame, uin
 	return FRAG_WAITS;
 }
 
+static bool has_held(const struct frags *frags, uint32_t d)
+{
+	for (unsigned i = 0; frags->nheld && i < FRAG_HELD; i++)
+		if (frags->held[i].used && frags->held[i].datagram == d)
+			return true;
+	return false;
+}
+
+/* What has come of the datagram is all of it: it only remains for those that wait. */
+static void note_come(struct frags *frags, uint32_t d, uint32_t end, uint32_t blocks, bool more)
+{
+	struct frag_datagram *datagram = &frags->datagrams[d];
+
+	datagram->come = (uint16_t)(datagram->come + blocks);
+	if (!more)
+		datagram->total = (uint16_t)end;
+	if (!datagram->total || datagram->come < datagram->total)
+		return;
+	datagram->complete = true;
+	datagram->used = has_held(frags, d);
+}
+
 enum frag_result frags_take(struct frags *frags, const struct frame *frame,
                             const struct packet *packet, lb_time now,
                             const struct frag_route **ret_route, uint32_t *ret_datagram)
@@ -135,6 +166,7 @@ enum frag_result frags_take(struct frags *frags, const struct frame *frame,
 	datagram = &frags->datagrams[d];
 	if (!mark(datagram, offset / BLOCK_BYTES, blocks))
 		return FRAG_OVERLAPS;
+	note_come(frags, d, offset / BLOCK_BYTES + blocks, blocks, packet->frag_more);
 	*ret_datagram = d;
 	if (!offset)
 		return FRAG_FIRST;
@@ -142,6 +174,33 @@ enum frag_result frags_take(struct frags *frags, const struct frame *frame,
 		return hold(frags, frame, d);
 	*ret_route = &datagram->route;
 	return FRAG_ROUTED;
+}
+
+static uint32_t hash_of(const struct frag_route *route)
+{
+	uint32_t hash = word32_load(&route->src) * 0x9e3779b1u ^ word32_load(&route->dst);
+
+	for (unsigned i = 0; i < sizeof(route->src6); i += sizeof(uint32_t)) {
+		hash = (hash ^ word32_load(route->src6.b + i)) * 0x9e3779b1u;
+		hash = (hash ^ hash >> 15 ^ word32_load(route->dst6.b + i)) * 0x9e3779b1u;
+	}
+	return hash >> 16;
+}
+
+void frags_seed(struct frags *frags, const struct hash_key *key)
+{
+	for (uint64_t i = 0; i < FRAG_IDS; i++)
+		frags->ids[i] = (uint32_t)siphash(key, &i, 1);
+}
+
+be32 frags_new_id(struct frags *frags, const struct frag_route *route, const struct share *share,
+                  bool ipv6)
+{
+	const uint32_t of_ipv4 = (UINT16_MAX + 1u) / share->n; /* that this worker may give */
+	uint32_t n = frags->ids[hash_of(route) % FRAG_IDS]++;
+
+	n = ipv6 ? n : n % of_ipv4;
+	return be32_from(n * share->n + share->worker);
 }
 
 void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_route *route)

@@ -7,11 +7,13 @@
 #include "arena.h"
 #include "frame.h"
 #include "parse.h"
+#include "share.h"
 
 enum {
 	FRAG_DATAGRAMS = 256,   /* that are followed at a time */
 	FRAG_HELD = 64,         /* fragments that wait for their first one, of all together */
 	FRAG_HELD_BYTES = 9216, /* of such a frame: jumbo */
+	FRAG_IDS = 256,         /* counters of identifications, shared by pairs of addresses */
 	FRAG_TIMEOUT_S = 10,    /* Linux waits for 30, Windows for 60; fragments come together */
 };
 
@@ -22,7 +24,9 @@ struct frag_route {
 	uint16_t worker;       /* of whom they are */
 	uint16_t server;       /* to this server, or SERVER_NONE: to hop */
 	struct hop hop;
-	uint32_t flow; /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
+	be32 id;             /* the identification that they get */
+	uint64_t created_ms; /* when the flow was */
+	uint32_t flow;       /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
 };
 
 enum frag_result {
@@ -41,9 +45,10 @@ struct frags {
 	struct frag_datagram *datagrams;
 	struct frag_held *held;
 	uint32_t nheld;
-	lb_time looked;   /* for what has expired */
-	uint64_t expired; /* fragments that waited in vain */
-	uint64_t evicted; /* datagrams given up for newer ones */
+	uint32_t ids[FRAG_IDS]; /* how many datagrams got one */
+	lb_time looked;         /* for what has expired */
+	uint64_t expired;       /* fragments that waited in vain */
+	uint64_t evicted;       /* datagrams given up for newer ones */
 };
 
 void frags_lay_out(struct frags *frags, struct arena *arena);
@@ -55,6 +60,17 @@ void frags_lay_out(struct frags *frags, struct arena *arena);
 enum frag_result frags_take(struct frags *frags, const struct frame *frame,
                             const struct packet *packet, lb_time now,
                             const struct frag_route **ret_route, uint32_t *ret_datagram);
+
+/*
+ * An identification for fragments that go with the route's addresses; unique, as far as the 16 bits
+ * of IPv4's allow, among those that share of n gives to the same pair of addresses, and those that
+ * the others do (RFC 6864, 4.2).
+ */
+be32 frags_new_id(struct frags *frags, const struct frag_route *route, const struct share *share,
+                  bool ipv6);
+
+/* Makes them begin where nobody can tell (RFC 7739). */
+void frags_seed(struct frags *frags, const struct hash_key *key);
 
 /* Says where the first fragment of a datagram went, for the others. */
 void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_route *route);

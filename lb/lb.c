@@ -77,6 +77,7 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
 	balance_lay_out(&lb->balance, &arena, farms->rules, &farms->share, *key, now);
 	lb->balance.farms = farms;
 	frags_lay_out(&lb->frags, &arena);
+	frags_seed(&lb->frags, key);
 	refuse_begin(&lb->refuse, key, now);
 	flows_announce(&lb->balance.flows, now);
 	return lb;
@@ -329,8 +330,24 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 	balance_unknown(lb, frame, job, ref, is_syn, now, v);
 }
 
+/* If the receiver sees another source than the sender's: all but servers with `snat = off`. */
+static bool is_source_changed(const struct lb *lb, const struct verdict *v)
+{
+	return v->server == SERVER_NONE || farms_of_server(lb->balance.farms, v->server)->nsnat;
+}
+
+/* Counts a fragment that follows, if its flow is still there. */
+static void count_fragment(struct lb *lb, const struct frame *frame, const struct frag_route *route)
+{
+	const uint32_t end = route->server == SERVER_NONE ? SERVER : CLIENT;
+
+	if (flows_at(&lb->balance.flows, route->flow)->state != FLOW_FREE &&
+	    flows_created_ms(&lb->balance.flows, route->flow) == route->created_ms)
+		life_count(&lb->balance, route->flow << 1 | end, frame->wire_len);
+}
+
 /* Where v sends the first fragment, which has been rewritten, the others go too. */
-static void decide_fragments(struct lb *lb, const struct frame *frame, const struct packet *packet,
+static void decide_fragments(struct lb *lb, struct frame *frame, const struct packet *packet,
                              uint32_t datagram, const struct verdict *v)
 {
 	const uint8_t *ip = frame->data + packet->l3;
@@ -348,11 +365,19 @@ static void decide_fragments(struct lb *lb, const struct frame *frame, const str
 		route.dst = be32_load(ip + IPV4_DST);
 	}
 	route.worker = v->act == LB_HAND_OVER ? v->worker : lb->balance.farms->share.worker;
+	route.id = packet->frag_id;
+	if (v->act == LB_FORWARD) {
+		route.created_ms = flows_created_ms(&lb->balance.flows, v->flow);
+		if (is_source_changed(lb, v))
+			route.id = frags_new_id(&lb->frags, &route, &lb->balance.farms->share,
+			                        packet->kind == PACKET_IPV6);
+		rewrite_frag_id(frame, packet, route.id);
+	}
 	if (v->act == LB_FORWARD || v->act == LB_BRIDGE || v->act == LB_HAND_OVER)
 		frags_decide(&lb->frags, datagram, &route);
 }
 
-static void follow(const struct lb *lb, struct frame *frame, const struct packet *packet,
+static void follow(struct lb *lb, struct frame *frame, const struct packet *packet,
                    const struct frag_route *route, struct verdict *v)
 {
 	const struct rewrite_to to = {.tuple = {.src = route->src, .dst = route->dst},
@@ -370,6 +395,8 @@ static void follow(const struct lb *lb, struct frame *frame, const struct packet
 	v->hop = route->hop;
 	if (v->server == SERVER_NONE)
 		v->side = route->hop.side;
+	count_fragment(lb, frame, route);
+	rewrite_frag_id(frame, packet, route->id);
 	rewrite_addresses(frame, packet, &to);
 }
 
@@ -412,6 +439,7 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	if (!frags_release(&lb->frags, ret, &route))
 		return false;
 	parse_frame(ret, &packet);
+	parse_ip(ret, &packet); /* as when it came */
 	*ret_verdict = (struct verdict){.side = (uint8_t)side_other(ret->side)};
 	follow(lb, ret, &packet, route, ret_verdict);
 	if (ret_verdict->act == LB_HAND_OVER) {

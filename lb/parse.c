@@ -129,17 +129,21 @@ static bool parse_ipv4(const struct frame *frame, struct packet *packet)
 	packet->is_fragment = fragment & IPV4_FRAGMENT_MASK;
 	packet->frag_offset = (uint16_t)((fragment & IPV4_OFFSET_MASK) * 8u);
 	packet->frag_id = be32_from(be16_get(be16_load(p + IPV4_ID)));
+	packet->frag_id_at = (uint16_t)(packet->l3 + IPV4_ID);
+	packet->frag_more = fragment & IPV4_MORE;
 	return true;
 }
 
 /* A fragment that is all of its packet counts as none (RFC 6946). */
-static void note_fragment(const uint8_t *p, struct packet *packet)
+static void note_fragment(const uint8_t *p, uint32_t offset, struct packet *packet)
 {
 	uint16_t fragment = be16_get(be16_load(p + IPV6_FRAGMENT_OFFSET));
 
 	packet->is_fragment = fragment & IPV6_FRAGMENT_MASK;
 	packet->frag_offset = fragment & IPV6_FRAGMENT_OFFSET_MASK;
 	packet->frag_id = be32_load(p + IPV6_FRAGMENT_ID);
+	packet->frag_id_at = (uint16_t)(offset + IPV6_FRAGMENT_ID);
+	packet->frag_more = fragment & IPV6_FRAGMENT_MORE;
 }
 
 /* If the walk goes on behind the extension header p of type next, the first fragment header or not.
@@ -173,7 +177,7 @@ bool parse_extensions(const struct frame *frame, uint32_t end, uint8_t *next, ui
 			return true;
 		in_fragment |= *next == IPPROTO_NUM_FRAGMENT;
 		if (*next == IPPROTO_NUM_FRAGMENT)
-			note_fragment(p, packet);
+			note_fragment(p, *offset, packet);
 		else
 			len += p[IPV6_EXTENSION_LENGTH] * (uint32_t)IPV6_EXTENSION_BYTES;
 		if (end - *offset < len)

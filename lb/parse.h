@@ -28,6 +28,8 @@ struct packet {
 	uint16_t l4_len;       /* layer 4: header and payload, bytes, as the IP header says */
 	uint16_t frag_offset;  /* parse_ip(), of a fragment: where it belongs, in bytes */
 	be32 frag_id;          /* and of which packet it is */
+	uint16_t frag_id_at;   /* where that stands in the frame: 2 bytes of IPv4, 4 of IPv6 */
+	bool frag_more;        /* more follow */
 	struct hop from;       /* who sent the frame, by its Ethernet header: for replies */
 	struct mac arp_sender; /* ARP: who sent it, by its own word (RFC 826's ar$sha) */
 	/*

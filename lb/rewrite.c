@@ -22,3 +22,16 @@ void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct 
 	rewrite_ports(frame->data + packet->l4, frame->flags, &packet->tuple, &to->tuple,
 	              addresses);
 }
+
+void rewrite_frag_id(struct frame *frame, const struct packet *packet, be32 id)
+{
+	uint8_t *at = frame->data + packet->frag_id_at;
+	const be16 low = {{id.b[2], id.b[3]}};
+
+	if (packet->kind == PACKET_IPV6) {
+		be32_store(at, id);
+		return;
+	}
+	csum_update(frame->data + packet->l3 + IPV4_CHECKSUM, csum_change16(be16_load(at), low));
+	be16_store(at, low);
+}

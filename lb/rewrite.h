@@ -57,6 +57,9 @@ static inline void rewrite_ports(uint8_t *tcp, uint8_t flags, const struct tuple
  */
 void rewrite_tcp(struct frame *frame, const struct packet *packet, const struct rewrite_to *to);
 
+/* Changes the identification of a fragment (frag_id), and the IPv4 checksum for it. */
+void rewrite_frag_id(struct frame *frame, const struct packet *packet, be32 id);
+
 /*
  * Changes only the addresses of a checked IP packet, and the IPv4 checksum for it. Returns what
  * that changes in the sum over its pseudo header.

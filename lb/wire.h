@@ -50,7 +50,8 @@ enum {
 	IPV4_DST = 16,
 
 	IPV4_FRAGMENT_MASK = 0x3fff, /* MF and the offset */
-	IPV4_OFFSET_MASK = 0x1fff,   /* in units of 8 bytes */
+	IPV4_MORE = 0x2000,
+	IPV4_OFFSET_MASK = 0x1fff, /* in units of 8 bytes */
 	IPPROTO_NUM_ICMP = 1,
 	IPPROTO_NUM_TCP = 6,
 	IPPROTO_NUM_UDP = 17,
@@ -76,6 +77,7 @@ enum {
 
 	IPV6_FRAGMENT_OFFSET_MASK = 0xfff8,
 	IPV6_FRAGMENT_MASK = 0xfff9, /* with M */
+	IPV6_FRAGMENT_MORE = 0x0001,
 	IPPROTO_NUM_HOP_BY_HOP = 0,
 	IPPROTO_NUM_ROUTING = 43,
 	IPPROTO_NUM_FRAGMENT = 44,

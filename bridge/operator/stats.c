@@ -41,6 +41,7 @@ struct totals {
 	struct port_counts ports[NSIDES];
 	struct neigh_counts neigh;
 	uint64_t conflicts, records_lost, news_lost;
+	uint64_t frags_expired, frags_evicted, persist_evicted;
 };
 
 static void add_balance(struct totals *totals, const struct balance *balance)
@@ -60,6 +61,7 @@ static void add_balance(struct totals *totals, const struct balance *balance)
 	totals->reset += balance->reset;
 	totals->capacity += balance->flows.capacity;
 	totals->records_lost += balance->ended.lost;
+	totals->persist_evicted += balance->persist.evicted;
 }
 
 static void add_port(struct port_counts *total, const struct port_counts *counts)
@@ -84,6 +86,8 @@ static void add_worker(struct totals *totals, const struct worker *worker)
 	totals->neigh.moves += neigh->moves;
 	totals->neigh.attempts += neigh->attempts;
 	totals->conflicts += worker->conflicts;
+	totals->frags_expired += lb_frags(worker->lb)->expired;
+	totals->frags_evicted += lb_frags(worker->lb)->evicted;
 	totals->news_lost += worker->news_lost;
 }
 
@@ -171,6 +175,10 @@ static void print_bridge(FILE *out, const struct workers *workers, const struct 
 	        ",\"moves\":%" PRIu64 ",\"attempts\":%" PRIu64 "},\n",
 	        totals->neigh.waited, totals->neigh.lost, totals->conflicts, totals->neigh.moves,
 	        totals->neigh.attempts);
+	fprintf(out,
+	        " \"frags\":{\"expired\":%" PRIu64 ",\"evicted\":%" PRIu64
+	        "},\n \"persist\":{\"evicted\":%" PRIu64 "},\n",
+	        totals->frags_expired, totals->frags_evicted, totals->persist_evicted);
 	fprintf(out, " \"connlog\":{\"written\":%" PRIu64 ",\"lost\":%" PRIu64 "},\n",
 	        connlog.written, connlog.lost + totals->records_lost);
 }

@@ -59,11 +59,20 @@ static void expire(lb_time now)
 	}
 }
 
+static bool is_complete(const struct twin *t)
+{
+	bool all = true;
+
+	for (unsigned u = 0; u < UNITS; u++)
+		all &= t->come[u];
+	return all;
+}
+
 static enum frag_result expected(struct twin *t, unsigned from, unsigned to, lb_time now)
 {
 	if (from == 0 ? to < TCP_UNITS : from < TCP_UNITS)
 		return FRAG_TINY;
-	if (!t->there)
+	if (!t->there || is_complete(t))
 		*t = (struct twin){.there = true, .began = now};
 	for (unsigned u = from; u < to; u++)
 		if (t->come[u])
@@ -117,7 +126,7 @@ static void come(unsigned id, lb_time now)
 	struct packet packet;
 	enum frag_result want;
 
-	if (from != 0 && waiting >= MAY_WAIT && !(t->there && t->decided))
+	if (from != 0 && waiting >= MAY_WAIT && !(t->there && t->decided && !is_complete(t)))
 		return;
 	build(id, from, to, &packet);
 	want = expected(t, from, to, now);
