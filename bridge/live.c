@@ -35,6 +35,7 @@ struct live {
 	reload_load *load;
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
+	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct writer *writer; /* of the statistics, or NULL: there are none */
 	uint32_t max_connections;
@@ -106,6 +107,7 @@ static void follow_rules(void *ctx, const struct rules *rules)
 	struct live *live = ctx;
 	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
 
+	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
 		log_warning("the rules are too many for the fast path: packet sockets again");
 		active = false;
@@ -163,12 +165,21 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 	cable_retry(live->cable, side, now);
 }
 
+static void note_left(struct live *live, enum side side)
+{
+	const struct settings_left left = cable_left(live->cable, side);
+
+	fastpath_note_left(live->fastpath, side, &left);
+}
+
 static void watch_cable(struct live *live)
 {
 	struct cable_change changes[NSIDES];
 	lb_time now = loop_clock();
 	bool any = cable_poll(live->cable, now, changes);
 
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		note_left(live, (enum side)side);
 	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
 		if (!changes[side].anew)
 			fastpath_follow(live->fastpath, (enum side)side,
@@ -235,12 +246,15 @@ static int attach(struct live *live)
 	int err = 0;
 
 	for (unsigned side = 0; live->fastpath && side < NSIDES && !err; side++) {
+		note_left(live, (enum side)side);
 		err = fastpath_attach(live->fastpath, (enum side)side,
 		                      cable_state(live->cable, (enum side)side));
 		if (err < 0)
 			log_error("%s: attaching programs: %s", live->options->names[side],
 			          strerror(-err));
 	}
+	if (live->fastpath && !err && (err = fastpath_pin(live->fastpath)) < 0)
+		log_error("fast path: pinning maps: %s", strerror(-err));
 	return err;
 }
 
@@ -319,6 +333,7 @@ static int start(struct live *live, struct rules *rules)
 	int err;
 
 	live->max_connections = rules->max_connections;
+	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	limits_raise();
 	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
 	    (err = make_key(live->options, &key)) < 0 ||
@@ -350,11 +365,26 @@ static int run(struct live *live)
 	return err;
 }
 
-static void close_all(struct live *live)
+/* What the kernel does by itself goes on, or ends: a start that fails doesn't end what it found. */
+static void close_wire(struct live *live, bool failed)
+{
+	const bool found = fastpath_was_left(live->fastpath);
+
+	if (fastpath_is_active(live->fastpath) && live->keep && (!failed || found)) {
+		log_info("%s, %s: the wire and open flows go on in the kernel",
+		         live->options->names[OUTSIDE], live->options->names[INSIDE]);
+		fastpath_leave(live->fastpath);
+		cable_leave(live->cable);
+	} else {
+		fastpath_close(live->fastpath);
+		cable_close(live->cable);
+	}
+}
+
+static void close_all(struct live *live, bool failed)
 {
 	crew_free(&live->crew);
-	fastpath_close(live->fastpath);
-	cable_close(live->cable);
+	close_wire(live, failed);
 	if (live->signals >= 0)
 		close(live->signals);
 }
@@ -368,6 +398,24 @@ int live_run(const struct options *options, struct rules *rules, reload_load *lo
 		rules_free(rules);
 	else
 		err = run(&live);
-	close_all(&live);
+	close_all(&live, err < 0);
+	return err;
+}
+
+int live_release(const struct options *options)
+{
+	const char *const *names = options->names;
+	struct cable *cable = NULL;
+	int err = cable_open(names, false, loop_clock(), &cable);
+
+	if (err < 0)
+		return err; /* one that runs has them, above all */
+	err = fastpath_release(names, cable);
+	cable_close(cable);
+	if (err == -ENOENT)
+		log_error("%s, %s: nothing was left in the kernel", names[OUTSIDE], names[INSIDE]);
+	else if (err < 0)
+		log_error("%s, %s: releasing the wire: %s", names[OUTSIDE], names[INSIDE],
+		          strerror(-err));
 	return err;
 }

@@ -13,4 +13,11 @@
  */
 int live_run(const struct options *options, struct rules *rules, reload_load *load);
 
+/*
+ * Removes what a process that is no more has left in the kernel for the interfaces that options
+ * name, and sets these back. Returns 0, or a negative errno with the reason logged: there is
+ * nothing, or a process that still runs.
+ */
+int live_release(const struct options *options);
+
 #endif

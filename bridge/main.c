@@ -63,6 +63,8 @@ int main(int argc, char **argv)
 	if (options.mode != MODE_LIVE)
 		signals_let_go();
 	log_verbose(options.verbose);
+	if (options.mode == MODE_RELEASE)
+		return live_release(&options) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
 	rules = load(&options, "");
 	if (!rules)
 		return EXIT_USAGE;

@@ -20,6 +20,8 @@ static const char usage[] =
         "         the same offline: frames received on each side -> frames sent on each side\n"
         "       tmbridge -t -f lb.ini\n"
         "         check the configuration, say \"ok\" or what is wrong\n"
+        "       tmbridge wire release OUTSIDE INSIDE\n"
+        "         end what the kernel carries for a tmbridge that is no more\n"
         "\n"
         "  -f, --config FILE      the configuration\n"
         "  -r, --read OUT[,IN]    captures of what each side receives\n"
@@ -194,11 +196,26 @@ static int parse_rest(int n, char **args, struct options *ret)
 	return 0;
 }
 
+/* tmbridge wire release OUTSIDE INSIDE: has neither options nor a configuration. */
+static int parse_release(int argc, char **argv, struct options *ret)
+{
+	enum { RELEASE_NAMES = 3 };
+
+	if (argc != RELEASE_NAMES + NSIDES)
+		return complain("wire release takes two interfaces, OUTSIDE and INSIDE");
+	ret->mode = MODE_RELEASE;
+	for (unsigned side = 0; side < NSIDES; side++)
+		ret->names[side] = argv[RELEASE_NAMES + side];
+	return 0;
+}
+
 int options_parse(int argc, char **argv, struct options *ret)
 {
 	int option, err;
 
 	*ret = (struct options){.mode = MODE_LIVE};
+	if (argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"))
+		return parse_release(argc, argv, ret);
 	argv[0] = "tmbridge"; /* as which getopt_long() complains */
 	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:u:vhV", long_options, NULL)) != -1) {
 		err = parse_option(option, optarg, ret);

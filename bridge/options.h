@@ -10,8 +10,9 @@
 enum options_mode {
 	MODE_LIVE,
 	MODE_OFFLINE,
-	MODE_CHECK, /* -t */
-	MODE_DONE,  /* -h or -V: all has been said */
+	MODE_CHECK,   /* -t */
+	MODE_RELEASE, /* wire release: of names */
+	MODE_DONE,    /* -h or -V: all has been said */
 };
 
 struct options {

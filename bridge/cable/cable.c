@@ -457,6 +457,23 @@ static void close_end(struct cable *cable, struct end *end)
 	claim_drop(&end->claim);
 }
 
+struct settings_left cable_left(const struct cable *cable, enum side side)
+{
+	return settings_left(&cable->ends[side].settings);
+}
+
+void cable_take_over(struct cable *cable, enum side side, const struct settings_left *left)
+{
+	settings_take_over(&cable->ends[side].settings, &cable->ends[side].is.link, left);
+}
+
+void cable_leave(struct cable *cable)
+{
+	for (unsigned side = 0; cable && side < NSIDES; side++)
+		settings_end(&cable->ends[side].settings, NULL, NULL);
+	cable_close(cable);
+}
+
 void cable_close(struct cable *cable)
 {
 	if (!cable)

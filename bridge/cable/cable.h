@@ -6,6 +6,7 @@
 
 #include "link.h"
 #include "mirror.h"
+#include "settings.h"
 #include "../../lb/frame.h"
 
 struct cable;
@@ -35,6 +36,13 @@ int cable_open(const char *const names[NSIDES], bool mirror, lb_time now, struct
 
 /* Sets all as it was. */
 void cable_close(struct cable *cable);
+
+/* The same, but leaves the interfaces as they are, for whoever comes after. */
+void cable_leave(struct cable *cable);
+
+/* What would be set back; and takes over what an earlier process has left. */
+struct settings_left cable_left(const struct cable *cable, enum side side);
+void cable_take_over(struct cable *cable, enum side side, const struct settings_left *left);
 
 /* Readable when there is something for cable_poll(). */
 int cable_fd(const struct cable *cable);

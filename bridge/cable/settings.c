@@ -20,7 +20,7 @@
  * come: the kernel refuses it where IPv6 is disabled.)
  *
  * What somebody else sets while tmbridge runs is what he finds at its end. Nothing is undone if the
- * process is killed.
+ * process is killed; but what it had set can be taken over by the next one.
  */
 #include "settings.h"
 
@@ -335,6 +335,34 @@ void settings_look(struct settings *settings, struct mnl_socket *socket, const s
 	watch_routing(settings, link->name);
 	for (unsigned i = 0; i < NSETTINGS; i++)
 		look_at(settings, (enum setting_name)i, socket, link);
+}
+
+struct settings_left settings_left(const struct settings *settings)
+{
+	struct settings_left ret;
+
+	for (unsigned i = 0; i < NSETTINGS; i++) {
+		ret.ours[i] = settings->setting[i].ours;
+		ret.before[i] = settings->setting[i].before;
+	}
+	return ret;
+}
+
+void settings_take_over(struct settings *settings, const struct link *link,
+                        const struct settings_left *left)
+{
+	for (unsigned i = 0; i < NSETTINGS; i++) {
+		struct setting *setting = &settings->setting[i];
+		uint32_t is = 0;
+
+		if (!left->ours[i] || setting->ours || is_spared(settings, &kinds[i]) ||
+		    read_value(&kinds[i], setting, link, &is) < 0 || is != kinds[i].wanted)
+			continue;
+		if (!kinds[i].devconf)
+			setting->fd = open_file(&kinds[i], link->name, O_RDWR);
+		setting->ours = true;
+		setting->before = left->before[i];
+	}
 }
 
 void settings_end(struct settings *settings, struct mnl_socket *socket, const struct link *link)

@@ -45,6 +45,18 @@ void settings_look(struct settings *settings, struct mnl_socket *socket, const s
 /* Has to be told when the interface has a new name. */
 void settings_renamed(struct settings *settings, const struct link *link);
 
+/* What an earlier process has set and left so, to be given back in the end. */
+struct settings_left {
+	bool ours[NSETTINGS];
+	uint32_t before[NSETTINGS];
+};
+
+/* What settings_end() would give back; and, after settings_begin(), what is to be given back too.
+ */
+struct settings_left settings_left(const struct settings *settings);
+void settings_take_over(struct settings *settings, const struct link *link,
+                        const struct settings_left *left);
+
 /*
  * Makes all that was set as it was, but for what somebody else has changed since. link is as it is
  * now, or NULL if it is gone.

@@ -335,6 +335,32 @@ INLINE int leave_to_process(struct __sk_buff *skb, const struct fastpath_conf *c
 	return pass(skb, c, n, side, head, false);
 }
 
+/*
+ * Answers an ARP request for one of our addresses while there is no process to do it: flows go on
+ * for longer than their ends remember where we are.
+ */
+INLINE int answer_arp(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
+                      uint32_t l3)
+{
+	uint8_t arp[ARP_BYTES], answer[ARP_BYTES], eth[ETH_TYPE];
+
+	if (!load(skb, l3, arp, sizeof(arp)) || arp[ARP_OPER] != 0 ||
+	    arp[ARP_OPER + 1] != ARP_REQUEST || arp[ARP_SHA] & 1)
+		return TC_ACT_SHOT;
+	__builtin_memcpy(eth + ETH_DST, arp + ARP_SHA, sizeof(struct mac));
+	__builtin_memcpy(eth + ETH_SRC, &c->sides[side].mac, sizeof(struct mac));
+	__builtin_memcpy(answer, arp, ARP_SHA);
+	answer[ARP_OPER + 1] = ARP_REPLY;
+	__builtin_memcpy(answer + ARP_SHA, &c->sides[side].mac, sizeof(struct mac));
+	__builtin_memcpy(answer + ARP_SPA, arp + ARP_TPA, sizeof(be32));
+	__builtin_memcpy(answer + ARP_THA, arp + ARP_SHA, sizeof(struct mac));
+	__builtin_memcpy(answer + ARP_TPA, arp + ARP_SPA, sizeof(be32));
+	if (bpf_skb_store_bytes(skb, 0, eth, sizeof(eth), 0) < 0 ||
+	    bpf_skb_store_bytes(skb, l3, answer, sizeof(answer), 0) < 0)
+		return TC_ACT_SHOT;
+	return bpf_redirect(c->sides[side].ifindex, 0);
+}
+
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
@@ -364,7 +390,8 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;
-		return TC_ACT_SHOT;
+		return head.ethertype == ETHERTYPE_ARP ? answer_arp(skb, c, side, head.l3)
+		                                       : TC_ACT_SHOT;
 	case SNAT_OFF:
 		return leave_to_process(skb, c, n, side, &head);
 	}
@@ -576,7 +603,7 @@ INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint
 
 	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES &&
 	       total >= IPV4_HEADER_BYTES + header && skb->len >= l3 + total &&
-	       (tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+	       !(tcp[TCP_FLAGS] & TCP_SYN) && tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
 }
 
 /* Where the segment goes; false if that is the process's to say. */
@@ -611,6 +638,22 @@ INLINE uint32_t tick_now(const struct table_head *h)
 	return now > h->epoch_ns ? flow_tick((lb_time){now}, (lb_time){h->epoch_ns}) : 0;
 }
 
+/*
+ * A segment that ends something, or may: the process's as long as there is one and it is well. From
+ * when it is not they pass as the others do, and are noted as these are.
+ */
+INLINE bool ends(const uint8_t *tcp)
+{
+	return tcp[TCP_FLAGS] & (TCP_FIN | TCP_RST);
+}
+
+INLINE bool is_well(const struct fastpath_conf *c)
+{
+	const uint64_t now = bpf_ktime_get_coarse_ns();
+
+	return now < c->alive_ns || now - c->alive_ns < FASTPATH_STALE_NS;
+}
+
 /* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
  */
 INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -630,7 +673,14 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 
 	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
 		return -1;
-	if (!is_plain(skb, data, ip, tcp, l3) || !read_hop(skb, data, l3, side, &from))
+	if (!is_plain(skb, data, ip, tcp, l3))
+		return -1;
+	if (ends(tcp)) {
+		if (is_well(c))
+			punt(skb, side);
+		n->unattended[side]++;
+	}
+	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
@@ -641,9 +691,11 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return -1;
 	i = found.part->base[TABLE_COLD] + found.f - found.part->base[TABLE_FLOWS];
 	counted = bpf_map_lookup_elem(&cold, &i);
-	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES, TCP_ACK,
-	              &packet);
-	if (!counted ||
+	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES,
+	              TCP_ACK | (tcp[TCP_FLAGS] & TCP_FIN), &packet);
+	if (!counted)
+		return -1;
+	if (!(tcp[TCP_FLAGS] & TCP_RST) &&
 	    !lane_note(found.flow, found.end & 1, &packet, &found.lane, tick_now(found.head)))
 		return -1;
 	lane_count(counted, found.end & 1, 1, bytes);

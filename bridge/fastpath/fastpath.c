@@ -14,9 +14,11 @@
 #include "../../lb/lb.h"
 #include "../../lb/parse.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* What was done to an interface. */
 struct attached {
@@ -24,12 +26,16 @@ struct attached {
 	bool hook_made, made_promiscuous;
 };
 
+static_assert(sizeof(((struct fastpath_left *)NULL)->ours) / sizeof(uint32_t) >= NSETTINGS,
+              "room for all");
+
 struct fastpath {
 	struct mnl_socket *socket;
 	struct pins pins;
 	struct maps maps;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
+	bool was_left;
 };
 
 enum { FIRST = 1, SECOND }; /* priorities of the programs of an interface and direction */
@@ -50,6 +56,44 @@ static int attach_nobody(struct fastpath *fastpath, int ifindex)
 	return err;
 }
 
+/* What an earlier process has left there, if it can be read. */
+static bool find_left(const struct pins *pins, struct fastpath_conf *ret)
+{
+	const uint32_t zero = 0;
+	int map = pins_get(pins, "conf");
+	struct bpf_map_info info = {0};
+	uint32_t bytes = sizeof(info);
+	bool found = map >= 0 && bpf_obj_get_info_by_fd(map, &info, &bytes) == 0 &&
+	             info.value_size == sizeof(*ret) && bpf_map_lookup_elem(map, &zero, ret) == 0 &&
+	             ret->layout == FASTPATH_LAYOUT;
+
+	if (map >= 0)
+		close(map);
+	return found;
+}
+
+/* Takes over what was left, as far as the interfaces are still the same ones. */
+static void take_over(struct fastpath *fastpath, struct cable *cable,
+                      const struct fastpath_conf *conf)
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct fastpath_left *left = &conf->left[side];
+		struct settings_left settings;
+
+		if ((int)left->ifindex != cable_state(cable, (enum side)side)->link.index)
+			continue;
+		fastpath->was_left = true;
+		fastpath->ends[side] = (struct attached){.ifindex = (int)left->ifindex,
+		                                         .hook_made = left->hook,
+		                                         .made_promiscuous = left->promiscuous};
+		for (unsigned i = 0; i < NSETTINGS; i++) {
+			settings.ours[i] = left->ours[i];
+			settings.before[i] = left->before[i];
+		}
+		cable_take_over(cable, (enum side)side, &settings);
+	}
+}
+
 static int make_punts(struct fastpath *fastpath, int outside)
 {
 	int err = punt_make(fastpath->socket, outside, fastpath->punts);
@@ -60,10 +104,11 @@ static int make_punts(struct fastpath *fastpath, int outside)
 }
 
 /* Each step with what to say if it fails. */
-static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
-                    const struct cable *cable, const struct rules *rules,
-                    const struct share *shares, unsigned n, const char **ret_what)
+static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], struct cable *cable,
+                    const struct rules *rules, const struct share *shares, unsigned n,
+                    const char **ret_what)
 {
+	struct fastpath_conf left;
 	int err;
 
 	*ret_what = "rtnetlink";
@@ -75,40 +120,13 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES],
 	*ret_what = "loading programs";
 	if ((err = maps_open(&fastpath->maps, rules, shares, n)) < 0)
 		return err;
-	*ret_what = "pinning maps";
-	if ((err = loaded_pin(&fastpath->maps.loaded, &fastpath->pins)) < 0)
-		return err;
+	if (find_left(&fastpath->pins, &left))
+		take_over(fastpath, cable, &left);
 	*ret_what = "making a pair of veth devices";
 	if ((err = make_punts(fastpath, cable_state(cable, OUTSIDE)->link.index)) < 0)
 		return err;
 	*ret_what = "entering programs into an array";
 	return loaded_attend(&fastpath->maps.loaded);
-}
-
-int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
-                  const struct rules *rules, const struct share *shares, unsigned n,
-                  struct fastpath **ret)
-{
-	struct fastpath *fastpath;
-	const char *what = "memory";
-	int err;
-
-	*ret = NULL;
-	if (rules->fast_path == FAST_PATH_OFF)
-		return 0;
-	fastpath = calloc(1, sizeof(*fastpath));
-	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, &what) : -ENOMEM;
-	if (!err) {
-		*ret = fastpath;
-		return 0;
-	}
-	fastpath_close(fastpath);
-	if (rules->fast_path == FAST_PATH_KERNEL) {
-		log_error("fast path: %s: %s", what, strerror(-err));
-		return err;
-	}
-	log_info("no fast path, but packet sockets: %s: %s", what, strerror(-err));
-	return 0;
 }
 
 /* What is gone, or was changed by others meanwhile, is no matter. */
@@ -127,6 +145,14 @@ static void detach(struct fastpath *fastpath, struct attached *end)
 	*end = (struct attached){0};
 }
 
+static void forget(struct fastpath *fastpath)
+{
+	maps_close(&fastpath->maps);
+	if (fastpath->socket)
+		mnl_socket_close(fastpath->socket);
+	free(fastpath);
+}
+
 void fastpath_close(struct fastpath *fastpath)
 {
 	if (!fastpath)
@@ -136,10 +162,85 @@ void fastpath_close(struct fastpath *fastpath)
 	if (fastpath->punts[OUTSIDE].index)
 		punt_remove(fastpath->socket, &fastpath->punts[OUTSIDE]);
 	loaded_unpin(&fastpath->pins);
-	maps_close(&fastpath->maps);
-	if (fastpath->socket)
-		mnl_socket_close(fastpath->socket);
-	free(fastpath);
+	forget(fastpath);
+}
+
+void fastpath_leave(struct fastpath *fastpath)
+{
+	if (fastpath)
+		forget(fastpath);
+}
+
+bool fastpath_was_left(const struct fastpath *fastpath)
+{
+	return fastpath && fastpath->was_left;
+}
+
+int fastpath_pin(struct fastpath *fastpath)
+{
+	return loaded_pin(&fastpath->maps.loaded, &fastpath->pins);
+}
+
+/* By index, as the pair was made for them. */
+static void find_punts(struct fastpath *fastpath, const struct fastpath_conf *conf)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (link_query_index(fastpath->socket, (int)conf->sides[side].punt,
+		                     &fastpath->punts[side]) < 0)
+			fastpath->punts[side].index = 0;
+}
+
+int fastpath_release(const char *const names[NSIDES], struct cable *cable)
+{
+	struct fastpath *fastpath = calloc(1, sizeof(*fastpath));
+	struct fastpath_conf conf;
+	int err = fastpath ? link_open(0, &fastpath->socket) : -ENOMEM;
+
+	if (!err)
+		err = pins_find(&fastpath->pins, names);
+	if (!err && !find_left(&fastpath->pins, &conf))
+		err = -ENOENT;
+	if (err < 0) {
+		fastpath_leave(fastpath);
+		return err;
+	}
+	take_over(fastpath, cable, &conf);
+	find_punts(fastpath, &conf);
+	fastpath_close(fastpath);
+	return 0;
+}
+
+/* No fast path: nor may one that was left go on beside the packet sockets. */
+static int give_up(const char *const names[NSIDES], struct cable *cable)
+{
+	if (fastpath_release(names, cable) == 0)
+		log_info("fast path: removed what an earlier process had left");
+	return 0;
+}
+
+int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
+                  const struct share *shares, unsigned n, struct fastpath **ret)
+{
+	struct fastpath *fastpath;
+	const char *what = "memory";
+	int err;
+
+	*ret = NULL;
+	if (rules->fast_path == FAST_PATH_OFF)
+		return give_up(names, cable);
+	fastpath = calloc(1, sizeof(*fastpath));
+	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, &what) : -ENOMEM;
+	if (!err) {
+		*ret = fastpath;
+		return 0;
+	}
+	fastpath_close(fastpath);
+	if (rules->fast_path == FAST_PATH_KERNEL) {
+		log_error("fast path: %s: %s", what, strerror(-err));
+		return err;
+	}
+	log_info("no fast path, but packet sockets: %s: %s", what, strerror(-err));
+	return give_up(names, cable);
 }
 
 const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side)
@@ -157,6 +258,27 @@ void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cab
 	conf->host = is->used;
 	conf->mac = fastpath_mac(is->link.mac.b);
 	__atomic_store_n(&conf->ifindex, ifindex, __ATOMIC_RELEASE);
+}
+
+/* What detach() would set back, also if somebody else does it. */
+static void note_attached(struct fastpath *fastpath, enum side side)
+{
+	const struct attached *end = &fastpath->ends[side];
+	struct fastpath_left *left = &fastpath->maps.conf->left[side];
+
+	left->ifindex = (uint32_t)end->ifindex;
+	left->hook = end->hook_made;
+	left->promiscuous = end->made_promiscuous;
+}
+
+void fastpath_note_left(struct fastpath *fastpath, enum side side, const struct settings_left *left)
+{
+	struct fastpath_left *ret = &fastpath->maps.conf->left[side];
+
+	for (unsigned i = 0; i < NSETTINGS; i++) {
+		ret->ours[i] = left->ours[i];
+		ret->before[i] = left->before[i];
+	}
 }
 
 /* A packet socket's promiscuity ends with the process. */
@@ -195,6 +317,7 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 	if ((err = make_promiscuous(fastpath, end, link)) < 0)
 		return err;
 	fastpath_follow(fastpath, side, is);
+	note_attached(fastpath, side);
 	err = attach(fastpath, link->index, FIRST, LOADED_RECEIVE + side);
 	return err ? err : attach(fastpath, link->index, SECOND, LOADED_FLOW + side);
 }

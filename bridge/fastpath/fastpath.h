@@ -17,12 +17,26 @@ struct fastpath;
  * want no fast path, or if the kernel won't have it and the rules leave that to it, which is
  * logged. Else returns a negative errno with the reason logged.
  */
-int fastpath_open(const char *const names[NSIDES], const struct cable *cable,
-                  const struct rules *rules, const struct share *shares, unsigned n,
-                  struct fastpath **ret);
+int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
+                  const struct share *shares, unsigned n, struct fastpath **ret);
 
 /* Detaches all, and undoes what was made of the interfaces. fastpath may be NULL. */
 void fastpath_close(struct fastpath *fastpath);
+
+/* Leaves all in place, so that it goes on without a process. */
+void fastpath_leave(struct fastpath *fastpath);
+
+/* If there was one in place already, that another process had left. */
+bool fastpath_was_left(const struct fastpath *fastpath);
+
+/* Once attached to both sides: has it outlive the process. Returns 0 or a negative errno. */
+int fastpath_pin(struct fastpath *fastpath);
+
+/*
+ * Removes what a process that is no more has left on the interfaces of cable, whose settings cable
+ * is told to set back. Returns 0, -ENOENT if there is nothing, or another negative errno.
+ */
+int fastpath_release(const char *const names[NSIDES], struct cable *cable);
 
 /* The device on which what the workers must see of a side arrives. */
 const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side);
@@ -35,6 +49,10 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 
 /* Notes what has changed of that interface. */
 void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cable_state *is);
+
+/* Notes what of the host's settings is to be set back one day. */
+void fastpath_note_left(struct fastpath *fastpath, enum side side,
+                        const struct settings_left *left);
 
 /* From now on the programs decide, or else all goes to the host's stack and to sockets on the
  * ports. */

@@ -27,15 +27,26 @@ static int make_directory(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+static void set_path(struct pins *pins, const char *const names[NSIDES])
+{
+	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s-%s", names[OUTSIDE],
+	         names[INSIDE]);
+}
+
 int pins_open(struct pins *pins, const char *const names[NSIDES])
 {
 	int err = ensure_mounted();
 
+	set_path(pins, names);
 	if (!err)
 		err = make_directory(PINS_ROOT "/tmbridge");
-	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s-%s", names[OUTSIDE],
-	         names[INSIDE]);
 	return err ? err : make_directory(pins->path);
+}
+
+int pins_find(struct pins *pins, const char *const names[NSIDES])
+{
+	set_path(pins, names);
+	return access(pins->path, F_OK) < 0 ? -errno : 0;
 }
 
 static const char *path_of(const struct pins *pins, const char *name, char *ret)

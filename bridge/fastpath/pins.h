@@ -19,6 +19,9 @@ struct pins {
  */
 int pins_open(struct pins *pins, const char *const names[NSIDES]);
 
+/* The same, but only finds: -ENOENT if it isn't there. */
+int pins_find(struct pins *pins, const char *const names[NSIDES]);
+
 /* The descriptor of the map that is pinned by that name, or a negative errno. */
 int pins_get(const struct pins *pins, const char *name);
 

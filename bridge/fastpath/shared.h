@@ -14,7 +14,7 @@
 #include "../../lb/table.h"
 #include "../../lb/why.h"
 
-enum { FASTPATH_LAYOUT = 1 };
+enum { FASTPATH_LAYOUT = 2 };
 
 /* Of a port. */
 struct fastpath_side {
@@ -23,6 +23,14 @@ struct fastpath_side {
 	uint32_t mtu;     /* bytes */
 	uint32_t host; /* not 0: the host has an address there, so group frames are its as well */
 	uint64_t mac;  /* as fastpath_mac() reads one */
+};
+
+/* What was changed of an interface for the fast path's sake, to be set back one day, by whatever
+ * process: not 0 if so. */
+struct fastpath_left {
+	uint32_t ifindex;
+	uint32_t hook, promiscuous;
+	uint32_t ours[4], before[4]; /* struct settings_left */
 };
 
 /* A table of addresses within the map of that name: a reload fills the other half. */
@@ -48,6 +56,7 @@ struct fastpath_conf {
 	uint32_t table_places; /* of either */
 	struct fastpath_table tables[2];
 	struct fastpath_side sides[NSIDES];
+	struct fastpath_left left[NSIDES];
 	struct share share; /* any worker's */
 	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
 	uint32_t client6; /* the map of that name is there */
@@ -96,6 +105,9 @@ static inline struct fastpath_key fastpath_key6(const struct ip6 *ip)
 	return (struct fastpath_key){
 	        .high = word64_load(ip->b), .low = word64_load(ip->b + 8), .ipv6 = 1};
 }
+
+/* A process that has not said for so long that it is well is taken for dead. */
+#define FASTPATH_STALE_NS (2 * LB_NS_PER_S)
 
 enum { FASTPATH_PROBES = 8 }; /* places that a lookup looks at */
 

@@ -70,6 +70,8 @@ static void set_sides(void)
 		maps.conf->sides[side] = (struct fastpath_side){
 		        .ifindex = OUT_IFINDEX, .mtu = MTU, .mac = fastpath_mac(macs[side].b)};
 	maps.conf->active = true;
+	maps.conf->alive_ns = UINT64_MAX; /* so that it is never taken for dead */
+	ck_assert_int_eq(loaded_attend(&maps.loaded), 0);
 }
 
 /* False if programs can't be loaded here. */
@@ -102,6 +104,15 @@ static void end(void)
 	maps_close(&maps);
 }
 
+/* Frames that the programs have left to the process. */
+static uint64_t punted(void)
+{
+	struct fastpath_counts counts;
+
+	maps_count(&maps, &counts);
+	return counts.punted[OUTSIDE] + counts.punted[INSIDE];
+}
+
 /* Runs a program over the frame, which it may change. Returns what it says. */
 static uint32_t run(enum loaded_program program, struct built *built, struct __sk_buff *ctx)
 {
@@ -123,13 +134,14 @@ static uint32_t run(enum loaded_program program, struct built *built, struct __s
 static bool programs_forward(struct built *built)
 {
 	struct __sk_buff ctx = {0};
+	const uint64_t left = punted();
 	struct built before;
 
 	frames_copy(&before, built);
 	if (run(LOADED_RECEIVE, built, &ctx) != (uint32_t)TC_ACT_UNSPEC)
 		return false;
 	require(memcmp(built->frame.data, before.frame.data, built->frame.len) == 0);
-	if (run(LOADED_FLOW, built, &ctx) == TC_ACT_REDIRECT)
+	if (run(LOADED_FLOW, built, &ctx) == TC_ACT_REDIRECT && punted() == left)
 		return true;
 	require(memcmp(built->frame.data, before.frame.data, built->frame.len) == 0);
 	return false;
@@ -306,26 +318,18 @@ static void build_anything(struct built *built)
 	}
 }
 
-static uint64_t unattended(void)
-{
-	struct fastpath_counts counts;
-
-	maps_count(&maps, &counts);
-	return counts.unattended[OUTSIDE] + counts.unattended[INSIDE];
-}
-
 /* What the first program says must be what the engine does, or that it is the engine's to say. */
 static void check_act(uint32_t act, bool is_left, const struct verdict *v)
 {
 	switch (act) {
 	case TC_ACT_REDIRECT:
-		require_eq(v->act, LB_BRIDGE);
+		require(is_left || v->act == LB_BRIDGE);
 		break;
 	case TC_ACT_OK:
 		require_eq(v->why, WHY_TO_HOST);
 		break;
 	case TC_ACT_SHOT:
-		require(is_left || v->why == WHY_LOOP || v->why == WHY_PROTOCOL_NOT_SERVED);
+		require(v->why == WHY_LOOP || v->why == WHY_PROTOCOL_NOT_SERVED);
 		break;
 	default: /* TCP to us, or so it seems */
 		require_eq((int32_t)act, TC_ACT_UNSPEC);
@@ -345,7 +349,7 @@ START_TEST(frames_of_the_wire_go_the_same_way)
 		struct built built, theirs;
 		struct __sk_buff ctx = {0};
 		struct verdict v;
-		uint64_t before = unattended();
+		uint64_t before = punted();
 		uint32_t act;
 
 		build_anything(&built);
@@ -353,7 +357,7 @@ START_TEST(frames_of_the_wire_go_the_same_way)
 		act = run(LOADED_RECEIVE, &theirs, &ctx);
 		require(memcmp(theirs.frame.data, built.frame.data, built.frame.len) == 0);
 		v = engine_input(&plain, &built);
-		check_act(act, unattended() != before, &v);
+		check_act(act, punted() != before, &v);
 	}
 	end();
 }

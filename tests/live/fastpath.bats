@@ -1,0 +1,172 @@
+# What the kernel carries by itself, with a process and without one.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_up
+	server_tcp fe2 5061
+	lab_file big 32
+}
+
+teardown()
+{
+	for job in tmbridge server client; do
+		[[ ! -e $LAB_DIR/$job.pid ]] || lab_kill $job
+	done
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1 2>/dev/null || true
+}
+
+# A farm in which fe1 alone is.
+start() # [SETTING...]
+{
+	FAST_PATH=${FAST:-kernel} lab_ini 'ports = 80, 5061' 'fe2.state = disabled' "$@"
+	tmbridge_start "$LAB_DIR/lb.ini"
+}
+
+# A connection that stands still for a while in the middle, between two transfers both ways.
+talk_begin() # PAUSE-MS
+{
+	lab_spawn server fe1 "$TOOLS/talk" serve 5061 recv:10 send:1000 "pause:$1" send:3000000 recv:3000000 eof fin
+	wait_until 5 server_listens fe1 5061
+	lab_spawn client client "$TOOLS/talk" connect "$VIP" 5061 send:10 recv:1000 recv:3000000 send:3000000 fin eof
+	wait_until 5 talk_stands || { cat "$LAB_DIR"/client.* "$LAB_DIR"/server.* >&2; in_ns client ss -tan >&2; false; }
+}
+
+talk_stands()
+{
+	in_ns client ss -Htn state established "dst $VIP" | grep -q .
+}
+
+talk_ends()
+{
+	[[ $(lab_wait client 20) = 0 ]] || { cat "$LAB_DIR/client.err" >&2; false; }
+}
+
+# Pings a hundred times a second from here on; then none may have been lost.
+pings_begin() # COUNT
+{
+	lab_spawn ping client ping -q -c "$1" -i 0.01 -W 2 10.0.0.41
+}
+
+pings_end()
+{
+	[[ $(lab_wait ping 20) = 0 ]]
+	grep -q ' 0% packet loss' "$LAB_DIR/ping.out" || { cat "$LAB_DIR/ping.out" >&2; false; }
+}
+
+# What there is of it in the kernel: filters, devices, and whether the ports are promiscuous.
+traces()
+{
+	ip -n tmb -d -j link show | jq -c '[.[] | select(.ifname | test("^(eth|tmb[oi])")) | .ifname[:4], .promiscuity]'
+	in_ns tmb tc filter show dev eth0 ingress | grep -c 'direct-action' || true
+}
+
+@test "the wire and open flows go by the kernel, the rest by the process" {
+	start
+	server_http fe1 80
+	in_ns client curl -sS -m 20 "http://$VIP/big" | cmp - "$LAB_DIR/www/big"
+	in_ns client ping -q -c 5 -i 0.05 10.0.0.41
+	tmbridge_stats >"$LAB_DIR/s"
+	jq -c .fast_path,.reasons "$LAB_DIR/s"
+	stats_add_up <"$LAB_DIR/s"
+	jq -e '.fast_path | .active and .forwarded > 100 and .bridged >= 10 and .punted < 60' "$LAB_DIR/s"
+	jq -e '.reasons.flow_hit > .fast_path.forwarded and .reasons.not_ours >= .fast_path.bridged' "$LAB_DIR/s"
+	tmbridge_stop
+}
+
+@test "kill -9: no frame of the wire is lost, an open flow goes on and ends" {
+	for i in 1 2 3; do
+		start 'bridge.on_exit = cut'
+		talk_begin 1000
+		pings_begin 100
+		sleep "0.$((RANDOM % 8))"
+		lab_kill tmbridge
+		talk_ends
+		pings_end
+		lab_kill server
+	done
+}
+
+@test "SIGTERM with on_exit = keep: the same, and ARP is answered" {
+	start 'bridge.on_exit = keep'
+	talk_begin 800
+	pings_begin 150
+	tmbridge_stop
+	in_ns client ip neigh flush dev eth0
+	# its status says how many of its own requests were answered: others' answers are heard as well
+	answers=$(in_ns client arping -c 2 -w 3 -I eth0 "$VIP" || true)
+	grep -q "02:00:00:00:00:01" <<<"$answers"
+	talk_ends
+	pings_end
+	# the next start takes over the wire without a gap
+	pings_begin 100
+	start 'bridge.on_exit = keep'
+	pings_end
+	[[ $(traces | tail -1) = 2 ]]
+}
+
+@test "on_exit = cut, and a release, leave nothing" {
+	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
+	start 'bridge.on_exit = cut'
+	[[ $(traces | tail -1) = 2 ]]
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $status = 1 && $output = *"tmbridge"* ]] # one that runs
+	[[ $(traces | tail -1) = 2 ]]
+	tmbridge_stop
+	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
+	start 'bridge.on_exit = keep'
+	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth0.arp_ignore) = 8 ]]
+	tmbridge_stop
+	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth0.arp_ignore) = 8 ]]
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
+	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth0.arp_ignore) = 0 ]]
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $status = 1 && $output = "tmbridge: eth0, eth1: nothing was left in the kernel" ]]
+}
+
+@test "a start without a fast path removes one that was left" {
+	start 'bridge.on_exit = keep'
+	tmbridge_stop
+	[[ $(traces | tail -1) = 2 ]]
+	FAST=off start
+	[[ $(traces | tail -1) = 0 ]]
+	in_ns client ping -q -c 3 -i 0.05 10.0.0.41 | grep -q ' 0% packet loss'
+	tmbridge_stop
+}
+
+@test "SIGHUP turns it off and on, and no flow is lost" {
+	start
+	talk_begin 1500
+	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' 'bridge.fast_path = off'
+	lab_signal tmbridge HUP
+	wait_until 5 grep -q 'fast path off' "$LAB_DIR/tmbridge.err"
+	tmbridge_counts .fast_path.active false
+	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' 'bridge.fast_path = auto'
+	lab_signal tmbridge HUP
+	wait_until 5 grep -q 'fast path on' "$LAB_DIR/tmbridge.err"
+	talk_ends
+	tmbridge_stats | jq -e '.fast_path.active and .fast_path.forwarded > 20'
+	tmbridge_stop
+}
+
+without_bpf() # COMMAND...
+{
+	in_ns tmb setpriv --bounding-set -bpf,-sys_admin,-perfmon "$@"
+}
+
+@test "where the kernel won't have it: packet sockets, with a line in the log, or no start" {
+	lab_ini 'ports = 5061' 'bridge.fast_path = kernel'
+	run without_bpf timeout 10 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	echo "$output"
+	[[ $status = 1 && ${lines[0]} = "tmbridge: fast path: "*": Operation not permitted" ]]
+	lab_ini 'ports = 5061' 'bridge.fast_path = auto'
+	rm -f "$LAB_DIR/stats.json"
+	lab_spawn tmbridge tmb setpriv --bounding-set -bpf,-sys_admin,-perfmon \
+		"$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 10 tmbridge_is_up
+	[[ $(grep -c 'no fast path, but packet sockets: ' "$LAB_DIR/tmbridge.err") = 1 ]]
+	tmbridge_counts .fast_path.active false
+	tmbridge_stop
+}
