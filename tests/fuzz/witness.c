@@ -39,6 +39,25 @@ static void add_addresses(struct fields *fields, const struct parts *parts)
 		add(fields, parts->l3 + 10, 2);
 }
 
+/* A fragment gets another identification. */
+static void add_identification(struct fields *fields, const uint8_t *p, const struct parts *parts)
+{
+	uint32_t at = parts->l3 + 40;
+	uint8_t next = p[parts->l3 + 6];
+
+	if (!parts->ipv6) {
+		if ((p[parts->l3 + 6] & 0x3f) || p[parts->l3 + 7])
+			add(fields, parts->l3 + 4, 2);
+		return;
+	}
+	while ((next == 0 || next == 43 || next == 60) && at + 8 <= parts->l4) {
+		next = p[at];
+		at += 8 + p[at + 1] * 8u;
+	}
+	if (next == 44 && at + 8 <= parts->l4 && ((p[at + 2] << 8 | p[at + 3]) & 0xfff9))
+		add(fields, at + 4, 4);
+}
+
 static void add_tcp(struct fields *fields, const struct parts *parts)
 {
 	add(fields, parts->l4, 4);
@@ -52,6 +71,7 @@ static struct fields fields_of(const uint8_t *p, const struct parts *parts)
 	struct parts quoted;
 
 	add_addresses(&ret, parts);
+	add_identification(&ret, p, parts);
 	if (parts->later)
 		return ret;
 	if (parts->protocol == NUM_TCP)
