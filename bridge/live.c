@@ -272,7 +272,7 @@ static int open_port(struct live *live, enum side side, struct port **ret)
 {
 	const struct packet_where where = where_of(live, side);
 
-	return packet_open(side, live->options->names[side], &where, ret);
+	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
 }
 
 /* The ports of each worker. */

@@ -5,7 +5,8 @@
  * nothing but such looks; a look at the ring is a read of memory. It is for small frames only: a
  * ring of places for 64 KiB would not stay in any cache. Of a frame that is too large for its place
  * the kernel queues the whole on the socket as well (PACKET_COPY_THRESH), before it hands the place
- * over. So the places are the sequence, and each that says so has a message in the queue.
+ * over. So the places are the sequence, and each that says so has a message in the queue. The ring
+ * is as long as a burst may be: what comes while the process waits for a processor finds a place.
  *
  * Invariant: a place is taken with its message or not at all. recvmmsg() may return fewer messages
  * than there are, since an error of the socket (the interface has gone down) or a signal ends it:
@@ -31,7 +32,6 @@
 
 enum {
 	BLOCK_BYTES = 64 << 10,
-	RING_BYTES = INLET_PLACES * INLET_PLACE_BYTES,
 	/* added to where the kernel would put the IPv4 header, 10 bytes behind a multiple of 16 */
 	RESERVE = 6,
 	SLOT_BYTES = PACKET_FRAME_BYTES,
@@ -65,8 +65,8 @@ struct inlet_messages {
 
 static struct tpacket2_hdr *place_at(const struct inlet *inlet, uint32_t i)
 {
-	return (struct tpacket2_hdr *)(void *)(inlet->places +
-	                                       (size_t)(i % INLET_PLACES) * INLET_PLACE_BYTES);
+	return (struct tpacket2_hdr *)(void *)(inlet->places + (size_t)(i & (inlet->nplaces - 1)) *
+	                                                               INLET_PLACE_BYTES);
 }
 
 /* The next place that holds a frame, or NULL. */
@@ -379,12 +379,27 @@ static int set_option(int fd, int option, const void *value, socklen_t len)
 	return setsockopt(fd, SOL_PACKET, option, value, len) < 0 ? -errno : 0;
 }
 
-int inlet_open(struct inlet *inlet, int fd)
+static uint32_t places_for(unsigned sharers)
 {
+	uint32_t n = INLET_PLACES;
+
+	while (n > INLET_PLACES_MIN && n > INLET_PLACES / sharers)
+		n /= 2;
+	return n;
+}
+
+static size_t ring_bytes(const struct inlet *inlet)
+{
+	return (size_t)inlet->nplaces * INLET_PLACE_BYTES;
+}
+
+int inlet_open(struct inlet *inlet, int fd, unsigned sharers)
+{
+	const uint32_t n = places_for(sharers);
 	const struct tpacket_req request = {.tp_block_size = BLOCK_BYTES,
-	                                    .tp_block_nr = RING_BYTES / BLOCK_BYTES,
+	                                    .tp_block_nr = n / (BLOCK_BYTES / INLET_PLACE_BYTES),
 	                                    .tp_frame_size = INLET_PLACE_BYTES,
-	                                    .tp_frame_nr = INLET_PLACES};
+	                                    .tp_frame_nr = n};
 	const int version = TPACKET_V2, reserve = RESERVE, copy = 1;
 	void *at;
 	int err;
@@ -394,7 +409,9 @@ int inlet_open(struct inlet *inlet, int fd)
 	    (err = set_option(fd, PACKET_COPY_THRESH, &copy, sizeof(copy))) < 0 ||
 	    (err = set_option(fd, PACKET_RX_RING, &request, sizeof(request))) < 0)
 		return err;
-	at = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	inlet->nplaces = n;
+	at = mmap(NULL, ring_bytes(inlet), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+	          0);
 	if (at == MAP_FAILED)
 		return -errno;
 	inlet->fd = fd;
@@ -406,7 +423,7 @@ int inlet_open(struct inlet *inlet, int fd)
 void inlet_close(struct inlet *inlet)
 {
 	if (inlet->places)
-		munmap(inlet->places, RING_BYTES);
+		munmap(inlet->places, ring_bytes(inlet));
 	inlet->places = NULL;
 	inlet->held = 0;
 }

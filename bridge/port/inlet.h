@@ -13,6 +13,7 @@ struct inlet_messages;
 struct inlet {
 	int fd;                          /* the socket, which is the caller's */
 	uint8_t *places;                 /* the ring; NULL: there is none, and nothing comes */
+	uint32_t nplaces;                /* of it: a power of two */
 	uint32_t next;                   /* the place to look at */
 	uint32_t held;                   /* how many before it aren't the kernel's again */
 	struct inlet_messages *messages; /* room for a burst from the queue */
@@ -27,7 +28,12 @@ enum {
 	/* a GSO frame: 64 KiB of IPv4, the Ethernet header, tags; in whole pages */
 	PACKET_FRAME_BYTES = 68 << 10,
 
-	INLET_PLACES = 8 << 10,
+	/*
+	 * Places of all who share what arrives at a port: so many small frames may come while
+	 * others have the processor. The fewest of one of them.
+	 */
+	INLET_PLACES = 64 << 10,
+	INLET_PLACES_MIN = 8 << 10,
 	INLET_PLACE_BYTES = 512, /* 430 of them for the frame */
 };
 
@@ -37,10 +43,10 @@ int inlet_init(struct inlet *inlet);
 void inlet_free(struct inlet *inlet);
 
 /*
- * Gives socket fd, which isn't bound yet and has all other options, a ring, and receives by it from
- * now on. Returns 0 or a negative errno; then there is nothing to close.
+ * Gives socket fd, which isn't bound yet and has all other options, a ring, one of sharers, and
+ * receives by it from now on. Returns 0 or a negative errno; then there is nothing to close.
  */
-int inlet_open(struct inlet *inlet, int fd);
+int inlet_open(struct inlet *inlet, int fd, unsigned sharers);
 void inlet_close(struct inlet *inlet);
 
 /*

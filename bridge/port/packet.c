@@ -46,6 +46,7 @@ struct packet_port {
 	struct port port;
 	struct inlet inlet;
 	struct outlet outlet;
+	unsigned sharers;
 	uint64_t told_too_long; /* frames, and when that was said last */
 	lb_time told;
 };
@@ -161,7 +162,7 @@ static int open_inlet(struct packet_port *packet, const struct link *link)
 		packet_count_missed(&packet->port);
 	inlet_close(&packet->inlet);
 	if ((err = renew_socket(fd)) < 0 || (err = set_receive_options(*fd, link->index)) < 0 ||
-	    (err = inlet_open(&packet->inlet, *fd)) < 0)
+	    (err = inlet_open(&packet->inlet, *fd, packet->sharers)) < 0)
 		return err;
 	return bind_socket(*fd, link, ETH_P_ALL);
 }
@@ -199,7 +200,7 @@ static int open_both(struct packet_port *packet, const struct packet_where *wher
 /* ---- Ports ---- */
 
 int packet_open(enum side side, const char *name, const struct packet_where *where,
-                struct port **ret)
+                unsigned sharers, struct port **ret)
 {
 	static const struct port_ops ops = {.receive = receive, .send = send_frames};
 	struct packet_port *packet = calloc(1, sizeof(*packet));
@@ -210,6 +211,7 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
 	packet->port =
 	        (struct port){.ops = &ops, .name = name, .side = side, .mac = where->send->mac};
 	packet->inlet.fd = -1;
+	packet->sharers = sharers;
 	err = outlet_init(&packet->outlet);
 	if (!err)
 		err = inlet_init(&packet->inlet);

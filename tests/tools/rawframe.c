@@ -2,6 +2,7 @@
  * Sends frames on one interface and checks what arrives on another.
  *
  *   rawframe FROM_NAMESPACE/INTERFACE TO_NAMESPACE/INTERFACE [FILE.pcap...]
+ *   rawframe -n TIMES FROM_NAMESPACE/INTERFACE
  *
  * The frames come from pcap files, or as lines of hex digits from stdin. Each is sent as it is and
  * must arrive byte for byte and in order; a few are under way at a time, so that order is tested
@@ -9,6 +10,8 @@
  * of a format that it reads, unsent are frames that the kernel refuses to send on this interface
  * (too short, too long), others are frames that arrived and weren't the next one expected. Exit
  * status 0 if all that was sent arrived.
+ *
+ * With -n the frames from stdin are sent so many times, as fast as can be, and nothing is received.
  *
  * It takes packet sockets in both namespaces, and puts VLAN tags back that the kernel strips.
  */
@@ -230,12 +233,27 @@ static struct result {
 	return r;
 }
 
+/* Fails if the kernel doesn't take all of them. */
+static int burst(const char *where, unsigned long times)
+{
+	int fd = socket_open(where, 0);
+
+	read_hex();
+	for (unsigned long n = 0; n < times; n++)
+		for (size_t i = 0; i < nframes; i++)
+			if (send(fd, frames[i].data, frames[i].len, 0) < 0)
+				die("send");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned files = 0;
 	struct result r;
 	int to, from;
 
+	if (argc == 4 && !strcmp(argv[1], "-n"))
+		return burst(argv[3], strtoul(argv[2], NULL, 10));
 	if (argc < 3) {
 		fputs("rawframe: see the head of tests/tools/rawframe.c\n", stderr);
 		return 2;

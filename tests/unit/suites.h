@@ -20,6 +20,7 @@ Suite *table_suite(void);
 Suite *frag_suite(void);
 Suite *frag_twin_suite(void);
 Suite *icmp_suite(void);
+Suite *inbox_suite(void);
 Suite *index_suite(void);
 Suite *inlet_suite(void);
 Suite *ipv6_suite(void);
