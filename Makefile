@@ -1,7 +1,7 @@
 # tmbridge: `make` builds, `make help` lists the rest. All that is made goes to .build/VARIANT/.
 #
-# VARIANT is release (the default), debug (ASan and UBSan), clang-debug, or what the fuzzers and the
-# coverage report are made of: fuzz, coverage.
+# VARIANT is release (the default), debug (ASan and UBSan), clang-debug, tsan (ThreadSanitizer), or what the fuzzers
+# and the coverage report are made of: fuzz, coverage.
 
 VERSION := 0.1.0
 VARIANT ?= release
@@ -49,6 +49,10 @@ else ifeq ($(VARIANT),clang-debug)
   CC := clang
   CFLAGS ?= $(SANITIZE)
   LDFLAGS ?= -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+  CC := clang
+  CFLAGS ?= -O1 -fsanitize=thread -fno-omit-frame-pointer
+  LDFLAGS ?= -fsanitize=thread
 else ifeq ($(VARIANT),fuzz)
   CC := clang
   CFLAGS ?= $(SANITIZE) $(INSTRUMENT)
@@ -60,7 +64,7 @@ else ifeq ($(VARIANT),coverage)
   LDFLAGS ?= -fprofile-instr-generate
   INSTRUMENT = $(if $(filter $(B)/lb/% $(B)/cfg/%,$@),-fprofile-instr-generate -fcoverage-mapping)
 else
-  $(error VARIANT=$(VARIANT): release, debug, clang-debug, fuzz or coverage)
+  $(error VARIANT=$(VARIANT): release, debug, clang-debug, tsan, fuzz or coverage)
 endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
@@ -175,6 +179,19 @@ vm-shell: deps vm-build ## a shell in that machine, the project and its tests be
 .PHONY: vm-build
 vm-build:
 	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c))
+
+# The live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, and fail with more.
+TSAN_LIVE ?= workers reload failover balance pool vlan ipv6 link downs life flood sandbox wire bursts
+TSAN_REPORTS := $(CURDIR)/.build/tsan/reports
+
+.PHONY: tsan
+tsan: deps ## the live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_LIVE="workers reload"; 30 min.)
+	$(MAKE) -j$$(nproc) everything
+	$(MAKE) -j$$(nproc) VARIANT=$@ .build/$@/tmbridge
+	rm -f $(TSAN_REPORTS)
+	for n in 2 4; do for name in $(TSAN_LIVE); do echo "$$n workers, $$name"; \
+		VARIANT=$@ WORKERS=$$n REPORTS=$(TSAN_REPORTS) tests/lab.sh bats --timing tests/live/$$name.bats; done; done; true
+	! grep . $(TSAN_REPORTS) # no report
 
 .PHONY: demo
 demo: deps ## install what is missing, build, and walk through the pool in a lab

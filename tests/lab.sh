@@ -25,8 +25,11 @@ LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the defa
 VIP=10.0.0.40 VIP6=fd00::40
 LAB_PATIENCE=${LAB_PATIENCE:-1} # how many times as long to wait for what should be so, how much slower to send: for slow machines
 FAST_PATH=${FAST_PATH:-off} # for all rules that don't say themselves
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH
+WORKERS=${WORKERS:-}        # likewise; empty: one
+REPORTS=${REPORTS:-}        # a file for what sanitizers report, also of processes that a test kills
+export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS REPORTS
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=symbolize=0 # shut in it can't start a program for that: addr2line -fie .build/tsan/tmbridge ADDRESS
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
 # has to handle signals that a process 1 would else be immune to.
@@ -206,7 +209,9 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 			>"$LAB_DIR/$name.out" 2>"$LAB_DIR/$name.err" </dev/null &
 		echo $! >"$LAB_DIR/$name.pid"
 		wait $!
-		echo $? >"$LAB_DIR/$name.status"
+		echo $? >"$LAB_DIR/$name.status.new"
+		[[ -z $REPORTS ]] || grep -A 40 'Sanitizer:' "$LAB_DIR/$name.err" >>"$REPORTS"
+		mv "$LAB_DIR/$name.status.new" "$LAB_DIR/$name.status"
 	) >/dev/null 2>&1 &
 	wait_until 5 test -s "$LAB_DIR/$name.pid"
 }
@@ -391,6 +396,7 @@ lab_ini() # [SETTING...]
 		echo "[bridge]"
 		[[ $* = *bridge.max_connections* ]] || echo "max_connections = $LAB_CONNECTIONS"
 		[[ $* = *bridge.fast_path* ]] || echo "fast_path = $FAST_PATH"
+		[[ -z $WORKERS || $* = *bridge.workers* ]] || echo "workers = $WORKERS"
 		for setting; do
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
 		done

@@ -176,20 +176,23 @@ static bool write_batch(struct connlog *connlog, struct queue *queue)
 	char text[CONNLOG_BATCH * LOGLINE_BYTES];
 	unsigned head = atomic_load_explicit(&queue->head, memory_order_relaxed);
 	unsigned tail = atomic_load_explicit(&queue->tail, memory_order_acquire);
-	int file = queue->files[head % CONNLOG_QUEUE];
 	unsigned n = 0;
-	uint64_t offset = wall_clock_offset(connlog);
+	uint64_t offset;
 	size_t len = 0;
+	int file;
 
+	if (head == tail)
+		return false;
+	file = queue->files[head % CONNLOG_QUEUE];
+	offset = wall_clock_offset(connlog);
 	while (head != tail && n < CONNLOG_BATCH && queue->files[head % CONNLOG_QUEUE] == file) {
 		len += logline_text(text + len, &queue->lines[head % CONNLOG_QUEUE], offset);
 		head++;
 		n++;
 	}
 	atomic_store_explicit(&queue->head, head, memory_order_release);
-	if (n)
-		put_lines(connlog, &connlog->files[file], text, len, n);
-	return n;
+	put_lines(connlog, &connlog->files[file], text, len, n);
+	return true;
 }
 
 /* Writes all that waits, a batch of each queue in turn. */
