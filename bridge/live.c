@@ -38,7 +38,7 @@ struct live {
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct writer *writer; /* of the statistics, or NULL: there are none */
-	uint32_t max_connections;
+	uint32_t max_connections, max_half_open;
 	int signals; /* signals_open() */
 	lb_time started;
 	bool stop;
@@ -131,7 +131,8 @@ static void reload(struct live *live)
 	                              .crew = &live->crew,
 	                              .swapped = follow_rules,
 	                              .ctx = live,
-	                              .max_connections = live->max_connections};
+	                              .max_connections = live->max_connections,
+	                              .max_half_open = live->max_half_open};
 
 	if (reload_run(&reload) == 0)
 		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
@@ -334,6 +335,7 @@ static int start(struct live *live, struct rules *rules)
 
 	live->max_connections = rules->max_connections;
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
+	live->max_half_open = rules->max_half_open;
 	limits_raise();
 	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
 	    (err = make_key(live->options, &key)) < 0 ||

@@ -35,6 +35,9 @@ static void check(const struct reload *reload, const struct rules *rules)
 	if (rules->max_connections != reload->max_connections)
 		log_warning("%s: [bridge] max_connections: stays %u until a restart", file,
 		            reload->max_connections);
+	if (rules->max_half_open != reload->max_half_open)
+		log_warning("%s: [bridge] max_half_open: stays %u until a restart", file,
+		            reload->max_half_open);
 	if (workers_wanted(rules) != crew->n)
 		log_warning("%s: [bridge] workers: stays %u until a restart", file, crew->n);
 	if (crew->n > 1 && !crew->workers.worker[0].share.by_address && workers_keep_clients(rules))

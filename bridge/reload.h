@@ -15,7 +15,7 @@ struct reload {
 	const struct options *options;
 	reload_load *load;
 	struct crew *crew;
-	uint32_t max_connections; /* the table's, which only a restart changes */
+	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
 	/* called with ctx when the workers have other rules, and stand still */
 	void (*swapped)(void *ctx, const struct rules *rules);
 	void *ctx;

@@ -59,6 +59,16 @@ static void show_bridge_max_connections(const struct target *target, struct show
 	show_number(shown, target->rules->max_connections);
 }
 
+static int bridge_max_half_open(struct target *target, struct value *value)
+{
+	return value_number(value, 1, RULES_HALF_OPEN_MAX, &target->rules->max_half_open);
+}
+
+static void show_bridge_max_half_open(const struct target *target, struct shown *shown)
+{
+	show_number(shown, target->rules->max_half_open);
+}
+
 static int bridge_workers(struct target *target, struct value *value)
 {
 	if (value_is(value, "auto")) {
@@ -129,6 +139,7 @@ static const struct key bridge_keys[] = {
         {"outside_mac", bridge_outside_mac, show_bridge_outside_mac, NULL, NULL},
         {"inside_mac", bridge_inside_mac, show_bridge_inside_mac, NULL, NULL},
         {"max_connections", bridge_max_connections, show_bridge_max_connections, "1000000", NULL},
+        {"max_half_open", bridge_max_half_open, show_bridge_max_half_open, "65536", NULL},
         {"workers", bridge_workers, show_bridge_workers, "1", NULL},
         {"link_mirror", bridge_link_mirror, show_bridge_link_mirror, "no", NULL},
         {"fast_path", bridge_fast_path, show_bridge_fast_path, "off", NULL},

@@ -1,14 +1,30 @@
 /*
  * Admission: a SYN gets a server, a SNAT port and a place in the table, or a reason why not.
  *
- * Whoever needs a place or a port and finds none may cut the oldest quarantine short: better a
- * small risk of meeting a TIME_WAIT than a certain refusal. After that the oldest half-open flow
- * makes room, which under a flood of SYNs is one of the flood's; established flows never do.
+ * Nothing is given before all can be had, so what is refused costs nobody anything: the server is
+ * one that has room and that can be reached, which needs a port that is free, at rest, or of a flow
+ * that is half-open. Then whoever holds what is needed makes way, always the one who has for
+ * longest:
+ *
+ *   a port of the server    rests: better a small risk of meeting a TIME_WAIT than a refusal; if
+ *                           none does, half-open
+ *   max_connections of it   half-open
+ *   a half-open place       half-open
+ *   a place in the table    rests
+ *
+ * Half-open flows have places of their own, many more than a flood of SYNs fills in the time that a
+ * client takes to answer, and all are queues: so each is had in one step, whatever else there is,
+ * and an honest client has as long as the places last. Established flows never make way.
+ *
+ * The SNAT port is the client's own port number if that is free, or rests after a connection of the
+ * same client and port: then the server sees what it would see without us, and its TIME_WAIT,
+ * sequence numbers and timestamps fit (RFC 9293, 3.6.1; RFC 6191). Else it is the one that was
+ * longest unused.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
- * the choice falls on the same one, the old SNAT port serves again, if the client's own TCP has
- * seen to it that the new connection can be told from the old one (RFC 9293, 3.6.1; RFC 6191);
- * otherwise the server, in TIME_WAIT, would not take it, and it gets another port.
+ * the choice falls on the same one, the old SNAT port serves again. Either way only if the client's
+ * own TCP has seen to it that the new connection can be told from the old one: otherwise the
+ * server, in TIME_WAIT, would not take it, and it gets another port.
  *
  * With `snat = off` the server sees the client's own address and port, and there is no SNAT port to
  * take: its packets are recognized by their source.
@@ -20,136 +36,237 @@
 #include "wire.h"
 
 enum {
-	/* how many of the oldest flows of a list are looked at for one whose SNAT port would do */
-	ADMIT_CUT_TRIES = 256,
-	/* how many ports are tried for one that makes a tuple that no live flow has */
+	/* SNAT addresses at which the client's own port is asked for */
+	ADMIT_OWN_TRIES = 4,
+	/* ports that are tried for one that makes a tuple that no live flow of another farm, or
+	   from before a reload, has */
 	ADMIT_PORT_TRIES = 256,
 };
 
-/* The oldest flow of the list that holds a port from the server's pools for service, or FLOW_NONE.
- */
-static uint32_t oldest_with_port(const struct balance *balance, const struct flow_list *list,
-                                 uint16_t server, be16 service)
+/* What a SYN asks for. */
+struct wish {
+	struct balance *balance;
+	const struct packet *packet;
+	const struct flow_key *key;
+	unsigned farm, service;
+	lb_time now;
+};
+
+static const struct rules_farm *farm_of(const struct wish *wish)
 {
-	bool one_pool = rules_pools_per_server(farms_of_server(balance->farms, server)) == 1;
-	uint32_t f = list->head;
+	return &wish->balance->farms->rules->farms[wish->farm];
+}
 
-	for (unsigned i = 0; i < ADMIT_CUT_TRIES && f != FLOW_NONE; i++) {
-		const struct flow *flow = flows_at(&balance->flows, f);
+/* The flow, and its end, that packets with this tuple belong to, whose address that isn't known by
+ * name is the client's; or FLOW_NONE. */
+static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
+{
+	const struct flow_key key = {.tuple = *tuple,
+	                             .ipv6 = wish->key->ipv6,
+	                             .hashed = farm_of(wish)->nsnat ? NULL : wish->key->hashed};
 
-		if (flow->server == server &&
-		    (one_pool || be16_eq(flow->arrive[CLIENT].dport, service)))
-			return f;
-		f = flows_behind(&balance->flows, f);
+	return flows_find(&wish->balance->flows, &key, flows_hash(&wish->balance->flows, tuple));
+}
+
+/* How packets from the server will arrive with `snat = off`. */
+static struct tuple arrival_without_snat(const struct wish *wish, uint16_t server)
+{
+	return (struct tuple){.src = wish->balance->farms->rules->servers[server].address,
+	                      .sport = wish->packet->tuple.dport,
+	                      .dst = wish->packet->tuple.src,
+	                      .dport = wish->packet->tuple.sport};
+}
+
+/* The same with a SNAT port. */
+static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct snat_port port)
+{
+	struct tuple ret = arrival_without_snat(wish, server);
+
+	ret.dst = farm_of(wish)->snat[port.address];
+	ret.dport = port.port;
+	return ret;
+}
+
+/* The oldest flow of the first of the server's pools for the service, in turn, that has any in the
+ * queue that head says. */
+static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, uint32_t head(uint32_t))
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+	uint32_t f = FLOW_NONE, pool;
+
+	for (unsigned i = 0; i < farm_of(wish)->nsnat && f == FLOW_NONE; i++) {
+		pool = snat_pool(snat, wish->farm, server, wish->service, i);
+		f = flows_oldest(&wish->balance->flows, head(pool));
 	}
-	return FLOW_NONE;
+	return f;
+}
+
+/* If the server can be reached: a sched_test of a wish. */
+static bool can_reach(const void *of, unsigned s)
+{
+	const struct wish *wish = of;
+	const uint16_t server = (uint16_t)s;
+	struct tuple tuple;
+	uint32_t ref;
+
+	if (farm_of(wish)->nsnat)
+		return snat_has_free(&wish->balance->farms->snat, wish->farm, server,
+		                     wish->service) ||
+		       oldest_with_port(wish, server, farms_resting) != FLOW_NONE ||
+		       oldest_with_port(wish, server, farms_half_open) != FLOW_NONE;
+	/* the client may have this port open to the same server already, by way of another VIP */
+	tuple = arrival_without_snat(wish, server);
+	ref = holder_of(wish, &tuple);
+	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
 }
 
 /* Makes an older flow give up its port; false if there is none that may. */
-static bool free_a_port(struct balance *balance, uint16_t server, be16 service, lb_time now)
+static bool free_a_port(const struct wish *wish, uint16_t server)
 {
-	uint32_t f = oldest_with_port(balance, &balance->flows.quarantine, server, service);
+	uint32_t f = oldest_with_port(wish, server, farms_resting);
 
 	if (f != FLOW_NONE) {
-		life_cut_quarantine(balance, f);
+		life_cut_quarantine(wish->balance, f);
 		return true;
 	}
-	f = oldest_with_port(balance, &balance->flows.half_open, server, service);
+	f = oldest_with_port(wish, server, farms_half_open);
 	if (f == FLOW_NONE)
 		return false;
-	life_evict(balance, f, now);
+	life_evict(wish->balance, f, wish->now);
 	return true;
 }
 
-static bool take_port(struct balance *balance, unsigned farm, uint16_t server, unsigned service,
-                      lb_time now, struct snat_port *ret)
+static bool take_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
-	struct snat *snat = &balance->farms->snat;
-	be16 port = balance->farms->rules->farms[farm].ports[service];
+	struct snat *snat = &wish->balance->farms->snat;
 
-	return snat_take(snat, farm, server, service, ret) ||
-	       (free_a_port(balance, server, port, now) &&
-	        snat_take(snat, farm, server, service, ret));
+	return snat_take(snat, wish->farm, server, wish->service, ret) ||
+	       (free_a_port(wish, server) &&
+	        snat_take(snat, wish->farm, server, wish->service, ret));
 }
 
-/* Keeps the share of half-open flows when one is about to be added. */
-static void limit_half_open(struct balance *balance, lb_time now)
+/* Sees to it that no flow has the tuple: one in quarantine gives it up. False if one that is live
+ * has it. */
+static bool free_tuple(const struct wish *wish, const struct tuple *tuple)
 {
-	const struct flow_list *half_open = &balance->flows.half_open;
-
-	if (half_open->length &&
-	    half_open->length >= balance->flows.capacity / BALANCE_HALF_OPEN_SHARE)
-		life_evict(balance, half_open->head, now);
-}
-
-static bool make_room(struct balance *balance, lb_time now)
-{
-	struct flows *flows = &balance->flows;
-
-	limit_half_open(balance, now);
-	if (flows_have_room(flows))
-		return true;
-	if (flows->quarantine.length)
-		life_cut_quarantine(balance, flows->quarantine.head);
-	else if (flows->half_open.length)
-		life_evict(balance, flows->half_open.head, now);
-	return flows_have_room(flows);
-}
-
-/*
- * Sees to it that no flow has the tuple, whose address that isn't known by name is the same as
- * key's: one in quarantine gives it up. False if one that is live has it.
- */
-static bool free_tuple(struct balance *balance, const struct tuple *tuple,
-                       const struct flow_key *key)
-{
-	const struct flow_key other = {.tuple = *tuple, .ipv6 = key->ipv6, .hashed = key->hashed};
-	uint32_t ref = flows_find(&balance->flows, &other, flows_hash(&balance->flows, tuple));
+	uint32_t ref = holder_of(wish, tuple);
 
 	if (ref == FLOW_NONE)
 		return true;
-	if (flow_is_live(flows_at(&balance->flows, flow_of(ref))))
+	if (flow_is_live(flows_at(&wish->balance->flows, flow_of(ref))))
 		return false;
-	life_cut_quarantine(balance, flow_of(ref));
+	life_cut_quarantine(wish->balance, flow_of(ref));
 	return true;
 }
 
-/*
- * Takes a port and completes the tuple with it. A flow from before a reload may have the tuple
- * though the port is free: its VIP or farm was another, and with it its pool.
- */
-static bool choose_snat(struct balance *balance, unsigned farm, unsigned service, uint16_t server,
-                        lb_time now, struct tuple *ret)
+/* If the flow is a resting one of the same client and port, whose server would take the SYN. */
+static bool is_his_own(const struct wish *wish, uint32_t f)
 {
-	const struct flow_key key = {.ipv6 = name_is_ipv6(ret->src)};
-	struct snat_port port;
+	const struct flow *flow = flows_at(&wish->balance->flows, f);
 
-	for (unsigned i = 0; i < ADMIT_PORT_TRIES; i++) {
-		if (!take_port(balance, farm, server, service, now, &port))
-			return false;
-		ret->dst = balance->farms->rules->farms[farm].snat[port.address];
-		ret->dport = port.port;
-		if (free_tuple(balance, ret, &key))
-			return true;
-		snat_give_back(&balance->farms->snat, farm, port);
+	return !flow_is_live(flow) && tuple_eq(&flow->arrive[CLIENT], &wish->packet->tuple) &&
+	       tcp_may_reopen(flow, wish->balance->flows.stamps[f], wish->packet) &&
+	       (!wish->key->hashed || ip6_eq(&wish->balance->flows.client6[f], wish->key->hashed));
+}
+
+/* If a tuple may be a flow's though its port is free: of another farm, or from before a reload. */
+static bool may_collide(const struct wish *wish)
+{
+	return wish->balance->strays || wish->balance->farms->snat.farms[wish->farm].shared;
+}
+
+/* If the client may have this port of his own number; one that he has left is given up then. */
+static bool is_free_for(const struct wish *wish, struct snat_port port, const struct tuple *tuple)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+	const bool is_free = snat_is_free(snat, port);
+	uint32_t ref;
+
+	if (is_free && !may_collide(wish))
+		return true;
+	ref = holder_of(wish, tuple);
+	if (is_free || ref == FLOW_NONE)
+		return is_free && ref == FLOW_NONE;
+	if (!is_his_own(wish, flow_of(ref)))
+		return false;
+	life_forget(wish->balance, flow_of(ref));
+	return snat_is_free(snat, port);
+}
+
+/* Takes the client's own port, if it is free or his. */
+static bool take_own_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	struct snat *snat = &wish->balance->farms->snat;
+	struct tuple tuple;
+
+	for (unsigned i = 0; i < farm_of(wish)->nsnat && i < ADMIT_OWN_TRIES; i++) {
+		if (!snat_port_of(snat, wish->farm, server, wish->service, i,
+		                  wish->packet->tuple.sport, ret))
+			continue;
+		tuple = arrival_at(wish, server, *ret);
+		if (!is_free_for(wish, *ret, &tuple))
+			continue;
+		snat_take_port(snat, wish->farm, server, *ret);
+		wish->balance->counts.own_port++;
+		return true;
 	}
 	return false;
 }
 
-/* How packets from the server will arrive. */
-static enum lb_why choose_arrival(struct balance *balance, const struct packet *packet,
-                                  const struct flow_key *key, unsigned farm, unsigned service,
-                                  uint16_t server, lb_time now, struct tuple *ret)
+/* Takes a port. */
+static bool choose_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
-	ret->src = balance->farms->rules->servers[server].address;
-	ret->sport = packet->tuple.dport;
-	if (balance->farms->rules->farms[farm].nsnat)
-		return choose_snat(balance, farm, service, server, now, ret) ? WHY_FLOW_NEW
-		                                                             : WHY_SNAT_EXHAUSTED;
-	ret->dst = packet->tuple.src;
-	ret->dport = packet->tuple.sport;
-	/* the client has this port open to the same server already, by way of another VIP */
-	return free_tuple(balance, ret, key) ? WHY_FLOW_NEW : WHY_SNAT_EXHAUSTED;
+	struct tuple tuple;
+
+	if (take_own_port(wish, server, ret))
+		return true;
+	for (unsigned i = 0; i < ADMIT_PORT_TRIES; i++) {
+		if (!take_port(wish, server, ret))
+			return false;
+		tuple = arrival_at(wish, server, *ret);
+		if (!may_collide(wish) || free_tuple(wish, &tuple))
+			return true;
+		snat_give_back(&wish->balance->farms->snat, wish->farm, *ret);
+	}
+	return false;
+}
+
+/* How packets from the server will arrive, and with which port of ours, if any; false if it can't
+ * be reached after all. */
+static bool choose_arrival(const struct wish *wish, uint16_t server, struct snat_port *ret_port,
+                           struct tuple *ret)
+{
+	if (!farm_of(wish)->nsnat) {
+		*ret = arrival_without_snat(wish, server);
+		return free_tuple(wish, ret);
+	}
+	if (!choose_port(wish, server, ret_port))
+		return false;
+	*ret = arrival_at(wish, server, *ret_port);
+	index_prefetch(&wish->balance->flows.index, flows_hash(&wish->balance->flows, ret));
+	return true;
+}
+
+/* Half-open flows make way for another one of this server. */
+static void make_way(const struct wish *wish, uint16_t server)
+{
+	struct balance *balance = wish->balance;
+	const uint32_t f = flows_oldest(&balance->flows, farms_opening(balance->farms, server));
+
+	if (sched_is_full(&balance->farms->sched, server) && f != FLOW_NONE)
+		life_evict(balance, f, wish->now);
+	if (balance->flows.half_open.length >= balance->most_half_open)
+		life_evict(balance, balance->flows.half_open.head, wish->now);
+}
+
+/* There is a place then: fewer are live than there are places, so somebody rests if none is free.
+ */
+static void make_place(const struct wish *wish)
+{
+	struct flows *flows = &wish->balance->flows;
+
+	if (!flows_have_room(flows))
+		life_cut_quarantine(wish->balance, flows->quarantine.head);
 }
 
 /* Until it is open, what its client asks for besides shall go to the same server. */
@@ -173,77 +290,75 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 
 /* old, a flow in quarantine of the same client and port, or FLOW_NONE, is found no more by what its
  * client sends: unless it has just made room, when key finds nothing. */
-static void unlist_older(struct balance *balance, const struct flow_key *key, uint32_t old)
+static void unlist_older(const struct wish *wish, uint32_t old)
 {
+	struct flows *flows = &wish->balance->flows;
+
 	if (old != FLOW_NONE)
-		old = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
+		old = flows_find(flows, wish->key, flows_hash(flows, &wish->key->tuple));
 	if (old == FLOW_NONE)
 		return;
-	life_bury(balance, flow_of(old));
-	flows_unlist_client(&balance->flows, flow_of(old));
+	life_bury(wish->balance, flow_of(old));
+	flows_unlist_client(flows, flow_of(old));
 }
 
-/*
- * Fetches the place in the index that the next flow to this server and service will take, by what
- * its server's packets will arrive with: which it isn't known by before.
- */
-static void prefetch_next(const struct balance *balance, unsigned farm, unsigned service,
-                          uint16_t server, const struct tuple *arrive)
+static enum lb_why open_new(const struct wish *wish, uint32_t old, uint16_t server,
+                            uint32_t *ret_ref)
 {
-	const struct rules_farm *rule = &balance->farms->rules->farms[farm];
-	struct tuple next = *arrive;
-	struct snat_port port;
-
-	if (!snat_peek(&balance->farms->snat, farm, server, service, &port))
-		return;
-	next.dst = rule->snat[port.address];
-	next.dport = port.port;
-	index_prefetch(&balance->flows.index, flows_hash(&balance->flows, &next));
-}
-
-/* The port comes first: a SYN that is refused for want of one costs nobody his place. */
-static enum lb_why open_new(struct balance *balance, const struct packet *packet,
-                            const struct flow_key *key, uint32_t old, unsigned farm,
-                            unsigned service, uint16_t server, lb_time now, uint32_t *ret_ref)
-{
-	struct flow syn = {.arrive[CLIENT] = packet->tuple,
-	                   .last = balance_tick(balance, now),
+	struct balance *balance = wish->balance;
+	struct flow syn = {.arrive[CLIENT] = wish->packet->tuple,
+	                   .last = balance_tick(balance, wish->now),
 	                   .state = FLOW_HALF_OPEN,
 	                   .server = server & FLOW_SERVER_MASK};
-	enum lb_why why;
+	struct snat_port port;
 	uint32_t f;
 
-	why = choose_arrival(balance, packet, key, farm, service, server, now, &syn.arrive[SERVER]);
-	if (why != WHY_FLOW_NEW)
-		return why;
-	if (!make_room(balance, now)) {
-		balance_give_port_back(balance, &syn);
-		return WHY_TABLE_FULL;
-	}
-	unlist_older(balance, key, old);
-	f = flows_add(&balance->flows, syn.arrive, key->hashed, server, balance_ms(balance, now),
-	              life_deadline(balance, &syn));
+	if (!choose_arrival(wish, server, &port, &syn.arrive[SERVER]))
+		return WHY_SNAT_EXHAUSTED;
+	make_way(wish, server);
+	make_place(wish);
+	unlist_older(wish, old);
+	f = flows_add(&balance->flows, syn.arrive, wish->key->hashed, server,
+	              balance_ms(balance, wish->now), life_deadline(balance, &syn));
 	sched_count_flow(&balance->farms->sched, server, 1);
-	note_opened(balance, f, now);
-	prefetch_next(balance, farm, service, server, &syn.arrive[SERVER]);
+	balance_queue_new(balance, f, farm_of(wish)->nsnat ? &port : NULL);
+	note_opened(balance, f, wish->now);
 	*ret_ref = f << 1 | CLIENT;
 	return WHY_FLOW_NEW;
 }
 
-static uint16_t pick(struct balance *balance, unsigned farm, const struct packet *packet,
-                     lb_time now)
+/* The server that the client sticks to, if it can be had; or SERVER_NONE. */
+static uint16_t pick_sticky(const struct wish *wish)
 {
-	struct sched *sched = &balance->farms->sched;
-	const struct rules_farm *rule = &sched->rules->farms[farm];
-	be32 client = packet->tuple.src;
+	const struct balance *balance = wish->balance;
 	uint16_t server;
 
-	if (rule->persist_ms &&
-	    persist_find(&balance->persist, rule->vip, client, false, balance_tick(balance, now),
-	                 &server) &&
-	    sched_has_room(sched, server))
+	if (farm_of(wish)->persist_ms &&
+	    persist_find(&balance->persist, farm_of(wish)->vip, wish->packet->tuple.src, false,
+	                 balance_tick(balance, wish->now), &server) &&
+	    sched_has_room(&balance->farms->sched, server) && can_reach(wish, server))
 		return server;
-	return sched_pick(sched, farm, packet->src6 ? ip6_digest(packet->src6) : client, now);
+	return SERVER_NONE;
+}
+
+/* Sets *ret_server, or says why there is none. */
+static enum lb_why pick(const struct wish *wish, uint16_t *ret_server)
+{
+	struct sched *sched = &wish->balance->farms->sched;
+	const struct packet *packet = wish->packet;
+	const be32 client = packet->src6 ? ip6_digest(packet->src6) : packet->tuple.src;
+	uint16_t server = pick_sticky(wish);
+
+	if (server == SERVER_NONE)
+		server = sched_pick(sched, wish->farm, client, wish->now);
+	if (server == SERVER_NONE)
+		return sched_is_up(sched, wish->farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
+	if (!can_reach(wish, server)) {
+		wish->balance->counts.passed_over++;
+		server = sched_pick_if(sched, wish->farm, client, wish->now, can_reach, wish);
+	}
+	*ret_server = server;
+	return server == SERVER_NONE ? WHY_SNAT_EXHAUSTED : WHY_FLOW_NEW;
 }
 
 /* If the present rules could give the flow, which has ended, the address and port that its server
@@ -264,33 +379,41 @@ static bool may_reopen(const struct balance *balance, uint32_t f, const struct p
 	                   port);
 }
 
-static uint32_t reopen(struct balance *balance, uint32_t f, lb_time now)
+static void reopen(const struct wish *wish, uint32_t f)
 {
-	limit_half_open(balance, now);
-	flows_reopen(&balance->flows, f, balance_ms(balance, now));
+	struct balance *balance = wish->balance;
+
+	life_bury(balance, f);
+	make_way(wish, flows_at(&balance->flows, f)->server);
+	flows_reopen(&balance->flows, f, balance_ms(balance, wish->now));
+	balance_queue(balance, f);
 	life_check(balance, f);
-	note_opened(balance, f, now);
-	return f << 1 | CLIENT;
+	note_opened(balance, f, wish->now);
+}
+
+static enum lb_why open_at(const struct wish *wish, uint32_t old, uint16_t server,
+                           uint32_t *ret_ref)
+{
+	if (balance_established(wish->balance) >= wish->balance->most_open)
+		return WHY_TABLE_FULL;
+	if (old == FLOW_NONE || flows_at(&wish->balance->flows, flow_of(old))->server != server ||
+	    !may_reopen(wish->balance, flow_of(old), wish->packet))
+		return open_new(wish, old, server, ret_ref);
+	reopen(wish, flow_of(old));
+	*ret_ref = flow_of(old) << 1 | CLIENT;
+	return WHY_FLOW_NEW;
 }
 
 enum lb_why admit_open(struct balance *balance, const struct packet *packet,
                        const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
                        lb_time now, uint32_t *ret_ref)
 {
-	uint16_t server = pick(balance, farm, packet, now);
-	enum lb_why why;
+	const struct wish wish = {balance, packet, key, farm, service, now};
+	uint16_t server;
+	enum lb_why why = pick(&wish, &server);
 
-	if (server == SERVER_NONE) {
-		balance->counts.refused++;
-		return sched_is_up(&balance->farms->sched, farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
-	}
-	if (old != FLOW_NONE && flows_at(&balance->flows, flow_of(old))->server == server &&
-	    may_reopen(balance, flow_of(old), packet)) {
-		life_bury(balance, flow_of(old));
-		*ret_ref = reopen(balance, flow_of(old), now);
-		return WHY_FLOW_NEW;
-	}
-	why = open_new(balance, packet, key, old, farm, service, server, now, ret_ref);
+	if (why == WHY_FLOW_NEW)
+		why = open_at(&wish, old, server, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;
 	return why;
 }

@@ -10,16 +10,25 @@ static_assert(RULES_SERVERS_KEPT_MAX <= 1 << FLOW_SERVER_BITS, "a flow holds its
 /* Client addresses remembered for `persist`: as many as a full table has connections, over two. */
 enum { BALANCE_PERSIST_SHARE = 2 };
 
+static uint32_t at_least_one(uint32_t n)
+{
+	return n ? n : 1;
+}
+
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
                      const struct share *share, struct hash_key key, lb_time now)
 {
-	uint32_t capacity = share_of_limit(share, rules->max_connections);
+	const uint32_t half_open =
+	        rules->max_half_open ? rules->max_half_open : rules->max_connections / 2;
+	const uint32_t most_open = at_least_one(share_of_limit(share, rules->max_connections)),
+	               most_half_open = at_least_one(share_of_limit(share, half_open));
 
-	if (!capacity)
-		capacity = 1;
-	*balance = (struct balance){.epoch = now, .swept = now};
-	flows_lay_out(&balance->flows, arena, capacity, key);
-	persist_lay_out(&balance->persist, arena, capacity / BALANCE_PERSIST_SHARE, &key);
+	*balance = (struct balance){.epoch = now,
+	                            .swept = now,
+	                            .most_open = most_open,
+	                            .most_half_open = most_half_open};
+	flows_lay_out(&balance->flows, arena, most_open + most_half_open, key);
+	persist_lay_out(&balance->persist, arena, most_open / BALANCE_PERSIST_SHARE, &key);
 	anew_lay_out(&balance->anew, arena);
 	segment_lay_out(&balance->segment, arena, &key);
 	ended_lay_out(&balance->ended, arena);
@@ -77,6 +86,14 @@ bool balance_locate_port(const struct balance *balance, const struct flow *flow,
 	                   flow->arrive[SERVER].dst, flow->arrive[SERVER].dport, ret);
 }
 
+bool balance_is_stray(const struct balance *balance, const struct flow *flow)
+{
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	struct snat_port port;
+
+	return (farm->nsnat || farm->gone) && !balance_locate_port(balance, flow, &port);
+}
+
 void balance_give_port_back(struct balance *balance, const struct flow *flow)
 {
 	struct snat_port port;
@@ -86,22 +103,66 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow)
 		               balance->farms->rules->servers[flow->server].farm, port);
 }
 
+void balance_begin(struct balance *balance, struct farms *farms)
+{
+	balance->farms = farms;
+	flows_use_heads(&balance->flows, farms->queues);
+}
+
+void balance_queue_new(struct balance *balance, uint32_t f, const struct snat_port *port)
+{
+	if (port)
+		flows_queue(&balance->flows, f, FLOW_BY_POOL, farms_half_open(port->pool));
+	flows_queue(&balance->flows, f, FLOW_BY_SERVER,
+	            farms_opening(balance->farms, flows_at(&balance->flows, f)->server));
+}
+
+void balance_queue(struct balance *balance, uint32_t f)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	struct snat_port port;
+	const bool has_port = balance_locate_port(balance, flow, &port);
+
+	if (flow->state == FLOW_HALF_OPEN)
+		balance_queue_new(balance, f, has_port ? &port : NULL);
+	else if (has_port)
+		flows_queue(&balance->flows, f, FLOW_BY_POOL, farms_resting(port.pool));
+}
+
 static void move_flow(struct balance *balance, uint32_t f, uint16_t server)
 {
+	struct snat *snat = &balance->farms->snat;
+	const struct flow *flow = flows_at(&balance->flows, f);
 	struct snat_port port;
 
 	flows_renumber(&balance->flows, f, server);
-	if (balance_locate_port(balance, flows_at(&balance->flows, f), &port))
-		snat_keep(&balance->farms->snat, balance->farms->rules->servers[server].farm, port);
+	balance->strays += balance_is_stray(balance, flow);
+	if (!balance_locate_port(balance, flow, &port))
+		return;
+	/* two may have had it from different pools that are one now */
+	if (snat_allows(snat, balance->farms->rules->servers[server].farm, port) &&
+	    !snat_is_free(snat, port))
+		balance->strays = UINT32_MAX / 2;
+	snat_keep(snat, balance->farms->rules->servers[server].farm, port);
+}
+
+/* Puts the flows of a list, which is in the right order, into their queues. */
+static void queue_all(struct balance *balance, const struct flow_list *list)
+{
+	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(&balance->flows, f))
+		balance_queue(balance, f);
 }
 
 void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map)
 {
-	balance->farms = farms;
+	balance_begin(balance, farms);
+	balance->strays = 0;
 	persist_renumber(&balance->persist, map);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
 			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);
+	queue_all(balance, &balance->flows.half_open);
+	queue_all(balance, &balance->flows.quarantine);
 }
 
 void balance_referenced(const struct balance *balance, bool *ret)
@@ -119,4 +180,9 @@ uint32_t balance_open_flows(const struct balance *balance)
 {
 	return balance->flows.reached - balance->flows.free.length -
 	       balance->flows.quarantine.length;
+}
+
+uint32_t balance_established(const struct balance *balance)
+{
+	return balance_open_flows(balance) - balance->flows.half_open.length;
 }

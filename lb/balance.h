@@ -32,9 +32,6 @@ enum {
 	BALANCE_QUARANTINE_SHORT_S = 10,
 	BALANCE_RESET_S = 10,
 	BALANCE_CROSSING_MS = 1000,
-	/* at most one half of the table is half-open: a flood of SYNs takes no place from the rest
-	 */
-	BALANCE_HALF_OPEN_SHARE = 2,
 };
 
 enum { ENDED_WHYS = ENDED_EXIT + 1 };
@@ -44,13 +41,19 @@ struct balance_counts {
 	uint64_t ended[ENDED_WHYS]; /* by enum ended_why */
 	uint64_t refused;           /* SYNs to a service port that were turned away */
 	uint64_t quarantine_cut;    /* quarantined flows given up early, for their place or port */
+	uint64_t passed_over;       /* times that a server wasn't chosen for want of a SNAT port */
+	uint64_t own_port;          /* flows whose SNAT port is the client's own port's number */
 	uint64_t revived;           /* flows that went on after a RST: no longer in ended */
 	uint64_t resets;            /* RSTs sent to the ends of flows that we ended */
 };
 
 struct balance {
 	struct farms *farms;
-	struct flows flows;
+	struct flows flows; /* places for both of the following */
+	uint32_t most_open; /* connections beyond which none are begun */
+	uint32_t most_half_open;
+	uint32_t strays; /* flows from before a reload whose SNAT port the present pools don't know
+	                  */
 	struct persist persist;
 	struct anew anew;
 	struct segment segment;
@@ -80,8 +83,8 @@ static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 }
 
 /*
- * Takes the table for this share of rules.max_connections flows, one at least, and all else that a
- * reload leaves alone.
+ * Takes the table for this share of rules.max_connections flows and of rules.max_half_open, one at
+ * least of either, and all else that a reload leaves alone.
  */
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
                      const struct share *share, struct hash_key key, lb_time now);
@@ -96,11 +99,23 @@ struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
 /*
  * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the
- * present rules don't know its service or address. The other one gives it back, if it has one.
+ * present rules don't know its service or address: the latter are strays. The last one gives it
+ * back, if it has one.
  */
+bool balance_is_stray(const struct balance *balance, const struct flow *flow);
 bool balance_locate_port(const struct balance *balance, const struct flow *flow,
                          struct snat_port *ret);
 void balance_give_port_back(struct balance *balance, const struct flow *flow);
+
+/* Takes farms, whose rules no flow is of yet, into use. */
+void balance_begin(struct balance *balance, struct farms *farms);
+
+/*
+ * Puts a flow whose state has just become half-open, reset or quarantined into its queues. The
+ * former is for a new flow, whose port is known; NULL: it has none.
+ */
+void balance_queue_new(struct balance *balance, uint32_t flow, const struct snat_port *port);
+void balance_queue(struct balance *balance, uint32_t flow);
 
 /*
  * Moves all flows to other rules, whose state is in farms; map says the new number of each server
@@ -114,7 +129,8 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
  */
 void balance_referenced(const struct balance *balance, bool *ret);
 
-/* Flows that are live, and those in quarantine. */
+/* Flows that are live, those of them that aren't half-open, and those in quarantine. */
+uint32_t balance_established(const struct balance *balance);
 uint32_t balance_open_flows(const struct balance *balance);
 uint32_t balance_quarantined(const struct balance *balance);
 

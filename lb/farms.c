@@ -6,12 +6,18 @@
 static void lay_out(struct farms *farms, struct arena *arena, const struct rules *rules,
                     const struct share *share, const struct hash_key *key, lb_time now)
 {
+	uint32_t nqueues;
+
 	farms->rules = rules;
 	farms->share = *share;
 	addresses_lay_out(&farms->addresses, arena, rules);
 	health_lay_out(&farms->health, arena, rules, now);
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
+	nqueues = farms_opening(farms, rules->nservers);
+	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
+	if (farms->queues)
+		flows_begin_heads(farms->queues, nqueues);
 }
 
 size_t farms_size(const struct rules *rules)

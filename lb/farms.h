@@ -6,6 +6,7 @@
 #define LB_FARMS_H
 
 #include "address.h"
+#include "flow.h"
 #include "health.h"
 #include "rules.h"
 #include "sched.h"
@@ -19,7 +20,26 @@ struct farms {
 	struct health health;
 	struct sched sched;
 	struct snat snat;
+	struct flow_link *queues; /* heads of queues of flows (flow.h) */
 };
+
+/* Heads of the queues of a pool's resting flows, a pool's half-open ones, a server's half-open
+ * ones.
+ */
+static inline uint32_t farms_resting(uint32_t pool)
+{
+	return 2 * pool;
+}
+
+static inline uint32_t farms_half_open(uint32_t pool)
+{
+	return 2 * pool + 1;
+}
+
+static inline uint32_t farms_opening(const struct farms *farms, unsigned server)
+{
+	return 2 * farms->snat.npools + server;
+}
 
 /* The bytes of memory, aligned to ARENA_ALIGN, that farms_init() needs for rules. */
 size_t farms_size(const struct rules *rules);

@@ -5,7 +5,7 @@
  * flow.last, and whoever looks computes the true deadline. So traffic moves no list and no wheel,
  * and finding who is due is a scan over four bytes a flow (balance.c spreads it over a second).
  *
- * A flow is on at most one list, by its state, so one pair of links serves them all. The links are
+ * A flow is on at most one list by its state, so one pair of links serves these all. The links are
  * an array of their own: see struct flow.
  */
 #include "flow.h"
@@ -80,29 +80,75 @@ void flows_announce(struct flows *flows, lb_time epoch)
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	flows->links[f].next = FLOW_NONE;
-	flows->links[f].prev = list->tail;
+	flows->links[f].in[FLOW_BY_STATE].next = FLOW_NONE;
+	flows->links[f].in[FLOW_BY_STATE].prev = list->tail;
 	if (list->tail == FLOW_NONE)
 		list->head = f;
 	else
-		flows->links[list->tail].next = f;
+		flows->links[list->tail].in[FLOW_BY_STATE].next = f;
 	list->tail = f;
 	list->length++;
 }
 
 static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
 {
-	const uint32_t next = flows->links[f].next, prev = flows->links[f].prev;
+	const uint32_t next = flows->links[f].in[FLOW_BY_STATE].next,
+	               prev = flows->links[f].in[FLOW_BY_STATE].prev;
 
 	if (prev == FLOW_NONE)
 		list->head = next;
 	else
-		flows->links[prev].next = next;
+		flows->links[prev].in[FLOW_BY_STATE].next = next;
 	if (next == FLOW_NONE)
 		list->tail = prev;
 	else
-		flows->links[next].prev = prev;
+		flows->links[next].in[FLOW_BY_STATE].prev = prev;
 	list->length--;
+}
+
+void flows_begin_heads(struct flow_link *heads, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		heads[i] = (struct flow_link){FLOW_HEAD | i, FLOW_HEAD | i};
+}
+
+static void stand_in_none(struct flows *flows, uint32_t f)
+{
+	flows->links[f].in[FLOW_BY_POOL].next = FLOW_NONE;
+	flows->links[f].in[FLOW_BY_SERVER].next = FLOW_NONE;
+}
+
+void flows_use_heads(struct flows *flows, struct flow_link *heads)
+{
+	flows->heads = heads;
+	for (uint32_t f = 0; f < flows->reached; f++)
+		stand_in_none(flows, f);
+}
+
+/* A flow's link, or a head. */
+static struct flow_link *link_of(struct flows *flows, uint32_t at, enum flow_queue queue)
+{
+	return at & FLOW_HEAD ? &flows->heads[at & ~FLOW_HEAD] : &flows->links[at].in[queue];
+}
+
+void flows_queue(struct flows *flows, uint32_t f, enum flow_queue queue, uint32_t head)
+{
+	const uint32_t last = flows->heads[head].prev;
+
+	flows->links[f].in[queue] = (struct flow_link){FLOW_HEAD | head, last};
+	link_of(flows, last, queue)->next = f;
+	flows->heads[head].prev = f;
+}
+
+static void leave_queue(struct flows *flows, uint32_t f, enum flow_queue queue)
+{
+	const struct flow_link link = flows->links[f].in[queue];
+
+	if (link.next == FLOW_NONE)
+		return;
+	link_of(flows, link.next, queue)->prev = link.prev;
+	link_of(flows, link.prev, queue)->next = link.next;
+	flows->links[f].in[queue].next = FLOW_NONE;
 }
 
 size_t flows_ip6_size(const struct flows *flows)
@@ -138,10 +184,14 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
 	if (flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING)
 		return; /* on no list */
-	if (flows->links[f].next != FLOW_NONE)
-		__builtin_prefetch(&flows->links[flows->links[f].next], 1);
-	if (flows->links[f].prev != FLOW_NONE)
-		__builtin_prefetch(&flows->links[flows->links[f].prev], 1);
+	for (unsigned queue = 0; queue < FLOW_QUEUES; queue++) {
+		const struct flow_link *link = &flows->links[f].in[queue];
+
+		if (!(link->next & FLOW_HEAD))
+			__builtin_prefetch(&flows->links[link->next], 1);
+		if (!(link->prev & FLOW_HEAD))
+			__builtin_prefetch(&flows->links[link->prev], 1);
+	}
 }
 
 bool flows_have_room(const struct flows *flows)
@@ -218,6 +268,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows->cold[f].reset_ms = 0;
 	set_life(flow, server, FLOW_HALF_OPEN);
 	list_append(flows, &flows->half_open, f);
+	stand_in_none(flows, f);
 }
 
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
@@ -248,9 +299,11 @@ uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
 	return ms;
 }
 
-/* Takes the flow off the list that its state has. */
+/* Takes the flow off the queues that its state has. */
 static void leave_list(struct flows *flows, uint32_t f)
 {
+	leave_queue(flows, f, FLOW_BY_POOL);
+	leave_queue(flows, f, FLOW_BY_SERVER);
 	if (flows_at(flows, f)->state == FLOW_HALF_OPEN)
 		list_remove(flows, &flows->half_open, f);
 	else if (flows_at(flows, f)->state == FLOW_RESET ||

@@ -122,9 +122,22 @@ struct flow_cold {
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
 
-/* Where it is on the list that its state has: see struct flows. */
+/*
+ * A flow stands in up to three queues, each oldest first: by its state (see struct flows), the one
+ * of its pool of SNAT ports, and while it is half-open the one of its server. The latter two are
+ * rings through a head, which belongs to the farms: so who leaves need not know which it was.
+ */
+enum flow_queue { FLOW_BY_STATE, FLOW_BY_POOL, FLOW_BY_SERVER, FLOW_QUEUES };
+
+/* A flow, or FLOW_HEAD and the number of a head; FLOW_NONE: the end, or it stands in no queue. */
+struct flow_link {
+	uint32_t next, prev;
+};
+
+#define FLOW_HEAD (1u << 31)
+
 struct flow_links {
-	uint32_t next, prev; /* FLOW_NONE: it is the last, the first */
+	struct flow_link in[FLOW_QUEUES];
 };
 
 /* The hop of a flow whose hop is HOPS_OWN. */
@@ -156,10 +169,11 @@ struct flows {
 	struct flow *flow; /* by index, as are: */
 	struct flow_cold *cold;
 	struct flow_links *links;
-	struct flow_hops *own; /* hops of those for whom flows.hops has no room */
-	struct ip6 *client6;   /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
-	uint32_t *check_at;    /* tick at which to see if the flow has expired; FLOW_NEVER */
-	uint32_t *stamps;      /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
+	struct flow_link *heads; /* of queues by pool and by server */
+	struct flow_hops *own;   /* hops of those for whom flows.hops has no room */
+	struct ip6 *client6;     /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;      /* tick at which to see if the flow has expired; FLOW_NEVER */
+	uint32_t *stamps;        /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
@@ -206,7 +220,7 @@ static inline const struct hop *flows_client(const struct flows *flows, uint32_t
 /* The flow that follows on its list, or FLOW_NONE. */
 static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
 {
-	return flows->links[flow].next;
+	return flows->links[flow].in[FLOW_BY_STATE].next;
 }
 
 /* The words that two may write. */
@@ -412,6 +426,21 @@ static inline uint32_t flows_find_guessed(const struct flows *flows, const struc
 	    flow_is_listed(flows_at(flows, flow_of(guess)), end_of(guess)))
 		return guess;
 	return flows_find(flows, key, hash);
+}
+
+/* Makes n heads of empty queues; and takes heads into use: all flows stand in none of theirs. */
+void flows_begin_heads(struct flow_link *heads, uint32_t n);
+void flows_use_heads(struct flows *flows, struct flow_link *heads);
+
+/* Puts the flow at the end of the queue of this head, where it stands until its state changes. */
+void flows_queue(struct flows *flows, uint32_t flow, enum flow_queue queue, uint32_t head);
+
+/* The flow that stands in it for longest, or FLOW_NONE. */
+static inline uint32_t flows_oldest(const struct flows *flows, uint32_t head)
+{
+	const uint32_t first = flows->heads[head].next;
+
+	return first & FLOW_HEAD ? FLOW_NONE : first;
 }
 
 /* If flows_add() would find room. */

@@ -75,7 +75,7 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
 
 	*lb = (struct lb){.macs = {macs[OUTSIDE], macs[INSIDE]}};
 	balance_lay_out(&lb->balance, &arena, farms->rules, &farms->share, *key, now);
-	lb->balance.farms = farms;
+	balance_begin(&lb->balance, farms);
 	frags_lay_out(&lb->frags, &arena);
 	frags_seed(&lb->frags, key);
 	refuse_begin(&lb->refuse, key, now);

@@ -112,6 +112,8 @@ static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_
 	balance->counts.ended[why]++;
 	anew_forget(&balance->anew, f);
 	life_persist(balance, flow, false, now);
+	if (flow->state == FLOW_HALF_OPEN)
+		sched_half_open_no_more(&balance->farms->sched, flow->server);
 	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
 
@@ -149,6 +151,7 @@ void life_end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t f
 	release(balance, f, why, now);
 	give_client_back(balance, f);
 	flows_quarantine(&balance->flows, f, flags, balance_tick(balance, now));
+	balance_queue(balance, f);
 	life_check(balance, f);
 }
 
@@ -161,6 +164,7 @@ static void reset(struct balance *balance, uint32_t f, enum end by, lb_time now)
 	}
 	release(balance, f, ENDED_RST, now);
 	flows_reset(&balance->flows, f, by, balance_ms(balance, now));
+	balance_queue(balance, f);
 	balance->reset++;
 	life_check(balance, f);
 }
@@ -218,6 +222,8 @@ static void revive(struct balance *balance, uint32_t f)
 void life_forget(struct balance *balance, uint32_t f)
 {
 	life_bury(balance, f);
+	if (balance->strays && balance_is_stray(balance, flows_at(&balance->flows, f)))
+		balance->strays--;
 	balance_give_port_back(balance, flows_at(&balance->flows, f));
 	sched_count_flow(&balance->farms->sched, flows_at(&balance->flows, f)->server, -1);
 	flows_remove(&balance->flows, f);
@@ -357,7 +363,9 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	struct flow *flow = flows_at(&balance->flows, f);
 	unsigned events;
 
-	flows_heard(&balance->flows, f, balance_tick(balance, now));
+	/* a flow that isn't open yet gets no older by what its server says again and again */
+	if (flow->state != FLOW_HALF_OPEN || end_of(ref) == CLIENT)
+		flows_heard(&balance->flows, f, balance_tick(balance, now));
 	if (end_of(ref) == CLIENT)
 		follow_packet(balance, f, &packet->from);
 	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
@@ -367,6 +375,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events &
 	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
+		sched_half_open_no_more(&balance->farms->sched, flow->server);
 		tcp_opened(flow, packet);
 		flows_set_state(&balance->flows, f, FLOW_OPEN);
 		life_persist(balance, flow, true, now);

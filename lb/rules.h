@@ -33,6 +33,7 @@ enum {
 	RULES_POOLS_MAX = 32768, /* 8 KiB each */
 	RULES_NAMES_MAX = 16384, /* IPv6 addresses, those of earlier rules included */
 	RULES_CONNECTIONS_MAX = 64 << 20,
+	RULES_HALF_OPEN_MAX = 1 << 20,
 	RULES_WEIGHT_MAX = 100,
 };
 
@@ -103,7 +104,8 @@ struct rules_server {
 struct rules {
 	bool has_outside_mac, has_inside_mac;
 	struct mac outside_mac, inside_mac;
-	uint32_t max_connections;       /* the flow table's size */
+	uint32_t max_connections;       /* that are open or closing at a time */
+	uint32_t max_half_open;         /* and that aren't open yet, beside them; 0: half as many */
 	unsigned workers;               /* 0 = one for each processor */
 	bool link_mirror;               /* a dead link on one side takes the other one down */
 	enum rules_fast_path fast_path; /* programs in the kernel, live only */

@@ -123,10 +123,15 @@ static uint32_t limit_of(const struct sched *sched, unsigned server)
 	return most ? share_of_limit(sched->share, most) : UINT32_MAX;
 }
 
+bool sched_is_full(const struct sched *sched, unsigned server)
+{
+	return sched->servers[server].connections >= limit_of(sched, server);
+}
+
 bool sched_has_room(const struct sched *sched, unsigned server)
 {
 	return sched_may_take(sched, server) &&
-	       sched->servers[server].connections < limit_of(sched, server);
+	       (!sched_is_full(sched, server) || sched->servers[server].half_open);
 }
 
 static bool is_full(const struct server *server)
@@ -152,14 +157,18 @@ static struct heap heap_of(struct sched *sched, unsigned farm)
 	                     is_by_load(rule)};
 }
 
+/* Of a server that is full; and of one where somebody would make room. */
+#define SCHED_RANK_NEVER UINT64_MAX
+#define SCHED_RANK_LAST  (UINT64_MAX - 1)
+
 /*
  * Load by share in units of 2^-32: two that differ do so by 1 / (share * share) at least, so none
- * are taken for equal. One that has its max_connections is last.
+ * are taken for equal. Those that have their max_connections are last.
  */
 static uint64_t rank_of(const struct heap *heap, const struct server *server)
 {
 	if (is_full(server))
-		return UINT64_MAX;
+		return server->half_open ? SCHED_RANK_LAST : SCHED_RANK_NEVER;
 	return heap->by_load ? ((uint64_t)server->load << 32) / server->share : 0;
 }
 
@@ -250,18 +259,43 @@ static void make_heap(struct sched *sched, unsigned f, lb_time now)
 	}
 }
 
-/* The next of a farm whose schedulers are the comparison. */
-static uint16_t pick_next(struct sched *sched, unsigned f, lb_time now)
+static void keep_heap(struct sched *sched, unsigned f, lb_time now)
 {
 	const struct sched_farm *farm = &sched->farms[f];
-	uint16_t next;
 
 	if (!farm->is_made || farm->changes != sched->health->changes || now.ns >= farm->until.ns)
 		make_heap(sched, f, now);
-	if (!farm->n)
-		return SERVER_NONE;
-	next = sched->heap[sched->rules->farms[f].server];
-	return is_full(&sched->servers[next]) ? SERVER_NONE : next;
+}
+
+static uint16_t unless_full(const struct sched *sched, uint16_t server)
+{
+	return server == SERVER_NONE || sched->servers[server].rank == SCHED_RANK_NEVER
+	               ? SERVER_NONE
+	               : server;
+}
+
+/* The next of a farm whose schedulers are the comparison. */
+static uint16_t pick_next(struct sched *sched, unsigned f, lb_time now)
+{
+	keep_heap(sched, f, now);
+	return unless_full(sched, sched->farms[f].n ? sched->heap[sched->rules->farms[f].server]
+	                                            : SERVER_NONE);
+}
+
+/* The same of those that pass. */
+static uint16_t pick_next_if(struct sched *sched, unsigned f, lb_time now, sched_test *test,
+                             const void *of)
+{
+	struct heap heap;
+	uint16_t next = SERVER_NONE;
+
+	keep_heap(sched, f, now);
+	heap = heap_of(sched, f);
+	for (unsigned i = 0; i < heap.n; i++)
+		if ((next == SERVER_NONE || comes_before(&heap, heap.at[i], next)) &&
+		    test(of, heap.at[i]))
+			next = heap.at[i];
+	return unless_full(sched, next);
 }
 
 /* -log2(hash / 2^64) in units of 2^-32: the fraction by repeated squaring, bit by bit. */
@@ -303,7 +337,16 @@ static uint64_t source_score(const struct sched *sched, unsigned server, be32 cl
 	return minus_log2(hash) / rule->weight;
 }
 
-static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 client)
+static bool passes_all(const void *of, unsigned server)
+{
+	(void)of;
+	(void)server;
+	return true;
+}
+
+/* Of the servers that aren't full; or of those that are, but where somebody would make room. */
+static uint16_t pick_by_score(const struct sched *sched, unsigned farm, be32 client, bool full,
+                              sched_test *test, const void *of)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 	enum rules_state state = state_in_charge(sched, farm);
@@ -311,8 +354,8 @@ static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 cl
 	uint16_t picked = SERVER_NONE;
 
 	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
-		if (!is_in_state(sched, s, state) ||
-		    sched->servers[s].connections >= limit_of(sched, s))
+		if (!is_in_state(sched, s, state) || sched_is_full(sched, s) != full ||
+		    (full && !sched->servers[s].half_open) || !test(of, s))
 			continue;
 		score = source_score(sched, s, client, best);
 		if (score < best) {
@@ -323,11 +366,30 @@ static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 cl
 	return picked;
 }
 
+static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 client,
+                               sched_test *test, const void *of)
+{
+	uint16_t picked = pick_by_score(sched, farm, client, false, test, of);
+
+	return picked != SERVER_NONE ? picked : pick_by_score(sched, farm, client, true, test, of);
+}
+
+static bool is_by_source(const struct sched *sched, unsigned farm)
+{
+	return sched->rules->farms[farm].scheduler == SCHED_SOURCE;
+}
+
 uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now)
 {
-	return sched->rules->farms[farm].scheduler == SCHED_SOURCE
-	               ? pick_by_source(sched, farm, client)
-	               : pick_next(sched, farm, now);
+	return is_by_source(sched, farm) ? pick_by_source(sched, farm, client, passes_all, NULL)
+	                                 : pick_next(sched, farm, now);
+}
+
+uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, lb_time now,
+                       sched_test *test, const void *of)
+{
+	return is_by_source(sched, farm) ? pick_by_source(sched, farm, client, test, of)
+	                                 : pick_next_if(sched, farm, now, test, of);
 }
 
 void sched_opened(struct sched *sched, unsigned server)
@@ -336,12 +398,23 @@ void sched_opened(struct sched *sched, unsigned server)
 	uint64_t *now = &sched->turns[sched->rules->servers[server].farm];
 
 	state->connections++;
+	state->half_open++;
 	state->load++;
 	state->connections_total++;
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
 	state->turn = *now + state->step;
-	move(sched, server, false);
+	/* one that was full by more than it may have has one again that would make room */
+	move(sched, server, state->rank == SCHED_RANK_NEVER);
+}
+
+void sched_half_open_no_more(struct sched *sched, unsigned server)
+{
+	struct server *state = &sched->servers[server];
+
+	state->half_open--;
+	if (!state->half_open && is_full(state))
+		move(sched, server, false);
 }
 
 void sched_closing(struct sched *sched, unsigned server)
@@ -367,6 +440,7 @@ void sched_revived(struct sched *sched, unsigned server, bool was_load)
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from)
 {
 	sched->servers[to].connections = old->servers[from].connections;
+	sched->servers[to].half_open = old->servers[from].half_open;
 	sched->servers[to].load = old->servers[from].load;
 	sched->servers[to].flows = old->servers[from].flows;
 	sched->servers[to].connections_total = old->servers[from].connections_total;

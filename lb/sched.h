@@ -11,6 +11,7 @@
 
 struct server {
 	uint32_t connections; /* live flows */
+	uint32_t half_open;   /* those of them that aren't open yet: they may have to make room */
 	uint32_t load;        /* those in which neither end has sent FIN */
 	uint64_t connections_total;
 	uint64_t turn;  /* virtual time of its next turn; see sched.c */
@@ -53,18 +54,31 @@ bool sched_may_take(const struct sched *sched, unsigned server);
 /* If any server of the farm may. */
 bool sched_is_up(const struct sched *sched, unsigned farm);
 
-/* If the server may, and has less than its max_connections. */
+/* If the server may, and has less than its max_connections, or some that would make room. */
 bool sched_has_room(const struct sched *sched, unsigned server);
 
+/* If the server has its max_connections: one that is half-open must make room for another one. */
+bool sched_is_full(const struct sched *sched, unsigned server);
+
 /* The server for the farm's next connection, which client (or its ip6_digest()) asks for, or
- * SERVER_NONE. */
+ * SERVER_NONE. One that is full comes after all that are not. */
 uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now);
 
+/* What is asked of a server: of, as given to sched_pick_if(). */
+typedef bool sched_test(const void *of, unsigned server);
+
+/* The same of the servers that pass a test. It is asked of each: for when the first choice won't
+ * do. */
+uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, lb_time now,
+                       sched_test *test, const void *of);
+
 /*
- * Notes that a connection to the server began; is being closed, one end having sent FIN, and no
- * longer a load; ended, by then a load or not; or goes on after all, as what it was.
+ * Notes that a connection to the server began, half-open; is open, or ends before that; is being
+ * closed, one end having sent FIN, and no longer a load; ended, by then a load or not; or goes on
+ * after all, as what it was.
  */
 void sched_opened(struct sched *sched, unsigned server);
+void sched_half_open_no_more(struct sched *sched, unsigned server);
 void sched_closing(struct sched *sched, unsigned server);
 void sched_closed(struct sched *sched, unsigned server, bool was_load);
 void sched_revived(struct sched *sched, unsigned server, bool was_load);

@@ -5,7 +5,8 @@
  * bitmap of busy ports, and above it a bitmap of words without a free one. The next port is the
  * first free one after the last handed out, so that a port rests until all others had their turn
  * (a server may still hold the old connection in TIME_WAIT; the flow's quarantine guarantees the
- * time, this order adds what is possible). Each pool begins at a place that depends on the key.
+ * time, this order adds what is possible). Each pool begins at a place that depends on the key. Who
+ * wants a certain port may have it without that order, if it is free.
  *
  * Ports outside snat_ports or of another worker, and the service ports of a VIP of the same
  * address, are marked busy for good: so a packet to address:port is either a client's or a
@@ -153,6 +154,33 @@ static void init_farm(struct snat *snat, unsigned f, const struct share *share,
 	}
 }
 
+/* A bit for each address, which it may share with others. */
+static uint32_t address_bit(be32 address)
+{
+	return be32_get(address) * 0x9e3779b1u >> 16;
+}
+
+/* Finds the farms with an address that another one has, or that looks like it. */
+static void find_shared(struct snat *snat)
+{
+	struct snat_ports once = {{0}}, again = {{0}}; /* by address_bit() */
+	const struct rules *rules = snat->rules;
+
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		for (unsigned i = 0; i < rules->farms[f].nsnat; i++) {
+			const uint32_t bit = address_bit(rules->farms[f].snat[i]);
+
+			again.bits[bit / WORD] |= once.bits[bit / WORD] & 1ull << bit % WORD;
+			set_port(&once, bit, true);
+		}
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		for (unsigned i = 0; i < rules->farms[f].nsnat; i++) {
+			const uint32_t bit = address_bit(rules->farms[f].snat[i]);
+
+			snat->farms[f].shared |= again.bits[bit / WORD] >> bit % WORD & 1;
+		}
+}
+
 void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
                   const struct share *share, const struct hash_key *key)
 {
@@ -178,6 +206,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 		return;
 	memset(snat->turns, 0, rules->nservers * sizeof(*snat->turns));
 	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
+	find_shared(snat);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		init_farm(snat, f, share, key);
 }
@@ -187,34 +216,75 @@ static unsigned address_after(unsigned address, unsigned nsnat)
 	return address + 1 < nsnat ? address + 1 : 0;
 }
 
-bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
-               struct snat_port *ret)
+/* The farm's address that comes i after the one whose turn it is. */
+static unsigned address_of(const struct snat *snat, unsigned farm, unsigned server, unsigned i)
 {
-	unsigned nsnat = snat->rules->farms[farm].nsnat, address = snat->turns[server];
+	unsigned nsnat = snat->rules->farms[farm].nsnat, address = snat->turns[server] + i;
 
-	for (unsigned i = 0; i < nsnat; i++) {
-		uint32_t p = pool_of(snat, server, address, service);
+	return address < nsnat ? address : address - nsnat;
+}
 
-		if (snat->next[p].port != PORTS) {
-			*ret = (struct snat_port){p, (uint16_t)address,
-			                          be16_from((uint16_t)snat->next[p].port)};
-			return true;
-		}
-		address = address_after(address, nsnat);
-	}
-	return false;
+uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                   unsigned i)
+{
+	return pool_of(snat, server, address_of(snat, farm, server, i), service);
+}
+
+/* The place, counted as in snat_pool(), of a pool with a free port; nsnat: there is none. */
+static unsigned find_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service)
+{
+	unsigned i = 0;
+
+	while (i < snat->rules->farms[farm].nsnat &&
+	       snat->next[snat_pool(snat, farm, server, service, i)].port == PORTS)
+		i++;
+	return i;
+}
+
+bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service)
+{
+	return find_pool(snat, farm, server, service) < snat->rules->farms[farm].nsnat;
+}
+
+bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                  unsigned i, be16 port, struct snat_port *ret)
+{
+	const unsigned address = address_of(snat, farm, server, i);
+	const struct snat_port it = {pool_of(snat, server, address, service), (uint16_t)address,
+	                             port};
+
+	if (!snat_allows(snat, farm, it))
+		return false;
+	*ret = it;
+	return true;
+}
+
+bool snat_is_free(const struct snat *snat, struct snat_port port)
+{
+	const uint32_t n = be16_get(port.port);
+
+	return !(snat->pools[port.pool].busy[n / WORD] >> n % WORD & 1);
+}
+
+void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port)
+{
+	snat_keep(snat, farm, port);
+	snat->turns[server] = address_after(port.address, snat->rules->farms[farm].nsnat);
 }
 
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
-	if (!snat_peek(snat, farm, server, service, ret))
+	const unsigned i = find_pool(snat, farm, server, service);
+	const unsigned address = address_of(snat, farm, server, i);
+	uint32_t p;
+
+	if (i == snat->rules->farms[farm].nsnat)
 		return false;
-	mark_busy(&snat->pools[ret->pool], be16_get(ret->port));
-	snat->next[ret->pool].last = be16_get(ret->port);
-	find_next(snat, ret->pool);
-	snat->turns[server] = address_after(ret->address, snat->rules->farms[farm].nsnat);
-	snat->in_use[snat->farms[farm].address + ret->address]++;
+	p = pool_of(snat, server, address, service);
+	*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)snat->next[p].port)};
+	snat->next[p].last = snat->next[p].port;
+	snat_take_port(snat, farm, server, *ret);
 	return true;
 }
 

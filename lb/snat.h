@@ -17,6 +17,7 @@ struct snat_ports;
 struct snat_farm {
 	uint32_t pool;    /* its first pool */
 	uint32_t address; /* its first in snat.in_use */
+	bool shared;      /* another farm may have an address of it, and with it pools of its own */
 };
 
 struct snat {
@@ -52,9 +53,21 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
-/* What snat_take() would hand out now. */
-bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
-               struct snat_port *ret);
+/* If it would find one. */
+bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service);
+
+/*
+ * The i-th pool for service of a server, counted from the farm's address whose turn it is; and a
+ * port of it, if it is one that may be handed out.
+ */
+uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                   unsigned i);
+bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                  unsigned i, be16 port, struct snat_port *ret);
+
+/* If such a port is free; and takes it then, as snat_take() does the next one. */
+bool snat_is_free(const struct snat *snat, struct snat_port port);
+void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
 
 /*
  * The pool and address index of a port in use, from what its flow remembers. False if there is no

@@ -37,7 +37,7 @@ static void print_address(FILE *out, const struct rules *rules, be32 ip)
 struct totals {
 	uint64_t whys[LB_NWHYS];
 	struct balance_counts counts;
-	uint64_t open, half_open, quarantined, reset, capacity;
+	uint64_t open, half_open, quarantined, reset, capacity, half_open_capacity;
 	struct port_counts ports[NSIDES];
 	struct neigh_counts neigh;
 	uint64_t conflicts, records_lost, news_lost;
@@ -55,11 +55,14 @@ static void add_balance(struct totals *totals, const struct balance *balance)
 	totals->counts.quarantine_cut += counts->quarantine_cut;
 	totals->counts.revived += counts->revived;
 	totals->counts.resets += counts->resets;
+	totals->counts.passed_over += counts->passed_over;
+	totals->counts.own_port += counts->own_port;
 	totals->open += balance_open_flows(balance);
 	totals->half_open += balance->flows.half_open.length;
 	totals->quarantined += balance_quarantined(balance);
 	totals->reset += balance->reset;
-	totals->capacity += balance->flows.capacity;
+	totals->capacity += balance->most_open;
+	totals->half_open_capacity += balance->most_half_open;
 	totals->records_lost += balance->ended.lost;
 	totals->persist_evicted += balance->persist.evicted;
 }
@@ -136,12 +139,15 @@ static void print_flows(FILE *out, const struct totals *totals)
 	        ",\"idle_expired\":%" PRIu64 ",\"server_down\":%" PRIu64 ",\"reload\":%" PRIu64
 	        ",\"evicted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"half_open\":%" PRIu64
 	        ",\"quarantined\":%" PRIu64 ",\"quarantine_cut\":%" PRIu64 ",\"reset\":%" PRIu64
-	        ",\"revived\":%" PRIu64 ",\"resets_sent\":%" PRIu64 ",\"capacity\":%" PRIu64 "},\n",
+	        ",\"revived\":%" PRIu64 ",\"resets_sent\":%" PRIu64 ",\"passed_over\":%" PRIu64
+	        ",\"own_port\":%" PRIu64 ",\"capacity\":%" PRIu64 ",\"half_open_capacity\":%" PRIu64
+	        "},\n",
 	        totals->open, counts->created, counts->ended[ENDED_FIN] + counts->ended[ENDED_RST],
 	        counts->ended[ENDED_IDLE], counts->ended[ENDED_SERVER_DOWN],
 	        counts->ended[ENDED_RELOAD], counts->ended[ENDED_EVICTED], counts->refused,
 	        totals->half_open, totals->quarantined, counts->quarantine_cut, totals->reset,
-	        counts->revived, counts->resets, totals->capacity);
+	        counts->revived, counts->resets, counts->passed_over, counts->own_port,
+	        totals->capacity, totals->half_open_capacity);
 }
 
 static void print_port(FILE *out, const char *side, const struct port *port,

@@ -135,11 +135,53 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 
 	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows->links[f].prev == before);
+		ENSURE(is_in(flows, f, states) && flows->links[f].in[FLOW_BY_STATE].prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
 	ENSURE(n == list->length && n == count_in(flows, states));
+}
+
+/* How many stand in the queue, each of which must be in one of these states. */
+static uint32_t check_queue(const struct flows *flows, uint32_t head, enum flow_queue queue,
+                            unsigned states)
+{
+	uint32_t n = 0, before = FLOW_HEAD | head, f;
+
+	for (f = flows->heads[head].next; !(f & FLOW_HEAD); f = flows->links[f].in[queue].next) {
+		ENSURE(n++ < flows->capacity);
+		ENSURE(is_in(flows, f, states) && flows->links[f].in[queue].prev == before);
+		before = f;
+	}
+	ENSURE(f == (FLOW_HEAD | head) && flows->heads[head].prev == before);
+	return n;
+}
+
+/* Each half-open flow stands in its server's queue; and in its pool's, as each that rests does, if
+ * it has one. */
+static void check_queues(const struct balance *balance)
+{
+	const unsigned resting = 1u << FLOW_RESET | 1u << FLOW_QUARANTINE,
+	               half_open = 1u << FLOW_HALF_OPEN;
+	const struct flows *flows = &balance->flows;
+	const struct farms *farms = balance->farms;
+	uint32_t by_server = 0, by_pool = 0, pooled = 0;
+	struct snat_port port;
+
+	for (unsigned s = 0; s < farms->rules->nservers; s++) {
+		uint32_t n = check_queue(flows, farms_opening(farms, s), FLOW_BY_SERVER, half_open);
+
+		ENSURE(n == farms->sched.servers[s].half_open);
+		by_server += n;
+	}
+	ENSURE(by_server == flows->half_open.length);
+	for (uint32_t p = 0; p < farms->snat.npools; p++)
+		by_pool += check_queue(flows, farms_resting(p), FLOW_BY_POOL, resting) +
+		           check_queue(flows, farms_half_open(p), FLOW_BY_POOL, half_open);
+	for (uint32_t f = 0; f < flows->reached; f++)
+		pooled += is_in(flows, f, resting | half_open) &&
+		          balance_locate_port(balance, flows_at(flows, f), &port);
+	ENSURE(by_pool == pooled);
 }
 
 /* Each place of a hop is held by as many flows as it says. */
@@ -174,7 +216,8 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_list(flows, &flows->free, 1u << FLOW_FREE);
 	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);
 	check_list(flows, &flows->quarantine, 1u << FLOW_RESET | 1u << FLOW_QUARANTINE);
-	ENSURE(flows->half_open.length <= flows->capacity / BALANCE_HALF_OPEN_SHARE);
+	ENSURE(flows->half_open.length <= balance->most_half_open);
+	check_queues(balance);
 	check_hops(flows);
 	check_timers(flows);
 }

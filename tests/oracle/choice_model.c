@@ -62,10 +62,23 @@ unsigned choice_model_connections(const struct model *m, unsigned server)
 	return n;
 }
 
-static bool has_room(const struct model *m, unsigned s)
+bool choice_model_is_full(const struct model *m, unsigned s)
 {
-	return !server_of(m, s)->max_connections ||
-	       choice_model_connections(m, s) < server_of(m, s)->max_connections;
+	return server_of(m, s)->max_connections &&
+	       choice_model_connections(m, s) >= server_of(m, s)->max_connections;
+}
+
+/* If a connection of the server would make room for another one. */
+static enum maybe would_make_room(const struct model *m, unsigned s)
+{
+	enum maybe ret = NO;
+
+	for (unsigned i = 0; i < m->nflows && ret != YES; i++)
+		if (m->flows[i].server == s)
+			ret = flows_model_is_half_open(&m->flows[i]) > ret
+			              ? flows_model_is_half_open(&m->flows[i])
+			              : ret;
+	return ret;
 }
 
 /* Steps of the whole weight, the step being as early or as late as can be. */
@@ -99,18 +112,18 @@ static struct burden burden_of(const struct model *m, unsigned s)
 	return burden;
 }
 
-/* Those of the candidates that may have the least load for their weight. */
-static uint32_t least_loaded(const struct model *m, uint32_t candidates)
+/* Those of the candidates that may have the least load for their weight, beside rivals. */
+static uint32_t least_loaded(const struct model *m, uint32_t candidates, uint32_t rivals)
 {
 	struct burden burdens[MODEL_SERVERS];
 	uint32_t ret = candidates;
 
 	for (unsigned s = 0; s < m->rules->nservers; s++)
-		if (candidates >> s & 1)
+		if ((candidates | rivals) >> s & 1)
 			burdens[s] = burden_of(m, s);
 	for (unsigned s = 0; s < m->rules->nservers; s++)
 		for (unsigned t = 0; t < m->rules->nservers; t++)
-			if (candidates >> s & 1 && candidates >> t & 1 &&
+			if (candidates >> s & 1 && rivals >> t & 1 &&
 			    (uint64_t)burdens[s].load_least * burdens[t].weight_least >
 			            (uint64_t)burdens[t].load_most * burdens[s].weight_most)
 				ret &= ~(1u << s);
@@ -154,7 +167,8 @@ void choice_model_used(struct model *m, const struct flow_model *f)
 		sticky->used = m->now;
 }
 
-/* If the client must, or may, be given this server of his again. */
+/* If the client must, or may, be given this server of his again; out of those that have room for
+ * sure. */
 static enum maybe sticks_to(const struct model *m, const struct sticky *sticky, uint32_t candidates)
 {
 	const struct rules_server *server = server_of(m, sticky->server);
@@ -177,9 +191,9 @@ void choice_model_server_out(struct model *m, unsigned server)
 }
 
 /* Servers that the client may stick to, as bits: of several that he had, one. Or must: *ret_must.
- */
+ * Those that have room for sure, and those that may. */
 static uint32_t sticks(const struct model *m, unsigned farm, const struct addr *client,
-                       uint32_t candidates, bool *ret_must)
+                       uint32_t candidates, uint32_t possible, bool *ret_must)
 {
 	uint32_t ret = 0;
 
@@ -193,43 +207,77 @@ static uint32_t sticks(const struct model *m, unsigned farm, const struct addr *
 		*ret_must |= does == YES;
 		ret |= does == NO ? 0 : 1u << sticky->server;
 	}
-	return ret & candidates;
+	return ret & (candidates | possible);
 }
 
+/* Who may be chosen if all candidates, and perhaps some of the possible ones too, can be. */
 static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *client,
-                          uint32_t candidates)
+                          uint32_t candidates, uint32_t possible)
 {
 	switch (model_farm(m, farm)->scheduler) {
 	case SCHED_WLC:
 	case SCHED_LC:
-		return least_loaded(m, candidates);
+		return least_loaded(m, candidates | possible, candidates);
 	case SCHED_SOURCE:
-		return sourced(m, farm, client, candidates);
+		return possible ? candidates | possible : sourced(m, farm, client, candidates);
 	default:
-		return candidates; /* whose turn it is: see choice_model_chosen() */
+		return candidates | possible; /* whose turn it is: see choice_model_chosen() */
 	}
 }
 
-enum lb_why choice_model_servers(struct model *m, unsigned farm, const struct addr *client,
-                                 uint32_t *ret)
+/* The servers, as bits, that have room, by how sure that is, and by whether somebody has to make
+ * it; and those that can be reached as well. */
+struct rooms {
+	uint32_t has_room[2][3], reached[2][3]; /* [made][enum maybe] */
+};
+
+static struct rooms rooms_of(const struct model *m, unsigned farm, unsigned service)
 {
 	const struct rules_farm *f = model_farm(m, farm);
-	uint32_t candidates = 0;
+	struct rooms ret = {0};
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
+		const bool full = choice_model_is_full(m, s);
+		const enum maybe room = full ? would_make_room(m, s) : YES,
+		                 reach = ports_model_reach(m, farm, s, service);
+
+		if (!may_take(m, s))
+			continue;
+		ret.has_room[full][room] |= 1u << s;
+		ret.reached[full][room < reach ? room : reach] |= 1u << s;
+	}
+	return ret;
+}
+
+uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
+                              const struct addr *client, uint32_t *ret)
+{
+	const struct rooms r = rooms_of(m, farm, service);
+	const uint32_t sure = r.reached[0][YES] | r.reached[1][YES],
+	               maybe = r.reached[0][MAYBE] | r.reached[1][MAYBE];
+	const bool made = !(r.reached[0][YES] | r.reached[0][MAYBE]);
+	uint32_t possible = r.reached[made][MAYBE];
+	uint64_t whys = 0;
 	bool must;
 
 	*ret = 0;
 	if (!choice_model_farm_is_up(m, farm))
-		return WHY_NO_SERVER;
-	for (unsigned s = f->server; s < f->server + f->nservers; s++)
-		if (may_take(m, s) && has_room(m, s))
-			candidates |= 1u << s;
-	if (!candidates)
-		return WHY_SERVERS_FULL;
-	m->last_candidates = candidates;
-	*ret = sticks(m, farm, client, candidates, &must);
+		return 1ull << WHY_NO_SERVER;
+	if (!(r.has_room[0][YES] | r.has_room[1][YES]))
+		whys |= 1ull << WHY_SERVERS_FULL;
+	if (!sure && r.has_room[0][YES] | r.has_room[1][YES] | r.has_room[1][MAYBE])
+		whys |= 1ull << WHY_SNAT_EXHAUSTED;
+	if (!(sure | maybe))
+		return whys;
+	if (!made && !r.reached[0][YES])
+		possible |= r.reached[1][YES] | r.reached[1][MAYBE];
+	m->last_candidates = r.reached[made][YES] | possible;
+	m->choice_is_unsure = possible != 0;
+	*ret = sticks(m, farm, client, sure, maybe, &must);
 	if (!must)
-		*ret |= scheduled(m, farm, client, candidates);
-	return WHY_FLOW_NEW;
+		*ret |= made ? m->last_candidates
+		             : scheduled(m, farm, client, r.reached[0][YES], possible);
+	return whys | 1ull << WHY_FLOW_NEW;
 }
 
 /* Turns that servers have had since the candidates changed must be as their weights. */
@@ -368,14 +416,16 @@ void choice_model_chosen(struct model *m, unsigned farm, const struct addr *clie
 
 	if (server >= m->rules->nservers || !(allowed >> server & 1))
 		report_mismatch("server %u was chosen, allowed are %x", server, allowed);
-	if (f->scheduler == SCHED_SOURCE && !m->made_room &&
-	    !sticks(m, farm, client, m->last_candidates, &must))
+	if (f->scheduler == SCHED_SOURCE && !m->made_room && !m->choice_is_unsure &&
+	    !sticks(m, farm, client, 0, ~0u, &must))
 		note_sourced(m, farm, client, server);
 	if (f->persist_ms)
 		add_sticky(m, client, server)->used = m->now; /* he doesn't wait for his turn */
 	else
 		count_turn(m, farm, server);
-	if (f->persist_ms || f->scheduler == SCHED_SOURCE)
+	if (m->choice_is_unsure)
+		choice_model_forget_turns(m, farm);
+	if (f->persist_ms || f->scheduler == SCHED_SOURCE || m->choice_is_unsure)
 		return;
 	if (f->scheduler == SCHED_WRR || f->scheduler == SCHED_RR)
 		check_turns(m, farm, m->last_candidates);

@@ -45,9 +45,9 @@ struct flow_model *flows_model_find(struct model *m, const struct seen *s, enum 
 
 struct flow_model *flows_model_add(struct model *m)
 {
-	if (m->nflows >= m->rules->max_connections * MODEL_FLOWS_FACTOR)
+	if (m->nflows >= model_places(m) * MODEL_FLOWS_FACTOR)
 		report_mismatch("the model has %u flows, the table %u places", m->nflows,
-		                m->rules->max_connections);
+		                model_places(m));
 	m->flows[m->nflows] = (struct flow_model){.there = YES, .listed = true};
 	return &m->flows[m->nflows++];
 }
@@ -249,17 +249,21 @@ unsigned flows_model_live(const struct model *m)
 	return n;
 }
 
+enum maybe flows_model_is_half_open(const struct flow_model *f)
+{
+	if (f->life == LIFE_RESTING)
+		return NO;
+	if (f->doubtful && !f->surely_open)
+		return MAYBE;
+	return f->life == LIFE_HALF_OPEN ? YES : NO;
+}
+
 unsigned flows_model_half_open(const struct model *m, bool for_sure)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->nflows; i++) {
-		const struct flow_model *f = &m->flows[i];
-
-		if (f->life == LIFE_RESTING)
-			continue;
-		n += f->doubtful && !f->surely_open ? !for_sure : f->life == LIFE_HALF_OPEN;
-	}
+	for (unsigned i = 0; i < m->nflows; i++)
+		n += flows_model_is_half_open(&m->flows[i]) > (for_sure ? MAYBE : NO);
 	return n;
 }
 

@@ -137,6 +137,7 @@ static void begin_anew(struct flow_model *f, const struct seen *s, uint32_t next
 	note_first_syn(f, SERVER, s);
 	f->server_waits = false;
 	f->again.waits = false;
+	f->anew = true;
 	if (f->life == LIFE_HALF_OPEN)
 		return;
 	f->life = LIFE_OPEN;
@@ -316,15 +317,18 @@ static struct fate take(struct flow_model *f, enum end end, const struct seen *s
 struct fate life_model_packet(struct flow_model *f, enum end end, const struct seen *s,
                               uint64_t now)
 {
+	/* what the server says before the client has answered it keeps no flow */
+	const enum maybe opening = end == SERVER ? flows_model_is_half_open(f) : NO;
 	struct fate fate;
 
 	life_model_count(f, end, s);
+	f->anew = false;
 	fate = take(f, end, s, now);
 	if (f->doubtful || (f->accepted == YES && life_model_is_damaged(s)))
 		f->accepted = MAYBE;
-	if (f->accepted != NO)
+	if (f->accepted != NO && (opening != YES || f->anew))
 		f->last_any = now;
-	if (f->accepted == YES)
+	if (f->accepted == YES && opening == NO)
 		f->last_sure = now;
 	return fate;
 }

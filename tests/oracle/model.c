@@ -14,7 +14,7 @@ void model_init(struct model *m, const struct rules *rules, const struct mac mac
 {
 	*m = (struct model){.rules = rules, .now = now.ns};
 	memcpy(m->macs, macs, sizeof(m->macs));
-	m->flows = calloc(rules->max_connections * MODEL_FLOWS_FACTOR, sizeof(*m->flows));
+	m->flows = calloc(model_places(m) * MODEL_FLOWS_FACTOR, sizeof(*m->flows));
 	m->sourced = calloc(MODEL_SOURCED, sizeof(*m->sourced));
 	m->neighbours = calloc(MODEL_NEIGHBOURS, sizeof(*m->neighbours));
 	rates_model_begin(m);
@@ -209,7 +209,7 @@ static void check_bytes(const struct model *m, const struct flow_model *f, enum 
 
 static void make_flow(struct model *m, const struct frame *before, const struct frame *after,
                       const struct seen *s, const struct verdict *v, unsigned farm,
-                      unsigned service, uint32_t allowed)
+                      unsigned service)
 {
 	struct seen now;
 	struct flow_model f;
@@ -220,7 +220,6 @@ static void make_flow(struct model *m, const struct frame *before, const struct 
 
 	seen_read(after, &now);
 	f = read_choice(m, &now, v, farm, service, s);
-	choice_model_chosen(m, farm, &s->src, f.server, allowed);
 	ports_model_check(m, &f, old, s);
 	check_bytes(m, &f, CLIENT, before, after, s);
 	was_short = room_model_is_short(m);
@@ -233,75 +232,64 @@ static void make_flow(struct model *m, const struct frame *before, const struct 
 		flows_model_older(m, &f)->listed = false;
 }
 
-/* That a SYN to a service port may be refused for this reason. */
-static void check_refusal(const struct model *m, unsigned farm, unsigned service, uint32_t allowed,
-                          enum lb_why why)
+/* Connections that are open, or closing, for sure; or that may be. */
+static unsigned established(const struct model *m, bool for_sure)
 {
-	bool exhausted = false;
-
-	for (unsigned s = 0; s < m->rules->nservers; s++)
-		exhausted |= allowed >> s & 1 && ports_model_exhausted(m, farm, s, service);
-	if (why == WHY_SNAT_EXHAUSTED && !exhausted)
-		report_mismatch("snat_exhausted, but there are ports");
-	if (why == WHY_TABLE_FULL &&
-	    (flows_model_live(m) < m->rules->max_connections || flows_model_half_open(m, true)))
-		report_mismatch("table_full, but there are places");
+	return flows_model_live(m) - flows_model_half_open(m, !for_sure);
 }
 
-/* A SYN that got no flow: why, as far as the choice of a server goes. */
+/* A SYN that got no flow: whys, as far as the choice of a server goes. */
 static void judge_refusal(struct model *m, const struct seen *s, const struct verdict *v,
-                          unsigned farm, unsigned service, uint32_t allowed, enum lb_why why)
+                          unsigned farm, uint64_t whys)
 {
+	const bool may_be_full = established(m, false) >= m->rules->max_connections;
+
 	m->counts.refused++;
-	if (v->why == WHY_RST_LIMITED) {
-		rates_model_note(m, why, &s->src, false);
+	if (whys & BIT(WHY_FLOW_NEW) && may_be_full)
+		whys |= BIT(WHY_TABLE_FULL);
+	whys &= ~BIT(WHY_FLOW_NEW);
+	if (!whys)
+		report_mismatch("a SYN was refused, and shouldn't be");
+	rates_model_note(m, WHY_NO_SERVER, &s->src, v->why != WHY_RST_LIMITED);
+	if (v->why == WHY_RST_LIMITED)
 		return;
-	}
-	expect(v, why == WHY_FLOW_NEW ? BIT(WHY_SNAT_EXHAUSTED) | BIT(WHY_TABLE_FULL) : BIT(why));
-	rates_model_note(m, why, &s->src, true);
-	check_refusal(m, farm, service, allowed, (enum lb_why)v->why);
+	expect(v, whys);
 	answers_model_check(m, s, v);
 	if (v->farm != farm)
 		report_mismatch("the refusal is of farm %u", v->farm);
-}
-
-/* Server and port may be chosen before room is made, or after. */
-static uint32_t after_eviction(struct model *m, unsigned farm, unsigned service,
-                               const struct addr *client)
-{
-	const uint32_t candidates = m->last_candidates;
-	uint32_t ret = 0;
-
-	room_model_take_evicted(m, farm, service);
-	choice_model_servers(m, farm, client, &ret);
-	if (m->last_candidates != candidates)
-		choice_model_forget_turns(m, farm);
-	return ret;
 }
 
 static void judge_syn(struct model *m, const struct frame *before, const struct frame *after,
                       const struct seen *s, const struct verdict *v, unsigned farm,
                       unsigned service)
 {
-	uint64_t odds = odd(m, s, true);
+	uint64_t odds = odd(m, s, true), whys;
 	uint32_t allowed;
-	enum lb_why why;
+	unsigned before_it;
 
 	if (odds) {
 		expect(v, odds);
 		return;
 	}
-	why = choice_model_servers(m, farm, &s->src, &allowed);
+	whys = choice_model_servers(m, farm, service, &s->src, &allowed);
 	m->had_no_port = v->server < m->rules->nservers &&
 	                 ports_model_none_free(m, farm, v->server, service);
-	if (v->why == WHY_FLOW_NEW && why == WHY_FLOW_NEW)
-		allowed |= after_eviction(m, farm, service, &s->src);
-	if (why != WHY_FLOW_NEW || v->why != WHY_FLOW_NEW) {
-		judge_refusal(m, s, v, farm, service, allowed, why);
+	if (v->why != WHY_FLOW_NEW) {
+		judge_refusal(m, s, v, farm, whys);
 		choice_model_forget_turns(m, farm);
 		return;
 	}
-	make_flow(m, before, after, s, v, farm, service, allowed);
+	expect(v, whys);
+	if (established(m, true) >= m->rules->max_connections)
+		report_mismatch("a flow was made, though as many are open as may be");
+	choice_model_chosen(m, farm, &s->src, v->server, allowed);
+	before_it = choice_model_connections(m, v->server);
+	room_model_take_evicted(m, farm, v->server, service);
+	/* those that were revived may be too many, but no more are added */
+	if (choice_model_is_full(m, v->server) &&
+	    choice_model_connections(m, v->server) >= before_it)
+		report_mismatch("server %u has more than its max_connections", v->server);
+	make_flow(m, before, after, s, v, farm, service);
 }
 
 static bool is_for_us(const struct model *m, const struct seen *s)

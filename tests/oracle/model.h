@@ -99,6 +99,7 @@ struct flow_model {
 	enum maybe accepted;   /* its last packet */
 	enum maybe begun_anew; /* by its last packet */
 	struct syn_model again;
+	bool anew; /* by its last packet, or by another answer to its SYN */
 	struct stay_model stays[MODEL_STAYS]; /* one of these is so; more than that: anything */
 	unsigned nstays;
 };
@@ -167,6 +168,7 @@ struct model {
 	struct server_model servers[MODEL_SERVERS];
 	uint32_t candidates[MODEL_FARMS]; /* when turns were counted last */
 	uint32_t last_candidates;         /* of the choice that is being made */
+	bool choice_is_unsure;            /* it can't be told if all of them were */
 	bool made_room;                   /* somebody was evicted for the flow that is being made */
 	bool had_no_port; /* the chosen server hadn't, before room was made for the flow */
 	struct sticky stickies[MODEL_STICKIES];

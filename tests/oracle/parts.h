@@ -50,12 +50,20 @@ void flows_model_bury(struct model *model);
 void flows_model_rested(struct model *model, bool polled);
 
 unsigned flows_model_live(const struct model *model);
+/* If the flow is half-open. */
+enum maybe flows_model_is_half_open(const struct flow_model *flow);
 /* Half-open, or quarantined: those that are for sure, or those that may be. */
 unsigned flows_model_half_open(const struct model *model, bool for_sure);
 unsigned flows_model_resting(const struct model *model, bool for_sure);
 
 /* The next record, or NULL. */
 const struct ended *model_next_ended(const struct model *model);
+
+/* Places in the table: for connections that are open, and for those that aren't yet. */
+static inline unsigned model_places(const struct model *model)
+{
+	return model->rules->max_connections + model->rules->max_half_open;
+}
 
 static inline const struct rules_farm *model_farm(const struct model *model, unsigned farm)
 {
@@ -113,11 +121,14 @@ enum maybe life_model_expired(const struct model *model, const struct flow_model
 enum maybe life_model_is_load(const struct flow_model *flow);
 
 /*
- * Which servers may be given a connection of the client, as bits in *ret; or why none may:
- * WHY_NO_SERVER, WHY_SERVERS_FULL, else WHY_FLOW_NEW.
+ * Which servers may be given a connection of the client to the service, as bits in *ret. Returns
+ * what may become of it, as bits: WHY_NO_SERVER, WHY_SERVERS_FULL, WHY_SNAT_EXHAUSTED,
+ * WHY_FLOW_NEW.
  */
-enum lb_why choice_model_servers(struct model *model, unsigned farm, const struct addr *client,
-                                 uint32_t *ret);
+uint64_t choice_model_servers(struct model *model, unsigned farm, unsigned service,
+                              const struct addr *client, uint32_t *ret);
+/* If the server has as many connections as it may have. */
+bool choice_model_is_full(const struct model *model, unsigned server);
 /* Goes on with the engine's choice. */
 void choice_model_chosen(struct model *model, unsigned farm, const struct addr *client,
                          unsigned server, uint32_t allowed);
@@ -132,21 +143,23 @@ void choice_model_used(struct model *model, const struct flow_model *flow);
 bool choice_model_farm_is_up(const struct model *model, unsigned farm);
 unsigned choice_model_connections(const struct model *model, unsigned server);
 
-/* Of the flows of the service of the server the one that has rested for longest, for sure; or NULL.
- */
+/* Of the flows of the service of the server, at this SNAT address or (NULL) at any, the one that
+ * has rested for longest, for sure; or NULL. */
 const struct flow_model *ports_model_longest_resting(const struct model *model, unsigned server,
-                                                     unsigned service);
-/* If nobody's ports are left for the service of the server; and if so, even by giving up others. */
+                                                     unsigned service, const struct addr *snat);
+/* If nobody's ports are left for the service of the server; if any can be had, also by giving up
+ * others. */
 bool ports_model_none_free(const struct model *model, unsigned farm, unsigned server,
                            unsigned service);
-bool ports_model_exhausted(const struct model *model, unsigned farm, unsigned server,
-                           unsigned service);
-/* Of a flow just to be made: that its port may be taken. */
+enum maybe ports_model_reach(const struct model *model, unsigned farm, unsigned server,
+                             unsigned service);
+/* Of a flow just to be made, whose client and port had old: that its port may be taken. */
 void ports_model_check(const struct model *model, const struct flow_model *flow,
                        const struct flow_model *old, const struct seen *seen);
 
-/* Half-open flows that the records say made room for a new one. Sets model->made_room. */
-void room_model_take_evicted(struct model *model, unsigned farm, unsigned service);
+/* Half-open flows that the records say made room for a new one at the server. Sets
+ * model->made_room. */
+void room_model_take_evicted(struct model *model, unsigned farm, unsigned server, unsigned service);
 /* If no place may be free, and what follows from that when a flow is made. */
 bool room_model_is_short(const struct model *model);
 void room_model_make(struct model *model, bool was_short);

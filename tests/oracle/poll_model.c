@@ -274,7 +274,7 @@ void model_compare(struct model *m, const struct statistics *s)
 	SAME(s->revived, m->counts.revived, "revived");
 	if (s->half_open < flows_model_half_open(m, true) ||
 	    s->half_open > flows_model_half_open(m, false) ||
-	    s->half_open > m->rules->max_connections / BALANCE_HALF_OPEN_SHARE)
+	    s->half_open > m->rules->max_half_open)
 		report_mismatch("%u flows are half-open", s->half_open);
 	compare_cuts(m, s->cut);
 	compare_servers(m, s);

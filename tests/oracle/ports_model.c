@@ -55,27 +55,26 @@ bool ports_model_none_free(const struct model *m, unsigned farm, unsigned server
 	return f->nsnat > 0;
 }
 
-/* If a port of the service of the server can be had for sure by giving up who holds it. */
-static bool any_giveable(const struct model *m, unsigned server, unsigned service)
+enum maybe ports_model_reach(const struct model *m, unsigned farm, unsigned server,
+                             unsigned service)
 {
+	enum maybe ret = NO;
+
+	if (!ports_model_none_free(m, farm, server, service))
+		return YES;
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
+		const enum maybe gives =
+		        f->life == LIFE_RESTING ? f->there : flows_model_is_half_open(f);
 
-		if (f->server == server && f->service == service &&
-		    ((f->life == LIFE_HALF_OPEN && !f->doubtful) ||
-		     (f->life == LIFE_RESTING && f->there == YES)))
-			return true;
+		if (f->server == server && f->service == service && gives > ret)
+			ret = gives;
 	}
-	return false;
-}
-
-bool ports_model_exhausted(const struct model *m, unsigned farm, unsigned server, unsigned service)
-{
-	return ports_model_none_free(m, farm, server, service) && !any_giveable(m, server, service);
+	return ret;
 }
 
 const struct flow_model *ports_model_longest_resting(const struct model *m, unsigned server,
-                                                     unsigned service)
+                                                     unsigned service, const struct addr *snat)
 {
 	const struct flow_model *ret = NULL;
 
@@ -83,18 +82,36 @@ const struct flow_model *ports_model_longest_resting(const struct model *m, unsi
 		const struct flow_model *f = &m->flows[i];
 
 		if (f->server == server && f->service == service && f->life == LIFE_RESTING &&
-		    f->there == YES && (!ret || f->order < ret->order))
+		    (!snat || addr_eq(&f->snat, snat)) && f->there == YES &&
+		    (!ret || f->order < ret->order))
 			ret = f;
 	}
 	return ret;
 }
 
+/* If both are of the same client and port. */
+static bool is_same_client(const struct flow_model *a, const struct flow_model *b)
+{
+	return a->farm == b->farm && a->service == b->service && a->client_port == b->client_port &&
+	       addr_eq(&a->client, &b->client);
+}
+
+/* If a server in TIME_WAIT would take the SYN for a new connection (RFC 9293, 3.6.1); hosts here
+ * have no timestamps. */
+static bool is_later(const struct flow_model *old, const struct seen *s)
+{
+	return old->life == LIFE_RESTING &&
+	       (old->doubtful || (int32_t)(s->seq - old->voice[CLIENT].next) > 0);
+}
+
 static void check_resting(const struct model *m, const struct flow_model *new,
-                          const struct flow_model *by)
+                          const struct flow_model *by, const struct seen *s)
 {
 	const struct flow_model *longest =
-	        ports_model_longest_resting(m, new->server, new->service);
-	if (by->there != YES)
+	        ports_model_longest_resting(m, new->server, new->service, &new->snat);
+
+	if (by->there != YES ||
+	    (is_same_client(new, by) && by->snat_port == by->client_port && is_later(by, s)))
 		return;
 	if (!m->had_no_port && !ports_model_none_free(m, new->farm, new->server, new->service))
 		report_mismatch("SNAT port %u, in quarantine since %llu ns, though others are free",
@@ -104,12 +121,24 @@ static void check_resting(const struct model *m, const struct flow_model *new,
 		                new->snat_port, longest ? longest->snat_port : 0);
 }
 
-/* If a server in TIME_WAIT would take the SYN for a new connection (RFC 9293, 3.6.1); hosts here
- * have no timestamps. */
-static bool is_later(const struct flow_model *old, const struct seen *s)
+/* The client's own port is preferred where it is free for sure, or rests after himself. */
+static void check_own(const struct model *m, const struct flow_model *new, const struct seen *s)
 {
-	return old->life == LIFE_RESTING &&
-	       (old->doubtful || (int32_t)(s->seq - old->voice[CLIENT].next) > 0);
+	const struct rules_farm *f = model_farm(m, new->farm);
+
+	/* who made room may have had it until then */
+	if (new->snat_port == new->client_port || m->made_room)
+		return;
+	for (unsigned i = 0; i < f->nsnat; i++) {
+		struct addr snat = addr_of_rules(m->rules, f->snat[i]);
+		const struct flow_model *by =
+		        holder(m, new->server, new->service, &snat, new->client_port);
+
+		if (may_ever(m, new->farm, &snat, new->client_port) &&
+		    (!by || (is_same_client(new, by) && !by->doubtful && is_later(by, s))))
+			report_mismatch("SNAT port %u, though the client's own port %u is free",
+			                new->snat_port, new->client_port);
+	}
 }
 
 void ports_model_check(const struct model *m, const struct flow_model *new,
@@ -132,9 +161,12 @@ void ports_model_check(const struct model *m, const struct flow_model *new,
 	}
 	if (!known || !may_ever(m, new->farm, &new->snat, new->snat_port))
 		report_mismatch("SNAT address or port %u isn't one of the farm's", new->snat_port);
-	if (!by || (by == old && is_later(old, s)))
+	if (by && by == old && is_later(old, s))
+		return;
+	check_own(m, new, s);
+	if (!by)
 		return;
 	if (by->life != LIFE_RESTING)
 		report_mismatch("SNAT port %u is a live flow's", new->snat_port);
-	check_resting(m, new, by);
+	check_resting(m, new, by, s);
 }

@@ -3,59 +3,58 @@
  */
 #include "parts.h"
 
-static bool may_be_half_open(const struct flow_model *f)
+/* Whose oldest half-open flow it is about. */
+enum among { OF_ALL, OF_SERVER, OF_POOL };
+
+static bool is_among(const struct flow_model *f, const struct flow_model *flow, enum among among)
 {
-	return f->life == LIFE_HALF_OPEN ||
-	       (f->life != LIFE_RESTING && f->doubtful && !f->surely_open);
+	if (among == OF_ALL)
+		return true;
+	return f->server == flow->server &&
+	       (among == OF_SERVER ||
+	        (f->service == flow->service && addr_eq(&f->snat, &flow->snat)));
 }
 
-/* If the flow may be the oldest half-open one: in the table, or of its server and service. */
-static bool may_be_oldest(const struct model *m, const struct flow_model *flow, bool of_pool)
+/* If the flow may be the oldest half-open one of these. */
+static bool may_be_oldest(const struct model *m, const struct flow_model *flow, enum among among)
 {
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
 
-		if (f->life == LIFE_HALF_OPEN && !f->doubtful && f->order < flow->order &&
-		    (!of_pool || (f->server == flow->server && f->service == flow->service)))
+		if (flows_model_is_half_open(f) == YES && f->order < flow->order &&
+		    is_among(f, flow, among))
 			return false;
 	}
-	return may_be_half_open(flow);
+	return flows_model_is_half_open(flow) != NO;
 }
 
-static bool half_open_full(const struct model *m, bool for_sure)
+/* If the flow may have made way for a new one at the server, for the sake of any of these. */
+static bool may_make_way(const struct model *m, const struct flow_model *f, unsigned farm,
+                         unsigned server, unsigned service)
 {
-	return flows_model_half_open(m, for_sure) >=
-	       m->rules->max_connections / BALANCE_HALF_OPEN_SHARE;
+	const bool for_table = flows_model_half_open(m, false) >= m->rules->max_half_open,
+	           for_server = f->server == server && choice_model_is_full(m, server),
+	           for_port = f->server == server && f->service == service &&
+	                      ports_model_none_free(m, farm, server, service) &&
+	                      !ports_model_longest_resting(m, server, service, NULL);
+
+	return (for_table && may_be_oldest(m, f, OF_ALL)) ||
+	       (for_server && may_be_oldest(m, f, OF_SERVER)) ||
+	       (for_port && may_be_oldest(m, f, OF_POOL));
 }
 
-/*
- * If a half-open flow must go for the table's sake: there are too many, or no place is left. Who
- * rests goes first: it takes nothing from anybody.
- */
-static bool table_needs_room(const struct model *m, bool for_sure)
+/* Half-open flows make way for a new one, one after the other. */
+void room_model_take_evicted(struct model *m, unsigned farm, unsigned server, unsigned service)
 {
-	return half_open_full(m, for_sure) ||
-	       (!flows_model_resting(m, true) &&
-	        flows_model_live(m) + flows_model_resting(m, false) >= m->rules->max_connections);
-}
-
-/* Half-open flows make room for a new one: the oldest, in the table or among those of its ports. */
-void room_model_take_evicted(struct model *m, unsigned farm, unsigned service)
-{
-	bool again = false;
-
 	m->made_room = false;
 	while (model_next_ended(m) && model_next_ended(m)->why == ENDED_EVICTED) {
 		struct flow_model *f = flows_model_of_record(m, model_next_ended(m));
-		bool pool = f && f->farm == farm && f->service == service &&
-		            ports_model_none_free(m, farm, f->server, service) &&
-		            !ports_model_longest_resting(m, f->server, service);
 
-		if (!f || !flows_model_is_counted(f, model_next_ended(m)) ||
-		    (!(table_needs_room(m, again) && may_be_oldest(m, f, false)) &&
-		     !(pool && may_be_oldest(m, f, true))))
-			return; /* it was for the sake of a later SYN, or for nothing */
-		again = m->made_room = true;
+		if (!f || !flows_model_is_counted(f, model_next_ended(m)))
+			return; /* it was for the sake of a later SYN */
+		if (!may_make_way(m, f, farm, server, service))
+			report_mismatch("flow %u was evicted for nothing", f->name);
+		m->made_room = true;
 		flows_model_end(m, f, ENDED_EVICTED);
 		flows_model_remove(m, f);
 	}
@@ -91,7 +90,7 @@ static void forget_doubted(struct model *m)
  */
 void room_model_make(struct model *m, bool was_short)
 {
-	const unsigned live = flows_model_live(m), size = m->rules->max_connections;
+	const unsigned live = flows_model_live(m), size = model_places(m);
 
 	if (live >= size)
 		report_mismatch("a flow was made in a full table");
@@ -110,7 +109,7 @@ void room_model_make(struct model *m, bool was_short)
 
 bool room_model_is_short(const struct model *m)
 {
-	return flows_model_live(m) + flows_model_resting(m, false) >= m->rules->max_connections;
+	return flows_model_live(m) + flows_model_resting(m, false) >= model_places(m);
 }
 
 /* The flow whose server's tuple the new one gets is no more. */
@@ -119,7 +118,7 @@ void room_model_replace(struct model *m, const struct flow_model *new)
 	for (unsigned i = m->nflows; i-- > 0;) {
 		struct flow_model *f = &m->flows[i];
 		bool same_client =
-		        f->listed && f->farm == new->farm && f->service == new->service &&
+		        f->farm == new->farm && f->service == new->service &&
 		        f->client_port == new->client_port &&addr_eq(&f->client, &new->client);
 
 		if (f->server == new->server && f->service == new->service &&
@@ -127,7 +126,7 @@ void room_model_replace(struct model *m, const struct flow_model *new)
 			m->cuts_most++;
 			m->cuts_least += f->there == YES && !same_client;
 			flows_model_remove(m, f);
-		} else if (same_client) {
+		} else if (same_client && f->listed) {
 			f->listed = false;
 		}
 	}

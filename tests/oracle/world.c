@@ -135,6 +135,7 @@ static struct rules *make_rules(void)
 	struct rules *rules = calloc(1, sizeof(*rules));
 
 	rules->max_connections = ONE_OF(8, 16, 40, 100, 200, 200);
+	rules->max_half_open = ONE_OF(1, 4, 20, 50, 100);
 	rules->workers = 1;
 	rules->nfarms = 1 + random_below(3);
 	rules->farms = calloc(rules->nfarms, sizeof(*rules->farms));

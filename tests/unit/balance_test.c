@@ -326,6 +326,7 @@ static void begin_with_room_for(uint32_t n)
 	struct rules *rules = fixture_rules(2);
 
 	rules->max_connections = n;
+	rules->max_half_open = 1;
 	engine_start(&engine, rules);
 }
 
@@ -353,6 +354,8 @@ START_TEST(full_table_cuts_the_oldest_quarantine)
 	talk_close(&talks[3], SERVER);
 	engine_wait_ms(&engine, S);
 	talk_close(&talks[1], SERVER);
+	talk_open(&more, &engine, fixture_client(8), 40000, 443);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
 	talk_open(&more, &engine, fixture_client(9), 40000, 443);
 	ck_assert_uint_eq(balance()->counts.quarantine_cut, 1);
 	ck_assert_uint_eq(talk_send(&talks[1], CLIENT, ACK, 0).why, WHY_FLOW_HIT);
@@ -371,24 +374,225 @@ static void begin_with_ports(uint16_t n)
 	engine_start(&engine, rules);
 }
 
-/* Below the share of half-open flows as well: the oldest gives way if nothing else does. */
-START_TEST(full_table_cuts_the_oldest_half_open)
+/* Half-open ones have places of their own: beyond these the oldest gives way, and no other. */
+START_TEST(full_half_open_places_cut_the_oldest)
 {
 	struct rules *rules = fixture_rules(2);
-	struct talk talks[3], half;
+	struct talk talks[3], halves[3];
 
-	rules->max_connections = 4;
+	rules->max_connections = 100;
+	rules->max_half_open = 2;
 	engine_start(&engine, rules);
 	for (unsigned i = 0; i < 3; i++)
 		talk_open(&talks[i], &engine, fixture_client(i), 40000, 5061);
-	talk_syn(&half, &engine, fixture_client(3), 40000, 5061);
-	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(4), 40000, 5061).why,
-	                  WHY_FLOW_NEW);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(
+		        talk_syn(&halves[i], &engine, fixture_client(3 + i), 40000, 443 + i % 2)
+		                .why,
+		        WHY_FLOW_NEW);
 	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 1);
-	ck_assert_uint_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_NO_FLOW);
+	ck_assert_uint_eq(talk_send(&halves[0], SERVER, SYN | ACK, 0).why, WHY_NO_FLOW);
+	for (unsigned i = 1; i < 3; i++)
+		ck_assert_uint_eq(talk_send(&halves[i], SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_uint_eq(talk_send(&talks[i], SERVER, ACK, 10).why, WHY_FLOW_HIT);
 	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Those that are on their way when the last place is taken are let in: there are places. */
+START_TEST(half_open_ones_may_open_in_a_full_table)
+{
+	struct talk half, talks[3];
+
+	begin_with_room_for(2);
+	talk_syn(&half, &engine, fixture_client(9), 40000, 443);
+	engine.rules->servers[0].weight = 1;
+	ck_assert_uint_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(talk_send(&half, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	talk_open(&talks[0], &engine, fixture_client(1), 40000, 443);
+	ck_assert_uint_eq(talk_syn(&talks[1], &engine, fixture_client(2), 40000, 443).why,
+	                  WHY_TABLE_FULL);
+	ck_assert_uint_eq(balance_established(balance()), 2);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A server whose max_connections are taken by half-open ones takes the place of the oldest. */
+START_TEST(full_server_cuts_its_oldest_half_open)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk open, halves[3];
+
+	rules->servers[0].max_connections = 3;
+	engine_start(&engine, rules);
+	talk_open(&open, &engine, fixture_client(1), 40000, 443);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(
+		        talk_syn(&halves[i], &engine, fixture_client(2 + i), 40000, 443 + i % 2)
+		                .why,
+		        WHY_FLOW_NEW);
+		/* a server's SYN, repeated, changes nothing of that */
+		talk_send(&halves[0], SERVER, SYN | ACK, 0);
+		halves[0].next[SERVER]--;
+	}
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 1);
+	ck_assert_uint_eq(connections(), 3);
+	ck_assert_uint_eq(talk_send(&halves[1], SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(talk_send(&halves[2], SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	for (unsigned i = 1; i < 3; i++)
+		talk_send(&halves[i], CLIENT, ACK, 0);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+	                  WHY_SERVERS_FULL);
+	ck_assert_uint_eq(talk_send(&open, SERVER, ACK, 10).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The server sends its SYN again and again; the flow ends as if it had been silent. */
+START_TEST(answers_do_not_prolong_half_open)
+{
+	begin();
+	talk_syn(&talk, &engine, fixture_client(1), 40000, 443);
+	for (unsigned i = 0; i < 40; i++) {
+		talk_send(&talk, SERVER, SYN | ACK, 0);
+		talk.next[SERVER]--;
+		engine_wait_ms(&engine, 1 * S);
+	}
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_IDLE], 1);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Whatever the scheduler prefers: a server without ports is passed over as one that is full. */
+START_TEST(server_without_ports_is_passed_over)
+{
+	enum { PORTS = 10 };
+	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR,
+	                                           SCHED_SOURCE};
+
+	for (unsigned i = 0; i < 5; i++) {
+		struct rules *rules = fixture_rules(2);
+
+		rules->farms[0].scheduler = schedulers[i];
+		rules->farms[0].persist_ms = i % 2 ? 60 * S : 0;
+		rules->servers[0].weight = 10;
+		fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+		engine_start(&engine, rules);
+		for (unsigned c = 0; c < 2 * PORTS; c++)
+			talk_open(&talk, &engine, fixture_client(c % 3), (uint16_t)(40000 + c),
+			          443);
+		for (unsigned s = 0; s < 2; s++)
+			ck_assert_uint_eq(balance()->farms->sched.servers[s].connections, PORTS);
+		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 50000, 443).why,
+		                  WHY_SNAT_EXHAUSTED);
+		ck_assert_uint_gt(balance()->counts.passed_over, 0);
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Of each pool the port that has rested for longest, whatever rests in others. */
+START_TEST(resting_ports_are_those_of_the_pool)
+{
+	enum { PORTS = 300 };
+	struct talk talks[2 * PORTS];
+	struct rules *rules = fixture_rules(1);
+
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 2 * PORTS; i++) {
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, i < PORTS ? 443 : 444);
+		talk_close(&talks[i], i < PORTS ? SERVER : CLIENT);
+	}
+	for (unsigned i = 0; i < PORTS; i++) {
+		talk_open(&talk, &engine, fixture_client(i), 50000, i % 2 ? 443 : 444);
+		ck_assert_uint_eq(talk.snat_port, talks[i % 2 ? i / 2 : PORTS + i / 2].snat_port);
+	}
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, PORTS);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* However many half-open flows of other services are older. */
+START_TEST(half_open_ports_are_those_of_the_pool)
+{
+	enum { OTHERS = 600, PORTS = 700 };
+	struct rules *rules = fixture_rules(1);
+	struct talk first, half;
+
+	rules->max_half_open = 10000;
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < OTHERS; i++)
+		talk_syn(&half, &engine, fixture_client(i), 40000, 443);
+	talk_syn(&first, &engine, fixture_client(5000), 40000, 444);
+	for (unsigned i = 1; i < 3 * PORTS; i++)
+		ck_assert_uint_eq(
+		        talk_syn(&half, &engine, fixture_client(5000 + i), 40000, 444).why,
+		        WHY_FLOW_NEW);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 2 * PORTS);
+	ck_assert_uint_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The server sees the port that the client uses, if nobody else's rests or lives there. */
+START_TEST(own_port_is_preferred)
+{
+	struct talk other, again;
+
+	begin();
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	ck_assert_uint_eq(talk.snat_port, 40000);
+	talk_open(&other, &engine, fixture_client(2), 40000, 443);
+	ck_assert_uint_eq(other.snat_port, 40000); /* at the other server */
+	talk_open(&again, &engine, fixture_client(3), 40000, 443);
+	ck_assert_uint_ne(again.snat_port, 40000);
+	ck_assert_uint_eq(balance()->counts.own_port, 2);
+	talk_open(&again, &engine, fixture_client(4), 5060, 443); /* a service port of the VIP */
+	ck_assert_uint_ne(again.snat_port, 5060);
+	talk_open(&again, &engine, fixture_client(5), 1000, 443); /* below snat_ports */
+	ck_assert_uint_ge(again.snat_port, 1024);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* It is his again at whatever server, but nobody else's while it rests. */
+START_TEST(own_port_is_his_while_it_rests)
+{
+	struct spec syn = spec_syn(fixture_client(1), 40000, 443);
+	struct talk his;
+
+	begin();
+	for (unsigned i = 0; i < 10; i++) {
+		syn.seq += 1000000; /* so that a TIME_WAIT takes it */
+		ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+		talk_send(&his, SERVER, SYN | ACK, 0);
+		talk_send(&his, CLIENT, ACK, 0);
+		ck_assert_uint_eq(his.snat_port, 40000);
+		ck_assert_uint_eq(his.server, i % 2);
+		talk_close(&his, SERVER);
+		check_books();
+	}
+	ck_assert_uint_eq(quarantined(), 2);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
+	/* not if the server would take it for something old */
+	syn.seq -= 5000000;
+	ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_ne(his.snat_port, 40000);
+	for (unsigned i = 0; i < 2; i++) {
+		talk_open(&talk, &engine, fixture_client(2 + i), 40000, 443);
+		ck_assert_uint_ne(talk.snat_port, 40000);
+	}
 	engine_stop(&engine);
 }
 END_TEST
@@ -631,7 +835,15 @@ Suite *balance_suite(void)
 	                              client_port_again_at_another_server,
 	                              full_table_refuses,
 	                              full_table_cuts_the_oldest_quarantine,
-	                              full_table_cuts_the_oldest_half_open,
+	                              full_half_open_places_cut_the_oldest,
+	                              half_open_ones_may_open_in_a_full_table,
+	                              full_server_cuts_its_oldest_half_open,
+	                              answers_do_not_prolong_half_open,
+	                              server_without_ports_is_passed_over,
+	                              resting_ports_are_those_of_the_pool,
+	                              half_open_ports_are_those_of_the_pool,
+	                              own_port_is_preferred,
+	                              own_port_is_his_while_it_rests,
 	                              many_idle_flows_are_reset_bit_by_bit,
 	                              no_snat_port_refuses,
 	                              no_snat_port_in_a_full_table,

@@ -229,9 +229,11 @@ static void say_bridge(struct line *line, const struct rules *rules)
 	                                         [FAST_PATH_KERNEL] = " fast_path=kernel",
 	                                         [FAST_PATH_OFF] = ""};
 
-	say(line, " max=%u workers=%u%s%s%s", rules->max_connections, rules->workers,
-	    rules->link_mirror ? " link_mirror" : "", fast_paths[rules->fast_path],
-	    rules->on_exit == ON_EXIT_KEEP ? " on_exit=keep" : "");
+	say(line, " max=%u", rules->max_connections);
+	if (rules->max_half_open != 65536)
+		say(line, " half=%u", rules->max_half_open);
+	say(line, " workers=%u%s%s%s", rules->workers, rules->link_mirror ? " link_mirror" : "",
+	    fast_paths[rules->fast_path], rules->on_exit == ON_EXIT_KEEP ? " on_exit=keep" : "");
 }
 
 /* ---- keys that are right ---- */
@@ -305,6 +307,8 @@ static const struct right rights[] = {
          "none 02:00:00:00:00:02 max=1000000 workers=1"},
         {WITH_BRIDGE, "max_connections = 1", "none none max=1 workers=1"},
         {WITH_BRIDGE, "max_connections = 67108864", "none none max=67108864 workers=1"},
+        {WITH_BRIDGE, "max_half_open = 1", "none none max=1000000 half=1 workers=1"},
+        {WITH_BRIDGE, "max_half_open = 1048576", "none none max=1000000 half=1048576 workers=1"},
         {WITH_BRIDGE, "workers = 64", "none none max=1000000 workers=64"},
         {WITH_BRIDGE, "workers = auto", "none none max=1000000 workers=0"},
         {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
@@ -662,6 +666,10 @@ static const struct wrong wrong_values[] = {
         {WITH_BRIDGE, "inside_mac =",
          "lb.ini:2: [bridge] inside_mac: an empty value is not a MAC address such as "
          "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "max_half_open = 0",
+         "lb.ini:2: [bridge] max_half_open: 0 is not a number from 1 to 1048576"},
+        {WITH_BRIDGE, "max_half_open = 1048577",
+         "lb.ini:2: [bridge] max_half_open: 1048577 is not a number from 1 to 1048576"},
         {WITH_BRIDGE, "max_connections = 0",
          "lb.ini:2: [bridge] max_connections: 0 is not a number from 1 to 67108864"},
         {WITH_BRIDGE, "max_connections = 67108865",
@@ -942,7 +950,7 @@ static const struct {
          "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
         {FARM_X "[bridge]\ncolour = 1\n",
          "lb.ini:5: [bridge] unknown key `colour`: there are outside_mac, "
-         "inside_mac, max_connections, workers, link_mirror, fast_path, on_exit"},
+         "inside_mac, max_connections, max_half_open, workers, link_mirror, fast_path, on_exit"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
         {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},

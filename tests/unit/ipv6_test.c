@@ -723,12 +723,13 @@ START_TEST(ipv4_flows_cost_no_more)
 	size_t small, large;
 
 	rules->max_connections = 1000;
+	rules->max_half_open = 1000;
 	small = lb_size(rules, &share_whole);
 	rules->max_connections = 1001000;
 	large = lb_size(rules, &share_whole);
 	rules_free(rules);
 	/* flow, cold, links, own hop, check_at, stamp; index; persist; shared: hops */
-	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 8 + 12 + 4 + 4 + 19 + 8 + 1);
+	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 24 + 12 + 4 + 4 + 19 + 8 + 1);
 }
 END_TEST
 

@@ -56,6 +56,7 @@ static uint16_t open_one(void)
 
 	ck_assert_uint_ne(server, SERVER_NONE);
 	sched_opened(&sched, server);
+	sched_half_open_no_more(&sched, server);
 	return server;
 }
 
@@ -377,6 +378,69 @@ START_TEST(max_connections_is_kept)
 }
 END_TEST
 
+/* One that is full comes after those that aren't, but before nobody while one would make room. */
+START_TEST(half_open_ones_make_room)
+{
+	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_RR, SCHED_SOURCE};
+
+	for (unsigned i = 0; i < 3; i++) {
+		begin(2);
+		rules->farms[0].scheduler = schedulers[i];
+		rules->servers[0].max_connections = rules->servers[1].max_connections = 2;
+		rules_changed();
+		for (unsigned c = 0; c < 4; c++)
+			sched_opened(&sched, sched_pick(&sched, 0, fixture_client(1), now));
+		ck_assert_uint_eq(sched.servers[0].connections, 2);
+		ck_assert(sched_is_full(&sched, 0) && sched_has_room(&sched, 0));
+		sched_half_open_no_more(&sched, 0);
+		sched_half_open_no_more(&sched, 0);
+		ck_assert(!sched_has_room(&sched, 0));
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), 1);
+		sched_closed(&sched, 0, true);
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), 0);
+		sched_opened(&sched, 0);
+		sched_half_open_no_more(&sched, 0);
+		sched_half_open_no_more(&sched, 1);
+		sched_half_open_no_more(&sched, 1);
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+		end();
+	}
+}
+END_TEST
+
+static bool is_another(const void *of, unsigned server)
+{
+	return server != *(const unsigned *)of;
+}
+
+/* The best of those that pass, whatever the scheduler. */
+START_TEST(who_does_not_pass_is_passed_over)
+{
+	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR,
+	                                           SCHED_SOURCE};
+	unsigned but;
+
+	for (unsigned i = 0; i < 5; i++) {
+		begin(3);
+		rules->farms[0].scheduler = schedulers[i];
+		rules_changed();
+		for (but = 0; but < 3; but++) {
+			uint16_t first = sched_pick(&sched, 0, fixture_client(1), now),
+			         next = sched_pick_if(&sched, 0, fixture_client(1), now, is_another,
+			                              &but);
+
+			ck_assert(first == but ? next != but && next < 3 : next == first);
+		}
+		end();
+	}
+	begin(1);
+	but = 0;
+	ck_assert_uint_eq(sched_pick_if(&sched, 0, fixture_client(1), now, is_another, &but),
+	                  SERVER_NONE);
+	end();
+}
+END_TEST
+
 static struct rules *checked_rules(unsigned nservers, unsigned nchecks)
 {
 	struct rules *from = fixture_rules(nservers);
@@ -491,9 +555,13 @@ static uint16_t pick_slowly(lb_time at)
 		unsigned share = (weighted ? rule->weight : 1u) * health_ramp(&health, s, at);
 		double load = by_load ? (double)state->load / share : 0;
 
-		if (!sched_may_take(&sched, s) ||
-		    (rule->max_connections && state->connections >= rule->max_connections))
+		if (!sched_may_take(&sched, s))
 			continue;
+		if (rule->max_connections && state->connections >= rule->max_connections) {
+			if (!state->half_open)
+				continue;
+			load = 1e9; /* after all that have room */
+		}
 		if (best == SERVER_NONE || load < best_load ||
 		    (load == best_load && (int64_t)(state->turn - sched.servers[best].turn) < 0)) {
 			best = (uint16_t)s;
@@ -536,6 +604,8 @@ static void twin_step(unsigned loads[TWIN_SERVERS], unsigned rest[TWIN_SERVERS],
 			loads[s]--;
 			sched_closed(&sched, s, true);
 		}
+	} else if (random_below(100) < 10 && sched.servers[s].half_open) {
+		sched_half_open_no_more(&sched, s);
 	} else if (random_below(100) < 25 && rest[s]) {
 		rest[s]--;
 		sched_closed(&sched, s, false);
@@ -544,8 +614,18 @@ static void twin_step(unsigned loads[TWIN_SERVERS], unsigned rest[TWIN_SERVERS],
 		require_eq(picked, pick_slowly(*at));
 		if (picked == SERVER_NONE)
 			return;
+		if (sched_is_full(&sched, picked)) { /* one makes room */
+			bool was_load = loads[picked] > 0;
+
+			loads[picked] -= was_load;
+			rest[picked] -= !was_load;
+			sched_half_open_no_more(&sched, picked);
+			sched_closed(&sched, picked, was_load);
+		}
 		loads[picked]++;
 		sched_opened(&sched, picked);
+		if (random_below(4))
+			sched_half_open_no_more(&sched, picked);
 	}
 }
 
@@ -604,6 +684,8 @@ Suite *sched_suite(void)
 	                              source_sticks,
 	                              standby_only_while_no_active_is_up,
 	                              max_connections_is_kept,
+	                              half_open_ones_make_room,
+	                              who_does_not_pass_is_passed_over,
 	                              checked_server_waits_for_its_first_success,
 	                              fall_and_rise,
 	                              returning_server_ramps_up,
