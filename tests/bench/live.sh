@@ -31,7 +31,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 RUNS=${RUNS:-5}
 SECONDS_EACH=${SECONDS_EACH:-3}
-CONTENDERS=${CONTENDERS:-tmbridge bridge nft haproxy}
+CONTENDERS=${CONTENDERS:-tmbridge tmbridge:,bridge.fast_path=kernel bridge nft haproxy}
 FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirepackets conns packets latency}
 HERE=$LAB_ROOT/tests/bench
 RESULTS=$LAB_DIR/results.jsonl
