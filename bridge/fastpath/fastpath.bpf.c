@@ -134,8 +134,9 @@ INLINE bool read_link(struct __sk_buff *skb, struct link_head *ret)
 	return true;
 }
 
-/* What an address is to us in that VLAN: ADDRESS_..., or 0. */
-static __noinline uint32_t kinds_of(uint64_t high, uint64_t low, uint32_t ipv6, uint32_t vlan)
+/* What an address is to us in that VLAN: ADDRESS_... below, and its name above, as it stands in
+ * memory; or 0. */
+static __noinline uint64_t look_up(uint64_t high, uint64_t low, uint32_t ipv6, uint32_t vlan)
 {
 	const struct fastpath_key key = {high, low, ipv6};
 	struct fastpath_conf *c = find_conf();
@@ -153,19 +154,19 @@ static __noinline uint32_t kinds_of(uint64_t high, uint64_t low, uint32_t ipv6, 
 		if (!address || !address->kinds)
 			return 0;
 		if (fastpath_is_at(address, &key, (uint16_t)vlan))
-			return address->kinds;
+			return (uint64_t)word32_load(&address->name) << 32 | address->kinds;
 	}
 	return 0;
 }
 
 INLINE uint32_t kinds4(const uint8_t *ip, uint16_t vlan)
 {
-	return kinds_of(0, word32_load(ip), 0, vlan);
+	return (uint32_t)look_up(0, word32_load(ip), 0, vlan);
 }
 
 INLINE uint32_t kinds6(const uint8_t *ip, uint16_t vlan)
 {
-	return kinds_of(word64_load(ip), word64_load(ip + 8), 1, vlan);
+	return (uint32_t)look_up(word64_load(ip), word64_load(ip + 8), 1, vlan);
 }
 
 enum what {
@@ -386,6 +387,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case SNAT_OFF_TCP:
 		skb->cb[FASTPATH_CB_L3] = head.l3;
 		skb->cb[FASTPATH_CB_CROSSES] = what == SNAT_OFF_TCP;
+		skb->cb[FASTPATH_CB_IPV6] = head.ethertype == ETHERTYPE_IPV6;
 		return TC_ACT_UNSPEC; /* go on with the second program */
 	case OURS:
 		punt(skb, side);
@@ -482,9 +484,11 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *re
 
 /*
  * The flow, wherever it is. A packet to us comes from a client or from a server, which its worker
- * is known by in different ways; with `snat = off` what isn't to us comes from a server.
+ * is known by in different ways; with `snat = off` what isn't to us comes from a server. client is
+ * the number (lb/share.h) of the address that is a client's, if any is.
  */
-static __noinline int find(const struct tuple *tuple, uint32_t to_us, struct found *ret)
+static __noinline int find(const struct tuple *tuple, uint32_t client, uint32_t to_us,
+                           struct found *ret)
 {
 	struct fastpath_conf *c = find_conf();
 	struct share share;
@@ -495,10 +499,8 @@ static __noinline int find(const struct tuple *tuple, uint32_t to_us, struct fou
 	if (share.n <= 1)
 		return find_at(0, tuple, ret);
 	if (!to_us)
-		return find_at(share_of_client(&share, share_address(tuple->dst), tuple->dport),
-		               tuple, ret);
-	return find_at(share_of_client(&share, share_address(tuple->src), tuple->sport), tuple,
-	               ret) ||
+		return find_at(share_of_client(&share, client, tuple->dport), tuple, ret);
+	return find_at(share_of_client(&share, client, tuple->sport), tuple, ret) ||
 	       find_at(be16_get(tuple->dport) % share.n, tuple, ret);
 }
 
@@ -587,23 +589,23 @@ INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
 /* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
  * one doesn't hold. */
 INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
-                            const struct tuple *from, const struct tuple *to)
+                            const struct tuple *from, const struct tuple *to, bool pseudo)
 {
-	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), BPF_F_PSEUDO_HDR);
+	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), pseudo ? BPF_F_PSEUDO_HDR : 0);
 	bpf_l4_csum_replace(skb, at, 0,
 	                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))), 0);
 }
 
-/* As parse_is_plain() has it, of a frame whose IPv4 header the first program has looked at. */
-INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint8_t *ip,
-                     const uint8_t *tcp, uint32_t l3)
+/* As parse_is_plain() has it, of a frame whose IP header the first program has looked at: at is
+ * where TCP begins in the frame, of len bytes as IP says. */
+INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint8_t *tcp,
+                     uint32_t at, uint32_t len)
 {
-	const uint32_t total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
 	const uint32_t header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 
-	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES &&
-	       total >= IPV4_HEADER_BYTES + header && skb->len >= l3 + total &&
-	       !(tcp[TCP_FLAGS] & TCP_SYN) && tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
+	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES && len <= UINT16_MAX &&
+	       len >= header && skb->len >= at + len && !(tcp[TCP_FLAGS] & TCP_SYN) &&
+	       tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
 }
 
 /* Where the segment goes; false if that is the process's to say. */
@@ -654,6 +656,48 @@ INLINE bool is_well(const struct fastpath_conf *c)
 	return now < c->alive_ns || now - c->alive_ns < FASTPATH_STALE_NS;
 }
 
+/* Leaves what ends something to the process, if there is one: then it doesn't return. */
+INLINE void yield_end(struct __sk_buff *skb, const struct fastpath_conf *c,
+                      struct fastpath_counts *n, enum side side, const uint8_t *tcp)
+{
+	if (!ends(tcp))
+		return;
+	if (is_well(c))
+		punt(skb, side);
+	n->unattended[side]++;
+}
+
+/* Judges and notes the segment, of len bytes of TCP, and gives the frame, whose bytes begin at eth,
+ * its MAC addresses. False if that, and the rest, is the process's; nothing has changed then. */
+INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, const struct found *found,
+                  const struct hop *from, uint8_t *eth, const uint8_t *tcp, uint32_t len,
+                  struct hop *ret_to)
+{
+	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
+	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
+	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
+	struct packet packet;
+
+	if (!counted || !find_way(found, from, ret_to) || !can_tag(ret_to) ||
+	    !fits(skb, &c->sides[ret_to->side]) || !c->sides[ret_to->side].ifindex)
+		return false;
+	parse_segment(tcp, len, TCP_ACK | (tcp[TCP_FLAGS] & TCP_FIN), &packet);
+	if (!(tcp[TCP_FLAGS] & TCP_RST) &&
+	    !lane_note(found->flow, found->end & 1, &packet, &found->lane, tick_now(found->head)))
+		return false;
+	lane_count(counted, found->end & 1, 1, bytes);
+	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
+	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
+	return true;
+}
+
+INLINE void set_ports(uint8_t *tcp, const struct tuple *to)
+{
+	const uint32_t ports = tuple_ports(to);
+
+	__builtin_memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
+}
+
 /* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
  */
 INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -662,50 +706,142 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
 	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	uint8_t *ip = data + l3, *tcp = ip + IPV4_HEADER_BYTES;
-	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
 	struct hop from, to;
 	struct tuple arrives;
-	struct packet packet;
 	struct found found;
-	struct flow_cold *counted;
 	csum_acc addresses;
-	uint32_t i;
+	uint32_t len;
 
 	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
 		return -1;
-	if (!is_plain(skb, data, ip, tcp, l3))
+	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
+	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len))
 		return -1;
-	if (ends(tcp)) {
-		if (is_well(c))
-			punt(skb, side);
-		n->unattended[side]++;
-	}
+	yield_end(skb, c, n, side, tcp);
 	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
-	if (!find(&arrives, to_us, &found))
+	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
+	    !admit(skb, c, &found, &from, data, tcp, len, &to))
 		return -1;
-	if (!find_way(&found, &from, &to) || !can_tag(&to) || !fits(skb, &c->sides[to.side]) ||
-	    !c->sides[to.side].ifindex)
-		return -1;
-	i = found.part->base[TABLE_COLD] + found.f - found.part->base[TABLE_FLOWS];
-	counted = bpf_map_lookup_elem(&cold, &i);
-	parse_segment(tcp, be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES,
-	              TCP_ACK | (tcp[TCP_FLAGS] & TCP_FIN), &packet);
-	if (!counted)
-		return -1;
-	if (!(tcp[TCP_FLAGS] & TCP_RST) &&
-	    !lane_note(found.flow, found.end & 1, &packet, &found.lane, tick_now(found.head)))
-		return -1;
-	lane_count(counted, found.end & 1, 1, bytes);
-	__builtin_memcpy(data + ETH_DST, &to.mac, sizeof(to.mac));
-	__builtin_memcpy(data + ETH_SRC, &c->sides[to.side].mac, sizeof(to.mac));
 	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
-	i = tuple_ports(&found.lane.to);
-	__builtin_memcpy(tcp + TCP_SRC, &i, sizeof(i));
+	set_ports(tcp, &found.lane.to);
 	update_checksum(skb, l3 + IPV4_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
-	                &found.lane.to);
+	                &found.lane.to, true);
+	return leave(skb, c, n, side, &to);
+}
+
+/* The name of an address, its halves given: that of the rules, or a hash. As it stands in memory.
+ */
+static __noinline uint32_t name_address(uint64_t high, uint64_t low, uint32_t vlan)
+{
+	const uint64_t known = look_up(high, low, 1, vlan);
+	const uint64_t words[] = {high, low};
+	uint32_t zero = 0;
+	struct table_head *h = bpf_map_lookup_elem(&head, &zero);
+	struct hash_key key;
+	struct ip6 address;
+	be32 name;
+
+	if (known || !h)
+		return (uint32_t)(known >> 32);
+	key = (struct hash_key){{h->key[0], h->key[1]}};
+	__builtin_memcpy(&address, words, sizeof(address));
+	name = name_hashed(&key, &address);
+	return word32_load(&name);
+}
+
+INLINE be32 name_at(const uint8_t *ip, uint16_t vlan)
+{
+	const uint32_t name = name_address(word64_load(ip), word64_load(ip + 8), vlan);
+	be32 ret;
+
+	__builtin_memcpy(&ret, &name, sizeof(ret));
+	return ret;
+}
+
+/* The address of that name: one of the rules, or the flow's client; NULL if there is none. */
+INLINE const struct ip6 *address_of(be32 name, const struct ip6 *client)
+{
+	const uint32_t i = name_index(name);
+
+	return name_is_hashed(name) ? client : bpf_map_lookup_elem(&names, &i);
+}
+
+/* If the address that goes by a hash, if one does, is the flow's client's. */
+INLINE bool is_client(be32 name, const uint8_t *ip, const struct ip6 *client)
+{
+	return !name_is_hashed(name) || (word64_load(ip) == word64_load(client->b) &&
+	                                 word64_load(ip + 8) == word64_load(client->b + 8));
+}
+
+/* Word by word, for want of room on the stack. Returns the change in their sum. */
+INLINE csum_acc replace_ip6(uint8_t *at, const struct ip6 *to)
+{
+	csum_acc change = 0;
+
+	for (unsigned i = 0; i < sizeof(*to); i += sizeof(uint32_t)) {
+		const uint32_t word = *(const volatile uint32_t *)(to->b + i);
+
+		change += csum_change_word(*(volatile uint32_t *)(at + i), word);
+		*(volatile uint32_t *)(at + i) = word;
+	}
+	return change;
+}
+
+/* share_address6() of one in a packet. */
+INLINE uint32_t share_at(const struct fastpath_conf *c, const uint8_t *ip)
+{
+	uint32_t hash = 0;
+
+	for (unsigned i = 0; i < sizeof(struct ip6); i += sizeof(uint32_t))
+		hash = hash * c->share.salt + bpf_ntohl(*(const volatile uint32_t *)(ip + i));
+	return hash;
+}
+
+/* The same for IPv6. Its header has no checksum: what the kernel has summed up of the whole packet
+ * (CHECKSUM_COMPLETE) stays right, which bpf_l4_csum_replace() doesn't know before Linux 6.16. */
+INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side)
+{
+	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
+	const struct ip6 *client, *src, *dst;
+	const bool is_complete = bpf_csum_update(skb, 0) >= 0;
+	uint32_t len, i;
+	struct hop from, to;
+	struct tuple arrives;
+	struct found found;
+	csum_acc addresses;
+
+	if (!c->client6 || data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
+		return -1;
+	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len))
+		return -1;
+	yield_end(skb, c, n, side, tcp);
+	if (!read_hop(skb, data, l3, side, &from))
+		return -1;
+	arrives.src = name_at(ip + IPV6_SRC, hop_vlan(&from));
+	arrives.dst = name_at(ip + IPV6_DST, hop_vlan(&from));
+	tuple_load_ports(&arrives, tcp + TCP_SRC);
+	if (!find(&arrives, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us, &found))
+		return -1;
+	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
+	client = bpf_map_lookup_elem(&client6, &i);
+	if (!client || !is_client(arrives.src, ip + IPV6_SRC, client) ||
+	    !is_client(arrives.dst, ip + IPV6_DST, client))
+		return -1;
+	src = address_of(found.lane.to.src, client);
+	dst = address_of(found.lane.to.dst, client);
+	if (!src || !dst || !admit(skb, c, &found, &from, data, tcp, len, &to))
+		return -1;
+	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
+	set_ports(tcp, &found.lane.to);
+	update_checksum(skb, l3 + IPV6_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
+	                &found.lane.to, !is_complete);
 	return leave(skb, c, n, side, &to);
 }
 
@@ -716,8 +852,10 @@ INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
 	return data + bytes <= end || (skb->len >= bytes && bpf_skb_pull_data(skb, bytes) == 0);
 }
 
-INLINE int receive_flow(struct __sk_buff *skb, enum side side)
+INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 {
+	const uint32_t headers =
+	        ipv6 ? IPV6_HEADER_BYTES + TCP_HEADER_BYTES : IPV4_HEADER_BYTES + TCP_HEADER_BYTES;
 	struct fastpath_conf *c = find_conf();
 	struct fastpath_counts *n = find_counts();
 	struct link_head head;
@@ -725,9 +863,8 @@ INLINE int receive_flow(struct __sk_buff *skb, enum side side)
 
 	if (!c || !n)
 		return TC_ACT_SHOT;
-	if (!c->held &&
-	    can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + IPV4_HEADER_BYTES + TCP_HEADER_BYTES)) {
-		act = forward4(skb, c, n, side);
+	if (!c->held && can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + headers)) {
+		act = ipv6 ? forward6(skb, c, n, side) : forward4(skb, c, n, side);
 		if (act >= 0)
 			return act;
 	}
@@ -765,13 +902,25 @@ int inside(struct __sk_buff *skb)
 SEC("tc")
 int outside_flow(struct __sk_buff *skb)
 {
-	return receive_flow(skb, OUTSIDE);
+	return skb->cb[FASTPATH_CB_IPV6] ? TC_ACT_UNSPEC : receive_flow(skb, OUTSIDE, false);
+}
+
+SEC("tc")
+int outside_flow6(struct __sk_buff *skb)
+{
+	return receive_flow(skb, OUTSIDE, true);
 }
 
 SEC("tc")
 int inside_flow(struct __sk_buff *skb)
 {
-	return receive_flow(skb, INSIDE);
+	return skb->cb[FASTPATH_CB_IPV6] ? TC_ACT_UNSPEC : receive_flow(skb, INSIDE, false);
+}
+
+SEC("tc")
+int inside_flow6(struct __sk_buff *skb)
+{
+	return receive_flow(skb, INSIDE, true);
 }
 
 SEC("tc")

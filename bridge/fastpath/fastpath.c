@@ -38,7 +38,7 @@ struct fastpath {
 	bool was_left;
 };
 
-enum { FIRST = 1, SECOND }; /* priorities of the programs of an interface and direction */
+enum { FIRST = 1, SECOND, THIRD }; /* priorities of the programs of an interface and direction */
 
 static int attach_nobody(struct fastpath *fastpath, int ifindex)
 {
@@ -136,7 +136,7 @@ static void detach(struct fastpath *fastpath, struct attached *end)
 
 	if (!end->ifindex)
 		return;
-	for (place.priority = FIRST; place.priority <= SECOND; place.priority++)
+	for (place.priority = FIRST; place.priority <= THIRD; place.priority++)
 		tc_detach(fastpath->socket, &place);
 	if (end->hook_made && tc_is_empty(fastpath->socket, end->ifindex))
 		tc_remove_hook(fastpath->socket, end->ifindex);
@@ -319,7 +319,9 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 	fastpath_follow(fastpath, side, is);
 	note_attached(fastpath, side);
 	err = attach(fastpath, link->index, FIRST, LOADED_RECEIVE + side);
-	return err ? err : attach(fastpath, link->index, SECOND, LOADED_FLOW + side);
+	if (!err)
+		err = attach(fastpath, link->index, SECOND, LOADED_FLOW + side);
+	return err ? err : attach(fastpath, link->index, THIRD, LOADED_FLOW6 + side);
 }
 
 void fastpath_activate(struct fastpath *fastpath, bool active)

@@ -15,7 +15,8 @@ struct bpf_object;
 enum loaded_program {
 	LOADED_RECEIVE,                        /* of a port; + enum side */
 	LOADED_FLOW = LOADED_RECEIVE + NSIDES, /* behind it; + enum side */
-	LOADED_PUNT = LOADED_FLOW + NSIDES,    /* reached by tail call; + enum side */
+	LOADED_FLOW6 = LOADED_FLOW + NSIDES,   /* behind that, for IPv6; + enum side */
+	LOADED_PUNT = LOADED_FLOW6 + NSIDES,   /* reached by tail call; + enum side */
 	LOADED_NOBODY = LOADED_PUNT + NSIDES,  /* of a punt device */
 	LOADED_PROGRAMS,
 };

@@ -139,6 +139,6 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 
 /* What the first program tells the second one, in skb->cb: where layer 3 begins, and whether the
  * frame crosses if it is no flow's. */
-enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES };
+enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6 };
 
 #endif
