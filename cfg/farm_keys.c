@@ -19,10 +19,6 @@ enum {
 	IDLE_TIMEOUT_MAX_MS = 7 * 86400 * 1000,
 };
 
-static const char *const schedulers[] = {
-        [SCHED_WLC] = "wlc", [SCHED_LC] = "lc",         [SCHED_WRR] = "wrr",
-        [SCHED_RR] = "rr",   [SCHED_SOURCE] = "source", NULL,
-};
 static const char *const on_idles[] = {[ON_IDLE_RESET] = "reset", [ON_IDLE_DROP] = "drop", NULL};
 static const char *const on_downs[] = {[ON_DOWN_RESET] = "reset", [ON_DOWN_KEEP] = "keep", NULL};
 
@@ -124,7 +120,7 @@ static void show_farm_rise(const struct target *target, struct shown *shown)
 static int farm_scheduler(struct target *target, struct value *value)
 {
 	unsigned scheduler;
-	int ret = value_word(value, schedulers, &scheduler);
+	int ret = value_word(value, rules_scheduler_words, &scheduler);
 
 	if (ret == 0)
 		target->farm->scheduler = (enum rules_scheduler)scheduler;
@@ -133,7 +129,7 @@ static int farm_scheduler(struct target *target, struct value *value)
 
 static void show_farm_scheduler(const struct target *target, struct shown *shown)
 {
-	show_text(shown, schedulers[target->farm->scheduler]);
+	show_text(shown, rules_scheduler_words[target->farm->scheduler]);
 }
 
 static int farm_persist(struct target *target, struct value *value)

@@ -6,14 +6,6 @@
 
 #include <errno.h>
 
-static const char *const states[] = {
-        [STATE_ACTIVE] = "active",
-        [STATE_STANDBY] = "standby",
-        [STATE_DRAIN] = "drain",
-        [STATE_DISABLED] = "disabled",
-        NULL,
-};
-
 static int server_farm(struct target *target, struct value *value)
 {
 	const struct rules *rules = target->rules;
@@ -66,7 +58,7 @@ static void show_server_weight(const struct target *target, struct shown *shown)
 static int server_state(struct target *target, struct value *value)
 {
 	unsigned state;
-	int ret = value_word(value, states, &state);
+	int ret = value_word(value, rules_state_words, &state);
 
 	if (ret == 0)
 		target->server->state = (enum rules_state)state;
@@ -75,7 +67,7 @@ static int server_state(struct target *target, struct value *value)
 
 static void show_server_state(const struct target *target, struct shown *shown)
 {
-	show_text(shown, states[target->server->state]);
+	show_text(shown, rules_state_words[target->server->state]);
 }
 
 static int server_mac(struct target *target, struct value *value)

@@ -48,27 +48,11 @@ int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret)
 	return 0;
 }
 
-const char *rules_scheduler_name(enum rules_scheduler scheduler)
-{
-	static const char *const names[] = {
-	        [SCHED_WLC] = "wlc", [SCHED_LC] = "lc",         [SCHED_WRR] = "wrr",
-	        [SCHED_RR] = "rr",   [SCHED_SOURCE] = "source",
-	};
-
-	return names[scheduler];
-}
-
-const char *rules_state_name(enum rules_state state)
-{
-	static const char *const names[] = {
-	        [STATE_ACTIVE] = "active",
-	        [STATE_STANDBY] = "standby",
-	        [STATE_DRAIN] = "drain",
-	        [STATE_DISABLED] = "disabled",
-	};
-
-	return names[state];
-}
+#define RULES_WORD(enumerator, word, ...) [enumerator] = (word),
+const char *const rules_scheduler_words[] = {RULES_SCHEDULERS(RULES_WORD)[RULES_NSCHEDULERS] =
+                                                     NULL};
+const char *const rules_state_words[] = {RULES_STATES(RULES_WORD)[RULES_NSTATES] = NULL};
+#undef RULES_WORD
 
 unsigned rules_pools_per_server(const struct rules_farm *farm)
 {

@@ -51,8 +51,30 @@ static inline bool rules_is_probe_port(be16 port)
 
 #define SERVER_NONE UINT16_MAX /* no number of rules.servers[] */
 
-enum rules_scheduler { SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR, SCHED_SOURCE };
-enum rules_state { STATE_ACTIVE, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED };
+/*
+ * X(enumerator, word in lb.ini and the statistics, by load, by weight): how a server is chosen, and
+ * what the comparison in sched.c goes by. One that is no comparison has a branch in sched_pick(),
+ * and does with weights what it wants.
+ */
+#define RULES_SCHEDULERS(X)                                                                        \
+	X(SCHED_WLC, "wlc", true, true)                                                            \
+	X(SCHED_LC, "lc", true, false)                                                             \
+	X(SCHED_WRR, "wrr", false, true)                                                           \
+	X(SCHED_RR, "rr", false, false)                                                            \
+	X(SCHED_SOURCE, "source", false, false)
+
+/* X(enumerator, word) */
+#define RULES_STATES(X)                                                                            \
+	X(STATE_ACTIVE, "active")                                                                  \
+	X(STATE_STANDBY, "standby")                                                                \
+	X(STATE_DRAIN, "drain")                                                                    \
+	X(STATE_DISABLED, "disabled")
+
+#define RULES_ENUM(enumerator, ...) enumerator,
+enum rules_scheduler { RULES_SCHEDULERS(RULES_ENUM) RULES_NSCHEDULERS };
+enum rules_state { RULES_STATES(RULES_ENUM) RULES_NSTATES };
+#undef RULES_ENUM
+
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
 enum rules_on_down { ON_DOWN_RESET, ON_DOWN_KEEP };
 enum rules_fast_path { FAST_PATH_AUTO, FAST_PATH_KERNEL, FAST_PATH_OFF };
@@ -133,9 +155,9 @@ static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
  */
 int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
 
-/* The words of lb.ini and of the statistics for these enums. */
-const char *rules_scheduler_name(enum rules_scheduler scheduler);
-const char *rules_state_name(enum rules_state state);
+/* The words of lb.ini and of the statistics, by these enums; NULL behind the last. */
+extern const char *const rules_scheduler_words[RULES_NSCHEDULERS + 1];
+extern const char *const rules_state_words[RULES_NSTATES + 1];
 
 /*
  * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.

@@ -33,12 +33,20 @@
 
 static bool is_weighted(const struct rules_farm *farm)
 {
-	return farm->scheduler == SCHED_WLC || farm->scheduler == SCHED_WRR;
+#define BY_WEIGHT(enumerator, word, by_load, by_weight) [enumerator] = (by_weight),
+	static const bool by_weight[] = {RULES_SCHEDULERS(BY_WEIGHT)};
+#undef BY_WEIGHT
+
+	return by_weight[farm->scheduler];
 }
 
 static bool is_by_load(const struct rules_farm *farm)
 {
-	return farm->scheduler == SCHED_WLC || farm->scheduler == SCHED_LC;
+#define BY_LOAD(enumerator, word, by_load, by_weight) [enumerator] = (by_load),
+	static const bool by_load[] = {RULES_SCHEDULERS(BY_LOAD)};
+#undef BY_LOAD
+
+	return by_load[farm->scheduler];
 }
 
 static unsigned weight_of(const struct sched *sched, unsigned server)

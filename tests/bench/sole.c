@@ -16,8 +16,6 @@ enum {
 	TAKES = 1 << 19,
 };
 
-static const char *const names[] = {"wlc", "lc", "wrr", "rr", "source"};
-
 static uint32_t below(uint64_t *random, uint32_t n)
 {
 	uint64_t z = *random += 0x9e3779b97f4a7c15ull;
@@ -126,7 +124,7 @@ static void measure_ports(struct figure *ret, unsigned percent, unsigned runs, u
 
 void sole_measure(struct sole *sole, unsigned runs, unsigned part)
 {
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++)
 		measure_pick(&sole->pick[i], (enum rules_scheduler)i, runs, part);
 	measure_ports(&sole->port_half, 50, runs, part);
 	measure_ports(&sole->port_full, 99, runs, part);
@@ -136,8 +134,9 @@ void sole_print(const struct sole *sole, sole_printer *print)
 {
 	char what[64];
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		snprintf(what, sizeof(what), "choice among %d servers, %s", SERVERS, names[i]);
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++) {
+		snprintf(what, sizeof(what), "choice among %d servers, %s", SERVERS,
+		         rules_scheduler_words[i]);
 		print(what, "ns", &sole->pick[i], 1);
 	}
 	print("SNAT port taken and given back, 50 % taken", "ns", &sole->port_half, 1);

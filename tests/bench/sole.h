@@ -5,10 +5,10 @@
 #define BENCH_SOLE_H
 
 #include "measure.h"
+#include "../../lb/rules.h"
 
 struct sole {
-	struct figure
-	        pick[5]; /* ns of sched_pick() and what goes with it, by enum rules_scheduler */
+	struct figure pick[RULES_NSCHEDULERS]; /* ns of sched_pick() and what goes with it */
 	struct figure port_half, port_full; /* ns of taking a port, and giving another one back */
 };
 

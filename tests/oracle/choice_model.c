@@ -220,9 +220,12 @@ static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *cli
 		return least_loaded(m, candidates | possible, candidates);
 	case SCHED_SOURCE:
 		return possible ? candidates | possible : sourced(m, farm, client, candidates);
-	default:
-		return candidates | possible; /* whose turn it is: see choice_model_chosen() */
+	case SCHED_WRR:
+	case SCHED_RR: /* whose turn it is: see choice_model_chosen() */
+	case RULES_NSCHEDULERS:
+		break;
 	}
+	return candidates | possible;
 }
 
 /* The servers, as bits, that have room, by how sure that is, and by whether somebody has to make

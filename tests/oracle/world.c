@@ -98,7 +98,7 @@ static void set_farm(struct rules *rules, unsigned farm)
 	f->check_timeout_ms = 2000;
 	f->fall = 1 + random_below(3);
 	f->rise = 1 + random_below(3);
-	f->scheduler = (enum rules_scheduler)random_below(5);
+	f->scheduler = (enum rules_scheduler)random_below(RULES_NSCHEDULERS);
 	f->persist_ms = ONE_OF(0, 0, 0, 3000, 60000);
 	f->idle_timeout_ms = ONE_OF(5000, 20000, 90000, 1800000);
 	f->on_idle = random_below(3) ? ON_IDLE_RESET : ON_IDLE_DROP;

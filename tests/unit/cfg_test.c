@@ -195,7 +195,7 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 	say_ports(line, "check", farm->checks, farm->nchecks);
 	say(line, " every=%u/%u fall=%u rise=%u", farm->check_interval_ms, farm->check_timeout_ms,
 	    farm->fall, farm->rise);
-	say(line, " %s persist=%u idle=%u on=%d/%d snat=", rules_scheduler_name(farm->scheduler),
+	say(line, " %s persist=%u idle=%u on=%d/%d snat=", rules_scheduler_words[farm->scheduler],
 	    farm->persist_ms, farm->idle_timeout_ms, farm->on_idle, farm->on_down);
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		say(line, "%s", i ? "," : "");
@@ -214,7 +214,7 @@ static void say_server(struct line *line, const struct rules *rules,
 {
 	say(line, "name=%s farm=%u address=", server->name, server->farm);
 	say_address(line, rules, server->address);
-	say(line, " weight=%u %s mac=", server->weight, rules_state_name(server->state));
+	say(line, " weight=%u %s mac=", server->weight, rules_state_words[server->state]);
 	say_mac(line, server->has_mac, server->mac);
 	say(line, " max=%u", server->max_connections);
 	say_vlan(line, server->vlan);
