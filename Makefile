@@ -149,6 +149,11 @@ test: deps ## install what is missing, build, and run all tests, also under ASan
 	$(MAKE) -j$$(nproc) variants
 	tests/run.sh
 
+.PHONY: check
+check: ## units, rooms and replays, as released and sanitized: under a minute; installs nothing, needs no root
+	$(MAKE) -s -j$$(nproc) release debug
+	VARIANTS="release debug" tests/run.sh unit rooms replay
+
 .PHONY: variants release debug clang-debug fuzz-variant
 variants: release debug clang-debug fuzz-variant check-format
 release:
