@@ -25,7 +25,7 @@
 /* A gap that is longer than this is damage, or two captures: nobody wants its probes. */
 #define OFFLINE_GAP_NS (24 * 3600 * LB_NS_PER_S)
 
-/* The sample's addresses in DESIGN.md, for captures whose lb.ini doesn't say. */
+/* For captures whose lb.ini doesn't say: the defaults of outside_mac and inside_mac. */
 static const struct mac default_macs[NSIDES] = {
         [OUTSIDE] = {{0x02, 0, 0, 0, 0, 0x01}},
         [INSIDE] = {{0x02, 0, 0, 0, 0, 0x02}},

@@ -1,9 +1,9 @@
 /*
  * Schedulers, health and persistence: which servers may be given a connection.
  *
- * README, "scheduler" and "Health and failover". Loads are compared as fractions of weights, each
- * grown since the server's return; where the engine may see a step of that growth a moment sooner
- * or later, both are allowed.
+ * cfg/README.md, "scheduler", and bridge/OPERATING.md, "Health and failover". Loads are compared as
+ * fractions of weights, each grown since the server's return; where the engine may see a step of
+ * that growth a moment sooner or later, both are allowed.
  */
 #include "parts.h"
 

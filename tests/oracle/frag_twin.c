@@ -2,7 +2,7 @@
  * The fragment table against a list of packets with a mark for each byte that has come.
  *
  * Fewer packets and waiting fragments than there is room for, so that nothing is given up: what
- * becomes of each fragment is then certain. README, "fragments", and frag.h.
+ * becomes of each fragment is then certain. bridge/OPERATING.md, "fragments", and frag.h.
  */
 #include "../unit/fixture.h"
 #include "../unit/random.h"

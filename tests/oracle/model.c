@@ -1,5 +1,13 @@
 /*
- * The ladder of DESIGN.md, section 3: what becomes of a frame.
+ * The ladder: what becomes of a frame, by the first rung that it meets.
+ *
+ * From one of our own MAC addresses: a loop. To a port's own MAC address, but to no address of
+ * ours: the host's. To no VIP and no SNAT address, in its VLAN: bridged. ARP and neighbour
+ * discovery for these: answered, learned from, or noted as a conflict. Headers that can't be,
+ * sources that can't be: dropped. Of what is left: an echo request is answered while a server may
+ * take connections, an ICMP error goes to its flow's other end, TCP of a flow to its other end, a
+ * SYN to a service port makes a flow or is refused, other TCP is reset at a limited rate, and all
+ * else is dropped.
  */
 #include "parts.h"
 

@@ -1,6 +1,6 @@
 /*
- * A balancer that is slow and obvious: what DESIGN.md and the README promise, as linear arrays and
- * plain loops.
+ * A balancer that is slow and obvious: what the README and bridge/OPERATING.md promise, as linear
+ * arrays and plain loops.
  *
  * It is told each frame together with the engine's verdict. Where the promise leaves a choice (a
  * SNAT port, one of several equally good servers, the moment within the second in which a flow is

@@ -1,9 +1,10 @@
 /*
  * How many RSTs may be sent to those who get no flow.
  *
- * README, "Limits": of each kind 2000 a second and 2000 at once; a network of clients may have 502
- * a second and 516 at once. Which networks the engine takes for one isn't told, as its hash has a
- * secret key: so one must be answered only as often as if there were no other network.
+ * bridge/OPERATING.md, "Constants": of each kind 2000 a second and 2000 at once; a network of
+ * clients may have 502 a second and 516 at once. Which networks the engine takes for one isn't
+ * told, as its hash has a secret key: so one must be answered only as often as if there were no
+ * other network.
  */
 #include "parts.h"
 

@@ -188,8 +188,8 @@ calls() # FUNCTIONS FILE...
 	[[ -z $output ]]
 }
 
-@test "functions are no longer than 80 lines" {
-	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 80)
+@test "functions are no longer than 60 lines" {
+	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 60)
 		print FILENAME ":" start ": " FNR - start + 2 " lines" }' $(bridge_files c) lb/*.c cfg/*.c
 	echo "$output"
 	[[ -z $output ]]

@@ -33,7 +33,7 @@ int main(void)
 	        snat_twin_suite, persist_twin_suite, frag_twin_suite, vnet_suite,    log_suite,
 	        timers_suite,    text_suite,         page_suite,      probes_suite,  vlan_suite,
 	        known_suite,     fastpath_suite,     judge_suite,     inlet_suite,   segments_suite,
-	        segment_suite,   inbox_suite,
+	        segment_suite,   inbox_suite,        numbers_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

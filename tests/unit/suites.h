@@ -31,6 +31,7 @@ Suite *lb_suite(void);
 Suite *log_suite(void);
 Suite *mirror_suite(void);
 Suite *neigh_suite(void);
+Suite *numbers_suite(void);
 Suite *options_suite(void);
 Suite *oracle_suite(void);
 Suite *page_suite(void);

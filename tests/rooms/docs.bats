@@ -1,0 +1,285 @@
+# Documents against what they describe: reasons, counters, options, signals, statuses, links. Keys and
+# numbers are compared by units (tests/unit/page_test.c), which have the tables at hand.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+OPERATING=bridge/OPERATING.md
+PAGE=bridge/tmbridge.8
+
+setup()
+{
+	cd "$LAB_ROOT"
+}
+
+# Says what only one of them has; fails if there is anything, or nothing at all was found.
+same() # LINES LINES
+{
+	[[ -n $1 && -n $2 ]] || {
+		echo "nothing found"
+		return 1
+	}
+	diff <(sort <<<"$1") <(sort <<<"$2")
+}
+
+# The lines of a section, without its head.
+section() # FILE HEAD
+{
+	awk -v head="$2" '$0 == head { inside = 1; next } /^(##|\.Sh) / { inside = 0 } inside' "$1"
+}
+
+# The table's rows whose first head is HEAD.
+table() # FILE HEAD
+{
+	awk -v head="| $2 |" 'index($0, head) == 1 { inside = 1; next } !/^\|/ { inside = 0 } inside' "$1" | grep -v '^|-'
+}
+
+# ---- reasons ----
+
+reasons() # as "ACT NAME"
+{
+	sed -nE 's/^\tX\([A-Z0-9_]+, LB_([A-Z_]+), "([a-z_]+)"\).*/\1 \2/p' lb/why.h | grep -v HAND_OVER
+}
+
+@test "the table of reasons has each once, under its act" {
+	same "$(reasons)" "$(table $OPERATING reason | awk -F'|' '
+		BEGIN { act["bridged"] = "BRIDGE"; act["forwarded"] = "FORWARD"; act["answered"] = "ANSWER"; act["dropped"] = "DROP" }
+		$2 ~ /\*\*/ { gsub(/[* ]/, "", $2); now = act[$2]; next }
+		{ n = split($2, part, "`"); for (i = 2; i <= n; i += 2) print now, part[i] }')"
+}
+
+@test "each reason is given somewhere" {
+	local name missing=""
+
+	for name in $(sed -nE 's/^\tX\(([A-Z0-9_]+), LB_.*/\1/p' lb/why.h); do
+		grep -qE "\bWHY_$name\b" lb/*.c bridge/*/*.c || missing+=" $name"
+	done
+	echo "nobody gives:$missing"
+	[[ -z $missing ]]
+}
+
+# ---- counters ----
+
+# Members of the statistics, as paths: farms[].name, and ports.* for both.
+shown_members() # STATISTICS
+{
+	jq -r '[paths(type != "object" and type != "array")] |
+		map(map(if type == "number" then "[]" else . end) | join(".")) | unique[]' "$1" |
+		sed -E 's/\.\[\]/[]/g; s/^ports\.(out|in)side\./ports.*./; /^reasons\./d' | sort -u
+}
+
+# Those of the table: `.name` is the sibling of the one before. With FILTER only rows that match it.
+described_members() # [FILTER]
+{
+	table $OPERATING member | grep -E "${1:-.}" | awk -F'|' '{ n = split($2, part, "`")
+		for (i = 2; i <= n; i += 2) {
+			if (part[i] ~ /^\./) { sub(/[^.]*$/, "", last); last = last substr(part[i], 2) } else last = part[i]
+			print last
+		} }'
+}
+
+@test "the table of members has each that is written, and no other" {
+	local live
+
+	cd "$BATS_TEST_TMPDIR"
+	"$TMBRIDGE" -r "$LAB_ROOT/pcaps/http/outside-in.pcap" -w sent.pcap -f "$LAB_ROOT/pcaps/http/lb.ini" -s stats.json
+	cd "$LAB_ROOT"
+	live=$(described_members '\| live:')
+	[[ $(wc -l <<<"$live") -le 3 ]] # what only a live one has: not a way around this test
+	same "$(shown_members "$BATS_TEST_TMPDIR/stats.json")" "$(described_members | grep -vxF "${live:-none}")"
+}
+
+@test "each name that the statistics are made of is in the table" {
+	local names
+
+	names=$(grep -ohE '\\"[a-z_]+\\":' bridge/operator/*.c | tr -d '\\":' | grep -vxE 'outside|inside|reasons' | sort -u)
+	# what is described, by each part of each path
+	run comm -23 <(echo "$names") <(described_members | sed 's/\[\]//g' | tr . '\n' | sort -u)
+	echo "not described: $output"
+	[[ $(wc -l <<<"$names") -ge 30 && -z $output ]]
+}
+
+@test "the sample of statistics has the members that are written" {
+	local sample=$BATS_TEST_TMPDIR/sample.json
+
+	section $OPERATING "## Statistics" | awk '/^```$/ { inside = 0 } inside; /^```json/ { inside = 1 }' >"$sample"
+	same "$(shown_members "$sample")" "$(described_members)"
+}
+
+# What is counted is shown: each member of a struct of counters is named where the statistics are made.
+counters() # FILE STRUCT
+{
+	awk -v head="struct $2 {" '$0 == head { inside = 1; next } /^};/ { inside = 0 } inside' "$1" |
+		sed -E 's,/\*.*,,; s/\[[^]]*\]//g; s/^[[:space:]]*[a-z0-9_ ]+ ([a-z0-9_]+(, [a-z0-9_]+)*);.*/\1/' | tr ', ' '\n\n' | grep -E '^[a-z]'
+}
+
+@test "what is counted is shown" {
+	local file struct name missing="" n=0
+
+	while read -r file struct; do
+		for name in $(counters "$file" "$struct"); do
+			n=$((n + 1))
+			grep -qE "(->|\.)$name\b" bridge/operator/*.c || missing+=" $struct.$name"
+		done
+	done <<-END
+		lb/balance.h balance_counts
+		bridge/port/port.h port_counts
+		bridge/worker/neigh.h neigh_counts
+		bridge/worker/connlog.h connlog_counts
+	END
+	echo "$n counters, not shown:$missing"
+	[[ $n -ge 10 && -z $missing ]]
+}
+
+# ---- the command line ----
+
+@test "options are the same in the usage, the man page and the table" {
+	local options
+
+	options=$("$TMBRIDGE" --help | sed -nE 's/^  (-.), (--[a-z]+).*/\1 \2/p')
+	same "$options" "$(sed -nE 's/^\.It Fl (.) , Fl Fl ([a-z]+).*/-\1 --\2/p' $PAGE)"
+	same "$options" "$(table $OPERATING option | sed -nE 's/^\| `(-.)`, `(--[a-z]+).*/\1 \2/p')"
+}
+
+@test "signals are those that are acted upon" {
+	local signals
+
+	signals=$(sed -nE 's/^static const int (waiting|ending)\[\] = \{(.*)\};/\2/p' bridge/process/signals.c | tr -d ' ' | tr , '\n')
+	same "$signals" "$(section $PAGE ".Sh SIGNALS" | sed -nE 's/^\.It Dv (.*)/\1/p' | sed 's/ , /\n/g')"
+	for signal in $signals; do
+		section $OPERATING "## Command line" | grep -qw "$signal"
+	done
+}
+
+@test "exit statuses are those of main" {
+	local statuses
+
+	statuses=$(echo 0; grep -oE 'EXIT_(RUNTIME|USAGE) = [0-9]+' bridge/main.c | sed 's/.* //')
+	same "$statuses" "$(section $PAGE ".Sh EXIT STATUS" | sed -nE 's/^\.It ([0-9]+)$/\1/p')"
+	same "$statuses" "$(section $OPERATING "## Command line" | tr '\n' ' ' | grep -oE 'Exit status: .*' |
+		sed -E 's/\. .*//' | grep -oE '\b[0-9]+ ' | tr -d ' ')"
+}
+
+# ---- lb.ini ----
+
+# Ports in a list, one a line, ranges written out.
+ports() # LIST
+{
+	tr ', ' '\n\n' <<<"$1" | sed -nE 's/^([0-9]+)(-([0-9]+))?$/\1 \3/p' | while read -r first last; do
+		seq "$first" "${last:-$first}"
+	done
+}
+
+@test "the preset is described as it is" {
+	local table page
+
+	table=$(awk '/^static const char \*const ocs2007r2/ { inside = 1 } /^};/ { inside = 0 } inside' cfg/farm_keys.c |
+		sed -nE 's/^ *\{"([a-z_]+)", "([^"]*)"\},/\1 = \2/p')
+	section cfg/README.md "## lb.ini" | sed -nE '/^`preset = ocs2007r2`/,/^\|/ s/^    (.*)/\1/p' >"$BATS_TEST_TMPDIR/readme"
+	page=$(sed -nE '/^\.Cm ocs2007r2 ,/,/^\.Pp/ p' cfg/lb.ini.5 | grep -oE '(ports|check|scheduler|idle_timeout) = [^;]*' | sed 's/\.$//')
+	for text in "$(<"$BATS_TEST_TMPDIR/readme")" "$page"; do
+		same "$(grep -v '^ports\|^check' <<<"$table")" "$(grep -v '^ports\|^check' <<<"$text")"
+		for key in ports check; do
+			same "$(ports "$(sed -n "s/^$key = //p" <<<"$table")")" "$(ports "$(sed -n "s/^$key = //p" <<<"$text")")"
+		done
+	done
+}
+
+@test "the table of schedulers has each" {
+	same "$(sed -nE '/^Values: wlc/ { s/^Values: //; s/\.$//; s/, /\n/g; p }' cfg/lb.ini.5)" \
+		"$(table cfg/README.md scheduler | sed -nE 's/^\| `([a-z]+)` .*/\1/p')"
+}
+
+# ---- links and names of files ----
+
+documents()
+{
+	git ls-files --cached --others --exclude-standard '*.md'
+}
+
+# Where a link to a head of that document leads.
+anchors() # DOCUMENT
+{
+	grep -E '^#+ ' "$1" | sed -E 's/^#+ //' | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
+@test "links lead somewhere" {
+	local document link file broken="" n=0
+
+	for document in $(documents); do
+		for link in $(grep -oE '\]\([^)]+\)' "$document" | sed 's/^](//; s/)$//' | grep -v '^https\?:'); do
+			n=$((n + 1))
+			file=${link%%#*}
+			file=${file:+${document%"${document##*/}"}$file}
+			file=${file:-$document}
+			[[ -e $file ]] || broken+=" $document:$link"
+			[[ $link != *#* ]] || anchors "$file" | grep -qxF "${link#*#}" || broken+=" $document:$link"
+		done
+	done
+	echo "$n links, broken:$broken"
+	[[ $n -ge 20 && -z $broken ]]
+}
+
+@test "each room has its README, and the first one leads to it" {
+	local room folder file name missing=""
+
+	for room in lb cfg bridge tests pcaps; do
+		grep -qE "\]\($room/README.md" README.md
+	done
+	for file in {lb,cfg,bridge,bridge/*}/*.[ch]; do # each by its name, without suffix or with it
+		file=${file%.*}
+		name=$(basename "${file%.bpf}")
+		grep -qE "\`$name(\.[a-z.]+)?\`|\b$name\.(c|h|bpf)\b" "${file%%/*}/README.md" bridge/fastpath/README.md || missing+=" $file"
+	done
+	echo "not named by their room's README:$missing"
+	[[ -z $missing ]]
+	for folder in bridge/*/; do
+		grep -qE "^- \*\*$(basename "$folder")/\*\*" bridge/README.md
+	done
+	for folder in tests/*/; do
+		grep -qE "^\| \`$(basename "$folder")/\`" tests/README.md
+	done
+}
+
+sources()
+{
+	git ls-files --cached --others --exclude-standard '*.[ch]' '*.sh' '*.bats' Makefile
+}
+
+# Names of files in comments, and in documents between backticks, as "FILE NAME"; NAME.c stands for any.
+cited()
+{
+	awk 'function names(text, pattern) {
+			while (match(text, pattern)) {
+				name = substr(text, RSTART, RLENGTH)
+				gsub(/`/, "", name)
+				sub(/^(\.\.\/)+/, "", name)
+				if (name !~ /NAME|^a\.b\./) print FILENAME, name
+				text = substr(text, RSTART + RLENGTH)
+			}
+		}
+		BEGIN { file = "[A-Za-z0-9_./-]*[A-Za-z0-9_]\\.(c|h|md|sh|bats|jq|ini|8|5)" }
+		FILENAME ~ /\.md$/ { names($0, "`(\\.\\./)*[A-Za-z_]" file "`"); next }
+		/^[[:space:]]*(\/?\*|\/\/|#([^a-z!]|$))/ { names($0 " ", "[A-Za-z_]" file "[^a-z_]"); next }
+		/\/\*/ { sub(/.*\/\*/, ""); names($0 " ", "[A-Za-z_]" file "[^a-z_]") }' $(sources) $(documents) |
+		sed -E 's/[^a-z0-9]$//'
+}
+
+@test "files that comments and documents name are there" {
+	local missing
+
+	git ls-files --cached --others --exclude-standard >"$BATS_TEST_TMPDIR/files"
+	cited | sort -u >"$BATS_TEST_TMPDIR/cited"
+	missing=$(awk 'NR == FNR { there[$0]; while (sub(/^[^\/]*\//, "")) there[$0]; next }
+		!($2 in there)' "$BATS_TEST_TMPDIR/files" "$BATS_TEST_TMPDIR/cited" | grep -vE '[ /]lb\.ini$|^Makefile bpf\.c$' || true)
+	echo "$missing"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/cited") -ge 100 && -z $missing ]]
+}
+
+# ---- words ----
+
+@test "things have one name" {
+	run grep -niwE 'back-?ends?|real servers?|upstream|downstream|virtual server|east side|west side|LAN side|WAN side' \
+		$(documents) $PAGE cfg/lb.ini.5
+	echo "$output"
+	[[ $status = 1 ]]
+}
