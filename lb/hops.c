@@ -1,6 +1,12 @@
 /*
+ * The table of hops: finding one, taking its place for a flow, giving it back.
+ *
  * The places are sets of HOPS_WAYS, one of which a hop's hash says. With HOPS_PLACES_MAX places a
- * few thousand hops, or even tens of thousands, find room, all but one in a million.
+ * few thousand hops, or even tens of thousands, find room, all but one in a million. A place that
+ * nobody holds any more rests before it is given to another hop.
+ *
+ * A hop that finds no room isn't refused: its flows keep it themselves. Nothing here judges whether
+ * a client is where a hop says; see life.c and follow.c.
  */
 #include "hops.h"
 

@@ -24,10 +24,6 @@ struct news {
 	struct sighting sighting; /* of all but NEWS_PROBED */
 };
 
-struct inbox_counts {
-	uint64_t frames, news; /* that found no place */
-};
-
 /* Returns NULL, with the reason logged, if it can't be made. */
 struct inbox *inbox_new(void);
 void inbox_free(struct inbox *inbox);
