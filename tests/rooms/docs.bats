@@ -47,6 +47,12 @@ reasons() # as "ACT NAME"
 		{ n = split($2, part, "`"); for (i = 2; i <= n; i += 2) print now, part[i] }')"
 }
 
+@test "the man page has each reason for a reset" {
+	same "$(awk '/answered with RST/ { rst = 1; next } /X\(/ { if (rst) print; rst = 0 }' lb/why.h | sed -E 's/.*"([a-z_]+)".*/\1/')" \
+		"$(section $PAGE ".Sh DIAGNOSTICS" | awk '/^Reasons for a reset are/ { list = 1; next } !/^(\.Ql|and)/ { list = 0 } list' |
+			sed -nE 's/^\.Ql ([a-z_]+).*/\1/p')"
+}
+
 @test "each reason is given somewhere" {
 	local name missing=""
 
@@ -273,6 +279,20 @@ cited()
 		!($2 in there)' "$BATS_TEST_TMPDIR/files" "$BATS_TEST_TMPDIR/cited" | grep -vE '[ /]lb\.ini$|^Makefile bpf\.c$' || true)
 	echo "$missing"
 	[[ $(wc -l <"$BATS_TEST_TMPDIR/cited") -ge 100 && -z $missing ]]
+}
+
+@test "functions and constants that documents name are there" {
+	local name missing="" n=0
+
+	cat $(sources) lb/table.h >"$BATS_TEST_TMPDIR/all"
+	# but for the kernel's, and those of the example of a new key
+	for name in $(grep -ohE '`([a-z_0-9]+\(\)|[A-Z]+_[A-Z_0-9]+)`' $(documents) | tr -d '`()' | sort -u |
+		grep -vE '^bpf_|greeting'); do
+		n=$((n + 1))
+		grep -qwF "$name" "$BATS_TEST_TMPDIR/all" || missing+=" $name"
+	done
+	echo "$n names, missing:$missing"
+	[[ $n -ge 20 && -z $missing ]]
 }
 
 # ---- words ----
