@@ -222,10 +222,11 @@ END_TEST
 /* Garbage is no life: the flow expires as if it hadn't come. */
 START_TEST(garbage_keeps_no_flow)
 {
-	const uint64_t idle = fixture_rules(1)->farms[0].idle_timeout_ms;
 	struct spec spec;
+	uint64_t idle;
 
 	begin();
+	idle = engine.rules->farms[0].idle_timeout_ms;
 	spec = from_elsewhere(CLIENT, ACK);
 	spec.seq += 0x12345678;
 	for (uint64_t ms = 0; ms < idle + 2 * S; ms += idle / 10) {
