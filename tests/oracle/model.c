@@ -546,7 +546,7 @@ static enum maybe client_vlan(const struct flow_model *f, const struct hop *from
 
 	for (unsigned i = 0; i < n; i++)
 		there += vlan_of(&f->stays[i].hop) == vlan_of(from);
-	return there == f->nstays ? YES : there || f->nstays > n ? MAYBE : NO;
+	return there == n ? YES : there || f->nstays > n ? MAYBE : NO;
 }
 
 /* A client's SYN on a live flow. */
@@ -555,7 +555,10 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
                             const struct verdict *v)
 {
 	const enum maybe vlan = client_vlan(f, &s->from);
-	const bool elsewhere = vlan == MAYBE ? v->why == WHY_OTHER_VLAN : vlan == NO;
+	const bool elsewhere = vlan == MAYBE
+	                               ? v->why == WHY_OTHER_VLAN || v->why == WHY_RST_LIMITED ||
+	                                         v->why == WHY_PORT_NOT_SERVED
+	                               : vlan == NO;
 	const unsigned farm = f->farm, service = f->service;
 	struct flow_model *older;
 	const uint64_t id = f->id;

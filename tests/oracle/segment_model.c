@@ -84,8 +84,8 @@ static void adopt(const struct model *m, struct flow_model *f)
 
 /* What came from the origin, or if that is NULL what is answered by that neighbour's word, may be
  * answered at `to` now, behind the tags that its packets have. */
-static void redirect(struct flow_model *f, const struct hop *origin, bool exactly, int neighbour,
-                     const struct hop *to)
+static void redirect(const struct model *m, struct flow_model *f, const struct hop *origin,
+                     bool exactly, int neighbour, const struct hop *to)
 {
 	for (unsigned i = 0, n = known_stays(f); i < n; i++) {
 		struct stay_model stay = f->stays[i];
@@ -99,13 +99,14 @@ static void redirect(struct flow_model *f, const struct hop *origin, bool exactl
 		if (is)
 			may_stay(f, &stay);
 	}
+	adopt(m, f);
 }
 
 static void redirect_all(struct model *m, const struct hop *origin, bool exactly, int neighbour,
                          const struct hop *to)
 {
 	for (unsigned i = 0; i < m->nflows; i++)
-		redirect(&m->flows[i], origin, exactly, neighbour, to);
+		redirect(m, &m->flows[i], origin, exactly, neighbour, to);
 }
 
 void segment_model_packet(struct model *m, struct flow_model *f, const struct hop *from)
