@@ -16,6 +16,7 @@
 #include "process/log.h"
 #include "process/sandbox.h"
 #include "process/signals.h"
+#include "worker/vacancy.h"
 #include "worker/crew.h"
 #include "worker/preflight.h"
 
@@ -30,6 +31,9 @@
 /* How often control looks at what has no event of its own. */
 enum { LIVE_CONTROL_MS = 1000 };
 
+/* How often addresses that somebody had are checked again. */
+enum { LIVE_RETRY_S = 10 };
+
 struct live {
 	const struct options *options;
 	reload_load *load;
@@ -38,6 +42,9 @@ struct live {
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct writer *writer; /* of the statistics, or NULL: there are none */
+	struct vacancy *vacancy;
+	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
+	lb_time retry_held; /* not to be checked again before */
 	uint32_t max_connections, max_half_open;
 	int signals; /* signals_open() */
 	lb_time started;
@@ -107,6 +114,8 @@ static void follow_rules(void *ctx, const struct rules *rules)
 	struct live *live = ctx;
 	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
 
+	if (live->fastpath && live->held)
+		fastpath_hold(live->fastpath, true);
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
 		log_warning("the rules are too many for the fast path: packet sockets again");
@@ -122,20 +131,6 @@ static void follow_rules(void *ctx, const struct rules *rules)
 		if (reopen(live, (enum side)side) < 0)
 			cable_retry(live->cable, (enum side)side, loop_clock());
 	log_info("fast path %s", active ? "on" : "off");
-}
-
-static void reload(struct live *live)
-{
-	const struct reload reload = {.options = live->options,
-	                              .load = live->load,
-	                              .crew = &live->crew,
-	                              .swapped = follow_rules,
-	                              .ctx = live,
-	                              .max_connections = live->max_connections,
-	                              .max_half_open = live->max_half_open};
-
-	if (reload_run(&reload) == 0)
-		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
 }
 
 /* The workers must stand still. */
@@ -173,11 +168,89 @@ static void note_left(struct live *live, enum side side)
 	fastpath_note_left(live->fastpath, side, &left);
 }
 
+/* Those of sides that have a carrier. */
+static unsigned with_carrier(const struct live *live, unsigned sides)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (cable_state(live->cable, (enum side)side)->state != LINK_UP)
+			sides &= ~(1u << side);
+	return sides;
+}
+
+static int check_on(struct live *live, unsigned sides, const struct rules *rules,
+                    const struct rules *before)
+{
+	const struct link *links[NSIDES] = {NULL, NULL};
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			links[side] = &cable_state(live->cable, (enum side)side)->link;
+	return sides ? vacancy_check(live->vacancy, links, rules, before) : 0;
+}
+
+static int check_new(void *ctx, const struct rules *rules, const struct rules *before)
+{
+	struct live *live = ctx;
+
+	return check_on(live, with_carrier(live, ANNOUNCER_BOTH), rules, before);
+}
+
+/* Uses our addresses nowhere on these sides. The workers must stand still. */
+static void hold(struct live *live, unsigned sides)
+{
+	live->held = sides;
+	for (unsigned k = 0; k < live->crew.n; k++)
+		worker_hold(&live->crew.workers.worker[k], sides);
+	if (live->fastpath)
+		fastpath_hold(live->fastpath, sides);
+}
+
+static void release(struct live *live, unsigned sides, lb_time now)
+{
+	crew_pause(&live->crew);
+	hold(live, live->held & ~sides);
+	worker_announce(&live->crew.workers.worker[0], sides, now);
+	crew_resume(&live->crew);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			log_info("%s: our addresses are checked, and in use",
+			         live->options->names[side]);
+}
+
+/*
+ * On sides whose link has come up: what is in use already stays so whatever is found, which is
+ * logged. What isn't is from now on, unless somebody has it.
+ */
+static void check_addresses(struct live *live, unsigned sides)
+{
+	lb_time now = loop_clock();
+	int err;
+
+	sides = with_carrier(live, sides);
+	if (!sides)
+		return;
+	err = check_on(live, sides, live->crew.workers.rules, NULL);
+	live->retry_held.ns = now.ns + LIVE_RETRY_S * LB_NS_PER_S;
+	if (!err && live->held & sides)
+		release(live, live->held & sides, loop_clock());
+	else if (live->held & sides)
+		log_error("our addresses are not used there: checked again every %d s",
+		          LIVE_RETRY_S);
+}
+
+static void check_held(struct live *live)
+{
+	if (live->held && loop_clock().ns >= live->retry_held.ns)
+		check_addresses(live, live->held);
+}
+
 static void watch_cable(struct live *live)
 {
 	struct cable_change changes[NSIDES];
 	lb_time now = loop_clock();
 	bool any = cable_poll(live->cable, now, changes);
+	const unsigned announced = (unsigned)changes[OUTSIDE].announce << OUTSIDE |
+	                           (unsigned)changes[INSIDE].announce << INSIDE;
 
 	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
 		note_left(live, (enum side)side);
@@ -191,11 +264,24 @@ static void watch_cable(struct live *live)
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (changes[side].anew || changes[side].mac || changes[side].mtu)
 			follow(live, (enum side)side, &changes[side], now);
-	worker_announce(&live->crew.workers.worker[0],
-	                (unsigned)changes[OUTSIDE].announce << OUTSIDE |
-	                        (unsigned)changes[INSIDE].announce << INSIDE,
-	                now);
+	worker_announce(&live->crew.workers.worker[0], announced & ~live->held, now);
 	crew_resume(&live->crew);
+	check_addresses(live, announced);
+}
+
+static void reload(struct live *live)
+{
+	const struct reload reload = {.options = live->options,
+	                              .load = live->load,
+	                              .crew = &live->crew,
+	                              .check = check_new,
+	                              .swapped = follow_rules,
+	                              .ctx = live,
+	                              .max_connections = live->max_connections,
+	                              .max_half_open = live->max_half_open};
+
+	if (reload_run(&reload) == 0)
+		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
 }
 
 static void handle_signals(struct live *live)
@@ -228,6 +314,7 @@ static void control(struct live *live)
 		poll(fds, sizeof(fds) / sizeof(fds[0]), LIVE_CONTROL_MS);
 		handle_signals(live);
 		watch_cable(live);
+		check_held(live);
 		look_at_ports(live);
 	}
 }
@@ -286,6 +373,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err)
 		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
 	if (!err)
+		err = vacancy_open(names, &live->vacancy);
+	if (!err)
 		err = open_fastpath(live, rules, key);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, true);
@@ -304,6 +393,7 @@ static int start_loops(struct live *live)
 
 	if (live->options->stats)
 		err = writer_open(live->options->stats, &live->writer);
+	hold(live, live->held);
 	live->started = loop_clock(); /* taking the memory took a while */
 	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_start(&live->crew.workers.worker[k], live->started);
@@ -313,18 +403,34 @@ static int start_loops(struct live *live)
 static int enter_sandbox(const struct live *live, const struct rules *rules)
 {
 	const struct options *options = live->options;
-	int ports[NSIDES * RULES_WORKERS_MAX * PACKET_FDS];
+	int ports[NSIDES + NSIDES * RULES_WORKERS_MAX * PACKET_FDS];
 	struct sandbox sandbox = {
 	        .user = options->user,
 	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
 	        .ports = ports,
+	        .nports = NSIDES,
 	};
 
+	vacancy_fds(live->vacancy, ports);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
 			sandbox.nports +=
 			        packet_fds(live->crew.ports[k][side], &ports[sandbox.nports]);
 	return sandbox_enter(&sandbox);
+}
+
+/* On sides without a carrier that is done when they have one. */
+static int check_at_start(struct live *live, const struct rules *rules)
+{
+	unsigned sides = with_carrier(live, ANNOUNCER_BOTH);
+
+	live->held = ANNOUNCER_BOTH & ~sides;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (live->held >> side & 1)
+			log_warning("%s: has no carrier: whether our addresses are free there is "
+			            "checked when it has one, and until then none is used",
+			            live->options->names[side]);
+	return check_on(live, sides, rules, NULL);
 }
 
 /* Begins; on failure the rules remain the caller's. */
@@ -341,7 +447,7 @@ static int start(struct live *live, struct rules *rules)
 	    (err = make_key(live->options, &key)) < 0 ||
 	    (err = live->signals = signals_open()) < 0 ||
 	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
-	    (err = preflight_addresses(live->crew.ports[0], rules)) < 0 ||
+	    (err = check_at_start(live, rules)) < 0 ||
 	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
 	                        live->fastpath, true, loop_clock())) < 0)
 		return err;
@@ -386,6 +492,7 @@ static void close_wire(struct live *live, bool failed)
 static void close_all(struct live *live, bool failed)
 {
 	crew_free(&live->crew);
+	vacancy_close(live->vacancy);
 	close_wire(live, failed);
 	if (live->signals >= 0)
 		close(live->signals);

@@ -26,8 +26,9 @@ static int load(const struct reload *reload, struct rules **ret)
 
 /* ---- Check ---- */
 
-/* Says what of the rules only a restart can change. */
-static void check(const struct reload *reload, const struct rules *rules)
+/* Says what of the rules only a restart can change; and whether somebody has an address that is
+ * new. */
+static int check(const struct reload *reload, const struct rules *rules)
 {
 	const char *file = reload->options->config;
 	const struct crew *crew = reload->crew;
@@ -43,6 +44,7 @@ static void check(const struct reload *reload, const struct rules *rules)
 	if (crew->n > 1 && !crew->workers.worker[0].share.by_address && workers_keep_clients(rules))
 		log_warning("%s: persist: until a restart each worker has clients of its own",
 		            file);
+	return reload->check(reload->ctx, rules, crew->workers.rules);
 }
 
 /* ---- Swap ---- */
@@ -95,9 +97,12 @@ static int try(const struct reload *reload)
 
 	if (err)
 		return err;
-	check(reload, rules);
+	err = check(reload, rules);
 	changed = changed_of(workers->rules, rules); /* before what is gone is taken over */
-	err = workers_build(workers, rules, loop_clock(), &next);
+	if (!err)
+		err = workers_build(workers, rules, loop_clock(), &next);
+	else
+		rules_free(rules);
 	if (!err) {
 		err = swap(reload, next);
 		workers_discard(next);

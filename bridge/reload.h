@@ -16,6 +16,8 @@ struct reload {
 	reload_load *load;
 	struct crew *crew;
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
+	/* called with ctx: if the addresses are free that are new in rules; 0, or logs why not */
+	int (*check)(void *ctx, const struct rules *rules, const struct rules *before);
 	/* called with ctx when the workers have other rules, and stand still */
 	void (*swapped)(void *ctx, const struct rules *rules);
 	void *ctx;

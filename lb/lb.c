@@ -35,6 +35,7 @@ struct lb {
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
 	struct refuse refuse;
+	uint8_t held; /* see lb_hold() */
 };
 
 static size_t measure(const struct rules *rules, const struct share *share, struct table *table)
@@ -83,6 +84,11 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
 	return lb;
 }
 
+void lb_hold(struct lb *lb, unsigned sides)
+{
+	lb->held = (uint8_t)sides;
+}
+
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac)
 {
 	lb->macs[side] = *mac;
@@ -90,8 +96,10 @@ void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac)
 
 static struct screen screen_of(const struct lb *lb)
 {
-	return (struct screen){
-	        .macs = lb->macs, .farms = lb->balance.farms, .key = &lb->balance.flows.key};
+	return (struct screen){.macs = lb->macs,
+	                       .farms = lb->balance.farms,
+	                       .key = &lb->balance.flows.key,
+	                       .held = lb->held};
 }
 
 /*

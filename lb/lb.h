@@ -37,6 +37,12 @@ size_t lb_table_sizes(const struct rules *rules, const struct share *share, stru
 struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
                           const struct hash_key *key, const struct mac macs[NSIDES], lb_time now);
 
+/*
+ * All frames from the sides whose bits (1 << side) are set are the wire's, as if none of our
+ * addresses were one; until it is said otherwise.
+ */
+void lb_hold(struct lb *lb, unsigned sides);
+
 /* The port of that side has another MAC address from now on. */
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);
 

@@ -413,11 +413,22 @@ static bool key_of_plain_ipv6(const struct screen *screen, const struct frame *f
 	        addresses_find_name(addresses, ret->tuple.src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
 
+/* From a side where none of our addresses is one yet. */
+static enum rest screen_held(const struct screen *screen, const struct frame *frame,
+                             struct verdict *ret)
+{
+	verdict_begin(ret, frame);
+	screen_settle_other(screen, frame, ret);
+	return REST_NONE;
+}
+
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret)
 {
 	bool is_loop = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC);
 
+	if (__builtin_expect(screen->held >> frame->side & 1, 0) && !is_loop)
+		return screen_held(screen, frame, ret);
 	if (!is_loop && parse_is_plain(frame)) {
 		job->key.ipv6 = false;
 		job->key.hashed = NULL;

@@ -36,6 +36,7 @@ struct screen {
 	const struct mac *macs; /* the ports' own, by enum side */
 	const struct farms *farms;
 	const struct hash_key *key;
+	uint8_t held; /* sides (1 << side) from which all frames are the wire's */
 };
 
 /* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left

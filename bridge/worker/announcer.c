@@ -7,9 +7,21 @@
 #include "announcer.h"
 
 #define ANNOUNCER_WAIT_NS (2 * LB_NS_PER_S) /* RFC 5227's ANNOUNCE_INTERVAL */
+/* RFC 3810, 9.4: whoever isn't heard of for 260 s, by default, doesn't listen any more. */
+#define ANNOUNCER_REFRESH_NS (60 * LB_NS_PER_S)
 
-void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now)
+static bool any_ip6(const struct rules *rules)
 {
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (name_is_ipv6(rules->farms[f].vip) && !rules->farms[f].gone)
+			return true;
+	return false;
+}
+
+void announcer_begin(struct announcer *announcer, const struct rules *rules, unsigned sides,
+                     lb_time now)
+{
+	announcer->refreshes = any_ip6(rules);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			announcer->left[side] = ANNOUNCER_TIMES;
@@ -23,7 +35,8 @@ void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now)
 
 static bool is_done(const struct announcer *announcer)
 {
-	return !announcer->going && !announcer->left[OUTSIDE] && !announcer->left[INSIDE];
+	return !announcer->going && !announcer->left[OUTSIDE] && !announcer->left[INSIDE] &&
+	       !announcer->refreshes;
 }
 
 lb_time announcer_due(const struct announcer *announcer)
@@ -44,9 +57,14 @@ static void begin_round(struct announcer *announcer, lb_time now)
 		announcer->left[side]--;
 		announcer->going |= (uint8_t)(1u << side);
 	}
+	announcer->joins = !announcer->going;
+	if (announcer->joins)
+		announcer->going = ANNOUNCER_BOTH;
 	announcer->side = 0;
 	announcer->farm = announcer->address = 0;
-	announcer->next.ns = now.ns + ANNOUNCER_WAIT_NS;
+	announcer->next.ns = now.ns + (announcer->left[OUTSIDE] || announcer->left[INSIDE]
+	                                       ? ANNOUNCER_WAIT_NS
+	                                       : ANNOUNCER_REFRESH_NS);
 }
 
 /* The addresses of a farm, each once: its VIP, and then its SNAT addresses. */
@@ -77,7 +95,8 @@ static bool next_of_round(struct announcer *announcer, const struct rules *rules
 			continue;
 		}
 		is_one = farm_address(farm, announcer->address, ret_address) &&
-		         announcer->going >> announcer->side & 1;
+		         announcer->going >> announcer->side & 1 &&
+		         (name_is_ipv6(*ret_address) || !announcer->joins);
 		*ret_side = (enum side)announcer->side;
 		*ret_vlan = farm->vlan;
 		step(announcer);

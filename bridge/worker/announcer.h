@@ -14,18 +14,25 @@ enum {
 	ANNOUNCER_PER_MS = 32, /* announcements: of many addresses, they don't stall the wire */
 };
 
-/* All zeros: there is nothing to announce. */
+/*
+ * All zeros: there is nothing to announce. Of IPv6 addresses an announcement goes with a report
+ * that we listen to solicitations for them (MLD); reports alone are repeated for good, for switches
+ * forget, and nobody need have asked here.
+ */
 struct announcer {
 	uint8_t left[NSIDES]; /* times that all addresses are still to be announced on that side */
 	uint8_t going;        /* sides (1 << side) on which that is underway */
 	uint8_t side;         /* the next announcement: its side, farm, and address: */
 	unsigned farm, address;
-	lb_time next; /* time for all of them */
+	bool refreshes; /* there are IPv6 addresses */
+	bool joins;     /* this round has reports only */
+	lb_time next;   /* round */
 	struct pace pace;
 };
 
-/* Has all addresses announced on the sides whose bits (1 << side) are set, from now on. */
-void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now);
+/* Has all addresses of rules announced on the sides whose bits (1 << side) are set, from now on. */
+void announcer_begin(struct announcer *announcer, const struct rules *rules, unsigned sides,
+                     lb_time now);
 
 /*
  * What is to be announced now: an address of rules, in which VLAN, and on which side. False if
@@ -34,6 +41,12 @@ void announcer_begin(struct announcer *announcer, unsigned sides, lb_time now);
  */
 bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_time now,
                     enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan);
+
+/* If it is to be reported only, not announced. */
+static inline bool announcer_only_joins(const struct announcer *announcer)
+{
+	return announcer->joins;
+}
 
 /* When there will be something, or never. */
 lb_time announcer_due(const struct announcer *announcer);

@@ -382,16 +382,62 @@ bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const st
 	return nd_message(maker, &own, ND_ADVERTISEMENT, ND_OVERRIDE, ip, port, ret);
 }
 
+/* The solicited-node address: RFC 4291, 2.7.1. */
+static struct ip6 solicited_node(const struct ip6 *ip)
+{
+	struct ip6 ret = {{0xff, 0x02, [11] = 1, [12] = 0xff}};
+
+	memcpy(ret.b + 13, ip->b + 13, 3);
+	return ret;
+}
+
+static struct ip6 link_local(const struct mac *mac)
+{
+	const uint8_t *b = mac->b;
+
+	return (struct ip6){{0xfe, 0x80, [8] = b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]}};
+}
+
+bool own_mld_report(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
+                    const struct port *port, struct frame *ret)
+{
+	enum { HBH_BYTES = 8, REPORT_BYTES = 28, REPORT = 143, TO_EXCLUDE = 4, RECORDS = 6 };
+	/* hop-by-hop options: router alert (RFC 2711), and padding */
+	static const uint8_t alert[HBH_BYTES] = {IPPROTO_NUM_ICMPV6, 0, 5, 2, 0, 0, 1, 0};
+	static const struct ip6 routers = {{0xff, 0x02, [15] = 0x16}};
+	const struct ip6 self = link_local(&port->mac), group = solicited_node(ip);
+	const struct hop hop = to_multicast(to, &routers);
+	uint8_t *p = start(maker, &hop, ETHERTYPE_IPV6,
+	                   IPV6_HEADER_BYTES + HBH_BYTES + REPORT_BYTES, port, ret);
+	uint8_t *report;
+
+	if (!p)
+		return false;
+	memset(p, 0, IPV6_HEADER_BYTES + HBH_BYTES + REPORT_BYTES);
+	p[0] = 0x60;
+	be16_store(p + IPV6_PAYLOAD_LENGTH, be16_from(HBH_BYTES + REPORT_BYTES));
+	p[IPV6_HOP_LIMIT] = 1;
+	memcpy(p + IPV6_SRC, &self, sizeof(self));
+	memcpy(p + IPV6_DST, &routers, sizeof(routers));
+	memcpy(p + IPV6_HEADER_BYTES, alert, sizeof(alert));
+	report = p + IPV6_HEADER_BYTES + HBH_BYTES;
+	report[ICMP_TYPE] = REPORT;
+	be16_store(report + RECORDS, be16_from(1));
+	report[RECORDS + 2] = TO_EXCLUDE;
+	memcpy(report + RECORDS + 6, &group, sizeof(group));
+	complete(report, REPORT_BYTES, report + ICMP_CHECKSUM,
+	         csum_pseudo6(&self, &routers, IPPROTO_NUM_ICMPV6, REPORT_BYTES));
+	return true;
+}
+
 bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
                          const struct ip6 *target, const struct hop *to, const struct port *port,
                          struct frame *ret)
 {
-	/* the solicited-node address: RFC 4291, 2.7.1 */
 	struct own own = {.ipv6 = true,
 	                  .src6 = sender ? *sender : unspecified,
-	                  .dst6 = {{0xff, 0x02, [11] = 1, [12] = 0xff}}};
+	                  .dst6 = solicited_node(target)};
 
-	memcpy(own.dst6.b + 13, target->b + 13, 3);
 	own.to = to_multicast(to, &own.dst6);
 	if (!mac_is_group(&to->mac)) {
 		own.dst6 = *target;

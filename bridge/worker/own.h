@@ -48,6 +48,13 @@ bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
 bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
                          const struct port *port, struct frame *ret);
 
+/*
+ * Makes an MLDv2 report (RFC 3810, 5.2) that the port listens to the solicited-node address of ip,
+ * from its link-local address (RFC 4291, 2.5.6, and appendix A). As for the result, see own_make().
+ */
+bool own_mld_report(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
+                    const struct port *port, struct frame *ret);
+
 /* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0.
  */
 struct hop own_broadcast(enum side side, uint16_t vlan);

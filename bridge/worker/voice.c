@@ -28,6 +28,8 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 	struct port *port = voice->ports[own->to.side];
 	struct frame frame;
 
+	if (voice->held >> own->to.side & 1)
+		return;
 	if (!own_make(voice->maker, own, request, port, &frame)) {
 		voice_flush(voice, now);
 		if (!own_make(voice->maker, own, request, port, &frame)) {
@@ -45,6 +47,8 @@ void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32
 	struct frame frame;
 	bool made;
 
+	if (voice->held >> to->side & 1)
+		return;
 	if (name_is_ipv6(target))
 		made = own_nd_solicitation(voice->maker, rules_ip6(rules, sender),
 		                           rules_ip6(rules, target), to, port, &frame);
@@ -62,6 +66,8 @@ void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const 
 	struct frame frame;
 	bool made;
 
+	if (voice->held >> to->side & 1)
+		return;
 	if (name_is_ipv6(ip))
 		made = own_nd_solicitation(voice->maker, NULL, rules_ip6(rules, ip), to, port,
 		                           &frame);
@@ -78,10 +84,23 @@ void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, con
 	struct frame frame;
 	bool made;
 
+	if (voice->held >> to->side & 1)
+		return;
 	if (name_is_ipv6(ip))
 		made = own_nd_announcement(voice->maker, rules_ip6(rules, ip), to, port, &frame);
 	else
 		made = own_arp_request(voice->maker, ip, ip, to, port, &frame);
 	if (made)
+		port_queue(port, &frame, now);
+}
+
+void voice_join(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                lb_time now)
+{
+	struct port *port = voice->ports[to->side];
+	struct frame frame;
+
+	if (!(voice->held >> to->side & 1) &&
+	    own_mld_report(voice->maker, rules_ip6(rules, ip), to, port, &frame))
 		port_queue(port, &frame, now);
 }

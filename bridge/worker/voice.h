@@ -11,6 +11,7 @@
 struct voice {
 	struct port *ports[NSIDES]; /* by enum side */
 	struct own_maker *maker;
+	uint8_t held; /* sides (1 << side) on which nothing is said */
 };
 
 /* Returns 0, or -ENOMEM with the reason logged. voice_close() is due in either case. */
@@ -36,5 +37,10 @@ void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const 
                  lb_time now);
 void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
                     lb_time now);
+
+/* The same with a report that we listen to where solicitations for an IPv6 address go (RFC 3810).
+ */
+void voice_join(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
+                lb_time now);
 
 #endif

@@ -21,36 +21,6 @@ enum {
 	WORKER_WAYS_A_TICK = 64, /* servers whose place the fast path is told */
 };
 
-void setup_free(struct setup *setup)
-{
-	probes_free(setup->probes);
-	neigh_free(setup->neigh);
-	events_free(&setup->events);
-	memory_free(&setup->memory);
-	memory_free(&setup->ip6);
-}
-
-static int setup_init(struct setup *setup, const struct rules *rules, const struct share *share,
-                      const struct hash_key *key, lb_time now)
-{
-	int err;
-
-	*setup = (struct setup){.rules = rules};
-	if ((err = memory_take(&setup->memory, farms_size(rules))) < 0)
-		return err;
-	setup->farms = farms_init(setup->memory.at, rules, share, key, now);
-	setup->neigh = neigh_new(rules, !share->worker);
-	if (setup->neigh)
-		setup->probes =
-		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
-	if (setup->probes && events_init(&setup->events, setup->farms) == 0)
-		return 0;
-	setup_free(setup);
-	*setup = (struct setup){0};
-	log_error("out of memory");
-	return -ENOMEM;
-}
-
 /* Takes the memory for IPv6 flows if these rules are the first ones that have any. */
 static int take_ip6(const struct worker *worker, const struct rules *rules, struct memory *ret)
 {
@@ -295,12 +265,27 @@ static void ask(struct worker *worker, lb_time now)
 	take_found(worker, now); /* who hasn't answered may be elsewhere now */
 }
 
+/* Says again whose the address is: on both sides, as such frames cross like all others. */
+static void defend(struct worker *worker, const struct sighting *claim, lb_time now)
+{
+	uint16_t vlan = hop_vlan(&claim->hop);
+
+	if (vlan == VLAN_OTHER || !defence_may(&worker->defence, claim->ip, vlan, now))
+		return;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct hop everybody = own_broadcast((enum side)side, vlan);
+
+		voice_announce(&worker->voice, worker->setup.rules, claim->ip, &everybody, now);
+	}
+}
+
 static void note_sighting(struct worker *worker, const struct verdict *v, lb_time now)
 {
 	const struct news heard = {.kind = NEWS_HEARD, .sighting = v->sighting};
 
 	if (v->conflict) {
 		worker->conflicts++;
+		defend(worker, &v->sighting, now);
 		events_conflict(&worker->setup.events, worker->setup.rules,
 		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
 	}
@@ -403,7 +388,10 @@ static void announce(struct worker *worker, lb_time now)
 	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side, &ip, &vlan)) {
 		const struct hop everybody = own_broadcast(side, vlan);
 
-		voice_announce(&worker->voice, worker->setup.rules, ip, &everybody, now);
+		if (name_is_ipv6(ip))
+			voice_join(&worker->voice, worker->setup.rules, ip, &everybody, now);
+		if (!announcer_only_joins(&worker->announcer))
+			voice_announce(&worker->voice, worker->setup.rules, ip, &everybody, now);
 		voice_flush(&worker->voice, now);
 	}
 }
@@ -484,7 +472,13 @@ lb_time worker_due(const struct worker *worker)
 void worker_announce(struct worker *worker, unsigned sides, lb_time now)
 {
 	if (!worker->share.worker)
-		announcer_begin(&worker->announcer, sides, now);
+		announcer_begin(&worker->announcer, worker->setup.rules, sides, now);
+}
+
+void worker_hold(struct worker *worker, unsigned sides)
+{
+	lb_hold(worker->lb, sides);
+	worker->voice.held = (uint8_t)sides;
 }
 
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac)

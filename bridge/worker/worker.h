@@ -6,26 +6,14 @@
 
 #include "announcer.h"
 #include "connlog.h"
-#include "events.h"
+#include "defence.h"
 #include "../fastpath/fastpath.h"
 #include "inbox.h"
 #include "../process/memory.h"
-#include "neigh.h"
 #include "../port/port.h"
-#include "probes.h"
+#include "setup.h"
 #include "voice.h"
 #include "../../lb/lb.h"
-
-/* All that hangs on the rules, and is replaced by a reload. */
-struct setup {
-	const struct rules *rules;
-	struct memory memory; /* of farms */
-	struct farms *farms;
-	struct neigh_table *neigh;
-	struct probes *probes;
-	struct events events;
-	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
-};
 
 struct worker {
 	struct port *ports[NSIDES]; /* by enum side */
@@ -40,6 +28,7 @@ struct worker {
 	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
 	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;
+	struct defence defence;
 	struct setup setup;
 	struct connlog *connlog;
 	unsigned queue;     /* of connlog, that is this worker's */
@@ -64,6 +53,12 @@ void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queu
 
 /* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
 void worker_start(struct worker *worker, lb_time now);
+
+/*
+ * Uses none of our addresses on the sides whose bits (1 << side) are set: there it is a cable and
+ * nothing else, until it is said otherwise.
+ */
+void worker_hold(struct worker *worker, unsigned sides);
 
 /* The port of that side has another MAC address from now on. */
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
@@ -101,7 +96,6 @@ void worker_log_ended(struct worker *worker);
  */
 int worker_prepare(const struct worker *worker, const struct rules *rules, lb_time now,
                    struct setup *ret);
-void setup_free(struct setup *setup);
 
 /*
  * Goes over to setup, with the flows, and leaves the old one in its place: map says the new number

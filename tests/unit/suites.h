@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdint.h>
 
+Suite *announcer_suite(void);
 Suite *balance_suite(void);
 Suite *capture_suite(void);
 Suite *cfg_suite(void);

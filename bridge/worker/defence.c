@@ -1,0 +1,28 @@
+/*
+ * Few addresses are ever claimed by others, so few are remembered. If more are, somebody floods: an
+ * answer to each claim would do his work for him.
+ */
+#include "defence.h"
+
+bool defence_may(struct defence *defence, be32 address, uint16_t vlan, lb_time now)
+{
+	unsigned place = DEFENCE_PLACES;
+
+	for (unsigned i = 0; i < DEFENCE_PLACES; i++) {
+		bool is_over = !defence->last[i].used ||
+		               now.ns - defence->last[i].at.ns >= DEFENCE_S * LB_NS_PER_S;
+
+		if (is_over)
+			place = i;
+		else if (be32_eq(defence->last[i].address, address) &&
+		         defence->last[i].vlan == vlan)
+			return false;
+	}
+	if (place == DEFENCE_PLACES)
+		return false;
+	defence->last[place].address = address;
+	defence->last[place].vlan = vlan;
+	defence->last[place].used = true;
+	defence->last[place].at = now;
+	return true;
+}

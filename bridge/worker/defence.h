@@ -1,0 +1,31 @@
+/*
+ * Defending our addresses against whoever says that he has them.
+ */
+#ifndef BRIDGE_DEFENCE_H
+#define BRIDGE_DEFENCE_H
+
+#include "../../lb/frame.h"
+
+enum {
+	DEFENCE_PLACES = 16,
+	DEFENCE_S =
+	        10, /* RFC 5227's DEFEND_INTERVAL: more often two hosts would shout at each other */
+};
+
+/* All zeros: none yet. */
+struct defence {
+	struct {
+		be32 address;
+		uint16_t vlan;
+		bool used;
+		lb_time at;
+	} last[DEFENCE_PLACES];
+};
+
+/*
+ * If the address, which somebody claims in that VLAN, may be announced now to put that right
+ * (RFC 5227, 2.4 b); then it counts as done. False also while DEFENCE_PLACES others have just been.
+ */
+bool defence_may(struct defence *defence, be32 address, uint16_t vlan, lb_time now);
+
+#endif

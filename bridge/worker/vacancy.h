@@ -1,0 +1,30 @@
+/*
+ * Our addresses: whether anybody has them already, before we use them.
+ */
+#ifndef BRIDGE_VACANCY_H
+#define BRIDGE_VACANCY_H
+
+#include "../cable/link.h"
+#include "../../lb/frame.h"
+#include "../../lb/rules.h"
+
+struct vacancy;
+
+/* Opens what it takes, for the interfaces of these names, which must stay. Returns 0 and sets *ret,
+ * or a negative errno with the reason logged. */
+int vacancy_open(const char *const names[NSIDES], struct vacancy **ret);
+void vacancy_close(struct vacancy *vacancy);
+
+/* Its descriptors, which are bound anew for each check. */
+void vacancy_fds(const struct vacancy *vacancy, int ret[NSIDES]);
+
+/*
+ * Asks on both interfaces links, or on one if the other is NULL, whether anybody has one of the
+ * rules' VIPs or SNAT addresses (RFC 5227, 2.1; RFC 4862, 5.4), less those that before has as well,
+ * which may be NULL; and whether the ports are connected to each other. That takes about 0.3 s.
+ * Returns 0, -EADDRINUSE or -ELOOP, or another negative errno, with the reason logged.
+ */
+int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES],
+                  const struct rules *rules, const struct rules *before);
+
+#endif

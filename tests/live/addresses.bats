@@ -1,0 +1,185 @@
+# Our addresses as a host has them: checked, announced, defended.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../failover.sh"
+
+setup_file()
+{
+	lab_up
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+}
+
+setup()
+{
+	lab_ini 'ports = 5061'
+}
+
+teardown()
+{
+	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
+	[[ ! -e $LAB_DIR/ear.pid ]] || lab_kill ear
+	plug
+	ip -n dc addr del "$VIP/32" dev eth0 2>/dev/null || true
+	ip -n dc addr del fd00::40/128 dev eth0 2>/dev/null || true
+}
+
+# The far ends of both cables, so that eth0 and eth1 have no carrier.
+unplug()
+{
+	ip -n switch link set tmb down
+	ip -n segment link set tmb down
+}
+
+plug()
+{
+	ip -n switch link set tmb up
+	ip -n segment link set tmb up
+}
+
+# Without looking whether something crosses.
+start_unplugged()
+{
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 5 log_says 'balancing$'
+}
+
+serves()
+{
+	in_ns client ip neigh flush dev eth0
+	vip_connect -n 4 -j 1 -c -t 2 | jq -e '.connected == 4'
+}
+
+@test "a reload doesn't take an address from a host that has it, and says whose it is" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	sed -i "s/^vip = .*/&\nsnat = $VIP, 10.0.0.10/" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 3 log_says 'not reloaded: nothing has changed'
+	log_says 'eth0: 10.0.0.10 belongs to 02:00:00:00:00:10 already'
+	serves
+	sed -i "s/^snat = .*/snat = $VIP, 10.0.0.11/" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 3 log_says 'lb.ini: reloaded'
+	serves
+	in_ns client arping -c 1 -w 2 -I eth0 10.0.0.11
+	tmbridge_stop
+}
+
+@test "links come after the start: checked then, used then, and not before" {
+	unplug
+	start_unplugged
+	log_says 'eth0: has no carrier: whether our addresses are free'
+	log_says 'eth1: has no carrier: whether our addresses are free'
+	plug
+	wait_until 3 log_says 'eth0: our addresses are checked, and in use'
+	wait_until 3 log_says 'eth1: our addresses are checked, and in use'
+	wait_until 3 serves
+	tmbridge_stop
+}
+
+@test "links come after the start, and somebody has the VIP: it stays his until he leaves" {
+	unplug
+	start_unplugged
+	ip -n dc addr add "$VIP/32" dev eth0
+	plug
+	wait_until 3 log_says "eth0: $VIP belongs to 02:00:00:00:00:10 already"
+	in_ns client ip neigh flush dev eth0
+	[[ $(in_ns client arping -c 2 -w 2 -I eth0 "$VIP" | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
+	in_ns fe1 ip neigh flush dev eth0
+	in_ns fe1 ping -c 1 -W 1 "$VIP" # across the wire, as on a cable
+	ip -n dc addr del "$VIP/32" dev eth0
+	wait_until 13 log_says 'eth0: our addresses are checked, and in use'
+	serves
+	tmbridge_stop
+}
+
+# What eth0 says of the VIP by itself, one line each.
+listen()
+{
+	lab_spawn ear switch tcpdump -i tmb -Q in -n -l -s 100 arp
+	wait_until 5 grep -q listening "$LAB_DIR/ear.err"
+}
+
+has_announced() # TIMES
+{
+	[[ $(grep -c "Request who-has $VIP.* tell $VIP" "$LAB_DIR/ear.out") = "$1" ]]
+}
+
+@test "announced twice at start and after a reload, and when the link comes back" {
+	listen
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 4 has_announced 2
+	lab_signal tmbridge HUP
+	wait_until 4 has_announced 4
+	lab_kill ear
+	plug
+	ip -n switch link set tmb down
+	wait_until 2 log_says 'eth0: link down'
+	ip -n switch link set tmb up
+	listen
+	wait_until 5 grep -q "Request who-has $VIP.* tell $VIP" "$LAB_DIR/ear.out"
+	serves
+	tmbridge_stop
+}
+
+@test "whoever says that a VIP is his is put right at once, but no more than once in 10 s" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	serves
+	sleep 2.5 # the second announcement
+	listen
+	ip -n dc addr add "$VIP/32" dev eth0
+	in_ns dc arping -q -U -c 3 -I eth0 -s "$VIP" "$VIP" || true
+	ip -n dc addr del "$VIP/32" dev eth0
+	wait_until 2 has_announced 1
+	sleep 1
+	has_announced 1
+	log_says "eth0: $VIP is claimed by 02:00:00:00:00:10"
+	tmbridge_stop
+}
+
+@test "one claim doesn't keep the clients" {
+	tmbridge_start "$LAB_DIR/lb.ini"
+	serves
+	in_ns client sysctl -qw net.ipv4.conf.eth0.arp_accept=1 net.ipv4.neigh.eth0.locktime=0
+	ip -n dc addr add "$VIP/32" dev eth0
+	in_ns dc arping -q -U -c 1 -I eth0 -s "$VIP" "$VIP" || true
+	ip -n dc addr del "$VIP/32" dev eth0
+	wait_until 2 knows_us
+	vip_connect -n 4 -j 1 -c -t 2 | jq -e '.connected == 4'
+	tmbridge_stop
+}
+
+knows_us()
+{
+	in_ns client ip neigh show "$VIP" dev eth0 | grep 02:00:00:00:00:01
+}
+
+@test "IPv6: a snooping switch knows where solicitations for the VIP go, on both sides" {
+	local bridge
+
+	for bridge in switch segment; do
+		ip -n $bridge link set br0 type bridge mcast_snooping 1
+	done
+	VIP=fd00::40 lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for bridge in switch segment; do
+		wait_until 3 snoops $bridge
+		ip -n $bridge link set br0 type bridge mcast_snooping 0
+	done
+	tmbridge_stop
+}
+
+snoops() # BRIDGE
+{
+	in_ns "$1" bridge mdb show dev br0 | grep 'port tmb grp ff02::1:ff00:40 '
+}
+
+@test "IPv6: a reload doesn't take an address from a host that has it" {
+	VIP=fd00::40 lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	sed -i "s/^vip = .*/&\nsnat = fd00::40, fd00::10/" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 3 log_says 'not reloaded: nothing has changed'
+	log_says 'eth0: fd00::10 belongs to 02:00:00:00:00:10 already'
+	tmbridge_stop
+}

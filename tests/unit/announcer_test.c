@@ -1,0 +1,163 @@
+/*
+ * Announcing addresses, and defending them.
+ */
+#include "fixture.h"
+#include "suites.h"
+
+#include "../../bridge/worker/announcer.h"
+#include "../../bridge/worker/defence.h"
+
+static struct rules *rules;
+static struct announcer announcer;
+static lb_time now;
+
+static void begin(unsigned nsnat)
+{
+	be32 snat[300];
+
+	rules = fixture_rules(1);
+	snat[0] = fixture_vip();
+	for (unsigned i = 1; i < nsnat; i++)
+		snat[i] = ip4(10, 5, (uint8_t)(i / 256), (uint8_t)i);
+	fixture_set_snat(&rules->farms[0], snat, nsnat);
+	now = (lb_time){1000 * LB_NS_PER_S};
+	announcer = (struct announcer){0};
+}
+
+/* How many are announced now, on each side. */
+static void count(unsigned ret[NSIDES])
+{
+	enum side side;
+	uint16_t vlan;
+	be32 ip;
+
+	ret[OUTSIDE] = ret[INSIDE] = 0;
+	while (announcer_next(&announcer, rules, now, &side, &ip, &vlan))
+		ret[side]++;
+}
+
+/* In each of the following ms until nothing is underway. */
+static unsigned count_all(unsigned ret[NSIDES])
+{
+	unsigned most = 0, n[NSIDES];
+
+	ret[OUTSIDE] = ret[INSIDE] = 0;
+	for (unsigned i = 0; i < 100; i++, now.ns += LB_NS_PER_MS) {
+		count(n);
+		ret[OUTSIDE] += n[OUTSIDE];
+		ret[INSIDE] += n[INSIDE];
+		most = n[OUTSIDE] + n[INSIDE] > most ? n[OUTSIDE] + n[INSIDE] : most;
+	}
+	return most;
+}
+
+START_TEST(twice_two_seconds_apart)
+{
+	unsigned n[NSIDES];
+
+	begin(2);
+	ck_assert(announcer_due(&announcer).ns == UINT64_MAX);
+	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert(announcer_due(&announcer).ns <= now.ns);
+		count(n);
+		ck_assert(n[OUTSIDE] == 2 && n[INSIDE] == 2);
+		now.ns += 2 * LB_NS_PER_S - 1;
+		count(n);
+		ck_assert_uint_eq(n[OUTSIDE], 0);
+		now.ns++;
+	}
+	ck_assert(announcer_due(&announcer).ns == UINT64_MAX);
+	rules_free(rules);
+}
+END_TEST
+
+START_TEST(one_side_only)
+{
+	unsigned n[NSIDES];
+
+	begin(2);
+	announcer_begin(&announcer, rules, 1 << INSIDE, now);
+	count(n);
+	ck_assert(n[OUTSIDE] == 0 && n[INSIDE] == 2);
+	rules_free(rules);
+}
+END_TEST
+
+START_TEST(many_don_t_leave_at_once)
+{
+	unsigned n[NSIDES], most;
+
+	begin(300);
+	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
+	most = count_all(n);
+	ck_assert_uint_le(most, ANNOUNCER_PER_MS);
+	ck_assert(n[OUTSIDE] == 300 && n[INSIDE] == 300);
+	rules_free(rules);
+}
+END_TEST
+
+START_TEST(reports_for_ipv6_are_repeated)
+{
+	unsigned n[NSIDES];
+
+	begin(1);
+	fixture_make_ipv6(rules);
+	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
+	count(n);
+	ck_assert(n[OUTSIDE] == 1 && !announcer_only_joins(&announcer));
+	now.ns += 2 * LB_NS_PER_S;
+	count(n);
+	ck_assert(n[OUTSIDE] == 1 && !announcer_only_joins(&announcer));
+	for (unsigned i = 0; i < 3; i++) {
+		now.ns += 59 * LB_NS_PER_S;
+		count(n);
+		ck_assert_uint_eq(n[OUTSIDE], 0);
+		now.ns += LB_NS_PER_S;
+		count(n);
+		ck_assert(n[OUTSIDE] == 1 && n[INSIDE] == 1 && announcer_only_joins(&announcer));
+	}
+	rules_free(rules);
+}
+END_TEST
+
+START_TEST(defended_once_in_ten_seconds)
+{
+	struct defence defence = {0};
+
+	now = (lb_time){1000 * LB_NS_PER_S};
+	ck_assert(defence_may(&defence, fixture_vip(), 0, now));
+	ck_assert(!defence_may(&defence, fixture_vip(), 0, now));
+	ck_assert(defence_may(&defence, fixture_vip(), 7, now));
+	ck_assert(defence_may(&defence, fixture_server(0), 0, now));
+	now.ns += 10 * LB_NS_PER_S - 1;
+	ck_assert(!defence_may(&defence, fixture_vip(), 0, now));
+	now.ns++;
+	ck_assert(defence_may(&defence, fixture_vip(), 0, now));
+}
+END_TEST
+
+START_TEST(a_flood_of_claims_is_not_answered_with_one)
+{
+	struct defence defence = {0};
+	unsigned n = 0;
+
+	now = (lb_time){1000 * LB_NS_PER_S};
+	for (unsigned i = 0; i < 200; i++)
+		n += defence_may(&defence, fixture_client(i), 0, now);
+	ck_assert_uint_eq(n, DEFENCE_PLACES);
+}
+END_TEST
+
+Suite *announcer_suite(void)
+{
+	const TTest *const tests[] = {twice_two_seconds_apart,
+	                              one_side_only,
+	                              many_don_t_leave_at_once,
+	                              reports_for_ipv6_are_repeated,
+	                              defended_once_in_ten_seconds,
+	                              a_flood_of_claims_is_not_answered_with_one,
+	                              NULL};
+
+	return suite_of("announcer", tests);
+}
