@@ -71,7 +71,7 @@ LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
 	$(B)/bridge/fastpath/program.o
-UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c))
+UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
 .PHONY: all
@@ -230,7 +230,7 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 # they learn stays in .build/fuzz/NAME.corpus.
 
 FUZZ_S ?= 600
-FUZZERS := frame sequence ini
+FUZZERS := frame sequence ini adopt
 FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
 
 $(B)/fuzz.a: $(FUZZ)
@@ -268,6 +268,13 @@ oracle: $(B)/unit ## compare the engine with a model of it, ORACLE_EVENTS events
 	@for seed in $(ORACLE_SEEDS); do \
 		CK_FORK=no CK_RUN_SUITE=oracle ORACLE_SEED=$$seed ORACLE_EVENTS=$(ORACLE_EVENTS) $(B)/unit || exit 1; \
 	done
+
+# The engine and a reader beside it, under the thread sanitizer.
+
+.PHONY: race
+race: ## see that what the engine shares with the kernel's program is free of data races
+	$(MAKE) -s VARIANT=tsan .build/tsan/unit
+	CK_FORK=no CK_RUN_SUITE=lane .build/tsan/unit
 
 # Installation
 

@@ -25,13 +25,18 @@
 	})
 #define BOTH_WRITE_LAST(x, v) (BOTH_FENCE(), BOTH_WRITE(x, v))
 #else
-#define BOTH_READ(x)          __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define BOTH_WRITE(x, v)      __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
-#define BOTH_ADD(x, v)        ((void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+/* For tests that hold somebody up before each access. */
+#ifndef BOTH_STEP
+#define BOTH_STEP() ((void)0)
+#endif
+
+#define BOTH_READ(x)          (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_RELAXED))
+#define BOTH_WRITE(x, v)      (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELAXED))
+#define BOTH_ADD(x, v)        (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 
 /* What is read after, or was written before, isn't older than this. */
-#define BOTH_READ_FIRST(x)    __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
-#define BOTH_WRITE_LAST(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#define BOTH_READ_FIRST(x)    (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_ACQUIRE))
+#define BOTH_WRITE_LAST(x, v) (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELEASE))
 #endif
 
 /* Copies aligned words one by one. */

@@ -46,11 +46,7 @@ static void add_reset(struct balance *balance, uint32_t f, enum end to, uint32_t
 	balance->counts.resets++;
 }
 
-/*
- * Describes RSTs that the end believes (RFC 5961, 3.2): with the number that it expects next if all
- * has arrived, and if something may still be missing, also with the last one that it acknowledged.
- */
-static void reset_end(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
+void expire_reset(struct balance *balance, uint32_t f, enum end to, struct own_list *out)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
 	uint32_t expected = flow_next(flow, end_other(to));
@@ -63,8 +59,8 @@ static void reset_end(struct balance *balance, uint32_t f, enum end to, struct o
 static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why, lb_time now,
                          struct own_list *out)
 {
-	reset_end(balance, f, CLIENT, out);
-	reset_end(balance, f, SERVER, out);
+	expire_reset(balance, f, CLIENT, out);
+	expire_reset(balance, f, SERVER, out);
 	life_end(balance, f, why, FLOW_RESET_BY_US, now);
 }
 

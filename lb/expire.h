@@ -9,6 +9,12 @@
 enum { EXPIRE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for, at most */
 
 /*
+ * Describes RSTs that the end believes (RFC 5961, 3.2): with the number that it expects next if all
+ * has arrived, and if something may still be missing, also with the last one that it acknowledged.
+ */
+void expire_reset(struct balance *balance, uint32_t flow, enum end to, struct own_list *out);
+
+/*
  * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
  * share of the table that the time since the last call asks for, or less if out has no more room:
  * then it returns false.

@@ -30,6 +30,10 @@ static void take_shared(struct flows *flows, struct arena *arena)
 	flows->flow = table_take(arena, TABLE_FLOWS, flows->places, sizeof(*flows->flow));
 	flows->cold = table_take(arena, TABLE_COLD, flows->places, sizeof(*flows->cold));
 	flows->own = table_take(arena, TABLE_OWN, pairs, sizeof(*flows->own));
+	flows->names = NULL;
+	if (arena->table)
+		flows->names =
+		        table_take(arena, TABLE_NAMES, FLOWS_NAMES_MAX, sizeof(*flows->names));
 	if (arena->table)
 		flows->client6 =
 		        table_take(arena, TABLE_CLIENT6, flows->places, sizeof(*flows->client6));
@@ -44,6 +48,7 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	                        .key = key,
 	                        .free = empty_list,
 	                        .half_open = empty_list,
+	                        .doomed = empty_list,
 	                        .quarantine = empty_list};
 	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
 		flows->factors[i] = siphash(&key, &i, 1);
@@ -54,13 +59,15 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
+	memset(flows->links, 0, flows->places * sizeof(*flows->links));
+	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
+	memset(flows->stamps, 0, flows->places * sizeof(*flows->stamps));
+	if (table_keeps(arena))
+		return;
 	memset(flows->head, 0, sizeof(*flows->head));
 	memset(flows->flow, 0, flows->places * sizeof(*flows->flow));
 	memset(flows->cold, 0, flows->places * sizeof(*flows->cold));
 	memset(flows->own, 0, (flows->places + 1) / 2 * sizeof(*flows->own));
-	memset(flows->links, 0, flows->places * sizeof(*flows->links));
-	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
-	memset(flows->stamps, 0, flows->places * sizeof(*flows->stamps));
 	if (flows->client6)
 		memset(flows->client6, 0, flows->places * sizeof(*flows->client6));
 }
@@ -73,9 +80,19 @@ void flows_announce(struct flows *flows, lb_time epoch)
 	        .nplaces = flows->hops.nplaces,
 	        .key = {flows->key.k[0], flows->key.k[1]},
 	        .epoch_ns = epoch.ns,
+	        .nnames = flows->head->nnames,
 	};
 	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
 	BOTH_WRITE_LAST(flows->head->layout, TABLE_LAYOUT);
+}
+
+void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n)
+{
+	if (!flows->names)
+		return;
+	if (n)
+		memcpy(flows->names, names, n * sizeof(*names));
+	BOTH_WRITE_LAST(flows->head->nnames, n);
 }
 
 static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
@@ -263,7 +280,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	hops_take_place(&flows->hops, HOPS_NOWHERE);
 	flow->flags = 0;
 	BOTH_WRITE(flow->wscales, (uint8_t)0);
-	memcpy(flows->cold[f].created_ms, &now_ms, sizeof(flows->cold[f].created_ms));
+	flows_set_created_ms(flows, f, now_ms);
 	flows->stamps[f] = 0;
 	flows->cold[f].reset_ms = 0;
 	set_life(flow, server, FLOW_HALF_OPEN);
@@ -320,6 +337,63 @@ void flows_remove(struct flows *flows, uint32_t f)
 	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flow_last(flows_at(flows, f)));
 	flows->check_at[f] = FLOW_NEVER;
 	list_append(flows, &flows->free, f);
+}
+
+void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, uint16_t server)
+{
+	struct flow *flow = flows_at(flows, f);
+
+	hops_take_place(&flows->hops, flow->hop);
+	if (!(flow->flags & FLOW_CLIENT_UNLISTED))
+		list_end(flows, f, CLIENT, true);
+	list_end(flows, f, SERVER, true);
+	set_life(flow, server, state);
+	if (state == FLOW_QUARANTINE)
+		list_append(flows, &flows->quarantine, f);
+}
+
+void flows_abandon(struct flows *flows, uint32_t f)
+{
+	set_state(flows_at(flows, f), FLOW_FREE);
+	flows->check_at[f] = FLOW_NEVER;
+	list_append(flows, &flows->free, f);
+}
+
+void flows_doom(struct flows *flows, uint32_t f)
+{
+	set_state(flows_at(flows, f), FLOW_FREE);
+	flows->check_at[f] = FLOW_NEVER;
+	list_append(flows, &flows->doomed, f);
+}
+
+void flows_undoom(struct flows *flows, uint32_t f)
+{
+	list_remove(flows, &flows->doomed, f);
+	list_append(flows, &flows->free, f);
+}
+
+void flows_set_created_ms(struct flows *flows, uint32_t f, uint64_t ms)
+{
+	memcpy(flows->cold[f].created_ms, &ms, sizeof(flows->cold[f].created_ms));
+}
+
+void flows_rename(struct flows *flows, uint32_t f, const struct tuple arrive[2])
+{
+	struct flow *flow = flows_at(flows, f);
+	const enum flow_state state = (enum flow_state)flow->state;
+
+	if (tuple_eq(&flow->arrive[CLIENT], &arrive[CLIENT]) &&
+	    tuple_eq(&flow->arrive[SERVER], &arrive[SERVER]))
+		return;
+	set_state(flow, FLOW_FREE); /* nobody reads it meanwhile */
+	for (enum end end = CLIENT; end <= SERVER; end++)
+		both_copy(&flow->arrive[end], &arrive[end], sizeof(arrive[end]));
+	set_state(flow, state);
+}
+
+void flows_set_hop(struct flows *flows, uint32_t f, uint16_t hop)
+{
+	set_hop(flows_at(flows, f), hop);
 }
 
 void flows_unlist_client(struct flows *flows, uint32_t f)
@@ -403,11 +477,12 @@ void flows_renumber(struct flows *flows, uint32_t f, uint16_t server)
 
 void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 {
-	const struct flow old = *flows_at(flows, f);
+	const struct flow *flow = flows_at(flows, f);
+	const struct tuple arrive[2] = {flow->arrive[CLIENT], flow->arrive[SERVER]};
 
 	leave_list(flows, f);
-	hops_give_back(&flows->hops, old.hop, tick_of_ms(now_ms));
-	begin(flows, f, old.arrive, old.server, now_ms);
+	hops_give_back(&flows->hops, flow->hop, tick_of_ms(now_ms));
+	begin(flows, f, arrive, flow->server, now_ms);
 }
 
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)

@@ -163,7 +163,7 @@ struct flow_list {
  * isn't used again before so many others were, and who still reads or writes there late hits
  * nobody.
  */
-enum { FLOWS_REST = 256 };
+enum { FLOWS_REST = 256, FLOWS_NAMES_MAX = 16384 /* RULES_NAMES_MAX */ };
 
 struct flows {
 	struct flow *flow; /* by index, as are: */
@@ -179,11 +179,13 @@ struct flows {
 	struct hash_key key;
 	uint64_t factors[4]; /* of flows_hash(), made of key */
 	struct table_head *head;
+	struct ip6 *names;           /* for who comes after: see table.h; NULL: nobody does */
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
 	uint32_t reached;            /* flows from here on were never used */
 	struct flow_list free;       /* of those before reached */
 	struct flow_list half_open;  /* oldest first */
+	struct flow_list doomed;     /* flows_doom() */
 	struct flow_list quarantine; /* and those that were reset; longest ended first */
 };
 
@@ -349,6 +351,9 @@ static inline bool flow_is_closing(const struct flow *flow)
 void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
                    struct hash_key key);
 
+/* Says which IPv6 addresses the names are that flows hold, for a process that comes after this. */
+void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n);
+
 /* Says in the table's head that it is ready for readers, tick 0 having been at epoch. */
 void flows_announce(struct flows *flows, lb_time epoch);
 
@@ -462,6 +467,20 @@ void flows_remove(struct flows *flows, uint32_t flow);
 
 /* Notes the timestamp with which the client begins or ends; 0: it has none. */
 void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
+
+/*
+ * Of flows that were found in the table (adopt.c), whose words are as another process left them:
+ * takes one into use as open, closing or quarantined; gives one up; puts one aside, free but for
+ * its place, until it is undoomed; names its addresses anew, its own address being in client6; has
+ * another place for its hop; and was made at another time.
+ */
+void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state, uint16_t server);
+void flows_abandon(struct flows *flows, uint32_t flow);
+void flows_rename(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
+void flows_doom(struct flows *flows, uint32_t flow);
+void flows_undoom(struct flows *flows, uint32_t flow);
+void flows_set_hop(struct flows *flows, uint32_t flow, uint16_t hop);
+void flows_set_created_ms(struct flows *flows, uint32_t flow, uint64_t ms);
 
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);

@@ -24,7 +24,8 @@ void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
 	hops->rests = arena_take(arena, hops->nplaces, sizeof(*hops->rests));
 	if (!hops->places)
 		return;
-	memset(hops->places, 0, hops->nplaces * sizeof(*hops->places));
+	if (!table_keeps(arena))
+		memset(hops->places, 0, hops->nplaces * sizeof(*hops->places));
 	memset(hops->origins, 0, hops->nplaces * sizeof(*hops->origins));
 	memset(hops->rests, 0, hops->nplaces * sizeof(*hops->rests));
 }
@@ -79,6 +80,15 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 	}
 	hops->places[found].users++;
 	return (uint16_t)found;
+}
+
+void hops_adopt(struct hops *hops, uint32_t now)
+{
+	for (uint32_t p = 0; p < hops->nplaces; p++) {
+		hops->places[p].users = 0;
+		hops->origins[p] = hops->places[p].hop; /* as it mostly is */
+		hops->rests[p] = now + HOPS_REST;
+	}
 }
 
 void hops_give_back(struct hops *hops, uint16_t place, uint32_t now)

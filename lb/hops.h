@@ -99,6 +99,9 @@ static inline void hops_take_place(struct hops *hops, uint16_t place)
 	hops->places[place].users++;
 }
 
+/* After places were taken over from another engine's table: nobody uses any, but all rest. */
+void hops_adopt(struct hops *hops, uint32_t now);
+
 /* One less, at tick now. */
 void hops_give_back(struct hops *hops, uint16_t place, uint32_t now);
 

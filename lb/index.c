@@ -15,7 +15,7 @@ void index_lay_out(struct index *index, struct arena *arena, uint32_t entries)
 {
 	index->nbuckets = entries / INDEX_MEAN_LOAD + 1;
 	index->buckets = table_take(arena, TABLE_BUCKETS, index->nbuckets, sizeof(*index->buckets));
-	if (index->buckets)
+	if (index->buckets && !table_keeps(arena))
 		memset(index->buckets, 0, index->nbuckets * sizeof(*index->buckets));
 }
 

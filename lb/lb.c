@@ -14,6 +14,7 @@
 #include "lb.h"
 
 #include "admit.h"
+#include "adopt.h"
 #include "express.h"
 #include "follow.h"
 #include "frag.h"
@@ -62,14 +63,8 @@ size_t lb_table_sizes(const struct rules *rules, const struct share *share, stru
 	return measure(rules, share, ret);
 }
 
-struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
-                   const struct mac macs[NSIDES], lb_time now)
-{
-	return lb_init_shared(mem, NULL, farms, key, macs, now);
-}
-
-struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
-                          const struct hash_key *key, const struct mac macs[NSIDES], lb_time now)
+static struct lb *make(void *mem, struct table *table, struct farms *farms,
+                       const struct hash_key *key, const struct mac macs[NSIDES], lb_time now)
 {
 	struct arena arena = {.base = mem, .table = table};
 	struct lb *lb = arena_take(&arena, 1, sizeof(*lb));
@@ -80,7 +75,73 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
 	frags_lay_out(&lb->frags, &arena);
 	frags_seed(&lb->frags, key);
 	refuse_begin(&lb->refuse, key, now);
+	return lb;
+}
+
+struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
+                   const struct mac macs[NSIDES], lb_time now)
+{
+	return lb_init_shared(mem, NULL, farms, key, macs, now);
+}
+
+struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
+                          const struct hash_key *key, const struct mac macs[NSIDES], lb_time now)
+{
+	struct lb *lb;
+
+	if (table)
+		table->keep = false;
+	lb = make(mem, table, farms, key, macs, now);
 	flows_announce(&lb->balance.flows, now);
+	flows_note_names(&lb->balance.flows, farms->rules->names, farms->rules->nnames);
+	return lb;
+}
+
+/* If the arrays hold a table of this layout, as large as one of these rules. */
+static bool is_adoptable(const struct table *table, const struct farms *farms, lb_time now)
+{
+	const struct table_head *head = table->arrays[TABLE_HEAD].memory;
+	struct table sizes;
+
+	lb_table_sizes(farms->rules, &farms->share, &sizes);
+	return BOTH_READ_FIRST(head->layout) == TABLE_LAYOUT && head->epoch_ns <= now.ns &&
+	       head->flows == sizes.arrays[TABLE_FLOWS].elements &&
+	       head->nbuckets == sizes.arrays[TABLE_BUCKETS].elements &&
+	       head->nplaces == sizes.arrays[TABLE_PLACES].elements;
+}
+
+/* If flows that name an address by its number mean the same by the rules. */
+static bool has_same_names(const struct flows *flows, const struct rules *rules)
+{
+	const uint32_t n = flows->head->nnames;
+
+	return n <= rules->nnames &&
+	       (!n || !flows->names ||
+	        !memcmp(flows->names, rules->names, n * sizeof(*rules->names)));
+}
+
+struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms *farms,
+                    const struct mac macs[NSIDES], lb_time now, struct adoption *ret)
+{
+	const struct table_head *head = table->arrays[TABLE_HEAD].memory;
+	const struct hash_key key = {{head->key[0], head->key[1]}};
+	const lb_time epoch = {head->epoch_ns};
+	struct flows *flows;
+	struct lb *lb;
+
+	if (!is_adoptable(table, farms, now))
+		return NULL;
+	table->keep = true;
+	lb = make(mem, table, farms, &key, macs, now);
+	lb->balance.epoch = epoch;
+	flows = &lb->balance.flows;
+	/* halfway between two namings there is nothing to be adopted */
+	if (!has_same_names(flows, farms->rules))
+		BOTH_WRITE(flows->head->layout, 0);
+	adopt_flows(&lb->balance, scratch, now, ret);
+	flows_note_names(flows, farms->rules->names, farms->rules->nnames);
+	flows_announce(flows, epoch);
+	expire_start_reaping(&lb->balance);
 	return lb;
 }
 
@@ -529,6 +590,7 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 
 	frags_expire(&lb->frags, now);
 	*ret_more = !expire_due(&lb->balance, now, &out);
+	*ret_more |= adopt_reset(&lb->balance, &out);
 	*ret_more |= expire_reap(&lb->balance, now, &out);
 	*ret_more |= follow_look(&lb->balance, now);
 	return out.n;
@@ -573,6 +635,7 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
 	}
 	balance_move(&lb->balance, farms, map);
+	flows_note_names(&lb->balance.flows, farms->rules->names, farms->rules->nnames);
 	frags_renumber(&lb->frags, map);
 	expire_start_reaping(&lb->balance);
 }

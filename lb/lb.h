@@ -4,6 +4,7 @@
 #ifndef LB_LB_H
 #define LB_LB_H
 
+#include "adopt.h"
 #include "balance.h"
 #include "expire.h"
 #include "frag.h"
@@ -42,6 +43,17 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
  * addresses were one; until it is said otherwise.
  */
 void lb_hold(struct lb *lb, unsigned sides);
+
+/*
+ * An engine over arrays that hold what another process left there, perhaps in the middle of a
+ * write: see adopt.h. scratch is memory as for the array of TABLE_BUCKETS, needed during the call;
+ * the key of farms is that in the table's head, and the time must be of the clock that the head's
+ * epoch is of. Of IPv6, TABLE_CLIENT6 must be there. Flows that don't fit will be reset by
+ * lb_poll(). NULL, nothing having been changed, if the arrays are of another layout or of another
+ * max_connections than these rules say.
+ */
+struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms *farms,
+                    const struct mac macs[NSIDES], lb_time now, struct adoption *ret);
 
 /* The port of that side has another MAC address from now on. */
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);

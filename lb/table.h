@@ -17,6 +17,7 @@
  *   own      hops of flows for whom there is no place, two in an element
  *   places   hops: hops.h
  *   client6  IPv6 clients' addresses; needed only if there are any
+ *   known6   the IPv6 addresses that flows name: rules.names, which a reload only adds to
  *
  * A change of any of these types, or of what they mean, needs another TABLE_LAYOUT.
  */
@@ -26,6 +27,7 @@
 #include "arena.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 enum { TABLE_LAYOUT = 1, TABLE_ALIGN = 8 };
 
@@ -36,7 +38,8 @@ enum { TABLE_LAYOUT = 1, TABLE_ALIGN = 8 };
 	X(COLD, cold, struct flow_cold)                                                            \
 	X(OWN, own, struct flow_hops)                                                              \
 	X(PLACES, places, struct hops_place)                                                       \
-	X(CLIENT6, client6, struct ip6)
+	X(CLIENT6, client6, struct ip6)                                                            \
+	X(NAMES, known6, struct ip6)
 
 #define TABLE_ENUM(constant, name, type) TABLE_##constant,
 enum table_array_id { TABLE_ARRAYS(TABLE_ENUM) TABLE_NARRAYS };
@@ -49,6 +52,7 @@ struct table_array {
 
 struct table {
 	struct table_array arrays[TABLE_NARRAYS];
+	bool keep; /* what is in them: lb_adopt() */
 };
 
 struct table_head {
@@ -57,6 +61,8 @@ struct table_head {
 	uint64_t key[2];                   /* of names of IPv6 clients (name.h) */
 	uint64_t factors[4];               /* tuple_multilinear() */
 	uint64_t epoch_ns;                 /* when tick 0 was (flow.h), on the caller's clock */
+	uint32_t nnames;                   /* names that there are, of those that there may be */
+	uint32_t unused;
 };
 
 /*
@@ -74,6 +80,12 @@ static inline void *table_take(struct arena *arena, enum table_array_id id, size
 	array->elements = elements;
 	array->element_bytes = element_bytes;
 	return arena->base ? array->memory : NULL;
+}
+
+/* If what is in these arrays is to stay. */
+static inline bool table_keeps(const struct arena *arena)
+{
+	return arena->table && arena->table->keep;
 }
 
 #endif

@@ -6,6 +6,7 @@
  * established flows, one row for each. All times are processor time of lb_input() and lb_poll(),
  * without the writing of the frames.
  */
+#include "adoption.h"
 #include "measure.h"
 #include "sole.h"
 #include "traffic.h"
@@ -42,6 +43,7 @@ struct row {
 	bool ipv6;
 	size_t bytes; /* of memory */
 	struct figure ns;
+	struct figure floor_ns; /* IPv4 */
 };
 
 struct figures {
@@ -49,9 +51,19 @@ struct figures {
 	unsigned nrows;
 	struct figure new_ns, per_s, expiry_ns, second_us;
 	double bytes_per_flow;
+	struct figure adoption_ms;
 	struct figure scaling;
 	struct sole sole;
 };
+
+static void measure_floor(const struct options *options, struct traffic *traffic, struct row *row)
+{
+	traffic->bare = true;
+	figure_add(&row->floor_ns,
+	           (double)traffic_data(traffic, row->frame_bytes, options->packets) /
+	                   options->packets);
+	traffic->bare = false;
+}
 
 static void measure_rows(const struct options *options, struct figures *figures, uint32_t flows,
                          bool ipv6)
@@ -66,12 +78,15 @@ static void measure_rows(const struct options *options, struct figures *figures,
 	traffic_make(&traffic, &subject, flows, ipv6);
 	traffic_open(&traffic, 0, flows);
 	for (unsigned i = 0; i < n; i++)
-		rows[i] = (struct row){flows, sizes[i], ipv6, subject.bytes, {.n = 0}};
+		rows[i] = (struct row){flows, sizes[i], ipv6, subject.bytes, {.n = 0}, {.n = 0}};
 	for (unsigned run = 0; run < options->runs; run++)
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = 0; i < n; i++) {
 			figure_add(&rows[i].ns,
 			           (double)traffic_data(&traffic, sizes[i], options->packets) /
 			                   options->packets);
+			if (!ipv6)
+				measure_floor(options, &traffic, &rows[i]);
+		}
 	figures->nrows += n;
 	traffic_free(&traffic);
 	subject_free(&subject);
@@ -222,6 +237,11 @@ static void print_row(const struct row *row)
 	snprintf(what, sizeof(what), "established %9u flows, %4u bytes, %s", row->flows,
 	         row->frame_bytes, row->ipv6 ? "IPv6" : "IPv4");
 	print_figure(what, "ns a packet", &row->ns, 1);
+	if (row->ipv6)
+		return;
+	print_figure("  floor: found and rewritten, no more", "ns a packet", &row->floor_ns, 1);
+	printf("%-44s %11s %11.2f\n", "  of the floor", "",
+	       figure_median(&row->ns) / figure_median(&row->floor_ns));
 }
 
 static void print_memory(const struct row *row)
@@ -247,6 +267,7 @@ static void print_table(const struct options *options, const struct figures *fig
 	print_figure("  whole connections, 8 packets and expiry", "a second", &figures->per_s, 0);
 	print_figure("  expiry", "ns a flow", &figures->expiry_ns, 1);
 	print_figure("  looking for what expires", "us a second", &figures->second_us, 0);
+	print_figure("  adopting them from another process", "ms", &figures->adoption_ms, 1);
 	printf("%-44s %11.1f\n", "  memory, bytes a flow", figures->bytes_per_flow);
 	print_figure("two engines on two processors, against one", "times", &figures->scaling, 2);
 	sole_print(&figures->sole, print_figure);
@@ -271,6 +292,8 @@ static void write_json(FILE *to, const struct figures *figures)
 		fprintf(to, "%s{\"flows\":%u,\"frame_bytes\":%u,", separator, row->flows,
 		        row->frame_bytes);
 		write_figure(to, "ns_per_packet", &row->ns);
+		fputc(',', to);
+		write_figure(to, "floor_ns_per_packet", &row->floor_ns);
 		fputc('}', to);
 		separator = ",";
 	}
@@ -280,6 +303,8 @@ static void write_json(FILE *to, const struct figures *figures)
 	write_figure(to, "connections_per_s", &figures->per_s);
 	fputc(',', to);
 	write_figure(to, "expiry_ns", &figures->expiry_ns);
+	fputc(',', to);
+	write_figure(to, "adoption_ms", &figures->adoption_ms);
 	fprintf(to, ",\"bytes_per_flow\":%.1f}\n", figures->bytes_per_flow);
 }
 
@@ -340,6 +365,7 @@ int main(int argc, char **argv)
 	measure_rows(&options, &figures, options.held, true);
 	measure_life(&options, &figures);
 	measure_memory_per_flow(&options, &figures);
+	adoption_measure(&figures.adoption_ms, options.held, options.runs);
 	measure_scaling(&options, &figures);
 	sole_measure(&figures.sole, options.runs, PACKETS / options.packets);
 	print_table(&options, &figures);

@@ -6,6 +6,8 @@
  */
 #include "traffic.h"
 
+#include "floor.h"
+
 #include "measure.h"
 #include "../../lb/wire.h"
 
@@ -138,6 +140,8 @@ static void write_frame(struct traffic *traffic, unsigned slot, struct conn *con
 	pseudo = traffic->ipv6 ? write_ipv6(p + ETH_HEADER_BYTES, &tuple, l4_len)
 	                       : write_ipv4(p + ETH_HEADER_BYTES, &tuple, l4_len);
 	write_tcp(p + ETH_HEADER_BYTES + l3, conn, &tuple, step, pseudo);
+	if (traffic->bare)
+		return;
 	conn->next[step->end] +=
 	        bytes - headers + (step->flags & TCP_SYN ? 1 : 0) + (step->flags & TCP_FIN ? 1 : 0);
 }
@@ -160,14 +164,21 @@ static uint64_t input(struct traffic *traffic, unsigned n, enum lb_why why)
 	struct subject *subject = traffic->subject;
 	struct verdict verdicts[TRAFFIC_BURST];
 	uint64_t before = lb_whys(subject->lb)[why], start = measure_ns(), spent;
+	unsigned found = 0;
 
 	for (unsigned i = 0; i < n; i += TRAFFIC_BURST) {
 		unsigned burst = n - i < TRAFFIC_BURST ? n - i : TRAFFIC_BURST;
 
-		lb_input(subject->lb, &traffic->frames[i], burst, subject->now, verdicts);
+		if (traffic->bare)
+			found += floor_input(&lb_balance(subject->lb)->flows, &traffic->frames[i],
+			                     burst);
+		else
+			lb_input(subject->lb, &traffic->frames[i], burst, subject->now, verdicts);
 		subject_pass(subject, TRAFFIC_BURST * TRAFFIC_NS);
 	}
 	spent = measure_since(start);
+	if (traffic->bare && found == n)
+		return spent;
 	if (lb_whys(subject->lb)[why] - before != n)
 		measure_fail("of %u frames only %lu are %s", n, lb_whys(subject->lb)[why] - before,
 		             lb_why_name(why));

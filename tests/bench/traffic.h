@@ -29,6 +29,7 @@ struct traffic {
 	struct conn *conns;
 	uint32_t nconns;
 	bool ipv6;
+	bool bare; /* the frames go to floor_input(), and the engine hears nothing of them */
 	uint64_t random;
 	uint8_t *ring;
 	struct frame frames[TRAFFIC_RING];

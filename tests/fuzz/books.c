@@ -3,6 +3,8 @@
  */
 #include "books.h"
 
+#include "ensure.h"
+
 enum { NCOUNTS = 64 };
 
 static void check_sums(const struct lb *lb, uint64_t nframes)
@@ -134,7 +136,7 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 	uint32_t n = 0, before = FLOW_NONE;
 
 	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
-		ENSURE(n++ < flows->capacity);
+		ENSURE(n++ < flows->places);
 		ENSURE(is_in(flows, f, states) && flows->links[f].in[FLOW_BY_STATE].prev == before);
 		before = f;
 	}

@@ -4,7 +4,7 @@
 #ifndef FUZZ_BOOKS_H
 #define FUZZ_BOOKS_H
 
-#include "engine.h"
+#include "../../lb/lb.h"
 
 /* Aborts unless they do, so many frames having been put in. */
 void books_check(const struct lb *lb, uint64_t nframes);

@@ -138,13 +138,10 @@ static void open_flow(struct lb *lb, bool ipv6, uint8_t vip, lb_time now)
 	input(lb, data, &ack, now);
 }
 
-static struct lb *begin(const struct rules *rules, lb_time now)
-{
-	static const struct mac macs[NSIDES] = {{{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}};
-	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now),
-	                        &key, macs, now);
+static const struct mac macs[NSIDES] = {{{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}};
 
-	lb_use_ip6(lb, live.ip6);
+static void open_flows(struct lb *lb, const struct rules *rules, lb_time now)
+{
 	for (unsigned s = 0; s < rules->nservers; s++)
 		if (rules->farms[rules->servers[s].farm].nchecks)
 			lb_probed(lb, s, 0, true, now);
@@ -153,6 +150,15 @@ static struct lb *begin(const struct rules *rules, lb_time now)
 		open_flow(lb, ipv6, ENGINE_VIP, now);
 		open_flow(lb, ipv6, ENGINE_VIP_NO_SNAT, now);
 	}
+}
+
+static struct lb *begin(const struct rules *rules, lb_time now)
+{
+	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now),
+	                        &key, macs, now);
+
+	lb_use_ip6(lb, live.ip6);
+	open_flows(lb, rules, now);
 	return lb;
 }
 
@@ -223,6 +229,53 @@ static void *farms_memory(size_t bytes)
 	}
 	memset(memories[i].mem, 0xa5, bytes); /* nothing may count on zeros */
 	return memories[i].mem;
+}
+
+/* For all of the table's arrays, once. */
+static void *take_arrays(const struct rules *rules, struct table *table)
+{
+	static struct table taken;
+	static void *mem;
+	size_t bytes = lb_table_sizes(rules, &share_whole, table);
+
+	for (unsigned i = 0; i < TABLE_NARRAYS; i++) {
+		struct table_array *array = &table->arrays[i];
+
+		if (!mem)
+			taken.arrays[i].memory = malloc(array->elements * array->element_bytes);
+		array->memory = taken.arrays[i].memory;
+	}
+	mem = mem ? mem : aligned_alloc(ARENA_ALIGN, bytes);
+	return mem;
+}
+
+struct lb *engine_new_shared(uint8_t option, struct table *table)
+{
+	const lb_time now = {LB_NS_PER_S};
+	struct rules *rules = make_rules(chosen = option % OPTIONS, is_other = false);
+	void *mem = take_arrays(rules, table);
+	struct lb *lb;
+
+	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
+	lb = lb_init_shared(mem, table, farms_init(current.farms, rules, &share_whole, &key, now),
+	                    &key, macs, now);
+	open_flows(lb, rules, now);
+	return lb;
+}
+
+struct lb *engine_adopt(struct table *table, bool other, lb_time now, struct adoption *ret)
+{
+	struct rules *rules = make_rules(chosen, is_other = other);
+	const struct table_array *buckets = &table->arrays[TABLE_BUCKETS];
+	void *scratch = aligned_alloc(ARENA_ALIGN, buckets->elements * buckets->element_bytes);
+	struct lb *lb;
+
+	free_reloaded(current);
+	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
+	lb = lb_adopt(take_arrays(rules, table), table, scratch,
+	              farms_init(current.farms, rules, &share_whole, &key, now), macs, now, ret);
+	free(scratch);
+	return lb;
 }
 
 uint64_t engine_frames(void)

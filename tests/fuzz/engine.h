@@ -14,15 +14,8 @@
 #ifndef FUZZ_ENGINE_H
 #define FUZZ_ENGINE_H
 
+#include "ensure.h"
 #include "../../lb/lb.h"
-
-#include <stdlib.h>
-
-#define ENSURE(condition)                                                                          \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 enum {
 	ENGINE_VIP = 40,
@@ -45,6 +38,13 @@ void engine_free(void);
 
 /* Frames that it got to open its flows. */
 uint64_t engine_frames(void);
+
+/*
+ * The same engine, its arrays in table; and another one that adopts them, as they are then, with
+ * the same or the other rules. NULL if they are none that can be adopted.
+ */
+struct lb *engine_new_shared(uint8_t option, struct table *table);
+struct lb *engine_adopt(struct table *table, bool other, lb_time now, struct adoption *ret);
 
 /* Goes over to the other of the two sets of rules. */
 void engine_reload(struct lb *lb, lb_time now);

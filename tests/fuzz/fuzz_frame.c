@@ -3,6 +3,7 @@
  * that has flows. The first byte says which of these.
  */
 #include "books.h"
+#include "engine.h"
 #include "witness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,6 +6,7 @@
  * So that conversations come about at all, there are steps that answer what was forwarded lately.
  */
 #include "books.h"
+#include "engine.h"
 #include "packets.h"
 #include "steps.h"
 #include "witness.h"

@@ -16,7 +16,7 @@ shift
 make_seeds()
 {
 	rm -rf "$DIR/start"
-	mkdir -p "$DIR"/start/{frame,sequence,ini}
+	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt}
 	"$DIR/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
 		$(find "$CAPTURES" -name '*.pcap*' 2>/dev/null | sort)
 	for ini in cfg/example.ini pcaps/*/lb.ini; do

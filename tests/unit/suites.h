@@ -18,6 +18,8 @@ Suite *express_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
 Suite *table_suite(void);
+Suite *lane_suite(void);
+Suite *adopt_suite(void);
 Suite *frag_suite(void);
 Suite *frag_twin_suite(void);
 Suite *icmp_suite(void);

@@ -1,0 +1,365 @@
+/*
+ * Adoption.
+ *
+ * What is in the arrays is not believed: whoever wrote it may have died in the middle of a write,
+ * and its rules were others. Only flows count, and of them only what this process's rules confirm:
+ * the VIP and its port are a farm's, the server is one of it, and the server's peer is a SNAT
+ * address of it. All by value: the numbers that a flow holds are hints. Everything else is made
+ * anew from that: the index, lists, SNAT ports, counts of servers, users of hops, check times.
+ *
+ * Live flows come first, so that of two with the same tuple the one that ended makes way. A
+ * half-open flow has nothing to lose. One that has been reset can't be told from one whose end has
+ * gone on: it is in quarantine. So is one to which a program that was alone has noted a RST.
+ */
+#include "adopt.h"
+
+#include "expire.h"
+#include "life.h"
+#include "wire.h"
+
+enum { ADOPT_STEP = 16 }; /* flows whose places in the index are fetched together */
+
+/* A window is 1 GiB at most (RFC 7323, 2.3); what is known of it may be late. */
+#define ADOPT_WINDOW_MAX (2u << 30)
+
+struct adopter {
+	struct balance *balance;
+	const struct ip6 *names; /* that the flows name, nnames of them */
+	uint32_t nnames;
+	uint32_t tick;
+	unsigned farm; /* that was asked for last: mostly it is the next one, too */
+	struct adoption *ret;
+};
+
+enum fate { FATE_FREE, FATE_DAMAGED, FATE_HALF_OPEN, FATE_UNFIT, FATE_OPEN, FATE_ENDED };
+
+/* ---- Names of IPv6 addresses ---- */
+
+/* Makes name, which was given by other rules, what these name the address; *ret_value is it. */
+static bool rename_known(const struct adopter *a, be32 *name, const struct ip6 **ret_value)
+{
+	if (name_index(*name) >= a->nnames)
+		return false;
+	*ret_value = &a->names[name_index(*name)];
+	return addresses_name(&a->balance->farms->addresses, *ret_value, name);
+}
+
+/* The same of a client, which may have become known to the rules or no longer be. */
+static bool rename_client(const struct adopter *a, uint32_t f, be32 *name)
+{
+	struct flows *flows = &a->balance->flows;
+	const struct ip6 *value = &flows->client6[f];
+
+	if (name_is_hashed(*name)) {
+		if (!be32_eq(*name, name_hashed(&flows->key, value)))
+			return false;
+		addresses_name(&a->balance->farms->addresses, value, name);
+		return true;
+	}
+	if (!name_is_ipv6(*name))
+		return false;
+	if (rename_known(a, name, &value))
+		return true;
+	if (!value || value == &flows->client6[f])
+		return false;
+	both_copy(&flows->client6[f], value, sizeof(*value));
+	*name = name_hashed(&flows->key, value);
+	return true;
+}
+
+/* Gives the flow's addresses the names that these rules have; false if they don't know them. */
+static bool rename_flow(const struct adopter *a, uint32_t f)
+{
+	const struct flow *flow = flows_at(&a->balance->flows, f);
+	struct tuple arrive[2] = {flow->arrive[CLIENT], flow->arrive[SERVER]};
+	const bool snat_off = be32_eq(arrive[SERVER].dst, arrive[CLIENT].src);
+	const struct ip6 *value;
+
+	if (!a->balance->flows.client6 || !rename_known(a, &arrive[CLIENT].dst, &value) ||
+	    !rename_known(a, &arrive[SERVER].src, &value) ||
+	    !rename_client(a, f, &arrive[CLIENT].src))
+		return false;
+	if (snat_off)
+		arrive[SERVER].dst = arrive[CLIENT].src;
+	else if (!rename_known(a, &arrive[SERVER].dst, &value))
+		return false;
+	flows_rename(&a->balance->flows, f, arrive);
+	return true;
+}
+
+/* ---- Whether it fits ---- */
+
+static bool is_farm_of(const struct rules_farm *farm, const struct tuple *client)
+{
+	return !farm->gone && be32_eq(farm->vip, client->dst) &&
+	       rules_service(farm, client->dport) >= 0;
+}
+
+static bool find_farm(struct adopter *a, const struct flow *flow)
+{
+	const struct rules *rules = a->balance->farms->rules;
+
+	if (a->farm < rules->nfarms && is_farm_of(&rules->farms[a->farm], &flow->arrive[CLIENT]))
+		return true;
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (is_farm_of(&rules->farms[f], &flow->arrive[CLIENT])) {
+			a->farm = f;
+			return true;
+		}
+	return false;
+}
+
+/* The number of the flow's server among those of the farm, or SERVER_NONE. */
+static uint16_t find_server(const struct adopter *a, const struct flow *flow)
+{
+	const struct rules *rules = a->balance->farms->rules;
+	const struct rules_farm *farm = &rules->farms[a->farm];
+	const be32 address = flow->arrive[SERVER].src;
+	const unsigned hint = flow->server;
+
+	if (hint >= farm->server && hint < farm->server + farm->nservers &&
+	    be32_eq(rules->servers[hint].address, address))
+		return (uint16_t)hint;
+	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
+		if (be32_eq(rules->servers[s].address, address))
+			return (uint16_t)s;
+	return SERVER_NONE;
+}
+
+/* If the flow's server knows it by an address and port that the rules give out, or its client's. */
+static bool has_peer(const struct adopter *a, const struct flow *flow)
+{
+	const struct rules_farm *farm = &a->balance->farms->rules->farms[a->farm];
+	struct snat_port port;
+
+	if (!be16_eq(flow->arrive[SERVER].sport, flow->arrive[CLIENT].dport))
+		return false;
+	if (!farm->nsnat)
+		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&
+		       be16_eq(flow->arrive[SERVER].dport, flow->arrive[CLIENT].sport);
+	return be16_get(flow->arrive[SERVER].dport) && balance_locate_port(a->balance, flow, &port);
+}
+
+/* Its numbers can be those of a connection. */
+static bool has_numbers(const struct flow *flow, enum end end)
+{
+	const uint32_t acked = flow_acked(flow, end_other(end));
+
+	return flow->flags & FLOW_SEQ_KNOWN << end && flow_wscale(flow, end) <= TCP_WSCALE_MAX &&
+	       flow_next(flow, end) - acked <= ADOPT_WINDOW_MAX &&
+	       flow_limit(flow, end) + 1 - acked <= ADOPT_WINDOW_MAX;
+}
+
+static enum fate fate_of_state(const struct flow *flow)
+{
+	switch ((unsigned)flow->state) {
+	case FLOW_FREE:
+		return FATE_FREE;
+	case FLOW_HALF_OPEN:
+		return FATE_HALF_OPEN;
+	case FLOW_OPEN:
+	case FLOW_CLOSING:
+		return flow->flags & FLOW_RESET_BY_US ? FATE_ENDED : FATE_OPEN;
+	case FLOW_RESET:
+	case FLOW_QUARANTINE:
+		return FATE_ENDED;
+	default:
+		return FATE_DAMAGED;
+	}
+}
+
+/* What is to become of the flow; one that goes on has this process's numbers then. */
+static enum fate judge(struct adopter *a, uint32_t f)
+{
+	struct flows *flows = &a->balance->flows;
+	const struct flow *flow = flows_at(flows, f);
+	const enum fate fate = fate_of_state(flow);
+	uint16_t server;
+
+	if (fate < FATE_UNFIT)
+		return fate;
+	if (fate == FATE_OPEN && (!has_numbers(flow, CLIENT) || !has_numbers(flow, SERVER)))
+		return FATE_DAMAGED;
+	if (flow_is_ipv6(flow) && !rename_flow(a, f))
+		return fate == FATE_OPEN ? FATE_UNFIT : FATE_DAMAGED;
+	server = find_farm(a, flow) ? find_server(a, flow) : SERVER_NONE;
+	if (server != SERVER_NONE)
+		flows_renumber(flows, f, server);
+	if (server == SERVER_NONE || !has_peer(a, flow))
+		return fate == FATE_OPEN ? FATE_UNFIT : FATE_DAMAGED;
+	return fate;
+}
+
+/* ---- Taking it in ---- */
+
+static bool is_hop(const struct hop *hop)
+{
+	return !mac_is_group(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
+}
+
+/* Where its client is; if that can't be, its next packet says. */
+static void mend_hop(struct flows *flows, uint32_t f)
+{
+	const uint16_t hop = flows_at(flows, f)->hop;
+
+	if (hop >= flows->hops.nplaces || !is_hop(flows_client(flows, f)))
+		flows_set_hop(flows, f, HOPS_NOWHERE);
+}
+
+/* What is later than now is now. */
+static void mend_times(const struct adopter *a, uint32_t f, lb_time now)
+{
+	struct flows *flows = &a->balance->flows;
+	const uint64_t ms = balance_ms(a->balance, now);
+
+	if (flow_last(flows_at(flows, f)) > a->tick)
+		flow_set_last(flows_at(flows, f), a->tick);
+	if (flows_created_ms(flows, f) > ms)
+		flows_set_created_ms(flows, f, ms);
+}
+
+/* If a flow that has been taken in has this tuple. */
+static bool is_taken(const struct flows *flows, uint32_t f, enum end end)
+{
+	const struct tuple *tuple = &flows_at(flows, f)->arrive[end];
+	const bool ipv6 = flow_is_ipv6(flows_at(flows, f));
+	const bool hashed = ipv6 && (name_is_hashed(tuple->src) || name_is_hashed(tuple->dst));
+	const struct flow_key key = {
+	        .tuple = *tuple, .ipv6 = ipv6, .hashed = hashed ? &flows->client6[f] : NULL};
+
+	return flows_find(flows, &key, flows_hash(flows, tuple)) != FLOW_NONE;
+}
+
+static bool is_full(const struct flows *flows, const struct adoption *adoption)
+{
+	return adoption->open + adoption->quarantined >= flows->capacity;
+}
+
+/* The state and flags that a flow has from now on. */
+static enum flow_state begin_anew(struct flow *flow, enum fate fate)
+{
+	if (fate == FATE_ENDED)
+		return FLOW_QUARANTINE;
+	flow->flags &= (uint8_t)~FLOW_CLIENT_UNLISTED;
+	return flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN;
+}
+
+/* One that goes on, or has ended. False if it can't, another one having its place. */
+static bool take_in(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
+{
+	struct balance *balance = a->balance;
+	struct flows *flows = &balance->flows;
+	struct flow *flow = flows_at(flows, f);
+	const uint16_t server = flow->server;
+	struct snat_port port;
+
+	if (is_full(flows, a->ret) || is_taken(flows, f, SERVER))
+		return false;
+	if (is_taken(flows, f, CLIENT)) {
+		if (fate == FATE_OPEN)
+			return false;
+		flow->flags |= FLOW_CLIENT_UNLISTED;
+	}
+	mend_hop(flows, f);
+	mend_times(a, f, now);
+	flows_adopt(flows, f, begin_anew(flow, fate), server);
+	if (balance_locate_port(balance, flow, &port))
+		snat_keep(&balance->farms->snat, balance->farms->rules->servers[server].farm, port);
+	if (fate == FATE_OPEN) {
+		sched_opened(&balance->farms->sched, server);
+		sched_half_open_no_more(&balance->farms->sched, server);
+		balance->counts.created++;
+		if (flow_is_closing(flow))
+			sched_closing(&balance->farms->sched, server);
+	}
+	if (fate == FATE_ENDED)
+		balance_queue(balance, f);
+	balance->strays += balance_is_stray(balance, flow);
+	flows_check_again(flows, f, life_deadline(balance, flow));
+	return true;
+}
+
+static void settle(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
+{
+	struct flows *flows = &a->balance->flows;
+
+	if (fate >= FATE_OPEN && !take_in(a, f, fate, now))
+		fate = FATE_DAMAGED;
+	a->ret->open += fate == FATE_OPEN;
+	a->ret->quarantined += fate == FATE_ENDED;
+	a->ret->half_open += fate == FATE_HALF_OPEN;
+	a->ret->damaged += fate == FATE_DAMAGED;
+	a->ret->unfit += fate == FATE_UNFIT;
+	if (fate == FATE_UNFIT) {
+		mend_hop(flows, f);
+		a->balance->counts.created++;
+		flows_doom(flows, f);
+	} else if (fate < FATE_UNFIT) {
+		flows_abandon(flows, f);
+	}
+}
+
+/* The flows of one kind, fetching where they will be in the index for some at a time. */
+static void adopt_some(struct adopter *a, bool live, lb_time now)
+{
+	struct flows *flows = &a->balance->flows;
+	uint32_t found[ADOPT_STEP], f = 0;
+	enum fate fates[ADOPT_STEP];
+
+	while (f < flows->places) {
+		unsigned n = 0;
+
+		for (; f < flows->places && n < ADOPT_STEP; f++) {
+			if (live == (fate_of_state(flows_at(flows, f)) == FATE_ENDED))
+				continue;
+			fates[n] = judge(a, f);
+			index_prefetch(&flows->index,
+			               flows_hash(flows, &flows_at(flows, f)->arrive[CLIENT]));
+			index_prefetch(&flows->index,
+			               flows_hash(flows, &flows_at(flows, f)->arrive[SERVER]));
+			found[n++] = f;
+		}
+		for (unsigned i = 0; i < n; i++)
+			settle(a, found[i], fates[i], now);
+	}
+}
+
+void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct adoption *ret)
+{
+	struct flows *flows = &balance->flows;
+	struct bucket *shared = flows->index.buckets;
+	const size_t bytes = flows->index.nbuckets * sizeof(*shared);
+	struct adopter a = {.balance = balance,
+	                    .names = flows->names,
+	                    .nnames = flows->head->nnames,
+	                    .tick = balance_tick(balance, now),
+	                    .ret = ret};
+
+	*ret = (struct adoption){0};
+	if (!a.names || a.nnames > FLOWS_NAMES_MAX)
+		a.nnames = 0;
+	memset(scratch, 0, bytes);
+	flows->index.buckets = scratch;
+	hops_adopt(&flows->hops, a.tick);
+	flows->reached = flows->places;
+	flows_use_heads(flows, flows->heads); /* none stands in a queue yet */
+	adopt_some(&a, true, now);
+	adopt_some(&a, false, now);
+	both_copy(shared, scratch, bytes);
+	flows->index.buckets = shared;
+}
+
+bool adopt_reset(struct balance *balance, struct own_list *out)
+{
+	struct flows *flows = &balance->flows;
+	uint32_t f;
+
+	while ((f = flows->doomed.head) != FLOW_NONE && out->max - out->n >= EXPIRE_RESETS_MAX) {
+		/* of IPv6 nothing is known any more of the address that it would come from */
+		if (!flow_is_ipv6(flows_at(flows, f)) && is_hop(flows_client(flows, f)))
+			expire_reset(balance, f, CLIENT, out);
+		flows_undoom(flows, f);
+		balance->counts.ended[ENDED_RELOAD]++;
+	}
+	return f != FLOW_NONE;
+}

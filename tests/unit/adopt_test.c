@@ -1,0 +1,197 @@
+/*
+ * Another process's flows: they go on, or those that can't are told so.
+ */
+#include "fixture.h"
+#include "suites.h"
+
+#include "../../lb/wire.h"
+
+#include <stdlib.h>
+
+enum { TALKS = 40, S = 1000 };
+
+static struct engine engine;
+static struct table table;
+static struct talk talks[TALKS];
+static struct adoption adoption;
+
+static void take_arrays(void)
+{
+	for (unsigned i = 0; i < TABLE_NARRAYS; i++) {
+		struct table_array *array = &table.arrays[i];
+		size_t bytes = array->elements * array->element_bytes;
+
+		array->memory = aligned_alloc(ARENA_ALIGN, (bytes + 63) / 64 * 64);
+	}
+}
+
+/* An engine over arrays of its own, with open connections. */
+static void begin(void)
+{
+	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
+	const struct hash_key key = {{0, 0}};
+	size_t size;
+
+	engine_start(&engine, fixture_rules(3));
+	size = lb_table_sizes(engine.rules, &share_whole, &table);
+	take_arrays();
+	free(engine.mem);
+	engine.mem = aligned_alloc(ARENA_ALIGN, size);
+	engine.lb = lb_init_shared(engine.mem, &table, engine.farms_mem, &key, macs, engine.now);
+	for (unsigned i = 0; i < TALKS; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), (uint16_t)(20000 + i),
+		          i % 2 ? 443 : 5061);
+}
+
+/* The process dies, and one with other rules, which it takes over, comes. */
+static bool die_and_adopt(struct rules *rules)
+{
+	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
+	const struct hash_key key = {{0, 0}};
+	const struct table_array *buckets = &table.arrays[TABLE_BUCKETS];
+	struct table sizes;
+	void *scratch = aligned_alloc(ARENA_ALIGN, buckets->elements * buckets->element_bytes);
+
+	free(engine.mem);
+	free(engine.farms_mem);
+	rules_free(engine.rules);
+	engine.rules = rules;
+	engine.mem = aligned_alloc(ARENA_ALIGN, lb_table_sizes(rules, &share_whole, &sizes));
+	engine.farms_mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
+	engine.lb = lb_adopt(engine.mem, &table, scratch,
+	                     farms_init(engine.farms_mem, rules, &share_whole, &key, engine.now),
+	                     macs, engine.now, &adoption);
+	free(scratch);
+	return engine.lb;
+}
+
+static void finish(void)
+{
+	for (unsigned i = 0; i < TABLE_NARRAYS; i++)
+		free(table.arrays[i].memory);
+	engine_stop(&engine);
+}
+
+static struct flow *flow_of_talk(unsigned i)
+{
+	return &((struct flow *)table.arrays[TABLE_FLOWS].memory)[i];
+}
+
+/* Both ends go on, and are sent where they were. */
+static void require_goes_on(struct talk *talk)
+{
+	require_eq(talk_send(talk, CLIENT, TCP_ACK, 100).why, WHY_FLOW_HIT);
+	require_eq(talk_send(talk, SERVER, TCP_ACK, 100).why, WHY_FLOW_HIT);
+}
+
+START_TEST(connections_go_on)
+{
+	const struct balance *balance;
+	struct talk another;
+
+	begin();
+	talk_close(&talks[0], CLIENT);
+	talk_send(&talks[1], CLIENT, TCP_FIN | TCP_ACK, 0);
+	talk_syn(&another, &engine, fixture_client(99), 1234, 443);
+	engine_wait_ms(&engine, 3 * S);
+	ck_assert(die_and_adopt(fixture_rules(3)));
+	balance = lb_balance(engine.lb);
+	ck_assert_uint_eq(adoption.open, TALKS - 1);
+	ck_assert_uint_eq(adoption.quarantined, 1);
+	ck_assert_uint_eq(adoption.half_open, 1);
+	ck_assert_uint_eq(adoption.unfit + adoption.damaged, 0);
+	ck_assert_uint_eq(balance_open_flows(balance), TALKS - 1);
+	ck_assert_uint_eq(balance->farms->snat.in_use[0], TALKS);
+	for (unsigned i = 1; i < TALKS; i++)
+		require_goes_on(&talks[i]);
+	for (unsigned i = 1; i < TALKS; i++)
+		talk_close(&talks[i], SERVER);
+	talk_open(&another, &engine, fixture_client(99), 1235, 443);
+	ck_assert_uint_eq(balance_open_flows(balance), 1);
+	engine_wait_ms(&engine, 3600 * S);
+	ck_assert_uint_eq(balance->flows.free.length, balance->flows.places);
+	ck_assert_uint_eq(balance->farms->snat.in_use[0], 0);
+	finish();
+}
+END_TEST
+
+/* Servers in another order, and one less: only its connections end, and their clients hear it. */
+START_TEST(unfit_is_reset)
+{
+	struct rules *rules = fixture_rules(3);
+	const be32 first = rules->servers[0].address;
+	const struct mac client = FIXTURE_CLIENT_MAC;
+	unsigned gone = 0;
+
+	begin();
+	rules->servers[0] = rules->servers[2];
+	rules->servers[2].address = fixture_server(9);
+	ck_assert(die_and_adopt(rules));
+	for (unsigned i = 0; i < TALKS; i++)
+		gone += be32_eq(flow_of_talk(i)->arrive[SERVER].src, first);
+	ck_assert_uint_gt(gone, 0);
+	ck_assert_uint_eq(adoption.unfit, gone);
+	ck_assert_uint_eq(adoption.open, TALKS - gone);
+	engine_poll(&engine);
+	ck_assert_uint_eq(engine.nowns, gone);
+	for (unsigned i = 0; i < gone; i++)
+		ck_assert(engine.owns[i].tcp_flags & TCP_RST &&
+		          mac_eq(&engine.owns[i].to.mac, &client));
+	ck_assert_uint_eq(balance_open_flows(lb_balance(engine.lb)), TALKS - gone);
+	finish();
+}
+END_TEST
+
+/* Of what a crash or chance has left, nothing but what can be is taken. */
+START_TEST(damaged_is_forgotten)
+{
+	begin();
+	flow_of_talk(0)->life |= 7 << FLOW_SERVER_BITS;  /* no state */
+	*flow_of_talk(1) = *flow_of_talk(2);             /* twice the same */
+	flow_of_talk(3)->arrive[SERVER].sport.b[0] ^= 1; /* another port than the client's */
+	flow_of_talk(4)->flags = 0;                      /* open, but no numbers */
+	flow_of_talk(5)->limit[CLIENT] += 0x90000000;    /* no such window */
+	flow_of_talk(6)->hop = 0xfff0;                   /* no such place */
+	flow_of_talk(7)->last = UINT32_MAX;              /* in times to come */
+	flow_of_talk(8)->life |= FLOW_SERVER_MASK;       /* no such server: but its address is */
+	flow_of_talk(9)->arrive[CLIENT].dst.b[0] ^= 1;   /* no such VIP */
+	ck_assert(die_and_adopt(fixture_rules(3)));
+	ck_assert_uint_eq(adoption.unfit, 2);
+	ck_assert_uint_eq(adoption.damaged, 4);
+	ck_assert_uint_eq(adoption.open, TALKS - 6);
+	engine_poll(&engine);
+	for (unsigned i = 6; i < TALKS; i++)
+		if (i != 9)
+			require_goes_on(&talks[i]);
+	finish();
+}
+END_TEST
+
+START_TEST(other_layouts_are_not_touched)
+{
+	struct table_head *head;
+	struct rules *rules = fixture_rules(3);
+	struct flow before;
+
+	begin();
+	head = table.arrays[TABLE_HEAD].memory;
+	before = *flow_of_talk(0);
+	head->layout++;
+	ck_assert(!die_and_adopt(fixture_rules(3)));
+	head->layout--;
+	rules->max_connections = 2000;
+	ck_assert(!die_and_adopt(rules));
+	head->epoch_ns = UINT64_MAX;
+	ck_assert(!die_and_adopt(fixture_rules(3)));
+	ck_assert_mem_eq(&before, flow_of_talk(0), sizeof(before));
+	finish();
+}
+END_TEST
+
+Suite *adopt_suite(void)
+{
+	const TTest *const tests[] = {connections_go_on, unfit_is_reset, damaged_is_forgotten,
+	                              other_layouts_are_not_touched, NULL};
+
+	return suite_of("adopt", tests);
+}
