@@ -19,8 +19,6 @@ PASSED=0 FAILED=0
 export LIMIT_S FUZZ_S CONTAINED
 
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
-# Those that run a second time, with fast_path = kernel.
-FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 LONG_LIVE="edges link vlan failover reload pool bulk"
 
 # Those that run a second time, with fast_path = kernel.
@@ -84,7 +82,6 @@ run_job() # PART VARIANT FILE
 		[[ $2 = release ]] || export CK_FORK=no
 		bounded "$3"
 		;;
-	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
 	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
 	live) bounded tests/lab.sh bats --tap --timing "$3" ;;
 	fuzz)
