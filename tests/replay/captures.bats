@@ -39,7 +39,8 @@ replay_all()
 	done
 }
 
-# Each side begins with a gratuitous ARP, which is tmbridge's own: one frame to leave out.
+# On each side there are up to two gratuitous ARPs, 2 s apart, which are tmbridge's own: fewer where a capture's
+# clock doesn't get that far.
 @test "each capture crosses byte for byte, in order, with its times, and the statistics add up" {
 	if [[ ! -d $CAPTURES ]]; then
 		[[ ${CI:-} != true ]] || lab_die "no captures in $CAPTURES"
@@ -48,13 +49,13 @@ replay_all()
 	(replay_all) | tee failed
 	[[ ! -s failed ]]
 	"$TOOLS/natcheck" copy <copy
-	xargs "$TOOLS/pcapcmp" -t -s 1 <compare >counts || {
+	xargs "$TOOLS/pcapcmp" -t -o 02:00:00:00:00:02 <compare >counts || {
 		grep differ counts
 		return 1
 	}
 	[[ $(wc -l <counts) -gt 400 ]]
-	# Nothing goes back out but that one frame of ARP: 24 bytes of head, 16 of a record's, 42.
-	[[ -z $(find . -name '*.out' ! -size 82c) ]]
+	# Nothing goes back out but those frames of ARP: 24 bytes of head, and of each 16 of a record's and 42.
+	[[ -z $(find . -name '*.out' ! -size 24c ! -size 82c ! -size 140c) ]]
 	cat ./*.stats | stats_add_up
 	[[ $(jq -s 'map(.reasons.not_ours // 0) | add' ./*.stats) = $(jq -s add counts) ]]
 	[[ $(jq -s 'map(.reasons | keys) | add | unique | join(" ")' ./*.stats) = '"not_ours"' ]]

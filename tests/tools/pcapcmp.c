@@ -1,13 +1,13 @@
 /*
  * Compares captures frame by frame, in pairs: bytes and both lengths.
  *
- *   pcapcmp [-t] [-s N] A.pcap B.pcap [A2.pcap B2.pcap]...
+ *   pcapcmp [-t] [-o MAC] A.pcap B.pcap [A2.pcap B2.pcap]...
  *
- * With -s the first N frames of B don't count. With -t also the times, to the microsecond. One that
- * goes back in A counts as the latest before it, as a clock doesn't go back; and once A has one
- * that can't be (a fraction of a second or more, or seconds that libpcap takes for negative), times
- * aren't compared any more. Says at which frame a pair parts, and exits with 1 in the end; else
- * prints how many there are, a line for each pair.
+ * With -o frames of B from that source address (six hex bytes with colons) don't count. With -t
+ * also the times, to the microsecond. One that goes back in A counts as the latest before it, as a
+ * clock doesn't go back; and once A has one that can't be (a fraction of a second or more, or
+ * seconds that libpcap takes for negative), times aren't compared any more. Says at which frame a
+ * pair parts, and exits with 1 in the end; else prints how many there are, a line for each pair.
  *
  * It reads the classic format in this machine's byte order, as tcpdump -w writes it, and by design
  * without libpcap.
@@ -88,11 +88,22 @@ static const char *difference(const struct capture *a, const struct capture *b, 
 	return NULL;
 }
 
+/* The same, but for frames from that source address. */
+static bool capture_next_but(struct capture *c, const uint8_t *mac)
+{
+	bool ret;
+
+	do
+		ret = capture_next(c);
+	while (ret && mac && c->caplen >= 12 && memcmp(c->data + 6, mac, 6) == 0);
+	return ret;
+}
+
 /* Says how many frames they have in common, or where they differ. */
-static bool compare(struct capture *a, struct capture *b, bool times)
+static bool compare(struct capture *a, struct capture *b, bool times, const uint8_t *but)
 {
 	for (int n = 0;; n++) {
-		bool has_a = capture_next(a), has_b = capture_next(b);
+		bool has_a = capture_next(a), has_b = capture_next_but(b, but);
 		const char *what = has_a == has_b ? NULL : "the number of frames";
 
 		if (!has_a && !has_b) {
@@ -111,24 +122,24 @@ int main(int argc, char **argv)
 {
 	static struct capture a, b;
 	bool times = false, same = true;
-	int c, skip = 0;
+	uint8_t mac[6], *but = NULL;
+	int c;
 
-	while ((c = getopt(argc, argv, "ts:")) != -1) {
+	while ((c = getopt(argc, argv, "to:")) != -1) {
 		if (c == 't')
 			times = true;
-		else if (c == 's')
-			skip = atoi(optarg);
+		else if (c == 'o' && sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0],
+		                            &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6)
+			but = mac;
 		else
 			return 2;
 	}
 	if (argc == optind || (argc - optind) % 2)
-		die("usage", "pcapcmp [-t] [-s N] A.pcap B.pcap [A2.pcap B2.pcap]...");
+		die("usage", "pcapcmp [-t] [-o MAC] A.pcap B.pcap [A2.pcap B2.pcap]...");
 	for (; optind < argc; optind += 2) {
 		capture_open(&a, argv[optind]);
 		capture_open(&b, argv[optind + 1]);
-		for (int i = 0; i < skip && capture_next(&b); i++)
-			;
-		same &= compare(&a, &b, times);
+		same &= compare(&a, &b, times, but);
 	}
 	return same ? 0 : 1;
 }
