@@ -103,7 +103,7 @@ serve_all()
 		host_on $ns 0x8100:20
 	done
 	serve_all
-	served 'vlan = 20' 'check = 5061'
+	served 'fe1.vlan = 20' 'fe2.vlan = 20' 'check = 5061' # the farm is in any VLAN
 	wait_until 5 tmbridge_is_served 2
 	watch_tags
 	transfers client
@@ -125,7 +125,7 @@ serve_all()
 		lab_sysctl $ns net.ipv4.tcp_ecn=1
 	done
 	serve_all
-	served 'vlan = 20'
+	served 'vlan = 10' 'fe1.vlan = 20' 'fe2.vlan = 20'
 	watch_tags
 	transfers client
 	in_ns client curl -sS -m 60 -T "$LAB_DIR/www/big" "http://$VIP/up/big"
@@ -186,7 +186,7 @@ serve_all()
 	host_on fe1 0x8100:20
 	host_on fe2 0x8100:20
 	serve_all
-	served 'vlan = 20' 'check = 5061'
+	served 'vlan = 10' 'fe1.vlan = 20' 'fe2.vlan = 20' 'check = 5061'
 	wait_until 5 tmbridge_is_served 2
 	watch_tags
 	transfers client
