@@ -92,16 +92,25 @@ static int read_from(struct values *values, struct notes *notes, int fd)
 	return 0;
 }
 
-int values_read(struct values *values, struct notes *notes)
+/* Where the plain form is written for iniparser: made once, as a process that has shut itself in
+ * makes no such file any more, and read anew from its beginning. Returns a negative errno on
+ * failure. */
+static int plain_file(void)
 {
-	int fd = memfd_create("lb.ini", MFD_CLOEXEC);
-	int ret;
+	static int fd = -1;
 
 	if (fd < 0)
-		return note_errno(notes, errno);
-	ret = read_from(values, notes, fd);
-	close(fd);
-	return ret;
+		fd = memfd_create("lb.ini", MFD_CLOEXEC);
+	else if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return fd < 0 ? -errno : fd;
+}
+
+int values_read(struct values *values, struct notes *notes)
+{
+	int fd = plain_file();
+
+	return fd < 0 ? note_errno(notes, -fd) : read_from(values, notes, fd);
 }
 
 const char *values_get(const struct values *values, const char *title, const char *key)
