@@ -244,6 +244,20 @@ static void check_held(struct live *live)
 		check_addresses(live, live->held);
 }
 
+/* changes is NULL at the start. The first worker has all probes. */
+static void note_carriers(struct live *live, const struct cable_change *changes, lb_time now)
+{
+	struct carrier *carrier = &live->crew.workers.worker[0].carrier;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct cable_state *is = cable_state(live->cable, (enum side)side);
+
+		if (changes && (changes[side].anew || changes[side].announce))
+			carrier_note(carrier, (enum side)side, false, now);
+		carrier_note(carrier, (enum side)side, is->state == LINK_UP, now);
+	}
+}
+
 static void watch_cable(struct live *live)
 {
 	struct cable_change changes[NSIDES];
@@ -252,6 +266,7 @@ static void watch_cable(struct live *live)
 	const unsigned announced = (unsigned)changes[OUTSIDE].announce << OUTSIDE |
 	                           (unsigned)changes[INSIDE].announce << INSIDE;
 
+	note_carriers(live, changes, now);
 	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
 		note_left(live, (enum side)side);
 	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
@@ -395,6 +410,7 @@ static int start_loops(struct live *live)
 		err = writer_open(live->options->stats, &live->writer);
 	hold(live, live->held);
 	live->started = loop_clock(); /* taking the memory took a while */
+	note_carriers(live, NULL, live->started);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_start(&live->crew.workers.worker[k], live->started);
 	return err ? err : crew_start(&live->crew);

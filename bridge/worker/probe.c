@@ -113,8 +113,11 @@ void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time n
 /* Fills in the result; why is NULL if the port is good. */
 static bool finish(const struct probe *probe, const char *why, struct probe_result *ret)
 {
-	*ret = (struct probe_result){
-	        .server = probe->server, .check = probe->check, .ok = !why, .why = why};
+	*ret = (struct probe_result){.server = probe->server,
+	                             .check = probe->check,
+	                             .ok = !why,
+	                             .began = probe->started,
+	                             .why = why};
 	return true;
 }
 

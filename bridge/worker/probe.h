@@ -27,6 +27,7 @@ struct probe_result {
 	uint16_t server;
 	uint16_t check; /* of the farm's checks */
 	bool ok;
+	lb_time began;   /* when it was */
 	const char *why; /* if not ok: what happened */
 };
 

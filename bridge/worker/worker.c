@@ -168,6 +168,14 @@ static void spread(struct worker *worker, const struct news *news)
 			worker->news_lost++;
 }
 
+/* A failure for which our own dead cable is reason enough says nothing of the server. */
+static bool says_something(const struct worker *worker, const struct probe_result *result)
+{
+	const struct hop *place = neigh_known(worker->setup.neigh, result->server);
+
+	return result->ok || carrier_was_there(&worker->carrier, place, result->began);
+}
+
 static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
 {
 	const struct news news = {.kind = NEWS_PROBED,
@@ -176,6 +184,8 @@ static void tell(struct worker *worker, const struct probe_result *result, lb_ti
 	                          .ok = result->ok};
 	const struct health_server before = worker->setup.farms->health.servers[result->server];
 
+	if (!says_something(worker, result))
+		return;
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
 		               (enum health_verdict)before.verdict, now.ns - before.since.ns);

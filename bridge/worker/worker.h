@@ -5,6 +5,7 @@
 #define BRIDGE_WORKER_H
 
 #include "announcer.h"
+#include "carrier.h"
 #include "connlog.h"
 #include "defence.h"
 #include "../fastpath/fastpath.h"
@@ -29,6 +30,7 @@ struct worker {
 	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;
 	struct defence defence;
+	struct carrier carrier; /* of the ports */
 	struct setup setup;
 	struct connlog *connlog;
 	unsigned queue;     /* of connlog, that is this worker's */

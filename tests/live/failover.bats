@@ -209,3 +209,37 @@ give_fe1_back()
 	give_fe1_back
 	tmbridge_stop
 }
+
+# 100 connections that are open, and go on when told to.
+hold_many()
+{
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 100 -t 10 -w "$VIP" 5061 3>&-; }
+	read -r -t 20 -u "${HELD[0]}" line
+	all_go_on
+}
+
+all_go_on()
+{
+	echo >&"${HELD[1]}"
+	read -r -t 20 -u "${HELD[0]}" line
+	echo "$line"
+	jq -e '.echoed == 100' <<<"$line"
+}
+
+@test "our own cables are dead for a while: no server is, and no connection is reset" {
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms' 'fall = 2'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 5 tmbridge_is_served 2
+	hold_many
+	ip -n segment link set tmb down
+	ip -n switch link set tmb down
+	sleep 5
+	tmbridge_stats | jq -e '[.farms[0].servers[].health] == ["up", "up"]'
+	ip -n segment link set tmb up
+	ip -n switch link set tmb up
+	all_go_on
+	tmbridge_stats | jq -e '.flows.server_down == 0 and .flows.open == 100'
+	! log_says 'server fe[12]: down'
+	eval "exec ${HELD[1]}>&-"
+	tmbridge_stop
+}

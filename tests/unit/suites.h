@@ -10,6 +10,7 @@
 Suite *announcer_suite(void);
 Suite *balance_suite(void);
 Suite *capture_suite(void);
+Suite *carrier_suite(void);
 Suite *cfg_suite(void);
 Suite *csum_suite(void);
 Suite *ended_suite(void);

@@ -1,0 +1,36 @@
+/*
+ * The carrier of our own ports.
+ *
+ * A server doesn't answer either if the dead cable is ours. The thread that watches the cables
+ * notes when one dies and when it lives again; the one that probes asks whether it lived all the
+ * time.
+ */
+#include "carrier.h"
+
+#define CARRIER_NONE UINT64_MAX
+
+void carrier_note(struct carrier *carrier, enum side side, bool up, lb_time now)
+{
+	const uint64_t was = atomic_load(&carrier->since[side]);
+
+	if (!up)
+		atomic_store(&carrier->since[side], CARRIER_NONE);
+	else if (was == CARRIER_NONE)
+		atomic_store(&carrier->since[side], now.ns);
+}
+
+static bool was_there(const struct carrier *carrier, enum side side, lb_time sent)
+{
+	const uint64_t since = atomic_load(&carrier->since[side]);
+
+	if (!since || since == CARRIER_NONE)
+		return !since;
+	return sent.ns >= since + CARRIER_SETTLES_MS * LB_NS_PER_MS;
+}
+
+bool carrier_was_there(const struct carrier *carrier, const struct hop *to, lb_time sent)
+{
+	if (to)
+		return was_there(carrier, (enum side)to->side, sent);
+	return was_there(carrier, OUTSIDE, sent) && was_there(carrier, INSIDE, sent);
+}
