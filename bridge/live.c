@@ -330,6 +330,7 @@ static void control(struct live *live)
 		handle_signals(live);
 		watch_cable(live);
 		check_held(live);
+		workers_note_flows(&live->crew.workers);
 		look_at_ports(live);
 	}
 }

@@ -79,6 +79,8 @@ static const char *why_not(int err)
 		return " (a log in another directory takes a restart)";
 	case -E2BIG:
 		return " (too many servers that aren't in the file any more still have flows)";
+	case -EOVERFLOW:
+		return " (too many IPv6 addresses: those of earlier files count until a restart)";
 	case -ENOMEM:
 		return " (not enough memory)";
 	default:

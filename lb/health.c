@@ -111,6 +111,16 @@ lb_time health_ramp_until(const struct health *health, unsigned server, lb_time 
 	return (lb_time){health->servers[server].ramp.ns + step * HEALTH_STEP_NS};
 }
 
+/* If nobody has checked what old says of it, or checks what is known from now on. */
+static bool is_unchecked(const struct health *health, unsigned to_server, const struct health *old,
+                         unsigned from_server)
+{
+	const struct rules_server *to = &health->rules->servers[to_server];
+	const struct rules_server *from = &old->rules->servers[from_server];
+
+	return to->state == STATE_DISABLED || (rules_is_left(from) && !rules_is_left(to));
+}
+
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
                     unsigned from_server)
 {
@@ -120,6 +130,10 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 	const struct health_server *before = &old->servers[from_server];
 	uint32_t first = state->check;
 
+	state->probes_ok = before->probes_ok;
+	state->probes_failed = before->probes_failed;
+	if (is_unchecked(health, to_server, old, from_server))
+		return;
 	for (unsigned t = 0; t < to->nchecks; t++) {
 		/* a check that is new doesn't take out a server that is up, unless it fails */
 		health->checks[first + t].verdict =

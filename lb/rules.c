@@ -54,6 +54,11 @@ const char *const rules_scheduler_words[] = {RULES_SCHEDULERS(RULES_WORD)[RULES_
 const char *const rules_state_words[] = {RULES_STATES(RULES_WORD)[RULES_NSTATES] = NULL};
 #undef RULES_WORD
 
+bool rules_is_left(const struct rules_server *server)
+{
+	return server->state == STATE_DISABLED || server->gone;
+}
+
 unsigned rules_pools_per_server(const struct rules_farm *farm)
 {
 	return farm->nports <= RULES_POOLED_PORTS_MAX ? farm->nports : 1;

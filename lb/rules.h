@@ -155,6 +155,9 @@ static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
  */
 int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
 
+/* If the server is out of service but may have flows: disabled, or no longer in the file. */
+bool rules_is_left(const struct rules_server *server);
+
 /* The words of lb.ini and of the statistics, by these enums; NULL behind the last. */
 extern const char *const rules_scheduler_words[RULES_NSCHEDULERS + 1];
 extern const char *const rules_state_words[RULES_NSTATES + 1];

@@ -144,7 +144,7 @@ static int take_over_names(struct rules *rules, const struct rules *old)
 	for (unsigned s = 0; s < rules->nservers && !err; s++)
 		err = rename_one(rules, names, &rules->servers[s].address);
 	free(names);
-	return err;
+	return err == -E2BIG ? -EOVERFLOW : err;
 }
 
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,

@@ -11,8 +11,9 @@
  * aren't in rules any more, and their farms if these are gone too. A farm is known by its VIP, a
  * server by its farm and address. IPv6 addresses that old has named get the same names in rules,
  * and go on having them. Fills ret_map, from old's server numbers to those in rules, or SERVER_NONE
- * for what nobody references. Returns 0, or -ENOMEM or -E2BIG: then rules may hold some of them,
- * and are only good for rules_free().
+ * for what nobody references. Returns 0, or -ENOMEM, -E2BIG (more than RULES_SERVERS_KEPT_MAX
+ * servers) or -EOVERFLOW (more than RULES_NAMES_MAX names): then rules may hold some of them, and
+ * are only good for rules_free().
  */
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
                    uint16_t *ret_map);

@@ -220,7 +220,9 @@ static void print_server(FILE *out, const struct workers *workers, unsigned s)
 	        ",\"state\":\"%s\",\"health\":\"%s\",\"weight\":%u,\"connections\":%" PRIu64
 	        ",\"connections_total\":%" PRIu64 ",\"probes_ok\":%" PRIu64
 	        ",\"probes_failed\":%" PRIu64 ",\"removed\":%s}",
-	        rules_state_words[rule->state], health_name(health_of(&farms->health, s)),
+	        rules_state_words[rule->state],
+	        health_name(rule->state == STATE_DISABLED ? HEALTH_UNKNOWN
+	                                                  : health_of(&farms->health, s)),
 	        rule->weight, connections, total, health->probes_ok, health->probes_failed,
 	        rule->gone ? "true" : "false");
 }

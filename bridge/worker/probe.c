@@ -134,6 +134,11 @@ void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now)
 	probe->rcv_next = 0;
 }
 
+void probe_pass(const struct probe_world *world, struct probe *probe, lb_time now)
+{
+	probe->next.ns = now.ns + interval_of(world, probe);
+}
+
 static const char *no_neighbour(const struct rules_farm *farm)
 {
 	return name_is_ipv6(farm->vip) ? "no neighbour advertisement" : "no ARP reply";

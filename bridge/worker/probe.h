@@ -48,6 +48,9 @@ be16 probe_server_port(const struct rules *rules, const struct probe *probe);
 /* Begins to connect, if it rests, from port; the first SYN goes with the following probe_poll(). */
 void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now);
 
+/* Leaves one out that is due to begin. */
+void probe_pass(const struct probe_world *world, struct probe *probe, lb_time now);
+
 /*
  * Goes on: to be called when it is due. Adds segments to be sent to out, and returns true and sets
  * *ret if it has ended.

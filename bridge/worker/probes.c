@@ -8,6 +8,9 @@
  * SNAT address and a server in common: their probes of one port don't use the same source port at a
  * time.
  *
+ * Servers that are disabled, or gone from the rules, have probes too, which begin only while these
+ * have flows: whose end is the farm's on_down.
+ *
  * An event costs the same however many probes there are: which is due next says a heap by time, and
  * to which one an answer belongs a hash of its addresses and the server's port.
  */
@@ -16,6 +19,7 @@
 #include "pace.h"
 #include "timers.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define PROBE_NONE UINT32_MAX
@@ -25,22 +29,25 @@ struct probes {
 	struct hash_key key;
 	struct probe *probes;
 	uint32_t n;
-	struct timers *timers; /* by probe */
-	uint32_t *first;       /* by rules.servers[]: its first check's probe, or PROBE_NONE */
-	uint32_t *hashed;      /* the first probe of each hash */
-	uint32_t *same;        /* by probe: the next one of its hash */
+	struct timers *timers;  /* by probe */
+	uint32_t *first;        /* by rules.servers[]: its first check's probe, or PROBE_NONE */
+	atomic_bool *has_flows; /* by rules.servers[]: see probes_note_flows() */
+	uint32_t *hashed;       /* the first probe of each hash */
+	uint32_t *same;         /* by probe: the next one of its hash */
 	uint32_t mask;
 	struct pace pace; /* of events */
 };
 
-static bool is_probed(const struct rules *rules, unsigned server)
-{
-	return rules->servers[server].state != STATE_DISABLED && !rules->servers[server].gone;
-}
-
 static unsigned nchecks_of(const struct rules *rules, unsigned server)
 {
-	return is_probed(rules, server) ? rules->farms[rules->servers[server].farm].nchecks : 0;
+	return rules->farms[rules->servers[server].farm].nchecks;
+}
+
+/* If the probe's server is probed now. */
+static bool is_wanted(const struct probes *probes, unsigned server)
+{
+	return !rules_is_left(&probes->world.rules->servers[server]) ||
+	       atomic_load(&probes->has_flows[server]);
 }
 
 /* ---- Finding one ---- */
@@ -152,10 +159,11 @@ static bool take_memory(struct probes *probes, uint32_t n)
 	probes->probes = calloc(n + 1u, sizeof(*probes->probes));
 	probes->same = calloc(n + 1u, sizeof(*probes->same));
 	probes->first = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->first));
+	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
 	probes->hashed = malloc(places * sizeof(*probes->hashed));
 	probes->timers = timers_new(n);
-	if (!probes->probes || !probes->same || !probes->first || !probes->hashed ||
-	    !probes->timers)
+	if (!probes->probes || !probes->same || !probes->first || !probes->has_flows ||
+	    !probes->hashed || !probes->timers)
 		return false;
 	memset(probes->hashed, 0xff, places * sizeof(*probes->hashed)); /* PROBE_NONE */
 	return true;
@@ -187,6 +195,7 @@ void probes_free(struct probes *probes)
 		return;
 	timers_free(probes->timers);
 	free(probes->hashed);
+	free(probes->has_flows);
 	free(probes->first);
 	free(probes->same);
 	free(probes->probes);
@@ -213,6 +222,11 @@ static const struct probe *find_old(const struct probes *old, const struct probe
 	return NULL;
 }
 
+static const struct rules_server *rule_of(const struct probes *probes, const struct probe *probe)
+{
+	return &probes->world.rules->servers[probe->server];
+}
+
 void probes_inherit(struct probes *probes, const struct probes *old)
 {
 	for (uint32_t i = 0; i < probes->n; i++) {
@@ -220,7 +234,9 @@ void probes_inherit(struct probes *probes, const struct probes *old)
 		const struct probe *before = find_old(old, probes, probe);
 		const struct probe own = *probe;
 
-		if (!before)
+		/* one who comes back is probed at once */
+		if (!before ||
+		    (!rules_is_left(rule_of(probes, probe)) && rules_is_left(rule_of(old, before))))
 			continue;
 		*probe = *before;
 		probe->server = own.server;
@@ -278,12 +294,19 @@ bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struc
 	       pace_take(&probes->pace, PROBES_PER_MS, now)) {
 		struct probe *probe = &probes->probes[timers_first(probes->timers)];
 
-		if (probe->state == PROBE_RESTS)
+		if (probe->state == PROBE_RESTS && !is_wanted(probes, probe->server))
+			probe_pass(&probes->world, probe, now);
+		else if (probe->state == PROBE_RESTS)
 			begin(probes, probe, now);
 		ended = probe_poll(&probes->world, probe, now, out, ret);
 		set_timer(probes, probe);
 	}
 	return ended;
+}
+
+void probes_note_flows(struct probes *probes, unsigned server, bool has_flows)
+{
+	atomic_store(&probes->has_flows[server], has_flows);
 }
 
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now)

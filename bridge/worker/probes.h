@@ -33,6 +33,12 @@ bool probes_poll(struct probes *probes, lb_time now, struct own_list *out,
 bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
                   struct own_list *out, struct probe_result *ret);
 
+/*
+ * Says whether a server has flows: one that is disabled or gone is probed as long as it has, others
+ * always. From whichever thread.
+ */
+void probes_note_flows(struct probes *probes, unsigned server, bool has_flows);
+
 /* To be called when a result has been told to lb_probed(): a verdict in doubt is probed sooner. */
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now);
 

@@ -108,6 +108,19 @@ void workers_finish(struct workers *workers, lb_time now)
 		worker_finish(&workers->worker[k], now);
 }
 
+void workers_note_flows(const struct workers *workers)
+{
+	for (unsigned s = 0; s < workers->rules->nservers; s++) {
+		bool has_flows = false;
+
+		if (!rules_is_left(&workers->rules->servers[s]))
+			continue;
+		for (unsigned k = 0; k < workers->n && !has_flows; k++)
+			has_flows = sched_has_flows(&workers->worker[k].setup.farms->sched, s);
+		probes_note_flows(workers->worker[0].setup.probes, s, has_flows);
+	}
+}
+
 /* ---- Reload ---- */
 
 /* What is made for other rules, and what is left over of those before. */

@@ -44,6 +44,9 @@ void workers_free(struct workers *workers);
  */
 void workers_finish(struct workers *workers, lb_time now);
 
+/* Tells the probes which servers that are disabled or gone have flows: now and then. */
+void workers_note_flows(const struct workers *workers);
+
 struct workers_next;
 
 /*

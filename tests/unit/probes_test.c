@@ -387,9 +387,43 @@ START_TEST(only_the_first_worker_has_any)
 }
 END_TEST
 
+/* SYNs sent to the server within some intervals. */
+static unsigned syns_to(unsigned server)
+{
+	const lb_time until = {now.ns + 3 * INTERVAL_MS * LB_NS_PER_MS};
+	unsigned n = 0;
+
+	while (probes_due(probes).ns < until.ns) {
+		wait_due();
+		for (unsigned i = 0; i < out.n; i++)
+			n += items[i].server == server && items[i].tcp_flags == TCP_SYN;
+	}
+	return n;
+}
+
+START_TEST(who_is_away_is_probed_while_he_has_flows)
+{
+	for (unsigned gone = 0; gone < 2; gone++) {
+		begin(2, 1);
+		rules->servers[0].gone = gone;
+		rules->servers[0].state = gone ? STATE_DRAIN : STATE_DISABLED;
+		ck_assert_uint_eq(syns_to(0), 0);
+		probes_note_flows(probes, 0, true);
+		ck_assert_uint_ge(syns_to(0), 2);
+		probes_note_flows(probes, 0, false);
+		wait_due();
+		syns_to(0); /* one was underway */
+		ck_assert_uint_eq(syns_to(0), 0);
+		ck_assert_uint_ge(syns_to(1), 2);
+		end();
+	}
+}
+END_TEST
+
 Suite *probes_suite(void)
 {
-	const TTest *const tests[] = {a_good_port,
+	const TTest *const tests[] = {who_is_away_is_probed_while_he_has_flows,
+	                              a_good_port,
 	                              no_answer_is_asked_again_and_then_reset,
 	                              refused,
 	                              what_is_left_over_is_ended_and_asked_again_at_once,

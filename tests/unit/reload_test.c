@@ -277,6 +277,66 @@ START_TEST(verdicts_go_along)
 }
 END_TEST
 
+static enum health_verdict health_of_first(void)
+{
+	return health_of(&balance()->farms->health, 0);
+}
+
+/* What nobody has checked isn't believed: who was away comes back as somebody new. */
+START_TEST(server_that_was_away_is_unknown)
+{
+	for (unsigned removed = 0; removed < 2; removed++) {
+		struct rules *rules = checked_rules(2, 1);
+
+		engine_start(&engine, checked_rules(2, 1));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		ck_assert_uint_eq(talk.server, 0);
+		if (removed)
+			rules->servers[0].address = ip4(10, 0, 0, 99);
+		else
+			rules->servers[0].state = STATE_DISABLED;
+		engine_reload(&engine, rules);
+		check_goes_on(&talk, fixture_server(0));
+		engine_wait_ms(&engine, 60 * S);
+		engine_reload(&engine, checked_rules(2, 1));
+		ck_assert_int_eq(health_of_first(), HEALTH_UNKNOWN);
+		check_goes_on(&talk, fixture_server(0));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		ck_assert_int_eq(health_of_first(), HEALTH_UP);
+		ck_assert_uint_eq(health_ramp(&balance()->farms->health, 0, engine.now), 1);
+		ck_assert_uint_eq(balance()->farms->health.servers[0].probes_ok, 2);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Who is away is probed while he has flows, and they end with him. */
+START_TEST(server_that_is_away_may_die)
+{
+	for (unsigned removed = 0; removed < 2; removed++) {
+		struct rules *rules = checked_rules(2, 1);
+		unsigned server;
+
+		engine_start(&engine, checked_rules(2, 1));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		lb_probed(engine.lb, 1, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		if (removed)
+			rules->servers[talk.server].address = ip4(10, 0, 0, 99);
+		else
+			rules->servers[talk.server].state = STATE_DISABLED;
+		engine_reload(&engine, rules);
+		server = removed ? 2 : talk.server;
+		for (unsigned i = 0; i < 3; i++)
+			lb_probed(engine.lb, server, 0, false, engine.now);
+		engine_wait_ms(&engine, 100);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 START_TEST(service_that_is_gone_lets_its_flows_live)
 {
 	struct rules *rules = fixture_rules(2);
@@ -489,6 +549,28 @@ static void make_others(struct rules *rules, unsigned n)
 }
 
 /* Servers that are gone count as well: they have numbers. */
+/* Names of earlier rules stay: so they run out by and by. */
+START_TEST(addresses_have_no_more_names)
+{
+	struct rules *old = fixture_rules(1), *rules = fixture_rules(1);
+	struct ip6 ip = {{0xfd}};
+	bool referenced[1] = {false};
+	uint16_t map[1];
+	be32 name;
+
+	for (unsigned i = 0; i < RULES_NAMES_MAX; i++) {
+		ip.b[14] = (uint8_t)(i >> 8);
+		ip.b[15] = (uint8_t)i;
+		ck_assert_int_eq(rules_name(old, &ip, &name), 0);
+	}
+	ip.b[1] = 1;
+	ck_assert_int_eq(rules_name(rules, &ip, &rules->servers[0].address), 0);
+	ck_assert_int_eq(takeover_rules(rules, old, referenced, map), -EOVERFLOW);
+	rules_free(rules);
+	rules_free(old);
+}
+END_TEST
+
 START_TEST(servers_have_no_more_numbers)
 {
 	struct rules *rules = fixture_rules(1), *old = fixture_rules(2);
@@ -610,6 +692,8 @@ Suite *reload_suite(void)
 	                              removed_server_returns,
 	                              flows_of_a_removed_farm_are_reset,
 	                              verdicts_go_along,
+	                              server_that_was_away_is_unknown,
+	                              server_that_is_away_may_die,
 	                              service_that_is_gone_lets_its_flows_live,
 	                              clients_stick_through_a_reload,
 	                              fragments_follow_through_a_reload,
@@ -618,6 +702,7 @@ Suite *reload_suite(void)
 	                              removed_farm_keeps_its_log,
 	                              memory_may_run_out,
 	                              servers_have_no_more_numbers,
+	                              addresses_have_no_more_names,
 	                              goes_on_with_the_greatest_number,
 	                              port_given_back_is_still_another_s,
 	                              reopened_only_as_the_rules_say,
