@@ -78,10 +78,14 @@ arp_finds() # NAMESPACE ADDRESS MAC
 }
 
 @test "UDP" {
+	local full
+
 	lab_spawn iperf fe1 iperf3 -s -1 -J
 	wait_until 5 server_listens fe1 5201
 	in_ns client iperf3 -c 10.0.0.41 -u -b $((50 / LAB_PATIENCE))M -t 1 -J >"$LAB_DIR/udp.json"
-	jq -e '.end.sum | .packets > 100 and .lost_packets == 0' "$LAB_DIR/udp.json"
+	# none is lost, but what the receiver itself has counted as too much for its socket: that isn't the wire's
+	full=$(in_ns fe1 nstat -asz UdpRcvbufErrors | awk '$1 == "UdpRcvbufErrors" { print $2 }')
+	jq -e --argjson full "$full" '.end.sum | .packets > 100 and .lost_packets <= $full' "$LAB_DIR/udp.json"
 }
 
 @test "a server's own address, and servers among themselves, without NAT" {
