@@ -138,7 +138,8 @@ by_client()
 @test "max_connections of a server: the other one takes the rest; then refused" {
 	lab_ini 'ports = 5061' 'fe1.max_connections = 3' 'fe2.max_connections = 4'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	vip_connect -n 10 | jq -e '.servers == {"fe1": 3, "fe2": 4} and .refused == 3'
+	# one at a time: a newcomer takes the place of who is still on his way
+	vip_connect -n 10 -j 1 | jq -e '.servers == {"fe1": 3, "fe2": 4} and .refused == 3'
 	tmbridge_stats | jq -e '.reasons.servers_full == 3'
 	tmbridge_stop
 }

@@ -17,7 +17,7 @@ enum {
 	SYN = 0x02,
 	FIN = 0x01,
 	IP6_BYTES = 40,
-	EVENTS = 60000,
+	EVENTS = 100000,
 	TALKS = 24,
 	S = 1000,
 	HOP_BY_HOP = 0,
