@@ -35,7 +35,7 @@ void follow_packet(struct balance *balance, uint32_t f, const struct hop *from)
 bool follow_sighting(struct balance *balance, const struct sighting *sighting, lb_time now)
 {
 	return segment_note(&balance->segment, &balance->flows.hops, sighting,
-	                    balance_tick(balance, now)) != SEGMENT_NOTHING;
+	                    balance_tick(balance, now));
 }
 
 /* Begins to look, if there is something to look for. */

@@ -170,15 +170,14 @@ static struct segment_entry *make_room(struct segment *segment, const struct hop
 	return oldest;
 }
 
-static enum segment_news add(struct segment *segment, const struct hops *hops,
-                             const struct ip6 *address, uint16_t vlan, const struct segment_at *at,
-                             uint32_t now)
+static bool add(struct segment *segment, const struct hops *hops, const struct ip6 *address,
+                uint16_t vlan, const struct segment_at *at, uint32_t now)
 {
 	struct segment_entry *entry = make_room(segment, hops, address, vlan);
 	unsigned bit = filter_bit(segment, address);
 
 	if (!entry)
-		return SEGMENT_NOTHING;
+		return false;
 	*entry = (struct segment_entry){.address = *address,
 	                                .vlan = vlan,
 	                                .used = true,
@@ -188,7 +187,7 @@ static enum segment_news add(struct segment *segment, const struct hops *hops,
 	count_mac(segment, &at->mac, vlan, true);
 	segment->fresh[bit / 64] |= 1ull << bit % 64;
 	segment->any_fresh = true;
-	return SEGMENT_NEW;
+	return true;
 }
 
 static void move(struct segment *segment, struct hops *hops, struct segment_entry *entry,
@@ -210,8 +209,8 @@ static void move(struct segment *segment, struct hops *hops, struct segment_entr
 	segment->counts.moved++;
 }
 
-enum segment_news segment_note(struct segment *segment, struct hops *hops,
-                               const struct sighting *sighting, uint32_t now)
+bool segment_note(struct segment *segment, struct hops *hops, const struct sighting *sighting,
+                  uint32_t now)
 {
 	const struct segment_at at = {
 	        .mac = sighting->hop.mac, .side = sighting->hop.side, .is = true};
@@ -220,17 +219,17 @@ enum segment_news segment_note(struct segment *segment, struct hops *hops,
 	bool moves;
 
 	if (vlan == VLAN_OTHER)
-		return SEGMENT_NOTHING;
+		return false;
 	if (!entry)
 		return add(segment, hops, &sighting->address, vlan, &at, now);
 	moves = !mac_eq(&entry->at.mac, &at.mac) || entry->at.side != at.side;
 	if (moves && !sighting->overrides)
-		return SEGMENT_NOTHING;
+		return false;
 	entry->heard = now;
 	if (!moves)
-		return SEGMENT_NOTHING;
+		return false;
 	move(segment, hops, entry, &at);
-	return SEGMENT_MOVED;
+	return true;
 }
 
 /* The client's own entry, if its packets that come from there are to be answered by it. */

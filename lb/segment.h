@@ -69,17 +69,16 @@ struct segment {
 	struct segment_counts counts;
 };
 
-enum segment_news { SEGMENT_NOTHING, SEGMENT_NEW, SEGMENT_MOVED };
-
 void segment_lay_out(struct segment *segment, struct arena *arena, const struct hash_key *key);
 
 /*
  * Notes a sighting at tick now; not in what is no VLAN of a rule's (VLAN_OTHER). A neighbour that
  * was somewhere else is at its new place from now on, and so are, in hops, the flows that go to it:
- * its own, and those that came from where it was.
+ * its own, and those that came from where it was. True if
+ * that was news.
  */
-enum segment_news segment_note(struct segment *segment, struct hops *hops,
-                               const struct sighting *sighting, uint32_t now);
+bool segment_note(struct segment *segment, struct hops *hops, const struct sighting *sighting,
+                  uint32_t now);
 
 /*
  * Takes for a flow (see hops_take()) the place to which its client's packets that come from there

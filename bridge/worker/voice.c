@@ -40,8 +40,9 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 	port_queue(port, &frame, now);
 }
 
-void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,
-               const struct hop *to, lb_time now)
+/* ARP for an IPv4 target; for a named one a solicitation from sender6, NULL being nobody. */
+static void request(struct voice *voice, const struct rules *rules, be32 sender,
+                    const struct ip6 *sender6, be32 target, const struct hop *to, lb_time now)
 {
 	struct port *port = voice->ports[to->side];
 	struct frame frame;
@@ -50,31 +51,28 @@ void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32
 	if (voice->held >> to->side & 1)
 		return;
 	if (name_is_ipv6(target))
-		made = own_nd_solicitation(voice->maker, rules_ip6(rules, sender),
-		                           rules_ip6(rules, target), to, port, &frame);
+		made = own_nd_solicitation(voice->maker, sender6, rules_ip6(rules, target), to,
+		                           port, &frame);
 	else
 		made = own_arp_request(voice->maker, sender, target, to, port, &frame);
 	if (made)
 		port_queue(port, &frame, now);
 }
 
+void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,
+               const struct hop *to, lb_time now)
+{
+	const struct ip6 *sender6 = name_is_ipv6(target) ? rules_ip6(rules, sender) : NULL;
+
+	request(voice, rules, sender, sender6, target, to, now);
+}
+
 void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
                  lb_time now)
 {
 	const be32 nobody = {{0}};
-	struct port *port = voice->ports[to->side];
-	struct frame frame;
-	bool made;
 
-	if (voice->held >> to->side & 1)
-		return;
-	if (name_is_ipv6(ip))
-		made = own_nd_solicitation(voice->maker, NULL, rules_ip6(rules, ip), to, port,
-		                           &frame);
-	else
-		made = own_arp_request(voice->maker, nobody, ip, to, port, &frame);
-	if (made)
-		port_queue(port, &frame, now);
+	request(voice, rules, nobody, NULL, ip, to, now);
 }
 
 void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
