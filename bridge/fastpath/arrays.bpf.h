@@ -1,0 +1,72 @@
+/*
+ * The maps that the programs have, most of them in common with the process, which has them in its
+ * memory; and how a program reads them, and the frame.
+ */
+#ifndef BRIDGE_ARRAYS_BPF_H
+#define BRIDGE_ARRAYS_BPF_H
+
+#include "shared.h"
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* Arrays that the process has in its memory; max_entries are set before it is loaded. */
+#define MAP_ARRAY(name, value_type)                                                                \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
+		__uint(max_entries, 1);                                                            \
+		__type(key, uint32_t);                                                             \
+		__type(value, value_type);                                                         \
+	} name SEC(".maps");
+
+#define MAP_TABLE(constant, name, type) MAP_ARRAY(name, type)
+
+MAP_ARRAY(conf, struct fastpath_conf)
+MAP_ARRAY(addresses, struct fastpath_address)
+MAP_ARRAY(counts, struct fastpath_counts)
+MAP_ARRAY(ways, struct fastpath_way)
+MAP_ARRAY(names, struct ip6)
+MAP_ARRAY(parts, struct fastpath_part)
+TABLE_ARRAYS(MAP_TABLE)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, NSIDES);
+	__uint(key_size, sizeof(uint32_t));
+	__uint(value_size, sizeof(uint32_t));
+} attendant SEC(".maps");
+
+enum { BRIDGE_VLAN_BYTES = 4 }; /* by which the kernel's bridge lets a frame exceed the MTU */
+
+#define INLINE static __always_inline
+
+INLINE struct fastpath_conf *find_conf(void)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(&conf, &zero);
+}
+
+INLINE struct fastpath_counts *find_counts(void)
+{
+	uint32_t cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&counts, &cpu);
+}
+
+/* Copies len bytes at offset, wherever in the frame they lie; false if it doesn't hold them. */
+INLINE bool load(struct __sk_buff *skb, uint32_t offset, void *to, uint32_t len)
+{
+	const uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + offset + len <= end) {
+		__builtin_memcpy(to, data + offset, len);
+		return true;
+	}
+	return bpf_skb_load_bytes(skb, offset, to, len) == 0;
+}
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * What becomes of a frame that the first program has judged: it crosses, is the host's, or is left
+ * to the process.
+ */
+#ifndef BRIDGE_CROSS_BPF_H
+#define BRIDGE_CROSS_BPF_H
+
+#include "judge.bpf.h"
+
+INLINE int drop(struct fastpath_counts *n, enum side side, enum lb_why why)
+{
+	n->received[side]++;
+	n->whys[why]++;
+	return TC_ACT_SHOT;
+}
+
+/* To the process; returns if there is none. */
+INLINE void punt(struct __sk_buff *skb, enum side side)
+{
+	bpf_tail_call(skb, &attendant, side);
+}
+
+/* A copy for the process, which nobody gets if there is none. */
+INLINE void tell(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
+{
+	bpf_clone_redirect(skb, c->sides[side].punt, BPF_F_INGRESS);
+}
+
+INLINE bool fits(const struct __sk_buff *skb, const struct fastpath_side *out)
+{
+	return skb->len <= out->mtu + ETH_HEADER_BYTES + BRIDGE_VLAN_BYTES || skb->gso_size;
+}
+
+/* To the other port, and to the host's stack as well where that takes part. */
+INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                 enum side side, bool is_group)
+{
+	const struct fastpath_side *out = &c->sides[!side];
+	bool shared = is_group && c->sides[side].host;
+
+	if (!out->ifindex || !fits(skb, out)) {
+		n->too_long[!side]++;
+		return shared ? TC_ACT_OK : TC_ACT_SHOT;
+	}
+	n->sent[!side]++;
+	if (!shared)
+		return bpf_redirect(out->ifindex, 0);
+	bpf_clone_redirect(skb, out->ifindex, 0);
+	return TC_ACT_OK;
+}
+
+/* What isn't addressed to us: told says if the process gets a copy, and counts it. */
+INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                enum side side, const struct link_head *head, bool told)
+{
+	bool to_host = head->dst == c->sides[OUTSIDE].mac || head->dst == c->sides[INSIDE].mac;
+
+	if (told) {
+		n->punted[side]++;
+		tell(skb, c, side);
+	} else {
+		n->received[side]++;
+		n->whys[to_host ? WHY_TO_HOST : WHY_NOT_OURS]++;
+	}
+	return to_host ? TC_ACT_OK : cross(skb, c, n, side, head->dst & 1);
+}
+
+/* What crosses if it is no flow's, which the process decides. The host's stack gets it as well if
+ * it is sent to its MAC. */
+INLINE int leave_to_process(struct __sk_buff *skb, const struct fastpath_conf *c,
+                            struct fastpath_counts *n, enum side side, const struct link_head *head)
+{
+	if (head->dst == c->sides[OUTSIDE].mac || head->dst == c->sides[INSIDE].mac) {
+		n->punted[side]++;
+		tell(skb, c, side);
+		return TC_ACT_OK;
+	}
+	punt(skb, side);
+	return pass(skb, c, n, side, head, false);
+}
+
+#endif

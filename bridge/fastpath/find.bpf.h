@@ -1,0 +1,105 @@
+/*
+ * Finding the flow of a segment in the engine's own table: the first steps of lb/lane.h.
+ */
+#ifndef BRIDGE_FIND_BPF_H
+#define BRIDGE_FIND_BPF_H
+
+#include "arrays.bpf.h"
+#include "../../lb/lane.h"
+
+/* Looked at for a flow, in each bucket and in all. More are so rare that the process may have them,
+ * and each costs the verifier time. */
+enum { CANDIDATES_MAX = 3, BUCKETS_MAX = 2 };
+
+/* What it belongs to. */
+struct found {
+	struct fastpath_part *part; /* of the worker's arrays */
+	struct table_head *head;
+	struct flow *flow;
+	struct lane lane;
+	uint32_t f; /* in the map flows */
+	uint32_t end;
+};
+
+/* The number of the only bit that is set, of 16: this target has no instruction for it. By a de
+ * Bruijn sequence, whose four bits at the top name each shift. */
+INLINE uint32_t number_of_bit(uint32_t bit)
+{
+	return 0xcd7ea84fb6935210ull >> 4 * ((bit * 0x09af & 0xffff) >> 12) & 15;
+}
+
+INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint8_t tag,
+                    uint32_t base, struct found *ret)
+{
+	uint32_t matches = lane_match(bucket, tag);
+
+	for (unsigned n = 0; n < CANDIDATES_MAX && matches; n++, matches &= matches - 1) {
+		const uint32_t slot = number_of_bit(matches & -matches);
+		uint32_t ref;
+
+		if (slot >= INDEX_SLOTS)
+			return false;
+		ref = lane_ref(bucket, slot);
+		ret->f = base + flow_of(ref);
+		ret->end = ref & 1;
+		ret->flow = bpf_map_lookup_elem(&flows, &ret->f);
+		if (ret->flow && lane_look(ret->flow, ref & 1, tuple, &ret->lane))
+			return true;
+	}
+	return false;
+}
+
+/* The flow among those of a worker. */
+INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *ret)
+{
+	struct table_head *h = bpf_map_lookup_elem(&head, &worker);
+	struct fastpath_part *part = bpf_map_lookup_elem(&parts, &worker);
+	uint32_t nbuckets, b, i;
+	uint64_t hash;
+
+	if (!h || !part || h->layout != TABLE_LAYOUT)
+		return false;
+	ret->head = h;
+	ret->part = part;
+	hash = tuple_multilinear(h->factors, tuple);
+	nbuckets = h->nbuckets;
+	b = index_home(nbuckets, hash);
+	for (unsigned n = 0; n < BUCKETS_MAX; n++) {
+		struct bucket *bucket;
+
+		i = part->base[TABLE_BUCKETS] + b;
+		bucket = bpf_map_lookup_elem(&buckets, &i);
+		if (!bucket)
+			return false;
+		if (find_in(bucket, tuple, index_tag(hash), part->base[TABLE_FLOWS], ret))
+			return true;
+		if (!lane_passed(bucket))
+			return false;
+		b = b + 1 == nbuckets ? 0 : b + 1;
+	}
+	return false;
+}
+
+/*
+ * The flow, wherever it is. A packet to us comes from a client or from a server, which its worker
+ * is known by in different ways; with `snat = off` what isn't to us comes from a server. client is
+ * the number (lb/share.h) of the address that is a client's, if any is.
+ */
+static __noinline int find(const struct tuple *tuple, uint32_t client, uint32_t to_us,
+                           struct found *ret)
+{
+	struct fastpath_conf *c = find_conf();
+	struct share share;
+
+	if (!c || !tuple || !ret)
+		return 0;
+	share = c->share;
+	if (share.n <= 1)
+		return find_at(0, tuple, ret);
+	if (!to_us)
+		return find_at(share_of_client(&share, client, tuple->dport), tuple, ret);
+	return find_at(share_of_client(&share, client, tuple->sport), tuple, ret) ||
+	       find_at(be16_get(tuple->dport) % share.n, tuple, ret);
+}
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * What a frame is, as far as the first program looks: the wire's, ours, or possibly a flow's. It is
+ * the judgement of lb/screen.c, or says that this is the process's to make.
+ */
+#ifndef BRIDGE_JUDGE_BPF_H
+#define BRIDGE_JUDGE_BPF_H
+
+#include "arrays.bpf.h"
+#include "../../lb/parse.h"
+#include "../../lb/wire.h"
+
+/* Layer 2, as far as the engine looks: see parse_link() in lb/parse.c. */
+struct link_head {
+	uint64_t dst, src;
+	uint16_t ethertype; /* behind FRAME_TAGS_MAX tags at most; 0: the frame ends before */
+	uint16_t vlan;      /* as hop_vlan() */
+	uint32_t l3;
+};
+
+INLINE bool is_tag(uint16_t ethertype)
+{
+	return ethertype == ETHERTYPE_8021Q || ethertype == ETHERTYPE_8021AD ||
+	       ethertype == ETHERTYPE_QINQ_OLD;
+}
+
+/* Goes behind the tag at head->l3, which is the first one in the frame. */
+INLINE void skip_tag(struct __sk_buff *skb, struct link_head *head, bool is_outer)
+{
+	uint8_t tag[FRAME_TAG_BYTES] = {0};
+	bool is_8021q = head->ethertype == ETHERTYPE_8021Q;
+
+	head->vlan = VLAN_OTHER;
+	head->ethertype = 0;
+	if (!load(skb, head->l3, tag, sizeof(tag)))
+		return;
+	if (is_outer && is_8021q)
+		head->vlan = be16_get(be16_load(tag)) & VLAN_ID_MASK;
+	head->ethertype = be16_get(be16_load(tag + 2));
+	head->l3 += FRAME_TAG_BYTES;
+}
+
+/* The kernel has taken the outer tag out of the frame, unless it doesn't know its TPID. */
+INLINE bool read_link(struct __sk_buff *skb, struct link_head *ret)
+{
+	const bool apart = skb->vlan_present;
+	uint8_t eth[ETH_HEADER_BYTES];
+
+	if (!load(skb, 0, eth, sizeof(eth)))
+		return false;
+	ret->dst = fastpath_mac(eth + ETH_DST);
+	ret->src = fastpath_mac(eth + ETH_SRC);
+	ret->ethertype = be16_get(be16_load(eth + ETH_TYPE));
+	ret->l3 = ETH_HEADER_BYTES;
+	ret->vlan = VLAN_NONE;
+	if (apart)
+		ret->vlan = skb->vlan_proto == bpf_htons(ETHERTYPE_8021Q)
+		                    ? skb->vlan_tci & VLAN_ID_MASK
+		                    : VLAN_OTHER;
+	if (is_tag(ret->ethertype)) {
+		skip_tag(skb, ret, !apart);
+		if (!apart && is_tag(ret->ethertype))
+			skip_tag(skb, ret, false);
+	}
+	return true;
+}
+
+/* What an address is to us in that VLAN: ADDRESS_... below, and its name above, as it stands in
+ * memory; or 0. */
+static __noinline uint64_t look_up(uint64_t high, uint64_t low, uint32_t ipv6, uint32_t vlan)
+{
+	const struct fastpath_key key = {high, low, ipv6};
+	struct fastpath_conf *c = find_conf();
+	struct fastpath_table table;
+	uint32_t place;
+
+	if (!c)
+		return 0;
+	table = c->tables[c->table & 1];
+	place = fastpath_place(&table, &key);
+	for (uint32_t n = 0; n < FASTPATH_PROBES; n++) {
+		uint32_t i = table.base + ((place + n) & table.mask);
+		struct fastpath_address *address = bpf_map_lookup_elem(&addresses, &i);
+
+		if (!address || !address->kinds)
+			return 0;
+		if (fastpath_is_at(address, &key, (uint16_t)vlan))
+			return (uint64_t)word32_load(&address->name) << 32 | address->kinds;
+	}
+	return 0;
+}
+
+INLINE uint32_t kinds4(const uint8_t *ip, uint16_t vlan)
+{
+	return (uint32_t)look_up(0, word32_load(ip), 0, vlan);
+}
+
+INLINE uint32_t kinds6(const uint8_t *ip, uint16_t vlan)
+{
+	return (uint32_t)look_up(word64_load(ip), word64_load(ip + 8), 1, vlan);
+}
+
+enum what {
+	WIRE,
+	TOLD, /* ARP or neighbour discovery of others: crosses, and the process hears of it */
+	OURS, /* addressed to us: nobody else's */
+	OURS_TCP,
+	OURS_UDP, /* nobody's */
+	SNAT_OFF, /* from a server of a farm with `snat = off`: may be a flow's, else it crosses */
+	SNAT_OFF_TCP,
+};
+
+INLINE enum what judge_arp(struct __sk_buff *skb, const struct link_head *head)
+{
+	uint8_t arp[ARP_BYTES];
+
+	if (!load(skb, head->l3, arp, sizeof(arp)) ||
+	    be16_get(be16_load(arp + ARP_HTYPE)) != ARP_HTYPE_ETHERNET ||
+	    be16_get(be16_load(arp + ARP_PTYPE)) != ETHERTYPE_IPV4 || arp[ARP_HLEN] != 6 ||
+	    arp[ARP_PLEN] != 4)
+		return WIRE;
+	return kinds4(arp + ARP_TPA, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
+}
+
+/* What is to us, of one protocol or another, as a packet of layer 3 of that length. */
+INLINE enum what judge_ours(const struct __sk_buff *skb, uint32_t end, uint8_t protocol)
+{
+	if (protocol == IPPROTO_NUM_TCP)
+		return OURS_TCP;
+	return protocol == IPPROTO_NUM_UDP && end <= skb->len ? OURS_UDP : OURS;
+}
+
+INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
+{
+	uint8_t ip[IPV4_HEADER_BYTES], protocol;
+	uint32_t total;
+
+	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 4)
+		return WIRE;
+	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
+	protocol = ip[IPV4_PROTOCOL];
+	/* what has options, is a fragment or can't be is neither TCP nor UDP here */
+	if (ip[0] != PARSE_PLAIN_VERSION || total < IPV4_HEADER_BYTES + UDP_HEADER_BYTES ||
+	    be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK)
+		protocol = 0;
+	if (kinds4(ip + IPV4_DST, head->vlan) & ADDRESS_OURS)
+		return judge_ours(skb, head->l3 + total, protocol);
+	if (!any_no_snat || !(kinds4(ip + IPV4_SRC, head->vlan) & ADDRESS_NO_SNAT))
+		return WIRE;
+	return protocol == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
+}
+
+/* Neighbour solicitations and advertisements; else WIRE. */
+INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head)
+{
+	uint8_t nd[ND_BYTES];
+
+	if (!load(skb, head->l3 + IPV6_HEADER_BYTES, nd, sizeof(nd)) ||
+	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
+		return WIRE;
+	return kinds6(nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
+}
+
+INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
+{
+	uint8_t ip[IPV6_HEADER_BYTES];
+	enum what what = WIRE;
+	uint32_t length;
+
+	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 6)
+		return WIRE;
+	length = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6)
+		what = judge_nd(skb, head);
+	if (what == OURS)
+		return OURS;
+	if (kinds6(ip + IPV6_DST, head->vlan) & ADDRESS_OURS)
+		return judge_ours(skb, head->l3 + IPV6_HEADER_BYTES + length, ip[IPV6_NEXT_HEADER]);
+	if (what == TOLD || !any_no_snat || !(kinds6(ip + IPV6_SRC, head->vlan) & ADDRESS_NO_SNAT))
+		return what;
+	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
+}
+
+INLINE enum what judge(struct __sk_buff *skb, const struct link_head *head,
+                       const struct fastpath_table *table)
+{
+	if (head->ethertype == ETHERTYPE_IPV4)
+		return judge_ipv4(skb, head, table->any_no_snat);
+	if (head->ethertype == ETHERTYPE_IPV6 && table->any_ipv6)
+		return judge_ipv6(skb, head, table->any_no_snat);
+	if (head->ethertype == ETHERTYPE_ARP)
+		return judge_arp(skb, head);
+	return WIRE;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * A segment of an open flow, whichever the version of IP: judged and noted as lb/lane.h has it,
+ * then sent off.
+ */
+#ifndef BRIDGE_SEGMENT_BPF_H
+#define BRIDGE_SEGMENT_BPF_H
+
+#include "cross.bpf.h"
+#include "way.bpf.h"
+
+/* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
+ * one doesn't hold. */
+INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
+                            const struct tuple *from, const struct tuple *to, bool pseudo)
+{
+	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), pseudo ? BPF_F_PSEUDO_HDR : 0);
+	bpf_l4_csum_replace(skb, at, 0,
+	                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))), 0);
+}
+
+/* As parse_is_plain() has it, of a frame whose IP header the first program has looked at: at is
+ * where TCP begins in the frame, of len bytes as IP says. */
+INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint8_t *tcp,
+                     uint32_t at, uint32_t len)
+{
+	const uint32_t header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+
+	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES && len <= UINT16_MAX &&
+	       len >= header && skb->len >= at + len && !(tcp[TCP_FLAGS] & TCP_SYN) &&
+	       tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
+}
+
+INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                 enum side side, const struct hop *to)
+{
+	const enum side out = to->side;
+
+	n->received[side]++;
+	n->whys[WHY_FLOW_HIT]++;
+	if (!tag(skb, to))
+		return TC_ACT_SHOT;
+	n->sent[out]++;
+	return bpf_redirect(c->sides[out].ifindex, 0);
+}
+
+/* The time in ticks. The coarse clock may be a few ms behind the one that the table was made by. */
+INLINE uint32_t tick_now(const struct table_head *h)
+{
+	const uint64_t now = bpf_ktime_get_coarse_ns();
+
+	return now > h->epoch_ns ? flow_tick((lb_time){now}, (lb_time){h->epoch_ns}) : 0;
+}
+
+/*
+ * A segment that ends something, or may: the process's as long as there is one and it is well. From
+ * when it is not they pass as the others do, and are noted as these are.
+ */
+INLINE bool ends(const uint8_t *tcp)
+{
+	return tcp[TCP_FLAGS] & (TCP_FIN | TCP_RST);
+}
+
+INLINE bool is_well(const struct fastpath_conf *c)
+{
+	const uint64_t now = bpf_ktime_get_coarse_ns();
+
+	return now < c->alive_ns || now - c->alive_ns < FASTPATH_STALE_NS;
+}
+
+/* Leaves what ends something to the process, if there is one: then it doesn't return. */
+INLINE void yield_end(struct __sk_buff *skb, const struct fastpath_conf *c,
+                      struct fastpath_counts *n, enum side side, const uint8_t *tcp)
+{
+	if (!ends(tcp))
+		return;
+	if (is_well(c))
+		punt(skb, side);
+	n->unattended[side]++;
+}
+
+/* Judges and notes the segment, of len bytes of TCP, and gives the frame, whose bytes begin at eth,
+ * its MAC addresses. False if that, and the rest, is the process's; nothing has changed then. */
+INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, const struct found *found,
+                  const struct hop *from, uint8_t *eth, const uint8_t *tcp, uint32_t len,
+                  struct hop *ret_to)
+{
+	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
+	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
+	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
+	struct packet packet;
+
+	if (!counted || !find_way(found, from, ret_to) || !can_tag(ret_to) ||
+	    !fits(skb, &c->sides[ret_to->side]) || !c->sides[ret_to->side].ifindex)
+		return false;
+	parse_segment(tcp, len, TCP_ACK | (tcp[TCP_FLAGS] & TCP_FIN), &packet);
+	if (!(tcp[TCP_FLAGS] & TCP_RST) &&
+	    !lane_note(found->flow, found->end & 1, &packet, &found->lane, tick_now(found->head)))
+		return false;
+	lane_count(counted, found->end & 1, 1, bytes);
+	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
+	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
+	return true;
+}
+
+INLINE void set_ports(uint8_t *tcp, const struct tuple *to)
+{
+	const uint32_t ports = tuple_ports(to);
+
+	__builtin_memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
+}
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Segments of open IPv4 flows.
+ */
+#ifndef BRIDGE_SEGMENT4_BPF_H
+#define BRIDGE_SEGMENT4_BPF_H
+
+#include "segment.bpf.h"
+#include "../../lb/rewrite.h"
+
+/* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
+ */
+INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side)
+{
+	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	uint8_t *ip = data + l3, *tcp = ip + IPV4_HEADER_BYTES;
+	struct hop from, to;
+	struct tuple arrives;
+	struct found found;
+	csum_acc addresses;
+	uint32_t len;
+
+	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
+		return -1;
+	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
+	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len))
+		return -1;
+	yield_end(skb, c, n, side, tcp);
+	if (!read_hop(skb, data, l3, side, &from))
+		return -1;
+	tuple_load_addresses(&arrives, ip + IPV4_SRC);
+	tuple_load_ports(&arrives, tcp + TCP_SRC);
+	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
+	    !admit(skb, c, &found, &from, data, tcp, len, &to))
+		return -1;
+	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
+	set_ports(tcp, &found.lane.to);
+	update_checksum(skb, l3 + IPV4_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
+	                &found.lane.to, true);
+	return leave(skb, c, n, side, &to);
+}
+
+#endif

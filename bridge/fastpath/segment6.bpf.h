@@ -1,0 +1,122 @@
+/*
+ * Segments of open IPv6 flows, whose addresses go by names (lb/name.h).
+ */
+#ifndef BRIDGE_SEGMENT6_BPF_H
+#define BRIDGE_SEGMENT6_BPF_H
+
+#include "segment.bpf.h"
+
+/* The name of an address, its halves given: that of the rules, or a hash. As it stands in memory.
+ */
+static __noinline uint32_t name_address(uint64_t high, uint64_t low, uint32_t vlan)
+{
+	const uint64_t known = look_up(high, low, 1, vlan);
+	const uint64_t words[] = {high, low};
+	uint32_t zero = 0;
+	struct table_head *h = bpf_map_lookup_elem(&head, &zero);
+	struct hash_key key;
+	struct ip6 address;
+	be32 name;
+
+	if (known || !h)
+		return (uint32_t)(known >> 32);
+	key = (struct hash_key){{h->key[0], h->key[1]}};
+	__builtin_memcpy(&address, words, sizeof(address));
+	name = name_hashed(&key, &address);
+	return word32_load(&name);
+}
+
+INLINE be32 name_at(const uint8_t *ip, uint16_t vlan)
+{
+	const uint32_t name = name_address(word64_load(ip), word64_load(ip + 8), vlan);
+	be32 ret;
+
+	__builtin_memcpy(&ret, &name, sizeof(ret));
+	return ret;
+}
+
+/* The address of that name: one of the rules, or the flow's client; NULL if there is none. */
+INLINE const struct ip6 *address_of(be32 name, const struct ip6 *client)
+{
+	const uint32_t i = name_index(name);
+
+	return name_is_hashed(name) ? client : bpf_map_lookup_elem(&names, &i);
+}
+
+/* If the address that goes by a hash, if one does, is the flow's client's. */
+INLINE bool is_client(be32 name, const uint8_t *ip, const struct ip6 *client)
+{
+	return !name_is_hashed(name) || (word64_load(ip) == word64_load(client->b) &&
+	                                 word64_load(ip + 8) == word64_load(client->b + 8));
+}
+
+/* Word by word, for want of room on the stack. Returns the change in their sum. */
+INLINE csum_acc replace_ip6(uint8_t *at, const struct ip6 *to)
+{
+	csum_acc change = 0;
+
+	for (unsigned i = 0; i < sizeof(*to); i += sizeof(uint32_t)) {
+		const uint32_t word = *(const volatile uint32_t *)(to->b + i);
+
+		change += csum_change_word(*(volatile uint32_t *)(at + i), word);
+		*(volatile uint32_t *)(at + i) = word;
+	}
+	return change;
+}
+
+/* share_address6() of one in a packet. */
+INLINE uint32_t share_at(const struct fastpath_conf *c, const uint8_t *ip)
+{
+	uint32_t hash = 0;
+
+	for (unsigned i = 0; i < sizeof(struct ip6); i += sizeof(uint32_t))
+		hash = hash * c->share.salt + bpf_ntohl(*(const volatile uint32_t *)(ip + i));
+	return hash;
+}
+
+/* The same for IPv6. Its header has no checksum: what the kernel has summed up of the whole packet
+ * (CHECKSUM_COMPLETE) stays right, which bpf_l4_csum_replace() doesn't know before Linux 6.16. */
+INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side)
+{
+	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
+	const struct ip6 *client, *src, *dst;
+	const bool is_complete = bpf_csum_update(skb, 0) >= 0;
+	uint32_t len, i;
+	struct hop from, to;
+	struct tuple arrives;
+	struct found found;
+	csum_acc addresses;
+
+	if (!c->client6 || data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
+		return -1;
+	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len))
+		return -1;
+	yield_end(skb, c, n, side, tcp);
+	if (!read_hop(skb, data, l3, side, &from))
+		return -1;
+	arrives.src = name_at(ip + IPV6_SRC, hop_vlan(&from));
+	arrives.dst = name_at(ip + IPV6_DST, hop_vlan(&from));
+	tuple_load_ports(&arrives, tcp + TCP_SRC);
+	if (!find(&arrives, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us, &found))
+		return -1;
+	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
+	client = bpf_map_lookup_elem(&client6, &i);
+	if (!client || !is_client(arrives.src, ip + IPV6_SRC, client) ||
+	    !is_client(arrives.dst, ip + IPV6_DST, client))
+		return -1;
+	src = address_of(found.lane.to.src, client);
+	dst = address_of(found.lane.to.dst, client);
+	if (!src || !dst || !admit(skb, c, &found, &from, data, tcp, len, &to))
+		return -1;
+	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
+	set_ports(tcp, &found.lane.to);
+	update_checksum(skb, l3 + IPV6_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
+	                &found.lane.to, !is_complete);
+	return leave(skb, c, n, side, &to);
+}
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * Where a segment came from, and where it goes: hops, and the tags of a frame.
+ */
+#ifndef BRIDGE_WAY_BPF_H
+#define BRIDGE_WAY_BPF_H
+
+#include "find.bpf.h"
+#include "../../lb/wire.h"
+
+/* Who sent the frame: see parse_link(). False if it has tags that aren't looked behind here. */
+INLINE bool read_hop(struct __sk_buff *skb, const uint8_t *eth, uint32_t l3, enum side side,
+                     struct hop *ret)
+{
+	*ret = (struct hop){.side = side & 1};
+	__builtin_memcpy(&ret->mac, eth + ETH_SRC, sizeof(ret->mac));
+	if (l3 != ETH_HEADER_BYTES)
+		return false;
+	if (!skb->vlan_present)
+		return true;
+	ret->ntags = 1;
+	ret->tci[0] = be16_from((uint16_t)skb->vlan_tci);
+	ret->tpid0 = skb->vlan_proto == bpf_htons(ETHERTYPE_8021Q) ? TPID_8021Q : TPID_8021AD;
+	return true;
+}
+
+/* Where the flow's client is. */
+INLINE bool find_client(const struct found *found, struct hop *ret)
+{
+	const uint32_t place = lane_hop(found->flow);
+	const struct fastpath_part *part = found->part;
+	uint32_t i;
+
+	if (place != HOPS_OWN) {
+		struct hops_place *at;
+
+		i = part->base[TABLE_PLACES] + place;
+		at = bpf_map_lookup_elem(&places, &i);
+		if (!at)
+			return false;
+		*ret = at->hop;
+	} else {
+		const uint32_t f = found->f - part->base[TABLE_FLOWS];
+		struct flow_hops *at;
+
+		i = part->base[TABLE_OWN] + f / 2;
+		at = bpf_map_lookup_elem(&own, &i);
+		if (!at)
+			return false;
+		*ret = at->of[f & 1].hop;
+	}
+	return true;
+}
+
+/* Where a server is. */
+INLINE bool find_server(uint32_t server, struct hop *ret)
+{
+	struct fastpath_way *way = bpf_map_lookup_elem(&ways, &server);
+
+	if (!way || !BOTH_READ_FIRST(way->known))
+		return false;
+	*ret = way->hop;
+	BOTH_FENCE();
+	if (!BOTH_READ(way->known))
+		return false;
+	if (!way->used)
+		BOTH_WRITE(way->used, 1);
+	return true;
+}
+
+/* If a frame with the tags of one hop can leave with those of the other. */
+INLINE bool can_tag(const struct hop *to)
+{
+	return to->ntags < 2 && to->tpid0 != TPID_QINQ_OLD;
+}
+
+/* Makes the frame's tag that of the hop. */
+INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
+{
+	const uint16_t tci = be16_get(to->tci[0]);
+	const uint16_t proto =
+	        bpf_htons(to->tpid0 == TPID_8021Q ? ETHERTYPE_8021Q : ETHERTYPE_8021AD);
+
+	if (skb->vlan_present) {
+		if (to->ntags && skb->vlan_tci == tci && skb->vlan_proto == proto)
+			return true;
+		if (bpf_skb_vlan_pop(skb) < 0)
+			return false;
+	}
+	return !to->ntags || bpf_skb_vlan_push(skb, proto, tci) == 0;
+}
+
+/* Where the segment goes; false if that is the process's to say. */
+INLINE bool find_way(const struct found *found, const struct hop *from, struct hop *ret)
+{
+	if (!find_client(found, ret))
+		return false;
+	if (found->end == SERVER)
+		return true;
+	/* the client has moved: not here */
+	return hop_eq(from, ret) && find_server(flow_life_server(found->lane.life), ret);
+}
+
+#endif
