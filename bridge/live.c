@@ -63,8 +63,8 @@ static void note_link(struct live *live, enum side side)
 /* The workers must stand still, or have ended. */
 static char *take_stats(struct live *live)
 {
-	note_link(live, OUTSIDE);
-	note_link(live, INSIDE);
+	for (unsigned side = 0; side < NSIDES; side++)
+		note_link(live, (enum side)side);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
 			packet_count_missed(live->crew.ports[k][side]);

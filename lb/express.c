@@ -14,12 +14,6 @@
 #include "follow.h"
 #include "tcp.h"
 
-/* One of the two, without a branch. */
-static uint32_t either(bool first, uint32_t a, uint32_t b)
-{
-	return b ^ ((a ^ b) & -(uint32_t)first);
-}
-
 /*
  * 0 if the frame, a plain one, comes from that hop. By words: a struct hop that has just been put
  * together in smaller pieces would be waited for.
@@ -33,17 +27,12 @@ static uint64_t difference(const struct hop *hop, const struct frame *frame)
 	return ((source & mac_mask) ^ hop_head(hop)) | (hop_tail(hop) ^ (frame->side & 1u) << 24);
 }
 
-static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struct hop *client,
-                   const struct frame *frame)
+static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struct hop *client)
 {
-	const bool is_client = end_of(ref) == CLIENT;
-
 	verdict_settle(v, WHY_FLOW_HIT);
-	v->side = (uint8_t)either(is_client, side_other(frame->side), client->side);
 	v->sighted = v->heard = v->conflict = false;
-	v->server = (uint16_t)either(is_client, server, SERVER_NONE);
 	v->flow = flow_of(ref);
-	v->hop = *client;
+	v->way = way_of_flow(end_of(ref) == CLIENT, server, client);
 }
 
 /*
@@ -69,7 +58,7 @@ static inline __attribute__((always_inline)) bool note(struct balance *balance,
 		return false;
 	flows_count(flows, f, end, frame->wire_len, tick);
 	tcp_advance(flow, end, &packet);
-	settle(ret, ref, flow->server, flows_client(flows, f), frame);
+	settle(ret, ref, flow->server, flows_client(flows, f));
 	return true;
 }
 

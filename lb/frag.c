@@ -230,10 +230,11 @@ void frags_renumber(struct frags *frags, const uint16_t *map)
 	for (uint32_t d = 0; d < FRAG_DATAGRAMS; d++) {
 		struct frag_datagram *datagram = &frags->datagrams[d];
 
-		if (!datagram->used || !datagram->decided || datagram->route.server == SERVER_NONE)
+		if (!datagram->used || !datagram->decided ||
+		    datagram->route.way.server == SERVER_NONE)
 			continue;
-		datagram->route.server = map[datagram->route.server];
-		if (datagram->route.server == SERVER_NONE)
+		datagram->route.way.server = map[datagram->route.way.server];
+		if (datagram->route.way.server == SERVER_NONE)
 			forget(frags, d);
 	}
 }

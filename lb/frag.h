@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "parse.h"
 #include "share.h"
+#include "way.h"
 
 enum {
 	FRAG_DATAGRAMS = 256,   /* that are followed at a time */
@@ -22,8 +23,7 @@ struct frag_route {
 	be32 src, dst;
 	struct ip6 src6, dst6; /* of IPv6, instead */
 	uint16_t worker;       /* of whom they are */
-	uint16_t server;       /* to this server, or SERVER_NONE: to hop */
-	struct hop hop;
+	struct way way;
 	be32 id;             /* the identification that they get */
 	uint64_t created_ms; /* when the flow was */
 	uint32_t flow;       /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */

@@ -10,11 +10,6 @@
 enum side { OUTSIDE, INSIDE };
 enum { NSIDES = 2 };
 
-static inline enum side side_other(enum side side)
-{
-	return side == OUTSIDE ? INSIDE : OUTSIDE;
-}
-
 enum {
 	/*
 	 * The TCP checksum field holds the pseudo header's sum only, not complemented, ports not in

@@ -163,18 +163,14 @@ static struct screen screen_of(const struct lb *lb)
 	                       .held = lb->held};
 }
 
-/*
- * Where a packet that came from the end in ref goes. Which end that is can't be guessed by the
- * processor, so there is no branch for it: the hop is the client's in any case.
- */
+/* Where a packet that came from the end in ref goes. */
 static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 {
-	const uint16_t server = flows_at(&lb->balance.flows, flow_of(ref))->server;
+	const struct flows *flows = &lb->balance.flows;
 
 	v->flow = flow_of(ref);
-	v->hop = *flows_client(&lb->balance.flows, flow_of(ref));
-	v->server = end_of(ref) == CLIENT ? server : SERVER_NONE;
-	v->side = end_of(ref) == CLIENT ? v->side : v->hop.side;
+	v->way = way_of_flow(end_of(ref) == CLIENT, flows_at(flows, v->flow)->server,
+	                     flows_client(flows, v->flow));
 }
 
 /* If a packet of no flow here, which arrives in vlan as key says, is another worker's: settles it
@@ -402,13 +398,14 @@ static void balance(struct lb *lb, struct frame *frame, const struct job *job, l
 /* If the receiver sees another source than the sender's: all but servers with `snat = off`. */
 static bool is_source_changed(const struct lb *lb, const struct verdict *v)
 {
-	return v->server == SERVER_NONE || farms_of_server(lb->balance.farms, v->server)->nsnat;
+	return v->way.server == SERVER_NONE ||
+	       farms_of_server(lb->balance.farms, v->way.server)->nsnat;
 }
 
 /* Counts a fragment that follows, if its flow is still there. */
 static void count_fragment(struct lb *lb, const struct frame *frame, const struct frag_route *route)
 {
-	const uint32_t end = route->server == SERVER_NONE ? SERVER : CLIENT;
+	const uint32_t end = route->way.server == SERVER_NONE ? SERVER : CLIENT;
 
 	if (flows_at(&lb->balance.flows, route->flow)->state != FLOW_FREE &&
 	    flows_created_ms(&lb->balance.flows, route->flow) == route->created_ms)
@@ -421,8 +418,7 @@ static void decide_fragments(struct lb *lb, struct frame *frame, const struct pa
 {
 	const uint8_t *ip = frame->data + packet->l3;
 	struct frag_route route = {
-	        .server = v->server,
-	        .hop = v->hop,
+	        .way = v->way,
 	        .flow = v->act == LB_FORWARD ? v->flow : FLOW_NONE,
 	};
 
@@ -460,10 +456,7 @@ static void follow(struct lb *lb, struct frame *frame, const struct packet *pack
 		return verdict_settle(v, WHY_NOT_OURS);
 	verdict_settle(v, WHY_FRAGMENT);
 	v->flow = route->flow;
-	v->server = route->server;
-	v->hop = route->hop;
-	if (v->server == SERVER_NONE)
-		v->side = route->hop.side;
+	v->way = route->way;
 	count_fragment(lb, frame, route);
 	rewrite_frag_id(frame, packet, route->id);
 	rewrite_addresses(frame, packet, &to);
@@ -509,7 +502,8 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 		return false;
 	parse_frame(ret, &packet);
 	parse_ip(ret, &packet); /* as when it came */
-	*ret_verdict = (struct verdict){.side = (uint8_t)side_other(ret->side)};
+	*ret_verdict = (struct verdict){0};
+	verdict_begin(ret_verdict, ret);
 	follow(lb, ret, &packet, route, ret_verdict);
 	if (ret_verdict->act == LB_HAND_OVER) {
 		lb->whys[WHY_FRAGMENT_HELD]--;

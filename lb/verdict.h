@@ -9,6 +9,7 @@
 #include "parse.h"
 #include "sched.h"
 #include "segment.h"
+#include "way.h"
 #include "why.h"
 
 /* A server's answer to a probe. */
@@ -23,15 +24,13 @@ struct probe_reply {
 struct verdict {
 	uint8_t act;     /* enum lb_act */
 	uint8_t why;     /* enum lb_why */
-	uint8_t side;    /* where it goes: BRIDGE, ANSWER, FORWARD to the client */
 	bool sighted;    /* sighting is valid, and of a server */
 	bool heard;      /* sighting is valid, and of somebody else than us, and news */
 	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
 	uint16_t farm;   /* if why is of a SYN that was refused */
 	uint16_t worker; /* HAND_OVER: to this one */
-	uint16_t server; /* FORWARD: to this server's MAC, or SERVER_NONE: to the hop */
 	uint32_t flow;   /* FORWARD */
-	struct hop hop;  /* FORWARD to the client */
+	struct way way;  /* BRIDGE, FORWARD */
 	struct own own;  /* ANSWER */
 	struct sighting sighting;
 	struct probe_reply probe; /* WHY_PROBE */
@@ -40,10 +39,9 @@ struct verdict {
 /* Before anything is decided. */
 static inline void verdict_begin(struct verdict *v, const struct frame *frame)
 {
-	v->side = (uint8_t)side_other(frame->side);
-	v->server = SERVER_NONE;
+	v->way = (struct way){.server = SERVER_NONE,
+	                      .side = (uint8_t)way_across((enum side)frame->side)};
 	v->flow = FLOW_NONE;
-	v->hop = (struct hop){0};
 	v->sighted = v->heard = v->conflict = false;
 }
 
@@ -58,7 +56,7 @@ static inline void verdict_answer(struct verdict *v, enum lb_why why, const stru
                                   enum own_kind kind)
 {
 	verdict_settle(v, why);
-	v->side = packet->from.side;
+	v->way.side = packet->from.side;
 	v->own = (struct own){
 	        .kind = (uint8_t)kind,
 	        .server = SERVER_NONE,

@@ -18,6 +18,7 @@
 #include "claim.h"
 #include "monitor.h"
 #include "settings.h"
+#include "../../lb/way.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -284,7 +285,7 @@ static struct mirror_side mirror_side(const struct end *end)
 static void mirror(struct cable *cable, enum side side, lb_time now, struct cable_change *change)
 {
 	struct end *end = &cable->ends[side];
-	const struct end *other = &cable->ends[side_other(side)];
+	const struct end *other = &cable->ends[way_across(side)];
 	const struct mirror_side self = mirror_side(end), opposite = mirror_side(other);
 
 	if (end->rising && now.ns - end->raised.ns > CABLE_RISE_NS)

@@ -6,10 +6,10 @@
 
 #include "pace.h"
 #include "../../lb/frame.h"
-#include "../../lb/rules.h"
+#include "../../lb/way.h"
 
 enum {
-	ANNOUNCER_BOTH = 1 << OUTSIDE | 1 << INSIDE,
+	ANNOUNCER_BOTH = WAY_SIDES,
 	ANNOUNCER_TIMES = 2,   /* RFC 5227's ANNOUNCE_NUM; of RFC 4861, 7.2.6, up to 3 */
 	ANNOUNCER_PER_MS = 32, /* announcements: of many addresses, they don't stall the wire */
 };

@@ -30,7 +30,10 @@ static bool was_there(const struct carrier *carrier, enum side side, lb_time sen
 
 bool carrier_was_there(const struct carrier *carrier, const struct hop *to, lb_time sent)
 {
-	if (to)
-		return was_there(carrier, (enum side)to->side, sent);
-	return was_there(carrier, OUTSIDE, sent) && was_there(carrier, INSIDE, sent);
+	bool ret = true;
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (!to || to->side == side)
+			ret &= was_there(carrier, (enum side)side, sent);
+	return ret;
 }

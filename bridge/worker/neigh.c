@@ -169,7 +169,7 @@ static void add_server(struct neigh_table *table, unsigned s)
 		table->next_server[n->server] = s;
 	}
 	if (rule->has_mac) {
-		n->hop = own_broadcast(INSIDE, rule->vlan);
+		n->hop = way_everybody(way_home(), rule->vlan);
 		n->hop.mac = rule->mac;
 		n->state = NEIGH_KNOWN;
 		n->fixed = true;
@@ -477,7 +477,7 @@ static void fill_question(const struct neigh_table *table, const struct neighbou
 	*ret = (struct neigh_question){.sender = farm->nsnat ? farm->snat[0] : farm->vip,
 	                               .target = n->address,
 	                               .vlan = rule->vlan,
-	                               .everywhere = n->tries > 0,
+	                               .sides = way_search(n->tries),
 	                               .is_direct = n->search == SEARCH_DIRECT,
 	                               .to = n->hop};
 }

@@ -72,8 +72,8 @@ bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct
 struct neigh_question {
 	be32 sender, target;
 	uint16_t vlan;
-	bool everywhere; /* on both sides, else inside only */
-	bool is_direct;  /* but only to this one: */
+	unsigned sides; /* to everybody on these (1 << side); or */
+	bool is_direct; /* only to this one: */
 	struct hop to;
 };
 

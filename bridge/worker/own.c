@@ -449,12 +449,3 @@ bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
 		drop_nd_option(ret);
 	return true;
 }
-
-struct hop own_broadcast(enum side side, uint16_t vlan)
-{
-	return (struct hop){.mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
-	                    .side = side & 1u,
-	                    .ntags = vlan != 0,
-	                    .tpid0 = TPID_8021Q,
-	                    .tci = {be16_from(vlan)}};
-}

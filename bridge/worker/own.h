@@ -55,8 +55,4 @@ bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const st
 bool own_mld_report(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
                     const struct port *port, struct frame *ret);
 
-/* A hop that is everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0.
- */
-struct hop own_broadcast(enum side side, uint16_t vlan);
-
 #endif

@@ -181,7 +181,7 @@ static int judge(const struct vacancy *vacancy, const struct rules *rules,
 	parse_frame(frame, &packet);
 	if (frame->len < ETH_HEADER_BYTES)
 		return 0;
-	if (mac_eq(&packet.from.mac, &vacancy->ears[side_other(frame->side)]->mac)) {
+	if (mac_eq(&packet.from.mac, &vacancy->ears[way_across((enum side)frame->side)]->mac)) {
 		log_error("%s, %s: are connected to each other: the bridge would be a loop",
 		          vacancy->ears[OUTSIDE]->name, vacancy->ears[INSIDE]->name);
 		return -ELOOP;
@@ -243,7 +243,7 @@ static int probe_all(struct vacancy *vacancy, const struct link *const links[NSI
 
 	for (size_t i = 0; i < list->n && !err; i++) {
 		for (unsigned side = 0; side < NSIDES; side++) {
-			const struct hop all = own_broadcast((enum side)side, list->items[i].tags);
+			const struct hop all = way_everybody((enum side)side, list->items[i].tags);
 
 			if (links[side])
 				voice_probe(&vacancy->voice, rules, list->items[i].address, &all,

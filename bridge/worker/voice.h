@@ -26,7 +26,7 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
                lb_time now);
 
 /*
- * The same with a request for target from sender, to one neighbour or, by own_broadcast(), to
+ * The same with a request for target from sender, to one neighbour or, by way_everybody(), to
  * everybody: ARP or, if they are names of rules, neighbour discovery.
  */
 void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,

@@ -122,15 +122,15 @@ static bool is_unanswered(const struct worker *worker, const struct verdict *v)
 static void forward_to_server(struct worker *worker, const struct verdict *v, struct frame *frame,
                               lb_time now)
 {
-	const struct hop *hop = neigh_find(worker->setup.neigh, v->server, now);
+	const struct hop *hop = neigh_find(worker->setup.neigh, v->way.server, now);
 
 	if (!hop) {
-		neigh_wait(worker->setup.neigh, v->server, frame);
+		neigh_wait(worker->setup.neigh, v->way.server, frame);
 		return;
 	}
 	forward(worker, frame, hop, now);
 	if (is_unanswered(worker, v))
-		neigh_doubt(worker->setup.neigh, v->server, now);
+		neigh_doubt(worker->setup.neigh, v->way.server, now);
 }
 
 /* What needs no request: a server that isn't known where it is hears nothing. */
@@ -259,17 +259,25 @@ static void ask_one(struct worker *worker, const struct neigh_question *question
 	voice_ask(&worker->voice, worker->setup.rules, question->sender, question->target, to, now);
 }
 
+static void ask_all(struct worker *worker, const struct neigh_question *question, lb_time now)
+{
+	for (unsigned side = NSIDES; side-- > 0;) {
+		const struct hop all = way_everybody((enum side)side, question->vlan);
+
+		if (question->sides >> side & 1)
+			ask_one(worker, question, &all, now);
+	}
+}
+
 static void ask(struct worker *worker, lb_time now)
 {
 	struct neigh_question question;
 
 	while (neigh_next_question(worker->setup.neigh, now, &question)) {
-		const struct hop all[NSIDES] = {own_broadcast(OUTSIDE, question.vlan),
-		                                own_broadcast(INSIDE, question.vlan)};
-
-		ask_one(worker, &question, question.is_direct ? &question.to : &all[INSIDE], now);
-		if (question.everywhere && !question.is_direct)
-			ask_one(worker, &question, &all[OUTSIDE], now);
+		if (question.is_direct)
+			ask_one(worker, &question, &question.to, now);
+		else
+			ask_all(worker, &question, now);
 		voice_flush(&worker->voice, now);
 	}
 	take_found(worker, now); /* who hasn't answered may be elsewhere now */
@@ -283,7 +291,7 @@ static void defend(struct worker *worker, const struct sighting *claim, lb_time 
 	if (vlan == VLAN_OTHER || !defence_may(&worker->defence, claim->ip, vlan, now))
 		return;
 	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct hop everybody = own_broadcast((enum side)side, vlan);
+		const struct hop everybody = way_everybody((enum side)side, vlan);
 
 		voice_announce(&worker->voice, worker->setup.rules, claim->ip, &everybody, now);
 	}
@@ -312,13 +320,13 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 	case LB_BRIDGE:
 		if (worker->fastpath && fastpath_has_crossed(worker->fastpath, frame))
 			break;
-		port_queue(worker->ports[v->side], frame, now);
+		port_queue(worker->ports[v->way.side], frame, now);
 		break;
 	case LB_FORWARD:
 		if (v->why == WHY_FRAGMENT_HELD)
 			break;
-		if (v->server == SERVER_NONE)
-			forward(worker, frame, &v->hop, now);
+		if (v->way.server == SERVER_NONE)
+			forward(worker, frame, &v->way.hop, now);
 		else
 			forward_to_server(worker, v, frame, now);
 		break;
@@ -396,7 +404,7 @@ static void announce(struct worker *worker, lb_time now)
 	be32 ip;
 
 	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side, &ip, &vlan)) {
-		const struct hop everybody = own_broadcast(side, vlan);
+		const struct hop everybody = way_everybody(side, vlan);
 
 		if (name_is_ipv6(ip))
 			voice_join(&worker->voice, worker->setup.rules, ip, &everybody, now);

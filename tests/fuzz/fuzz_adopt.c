@@ -51,7 +51,7 @@ static void feed(const struct shape *shape)
 	run.nframes++;
 	if (verdict.act != LB_FORWARD || !packets_reply(frame.data, frame.len, &run.reply))
 		return;
-	run.reply.side = verdict.server == SERVER_NONE ? verdict.side : INSIDE;
+	run.reply.side = verdict.way.server == SERVER_NONE ? verdict.way.side : INSIDE;
 	run.has_reply = true;
 }
 

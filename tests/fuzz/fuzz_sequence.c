@@ -53,7 +53,7 @@ static void note_talk(const struct frame *frame, const struct verdict *verdict)
 
 	if (!packets_reply(frame->data, frame->len, &reply))
 		return;
-	reply.side = verdict->server == SERVER_NONE ? verdict->side : INSIDE;
+	reply.side = verdict->way.server == SERVER_NONE ? verdict->way.side : INSIDE;
 	run.talks[run.ntalks++ % TALKS] = reply;
 }
 

@@ -6,7 +6,7 @@
 static void check_to(const struct model *m, const struct seen *s, const struct verdict *v)
 {
 	(void)m;
-	if (v->side != s->from.side || !same_hop(&v->own.to, &s->from) ||
+	if (v->way.side != s->from.side || !same_hop(&v->own.to, &s->from) ||
 	    v->own.server != SERVER_NONE)
 		report_mismatch("an answer doesn't go back to where its question came from");
 }

@@ -102,7 +102,7 @@ static void build(unsigned id, unsigned from, unsigned to, struct packet *ret)
 /* The first one's way is for those that waited as well. */
 static void decide(struct twin *t, uint32_t datagram, unsigned id)
 {
-	const struct frag_route route = {.flow = id, .server = SERVER_NONE};
+	const struct frag_route route = {.flow = id, .way.server = SERVER_NONE};
 	const struct frag_route *got;
 	struct frame frame;
 

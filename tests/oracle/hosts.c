@@ -538,11 +538,11 @@ static void receive(struct party *to, const struct seen *s)
 static void map_talk(const struct hosts *hosts, struct talk *t, const struct seen *s,
                      const struct verdict *v)
 {
-	if (!t->mapped || t->server != v->server)
-		t->party[SERVER].hop = hop_in(hosts->world->rules->servers[v->server].vlan, INSIDE,
-		                              mac_like(1, 0));
+	if (!t->mapped || t->server != v->way.server)
+		t->party[SERVER].hop = hop_in(hosts->world->rules->servers[v->way.server].vlan,
+		                              INSIDE, mac_like(1, 0));
 	t->mapped = true;
-	t->server = v->server;
+	t->server = v->way.server;
 	t->snat = s->src;
 	t->snat_port = s->sport;
 }

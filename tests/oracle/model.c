@@ -188,14 +188,14 @@ static struct flow_model read_choice(const struct model *m, const struct seen *n
 {
 	struct flow_model f = {.farm = farm,
 	                       .service = service,
-	                       .server = v->server,
+	                       .server = v->way.server,
 	                       .client = s->src,
 	                       .client_port = s->sport,
 	                       .snat = now->src,
 	                       .snat_port = now->sport};
 
-	if (v->server >= m->rules->nservers || m->rules->servers[v->server].farm != farm)
-		report_mismatch("server %u isn't one of farm %u", v->server, farm);
+	if (v->way.server >= m->rules->nservers || m->rules->servers[v->way.server].farm != farm)
+		report_mismatch("server %u isn't one of farm %u", v->way.server, farm);
 	return f;
 }
 
@@ -280,8 +280,8 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 		return;
 	}
 	whys = choice_model_servers(m, farm, service, &s->src, &allowed);
-	m->had_no_port = v->server < m->rules->nservers &&
-	                 ports_model_none_free(m, farm, v->server, service);
+	m->had_no_port = v->way.server < m->rules->nservers &&
+	                 ports_model_none_free(m, farm, v->way.server, service);
 	if (v->why != WHY_FLOW_NEW) {
 		judge_refusal(m, s, v, farm, whys);
 		choice_model_forget_turns(m, farm);
@@ -290,13 +290,13 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 	expect(v, whys);
 	if (established(m, true) >= m->rules->max_connections)
 		report_mismatch("a flow was made, though as many are open as may be");
-	choice_model_chosen(m, farm, &s->src, v->server, allowed);
-	before_it = choice_model_connections(m, v->server);
-	room_model_take_evicted(m, farm, v->server, service);
+	choice_model_chosen(m, farm, &s->src, v->way.server, allowed);
+	before_it = choice_model_connections(m, v->way.server);
+	room_model_take_evicted(m, farm, v->way.server, service);
 	/* those that were revived may be too many, but no more are added */
-	if (choice_model_is_full(m, v->server) &&
-	    choice_model_connections(m, v->server) >= before_it)
-		report_mismatch("server %u has more than its max_connections", v->server);
+	if (choice_model_is_full(m, v->way.server) &&
+	    choice_model_connections(m, v->way.server) >= before_it)
+		report_mismatch("server %u has more than its max_connections", v->way.server);
 	make_flow(m, before, after, s, v, farm, service);
 }
 
@@ -311,7 +311,7 @@ static void judge_other(const struct model *m, const struct seen *s, const struc
 	bool to_host = mac_eq(&s->to, &m->macs[OUTSIDE]) || mac_eq(&s->to, &m->macs[INSIDE]);
 
 	expect(v, BIT(to_host ? WHY_TO_HOST : WHY_NOT_OURS));
-	if (!to_host && v->side == s->from.side)
+	if (!to_host && v->way.side == s->from.side)
 		report_mismatch("a frame was bridged to where it came from");
 }
 
@@ -374,9 +374,9 @@ static void check_way(const struct flow_model *f, enum end end, const struct ver
 {
 	if (v->flow != f->name)
 		report_mismatch("the flow is %u, not %u", v->flow, f->name);
-	if (end == CLIENT && v->server != f->server)
-		report_mismatch("it goes to server %u, not %u", v->server, f->server);
-	if (end == SERVER && (v->server != SERVER_NONE || v->side != v->hop.side))
+	if (end == CLIENT && v->way.server != f->server)
+		report_mismatch("it goes to server %u, not %u", v->way.server, f->server);
+	if (end == SERVER && (v->way.server != SERVER_NONE || v->way.side != v->way.hop.side))
 		report_mismatch("it doesn't go to where the client is");
 }
 
@@ -393,7 +393,7 @@ static void check_place(struct model *m, struct flow_model *f, enum end end,
 		segment_model_packet(m, f, end == CLIENT ? &s->from : &f->again.from);
 	if (moves == MAYBE)
 		segment_model_or(f, before);
-	if (!segment_model_answers(m, f, &v->hop))
+	if (!segment_model_answers(m, f, &v->way.hop))
 		report_mismatch("flow %u: its client isn't answered where it is", f->name);
 }
 

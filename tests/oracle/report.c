@@ -79,7 +79,7 @@ static void print_memory(const struct memory *m)
 	       " win %u kind %d side %u damage %x,%x: %s flow %" PRIu32 " server %u\n",
 	       s->dport, s->flags, s->seq, s->ack, s->len, s->window, (int)s->kind, s->from.side,
 	       s->ip_damage, s->l4_damage, lb_why_name((enum lb_why)m->verdict.why),
-	       m->verdict.flow, m->verdict.server);
+	       m->verdict.flow, m->verdict.way.server);
 }
 
 void report_about(uint32_t flow)

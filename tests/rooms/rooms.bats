@@ -111,6 +111,18 @@ module_arrows()
 	done
 }
 
+# Whoever asks which side is which decides which way something goes. As an index a side is but a name.
+@test "the way out is asked of lb/way alone" {
+	local elsewhere
+
+	elsewhere=$(ls lb/*.[ch] cfg/*.[ch] $(bridge_files) | grep -vE '^lb/(way|frame)\.[ch]$')
+	run grep -nE '\bside_other\b|\beverywhere\b|side == (OUTSIDE|INSIDE)|[(,&!|=?:] *INSIDE\b' $elsewhere
+	output=$(grep -vE '/\*|^[^:]*:[0-9]+:[[:space:]]*\*' <<<"$output")
+	echo "$output"
+	# the name of a capture's side, the smaller of two MTUs, and programs that are made twice
+	[[ -z $(grep -vE '^bridge/(port/capture|cable/cable|fastpath/fastpath\.bpf)\.c:' <<<"$output") ]]
+}
+
 # Symbols that an archive needs from elsewhere, as "MEMBER SYMBOL".
 foreign_symbols() # ARCHIVE
 {

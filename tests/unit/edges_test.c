@@ -421,7 +421,7 @@ START_TEST(group_mac_takes_over_no_flow)
 
 	frames_tcp(&built, &spec);
 	v = engine_input(&engine, &built);
-	ck_assert(mac_eq(&v.hop.mac, &client));
+	ck_assert(mac_eq(&v.way.hop.mac, &client));
 	engine_stop(&engine);
 }
 END_TEST

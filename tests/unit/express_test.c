@@ -134,13 +134,13 @@ static void check_same_verdict(const struct verdict *a, const struct verdict *b)
 {
 	require_eq(a->why, b->why);
 	require_eq(a->act, b->act);
-	require_eq(a->side, b->side);
+	require_eq(a->way.side, b->way.side);
 	require_eq(a->sighted, false);
 	require_eq(a->conflict, false);
 	if (a->act == LB_FORWARD) {
-		require_eq(a->server, b->server);
+		require_eq(a->way.server, b->way.server);
 		require_eq(a->flow, b->flow);
-		check_hops(&a->hop, &b->hop);
+		check_hops(&a->way.hop, &b->way.hop);
 	}
 }
 
@@ -400,7 +400,7 @@ START_TEST(guessed_wrong)
 
 			require_eq(v.why, WHY_FLOW_HIT);
 			require_eq(v.flow, i);
-			require_eq(v.server, end == CLIENT ? 0 : SERVER_NONE);
+			require_eq(v.way.server, end == CLIENT ? 0 : SERVER_NONE);
 		}
 	engine_stop(&engines[0]);
 }

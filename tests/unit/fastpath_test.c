@@ -150,9 +150,9 @@ static bool programs_forward(struct built *built)
 static void check_link(const struct built *built, const struct verdict *v)
 {
 	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
-	const bool to_server = v->server != SERVER_NONE;
-	const struct mac to = to_server ? server_mac(v->server) : v->hop.mac;
-	const struct mac *from = &macs[to_server ? INSIDE : v->hop.side];
+	const bool to_server = v->way.server != SERVER_NONE;
+	const struct mac to = to_server ? server_mac(v->way.server) : v->way.hop.mac;
+	const struct mac *from = &macs[to_server ? INSIDE : v->way.hop.side];
 
 	require(memcmp(built->frame.data + ETH_DST, &to, sizeof(to)) == 0);
 	require(memcmp(built->frame.data + ETH_SRC, from, sizeof(*from)) == 0);

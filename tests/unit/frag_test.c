@@ -59,13 +59,13 @@ static void check_way(const struct verdict *v, enum end end)
 {
 	ck_assert_uint_eq(v->act, LB_FORWARD);
 	if (end == CLIENT) {
-		ck_assert_uint_eq(v->server, talk.server);
+		ck_assert_uint_eq(v->way.server, talk.server);
 		return;
 	}
 	const struct mac client = FIXTURE_CLIENT_MAC;
-	ck_assert_uint_eq(v->server, SERVER_NONE);
-	ck_assert_uint_eq(v->side, OUTSIDE);
-	ck_assert(mac_eq(&v->hop.mac, &client));
+	ck_assert_uint_eq(v->way.server, SERVER_NONE);
+	ck_assert_uint_eq(v->way.side, OUTSIDE);
+	ck_assert(mac_eq(&v->way.hop.mac, &client));
 }
 
 /* Cuts whole into n pieces at multiples of 8. */
@@ -381,9 +381,9 @@ START_TEST(as_long_as_a_jumbo_frame_waits)
 	ck_assert_uint_eq(take(2, 104, FRAG_HELD_BYTES, &route, &d), FRAG_WAITS);
 	ck_assert_uint_eq(take(2, 0, 200, &route, &d), FRAG_FIRST);
 	ck_assert(!frags_release(&frags, &frame, &route));
-	frags_decide(&frags, d, &(struct frag_route){.server = 1});
+	frags_decide(&frags, d, &(struct frag_route){.way.server = 1});
 	ck_assert(frags_release(&frags, &frame, &route));
-	ck_assert(frame.len == FRAG_HELD_BYTES && route->server == 1);
+	ck_assert(frame.len == FRAG_HELD_BYTES && route->way.server == 1);
 	free(mem);
 }
 END_TEST
@@ -399,15 +399,15 @@ START_TEST(routes_are_renumbered)
 	begin_frags();
 	for (uint8_t id = 0; id < 3; id++) {
 		ck_assert_uint_eq(take(id, 0, 200, &route, &d), FRAG_FIRST);
-		frags_decide(&frags, d, &(struct frag_route){.server = to[id]});
+		frags_decide(&frags, d, &(struct frag_route){.way.server = to[id]});
 	}
 	ck_assert_uint_eq(take(3, 0, 200, &route, &d), FRAG_FIRST); /* not decided upon */
 	frags_renumber(&frags, map);
 	ck_assert_uint_eq(take(0, 104, 200, &route, &d), FRAG_ROUTED);
-	ck_assert_uint_eq(route->server, 5);
+	ck_assert_uint_eq(route->way.server, 5);
 	ck_assert_uint_eq(take(1, 104, 200, &route, &d), FRAG_WAITS);
 	ck_assert_uint_eq(take(2, 104, 200, &route, &d), FRAG_ROUTED);
-	ck_assert_uint_eq(route->server, SERVER_NONE);
+	ck_assert_uint_eq(route->way.server, SERVER_NONE);
 	ck_assert_uint_eq(take(3, 104, 200, &route, &d), FRAG_WAITS);
 	free(mem);
 }

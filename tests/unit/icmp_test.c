@@ -51,9 +51,9 @@ static void check_translated(enum end end, be32 src, uint32_t len)
 	ck_assert_uint_eq(v.why, WHY_ICMP_ERROR);
 	ck_assert_uint_eq(v.act, LB_FORWARD);
 	if (end == SERVER)
-		ck_assert_uint_eq(v.server, talk.server);
+		ck_assert_uint_eq(v.way.server, talk.server);
 	else
-		ck_assert(v.server == SERVER_NONE && v.side == OUTSIDE);
+		ck_assert(v.way.server == SERVER_NONE && v.way.side == OUTSIDE);
 	ip = error.frame.data + error.l3;
 	ck_assert_mem_eq(ip + 12, &src, 4);
 	ck_assert_mem_eq(ip + 16, sent.frame.data + sent.l3 + 12, 4);

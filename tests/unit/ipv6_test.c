@@ -151,7 +151,7 @@ static struct verdict pass(struct built *built)
 	v4 = engine_input(&four, built);
 	v6 = engine_input(&six, &built6);
 	require_eq(v4.why, v6.why);
-	require_eq(v4.server, v6.server);
+	require_eq(v4.way.server, v6.way.server);
 	if (v4.act == LB_FORWARD) {
 		require_eq(v4.flow, v6.flow);
 		to_ip6(&want, built);
@@ -199,7 +199,7 @@ static void finish(void)
 /* What the server of a flow has been sent is where it answers to. */
 static void note_server(struct talk *talk, const struct built *built, const struct verdict *v)
 {
-	talk->server = v->server;
+	talk->server = v->way.server;
 	talk->snat = be32_load(built->frame.data + built->l3 + 12);
 	talk->snat_port = frames_get16(built->frame.data + built->l4);
 }
@@ -439,7 +439,7 @@ static void follow(const uint8_t order[3])
 		while (lb_take_fragment(six.lb, &held, &v)) {
 			uint8_t *ip = held.data + whole.l3;
 
-			ck_assert_uint_eq(v.server, talk.server);
+			ck_assert_uint_eq(v.way.server, talk.server);
 			ck_assert_mem_eq(ip + 8, pieces[0].frame.data + whole.l3 + 8, 32);
 			memcpy(tcp + (frames_get16(ip + 42) & 0xfff8), ip + 48,
 			       held.len - whole.l3 - 48);
@@ -516,7 +516,7 @@ static void check_error(enum end end, uint8_t type, uint32_t len)
 	build_error(&error, &passed, type, len);
 	v = engine_input(&six, &error);
 	ck_assert_uint_eq(v.why, WHY_ICMP_ERROR);
-	ck_assert_uint_eq(v.server, end == SERVER ? talk.server : SERVER_NONE);
+	ck_assert_uint_eq(v.way.server, end == SERVER ? talk.server : SERVER_NONE);
 	ck_assert_mem_eq(error.frame.data + error.l3 + 8, &router, 16);
 	ck_assert_mem_eq(error.frame.data + error.l3 + 24, sent.frame.data + sent.l3 + 8, 16);
 	ck_assert_mem_eq(error.frame.data + error.l4 + 8, sent.frame.data + sent.l3, len);
@@ -650,7 +650,7 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 		ck_assert_uint_eq(v[i].why, WHY_FLOW_NEW);
 	}
 	ck_assert_uint_ne(v[0].flow, v[1].flow);
-	ck_assert_uint_ne(v[0].server, v[1].server); /* they alternate */
+	ck_assert_uint_ne(v[0].way.server, v[1].way.server); /* they alternate */
 	for (unsigned i = 0; i < 2; i++) {
 		uint8_t *ip, *tcp;
 

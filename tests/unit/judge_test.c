@@ -59,7 +59,7 @@ static bool is_at(struct mac mac)
 	struct spec spec = talk_spec(&talk, SERVER, ACK, 0);
 	struct verdict v = pass(&spec);
 
-	return mac_eq(&v.hop.mac, &mac) && v.hop.ntags == 0 && v.hop.side == OUTSIDE;
+	return mac_eq(&v.way.hop.mac, &mac) && v.way.hop.ntags == 0 && v.way.hop.side == OUTSIDE;
 }
 
 /* Nothing of the flow has changed, but for the count of frames. */
@@ -504,7 +504,7 @@ START_TEST(syn_on_a_flow_of_a_server_that_is_left)
 		ck_assert_uint_eq(talk_send(&second, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
 		ck_assert_uint_eq(flow()->state, FLOW_QUARANTINE);
 		ck_assert_uint_eq(balance_open_flows(balance()), 1);
-		ck_assert_uint_eq(talk_send(&second, CLIENT, ACK, 10).server, second.server);
+		ck_assert_uint_eq(talk_send(&second, CLIENT, ACK, 10).way.server, second.server);
 		engine_stop(&engine);
 	}
 }
@@ -536,7 +536,7 @@ START_TEST(stranger_s_syn_on_a_flow_of_a_server_that_is_left)
 		ck_assert(is_at(HOME));
 		v = talk_send(&talk, CLIENT, ACK, 100);
 		ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
-		ck_assert_uint_eq(v.server, talk.server);
+		ck_assert_uint_eq(v.way.server, talk.server);
 		ck_assert_uint_eq(v.flow, 0);
 		ck_assert_uint_eq(balance_open_flows(balance()), 1);
 		talk_close(&talk, CLIENT);
@@ -563,7 +563,7 @@ START_TEST(half_open_flow_of_a_server_that_is_left)
 			leave(how);
 			v = talk_syn_from(&second, &engine, &spec);
 			ck_assert_uint_eq(v.why, stays ? WHY_FLOW_HIT : WHY_FLOW_NEW);
-			ck_assert((v.server == talk.server) == stays);
+			ck_assert((v.way.server == talk.server) == stays);
 			ck_assert_uint_eq(balance_open_flows(balance()), 1);
 			ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], !stays);
 			engine_stop(&engine);

@@ -48,7 +48,7 @@ static void check_bridged(void)
 	struct verdict v = check_why(WHY_NOT_OURS);
 
 	ck_assert_uint_eq(v.act, LB_BRIDGE);
-	ck_assert_uint_eq(v.side, side_other((enum side)built.frame.side));
+	ck_assert_uint_eq(v.way.side, way_across((enum side)built.frame.side));
 }
 
 /* What forwarding has made of built. */
@@ -242,7 +242,7 @@ static void check_arp_answer(const struct spec *spec)
 	frames_arp(&built, spec);
 	v = check_why(WHY_ARP_REPLY);
 	ck_assert_uint_eq(v.act, LB_ANSWER);
-	ck_assert_uint_eq(v.side, spec->side);
+	ck_assert_uint_eq(v.way.side, spec->side);
 	ck_assert_uint_eq(v.own.kind, OWN_ARP_REPLY);
 	ck_assert(be32_eq(v.own.tuple.src, spec->to));
 	ck_assert(be32_eq(v.own.tuple.dst, spec->from));
@@ -380,8 +380,8 @@ static void check_syn(struct spec spec)
 	v = input();
 	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
 	ck_assert_uint_eq(v.act, LB_FORWARD);
-	ck_assert_uint_lt(v.server, 2);
-	server = v.server;
+	ck_assert_uint_lt(v.way.server, 2);
+	server = v.way.server;
 	ip = built.frame.data + built.l3;
 	port = frames_get16(ip + 20 + spec.ip_options);
 	ck_assert_uint_ge(port, 1024);
@@ -489,10 +489,10 @@ static struct verdict check_hit(enum end end, struct spec spec)
 	ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
 	ck_assert_uint_eq(v.act, LB_FORWARD);
 	if (end == CLIENT) {
-		ck_assert_uint_eq(v.server, talk.server);
+		ck_assert_uint_eq(v.way.server, talk.server);
 		check_forwarded(talk.snat, talk.snat_port, fixture_server(talk.server), talk.dport);
 	} else {
-		ck_assert_uint_eq(v.server, SERVER_NONE);
+		ck_assert_uint_eq(v.way.server, SERVER_NONE);
 		check_forwarded(fixture_vip(), talk.dport, talk.client, talk.sport);
 	}
 	return v;
@@ -551,14 +551,14 @@ START_TEST(reply_goes_where_the_client_was_last)
 		spec.tci[1] = (uint16_t)(0xe000 + i);
 		check_hit(CLIENT, spec);
 		v = check_hit(SERVER, talk_spec(&talk, SERVER, ACK, 0));
-		ck_assert_uint_eq(v.side, spec.side);
-		ck_assert(mac_eq(&v.hop.mac, &spec.src));
-		ck_assert_uint_eq(v.hop.side, spec.side);
-		ck_assert_uint_eq(v.hop.ntags, spec.ntags);
+		ck_assert_uint_eq(v.way.side, spec.side);
+		ck_assert(mac_eq(&v.way.hop.mac, &spec.src));
+		ck_assert_uint_eq(v.way.hop.side, spec.side);
+		ck_assert_uint_eq(v.way.hop.ntags, spec.ntags);
 		for (unsigned t = 0; t < spec.ntags; t++)
-			ck_assert_uint_eq(be16_get(v.hop.tci[t]), spec.tci[t]);
-		ck_assert(spec.ntags < 1 || v.hop.tpid0 == TPID_8021AD);
-		ck_assert(spec.ntags < 2 || v.hop.tpid1 == TPID_8021Q);
+			ck_assert_uint_eq(be16_get(v.way.hop.tci[t]), spec.tci[t]);
+		ck_assert(spec.ntags < 1 || v.way.hop.tpid0 == TPID_8021AD);
+		ck_assert(spec.ntags < 2 || v.way.hop.tpid1 == TPID_8021Q);
 	}
 	engine_stop(&engine);
 }
@@ -632,15 +632,15 @@ START_TEST(hairpin)
 		frames_tcp(&built, &spec);
 		v = input();
 		ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
-		itself |= v.server == 0;
-		other |= v.server == 1;
+		itself |= v.way.server == 0;
+		other |= v.way.server == 1;
 		port = frames_get16(built.frame.data + built.l4);
-		check_forwarded(fixture_vip(), port, fixture_server(v.server), 5061);
+		check_forwarded(fixture_vip(), port, fixture_server(v.way.server), 5061);
 		/* the answer: not taken for the client's */
 		spec = (struct spec){.dst = FIXTURE_INSIDE_MAC,
-		                     .src = engine.rules->servers[v.server].mac,
+		                     .src = engine.rules->servers[v.way.server].mac,
 		                     .side = INSIDE,
-		                     .from = fixture_server(v.server),
+		                     .from = fixture_server(v.way.server),
 		                     .to = fixture_vip(),
 		                     .sport = 5061,
 		                     .dport = port,
@@ -648,9 +648,9 @@ START_TEST(hairpin)
 		frames_tcp(&built, &spec);
 		v = input();
 		ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
-		ck_assert_uint_eq(v.server, SERVER_NONE);
-		ck_assert_uint_eq(v.side, INSIDE);
-		ck_assert(mac_eq(&v.hop.mac, &engine.rules->servers[0].mac));
+		ck_assert_uint_eq(v.way.server, SERVER_NONE);
+		ck_assert_uint_eq(v.way.side, INSIDE);
+		ck_assert(mac_eq(&v.way.hop.mac, &engine.rules->servers[0].mac));
 		check_forwarded(fixture_vip(), 5061, fixture_server(0), (uint16_t)(50000 + i));
 	}
 	ck_assert(itself && other);
@@ -667,7 +667,7 @@ static void check_rst(enum lb_why why, struct spec spec)
 	frames_tcp(&built, &spec);
 	v = check_why(why);
 	ck_assert_uint_eq(v.act, LB_ANSWER);
-	ck_assert_uint_eq(v.side, spec.side);
+	ck_assert_uint_eq(v.way.side, spec.side);
 	ck_assert_uint_eq(v.own.kind, OWN_TCP);
 	ck_assert(mac_eq(&v.own.to.mac, &spec.src));
 	ck_assert_uint_eq(v.own.to.ntags, spec.ntags);
@@ -939,7 +939,7 @@ START_TEST(echo_is_answered)
 		frames_icmp(&built, &spec);
 		v = check_why(WHY_ECHO_REPLY);
 		ck_assert_uint_eq(v.own.kind, OWN_ECHO_REPLY);
-		ck_assert_uint_eq(v.side, spec.side);
+		ck_assert_uint_eq(v.way.side, spec.side);
 		ck_assert_uint_eq(v.own.l4, built.l4);
 		ck_assert_uint_eq(v.own.l4_len, 8u + spec.payload);
 		ck_assert(be32_eq(v.own.tuple.src, fixture_vip()));
@@ -1599,7 +1599,7 @@ START_TEST(each_farm_its_own)
 		frames_tcp(&built, &spec);
 		v = input();
 		ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
-		ck_assert_uint_eq(v.server / 2, i % 2);
+		ck_assert_uint_eq(v.way.server / 2, i % 2);
 		ck_assert_mem_eq(built.frame.data + built.l3 + 12, &spec.to, 4);
 	}
 	/* one without a server doesn't stop the other */
@@ -1700,12 +1700,12 @@ static void check_same_verdict(const struct verdict *a, const struct verdict *b)
 {
 	require_eq(a->act, b->act);
 	require_eq(a->why, b->why);
-	require_eq(a->side, b->side);
-	require_eq(a->server, b->server);
+	require_eq(a->way.side, b->way.side);
+	require_eq(a->way.server, b->way.server);
 	if (a->act == LB_FORWARD)
 		require_eq(a->flow, b->flow);
-	if (a->act == LB_FORWARD && a->server == SERVER_NONE)
-		require(!memcmp(&a->hop, &b->hop, sizeof(a->hop)));
+	if (a->act == LB_FORWARD && a->way.server == SERVER_NONE)
+		require(!memcmp(&a->way.hop, &b->way.hop, sizeof(a->way.hop)));
 	if (a->act != LB_ANSWER)
 		return;
 	require_eq(a->own.kind, b->own.kind);

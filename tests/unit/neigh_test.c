@@ -92,7 +92,7 @@ START_TEST(asked_at_start_inside_then_everywhere)
 		ck_assert(neigh_next_question(table, now, &question));
 		ck_assert(be32_eq(question.target, fixture_server(0)));
 		ck_assert(be32_eq(question.sender, fixture_vip()));
-		ck_assert(question.everywhere == (i > 0));
+		ck_assert(question.sides == (i > 0 ? WAY_SIDES : 1u << INSIDE));
 		ck_assert(!neigh_next_question(table, now, &question));
 		wait_ms(999);
 		ck_assert(!neigh_next_question(table, now, &question));
@@ -444,7 +444,7 @@ START_TEST(a_silent_change_is_found_when_it_is_doubted)
 	asked_at(0x41, 250);
 	wait_ms(250);
 	ck_assert(neigh_next_question(table, now, &question));
-	ck_assert(!question.is_direct && !question.everywhere);
+	ck_assert(!question.is_direct && question.sides == 1u << INSIDE);
 	ck_assert(is_mac(neigh_find(table, 0, now), 0x41)); /* for want of a better one */
 	see(0, 0x77);
 	ck_assert(is_mac(neigh_find(table, 0, now), 0x77));

@@ -55,10 +55,10 @@ static void check_goes_on(struct talk *t, be32 address)
 	frames_tcp(&built, &spec);
 	v = engine_input(&engine, &built);
 	require_eq(v.why, WHY_FLOW_HIT);
-	require(v.server < engine.rules->nservers);
-	require(be32_eq(engine.rules->servers[v.server].address, address));
+	require(v.way.server < engine.rules->nservers);
+	require(be32_eq(engine.rules->servers[v.way.server].address, address));
 	require(!memcmp(built.frame.data + built.l3 + 16, &address, 4));
-	t->server = v.server;
+	t->server = v.way.server;
 	t->next[CLIENT] += 10;
 	require_eq(talk_send(t, SERVER, ACK, 10).why, WHY_FLOW_HIT);
 }
@@ -166,7 +166,7 @@ static struct talk talk_of(struct spec *syn)
 	frames_tcp(&built, syn);
 	v = engine_input(&engine, &built);
 	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
-	ret.server = v.server;
+	ret.server = v.way.server;
 	return ret;
 }
 
@@ -192,7 +192,7 @@ static void check_second_goes_on(const struct spec *spec, unsigned server)
 	frames_tcp(&built, spec);
 	v = engine_input(&engine, &built);
 	ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
-	ck_assert_uint_eq(v.server, server); /* as many before it as there were */
+	ck_assert_uint_eq(v.way.server, server); /* as many before it as there were */
 }
 
 START_TEST(removed_server_returns)
@@ -402,7 +402,7 @@ START_TEST(fragments_follow_through_a_reload)
 	frames_fragment(&piece, &whole, 104, 104);
 	v = engine_input(&engine, &piece);
 	if (v.why == WHY_FRAGMENT)
-		ck_assert(be32_eq(engine.rules->servers[v.server].address, address));
+		ck_assert(be32_eq(engine.rules->servers[v.way.server].address, address));
 	else
 		ck_assert_uint_eq(v.why, WHY_FRAGMENT_HELD);
 	engine_stop(&engine);
@@ -444,7 +444,7 @@ START_TEST(random_reloads_balance)
 			v = engine_input(&engine, &built);
 			used[i] = v.act == LB_FORWARD;
 			if (v.why == WHY_FLOW_HIT)
-				talks[i].server = v.server;
+				talks[i].server = v.way.server;
 		}
 		engine_wait_ms(&engine, random_below(3000));
 	}

@@ -64,7 +64,7 @@ static struct verdict come(struct talk *talk, uint8_t mac, uint8_t flags, uint16
 	frames_tcp(&built, &spec);
 	v = engine_input(&engine, &built);
 	if (v.why == WHY_FLOW_NEW) {
-		talk->server = v.server;
+		talk->server = v.way.server;
 		talk->snat = be32_load(built.frame.data + built.l3 + 12);
 		talk->snat_port = frames_get16(built.frame.data + built.l4);
 	}
@@ -95,9 +95,9 @@ static struct hop answered(struct talk *talk)
 	struct verdict v = talk_send(talk, SERVER, PSH | ACK, 10);
 
 	require_eq(v.why, WHY_FLOW_HIT);
-	require_eq(v.server, SERVER_NONE);
-	require_eq(v.side, v.hop.side);
-	return v.hop;
+	require_eq(v.way.server, SERVER_NONE);
+	require_eq(v.way.side, v.way.hop.side);
+	return v.way.hop;
 }
 
 static uint8_t answered_at(struct talk *talk)

@@ -186,16 +186,16 @@ START_TEST(a_server_in_another_vlan_replies_there)
 		frames_tcp(&built, &syn);
 		v = engine_input(&engine, &built);
 		require_eq(v.why, WHY_FLOW_NEW);
-		talk.server = v.server;
+		talk.server = v.way.server;
 		talk.snat = be32_load(built.frame.data + built.l3 + 12);
 		talk.snat_port = frames_get16(built.frame.data + built.l4);
 		/* it asks for the SNAT address, and its replies are caught, where it is */
-		require_eq(arp(fixture_server(v.server), fixture_vip(), REQUEST, t).why,
+		require_eq(arp(fixture_server(v.way.server), fixture_vip(), REQUEST, t).why,
 		           WHY_ARP_REPLY);
 		require_eq(reply(&talk, VLAN + 5).why, WHY_NOT_OURS);
 		v = reply(&talk, vlans[k]);
 		require_eq(v.why, WHY_FLOW_HIT);
-		require_eq(hop_vlan(&v.hop), VLAN);
+		require_eq(hop_vlan(&v.way.hop), VLAN);
 		/* but the farm isn't served there */
 		syn = in_vlan(spec_syn(fixture_client(2), 4000, 5061), vlans[k]);
 		require_eq(tcp(&syn).why, WHY_PORT_NOT_SERVED);
