@@ -1,0 +1,214 @@
+/*
+ * Following the cable: interfaces that go, come back or change, and what follows from that for
+ * ports, addresses and programs in the kernel. Likewise the rules, as far as these concern the
+ * same.
+ *
+ * An address of ours is used on a side only once it has been checked there. A side that has no
+ * carrier is held until it has one.
+ */
+#include "follow.h"
+
+#include "process/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* How often addresses that somebody had are checked again. */
+enum { FOLLOW_RETRY_S = 10 };
+
+/* Where the ports of a side receive, and where they send. */
+struct packet_where follow_where(const struct live *live, enum side side)
+{
+	const struct link *link = &cable_state(live->cable, side)->link;
+	bool punted = fastpath_is_active(live->fastpath);
+
+	return (struct packet_where){.receive = punted ? fastpath_punt(live->fastpath, side) : link,
+	                             .send = link};
+}
+
+/* Opens all ports of a side anew; the workers must stand still. */
+static int reopen(struct live *live, enum side side)
+{
+	const struct packet_where where = follow_where(live, side);
+	int err = 0;
+
+	for (unsigned k = 0; k < live->crew.n && !err; k++)
+		err = packet_reopen(live->crew.ports[k][side], &where);
+	return err;
+}
+
+/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
+void follow_rules(void *ctx, const struct rules *rules)
+{
+	struct live *live = ctx;
+	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
+
+	if (live->fastpath && live->held)
+		fastpath_hold(live->fastpath, true);
+	live->keep = rules->on_exit == ON_EXIT_KEEP;
+	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
+		log_warning("the rules are too many for the fast path: packet sockets again");
+		active = false;
+	}
+	if (!live->fastpath && rules->fast_path != FAST_PATH_OFF)
+		log_warning("%s: [bridge] fast_path: stays off until a restart",
+		            live->options->config);
+	if (active == fastpath_is_active(live->fastpath))
+		return;
+	fastpath_activate(live->fastpath, active);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (reopen(live, (enum side)side) < 0)
+			cable_retry(live->cable, (enum side)side, loop_clock());
+	log_info("fast path %s", active ? "on" : "off");
+}
+
+/* The workers must stand still. */
+static void follow(struct live *live, enum side side, const struct cable_change *change,
+                   lb_time now)
+{
+	const struct cable_state *is = cable_state(live->cable, side);
+	int err = change->anew ? reopen(live, side) : 0;
+
+	if (change->anew && !err && live->fastpath)
+		err = fastpath_attach(live->fastpath, side, is);
+	for (unsigned k = 0; k < live->crew.n; k++) {
+		if (change->mtu && !change->anew)
+			packet_set_mtu(live->crew.ports[k][side],
+			               &is->link); /* or long frames are lost */
+		worker_set_mac(&live->crew.workers.worker[k], side, &is->link.mac);
+	}
+	if (change->anew && !err)
+		err = crew_steer(&live->crew, live->crew.workers.rules,
+		                 &live->crew.workers.worker[0].share);
+	if (!err)
+		return;
+	/* sockets that don't share yet would each get every frame */
+	for (unsigned k = 0; live->crew.n > 1 && k < live->crew.n; k++)
+		packet_mute(live->crew.ports[k][side]);
+	if (err != -ENODEV) /* else it's gone again, as will be said */
+		log_error("%s: %s", live->options->names[side], strerror(-err));
+	cable_retry(live->cable, side, now);
+}
+
+void follow_note_left(struct live *live, enum side side)
+{
+	const struct settings_left left = cable_left(live->cable, side);
+
+	fastpath_note_left(live->fastpath, side, &left);
+}
+
+/* Those of sides that have a carrier. */
+unsigned follow_with_carrier(const struct live *live, unsigned sides)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (cable_state(live->cable, (enum side)side)->state != LINK_UP)
+			sides &= ~(1u << side);
+	return sides;
+}
+
+int follow_check(struct live *live, unsigned sides, const struct rules *rules,
+                 const struct rules *before)
+{
+	const struct link *links[NSIDES] = {NULL, NULL};
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			links[side] = &cable_state(live->cable, (enum side)side)->link;
+	return sides ? vacancy_check(live->vacancy, links, rules, before) : 0;
+}
+
+int follow_check_new(void *ctx, const struct rules *rules, const struct rules *before)
+{
+	struct live *live = ctx;
+
+	return follow_check(live, follow_with_carrier(live, ANNOUNCER_BOTH), rules, before);
+}
+
+/* Uses our addresses nowhere on these sides. The workers must stand still. */
+void follow_hold(struct live *live, unsigned sides)
+{
+	live->held = sides;
+	for (unsigned k = 0; k < live->crew.n; k++)
+		worker_hold(&live->crew.workers.worker[k], sides);
+	if (live->fastpath)
+		fastpath_hold(live->fastpath, sides);
+}
+
+static void release(struct live *live, unsigned sides, lb_time now)
+{
+	crew_pause(&live->crew);
+	follow_hold(live, live->held & ~sides);
+	worker_announce(&live->crew.workers.worker[0], sides, now);
+	crew_resume(&live->crew);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			log_info("%s: our addresses are checked, and in use",
+			         live->options->names[side]);
+}
+
+/*
+ * On sides whose link has come up: what is in use already stays so whatever is found, which is
+ * logged. What isn't is from now on, unless somebody has it.
+ */
+static void check_addresses(struct live *live, unsigned sides)
+{
+	lb_time now = loop_clock();
+	int err;
+
+	sides = follow_with_carrier(live, sides);
+	if (!sides)
+		return;
+	err = follow_check(live, sides, live->crew.workers.rules, NULL);
+	live->retry_held.ns = now.ns + FOLLOW_RETRY_S * LB_NS_PER_S;
+	if (!err && live->held & sides)
+		release(live, live->held & sides, loop_clock());
+	else if (live->held & sides)
+		log_error("our addresses are not used there: checked again every %d s",
+		          FOLLOW_RETRY_S);
+}
+
+void follow_held(struct live *live)
+{
+	if (live->held && loop_clock().ns >= live->retry_held.ns)
+		check_addresses(live, live->held);
+}
+
+/* changes is NULL at the start. The first worker has all probes. */
+void follow_carriers(struct live *live, const struct cable_change *changes, lb_time now)
+{
+	struct carrier *carrier = &live->crew.workers.worker[0].carrier;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct cable_state *is = cable_state(live->cable, (enum side)side);
+
+		if (changes && (changes[side].anew || changes[side].announce))
+			carrier_note(carrier, (enum side)side, false, now);
+		carrier_note(carrier, (enum side)side, is->state == LINK_UP, now);
+	}
+}
+
+void follow_cable(struct live *live)
+{
+	struct cable_change changes[NSIDES];
+	lb_time now = loop_clock();
+	bool any = cable_poll(live->cable, now, changes);
+	const unsigned announced = (unsigned)changes[OUTSIDE].announce << OUTSIDE |
+	                           (unsigned)changes[INSIDE].announce << INSIDE;
+
+	follow_carriers(live, changes, now);
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		follow_note_left(live, (enum side)side);
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		if (!changes[side].anew)
+			fastpath_follow(live->fastpath, (enum side)side,
+			                cable_state(live->cable, (enum side)side));
+	if (!any)
+		return;
+	crew_pause(&live->crew);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (changes[side].anew || changes[side].mac || changes[side].mtu)
+			follow(live, (enum side)side, &changes[side], now);
+	worker_announce(&live->crew.workers.worker[0], announced & ~live->held, now);
+	crew_resume(&live->crew);
+	check_addresses(live, announced);
+}

@@ -1,0 +1,42 @@
+/*
+ * What a running tmbridge does when the cable, or the rules, become other than they were.
+ */
+#ifndef BRIDGE_FOLLOW_H
+#define BRIDGE_FOLLOW_H
+
+#include "instance.h"
+#include "port/packet.h"
+
+/* Where the ports of a side receive, and where they send. */
+struct packet_where follow_where(const struct live *live, enum side side);
+
+/* Does what a change of either interface asks for, if there was one. */
+void follow_cable(struct live *live);
+
+/* Those of sides (1 << side) that have a carrier. */
+unsigned follow_with_carrier(const struct live *live, unsigned sides);
+
+/* Notes for the probes which sides have one; changes is NULL at the start. */
+void follow_carriers(struct live *live, const struct cable_change *changes, lb_time now);
+
+/*
+ * Whether nobody has the addresses of rules on these sides, not counting those of before, which may
+ * be NULL. Returns 0, or a negative errno with the reason logged. The second is a reload's, on all
+ * sides that have a carrier.
+ */
+int follow_check(struct live *live, unsigned sides, const struct rules *rules,
+                 const struct rules *before);
+int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
+
+/* Uses our addresses nowhere on these sides; the workers must stand still, or not run yet. And
+ * checks again, now and then, whether they are free there. */
+void follow_hold(struct live *live, unsigned sides);
+void follow_held(struct live *live);
+
+/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
+void follow_rules(void *live, const struct rules *rules);
+
+/* Notes, where the kernel keeps it, what of a side's settings is to be set back one day. */
+void follow_note_left(struct live *live, enum side side);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * A tmbridge that runs live: what live.c, start.c and follow.c have in common.
+ */
+#ifndef BRIDGE_INSTANCE_H
+#define BRIDGE_INSTANCE_H
+
+#include "cable/cable.h"
+#include "fastpath/fastpath.h"
+#include "operator/writer.h"
+#include "reload.h"
+#include "worker/crew.h"
+#include "worker/vacancy.h"
+
+struct live {
+	const struct options *options;
+	reload_load *load;
+	struct cable *cable;
+	struct fastpath *fastpath; /* or NULL */
+	bool keep;                 /* what it does goes on at the end */
+	struct crew crew;
+	struct writer *writer; /* of the statistics, or NULL: there are none */
+	struct vacancy *vacancy;
+	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
+	lb_time retry_held; /* not to be checked again before */
+	uint32_t max_connections, max_half_open;
+	int signals; /* signals_open() */
+	lb_time started;
+	bool stop;
+};
+
+#endif

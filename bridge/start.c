@@ -1,0 +1,137 @@
+/*
+ * The start, up to workers that could run: ports, programs in the kernel, the sandbox, the check of
+ * our addresses, the workers' memory.
+ */
+#include "start.h"
+
+#include "follow.h"
+#include "port/packet.h"
+#include "process/limits.h"
+#include "process/log.h"
+#include "process/sandbox.h"
+#include "process/signals.h"
+#include "worker/preflight.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+static int make_key(const struct options *options, struct hash_key *ret)
+{
+	*ret = options->key;
+	if (options->has_key || getrandom(ret, sizeof(*ret), 0) == sizeof(*ret))
+		return 0;
+	log_error("random numbers for the hash key: %m");
+	return -errno;
+}
+
+/* Puts the fast path, if there is one, before what the ports hear already. */
+static int attach(struct live *live)
+{
+	int err = 0;
+
+	for (unsigned side = 0; live->fastpath && side < NSIDES && !err; side++) {
+		follow_note_left(live, (enum side)side);
+		err = fastpath_attach(live->fastpath, (enum side)side,
+		                      cable_state(live->cable, (enum side)side));
+		if (err < 0)
+			log_error("%s: attaching programs: %s", live->options->names[side],
+			          strerror(-err));
+	}
+	if (live->fastpath && !err && (err = fastpath_pin(live->fastpath)) < 0)
+		log_error("fast path: pinning maps: %s", strerror(-err));
+	return err;
+}
+
+static int open_fastpath(struct live *live, const struct rules *rules, const struct hash_key *key)
+{
+	struct share shares[RULES_WORKERS_MAX];
+
+	for (unsigned k = 0; k < live->crew.n; k++)
+		shares[k] = workers_share(rules, k, live->crew.n, key);
+	return fastpath_open(live->options->names, live->cable, rules, shares, live->crew.n,
+	                     &live->fastpath);
+}
+
+static int open_port(struct live *live, enum side side, struct port **ret)
+{
+	const struct packet_where where = follow_where(live, side);
+
+	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
+}
+
+/* The ports of each worker. */
+static int open_ports(struct live *live, const struct rules *rules, const struct hash_key *key)
+{
+	const struct share share = workers_share(rules, 0, live->crew.n, key);
+	const char *const *names = live->options->names;
+	int err = preflight_interfaces(names, rules->link_mirror);
+
+	if (!err)
+		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
+	if (!err)
+		err = vacancy_open(names, &live->vacancy);
+	if (!err)
+		err = open_fastpath(live, rules, key);
+	if (!err && live->fastpath)
+		fastpath_activate(live->fastpath, true);
+	for (unsigned k = 0; k < live->crew.n; k++)
+		for (unsigned side = 0; side < NSIDES && !err; side++)
+			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
+	if (!err)
+		err = crew_steer(&live->crew, rules, &share);
+	return err ? err : attach(live);
+}
+
+static int enter_sandbox(const struct live *live, const struct rules *rules)
+{
+	const struct options *options = live->options;
+	int ports[NSIDES + NSIDES * RULES_WORKERS_MAX * PACKET_FDS];
+	struct sandbox sandbox = {
+	        .user = options->user,
+	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
+	        .ports = ports,
+	        .nports = NSIDES,
+	};
+
+	vacancy_fds(live->vacancy, ports);
+	for (unsigned k = 0; k < live->crew.n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			sandbox.nports +=
+			        packet_fds(live->crew.ports[k][side], &ports[sandbox.nports]);
+	return sandbox_enter(&sandbox);
+}
+
+/* On sides without a carrier that is done when they have one. */
+static int check_at_start(struct live *live, const struct rules *rules)
+{
+	unsigned sides = follow_with_carrier(live, ANNOUNCER_BOTH);
+
+	live->held = ANNOUNCER_BOTH & ~sides;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (live->held >> side & 1)
+			log_warning("%s: has no carrier: whether our addresses are free there is "
+			            "checked when it has one, and until then none is used",
+			            live->options->names[side]);
+	return follow_check(live, sides, rules, NULL);
+}
+
+int start_live(struct live *live, struct rules *rules)
+{
+	struct hash_key key;
+	int err;
+
+	live->max_connections = rules->max_connections;
+	live->keep = rules->on_exit == ON_EXIT_KEEP;
+	live->max_half_open = rules->max_half_open;
+	limits_raise();
+	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
+	    (err = make_key(live->options, &key)) < 0 ||
+	    (err = live->signals = signals_open()) < 0 ||
+	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
+	    (err = check_at_start(live, rules)) < 0 ||
+	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
+	                        live->fastpath, true, loop_clock())) < 0)
+		return err;
+	return 0;
+}
