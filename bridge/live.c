@@ -32,15 +32,24 @@ static void note_link(struct live *live, enum side side)
 	        .mtu = is->link.mtu};
 }
 
-/* The workers must stand still, or have ended. */
+/* Returns NULL, with the reason logged, if it can't. */
 static char *take_stats(struct live *live)
 {
+	struct snapshot snapshot;
+	char *text;
+	int err;
+
 	for (unsigned side = 0; side < NSIDES; side++)
 		note_link(live, (enum side)side);
-	for (unsigned k = 0; k < live->crew.n; k++)
-		for (unsigned side = 0; side < NSIDES; side++)
-			packet_count_missed(live->crew.ports[k][side]);
-	return stats_text(&live->crew.workers, (lb_time){loop_clock().ns - live->started.ns});
+	err = snapshot_take(&snapshot, &live->crew, live->started);
+	if (err) {
+		log_error("statistics: %s",
+		          err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
+		return NULL;
+	}
+	text = stats_text(&snapshot);
+	snapshot_free(&snapshot);
+	return text;
 }
 
 static void write_stats(struct live *live)
@@ -51,9 +60,7 @@ static void write_stats(struct live *live)
 		log_warning("SIGUSR1: no --stats FILE to write to");
 		return;
 	}
-	crew_pause(&live->crew);
 	text = take_stats(live);
-	crew_resume(&live->crew);
 	if (text && !writer_put(live->writer, text))
 		log_warning("%s: statistics: left out, as those before are still being written",
 		            live->options->stats);

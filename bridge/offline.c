@@ -16,6 +16,7 @@
 
 #include "port/capture.h"
 #include "operator/stats.h"
+#include "operator/statsfile.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,13 +87,27 @@ static void replay(struct worker *worker, lb_time *now)
 	}
 }
 
+static int write_stats(const char *path, const struct workers *workers, lb_time start, lb_time now)
+{
+	struct snapshot snapshot;
+	int err = snapshot_offline(&snapshot, workers, start, now);
+	char *text;
+
+	if (err)
+		return err;
+	text = stats_text(&snapshot);
+	err = text ? statsfile_write(text, path) : -ENOMEM;
+	free(text);
+	snapshot_free(&snapshot);
+	return err;
+}
+
 static int replay_ports(const struct options *options, struct rules *rules,
                         struct port *ports[NSIDES])
 {
 	const workers_ports all_ports[1] = {{ports[OUTSIDE], ports[INSIDE]}};
 	struct workers workers;
 	lb_time start = {0}, now;
-	char *text;
 	int err;
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
@@ -105,11 +120,8 @@ static int replay_ports(const struct options *options, struct rules *rules,
 	now = start;
 	replay(&workers.worker[0], &now);
 	workers_finish(&workers, now);
-	if (options->stats) {
-		text = stats_text(&workers, (lb_time){now.ns - start.ns});
-		err = text ? stats_write(text, options->stats) : -ENOMEM;
-		free(text);
-	}
+	if (options->stats)
+		err = write_stats(options->stats, &workers, start, now);
 	workers_free(&workers);
 	return err;
 }

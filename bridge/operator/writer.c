@@ -5,7 +5,7 @@
  */
 #include "writer.h"
 
-#include "stats.h"
+#include "statsfile.h"
 #include "../process/log.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ static void *run(void *arg)
 		writer->text = NULL;
 		writer->busy = true;
 		pthread_mutex_unlock(&writer->lock);
-		stats_write(text, writer->path);
+		statsfile_write(text, writer->path);
 		free(text);
 		pthread_mutex_lock(&writer->lock);
 		writer->busy = false;

@@ -13,8 +13,8 @@ struct writer;
 int writer_open(const char *path, struct writer **ret);
 
 /*
- * Has text, which is freed afterwards, written as stats_write() does. Returns false, and frees it
- * at once, if an earlier one is still being written. Never waits.
+ * Has text, which is freed afterwards, written as statsfile_write() does. Returns false, and frees
+ * it at once, if an earlier one is still being written. Never waits.
  */
 bool writer_put(struct writer *writer, char *text);
 

@@ -1,11 +1,12 @@
 /*
- * Addresses and names as text: IPv6 as RFC 5952 wants it, which is what inet_ntop() does.
+ * Addresses, names and times as text: IPv6 as RFC 5952 wants it, which is what inet_ntop() does.
  */
 #include "text.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
+#include <time.h>
 
 static_assert(TEXT_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
 
@@ -23,6 +24,18 @@ const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port, char ret[T
 	inet_ntop(ip6 ? AF_INET6 : AF_INET, ip6 ? (const void *)ip6 : &ip4, address,
 	          sizeof(address));
 	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", address, be16_get(port));
+	return ret;
+}
+
+const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES])
+{
+	const uint64_t ns = time.ns + offset;
+	const time_t seconds = (time_t)(ns / LB_NS_PER_S);
+	struct tm tm;
+	size_t n = strftime(ret, TEXT_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+
+	snprintf(ret + n, TEXT_TIME_BYTES - n, ".%03uZ",
+	         (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
 	return ret;
 }
 

@@ -6,7 +6,7 @@
 
 #include "../../lb/rules.h"
 
-enum { TEXT_ADDRESS_BYTES = 46, TEXT_ENDPOINT_BYTES = 56 }; /* with their NUL */
+enum { TEXT_ADDRESS_BYTES = 46, TEXT_ENDPOINT_BYTES = 56, TEXT_TIME_BYTES = 40 }; /* with NUL */
 
 /* An address of the rules, by its name if it is an IPv6 address. Returns ret. */
 const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES]);
@@ -14,6 +14,10 @@ const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_
 /* An address and port: 10.0.0.40:443 or, if ip6 isn't NULL, [2001:db8::40]:443. Returns ret. */
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
                           char ret[TEXT_ENDPOINT_BYTES]);
+
+/* A time that is offset ns behind the time of day, as RFC 3339 has it, in UTC, to the millisecond.
+ * Returns ret. */
+const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES]);
 
 /*
  * A string of bytes, cut to fit, as what may stand between the quotes of a JSON string: what isn't

@@ -38,6 +38,22 @@ int crew_start(struct crew *crew)
 	return err;
 }
 
+int crew_errand(struct crew *crew, loop_errand *errand, void *ctx)
+{
+	const lb_time now = loop_clock();
+	int err = 0;
+
+	for (unsigned k = 0; k < crew->n; k++)
+		if (crew->loops[k])
+			loop_send(crew->loops[k], errand, ctx);
+		else
+			errand(&crew->workers.worker[k], ctx, now);
+	for (unsigned k = 0; k < crew->n; k++)
+		if (crew->loops[k] && !loop_wait_done(crew->loops[k]))
+			err = -ETIMEDOUT;
+	return err;
+}
+
 void crew_pause(struct crew *crew)
 {
 	for (unsigned k = 0; k < crew->n; k++)
@@ -60,6 +76,8 @@ void crew_stop(struct crew *crew)
 			;
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_stop(crew->loops[k]);
+	for (unsigned k = 0; k < crew->n; k++)
+		crew->loops[k] = NULL;
 }
 
 int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share)

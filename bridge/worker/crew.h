@@ -30,6 +30,12 @@ int crew_start(struct crew *crew);
 void crew_pause(struct crew *crew);
 void crew_resume(struct crew *crew);
 
+/*
+ * Has each worker do it between two bursts, and waits until all have; ctx is the same for all.
+ * While no threads run it is done here and now. Returns 0, or -ETIMEDOUT if some didn't come to it.
+ */
+int crew_errand(struct crew *crew, loop_errand *errand, void *ctx);
+
 /* Ends the threads. What they had handed to each other is still done. */
 void crew_stop(struct crew *crew);
 

@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 /* The rules may be gone when the line is written: addresses are noted whole. */
 static void note_addresses(struct logline *line, const struct rules *rules,
@@ -37,28 +36,17 @@ void logline_make(struct logline *ret, const struct rules *rules, const struct e
 	memcpy(ret->server, server->name, sizeof(ret->server));
 }
 
-/* RFC 3339, in UTC, to the millisecond. */
-static void format_time(char ret[40], lb_time time, uint64_t offset)
-{
-	uint64_t ns = time.ns + offset;
-	time_t seconds = (time_t)(ns / LB_NS_PER_S);
-	struct tm tm;
-	size_t n = strftime(ret, 40, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-
-	snprintf(ret + n, 40 - n, ".%03uZ", (unsigned)(ns % LB_NS_PER_S / LB_NS_PER_MS));
-}
-
 size_t logline_text(char ret[LOGLINE_BYTES], const struct logline *line, uint64_t offset)
 {
 	const struct ended *e = &line->ended;
 	const struct tuple *to_vip = &e->arrive[CLIENT], *to_snat = &e->arrive[SERVER];
 	const struct ip6 *ip6 = line->ip6;
 	const bool v6 = line->is_ipv6;
-	char start[40], end[40], client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES],
-	        snat[TEXT_ENDPOINT_BYTES], server[TEXT_ENDPOINT_BYTES];
+	char start[TEXT_TIME_BYTES], end[TEXT_TIME_BYTES], client[TEXT_ENDPOINT_BYTES],
+	        vip[TEXT_ENDPOINT_BYTES], snat[TEXT_ENDPOINT_BYTES], server[TEXT_ENDPOINT_BYTES];
 
-	format_time(start, e->start, offset);
-	format_time(end, e->end, offset);
+	text_time(e->start, offset, start);
+	text_time(e->end, offset, end);
 	text_endpoint(to_vip->src, v6 ? &ip6[LINE_CLIENT] : NULL, to_vip->sport, client);
 	text_endpoint(to_vip->dst, v6 ? &ip6[LINE_VIP] : NULL, to_vip->dport, vip);
 	text_endpoint(to_snat->dst, v6 ? &ip6[LINE_SNAT] : NULL, to_snat->dport, snat);

@@ -27,6 +27,9 @@
 #define LOOP_TICK_NS LB_NS_PER_MS
 enum { LOOP_SLEEP_MS = 50 };
 
+/* Of what loop_send() sends: taken is what the thread is at. */
+enum sent { SENT_NONE, SENT_WAITS, SENT_TAKEN };
+
 enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP };
 
 struct loop {
@@ -35,7 +38,10 @@ struct loop {
 	struct inbox *inbox; /* ends a sleep */
 	atomic_uint wish;    /* enum wish: the control thread's */
 	lb_time ticked, active;
-	pthread_mutex_t lock; /* of standing */
+	loop_errand *errand;
+	void *errand_ctx;
+	atomic_uint sent;     /* enum sent: whose errand and its ctx are */
+	pthread_mutex_t lock; /* of standing, and of the end of an errand */
 	pthread_cond_t changed;
 	bool standing;
 };
@@ -59,12 +65,28 @@ static bool turn(struct loop *loop, struct port *port)
 	return n;
 }
 
+/* Does what was sent, if anything was. */
+static void run_errand(struct loop *loop, lb_time now)
+{
+	unsigned waits = SENT_WAITS;
+
+	if (atomic_load_explicit(&loop->sent, memory_order_relaxed) != SENT_WAITS ||
+	    !atomic_compare_exchange_strong(&loop->sent, &waits, SENT_TAKEN))
+		return;
+	loop->errand(loop->worker, loop->errand_ctx, now);
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->sent, SENT_NONE);
+	pthread_cond_broadcast(&loop->changed);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 static void tick(struct loop *loop, lb_time now)
 {
 	if (now.ns - loop->ticked.ns < LOOP_TICK_NS)
 		return;
 	loop->ticked = now;
 	worker_tick(loop->worker, now);
+	run_errand(loop, now);
 }
 
 /* How long to sleep at most, in ms: until something is due. */
@@ -156,6 +178,7 @@ static void loop_free(struct loop *loop)
 int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
+	pthread_condattr_t attr;
 	int err;
 
 	if (!loop)
@@ -164,7 +187,10 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 	loop->inbox = inbox;
 	loop->ticked = loop->active = loop_clock();
 	pthread_mutex_init(&loop->lock, NULL);
-	pthread_cond_init(&loop->changed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&loop->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	err = -pthread_create(&loop->thread, NULL, run, loop);
 	if (err < 0) {
 		log_error("starting a worker: %s", strerror(-err));
@@ -173,6 +199,41 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 	}
 	*ret = loop;
 	return 0;
+}
+
+void loop_send(struct loop *loop, loop_errand *errand, void *ctx)
+{
+	loop->errand = errand;
+	loop->errand_ctx = ctx;
+	atomic_store(&loop->sent, SENT_WAITS);
+	inbox_wake(loop->inbox);
+}
+
+/* The lock is held. */
+static void wait_for_errand(struct loop *loop)
+{
+	const lb_time end = {loop_clock().ns + LOOP_ERRAND_MS * LB_NS_PER_MS};
+	const struct timespec at = {.tv_sec = (time_t)(end.ns / LB_NS_PER_S),
+	                            .tv_nsec = (long)(end.ns % LB_NS_PER_S)};
+	int err = 0;
+
+	while (err != ETIMEDOUT && atomic_load(&loop->sent) != SENT_NONE)
+		err = pthread_cond_timedwait(&loop->changed, &loop->lock, &at);
+}
+
+bool loop_wait_done(struct loop *loop)
+{
+	unsigned waits = SENT_WAITS;
+	bool done = true;
+
+	pthread_mutex_lock(&loop->lock);
+	wait_for_errand(loop);
+	if (atomic_compare_exchange_strong(&loop->sent, &waits, SENT_NONE))
+		done = false;
+	while (atomic_load(&loop->sent) != SENT_NONE) /* it has begun: it will end */
+		pthread_cond_wait(&loop->changed, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+	return done;
 }
 
 void loop_stop(struct loop *loop)

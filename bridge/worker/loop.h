@@ -22,6 +22,21 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret);
 void loop_stop(struct loop *loop);
 
 /*
+ * Something to be done to a worker between two bursts, by its own thread: it must not wait, and
+ * take little time.
+ */
+typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
+
+/*
+ * loop_send() has the thread do it soon, loop_wait_done() waits until it has. False if it wasn't
+ * done within LOOP_ERRAND_MS: then it won't be. One at a time, from one thread; both are for a loop
+ * that isn't asked to stand still.
+ */
+enum { LOOP_ERRAND_MS = 2000 };
+void loop_send(struct loop *loop, loop_errand *errand, void *ctx);
+bool loop_wait_done(struct loop *loop);
+
+/*
  * loop_pause() asks the thread to stand still after the burst that it is at, loop_wait_paused()
  * waits until it does: then its worker is the caller's, until loop_resume(). Frames wait in the
  * sockets meanwhile. In two steps so that several threads come to a stop together; loop may be NULL

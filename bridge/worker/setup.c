@@ -6,12 +6,14 @@
 #include "../process/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 void setup_free(struct setup *setup)
 {
 	probes_free(setup->probes);
 	neigh_free(setup->neigh);
 	events_free(&setup->events);
+	free(setup->faults);
 	memory_free(&setup->memory);
 	memory_free(&setup->ip6);
 }
@@ -29,7 +31,8 @@ int setup_init(struct setup *setup, const struct rules *rules, const struct shar
 	if (setup->neigh)
 		setup->probes =
 		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
-	if (setup->probes && events_init(&setup->events, setup->farms) == 0)
+	setup->faults = calloc(rules->nservers + 1u, sizeof(*setup->faults));
+	if (setup->probes && setup->faults && events_init(&setup->events, setup->farms) == 0)
 		return 0;
 	setup_free(setup);
 	*setup = (struct setup){0};

@@ -5,6 +5,7 @@
 #define BRIDGE_SETUP_H
 
 #include "events.h"
+#include "fault.h"
 #include "neigh.h"
 #include "probes.h"
 #include "../process/memory.h"
@@ -18,6 +19,7 @@ struct setup {
 	struct neigh_table *neigh;
 	struct probes *probes;
 	struct events events;
+	struct fault *faults; /* by rules.servers[] */
 	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
 };
 

@@ -14,6 +14,7 @@
 #include "../process/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -176,6 +177,15 @@ static bool says_something(const struct worker *worker, const struct probe_resul
 	return result->ok || carrier_was_there(&worker->carrier, place, result->began);
 }
 
+static void note_fault(struct worker *worker, const struct probe_result *result, lb_time now)
+{
+	struct fault *fault = &worker->setup.faults[result->server];
+	const struct rules_farm *farm = farms_of_server(worker->setup.farms, result->server);
+
+	*fault = (struct fault){.port = be16_get(farm->checks[result->check]), .when = now};
+	snprintf(fault->why, sizeof(fault->why), "%s", result->why);
+}
+
 static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
 {
 	const struct news news = {.kind = NEWS_PROBED,
@@ -186,6 +196,8 @@ static void tell(struct worker *worker, const struct probe_result *result, lb_ti
 
 	if (!says_something(worker, result))
 		return;
+	if (!result->ok)
+		note_fault(worker, result, now);
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
 		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
@@ -523,6 +535,13 @@ int worker_prepare(const struct worker *worker, const struct rules *rules, lb_ti
 	return err;
 }
 
+static void inherit_faults(const struct setup *setup, const struct setup *old, const uint16_t *map)
+{
+	for (unsigned s = 0; s < old->rules->nservers; s++)
+		if (map[s] != SERVER_NONE)
+			setup->faults[map[s]] = old->faults[s];
+}
+
 void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map, lb_time now)
 {
 	const struct setup old = worker->setup;
@@ -530,6 +549,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	use_ip6(worker, &setup->ip6);
 	neigh_inherit(setup->neigh, old.neigh);
 	probes_inherit(setup->probes, old.probes);
+	inherit_faults(setup, &old, map);
 	lb_reload(worker->lb, setup->farms, map);
 	worker->setup = *setup;
 	*setup = old;

@@ -1,5 +1,5 @@
 /*
- * Reading the engine's counters, as bridge/operator/stats.c does.
+ * Reading the engine's counters, as bridge/worker/counters.h has them.
  */
 #include "statistics.h"
 

@@ -65,6 +65,27 @@ reasons() # as "ACT NAME"
 
 # ---- counters ----
 
+# Those of the lists, as "PATH<TAB>WHAT IT IS".
+counters_described()
+{
+	tr -d '\\\n' <bridge/worker/counters.h | sed 's/\t/ /g; s/X(/\nX(/g; s/#define /\n#define /g' | awk -F'"' '
+		/^#define COUNTERS/ { prefix = "" } /^#define PORT_COUNTERS/ { prefix = "ports.*." }
+		/^#define SERVER_COUNTERS/ { prefix = "farms[].servers[]." }
+		!/^X\([A-Z]/ || NF < 5 { next }
+		{ printf "%s%s\t%s\n", prefix, prefix ? $2 : $2 "." $4, $(NF - 1) }'
+}
+
+counters_listed()
+{
+	counters_described | cut -f1
+}
+
+@test "the man page has each counter, and says the same of it" {
+	[[ $(counters_listed | wc -l) -ge 40 ]]
+	same "$(counters_described)" "$(section $PAGE ".Sh COUNTERS" |
+		awk '/^\.It Va/ { name = $3; next } name { print name "\t" $0; name = "" }')"
+}
+
 # Members of the statistics, as paths: farms[].name, and ports.* for both.
 shown_members() # STATISTICS
 {
@@ -97,7 +118,7 @@ described_members() # [FILTER]
 @test "each name that the statistics are made of is in the table" {
 	local names
 
-	names=$(grep -ohE '\\"[a-z_]+\\":' bridge/operator/*.c | tr -d '\\":' | grep -vxE 'outside|inside|reasons' | sort -u)
+	names=$({ grep -ohE '\\"[a-z_]+\\":' bridge/operator/stats.c | tr -d '\\":'; counters_listed | tr -d '[]*' | tr . '\n' | grep .; } | grep -vxE 'outside|inside|reasons' | sort -u)
 	# what is described, by each part of each path
 	run comm -23 <(echo "$names") <(described_members | sed 's/\[\]//g' | tr . '\n' | sort -u)
 	echo "not described: $output"
@@ -111,7 +132,7 @@ described_members() # [FILTER]
 	same "$(shown_members "$sample")" "$(described_members)"
 }
 
-# What is counted is shown: each member of a struct of counters is named where the statistics are made.
+# What is counted is shown: each member of a struct of counters is named in the lists.
 counters() # FILE STRUCT
 {
 	awk -v head="struct $2 {" '$0 == head { inside = 1; next } /^};/ { inside = 0 } inside' "$1" |
@@ -124,13 +145,14 @@ counters() # FILE STRUCT
 	while read -r file struct; do
 		for name in $(counters "$file" "$struct"); do
 			n=$((n + 1))
-			grep -qE "(->|\.)$name\b" bridge/operator/*.c || missing+=" $struct.$name"
+			grep -qE "(->|\.)$name\b" bridge/worker/counters.h || missing+=" $struct.$name"
 		done
 	done <<-END
 		lb/balance.h balance_counts
 		bridge/port/port.h port_counts
 		bridge/worker/neigh.h neigh_counts
 		bridge/worker/connlog.h connlog_counts
+		lb/segment.h segment_counts
 	END
 	echo "$n counters, not shown:$missing"
 	[[ $n -ge 10 && -z $missing ]]
