@@ -29,7 +29,8 @@
 /* 10GBASE-T may take this long to agree on a speed. */
 #define CABLE_RISE_NS (10 * LB_NS_PER_S)
 
-struct end {
+/* One end of the cable: in which port it is, and what is known of that. */
+struct plug {
 	const char *name;
 	struct cable_state is;
 	lb_time dead;   /* since then it isn't LINK_UP */
@@ -44,7 +45,7 @@ struct end {
 };
 
 struct cable {
-	struct end ends[NSIDES];
+	struct plug plugs[NSIDES];
 	struct mnl_socket *socket, *news;
 	bool mirror;
 	uint32_t mtus[NSIDES]; /* as last judged */
@@ -65,150 +66,150 @@ static double seconds(lb_time from, lb_time to)
 
 /* ---- What has become of an interface ---- */
 
-static void set_state(struct end *end, enum link_state state, lb_time now)
+static void set_state(struct plug *plug, enum link_state state, lb_time now)
 {
-	if (end->is.state == LINK_UP && state != LINK_UP)
-		end->dead = now;
+	if (plug->is.state == LINK_UP && state != LINK_UP)
+		plug->dead = now;
 	if (state == LINK_UP) {
-		end->rising = false;
-		end->unknown |= end->is.state != LINK_UP;
+		plug->rising = false;
+		plug->unknown |= plug->is.state != LINK_UP;
 	}
-	end->is.state = state;
+	plug->is.state = state;
 }
 
-static void say_state(const struct end *end, enum link_state state, lb_time now)
+static void say_state(const struct plug *plug, enum link_state state, lb_time now)
 {
-	if (state == end->is.state)
+	if (state == plug->is.state)
 		return;
 	if (state == LINK_UP)
-		log_info("%s: link up, after %.1f s", end->name, seconds(end->dead, now));
-	else if (state == LINK_DOWN && !end->is.held)
-		log_warning("%s: link down: it was set down", end->name);
-	else if (state == LINK_NO_CARRIER && !end->rising)
-		log_warning("%s: link down: no carrier", end->name);
+		log_info("%s: link up, after %.1f s", plug->name, seconds(plug->dead, now));
+	else if (state == LINK_DOWN && !plug->is.held)
+		log_warning("%s: link down: it was set down", plug->name);
+	else if (state == LINK_NO_CARRIER && !plug->rising)
+		log_warning("%s: link down: no carrier", plug->name);
 }
 
-static void say_mac(const struct end *end, const struct mac *mac)
+static void say_mac(const struct plug *plug, const struct mac *mac)
 {
 	const uint8_t *b = mac->b;
 
-	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", end->name, b[0], b[1],
+	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", plug->name, b[0], b[1],
 	         b[2], b[3], b[4], b[5]);
 }
 
 /* Another one who would handle the same frames, unless it did so before. */
-static void say_hazards(const struct end *end, const struct link *before, const struct link *link)
+static void say_hazards(const struct plug *plug, const struct link *before, const struct link *link)
 {
 	if (link->master && link->master != before->master)
 		log_warning("%s: belongs to another interface now, which forwards its frames as "
 		            "well: ip link set %s nomaster",
-		            end->name, link->name);
+		            plug->name, link->name);
 }
 
-static void gone(struct end *end, lb_time now)
+static void gone(struct plug *plug, lb_time now)
 {
-	log_warning("%s: gone; waiting for it", end->name);
-	set_state(end, LINK_GONE, now);
-	end->dead = now;
-	end->rising = end->anew = false;
-	settings_end(&end->settings, NULL, NULL);
+	log_warning("%s: gone; waiting for it", plug->name);
+	set_state(plug, LINK_GONE, now);
+	plug->dead = now;
+	plug->rising = plug->anew = false;
+	settings_end(&plug->settings, NULL, NULL);
 }
 
-static void note_use(struct end *end)
+static void note_use(struct plug *plug)
 {
-	end->is.used = end->settings.ipv4_used || end->settings.ipv6_used;
+	plug->is.used = plug->settings.ipv4_used || plug->settings.ipv6_used;
 }
 
-static bool fits(struct end *end, const struct link *link)
+static bool fits(struct plug *plug, const struct link *link)
 {
 	if (link->ethernet)
 		return true;
-	if (end->misfit != link->index)
+	if (plug->misfit != link->index)
 		log_warning("%s: is back, but isn't an Ethernet interface: waiting for one that is",
-		            end->name);
-	end->misfit = link->index;
+		            plug->name);
+	plug->misfit = link->index;
 	return false;
 }
 
-static void back(struct cable *cable, struct end *end, const struct link *link, lb_time now)
+static void back(struct cable *cable, struct plug *plug, const struct link *link, lb_time now)
 {
 	static const char *const but[] = {[LINK_UP] = "",
 	                                  [LINK_NO_CARRIER] = ", without a carrier",
 	                                  [LINK_DOWN] = ", but it is down"};
 	enum link_state state = state_of(link);
 
-	settings_again(&end->settings, cable->socket, link);
-	log_info("%s: back after %.1f s%s", end->name, seconds(end->dead, now),
-	         end->is.held ? "" : but[state]);
-	if (!mac_eq(&link->mac, &end->is.link.mac))
-		say_mac(end, &link->mac);
-	say_hazards(end, &(struct link){0}, link);
-	set_state(end, state, now);
-	end->is.link = *link;
-	end->anew = end->unknown = true;
+	settings_again(&plug->settings, cable->socket, link);
+	log_info("%s: back after %.1f s%s", plug->name, seconds(plug->dead, now),
+	         plug->is.held ? "" : but[state]);
+	if (!mac_eq(&link->mac, &plug->is.link.mac))
+		say_mac(plug, &link->mac);
+	say_hazards(plug, &(struct link){0}, link);
+	set_state(plug, state, now);
+	plug->is.link = *link;
+	plug->anew = plug->unknown = true;
 }
 
 /* The same interface, but what of it may differ. */
-static void differs(struct cable *cable, struct end *end, const struct link *link, lb_time now,
+static void differs(struct cable *cable, struct plug *plug, const struct link *link, lb_time now,
                     struct cable_change *change)
 {
-	const struct link *before = &end->is.link;
+	const struct link *before = &plug->is.link;
 	bool mac = !mac_eq(&link->mac, &before->mac);
 
 	change->mac |= mac;
 	change->mtu |= link->mtu != before->mtu;
 	if (strcmp(link->name, before->name) != 0) {
-		log_info("%s: is called %s now, and stays in use", end->name, link->name);
-		settings_renamed(&end->settings, link);
+		log_info("%s: is called %s now, and stays in use", plug->name, link->name);
+		settings_renamed(&plug->settings, link);
 	}
 	if (mac) {
-		say_mac(end, &link->mac);
-		end->unknown = true;
+		say_mac(plug, &link->mac);
+		plug->unknown = true;
 	}
-	say_hazards(end, before, link);
-	settings_look(&end->settings, cable->socket, link);
-	note_use(end);
-	say_state(end, state_of(link), now);
-	set_state(end, state_of(link), now);
-	end->is.link = *link;
+	say_hazards(plug, before, link);
+	settings_look(&plug->settings, cable->socket, link);
+	note_use(plug);
+	say_state(plug, state_of(link), now);
+	set_state(plug, state_of(link), now);
+	plug->is.link = *link;
 }
 
 /* removed says that it isn't the same one, even if it has the same index. */
-static void look(struct cable *cable, struct end *end, bool removed, lb_time now,
+static void look(struct cable *cable, struct plug *plug, bool removed, lb_time now,
                  struct cable_change *change)
 {
 	struct link link;
 	int err = -ENODEV;
 
-	if (end->is.state != LINK_GONE) {
+	if (plug->is.state != LINK_GONE) {
 		if (!removed)
-			err = link_query_index(cable->socket, end->is.link.index, &link);
+			err = link_query_index(cable->socket, plug->is.link.index, &link);
 		if (!err)
-			differs(cable, end, &link, now, change);
+			differs(cable, plug, &link, now, change);
 		else if (err == -ENODEV)
-			gone(end, now);
+			gone(plug, now);
 	}
-	if (end->is.state == LINK_GONE) {
-		err = link_query(cable->socket, end->name, &link);
-		if (!err && fits(end, &link))
-			back(cable, end, &link, now);
+	if (plug->is.state == LINK_GONE) {
+		err = link_query(cable->socket, plug->name, &link);
+		if (!err && fits(plug, &link))
+			back(cable, plug, &link, now);
 	}
 	if (err < 0 && err != -ENODEV)
-		log_warning("%s: link: %s", end->name, strerror(-err));
+		log_warning("%s: link: %s", plug->name, strerror(-err));
 }
 
 /* ---- Both ---- */
 
 static void judge_mtus(struct cable *cable)
 {
-	const struct end *ends = cable->ends;
+	const struct plug *plugs = cable->plugs;
 	uint32_t is[NSIDES], *was = cable->mtus;
 	enum side small;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		if (ends[side].is.state == LINK_GONE)
+		if (plugs[side].is.state == LINK_GONE)
 			return;
-		is[side] = ends[side].is.link.mtu;
+		is[side] = plugs[side].is.link.mtu;
 	}
 	if (is[OUTSIDE] == was[OUTSIDE] && is[INSIDE] == was[INSIDE])
 		return;
@@ -216,11 +217,11 @@ static void judge_mtus(struct cable *cable)
 	if (is[OUTSIDE] != is[INSIDE])
 		log_warning("%s, %s: the MTUs differ, %u and %u: what is longer than %u is lost on "
 		            "its way to %s",
-		            ends[OUTSIDE].name, ends[INSIDE].name, is[OUTSIDE], is[INSIDE],
-		            is[small], ends[small].name);
+		            plugs[OUTSIDE].name, plugs[INSIDE].name, is[OUTSIDE], is[INSIDE],
+		            is[small], plugs[small].name);
 	else if (was[OUTSIDE] != was[INSIDE])
-		log_info("%s, %s: the MTUs are the same again, %u", ends[OUTSIDE].name,
-		         ends[INSIDE].name, is[OUTSIDE]);
+		log_info("%s, %s: the MTUs are the same again, %u", plugs[OUTSIDE].name,
+		         plugs[INSIDE].name, is[OUTSIDE]);
 	memcpy(was, is, sizeof(is));
 }
 
@@ -236,68 +237,68 @@ static const char *why_dead(enum link_state state)
 	}
 }
 
-static int set_up(struct cable *cable, struct end *end, bool up, lb_time now)
+static int set_up(struct cable *cable, struct plug *plug, bool up, lb_time now)
 {
-	int err = link_set_up(cable->socket, end->is.link.index, up);
+	int err = link_set_up(cable->socket, plug->is.link.index, up);
 
 	if (err < 0) {
-		end->retry = (lb_time){now.ns + CABLE_RETRY_NS};
+		plug->retry = (lb_time){now.ns + CABLE_RETRY_NS};
 		if (err != -ENODEV)
-			log_error("%s: can't be set %s: %s", end->name, up ? "up" : "down",
+			log_error("%s: can't be set %s: %s", plug->name, up ? "up" : "down",
 			          strerror(-err));
 		return err;
 	}
-	end->rising = up;
-	end->raised = now;
+	plug->rising = up;
+	plug->raised = now;
 	return 0;
 }
 
-static void hold(struct cable *cable, struct end *end, const struct end *other, lb_time now,
+static void hold(struct cable *cable, struct plug *plug, const struct plug *other, lb_time now,
                  struct cable_change *change)
 {
-	if (set_up(cable, end, false, now) < 0)
+	if (set_up(cable, plug, false, now) < 0)
 		return;
-	log_warning("%s: taken down%s, as %s %s", end->name, end->is.held ? " again" : "",
+	log_warning("%s: taken down%s, as %s %s", plug->name, plug->is.held ? " again" : "",
 	            other->name, why_dead(other->is.state));
-	end->is.held = true;
-	look(cable, end, false, now, change);
+	plug->is.held = true;
+	look(cable, plug, false, now, change);
 }
 
-static void release(struct cable *cable, struct end *end, const struct end *other, lb_time now,
+static void release(struct cable *cable, struct plug *plug, const struct plug *other, lb_time now,
                     struct cable_change *change)
 {
-	if (end->is.state != LINK_GONE && set_up(cable, end, true, now) < 0)
+	if (plug->is.state != LINK_GONE && set_up(cable, plug, true, now) < 0)
 		return;
 	if (cable->mirror)
-		log_info("%s: set up again, as %s is back", end->name, other->name);
+		log_info("%s: set up again, as %s is back", plug->name, other->name);
 	else
-		log_info("%s: set up again, as link_mirror is off", end->name);
-	end->is.held = false;
-	look(cable, end, false, now, change);
+		log_info("%s: set up again, as link_mirror is off", plug->name);
+	plug->is.held = false;
+	look(cable, plug, false, now, change);
 }
 
-static struct mirror_side mirror_side(const struct end *end)
+static struct mirror_side mirror_side(const struct plug *plug)
 {
 	return (struct mirror_side){
-	        .state = end->is.state, .held = end->is.held, .rising = end->rising};
+	        .state = plug->is.state, .held = plug->is.held, .rising = plug->rising};
 }
 
 static void mirror(struct cable *cable, enum side side, lb_time now, struct cable_change *change)
 {
-	struct end *end = &cable->ends[side];
-	const struct end *other = &cable->ends[way_across(side)];
-	const struct mirror_side self = mirror_side(end), opposite = mirror_side(other);
+	struct plug *plug = &cable->plugs[side];
+	const struct plug *other = &cable->plugs[way_across(side)];
+	const struct mirror_side self = mirror_side(plug), opposite = mirror_side(other);
 
-	if (end->rising && now.ns - end->raised.ns > CABLE_RISE_NS)
-		end->rising = false;
-	if (now.ns < end->retry.ns)
+	if (plug->rising && now.ns - plug->raised.ns > CABLE_RISE_NS)
+		plug->rising = false;
+	if (now.ns < plug->retry.ns)
 		return;
 	switch (mirror_decide(cable->mirror, &self, &opposite)) {
 	case MIRROR_HOLD:
-		hold(cable, end, other, now, change);
+		hold(cable, plug, other, now, change);
 		break;
 	case MIRROR_RELEASE:
-		release(cable, end, other, now, change);
+		release(cable, plug, other, now, change);
 		break;
 	case MIRROR_LEAVE:
 		break;
@@ -305,11 +306,11 @@ static void mirror(struct cable *cable, enum side side, lb_time now, struct cabl
 }
 
 /* One that is down receives nothing, and its sockets can't share what arrives. */
-static bool is_anew(const struct end *end, lb_time now)
+static bool is_anew(const struct plug *plug, lb_time now)
 {
-	bool is_set_up = end->is.state == LINK_UP || end->is.state == LINK_NO_CARRIER;
+	bool is_set_up = plug->is.state == LINK_UP || plug->is.state == LINK_NO_CARRIER;
 
-	return end->anew && is_set_up && now.ns >= end->retry.ns;
+	return plug->anew && is_set_up && now.ns >= plug->retry.ns;
 }
 
 static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
@@ -317,10 +318,10 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 	struct monitor_watch watches[NSIDES];
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct end *end = &cable->ends[side];
+		const struct plug *plug = &cable->plugs[side];
 
 		watches[side] = (struct monitor_watch){
-		        .index = end->is.state == LINK_GONE ? 0 : end->is.link.index};
+		        .index = plug->is.state == LINK_GONE ? 0 : plug->is.link.index};
 	}
 	if (!monitor_hear(cable->news, watches) && now.ns < cable->look_again.ns)
 		return;
@@ -329,7 +330,7 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 	cable->look_again = (lb_time){now.ns + CABLE_LOOK_NS};
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (watches[side].changed)
-			look(cable, &cable->ends[side], watches[side].removed, now, &ret[side]);
+			look(cable, &cable->plugs[side], watches[side].removed, now, &ret[side]);
 	judge_mtus(cable);
 }
 
@@ -342,12 +343,12 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 	for (unsigned side = 0; side < NSIDES; side++)
 		mirror(cable, (enum side)side, now, &ret[side]);
 	for (unsigned side = 0; side < NSIDES; side++) {
-		struct end *end = &cable->ends[side];
+		struct plug *plug = &cable->plugs[side];
 
-		ret[side].anew = is_anew(end, now);
-		end->anew = end->anew && !ret[side].anew;
-		ret[side].announce = end->unknown && end->is.state == LINK_UP;
-		end->unknown = end->unknown && !ret[side].announce;
+		ret[side].anew = is_anew(plug, now);
+		plug->anew = plug->anew && !ret[side].anew;
+		ret[side].announce = plug->unknown && plug->is.state == LINK_UP;
+		plug->unknown = plug->unknown && !ret[side].announce;
 		any |= ret[side].anew || ret[side].mac || ret[side].mtu || ret[side].announce;
 	}
 	return any;
@@ -360,10 +361,10 @@ void cable_mirror(struct cable *cable, bool on)
 
 void cable_retry(struct cable *cable, enum side side, lb_time now)
 {
-	struct end *end = &cable->ends[side];
+	struct plug *plug = &cable->plugs[side];
 
-	end->anew = end->is.state != LINK_GONE;
-	end->retry = (lb_time){now.ns + CABLE_RETRY_NS};
+	plug->anew = plug->is.state != LINK_GONE;
+	plug->retry = (lb_time){now.ns + CABLE_RETRY_NS};
 }
 
 int cable_fd(const struct cable *cable)
@@ -373,40 +374,40 @@ int cable_fd(const struct cable *cable)
 
 const struct cable_state *cable_state(const struct cable *cable, enum side side)
 {
-	return &cable->ends[side].is;
+	return &cable->plugs[side].is;
 }
 
 /* ---- Beginning and end ---- */
 
 /* Before anything is changed: which interface it is, and if it is free. */
-static int find_end(struct cable *cable, struct end *end, const char *name, lb_time now)
+static int find_end(struct cable *cable, struct plug *plug, const char *name, lb_time now)
 {
 	int err;
 
-	end->name = name;
-	end->dead = now;
-	err = link_query(cable->socket, name, &end->is.link);
+	plug->name = name;
+	plug->dead = now;
+	err = link_query(cable->socket, name, &plug->is.link);
 	if (err < 0) {
 		log_error("%s: %s", name, strerror(-err));
 		return err;
 	}
-	return claim_take(&end->claim, &end->is.link, name);
+	return claim_take(&plug->claim, &plug->is.link, name);
 }
 
-static int open_end(struct cable *cable, struct end *end, lb_time now)
+static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 {
 	struct cable_change unused = {0};
 	int err;
 
-	end->is.state = state_of(&end->is.link);
-	if ((err = settings_begin(&end->settings, cable->socket, &end->is.link)) < 0)
+	plug->is.state = state_of(&plug->is.link);
+	if ((err = settings_begin(&plug->settings, cable->socket, &plug->is.link)) < 0)
 		return err;
-	note_use(end);
-	if (!cable->mirror || end->is.state != LINK_DOWN)
+	note_use(plug);
+	if (!cable->mirror || plug->is.state != LINK_DOWN)
 		return 0;
-	log_info("%s: is down: set up, for link_mirror", end->name);
-	err = set_up(cable, end, true, now);
-	look(cable, end, false, now, &unused);
+	log_info("%s: is down: set up, for link_mirror", plug->name);
+	err = set_up(cable, plug, true, now);
+	look(cable, plug, false, now, &unused);
 	return err;
 }
 
@@ -418,9 +419,9 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 	if (!err) {
 		cable->mirror = mirror_on;
 		for (unsigned side = 0; side < NSIDES; side++) {
-			cable->ends[side].is.state = LINK_GONE;
-			settings_init(&cable->ends[side].settings);
-			cable->ends[side].claim = (struct claim){-1, -1};
+			cable->plugs[side].is.state = LINK_GONE;
+			settings_init(&cable->plugs[side].settings);
+			cable->plugs[side].claim = (struct claim){-1, -1};
 		}
 		if ((err = monitor_open(&cable->news)) == 0)
 			err = link_open(0, &cable->socket);
@@ -428,9 +429,9 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 	if (err < 0)
 		log_error("rtnetlink: %s", strerror(-err));
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = find_end(cable, &cable->ends[side], names[side], now);
+		err = find_end(cable, &cable->plugs[side], names[side], now);
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = open_end(cable, &cable->ends[side], now);
+		err = open_end(cable, &cable->plugs[side], now);
 	if (err < 0) {
 		cable_close(cable);
 		return err;
@@ -440,38 +441,38 @@ int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, str
 	return 0;
 }
 
-static void close_end(struct cable *cable, struct end *end)
+static void close_end(struct cable *cable, struct plug *plug)
 {
 	struct link link;
-	bool there = end->is.state != LINK_GONE &&
-	             link_query_index(cable->socket, end->is.link.index, &link) == 0;
+	bool there = plug->is.state != LINK_GONE &&
+	             link_query_index(cable->socket, plug->is.link.index, &link) == 0;
 
-	if (there && end->is.held) {
+	if (there && plug->is.held) {
 		int err = link_set_up(cable->socket, link.index, true);
 
 		if (err < 0)
-			log_error("%s: stays down: %s", end->name, strerror(-err));
+			log_error("%s: stays down: %s", plug->name, strerror(-err));
 		else
-			log_info("%s: set up again", end->name);
+			log_info("%s: set up again", plug->name);
 	}
-	settings_end(&end->settings, cable->socket, there ? &link : NULL);
-	claim_drop(&end->claim);
+	settings_end(&plug->settings, cable->socket, there ? &link : NULL);
+	claim_drop(&plug->claim);
 }
 
 struct settings_left cable_left(const struct cable *cable, enum side side)
 {
-	return settings_left(&cable->ends[side].settings);
+	return settings_left(&cable->plugs[side].settings);
 }
 
 void cable_take_over(struct cable *cable, enum side side, const struct settings_left *left)
 {
-	settings_take_over(&cable->ends[side].settings, &cable->ends[side].is.link, left);
+	settings_take_over(&cable->plugs[side].settings, &cable->plugs[side].is.link, left);
 }
 
 void cable_leave(struct cable *cable)
 {
 	for (unsigned side = 0; cable && side < NSIDES; side++)
-		settings_end(&cable->ends[side].settings, NULL, NULL);
+		settings_end(&cable->plugs[side].settings, NULL, NULL);
 	cable_close(cable);
 }
 
@@ -480,7 +481,7 @@ void cable_close(struct cable *cable)
 	if (!cable)
 		return;
 	for (unsigned side = 0; side < NSIDES; side++)
-		close_end(cable, &cable->ends[side]);
+		close_end(cable, &cable->plugs[side]);
 	if (cable->news)
 		mnl_socket_close(cable->news);
 	if (cable->socket)
