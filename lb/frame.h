@@ -5,6 +5,7 @@
 #define LB_FRAME_H
 
 #include "bytes.h"
+#include "wire.h"
 
 /* Of tmbridge: the switch, clients and router are outside, the servers inside. */
 enum side { OUTSIDE, INSIDE };
@@ -38,6 +39,23 @@ struct frame {
 
 /* TPIDs of VLAN tags; the names of struct hop's tpid. */
 enum hop_tpid { TPID_8021Q, TPID_8021AD, TPID_QINQ_OLD };
+
+/* The EtherType that announces such a tag. */
+static inline uint16_t tpid_ethertype(unsigned tpid)
+{
+	return tpid == TPID_8021Q    ? ETHERTYPE_8021Q
+	       : tpid == TPID_8021AD ? ETHERTYPE_8021AD
+	                             : ETHERTYPE_QINQ_OLD;
+}
+
+/* If an EtherType announces a tag, says of which kind. */
+static inline bool tpid_of(uint16_t ethertype, unsigned *ret)
+{
+	*ret = ethertype == ETHERTYPE_8021Q    ? TPID_8021Q
+	       : ethertype == ETHERTYPE_8021AD ? TPID_8021AD
+	                                       : TPID_QINQ_OLD;
+	return ethertype == tpid_ethertype(*ret);
+}
 
 /* A neighbour as layer 2 sees it: on which side, behind which tags, at which MAC. */
 struct hop {

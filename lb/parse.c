@@ -18,31 +18,13 @@ static inline const uint8_t *at(const struct frame *frame, uint32_t offset, uint
 	return frame->data + offset;
 }
 
-/* If ethertype is a VLAN tag's TPID, says which. */
-static bool tpid_of(uint16_t ethertype, uint8_t *ret)
-{
-	switch (ethertype) {
-	case ETHERTYPE_8021Q:
-		*ret = TPID_8021Q;
-		return true;
-	case ETHERTYPE_8021AD:
-		*ret = TPID_8021AD;
-		return true;
-	case ETHERTYPE_QINQ_OLD:
-		*ret = TPID_QINQ_OLD;
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Reads MAC and tags. Returns the EtherType behind them, or 0 if the frame ends before. */
 static uint16_t parse_link(const struct frame *frame, struct packet *ret)
 {
 	const uint8_t *p = at(frame, 0, ETH_HEADER_BYTES);
 	uint32_t offset = ETH_HEADER_BYTES;
 	uint16_t ethertype;
-	uint8_t tpid;
+	unsigned tpid;
 
 	ret->from = (struct hop){.side = frame->side & 1u};
 	if (!p)

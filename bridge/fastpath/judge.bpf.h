@@ -19,8 +19,9 @@ struct link_head {
 
 INLINE bool is_tag(uint16_t ethertype)
 {
-	return ethertype == ETHERTYPE_8021Q || ethertype == ETHERTYPE_8021AD ||
-	       ethertype == ETHERTYPE_QINQ_OLD;
+	unsigned tpid;
+
+	return tpid_of(ethertype, &tpid);
 }
 
 /* Goes behind the tag at head->l3, which is the first one in the frame. */

@@ -5,6 +5,7 @@
  */
 #include "ear.h"
 
+#include "l2.h"
 #include "../process/log.h"
 #include "../../lb/wire.h"
 
@@ -28,23 +29,6 @@ struct ear {
 static struct ear *ear_of(const struct port *port)
 {
 	return (struct ear *)(uintptr_t)port;
-}
-
-/* What the kernel took out of the frame. */
-static void restore_tag(struct frame *frame, const struct tpacket_auxdata *aux)
-{
-	uint16_t tpid =
-	        aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETHERTYPE_8021Q;
-
-	if (!(aux->tp_status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
-		return;
-	frame->data -= FRAME_TAG_BYTES;
-	frame->headroom = (uint16_t)(frame->headroom - FRAME_TAG_BYTES);
-	frame->len += FRAME_TAG_BYTES;
-	frame->wire_len += FRAME_TAG_BYTES;
-	memmove(frame->data, frame->data + FRAME_TAG_BYTES, ETH_TYPE);
-	be16_store(frame->data + ETH_TYPE, be16_from(tpid));
-	be16_store(frame->data + ETH_TYPE + 2, be16_from(aux->tp_vlan_tci));
 }
 
 static bool hear(struct ear *ear, uint8_t *bytes, struct frame *ret)
@@ -71,7 +55,7 @@ static bool hear(struct ear *ear, uint8_t *bytes, struct frame *ret)
 	                      .side = (uint8_t)ear->port.side};
 	if (c && c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		restore_tag(ret, &aux);
+		l2_restore_tag(ret, aux.tp_status, aux.tp_vlan_tci, aux.tp_vlan_tpid);
 	}
 	return true;
 }

@@ -21,6 +21,7 @@
  */
 #include "inlet.h"
 
+#include "l2.h"
 #include "../../lb/wire.h"
 
 #include <errno.h>
@@ -107,23 +108,6 @@ static uint8_t *place_data(struct tpacket2_hdr *place)
 
 /* ---- Frames ---- */
 
-/* Puts back the VLAN tag that the kernel took out of the frame: status is that of struct
- * tpacket_auxdata or tpacket2_hdr. */
-static void restore_tag(struct frame *frame, uint32_t status, uint16_t tci, uint16_t tpid)
-{
-	if (!(status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
-		return;
-	if (!(status & TP_STATUS_VLAN_TPID_VALID))
-		tpid = ETH_P_8021Q;
-	frame->data -= FRAME_TAG_BYTES;
-	frame->headroom -= FRAME_TAG_BYTES;
-	frame->len += FRAME_TAG_BYTES;
-	frame->wire_len += FRAME_TAG_BYTES;
-	memmove(frame->data, frame->data + FRAME_TAG_BYTES, ETH_TYPE);
-	be16_store(frame->data + ETH_TYPE, be16_from(tpid));
-	be16_store(frame->data + ETH_TYPE + 2, be16_from(tci));
-}
-
 static void make_frame(enum side side, struct packet_offload *offload, uint8_t *data, uint32_t len,
                        struct frame *ret)
 {
@@ -147,7 +131,7 @@ static void make_small(struct tpacket2_hdr *place, enum side side, struct packet
 
 	memcpy(&offload->vnet, data - sizeof(offload->vnet), sizeof(offload->vnet));
 	make_frame(side, offload, data, place->tp_len, ret);
-	restore_tag(ret, place->tp_status, place->tp_vlan_tci, place->tp_vlan_tpid);
+	l2_restore_tag(ret, place->tp_status, place->tp_vlan_tci, place->tp_vlan_tpid);
 }
 
 static uint8_t *message_data(const struct inlet_messages *messages, unsigned m)
@@ -168,7 +152,7 @@ static void make_large(struct inlet_messages *messages, unsigned m,
 		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
 			continue;
 		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		restore_tag(ret, aux.tp_status, aux.tp_vlan_tci, aux.tp_vlan_tpid);
+		l2_restore_tag(ret, aux.tp_status, aux.tp_vlan_tci, aux.tp_vlan_tpid);
 	}
 }
 

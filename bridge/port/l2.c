@@ -6,23 +6,13 @@
 #include "../../lb/wire.h"
 
 #include <assert.h>
-
-static uint16_t tpid_value(unsigned tpid)
-{
-	static const uint16_t values[] = {
-	        [TPID_8021Q] = ETHERTYPE_8021Q,
-	        [TPID_8021AD] = ETHERTYPE_8021AD,
-	        [TPID_QINQ_OLD] = ETHERTYPE_QINQ_OLD,
-	};
-
-	return values[tpid];
-}
+#include <linux/if_packet.h>
 
 static bool is_tag(const uint8_t *ethertype)
 {
-	uint16_t value = be16_get(be16_load(ethertype));
+	unsigned tpid;
 
-	return value == ETHERTYPE_8021Q || value == ETHERTYPE_8021AD || value == ETHERTYPE_QINQ_OLD;
+	return tpid_of(be16_get(be16_load(ethertype)), &tpid);
 }
 
 void l2_write(uint8_t *p, const struct hop *hop, const struct mac *src, uint16_t ethertype)
@@ -33,7 +23,7 @@ void l2_write(uint8_t *p, const struct hop *hop, const struct mac *src, uint16_t
 	memcpy(p + ETH_SRC, src, sizeof(*src));
 	p += ETH_TYPE;
 	for (unsigned i = 0; i < hop->ntags; i++, p += FRAME_TAG_BYTES) {
-		be16_store(p, be16_from(tpid_value(tpids[i])));
+		be16_store(p, be16_from(tpid_ethertype(tpids[i])));
 		be16_store(p + 2, hop->tci[i]);
 	}
 	be16_store(p, be16_from(ethertype));
@@ -53,4 +43,19 @@ void l2_redirect(struct frame *frame, const struct hop *hop, const struct mac *s
 	frame->len = frame->len - old + new;
 	frame->wire_len = frame->wire_len - old + new;
 	l2_write(frame->data, hop, src, ethertype);
+}
+
+void l2_restore_tag(struct frame *frame, uint32_t status, uint16_t tci, uint16_t tpid)
+{
+	if (!(status & TP_STATUS_VLAN_VALID) || frame->len < ETH_TYPE)
+		return;
+	if (!(status & TP_STATUS_VLAN_TPID_VALID))
+		tpid = ETHERTYPE_8021Q;
+	frame->data -= FRAME_TAG_BYTES;
+	frame->headroom -= FRAME_TAG_BYTES;
+	frame->len += FRAME_TAG_BYTES;
+	frame->wire_len += FRAME_TAG_BYTES;
+	memmove(frame->data, frame->data + FRAME_TAG_BYTES, ETH_TYPE);
+	be16_store(frame->data + ETH_TYPE, be16_from(tpid));
+	be16_store(frame->data + ETH_TYPE + 2, be16_from(tci));
 }

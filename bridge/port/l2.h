@@ -21,4 +21,10 @@ void l2_write(uint8_t *p, const struct hop *hop, const struct mac *src, uint16_t
  */
 void l2_redirect(struct frame *frame, const struct hop *hop, const struct mac *src);
 
+/*
+ * Puts back the VLAN tag that the kernel took out of frame, which has headroom for one. status, tci
+ * and tpid are those of struct tpacket_auxdata or tpacket2_hdr, in host order.
+ */
+void l2_restore_tag(struct frame *frame, uint32_t status, uint16_t tci, uint16_t tpid);
+
 #endif
