@@ -8,6 +8,7 @@
  */
 #include "follow.h"
 
+#include "process/clock.h"
 #include "process/log.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ void follow_rules(void *ctx, const struct rules *rules)
 	fastpath_activate(live->fastpath, active);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (reopen(live, (enum side)side) < 0)
-			cable_retry(live->cable, (enum side)side, loop_clock());
+			cable_retry(live->cable, (enum side)side, clock_now());
 	log_info("fast path %s", active ? "on" : "off");
 }
 
@@ -152,7 +153,7 @@ static void release(struct live *live, unsigned sides, lb_time now)
  */
 static void check_addresses(struct live *live, unsigned sides)
 {
-	lb_time now = loop_clock();
+	lb_time now = clock_now();
 	int err;
 
 	sides = follow_with_carrier(live, sides);
@@ -161,7 +162,7 @@ static void check_addresses(struct live *live, unsigned sides)
 	err = follow_check(live, sides, live->crew.workers.rules, NULL);
 	live->retry_held.ns = now.ns + FOLLOW_RETRY_S * LB_NS_PER_S;
 	if (!err && live->held & sides)
-		release(live, live->held & sides, loop_clock());
+		release(live, live->held & sides, clock_now());
 	else if (live->held & sides)
 		log_error("our addresses are not used there: checked again every %d s",
 		          FOLLOW_RETRY_S);
@@ -169,7 +170,7 @@ static void check_addresses(struct live *live, unsigned sides)
 
 void follow_held(struct live *live)
 {
-	if (live->held && loop_clock().ns >= live->retry_held.ns)
+	if (live->held && clock_now().ns >= live->retry_held.ns)
 		check_addresses(live, live->held);
 }
 
@@ -190,7 +191,7 @@ void follow_carriers(struct live *live, const struct cable_change *changes, lb_t
 void follow_cable(struct live *live)
 {
 	struct cable_change changes[NSIDES];
-	lb_time now = loop_clock();
+	lb_time now = clock_now();
 	bool any = cable_poll(live->cable, now, changes);
 	const unsigned announced = (unsigned)changes[OUTSIDE].announce << OUTSIDE |
 	                           (unsigned)changes[INSIDE].announce << INSIDE;

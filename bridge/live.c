@@ -10,6 +10,7 @@
 #include "follow.h"
 #include "instance.h"
 #include "operator/stats.h"
+#include "process/clock.h"
 #include "process/log.h"
 #include "start.h"
 
@@ -99,7 +100,7 @@ static void look_at_ports(struct live *live)
 {
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES; side++)
-			packet_look(live->crew.ports[k][side], loop_clock());
+			packet_look(live->crew.ports[k][side], clock_now());
 }
 
 static void control(struct live *live)
@@ -125,7 +126,7 @@ static int start_loops(struct live *live)
 	if (live->options->stats)
 		err = writer_open(live->options->stats, &live->writer);
 	follow_hold(live, live->held);
-	live->started = loop_clock(); /* taking the memory took a while */
+	live->started = clock_now(); /* taking the memory took a while */
 	follow_carriers(live, NULL, live->started);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_start(&live->crew.workers.worker[k], live->started);
@@ -143,7 +144,7 @@ static int run(struct live *live)
 		control(live);
 	}
 	crew_stop(&live->crew);
-	workers_finish(&live->crew.workers, loop_clock());
+	workers_finish(&live->crew.workers, clock_now());
 	text = !err && live->options->stats ? take_stats(live) : NULL;
 	if (live->writer)
 		writer_close(live->writer, text);
@@ -193,7 +194,7 @@ int live_release(const struct options *options)
 {
 	const char *const *names = options->names;
 	struct cable *cable = NULL;
-	int err = cable_open(names, false, loop_clock(), &cable);
+	int err = cable_open(names, false, clock_now(), &cable);
 
 	if (err < 0)
 		return err; /* one that runs has them, above all */

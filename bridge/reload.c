@@ -9,6 +9,7 @@
 #include "reload.h"
 
 #include "changed.h"
+#include "process/clock.h"
 #include "process/log.h"
 
 #include <errno.h>
@@ -56,14 +57,14 @@ static int swap(const struct reload *reload, struct workers_next *next)
 	int err;
 
 	crew_pause(crew);
-	began = loop_clock();
+	began = clock_now();
 	err = workers_swap(&crew->workers, next, began);
 	if (!err) {
 		reload->swapped(reload->ctx, crew->workers.rules);
 		/* or else frames are handed over from now on */
 		crew_steer(crew, crew->workers.rules, &crew->workers.worker[0].share);
 	}
-	now = loop_clock();
+	now = clock_now();
 	crew_resume(crew);
 	log_debug("%s: the workers stood still for %" PRIu64 " us", reload->options->config,
 	          (now.ns - began.ns) / 1000);
@@ -102,7 +103,7 @@ static int try(const struct reload *reload)
 	err = check(reload, rules);
 	changed = changed_of(workers->rules, rules); /* before what is gone is taken over */
 	if (!err)
-		err = workers_build(workers, rules, loop_clock(), &next);
+		err = workers_build(workers, rules, clock_now(), &next);
 	else
 		rules_free(rules);
 	if (!err) {

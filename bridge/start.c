@@ -6,6 +6,7 @@
 
 #include "follow.h"
 #include "port/packet.h"
+#include "process/clock.h"
 #include "process/limits.h"
 #include "process/log.h"
 #include "process/sandbox.h"
@@ -68,7 +69,7 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	int err = preflight_interfaces(names, rules->link_mirror);
 
 	if (!err)
-		err = cable_open(names, rules->link_mirror, loop_clock(), &live->cable);
+		err = cable_open(names, rules->link_mirror, clock_now(), &live->cable);
 	if (!err)
 		err = vacancy_open(names, &live->vacancy);
 	if (!err)
@@ -131,7 +132,7 @@ int start_live(struct live *live, struct rules *rules)
 	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
 	    (err = check_at_start(live, rules)) < 0 ||
 	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
-	                        live->fastpath, true, loop_clock())) < 0)
+	                        live->fastpath, true, clock_now())) < 0)
 		return err;
 	return 0;
 }

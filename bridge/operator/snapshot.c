@@ -4,6 +4,8 @@
  */
 #include "snapshot.h"
 
+#include "../process/clock.h"
+
 #include "../port/packet.h"
 
 #include <errno.h>
@@ -59,7 +61,7 @@ int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 		err = crew_errand(crew, take, each);
 	if (!err) {
 		add_up(&snapshot, each, crew->n);
-		snapshot.taken = loop_clock();
+		snapshot.taken = clock_now();
 		snapshot.offset = clock_offset(snapshot.taken);
 		*ret = snapshot;
 	}

@@ -14,6 +14,7 @@
 #include "connlog.h"
 
 #include "logline.h"
+#include "../process/clock.h"
 #include "../process/log.h"
 
 #include <assert.h>
@@ -81,28 +82,15 @@ static int find_path(const struct connlog *connlog, const char *path)
 	return -1;
 }
 
-static lb_time monotonic(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
-}
-
 /* Live the clock is monotonic, offline it is the captures'. */
 static uint64_t wall_clock_offset(const struct connlog *connlog)
 {
-	struct timespec real;
-
-	if (!connlog->threaded)
-		return 0;
-	clock_gettime(CLOCK_REALTIME, &real);
-	return (uint64_t)real.tv_sec * LB_NS_PER_S + (uint64_t)real.tv_nsec - monotonic().ns;
+	return connlog->threaded ? clock_wall_offset() : 0;
 }
 
 static void complain(struct file *file, int err)
 {
-	lb_time now = monotonic();
+	lb_time now = clock_now();
 
 	if (file->has_complained && now.ns - file->complained.ns < CONNLOG_COMPLAIN_S * LB_NS_PER_S)
 		return;

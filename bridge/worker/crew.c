@@ -6,6 +6,7 @@
 
 #include "../port/packet.h"
 #include "../port/steer.h"
+#include "../process/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ int crew_start(struct crew *crew)
 
 int crew_errand(struct crew *crew, loop_errand *errand, void *ctx)
 {
-	const lb_time now = loop_clock();
+	const lb_time now = clock_now();
 	int err = 0;
 
 	for (unsigned k = 0; k < crew->n; k++)
@@ -72,7 +73,7 @@ void crew_stop(struct crew *crew)
 {
 	crew_pause(crew);
 	for (unsigned k = 0; k < crew->n; k++)
-		while (worker_take_inbox(&crew->workers.worker[k], loop_clock()))
+		while (worker_take_inbox(&crew->workers.worker[k], clock_now()))
 			;
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_stop(crew->loops[k]);

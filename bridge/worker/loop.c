@@ -12,6 +12,7 @@
  */
 #include "loop.h"
 
+#include "../process/clock.h"
 #include "../process/log.h"
 #include "../port/packet.h"
 
@@ -21,7 +22,6 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LOOP_SPIN_NS (50 * 1000ull)
 #define LOOP_TICK_NS LB_NS_PER_MS
@@ -46,14 +46,6 @@ struct loop {
 	bool standing;
 };
 
-lb_time loop_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (lb_time){(uint64_t)t.tv_sec * LB_NS_PER_S + (uint64_t)t.tv_nsec};
-}
-
 /* A burst from a port; says if there was any. */
 static bool turn(struct loop *loop, struct port *port)
 {
@@ -61,7 +53,7 @@ static bool turn(struct loop *loop, struct port *port)
 	unsigned n = port->ops->receive(port, frames);
 
 	if (n)
-		worker_burst(loop->worker, frames, n, loop_clock());
+		worker_burst(loop->worker, frames, n, clock_now());
 	return n;
 }
 
@@ -123,7 +115,7 @@ static void run_round(struct loop *loop)
 {
 	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
-	lb_time now = loop_clock();
+	lb_time now = clock_now();
 	bool inbox = worker_take_inbox(loop->worker, now);
 
 	if (outside || inside || inbox)
@@ -132,7 +124,7 @@ static void run_round(struct loop *loop)
 		sleep_until_event(loop, now);
 	else
 		sched_yield();
-	tick(loop, loop_clock());
+	tick(loop, clock_now());
 }
 
 static void stand_still(struct loop *loop)
@@ -185,7 +177,7 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 		return -ENOMEM;
 	loop->worker = worker;
 	loop->inbox = inbox;
-	loop->ticked = loop->active = loop_clock();
+	loop->ticked = loop->active = clock_now();
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -212,7 +204,7 @@ void loop_send(struct loop *loop, loop_errand *errand, void *ctx)
 /* The lock is held. */
 static void wait_for_errand(struct loop *loop)
 {
-	const lb_time end = {loop_clock().ns + LOOP_ERRAND_MS * LB_NS_PER_MS};
+	const lb_time end = {clock_now().ns + LOOP_ERRAND_MS * LB_NS_PER_MS};
 	const struct timespec at = {.tv_sec = (time_t)(end.ns / LB_NS_PER_S),
 	                            .tv_nsec = (long)(end.ns % LB_NS_PER_S)};
 	int err = 0;

@@ -8,9 +8,6 @@
 
 struct loop;
 
-/* What CLOCK_MONOTONIC says: the time of all that is live. */
-lb_time loop_clock(void);
-
 /*
  * Starts a thread in which worker, whose ports are packet ports, does its work from now on; inbox
  * is its, also if it is the only one. Returns 0 and sets *ret, or a negative errno with the reason

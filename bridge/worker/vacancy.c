@@ -13,6 +13,7 @@
 
 #include "voice.h"
 #include "../port/ear.h"
+#include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/text.h"
 #include "../../lb/parse.h"
@@ -21,7 +22,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { VACANCY_PROBES = 2, VACANCY_WAIT_MS = 150, VACANCY_PER_MS = 32 };
 
@@ -211,24 +211,17 @@ static int judge_arrived(const struct vacancy *vacancy, const struct rules *rule
 	return err;
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int listen_for(const struct vacancy *vacancy, const struct rules *rules,
-                      const struct claim_list *list, int ms)
+                      const struct claim_list *list, unsigned ms)
 {
 	struct pollfd fds[NSIDES] = {{.fd = ear_fd(vacancy->ears[OUTSIDE]), .events = POLLIN},
 	                             {.fd = ear_fd(vacancy->ears[INSIDE]), .events = POLLIN}};
-	int64_t end = monotonic_ms() + ms, left;
+	const uint64_t end = clock_now().ns + ms * LB_NS_PER_MS;
+	uint64_t now;
 	int err = 0;
 
-	while (!err && (left = end - monotonic_ms()) > 0) {
-		poll(fds, NSIDES, (int)left);
+	while (!err && (now = clock_now().ns) < end) {
+		poll(fds, NSIDES, (int)((end - now + LB_NS_PER_MS - 1) / LB_NS_PER_MS));
 		err = judge_arrived(vacancy, rules, list);
 	}
 	return err;
