@@ -32,7 +32,7 @@ static void settle(struct verdict *v, uint32_t ref, uint16_t server, const struc
 	verdict_settle(v, WHY_FLOW_HIT);
 	v->sighted = v->heard = v->conflict = false;
 	v->flow = flow_of(ref);
-	v->way = way_of_flow(end_of(ref) == CLIENT, server, client);
+	way_of_flow(&v->way, end_of(ref) == CLIENT, server, client);
 }
 
 /*

@@ -169,8 +169,8 @@ static void route(const struct lb *lb, uint32_t ref, struct verdict *v)
 	const struct flows *flows = &lb->balance.flows;
 
 	v->flow = flow_of(ref);
-	v->way = way_of_flow(end_of(ref) == CLIENT, flows_at(flows, v->flow)->server,
-	                     flows_client(flows, v->flow));
+	way_of_flow(&v->way, end_of(ref) == CLIENT, flows_at(flows, v->flow)->server,
+	            flows_client(flows, v->flow));
 }
 
 /* If a packet of no flow here, which arrives in vlan as key says, is another worker's: settles it

@@ -13,9 +13,9 @@
 
 /* The way of a frame: of one for the wire a side; else to a server, or a hop. */
 struct way {
-	uint16_t server; /* to this server, wherever it is found to be; SERVER_NONE: to hop */
-	uint8_t side;    /* to the wire on that side; or hop's */
 	struct hop hop;
+	uint8_t side;    /* to the wire on that side; or hop's */
+	uint16_t server; /* to this server, wherever it is found to be; SERVER_NONE: to hop */
 };
 
 /* Sides as bits (1 << side): those that there are. */
@@ -38,11 +38,12 @@ static inline uint32_t way_either(bool first, uint32_t a, uint32_t b)
  * when the flow opened. Which end that is can't be guessed by the processor, so there is no branch
  * for it: the hop is the client's in any case.
  */
-static inline struct way way_of_flow(bool to_server, uint16_t server, const struct hop *client)
+static inline void way_of_flow(struct way *ret, bool to_server, uint16_t server,
+                               const struct hop *client)
 {
-	return (struct way){.server = (uint16_t)way_either(to_server, server, SERVER_NONE),
-	                    .side = client->side,
-	                    .hop = *client};
+	ret->side = client->side;
+	ret->server = (uint16_t)way_either(to_server, server, SERVER_NONE);
+	ret->hop = *client;
 }
 
 /* On which sides a server is looked for, when tries requests have gone unanswered. */
