@@ -16,7 +16,7 @@ BENCH_PACKAGES := haproxy wrk sockperf
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libsubunit0 \
-	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables
+	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 SHELL := /bin/bash
@@ -97,7 +97,7 @@ $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
-$(B)/bench-engine: $(BENCH) $(B)/bridge/process/memory.o $(B)/bridge/process/log.o $(B)/cfg.a $(B)/lb.a
+$(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o journal.o datagram.o) $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser
 
 $(B)/tools/natcheck: TOOL_LIBS := -lpcap
@@ -278,21 +278,32 @@ race: ## see that what the engine shares with the kernel's program is free of da
 
 # Installation
 
+SHARE := $(DESTDIR)$(PREFIX)/share
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SERVICE := bridge/process/service
+
+# One template makes the unit for one pair of interfaces, and the one for several: tmbridge@NAME.
+UNIT_PATHS = s|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|
+UNIT_ONE = s|@DASH@||; s|@SLASH@||; s|@CONFIG@|lb|; s|@TITLE@||
+UNIT_EACH = s|@DASH@|-%i|; s|@SLASH@|/%i|; s|@CONFIG@|%i|; s|@TITLE@| (%i)|
+
 .PHONY: install
-install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man page, systemd unit, sample
+install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man pages, systemd units, users, samples
 	install -D -m 755 $(B)/tmbridge $(DESTDIR)$(PREFIX)/sbin/tmbridge
-	install -D -m 644 bridge/tmbridge.8 $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8
-	install -D -m 644 cfg/lb.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/lb.ini.5
-	install -D -m 644 cfg/example.ini $(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' bridge/tmbridge.service.in \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/system/tmbridge.service
+	install -D -m 644 bridge/tmbridge.8 $(SHARE)/man/man8/tmbridge.8
+	install -D -m 644 cfg/lb.ini.5 $(SHARE)/man/man5/lb.ini.5
+	install -D -m 644 cfg/example.ini $(SHARE)/doc/tmbridge/lb.ini
+	install -D -m 644 $(SERVICE)/tmbridge.logrotate $(SHARE)/doc/tmbridge/logrotate
+	install -D -m 644 $(SERVICE)/tmbridge.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf
+	install -d $(UNITS)
+	sed '$(UNIT_PATHS); $(UNIT_ONE)' $(SERVICE)/tmbridge.service.in >$(UNITS)/tmbridge.service
+	sed '$(UNIT_PATHS); $(UNIT_EACH)' $(SERVICE)/tmbridge.service.in >$(UNITS)/tmbridge@.service
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(DESTDIR)$(PREFIX)/share/man/man8/tmbridge.8 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/lb.ini.5 \
-		$(DESTDIR)$(PREFIX)/share/doc/tmbridge/lb.ini $(DESTDIR)$(PREFIX)/lib/systemd/system/tmbridge.service
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(SHARE)/man/man8/tmbridge.8 $(SHARE)/man/man5/lb.ini.5 \
+		$(SHARE)/doc/tmbridge/{lb.ini,logrotate} $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf \
+		$(UNITS)/tmbridge.service $(UNITS)/tmbridge@.service
 
 # Housekeeping
 

@@ -12,11 +12,13 @@
 #include "operator/stats.h"
 #include "process/clock.h"
 #include "process/log.h"
+#include "process/manager.h"
 #include "start.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -67,6 +69,15 @@ static void write_stats(struct live *live)
 		            live->options->stats);
 }
 
+static void say_ready(const struct live *live, const char *more)
+{
+	char status[128];
+
+	snprintf(status, sizeof(status), "%s, %s: balancing%s", live->options->names[OUTSIDE],
+	         live->options->names[INSIDE], more);
+	manager_ready(status);
+}
+
 static void reload(struct live *live)
 {
 	const struct reload reload = {.options = live->options,
@@ -77,9 +88,13 @@ static void reload(struct live *live)
 	                              .ctx = live,
 	                              .max_connections = live->max_connections,
 	                              .max_half_open = live->max_half_open};
+	int err;
 
-	if (reload_run(&reload) == 0)
+	manager_reloading(clock_now());
+	err = reload_run(&reload);
+	if (!err)
 		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
+	say_ready(live, err ? ", by the rules before: the last reload failed" : "");
 }
 
 static void handle_signals(struct live *live)
@@ -103,6 +118,13 @@ static void look_at_ports(struct live *live)
 			packet_look(live->crew.ports[k][side], clock_now());
 }
 
+/* The service manager's watchdog lives on while every worker moves, and control itself. */
+static void feed(struct live *live)
+{
+	if (manager_watched_ns() && crew_has_moved(&live->crew))
+		manager_feed(clock_now());
+}
+
 static void control(struct live *live)
 {
 	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN},
@@ -115,6 +137,7 @@ static void control(struct live *live)
 		follow_held(live);
 		workers_note_flows(&live->crew.workers);
 		look_at_ports(live);
+		feed(live);
 	}
 }
 
@@ -141,7 +164,9 @@ static int run(struct live *live)
 	if (!err) {
 		log_info("%s, %s: balancing", live->options->names[OUTSIDE],
 		         live->options->names[INSIDE]);
+		say_ready(live, "");
 		control(live);
+		manager_stopping();
 	}
 	crew_stop(&live->crew);
 	workers_finish(&live->crew.workers, clock_now());
@@ -180,13 +205,17 @@ static void close_all(struct live *live, bool failed)
 int live_run(const struct options *options, struct rules *rules, reload_load *load)
 {
 	struct live live = {.options = options, .load = load, .signals = -1};
-	int err = start_live(&live, rules);
+	int err;
 
+	log_open();
+	manager_open();
+	err = start_live(&live, rules);
 	if (err < 0)
 		rules_free(rules);
 	else
 		err = run(&live);
 	close_all(&live, err < 0);
+	manager_close();
 	return err;
 }
 

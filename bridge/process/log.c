@@ -3,10 +3,13 @@
  *
  * A line is put together first and written with one call, so that lines of several processes don't
  * mix. Workers print too, and wait for nobody: what a stopped terminal or a full pipe doesn't take
- * is lost, and counted in the next line that is printed. When stderr is the journal each line
- * begins with its syslog level (sd-daemon(3)).
+ * is lost, and counted in the next line that is printed. When stderr is the journal a line goes
+ * there with its fields; if that can't be, to stderr with its syslog level before it
+ * (sd-daemon(3)).
  */
 #include "log.h"
+
+#include "journal.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -19,6 +22,7 @@
 #include <unistd.h>
 
 enum {
+	LOG_PREFIX_BYTES = 16, /* "<7>tmbridge: " */
 	LOG_LINE_BYTES = 1024,
 	LOG_LOST_BYTES = 40, /* " (4294967295 lines were lost)", a newline and the end */
 };
@@ -42,6 +46,12 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+void log_open(void)
+{
+	if (is_journal())
+		journal_open(NULL);
+}
+
 static bool is_writable(void)
 {
 	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -49,26 +59,34 @@ static bool is_writable(void)
 	return poll(&out, 1, 0) != 0;
 }
 
-static void print(int level, const char *format, va_list args)
+static void write_line(int level, const char *message)
 {
 	char line[LOG_LINE_BYTES + LOG_LOST_BYTES];
 	unsigned missing;
-	size_t at = 0;
+	char prefix[LOG_PREFIX_BYTES] = "";
 
 	if (!is_writable()) {
 		atomic_fetch_add(&lost, 1);
 		return;
 	}
 	if (is_journal())
-		at = (size_t)snprintf(line, LOG_LINE_BYTES, "<%d>", level);
-	at += (size_t)snprintf(line + at, LOG_LINE_BYTES - at, "tmbridge: ");
-	vsnprintf(line + at, LOG_LINE_BYTES - at, format, args);
+		snprintf(prefix, sizeof(prefix), "<%d>", level & LOG_PRIMASK);
+	snprintf(line, LOG_LINE_BYTES, "%stmbridge: %s", prefix, message);
 	missing = atomic_exchange(&lost, 0);
 	if (missing)
 		snprintf(line + strlen(line), LOG_LOST_BYTES, " (%u lines were lost)", missing);
 	strcat(line, "\n");
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
 		atomic_fetch_add(&lost, missing + 1);
+}
+
+static void print(int level, const char *format, va_list args)
+{
+	char message[LOG_LINE_BYTES - LOG_PREFIX_BYTES];
+
+	vsnprintf(message, sizeof(message), format, args);
+	if (!journal_send(level, message))
+		write_line(level, message);
 }
 
 void log_error(const char *format, ...)

@@ -1,10 +1,13 @@
 /*
- * Messages to whoever runs tmbridge: one line each, on stderr.
+ * Messages to whoever runs tmbridge: one line each, on stderr, or to the journal with fields.
  */
 #ifndef BRIDGE_LOG_H
 #define BRIDGE_LOG_H
 
 #include <stdbool.h>
+
+/* Connects to the journal if stderr leads there. Once, before the process shuts itself in. */
+void log_open(void);
 
 /* Whether log_debug() says anything. */
 void log_verbose(bool on);

@@ -93,3 +93,13 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 	}
 	return err;
 }
+
+bool crew_has_moved(struct crew *crew)
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		if (!loop_has_moved(crew->loops[k]))
+			return false;
+	for (unsigned k = 0; k < crew->n; k++)
+		loop_see(crew->loops[k]);
+	return true;
+}

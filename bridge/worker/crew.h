@@ -45,4 +45,7 @@ void crew_stop(struct crew *crew);
  */
 int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share);
 
+/* Whether every thread has been through a round since this was true last. */
+bool crew_has_moved(struct crew *crew);
+
 #endif

@@ -37,6 +37,8 @@ struct loop {
 	pthread_t thread;
 	struct inbox *inbox; /* ends a sleep */
 	atomic_uint wish;    /* enum wish: the control thread's */
+	atomic_uint rounds; /* how many there were: the thread's, for others to see that it moves */
+	unsigned seen;      /* of rounds, by loop_has_moved() */
 	lb_time ticked, active;
 	loop_errand *errand;
 	void *errand_ctx;
@@ -125,6 +127,9 @@ static void run_round(struct loop *loop)
 	else
 		sched_yield();
 	tick(loop, clock_now());
+	atomic_store_explicit(&loop->rounds,
+	                      atomic_load_explicit(&loop->rounds, memory_order_relaxed) + 1,
+	                      memory_order_relaxed);
 }
 
 static void stand_still(struct loop *loop)
@@ -259,4 +264,16 @@ void loop_wait_paused(struct loop *loop)
 void loop_resume(struct loop *loop)
 {
 	set_wish(loop, WISH_RUN);
+}
+
+bool loop_has_moved(struct loop *loop)
+{
+	const unsigned rounds = atomic_load_explicit(&loop->rounds, memory_order_relaxed);
+
+	return rounds != loop->seen;
+}
+
+void loop_see(struct loop *loop)
+{
+	loop->seen = atomic_load_explicit(&loop->rounds, memory_order_relaxed);
 }

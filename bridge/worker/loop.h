@@ -43,4 +43,11 @@ void loop_pause(struct loop *loop);
 void loop_wait_paused(struct loop *loop);
 void loop_resume(struct loop *loop);
 
+/*
+ * Whether the thread has been through a round since loop_see(); one that sleeps does so every
+ * 50 ms. For one thread, of those that aren't the loop's.
+ */
+bool loop_has_moved(struct loop *loop);
+void loop_see(struct loop *loop);
+
 #endif

@@ -33,6 +33,7 @@ Suite *known_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);
 Suite *log_suite(void);
+Suite *manager_suite(void);
 Suite *mirror_suite(void);
 Suite *neigh_suite(void);
 Suite *numbers_suite(void);

@@ -21,7 +21,18 @@ setup_file()
 	lab_up
 	server_tcp fe1 5061 5062
 	server_tcp fe2 5061 5062
-	printf 'OUTSIDE=eth0\nINSIDE=eth1\n' >/etc/default/tmbridge
+	printf 'OUTSIDE=eth0\nINSIDE=eth1\n' | tee /etc/default/tmbridge >/etc/default/tmbridge-pair
+	systemd-sysusers
+	mkdir -p "$DROP_IN"
+}
+
+# Settings of the unit for one test.
+DROP_IN=/run/systemd/system/tmbridge.service.d
+
+settings() # SETTING...
+{
+	printf '%s\n' '[Service]' "$@" >"$DROP_IN/test.conf"
+	systemctl daemon-reload
 }
 
 setup()
@@ -31,8 +42,13 @@ setup()
 
 teardown()
 {
-	systemctl stop tmbridge || true
+	systemctl stop tmbridge tmbridge@pair || true
 	systemctl reset-failed tmbridge || true
+	if [[ -e $DROP_IN/test.conf ]]; then
+		rm "$DROP_IN/test.conf"
+		systemctl daemon-reload
+	fi
+	"$TMBRIDGE" wire release eth0 eth1 || true
 }
 
 rules() # PORTS
@@ -50,6 +66,17 @@ log()
 says() # PATTERN
 {
 	log | grep -E "$1"
+}
+
+# A line of the log with these fields.
+has_fields() # FIELD=VALUE...
+{
+	journalctl -q -o json _SYSTEMD_INVOCATION_ID="$(systemctl show -P InvocationID tmbridge)" "$@" | grep .
+}
+
+rules_have() # KEY VALUE
+{
+	sed -i "s/^$1 = .*/$1 = $2/" /etc/tmbridge/lb.ini
 }
 
 # A property of the unit.
@@ -74,9 +101,9 @@ start()
 }
 
 @test "systemd finds nothing wrong with the unit" {
-	run systemd-analyze verify --man=no /usr/lib/systemd/system/tmbridge.service
+	run systemd-analyze verify --man=no /usr/lib/systemd/system/tmbridge.service tmbridge@pair.service
 	echo "$output"
-	[[ $status = 0 && $output != *tmbridge.service* ]]
+	[[ $status = 0 && $output != *tmbridge*.service* ]]
 }
 
 @test "it starts, says so in its status, and is shut in" {
@@ -86,17 +113,39 @@ start()
 	echo "$output"
 	[[ $status = 0 && $output = *"active (running)"* && $output = *balancing* ]]
 	pid=$(systemctl show -P MainPID tmbridge)
-	[[ $(stat -c %u "/proc/$pid") != 0 ]]
+	[[ $(stat -c %U "/proc/$pid") = tmbridge ]]
+	shows StatusText 'eth0, eth1: balancing'
+	has_fields PRIORITY=6 SYSLOG_IDENTIFIER=tmbridge TMBRIDGE_WHERE='eth0, eth1'
+	wait_until 20 has_fields PRIORITY=6 TMBRIDGE_SERVER=fe1
 	grep -qE '^NoNewPrivs:\s+1$' "/proc/$pid/status"
 	grep -qE '^Seccomp:\s+2$' "/proc/$pid/status"
 	in_ns dc ping -q -c 2 -W 5 10.0.0.41
 }
 
-@test "with fast_path = auto it serves, by the kernel or by packet sockets, and says by which" {
-	sed -i 's/^fast_path = .*/fast_path = auto/' /etc/tmbridge/lb.ini
+@test "what it keeps are two capabilities" {
 	start
-	says 'fast path' | sed 's|^|# |' >&3
-	systemctl is-active tmbridge
+	pid=$(systemctl show -P MainPID tmbridge)
+	grep -qE '^CapEff:\s+0000000000003000$' "/proc/$pid/status"
+	grep -qE '^CapPrm:\s+0000000000003000$' "/proc/$pid/status"
+	grep -qE '^CapBnd:\s+0000000000000000$' "/proc/$pid/status"
+}
+
+@test "the kernel's fast path works under the unit; stopped and started, the wire goes on" {
+	rules_have fast_path 'kernel\non_exit = keep'
+	start
+	[[ -d /sys/fs/bpf/tmbridge/eth0-eth1 ]]
+	systemctl stop tmbridge
+	shows Result success
+	in_ns dc ping -q -c 2 -W 5 10.0.0.41
+	start
+	in_ns dc ping -q -c 2 -W 5 10.0.0.41
+}
+
+@test "with fast_path = auto it is the kernel's" {
+	rules_have fast_path auto
+	start
+	[[ -d /sys/fs/bpf/tmbridge/eth0-eth1 ]]
+	! says 'no fast path'
 	in_ns dc ping -q -c 2 -W 5 10.0.0.41
 }
 
@@ -114,6 +163,8 @@ start()
 	read -r -t 30 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
 	[[ $(systemctl show -P MainPID tmbridge) = "$pid" ]]
+	wait_until 20 shows ActiveState active
+	shows StatusText 'eth0, eth1: balancing'
 }
 
 @test "reload: a bad file is refused with its line, and the old rules stay" {
@@ -121,8 +172,10 @@ start()
 	echo 'shedule = wlc' >>/etc/tmbridge/lb.ini
 	systemctl reload tmbridge || true
 	wait_until 20 says "lb.ini:$(wc -l </etc/tmbridge/lb.ini):.*shedule"
+	has_fields PRIORITY=3
+	wait_until 20 shows ActiveState active
+	[[ $(systemctl show -P StatusText tmbridge) = *'the last reload failed'* ]]
 	serves 5061
-	systemctl is-active tmbridge
 }
 
 @test "stop: it ends well, with its statistics written, and the wire is cut" {
@@ -131,7 +184,7 @@ start()
 	shows ActiveState inactive
 	shows Result success
 	shows ExecMainStatus 0
-	stats_add_up </var/lib/private/tmbridge/stats.json
+	stats_add_up </var/lib/tmbridge/stats.json
 	! in_ns dc ping -q -c 1 -W 1 10.0.0.41
 }
 
@@ -150,4 +203,37 @@ start()
 	systemctl kill -s KILL tmbridge
 	wait_until 20 shows NRestarts 1
 	wait_until 30 serves 5061
+}
+
+@test "standing still, it is ended by the watchdog, and comes back" {
+	settings WatchdogSec=6 TimeoutAbortSec=1
+	start
+	sleep 8 # longer than the watchdog waits: it is fed
+	shows NRestarts 0
+	systemctl kill -s STOP tmbridge
+	wait_until 40 shows NRestarts 1
+	wait_until 40 serves 5061
+}
+
+@test "logrotate: the records go on in a new file" {
+	sed -i "s|^check = .*|&\nconnlog = /var/log/tmbridge/conn.log|" /etc/tmbridge/lb.ini
+	start
+	cp /usr/share/doc/tmbridge/logrotate /etc/logrotate.d/tmbridge
+	serves 5061
+	wait_until 20 test -s /var/log/tmbridge/conn.log
+	logrotate -f /etc/logrotate.d/tmbridge
+	wait_until 20 says reloaded
+	test -s /var/log/tmbridge/conn.log.1
+	serves 5061
+	wait_until 20 test -s /var/log/tmbridge/conn.log
+	[[ $(stat -c %U /var/log/tmbridge/conn.log) = tmbridge ]]
+}
+
+@test "one of several pairs" {
+	cp /etc/tmbridge/lb.ini /etc/tmbridge/pair.ini
+	systemctl start tmbridge@pair
+	wait_until 20 serves 5061
+	systemctl stop tmbridge@pair
+	stats_add_up </var/lib/tmbridge/pair/stats.json
+	! systemctl is-failed tmbridge@pair
 }
