@@ -13,6 +13,7 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-d
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils
 BENCH_PACKAGES := haproxy wrk sockperf
+DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libsubunit0 \
@@ -173,7 +174,7 @@ VM_TESTS ?= unit $(VM_SHORT) tests/vm/netem.bats tests/live/wire.bats tests/live
 RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && export VM_IMAGE && tests/vm/run.sh
 
 .PHONY: vm vm-short vm-shell
-vm vm-short vm-shell: PACKAGES += $(VM_PACKAGES)
+vm vm-short vm-shell: PACKAGES += $(VM_PACKAGES) $(DEB_PACKAGES)
 vm: deps vm-build ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; 5 min.)
 	@$(RUN_VM) $(VM_TESTS)
 vm-short: deps vm-build ## those of them that no other kernel can stand in for (2 min.)
@@ -184,6 +185,7 @@ vm-shell: deps vm-build ## a shell in that machine, the project and its tests be
 .PHONY: vm-build
 vm-build:
 	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c))
+	@$(MAKE) -s deb >.build/deb.log 2>&1 || { cat .build/deb.log; false; }
 
 # The live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, and fail with more.
 TSAN_LIVE ?= workers reload failover balance pool vlan ipv6 link downs life flood sandbox wire bursts
@@ -304,6 +306,26 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(SHARE)/man/man8/tmbridge.8 $(SHARE)/man/man5/lb.ini.5 \
 		$(SHARE)/doc/tmbridge/{lb.ini,logrotate} $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf \
 		$(UNITS)/tmbridge.service $(UNITS)/tmbridge@.service
+
+# Packages for Debian: what bridge/process/debian/ says, of what `make install` installs, in .build/deb/.
+
+DEB := .build/deb
+DEBIAN := bridge/process/debian
+
+.PHONY: deb
+deb: PACKAGES += $(DEB_PACKAGES)
+deb: deps $(B)/tmbridge ## Debian packages, in .build/deb/
+	rm -rf $(DEB) && mkdir -p $(DEB)/source/debian
+	cp -r $(DEBIAN)/* $(DEB)/source/debian
+	cp $(SERVICE)/tmbridge.sysusers $(SERVICE)/tmbridge.logrotate $(DEB)/source/debian
+	printf 'tmbridge (%s) unstable; urgency=medium\n\n  * See the project'"'"'s history.\n\n -- %s  %s\n' $(VERSION) \
+		"$$(sed -n 's/^Maintainer: //p' $(DEBIAN)/control)" "$$(git log -1 --format=%cD 2>/dev/null || date -R)" \
+		>$(DEB)/source/debian/changelog
+	sed -e "s/@HOLDER@/$$(sed -n 's/^Copyright (c) //p' LICENSE)/" -e '/@LICENSE@/{' \
+		-e 'r /dev/stdin' -e 'd' -e '}' $(DEBIAN)/copyright <<<"$$(sed '1,4d; s/^$$/./; s/^/ /' LICENSE)" \
+		>$(DEB)/source/debian/copyright
+	cd $(DEB)/source && TOP=$(CURDIR) DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -us -uc -b
+	lintian --allow-root --fail-on error $(DEB)/*.changes
 
 # Housekeeping
 

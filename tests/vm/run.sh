@@ -21,6 +21,7 @@ pack() # JOB...
 	git ls-files -z --cached --others --exclude-standard |
 		xargs -0 cp -a --parents -t "$root/tmbridge" 2>/dev/null || true # a file may be removed, and not yet so in git
 	find .build/release -type f \( -perm -u+x -o -name '*.bpf.o' \) -exec cp -a --parents -t "$root/tmbridge" {} +
+	find .build/deb -maxdepth 1 -name '*.deb' -exec cp -a --parents -t "$root/tmbridge" {} + 2>/dev/null || true
 	[[ ! -d $CAPTURES ]] || cp -a "$CAPTURES" "$root/tmbridge/.build/captures"
 	printf '%s\n' "$@" >"$root/tmbridge/.build/vm.jobs"
 	make -s install DESTDIR="$root" PREFIX=/usr >/dev/null

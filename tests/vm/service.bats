@@ -237,3 +237,28 @@ start()
 	stats_add_up </var/lib/tmbridge/pair/stats.json
 	! systemctl is-failed tmbridge@pair
 }
+
+# Last, as nothing is there of tmbridge after it.
+@test "the package: installed, upgraded with flows going on, removed, purged" {
+	[[ -n $(ls /tmbridge/.build/deb/*.deb) ]]
+	dpkg -i /tmbridge/.build/deb/tmbridge_*.deb
+	getent passwd tmbridge
+	getent group tmbridge-view
+	shows UnitFileState disabled
+	rules_have fast_path 'kernel\non_exit = keep'
+	start
+	pid=$(systemctl show -P MainPID tmbridge)
+	dpkg -i /tmbridge/.build/deb/tmbridge_*.deb
+	[[ $(systemctl show -P MainPID tmbridge) != "$pid" ]]
+	wait_until 20 serves 5061
+	pid=$(systemctl show -P MainPID tmbridge)
+	echo 'shedule = wlc' >>/etc/tmbridge/lb.ini
+	dpkg -i /tmbridge/.build/deb/tmbridge_*.deb # nor does an upgrade restart into a bad file
+	shows MainPID "$pid"
+	serves 5061
+	dpkg -r tmbridge
+	[[ ! -e /usr/sbin/tmbridge && ! -e /sys/fs/bpf/tmbridge/eth0-eth1 && -e /etc/tmbridge/lb.ini ]]
+	! in_ns dc ping -q -c 1 -W 1 10.0.0.41
+	dpkg -P tmbridge
+	[[ ! -e /var/lib/tmbridge && ! -e /var/log/tmbridge && -e /etc/tmbridge/lb.ini ]]
+}
