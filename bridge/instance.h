@@ -6,6 +6,7 @@
 
 #include "cable/cable.h"
 #include "fastpath/fastpath.h"
+#include "operator/desk.h"
 #include "operator/writer.h"
 #include "reload.h"
 #include "worker/crew.h"
@@ -20,6 +21,9 @@ struct live {
 	struct crew crew;
 	struct writer *writer; /* of the statistics, or NULL: there are none */
 	struct vacancy *vacancy;
+	struct sockets sockets;
+	struct world world;
+	struct desk *desk;  /* at the sockets; or NULL */
 	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
 	lb_time retry_held; /* not to be checked again before */
 	uint32_t max_connections, max_half_open;

@@ -42,8 +42,6 @@ static char *take_stats(struct live *live)
 	char *text;
 	int err;
 
-	for (unsigned side = 0; side < NSIDES; side++)
-		note_link(live, (enum side)side);
 	err = snapshot_take(&snapshot, &live->crew, live->started);
 	if (err) {
 		log_error("statistics: %s",
@@ -125,15 +123,26 @@ static void feed(struct live *live)
 		manager_feed(clock_now());
 }
 
+/* Until something has come up, or it is time to look. */
+static void wait_for_events(const struct live *live)
+{
+	struct pollfd fds[2 + DESK_FDS] = {{.fd = live->signals, .events = POLLIN},
+	                                   {.fd = cable_fd(live->cable), .events = POLLIN}};
+	const unsigned n = 2 + desk_poll(live->desk, fds + 2);
+	const int ms = desk_wait_ms(live->desk);
+
+	poll(fds, n, ms < LIVE_CONTROL_MS ? ms : LIVE_CONTROL_MS);
+}
+
 static void control(struct live *live)
 {
-	struct pollfd fds[] = {{.fd = live->signals, .events = POLLIN},
-	                       {.fd = cable_fd(live->cable), .events = POLLIN}};
-
 	while (!live->stop) {
-		poll(fds, sizeof(fds) / sizeof(fds[0]), LIVE_CONTROL_MS);
+		for (unsigned side = 0; side < NSIDES; side++)
+			note_link(live, (enum side)side);
+		wait_for_events(live);
 		handle_signals(live);
 		follow_cable(live);
+		desk_serve(live->desk, clock_now());
 		follow_held(live);
 		workers_note_flows(&live->crew.workers);
 		look_at_ports(live);
@@ -148,8 +157,15 @@ static int start_loops(struct live *live)
 
 	if (live->options->stats)
 		err = writer_open(live->options->stats, &live->writer);
+	live->world = (struct world){.crew = &live->crew,
+	                             .names = live->options->names,
+	                             .config = live->options->config};
+	live->desk = desk_new(&live->world, &live->sockets);
+	if (!live->desk)
+		return -ENOMEM;
 	follow_hold(live, live->held);
 	live->started = clock_now(); /* taking the memory took a while */
+	live->world.started = live->started;
 	follow_carriers(live, NULL, live->started);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_start(&live->crew.workers.worker[k], live->started);
@@ -168,6 +184,7 @@ static int run(struct live *live)
 		control(live);
 		manager_stopping();
 	}
+	desk_free(live->desk);
 	crew_stop(&live->crew);
 	workers_finish(&live->crew.workers, clock_now());
 	text = !err && live->options->stats ? take_stats(live) : NULL;
@@ -197,6 +214,7 @@ static void close_all(struct live *live, bool failed)
 {
 	crew_free(&live->crew);
 	vacancy_close(live->vacancy);
+	sockets_close(&live->sockets);
 	close_wire(live, failed);
 	if (live->signals >= 0)
 		close(live->signals);
@@ -204,7 +222,8 @@ static void close_all(struct live *live, bool failed)
 
 int live_run(const struct options *options, struct rules *rules, reload_load *load)
 {
-	struct live live = {.options = options, .load = load, .signals = -1};
+	struct live live = {
+	        .options = options, .load = load, .signals = -1, .sockets = {.fds = {-1, -1}}};
 	int err;
 
 	log_open();

@@ -3,6 +3,7 @@
  *
  * Wires cfg/, lb/ and the ports together, and is the only place that decides the exit status.
  */
+#include "client/cli.h"
 #include "live.h"
 #include "process/log.h"
 #include "process/signals.h"
@@ -55,6 +56,8 @@ int main(int argc, char **argv)
 	struct options options;
 	struct rules *rules;
 
+	if (cli_is_meant(argc, argv))
+		return cli_run(argc, argv);
 	signals_hold();
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_USAGE;

@@ -93,6 +93,8 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
 	        .ports = ports,
 	        .nports = NSIDES,
+	        .listeners = live->sockets.fds,
+	        .nlisteners = SOCKET_KINDS,
 	};
 
 	vacancy_fds(live->vacancy, ports);
@@ -128,9 +130,10 @@ int start_live(struct live *live, struct rules *rules)
 	limits_raise();
 	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
 	    (err = make_key(live->options, &key)) < 0 ||
-	    (err = live->signals = signals_open()) < 0 ||
-	    (err = open_ports(live, rules, &key)) < 0 || (err = enter_sandbox(live, rules)) < 0 ||
-	    (err = check_at_start(live, rules)) < 0 ||
+	    (err = live->signals = signals_open()) < 0 || (err = open_ports(live, rules, &key)) < 0)
+		return err;
+	sockets_open(&live->sockets, live->options->names);
+	if ((err = enter_sandbox(live, rules)) < 0 || (err = check_at_start(live, rules)) < 0 ||
 	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
 	                        live->fastpath, true, clock_now())) < 0)
 		return err;

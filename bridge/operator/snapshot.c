@@ -7,10 +7,10 @@
 #include "../process/clock.h"
 
 #include "../port/packet.h"
+#include "../process/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* The errand of a worker; ctx is the array of figures by worker. */
 static void take(struct worker *worker, void *ctx, lb_time now)
@@ -39,14 +39,6 @@ static void add_up(struct snapshot *snapshot, struct figures *each, unsigned n)
 	each[0] = (struct figures){0};
 }
 
-static uint64_t clock_offset(lb_time now)
-{
-	struct timespec real;
-
-	clock_gettime(CLOCK_REALTIME, &real);
-	return (uint64_t)real.tv_sec * LB_NS_PER_S + (uint64_t)real.tv_nsec - now.ns;
-}
-
 int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 {
 	const struct workers *workers = &crew->workers;
@@ -62,7 +54,7 @@ int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 	if (!err) {
 		add_up(&snapshot, each, crew->n);
 		snapshot.taken = clock_now();
-		snapshot.offset = clock_offset(snapshot.taken);
+		snapshot.offset = clock_wall_offset();
 		*ret = snapshot;
 	}
 	if (each)

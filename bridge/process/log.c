@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include "journal.h"
+#include "recent.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -85,6 +86,8 @@ static void print(int level, const char *format, va_list args)
 	char message[LOG_LINE_BYTES - LOG_PREFIX_BYTES];
 
 	vsnprintf(message, sizeof(message), format, args);
+	if (level != LOG_DEBUG)
+		recent_note(level & LOG_PRIMASK, message); /* whatever becomes of it now */
 	if (!journal_send(level, message))
 		write_line(level, message);
 }

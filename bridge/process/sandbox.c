@@ -32,5 +32,7 @@ int sandbox_enter(const struct sandbox *sandbox)
 	log_debug("runs as user %s", user.name);
 	tzset(); /* gmtime_r() would read the time zone's file when it is first called */
 	err = landlock_enter(files);
-	return err < 0 ? err : syscalls_limit(sandbox->ports, sandbox->nports);
+	return err < 0 ? err
+	               : syscalls_limit(sandbox->ports, sandbox->nports, sandbox->listeners,
+	                                sandbox->nlisteners);
 }

@@ -93,6 +93,14 @@ static int add_port(scmp_filter_ctx filter, int fd)
 	return add_calls(filter, calls, sizeof(calls) / sizeof(calls[0]));
 }
 
+/* To take a connection. */
+static int add_listener(scmp_filter_ctx filter, int fd)
+{
+	const struct call call = {SCMP_SYS(accept4), IS(0, (scmp_datum_t)fd)};
+
+	return add_calls(filter, &call, 1);
+}
+
 static int add_conditional(scmp_filter_ctx filter)
 {
 	const struct call calls[] = {
@@ -125,6 +133,8 @@ static int add_plain(scmp_filter_ctx filter, const int *numbers, size_t n)
 struct ports {
 	const int *fds;
 	unsigned n;
+	const int *listeners;
+	unsigned nlisteners;
 };
 
 static int fill(scmp_filter_ctx filter, const struct ports *ports)
@@ -136,6 +146,9 @@ static int fill(scmp_filter_ctx filter, const struct ports *ports)
 		                sizeof(plain_sanitized) / sizeof(plain_sanitized[0]));
 	for (unsigned i = 0; !err && i < ports->n; i++)
 		err = add_port(filter, ports->fds[i]);
+	for (unsigned i = 0; !err && i < ports->nlisteners; i++)
+		if (ports->listeners[i] >= 0)
+			err = add_listener(filter, ports->listeners[i]);
 	return err ? err : add_conditional(filter);
 }
 
@@ -164,9 +177,9 @@ static int install(uint32_t otherwise, fill_filter *rules, const struct ports *p
 	return err;
 }
 
-int syscalls_limit(const int *ports, unsigned nports)
+int syscalls_limit(const int *ports, unsigned nports, const int *listeners, unsigned nlisteners)
 {
-	const struct ports places = {ports, nports};
+	const struct ports places = {ports, nports, listeners, nlisteners};
 	int err = install(SCMP_ACT_ALLOW, hide_clone3, &places, false);
 
 	if (!err)

@@ -181,7 +181,7 @@ counters() # FILE STRUCT
 @test "exit statuses are those of main" {
 	local statuses
 
-	statuses=$(echo 0; grep -oE 'EXIT_(RUNTIME|USAGE) = [0-9]+' bridge/main.c | sed 's/.* //')
+	statuses=$(echo 0; grep -ohE '(EXIT|ANSWER)_[A-Z_]+ = [1-9]\b' bridge/main.c bridge/operator/answer.h | sed 's/.* //' | sort -u)
 	same "$statuses" "$(section $PAGE ".Sh EXIT STATUS" | sed -nE 's/^\.It ([0-9]+)$/\1/p')"
 	same "$statuses" "$(section $OPERATING "## Command line" | tr '\n' ' ' | grep -oE 'Exit status: .*' |
 		sed -E 's/\. .*//' | grep -oE '\b[0-9]+ ' | tr -d ' ')"
@@ -256,7 +256,7 @@ anchors() # DOCUMENT
 	for file in {lb,cfg,bridge,bridge/*}/*.[ch]; do # each by its name, without suffix or with it
 		file=${file%.*}
 		name=$(basename "${file%.bpf}")
-		grep -qE "\`$name(\.[a-z.]+)?\`|\b$name\.(c|h|bpf)\b" "${file%%/*}/README.md" bridge/fastpath/README.md || missing+=" $file"
+		grep -qE "\`$name(\.[a-z.]+)?\`|\b$name\.(c|h|bpf)\b" "${file%%/*}/README.md" bridge/{fastpath,operator}/README.md || missing+=" $file"
 	done
 	echo "not named by their room's README:$missing"
 	[[ -z $missing ]]

@@ -53,7 +53,7 @@ PLAIN='<(assert|errno|stdbool|stddef|stdint|stdlib|string|limits|inttypes|stdali
 
 # The folders of bridge/, lowest first: a folder's files include those of its own and of folders
 # before it.
-BRIDGE_FLOORS="process cable port fastpath worker operator"
+BRIDGE_FLOORS="process cable port fastpath worker operator client"
 
 bridge_folders()
 {
@@ -78,8 +78,10 @@ bridge_folders()
 		for other in $above; do
 			upward+=$(grep -nE "^#[[:space:]]*include \"\.\./$other/" "$folder"/*.[ch] || true)
 		done
-		# what stands above the folders, and the rules' reader, is nobody's in them
-		upward+=$(grep -nE '^#[[:space:]]*include "\.\./([a-z_]+\.h|\.\./cfg/)' "$folder"/*.[ch] || true)
+		# what stands above the folders is nobody's in them, and the rules' reader only the operator's
+		upward+=$(grep -nE '^#[[:space:]]*include "\.\./[a-z_]+\.h' "$folder"/*.[ch] || true)
+		[[ $folder =~ /(operator|client)$ ]] ||
+			upward+=$(grep -nE '^#[[:space:]]*include "\.\./\.\./cfg/' "$folder"/*.[ch] || true)
 	done
 	echo "$upward"
 	[[ -z $upward ]]

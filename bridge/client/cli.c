@@ -1,0 +1,260 @@
+/*
+ * The words go to the running one as they are typed, but for the options that say how to show the
+ * answer.
+ */
+#include "cli.h"
+
+#include "../process/log.h"
+#include "../../cfg/nearest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A verb: how its answer is shown, and what is asked for it if not the verb itself. */
+static const struct command {
+	const char *name, *second;
+	bool control; /* it changes something */
+	cli_show *show;
+	const char *asks;
+} commands[] = {
+        {"events", NULL, false, show_events, NULL},
+        {"farm", "list", false, show_farms, "status"},
+        {"server", "list", false, show_servers, "status"},
+        {"status", NULL, false, show_status, NULL},
+        {"version", NULL, false, show_version, NULL},
+};
+
+enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+bool cli_is_meant(int argc, char **argv)
+{
+	bool known = false;
+
+	for (unsigned i = 0; argc > 1 && i < NCOMMANDS; i++)
+		known |= !strcmp(argv[1], commands[i].name);
+	/* interfaces may be called anything, but come with a file */
+	for (int i = 1; i < argc; i++)
+		known &= strcmp(argv[i], "-f") && strncmp(argv[i], "--config", 8);
+	return known && !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
+}
+
+static int complain(const char *what, const char *word, const char *nearest)
+{
+	if (nearest)
+		log_error("%s: %s (did you mean %s?)", word, what, nearest);
+	else
+		log_error("%s: %s", word, what);
+	return ASK_USAGE;
+}
+
+/* ---- Options ---- */
+
+static int parse_format(const char *word, enum table_format *ret)
+{
+	static const char *const names[] = {[TABLE_TEXT] = "text",
+	                                    [TABLE_WIDE] = "wide",
+	                                    [TABLE_JSON] = "json",
+	                                    [TABLE_CSV] = "csv"};
+	struct nearest nearest = {.word = word};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		nearest_offer(&nearest, names[i]);
+		if (strcmp(word, names[i]))
+			continue;
+		*ret = (enum table_format)i;
+		return 0;
+	}
+	return complain("not a format: text, wide, json or csv", word, nearest_best(&nearest));
+}
+
+/* The value of an option that is argv[*i], which may be in the next word; NULL: it is another. */
+static const char *value_of(const char *option, int argc, char **argv, int *i)
+{
+	const size_t len = strlen(option);
+
+	if (strncmp(argv[*i], option, len))
+		return NULL;
+	if (argv[*i][len] == '=')
+		return argv[*i] + len + 1;
+	if (argv[*i][len] == 0 && *i + 1 < argc)
+		return argv[++*i];
+	if (len == 2 && argv[*i][len]) /* -ojson */
+		return argv[*i] + len;
+	return NULL;
+}
+
+/* Takes argv[*i] if it says how to show. Returns 1 if so, 0 if it is for others, or -1 if it is
+ * wrong. */
+static int take_option(struct cli *cli, int argc, char **argv, int *i)
+{
+	const char *value;
+
+	if ((value = value_of("-i", argc, argv, i)))
+		cli->instance = value;
+	else if ((value = value_of("-o", argc, argv, i)))
+		return parse_format(value, &cli->format) ? -1 : 1;
+	else if ((value = value_of("--sort", argc, argv, i)))
+		cli->sort = value;
+	else if ((value = value_of("--limit", argc, argv, i)))
+		cli->limit = (unsigned)strtoul(value, NULL, 10);
+	else if (!strncmp(argv[*i], "--watch", 7) && (!argv[*i][7] || argv[*i][7] == '='))
+		cli->watch_s = argv[*i][7] ? strtod(argv[*i] + 8, NULL) : 2;
+	else if (!strcmp(argv[*i], "--no-header"))
+		cli->header = false;
+	else if (!strcmp(argv[*i], "--once"))
+		cli->once = true;
+	else
+		return 0;
+	return 1;
+}
+
+static bool add_word(char *line, const char *word)
+{
+	const size_t len = strlen(line);
+
+	if (len + strlen(word) + 2 > CLI_LINE_BYTES)
+		return false;
+	sprintf(line + len, "%s%s", len ? " " : "", word);
+	return true;
+}
+
+static int parse(struct cli *cli, int argc, char **argv)
+{
+	*cli = (struct cli){.header = true};
+	for (int i = 1; i < argc; i++) {
+		const int taken = take_option(cli, argc, argv, &i);
+
+		if (taken < 0)
+			return ASK_USAGE;
+		if (!taken && !add_word(cli->line, argv[i]))
+			return complain("too long", "the request", NULL);
+	}
+	return 0;
+}
+
+/* ---- Doing it ---- */
+
+static bool begins_with(const char *line, const char *word, const char **ret_rest)
+{
+	const size_t len = strlen(word);
+
+	if (strncmp(line, word, len) || (line[len] && line[len] != ' '))
+		return false;
+	*ret_rest = line + len + (line[len] == ' ');
+	return true;
+}
+
+static const struct command *find(const char *line)
+{
+	const char *rest, *behind;
+
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		if (begins_with(line, commands[i].name, &rest) &&
+		    (!commands[i].second || begins_with(rest, commands[i].second, &behind)))
+			return &commands[i];
+	return NULL;
+}
+
+static int refuse(const char *line)
+{
+	const char *rest = "";
+	struct nearest nearest = {.word = strchr(line, ' ') ? strchr(line, ' ') + 1 : ""};
+
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		if (commands[i].second && begins_with(line, commands[i].name, &rest))
+			nearest_offer(&nearest, commands[i].second);
+	return complain("no such verb", line, nearest_best(&nearest));
+}
+
+/* The lines as they came, each a JSON object. */
+static int show_json(struct ask *ask)
+{
+	json_t *record;
+	int status;
+
+	while ((record = ask_next(ask, &status))) {
+		json_decref(record);
+		puts(ask_line(ask));
+		fflush(stdout);
+	}
+	return status;
+}
+
+static int once(const struct cli *cli, const struct command *command)
+{
+	struct ask *ask = NULL;
+	int status = ask_open(cli->instance, command->control, &ask);
+
+	if (status)
+		return status;
+	if (!ask_send(ask, command->asks ? command->asks : cli->line))
+		status = ASK_FAILED;
+	else if (cli->format == TABLE_JSON)
+		status = show_json(ask);
+	else
+		status = command->show(cli, ask);
+	ask_close(ask);
+	return status;
+}
+
+static int watch(const struct cli *cli, const struct command *command)
+{
+	const struct timespec pause = {
+	        .tv_sec = (time_t)cli->watch_s,
+	        .tv_nsec = (long)((cli->watch_s - (double)(time_t)cli->watch_s) * 1e9)};
+	int status = 0;
+
+	while (!status) {
+		if (isatty(STDOUT_FILENO))
+			fputs("\033[H\033[2J", stdout);
+		status = once(cli, command);
+		fflush(stdout);
+		nanosleep(&pause, NULL);
+	}
+	return status;
+}
+
+int cli_run(int argc, char **argv)
+{
+	struct cli cli;
+	const struct command *command;
+	int status = parse(&cli, argc, argv);
+
+	if (status)
+		return status;
+	command = find(cli.line);
+	if (!command)
+		return refuse(cli.line);
+	return cli.watch_s > 0 ? watch(&cli, command) : once(&cli, command);
+}
+
+int cli_table(const struct cli *cli, struct table *table)
+{
+	int status = 0;
+
+	if (cli->sort && !table_sort(table, cli->sort))
+		status = complain("no such column", cli->sort, NULL);
+	else
+		table_print(table, cli->limit);
+	table_free(table);
+	return status;
+}
+
+int cli_list(const struct cli *cli, struct ask *ask, const struct column *columns)
+{
+	struct table *table = table_new(columns, cli->format, cli->header);
+	json_t *record;
+	int status, shown;
+
+	while (table && (record = ask_next(ask, &status))) {
+		table_add(table, record);
+		json_decref(record);
+	}
+	if (!table)
+		return ASK_FAILED;
+	shown = cli_table(cli, table);
+	return status ? status : shown;
+}

@@ -1,0 +1,40 @@
+/*
+ * The command line of those who ask a running tmbridge: tmbridge VERB ...
+ */
+#ifndef BRIDGE_CLI_H
+#define BRIDGE_CLI_H
+
+#include "ask.h"
+#include "table.h"
+
+enum { CLI_LINE_BYTES = 4096 };
+
+/* How it is to be shown, and what is asked. */
+struct cli {
+	const char *instance; /* -i, or NULL */
+	enum table_format format;
+	double watch_s; /* --watch; 0: once */
+	const char *sort;
+	unsigned limit; /* 0: all */
+	bool header, once;
+	char line[CLI_LINE_BYTES]; /* the words of the request */
+};
+
+/* Reads the answer to what has been asked, and shows it. Returns the exit status. */
+typedef int cli_show(const struct cli *cli, struct ask *ask);
+
+/* If these arguments of main() are a verb's, and not interfaces or options. */
+bool cli_is_meant(int argc, char **argv);
+
+/* Does it, and returns the exit status. */
+int cli_run(int argc, char **argv);
+
+/* Shows each record of an answer as a line of a table with these columns. */
+int cli_list(const struct cli *cli, struct ask *ask, const struct column *columns);
+
+/* Shows a table whose rows are added; and frees it. Returns the exit status. */
+int cli_table(const struct cli *cli, struct table *table);
+
+cli_show show_status, show_servers, show_farms, show_events, show_version;
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * Records as a table, for people or for programs.
+ */
+#ifndef BRIDGE_TABLE_H
+#define BRIDGE_TABLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum table_format { TABLE_TEXT, TABLE_WIDE, TABLE_JSON, TABLE_CSV };
+
+/* How a value is shown to people. */
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,
+	COLUMN_BYTES, /* 1.5M */
+	COLUMN_AGE,   /* a time of RFC 3339, as how long ago */
+	COLUMN_MS,    /* a duration in ms */
+};
+
+struct column {
+	const char *title, *member;
+	enum column_kind kind;
+	bool wide; /* only in TABLE_WIDE and TABLE_CSV */
+};
+
+struct table;
+
+/* The columns, ended by one without a title, must stay. NULL if memory runs out. */
+struct table *table_new(const struct column *columns, enum table_format format, bool header);
+void table_free(struct table *table);
+
+/* Adds a row of the record's members. */
+void table_add(struct table *table, const json_t *record);
+
+/* Sorts by a column's title (in any case) or member, the largest number or first text first; false
+ * if there is none of that name. */
+bool table_sort(struct table *table, const char *by);
+
+/* Prints the first rows to stdout: limit of them, 0 is all. */
+void table_print(const struct table *table, unsigned limit);
+
+/* "1.5M", "3d4h", in static room for a few at a time. */
+const char *table_bytes(double n);
+const char *table_duration(double seconds);
+
+/* Seconds since a time of RFC 3339; 0 if it is none. */
+double table_age(const char *time);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Somebody at a socket: what he has asked, and what he is told.
+ */
+#ifndef BRIDGE_CLIENT_H
+#define BRIDGE_CLIENT_H
+
+#include "answer.h"
+#include "request.h"
+#include "socket.h"
+#include "world.h"
+
+struct client;
+
+/*
+ * Goes on with an answer that isn't complete yet: says what there is room for, and answer_end()
+ * when that was all. It is called again and again: at once while it says something, else now and
+ * then.
+ */
+typedef void client_go(struct world *world, struct client *client, lb_time now);
+
+struct client {
+	int fd;           /* -1: nobody */
+	bool is_operator; /* by the control socket: may change things */
+	struct socket_peer peer;
+	char line[REQUEST_BYTES];
+	size_t got;      /* of line */
+	bool gone;       /* has said all that he will */
+	lb_time patient; /* when he is given up on: has neither asked nor read */
+	struct answer answer;
+	client_go *go; /* NULL: there is nothing to go on with */
+	union {        /* of the verb under way */
+		struct {
+			uint64_t next;
+			bool follow;
+		} events;
+	};
+};
+
+#endif

@@ -1,0 +1,263 @@
+/*
+ * Each client has buffers of his own, of a fixed size, and is given up on if he neither asks nor
+ * reads for long. So whatever he does costs the others nothing but their turn, and a turn is
+ * bounded: one read, one step of an answer, one write.
+ *
+ * A client may ask again when his answer has ended. Who closes his half of the connection still
+ * gets the rest.
+ */
+#include "desk.h"
+
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
+	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
+};
+
+struct desk {
+	struct world *world;
+	const struct sockets *sockets;
+	struct client clients[DESK_CLIENTS];
+};
+
+struct desk *desk_new(struct world *world, const struct sockets *sockets)
+{
+	struct desk *desk = calloc(1, sizeof(*desk));
+
+	if (!desk)
+		return NULL;
+	desk->world = world;
+	desk->sockets = sockets;
+	for (unsigned i = 0; i < DESK_CLIENTS; i++)
+		desk->clients[i].fd = -1;
+	return desk;
+}
+
+static void say_good_bye(struct client *client)
+{
+	close(client->fd);
+	client->fd = -1;
+	client->go = NULL;
+	answer_clear(&client->answer);
+}
+
+void desk_free(struct desk *desk)
+{
+	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++)
+		if (desk->clients[i].fd >= 0)
+			say_good_bye(&desk->clients[i]);
+	free(desk);
+}
+
+/* If he waits for an answer, or the rest of one. */
+static bool is_served(const struct client *client)
+{
+	size_t waits;
+
+	answer_next(&client->answer, &waits);
+	return client->go || waits;
+}
+
+static bool has_output(const struct client *client)
+{
+	size_t waits;
+
+	answer_next(&client->answer, &waits);
+	return waits;
+}
+
+unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
+{
+	unsigned n = 0;
+
+	for (unsigned kind = 0; desk && kind < SOCKET_KINDS; kind++)
+		ret[n++] = (struct pollfd){.fd = desk->sockets->fds[kind], .events = POLLIN};
+	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++) {
+		const struct client *client = &desk->clients[i];
+		short events = has_output(client) ? POLLOUT : 0;
+
+		if (!client->gone)
+			events |= POLLIN;
+		if (client->fd >= 0)
+			ret[n++] = (struct pollfd){.fd = client->fd, .events = events};
+	}
+	return n;
+}
+
+int desk_wait_ms(const struct desk *desk)
+{
+	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++)
+		if (desk->clients[i].fd >= 0 && desk->clients[i].go)
+			return has_output(&desk->clients[i]) ? DESK_FIRST_MS : DESK_GO_MS;
+	return DESK_FIRST_MS;
+}
+
+/* ---- Coming ---- */
+
+/* A free place, if there is one for who comes by that socket. */
+static struct client *place(struct desk *desk, enum socket_kind kind)
+{
+	struct client *free = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
+		struct client *client = &desk->clients[i];
+
+		if (client->fd < 0)
+			free = client;
+		else
+			n += !client->is_operator;
+	}
+	return kind == SOCKET_STATUS && n >= DESK_STATUS_MAX ? NULL : free;
+}
+
+static void turn_away(int fd)
+{
+	static const char text[] =
+	        "{\"end\":true,\"exit\":6,\"error\":{\"code\":\"too_many_clients\","
+	        "\"message\":\"too many clients at a time\"}}\n";
+
+	send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static lb_time later(lb_time now, unsigned seconds)
+{
+	return (lb_time){now.ns + seconds * LB_NS_PER_S};
+}
+
+static void welcome(struct desk *desk, enum socket_kind kind, lb_time now)
+{
+	struct socket_peer peer;
+	struct client *client;
+	int fd;
+
+	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
+		fd = desk->sockets->fds[kind] < 0 ? -1
+		                                  : socket_accept(desk->sockets->fds[kind], &peer);
+		if (fd < 0)
+			return;
+		client = place(desk, kind);
+		if (!client) {
+			turn_away(fd);
+			continue;
+		}
+		client->fd = fd;
+		client->is_operator = kind == SOCKET_CONTROL;
+		client->peer = peer;
+		client->got = 0;
+		client->gone = false;
+		client->patient = later(now, DESK_PATIENCE_S);
+	}
+}
+
+/* ---- Asking ---- */
+
+/* Answers the first line of what has come, if there is one and the one before has been answered. */
+static void take_line(struct desk *desk, struct client *client, lb_time now)
+{
+	char *end = memchr(client->line, '\n', client->got);
+	size_t len = end ? (size_t)(end - client->line) + 1 : 0;
+	char line[REQUEST_BYTES];
+
+	if (is_served(client))
+		return;
+	if (!end && client->got == REQUEST_BYTES) {
+		answer_fail(&client->answer, ANSWER_USAGE, "bad_request", NULL,
+		            "a line of more than %d bytes", REQUEST_BYTES);
+		client->gone = true;
+		client->got = 0;
+		return;
+	}
+	if (!end)
+		return;
+	memcpy(line, client->line, len);
+	line[len - 1] = 0;
+	if (len > 1 && line[len - 2] == '\r')
+		line[len - 2] = 0;
+	if (memchr(line, 0, len) < (void *)(line + strlen(line)))
+		line[0] = 0;
+	memmove(client->line, client->line + len, client->got - len);
+	client->got -= len;
+	answer_clear(&client->answer);
+	verbs_ask(desk->world, client, line, now);
+	client->patient = later(now, DESK_PATIENCE_S);
+}
+
+/* False if he is gone for good. */
+static bool hear(struct client *client)
+{
+	ssize_t n;
+
+	if (client->gone || client->got == REQUEST_BYTES)
+		return true;
+	n = read(client->fd, client->line + client->got, REQUEST_BYTES - client->got);
+	if (n > 0)
+		client->got += (size_t)n;
+	else if (n == 0)
+		client->gone = true;
+	else
+		return errno == EAGAIN || errno == EINTR;
+	return true;
+}
+
+/* ---- Answering ---- */
+
+/* False if he can't be told. */
+static bool speak(struct client *client, lb_time now)
+{
+	size_t len;
+	const char *text = answer_next(&client->answer, &len);
+	ssize_t n = len ? send(client->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (!n)
+		return true;
+	answer_sent(&client->answer, (size_t)n);
+	client->patient = later(now, DESK_PATIENCE_S);
+	return true;
+}
+
+static void go_on(struct desk *desk, struct client *client, lb_time now)
+{
+	if (client->go && !client->answer.ended)
+		client->go(desk->world, client, now);
+	if (client->answer.ended)
+		client->go = NULL;
+}
+
+static void serve(struct desk *desk, struct client *client, lb_time now)
+{
+	bool there = hear(client);
+
+	if (there) {
+		take_line(desk, client, now);
+		go_on(desk, client, now);
+		there = speak(client, now);
+	}
+	if (client->go && !has_output(client)) /* waits for something to happen, not for him */
+		client->patient = later(now, DESK_PATIENCE_S);
+	if (!there ||
+	    (client->gone && !is_served(client) && !memchr(client->line, '\n', client->got)) ||
+	    now.ns > client->patient.ns)
+		say_good_bye(client);
+}
+
+void desk_serve(struct desk *desk, lb_time now)
+{
+	if (!desk)
+		return;
+	for (unsigned kind = 0; kind < SOCKET_KINDS; kind++)
+		welcome(desk, (enum socket_kind)kind, now);
+	for (unsigned i = 0; i < DESK_CLIENTS; i++)
+		if (desk->clients[i].fd >= 0)
+			serve(desk, &desk->clients[i], now);
+}

@@ -1,0 +1,55 @@
+/*
+ * status, version: how things are.
+ */
+#include "verbs.h"
+
+#include "stats.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* All of it is one record, and so one line. */
+static void join_lines(char *text)
+{
+	for (char *at = strchr(text, '\n'); at && at[1]; at = strchr(at, '\n'))
+		*at = ' ';
+}
+
+void verb_status(struct world *world, struct client *client, struct request *request, lb_time now)
+{
+	struct snapshot snapshot;
+	char *text;
+	int err;
+
+	(void)now;
+	if (verbs_too_much(client, request))
+		return;
+	err = snapshot_take(&snapshot, world->crew, world->started);
+	if (err) {
+		answer_fail(&client->answer, err == -ETIMEDOUT ? ANSWER_NOT_IN_TIME : ANSWER_FAILED,
+		            "no_figures", NULL, "the figures: %s",
+		            err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
+		return;
+	}
+	text = stats_text(&snapshot);
+	snapshot_free(&snapshot);
+	if (!text) {
+		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
+		return;
+	}
+	join_lines(text);
+	answer_hold(&client->answer, text);
+	answer_end(&client->answer);
+}
+
+void verb_version(struct world *world, struct client *client, struct request *request, lb_time now)
+{
+	(void)now;
+	if (verbs_too_much(client, request))
+		return;
+	answer_record(&client->answer,
+	              "{\"version\":\"" TMBRIDGE_VERSION "\",\"pid\":%d,\"config\":\"%s\"}",
+	              (int)getpid(), world->config);
+	answer_end(&client->answer);
+}

@@ -1,0 +1,31 @@
+/*
+ * What can be asked.
+ */
+#ifndef BRIDGE_VERBS_H
+#define BRIDGE_VERBS_H
+
+#include "client.h"
+
+/*
+ * Begins to answer a request; the words of the verb itself are no longer in it. It ends the answer,
+ * or leaves client->go to do so.
+ */
+typedef void verb_begin(struct world *world, struct client *client, struct request *request,
+                        lb_time now);
+
+struct verb {
+	const char *name, *second; /* "server", "drain"; second may be NULL */
+	bool changes;              /* something: only by the control socket, and logged */
+	verb_begin *begin;
+};
+
+/* Begins to answer a line, which is written to. */
+void verbs_ask(struct world *world, struct client *client, char *line, lb_time now);
+
+/* Ends the answer: a word was left over. True if so. */
+bool verbs_too_much(struct client *client, const struct request *request);
+
+/* The verbs, by the files that have them. */
+verb_begin verb_status, verb_version, verb_events;
+
+#endif

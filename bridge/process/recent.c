@@ -1,0 +1,59 @@
+/*
+ * A ring that all threads write and one reads, without a lock: who writes takes a number, and with
+ * it a place, says that the place is being written, writes, and says whose it is. Who reads looks
+ * at that before and after. What is in a place are words, each read and written whole.
+ */
+#include "recent.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+enum { RECENT_WORDS = (sizeof(struct recent) + 7) / 8 };
+
+struct place {
+	atomic_ullong number; /* 0: none, or it is being written */
+	atomic_ullong words[RECENT_WORDS];
+};
+
+static struct place places[RECENT_LINES];
+static atomic_ullong last;
+
+void recent_note(int level, const char *text)
+{
+	const uint64_t number = atomic_fetch_add(&last, 1) + 1;
+	struct place *place = &places[number % RECENT_LINES];
+	struct recent recent = {.number = number, .level = level};
+	uint64_t words[RECENT_WORDS] = {0};
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	recent.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	strncpy(recent.text, text, sizeof(recent.text) - 1);
+	memcpy(words, &recent, sizeof(recent));
+	atomic_store(&place->number, 0);
+	for (size_t i = 0; i < RECENT_WORDS; i++)
+		atomic_store_explicit(&place->words[i], words[i], memory_order_release);
+	atomic_store(&place->number, number);
+}
+
+uint64_t recent_last(void)
+{
+	return atomic_load(&last);
+}
+
+bool recent_get(uint64_t number, struct recent *ret)
+{
+	struct place *place = &places[number % RECENT_LINES];
+	uint64_t words[RECENT_WORDS];
+
+	if (!number || atomic_load(&place->number) != number)
+		return false;
+	for (size_t i = 0; i < RECENT_WORDS; i++)
+		words[i] = atomic_load_explicit(&place->words[i], memory_order_acquire);
+	if (atomic_load(&place->number) != number)
+		return false;
+	memcpy(ret, words, sizeof(*ret));
+	return true;
+}
