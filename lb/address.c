@@ -25,35 +25,85 @@ static uint32_t *find_name(const struct addresses *addresses, const struct ip6 *
 	return &addresses->names[i];
 }
 
-/*
- * Adds what the address is in a VLAN. What it is in all of them is added last, and so also to what
- * it is in one.
- */
-static void add(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_t kinds, unsigned farm)
+static struct address_table *table_of(struct addresses *addresses, be32 ip)
 {
-	const bool is_ipv6 = name_is_ipv6(ip);
-	struct address_table *table = is_ipv6 ? &addresses->named : &addresses->ipv4;
+	return name_is_ipv6(ip) ? &addresses->named : &addresses->ipv4;
+}
+
+/*
+ * Adds what the address is in a VLAN, and returns its place. What it is in all of them is added
+ * last, and so also to what it is in one.
+ */
+static struct address *add(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_t kinds)
+{
+	struct address_table *table = table_of(addresses, ip);
 	struct address *place;
 	uint32_t i = address_start(table, ip);
 
 	for (place = &table->places[i]; place->kinds; place = &table->places[i]) {
 		if (be32_eq(place->ip, ip) && vlan_matches(vlan, place->vlan)) {
-			place->farm = kinds == ADDRESS_VIP ? (uint16_t)farm : place->farm;
 			place->kinds |= kinds;
 			if (place->vlan == vlan)
-				return;
+				return place;
 		}
 		i = (i + 1) & table->mask;
 	}
-	*place = (struct address){.ip = ip, .vlan = vlan, .kinds = kinds, .farm = (uint16_t)farm};
-	addresses->any_ipv6 |= is_ipv6;
+	*place = (struct address){.ip = ip, .vlan = vlan, .kinds = kinds, .user = ADDRESS_NO_USER};
+	addresses->any_ipv6 |= name_is_ipv6(ip);
+	return place;
+}
+
+/* What is in all VLANs has its first user: who has it in one only is followed by those. */
+static void append_to_others(struct addresses *addresses, const struct address *any)
+{
+	struct address_table *table = table_of(addresses, any->ip);
+	struct address *place;
+
+	for (uint32_t i = address_start(table, any->ip); table->places[i].kinds;
+	     i = (i + 1) & table->mask) {
+		uint32_t *last;
+
+		place = &table->places[i];
+		if (place == any || !be32_eq(place->ip, any->ip))
+			continue;
+		for (last = &place->user; *last != ADDRESS_NO_USER;)
+			last = &addresses->users[*last].next;
+		*last = any->user;
+	}
+}
+
+/* The first one stays the first. */
+static void add_user(struct addresses *addresses, struct address *place, unsigned farm)
+{
+	const uint32_t n = addresses->nusers, first = place->user;
+	const bool is_first = first == ADDRESS_NO_USER;
+
+	if (!is_first && addresses->users[first].farm == farm)
+		return;
+	addresses->users[n] = (struct address_user){.changes = UINT64_MAX,
+	                                            .next = is_first ? ADDRESS_NO_USER
+	                                                             : addresses->users[first].next,
+	                                            .farm = (uint16_t)farm};
+	addresses->nusers++;
+	if (is_first)
+		place->user = n;
+	else
+		addresses->users[first].next = n;
+	if (is_first && place->vlan == VLAN_ANY)
+		append_to_others(addresses, place);
+}
+
+static void add_ours(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_t kind,
+                     unsigned farm)
+{
+	add_user(addresses, add(addresses, ip, vlan, kind), farm);
 }
 
 static void add_snat(struct addresses *addresses, const struct rules_farm *farm, unsigned f,
                      uint16_t vlan)
 {
 	for (unsigned i = 0; i < farm->nsnat; i++)
-		add(addresses, farm->snat[i], vlan, ADDRESS_SNAT, f);
+		add_ours(addresses, farm->snat[i], vlan, ADDRESS_SNAT, f);
 }
 
 /* If the server's replies come in another VLAN than its farm's: one that the farm's servers before
@@ -76,7 +126,7 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 
 		if (farm->gone || (vlan == VLAN_ANY) != in_any)
 			continue;
-		add(addresses, farm->vip, vlan, ADDRESS_VIP, f);
+		add_ours(addresses, farm->vip, vlan, ADDRESS_VIP, f);
 		add_snat(addresses, farm, f, vlan);
 	}
 	for (unsigned s = 0; s < rules->nservers; s++) {
@@ -87,7 +137,7 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 		if ((vlan == VLAN_ANY) != in_any)
 			continue;
 		add(addresses, rules->servers[s].address, vlan,
-		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER, f);
+		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER);
 		addresses->any_no_snat |= routed;
 		if (!rules->farms[f].gone && has_own_vlan(rules, s))
 			add_snat(addresses, &rules->farms[f], f, vlan);
@@ -133,6 +183,7 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	take_table(&addresses->ipv4, arena, places_for(n));
 	take_table(&addresses->named, arena, places_for(rules->nnames ? n : 0));
 	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
+	addresses->users = arena_take(arena, n, sizeof(*addresses->users));
 	if (!addresses->names)
 		return;
 	memset(addresses->names, 0, names * sizeof(*addresses->names));
@@ -149,4 +200,13 @@ bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be3
 	if (index)
 		*ret = name_of(index - 1);
 	return index;
+}
+
+bool addresses_is_first(const struct addresses *addresses, unsigned farm, be32 ip)
+{
+	const uint16_t vlan = rules_farm_vlan(&addresses->rules->farms[farm]);
+	const struct address *address = name_is_ipv6(ip) ? addresses_find_name(addresses, ip, vlan)
+	                                                 : addresses_find(addresses, ip, vlan);
+
+	return address->kinds & ADDRESS_OURS && addresses_farm(addresses, address) == farm;
 }

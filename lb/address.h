@@ -18,9 +18,20 @@ enum {
 
 struct address {
 	be32 ip;       /* or a name */
-	uint8_t kinds; /* ADDRESS_...; 0: an empty place of the table */
-	uint16_t farm; /* of the VIP, else the first farm that has it for SNAT */
+	uint32_t user; /* the first farm that has it as VIP or for SNAT, in addresses.users; or
+	                  ADDRESS_NO_USER */
 	uint16_t vlan; /* in which it is that, or VLAN_ANY */
+	uint8_t kinds; /* ADDRESS_...; 0: an empty place of the table */
+};
+
+#define ADDRESS_NO_USER UINT32_MAX
+
+/* A farm that has an address. */
+struct address_user {
+	uint64_t changes; /* of the first one: health.changes when is_up was found out */
+	uint32_t next;    /* another farm that has it, or ADDRESS_NO_USER */
+	uint16_t farm;
+	bool is_up; /* of the first one: see farms_is_up() */
 };
 
 /* Open addressing, a power of two. Of the same address, what is in one VLAN only comes first. */
@@ -31,6 +42,8 @@ struct address_table {
 
 struct addresses {
 	struct address_table ipv4, named; /* named: of IPv6, by their names */
+	struct address_user *users;
+	uint32_t nusers;
 	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
 	const struct rules *rules;
@@ -72,6 +85,17 @@ static inline const struct address *addresses_find_name(const struct addresses *
 {
 	return address_in(&addresses->named, name, vlan);
 }
+
+/* The first farm that has the address, of which it must be a VIP or a SNAT address. */
+static inline unsigned addresses_farm(const struct addresses *addresses,
+                                      const struct address *address)
+{
+	return addresses->users[address->user].farm;
+}
+
+/* If the farm is the first one to have the address in its own VLAN: of several that share one, one
+ * is. */
+bool addresses_is_first(const struct addresses *addresses, unsigned farm, be32 ip);
 
 /* The name that the rules give to an IPv6 address; false if they don't know it. */
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret);

@@ -38,8 +38,8 @@
 enum {
 	/* SNAT addresses at which the client's own port is asked for */
 	ADMIT_OWN_TRIES = 4,
-	/* ports that are tried for one that makes a tuple that no live flow of another farm, or
-	   from before a reload, has */
+	/* ports that are tried for one that makes a tuple that no live flow from before a reload
+	   has */
 	ADMIT_PORT_TRIES = 256,
 };
 
@@ -72,7 +72,7 @@ static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
 static struct tuple arrival_without_snat(const struct wish *wish, uint16_t server)
 {
 	return (struct tuple){.src = wish->balance->farms->rules->servers[server].address,
-	                      .sport = wish->packet->tuple.dport,
+	                      .sport = rules_server_port(farm_of(wish), wish->service),
 	                      .dst = wish->packet->tuple.src,
 	                      .dport = wish->packet->tuple.sport};
 }
@@ -169,10 +169,10 @@ static bool is_his_own(const struct wish *wish, uint32_t f)
 	       (!wish->key->hashed || ip6_eq(&wish->balance->flows.client6[f], wish->key->hashed));
 }
 
-/* If a tuple may be a flow's though its port is free: of another farm, or from before a reload. */
+/* If a tuple may be a flow's though its port is free: one from before a reload. */
 static bool may_collide(const struct wish *wish)
 {
-	return wish->balance->strays || wish->balance->farms->snat.farms[wish->farm].shared;
+	return wish->balance->strays;
 }
 
 /* If the client may have this port of his own number; one that he has left is given up then. */

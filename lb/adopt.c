@@ -130,9 +130,11 @@ static uint16_t find_server(const struct adopter *a, const struct flow *flow)
 static bool has_peer(const struct adopter *a, const struct flow *flow)
 {
 	const struct rules_farm *farm = &a->balance->farms->rules->farms[a->farm];
+	const int service = rules_service(farm, flow->arrive[CLIENT].dport);
 	struct snat_port port;
 
-	if (!be16_eq(flow->arrive[SERVER].sport, flow->arrive[CLIENT].dport))
+	if (service < 0 ||
+	    !be16_eq(flow->arrive[SERVER].sport, rules_server_port(farm, (unsigned)service)))
 		return false;
 	if (!farm->nsnat)
 		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&

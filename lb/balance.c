@@ -74,12 +74,31 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 	set_ip6(balance, flow_of(ref), ret);
 }
 
+/*
+ * The farm's service from whose pools the flow has its SNAT port, or -1. After a reload that may be
+ * another one that goes to the same port of the server.
+ */
+static int pooled_service(const struct rules_farm *farm, const struct flow *flow)
+{
+	const be16 port = flow->arrive[SERVER].sport;
+	const int service = rules_service(farm, flow->arrive[CLIENT].dport);
+
+	if (service >= 0 && be16_eq(rules_server_port(farm, (unsigned)service), port))
+		return service;
+	if (farm->nports > RULES_POOLED_PORTS_MAX)
+		return 0; /* all are the same */
+	for (unsigned i = 0; i < farm->nports; i++)
+		if (be16_eq(rules_server_port(farm, i), port))
+			return (int)i;
+	return -1;
+}
+
 /* Where the flow's SNAT port stands; false if it has none to give back. */
 bool balance_locate_port(const struct balance *balance, const struct flow *flow,
                          struct snat_port *ret)
 {
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
-	int service = rules_service(farm, flow->arrive[CLIENT].dport);
+	const int service = pooled_service(farm, flow);
 
 	return service >= 0 &&
 	       snat_locate(&balance->farms->snat, flow->server, (unsigned)service,
@@ -91,7 +110,10 @@ bool balance_is_stray(const struct balance *balance, const struct flow *flow)
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	struct snat_port port;
 
-	return (farm->nsnat || farm->gone) && !balance_locate_port(balance, flow, &port);
+	return (farm->nsnat || farm->gone) &&
+	       (!balance_locate_port(balance, flow, &port) ||
+	        !snat_allows(&balance->farms->snat,
+	                     balance->farms->rules->servers[flow->server].farm, port));
 }
 
 void balance_give_port_back(struct balance *balance, const struct flow *flow)

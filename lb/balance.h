@@ -52,8 +52,8 @@ struct balance {
 	struct flows flows; /* places for both of the following */
 	uint32_t most_open; /* connections beyond which none are begun */
 	uint32_t most_half_open;
-	uint32_t strays; /* flows from before a reload whose SNAT port the present pools don't know
-	                  */
+	uint32_t strays; /* flows from before a reload whose SNAT port isn't one of the present
+	                    pools */
 	struct persist persist;
 	struct anew anew;
 	struct segment segment;
@@ -99,8 +99,8 @@ struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
 /*
  * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the
- * present rules don't know its service or address: the latter are strays. The last one gives it
- * back, if it has one.
+ * present rules don't know its service or address: these are strays, and so is what has a port that
+ * they don't hand out. The last one gives it back, if it has one.
  */
 bool balance_is_stray(const struct balance *balance, const struct flow *flow);
 bool balance_locate_port(const struct balance *balance, const struct flow *flow,

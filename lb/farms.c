@@ -11,6 +11,7 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	farms->rules = rules;
 	farms->share = *share;
 	addresses_lay_out(&farms->addresses, arena, rules);
+	services_lay_out(&farms->services, arena, rules);
 	health_lay_out(&farms->health, arena, rules, now);
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
@@ -39,4 +40,17 @@ struct farms *farms_init(void *mem, const struct rules *rules, const struct shar
 
 	lay_out(farms, &arena, rules, share, key, now);
 	return farms;
+}
+
+bool farms_is_up(const struct farms *farms, const struct address *address)
+{
+	struct address_user *users = farms->addresses.users, *first = &users[address->user];
+
+	if (first->changes == farms->health.changes)
+		return first->is_up;
+	first->changes = farms->health.changes;
+	first->is_up = false;
+	for (uint32_t u = address->user; u != ADDRESS_NO_USER && !first->is_up; u = users[u].next)
+		first->is_up = sched_is_up(&farms->sched, users[u].farm);
+	return first->is_up;
 }

@@ -10,6 +10,7 @@
 #include "health.h"
 #include "rules.h"
 #include "sched.h"
+#include "services.h"
 #include "share.h"
 #include "snat.h"
 
@@ -17,6 +18,7 @@ struct farms {
 	const struct rules *rules;
 	struct share share;
 	struct addresses addresses;
+	struct services services;
 	struct health health;
 	struct sched sched;
 	struct snat snat;
@@ -47,6 +49,18 @@ size_t farms_size(const struct rules *rules);
 /* Makes one worker's state in mem. rules must stay. */
 struct farms *farms_init(void *mem, const struct rules *rules, const struct share *share,
                          const struct hash_key *key, lb_time now);
+
+/* The farm that serves a port of the address, if it is a VIP, and which of its services that is. */
+static inline bool farms_service(const struct farms *farms, const struct address *address,
+                                 be16 port, unsigned *ret_farm, unsigned *ret_service)
+{
+	return address->kinds & ADDRESS_VIP &&
+	       services_find(&farms->services, addresses_farm(&farms->addresses, address), port,
+	                     ret_farm, ret_service);
+}
+
+/* If any farm that has the address, as its VIP or for SNAT, has a server up. */
+bool farms_is_up(const struct farms *farms, const struct address *address);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)
 {

@@ -297,15 +297,14 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 {
 	const struct packet *packet = &job->packet;
 	const struct screen screen = screen_of(lb);
-	const struct address *address = screen_dst(&screen, packet);
-	const struct rules_farm *farm = &lb->balance.farms->rules->farms[address->farm];
-	int service = address->kinds & ADDRESS_VIP ? rules_service(farm, packet->tuple.dport) : -1;
+	unsigned farm, service;
 	enum lb_why why;
 	uint32_t ref;
 
-	if (service < 0)
+	if (!farms_service(lb->balance.farms, screen_dst(&screen, packet), packet->tuple.dport,
+	                   &farm, &service))
 		return refuse(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
-	v->farm = address->farm;
+	v->farm = (uint16_t)farm;
 	if (is_in_other_vlan(lb, old, packet)) {
 		lb->balance.counts.refused++;
 		return refuse(&lb->refuse, v, WHY_OTHER_VLAN, packet, now);
@@ -313,8 +312,7 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	old = life_give_way(&lb->balance, &job->key, old, now);
 	if (old != FLOW_NONE && is_passed_on(lb, old, packet, true))
 		return hit(lb, frame, packet, old, now, v);
-	why = admit_open(&lb->balance, packet, &job->key, old, address->farm, (unsigned)service,
-	                 now, &ref);
+	why = admit_open(&lb->balance, packet, &job->key, old, farm, service, now, &ref);
 	if (why != WHY_FLOW_NEW)
 		return refuse(&lb->refuse, v, why, packet, now);
 	life_take_over(&lb->balance, flow_of(ref), old);

@@ -6,8 +6,9 @@
 
 static bool is_service(const struct farms *farms, const struct address *address, be16 port)
 {
-	return address->kinds & ADDRESS_VIP &&
-	       rules_service(&farms->rules->farms[address->farm], port) >= 0;
+	unsigned farm, service;
+
+	return farms_service(farms, address, port, &farm, &service);
 }
 
 unsigned owner_of(const struct farms *farms, const struct tuple *arriving, const struct ip6 *src6,

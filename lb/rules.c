@@ -15,6 +15,7 @@ void rules_free(struct rules *rules)
 		struct rules_farm *farm = &rules->farms[i];
 
 		free(farm->ports);
+		free(farm->server_ports);
 		free(farm->checks);
 		free(farm->snat);
 		free(farm->snat_ports);

@@ -8,6 +8,9 @@
  *
  * An address (be32) is an IPv4 address or an IPv6 address's name: see name.h. All addresses of a
  * farm are of one family.
+ *
+ * Farms may have the same VIP: then they have different service ports, and the same `vlan`. A SNAT
+ * address is no VIP but the farm's own.
  */
 #ifndef LB_RULES_H
 #define LB_RULES_H
@@ -24,10 +27,10 @@ enum {
 	RULES_SNAT_MAX = 256, /* addresses of one farm */
 	RULES_WORKERS_MAX = 64,
 	/*
-	 * SNAT ports are unique for each (SNAT address, server, service port), each such pool being
-	 * a bitmap. A farm of more service ports than this (a range such as 50000-59999) has one
-	 * pool for each (SNAT address, server), whatever the port: fewer connections, but bounded
-	 * memory.
+	 * SNAT ports are unique for each (SNAT address, server's address and port), each such pool
+	 * being a bitmap, whatever farms it serves. A farm of more service ports than this (a range
+	 * such as 50000-59999) has one pool for each (SNAT address, server), whatever the port:
+	 * fewer connections, but bounded memory.
 	 */
 	RULES_POOLED_PORTS_MAX = 64,
 	RULES_POOLS_MAX = 32768, /* 8 KiB each */
@@ -88,9 +91,10 @@ struct port_range {
 struct rules_farm {
 	char name[RULES_NAME_BYTES];
 	be32 vip;
-	be16 *ports; /* service ports, ascending, at least one */
+	be16 *ports; /* service ports of the VIP, ascending, at least one; no other farm's of it */
 	unsigned nports;
-	be16 *checks; /* ports to probe, ascending; none = servers are always up */
+	be16 *server_ports; /* the server's port for each of them, or NULL: the same */
+	be16 *checks; /* ports of the servers to probe, ascending; none = these are always up */
 	unsigned nchecks;
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
@@ -180,11 +184,18 @@ static inline uint16_t rules_server_vlan(const struct rules *rules, unsigned ser
 	return vlan || rules->farms[rules->servers[server].farm].vlan ? vlan : VLAN_ANY;
 }
 
-/* The index of port among the farm's service ports, or -1. */
+/* The index of port among the farm's service ports, or -1. Which farm of a VIP serves a port says
+ * services.h. */
 int rules_service(const struct rules_farm *farm, be16 port);
 
-/* The pools of SNAT ports that each (SNAT address, server) of farm has: see RULES_POOLED_PORTS_MAX.
- */
+/* The port of its servers that a service (an index of its ports) is at. */
+static inline be16 rules_server_port(const struct rules_farm *farm, unsigned service)
+{
+	return farm->server_ports ? farm->server_ports[service] : farm->ports[service];
+}
+
+/* The pools of SNAT ports that each (SNAT address, server) of farm has at most: see
+ * RULES_POOLED_PORTS_MAX. */
 unsigned rules_pools_per_server(const struct rules_farm *farm);
 
 #endif

@@ -187,13 +187,11 @@ static bool screen_nd(const struct screen *screen, struct frame *frame, struct p
 static void screen_echo(const struct screen *screen, const struct frame *frame,
                         const struct packet *packet, struct verdict *v)
 {
-	unsigned farm = screen_dst(screen, packet)->farm;
-
 	if (!parse_l4_checksum_ok(frame, packet))
 		return verdict_settle(v, WHY_BAD_CHECKSUM);
 	if (screen_is_martian(screen, frame, packet))
 		return verdict_settle(v, WHY_MARTIAN);
-	if (!sched_is_up(&screen->farms->sched, farm))
+	if (!farms_is_up(screen->farms, screen_dst(screen, packet)))
 		return verdict_settle(v, WHY_ECHO_NO_SERVER);
 	verdict_answer(v, WHY_ECHO_REPLY, packet, OWN_ECHO_REPLY);
 	v->own.l4 = packet->l4;

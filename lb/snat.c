@@ -1,25 +1,27 @@
 /*
  * SNAT port pools.
  *
- * A port is unique for each (SNAT address, server, service port), so each of these is a pool: a
- * bitmap of busy ports, and above it a bitmap of words without a free one. The next port is the
- * first free one after the last handed out, so that a port rests until all others had their turn
- * (a server may still hold the old connection in TIME_WAIT; the flow's quarantine guarantees the
- * time, this order adds what is possible). Each pool begins at a place that depends on the key. Who
- * wants a certain port may have it without that order, if it is free.
+ * A port is unique for each (SNAT address, server's address, server's port), whichever farms go
+ * there, so each of these is a pool: a bitmap of busy ports, and above it a bitmap of words without
+ * a free one. The next port is the first free one after the last handed out, so that a port rests
+ * until all others had their turn (a server may still hold the old connection in TIME_WAIT; the
+ * flow's quarantine guarantees the time, this order adds what is possible). Each pool begins at a
+ * place that depends on the key. Who wants a certain port may have it without that order, if it is
+ * free.
+ *
+ * A farm finds its pools by slots, one for each server, SNAT address and service; slots of several
+ * farms, or of services that go to the same port, may name the same pool. A farm of very many
+ * services has one pool for all ports of a server, and with it those who share the server and the
+ * address. Farms with other snat_ports have other pools: these don't meet, the configuration sees
+ * to that.
  *
  * Ports outside snat_ports or of another worker, and the service ports of a VIP of the same
  * address, are marked busy for good: so a packet to address:port is either a client's or a
- * server's, never both.
+ * server's, never both. A pool begins as a copy of a template, of which there are few.
  */
 #include "snat.h"
 
 enum { PORTS = 65536, WORD = 64, WORDS = PORTS / WORD, ALL_WORDS = WORDS / WORD };
-
-/* Ports as a bitmap. */
-struct snat_ports {
-	uint64_t bits[WORDS];
-};
 
 struct snat_pool {
 	uint64_t busy[WORDS];
@@ -87,71 +89,64 @@ static void find_next(struct snat *snat, uint32_t p)
 		next->port = find_free(&snat->pools[p], 0);
 }
 
-static void set_port(struct snat_ports *ports, uint32_t port, bool on)
-{
-	uint64_t bit = 1ull << port % WORD;
+/* ---- Templates ---- */
 
-	ports->bits[port / WORD] =
-	        on ? ports->bits[port / WORD] | bit : ports->bits[port / WORD] & ~bit;
+/* Ports as a bitmap. */
+struct ports {
+	uint64_t bits[WORDS];
+};
+
+static void set_port(struct ports *ports, uint32_t port)
+{
+	ports->bits[port / WORD] |= 1ull << port % WORD;
 }
 
-/* The ports of address that farm may hand out. */
-static void init_allowed(struct snat_ports *allowed, const struct rules *rules,
-                         const struct share *share, const struct rules_farm *farm, be32 address)
+/* Those that are the worker's. */
+static void set_mine(struct ports *ports, const struct share *share)
 {
-	memset(allowed, 0, sizeof(*allowed));
+	memset(ports, 0, sizeof(*ports));
+	for (uint32_t p = share->worker; p < PORTS; p += share->n)
+		set_port(ports, p);
+	for (uint32_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
+		ports->bits[p / WORD] &= ~(1ull << p % WORD);
+}
+
+/* Marks those of mine free that are in the range, word by word. */
+static void free_range(struct snat_pool *pool, const struct port_range *range,
+                       const struct ports *mine)
+{
+	for (uint32_t w = range->first / WORD; w <= range->last / WORD; w++) {
+		uint64_t in_range = ~0ull;
+
+		if (w == range->first / WORD)
+			in_range &= ~0ull << range->first % WORD;
+		if (w == range->last / WORD)
+			in_range &= ~0ull >> (WORD - 1 - range->last % WORD);
+		pool->busy[w] &= ~(mine->bits[w] & in_range);
+	}
+}
+
+/* What a pool of the farm begins with. */
+static void make_template(struct snat_pool *pool, const struct rules_farm *farm,
+                          const struct ports *mine)
+{
+	memset(pool, 0xff, sizeof(*pool));
 	for (unsigned r = 0; r < farm->nsnat_ports; r++)
-		for (uint32_t p = farm->snat_ports[r].first; p <= farm->snat_ports[r].last; p++)
-			set_port(allowed, p, p % share->n == share->worker);
+		free_range(pool, &farm->snat_ports[r], mine);
+	for (uint32_t w = 0; w < WORDS; w++)
+		if (~pool->busy[w])
+			pool->full[w / WORD] &= ~(1ull << w % WORD);
+}
+
+/* The same at an address that is a VIP. */
+static void make_template_of_vip(struct snat_pool *pool, const struct snat_pool *other,
+                                 const struct rules *rules, be32 vip)
+{
+	*pool = *other;
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0;
-		     be32_eq(rules->farms[f].vip, address) && i < rules->farms[f].nports; i++)
-			set_port(allowed, be16_get(rules->farms[f].ports[i]), false);
-	for (uint32_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
-		set_port(allowed, p, false);
-}
-
-static void init_pool(struct snat_pool *pool, const struct snat_ports *allowed)
-{
-	memset(pool, 0, sizeof(*pool));
-	for (uint32_t w = 0; w < WORDS; w++) {
-		pool->busy[w] = ~allowed->bits[w];
-		if (!~pool->busy[w])
-			pool->full[w / WORD] |= 1ull << w % WORD;
-	}
-}
-
-static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address,
-                        unsigned service)
-{
-	const struct rules_server *rule = &snat->rules->servers[server];
-	const struct rules_farm *farm = &snat->rules->farms[rule->farm];
-	unsigned per_server = rules_pools_per_server(farm);
-
-	if (per_server == 1)
-		service = 0;
-	return snat->farms[rule->farm].pool +
-	       ((server - farm->server) * farm->nsnat + address) * per_server + service;
-}
-
-static void init_farm(struct snat *snat, unsigned f, const struct share *share,
-                      const struct hash_key *key)
-{
-	const struct rules_farm *farm = &snat->rules->farms[f];
-	struct snat_ports *allowed = &snat->allowed[snat->farms[f].address];
-	unsigned per_server = rules_pools_per_server(farm);
-	uint32_t n = farm->nservers * farm->nsnat * per_server;
-
-	for (unsigned i = 0; i < farm->nsnat; i++)
-		init_allowed(&allowed[i], snat->rules, share, farm, farm->snat[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t p = snat->farms[f].pool + i;
-		const struct tuple place = {.src = be32_from(p)};
-
-		init_pool(&snat->pools[p], &allowed[i / per_server % farm->nsnat]);
-		snat->next[p].last = (uint16_t)tuple_hash(key, &place);
-		find_next(snat, p);
-	}
+		     be32_eq(rules->farms[f].vip, vip) && i < rules->farms[f].nports; i++)
+			mark_busy(pool, be16_get(rules->farms[f].ports[i]));
 }
 
 /* A bit for each address, which it may share with others. */
@@ -160,56 +155,238 @@ static uint32_t address_bit(be32 address)
 	return be32_get(address) * 0x9e3779b1u >> 16;
 }
 
-/* Finds the farms with an address that another one has, or that looks like it. */
-static void find_shared(struct snat *snat)
+static void set_vips(struct ports *vips, const struct rules *rules)
 {
-	struct snat_ports once = {{0}}, again = {{0}}; /* by address_bit() */
-	const struct rules *rules = snat->rules;
-
+	memset(vips, 0, sizeof(*vips));
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0; i < rules->farms[f].nsnat; i++) {
-			const uint32_t bit = address_bit(rules->farms[f].snat[i]);
-
-			again.bits[bit / WORD] |= once.bits[bit / WORD] & 1ull << bit % WORD;
-			set_port(&once, bit, true);
-		}
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0; i < rules->farms[f].nsnat; i++) {
-			const uint32_t bit = address_bit(rules->farms[f].snat[i]);
-
-			snat->farms[f].shared |= again.bits[bit / WORD] >> bit % WORD & 1;
-		}
+		set_port(vips, address_bit(rules->farms[f].vip));
 }
 
-void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
-                  const struct share *share, const struct hash_key *key)
+static bool is_vip(const struct ports *vips, const struct rules *rules, be32 address)
+{
+	const uint32_t bit = address_bit(address);
+
+	if (!(vips->bits[bit / WORD] >> bit % WORD & 1))
+		return false;
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (be32_eq(rules->farms[f].vip, address))
+			return true;
+	return false;
+}
+
+/* How many templates there are: one for each farm, and for each SNAT address that is a VIP. */
+static uint32_t count_templates(const struct rules *rules)
+{
+	uint32_t n = rules->nfarms;
+	struct ports vips;
+
+	set_vips(&vips, rules);
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
+			n += is_vip(&vips, rules, rules->farms[f].snat[i]);
+	return n;
+}
+
+static void make_templates(struct snat *snat, const struct share *share)
+{
+	const struct rules *rules = snat->rules;
+	uint32_t n = rules->nfarms;
+	struct ports vips, mine;
+
+	set_vips(&vips, rules);
+	set_mine(&mine, share);
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const struct rules_farm *farm = &rules->farms[f];
+		uint32_t *of = &snat->template_of[snat->farms[f].address];
+
+		make_template(&snat->templates[f], farm, &mine);
+		for (unsigned i = 0; i < farm->nsnat; i++) {
+			of[i] = f;
+			if (!is_vip(&vips, rules, farm->snat[i]))
+				continue;
+			of[i] = n++;
+			make_template_of_vip(&snat->templates[of[i]], &snat->templates[f], rules,
+			                     farm->snat[i]);
+		}
+	}
+}
+
+/* ---- Pools ---- */
+
+/* What a pool is of. */
+struct snat_key {
+	be32 address, server;
+	be16 port;      /* of the server; 0: all */
+	uint16_t ports; /* snat_farm.ports */
+};
+
+static const be16 all_ports;
+
+static bool key_eq(const struct snat_key *a, const struct snat_key *b)
+{
+	return be32_eq(a->address, b->address) && be32_eq(a->server, b->server) &&
+	       be16_eq(a->port, b->port) && a->ports == b->ports;
+}
+
+/* The place in the index of the pool of that key, or of none: where it would be. */
+static uint32_t *find_key(const struct snat *snat, const struct snat_key *key)
+{
+	static const struct hash_key unkeyed; /* only rules fill it */
+	const struct tuple place = {key->address, key->server, key->port, be16_from(key->ports)};
+	uint32_t i = (uint32_t)tuple_hash(&unkeyed, &place) & snat->index_mask;
+
+	while (snat->index[i] && !key_eq(&snat->keys[snat->index[i] - 1], key))
+		i = (i + 1) & snat->index_mask;
+	return &snat->index[i];
+}
+
+static bool has_one_pool(const struct rules_farm *farm)
+{
+	return farm->nports > RULES_POOLED_PORTS_MAX;
+}
+
+static uint32_t slot_of(const struct snat *snat, unsigned server, unsigned address,
+                        unsigned service)
+{
+	const struct rules_server *rule = &snat->rules->servers[server];
+	const struct rules_farm *farm = &snat->rules->farms[rule->farm];
+	unsigned per_server = rules_pools_per_server(farm);
+
+	if (per_server == 1)
+		service = 0;
+	return snat->farms[rule->farm].slot +
+	       ((server - farm->server) * farm->nsnat + address) * per_server + service;
+}
+
+static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address,
+                        unsigned service)
+{
+	return snat->pool_of[slot_of(snat, server, address, service)];
+}
+
+static void make_pool(struct snat *snat, uint32_t p, const struct snat_key *key,
+                      const struct snat_pool *template, const struct hash_key *hash_key)
+{
+	const struct tuple place = {.src = be32_from(p)};
+
+	snat->pools[p] = *template;
+	snat->keys[p] = *key;
+	snat->next[p].last = (uint16_t)tuple_hash(hash_key, &place);
+	find_next(snat, p);
+}
+
+/* The pool of a farm's server, address and service: one that is there, or *n, made now. */
+static uint32_t pool_for(struct snat *snat, unsigned server, unsigned address, unsigned service,
+                         const struct hash_key *key, uint32_t *n)
+{
+	const struct rules_server *rule = &snat->rules->servers[server];
+	const struct rules_farm *farm = &snat->rules->farms[rule->farm];
+	const struct snat_farm *state = &snat->farms[rule->farm];
+	struct snat_key of = {farm->snat[address], rule->address, all_ports, state->ports};
+	uint32_t *place = find_key(snat, &of);
+
+	if (!*place && !has_one_pool(farm)) {
+		of.port = rules_server_port(farm, service);
+		place = find_key(snat, &of);
+	}
+	if (!*place) {
+		make_pool(snat, *n, &of,
+		          &snat->templates[snat->template_of[state->address + address]], key);
+		*place = ++*n;
+	}
+	return *place - 1;
+}
+
+/* Of the farms that have one pool for all ports of a server, or of the others. */
+static void make_pools(struct snat *snat, bool of_all_ports, const struct hash_key *key,
+                       uint32_t *n)
+{
+	for (unsigned f = 0; f < snat->rules->nfarms; f++) {
+		const struct rules_farm *farm = &snat->rules->farms[f];
+		uint32_t *slot = &snat->pool_of[snat->farms[f].slot];
+
+		if (has_one_pool(farm) != of_all_ports)
+			continue;
+		for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
+			for (unsigned a = 0; a < farm->nsnat; a++)
+				for (unsigned i = 0; i < rules_pools_per_server(farm); i++)
+					*slot++ = pool_for(snat, s, a, i, key, n);
+	}
+}
+
+static bool have_same_ports(const struct rules_farm *a, const struct rules_farm *b)
+{
+	return a->nsnat_ports == b->nsnat_ports &&
+	       (!a->nsnat_ports ||
+	        !memcmp(a->snat_ports, b->snat_ports, a->nsnat_ports * sizeof(*a->snat_ports)));
+}
+
+static uint16_t first_with_same_ports(const struct rules *rules, unsigned f)
+{
+	uint16_t first = 0;
+
+	while (!have_same_ports(&rules->farms[first], &rules->farms[f]))
+		first++;
+	return first;
+}
+
+/* Where each farm's part begins. Returns how many SNAT addresses there are, farm by farm. */
+static uint32_t lay_out_farms(struct snat *snat, struct arena *arena, const struct rules *rules)
 {
 	uint32_t addresses = 0;
 
-	*snat = (struct snat){.rules = rules};
 	snat->farms = arena_take(arena, rules->nfarms, sizeof(*snat->farms));
 	for (unsigned f = 0; f < rules->nfarms; f++) {
 		const struct rules_farm *farm = &rules->farms[f];
 
 		if (snat->farms)
 			snat->farms[f] =
-			        (struct snat_farm){.pool = snat->npools, .address = addresses};
+			        (struct snat_farm){.slot = snat->npools,
+			                           .address = addresses,
+			                           .ports = first_with_same_ports(rules, f)};
 		snat->npools += farm->nservers * farm->nsnat * rules_pools_per_server(farm);
 		addresses += farm->nsnat;
 	}
-	snat->allowed = arena_take(arena, addresses, sizeof(*snat->allowed));
-	snat->turns = arena_take(arena, rules->nservers, sizeof(*snat->turns));
+	return addresses;
+}
+
+static void take_tables(struct snat *snat, struct arena *arena, uint32_t addresses)
+{
+	uint32_t places = 64;
+
+	while (places < 2 * snat->npools)
+		places *= 2;
+	snat->index_mask = places - 1;
+	snat->index = arena_take(arena, places, sizeof(*snat->index));
+	snat->keys = arena_take(arena, snat->npools, sizeof(*snat->keys));
+	snat->templates = arena_take(arena, count_templates(snat->rules), sizeof(*snat->templates));
+	snat->template_of = arena_take(arena, addresses, sizeof(*snat->template_of));
+	snat->turns = arena_take(arena, snat->rules->nservers, sizeof(*snat->turns));
 	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
+	snat->pool_of = arena_take(arena, snat->npools, sizeof(*snat->pool_of));
 	snat->next = arena_take(arena, snat->npools, sizeof(*snat->next));
 	snat->pools = arena_take(arena, snat->npools, sizeof(*snat->pools));
+}
+
+void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *rules,
+                  const struct share *share, const struct hash_key *key)
+{
+	uint32_t addresses, n = 0;
+
+	*snat = (struct snat){.rules = rules};
+	addresses = lay_out_farms(snat, arena, rules);
+	take_tables(snat, arena, addresses);
 	if (!snat->pools)
 		return;
+	memset(snat->index, 0, (snat->index_mask + 1) * sizeof(*snat->index));
 	memset(snat->turns, 0, rules->nservers * sizeof(*snat->turns));
 	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
-	find_shared(snat);
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		init_farm(snat, f, share, key);
+	make_templates(snat, share);
+	make_pools(snat, true, key, &n);
+	make_pools(snat, false, key, &n);
 }
+
+/* ---- Ports ---- */
 
 static unsigned address_after(unsigned address, unsigned nsnat)
 {
@@ -304,10 +481,10 @@ bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be3
 
 bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
 {
-	const struct snat_ports *allowed = &snat->allowed[snat->farms[farm].address + port.address];
+	const uint32_t of = snat->template_of[snat->farms[farm].address + port.address];
 	uint32_t n = be16_get(port.port);
 
-	return allowed->bits[n / WORD] >> n % WORD & 1;
+	return !(snat->templates[of].busy[n / WORD] >> n % WORD & 1);
 }
 
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)

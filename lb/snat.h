@@ -11,24 +11,28 @@
 
 struct snat_pool;
 struct snat_next;
-struct snat_ports;
+struct snat_key;
 
-/* A farm's share: its pools, and how its addresses are used. */
+/* A farm's share: which pools it takes from, and how its addresses are used. */
 struct snat_farm {
-	uint32_t pool;    /* its first pool */
+	uint32_t slot;    /* its first in snat.pool_of */
 	uint32_t address; /* its first in snat.in_use */
-	bool shared;      /* another farm may have an address of it, and with it pools of its own */
+	uint16_t ports;   /* the first farm with the same snat_ports */
 };
 
 struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
+	uint32_t *pool_of; /* by farm, server, SNAT address and service: slots */
 	struct snat_pool *pools;
-	struct snat_next *next;     /* by pool */
-	struct snat_ports *allowed; /* by farm and SNAT address: what may be handed out */
-	uint32_t *turns;            /* by rules.servers[]: the address index whose turn it is */
-	uint32_t *in_use;           /* ports taken, by farm and SNAT address */
-	uint32_t npools;
+	struct snat_next *next;      /* by pool */
+	struct snat_pool *templates; /* pools of which nothing is taken */
+	uint32_t *template_of;       /* by farm and SNAT address */
+	struct snat_key *keys;       /* by pool: what it is of */
+	uint32_t *index, index_mask; /* pools by that, plus 1: open addressing */
+	uint32_t *turns;             /* by rules.servers[]: the address index whose turn it is */
+	uint32_t *in_use;            /* ports taken, by farm and SNAT address */
+	uint32_t npools;             /* places for pools: one for each slot, which may share them */
 };
 
 /* A port that was handed out. */

@@ -32,7 +32,7 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 	struct rules_farm *farm = &rules->farms[rules->nfarms];
 
 	*farm = *old;
-	farm->ports = farm->checks = NULL;
+	farm->ports = farm->server_ports = farm->checks = NULL;
 	farm->snat = NULL;
 	farm->snat_ports = NULL;
 	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;

@@ -230,9 +230,17 @@ static uint32_t number_of(const struct rules *rules, const struct share *share, 
 	                             : share_address(address);
 }
 
-/* To the VIP of a farm: a client's if to a service port. Ports that follow each other are a range.
- */
-static void emit_farm(struct code *code, const struct rules_farm *farm)
+/* If another farm before f has the same VIP. */
+static bool is_further(const struct rules *rules, unsigned f)
+{
+	for (unsigned i = 0; i < f; i++)
+		if (be32_eq(rules->farms[i].vip, rules->farms[f].vip) && !rules->farms[i].gone)
+			return true;
+	return false;
+}
+
+/* A client's if to a service port of the farm. Ports that follow each other are a range. */
+static void emit_ports(struct code *code, const struct rules_farm *farm)
 {
 	for (unsigned i = 0, n; i < farm->nports; i += n) {
 		uint32_t first = be16_get(farm->ports[i]);
@@ -243,6 +251,15 @@ static void emit_farm(struct code *code, const struct rules_farm *farm)
 		emit(code, BPF_ALU | BPF_SUB | BPF_K, first);
 		jump_unless(code, BPF_JGE, n, FROM_SRC);
 	}
+}
+
+/* To the VIP of farm f, which is the first one with it: all farms that have it. */
+static void emit_farm(struct code *code, const struct rules *rules, unsigned f)
+{
+	mark(code, FARM + f);
+	for (unsigned i = f; i < rules->nfarms; i++)
+		if (be32_eq(rules->farms[i].vip, rules->farms[f].vip) && !rules->farms[i].gone)
+			emit_ports(code, &rules->farms[i]);
 	jump(code, PORT);
 }
 
@@ -257,7 +274,8 @@ static void emit_rules(struct code *code, const struct rules *rules, const struc
 
 		if (farm->gone || name_is_ipv6(farm->vip) != ipv6)
 			continue;
-		jump_if(code, BPF_JEQ, number_of(rules, share, farm->vip), FARM + f);
+		if (!is_further(rules, f))
+			jump_if(code, BPF_JEQ, number_of(rules, share, farm->vip), FARM + f);
 		for (unsigned i = 0; i < farm->nsnat; i++)
 			jump_if(code, BPF_JEQ, number_of(rules, share, farm->snat[i]), PORT);
 	}
@@ -341,10 +359,9 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
 	emit_rules(&code, rules, share, false);
 	emit_rules(&code, rules, share, true);
 	/* those that are gone stand behind, however many */
-	for (unsigned f = 0; f < rules->nfarms && !rules->farms[f].gone; f++) {
-		mark(&code, FARM + f);
-		emit_farm(&code, &rules->farms[f]);
-	}
+	for (unsigned f = 0; f < rules->nfarms && !rules->farms[f].gone; f++)
+		if (!is_further(rules, f))
+			emit_farm(&code, rules, f);
 	emit_ends(&code, share);
 	if (code.n > max)
 		return -E2BIG;

@@ -67,11 +67,14 @@ static void begin_round(struct announcer *announcer, lb_time now)
 	                                       : ANNOUNCER_REFRESH_NS);
 }
 
-/* The addresses of a farm, each once: its VIP, and then its SNAT addresses. */
-static bool farm_address(const struct rules_farm *farm, unsigned i, be32 *ret)
+/* The addresses of a farm, each once: its VIP, and then its SNAT addresses. False if it isn't the
+ * first farm to have this one. */
+static bool farm_address(const struct addresses *addresses, unsigned f, unsigned i, be32 *ret)
 {
+	const struct rules_farm *farm = &addresses->rules->farms[f];
+
 	*ret = i ? farm->snat[i - 1] : farm->vip;
-	return !i || !be32_eq(*ret, farm->vip);
+	return (!i || !be32_eq(*ret, farm->vip)) && addresses_is_first(addresses, f, *ret);
 }
 
 /* Moves on to the following place. */
@@ -82,9 +85,11 @@ static void step(struct announcer *announcer)
 }
 
 /* The next announcement of this round; false if it is over. */
-static bool next_of_round(struct announcer *announcer, const struct rules *rules,
+static bool next_of_round(struct announcer *announcer, const struct addresses *addresses,
                           enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan)
 {
+	const struct rules *rules = addresses->rules;
+
 	while (announcer->farm < rules->nfarms) {
 		const struct rules_farm *farm = &rules->farms[announcer->farm];
 		bool is_one;
@@ -94,9 +99,10 @@ static bool next_of_round(struct announcer *announcer, const struct rules *rules
 			announcer->address = announcer->side = 0;
 			continue;
 		}
-		is_one = farm_address(farm, announcer->address, ret_address) &&
-		         announcer->going >> announcer->side & 1 &&
-		         (name_is_ipv6(*ret_address) || !announcer->joins);
+		is_one =
+		        farm_address(addresses, announcer->farm, announcer->address, ret_address) &&
+		        announcer->going >> announcer->side & 1 &&
+		        (name_is_ipv6(*ret_address) || !announcer->joins);
 		*ret_side = (enum side)announcer->side;
 		*ret_vlan = farm->vlan;
 		step(announcer);
@@ -106,7 +112,7 @@ static bool next_of_round(struct announcer *announcer, const struct rules *rules
 	return false;
 }
 
-bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_time now,
+bool announcer_next(struct announcer *announcer, const struct addresses *addresses, lb_time now,
                     enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan)
 {
 	if (!announcer->going && (is_done(announcer) || now.ns < announcer->next.ns))
@@ -115,7 +121,7 @@ bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_t
 		begin_round(announcer, now);
 	if (!pace_take(&announcer->pace, ANNOUNCER_PER_MS, now))
 		return false;
-	if (!next_of_round(announcer, rules, ret_side, ret_address, ret_vlan)) {
+	if (!next_of_round(announcer, addresses, ret_side, ret_address, ret_vlan)) {
 		announcer->going = 0;
 		return false;
 	}

@@ -5,6 +5,7 @@
 #define BRIDGE_ANNOUNCER_H
 
 #include "pace.h"
+#include "../../lb/address.h"
 #include "../../lb/frame.h"
 #include "../../lb/way.h"
 
@@ -35,11 +36,11 @@ void announcer_begin(struct announcer *announcer, const struct rules *rules, uns
                      lb_time now);
 
 /*
- * What is to be announced now: an address of rules, in which VLAN, and on which side. False if
- * there is nothing now. rules may be others than before: then some addresses are announced too
- * often, or not at all, unless it begins anew.
+ * What is to be announced now: one of the addresses that are ours, each once in a round whoever
+ * shares it, in which VLAN, and on which side. False if there is nothing now. They may be others
+ * than before: then some are announced too often, or not at all, unless it begins anew.
  */
-bool announcer_next(struct announcer *announcer, const struct rules *rules, lb_time now,
+bool announcer_next(struct announcer *announcer, const struct addresses *addresses, lb_time now,
                     enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan);
 
 /* If it is to be reported only, not announced. */

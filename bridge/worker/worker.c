@@ -415,7 +415,8 @@ static void announce(struct worker *worker, lb_time now)
 	uint16_t vlan;
 	be32 ip;
 
-	while (announcer_next(&worker->announcer, worker->setup.rules, now, &side, &ip, &vlan)) {
+	while (announcer_next(&worker->announcer, &worker->setup.farms->addresses, now, &side, &ip,
+	                      &vlan)) {
 		const struct hop everybody = way_everybody(side, vlan);
 
 		if (name_is_ipv6(ip))

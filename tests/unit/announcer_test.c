@@ -7,7 +7,11 @@
 #include "../../bridge/worker/announcer.h"
 #include "../../bridge/worker/defence.h"
 
+#include <stdlib.h>
+
 static struct rules *rules;
+static struct addresses addresses;
+static void *mem;
 static struct announcer announcer;
 static lb_time now;
 
@@ -24,6 +28,23 @@ static void begin(unsigned nsnat)
 	announcer = (struct announcer){0};
 }
 
+/* Of the rules as they are now. */
+static void lay_out(void)
+{
+	struct arena arena = {0};
+
+	addresses_lay_out(&addresses, &arena, rules);
+	mem = aligned_alloc(ARENA_ALIGN, arena.used);
+	arena = (struct arena){.base = mem};
+	addresses_lay_out(&addresses, &arena, rules);
+}
+
+static void end(void)
+{
+	free(mem);
+	rules_free(rules);
+}
+
 /* How many are announced now, on each side. */
 static void count(unsigned ret[NSIDES])
 {
@@ -32,7 +53,7 @@ static void count(unsigned ret[NSIDES])
 	be32 ip;
 
 	ret[OUTSIDE] = ret[INSIDE] = 0;
-	while (announcer_next(&announcer, rules, now, &side, &ip, &vlan))
+	while (announcer_next(&announcer, &addresses, now, &side, &ip, &vlan))
 		ret[side]++;
 }
 
@@ -56,6 +77,7 @@ START_TEST(twice_two_seconds_apart)
 	unsigned n[NSIDES];
 
 	begin(2);
+	lay_out();
 	ck_assert(announcer_due(&announcer).ns == UINT64_MAX);
 	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
 	for (unsigned i = 0; i < 2; i++) {
@@ -68,7 +90,7 @@ START_TEST(twice_two_seconds_apart)
 		now.ns++;
 	}
 	ck_assert(announcer_due(&announcer).ns == UINT64_MAX);
-	rules_free(rules);
+	end();
 }
 END_TEST
 
@@ -77,10 +99,11 @@ START_TEST(one_side_only)
 	unsigned n[NSIDES];
 
 	begin(2);
+	lay_out();
 	announcer_begin(&announcer, rules, 1 << INSIDE, now);
 	count(n);
 	ck_assert(n[OUTSIDE] == 0 && n[INSIDE] == 2);
-	rules_free(rules);
+	end();
 }
 END_TEST
 
@@ -89,11 +112,37 @@ START_TEST(many_don_t_leave_at_once)
 	unsigned n[NSIDES], most;
 
 	begin(300);
+	lay_out();
 	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
 	most = count_all(n);
 	ck_assert_uint_le(most, ANNOUNCER_PER_MS);
 	ck_assert(n[OUTSIDE] == 300 && n[INSIDE] == 300);
-	rules_free(rules);
+	end();
+}
+END_TEST
+
+/* Farms of one VIP, and with a SNAT address in common, announce these once. */
+START_TEST(shared_addresses_once)
+{
+	const be32 snat[] = {fixture_vip(), ip4(10, 0, 0, 77), ip4(10, 0, 0, 78)};
+	unsigned n[NSIDES];
+
+	for (unsigned vlan = 0; vlan < 2; vlan++) {
+		rules = fixture_two_farms();
+		now = (lb_time){1000 * LB_NS_PER_S};
+		announcer = (struct announcer){0};
+		rules->farms[1].vip = rules->farms[0].vip;
+		fixture_set_snat(&rules->farms[0], snat, 2);
+		fixture_set_snat(&rules->farms[1], snat + 1, 2);
+		/* in another VLAN it is another address */
+		rules->farms[1].vlan = vlan ? 7 : 0;
+		lay_out();
+		announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
+		count(n);
+		ck_assert_uint_eq(n[OUTSIDE], vlan ? 5 : 3);
+		ck_assert_uint_eq(n[INSIDE], n[OUTSIDE]);
+		end();
+	}
 }
 END_TEST
 
@@ -103,6 +152,7 @@ START_TEST(reports_for_ipv6_are_repeated)
 
 	begin(1);
 	fixture_make_ipv6(rules);
+	lay_out();
 	announcer_begin(&announcer, rules, ANNOUNCER_BOTH, now);
 	count(n);
 	ck_assert(n[OUTSIDE] == 1 && !announcer_only_joins(&announcer));
@@ -117,7 +167,7 @@ START_TEST(reports_for_ipv6_are_repeated)
 		count(n);
 		ck_assert(n[OUTSIDE] == 1 && n[INSIDE] == 1 && announcer_only_joins(&announcer));
 	}
-	rules_free(rules);
+	end();
 }
 END_TEST
 
@@ -154,6 +204,7 @@ Suite *announcer_suite(void)
 	const TTest *const tests[] = {twice_two_seconds_apart,
 	                              one_side_only,
 	                              many_don_t_leave_at_once,
+	                              shared_addresses_once,
 	                              reports_for_ipv6_are_repeated,
 	                              defended_once_in_ten_seconds,
 	                              a_flood_of_claims_is_not_answered_with_one,

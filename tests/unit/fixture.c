@@ -90,6 +90,11 @@ struct rules *fixture_rules(unsigned nservers)
 	return make_rules(1, nservers);
 }
 
+struct rules *fixture_farms(unsigned nfarms, unsigned nservers)
+{
+	return make_rules(nfarms, nservers);
+}
+
 struct rules *fixture_two_farms(void)
 {
 	return make_rules(2, 2);
@@ -257,6 +262,7 @@ struct verdict talk_syn_from(struct talk *ret, struct engine *engine, const stru
 	        .server = server_at(engine->rules, p + built.l3 + 16),
 	        .snat = be32_load(p + built.l3 + 12),
 	        .snat_port = frames_get16(p + built.l4),
+	        .server_port = frames_get16(p + built.l4 + 2),
 	        .next = {syn->seq + 1, ISN_SERVER},
 	};
 	return verdict;
@@ -272,7 +278,7 @@ struct spec talk_spec(const struct talk *talk, enum end end, uint8_t flags, uint
 		spec.side = INSIDE;
 		spec.from = talk->engine->rules->servers[talk->server].address;
 		spec.to = talk->snat;
-		spec.sport = talk->dport;
+		spec.sport = talk->server_port ? talk->server_port : talk->dport;
 		spec.dport = talk->snat_port;
 	}
 	spec.flags = flags;

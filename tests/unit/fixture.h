@@ -37,6 +37,7 @@ static inline be32 fixture_client(unsigned client)
 /* For rules_free(). nfarms: further ones have VIP 10.0.1.40 and servers 10.0.1.41 and on. */
 struct rules *fixture_rules(unsigned nservers);
 struct rules *fixture_two_farms(void);
+struct rules *fixture_farms(unsigned nfarms, unsigned nservers); /* servers of each */
 
 /* Replace what a farm has. */
 void fixture_set_ports(struct rules_farm *farm, uint16_t first, uint16_t last);
@@ -79,7 +80,8 @@ struct talk {
 	unsigned server; /* rules.servers[server] */
 	be32 snat;
 	uint16_t snat_port;
-	uint32_t next[2]; /* sequence numbers, by enum end */
+	uint16_t server_port; /* 0: dport */
+	uint32_t next[2];     /* sequence numbers, by enum end */
 };
 
 /* What the client of a connection to the first VIP sends first. */

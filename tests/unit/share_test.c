@@ -82,6 +82,7 @@ static void open_anywhere(struct talk *ret, be32 client, uint16_t sport, unsigne
 	        .server = built.frame.data[built.l3 + 19] - 41u,
 	        .snat = be32_load(built.frame.data + built.l3 + 12),
 	        .snat_port = frames_get16(built.frame.data + built.l4),
+	        .server_port = frames_get16(built.frame.data + built.l4 + 2),
 	        .next = {spec.seq + 1, 7000},
 	};
 	ck_assert_uint_eq(ret->snat_port % WORKERS, *ret_worker);

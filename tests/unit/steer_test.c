@@ -114,6 +114,27 @@ static struct rules *without_snat(void)
 	return made;
 }
 
+/* 443 and 5060 are one farm's, 444 and 5061 another's of the same VIP, at other ports. */
+static struct rules *sharing_a_vip(void)
+{
+	const be32 snat[] = {ip4(10, 0, 0, 90), ip4(10, 0, 0, 91)};
+	struct rules *made = fixture_two_farms();
+
+	for (unsigned f = 0; f < 2; f++) {
+		struct rules_farm *farm = &made->farms[f];
+
+		farm->vip = fixture_vip();
+		fixture_set_snat(farm, &snat[f], 1);
+		farm->ports[0] = farm->ports[f];
+		farm->ports[1] = farm->ports[2 + f];
+		farm->nports = 2;
+	}
+	made->farms[1].server_ports = calloc(2, sizeof(be16));
+	for (unsigned i = 0; i < 2; i++)
+		made->farms[1].server_ports[i] = be16_from((uint16_t)(8444 + i));
+	return made;
+}
+
 /* If the engine would look for a flow, so that it has an idea of whose the packet is. */
 static bool concerns_us(const struct tuple *t)
 {
@@ -153,6 +174,9 @@ START_TEST(tcp_goes_where_the_engine_says)
 		compare_tcp();
 		end();
 		begin(without_snat(), n, n == 4);
+		compare_tcp();
+		end();
+		begin(sharing_a_vip(), n, n == 4);
 		compare_tcp();
 		end();
 	}
