@@ -1,10 +1,11 @@
 /*
  * Whether each address of lb.ini has one meaning.
  *
- * A frame is told apart by addresses and ports alone, so no address may have two meanings. Every
- * address that the file gives a meaning to is a claim. The claims are sorted, so that those of one
- * address stand together, and each is compared with those before it: one rule for each pair of
- * kinds, in clash(). The message goes to the line that came later, and names the other one.
+ * A frame is told apart by addresses and ports alone, so no address, and no port of a VIP, may have
+ * two meanings. Every address that the file gives a meaning to is a claim. The claims are sorted,
+ * so that those of one address stand together, and each is compared with those before it: one rule
+ * for each pair of kinds, in clash(). The message goes to the line that came later, and names the
+ * other one.
  */
 #include "claims.h"
 
@@ -82,45 +83,108 @@ static int claim_compare(const void *left, const void *right)
 	return order ? order : compare(a->server, b->server);
 }
 
-static bool ports_meet(const struct rules_farm *a, const struct rules_farm *b)
+/* The first service port that both have, or 0. */
+static unsigned common_port(const struct rules_farm *a, const struct rules_farm *b)
 {
 	for (unsigned i = 0, j = 0; i < a->nports && j < b->nports;) {
 		unsigned left = be16_get(a->ports[i]), right = be16_get(b->ports[j]);
 
 		if (left == right)
-			return true;
+			return left;
 		i += left < right;
 		j += right < left;
 	}
+	return 0;
+}
+
+/* ---- SNAT addresses in common ---- */
+
+/* Whether services of both are at the same port of their servers. */
+static bool server_ports_meet(const struct rules_farm *a, const struct rules_farm *b)
+{
+	bool has[UINT16_MAX + 1] = {false};
+
+	for (unsigned i = 0; i < a->nports; i++)
+		has[be16_get(rules_server_port(a, i))] = true;
+	for (unsigned i = 0; i < b->nports; i++)
+		if (has[be16_get(rules_server_port(b, i))])
+			return true;
 	return false;
 }
 
 /* Whether two farms have flows to the same server address and port. */
-static bool servers_meet(const struct rules *rules, unsigned a, unsigned b)
+static bool servers_meet(const struct rules *rules, const struct rules_farm *a,
+                         const struct rules_farm *b)
+{
+	for (unsigned i = 0; i < a->nservers; i++)
+		for (unsigned j = 0; j < b->nservers; j++)
+			if (!is_none(rules->servers[a->server + i].address) &&
+			    be32_eq(rules->servers[a->server + i].address,
+			            rules->servers[b->server + j].address))
+				return server_ports_meet(a, b);
+	return false;
+}
+
+/* Whether they have SNAT ports in common, but not all. */
+static bool snat_ports_differ(const struct rules_farm *a, const struct rules_farm *b)
+{
+	if (a->nsnat_ports == b->nsnat_ports &&
+	    !memcmp(a->snat_ports, b->snat_ports, a->nsnat_ports * sizeof(*a->snat_ports)))
+		return false;
+	for (unsigned i = 0, j = 0; i < a->nsnat_ports && j < b->nsnat_ports;) {
+		const struct port_range *left = &a->snat_ports[i], *right = &b->snat_ports[j];
+
+		if (left->first <= right->last && right->first <= left->last)
+			return true;
+		if (left->last < right->last)
+			i++;
+		else
+			j++;
+	}
+	return false;
+}
+
+/* Two farms with a SNAT address in common share its ports for each server: all of them or none. */
+static const char *snat_clash(const struct rules *rules, unsigned a, unsigned b)
 {
 	const struct rules_farm *left = &rules->farms[a], *right = &rules->farms[b];
 
-	for (unsigned i = 0; i < left->nservers; i++)
-		for (unsigned j = 0; j < right->nservers; j++)
-			if (!is_none(rules->servers[left->server + i].address) &&
-			    be32_eq(rules->servers[left->server + i].address,
-			            rules->servers[right->server + j].address))
-				return ports_meet(left, right);
+	return snat_ports_differ(left, right) && servers_meet(rules, left, right)
+	               ? "farms that share it and a server's port have the same snat_ports, or "
+	                 "none "
+	                 "in common"
+	               : NULL;
+}
+
+static bool has_vip_for_snat(const struct rules_farm *farm)
+{
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		if (be32_eq(farm->snat[i], farm->vip))
+			return true;
 	return false;
 }
+
+/* Two farms of one VIP. That their ports differ is said of the ports: see check_ports(). */
+static const char *vip_clash(const struct rules *rules, unsigned a, unsigned b)
+{
+	const struct rules_farm *left = &rules->farms[a], *right = &rules->farms[b];
+
+	if (left->vlan != right->vlan)
+		return "farms of one VIP are in the same VLAN";
+	return has_vip_for_snat(left) && has_vip_for_snat(right) ? snat_clash(rules, a, b) : NULL;
+}
+
+/* ---- One address ---- */
 
 /* What is wrong with a and b both claiming their address, or NULL. a->kind <= b->kind. */
 static const char *clash(const struct rules *rules, const struct claim *a, const struct claim *b)
 {
 	if (a->kind == CLAIM_VIP && b->kind == CLAIM_VIP)
-		return "each farm needs its own";
+		return vip_clash(rules, a->farm, b->farm);
 	if (a->kind == CLAIM_VIP && b->kind == CLAIM_SNAT)
 		return "a SNAT address is no other farm's VIP";
 	if (a->kind == CLAIM_SNAT && b->kind == CLAIM_SNAT)
-		return servers_meet(rules, a->farm, b->farm)
-		               ? "as these farms share a server's address and port, their "
-		                 "connections could collide"
-		               : NULL;
+		return snat_clash(rules, a->farm, b->farm);
 	if (a->kind != CLAIM_SERVER)
 		return "a server has an address of its own";
 	return a->farm == b->farm && a->farm != KEYS_NO_FARM ? "a farm has each server once" : NULL;
@@ -147,6 +211,30 @@ static void claims_report(const struct where *where, const struct rules *rules,
 	            first->title, where_line(first, words[a->kind].key), why);
 }
 
+/* The key that says which ports the farm of that section has. */
+static const char *ports_key(const struct where_section *section)
+{
+	return where_has(section, "ports") ? "ports" : "preset";
+}
+
+/* Whether two farms of one VIP have a port in common: then it is said, of the later one. */
+static bool check_ports(const struct where *where, const struct rules *rules, const struct claim *a,
+                        const struct claim *b)
+{
+	const unsigned port = common_port(&rules->farms[a->farm], &rules->farms[b->farm]);
+	const struct where_section *first = claim_where(where, rules, a),
+	                           *second = claim_where(where, rules, b);
+
+	if (!port)
+		return true;
+	if (first->line > second->line)
+		return check_ports(where, rules, b, a);
+	where_error(where, second, ports_key(second),
+	            "%u is also a port of [%s] (line %u), which has the same VIP", port,
+	            first->title, where_line(first, ports_key(first)));
+	return false;
+}
+
 /* Compares claim i with those of its address before it, from first on; one message is enough. */
 static void claims_compare(const struct where *where, const struct rules *rules,
                            const struct claims *claims, size_t first, size_t i)
@@ -156,6 +244,9 @@ static void claims_compare(const struct where *where, const struct rules *rules,
 
 		if (why)
 			return claims_report(where, rules, &claims->all[j], &claims->all[i], why);
+		if (claims->all[i].kind == CLAIM_VIP &&
+		    !check_ports(where, rules, &claims->all[j], &claims->all[i]))
+			return;
 	}
 }
 

@@ -133,6 +133,32 @@ static void warn_of_servers(const struct where *where, const struct rules *rules
 		              "connection will be refused");
 }
 
+/* Whether a service of the farm is at that port of its servers. */
+static bool has_server_port(const struct rules_farm *farm, be16 port)
+{
+	for (unsigned i = 0; i < farm->nports; i++)
+		if (be16_eq(rules_server_port(farm, i), port))
+			return true;
+	return false;
+}
+
+/* A check names a port of the servers, where the VIP's may be none. */
+static void warn_of_mapped(const struct where *where, const struct rules_farm *farm)
+{
+	const bool is_written = where_has(farm_where(where, farm), "check");
+
+	for (unsigned i = 0; is_written && farm->server_ports && i < farm->nchecks; i++) {
+		const int service = rules_service(farm, farm->checks[i]);
+
+		if (service >= 0 && !has_server_port(farm, farm->checks[i]))
+			where_warning(where, farm_where(where, farm), "check",
+			              "%u of the VIP is %u of the servers, which is what is "
+			              "checked there",
+			              be16_get(farm->checks[i]),
+			              be16_get(rules_server_port(farm, (unsigned)service)));
+	}
+}
+
 /* A check of a port that isn't served may be meant, but not one that nobody wrote. */
 static void warn_of_preset(const struct where *where, const struct rules_farm *farm)
 {
@@ -142,7 +168,7 @@ static void warn_of_preset(const struct where *where, const struct rules_farm *f
 	    where_has(section, "check"))
 		return;
 	for (unsigned i = 0; i < farm->nchecks; i++)
-		if (rules_service(farm, farm->checks[i]) < 0)
+		if (!has_server_port(farm, farm->checks[i]))
 			where_warning(where, section, "ports",
 			              "%u isn't among them, but the preset checks it on each "
 			              "server: write check = to have others checked",
@@ -159,6 +185,7 @@ int crosscheck(const struct where *where, const struct rules *rules)
 	for (unsigned i = 0; i < rules->nfarms && !where->notes->errors; i++) {
 		warn_of_servers(where, rules, &rules->farms[i]);
 		warn_of_preset(where, &rules->farms[i]);
+		warn_of_mapped(where, &rules->farms[i]);
 	}
 	return ret;
 }

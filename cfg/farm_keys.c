@@ -44,12 +44,20 @@ static int set_ports(struct value *value, be16 **ports, unsigned *nports)
 
 static int farm_ports(struct target *target, struct value *value)
 {
-	return set_ports(value, &target->farm->ports, &target->farm->nports);
+	be16 *before = target->farm->ports, *server_ports_before = target->farm->server_ports;
+	int ret = value_services(value, &target->farm->ports, &target->farm->server_ports,
+	                         &target->farm->nports);
+
+	if (ret == 0) {
+		free(before);
+		free(server_ports_before);
+	}
+	return ret;
 }
 
 static void show_farm_ports(const struct target *target, struct shown *shown)
 {
-	show_ports(shown, target->farm->ports, target->farm->nports);
+	show_services(shown, target->farm->ports, target->farm->server_ports, target->farm->nports);
 }
 
 static int farm_check(struct target *target, struct value *value)

@@ -1,6 +1,6 @@
 /*
- * Lists of ports and addresses in lb.ini: items and ranges between commas. They are collected in a
- * set first, so that they come out sorted and without duplicates.
+ * Lists of ports, services and addresses in lb.ini: items and ranges between commas. They are
+ * collected in a set first, so that they come out sorted and without duplicates.
  */
 #include "ip.h"
 
@@ -39,8 +39,9 @@ static void split_range(char *item, const char **ret_first, const char **ret_las
 	*ret_last = hyphen ? strip(hyphen + 1) : *ret_first;
 }
 
-/* What a list is read into: takes the range first to last, and says in value what is wrong. */
-typedef int list_add(struct value *value, const char *first, const char *last, void *set);
+/* What a list is read into: takes an item, which it may write to, and says in value what is wrong.
+ */
+typedef int list_add(struct value *value, char *item, void *set);
 
 /* "80 443": says how the items of a list are told apart. */
 static int say_commas(struct value *value, const char *item)
@@ -66,15 +67,13 @@ static int list_read(struct value *value, list_add *add, void *set)
 		return value_wrong(value, value->text, "is too long");
 	strcpy(text, value->text);
 	while (rest && ret == 0) {
-		const char *first, *last;
 		char *item = strip(strsep(&rest, ","));
 
 		if (!*item && *value->text)
 			return value_wrong(value, value->text, "has a comma too many");
-		if (!strchr(item, '-') && strpbrk(item, " \t"))
+		if (!strpbrk(item, "-:") && strpbrk(item, " \t"))
 			return say_commas(value, item);
-		split_range(item, &first, &last);
-		ret = add(value, first, last, set);
+		ret = add(value, item, set);
 	}
 	return ret;
 }
@@ -86,17 +85,29 @@ static int read_port(struct value *value, const char *item, uint32_t *ret)
 	return value_wrong(value, item, "is not a TCP port (1-65535)");
 }
 
-static int port_set_add(struct value *value, const char *first, const char *last, void *set)
+static int read_port_range(struct value *value, char *item, struct port_range *ret)
 {
-	struct port_set *ports = set;
+	const char *first, *last;
 	uint32_t low = 0, high = 0;
 
+	split_range(item, &first, &last);
 	if (read_port(value, first, &low) || read_port(value, last, &high))
 		return -EINVAL;
 	if (low > high)
 		return value_wrong(value, first, "to %u runs backwards: %u-%u is right", high, high,
 		                   low);
-	memset(ports->has + low, true, high - low + 1);
+	*ret = (struct port_range){(uint16_t)low, (uint16_t)high};
+	return 0;
+}
+
+static int port_set_add(struct value *value, char *item, void *set)
+{
+	struct port_set *ports = set;
+	struct port_range range;
+
+	if (read_port_range(value, item, &range))
+		return -EINVAL;
+	memset(ports->has + range.first, true, range.last - range.first + 1u);
 	return 0;
 }
 
@@ -122,6 +133,99 @@ int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n)
 	*ret_n = n;
 	return 0;
 }
+
+/* ---- Services ---- */
+
+struct service_set {
+	uint16_t to[TCP_PORTS]; /* the server's port; 0: no service */
+};
+
+/* "7000-7009:17000-17009": whether both are as long. */
+static int match_ranges(struct value *value, const char *item, const struct port_range *from,
+                        const struct port_range *to)
+{
+	const unsigned n = from->last - from->first + 1u, m = to->last - to->first + 1u;
+
+	if (n == m)
+		return 0;
+	if (m == 1 && to->first + n <= TCP_PORTS)
+		return value_wrong(value, item,
+		                   "goes from %u ports to one: %u-%u:%u-%u is one for each", n,
+		                   from->first, from->last, to->first, to->first + n - 1);
+	return value_wrong(value, item, "goes from %u port%s to %u", n, n == 1 ? "" : "s", m);
+}
+
+static int service_set_add(struct value *value, char *item, void *set)
+{
+	struct service_set *services = set;
+	char whole[VALUE_BYTES], *colon = strchr(item, ':');
+	struct port_range from, to;
+
+	strcpy(whole, item);
+	if (colon)
+		*colon = 0;
+	if (read_port_range(value, strip(item), &from))
+		return -EINVAL;
+	to = from;
+	if (colon && (read_port_range(value, strip(colon + 1), &to) ||
+	              match_ranges(value, whole, &from, &to)))
+		return -EINVAL;
+	for (unsigned port = from.first; port <= from.last; port++) {
+		const unsigned goes = to.first + (port - from.first);
+
+		if (services->to[port] && services->to[port] != goes)
+			return value_wrong(
+			        value, whole,
+			        "goes to port %u of the servers, but %u goes to %u already", goes,
+			        port, services->to[port]);
+		services->to[port] = (uint16_t)goes;
+	}
+	return 0;
+}
+
+/* server_ports may be NULL. */
+static void list_services(const struct service_set *set, be16 *ports, be16 *server_ports)
+{
+	unsigned n = 0;
+
+	for (unsigned port = 1; port < TCP_PORTS; port++) {
+		if (!set->to[port])
+			continue;
+		ports[n] = be16_from((uint16_t)port);
+		if (server_ports)
+			server_ports[n] = be16_from(set->to[port]);
+		n++;
+	}
+}
+
+int value_services(struct value *value, be16 **ret_ports, be16 **ret_server_ports, unsigned *ret_n)
+{
+	struct service_set set = {{0}};
+	be16 *ports, *server_ports;
+	unsigned n = 0, mapped = 0;
+	int ret = list_read(value, service_set_add, &set);
+
+	if (ret)
+		return ret;
+	for (unsigned port = 1; port < TCP_PORTS; port++) {
+		n += set.to[port] != 0;
+		mapped += set.to[port] && set.to[port] != port;
+	}
+	ports = calloc(n, sizeof(*ports));
+	server_ports = mapped ? calloc(n, sizeof(*server_ports)) : NULL;
+	if (!ports || (mapped && !server_ports)) {
+		free(ports);
+		free(server_ports);
+		return -ENOMEM;
+	}
+	list_services(&set, ports, server_ports);
+	*ret_ports = ports;
+	*ret_server_ports = server_ports;
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- Ranges ---- */
 
 /* Port 0 is in no set, so that each port has one below it. */
 static bool range_begins(const struct port_set *set, unsigned port)
@@ -194,12 +298,14 @@ static bool complete(const char *first, const char *end, char ret[2 * VALUE_ADDR
 	return ip_is(ret);
 }
 
-static int address_set_add(struct value *value, const char *first, const char *last, void *ctx)
+static int address_set_add(struct value *value, char *item, void *ctx)
 {
 	char whole[2 * VALUE_ADDRESS_BYTES];
+	const char *first, *last;
 	struct ip low, high;
 	int err;
 
+	split_range(item, &first, &last);
 	if (complete(first, last, whole))
 		return value_wrong(value, last,
 		                   "ends a range, which has two whole addresses: %s-%s", first,

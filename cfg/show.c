@@ -78,6 +78,33 @@ void show_ports(struct shown *shown, const be16 *ports, unsigned n)
 	}
 }
 
+/* How many services from the first of n on are a range, with the servers' ports one, too. */
+static unsigned run_of(const be16 *ports, const be16 *server_ports, unsigned n)
+{
+	unsigned run = 1;
+
+	while (run < n && be16_get(ports[run]) == be16_get(ports[0]) + run &&
+	       be16_get(server_ports[run]) == be16_get(server_ports[0]) + run)
+		run++;
+	return run;
+}
+
+void show_services(struct shown *shown, const be16 *ports, const be16 *server_ports, unsigned n)
+{
+	if (!server_ports)
+		server_ports = ports;
+	for (unsigned i = 0, run; i < n; i += run) {
+		const unsigned to = be16_get(server_ports[i]);
+
+		run = run_of(ports + i, server_ports + i, n - i);
+		show_range(shown, be16_get(ports[i]), be16_get(ports[i]) + run - 1);
+		if (to != be16_get(ports[i]))
+			show(shown, ":%u", to);
+		if (to != be16_get(ports[i]) && run > 1)
+			show(shown, "-%u", to + run - 1);
+	}
+}
+
 void show_port_ranges(struct shown *shown, const struct port_range *ranges, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)

@@ -26,6 +26,7 @@ void show_vlan(struct shown *shown, uint16_t vlan);
 
 /* Lists, with ranges where items follow each other: "443, 5071-5074". */
 void show_ports(struct shown *shown, const be16 *ports, unsigned n);
+void show_services(struct shown *shown, const be16 *ports, const be16 *server_ports, unsigned n);
 void show_port_ranges(struct shown *shown, const struct port_range *ranges, unsigned n);
 void show_addresses(struct shown *shown, const struct rules *rules, const be32 *addresses,
                     unsigned n);

@@ -8,15 +8,6 @@
  */
 #include "snat.h"
 
-/* The farm whose VIP the address is, or NULL. */
-static const struct rules_farm *farm_of_vip(const struct rules *rules, be32 address)
-{
-	for (unsigned i = 0; i < rules->nfarms; i++)
-		if (be32_eq(rules->farms[i].vip, address))
-			return &rules->farms[i];
-	return NULL;
-}
-
 struct pools {
 	unsigned workers;
 	bool has[RULES_WORKERS_MAX]; /* a port, on any address */
@@ -31,21 +22,29 @@ static void add_port(struct pools *pools, unsigned port)
 	*has = true;
 }
 
-/* Whether a flow may have the port of an address that is this farm's VIP, or none's. */
-static bool is_free(const struct rules_farm *of_vip, be16 port)
+/* Whether a farm whose VIP the address is serves the port. */
+static bool is_service(const struct rules *rules, be32 address, be16 port)
 {
-	return !rules_is_probe_port(port) && !(of_vip && rules_service(of_vip, port) >= 0);
+	for (unsigned i = 0; i < rules->nfarms; i++)
+		if (be32_eq(rules->farms[i].vip, address) &&
+		    rules_service(&rules->farms[i], port) >= 0)
+			return true;
+	return false;
+}
+
+/* Whether a flow may have the port of the address. */
+static bool is_free(const struct rules *rules, be32 address, be16 port)
+{
+	return !rules_is_probe_port(port) && !is_service(rules, address, port);
 }
 
 static void add_address(struct pools *pools, const struct rules *rules,
                         const struct rules_farm *farm, be32 address)
 {
-	const struct rules_farm *of_vip = farm_of_vip(rules, address);
-
 	for (unsigned i = 0; i < farm->nsnat_ports; i++)
 		for (unsigned port = farm->snat_ports[i].first;
 		     port <= farm->snat_ports[i].last && pools->left; port++)
-			if (is_free(of_vip, be16_from((uint16_t)port)))
+			if (is_free(rules, address, be16_from((uint16_t)port)))
 				add_port(pools, port);
 }
 

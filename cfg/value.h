@@ -48,9 +48,12 @@ int value_mac(struct value *value, struct mac *ret);
 /*
  * Lists of items and ranges between commas. The lists that come back are the caller's to free, not
  * empty, and free of duplicates. Ports ascend, ranges of them are disjoint and don't touch, and
- * addresses keep the order that they were written in, RULES_SNAT_MAX at most.
+ * addresses keep the order that they were written in, RULES_SNAT_MAX at most. Services are ports,
+ * of which some may go to another port of the servers ("80:8080, 7000-7009:17000-17009"); NULL:
+ * none does.
  */
 int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n);
+int value_services(struct value *value, be16 **ret_ports, be16 **ret_server_ports, unsigned *ret_n);
 int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n);
 int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses,
                     unsigned *ret_n);

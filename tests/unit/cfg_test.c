@@ -192,6 +192,8 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 	say(line, "name=%s vip=", farm->name);
 	say_address(line, rules, farm->vip);
 	say_ports(line, "ports", farm->ports, farm->nports);
+	if (farm->server_ports)
+		say_ports(line, "at", farm->server_ports, farm->nports);
 	say_ports(line, "check", farm->checks, farm->nchecks);
 	say(line, " every=%u/%u fall=%u rise=%u", farm->check_interval_ms, farm->check_timeout_ms,
 	    farm->fall, farm->rise);
@@ -327,6 +329,15 @@ static const struct right rights[] = {
          " connlog=none"},
         {WITH_PORTS, "ports = 1, 65535",
          "name=x vip=10.0.0.40 ports=1,65535" CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PORTS, "ports = 443:4443, 80 : 8080,5060-5061, 7000 - 7002:17000- 17002",
+         "name=x vip=10.0.0.40 ports=80,443,5060,5061,7000,7001,7002 "
+         "at=8080,4443,5060,5061,17000,17001,17002" CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PORTS, "ports = 80:8080, 81:8080, 65535:1, 80:8080",
+         "name=x vip=10.0.0.40 ports=80,81,65535 at=8080,8080,1" CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PORTS, "ports = 80:80", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_PORTS, "preset = ocs2007r2\nports = 443:4443\ncheck = 4443\nscheduler = rr",
+         "name=x vip=10.0.0.40 ports=443 at=4443 check=4443 every=5000/2000 fall=3 rise=2 rr "
+         "persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
         {WITH_FARM, "check = none", X CHECKS TIMES SNAT " connlog=none"},
         {WITH_FARM, "check = 5061, 444",
          X " check=444,5061 every=5000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
@@ -700,6 +711,35 @@ static const struct wrong wrong_values[] = {
         {WITH_PORTS, "ports = 70000",
          "lb.ini:3: [farm x] ports: 70000 is not a TCP port (1-65535)"},
         {WITH_PORTS, "ports = 80, 0", "lb.ini:3: [farm x] ports: 0 is not a TCP port (1-65535)"},
+        {WITH_PORTS,
+         "ports = 80:", "lb.ini:3: [farm x] ports: an empty value is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = :80",
+         "lb.ini:3: [farm x] ports: an empty value is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 80:8080:1",
+         "lb.ini:3: [farm x] ports: 8080:1 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 80:65536",
+         "lb.ini:3: [farm x] ports: 65536 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 10.0.0.41:8080",
+         "lb.ini:3: [farm x] ports: 10.0.0.41 is not a TCP port (1-65535)"},
+        {WITH_PORTS, "ports = 80-89:8089-8080",
+         "lb.ini:3: [farm x] ports: 8089 to 8080 runs backwards: 8080-8089 is right"},
+        {WITH_PORTS, "ports = 80-89:8080",
+         "lb.ini:3: [farm x] ports: 80-89:8080 goes from 10 ports to one: 80-89:8080-8089 is one "
+         "for each"},
+        {WITH_PORTS, "ports = 80-89:65527",
+         "lb.ini:3: [farm x] ports: 80-89:65527 goes from 10 ports to 1"},
+        {WITH_PORTS, "ports = 80:8080-8081",
+         "lb.ini:3: [farm x] ports: 80:8080-8081 goes from 1 port to 2"},
+        {WITH_PORTS, "ports = 80:8080, 79-80:90-91",
+         "lb.ini:3: [farm x] ports: 79-80:90-91 goes to port 91 of the servers, but 80 goes to "
+         "8080 already"},
+        {WITH_PORTS, "ports = 80:8080, 80",
+         "lb.ini:3: [farm x] ports: 80 goes to port 80 of the servers, but 80 goes to 8080 "
+         "already"},
+        {WITH_PORTS, "ports = 80:8080 443",
+         "lb.ini:3: [farm x] ports: 8080 443 is not a TCP port (1-65535)"},
+        {WITH_FARM, "check = 80:8080",
+         "lb.ini:4: [farm x] check: 80:8080 is not a TCP port (1-65535)"},
         {WITH_PORTS, "ports = http", "lb.ini:3: [farm x] ports: http is not a TCP port (1-65535)"},
         {WITH_PORTS, "ports = 80-",
          "lb.ini:3: [farm x] ports: an empty value is not a TCP port "
@@ -887,6 +927,8 @@ END_TEST
 
 /* ---- files that are wrong ---- */
 
+#define SHARE_SNAT                                                                                 \
+	"farms that share it and a server's port have the same snat_ports, or none in common"
 #define NO_PORT_LEFT                                                                               \
 	"no port is left for connections: 1008-1023 are the probes', and the service ports of a "  \
 	"VIP aren't used as its SNAT ports"
@@ -1006,6 +1048,9 @@ static const struct {
          "lb.ini:4: [farm x] snat_ports: " NO_PORT_LEFT},
         {FARM_X "snat = 10.0.0.60\nsnat_ports = 1008-1023\n" SERVER_A,
          "lb.ini:5: [farm x] snat_ports: " NO_PORT_LEFT},
+        {FARM_X "snat_ports = 2000-2001\n" SERVER_A
+                "[farm y]\nvip = 10.0.0.40\nports = 2000-2001\n",
+         "lb.ini:4: [farm x] snat_ports: " NO_PORT_LEFT},
         {"[bridge]\nworkers = 4\n" FARM_X "snat_ports = 2000-2002\n" SERVER_A,
          "lb.ini:6: [farm x] snat_ports: leaves none for worker 4 of 4, which has those that are 3 "
          "modulo 4: any 4 in a row are enough"},
@@ -1018,9 +1063,28 @@ static const struct {
          "modulo 2: any 2 in a row are enough"},
 
         /* addresses against each other */
-        {FARM_X "[farm y]\nvip = 10.0.0.40\nports = 81\n",
-         "lb.ini:5: [farm y] vip: 10.0.0.40 is also the VIP of [farm x] (line 2): each farm needs "
-         "its own"},
+        {FARM_X "[farm y]\nvip = 10.0.0.40\nports = 81, 79-80\n",
+         "lb.ini:6: [farm y] ports: 80 is also a port of [farm x] (line 3), which has the same "
+         "VIP"},
+        {"[farm y]\nvip = 10.0.0.40\npreset = ocs2007r2\n[farm x]\nvip = 10.0.0.40\nports = "
+         "80, 444:80\n" SERVER_A,
+         "lb.ini:6: [farm x] ports: 444 is also a port of [farm y] (line 3), which has the same "
+         "VIP"},
+        {FARM_X "vlan = 5\n[farm y]\nvip = 10.0.0.40\nports = 81\nvlan = 6\n",
+         "lb.ini:6: [farm y] vip: 10.0.0.40 is also the VIP of [farm x] (line 2): farms of one "
+         "VIP are in the same VLAN"},
+        {FARM_X "[farm y]\nvip = 10.0.0.40\nports = 81\nvlan = 6\n",
+         "lb.ini:5: [farm y] vip: 10.0.0.40 is also the VIP of [farm x] (line 2): farms of one "
+         "VIP are in the same VLAN"},
+        /* they share the SNAT ports of a server: all or none */
+        {FARM_X SERVER_A "[farm y]\nvip = 10.0.0.40\nports = 81:80\nsnat_ports = 2000-3000\n"
+                         "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+         "lb.ini:8: [farm y] vip: 10.0.0.40 is also the VIP of [farm x] (line 2): " SHARE_SNAT},
+        {FARM_X "snat = 10.0.0.60\n" SERVER_A
+                "[farm y]\nvip = 10.0.0.50\nports = 80\nsnat = 10.0.0.60\nsnat_ports = "
+                "65535\n[server b]\nfarm = y\naddress = 10.0.0.41\n",
+         "lb.ini:11: [farm y] snat: 10.0.0.60 is also a SNAT address of [farm x] (line "
+         "4): " SHARE_SNAT},
         {FARM_X "[server a]\nfarm = x\naddress = 10.0.0.40\n",
          "lb.ini:6: [server a] address: 10.0.0.40 is also the VIP of [farm x] (line 2): a server "
          "has an address of its own"},
@@ -1039,10 +1103,6 @@ static const struct {
         {FARM_X SERVER_A "[server b]\nfarm = x\naddress = 10.0.0.41\n",
          "lb.ini:9: [server b] address: 10.0.0.41 is also the address of [server a] (line 6): a "
          "farm has each server once"},
-        {FARM_X "snat = 10.0.0.60\n" FARM_Y "snat = 10.0.0.60\n" SERVER_A
-                "[server b]\nfarm = y\naddress = 10.0.0.41\n",
-         "lb.ini:8: [farm y] snat: 10.0.0.60 is also a SNAT address of [farm x] (line 4): as these "
-         "farms share a server's address and port, their connections could collide"},
 };
 
 START_TEST(a_wrong_file_is_refused)
@@ -1104,8 +1164,8 @@ static const struct {
          "lb.ini:12: [farm z] snat: fd00::1 is not an IPv4 address as the VIP is\n"
          "lb.ini:12: [farm z] snat: 10.0.0.40 is also the VIP of [farm x] (line 2): a SNAT address "
          "is no other farm's VIP\n"
-         "lb.ini:10: [farm z] vip: 10.0.0.50 is also the VIP of [farm y] (line 6): each farm needs "
-         "its own"},
+         "lb.ini:11: [farm z] ports: 80 is also a port of [farm y] (line 7), which has the same "
+         "VIP"},
         /* a line that was to go on in the next one */
         {FARM_X "snat = 10.0.0.45, \\\n10.0.0.46\n; a \\\nvlan = 5\n" SERVER_A
                 "weight = 1 \\\n[x]\n",
@@ -1179,12 +1239,22 @@ END_TEST
 /* ---- files that are right ---- */
 
 static const char *const right_files[] = {
-        /* two farms may share a SNAT address when they share no server, or no port */
+        /* two farms may share a SNAT address, and a server and its port */
         FARM_X "snat = 10.0.0.60\n" FARM_Y "snat = 10.0.0.60\n" SERVER_A
                "[server b]\nfarm = y\naddress = 10.0.0.42\n",
         FARM_X "snat = 10.0.0.60\n"
                "[farm y]\nvip = 10.0.0.50\nports = 81\nsnat = 10.0.0.60\n" SERVER_A
                "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        /* if they share all SNAT ports, or none */
+        FARM_X "snat = 10.0.0.60\n" FARM_Y "snat = 10.0.0.60\n" SERVER_A
+               "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        FARM_X "snat = 10.0.0.60\nsnat_ports = 1024-2047, 4000\n" FARM_Y
+               "snat = 10.0.0.60\nsnat_ports = 2048-3999, 4001\n" SERVER_A
+               "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        /* several farms on one VIP, with other ports; of a server, too */
+        FARM_X SERVER_A "[farm y]\nvip = 10.0.0.40\nports = 79, 81:80\n"
+                        "[server b]\nfarm = y\naddress = 10.0.0.41\n",
+        FARM_X "vlan = 5\n[farm y]\nvip = 10.0.0.40\nports = 81\nvlan = 5\n" SERVER_A,
         /* and a server without sharing a SNAT address */
         FARM_X FARM_Y SERVER_A "[server b]\nfarm = y\naddress = 10.0.0.41\n",
         /* a farm and a server may have the same name; case doesn't matter */
@@ -1339,6 +1409,17 @@ static const struct wrong warnings[] = {
         {WITH_PRESET, "ports = 444, 5061", ""},
         {WITH_PRESET, "", ""},
         {WITH_FARM, "check = 81", ""},
+        {WITH_PORTS, "ports = 80:8080\ncheck = 80",
+         "lb.ini:4: [farm x] check: 80 of the VIP is 8080 of the servers, which is what is checked "
+         "there"},
+        {WITH_PORTS, "ports = 80:8080, 81:80\ncheck = 80, 8080, 81",
+         "lb.ini:4: [farm x] check: 81 of the VIP is 80 of the servers, which is what is checked "
+         "there"},
+        {WITH_PORTS, "ports = 80:8080, 443\ncheck = 8080, 443, 9000", ""},
+        {WITH_PRESET, "ports = 444, 5061:5062",
+         "lb.ini:3: [farm x] ports: 5061 isn't among them, but the preset checks it on each "
+         "server: write check = to have others checked"},
+        {WITH_PRESET, "ports = 444, 5060:5061", ""},
         {WITH_BRIDGE, "workers = 1", ""},
         {WITH_BRIDGE, "workers = auto", ""},
         {WITH_BRIDGE,
