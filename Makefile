@@ -11,7 +11,8 @@ B := .build/$(VARIANT)
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
 	libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev clang
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
-	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils
+	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils \
+	python3-prometheus-client
 BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod

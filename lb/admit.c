@@ -285,9 +285,6 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 {
 	sched_opened(&balance->farms->sched, flows_at(&balance->flows, f)->server);
 	balance->counts.created++;
-	if (farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)->scheduler ==
-	    SCHED_FASTEST)
-		waits_begin(&balance->waits, f, now);
 	hope(balance, flows_at(&balance->flows, f), now);
 }
 
@@ -323,6 +320,7 @@ static enum lb_why open_new(const struct wish *wish, uint32_t old, uint16_t serv
 	unlist_older(wish, old);
 	f = flows_add(&balance->flows, syn.arrive, wish->key->hashed, server,
 	              balance_ms(balance, wish->now), life_deadline(balance, &syn));
+	balance->flows.cold[f].created_us = balance_us(balance, wish->now);
 	sched_count_flow(&balance->farms->sched, server, 1);
 	balance_queue_new(balance, f, farm_of(wish)->nsnat ? &port : NULL);
 	note_opened(balance, f, wish->now);
@@ -353,13 +351,12 @@ static enum lb_why pick(const struct wish *wish, uint16_t *ret_server)
 	uint16_t server = pick_sticky(wish);
 
 	if (server == SERVER_NONE)
-		server = sched_pick(sched, wish->farm, client, packet->tuple.sport, wish->now);
+		server = sched_pick(sched, wish->farm, client, wish->now);
 	if (server == SERVER_NONE)
 		return sched_is_up(sched, wish->farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	if (!can_reach(wish, server)) {
 		wish->balance->counts.passed_over++;
-		server = sched_pick_if(sched, wish->farm, client, packet->tuple.sport, wish->now,
-		                       can_reach, wish);
+		server = sched_pick_if(sched, wish->farm, client, wish->now, can_reach, wish);
 	}
 	*ret_server = server;
 	return server == SERVER_NONE ? WHY_SNAT_EXHAUSTED : WHY_FLOW_NEW;

@@ -218,6 +218,8 @@ static void mend_times(const struct adopter *a, uint32_t f, lb_time now)
 		flow_set_last(flows_at(flows, f), a->tick);
 	if (flows_created_ms(flows, f) > ms)
 		flows_set_created_ms(flows, f, ms);
+	if (flows->cold[f].created_us > 999)
+		flows->cold[f].created_us = 999;
 }
 
 /* If a flow that has been taken in has this tuple. */

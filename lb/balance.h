@@ -13,7 +13,6 @@
 #include "parse.h"
 #include "persist.h"
 #include "segment.h"
-#include "waits.h"
 #include "rewrite.h"
 #include "why.h"
 
@@ -58,7 +57,6 @@ struct balance {
 	struct persist persist;
 	struct anew anew;
 	struct segment segment;
-	struct waits waits;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */
@@ -76,6 +74,12 @@ struct balance {
 static inline uint64_t balance_ms(const struct balance *balance, lb_time now)
 {
 	return (now.ns - balance->epoch.ns) / LB_NS_PER_MS;
+}
+
+/* Microseconds since the last of them. */
+static inline uint16_t balance_us(const struct balance *balance, lb_time now)
+{
+	return (uint16_t)((now.ns - balance->epoch.ns) % LB_NS_PER_MS / (LB_NS_PER_MS / 1000));
 }
 
 /* The time in ticks (flow.h). */

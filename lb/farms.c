@@ -15,6 +15,9 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	health_lay_out(&farms->health, arena, rules, now);
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
+	farms->times = arena_take(arena, rules->nservers, sizeof(*farms->times));
+	if (farms->times)
+		memset(farms->times, 0, rules->nservers * sizeof(*farms->times));
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)

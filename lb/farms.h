@@ -13,6 +13,7 @@
 #include "services.h"
 #include "share.h"
 #include "snat.h"
+#include "times.h"
 
 struct farms {
 	const struct rules *rules;
@@ -22,7 +23,8 @@ struct farms {
 	struct health health;
 	struct sched sched;
 	struct snat snat;
-	struct flow_link *queues; /* heads of queues of flows (flow.h) */
+	struct server_times *times; /* by rules.servers[] */
+	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
 };
 
 /* Heads of the queues of a pool's resting flows, a pool's half-open ones, a server's half-open

@@ -117,7 +117,7 @@ struct flow_cold {
 	uint32_t packets[2];   /* both add */
 	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
 	uint8_t reset_ms;      /* of its RST: ms since the tick in `last` began */
-	uint8_t unused[2];
+	uint16_t created_us;   /* microseconds since the ms in created_ms began */
 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");

@@ -625,6 +625,7 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 			continue;
 		health_inherit(&farms->health, map[s], &old->health, s);
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
+		farms->times[map[s]] = old->times[s];
 	}
 	balance_move(&lb->balance, farms, map);
 	flows_note_names(&lb->balance.flows, farms->rules->names, farms->rules->nnames);

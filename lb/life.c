@@ -77,12 +77,31 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 	             flow->server, tick, until);
 }
 
+static uint64_t age_ns(const struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint64_t ms = flows_created_ms(&balance->flows, f);
+	const uint64_t begun = balance->epoch.ns + ms * LB_NS_PER_MS +
+	                       balance->flows.cold[f].created_us * (LB_NS_PER_MS / 1000);
+
+	return now.ns > begun ? now.ns - begun : 0;
+}
+
+static void note_connected(struct balance *balance, uint32_t f, lb_time now)
+{
+	const unsigned server = flows_at(&balance->flows, f)->server;
+
+	times_note(&balance->farms->times[server].connect, &times_connect, age_ns(balance, f, now));
+}
+
 static void record_end(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
 	struct rewrite_to arrival;
 	struct ended record;
 
+	if (why != ENDED_EXIT)
+		times_note(&balance->farms->times[flow->server].flow, &times_flow,
+		           age_ns(balance, f, now));
 	if (!farms_of_server(balance->farms, flow->server)->connlog)
 		return;
 	record = (struct ended){
@@ -102,21 +121,6 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 		record.client6 = *arrival.src6;
 	}
 	ended_put(&balance->ended, &record);
-}
-
-static bool is_answered(const struct flow *flow)
-{
-	return flow->flags & FLOW_SEQ_KNOWN << SERVER;
-}
-
-/* The flow's server has answered its SYN; or it won't. */
-static void note_answer(struct balance *balance, uint32_t f, bool answered, lb_time now)
-{
-	uint64_t ns;
-
-	if (waits_end(&balance->waits, f, now, &ns))
-		sched_answered(&balance->farms->sched, flows_at(&balance->flows, f)->server,
-		               answered ? ns : FASTEST_UNANSWERED_NS, now);
 }
 
 /* A live flow is one no longer. */
@@ -162,11 +166,6 @@ static void give_client_back(struct balance *balance, uint32_t f)
 /* From live to quarantine. */
 void life_end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
 {
-	const struct flow *flow = flows_at(&balance->flows, f);
-
-	if (!is_answered(flow) &&
-	    (why == ENDED_IDLE || (why == ENDED_RST && flags & FLOW_RST_SENT << SERVER)))
-		note_answer(balance, f, false, now);
 	record_end(balance, f, why, now);
 	release(balance, f, why, now);
 	give_client_back(balance, f);
@@ -357,8 +356,6 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 		sched_closed(&balance->farms->sched, flow->server, false);
 		sched_revived(&balance->farms->sched, flow->server, true);
 	}
-	if (!is_answered(flow))
-		note_answer(balance, f, true, now);
 	flows_set_stamp(&balance->flows, f, syn.stamp);
 	flows_heard(&balance->flows, f, balance_tick(balance, now));
 	tcp_begin_anew(flow, &syn, packet);
@@ -383,7 +380,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 {
 	const uint32_t f = flow_of(ref);
 	struct flow *flow = flows_at(&balance->flows, f);
-	const bool was_answered = is_answered(flow);
+	const bool answered = flow->flags & FLOW_SEQ_KNOWN << SERVER;
 	unsigned events;
 
 	/* a flow that isn't open yet gets no older by what its server says again and again */
@@ -394,8 +391,8 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
 		flows_set_stamp(&balance->flows, f, packet->stamp);
 	events = tcp_track(flow, end_of(ref), packet);
-	if (!was_answered && is_answered(flow))
-		note_answer(balance, f, true, now);
+	if (!answered && flow->flags & FLOW_SEQ_KNOWN << SERVER)
+		note_connected(balance, f, now);
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events &

@@ -22,6 +22,7 @@ static const struct command {
 } commands[] = {
         {"events", NULL, false, show_events, NULL},
         {"farm", "list", false, show_farms, "status"},
+        {"metrics", NULL, false, show_metrics, NULL},
         {"server", "list", false, show_servers, "status"},
         {"status", NULL, false, show_status, NULL},
         {"version", NULL, false, show_version, NULL},

@@ -35,6 +35,6 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 /* Shows a table whose rows are added; and frees it. Returns the exit status. */
 int cli_table(const struct cli *cli, struct table *table);
 
-cli_show show_status, show_servers, show_farms, show_events, show_version;
+cli_show show_status, show_servers, show_farms, show_events, show_version, show_metrics;
 
 #endif

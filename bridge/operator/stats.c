@@ -117,6 +117,20 @@ static void print_fault(FILE *out, const struct snapshot *snapshot, const struct
 	print_time(out, "failed_at", snapshot, fault->when);
 }
 
+/* What most clients, and nearly all, waited for the server's answer. */
+static void print_connect(FILE *out, const struct times *times)
+{
+	static const struct {
+		const char *member;
+		double share;
+	} shares[] = {{"connect_p50_ms", 0.5}, {"connect_p99_ms", 0.99}};
+
+	for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		fprintf(out, ",\"%s\":%.3f", shares[i].member,
+		        (double)times_quantile(times, &times_connect, shares[i].share) /
+		                (double)LB_NS_PER_MS);
+}
+
 static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 {
 	const struct rules_server *rule = &snapshot->rules->servers[s];
@@ -129,6 +143,7 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_time(out, "since", snapshot, health->since);
 	fprintf(out, ",\"weight\":%u", rule->weight);
 	print_members(out, server_counter_names, snapshot->sum.servers[s], NSERVER_COUNTERS);
+	print_connect(out, &snapshot->sum.times[s].connect);
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
 	print_fault(out, snapshot, &snapshot->sum.healths[s].fault);

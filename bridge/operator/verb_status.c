@@ -16,22 +16,25 @@ static void join_lines(char *text)
 		*at = ' ';
 }
 
+bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret)
+{
+	int err = snapshot_take(ret, world->crew, world->started);
+
+	if (err)
+		answer_fail(&client->answer, err == -ETIMEDOUT ? ANSWER_NOT_IN_TIME : ANSWER_FAILED,
+		            "no_figures", NULL, "the figures: %s",
+		            err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
+	return !err;
+}
+
 void verb_status(struct world *world, struct client *client, struct request *request, lb_time now)
 {
 	struct snapshot snapshot;
 	char *text;
-	int err;
 
 	(void)now;
-	if (verbs_too_much(client, request))
+	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
 		return;
-	err = snapshot_take(&snapshot, world->crew, world->started);
-	if (err) {
-		answer_fail(&client->answer, err == -ETIMEDOUT ? ANSWER_NOT_IN_TIME : ANSWER_FAILED,
-		            "no_figures", NULL, "the figures: %s",
-		            err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
-		return;
-	}
 	text = stats_text(&snapshot);
 	snapshot_free(&snapshot);
 	if (!text) {

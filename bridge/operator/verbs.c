@@ -11,6 +11,7 @@
 
 static const struct verb verbs[] = {
         {"events", NULL, false, verb_events},
+        {"metrics", NULL, false, verb_metrics},
         {"status", NULL, false, verb_status},
         {"version", NULL, false, verb_version},
 };

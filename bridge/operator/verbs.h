@@ -5,6 +5,7 @@
 #define BRIDGE_VERBS_H
 
 #include "client.h"
+#include "snapshot.h"
 
 /*
  * Begins to answer a request; the words of the verb itself are no longer in it. It ends the answer,
@@ -25,7 +26,10 @@ void verbs_ask(struct world *world, struct client *client, char *line, lb_time n
 /* Ends the answer: a word was left over. True if so. */
 bool verbs_too_much(struct client *client, const struct request *request);
 
+/* Takes a snapshot, for the caller to free; or ends the answer, and is false. */
+bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret);
+
 /* The verbs, by the files that have them. */
-verb_begin verb_status, verb_version, verb_events;
+verb_begin verb_status, verb_version, verb_events, verb_metrics;
 
 #endif

@@ -32,11 +32,13 @@ int figures_init(struct figures *figures, const struct rules *rules)
 {
 	*figures = (struct figures){
 	        .servers = calloc(rules->nservers + 1u, sizeof(*figures->servers)),
+	        .times = calloc(rules->nservers + 1u, sizeof(*figures->times)),
 	        .snat_in_use = calloc(count_snat(rules) + 1u, sizeof(*figures->snat_in_use)),
 	        .healths = calloc(rules->nservers + 1u, sizeof(*figures->healths)),
 	        .farm_up = calloc(rules->nfarms + 1u, sizeof(*figures->farm_up)),
 	};
-	return figures->servers && figures->snat_in_use && figures->healths && figures->farm_up
+	return figures->servers && figures->times && figures->snat_in_use && figures->healths &&
+	                       figures->farm_up
 	               ? 0
 	               : -ENOMEM;
 }
@@ -44,6 +46,7 @@ int figures_init(struct figures *figures, const struct rules *rules)
 void figures_free(struct figures *figures)
 {
 	free(figures->servers);
+	free(figures->times);
 	free(figures->snat_in_use);
 	free(figures->healths);
 	free(figures->farm_up);
@@ -125,6 +128,8 @@ void figures_take(struct figures *figures, struct worker *worker)
 	add_fastpath(figures, &fastpath);
 	for (unsigned s = 0; s < rules->nservers; s++)
 		take_server(figures->servers[s], &farms->sched.servers[s]);
+	memcpy(figures->times, farms->times, rules->nservers * sizeof(*figures->times));
+	figures->bursts = worker->burst_times;
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
 			figures->snat_in_use[n++] =
@@ -147,5 +152,10 @@ void figures_add(struct figures *sum, const struct figures *figures, const struc
 		add(sum->ports[side], figures->ports[side], NPORT_COUNTERS);
 	for (unsigned s = 0; s < rules->nservers; s++)
 		add(sum->servers[s], figures->servers[s], NSERVER_COUNTERS);
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		times_add(&sum->times[s].connect, &figures->times[s].connect);
+		times_add(&sum->times[s].flow, &figures->times[s].flow);
+	}
+	times_add(&sum->bursts, &figures->bursts);
 	add(sum->snat_in_use, figures->snat_in_use, count_snat(rules));
 }

@@ -17,6 +17,8 @@ struct figures {
 	uint64_t whys[LB_NWHYS]; /* by enum lb_why */
 	uint64_t counters[NCOUNTERS];
 	uint64_t ports[NSIDES][NPORT_COUNTERS];
+	struct times bursts;
+	struct server_times *times;            /* by rules.servers[] */
 	uint64_t (*servers)[NSERVER_COUNTERS]; /* by rules.servers[] */
 	uint64_t *snat_in_use;                 /* by farm, and by SNAT address within it */
 	struct figures_health *healths;        /* by rules.servers[]; the first worker's only */

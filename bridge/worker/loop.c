@@ -27,6 +27,9 @@
 #define LOOP_TICK_NS LB_NS_PER_MS
 enum { LOOP_SLEEP_MS = 50 };
 
+/* Of so many bursts one's time is taken. */
+enum { LOOP_SAMPLE = 16 };
+
 /* Of what loop_send() sends: taken is what the thread is at. */
 enum sent { SENT_NONE, SENT_WAITS, SENT_TAKEN };
 
@@ -40,6 +43,7 @@ struct loop {
 	atomic_uint rounds; /* how many there were: the thread's, for others to see that it moves */
 	unsigned seen;      /* of rounds, by loop_has_moved() */
 	lb_time ticked, active;
+	unsigned bursts; /* so far */
 	loop_errand *errand;
 	void *errand_ctx;
 	atomic_uint sent;     /* enum sent: whose errand and its ctx are */
@@ -53,10 +57,15 @@ static bool turn(struct loop *loop, struct port *port)
 {
 	struct frame frames[PORT_BURST];
 	unsigned n = port->ops->receive(port, frames);
+	lb_time now;
 
-	if (n)
-		worker_burst(loop->worker, frames, n, clock_now());
-	return n;
+	if (!n)
+		return false;
+	now = clock_now();
+	worker_burst(loop->worker, frames, n, now);
+	if (++loop->bursts % LOOP_SAMPLE == 0)
+		times_note(&loop->worker->burst_times, &times_burst, clock_now().ns - now.ns);
+	return true;
 }
 
 /* Does what was sent, if anything was. */

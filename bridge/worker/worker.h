@@ -33,10 +33,11 @@ struct worker {
 	struct carrier carrier; /* of the ports */
 	struct setup setup;
 	struct connlog *connlog;
-	unsigned queue;     /* of connlog, that is this worker's */
-	bool more;          /* lb_poll() has more to do at once */
-	uint64_t news_lost; /* that other workers had no room for */
-	uint64_t conflicts; /* frames in which somebody claimed an address of ours */
+	unsigned queue;           /* of connlog, that is this worker's */
+	bool more;                /* lb_poll() has more to do at once */
+	uint64_t news_lost;       /* that other workers had no room for */
+	struct times burst_times; /* of some of the bursts: times_burst */
+	uint64_t conflicts;       /* frames in which somebody claimed an address of ours */
 };
 
 /*

@@ -53,3 +53,34 @@ connect() # NAME [N]
 	tmb server list -o csv | grep -q '^pool,fe1,10.0.0.41,active,up,'
 	tmb farm list | grep -qE '^pool +10.0.0.40 +true +2 +2 +0$'
 }
+
+# What somebody else's parser makes of the metrics: "NAME{LABELS} VALUE" a line.
+parsed() # FILE
+{
+	/usr/bin/python3 - "$1" <<-'END'
+		import sys
+		from prometheus_client.openmetrics.parser import text_string_to_metric_families
+		for family in text_string_to_metric_families(open(sys.argv[1]).read()):
+		    for sample in family.samples:
+		        labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+		        print(f"{sample.name}{{{labels}}} {sample.value:g}")
+	END
+}
+
+metric_is() # LINE
+{
+	tmb metrics >"$LAB_DIR/metrics"
+	parsed "$LAB_DIR/metrics" | grep -xF "$1"
+}
+
+@test "metrics: valid by another's parser, and the same as the statistics" {
+	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
+	connections=$(tmb status -o json | jq '[.farms[].servers[].connections_total] | add')
+	wait_until 10 metric_is "tmbridge_flow_duration_seconds_count{farm=pool} $connections"
+	metric_is "tmbridge_connect_seconds_count{farm=pool} $connections"
+	metric_is 'tmbridge_server_up{farm=pool,server=fe1} 1'
+	metric_is 'tmbridge_frames_total{act=answered,reason=no_server} 0'
+	metric_is 'tmbridge_port_up{side=outside} 1'
+	parsed "$LAB_DIR/metrics" | grep -qE '^tmbridge_burst_seconds_count\{\} [1-9]'
+	tmb status -o json | jq -e '.farms[0].servers[0].connect_p99_ms > 0'
+}
