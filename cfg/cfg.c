@@ -17,11 +17,14 @@
  */
 #include "crosscheck.h"
 
+#include "../lb/way.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
 	VLAN_OF_FARM = UINT16_MAX, /* until all sections have been read */
+	FARM_LAST_PORT_BESIDE_HOST = 32767,
 };
 
 /* What is at hand while one file is read. */
@@ -29,6 +32,7 @@ struct load {
 	struct where where;
 	struct values values;
 	struct rules *rules;
+	const struct rules_nets *host; /* or NULL */
 };
 
 /* ---- places and defaults ---- */
@@ -67,17 +71,43 @@ static int rules_place(struct rules *rules, const struct where *where)
 	return ret;
 }
 
-/* A farm's SNAT address is its VIP, unless one was given. snat = off is given, and leaves none. */
-static int farm_fill_in(struct rules_farm *farm, const struct where_section *section)
+/*
+ * A farm's SNAT address is its VIP or, routed, ours inside, unless one was given. snat = off is
+ * given, and leaves none. Where it may be the host's own address as well, its ports are those that
+ * the host's own connections don't have by default (net.ipv4.ip_local_port_range).
+ */
+static int farm_fill_in(struct rules *rules, struct rules_farm *farm,
+                        const struct where_section *section)
 {
+	int ret;
+
+	if (rules_has_stack(rules) && !where_has(section, "snat_ports") && farm->nsnat_ports)
+		farm->snat_ports[0].last = FARM_LAST_PORT_BESIDE_HOST;
 	if (where_has(section, "snat"))
 		return 0;
 	farm->snat = calloc(1, sizeof(*farm->snat));
 	if (!farm->snat)
 		return -ENOMEM;
-	farm->snat[0] = farm->vip;
+	ret = way_snat(rules, farm->vip, &farm->snat[0]);
 	farm->nsnat = 1;
-	return 0;
+	return ret;
+}
+
+static int farms_fill_in(struct load *load)
+{
+	int ret = 0;
+
+	if (load->host)
+		load->rules->nets = *load->host;
+	for (unsigned i = 0; i < load->where.n && !ret; i++) {
+		const struct where_section *section = &load->where.sections[i];
+		struct target target =
+		        keys_target(load->rules, section->section, where_name(section));
+
+		if (target.farm)
+			ret = farm_fill_in(load->rules, target.farm, section);
+	}
+	return ret;
 }
 
 /* Puts the servers of each farm together, in the file's order; behind them those of none. */
@@ -157,7 +187,7 @@ static int set_section(struct load *load, struct where_section *section)
 		target.server->farm = KEYS_NO_FARM;
 	if (target.server && !where_has(section, "vlan"))
 		target.server->vlan = VLAN_OF_FARM;
-	return target.farm ? farm_fill_in(target.farm, section) : 0;
+	return 0;
 }
 
 /* Servers are in their farm's VLAN unless they say otherwise. */
@@ -178,9 +208,12 @@ static int set_all(struct load *load)
 	for (unsigned i = 0; ret == 0 && i < load->where.n; i++)
 		ret = set_section(load, &load->where.sections[i]);
 	if (ret == 0)
+		ret = farms_fill_in(load);
+	if (ret == 0)
 		ret = servers_group(load->rules);
 	if (ret == 0)
 		servers_fill_in(load->rules);
+	way_settle(load->rules);
 	return ret;
 }
 
@@ -211,8 +244,14 @@ static int load_file(struct load *load, struct notes *notes, const struct file *
 
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
 {
+	return cfg_load_for(path, NULL, note, ctx, ret_rules);
+}
+
+int cfg_load_for(const char *path, const struct rules_nets *host, cfg_note *note, void *ctx,
+                 struct rules **ret_rules)
+{
 	struct notes notes = {.path = path, .note = note, .ctx = ctx};
-	struct load load = {0};
+	struct load load = {.host = host};
 	struct file file = {0};
 	int ret = file_read(&notes, &file);
 

@@ -21,4 +21,9 @@ typedef void cfg_note(void *ctx, bool is_error, const char *text);
  */
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules);
 
+/* The same where the host has these addresses, whatever the file says of them; NULL: that isn't
+ * known. */
+int cfg_load_for(const char *path, const struct rules_nets *host, cfg_note *note, void *ctx,
+                 struct rules **ret_rules);
+
 #endif

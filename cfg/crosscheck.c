@@ -71,6 +71,22 @@ static void check_family(const struct where *where, const struct rules *rules,
 	}
 }
 
+/* What only a cable has: VLANs are the host's, as interfaces, and so is what isn't for us. */
+static void check_mode(const struct where *where, const struct rules *rules,
+                       const struct rules_farm *farm, const struct where_section *section)
+{
+	if (!rules_has_stack(rules))
+		return;
+	if (!farm->nsnat && where_is_right(section, "snat"))
+		where_error(
+		        where, section, "snat",
+		        "off is for mode = transparent: else the servers' answers wouldn't pass "
+		        "here");
+	if (farm->vlan && where_is_right(section, "vlan"))
+		where_error(where, section, "vlan",
+		            "is for mode = transparent: else run tmbridge on the VLAN's interface");
+}
+
 static void check_farm(const struct where *where, const struct rules *rules,
                        const struct rules_farm *farm)
 {
@@ -84,13 +100,14 @@ static void check_farm(const struct where *where, const struct rules *rules,
 	if (farm->nsnat && are_right(section, of_snat))
 		snat_check(where, rules, farm, section);
 	check_times(where, farm, section);
+	check_mode(where, rules, farm, section);
 	if (where_is_right(section, "vip"))
 		check_family(where, rules, farm, section);
 }
 
 static void check_farms(const struct where *where, const struct rules *rules)
 {
-	if (rules->nfarms == 0 && !where->refused)
+	if (rules->nfarms == 0 && !where->refused && !rules_has_stack(rules))
 		note_error(where->notes, 0,
 		           "no farm: there must be a section such as [farm ocspool]");
 	for (unsigned i = 0; i < rules->nfarms; i++)

@@ -137,6 +137,15 @@ int ip_compare(const struct ip *a, const struct ip *b)
 	                  : memcmp(&a->ip4, &b->ip4, sizeof(a->ip4));
 }
 
+const char *ip6_text(const struct ip6 *ip, char text[VALUE_ADDRESS_BYTES])
+{
+	const bool is_ipv4 = ip6_is_mapped(ip);
+
+	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, ip->b + (is_ipv4 ? 12 : 0), text,
+	          VALUE_ADDRESS_BYTES);
+	return text;
+}
+
 void ip_step(struct ip *ip)
 {
 	uint8_t *b = ip->is_ipv6 ? ip->ip6.b : ip->ip4.b;

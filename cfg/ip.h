@@ -25,6 +25,9 @@ int ip_name(struct value *value, struct rules *rules, const struct ip *ip, be32 
 /* Less than 0, 0 or more as a comes before b, is b, or comes after it; both of one version. */
 int ip_compare(const struct ip *a, const struct ip *b);
 
+/* The text of an address, of IPv4 as ip6_mapped(). Returns text. */
+const char *ip6_text(const struct ip6 *ip, char text[VALUE_ADDRESS_BYTES]);
+
 /* Makes it the next address. */
 void ip_step(struct ip *ip);
 

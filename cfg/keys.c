@@ -9,6 +9,7 @@
  */
 #include "keys.h"
 #include "farm_keys.h"
+#include "net_keys.h"
 #include "server_keys.h"
 
 #include <stdlib.h>
@@ -144,6 +145,11 @@ static const struct key bridge_keys[] = {
         {"link_mirror", bridge_link_mirror, show_bridge_link_mirror, "no", NULL},
         {"fast_path", bridge_fast_path, show_bridge_fast_path, "off", NULL},
         {"on_exit", bridge_on_exit, show_bridge_on_exit, "cut", NULL},
+        {"mode", bridge_mode, show_bridge_mode, "transparent", NULL},
+        {"routing", bridge_routing, show_bridge_routing, "no", NULL},
+        {"gateway", bridge_gateway, show_bridge_gateway, NULL, NULL},
+        {"outside_address", bridge_outside_address, show_bridge_outside_address, NULL, NULL},
+        {"inside_address", bridge_inside_address, show_bridge_inside_address, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL},
 };
 

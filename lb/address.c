@@ -7,6 +7,8 @@
  */
 #include "address.h"
 
+#include "way.h"
+
 static uint32_t name_slot_of(const struct addresses *addresses, const struct ip6 *ip)
 {
 	uint64_t high = word64_load(ip->b), low = word64_load(ip->b + sizeof(high));
@@ -93,10 +95,13 @@ static void add_user(struct addresses *addresses, struct address *place, unsigne
 		append_to_others(addresses, place);
 }
 
+/* An address of ours, which the host may have itself. */
 static void add_ours(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_t kind,
                      unsigned farm)
 {
-	add_user(addresses, add(addresses, ip, vlan, kind), farm);
+	const bool is_hosts = way_is_hosts(addresses->rules, ip);
+
+	add_user(addresses, add(addresses, ip, vlan, kind | (is_hosts ? ADDRESS_HOST : 0)), farm);
 }
 
 static void add_snat(struct addresses *addresses, const struct rules_farm *farm, unsigned f,
@@ -139,6 +144,8 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 		add(addresses, rules->servers[s].address, vlan,
 		    routed ? ADDRESS_SERVER | ADDRESS_NO_SNAT : ADDRESS_SERVER);
 		addresses->any_no_snat |= routed;
+		if (!be32_eq(way_next(rules, s), rules->servers[s].address))
+			add(addresses, way_next(rules, s), vlan, ADDRESS_NEXT);
 		if (!rules->farms[f].gone && has_own_vlan(rules, s))
 			add_snat(addresses, &rules->farms[f], f, vlan);
 	}
@@ -147,7 +154,7 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 /* How many addresses fill() adds at most. */
 static uint32_t count(const struct rules *rules)
 {
-	uint32_t n = rules->nservers + rules->nfarms;
+	uint32_t n = rules->nservers * (rules_has_stack(rules) ? 2 : 1) + rules->nfarms;
 
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		n += rules->farms[f].nsnat;
@@ -184,6 +191,7 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	take_table(&addresses->named, arena, places_for(rules->nnames ? n : 0));
 	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
 	addresses->users = arena_take(arena, n, sizeof(*addresses->users));
+	local_lay_out(&addresses->local, arena, rules);
 	if (!addresses->names)
 		return;
 	memset(addresses->names, 0, names * sizeof(*addresses->names));

@@ -5,13 +5,15 @@
 #define LB_ADDRESS_H
 
 #include "arena.h"
-#include "rules.h"
+#include "local.h"
 
 enum {
 	ADDRESS_VIP = 1 << 0,
 	ADDRESS_SNAT = 1 << 1,
 	ADDRESS_OURS = ADDRESS_VIP | ADDRESS_SNAT, /* we answer ARP or neighbour discovery */
 	ADDRESS_SERVER = 1 << 2,
+	ADDRESS_HOST = 1 << 4, /* ours, but the host's own as well: see local.h */
+	ADDRESS_NEXT = 1 << 5, /* a gateway, behind which servers are */
 	ADDRESS_NO_SNAT =
 	        1 << 3, /* a server of a farm with snat = off: packets from it may be flows' */
 };
@@ -47,8 +49,9 @@ struct addresses {
 	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
 	const struct rules *rules;
-	bool any_no_snat; /* there is an ADDRESS_NO_SNAT */
-	bool any_ipv6;    /* there is an IPv6 address */
+	struct local *local; /* NULL: the host takes part in nothing */
+	bool any_no_snat;    /* there is an ADDRESS_NO_SNAT */
+	bool any_ipv6;       /* there is an IPv6 address */
 };
 
 /* Takes the table from arena and, unless that only measures, fills it from rules. */

@@ -22,6 +22,7 @@
 #include "owner.h"
 #include "refuse.h"
 #include "rewrite.h"
+#include "router.h"
 #include "screen.h"
 #include "tcp.h"
 #include "wire.h"
@@ -32,6 +33,7 @@ enum {
 
 struct lb {
 	struct mac macs[NSIDES];
+	uint32_t mtus[NSIDES];
 	struct balance balance;
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
@@ -155,11 +157,22 @@ void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac)
 	lb->macs[side] = *mac;
 }
 
+void lb_set_mtu(struct lb *lb, enum side side, uint32_t mtu)
+{
+	lb->mtus[side] = mtu;
+}
+
+static const struct rules *rules_of(const struct lb *lb)
+{
+	return lb->balance.farms->rules;
+}
+
 static struct screen screen_of(const struct lb *lb)
 {
 	return (struct screen){.macs = lb->macs,
 	                       .farms = lb->balance.farms,
 	                       .key = &lb->balance.flows.key,
+	                       .has_stack = rules_has_stack(rules_of(lb)),
 	                       .held = lb->held};
 }
 
@@ -195,6 +208,12 @@ void lb_not_handed_over(struct lb *lb)
 	lb->whys[WHY_NOT_HANDED_OVER]++;
 }
 
+/* If it can't go further than here: on a cable there is no such thing. */
+static bool is_spent(const struct lb *lb, const struct frame *frame)
+{
+	return rules_has_stack(rules_of(lb)) && router_is_last(frame);
+}
+
 /* If the error was sent by the end that should have got the packet, and not by a router. */
 static bool is_from_receiver(const struct packet *packet, const struct icmp_error *error)
 {
@@ -218,6 +237,10 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6,
 	                                     hop_vlan(&packet->from), v))
 		return;
+	if (ref == FLOW_NONE && screen_is_hosts(&screen, packet, &job->key.tuple))
+		return verdict_settle(v, WHY_TO_HOST);
+	if (is_spent(lb, frame))
+		return verdict_settle(v, WHY_ICMP_LIMITED);
 	if (ref == FLOW_NONE || !tcp_may_have_sent(flows_at(flows, flow_of(ref)),
 	                                           end_other(end_of(ref)), job->error.seq))
 		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
@@ -256,6 +279,8 @@ static bool is_intact(const struct frame *frame, const struct packet *packet)
 static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                 lb_time now, struct verdict *v)
 {
+	if (is_spent(lb, frame))
+		return router_expired(rules_of(lb), &lb->refuse, frame, packet, now, v);
 	if (life_expects(&lb->balance, ref, packet))
 		life_goes_on(&lb->balance, ref, packet, frame->wire_len, now);
 	else if (is_intact(frame, packet))
@@ -312,6 +337,8 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 	old = life_give_way(&lb->balance, &job->key, old, now);
 	if (old != FLOW_NONE && is_passed_on(lb, old, packet, true))
 		return hit(lb, frame, packet, old, now, v);
+	if (is_spent(lb, frame))
+		return router_expired(rules_of(lb), &lb->refuse, frame, packet, now, v);
 	why = admit_open(&lb->balance, packet, &job->key, old, farm, service, now, &ref);
 	if (why != WHY_FLOW_NEW)
 		return refuse(&lb->refuse, v, why, packet, now);
@@ -358,6 +385,8 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 	const struct packet *packet = &job->packet;
 	const struct screen screen = screen_of(lb);
 
+	if (screen_is_hosts(&screen, packet, &packet->tuple))
+		return verdict_settle(v, WHY_TO_HOST);
 	if (screen_is_martian(&screen, frame, packet))
 		return verdict_settle(v, WHY_MARTIAN);
 	if (!is_intact(frame, packet))
@@ -452,6 +481,8 @@ static void follow(struct lb *lb, struct frame *frame, const struct packet *pack
 		return verdict_settle(v, WHY_HANDED_OVER);
 	if (route->flow == FLOW_NONE)
 		return verdict_settle(v, WHY_NOT_OURS);
+	if (is_spent(lb, frame))
+		return verdict_settle(v, WHY_ICMP_LIMITED);
 	verdict_settle(v, WHY_FRAGMENT);
 	v->flow = route->flow;
 	v->way = route->way;
@@ -503,6 +534,8 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 	*ret_verdict = (struct verdict){0};
 	verdict_begin(ret_verdict, ret);
 	follow(lb, ret, &packet, route, ret_verdict);
+	if (ret_verdict->act == LB_FORWARD && rules_has_stack(rules_of(lb)))
+		router_spend(ret);
 	if (ret_verdict->act == LB_HAND_OVER) {
 		lb->whys[WHY_FRAGMENT_HELD]--;
 		lb->whys[WHY_HANDED_OVER]++;
@@ -538,6 +571,46 @@ static bool has_key(const struct job *job)
 	return job->rest != REST_NONE && job->rest != REST_FRAGMENT;
 }
 
+/* The long or the short way. */
+static inline void decide(struct lb *lb, struct frame *frame, struct job *job, uint32_t tick,
+                          lb_time now, struct verdict *v)
+{
+	if (!rest_is_plain(job->rest) || !express(&lb->balance, frame, job, tick, v))
+		finish(lb, frame, job, now, v);
+}
+
+/* The smaller of both links' MTUs. */
+static uint32_t smallest(const struct lb *lb)
+{
+	const uint32_t *mtus = lb->mtus;
+
+	return mtus[0] && (!mtus[1] || mtus[0] < mtus[1]) ? mtus[0] : mtus[1];
+}
+
+/* The same as a router does it. */
+__attribute__((noinline)) static void decide_as_router(struct lb *lb, struct frame *frame,
+                                                       struct job *job, uint32_t tick, lb_time now,
+                                                       struct verdict *v)
+{
+	const struct rules *rules = rules_of(lb);
+	struct router_original original = {0};
+	uint32_t mtu;
+
+	if (job->rest == REST_NONE)
+		return finish(lb, frame, job, now, v);
+	router_keep(frame, smallest(lb), &original);
+	if (rest_is_plain(job->rest) && router_is_last(frame))
+		finish(lb, frame, job, now, v);
+	else
+		decide(lb, frame, job, tick, now, v);
+	if (v->act != LB_FORWARD || v->why == WHY_FRAGMENT_HELD)
+		return;
+	mtu = lb->mtus[way_side(&v->way, rules)];
+	if (original.len && mtu && original.len > mtu)
+		return router_too_big(rules, &lb->refuse, frame, &original, mtu, now, v);
+	router_spend(frame);
+}
+
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = screen_of(lb);
@@ -557,9 +630,10 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 			jobs[i].guess =
 			        flows_guess(&lb->balance.flows, jobs[i].hash, jobs[i].key.ipv6);
 	for (unsigned i = 0; i < n; i++) {
-		if (!rest_is_plain(jobs[i].rest) ||
-		    !express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i]))
-			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
+		if (__builtin_expect(screen.has_stack, 0))
+			decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		else
+			decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
 		lb->whys[ret[i].why]++;
 	}
 }

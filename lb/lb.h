@@ -58,6 +58,9 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 /* The port of that side has another MAC address from now on. */
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);
 
+/* Where tmbridge is no cable: the longest packet, at layer 3, that leaves by that side; 0: any. */
+void lb_set_mtu(struct lb *lb, enum side side, uint32_t mtu);
+
 /*
  * The bytes that the engine needs besides, aligned to ARENA_ALIGN, before it gets rules that name
  * IPv6 addresses; and takes them into use, once.

@@ -7,13 +7,14 @@
 #include "frame.h"
 #include "tuple.h"
 
-enum own_kind { OWN_ARP_REPLY, OWN_ND_REPLY, OWN_ECHO_REPLY, OWN_TCP };
+enum own_kind { OWN_ARP_REPLY, OWN_ND_REPLY, OWN_ECHO_REPLY, OWN_TCP, OWN_ICMP_ERROR };
 
 struct own {
-	uint8_t kind;        /* enum own_kind */
-	uint8_t tcp_flags;   /* OWN_TCP: a segment without data */
-	uint16_t server;     /* goes to this server's MAC, or SERVER_NONE: to `to` */
-	uint16_t l4, l4_len; /* OWN_ECHO_REPLY: where the request stands in the frame */
+	uint8_t kind;                 /* enum own_kind */
+	uint8_t tcp_flags;            /* OWN_TCP: a segment without data */
+	uint16_t server;              /* goes to this server's MAC, or SERVER_NONE: to `to` */
+	uint8_t icmp_type, icmp_code; /* OWN_ICMP_ERROR */
+	uint16_t l4, l4_len; /* OWN_ECHO_REPLY, OWN_ICMP_ERROR: what of the frame is quoted */
 	struct hop to;
 	/* as the frame shall say it, of IPv6 only the ports; ARP: src is our address, dst the
 	 * asker's */
@@ -21,6 +22,7 @@ struct own {
 	bool ipv6;             /* then src6 and dst6 are the addresses */
 	struct ip6 src6, dst6; /* OWN_ND_REPLY: our address, and the asker's or :: if it has none */
 	uint32_t seq, ack;     /* OWN_TCP, host order */
+	uint32_t mtu;          /* OWN_ICMP_ERROR: the next link's, or 0 */
 };
 
 /* Own frames to be sent. */

@@ -112,3 +112,14 @@ void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const str
 		v->own.ack = packet->seq + packet->seq_len;
 	}
 }
+
+bool refuse_by_icmp(struct refuse *refuse, struct verdict *v, enum lb_why why,
+                    const struct packet *packet, lb_time now)
+{
+	if (!is_allowed(refuse, REFUSE_ICMP, packet, now)) {
+		verdict_settle(v, WHY_ICMP_LIMITED);
+		return false;
+	}
+	verdict_answer(v, why, packet, OWN_ICMP_ERROR);
+	return true;
+}

@@ -10,7 +10,8 @@
 enum refuse_kind {
 	REFUSE_NO_FLOW,
 	REFUSE_PORT_NOT_SERVED,
-	REFUSE_SYN, /* to a port that is served */
+	REFUSE_SYN,  /* to a port that is served */
+	REFUSE_ICMP, /* what is answered with an ICMP error */
 	REFUSE_KINDS,
 };
 
@@ -36,5 +37,9 @@ void refuse_begin(struct refuse *refuse, const struct hash_key *key, lb_time now
  */
 void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const struct packet *packet,
             lb_time now);
+
+/* The same by an ICMP error, else WHY_ICMP_LIMITED: says if so. What it is has to be added. */
+bool refuse_by_icmp(struct refuse *refuse, struct verdict *v, enum lb_why why,
+                    const struct packet *packet, lb_time now);
 
 #endif

@@ -52,6 +52,7 @@ int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret)
 #define RULES_WORD(enumerator, word, ...) [enumerator] = (word),
 const char *const rules_scheduler_words[] = {RULES_SCHEDULERS(RULES_WORD)[RULES_NSCHEDULERS] =
                                                      NULL};
+const char *const rules_mode_words[] = {RULES_MODES(RULES_WORD)[RULES_NMODES] = NULL};
 const char *const rules_state_words[] = {RULES_STATES(RULES_WORD)[RULES_NSTATES] = NULL};
 #undef RULES_WORD
 

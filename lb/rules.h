@@ -38,6 +38,7 @@ enum {
 	RULES_CONNECTIONS_MAX = 64 << 20,
 	RULES_HALF_OPEN_MAX = 1 << 20,
 	RULES_WEIGHT_MAX = 100,
+	RULES_NETS_MAX = 64, /* addresses of the host */
 };
 
 /*
@@ -73,9 +74,16 @@ static inline bool rules_is_probe_port(be16 port)
 	X(STATE_DRAIN, "drain")                                                                    \
 	X(STATE_DISABLED, "disabled")
 
+/* X(enumerator, word): how tmbridge stands in the network. See way.h. */
+#define RULES_MODES(X)                                                                             \
+	X(MODE_TRANSPARENT, "transparent")                                                         \
+	X(MODE_ROUTED, "routed")                                                                   \
+	X(MODE_ONE_ARMED, "one-armed")
+
 #define RULES_ENUM(enumerator, ...) enumerator,
 enum rules_scheduler { RULES_SCHEDULERS(RULES_ENUM) RULES_NSCHEDULERS };
 enum rules_state { RULES_STATES(RULES_ENUM) RULES_NSTATES };
+enum rules_mode { RULES_MODES(RULES_ENUM) RULES_NMODES };
 #undef RULES_ENUM
 
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
@@ -86,6 +94,18 @@ enum rules_on_exit { ON_EXIT_KEEP, ON_EXIT_CUT };
 /* TCP ports first..last, both included, in host order. */
 struct port_range {
 	uint16_t first, last;
+};
+
+/* An address of the host, and the subnet that it is in; of IPv4 as ip6_mapped(). */
+struct rules_net {
+	struct ip6 address;
+	uint8_t prefix; /* bits, of 128 */
+	uint8_t side;   /* enum side, or NSIDES: of another interface */
+};
+
+struct rules_nets {
+	struct rules_net all[RULES_NETS_MAX];
+	unsigned n;
 };
 
 struct rules_farm {
@@ -124,10 +144,16 @@ struct rules_server {
 	struct mac mac;           /* if has_mac; else resolved by ARP */
 	uint32_t max_connections; /* 0 = no limit */
 	uint16_t vlan;            /* the same, or its farm's: see rules_server_vlan() */
+	be32 next;                /* to whom frames for it go: see way_settle() */
+	uint8_t side;             /* by which side */
 	bool gone;                /* no longer in the file: its flows live on until they end */
 };
 
 struct rules {
+	enum rules_mode mode;
+	bool routing;            /* routed: the host routes what isn't ours */
+	struct rules_nets nets;  /* one-armed, routed: the host's addresses */
+	be32 gateway4, gateway6; /* what is in no subnet goes there; 0.0.0.0: nowhere */
 	bool has_outside_mac, has_inside_mac;
 	struct mac outside_mac, inside_mac;
 	uint32_t max_connections;       /* that are open or closing at a time */
@@ -147,6 +173,12 @@ struct rules {
 /* Releases rules and all that hangs off them; rules may be NULL. */
 void rules_free(struct rules *rules);
 
+/* If the frames that aren't for tmbridge are the host's, and none crosses. */
+static inline bool rules_has_stack(const struct rules *rules)
+{
+	return rules->mode != MODE_TRANSPARENT;
+}
+
 /* The IPv6 address of that name, which must be one of the rules'. */
 static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
 {
@@ -165,6 +197,7 @@ bool rules_is_left(const struct rules_server *server);
 /* The words of lb.ini and of the statistics, by these enums; NULL behind the last. */
 extern const char *const rules_scheduler_words[RULES_NSCHEDULERS + 1];
 extern const char *const rules_state_words[RULES_NSTATES + 1];
+extern const char *const rules_mode_words[RULES_NMODES + 1];
 
 /*
  * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.

@@ -38,7 +38,8 @@ const struct address *screen_dst(const struct screen *screen, const struct packe
 void screen_settle_other(const struct screen *screen, const struct frame *frame,
                          struct verdict *ret)
 {
-	bool to_host = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_DST);
+	bool to_host = screen->has_stack || (frame->len >= ETH_HEADER_BYTES &&
+	                                     is_own_mac(screen, frame->data + ETH_DST));
 
 	verdict_settle(ret, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
 }
@@ -50,6 +51,29 @@ void screen_settle_no_flow(const struct screen *screen, const struct frame *fram
 		verdict_settle(ret, why);
 	else
 		screen_settle_other(screen, frame, ret);
+}
+
+bool screen_is_hosts(const struct screen *screen, const struct packet *packet,
+                     const struct tuple *tuple)
+{
+	const struct addresses *addresses = &screen->farms->addresses;
+	const struct address *dst = find(screen, packet, tuple->dst);
+	const struct address *src = find(screen, packet, tuple->src);
+	unsigned farm, service;
+
+	if (!(dst->kinds & ADDRESS_HOST))
+		return false;
+	if (farms_service(screen->farms, dst, tuple->dport, &farm, &service))
+		return false;
+	return !(src->kinds & ADDRESS_SERVER &&
+	         local_is_answer(addresses->local, tuple->sport, tuple->dport));
+}
+
+/* Where the host has addresses itself: whether we answer for this one on that side. */
+static bool is_ours_here(const struct screen *screen, be32 address, uint8_t kinds, uint8_t side)
+{
+	return kinds & ADDRESS_OURS &&
+	       (!screen->has_stack || way_is_ours(screen->farms->rules, address, (enum side)side));
 }
 
 /* Neither of no host nor of many (RFC 6890, RFC 1112). */
@@ -83,8 +107,8 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 	uint8_t sender = screen_src(screen, packet)->kinds;
 	uint8_t target = screen_dst(screen, packet)->kinds;
 
-	v->sighted = sender & ADDRESS_SERVER;
-	v->conflict = sender & ADDRESS_OURS;
+	v->sighted = sender & (ADDRESS_SERVER | ADDRESS_NEXT);
+	v->conflict = is_ours_here(screen, packet->tuple.src, sender, packet->from.side);
 	v->heard = packet->arp_oper && !v->conflict && !mac_is_group(&packet->arp_sender) &&
 	           !is_own_mac(screen, packet->arp_sender.b) && is_host_ipv4(packet->tuple.src);
 	v->sighting = (struct sighting){.address = ip6_mapped(packet->tuple.src),
@@ -93,7 +117,7 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 	                                .overrides = true};
 	v->sighting.hop.mac = packet->arp_sender;
 	v->sighting.overrides = true;
-	if (!(target & ADDRESS_OURS))
+	if (!is_ours_here(screen, packet->tuple.dst, target, packet->from.side))
 		return;
 	if (mac_is_group(&packet->arp_sender)) {
 		verdict_settle(v, WHY_MARTIAN);
@@ -147,8 +171,8 @@ static void sight_nd(const struct screen *screen, const struct packet *packet, c
 {
 	const struct ip6 *address = nd->is_solicitation ? packet->src6 : nd->target;
 
-	v->sighted = kinds & ADDRESS_SERVER;
-	v->conflict = kinds & ADDRESS_OURS;
+	v->sighted = kinds & (ADDRESS_SERVER | ADDRESS_NEXT);
+	v->conflict = is_ours_here(screen, name, kinds, packet->from.side);
 	v->heard = !v->conflict && nd->has_mac && !mac_is_group(&nd->mac) &&
 	           !is_own_mac(screen, nd->mac.b) && is_host_ip6(address);
 	v->sighting = (struct sighting){
@@ -160,7 +184,7 @@ static void sight_nd(const struct screen *screen, const struct packet *packet, c
 static bool screen_nd(const struct screen *screen, struct frame *frame, struct packet *packet,
                       struct verdict *v)
 {
-	be32 target_name = {0}, sender_name = {0}, unused;
+	be32 target_name = {0}, sender_name = {0}, to = {0};
 	uint8_t target, sender;
 	struct nd nd;
 
@@ -171,12 +195,13 @@ static bool screen_nd(const struct screen *screen, struct frame *frame, struct p
 	sender = kinds_of_ip6(screen, packet, nd.is_solicitation ? packet->src6 : nd.target,
 	                      &sender_name);
 	sight_nd(screen, packet, &nd, sender, sender ? sender_name : target_name, v);
-	if (target & ADDRESS_OURS) {
+	if (is_ours_here(screen, target_name, target, packet->from.side)) {
 		if (nd.is_solicitation)
 			answer_nd(packet, &nd, v);
 		else
 			verdict_settle(v, WHY_ND_CONFLICT);
-	} else if (kinds_of_ip6(screen, packet, packet->dst6, &unused) & ADDRESS_OURS) {
+	} else if (is_ours_here(screen, to, kinds_of_ip6(screen, packet, packet->dst6, &to),
+	                        packet->from.side)) {
 		verdict_settle(v, nd.is_solicitation ? WHY_ND_OTHER : WHY_ND_LEARNED);
 	} else {
 		screen_settle_other(screen, frame, v);
@@ -277,6 +302,23 @@ static enum rest go_on_to_flow(struct job *job)
 	return REST_TCP;
 }
 
+/* The same if the host has the address itself, and so may mean the packet for itself. */
+static enum rest screen_shared(const struct screen *screen, struct frame *frame, struct job *job,
+                               struct verdict *v)
+{
+	struct packet *packet = &job->packet;
+
+	if (!parse_ip(frame, packet) || mac_is_group(&packet->from.mac))
+		return leave(v, WHY_TO_HOST);
+	if (packet->protocol == IPPROTO_NUM_TCP && packet->is_fragment)
+		return REST_FRAGMENT;
+	if (packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet))
+		return go_on_to_flow(job);
+	if (parse_is_icmp(packet) && !packet->is_fragment && is_icmp_error(screen, frame, job))
+		return REST_ICMP_ERROR;
+	return leave(v, WHY_TO_HOST);
+}
+
 /* A packet to a VIP or SNAT address. */
 static enum rest screen_ours(const struct screen *screen, struct frame *frame, struct job *job,
                              struct verdict *v)
@@ -329,7 +371,11 @@ static enum rest screen_ip(const struct screen *screen, struct frame *frame, str
 {
 	enum rest rest = REST_NONE;
 
-	if (screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS)
+	const uint8_t kinds = screen_dst(screen, &job->packet)->kinds;
+
+	if (kinds & ADDRESS_HOST)
+		return screen_shared(screen, frame, job, v);
+	if (kinds & ADDRESS_OURS)
 		return screen_ours(screen, frame, job, v);
 	if (screen->farms->addresses.any_no_snat)
 		rest = screen_no_snat(screen, frame, job);
@@ -420,6 +466,32 @@ static enum rest screen_held(const struct screen *screen, const struct frame *fr
 	return REST_NONE;
 }
 
+/* Beside the host's stack: why the frame can't be for us, by its Ethernet header, or LB_NWHYS. */
+static enum lb_why foreign(const struct screen *screen, const struct frame *frame)
+{
+	unsigned tpid;
+
+	if (frame->len < ETH_HEADER_BYTES)
+		return WHY_TO_HOST;
+	if (!(frame->data[ETH_DST] & 1) &&
+	    memcmp(frame->data + ETH_DST, &screen->macs[frame->side], sizeof(screen->macs[0])) != 0)
+		return WHY_OTHER_HOST;
+	/* VLANs are the host's, as interfaces of their own */
+	return tpid_of(be16_get(be16_load(frame->data + ETH_TYPE)), &tpid) ? WHY_TO_HOST : LB_NWHYS;
+}
+
+/* Most frames of a host are none of ours. */
+static bool is_foreign(const struct screen *screen, const struct frame *frame, struct verdict *ret)
+{
+	const enum lb_why why = screen->has_stack ? foreign(screen, frame) : LB_NWHYS;
+
+	if (why == LB_NWHYS)
+		return false;
+	verdict_begin(ret, frame);
+	verdict_settle(ret, why);
+	return true;
+}
+
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret)
 {
@@ -427,6 +499,8 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 
 	if (__builtin_expect(screen->held >> frame->side & 1, 0) && !is_loop)
 		return screen_held(screen, frame, ret);
+	if (__builtin_expect(screen->has_stack, 0) && !is_loop && is_foreign(screen, frame, ret))
+		return REST_NONE;
 	if (!is_loop && parse_is_plain(frame)) {
 		job->key.ipv6 = false;
 		job->key.hashed = NULL;

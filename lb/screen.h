@@ -36,7 +36,8 @@ struct screen {
 	const struct mac *macs; /* the ports' own, by enum side */
 	const struct farms *farms;
 	const struct hash_key *key;
-	uint8_t held; /* sides (1 << side) from which all frames are the wire's */
+	bool has_stack; /* what isn't ours is the host's, and nothing crosses */
+	uint8_t held;   /* sides (1 << side) from which all frames are the wire's */
 };
 
 /* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left
@@ -59,6 +60,13 @@ void screen_settle_no_flow(const struct screen *screen, const struct frame *fram
 /* What the source or destination of a packet, an ARP packet included, is to us; never NULL. */
 const struct address *screen_src(const struct screen *screen, const struct packet *packet);
 const struct address *screen_dst(const struct screen *screen, const struct packet *packet);
+
+/*
+ * If the host has the packet's destination itself, and the packet is its (local.h): one that
+ * arrives with that tuple, at layer 4 TCP.
+ */
+bool screen_is_hosts(const struct screen *screen, const struct packet *packet,
+                     const struct tuple *tuple);
 
 /* If no host can have sent the packet, or nobody may answer it (RFC 1122, 3.2.1.3 and 4.2.3.10). */
 bool screen_is_martian(const struct screen *screen, const struct frame *frame,

@@ -99,13 +99,4 @@ bool segment_knows(const struct segment *segment, const struct ip6 *client, cons
 void segment_begin_look(struct segment *segment);
 bool segment_is_looked_for(const struct segment *segment, const struct ip6 *address);
 
-/* An IPv4 address as one of IPv6 (RFC 4291, 2.5.5.2). */
-static inline struct ip6 ip6_mapped(be32 ip)
-{
-	struct ip6 ret = {{[10] = 0xff, 0xff}};
-
-	memcpy(ret.b + 12, &ip, sizeof(ip));
-	return ret;
-}
-
 #endif

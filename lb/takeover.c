@@ -102,8 +102,9 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 /* Changes an address, if it is a name among names, to what rules name it. */
 static int rename_one(struct rules *rules, const struct ip6 *names, be32 *address)
 {
-	return name_is_ipv6(*address) ? rules_name(rules, &names[name_index(*address)], address)
-	                              : 0;
+	return name_is_ipv6(*address) && be32_get(*address)
+	               ? rules_name(rules, &names[name_index(*address)], address)
+	               : 0;
 }
 
 static int rename_farm(struct rules *rules, const struct ip6 *names, struct rules_farm *farm)
@@ -142,7 +143,10 @@ static int take_over_names(struct rules *rules, const struct rules *old)
 	for (unsigned f = 0; f < rules->nfarms && !err; f++)
 		err = rename_farm(rules, names, &rules->farms[f]);
 	for (unsigned s = 0; s < rules->nservers && !err; s++)
-		err = rename_one(rules, names, &rules->servers[s].address);
+		if (!(err = rename_one(rules, names, &rules->servers[s].address)))
+			err = rename_one(rules, names, &rules->servers[s].next);
+	if (!err && be32_get(rules->gateway6))
+		err = rename_one(rules, names, &rules->gateway6);
 	free(names);
 	return err == -E2BIG ? -EOVERFLOW : err;
 }

@@ -153,4 +153,21 @@ static inline be32 ip6_digest(const struct ip6 *ip)
 	return be32_from((uint32_t)ip6_hash(&unkeyed, ip));
 }
 
+/* If it is such an address. */
+static inline bool ip6_is_mapped(const struct ip6 *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !memcmp(ip, mapped, sizeof(mapped));
+}
+
+/* An IPv4 address as one of IPv6 (RFC 4291, 2.5.5.2). */
+static inline struct ip6 ip6_mapped(be32 ip)
+{
+	struct ip6 ret = {{[10] = 0xff, 0xff}};
+
+	memcpy(ret.b + 12, &ip, sizeof(ip));
+	return ret;
+}
+
 #endif

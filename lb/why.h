@@ -46,10 +46,17 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	/* answered with RST: a SYN of an address and port that have a connection in another VLAN  \
 	 */                                                                                        \
 	X(OTHER_VLAN, LB_ANSWER, "other_vlan")                                                     \
+	/* answered with an ICMP error: its TTL would be spent here */                             \
+	X(TTL_EXPIRED, LB_ANSWER, "ttl_expired")                                                   \
+	/* answered with an ICMP error: too long for where it goes */                              \
+	X(TOO_BIG, LB_ANSWER, "too_big")                                                           \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
-	/* to a port's own MAC address: the host's stack has it too */                             \
+	/* to a port's own MAC address, or not transparent and not ours: the host's stack has it   \
+	 */                                                                                        \
 	X(TO_HOST, LB_DROP, "to_host")                                                             \
+	/* not transparent: to the MAC address of somebody else */                                 \
+	X(OTHER_HOST, LB_DROP, "other_host")                                                       \
 	/* an ARP reply to us: its sender was noted */                                             \
 	X(ARP_LEARNED, LB_DROP, "arp_learned")                                                     \
 	/* somebody else claims a VIP or SNAT address */                                           \
@@ -81,6 +88,8 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(MARTIAN, LB_DROP, "martian")                                                             \
 	/* a RST of no flow: never answered */                                                     \
 	X(RST_NO_FLOW, LB_DROP, "rst_no_flow")                                                     \
+	/* would have got an ICMP error, but for the rate limit, or as it is one, or a fragment */ \
+	X(ICMP_LIMITED, LB_DROP, "icmp_limited")                                                   \
 	/* would have got a RST, but for the rate limit */                                         \
 	X(RST_LIMITED, LB_DROP, "rst_limited")                                                     \
 	/* an echo request while the farm has no server up */                                      \

@@ -121,6 +121,7 @@ enum {
 	ICMP_TYPE = 0,
 	ICMP_CODE = 1,
 	ICMP_CHECKSUM = 2,
+	ICMP_MTU = 4, /* 4 bytes: of IPv4 the first two are 0 (RFC 1191, 4) */
 
 	ICMP_ECHO_REPLY = 0,
 	ICMP_UNREACHABLE = 3,
@@ -132,7 +133,9 @@ enum {
 /* ICMPv6: RFC 4443; its header is ICMP's. Errors have the types below ICMPV6_INFORMATION. */
 enum {
 	ICMPV6_UNREACHABLE = 1,
-	ICMPV6_PARAMETER_PROBLEM = 4, /* too big and time exceeded are in between */
+	ICMPV6_PACKET_TOO_BIG = 2,
+	ICMPV6_TIME_EXCEEDED = 3,
+	ICMPV6_PARAMETER_PROBLEM = 4,
 	ICMPV6_ECHO = 128,
 	ICMPV6_ECHO_REPLY = 129,
 };

@@ -147,16 +147,17 @@ static void add_server(struct neigh_table *table, unsigned s)
 {
 	const struct rules_server *rule = &table->rules->servers[s];
 	uint16_t vlan = rules_server_vlan(table->rules, s);
-	uint32_t i = rule->has_mac ? NEIGH_NONE : find(table, rule->address, vlan);
+	const be32 next = way_next(table->rules, s);
+	uint32_t i = rule->has_mac ? NEIGH_NONE : find(table, next, vlan);
 	struct neighbour *n;
 
 	if (i == NEIGH_NONE) {
 		i = table->n++;
-		table->neighbours[i] = (struct neighbour){
-		        .address = rule->address, .vlan = vlan, .server = NEIGH_NONE};
+		table->neighbours[i] =
+		        (struct neighbour){.address = next, .vlan = vlan, .server = NEIGH_NONE};
 		if (!rule->has_mac) {
-			table->neighbours[i].same = *place_of(table, rule->address);
-			*place_of(table, rule->address) = i;
+			table->neighbours[i].same = *place_of(table, next);
+			*place_of(table, next) = i;
 		}
 	}
 	n = &table->neighbours[i];
@@ -169,7 +170,7 @@ static void add_server(struct neigh_table *table, unsigned s)
 		table->next_server[n->server] = s;
 	}
 	if (rule->has_mac) {
-		n->hop = way_everybody(way_home(), rule->vlan);
+		n->hop = way_everybody(way_home(table->rules, s), rule->vlan);
 		n->hop.mac = rule->mac;
 		n->state = NEIGH_KNOWN;
 		n->fixed = true;
@@ -477,7 +478,7 @@ static void fill_question(const struct neigh_table *table, const struct neighbou
 	*ret = (struct neigh_question){.sender = farm->nsnat ? farm->snat[0] : farm->vip,
 	                               .target = n->address,
 	                               .vlan = rule->vlan,
-	                               .sides = way_search(n->tries),
+	                               .sides = way_search(table->rules, n->server, n->tries),
 	                               .is_direct = n->search == SEARCH_DIRECT,
 	                               .to = n->hop};
 }

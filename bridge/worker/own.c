@@ -282,6 +282,28 @@ static bool echo_reply(struct own_maker *maker, const struct own *own, const str
 	return true;
 }
 
+/* An ICMP error that quotes the beginning of the packet that it is about (RFC 792; RFC 4443, 3). */
+static bool icmp_error(struct own_maker *maker, const struct own *own, const struct frame *request,
+                       const struct port *port, struct frame *ret)
+{
+	const uint16_t len = (uint16_t)(ICMP_HEADER_BYTES + own->l4_len);
+	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->echo6 : &maker->echo, &own->to,
+	                         ethertype_of(own), len, port, ret);
+	uint8_t *icmp;
+	csum_acc pseudo;
+
+	if (!ip)
+		return false;
+	icmp = ip + ip_header_bytes(own);
+	pseudo = fill_ip(ip, own, own->ipv6 ? IPPROTO_NUM_ICMPV6 : IPPROTO_NUM_ICMP, len);
+	icmp[ICMP_TYPE] = own->icmp_type;
+	icmp[ICMP_CODE] = own->icmp_code;
+	be32_store(icmp + ICMP_MTU, be32_from(own->mtu));
+	memcpy(icmp + ICMP_HEADER_BYTES, request->data + own->l4, own->l4_len);
+	complete(icmp, len, icmp + ICMP_CHECKSUM, own->ipv6 ? pseudo : 0);
+	return true;
+}
+
 /* A message of neighbour discovery about target, from own->src6 to own->dst6. */
 static bool nd_message(struct own_maker *maker, const struct own *own, uint8_t type, uint8_t flags,
                        const struct ip6 *target, const struct port *port, struct frame *ret)
@@ -358,6 +380,8 @@ bool own_make(struct own_maker *maker, const struct own *own, const struct frame
 		return tcp_segment(maker, own, port, ret);
 	case OWN_ECHO_REPLY:
 		return echo_reply(maker, own, request, port, ret);
+	case OWN_ICMP_ERROR:
+		return icmp_error(maker, own, request, port, ret);
 	}
 	return false;
 }

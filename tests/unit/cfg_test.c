@@ -222,6 +222,28 @@ static void say_server(struct line *line, const struct rules *rules,
 	say_vlan(line, server->vlan);
 }
 
+static void say_nets(struct line *line, const struct rules *rules)
+{
+	if (rules->mode != MODE_TRANSPARENT)
+		say(line, " %s", rules_mode_words[rules->mode]);
+	if (rules->routing)
+		say(line, " routing");
+	for (unsigned i = 0; i < 2; i++) {
+		be32 gateway = i ? rules->gateway6 : rules->gateway4;
+
+		if (be32_get(gateway)) {
+			say(line, " by=");
+			say_address(line, rules, gateway);
+		}
+	}
+	for (unsigned i = 0; i < rules->nets.n; i++) {
+		const uint8_t *b = rules->nets.all[i].address.b;
+
+		say(line, " %u:%02x%02x..%02x%02x/%u", rules->nets.all[i].side, b[0], b[1], b[14],
+		    b[15], rules->nets.all[i].prefix);
+	}
+}
+
 static void say_bridge(struct line *line, const struct rules *rules)
 {
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
@@ -236,6 +258,7 @@ static void say_bridge(struct line *line, const struct rules *rules)
 		say(line, " half=%u", rules->max_half_open);
 	say(line, " workers=%u%s%s%s", rules->workers, rules->link_mirror ? " link_mirror" : "",
 	    fast_paths[rules->fast_path], rules->on_exit == ON_EXIT_KEEP ? " on_exit=keep" : "");
+	say_nets(line, rules);
 }
 
 /* ---- keys that are right ---- */
@@ -321,6 +344,18 @@ static const struct right rights[] = {
         {WITH_BRIDGE, "fast_path = off", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "on_exit = keep", "none none max=1000000 workers=1 on_exit=keep"},
         {WITH_BRIDGE, "on_exit = cut", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "mode = Transparent", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "mode = routed", "none none max=1000000 workers=1 routed"},
+        {WITH_BRIDGE, "mode = one-armed", "none none max=1000000 workers=1 one-armed"},
+        {WITH_BRIDGE, "routing = yes", "none none max=1000000 workers=1 routing"},
+        {WITH_BRIDGE, "routing = no", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "gateway = 10.0.0.1", "none none max=1000000 workers=1 by=10.0.0.1"},
+        {WITH_BRIDGE, "gateway = fd00::1 , 10.0.0.1",
+         "none none max=1000000 workers=1 by=10.0.0.1 by=fd00::1"},
+        {WITH_BRIDGE, "outside_address = 10.0.0.40/24",
+         "none none max=1000000 workers=1 0:0000..0028/120"},
+        {WITH_BRIDGE, "inside_address = 192.168.0.40/1, fd00::40/128",
+         "none none max=1000000 workers=1 1:0000..0028/97 1:fd00..0040/128"},
         {WITH_BRIDGE, "workers\t=\t'3'\t; three", "none none max=1000000 workers=3"},
 
         {WITH_FARM, "", X CHECKS TIMES SNAT " connlog=none"},
@@ -677,6 +712,23 @@ static const struct wrong wrong_values[] = {
         {WITH_BRIDGE, "inside_mac =",
          "lb.ini:2: [bridge] inside_mac: an empty value is not a MAC address such as "
          "02:00:00:00:00:41"},
+        {WITH_BRIDGE, "mode = out-of-path",
+         "lb.ini:2: [bridge] mode: out-of-path is not for OCS, which doesn't support it: what goes "
+         "past tmbridge is neither reset nor timed out; use one-armed"},
+        {WITH_BRIDGE, "mode = bridged",
+         "lb.ini:2: [bridge] mode: bridged is not one of: transparent, routed, one-armed"},
+        {WITH_BRIDGE, "routing = maybe",
+         "lb.ini:2: [bridge] routing: maybe is not one of: no, yes"},
+        {WITH_BRIDGE, "gateway = 10.0.0.1, 10.0.0.2",
+         "lb.ini:2: [bridge] gateway: 10.0.0.2 is a second gateway of its version of IP"},
+        {WITH_BRIDGE, "gateway = 10.0.0.1,",
+         "lb.ini:2: [bridge] gateway: 10.0.0.1, has a comma too many"},
+        {WITH_BRIDGE, "outside_address = 10.0.0.40",
+         "lb.ini:2: [bridge] outside_address: 10.0.0.40 is not an address with its prefix length, "
+         "such as 10.0.0.40/24"},
+        {WITH_BRIDGE, "inside_address = 10.0.0.40/33",
+         "lb.ini:2: [bridge] inside_address: 10.0.0.40/33 is not an address with its prefix "
+         "length, such as 10.0.0.40/24"},
         {WITH_BRIDGE, "max_half_open = 0",
          "lb.ini:2: [bridge] max_half_open: 0 is not a number from 1 to 1048576"},
         {WITH_BRIDGE, "max_half_open = 1048577",
@@ -992,7 +1044,15 @@ static const struct {
          "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
         {FARM_X "[bridge]\ncolour = 1\n",
          "lb.ini:5: [bridge] unknown key `colour`: there are outside_mac, "
-         "inside_mac, max_connections, max_half_open, workers, link_mirror, fast_path, on_exit"},
+         "inside_mac, max_connections, max_half_open, workers, link_mirror, fast_path, on_exit, "
+         "mode, routing, "
+         "gateway, outside_address, inside_address"},
+        {"[bridge]\nmode = routed\n" FARM_X "snat = off\n",
+         "lb.ini:6: [farm x] snat: off is for mode = transparent: else the servers' answers "
+         "wouldn't pass here"},
+        {FARM_X "vlan = 5\n[bridge]\nmode = one-armed\n",
+         "lb.ini:4: [farm x] vlan: is for mode = transparent: else run tmbridge on the VLAN's "
+         "interface"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
         {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},

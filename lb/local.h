@@ -1,0 +1,42 @@
+/*
+ * What is taken from the host of packets to addresses that it has itself. A VIP or SNAT address may
+ * be the host's own, who is logged in to by it, or connects from it. Then tmbridge has
+ *
+ * - TCP to a service port of the VIP;
+ * - TCP from a server's port that is served or checked, to a SNAT port or one of the probes';
+ * - ICMP errors about either;
+ * - fragments of TCP, as those that follow the first one don't say their ports;
+ *
+ * and all else is the host's. This depends on the rules alone, not on flows, so that whoever keeps
+ * these packets from the host's stack needs nothing but them.
+ */
+#ifndef LB_LOCAL_H
+#define LB_LOCAL_H
+
+#include "arena.h"
+#include "rules.h"
+
+enum { LOCAL_PORT_WORDS = (UINT16_MAX + 1) / 64 };
+
+/* Ports as bits: what farms use as SNAT ports or for probes, and what their servers listen on. */
+struct local {
+	uint64_t snat[LOCAL_PORT_WORDS], servers[LOCAL_PORT_WORDS];
+};
+
+static inline bool local_has(const uint64_t ports[LOCAL_PORT_WORDS], uint16_t port)
+{
+	return ports[port / 64] >> port % 64 & 1;
+}
+
+/* If a packet from this port to that one of a SNAT address is ours, if it comes from a server. */
+static inline bool local_is_answer(const struct local *local, be16 sport, be16 dport)
+{
+	return local_has(local->servers, be16_get(sport)) &&
+	       local_has(local->snat, be16_get(dport));
+}
+
+/* Takes it from arena, and fills it in unless that only measures; NULL where the host has no part.
+ */
+void local_lay_out(struct local **ret, struct arena *arena, const struct rules *rules);
+
+#endif
