@@ -9,7 +9,7 @@ B := .build/$(VARIANT)
 
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
-	libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev clang
+	libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev zlib1g-dev clang
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils \
 	python3-prometheus-client
@@ -17,7 +17,7 @@ BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
-VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 libsubunit0 \
+VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 zlib1g libsubunit0 \
 	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
@@ -34,7 +34,7 @@ WERROR ?= $(if $(CI)$(filter-out $(USERS_GOALS),$(MAKECMDGOALS)),-Werror)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -DTMBRIDGE_VERSION='"$(VERSION)"'
 COMMON := -std=c11 $(WARNINGS) -g -fno-strict-aliasing -MMD -MP
-LIBS := -lbpf -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng -ljansson
+LIBS := -lbpf -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng -ljansson -lz
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(VARIANT),release)

@@ -32,10 +32,10 @@ bool ended_take(struct ended_ring *ring, struct ended *ret)
 const char *ended_name(enum ended_why why)
 {
 	static const char *const names[] = {
-	        [ENDED_FIN] = "fin",       [ENDED_RST] = "rst",
-	        [ENDED_IDLE] = "idle",     [ENDED_SERVER_DOWN] = "server_down",
-	        [ENDED_RELOAD] = "reload", [ENDED_EVICTED] = "evicted",
-	        [ENDED_EXIT] = "exit",
+	        [ENDED_FIN] = "fin",           [ENDED_RST] = "rst",
+	        [ENDED_IDLE] = "idle",         [ENDED_SERVER_DOWN] = "server_down",
+	        [ENDED_RELOAD] = "reload",     [ENDED_EVICTED] = "evicted",
+	        [ENDED_OPERATOR] = "operator", [ENDED_EXIT] = "exit",
 	};
 
 	return names[why];

@@ -14,7 +14,8 @@ enum ended_why {
 	ENDED_SERVER_DOWN,
 	ENDED_RELOAD,
 	ENDED_EVICTED,
-	ENDED_EXIT, /* it hasn't: it was open when the process ended */
+	ENDED_OPERATOR, /* somebody wanted it to */
+	ENDED_EXIT,     /* it hasn't: it was open when the process ended */
 };
 
 struct ended {
@@ -43,7 +44,7 @@ void ended_put(struct ended_ring *ring, const struct ended *record);
 /* Takes the oldest record out; false if there is none. */
 bool ended_take(struct ended_ring *ring, struct ended *ret);
 
-/* "fin", "rst", "idle", "server_down", "reload", "evicted", "exit" */
+/* "fin", "rst", "idle", "server_down", "reload", "evicted", "operator", "exit" */
 const char *ended_name(enum ended_why why);
 
 #endif

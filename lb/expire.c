@@ -64,6 +64,14 @@ static void end_by_reset(struct balance *balance, uint32_t f, enum ended_why why
 	life_end(balance, f, why, FLOW_RESET_BY_US, now);
 }
 
+bool expire_wanted(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
+{
+	if (f >= balance->flows.reached || !flow_is_live(flows_at(&balance->flows, f)))
+		return false;
+	end_by_reset(balance, f, ENDED_OPERATOR, now, out);
+	return true;
+}
+
 static bool has_room(const struct own_list *out)
 {
 	return out->max - out->n >= EXPIRE_RESETS_MAX;

@@ -14,6 +14,10 @@ enum { EXPIRE_RESETS_MAX = 4 }; /* own frames that the end of one flow asks for,
  */
 void expire_reset(struct balance *balance, uint32_t flow, enum end to, struct own_list *out);
 
+/* Ends the flow as an operator wants it, out having room for EXPIRE_RESETS_MAX. False if it isn't
+ * live. */
+bool expire_wanted(struct balance *balance, uint32_t flow, lb_time now, struct own_list *out);
+
 /*
  * Ends what has expired. Each flow is looked at once a second: call it often, and a call does the
  * share of the table that the time since the last call asks for, or less if out has no more room:

@@ -662,6 +662,11 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	return out.n;
 }
 
+bool lb_end_flow(struct lb *lb, uint32_t flow, lb_time now, struct own_list *out)
+{
+	return expire_wanted(&lb->balance, flow, now, out);
+}
+
 void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now)
 {
 	follow_sighting(&lb->balance, sighting, now);

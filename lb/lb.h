@@ -91,6 +91,12 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
  */
 unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more);
 
+/*
+ * Ends a flow because somebody wants it, and describes the RSTs to its ends in out, which must have
+ * room for EXPIRE_RESETS_MAX. False if it isn't live.
+ */
+bool lb_end_flow(struct lb *lb, uint32_t flow, lb_time now, struct own_list *out);
+
 /* If there is a flow that time could change. */
 bool lb_is_busy(const struct lb *lb);
 

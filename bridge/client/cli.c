@@ -19,13 +19,17 @@ static const struct command {
 	bool control; /* it changes something */
 	cli_show *show;
 	const char *asks;
+	cli_asks *run; /* or it asks itself */
 } commands[] = {
-        {"events", NULL, false, show_events, NULL},
-        {"farm", "list", false, show_farms, "status"},
-        {"metrics", NULL, false, show_metrics, NULL},
-        {"server", "list", false, show_servers, "status"},
-        {"status", NULL, false, show_status, NULL},
-        {"version", NULL, false, show_version, NULL},
+        {"events", NULL, false, show_events, NULL, NULL},
+        {"farm", "list", false, show_farms, "status", NULL},
+        {"flow", "reset", true, show_resets, NULL, NULL},
+        {"flows", NULL, false, show_flows, NULL, NULL},
+        {"metrics", NULL, false, show_metrics, NULL, NULL},
+        {"server", "list", false, show_servers, "status", NULL},
+        {"status", NULL, false, show_status, NULL, NULL},
+        {"version", NULL, false, show_version, NULL, NULL},
+        {"who", NULL, false, NULL, NULL, show_who},
 };
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -187,8 +191,11 @@ static int show_json(struct ask *ask)
 static int once(const struct cli *cli, const struct command *command)
 {
 	struct ask *ask = NULL;
-	int status = ask_open(cli->instance, command->control, &ask);
+	int status;
 
+	if (command->run)
+		return command->run(cli, cli->line);
+	status = ask_open(cli->instance, command->control, &ask);
 	if (status)
 		return status;
 	if (!ask_send(ask, command->asks ? command->asks : cli->line))

@@ -35,6 +35,11 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 /* Shows a table whose rows are added; and frees it. Returns the exit status. */
 int cli_table(const struct cli *cli, struct table *table);
 
-cli_show show_status, show_servers, show_farms, show_events, show_version, show_metrics;
+cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,
+        show_done, show_metrics;
+
+/* These ask themselves, for line. */
+typedef int cli_asks(const struct cli *cli, const char *line);
+cli_asks show_who;
 
 #endif

@@ -74,7 +74,7 @@ static void show_ports(const json_t *status)
 	}
 }
 
-static void show_flows(const json_t *status)
+static void print_flows(const json_t *status)
 {
 	const double open = number(status, "flows", "open");
 	const double capacity = number(status, "flows", "capacity");
@@ -180,7 +180,7 @@ int show_status(const struct cli *cli, struct ask *ask)
 	       number(status, "workers", "running"),
 	       number(status, "workers", "running") > 1 ? "s" : "");
 	show_ports(status);
-	show_flows(status);
+	print_flows(status);
 	json_array_foreach(json_object_get(status, "farms"), i, farm) show_farm(farm);
 	show_warnings(status);
 	json_decref(status);

@@ -6,6 +6,7 @@
 
 #include "answer.h"
 #include "request.h"
+#include "scan.h"
 #include "socket.h"
 #include "world.h"
 
@@ -27,12 +28,18 @@ struct client {
 	bool gone;       /* has said all that he will */
 	lb_time patient; /* when he is given up on: has neither asked nor read */
 	struct answer answer;
+	bool is_busy;  /* it has more to say at once, if there is room */
 	client_go *go; /* NULL: there is nothing to go on with */
 	union {        /* of the verb under way */
 		struct {
 			uint64_t next;
 			bool follow;
 		} events;
+		struct {
+			struct scan scan;
+			uint64_t n;   /* found so far */
+			bool must_be; /* none is a failure */
+		} flows;
 	};
 };
 

@@ -18,6 +18,7 @@
 
 enum {
 	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
+	DESK_ROOM = 4096,     /* for what is worth going on */
 	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
 };
 
@@ -93,10 +94,18 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 
 int desk_wait_ms(const struct desk *desk)
 {
-	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++)
-		if (desk->clients[i].fd >= 0 && desk->clients[i].go)
-			return has_output(&desk->clients[i]) ? DESK_FIRST_MS : DESK_GO_MS;
-	return DESK_FIRST_MS;
+	int ms = DESK_FIRST_MS;
+
+	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++) {
+		const struct client *client = &desk->clients[i];
+
+		if (client->fd < 0 || !client->go)
+			continue;
+		if (client->is_busy && answer_room(&client->answer) > DESK_ROOM)
+			return 0;
+		ms = DESK_GO_MS;
+	}
+	return ms;
 }
 
 /* ---- Coming ---- */
@@ -228,6 +237,7 @@ static bool speak(struct client *client, lb_time now)
 
 static void go_on(struct desk *desk, struct client *client, lb_time now)
 {
+	client->is_busy = false;
 	if (client->go && !client->answer.ended)
 		client->go(desk->world, client, now);
 	if (client->answer.ended)

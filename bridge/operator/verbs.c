@@ -9,12 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct verb verbs[] = {
         {"events", NULL, false, verb_events},
+        {"flow", "reset", true, verb_flow_reset},
+        {"flows", NULL, false, verb_flows},
         {"metrics", NULL, false, verb_metrics},
         {"status", NULL, false, verb_status},
         {"version", NULL, false, verb_version},
+        {"who", NULL, false, verb_who},
 };
+/* clang-format on */
 
 enum { NVERBS = sizeof(verbs) / sizeof(verbs[0]) };
 

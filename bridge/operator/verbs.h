@@ -30,6 +30,7 @@ bool verbs_too_much(struct client *client, const struct request *request);
 bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret);
 
 /* The verbs, by the files that have them. */
-verb_begin verb_status, verb_version, verb_events, verb_metrics;
+verb_begin verb_status, verb_version, verb_events, verb_flows, verb_flow_reset, verb_who,
+        verb_metrics;
 
 #endif

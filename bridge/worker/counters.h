@@ -29,6 +29,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  b->counts.ended[ENDED_SERVER_DOWN], "flows ended because their server went down")        \
 	X(FLOWS_RELOAD, "flows", "reload", COUNTER_GROWS, b->counts.ended[ENDED_RELOAD],           \
 	  "flows ended because their farm is gone from the file")                                  \
+	X(FLOWS_OPERATOR, "flows", "operator", COUNTER_GROWS, b->counts.ended[ENDED_OPERATOR],     \
+	  "flows ended because an operator wanted it")                                             \
 	X(FLOWS_EVICTED, "flows", "evicted", COUNTER_GROWS, b->counts.ended[ENDED_EVICTED],        \
 	  "half-open flows that made room for newer ones, or for the same client's next")          \
 	X(FLOWS_REFUSED, "flows", "refused", COUNTER_GROWS, b->counts.refused,                     \

@@ -55,6 +55,16 @@ int crew_errand(struct crew *crew, loop_errand *errand, void *ctx)
 	return err;
 }
 
+int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx)
+{
+	if (!crew->loops[worker]) {
+		errand(&crew->workers.worker[worker], ctx, clock_now());
+		return 0;
+	}
+	loop_send(crew->loops[worker], errand, ctx);
+	return loop_wait_done(crew->loops[worker]) ? 0 : -ETIMEDOUT;
+}
+
 void crew_pause(struct crew *crew)
 {
 	for (unsigned k = 0; k < crew->n; k++)

@@ -36,6 +36,9 @@ void crew_resume(struct crew *crew);
  */
 int crew_errand(struct crew *crew, loop_errand *errand, void *ctx);
 
+/* The same of one worker. */
+int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx);
+
 /* Ends the threads. What they had handed to each other is still done. */
 void crew_stop(struct crew *crew);
 

@@ -473,6 +473,18 @@ void worker_tick(struct worker *worker, lb_time now)
 	worker_log_ended(worker);
 }
 
+bool worker_end_flow(struct worker *worker, uint32_t flow, lb_time now)
+{
+	struct own items[EXPIRE_RESETS_MAX];
+	struct own_list out = {.items = items, .max = EXPIRE_RESETS_MAX};
+
+	if (!lb_end_flow(worker->lb, flow, now, &out))
+		return false;
+	speak_all(worker, &out, now);
+	worker_log_ended(worker);
+	return true;
+}
+
 void worker_finish(struct worker *worker, lb_time now)
 {
 	uint32_t cursor = 0;

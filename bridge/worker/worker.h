@@ -84,6 +84,9 @@ void worker_take_news(struct worker *worker, lb_time now);
 /* Does what time asks for: expiry, resets, probes, the search for neighbours. */
 void worker_tick(struct worker *worker, lb_time now);
 
+/* Ends a flow, with a reset to both of its ends: false if it isn't live. */
+bool worker_end_flow(struct worker *worker, uint32_t flow, lb_time now);
+
 /* At the end: records what is still to be recorded. Waits for the connection log. */
 void worker_finish(struct worker *worker, lb_time now);
 

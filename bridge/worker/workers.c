@@ -241,6 +241,7 @@ int workers_swap(struct workers *workers, struct workers_next *next, lb_time now
 		fastpath_hold(workers->fastpath, false);
 	connlog_replace(next->connlog, workers->connlog);
 	workers->rules = next->rules;
+	workers->generation++;
 	workers->connlog = next->connlog;
 	next->rules = old;
 	next->connlog = NULL;

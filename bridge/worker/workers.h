@@ -13,6 +13,7 @@ struct workers {
 	struct rules *rules;
 	struct connlog *connlog;
 	struct fastpath *fastpath; /* or NULL */
+	uint64_t generation;       /* of the rules: how often there were others */
 	bool live;                 /* the connection log has a writer thread */
 };
 

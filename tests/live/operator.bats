@@ -30,10 +30,17 @@ servers_are_up() # N
 	[[ $(tmb status -o json | head -n 1 | jq '[.farms[].servers[] | select(.health == "up")] | length') = "$1" ]]
 }
 
-# A client with a connection that stays, until crowd_ends.
-connect() # NAME [N]
+# A client whose connection stays until it is killed, from that port.
+hold() # NAME
 {
-	lab_spawn "$1" client "$TOOLS/manyconns" connect -n "${2:-1}" -t 1 -w "$VIP" 5061
+	lab_spawn "$1" client bash -c 'exec 3<>/dev/tcp/'"$VIP"'/5061; echo hello >&3; read -r line <&3; echo "$line"; read -r line <&3; echo over; sleep 100'
+	wait_until 5 grep -q fe "$LAB_DIR/$1.out"
+}
+
+# Where its client is, as the server says: "fe1 10.0.0.40:PORT ..."
+held_server()
+{
+	cut -d' ' -f1 "$LAB_DIR/$1.out"
 }
 
 @test "status: a record whose figures add up" {
@@ -83,4 +90,64 @@ metric_is() # LINE
 	metric_is 'tmbridge_port_up{side=outside} 1'
 	parsed "$LAB_DIR/metrics" | grep -qE '^tmbridge_burst_seconds_count\{\} [1-9]'
 	tmb status -o json | jq -e '.farms[0].servers[0].connect_p99_ms > 0'
+}
+
+@test "flows: by filter, sorted, limited, in each format" {
+	local client
+
+	hold one
+	hold two
+	cat "$LAB_DIR/one.out"
+	[[ $(tmb flows --no-header | wc -l) = 2 ]]
+	[[ $(tmb flows --no-header server fe1 | wc -l) = 1 ]]
+	[[ $(tmb flows -o json client 10.0.0.100 and state open and not server fe1 | jq -r .server_name) = fe2 ]]
+	[[ $(tmb flows --no-header --limit 1 --sort age | wc -l) = 1 ]]
+	[[ $(tmb flows --no-header age over 1h | wc -l) = 0 && $(tmb flows --no-header to 10.0.0.0/24 and bytes under 1M | wc -l) = 2 ]]
+	client=$(tmb flows -o json server fe1 | jq -r .client)
+	[[ $(tmb flows --no-header "$client" -o wide | wc -l) = 1 ]]
+	tmb flows -o csv | head -n 1 | grep -q '^client,vip,snat,server_name,state,'
+	tmb flows | awk 'length > 100 { exit 1 }'
+	run tmb flows server fe11
+	[[ $status = 4 && $output = *"fe11: no such server (did you mean fe1?)"* ]]
+	run tmb flows sttae open
+	[[ $status = 2 && $output = *"did you mean state?"* ]]
+	run tmb flows state open and
+	[[ $status = 2 ]]
+}
+
+@test "who: live connections by any of their addresses, ended ones by the logs, compressed too" {
+	local snat client
+
+	snat=$(tmb flows -o json server fe1 | jq -r .snat)
+	client=$(tmb flows -o json server fe1 | jq -r .client)
+	tmb who "$snat" --server fe1 | grep -q "^$client "
+	tmb who "$snat" --server fe1 -o json | jq -e --arg client "$client" '.client == $client and .state == "open"'
+	run tmb who 10.0.0.40:1
+	[[ $status = 4 && $output = *"nobody, as far as is known"* ]]
+	run tmb who nonsense
+	[[ $status = 2 ]]
+	echo '{"start":"2026-11-28T10:00:00.000Z","end":"2026-11-28T10:05:00.000Z","client":"10.9.9.9:99","vip":"10.0.0.40:5061","snat":"10.0.0.40:77","server":"10.0.0.41:5061","server_name":"fe1","why":"fin"}' |
+		gzip >"$LAB_DIR/conn.log.2.gz"
+	tmb who 10.0.0.40:77 | grep -q '^10.9.9.9:99 .* fin '
+	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | grep -q '^10.9.9.9:99 '
+	run tmb who 10.0.0.40:77 --at 2026-11-28T10:06
+	[[ $status = 4 ]]
+}
+
+@test "flow reset: both ends hear of it; the connection log says who ended it" {
+	local server
+
+	server=$(held_server one)
+	run tmb flow reset
+	[[ $status = 2 ]]
+	run tmb flow reset server "$server"
+	echo "$output"
+	[[ $status = 0 && $output = "1 flow reset" ]]
+	wait_until 5 grep -q over "$LAB_DIR/one.out"
+	[[ $(tmb flows --no-header | wc -l) = 1 ]]
+	[[ $(tmb status -o json | jq .flows.operator) = 1 ]]
+	wait_until 5 grep -q '"why":"operator"' "$LAB_DIR/conn.log"
+	tmb events | grep -q "control: uid 0: flow reset server $server"
+	run tmb flow reset server "$server"
+	[[ $status = 4 ]]
 }

@@ -1,0 +1,246 @@
+/*
+ * flows, who: connections that are, and were.
+ *
+ * Of those that have ended, long ago or just now, the connection logs tell, which the running
+ * process names and this one reads, as far as it may: also those that were rotated away, NAME.1,
+ * NAME-20261128 and so on, compressed or not.
+ */
+#include "cli.h"
+
+#include "../process/log.h"
+
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+static const struct column flow_columns[] = {
+        {"CLIENT", "client", COLUMN_TEXT, false},
+        {"VIP", "vip", COLUMN_TEXT, false},
+        {"SNAT", "snat", COLUMN_TEXT, false},
+        {"SERVER", "server_name", COLUMN_TEXT, false},
+        {"STATE", "state", COLUMN_TEXT, false},
+        {"AGE", "age_ms", COLUMN_MS, false},
+        {"IDLE", "idle_ms", COLUMN_MS, false},
+        {"C BYTES", "client_bytes", COLUMN_BYTES, false},
+        {"S BYTES", "server_bytes", COLUMN_BYTES, false},
+        {"AT", "server", COLUMN_TEXT, true},
+        {"FARM", "farm", COLUMN_TEXT, true},
+        {"SIDE", "side", COLUMN_TEXT, true},
+        {"C PACKETS", "client_packets", COLUMN_NUMBER, true},
+        {"S PACKETS", "server_packets", COLUMN_NUMBER, true},
+        {NULL, NULL, COLUMN_TEXT, false},
+};
+
+static const struct column who_columns[] = {
+        {"CLIENT", "client", COLUMN_TEXT, false},
+        {"VIP", "vip", COLUMN_TEXT, false},
+        {"SNAT", "snat", COLUMN_TEXT, false},
+        {"SERVER", "server_name", COLUMN_TEXT, false},
+        {"STATE", "state", COLUMN_TEXT, false},
+        {"FROM", "start", COLUMN_AGE, false},
+        {"TO", "end", COLUMN_AGE, false},
+        {"AT", "server", COLUMN_TEXT, true},
+        {"FARM", "farm", COLUMN_TEXT, true},
+        {"C BYTES", "client_bytes", COLUMN_BYTES, true},
+        {"S BYTES", "server_bytes", COLUMN_BYTES, true},
+        {NULL, NULL, COLUMN_TEXT, false},
+};
+
+int show_flows(const struct cli *cli, struct ask *ask)
+{
+	return cli_list(cli, ask, flow_columns);
+}
+
+int show_done(const struct cli *cli, struct ask *ask)
+{
+	json_t *record;
+	int status;
+
+	(void)cli;
+	while ((record = ask_next(ask, &status))) {
+		const char *text = json_string_value(json_object_get(record, "text"));
+
+		if (text)
+			printf("%s\n", text);
+		json_decref(record);
+	}
+	return status;
+}
+
+int show_resets(const struct cli *cli, struct ask *ask)
+{
+	json_t *record;
+	unsigned n = 0;
+	int status;
+
+	(void)cli;
+	while ((record = ask_next(ask, &status))) {
+		n++;
+		json_decref(record);
+	}
+	if (!status)
+		printf("%u flow%s reset\n", n, n == 1 ? "" : "s");
+	return status;
+}
+
+/* ---- who ---- */
+
+struct search {
+	const char *endpoint, *server; /* server: NULL is any */
+	char at[32];                   /* a time in UTC as logs have it, or empty */
+	json_t *found;
+};
+
+/* As RFC 3339 has it, so that it compares as text: "2026-11-28T21:30:00", also with a blank for the
+ * T. */
+static bool set_time(struct search *search, const char *text)
+{
+	snprintf(search->at, sizeof(search->at), "%s", text);
+	if (strlen(search->at) < sizeof("2026-11-28T21:30") - 1 || search->at[4] != '-' ||
+	    search->at[7] != '-') {
+		log_error("%s: not a time in UTC like 2026-11-28T21:30:00", text);
+		return false;
+	}
+	search->at[10] = 'T';
+	search->at[strcspn(search->at, "Z")] = 0;
+	return true;
+}
+
+static bool is_meant(const struct search *search, const json_t *record)
+{
+	static const char *const members[] = {"client", "vip", "snat", "server"};
+	const char *name = json_string_value(json_object_get(record, "server_name"));
+	const char *start = json_string_value(json_object_get(record, "start"));
+	const char *end = json_string_value(json_object_get(record, "end"));
+	bool is = false;
+
+	for (unsigned i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		const char *value = json_string_value(json_object_get(record, members[i]));
+
+		is |= value && !strcmp(value, search->endpoint);
+	}
+	if (search->server && (!name || strcmp(name, search->server)))
+		return false;
+	if (*search->at && start && strncmp(start, search->at, strlen(search->at)) > 0)
+		return false;
+	if (*search->at && end && strncmp(end, search->at, strlen(search->at)) < 0)
+		return false;
+	return is;
+}
+
+static void search_file(struct search *search, const char *path)
+{
+	gzFile file = gzopen(path, "r"); /* reads what isn't compressed as it is */
+	char line[8192];
+
+	while (file && gzgets(file, line, sizeof(line))) {
+		json_t *record = strstr(line, search->endpoint) ? json_loads(line, 0, NULL) : NULL;
+
+		if (record && is_meant(search, record)) {
+			json_object_set(record, "state", json_object_get(record, "why"));
+			json_array_append(search->found, record);
+		}
+		json_decref(record);
+	}
+	if (file)
+		gzclose(file);
+	else
+		log_warning("%s: %m", path);
+}
+
+/* The log and what was rotated away. */
+static void search_logs(struct search *search, const char *path)
+{
+	char pattern[4096];
+	glob_t files;
+
+	snprintf(pattern, sizeof(pattern), "%s*", path);
+	if (glob(pattern, 0, NULL, &files) != 0)
+		return;
+	for (size_t i = files.gl_pathc; i > 0; i--) /* older ones are named later */
+		search_file(search, files.gl_pathv[i - 1]);
+	globfree(&files);
+}
+
+/* Takes "--OPTION VALUE" out of the words; NULL: it isn't there. */
+static char *take_word(char **words, unsigned *n, const char *option)
+{
+	for (unsigned i = 0; i + 1 < *n; i++) {
+		char *value = words[i + 1];
+
+		if (strcmp(words[i], option))
+			continue;
+		memmove(words + i, words + i + 2, (*n - i - 2) * sizeof(*words));
+		*n -= 2;
+		return value;
+	}
+	return NULL;
+}
+
+static int search_all(const struct cli *cli, struct ask *ask, struct search *search)
+{
+	struct table *table;
+	json_t *record;
+	size_t i;
+	int status;
+
+	while ((record = ask_next(ask, &status))) {
+		const char *log = json_string_value(json_object_get(record, "connlog"));
+
+		if (log)
+			search_logs(search, log);
+		else if (!*search->at)
+			json_array_append(search->found, record);
+		json_decref(record);
+	}
+	if (status)
+		return status;
+	if (!json_array_size(search->found)) {
+		log_error("%s: nobody, as far as is known", search->endpoint);
+		return ASK_NO_OBJECT;
+	}
+	table = table_new(who_columns, cli->format, cli->header);
+	json_array_foreach(search->found, i, record)
+	{
+		if (cli->format == TABLE_JSON)
+			json_dumpf(record, stdout, JSON_COMPACT), putchar('\n');
+		else if (table)
+			table_add(table, record);
+	}
+	return cli->format == TABLE_JSON ? 0 : cli_table(cli, table);
+}
+
+int show_who(const struct cli *cli, const char *line)
+{
+	char copy[CLI_LINE_BYTES], request[CLI_LINE_BYTES + 32], *words[8], *rest = NULL;
+	struct search search = {.found = json_array()};
+	struct ask *ask = NULL;
+	const char *at;
+	unsigned n = 0;
+	int status;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *word = strtok_r(copy, " ", &rest); word && n < 8;
+	     word = strtok_r(NULL, " ", &rest))
+		words[n++] = word;
+	search.server = take_word(words, &n, "--server");
+	at = take_word(words, &n, "--at");
+	if (n != 2) {
+		log_error("who ADDRESS:PORT [--server NAME] [--at TIME]");
+		return ASK_USAGE;
+	}
+	if (at && !set_time(&search, at))
+		return ASK_USAGE;
+	search.endpoint = words[1];
+	snprintf(request, sizeof(request), "who %s%s%s", words[1],
+	         search.server ? " --server " : "", search.server ? search.server : "");
+	status = ask_open(cli->instance, false, &ask);
+	if (!status)
+		status = ask_send(ask, request) ? search_all(cli, ask, &search) : ASK_FAILED;
+	ask_close(ask);
+	json_decref(search.found);
+	return status;
+}

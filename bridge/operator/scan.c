@@ -1,0 +1,54 @@
+/*
+ * A step is an errand to the worker whose turn it is: it looks at SCAN_LOOKS flows at most, which
+ * takes less than a burst. What opens and ends meanwhile may or may not be seen.
+ */
+#include "scan.h"
+
+#include <errno.h>
+
+enum { SCAN_LOOKS = 4096, SCAN_RESETS = 32 };
+
+static void look(struct scan *scan, struct worker *worker, lb_time now)
+{
+	const struct balance *balance = lb_balance(worker->lb);
+	struct flow_view *view = &scan->found[scan->n];
+
+	if (balance->flows.flow[scan->flow].state == FLOW_FREE)
+		return;
+	flow_view(balance, scan->flow, now, view);
+	if (!filter_matches(&scan->filter, worker->setup.rules, view))
+		return;
+	if (scan->reset && !worker_end_flow(worker, scan->flow, now))
+		return;
+	scan->n++;
+}
+
+static void step(struct worker *worker, void *ctx, lb_time now)
+{
+	struct scan *scan = ctx;
+	const uint32_t reached = lb_balance(worker->lb)->flows.reached;
+
+	for (unsigned i = 0; i < SCAN_LOOKS && scan->flow < reached && scan->n < scan->max; i++) {
+		look(scan, worker, now);
+		scan->flow++;
+	}
+	if (scan->flow < reached)
+		return;
+	scan->worker++;
+	scan->flow = 0;
+}
+
+int scan_step(struct scan *scan, struct crew *crew, unsigned max)
+{
+	const unsigned most = scan->reset ? SCAN_RESETS : SCAN_FOUND_MAX;
+	int err;
+
+	scan->n = 0;
+	scan->max = max < most ? max : most;
+	if (scan->generation != crew->workers.generation)
+		return -ESTALE;
+	if (scan->worker >= crew->n)
+		return 1;
+	err = crew_errand_to(crew, scan->worker, step, scan);
+	return err ? err : scan->worker >= crew->n;
+}

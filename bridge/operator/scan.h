@@ -1,0 +1,27 @@
+/*
+ * Going over all flows of all workers, some at a time, between their bursts.
+ */
+#ifndef BRIDGE_SCAN_H
+#define BRIDGE_SCAN_H
+
+#include "filter.h"
+#include "../worker/crew.h"
+
+enum { SCAN_FOUND_MAX = 64 }; /* flows that one step finds */
+
+struct scan {
+	struct filter filter;
+	bool reset;          /* what is found is ended, both its ends being reset */
+	unsigned worker;     /* where it has got to: that one */
+	uint32_t flow;       /* and that flow of it */
+	uint64_t generation; /* of the workers' rules, of which the filter's names are */
+	/* of the last step: */
+	unsigned n, max;
+	struct flow_view found[SCAN_FOUND_MAX];
+};
+
+/* Goes on, to find up to max flows. Returns 0, 1 if it is over, or a negative errno: -ESTALE if
+ * there are other rules by now, -ETIMEDOUT if a worker doesn't move. */
+int scan_step(struct scan *scan, struct crew *crew, unsigned max);
+
+#endif

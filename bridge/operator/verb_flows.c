@@ -1,0 +1,165 @@
+/*
+ * flows, who, flow reset: the connections there are.
+ */
+#include "verbs.h"
+
+#include "../process/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { FLOW_RECORD_BYTES = 800 };
+
+/* ---- Records ---- */
+
+static const char *endpoint(const struct flow_view *view, unsigned i, char ret[TEXT_ENDPOINT_BYTES])
+{
+	const struct ip6 *address = &view->addresses[i];
+
+	return text_endpoint(be32_load((const uint8_t *)address + 12),
+	                     view->is_ipv6 ? address : NULL, view->ports[i], ret);
+}
+
+static const char *const sides[NSIDES] = {"outside", "inside"};
+
+static void print(struct answer *answer, const struct rules *rules, const struct flow_view *view)
+{
+	char client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES], snat[TEXT_ENDPOINT_BYTES],
+	        to[TEXT_ENDPOINT_BYTES];
+	const struct rules_server *server = &rules->servers[view->server];
+
+	answer_record(answer,
+	              "{\"client\":\"%s\",\"vip\":\"%s\",\"snat\":\"%s\",\"server\":\"%s\","
+	              "\"server_name\":\"%s\",\"farm\":\"%s\",\"state\":\"%s\",\"side\":\"%s\","
+	              "\"age_ms\":%" PRIu64 ",\"idle_ms\":%" PRIu64 ",\"client_bytes\":%" PRIu64
+	              ",\"client_packets\":%" PRIu64 ",\"server_bytes\":%" PRIu64
+	              ",\"server_packets\":%" PRIu64 "}",
+	              endpoint(view, VIEW_CLIENT, client), endpoint(view, VIEW_VIP, vip),
+	              endpoint(view, VIEW_SNAT, snat), endpoint(view, VIEW_TO, to), server->name,
+	              rules->farms[server->farm].name,
+	              flow_state_name((enum flow_state)view->state), sides[view->side],
+	              view->age_ms, view->idle_ms, view->bytes[CLIENT], view->packets[CLIENT],
+	              view->bytes[SERVER], view->packets[SERVER]);
+}
+
+/* ---- Going over them ---- */
+
+static void fail_scan(struct client *client, int err)
+{
+	if (err == -ESTALE)
+		answer_fail(&client->answer, ANSWER_FAILED, "reloaded", NULL,
+		            "the rules have changed meanwhile: ask again");
+	else
+		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
+		            "a worker doesn't move");
+}
+
+static void go(struct world *world, struct client *client, lb_time now)
+{
+	struct scan *scan = &client->flows.scan;
+	const size_t room = answer_room(&client->answer) / FLOW_RECORD_BYTES;
+	int over;
+
+	(void)now;
+	client->is_busy = true;
+	if (!room)
+		return;
+	over = scan_step(scan, world->crew, (unsigned)room);
+	if (over < 0) {
+		fail_scan(client, over);
+		return;
+	}
+	for (unsigned i = 0; i < scan->n; i++)
+		print(&client->answer, world->crew->workers.rules, &scan->found[i]);
+	client->flows.n += scan->n;
+	if (!over)
+		return;
+	if (client->flows.must_be && !client->flows.n)
+		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_flow", NULL,
+		            "no such flow");
+	else
+		answer_end(&client->answer);
+}
+
+/* False if the words are no filter, which is answered then. */
+static bool begin(struct world *world, struct client *client, const struct request *request)
+{
+	const struct workers *workers = &world->crew->workers;
+	struct scan *scan = &client->flows.scan;
+	struct filter_why why;
+
+	client->flows.n = 0;
+	client->flows.must_be = false;
+	*scan = (struct scan){.generation = workers->generation};
+	if (!filter_parse(request, workers->rules, &scan->filter, &why)) {
+		answer_fail(&client->answer, why.no_such_object ? ANSWER_NO_OBJECT : ANSWER_USAGE,
+		            why.no_such_object ? "no_such_object" : "bad_filter", why.nearest, "%s",
+		            why.text);
+		return false;
+	}
+	client->go = go;
+	return true;
+}
+
+void verb_flows(struct world *world, struct client *client, struct request *request, lb_time now)
+{
+	if (begin(world, client, request))
+		go(world, client, now);
+}
+
+void verb_flow_reset(struct world *world, struct client *client, struct request *request,
+                     lb_time now)
+{
+	if (!request->n) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "flow reset: which ones? (`state any` is all)");
+		return;
+	}
+	if (!begin(world, client, request))
+		return;
+	client->flows.scan.reset = client->flows.must_be = true;
+	go(world, client, now);
+}
+
+/* ---- who ---- */
+
+/* The connection logs, where those that have ended are: the asker reads them himself. */
+static void name_logs(struct client *client, const struct rules *rules)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const char *path = rules->farms[f].connlog;
+		bool again = !path || !strcmp(path, "-");
+		char text[512];
+
+		for (unsigned g = 0; g < f && !again; g++)
+			again = rules->farms[g].connlog && !strcmp(rules->farms[g].connlog, path);
+		if (!again)
+			answer_record(&client->answer, "{\"connlog\":\"%s\"}",
+			              text_json(path, text, sizeof(text)));
+	}
+}
+
+/* Whose address and port that is, of whichever of the four. */
+void verb_who(struct world *world, struct client *client, struct request *request, lb_time now)
+{
+	const char *server = request_take(request, "--server");
+
+	if (request->n != 1) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "who ADDRESS:PORT [--server NAME]");
+		return;
+	}
+	if (server) {
+		request->words[1] = "and";
+		request->words[2] = "server";
+		request->words[3] = (char *)(uintptr_t)server;
+		request->words[4] = NULL;
+		request->n = 4;
+	}
+	if (!begin(world, client, request))
+		return;
+	client->flows.scan.filter.resting = true;
+	name_logs(client, world->crew->workers.rules);
+	go(world, client, now);
+}
