@@ -115,7 +115,7 @@ int follow_check(struct live *live, unsigned sides, const struct rules *rules,
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			links[side] = &cable_state(live->cable, (enum side)side)->link;
-	return sides ? vacancy_check(live->vacancy, links, rules, before) : 0;
+	return sides ? vacancy_check(live->vacancy, links, rules, before, live->fastpath) : 0;
 }
 
 int follow_check_new(void *ctx, const struct rules *rules, const struct rules *before)

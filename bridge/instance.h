@@ -19,6 +19,7 @@ struct live {
 	struct fastpath *fastpath; /* or NULL */
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
+	struct share share;    /* of the first worker */
 	struct writer *writer; /* of the statistics, or NULL: there are none */
 	struct vacancy *vacancy;
 	struct sockets sockets;

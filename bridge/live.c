@@ -172,6 +172,12 @@ static int start_loops(struct live *live)
 	return err ? err : crew_start(&live->crew);
 }
 
+/* If the wire and open flows go on at the end, in the kernel. */
+static bool goes_on(const struct live *live)
+{
+	return fastpath_is_active(live->fastpath) && live->keep;
+}
+
 static int run(struct live *live)
 {
 	char *text;
@@ -186,7 +192,7 @@ static int run(struct live *live)
 	}
 	desk_free(live->desk);
 	crew_stop(&live->crew);
-	workers_finish(&live->crew.workers, clock_now());
+	workers_finish(&live->crew.workers, goes_on(live), clock_now());
 	text = !err && live->options->stats ? take_stats(live) : NULL;
 	if (live->writer)
 		writer_close(live->writer, text);
@@ -199,7 +205,7 @@ static void close_wire(struct live *live, bool failed)
 {
 	const bool found = fastpath_was_left(live->fastpath);
 
-	if (fastpath_is_active(live->fastpath) && live->keep && (!failed || found)) {
+	if (goes_on(live) && (!failed || found)) {
 		log_info("%s, %s: the wire and open flows go on in the kernel",
 		         live->options->names[OUTSIDE], live->options->names[INSIDE]);
 		fastpath_leave(live->fastpath);

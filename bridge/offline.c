@@ -112,14 +112,15 @@ static int replay_ports(const struct options *options, struct rules *rules,
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
-	err = workers_init(&workers, rules, &options->key, all_ports, 1, NULL, false, start);
+	err = workers_init(&workers, rules, &options->key, all_ports, &share_whole, NULL, false,
+	                   start);
 	if (err < 0) {
 		rules_free(rules);
 		return err;
 	}
 	now = start;
 	replay(&workers.worker[0], &now);
-	workers_finish(&workers, now);
+	workers_finish(&workers, false, now);
 	if (options->stats)
 		err = write_stats(options->stats, &workers, start, now);
 	workers_free(&workers);

@@ -44,14 +44,62 @@ static int attach(struct live *live)
 	return err;
 }
 
-static int open_fastpath(struct live *live, const struct rules *rules, const struct hash_key *key)
+/* Says which settings must wait, as flows that were left go on in a table made for others. */
+static void log_kept(const struct live *live, const struct rules *rules, bool by_address,
+                     const struct fastpath_conf *conf)
+{
+	const char *file = live->options->config;
+	static const char until[] = "until a start that finds no open connection";
+
+	if (rules->max_connections != conf->max_connections)
+		log_warning("%s: [bridge] max_connections: stays %u %s", file,
+		            conf->max_connections, until);
+	if (rules->max_half_open != conf->max_half_open)
+		log_warning("%s: [bridge] max_half_open: stays as it was %s", file, until);
+	if (workers_wanted(rules) != conf->share.n)
+		log_warning("%s: [bridge] workers: stays %u %s", file, conf->share.n, until);
+	if (conf->share.n > 1 && by_address && !conf->share.by_address)
+		log_warning("%s: persist: each worker has clients of its own %s", file, until);
+}
+
+/*
+ * What there is to go on with. If flows do, the table's size, its key and the number of workers are
+ * what they were; else heritage is given up if the rules have others.
+ */
+static void inherit(struct live *live, struct rules *rules, struct hash_key *key,
+                    struct heritage *heritage)
+{
+	const bool by_address = workers_keep_clients(rules);
+	const struct fastpath_conf *conf = &heritage->conf;
+
+	fastpath_find(live->options->names, heritage);
+	if (heritage->other_layout)
+		log_warning("connections of an earlier process can't go on: its table has another "
+		            "layout");
+	if (!heritage_fits(heritage, rules, workers_wanted(rules), by_address,
+	                   live->options->has_key ? key : NULL) &&
+	    !heritage->live)
+		heritage_close(heritage);
+	if (!heritage->any)
+		return;
+	log_kept(live, rules, by_address, conf);
+	rules->max_connections = conf->max_connections;
+	rules->max_half_open = conf->max_half_open;
+	*key = heritage->key;
+	live->share = conf->share;
+}
+
+static int open_fastpath(struct live *live, const struct rules *rules,
+                         const struct heritage *heritage)
 {
 	struct share shares[RULES_WORKERS_MAX];
 
-	for (unsigned k = 0; k < live->crew.n; k++)
-		shares[k] = workers_share(rules, k, live->crew.n, key);
-	return fastpath_open(live->options->names, live->cable, rules, shares, live->crew.n,
-	                     &live->fastpath);
+	for (unsigned k = 0; k < live->share.n; k++) {
+		shares[k] = live->share;
+		shares[k].worker = (uint16_t)k;
+	}
+	return fastpath_open(live->options->names, live->cable, rules, shares, live->share.n,
+	                     heritage->any ? heritage : NULL, &live->fastpath);
 }
 
 static int open_port(struct live *live, enum side side, struct port **ret)
@@ -62,26 +110,42 @@ static int open_port(struct live *live, enum side side, struct port **ret)
 }
 
 /* The ports of each worker. */
-static int open_ports(struct live *live, const struct rules *rules, const struct hash_key *key)
+static int open_ports(struct live *live, const struct rules *rules, const struct heritage *heritage)
 {
-	const struct share share = workers_share(rules, 0, live->crew.n, key);
-	const char *const *names = live->options->names;
-	int err = preflight_interfaces(names, rules->link_mirror);
+	int err = vacancy_open(live->options->names, &live->vacancy);
 
 	if (!err)
-		err = cable_open(names, rules->link_mirror, clock_now(), &live->cable);
+		err = crew_init(&live->crew, live->share.n);
 	if (!err)
-		err = vacancy_open(names, &live->vacancy);
-	if (!err)
-		err = open_fastpath(live, rules, key);
+		err = open_fastpath(live, rules, heritage);
 	if (!err && live->fastpath)
-		fastpath_activate(live->fastpath, true);
+		fastpath_activate(live->fastpath, rules->fast_path != FAST_PATH_OFF);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
 	if (!err)
-		err = crew_steer(&live->crew, rules, &share);
+		err = crew_steer(&live->crew, rules, &live->share);
 	return err ? err : attach(live);
+}
+
+/* The interfaces, and what goes on on them. */
+static int take_wire(struct live *live, struct rules *rules, struct hash_key *key)
+{
+	const char *const *names = live->options->names;
+	struct heritage heritage;
+	int err = preflight_interfaces(names, rules->link_mirror);
+
+	if (!err)
+		err = cable_open(names, rules->link_mirror, clock_now(), &live->cable);
+	if (err < 0)
+		return err;
+	live->share = workers_share(rules, 0, workers_wanted(rules), key);
+	inherit(live, rules, key, &heritage);
+	live->max_connections = rules->max_connections;
+	live->max_half_open = rules->max_half_open;
+	err = open_ports(live, rules, &heritage);
+	heritage_close(&heritage);
+	return err;
 }
 
 static int enter_sandbox(const struct live *live, const struct rules *rules)
@@ -110,7 +174,8 @@ static int check_at_start(struct live *live, const struct rules *rules)
 {
 	unsigned sides = follow_with_carrier(live, ANNOUNCER_BOTH);
 
-	live->held = ANNOUNCER_BOTH & ~sides;
+	/* what is in use already stays so */
+	live->held = fastpath_inherits(live->fastpath) ? 0 : ANNOUNCER_BOTH & ~sides;
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (live->held >> side & 1)
 			log_warning("%s: has no carrier: whether our addresses are free there is "
@@ -124,18 +189,17 @@ int start_live(struct live *live, struct rules *rules)
 	struct hash_key key;
 	int err;
 
-	live->max_connections = rules->max_connections;
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
-	live->max_half_open = rules->max_half_open;
 	limits_raise();
-	if ((err = crew_init(&live->crew, workers_wanted(rules))) < 0 ||
-	    (err = make_key(live->options, &key)) < 0 ||
-	    (err = live->signals = signals_open()) < 0 || (err = open_ports(live, rules, &key)) < 0)
+	if ((err = make_key(live->options, &key)) < 0 ||
+	    (err = live->signals = signals_open()) < 0 || (err = take_wire(live, rules, &key)) < 0)
 		return err;
 	sockets_open(&live->sockets, live->options->names);
 	if ((err = enter_sandbox(live, rules)) < 0 || (err = check_at_start(live, rules)) < 0 ||
-	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, live->crew.n,
+	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, &live->share,
 	                        live->fastpath, true, clock_now())) < 0)
 		return err;
+	if (fastpath_inherits(live->fastpath) && fastpath_begun(live->fastpath, rules) < 0)
+		follow_rules(live, rules); /* without one, then */
 	return 0;
 }

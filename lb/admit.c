@@ -320,7 +320,8 @@ static enum lb_why open_new(const struct wish *wish, uint32_t old, uint16_t serv
 	unlist_older(wish, old);
 	f = flows_add(&balance->flows, syn.arrive, wish->key->hashed, server,
 	              balance_ms(balance, wish->now), life_deadline(balance, &syn));
-	balance->flows.cold[f].created_us = balance_us(balance, wish->now);
+	balance->flows.cold[f].created_fraction =
+	        (uint8_t)(balance_us(balance, wish->now) / FLOW_FRACTION_US);
 	sched_count_flow(&balance->farms->sched, server, 1);
 	balance_queue_new(balance, f, farm_of(wish)->nsnat ? &port : NULL);
 	note_opened(balance, f, wish->now);

@@ -15,6 +15,7 @@
 
 #include "expire.h"
 #include "life.h"
+#include "tcp.h"
 #include "wire.h"
 
 enum { ADOPT_STEP = 16 }; /* flows whose places in the index are fetched together */
@@ -152,6 +153,34 @@ static bool has_numbers(const struct flow *flow, enum end end)
 	       flow_limit(flow, end) + 1 - acked <= ADOPT_WINDOW_MAX;
 }
 
+/* Gives the flow what a program that was alone has noted of its end. */
+static void take_ends(struct flows *flows, uint32_t f)
+{
+	struct flow *flow = flows_at(flows, f);
+	struct flow_cold *cold = &flows->cold[f];
+	uint8_t ended;
+
+	if (!flow_is_live(flow))
+		return;
+	ended = BOTH_READ(cold->ended);
+	if (!ended)
+		return;
+	for (unsigned end = CLIENT; end <= SERVER; end++) {
+		if (ended & FLOW_ENDED_FIN << end)
+			flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
+		if (ended & FLOW_ENDED_RST << end)
+			flow->flags |= (uint8_t)(FLOW_RST_SENT << end);
+	}
+	if (ended & FLOW_ENDED_FIN << SERVER) /* who was first isn't known */
+		flow->flags |= FLOW_SERVER_FIN_FIRST;
+	BOTH_WRITE(cold->ended, (uint8_t)0);
+}
+
+static bool has_ended(const struct flow *flow)
+{
+	return flow->flags & FLOW_RESET_BY_US || tcp_is_closed(flow);
+}
+
 static enum fate fate_of_state(const struct flow *flow)
 {
 	switch ((unsigned)flow->state) {
@@ -161,7 +190,7 @@ static enum fate fate_of_state(const struct flow *flow)
 		return FATE_HALF_OPEN;
 	case FLOW_OPEN:
 	case FLOW_CLOSING:
-		return flow->flags & FLOW_RESET_BY_US ? FATE_ENDED : FATE_OPEN;
+		return has_ended(flow) ? FATE_ENDED : FATE_OPEN;
 	case FLOW_RESET:
 	case FLOW_QUARANTINE:
 		return FATE_ENDED;
@@ -218,8 +247,6 @@ static void mend_times(const struct adopter *a, uint32_t f, lb_time now)
 		flow_set_last(flows_at(flows, f), a->tick);
 	if (flows_created_ms(flows, f) > ms)
 		flows_set_created_ms(flows, f, ms);
-	if (flows->cold[f].created_us > 999)
-		flows->cold[f].created_us = 999;
 }
 
 /* If a flow that has been taken in has this tuple. */
@@ -314,6 +341,8 @@ static void adopt_some(struct adopter *a, bool live, lb_time now)
 		unsigned n = 0;
 
 		for (; f < flows->places && n < ADOPT_STEP; f++) {
+			if (live)
+				take_ends(flows, f);
 			if (live == (fate_of_state(flows_at(flows, f)) == FATE_ENDED))
 				continue;
 			fates[n] = judge(a, f);
@@ -339,7 +368,7 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	                    .tick = balance_tick(balance, now),
 	                    .ret = ret};
 
-	*ret = (struct adoption){0};
+	*ret = (struct adoption){.done = true};
 	if (!a.names || a.nnames > FLOWS_NAMES_MAX)
 		a.nnames = 0;
 	memset(scratch, 0, bytes);

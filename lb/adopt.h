@@ -8,6 +8,7 @@
 
 /* What became of what was found, in flows. */
 struct adoption {
+	bool done;            /* there was something that could be read */
 	uint32_t open;        /* go on, as open or closing */
 	uint32_t quarantined; /* had ended, and keep their ports for a while */
 	uint32_t half_open;   /* forgotten: their clients begin again */

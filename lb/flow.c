@@ -283,6 +283,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows_set_created_ms(flows, f, now_ms);
 	flows->stamps[f] = 0;
 	flows->cold[f].reset_ms = 0;
+	BOTH_WRITE(flows->cold[f].ended, (uint8_t)0);
 	set_life(flow, server, FLOW_HALF_OPEN);
 	list_append(flows, &flows->half_open, f);
 	stand_in_none(flows, f);

@@ -113,12 +113,18 @@ static_assert(offsetof(struct flow, next_seq) % 4 == 0 && offsetof(struct flow, 
  * dirties one line.
  */
 struct flow_cold {
-	uint64_t bytes[2];     /* both add */
-	uint32_t packets[2];   /* both add */
-	uint8_t created_ms[5]; /* ms since the table was made, low byte first: 34 years */
-	uint8_t reset_ms;      /* of its RST: ms since the tick in `last` began */
-	uint16_t created_us;   /* microseconds since the ms in created_ms began */
+	uint64_t bytes[2];        /* both add */
+	uint32_t packets[2];      /* both add */
+	uint8_t created_ms[5];    /* ms since the table was made, low byte first: 34 years */
+	uint8_t reset_ms;         /* of its RST: ms since the tick in `last` began */
+	uint8_t created_fraction; /* of the ms in created_ms, in FLOW_FRACTION_US */
+	uint8_t ended;            /* FLOW_ENDED_..., as another writer notes that is alone */
 };
+
+enum { FLOW_FRACTION_US = 4 };
+
+/* Of flow_cold.ended, << end: adopt.c makes the flow's own flags of it. */
+enum { FLOW_ENDED_FIN = 1, FLOW_ENDED_RST = 4 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
 

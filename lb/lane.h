@@ -102,6 +102,37 @@ static inline bool lane_note(struct flow *flow, enum end end, const struct packe
 	return true;
 }
 
+/* Of two at once one may be lost: then the flow is idle, and ends by that. */
+static inline void lane_end(struct flow_cold *ended, uint8_t how)
+{
+	BOTH_WRITE(ended->ended, (uint8_t)(BOTH_READ(ended->ended) | how));
+}
+
+/*
+ * While there is no process whose it would be, segments of the flow that lane_note() wouldn't take,
+ * FIN and RST are passed on by the reader, noted or not. This notes one from where the flow's
+ * client is, or from a server, if it is acceptable by tcp_judge() or tcp_rst_is_believed(). The
+ * process that comes next sees what has ended (adopt.c).
+ */
+static inline void lane_note_alone(struct flow *flow, struct flow_cold *ended, enum end end,
+                                   const struct packet *packet, const struct lane *lane,
+                                   uint32_t now)
+{
+	if (BOTH_READ_FIRST(flow->life) != lane->life)
+		return;
+	if (packet->tcp_flags & TCP_RST) {
+		if (tcp_rst_is_expected(flow, end, packet))
+			lane_end(ended, (uint8_t)(FLOW_ENDED_RST << end));
+		return;
+	}
+	if (!tcp_is_near(flow, end, packet))
+		return;
+	tcp_advance(flow, end, packet);
+	flow_set_last(flow, now);
+	if (packet->tcp_flags & TCP_FIN && packet->seq + packet->seq_len == flow_next(flow, end))
+		lane_end(ended, (uint8_t)(FLOW_ENDED_FIN << end));
+}
+
 /* Counts frames that came from end, len bytes in all. */
 static inline void lane_count(struct flow_cold *cold, enum end end, uint32_t packets, uint32_t len)
 {

@@ -712,9 +712,9 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 	expire_start_reaping(&lb->balance);
 }
 
-bool lb_bury(struct lb *lb, uint32_t *cursor, lb_time now)
+bool lb_bury(struct lb *lb, uint32_t *cursor, bool go_on, lb_time now)
 {
-	return life_bury_all(&lb->balance, cursor, now);
+	return life_bury_all(&lb->balance, cursor, go_on, now);
 }
 
 bool lb_take_ended(struct lb *lb, struct ended *ret)

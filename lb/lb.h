@@ -118,11 +118,11 @@ bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time 
 void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map);
 
 /*
- * At the end: makes records of flows that are open, and of those that have been reset and might
- * still have revived (life.c), as many as may wait, from *cursor on, which begins with 0. False if
- * there are no more of them.
+ * At the end: makes records of flows that are open, unless they go on without this engine, and of
+ * those that have been reset and might still have revived (life.c), as many as may wait, from
+ * *cursor on, which begins with 0. False if there are no more of them.
  */
-bool lb_bury(struct lb *lb, uint32_t *cursor, lb_time now);
+bool lb_bury(struct lb *lb, uint32_t *cursor, bool go_on, lb_time now);
 
 /* Takes the record of a flow that has ended, oldest first; false if there is none. */
 bool lb_take_ended(struct lb *lb, struct ended *ret);

@@ -80,8 +80,9 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 static uint64_t age_ns(const struct balance *balance, uint32_t f, lb_time now)
 {
 	const uint64_t ms = flows_created_ms(&balance->flows, f);
-	const uint64_t begun = balance->epoch.ns + ms * LB_NS_PER_MS +
-	                       balance->flows.cold[f].created_us * (LB_NS_PER_MS / 1000);
+	const uint64_t begun =
+	        balance->epoch.ns + ms * LB_NS_PER_MS +
+	        balance->flows.cold[f].created_fraction * FLOW_FRACTION_US * (LB_NS_PER_MS / 1000);
 
 	return now.ns > begun ? now.ns - begun : 0;
 }
@@ -456,13 +457,13 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 		judge(balance, ref, packet, now);
 }
 
-bool life_bury_all(struct balance *balance, uint32_t *cursor, lb_time now)
+bool life_bury_all(struct balance *balance, uint32_t *cursor, bool go_on, lb_time now)
 {
 	for (unsigned n = 0; n < ENDED_RING && *cursor < balance->flows.reached; ++*cursor) {
 		const struct flow *flow = flows_at(&balance->flows, *cursor);
 
 		n += flow_is_live(flow) || flow->state == FLOW_RESET;
-		if (flow_is_live(flow))
+		if (flow_is_live(flow) && !go_on)
 			record_end(balance, *cursor, ENDED_EXIT, now);
 		else
 			life_bury(balance, *cursor);

@@ -73,10 +73,10 @@ uint32_t life_resolve(struct balance *balance, uint32_t ref, const struct packet
                       lb_time now);
 
 /*
- * Records the flows that are open, which stay so, and those that have been reset and might still
- * revive, for when nothing will come any more: those from *cursor on, as many as records may wait.
- * False if there is none left.
+ * Records the flows that are open, which stay so, unless they go on without this process, and those
+ * that have been reset and might still revive, for when nothing will come any more: those from
+ * *cursor on, as many as records may wait. False if there is none left.
  */
-bool life_bury_all(struct balance *balance, uint32_t *cursor, lb_time now);
+bool life_bury_all(struct balance *balance, uint32_t *cursor, bool go_on, lb_time now);
 
 #endif

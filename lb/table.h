@@ -29,7 +29,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-enum { TABLE_LAYOUT = 1, TABLE_ALIGN = 8 };
+enum { TABLE_LAYOUT = 2, TABLE_ALIGN = 8 };
 
 #define TABLE_ARRAYS(X)                                                                            \
 	X(HEAD, head, struct table_head)                                                           \

@@ -28,20 +28,6 @@ static bool knows(const struct flow *flow, enum end end)
 	return flow->flags & FLOW_SEQ_KNOWN << end;
 }
 
-/* If at is from first to last, both included. */
-static bool is_between(uint32_t first, uint32_t at, uint32_t last)
-{
-	return at - first <= last - first;
-}
-
-/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
- * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
-static bool is_near(const struct flow *flow, enum end end, uint32_t at)
-{
-	return is_between(flow_acked(flow, end_other(end)) - TCP_LATELY, at,
-	                  flow_limit(flow, end) + 1);
-}
-
 /*
  * If who sends such a segment for end sees the connection: it acknowledges what is on its way just
  * now, and begins in the window, or no more than a window before it: what a client repeats whose
@@ -54,9 +40,9 @@ static bool is_proven(const struct flow *flow, enum end end, const struct packet
 
 	if (window < TCP_WINDOW_LEAST)
 		window = TCP_WINDOW_LEAST;
-	return is_between(flow_acked(flow, other) - window, packet->seq,
-	                  flow_limit(flow, end) + 1) &&
-	       is_between(flow_acked(flow, end), packet->ack, flow_next(flow, other));
+	return tcp_is_between(flow_acked(flow, other) - window, packet->seq,
+	                      flow_limit(flow, end) + 1) &&
+	       tcp_is_between(flow_acked(flow, end), packet->ack, flow_next(flow, other));
 }
 
 /* If the packet, a SYN, is of the client and acknowledges nothing. */
@@ -93,8 +79,8 @@ static enum tcp_kind judge_server_syn(const struct flow *flow, const struct pack
 	if (!(packet->tcp_flags & TCP_ACK))
 		return TCP_STRAY;
 	if (!knows(flow, SERVER))
-		return is_between(flow_acked(flow, SERVER) + 1, packet->ack,
-		                  flow_next(flow, CLIENT))
+		return tcp_is_between(flow_acked(flow, SERVER) + 1, packet->ack,
+		                      flow_next(flow, CLIENT))
 		               ? TCP_ACCEPTABLE
 		               : TCP_STRAY;
 	return is_answer(SERVER, packet, flow_next(flow, CLIENT)) &&
@@ -110,8 +96,8 @@ static bool opens(const struct flow *flow, const struct packet *packet)
 	const uint32_t first = flow_acked(flow, SERVER) - 1;
 
 	return knows(flow, SERVER) &&
-	       is_between(flow_acked(flow, CLIENT) + 1, packet->ack, flow_next(flow, SERVER)) &&
-	       is_between(first, packet->seq, flow_next(flow, CLIENT) + TCP_WINDOW_LEAST);
+	       tcp_is_between(flow_acked(flow, CLIENT) + 1, packet->ack, flow_next(flow, SERVER)) &&
+	       tcp_is_between(first, packet->seq, flow_next(flow, CLIENT) + TCP_WINDOW_LEAST);
 }
 
 /* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
@@ -119,7 +105,7 @@ static bool opens(const struct flow *flow, const struct packet *packet)
 static bool is_early(const struct flow *flow, const struct packet *packet)
 {
 	return knows(flow, SERVER) && packet->seq == flow_next(flow, SERVER) &&
-	       is_between(flow_acked(flow, SERVER), packet->ack, flow_next(flow, CLIENT));
+	       tcp_is_between(flow_acked(flow, SERVER), packet->ack, flow_next(flow, CLIENT));
 }
 
 static enum tcp_kind judge_half_open(const struct flow *flow, enum end end,
@@ -143,8 +129,7 @@ enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct pack
 		kind = judge_half_open(flow, end, packet);
 	else if (is_plain_syn(end, packet))
 		return TCP_AGAIN;
-	else if (packet->tcp_flags & TCP_ACK && is_near(flow, end, packet->seq) &&
-	         is_near(flow, end_other(end), packet->ack) &&
+	else if (packet->tcp_flags & TCP_ACK && tcp_is_near(flow, end, packet) &&
 	         (!elsewhere || is_proven(flow, end, packet)))
 		kind = TCP_ACCEPTABLE;
 	if (kind == TCP_STRAY && syn && is_answer(end, packet, syn->next))
@@ -155,8 +140,6 @@ enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct pack
 bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet,
                          const struct tcp_syn *syn)
 {
-	const enum end receiver = end_other(end);
-
 	/* the answer to a SYN: no sequence number yet, but it must acknowledge the SYN */
 	if (end == SERVER && packet->tcp_flags & TCP_ACK &&
 	    ((syn && packet->ack == syn->next) ||
@@ -166,7 +149,7 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
 		return false;
 	if (flow->state == FLOW_HALF_OPEN)
 		return packet->seq == flow_next(flow, end);
-	return is_between(flow_acked(flow, receiver), packet->seq, flow_next(flow, end));
+	return tcp_rst_is_expected(flow, end, packet);
 }
 
 /* A SYN begins the numbers. The same once more changes nothing: the other end may have acknowledged
@@ -203,12 +186,6 @@ static unsigned shake_hands(struct flow *flow, enum end end, const struct packet
 	return crossed || (end == CLIENT && !is_syn) ? TCP_OPENED : 0;
 }
 
-/* If the other end has acknowledged end's FIN, nothing being sent after it. */
-static bool fin_is_acked(const struct flow *flow, enum end end)
-{
-	return flow_acked(flow, end_other(end)) == flow_next(flow, end);
-}
-
 /* A FIN counts if it is the last that its end has sent. */
 static unsigned note_fin(struct flow *flow, enum end end, const struct packet *packet)
 {
@@ -220,7 +197,7 @@ static unsigned note_fin(struct flow *flow, enum end end, const struct packet *p
 		return 0;
 	flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
 	/* the server keeps TIME_WAIT if it closed first, or at the same time */
-	if (end == SERVER && (first || !fin_is_acked(flow, CLIENT)))
+	if (end == SERVER && (first || !tcp_fin_is_acked(flow, CLIENT)))
 		flow->flags |= FLOW_SERVER_FIN_FIRST;
 	return first ? TCP_HALF_CLOSED : TCP_BOTH_CLOSED;
 }
@@ -236,7 +213,7 @@ unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 	else
 		tcp_advance(flow, end, packet);
 	events |= note_fin(flow, end, packet);
-	if (flow_is_closed(flow) && fin_is_acked(flow, CLIENT) && fin_is_acked(flow, SERVER))
+	if (tcp_is_closed(flow))
 		events |= TCP_ENDED;
 	return events;
 }
@@ -282,7 +259,7 @@ void tcp_opened(struct flow *flow, const struct packet *packet)
 /* If at is a place in what end has sent, from what was acknowledged last up to what comes next. */
 static bool is_in_flight(const struct flow *flow, enum end end, uint32_t at)
 {
-	return is_between(flow_acked(flow, end_other(end)), at, flow_next(flow, end));
+	return tcp_is_between(flow_acked(flow, end_other(end)), at, flow_next(flow, end));
 }
 
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet)

@@ -75,6 +75,48 @@ static inline bool tcp_is_expected(const struct flow *flow, enum end end,
 	       !tcp_seq_after(packet->ack, flow_next(flow, other));
 }
 
+/* If at is from first to last, both included. */
+static inline bool tcp_is_between(uint32_t first, uint32_t at, uint32_t last)
+{
+	return at - first <= last - first;
+}
+
+/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
+ * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
+static inline bool tcp_is_near_at(const struct flow *flow, enum end end, uint32_t at)
+{
+	return tcp_is_between(flow_acked(flow, end_other(end)) - TCP_LATELY, at,
+	                      flow_limit(flow, end) + 1);
+}
+
+/* If the segment, of an open or closing flow, begins and acknowledges what may be: acceptable,
+ * where its sender is known to be. */
+static inline bool tcp_is_near(const struct flow *flow, enum end end, const struct packet *packet)
+{
+	return tcp_is_near_at(flow, end, packet->seq) &&
+	       tcp_is_near_at(flow, end_other(end), packet->ack);
+}
+
+/* If the number of a RST is one that its receiver may expect next on an open or closing flow. */
+static inline bool tcp_rst_is_expected(const struct flow *flow, enum end end,
+                                       const struct packet *packet)
+{
+	return tcp_is_between(flow_acked(flow, end_other(end)), packet->seq, flow_next(flow, end));
+}
+
+/* If the other end has acknowledged end's FIN, nothing being sent after it; and if that is so of
+ * both: then the connection has ended. */
+static inline bool tcp_fin_is_acked(const struct flow *flow, enum end end)
+{
+	return flow_acked(flow, end_other(end)) == flow_next(flow, end);
+}
+
+static inline bool tcp_is_closed(const struct flow *flow)
+{
+	return flow_is_closed(flow) && tcp_fin_is_acked(flow, CLIENT) &&
+	       tcp_fin_is_acked(flow, SERVER);
+}
+
 /* Notes what end acknowledges, unless it is old news, and how far the other one may send now. */
 static inline void tcp_advance_ack(struct flow *flow, enum end end, const struct packet *packet)
 {

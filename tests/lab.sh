@@ -131,6 +131,21 @@ lab_host() # NAMESPACE BRIDGE NUMBER
 		net.ipv4.tcp_max_syn_backlog=65535 net.ipv4.tcp_max_tw_buckets=262144
 }
 
+# Puts a host behind tags, the outer one first: see tests/tools/vlan.bpf.c.
+lab_tag() # NAMESPACE TPID:ID [TPID:ID]
+{
+	local object="/run/vlan-${*:2}.o" inner=()
+
+	[[ $# -lt 3 ]] || inner=(-DINNER_TPID="${3%:*}" -DINNER_ID="${3#*:}")
+	[[ -e $object ]] ||
+		clang -O2 -target bpf -I"/usr/include/$(gcc -print-multiarch)" -DOUTER_TPID="${2%:*}" -DOUTER_ID="${2#*:}" \
+			"${inner[@]}" -c -o "$object" "$LAB_ROOT/tests/tools/vlan.bpf.c"
+	in_ns "$1" tc qdisc add dev eth0 clsact
+	in_ns "$1" tc filter add dev eth0 egress bpf direct-action object-file "$object" section tc/push
+	in_ns "$1" tc filter add dev eth0 ingress bpf direct-action object-file "$object" section tc/pop
+	ip -n "$1" link set eth0 mtu 1400 # for the tags to fit
+}
+
 # addresses: of the client, 10.0.0.100 and following.
 lab_up() # [mtu=N] [offloads=off] [ipv6=off] [addresses=N]
 {

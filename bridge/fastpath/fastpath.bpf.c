@@ -44,8 +44,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;
-		return head.ethertype == ETHERTYPE_ARP ? answer_arp(skb, c, side, head.l3)
-		                                       : TC_ACT_SHOT;
+		return answer(skb, c, side, &head);
 	case SNAT_OFF:
 		return leave_to_process(skb, c, n, side, &head);
 	}

@@ -35,7 +35,7 @@ struct fastpath {
 	struct maps maps;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
-	bool was_left;
+	bool was_left, inherits;
 };
 
 enum { FIRST = 1, SECOND, THIRD }; /* priorities of the programs of an interface and direction */
@@ -106,7 +106,7 @@ static int make_punts(struct fastpath *fastpath, int outside)
 /* Each step with what to say if it fails. */
 static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], struct cable *cable,
                     const struct rules *rules, const struct share *shares, unsigned n,
-                    const char **ret_what)
+                    const struct heritage *heritage, const char **ret_what)
 {
 	struct fastpath_conf left;
 	int err;
@@ -118,7 +118,10 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	if ((err = pins_open(&fastpath->pins, names)) < 0)
 		return err;
 	*ret_what = "loading programs";
-	if ((err = maps_open(&fastpath->maps, rules, shares, n)) < 0)
+	if ((err = maps_open(&fastpath->maps, rules, shares, n, heritage)) < 0)
+		return err;
+	fastpath->inherits = fastpath->maps.inherited;
+	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
 	if (find_left(&fastpath->pins, &left))
 		take_over(fastpath, cable, &left);
@@ -178,7 +181,7 @@ bool fastpath_was_left(const struct fastpath *fastpath)
 
 int fastpath_pin(struct fastpath *fastpath)
 {
-	return loaded_pin(&fastpath->maps.loaded, &fastpath->pins);
+	return fastpath->maps.inherited ? 0 : maps_pin(&fastpath->maps, &fastpath->pins);
 }
 
 /* By index, as the pair was made for them. */
@@ -218,29 +221,91 @@ static int give_up(const char *const names[NSIDES], struct cable *cable)
 	return 0;
 }
 
-int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
-                  const struct share *shares, unsigned n, struct fastpath **ret)
+void fastpath_find(const char *const names[NSIDES], struct heritage *ret)
 {
-	struct fastpath *fastpath;
-	const char *what = "memory";
-	int err;
+	struct pins pins;
 
-	*ret = NULL;
-	if (rules->fast_path == FAST_PATH_OFF)
-		return give_up(names, cable);
-	fastpath = calloc(1, sizeof(*fastpath));
-	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, &what) : -ENOMEM;
-	if (!err) {
-		*ret = fastpath;
-		return 0;
-	}
-	fastpath_close(fastpath);
+	heritage_none(ret);
+	if (pins_find(&pins, names) == 0)
+		heritage_find(ret, &pins);
+}
+
+/* Goes without one, or for want of one not at all: then what was there goes on as it was. */
+static int open_failed(struct fastpath *fastpath, const char *const names[NSIDES],
+                       struct cable *cable, const struct rules *rules, const char *what, int err)
+{
+	if (rules->fast_path == FAST_PATH_KERNEL && fastpath_was_left(fastpath))
+		fastpath_leave(fastpath);
+	else
+		fastpath_close(fastpath);
 	if (rules->fast_path == FAST_PATH_KERNEL) {
 		log_error("fast path: %s: %s", what, strerror(-err));
 		return err;
 	}
 	log_info("no fast path, but packet sockets: %s: %s", what, strerror(-err));
 	return give_up(names, cable);
+}
+
+int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
+                  const struct share *shares, unsigned n, const struct heritage *heritage,
+                  struct fastpath **ret)
+{
+	struct fastpath *fastpath;
+	const char *what = "memory";
+	int err;
+
+	*ret = NULL;
+	if (rules->fast_path == FAST_PATH_OFF && !(heritage && heritage->live))
+		return give_up(names, cable);
+	fastpath = calloc(1, sizeof(*fastpath));
+	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, heritage, &what)
+	               : -ENOMEM;
+	if (err < 0)
+		return open_failed(fastpath, names, cable, rules, what, err);
+	*ret = fastpath;
+	return 0;
+}
+
+bool fastpath_inherits(const struct fastpath *fastpath)
+{
+	return fastpath && fastpath->inherits;
+}
+
+bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, uint16_t vlan)
+{
+	const struct maps *maps = &fastpath->maps;
+	struct fastpath_key key = fastpath_key6(address);
+	struct ip6 mapped;
+	be32 ip;
+
+	if (!fastpath_inherits(fastpath))
+		return false;
+	memcpy(&ip, address->b + sizeof(*address) - sizeof(ip), sizeof(ip));
+	mapped = ip6_mapped(ip);
+	if (ip6_eq(address, &mapped))
+		key = fastpath_key4(ip);
+	return known_kinds(maps->conf, maps->addresses, &key, vlan) & ADDRESS_OURS;
+}
+
+int fastpath_begin(struct fastpath *fastpath, const struct rules *rules)
+{
+	if (!fastpath_inherits(fastpath))
+		return 0;
+	if (maps_are_others(&fastpath->maps, rules))
+		maps_hold(&fastpath->maps, true);
+	return maps_renumber(&fastpath->maps, rules);
+}
+
+int fastpath_begun(struct fastpath *fastpath, const struct rules *rules)
+{
+	int err;
+
+	if (!fastpath_inherits(fastpath))
+		return 0;
+	fastpath->inherits = false;
+	err = maps_set_rules(&fastpath->maps, rules);
+	maps_hold(&fastpath->maps, false);
+	return err;
 }
 
 const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side)
@@ -391,9 +456,15 @@ void fastpath_hold(struct fastpath *fastpath, bool held)
 	maps_hold(&fastpath->maps, held);
 }
 
-void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop)
+void fastpath_set_way(struct fastpath *fastpath, const struct rules *rules, unsigned server,
+                      const struct hop *hop)
 {
-	maps_set_way(&fastpath->maps, server, hop);
+	maps_set_way(&fastpath->maps, rules, server, hop);
+}
+
+bool fastpath_way(const struct fastpath *fastpath, unsigned server, struct hop *ret)
+{
+	return maps_way(&fastpath->maps, server, ret);
 }
 
 bool fastpath_used_way(struct fastpath *fastpath, unsigned server)

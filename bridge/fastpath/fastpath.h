@@ -4,21 +4,26 @@
 #ifndef BRIDGE_FASTPATH_H
 #define BRIDGE_FASTPATH_H
 
-#include "shared.h"
+#include "heritage.h"
 #include "../cable/cable.h"
 #include "../port/port.h"
 #include "../../lb/rules.h"
 
 struct fastpath;
 
+/* Looks for what an earlier process has left for these interfaces; heritage_close() is due. */
+void fastpath_find(const char *const names[NSIDES], struct heritage *ret);
+
 /*
  * Loads all into the kernel for the interfaces of cable, named names by enum side, and for n
- * workers of these shares; nothing is attached yet. Returns 0 and sets *ret: to NULL if the rules
- * want no fast path, or if the kernel won't have it and the rules leave that to it, which is
- * logged. Else returns a negative errno with the reason logged.
+ * workers of these shares; nothing is attached yet. Flows in heritage, which must be of such
+ * workers (heritage_fits()), go on; it may be NULL. Returns 0 and sets *ret: to NULL if the rules
+ * want no fast path and no flow was left, or if the kernel won't have it and the rules leave that
+ * to it, which is logged. Else returns a negative errno with the reason logged.
  */
 int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
-                  const struct share *shares, unsigned n, struct fastpath **ret);
+                  const struct share *shares, unsigned n, const struct heritage *heritage,
+                  struct fastpath **ret);
 
 /* Detaches all, and undoes what was made of the interfaces. fastpath may be NULL. */
 void fastpath_close(struct fastpath *fastpath);
@@ -28,6 +33,21 @@ void fastpath_leave(struct fastpath *fastpath);
 
 /* If there was one in place already, that another process had left. */
 bool fastpath_was_left(const struct fastpath *fastpath);
+
+/* If the flows of that process are still to be adopted, by lb_adopt(). */
+bool fastpath_inherits(const struct fastpath *fastpath);
+
+/* Until then: if that process had this address, an IPv4 address being mapped, in that VLAN. False
+ * if there was none. */
+bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, uint16_t vlan);
+
+/*
+ * Before the first worker adopts its flows, or begins without any, and after the last one has. In
+ * between flows are the process's if their servers have other numbers by these rules. Returns 0,
+ * -ENOMEM, or -E2BIG if the rules are too many for it. fastpath may be NULL.
+ */
+int fastpath_begin(struct fastpath *fastpath, const struct rules *rules);
+int fastpath_begun(struct fastpath *fastpath, const struct rules *rules);
 
 /* Once attached to both sides: has it outlive the process. Returns 0 or a negative errno. */
 int fastpath_pin(struct fastpath *fastpath);
@@ -71,8 +91,12 @@ void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct tab
  */
 void fastpath_hold(struct fastpath *fastpath, bool held);
 
-/* Where a server is, or NULL: the process's to find out. */
-void fastpath_set_way(struct fastpath *fastpath, unsigned server, const struct hop *hop);
+/* Where a server of rules is, or NULL: the process's to find out. */
+void fastpath_set_way(struct fastpath *fastpath, const struct rules *rules, unsigned server,
+                      const struct hop *hop);
+
+/* Where the programs have a server to be; false if they don't know. */
+bool fastpath_way(const struct fastpath *fastpath, unsigned server, struct hop *ret);
 
 /* If something was sent there since it was asked last. */
 bool fastpath_used_way(struct fastpath *fastpath, unsigned server);
@@ -86,7 +110,7 @@ void fastpath_beat(struct fastpath *fastpath, lb_time now);
  */
 bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *frame);
 
-/* What all processors have counted. */
+/* What all processors have counted since this process began. */
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "program.h"
 #include "../process/log.h"
+#include "../../lb/flow.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -34,6 +35,43 @@ static const char *const map_names[LOADED_MAPS] = {
         TABLE_ARRAYS(TABLE_NAME)};
 #undef TABLE_NAME
 
+#define TABLE_BYTES(constant, name, type) [LOADED_TABLE + TABLE_##constant] = sizeof(type),
+static const uint32_t element_bytes[LOADED_MAPS] = {
+        [LOADED_CONF] = sizeof(struct fastpath_conf),
+        [LOADED_ADDRESSES] = sizeof(struct fastpath_address),
+        [LOADED_COUNTS] = sizeof(struct fastpath_counts),
+        [LOADED_WAYS] = sizeof(struct fastpath_way),
+        [LOADED_NAMES] = sizeof(struct ip6),
+        [LOADED_PARTS] = sizeof(struct fastpath_part),
+        TABLE_ARRAYS(TABLE_BYTES)};
+#undef TABLE_BYTES
+
+const char *loaded_map_name(unsigned map)
+{
+	return map_names[map];
+}
+
+uint32_t loaded_element_bytes(unsigned map)
+{
+	return element_bytes[map];
+}
+
+/* The kernel has each element begin at a multiple of 8 bytes: here, as in any array, they follow
+ * upon each other. */
+#define TABLE_FITS(constant, name, type) &&sizeof(type) % TABLE_ALIGN == 0
+static_assert(sizeof(struct fastpath_address) % TABLE_ALIGN == 0 &&
+                      sizeof(struct fastpath_counts) % TABLE_ALIGN == 0 &&
+                      sizeof(struct fastpath_way) % TABLE_ALIGN == 0 &&
+                      sizeof(struct ip6) % TABLE_ALIGN == 0 &&
+                      sizeof(struct fastpath_part) % TABLE_ALIGN == 0 TABLE_ARRAYS(TABLE_FITS),
+              "elements lie as in the kernel");
+#undef TABLE_FITS
+
+bool loaded_is_ip6(unsigned map)
+{
+	return map == LOADED_NAMES || map == LOADED_TABLE + TABLE_CLIENT6;
+}
+
 const char *loaded_name(enum loaded_program program)
 {
 	return program_names[program];
@@ -50,13 +88,18 @@ static int say(enum libbpf_print_level level, const char *format, va_list args)
 	return 0;
 }
 
-static int set_sizes(struct bpf_object *object, const uint32_t sizes[LOADED_MAPS])
+static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
+                     const int reuse[LOADED_MAPS])
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
-		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object, map_names[i]),
-		                               sizes[i]);
+	for (unsigned i = 0; i < LOADED_MAPS && !err; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(loaded->object, map_names[i]);
+
+		loaded->is_pinned[i] = reuse[i] >= 0;
+		err = reuse[i] >= 0 ? bpf_map__reuse_fd(map, reuse[i])
+		                    : bpf_map__set_max_entries(map, sizes[i]);
+	}
 	return err;
 }
 
@@ -95,7 +138,8 @@ uint32_t loaded_processors(void)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS])
+int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
+                const int reuse[LOADED_MAPS])
 {
 	int err;
 
@@ -105,7 +149,7 @@ int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS])
 	loaded->object = bpf_object__open_mem(fastpath_program, fastpath_program_bytes, NULL);
 	if (!loaded->object)
 		return -errno;
-	if ((err = set_sizes(loaded->object, elements)) < 0 ||
+	if ((err = set_sizes(loaded, elements, reuse)) < 0 ||
 	    (err = bpf_object__load(loaded->object)) < 0)
 		return err;
 	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
@@ -121,13 +165,26 @@ void loaded_close(struct loaded *loaded)
 	bpf_object__close(loaded->object);
 }
 
+static int map_of(const struct loaded *loaded, unsigned map)
+{
+	return bpf_object__find_map_fd_by_name(loaded->object, map_names[map]);
+}
+
+uint32_t loaded_map_id(const struct loaded *loaded, unsigned map)
+{
+	struct bpf_map_info info = {0};
+	uint32_t bytes = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(map_of(loaded, map), &info, &bytes) == 0 ? info.id : 0;
+}
+
 int loaded_pin(const struct loaded *loaded, const struct pins *pins)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
-		err = pins_put(pins, map_names[i],
-		               bpf_object__find_map_fd_by_name(loaded->object, map_names[i]));
+	for (unsigned i = LOADED_MAPS; i-- > 0 && !err;)
+		if (!loaded->is_pinned[i])
+			err = pins_put(pins, map_names[i], map_of(loaded, i));
 	return err;
 }
 

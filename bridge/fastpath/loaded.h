@@ -33,6 +33,8 @@ enum loaded_map {
 	LOADED_MAPS = LOADED_TABLE + TABLE_NARRAYS,
 };
 
+static_assert((int)LOADED_MAPS <= (int)FASTPATH_MAPS_MAX, "conf names them all");
+
 struct loaded_memory {
 	void *at;
 	size_t bytes;
@@ -43,25 +45,38 @@ struct loaded {
 	struct bpf_object *object;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
 	struct loaded_memory maps[LOADED_MAPS];
+	bool is_pinned[LOADED_MAPS]; /* another process has done so */
 };
 
 /*
- * Loads all, the maps with that many elements each. Returns 0, or a negative errno: that the kernel
- * won't have them. loaded_close() is due in either case.
+ * Loads all, the maps with that many elements each, but where reuse has a descriptor that map, as
+ * it is. Returns 0, or a negative errno: that the kernel won't have them. loaded_close() is due in
+ * either case.
  */
-int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS]);
+int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
+                const int reuse[LOADED_MAPS]);
 void loaded_close(struct loaded *loaded);
 
 /* How many elements LOADED_COUNTS must have. */
 uint32_t loaded_processors(void);
 
-/* Pins the maps. Returns 0 or a negative errno. */
+/* Pins the maps, but those that are, `conf` last. Returns 0 or a negative errno. */
 int loaded_pin(const struct loaded *loaded, const struct pins *pins);
 void loaded_unpin(const struct pins *pins);
 
 /* Tells the programs that there is a process, as long as this one lives. Returns 0 or a negative
  * errno. */
 int loaded_attend(const struct loaded *loaded);
+
+/* The kernel's number of a map, or 0. */
+uint32_t loaded_map_id(const struct loaded *loaded, unsigned map);
+
+/* By enum loaded_map: the name that it has and is pinned by, and the bytes of an element. */
+const char *loaded_map_name(unsigned map);
+uint32_t loaded_element_bytes(unsigned map);
+
+/* If nothing is in it as long as the rules have no IPv6. */
+bool loaded_is_ip6(unsigned map);
 
 /* The name of a program, for tc(8). */
 const char *loaded_name(enum loaded_program program);

@@ -10,6 +10,7 @@
 #include "../../lb/lb.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* The engine's arrays begin at multiples of so many elements: at multiples of ARENA_ALIGN bytes. */
 enum { PART_ALIGN = ARENA_ALIGN / TABLE_ALIGN };
@@ -51,7 +52,7 @@ static void set_names(struct maps *maps, const struct rules *rules)
 		memcpy(names->at, rules->names, rules->nnames * sizeof(*rules->names));
 }
 
-static void begin(struct maps *maps, const struct wanted *wanted)
+static void find_memory(struct maps *maps)
 {
 	const struct loaded_memory *memory = maps->loaded.maps;
 
@@ -60,12 +61,43 @@ static void begin(struct maps *maps, const struct wanted *wanted)
 	maps->counts = memory[LOADED_COUNTS].at;
 	maps->ways = memory[LOADED_WAYS].at;
 	maps->parts = memory[LOADED_PARTS].at;
+}
+
+static int begin_anew(struct maps *maps, const struct wanted *wanted)
+{
+	const struct rules *rules = wanted->rules;
+
 	maps->conf->layout = FASTPATH_LAYOUT;
 	maps->conf->table_places = wanted->elements[LOADED_ADDRESSES] / 2;
 	maps->conf->share = wanted->shares[0];
-	maps->conf->client6 = wanted->rules->nnames != 0;
+	maps->conf->client6 = rules->nnames != 0;
+	maps->conf->max_connections = rules->max_connections;
+	maps->conf->max_half_open = rules->max_half_open;
 	memcpy(maps->parts, wanted->parts, wanted->n * sizeof(*wanted->parts));
-	set_names(maps, wanted->rules);
+	set_names(maps, rules);
+	return known_fill(maps->conf, maps->addresses, rules);
+}
+
+static void note_maps(struct maps *maps)
+{
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
+		maps->conf->maps[i] = loaded_map_id(&maps->loaded, i);
+}
+
+int maps_pin(struct maps *maps, const struct pins *pins)
+{
+	int err;
+
+	if (!maps->inherited)
+		note_maps(maps);
+	err = loaded_pin(&maps->loaded, pins);
+	if (err < 0 || !maps->inherited)
+		return err;
+	note_maps(maps); /* those of IPv6 may be new */
+	__atomic_store_n(&maps->conf->client6,
+	                 maps->loaded.maps[LOADED_TABLE + TABLE_CLIENT6].elements > 1,
+	                 __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void set_elements(struct wanted *wanted, uint32_t places)
@@ -79,21 +111,46 @@ static void set_elements(struct wanted *wanted, uint32_t places)
 	lay_out(wanted);
 }
 
-int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n)
+/* If the arrays that were left lie as this process would lay them out. */
+static bool lie_so(const struct heritage *heritage, const struct wanted *wanted)
+{
+	for (unsigned a = 0; a < TABLE_NARRAYS; a++)
+		if (a != TABLE_CLIENT6 &&
+		    heritage->elements[LOADED_TABLE + a] != wanted->elements[LOADED_TABLE + a])
+			return false;
+	return heritage->elements[LOADED_COUNTS] >= wanted->elements[LOADED_COUNTS] &&
+	       heritage->elements[LOADED_WAYS] == wanted->elements[LOADED_WAYS] &&
+	       heritage->elements[LOADED_ADDRESSES] == 2 * heritage->conf.table_places;
+}
+
+static void choose(const struct heritage *heritage, const struct wanted *wanted,
+                   int ret_reuse[LOADED_MAPS])
+{
+	const bool any = heritage && lie_so(heritage, wanted);
+	const bool ip6_begins = any && !heritage->conf.client6 && wanted->rules->nnames;
+
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
+		ret_reuse[i] = any && !(ip6_begins && loaded_is_ip6(i)) ? heritage->maps[i] : -1;
+}
+
+int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n,
+              const struct heritage *heritage)
 {
 	struct wanted wanted = {.rules = rules, .shares = shares, .n = n};
 	const uint32_t places = known_places(rules);
-	int err;
+	int reuse[LOADED_MAPS], err;
 
 	*maps = (struct maps){0};
 	if (!places)
 		return -ENOMEM;
 	set_elements(&wanted, places);
-	err = loaded_open(&maps->loaded, wanted.elements);
-	if (err < 0)
+	choose(heritage, &wanted, reuse);
+	maps->inherited = reuse[LOADED_CONF] >= 0;
+	if ((err = loaded_open(&maps->loaded, wanted.elements, reuse)) < 0)
 		return err;
-	begin(maps, &wanted);
-	return known_fill(maps->conf, maps->addresses, rules);
+	find_memory(maps);
+	maps_count(maps, &maps->before);
+	return maps->inherited ? 0 : begin_anew(maps, &wanted);
 }
 
 void maps_close(struct maps *maps)
@@ -124,18 +181,99 @@ void maps_hold(struct maps *maps, bool held)
 	__atomic_store_n(&maps->conf->held, held, __ATOMIC_SEQ_CST);
 }
 
-void maps_set_way(struct maps *maps, unsigned server, const struct hop *hop)
+static struct ip6 address_of(const struct rules *rules, unsigned server)
 {
-	struct fastpath_way *way = &maps->ways[server];
+	const be32 address = rules->servers[server].address;
 
-	if (hop && way->known && hop_eq(&way->hop, hop))
+	return name_is_ipv6(address) ? *rules_ip6(rules, address) : ip6_mapped(address);
+}
+
+static void set_way(struct fastpath_way *way, const struct ip6 *address, const struct hop *hop)
+{
+	if (hop && way->known && hop_eq(&way->hop, hop) && ip6_eq(&way->address, address))
 		return;
 	__atomic_store_n(&way->known, 0, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!hop)
 		return;
+	way->address = *address;
 	way->hop = *hop;
 	__atomic_store_n(&way->known, 1, __ATOMIC_RELEASE);
+}
+
+void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
+                  const struct hop *hop)
+{
+	const struct ip6 nobody = {{0}};
+	const struct ip6 address = server < rules->nservers ? address_of(rules, server) : nobody;
+
+	set_way(&maps->ways[server], &address, hop);
+}
+
+static bool is_way_of(const struct fastpath_way *way, const struct rules *rules, unsigned server)
+{
+	const struct ip6 address = address_of(rules, server);
+	const uint16_t vlan = rules_server_vlan(rules, server);
+
+	return way->known && ip6_eq(&way->address, &address) &&
+	       vlan_matches(vlan, hop_vlan(&way->hop));
+}
+
+static bool has_other_names(const struct maps *maps, const struct rules *rules)
+{
+	const struct loaded_memory *names = &maps->loaded.maps[LOADED_TABLE + TABLE_NAMES];
+	const struct table_head *head = maps->loaded.maps[LOADED_TABLE + TABLE_HEAD].at;
+	const uint32_t n = head->nnames;
+
+	return n && (n > rules->nnames || n > names->elements ||
+	             memcmp(names->at, rules->names, n * sizeof(*rules->names)) != 0);
+}
+
+bool maps_are_others(const struct maps *maps, const struct rules *rules)
+{
+	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++)
+		if (maps->ways[s].known &&
+		    (s >= rules->nservers || !is_way_of(&maps->ways[s], rules, s)))
+			return true;
+	return has_other_names(maps, rules);
+}
+
+/* The way of the server among those before, or NULL: mostly it has the number that it had. */
+static const struct fastpath_way *find_way(const struct fastpath_way *ways, unsigned n,
+                                           const struct rules *rules, unsigned server)
+{
+	if (is_way_of(&ways[server], rules, server))
+		return &ways[server];
+	for (unsigned s = 0; s < n; s++)
+		if (is_way_of(&ways[s], rules, server))
+			return &ways[s];
+	return NULL;
+}
+
+int maps_renumber(struct maps *maps, const struct rules *rules)
+{
+	struct fastpath_way *before = malloc(RULES_SERVERS_KEPT_MAX * sizeof(*before));
+	unsigned n = RULES_SERVERS_KEPT_MAX;
+
+	if (!before)
+		return -ENOMEM;
+	memcpy(before, maps->ways, RULES_SERVERS_KEPT_MAX * sizeof(*before));
+	while (n && !before[n - 1].known)
+		n--;
+	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++) {
+		const struct fastpath_way *way =
+		        s < rules->nservers ? find_way(before, n, rules, s) : NULL;
+
+		maps_set_way(maps, rules, s, way ? &way->hop : NULL);
+	}
+	free(before);
+	return 0;
+}
+
+bool maps_way(const struct maps *maps, unsigned server, struct hop *ret)
+{
+	*ret = maps->ways[server].hop;
+	return maps->ways[server].known;
 }
 
 bool maps_used_way(struct maps *maps, unsigned server)
@@ -150,6 +288,7 @@ bool maps_used_way(struct maps *maps, unsigned server)
 
 void maps_count(const struct maps *maps, struct fastpath_counts *ret)
 {
+	const uint64_t *before = (const uint64_t *)&maps->before;
 	uint64_t *sum = (uint64_t *)ret;
 
 	*ret = (struct fastpath_counts){0};
@@ -159,4 +298,6 @@ void maps_count(const struct maps *maps, struct fastpath_counts *ret)
 		for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
 			sum[i] += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
 	}
+	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
+		sum[i] -= before[i];
 }

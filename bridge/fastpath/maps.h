@@ -4,7 +4,7 @@
 #ifndef BRIDGE_MAPS_H
 #define BRIDGE_MAPS_H
 
-#include "loaded.h"
+#include "heritage.h"
 #include "../../lb/rules.h"
 #include "../../lb/table.h"
 
@@ -15,14 +15,22 @@ struct maps {
 	struct fastpath_counts *counts; /* by processor */
 	struct fastpath_way *ways;      /* by server */
 	struct fastpath_part *parts;    /* by worker */
+	struct fastpath_counts before;  /* what they had counted when this process began */
+	bool inherited;                 /* with the flows of another process in them */
 };
 
 /*
- * Loads the programs, with maps for n workers of these shares. Returns 0, or a negative errno: that
- * the kernel won't have them. maps_close() is due in either case.
+ * Loads the programs, with maps for n workers of these shares; or, unless that is NULL, those of
+ * heritage if they are as large as these would be: then rules come only by maps_set_rules(), and
+ * servers by maps_renumber(). Returns 0, or a negative errno: that the kernel won't have them.
+ * maps_close() is due in either case.
  */
-int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n);
+int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n,
+              const struct heritage *heritage);
 void maps_close(struct maps *maps);
+
+/* Has them outlive the process. Returns 0 or a negative errno. */
+int maps_pin(struct maps *maps, const struct pins *pins);
 
 /* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for the maps. */
 int maps_set_rules(struct maps *maps, const struct rules *rules);
@@ -33,13 +41,22 @@ void maps_table(const struct maps *maps, unsigned worker, struct table *ret);
 /* From when this returns flows are all the process's, or not any more. */
 void maps_hold(struct maps *maps, bool held);
 
-/* Where a server is, or NULL: the process's to find out. */
-void maps_set_way(struct maps *maps, unsigned server, const struct hop *hop);
+/* Where a server of rules is, or NULL: the process's to find out. */
+void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
+                  const struct hop *hop);
+
+/* Of maps that were inherited: if servers or IPv6 addresses of these rules have other numbers than
+ * those in them; and gives the servers' ways these numbers. Returns 0 or -ENOMEM. */
+bool maps_are_others(const struct maps *maps, const struct rules *rules);
+int maps_renumber(struct maps *maps, const struct rules *rules);
+
+/* Where a server is; false if that isn't known. */
+bool maps_way(const struct maps *maps, unsigned server, struct hop *ret);
 
 /* If something was sent there since this was asked last. */
 bool maps_used_way(struct maps *maps, unsigned server);
 
-/* What all processors have counted. */
+/* What all processors have counted since this process began. */
 void maps_count(const struct maps *maps, struct fastpath_counts *ret);
 
 #endif

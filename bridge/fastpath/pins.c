@@ -65,10 +65,12 @@ int pins_get(const struct pins *pins, const char *name)
 
 int pins_put(const struct pins *pins, const char *name, int map)
 {
-	char path[2 * PINS_PATH_BYTES];
+	char path[2 * PINS_PATH_BYTES], new_path[2 * PINS_PATH_BYTES];
 
-	unlink(path_of(pins, name, path));
-	return bpf_obj_pin(map, path) < 0 ? -errno : 0;
+	unlink(path_of(pins, "new", new_path)); /* of one that died here */
+	if (bpf_obj_pin(map, new_path) < 0)
+		return -errno;
+	return rename(new_path, path_of(pins, name, path)) < 0 ? -errno : 0;
 }
 
 void pins_remove(const struct pins *pins, const char *name)

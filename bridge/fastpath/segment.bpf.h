@@ -51,15 +51,6 @@ INLINE uint32_t tick_now(const struct table_head *h)
 	return now > h->epoch_ns ? flow_tick((lb_time){now}, (lb_time){h->epoch_ns}) : 0;
 }
 
-/*
- * A segment that ends something, or may: the process's as long as there is one and it is well. From
- * when it is not they pass as the others do, and are noted as these are.
- */
-INLINE bool ends(const uint8_t *tcp)
-{
-	return tcp[TCP_FLAGS] & (TCP_FIN | TCP_RST);
-}
-
 INLINE bool is_well(const struct fastpath_conf *c)
 {
 	const uint64_t now = bpf_ktime_get_coarse_ns();
@@ -67,35 +58,45 @@ INLINE bool is_well(const struct fastpath_conf *c)
 	return now < c->alive_ns || now - c->alive_ns < FASTPATH_STALE_NS;
 }
 
-/* Leaves what ends something to the process, if there is one: then it doesn't return. */
-INLINE void yield_end(struct __sk_buff *skb, const struct fastpath_conf *c,
-                      struct fastpath_counts *n, enum side side, const uint8_t *tcp)
+/*
+ * Judges and notes the segment. What isn't expected, comes from elsewhere or ends something is the
+ * process's: then this doesn't return. If there is no process, or of what ends something none that
+ * is well, it is noted as far as it is acceptable, and passes in any case, as it would there.
+ */
+INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                 const struct found *found, struct flow_cold *counted, bool is_elsewhere,
+                 const struct packet *packet, enum side side)
 {
-	if (!ends(tcp))
+	const uint32_t now = tick_now(found->head);
+	const bool ends = packet->tcp_flags & (TCP_FIN | TCP_RST);
+
+	if (!is_elsewhere && !ends &&
+	    lane_note(found->flow, found->end & 1, packet, &found->lane, now))
 		return;
-	if (is_well(c))
+	if (!ends || is_well(c))
 		punt(skb, side);
 	n->unattended[side]++;
+	if (!is_elsewhere)
+		lane_note_alone(found->flow, counted, found->end & 1, packet, &found->lane, now);
 }
 
 /* Judges and notes the segment, of len bytes of TCP, and gives the frame, whose bytes begin at eth,
  * its MAC addresses. False if that, and the rest, is the process's; nothing has changed then. */
-INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, const struct found *found,
-                  const struct hop *from, uint8_t *eth, const uint8_t *tcp, uint32_t len,
-                  struct hop *ret_to)
+INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                  const struct found *found, const struct hop *from, uint8_t *eth,
+                  const uint8_t *tcp, uint32_t len, enum side side, struct hop *ret_to)
 {
 	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
 	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
 	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
 	struct packet packet;
+	bool is_elsewhere = false;
 
-	if (!counted || !find_way(found, from, ret_to) || !can_tag(ret_to) ||
+	if (!counted || !find_way(found, from, ret_to, &is_elsewhere) || !can_tag(ret_to) ||
 	    !fits(skb, &c->sides[ret_to->side]) || !c->sides[ret_to->side].ifindex)
 		return false;
-	parse_segment(tcp, len, TCP_ACK | (tcp[TCP_FLAGS] & TCP_FIN), &packet);
-	if (!(tcp[TCP_FLAGS] & TCP_RST) &&
-	    !lane_note(found->flow, found->end & 1, &packet, &found->lane, tick_now(found->head)))
-		return false;
+	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
+	note(skb, c, n, found, counted, is_elsewhere, &packet, side);
 	lane_count(counted, found->end & 1, 1, bytes);
 	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
 	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));

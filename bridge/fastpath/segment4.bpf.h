@@ -26,13 +26,12 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
 	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len))
 		return -1;
-	yield_end(skb, c, n, side, tcp);
 	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
-	    !admit(skb, c, &found, &from, data, tcp, len, &to))
+	    !admit(skb, c, n, &found, &from, data, tcp, len, side, &to))
 		return -1;
 	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
 	set_ports(tcp, &found.lane.to);

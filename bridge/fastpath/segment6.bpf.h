@@ -95,7 +95,6 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
 	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len))
 		return -1;
-	yield_end(skb, c, n, side, tcp);
 	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
 	arrives.src = name_at(ip + IPV6_SRC, hop_vlan(&from));
@@ -110,7 +109,7 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return -1;
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
-	if (!src || !dst || !admit(skb, c, &found, &from, data, tcp, len, &to))
+	if (!src || !dst || !admit(skb, c, n, &found, &from, data, tcp, len, side, &to))
 		return -1;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
 	set_ports(tcp, &found.lane.to);

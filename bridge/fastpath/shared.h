@@ -14,7 +14,7 @@
 #include "../../lb/table.h"
 #include "../../lb/why.h"
 
-enum { FASTPATH_LAYOUT = 2 };
+enum { FASTPATH_LAYOUT = 3, FASTPATH_MAPS_MAX = 16 };
 
 /* Of a port. */
 struct fastpath_side {
@@ -44,7 +44,6 @@ struct fastpath_table {
  * names. */
 struct fastpath_part {
 	uint32_t base[TABLE_NARRAYS]; /* elements */
-	uint32_t unused;
 };
 
 /* The only element of the map `conf`: written by the process. */
@@ -60,6 +59,10 @@ struct fastpath_conf {
 	struct share share; /* any worker's */
 	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
 	uint32_t client6; /* the map of that name is there */
+	/* what the table was made for, as the rules have it */
+	uint32_t max_connections, max_half_open;
+	uint32_t maps[FASTPATH_MAPS_MAX]; /* the kernel's numbers of those that belong together, by
+	                                     enum loaded_map; the last to be written */
 };
 
 /*
@@ -67,12 +70,14 @@ struct fastpath_conf {
  * who reads looks at it before and after.
  */
 struct fastpath_way {
+	struct ip6 address; /* the server's, that of IPv4 being mapped: who comes after has other
+	                       numbers */
 	struct hop hop;
 	uint8_t known;
 	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
 };
 
-static_assert(sizeof(struct fastpath_way) == 16, "a lookup is a shift");
+static_assert(sizeof(struct fastpath_way) == 32, "a lookup is a shift");
 
 /* One for each processor, which alone writes it, without locks; and the process reads them all. */
 struct fastpath_counts {

@@ -89,15 +89,17 @@ INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
 	return !to->ntags || bpf_skb_vlan_push(skb, proto, tci) == 0;
 }
 
-/* Where the segment goes; false if that is the process's to say. */
-INLINE bool find_way(const struct found *found, const struct hop *from, struct hop *ret)
+/* Where the segment goes, and if its sender, a client, isn't where it was; false if it is the
+ * process's to say. */
+INLINE bool find_way(const struct found *found, const struct hop *from, struct hop *ret,
+                     bool *ret_is_elsewhere)
 {
 	if (!find_client(found, ret))
 		return false;
 	if (found->end == SERVER)
 		return true;
-	/* the client has moved: not here */
-	return hop_eq(from, ret) && find_server(flow_life_server(found->lane.life), ret);
+	*ret_is_elsewhere = !hop_eq(from, ret);
+	return find_server(flow_life_server(found->lane.life), ret);
 }
 
 #endif

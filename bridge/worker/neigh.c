@@ -241,6 +241,18 @@ void neigh_free(struct neigh_table *table)
 	free(table);
 }
 
+void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *hop)
+{
+	struct neighbour *n = neighbour_of(table, server);
+
+	if (n->state != NEIGH_UNKNOWN)
+		return;
+	n->state = NEIGH_KNOWN;
+	n->hop = *hop;
+	if (n->search != SEARCH_NONE)
+		n->search = SEARCH_DIRECT;
+}
+
 static void inherit(struct neighbour *n, const struct neighbour *old)
 {
 	if (old->state == NEIGH_UNKNOWN)

@@ -38,6 +38,9 @@ const struct hop *neigh_known(const struct neigh_table *table, unsigned server);
  */
 void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now);
 
+/* Another process knew the server to be there: that serves until it has been asked itself. */
+void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *hop);
+
 /* Takes over what old knows of the servers of the same addresses. */
 void neigh_inherit(struct neigh_table *table, const struct neigh_table *old);
 

@@ -100,8 +100,9 @@ static int list_all(const struct rules *rules, struct claim_list *ret)
 	return 0;
 }
 
-/* Takes out those of before. */
-static int list_new(const struct rules *rules, const struct rules *before, struct claim_list *ret)
+/* Takes out those of before, and of an earlier process. */
+static int list_new(const struct rules *rules, const struct rules *before,
+                    const struct fastpath *fastpath, struct claim_list *ret)
 {
 	struct claim_list old = {0};
 	int err = list_all(before, &old);
@@ -111,7 +112,8 @@ static int list_new(const struct rules *rules, const struct rules *before, struc
 		return err;
 	err = list_all(rules, ret);
 	for (size_t i = 0; !err && i < ret->n; i++)
-		if (!bsearch(&ret->items[i], old.items, old.n, sizeof(*old.items), compare))
+		if (!bsearch(&ret->items[i], old.items, old.n, sizeof(*old.items), compare) &&
+		    !fastpath_had(fastpath, &ret->items[i].where, ret->items[i].vlan))
 			ret->items[n++] = ret->items[i];
 	ret->n = err ? 0 : n;
 	free(old.items);
@@ -259,10 +261,11 @@ static int start_listening(struct vacancy *vacancy, const struct link *const lin
 }
 
 int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES],
-                  const struct rules *rules, const struct rules *before)
+                  const struct rules *rules, const struct rules *before,
+                  const struct fastpath *fastpath)
 {
 	struct claim_list list = {0};
-	int err = list_new(rules, before, &list);
+	int err = list_new(rules, before, fastpath, &list);
 
 	if (!err && list.n)
 		err = start_listening(vacancy, links);

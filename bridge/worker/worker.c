@@ -40,6 +40,26 @@ static void use_ip6(struct worker *worker, struct memory *memory)
 	lb_use_ip6(worker->lb, worker->ip6_memory.at);
 }
 
+/* Takes over the flows in table, if there are any that can be. Where servers are is known then. */
+static int adopt(struct worker *worker, struct table *table, const struct mac macs[NSIDES],
+                 lb_time now)
+{
+	const struct table_array *buckets = &table->arrays[TABLE_BUCKETS];
+	struct memory scratch;
+	struct hop hop;
+	int err = memory_take(&scratch, buckets->elements * buckets->element_bytes);
+
+	if (err < 0)
+		return err;
+	worker->lb = lb_adopt(worker->memory.at, table, scratch.at, worker->setup.farms, macs, now,
+	                      &worker->adoption);
+	memory_free(&scratch);
+	for (unsigned s = 0; worker->lb && s < worker->setup.rules->nservers; s++)
+		if (fastpath_way(worker->fastpath, s, &hop))
+			neigh_recall(worker->setup.neigh, s, &hop);
+	return 0;
+}
+
 /* Makes the engine, its arrays with the fast path if there is one. */
 static int take_engine(struct worker *worker, const struct rules *rules,
                        const struct mac macs[NSIDES], lb_time now)
@@ -55,8 +75,11 @@ static int take_engine(struct worker *worker, const struct rules *rules,
 	}
 	if ((err = memory_take(&worker->memory, bytes)) < 0)
 		return err;
-	worker->lb = lb_init_shared(worker->memory.at, worker->fastpath ? &table : NULL,
-	                            worker->setup.farms, &worker->key, macs, now);
+	if (fastpath_inherits(worker->fastpath) && (err = adopt(worker, &table, macs, now)) < 0)
+		return err;
+	if (!worker->lb)
+		worker->lb = lb_init_shared(worker->memory.at, worker->fastpath ? &table : NULL,
+		                            worker->setup.farms, &worker->key, macs, now);
 	return 0;
 }
 
@@ -245,7 +268,8 @@ static void take_found(struct worker *worker, lb_time now)
 		if (!worker->share.worker)
 			spread(worker, &news);
 		if (!worker->share.worker && worker->fastpath)
-			fastpath_set_way(worker->fastpath, server, &news.sighting.hop);
+			fastpath_set_way(worker->fastpath, worker->setup.rules, server,
+			                 &news.sighting.hop);
 	}
 	if (!any)
 		return;
@@ -432,7 +456,8 @@ static void publish(struct worker *worker, unsigned server, lb_time now)
 {
 	if (fastpath_used_way(worker->fastpath, server))
 		neigh_find(worker->setup.neigh, server, now);
-	fastpath_set_way(worker->fastpath, server, neigh_known(worker->setup.neigh, server));
+	fastpath_set_way(worker->fastpath, worker->setup.rules, server,
+	                 neigh_known(worker->setup.neigh, server));
 }
 
 /* Some of them, so that in a while all have had their turn. */
@@ -452,7 +477,7 @@ static void publish_some(struct worker *worker, lb_time now)
 void worker_publish(struct worker *worker)
 {
 	for (unsigned s = 0; worker->fastpath && s < RULES_SERVERS_KEPT_MAX; s++)
-		fastpath_set_way(worker->fastpath, s,
+		fastpath_set_way(worker->fastpath, worker->setup.rules, s,
 		                 s < worker->setup.rules->nservers
 		                         ? neigh_known(worker->setup.neigh, s)
 		                         : NULL);
@@ -485,13 +510,13 @@ bool worker_end_flow(struct worker *worker, uint32_t flow, lb_time now)
 	return true;
 }
 
-void worker_finish(struct worker *worker, lb_time now)
+void worker_finish(struct worker *worker, bool go_on, lb_time now)
 {
 	uint32_t cursor = 0;
 	bool more;
 
 	do {
-		more = lb_bury(worker->lb, &cursor, now);
+		more = lb_bury(worker->lb, &cursor, go_on, now);
 		worker_log_ended(worker);
 		connlog_drain(worker->connlog, worker->queue);
 	} while (more);

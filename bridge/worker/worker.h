@@ -27,6 +27,7 @@ struct worker {
 	struct lb *lb;
 	struct voice voice;        /* by the ports */
 	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
+	struct adoption adoption;  /* of flows that were left there */
 	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;
 	struct defence defence;
@@ -87,8 +88,9 @@ void worker_tick(struct worker *worker, lb_time now);
 /* Ends a flow, with a reset to both of its ends: false if it isn't live. */
 bool worker_end_flow(struct worker *worker, uint32_t flow, lb_time now);
 
-/* At the end: records what is still to be recorded. Waits for the connection log. */
-void worker_finish(struct worker *worker, lb_time now);
+/* At the end: records what is still to be recorded, with open flows unless these go on without this
+ * process. Waits for the connection log. */
+void worker_finish(struct worker *worker, bool go_on, lb_time now);
 
 /* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
 lb_time worker_due(const struct worker *worker);

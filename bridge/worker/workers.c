@@ -50,24 +50,51 @@ static int make_inboxes(struct workers *workers)
 }
 
 static int make_workers(struct workers *workers, const struct rules *rules,
-                        const struct hash_key *key, const workers_ports *ports, lb_time now)
+                        const struct hash_key *key, const workers_ports *ports,
+                        const struct share *any, lb_time now)
 {
 	struct inbox **inboxes = workers->n > 1 ? workers->inboxes : NULL;
-	int err = 0;
+	int err = fastpath_begin(workers->fastpath, rules);
 
 	for (unsigned k = 0; k < workers->n && !err; k++) {
-		const struct share share = workers_share(rules, k, workers->n, key);
+		struct share share = *any;
 
+		share.worker = (uint16_t)k;
 		err = worker_init(&workers->worker[k], rules, &share, inboxes, key, ports[k],
 		                  workers->fastpath, now);
 	}
 	return err;
 }
 
-int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
-                 const workers_ports *ports, unsigned n, struct fastpath *fastpath, bool live,
-                 lb_time now)
+/* What has become of flows that were found. */
+static void log_adoption(const struct workers *workers)
 {
+	struct adoption sum = {0};
+	unsigned unread = 0;
+
+	for (unsigned k = 0; k < workers->n; k++) {
+		const struct adoption *one = &workers->worker[k].adoption;
+
+		sum.open += one->open;
+		sum.half_open += one->half_open;
+		sum.unfit += one->unfit;
+		sum.damaged += one->damaged;
+		unread += !one->done;
+	}
+	log_info("%u connections of an earlier process go on%s", sum.open,
+	         unread ? ", but for a part that can't be read" : "");
+	if (sum.unfit)
+		log_warning("%u connections no longer fit the rules: they are reset", sum.unfit);
+	if (sum.half_open || sum.damaged)
+		log_info("%u half-open and %u damaged connections are forgotten", sum.half_open,
+		         sum.damaged);
+}
+
+int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
+                 const workers_ports *ports, const struct share *share, struct fastpath *fastpath,
+                 bool live, lb_time now)
+{
+	const unsigned n = share->n;
 	int err;
 
 	*workers = (struct workers){.worker = calloc(n, sizeof(*workers->worker)),
@@ -78,7 +105,7 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
 	if (!err && live)
 		err = make_inboxes(workers);
 	if (!err)
-		err = make_workers(workers, rules, key, ports, now);
+		err = make_workers(workers, rules, key, ports, share, now);
 	if (err < 0) {
 		log_error("starting %u worker%s: %s", n, n == 1 ? "" : "s", strerror(-err));
 		workers_free(workers); /* but for the rules, which are still the caller's */
@@ -87,6 +114,8 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
 	for (unsigned k = 0; k < n; k++)
 		worker_log_to(&workers->worker[k], workers->connlog, k);
 	workers->rules = rules;
+	if (fastpath_inherits(fastpath))
+		log_adoption(workers);
 	return 0;
 }
 
@@ -102,10 +131,10 @@ void workers_free(struct workers *workers)
 	rules_free(workers->rules);
 }
 
-void workers_finish(struct workers *workers, lb_time now)
+void workers_finish(struct workers *workers, bool go_on, lb_time now)
 {
 	for (unsigned k = 0; k < workers->n; k++)
-		worker_finish(&workers->worker[k], now);
+		worker_finish(&workers->worker[k], go_on, now);
 }
 
 void workers_note_flows(const struct workers *workers)

@@ -31,19 +31,19 @@ struct share workers_share(const struct rules *rules, unsigned worker, unsigned 
 typedef struct port *workers_ports[NSIDES];
 
 /*
- * Makes n workers, each with its own ports, which must stay, as must fastpath, which may be NULL,
- * and takes all memory. rules belong to
- * the workers if it succeeds. Returns 0, or a negative errno with the reason logged; then there is
- * nothing to free.
+ * Makes as many workers as share, any worker's, is of; each with its own ports, which must stay, as
+ * must fastpath, which may be NULL; and takes all memory. Flows that were left in fastpath go on,
+ * which is logged. rules belong to the workers if it succeeds. Returns 0, or a negative errno with
+ * the reason logged; then there is nothing to free.
  */
 int workers_init(struct workers *workers, struct rules *rules, const struct hash_key *key,
-                 const workers_ports *ports, unsigned n, struct fastpath *fastpath, bool live,
-                 lb_time now);
+                 const workers_ports *ports, const struct share *share, struct fastpath *fastpath,
+                 bool live, lb_time now);
 void workers_free(struct workers *workers);
 
-/* At the end, when no worker is running: nothing will come any more. Waits for the connection log.
- */
-void workers_finish(struct workers *workers, lb_time now);
+/* At the end, when no worker is running: nothing will come any more, or open flows go on without
+ * this process. Waits for the connection log. */
+void workers_finish(struct workers *workers, bool go_on, lb_time now);
 
 /* Tells the probes which servers that are disabled or gone have flows: now and then. */
 void workers_note_flows(const struct workers *workers);

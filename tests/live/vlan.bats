@@ -19,21 +19,6 @@ teardown()
 	mv /run/www "$LAB_DIR/www"
 }
 
-# Puts a host behind tags, the outer one first: see tests/tools/vlan.bpf.c.
-host_on() # NAMESPACE TPID:ID [TPID:ID]
-{
-	local object="/run/vlan-${*:2}.o" inner=()
-
-	[[ $# -lt 3 ]] || inner=(-DINNER_TPID="${3%:*}" -DINNER_ID="${3#*:}")
-	[[ -e $object ]] ||
-		clang -O2 -target bpf -I"/usr/include/$(gcc -print-multiarch)" -DOUTER_TPID="${2%:*}" -DOUTER_ID="${2#*:}" \
-			"${inner[@]}" -c -o "$object" "$LAB_ROOT/tests/tools/vlan.bpf.c"
-	in_ns "$1" tc qdisc add dev eth0 clsact
-	in_ns "$1" tc filter add dev eth0 egress bpf direct-action object-file "$object" section tc/push
-	in_ns "$1" tc filter add dev eth0 ingress bpf direct-action object-file "$object" section tc/pop
-	ip -n "$1" link set eth0 mtu 1400 # for the tags to fit
-}
-
 # Captures what tmbridge sends, on both sides, as "SIDE ETHERTYPES" lines once stopped.
 watch_tags()
 {
@@ -88,7 +73,7 @@ serve_all()
 }
 
 @test "client tagged, servers not" {
-	host_on client 0x8100:10
+	lab_tag client 0x8100:10
 	serve_all
 	served
 	watch_tags
@@ -99,9 +84,9 @@ serve_all()
 }
 
 @test "each side in a VLAN of its own, and the hairpin" {
-	host_on client 0x8100:10
+	lab_tag client 0x8100:10
 	for ns in fe1 fe2 dc; do
-		host_on $ns 0x8100:20
+		lab_tag $ns 0x8100:20
 	done
 	serve_all
 	served 'fe1.vlan = 20' 'fe2.vlan = 20' 'check = 5061' # the farm is in any VLAN
@@ -118,9 +103,9 @@ serve_all()
 @test "frames longer than the MTU keep their tags, both ways, with ECN" {
 	local ns
 
-	host_on client 0x8100:10
+	lab_tag client 0x8100:10
 	for ns in fe1 fe2 dc; do
-		host_on $ns 0x8100:20
+		lab_tag $ns 0x8100:20
 	done
 	for ns in client fe1 fe2; do
 		lab_sysctl $ns net.ipv4.tcp_ecn=1
@@ -142,8 +127,8 @@ serve_all()
 }
 
 @test "a client without a tag, one with, one with two, at a time" {
-	host_on client 0x8100:10
-	host_on dc 0x88a8:100 0x8100:10
+	lab_tag client 0x8100:10
+	lab_tag dc 0x88a8:100 0x8100:10
 	lab_host plain switch 77
 	serve_all
 	lab_ini 'ports = 80, 5061'
@@ -165,7 +150,7 @@ serve_all()
 }
 
 @test "a server behind two tags is found by its own ARP" {
-	host_on fe2 0x88a8:200 0x8100:20
+	lab_tag fe2 0x88a8:200 0x8100:20
 	serve_all
 	served
 	in_ns fe2 arping -c 1 -w 1 -I eth0 10.0.0.40 >/dev/null || true # as it would by itself, sooner or later
@@ -182,10 +167,10 @@ serve_all()
 
 @test "IPv6, each side in a VLAN of its own" {
 	VIP=$VIP6
-	host_on client 0x8100:10
-	host_on dc 0x8100:20
-	host_on fe1 0x8100:20
-	host_on fe2 0x8100:20
+	lab_tag client 0x8100:10
+	lab_tag dc 0x8100:20
+	lab_tag fe1 0x8100:20
+	lab_tag fe2 0x8100:20
 	serve_all
 	served 'vlan = 10' 'fe1.vlan = 20' 'fe2.vlan = 20' 'check = 5061'
 	wait_until 5 tmbridge_is_served 2

@@ -4,6 +4,7 @@
 #include "fixture.h"
 #include "suites.h"
 
+#include "../../lb/lane.h"
 #include "../../lb/wire.h"
 
 #include <stdlib.h>
@@ -167,6 +168,49 @@ START_TEST(damaged_is_forgotten)
 }
 END_TEST
 
+/* A program that is alone passes the segment that end sends next, or with another number. */
+static void pass_alone(unsigned i, enum end end, uint8_t flags, uint16_t payload, uint32_t off)
+{
+	struct talk *talk = &talks[i];
+	const struct spec spec = talk_spec(talk, end, flags, payload);
+	const struct packet packet = {.tcp_flags = flags,
+	                              .seq = spec.seq + off,
+	                              .ack = spec.ack,
+	                              .seq_len = payload + (flags & TCP_FIN ? 1u : 0u),
+	                              .window = 1000};
+	struct flow *flow = flow_of_talk(i);
+	struct flow_cold *cold = &((struct flow_cold *)table.arrays[TABLE_COLD].memory)[i];
+	const struct lane lane = {.life = flow->life};
+
+	lane_note_alone(flow, cold, end, &packet, &lane, flow->last);
+	talk->next[end] = packet.seq + packet.seq_len;
+}
+
+START_TEST(ends_that_nobody_was_there_to_see_count)
+{
+	begin();
+	pass_alone(0, CLIENT, TCP_FIN | TCP_ACK, 0, 0); /* closed by both, in order */
+	pass_alone(0, SERVER, TCP_FIN | TCP_ACK, 0, 0);
+	pass_alone(0, CLIENT, TCP_ACK, 0, 0);
+	pass_alone(1, SERVER, TCP_RST, 0, 0);
+	pass_alone(2, SERVER, TCP_RST, 0, 1); /* nobody believes that */
+	talks[2].next[SERVER]--;
+	pass_alone(3, CLIENT, TCP_FIN | TCP_ACK, 10, 0); /* half of it */
+	pass_alone(4, SERVER, TCP_ACK, 100, 400);        /* after a gap, but in the window */
+	pass_alone(4, CLIENT, TCP_ACK, 0, 0);
+	ck_assert(die_and_adopt(fixture_rules(3)));
+	ck_assert_uint_eq(adoption.open, TALKS - 2);
+	ck_assert_uint_eq(adoption.quarantined, 2);
+	ck_assert_uint_eq(adoption.damaged, 0);
+	for (unsigned i = 2; i < TALKS; i++)
+		require_goes_on(&talks[i]);
+	talk_send(&talks[3], SERVER, TCP_FIN | TCP_ACK, 0);
+	talk_send(&talks[3], CLIENT, TCP_ACK, 0);
+	ck_assert_uint_eq(balance_open_flows(lb_balance(engine.lb)), TALKS - 3);
+	finish();
+}
+END_TEST
+
 START_TEST(other_layouts_are_not_touched)
 {
 	struct table_head *head;
@@ -190,8 +234,12 @@ END_TEST
 
 Suite *adopt_suite(void)
 {
-	const TTest *const tests[] = {connections_go_on, unfit_is_reset, damaged_is_forgotten,
-	                              other_layouts_are_not_touched, NULL};
+	const TTest *const tests[] = {connections_go_on,
+	                              unfit_is_reset,
+	                              damaged_is_forgotten,
+	                              ends_that_nobody_was_there_to_see_count,
+	                              other_layouts_are_not_touched,
+	                              NULL};
 
 	return suite_of("adopt", tests);
 }

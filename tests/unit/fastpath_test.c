@@ -14,6 +14,7 @@
 #include "../../lb/wire.h"
 
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <stdlib.h>
@@ -77,10 +78,14 @@ static void set_sides(void)
 /* False if programs can't be loaded here. */
 static bool begin(void)
 {
+	int err;
+
 	nopened = by_program = by_engine = 0;
 	engine_start(&plain, fixture_rules(2));
 	engine_start(&shared, fixture_rules(2));
-	if (maps_open(&maps, shared.rules, &share_whole, 1) < 0) {
+	err = maps_open(&maps, shared.rules, &share_whole, 1, NULL);
+	if (err < 0) {
+		ck_assert_int_eq(err, -EPERM);
 		maps_close(&maps);
 		engine_stop(&plain);
 		engine_stop(&shared);
@@ -92,7 +97,7 @@ static bool begin(void)
 	for (unsigned s = 0; s < 2; s++) {
 		const struct hop hop = {.mac = server_mac(s), .side = INSIDE};
 
-		maps_set_way(&maps, s, &hop);
+		maps_set_way(&maps, shared.rules, s, &hop);
 	}
 	return true;
 }

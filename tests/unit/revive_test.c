@@ -416,9 +416,9 @@ START_TEST(buried_at_the_end)
 		talk_send(&talk, CLIENT, RST, 0);
 	}
 	check(0, n, 0, 0);
-	ck_assert(lb_bury(engine.lb, &cursor, engine.now));
+	ck_assert(lb_bury(engine.lb, &cursor, false, engine.now));
 	check(0, 100, 0, ENDED_RING);
-	ck_assert(!lb_bury(engine.lb, &cursor, engine.now));
+	ck_assert(!lb_bury(engine.lb, &cursor, false, engine.now));
 	check(0, 0, 0, n);
 	ck_assert_uint_eq(balance()->ended.lost, 0);
 	ck_assert_uint_eq(balance_quarantined(balance()), n);

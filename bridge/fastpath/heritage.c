@@ -1,0 +1,126 @@
+/*
+ * What an earlier process has left.
+ *
+ * Pins are made one by one, so a process that died at its start may have left those of two tables
+ * side by side. Hence `conf`, which is pinned last, says which maps belong to it. What is in the
+ * maps is looked at by lb/adopt.c, which believes nothing; here it only matters that they have the
+ * sizes and meanings that this process would give them.
+ */
+#include "heritage.h"
+
+#include "../../lb/flow.h"
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static bool describe(int map, struct bpf_map_info *ret)
+{
+	uint32_t bytes = sizeof(*ret);
+
+	*ret = (struct bpf_map_info){0};
+	return bpf_obj_get_info_by_fd(map, ret, &bytes) == 0;
+}
+
+static bool read_conf(struct heritage *heritage)
+{
+	const uint32_t zero = 0;
+	const int map = heritage->maps[LOADED_CONF];
+	struct bpf_map_info info;
+
+	if (map < 0 || !describe(map, &info))
+		return false;
+	heritage->other_layout = true;
+	if (info.value_size != sizeof(heritage->conf) ||
+	    bpf_map_lookup_elem(map, &zero, &heritage->conf) < 0)
+		return false;
+	heritage->other_layout = heritage->conf.layout != FASTPATH_LAYOUT;
+	return !heritage->other_layout && heritage->conf.share.n >= 1 &&
+	       heritage->conf.share.n <= RULES_WORKERS_MAX;
+}
+
+/* Those that belong to conf, with elements of the sizes that they have here. */
+static bool are_whole(struct heritage *heritage)
+{
+	for (unsigned i = 0; i < LOADED_MAPS; i++) {
+		const bool may_be_others = loaded_is_ip6(i) && !heritage->conf.client6;
+		struct bpf_map_info info;
+
+		if (heritage->maps[i] < 0 || !describe(heritage->maps[i], &info) ||
+		    info.value_size != loaded_element_bytes(i) ||
+		    (info.id != heritage->conf.maps[i] && !may_be_others))
+			return false;
+		heritage->elements[i] = info.max_entries;
+	}
+	return true;
+}
+
+/* Whatever the worker: all have the same key. */
+static bool read_head(struct heritage *heritage)
+{
+	const uint32_t zero = 0;
+	struct table_head head;
+
+	if (bpf_map_lookup_elem(heritage->maps[LOADED_TABLE + TABLE_HEAD], &zero, &head) < 0)
+		return false;
+	heritage->other_layout = head.layout != TABLE_LAYOUT;
+	heritage->key = (struct hash_key){{head.key[0], head.key[1]}};
+	return !heritage->other_layout;
+}
+
+static uint32_t count_live(int map)
+{
+	struct bpf_map_info info;
+	const struct flow *flows;
+	uint32_t n = 0;
+
+	if (!describe(map, &info))
+		return 0;
+	flows = mmap(NULL, (size_t)info.max_entries * sizeof(*flows), PROT_READ, MAP_SHARED, map,
+	             0);
+	if (flows == MAP_FAILED)
+		return 0;
+	for (uint32_t f = 0; f < info.max_entries; f++) {
+		const enum flow_state state = flow_life_state(BOTH_READ(flows[f].life));
+
+		n += state == FLOW_OPEN || state == FLOW_CLOSING;
+	}
+	munmap((void *)flows, (size_t)info.max_entries * sizeof(*flows));
+	return n;
+}
+
+void heritage_none(struct heritage *heritage)
+{
+	*heritage = (struct heritage){0};
+	memset(heritage->maps, 0xff, sizeof(heritage->maps)); /* -1 */
+}
+
+void heritage_find(struct heritage *heritage, const struct pins *pins)
+{
+	*heritage = (struct heritage){0};
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
+		heritage->maps[i] = pins_get(pins, loaded_map_name(i));
+	heritage->any = read_conf(heritage) && are_whole(heritage) && read_head(heritage);
+	if (heritage->any)
+		heritage->live = count_live(heritage->maps[LOADED_TABLE + TABLE_FLOWS]);
+}
+
+void heritage_close(struct heritage *heritage)
+{
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
+		if (heritage->maps[i] >= 0)
+			close(heritage->maps[i]);
+	heritage_none(heritage);
+}
+
+bool heritage_fits(const struct heritage *heritage, const struct rules *rules, unsigned n,
+                   bool by_address, const struct hash_key *key)
+{
+	const struct fastpath_conf *conf = &heritage->conf;
+
+	return heritage->any && conf->share.n == n && conf->share.by_address == by_address &&
+	       conf->max_connections == rules->max_connections &&
+	       conf->max_half_open == rules->max_half_open &&
+	       (!key || memcmp(key, &heritage->key, sizeof(*key)) == 0);
+}

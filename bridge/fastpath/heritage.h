@@ -1,0 +1,31 @@
+/*
+ * What an earlier process has left: its maps, pinned, with the flows that go on in them.
+ */
+#ifndef BRIDGE_HERITAGE_H
+#define BRIDGE_HERITAGE_H
+
+#include "loaded.h"
+#include "pins.h"
+#include "../../lb/rules.h"
+#include "../../lb/tuple.h"
+
+struct heritage {
+	bool any;              /* it is there, whole, and of the layout that this process has */
+	int maps[LOADED_MAPS]; /* their descriptors, ours to close; -1: none */
+	uint32_t elements[LOADED_MAPS];
+	struct fastpath_conf conf; /* as it was left */
+	struct hash_key key;       /* that the table was made with */
+	uint32_t live;             /* flows that go on */
+	bool other_layout;         /* there was something that can't be read */
+};
+
+/* There is none; and looks for it. heritage_close() is due. */
+void heritage_none(struct heritage *heritage);
+void heritage_find(struct heritage *heritage, const struct pins *pins);
+void heritage_close(struct heritage *heritage);
+
+/* If rules, n workers and, unless it is NULL, this key would have made such a table. */
+bool heritage_fits(const struct heritage *heritage, const struct rules *rules, unsigned n,
+                   bool by_address, const struct hash_key *key);
+
+#endif

@@ -1,0 +1,214 @@
+# A process that ends, or is killed, and another one that goes on with its connections: of IPv4, IPv6 and in a VLAN.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+setup_file()
+{
+	lab_up
+	lab_host vclient switch 50
+	lab_host vserver segment 43
+	lab_tag vclient 0x8100:7
+	lab_tag vserver 0x8100:7
+	for server in fe1 fe2 vserver; do
+		lab_spawn "talks-$server" $server "$TOOLS/talks" serve 5061
+		wait_until 5 server_listens $server 5061
+	done
+}
+
+teardown()
+{
+	for job in tmbridge client6 client4 clientv; do
+		[[ ! -e $LAB_DIR/$job.pid ]] || lab_kill $job
+	done
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1 2>/dev/null || true
+}
+
+# Three farms, with SERVERS of the first one, and settings for [bridge].
+ini() # SERVERS [SETTING...]
+{
+	local server
+
+	{
+		printf '[bridge]\nfast_path = kernel\non_exit = keep\n'
+		[[ $* = *max_connections* ]] || echo 'max_connections = 10000'
+		printf '%s\n' "${@:2}"
+		printf '[farm four]\nvip = 10.0.0.40\nports = 5061\n'
+		for server in $1; do
+			printf '[server four-%s]\nfarm = four\naddress = 10.0.0.4%s\n' "$server" "${server#fe}"
+		done
+		printf '[farm six]\nvip = fd00::40\nports = 5061\n[server six-fe1]\nfarm = six\naddress = fd00::41\n'
+		printf '[farm tagged]\nvip = 10.0.0.60\nvlan = 7\nports = 5061\n[server tagged]\nfarm = tagged\naddress = 10.0.0.43\n'
+	} >"$LAB_DIR/lb.ini"
+}
+
+start()
+{
+	tmbridge_start "$LAB_DIR/lb.ini"
+}
+
+# Connections over which questions and answers go on. A thousandth of the bytes come in long ones.
+talks_begin() # [CONNECTIONS-OF-EACH]
+{
+	lab_spawn client4 client "$TOOLS/talks" connect 10.0.0.40 5061 "${1:-80}" 20000 10
+	lab_spawn client6 client "$TOOLS/talks" connect fd00::40 5061 "${1:-60}" 20000 10
+	lab_spawn clientv vclient "$TOOLS/talks" connect 10.0.0.60 5061 "${1:-60}" 20000 10
+	for job in client4 client6 clientv; do
+		wait_until 10 grep -q open "$LAB_DIR/$job.out"
+	done
+}
+
+# None was lost, and none stood still for longer than the kernel needs, of which there are retransmissions, too.
+talks_end() # [LONGEST-MS]
+{
+	for job in client4 client6 clientv; do
+		lab_signal $job TERM
+		[[ $(lab_wait $job 20) = 0 ]] || { cat "$LAB_DIR/$job".{out,err} "$LAB_DIR/tmbridge.err" >&2; false; }
+		cat "$LAB_DIR/$job.out"
+		tail -1 "$LAB_DIR/$job.out" | jq -e ".lost == 0 and .rounds > .connections and .longest_ms <= ${1:-3000}"
+	done
+}
+
+# The process's log says what became of them.
+adopted() # CONNECTIONS
+{
+	grep -q "^tmbridge: $1 connections of an earlier process go on\$" "$LAB_DIR/tmbridge.err" ||
+		{ cat "$LAB_DIR/tmbridge.err" >&2; false; }
+}
+
+rounds_go_on()
+{
+	local n
+
+	n=$(tmbridge_stats | jq .fast_path.forwarded)
+	wait_until 5 eval "tmbridge_stats | jq -e '.fast_path.forwarded > $n + 200'"
+}
+
+restart_again_and_again() # WORKERS
+{
+	ini 'fe1 fe2' "workers = $1"
+	start
+	talks_begin
+	tmbridge_stop
+	start
+	adopted 200
+	rounds_go_on
+	lab_kill tmbridge
+	start
+	adopted 200
+	# what begins now gets other ports than those that are taken
+	lab_spawn new client "$TOOLS/talks" connect 10.0.0.40 5061 20 2000 10
+	wait_until 5 tmbridge_counts .flows.open 220
+	rounds_go_on
+	lab_signal new TERM
+	[[ $(lab_wait new 10) = 0 ]]
+	talks_end
+	wait_until 5 tmbridge_counts .flows.open 0
+	tmbridge_stats >"$LAB_DIR/s"
+	stats_add_up <"$LAB_DIR/s"
+	# whoever's they are, segments cross in the kernel
+	jq -e '.fast_path | .forwarded > 10 * .punted' "$LAB_DIR/s"
+	tmbridge_stop
+}
+
+@test "SIGTERM, kill -9, and nobody's connection notices" {
+	restart_again_and_again 1
+}
+
+@test "the same with two workers" {
+	restart_again_and_again 2
+}
+
+@test "rules change meanwhile: what fits them goes on, the rest is reset" {
+	ini 'fe1 fe2'
+	start
+	talks_begin
+	tmbridge_stop
+	ini fe2 'workers = 2' 'max_connections = 20000' # fe1 is gone, and fe2 has its number
+	start
+	grep -q 'workers: stays 1 until a start that finds no open connection' "$LAB_DIR/tmbridge.err"
+	grep -q 'max_connections: stays 10000 until' "$LAB_DIR/tmbridge.err"
+	adopted 160
+	grep -q '^tmbridge: 40 connections no longer fit the rules: they are reset' "$LAB_DIR/tmbridge.err"
+	wait_until 5 eval "[[ \$(grep -c reset '$LAB_DIR/client4.err') = 40 ]]"
+	rounds_go_on
+	lab_signal client4 TERM
+	lab_wait client4 10
+	tail -1 "$LAB_DIR/client4.out" | jq -e '.lost == 40'
+	for job in client6 clientv; do
+		lab_signal $job TERM
+		[[ $(lab_wait $job 20) = 0 ]]
+	done
+	wait_until 5 tmbridge_counts .flows.open 0
+	tmbridge_stop
+	# nothing goes on any more: the settings count
+	start
+	! grep -q stays "$LAB_DIR/tmbridge.err"
+	tmbridge_counts .workers.running 2
+	tmbridge_counts .flows.capacity 20000
+	tmbridge_stop
+}
+
+is_neighbour() # ADDRESS
+{
+	in_ns client ping -c 1 -W 1 "$1" || true
+	ip -n client neigh show "$1" | grep -q 'lladdr 02:00:00:00:00:01'
+}
+
+@test "without a process: neighbours are answered, connections end, and who comes next knows" {
+	ini 'fe1 fe2'
+	start
+	talks_begin 10
+	tmbridge_stop
+	ip -n client neigh flush dev eth0
+	wait_until 5 is_neighbour fd00::40
+	wait_until 5 is_neighbour 10.0.0.40
+	# nor can anybody else take the address
+	lab_sysctl client net.ipv6.conf.eth0.accept_dad=1
+	ip -n client addr add fd00::40/64 dev eth0
+	wait_until 5 eval "ip -n client addr show dev eth0 | grep fd00::40 | grep -q dadfailed"
+	ip -n client addr del fd00::40/64 dev eth0
+	lab_sysctl client net.ipv6.conf.eth0.accept_dad=0
+	talks_end
+	start
+	adopted 0
+	tmbridge_counts .flows.open 0
+	tmbridge_counts .flows.quarantined 30
+	tmbridge_stop
+}
+
+@test "a start without a fast path goes on with what it finds" {
+	ini 'fe1 fe2'
+	start
+	talks_begin 20
+	tmbridge_stop
+	sed -i 's/^fast_path = .*/fast_path = off/' "$LAB_DIR/lb.ini"
+	start
+	adopted 60
+	tmbridge_counts .fast_path.active false
+	talks_end
+	tmbridge_stop
+}
+
+@test "kill -9 at random moments: no connection is lost" {
+	ini 'fe1 fe2' "workers = $((RANDOM % 2 + 1))"
+	start
+	talks_begin 20
+	lab_spawn ping client ping -q -i 0.01 -W 2 10.0.0.42
+	for ((i = 0; i < ${KILLS:-4}; i++)); do
+		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+		lab_kill tmbridge
+		sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
+		# sometimes in the middle of its start
+		if ((RANDOM % 2)); then
+			lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+			sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+			lab_kill tmbridge
+		fi
+		start
+	done
+	talks_end
+	lab_signal ping INT
+	lab_wait ping 5
+	grep -q ' 0% packet loss' "$LAB_DIR/ping.out" || { cat "$LAB_DIR/ping.out" >&2; false; }
+	tmbridge_stop
+}
