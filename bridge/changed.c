@@ -37,9 +37,9 @@ struct changed *changed_of(const struct rules *old, const struct rules *rules)
 	return changed;
 }
 
-void changed_say(const struct changed *changed, const char *file)
+void changed_say(const struct changed *changed, const char *file, const char *how)
 {
-	log_info("%s: reloaded%s", file, changed && !changed->n ? ": no key has changed" : "");
+	log_info("%s: %s%s", file, how, changed && !changed->n ? ": no key has changed" : "");
 	for (unsigned i = 0; changed && i < changed->n && i < CHANGED_MAX; i++)
 		log_info("%s: %s", file, changed->lines[i]);
 	if (changed && changed->n > CHANGED_MAX)

@@ -14,7 +14,7 @@ struct changed;
 struct changed *changed_of(const struct rules *old, const struct rules *rules);
 
 /* Logs "file: reloaded" and the changes, a line each, the first 50 of them. */
-void changed_say(const struct changed *changed, const char *file);
+void changed_say(const struct changed *changed, const char *file, const char *how);
 
 void changed_free(struct changed *changed);
 

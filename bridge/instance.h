@@ -15,6 +15,8 @@
 struct live {
 	const struct options *options;
 	reload_load *load;
+	struct cfg_text *text;      /* the rules' */
+	struct overrides overrides; /* that lie over them */
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
 	bool keep;                 /* what it does goes on at the end */

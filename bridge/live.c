@@ -76,10 +76,14 @@ static void say_ready(const struct live *live, const char *more)
 	manager_ready(status);
 }
 
-static void reload(struct live *live)
+static int reload(void *ctx, bool from_file)
 {
+	struct live *live = ctx;
 	const struct reload reload = {.options = live->options,
 	                              .load = live->load,
+	                              .text = live->text,
+	                              .from_file = from_file,
+	                              .overrides = &live->overrides,
 	                              .crew = &live->crew,
 	                              .check = follow_check_new,
 	                              .swapped = follow_rules,
@@ -93,6 +97,7 @@ static void reload(struct live *live)
 	if (!err)
 		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
 	say_ready(live, err ? ", by the rules before: the last reload failed" : "");
+	return err;
 }
 
 static void handle_signals(struct live *live)
@@ -103,7 +108,7 @@ static void handle_signals(struct live *live)
 		if (info.ssi_signo == SIGUSR1)
 			write_stats(live);
 		else if (info.ssi_signo == SIGHUP)
-			reload(live);
+			reload(live, true);
 		else
 			live->stop = true;
 	}
@@ -159,7 +164,11 @@ static int start_loops(struct live *live)
 		err = writer_open(live->options->stats, &live->writer);
 	live->world = (struct world){.crew = &live->crew,
 	                             .names = live->options->names,
-	                             .config = live->options->config};
+	                             .config = live->options->config,
+	                             .overrides = &live->overrides,
+	                             .text = live->text,
+	                             .reload = reload,
+	                             .ctx = live};
 	live->desk = desk_new(&live->world, &live->sockets);
 	if (!live->desk)
 		return -ENOMEM;
@@ -226,10 +235,14 @@ static void close_all(struct live *live, bool failed)
 		close(live->signals);
 }
 
-int live_run(const struct options *options, struct rules *rules, reload_load *load)
+int live_run(const struct options *options, struct rules *rules, struct cfg_text *text,
+             reload_load *load)
 {
-	struct live live = {
-	        .options = options, .load = load, .signals = -1, .sockets = {.fds = {-1, -1}}};
+	struct live live = {.options = options,
+	                    .load = load,
+	                    .text = text,
+	                    .signals = -1,
+	                    .sockets = {.fds = {-1, -1}}};
 	int err;
 
 	log_open();

@@ -8,10 +8,11 @@
 
 /*
  * Runs between the interfaces that options names until SIGINT or SIGTERM; SIGHUP
- * reloads by load. Frees rules. Returns 0 then, or a
- * negative errno with the reason logged.
+ * reloads by load. Frees rules, and goes on with text, which they were made of. Returns 0 then, or
+ * a negative errno with the reason logged.
  */
-int live_run(const struct options *options, struct rules *rules, reload_load *load);
+int live_run(const struct options *options, struct rules *rules, struct cfg_text *text,
+             reload_load *load);
 
 /*
  * Removes what a process that is no more has left in the kernel for the interfaces that options

@@ -26,24 +26,30 @@ static void note(void *ctx, bool is_error, const char *text)
 		log_warning("%s", text);
 }
 
-/* Returns NULL, with the reason and its consequence logged, if the file is bad. */
-static struct rules *load(const struct options *options, const char *consequence)
+/*
+ * Makes rules of text, or if that has no bytes of the file, whose text it becomes then, the
+ * caller's to free. Returns NULL, with the reason and its consequence logged, if they are bad.
+ */
+static struct rules *load(const struct options *options, struct cfg_text *text,
+                          const char *consequence)
 {
+	void *ctx = (void *)(uintptr_t)consequence;
 	struct rules *rules = NULL;
 
-	return cfg_load(options->config, note, (void *)(uintptr_t)consequence, &rules) < 0 ? NULL
-	                                                                                   : rules;
+	if (!text->bytes && cfg_read(options->config, note, ctx, text) < 0)
+		return NULL;
+	return cfg_load_text(options->config, text, note, ctx, &rules) < 0 ? NULL : rules;
 }
 
-static struct rules *load_again(const struct options *options)
+static struct rules *load_again(const struct options *options, struct cfg_text *text)
 {
-	return load(options, " (not reloaded: nothing has changed)");
+	return load(options, text, " (not reloaded: nothing has changed)");
 }
 
-static int run(const struct options *options, struct rules *rules)
+static int run(const struct options *options, struct rules *rules, struct cfg_text *text)
 {
 	if (options->mode == MODE_LIVE)
-		return live_run(options, rules, load_again);
+		return live_run(options, rules, text, load_again);
 	if (options->mode == MODE_OFFLINE)
 		return offline_run(options, rules);
 	rules_free(rules);
@@ -54,7 +60,9 @@ static int run(const struct options *options, struct rules *rules)
 int main(int argc, char **argv)
 {
 	struct options options;
+	struct cfg_text text = {0};
 	struct rules *rules;
+	int status;
 
 	if (cli_is_meant(argc, argv))
 		return cli_run(argc, argv);
@@ -68,8 +76,10 @@ int main(int argc, char **argv)
 	log_verbose(options.verbose);
 	if (options.mode == MODE_RELEASE)
 		return live_release(&options) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
-	rules = load(&options, "");
-	if (!rules)
-		return EXIT_USAGE;
-	return run(&options, rules) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
+	rules = load(&options, &text, "");
+	status = !rules                            ? EXIT_USAGE
+	         : run(&options, rules, &text) < 0 ? EXIT_RUNTIME
+	                                           : EXIT_SUCCESS;
+	free(text.bytes);
+	return status;
 }

@@ -14,15 +14,33 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum { RELOAD_TRIES = 3 };
 
 /* ---- Load ---- */
 
-static int load(const struct reload *reload, struct rules **ret)
+/* text has bytes if the file isn't to be read, and else gets them. */
+static int load(const struct reload *reload, struct cfg_text *text, struct rules **ret)
 {
-	*ret = reload->load(reload->options);
-	return *ret ? 0 : -EINVAL;
+	*ret = reload->load(reload->options, text);
+	if (!*ret)
+		return -EINVAL;
+	overrides_apply(reload->overrides, *ret);
+	return 0;
+}
+
+/* What has been read is in force, or is forgotten. */
+static void settle(const struct reload *reload, const struct cfg_text *text, bool in_force)
+{
+	if (!reload->from_file)
+		return;
+	if (in_force) {
+		free(reload->text->bytes);
+		*reload->text = *text;
+	} else {
+		free(text->bytes);
+	}
 }
 
 /* ---- Check ---- */
@@ -90,13 +108,13 @@ static const char *why_not(int err)
 }
 
 /* Returns -EAGAIN if a server has got a flow meanwhile that is to go and had none. */
-static int try(const struct reload *reload)
+static int try(const struct reload *reload, struct cfg_text *text)
 {
 	struct workers *workers = &reload->crew->workers;
 	struct workers_next *next = NULL;
 	struct changed *changed;
 	struct rules *rules;
-	int err = load(reload, &rules);
+	int err = load(reload, text, &rules);
 
 	if (err)
 		return err;
@@ -111,7 +129,8 @@ static int try(const struct reload *reload)
 		workers_discard(next);
 	}
 	if (!err)
-		changed_say(changed, reload->options->config);
+		changed_say(changed, reload->options->config,
+		            reload->from_file ? "reloaded" : "changed by an operator");
 	else if (err != -EAGAIN)
 		log_error("%s: not reloaded: nothing has changed%s", reload->options->config,
 		          why_not(err));
@@ -121,10 +140,17 @@ static int try(const struct reload *reload)
 
 int reload_run(const struct reload *reload)
 {
+	const struct overrides before = *reload->overrides;
 	int err = -EAGAIN;
 
-	for (unsigned i = 0; i < RELOAD_TRIES && err == -EAGAIN; i++)
-		err = try(reload);
+	for (unsigned i = 0; i < RELOAD_TRIES && err == -EAGAIN; i++) {
+		struct cfg_text text = reload->from_file ? (struct cfg_text){0} : *reload->text;
+
+		err = try(reload, &text);
+		settle(reload, &text, !err);
+	}
+	if (err)
+		*reload->overrides = before;
 	if (err == -EAGAIN)
 		log_error("%s: not reloaded: nothing has changed: try again",
 		          reload->options->config);

@@ -4,17 +4,25 @@
 #ifndef BRIDGE_RELOAD_H
 #define BRIDGE_RELOAD_H
 
+#include "operator/overrides.h"
 #include "options.h"
 #include "worker/crew.h"
+#include "../cfg/cfg.h"
 
-/* Reads the configuration anew. Returns NULL, with the reason logged, if it is bad. */
-typedef struct rules *reload_load(const struct options *options);
+/*
+ * Makes rules of text or, if that has no bytes, of the file, whose text it becomes, the caller's to
+ * free in any case. Returns NULL, with the reason logged, if they are bad.
+ */
+typedef struct rules *reload_load(const struct options *options, struct cfg_text *text);
 
 /* What a reload is about; borrowed. */
 struct reload {
 	const struct options *options;
 	reload_load *load;
 	struct crew *crew;
+	struct cfg_text *text;       /* in force */
+	bool from_file;              /* or else the text in force again, with other overrides */
+	struct overrides *overrides; /* that lie over it */
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
 	/* called with ctx: if the addresses are free that are new in rules; 0, or logs why not */
 	int (*check)(void *ctx, const struct rules *rules, const struct rules *before);

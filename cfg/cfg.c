@@ -242,21 +242,28 @@ static int load_file(struct load *load, struct notes *notes, const struct file *
 	return ret ? note_errno(notes, -ret) : 0;
 }
 
-int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
-{
-	return cfg_load_for(path, NULL, note, ctx, ret_rules);
-}
-
-int cfg_load_for(const char *path, const struct rules_nets *host, cfg_note *note, void *ctx,
-                 struct rules **ret_rules)
+int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret)
 {
 	struct notes notes = {.path = path, .note = note, .ctx = ctx};
-	struct load load = {.host = host};
 	struct file file = {0};
-	int ret = file_read(&notes, &file);
+	int err = file_read(&notes, &file);
 
-	if (ret == 0)
-		ret = load_file(&load, &notes, &file);
+	note_rest(&notes);
+	if (err)
+		free(file.bytes);
+	else
+		*ret = (struct cfg_text){file.bytes, file.len};
+	return err;
+}
+
+int cfg_load_text(const char *path, const struct cfg_text *text, cfg_note *note, void *ctx,
+                  struct rules **ret_rules)
+{
+	const struct file file = {text->bytes, text->len};
+	struct notes notes = {.path = path, .note = note, .ctx = ctx};
+	struct load load = {0};
+	int ret = load_file(&load, &notes, &file);
+
 	if (ret == 0 && notes.errors)
 		ret = -EINVAL;
 	note_rest(&notes);
@@ -266,6 +273,17 @@ int cfg_load_for(const char *path, const struct rules_nets *host, cfg_note *note
 		*ret_rules = load.rules;
 	where_free(&load.where);
 	values_free(&load.values);
-	free(file.bytes);
+	return ret;
+}
+
+int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
+{
+	struct cfg_text text;
+	int ret = cfg_read(path, note, ctx, &text);
+
+	if (ret)
+		return ret;
+	ret = cfg_load_text(path, &text, note, ctx, ret_rules);
+	free(text.bytes);
 	return ret;
 }

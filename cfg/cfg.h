@@ -13,6 +13,22 @@
  */
 typedef void cfg_note(void *ctx, bool is_error, const char *text);
 
+/* The bytes of a file. */
+struct cfg_text {
+	char *bytes;
+	size_t len;
+};
+
+/*
+ * Reads the file at path, which makes no rules of it yet. Returns 0 and sets *ret, whose bytes are
+ * the caller's to free, or a negative errno, the mistake having been noted.
+ */
+int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret);
+
+/* As cfg_load(), of what was read from path before. */
+int cfg_load_text(const char *path, const struct cfg_text *text, cfg_note *note, void *ctx,
+                  struct rules **ret_rules);
+
 /*
  * Reads and checks the file at path. On success returns 0 and sets *ret_rules, which the caller
  * releases with rules_free(). Else leaves *ret_rules untouched and returns -EINVAL, or the negative

@@ -21,12 +21,22 @@ static const struct command {
 	const char *asks;
 	cli_asks *run; /* or it asks itself */
 } commands[] = {
+        {"config", "check", false, NULL, NULL, check_config},
+        {"config", "diff", false, show_overrides, NULL, NULL},
+        {"config", "show", false, show_done, NULL, NULL},
         {"events", NULL, false, show_events, NULL, NULL},
+        {"farm", "drain", true, show_done, NULL, NULL},
+        {"farm", "enable", true, show_done, NULL, NULL},
         {"farm", "list", false, show_farms, "status", NULL},
         {"flow", "reset", true, show_resets, NULL, NULL},
         {"flows", NULL, false, show_flows, NULL, NULL},
         {"metrics", NULL, false, show_metrics, NULL, NULL},
+        {"reload", NULL, true, show_done, NULL, NULL},
+        {"server", "disable", true, show_done, NULL, NULL},
+        {"server", "drain", true, show_done, NULL, NULL},
+        {"server", "enable", true, show_done, NULL, NULL},
         {"server", "list", false, show_servers, "status", NULL},
+        {"server", "weight", true, show_done, NULL, NULL},
         {"status", NULL, false, show_status, NULL, NULL},
         {"version", NULL, false, show_version, NULL, NULL},
         {"who", NULL, false, NULL, NULL, show_who},
@@ -163,15 +173,23 @@ static const struct command *find(const char *line)
 	return NULL;
 }
 
+/* The first word is a verb, or cli_is_meant() would have said no. */
 static int refuse(const char *line)
 {
-	const char *rest = "";
-	struct nearest nearest = {.word = strchr(line, ' ') ? strchr(line, ' ') + 1 : ""};
+	char words[CLI_LINE_BYTES], *second, *behind;
+	struct nearest nearest = {.word = ""};
+	const char *rest;
 
+	snprintf(words, sizeof(words), "%s", line);
+	second = strchr(words, ' ');
+	if (second && (behind = strchr(second + 1, ' ')))
+		*behind = 0;
+	if (second)
+		nearest.word = second + 1;
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (commands[i].second && begins_with(line, commands[i].name, &rest))
 			nearest_offer(&nearest, commands[i].second);
-	return complain("no such verb", line, nearest_best(&nearest));
+	return complain("no such verb", words, nearest_best(&nearest));
 }
 
 /* The lines as they came, each a JSON object. */

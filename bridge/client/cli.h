@@ -36,10 +36,10 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 int cli_table(const struct cli *cli, struct table *table);
 
 cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,
-        show_done, show_metrics;
+        show_done, show_metrics, show_overrides;
 
 /* These ask themselves, for line. */
 typedef int cli_asks(const struct cli *cli, const char *line);
-cli_asks show_who;
+cli_asks show_who, check_config;
 
 #endif

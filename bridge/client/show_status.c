@@ -91,10 +91,11 @@ static void print_flows(const json_t *status)
 static void show_server_line(const json_t *server)
 {
 	const char *health = text(server, "health");
-	const char *overridden = json_object_get(server, "overrides") ? "*" : "";
+	const bool overridden = json_object_get(server, "state_in_file") ||
+	                        json_object_get(server, "weight_in_file");
 	char state[32];
 
-	snprintf(state, sizeof(state), "%s%s", text(server, "state"), overridden);
+	snprintf(state, sizeof(state), "%s%s", text(server, "state"), overridden ? "*" : "");
 	printf("  %-20s%-17s%-10s%s%-8s%s%8s%7.0f%9s%9s\n", text(server, "name"),
 	       text(server, "address"), state, colour(health), health, plain(),
 	       table_duration(table_age(text(server, "since"))),

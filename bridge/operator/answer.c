@@ -83,6 +83,10 @@ void answer_record(struct answer *answer, const char *format, ...)
 
 void answer_hold(struct answer *answer, char *text)
 {
+	if (!*text) {
+		free(text);
+		return;
+	}
 	answer->text = text;
 	answer->text_at = 0;
 }

@@ -40,6 +40,12 @@ struct client {
 			uint64_t n;   /* found so far */
 			bool must_be; /* none is a failure */
 		} flows;
+		struct {
+			char server[RULES_NAME_BYTES];
+			lb_time until;
+			uint32_t last; /* connections that were left when he was told last */
+			bool reset;    /* what is left then is ended */
+		} wait;
 	};
 };
 

@@ -131,6 +131,21 @@ static void print_connect(FILE *out, const struct times *times)
 		                (double)LB_NS_PER_MS);
 }
 
+/* What an operator has said over what the file says. */
+static void print_override(FILE *out, const struct snapshot *snapshot, unsigned s,
+                           enum override_key key)
+{
+	const struct override *override =
+	        snapshot->overrides
+	                ? overrides_find(snapshot->overrides, snapshot->rules->servers[s].name, key)
+	                : NULL;
+	char value[OVERRIDE_VALUE_BYTES];
+
+	if (override)
+		fprintf(out, ",\"%s_in_file\":\"%s\"", override_key_name(key),
+		        override_value(key, override->in_file, value));
+}
+
 static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 {
 	const struct rules_server *rule = &snapshot->rules->servers[s];
@@ -147,6 +162,8 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
 	print_fault(out, snapshot, &snapshot->sum.healths[s].fault);
+	print_override(out, snapshot, s, OVERRIDE_STATE);
+	print_override(out, snapshot, s, OVERRIDE_WEIGHT);
 	fprintf(out, ",\"removed\":%s}", word(rule->gone));
 }
 

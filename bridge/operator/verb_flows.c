@@ -122,6 +122,15 @@ void verb_flow_reset(struct world *world, struct client *client, struct request 
 	go(world, client, now);
 }
 
+void verbs_end_flows(struct world *world, struct client *client, const struct request *request,
+                     lb_time now)
+{
+	if (!begin(world, client, request))
+		return;
+	client->flows.scan.reset = true;
+	go(world, client, now);
+}
+
 /* ---- who ---- */
 
 /* The connection logs, where those that have ended are: the asker reads them himself. */

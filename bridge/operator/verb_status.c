@@ -35,6 +35,7 @@ void verb_status(struct world *world, struct client *client, struct request *req
 	(void)now;
 	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
 		return;
+	snapshot.overrides = world->overrides;
 	text = stats_text(&snapshot);
 	snapshot_free(&snapshot);
 	if (!text) {

@@ -11,10 +11,19 @@
 
 /* clang-format off */
 static const struct verb verbs[] = {
+        {"config", "diff", false, verb_config_diff},
+        {"config", "show", false, verb_config_show},
         {"events", NULL, false, verb_events},
+        {"farm", "drain", true, verb_farm_drain},
+        {"farm", "enable", true, verb_farm_enable},
         {"flow", "reset", true, verb_flow_reset},
         {"flows", NULL, false, verb_flows},
         {"metrics", NULL, false, verb_metrics},
+        {"reload", NULL, true, verb_reload},
+        {"server", "disable", true, verb_server_disable},
+        {"server", "drain", true, verb_server_drain},
+        {"server", "enable", true, verb_server_enable},
+        {"server", "weight", true, verb_server_weight},
         {"status", NULL, false, verb_status},
         {"version", NULL, false, verb_version},
         {"who", NULL, false, verb_who},

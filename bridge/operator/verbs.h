@@ -29,8 +29,14 @@ bool verbs_too_much(struct client *client, const struct request *request);
 /* Takes a snapshot, for the caller to free; or ends the answer, and is false. */
 bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret);
 
+/* Ends the flows that a filter means, and the answer after all that has been said. */
+void verbs_end_flows(struct world *world, struct client *client, const struct request *request,
+                     lb_time now);
+
 /* The verbs, by the files that have them. */
 verb_begin verb_status, verb_version, verb_events, verb_flows, verb_flow_reset, verb_who,
         verb_metrics;
+verb_begin verb_server_drain, verb_server_disable, verb_server_enable, verb_server_weight;
+verb_begin verb_farm_drain, verb_farm_enable, verb_reload, verb_config_show, verb_config_diff;
 
 #endif

@@ -4,13 +4,21 @@
 #ifndef BRIDGE_WORLD_H
 #define BRIDGE_WORLD_H
 
+#include "overrides.h"
 #include "../worker/crew.h"
+#include "../../cfg/cfg.h"
 
 struct world {
 	struct crew *crew;
-	const char *const *names; /* of the interfaces, by enum side */
-	const char *config;       /* the file's path */
-	lb_time started;          /* by clock_now() */
+	const char *const *names;    /* of the interfaces, by enum side */
+	const char *config;          /* the file's path */
+	struct overrides *overrides; /* what operators have changed */
+	const struct cfg_text *text; /* of the file, as it is in force */
+	/* reads the file again, or puts overrides in force. 0, or a negative errno with the reason
+	 * logged */
+	int (*reload)(void *ctx, bool from_file);
+	void *ctx;
+	lb_time started; /* by clock_now() */
 };
 
 #endif

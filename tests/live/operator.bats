@@ -20,6 +20,12 @@ teardown_file()
 
 RUN=/run/tmbridge/eth0-eth1
 
+# grep -q would end before it has read all, and what it reads from with SIGPIPE.
+seek()
+{
+	grep "$@" >/dev/null
+}
+
 tmb() # VERB...
 {
 	"$TMBRIDGE" "$@"
@@ -33,14 +39,14 @@ servers_are_up() # N
 # A client whose connection stays until it is killed, from that port.
 hold() # NAME
 {
-	lab_spawn "$1" client bash -c 'exec 3<>/dev/tcp/'"$VIP"'/5061; echo hello >&3; read -r line <&3; echo "$line"; read -r line <&3; echo over; sleep 100'
-	wait_until 5 grep -q fe "$LAB_DIR/$1.out"
+	lab_spawn "$1" client bash -c 'exec 3<>/dev/tcp/'"$VIP"'/5061; echo hello >&3; read -r line <&3; echo "$line"; read -r line <&3; echo "$line"; read -r line <&3; echo over; sleep 100'
+	wait_until 5 grep -q hello "$LAB_DIR/$1.out"
 }
 
 # Where its client is, as the server says: "fe1 10.0.0.40:PORT ..."
 held_server()
 {
-	cut -d' ' -f1 "$LAB_DIR/$1.out"
+	head -n 1 "$LAB_DIR/$1.out" | cut -d' ' -f1
 }
 
 @test "status: a record whose figures add up" {
@@ -55,10 +61,10 @@ held_server()
 	echo "$output"
 	[[ $status = 0 && $output = *"farm pool  10.0.0.40  up"* && $output = *"fe1"*"10.0.0.41"*"active"*"up"* ]]
 	[[ -z $(awk 'length > 100' <<<"$output") ]]
-	tmb version | grep -q '^tmbridge [0-9.]*, process [0-9]*, .*lb.ini$'
-	tmb events | grep -q 'balancing$'
-	tmb server list -o csv | grep -q '^pool,fe1,10.0.0.41,active,up,'
-	tmb farm list | grep -qE '^pool +10.0.0.40 +true +2 +2 +0$'
+	tmb version | seek '^tmbridge [0-9.]*, process [0-9]*, .*lb.ini$'
+	tmb events | seek 'balancing$'
+	tmb server list -o csv | seek '^pool,fe1,10.0.0.41,active,up,'
+	tmb farm list | seek -E '^pool +10.0.0.40 +true +2 +2 +0$'
 }
 
 # What somebody else's parser makes of the metrics: "NAME{LABELS} VALUE" a line.
@@ -88,7 +94,7 @@ metric_is() # LINE
 	metric_is 'tmbridge_server_up{farm=pool,server=fe1} 1'
 	metric_is 'tmbridge_frames_total{act=answered,reason=no_server} 0'
 	metric_is 'tmbridge_port_up{side=outside} 1'
-	parsed "$LAB_DIR/metrics" | grep -qE '^tmbridge_burst_seconds_count\{\} [1-9]'
+	parsed "$LAB_DIR/metrics" | seek -E '^tmbridge_burst_seconds_count\{\} [1-9]'
 	tmb status -o json | jq -e '.farms[0].servers[0].connect_p99_ms > 0'
 }
 
@@ -105,7 +111,7 @@ metric_is() # LINE
 	[[ $(tmb flows --no-header age over 1h | wc -l) = 0 && $(tmb flows --no-header to 10.0.0.0/24 and bytes under 1M | wc -l) = 2 ]]
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	[[ $(tmb flows --no-header "$client" -o wide | wc -l) = 1 ]]
-	tmb flows -o csv | head -n 1 | grep -q '^client,vip,snat,server_name,state,'
+	tmb flows -o csv | head -n 1 | seek '^client,vip,snat,server_name,state,'
 	tmb flows | awk 'length > 100 { exit 1 }'
 	run tmb flows server fe11
 	[[ $status = 4 && $output = *"fe11: no such server (did you mean fe1?)"* ]]
@@ -120,7 +126,7 @@ metric_is() # LINE
 
 	snat=$(tmb flows -o json server fe1 | jq -r .snat)
 	client=$(tmb flows -o json server fe1 | jq -r .client)
-	tmb who "$snat" --server fe1 | grep -q "^$client "
+	tmb who "$snat" --server fe1 | seek "^$client "
 	tmb who "$snat" --server fe1 -o json | jq -e --arg client "$client" '.client == $client and .state == "open"'
 	run tmb who 10.0.0.40:1
 	[[ $status = 4 && $output = *"nobody, as far as is known"* ]]
@@ -128,8 +134,8 @@ metric_is() # LINE
 	[[ $status = 2 ]]
 	echo '{"start":"2026-11-28T10:00:00.000Z","end":"2026-11-28T10:05:00.000Z","client":"10.9.9.9:99","vip":"10.0.0.40:5061","snat":"10.0.0.40:77","server":"10.0.0.41:5061","server_name":"fe1","why":"fin"}' |
 		gzip >"$LAB_DIR/conn.log.2.gz"
-	tmb who 10.0.0.40:77 | grep -q '^10.9.9.9:99 .* fin '
-	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | grep -q '^10.9.9.9:99 '
+	tmb who 10.0.0.40:77 | seek '^10.9.9.9:99 .* fin '
+	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | seek '^10.9.9.9:99 '
 	run tmb who 10.0.0.40:77 --at 2026-11-28T10:06
 	[[ $status = 4 ]]
 }
@@ -147,7 +153,71 @@ metric_is() # LINE
 	[[ $(tmb flows --no-header | wc -l) = 1 ]]
 	[[ $(tmb status -o json | jq .flows.operator) = 1 ]]
 	wait_until 5 grep -q '"why":"operator"' "$LAB_DIR/conn.log"
-	tmb events | grep -q "control: uid 0: flow reset server $server"
+	tmb events | seek "control: uid 0: flow reset server $server"
 	run tmb flow reset server "$server"
 	[[ $status = 4 ]]
+}
+
+server_is() # NAME JQ-CONDITION
+{
+	tmb status -o json | jq -e --arg name "$1" ".farms[].servers[] | select(.name == \$name) | $2"
+}
+
+@test "server weight, drain, enable: over the file, shown, kept over a reload, until the file says something else" {
+	run tmb server weight fe1 7
+	[[ $status = 0 && $output = "server fe1: weight: 1 -> 7" ]]
+	server_is fe1 '.weight == 7 and .weight_in_file == "1"'
+	tmb server drain fe1
+	server_is fe1 '.state == "drain"'
+	tmb config diff --no-header | seek -E '^fe1 +state +drain +active +0 '
+	tmb status | seek -E 'fe1 .* drain\*'
+	tmb reload | seek 'reloaded: no key has changed'
+	server_is fe1 '.weight == 7 and .state == "drain"'
+	sed -i '/^\[server fe1\]/a weight = 3' "$LAB_DIR/lb.ini"
+	tmb reload | seek 'server fe1: weight: what an operator said of it is over'
+	server_is fe1 '.weight == 3 and .weight_in_file == null and .state == "drain"'
+	tmb server enable fe1
+	server_is fe1 '.state == "active"'
+	[[ -z $(tmb config diff --no-header) ]]
+	run tmb server drain fe11
+	[[ $status = 4 && $output = *"fe11: no such server (did you mean fe1?)"* ]]
+	run tmb server weight fe1 101
+	[[ $status = 2 ]]
+	run tmb server drian fe1
+	[[ $status = 2 && $output = *"server drian: no such verb (did you mean drain?)"* ]]
+}
+
+@test "server drain --wait: not in time, and then reset; farm drain" {
+	local server
+
+	server=$(held_server two)
+	run tmb server drain "$server" --wait 200ms
+	echo "$output"
+	[[ $status = 5 && $output = *"1 connection left"* ]]
+	[[ ! -s $LAB_DIR/two.status ]]
+	run tmb server drain "$server" --wait 200ms --then reset
+	echo "$output"
+	[[ $status = 0 ]]
+	wait_until 5 grep -q over "$LAB_DIR/two.out"
+	run tmb server drain "$server" --wait 5s
+	[[ $status = 0 && $output = *" 0 connections left"* ]]
+	tmb farm drain pool
+	tmb status -o json | jq -e '.farms[0].up | not'
+	tmb farm enable pool
+	tmb status -o json | jq -e '.farms[0].up'
+	run tmb farm drain poll
+	[[ $status = 4 && $output = *"did you mean pool?"* ]]
+}
+
+@test "reload: the file's error and status 2; config check and show" {
+	cp "$LAB_DIR/lb.ini" "$LAB_DIR/good.ini"
+	echo 'wieght = 3' >>"$LAB_DIR/lb.ini"
+	run tmb config check
+	[[ $status = 2 && $output = *"wieght"* ]]
+	run tmb reload
+	echo "$output"
+	[[ $status = 2 && $output = *"wieght"* ]]
+	cp "$LAB_DIR/good.ini" "$LAB_DIR/lb.ini"
+	tmb config check
+	diff <(tmb config show) "$LAB_DIR/lb.ini"
 }

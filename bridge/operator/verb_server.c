@@ -1,0 +1,377 @@
+/*
+ * server drain, enable, disable, weight; farm drain, enable: who gets connections.
+ */
+#include "verbs.h"
+
+#include "../process/log.h"
+#include "../../cfg/nearest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- Names ---- */
+
+static int find_server(const struct rules *rules, const char *name, struct nearest *nearest)
+{
+	*nearest = (struct nearest){.word = name};
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		nearest_offer(nearest, rules->servers[s].name);
+		if (!strcmp(rules->servers[s].name, name))
+			return (int)s;
+	}
+	return -1;
+}
+
+static int find_farm(const struct rules *rules, const char *name, struct nearest *nearest)
+{
+	*nearest = (struct nearest){.word = name};
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		nearest_offer(nearest, rules->farms[f].name);
+		if (!strcmp(rules->farms[f].name, name))
+			return (int)f;
+	}
+	return -1;
+}
+
+/* The first word of request is a server in the file. Returns its number, or -1 with the answer
+ * ended. */
+static int take_server(const struct world *world, struct client *client, struct request *request,
+                       unsigned words)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	struct nearest nearest;
+	int s;
+
+	if (request->n != words) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            words > 1 ? "a server's name, and a value" : "a server's name");
+		return -1;
+	}
+	s = find_server(rules, request->words[0], &nearest);
+	if (s < 0)
+		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_server",
+		            nearest_best(&nearest), "%s: no such server", request->words[0]);
+	else if (rules->servers[s].gone)
+		answer_fail(&client->answer, ANSWER_REFUSED, "removed", NULL,
+		            "%s: is no longer in the file: only its flows are left",
+		            request->words[0]);
+	return s >= 0 && rules->servers[s].gone ? -1 : s;
+}
+
+/* ---- Changing ---- */
+
+static int64_t day_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint32_t present(const struct rules_server *server, enum override_key key)
+{
+	return key == OVERRIDE_STATE ? server->state : server->weight;
+}
+
+/* Lays value over what the file says of a server; or takes away what lies there, if that is the
+ * same. */
+static bool lay(struct world *world, const struct client *client, const struct rules_server *server,
+                enum override_key key, uint32_t value)
+{
+	const struct override *before = overrides_find(world->overrides, server->name, key);
+	struct override override = {.key = key,
+	                            .value = value,
+	                            .in_file = before ? before->in_file : present(server, key),
+	                            .uid = client->peer.uid,
+	                            .when_ms = day_ms()};
+
+	strcpy(override.server, server->name);
+	if (value != override.in_file)
+		return overrides_set(world->overrides, &override);
+	overrides_drop(world->overrides, server->name, key);
+	return true;
+}
+
+/* Puts what has been laid over the file in force, or takes it back. False with the answer ended. */
+static bool put_in_force(struct world *world, struct client *client, const struct overrides *before,
+                         bool laid)
+{
+	int err = laid ? world->reload(world->ctx, false) : -ENOSPC;
+
+	if (!err)
+		return true;
+	*world->overrides = *before;
+	answer_fail(&client->answer, ANSWER_FAILED, "not_changed", NULL, "nothing has changed: %s",
+	            err == -ENOSPC ? "too many overrides: see config diff" : strerror(-err));
+	return false;
+}
+
+static void say(struct client *client, const struct rules *rules, unsigned s, enum override_key key,
+                uint32_t was)
+{
+	char is[OVERRIDE_VALUE_BYTES], before[OVERRIDE_VALUE_BYTES];
+
+	answer_record(&client->answer,
+	              "{\"server_name\":\"%s\",\"key\":\"%s\",\"value\":\"%s\",\"was\":\"%s\","
+	              "\"text\":\"server %s: %s: %s -> %s\"}",
+	              rules->servers[s].name, override_key_name(key),
+	              override_value(key, present(&rules->servers[s], key), is),
+	              override_value(key, was, before), rules->servers[s].name,
+	              override_key_name(key), override_value(key, was, before),
+	              override_value(key, present(&rules->servers[s], key), is));
+}
+
+/* Changes a key of a server, and says so. False with the answer ended. */
+static bool change(struct world *world, struct client *client, unsigned s, enum override_key key,
+                   uint32_t value)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	const struct overrides before = *world->overrides;
+	const uint32_t was = present(&rules->servers[s], key);
+	char name[RULES_NAME_BYTES];
+	struct nearest nearest;
+	int now;
+
+	strcpy(name, rules->servers[s].name);
+	if (!put_in_force(world, client, &before,
+	                  lay(world, client, &rules->servers[s], key, value)))
+		return false;
+	rules = world->crew->workers.rules; /* others, with other numbers */
+	now = find_server(rules, name, &nearest);
+	if (now >= 0)
+		say(client, rules, (unsigned)now, key, was);
+	return true;
+}
+
+/* ---- Waiting until it is empty ---- */
+
+struct count {
+	const char *server;
+	uint32_t connections;
+};
+
+static void count(struct worker *worker, void *ctx, lb_time now)
+{
+	struct count *count = ctx;
+	const struct rules *rules = worker->setup.rules;
+
+	(void)now;
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (!strcmp(rules->servers[s].name, count->server))
+			count->connections += worker->setup.farms->sched.servers[s].connections;
+}
+
+/* Live flows of a server; 0 if it isn't there any more. */
+static uint32_t connections_of(struct world *world, const char *server)
+{
+	struct count sum = {.server = server};
+
+	for (unsigned k = 0; k < world->crew->n; k++)
+		crew_errand_to(world->crew, k, count, &sum);
+	return sum.connections;
+}
+
+static void say_left(struct client *client, uint32_t n)
+{
+	answer_record(&client->answer,
+	              "{\"connections\":%" PRIu32 ",\"text\":\"server %s: %" PRIu32
+	              " connection%s left\"}",
+	              n, client->wait.server, n, n == 1 ? "" : "s");
+}
+
+/* Ends what is left of a server's flows, as `flow reset` does. */
+static void reset_rest(struct world *world, struct client *client, lb_time now)
+{
+	char words[2][RULES_NAME_BYTES] = {"server"};
+	struct request request = {.words = {words[0], words[1]}, .n = 2};
+
+	strcpy(words[1], client->wait.server);
+	client->go = NULL;
+	verbs_end_flows(world, client, &request, now);
+}
+
+static void go(struct world *world, struct client *client, lb_time now)
+{
+	const uint32_t n = connections_of(world, client->wait.server);
+
+	if (n != client->wait.last || (!n && client->wait.reset))
+		say_left(client, n);
+	client->wait.last = n;
+	if (!n)
+		answer_end(&client->answer);
+	else if (now.ns < client->wait.until.ns)
+		return;
+	else if (client->wait.reset)
+		reset_rest(world, client, now);
+	else
+		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "not_in_time", NULL,
+		            "server %s: %" PRIu32 " connections are left", client->wait.server, n);
+}
+
+/* False with the answer ended. */
+static bool take_wait(struct client *client, struct request *request, lb_time now, bool *ret_waits)
+{
+	const char *wait = request_take(request, "--wait"), *then = request_take(request, "--then");
+	unsigned ms = 0;
+
+	*ret_waits = wait || then;
+	client->wait.reset = then;
+	client->wait.last = UINT32_MAX;
+	if (wait && !request_duration(wait, &ms)) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "%s: not a duration like 15m", wait);
+		return false;
+	}
+	if (then && strcmp(then, "reset")) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "--then reset, or nothing");
+		return false;
+	}
+	client->wait.until.ns = now.ns + ms * LB_NS_PER_MS;
+	return true;
+}
+
+/* ---- The verbs ---- */
+
+static void to_state(struct world *world, struct client *client, struct request *request,
+                     enum rules_state state, lb_time now)
+{
+	bool waits;
+	int s;
+
+	if (!take_wait(client, request, now, &waits) ||
+	    (s = take_server(world, client, request, 1)) < 0)
+		return;
+	strcpy(client->wait.server, world->crew->workers.rules->servers[s].name);
+	if (!change(world, client, (unsigned)s, OVERRIDE_STATE, state))
+		return;
+	if (!waits) {
+		answer_end(&client->answer);
+		return;
+	}
+	client->go = go;
+	go(world, client, now);
+}
+
+void verb_server_drain(struct world *world, struct client *client, struct request *request,
+                       lb_time now)
+{
+	to_state(world, client, request, STATE_DRAIN, now);
+}
+
+void verb_server_disable(struct world *world, struct client *client, struct request *request,
+                         lb_time now)
+{
+	const bool reset = request_take_flag(request, "--reset");
+
+	if (reset && request->n < REQUEST_WORDS - 1) {
+		request->words[request->n++] = "--then=reset";
+		request->words[request->n] = NULL;
+	}
+	to_state(world, client, request, STATE_DISABLED, now);
+}
+
+/* What the file says, unless that is one of those that get no connections. */
+static enum rules_state enabled(const struct world *world, const struct rules_server *server)
+{
+	const struct override *override =
+	        overrides_find(world->overrides, server->name, OVERRIDE_STATE);
+	const enum rules_state state =
+	        override ? (enum rules_state) override->in_file : server->state;
+
+	return state == STATE_DRAIN || state == STATE_DISABLED ? STATE_ACTIVE : state;
+}
+
+void verb_server_enable(struct world *world, struct client *client, struct request *request,
+                        lb_time now)
+{
+	const int s = take_server(world, client, request, 1);
+
+	(void)now;
+	if (s < 0)
+		return;
+	if (change(world, client, (unsigned)s, OVERRIDE_STATE,
+	           enabled(world, &world->crew->workers.rules->servers[s])))
+		answer_end(&client->answer);
+}
+
+static bool parse_weight(const char *word, uint32_t *ret)
+{
+	char *end;
+	const unsigned long n = strtoul(word, &end, 10);
+
+	*ret = (uint32_t)n;
+	return *word >= '0' && *word <= '9' && !*end && n <= RULES_WEIGHT_MAX;
+}
+
+void verb_server_weight(struct world *world, struct client *client, struct request *request,
+                        lb_time now)
+{
+	const bool back = request_take_flag(request, "--reset");
+	const int s = take_server(world, client, request, back ? 1 : 2);
+	const struct override *before;
+	uint32_t weight;
+
+	(void)now;
+	if (s < 0)
+		return;
+	before = overrides_find(world->overrides, request->words[0], OVERRIDE_WEIGHT);
+	if (back) {
+		weight = before ? before->in_file : world->crew->workers.rules->servers[s].weight;
+	} else if (!parse_weight(request->words[1], &weight)) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "%s: not a weight (0 to %d)", request->words[1], RULES_WEIGHT_MAX);
+		return;
+	}
+	if (change(world, client, (unsigned)s, OVERRIDE_WEIGHT, weight))
+		answer_end(&client->answer);
+}
+
+/* All servers of a farm at once. */
+static void farm_to(struct world *world, struct client *client, struct request *request, bool drain)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	const struct overrides before = *world->overrides;
+	struct nearest nearest;
+	const int f = request->n == 1 ? find_farm(rules, request->words[0], &nearest) : -1;
+	const struct rules_farm *farm;
+	bool laid = true;
+
+	if (request->n != 1) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "a farm's name");
+		return;
+	}
+	if (f < 0) {
+		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_farm",
+		            nearest_best(&nearest), "%s: no such farm", request->words[0]);
+		return;
+	}
+	farm = &rules->farms[f];
+	for (unsigned s = farm->server; s < farm->server + farm->nservers && laid; s++)
+		laid = rules->servers[s].gone ||
+		       lay(world, client, &rules->servers[s], OVERRIDE_STATE,
+		           drain ? STATE_DRAIN : enabled(world, &rules->servers[s]));
+	if (!put_in_force(world, client, &before, laid))
+		return;
+	answer_record(&client->answer, "{\"farm\":\"%s\",\"text\":\"farm %s: %s\"}",
+	              request->words[0], request->words[0],
+	              drain ? "its servers get no connections" : "its servers get connections");
+	answer_end(&client->answer);
+}
+
+void verb_farm_drain(struct world *world, struct client *client, struct request *request,
+                     lb_time now)
+{
+	(void)now;
+	farm_to(world, client, request, true);
+}
+
+void verb_farm_enable(struct world *world, struct client *client, struct request *request,
+                      lb_time now)
+{
+	(void)now;
+	farm_to(world, client, request, false);
+}
