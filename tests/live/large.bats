@@ -1,0 +1,107 @@
+# The largest files: a start, reloads under load, a stop, and not a frame lost for them.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+RELOADS=20
+! lab_is_slow || RELOADS=3
+
+teardown()
+{
+	lab_kill_all
+}
+
+setup_file()
+{
+	lab_up
+}
+
+# The sample's farm first, whose connections are the load.
+farm_of_one()
+{
+	printf '[bridge]\nmax_connections = %s\nfast_path = %s\n' "$LAB_CONNECTIONS" "$FAST_PATH"
+	[[ -z $WORKERS ]] || echo "workers = $WORKERS"
+	printf '[farm pool]\nvip = %s\nports = 5061\n[server fe1]\nfarm = pool\naddress = 10.0.0.41\n' "$VIP"
+}
+
+# Servers at addresses of nobody, each checked on 16 ports.
+many_servers() # SERVERS
+{
+	farm_of_one
+	awk -v n="$1" 'BEGIN {
+		print "[farm many]\nvip = 10.0.0.50\nports = 1-100\ncheck_interval = 5s"
+		printf "check = 1"
+		for (i = 2; i <= 16; i++)
+			printf ", %d", i
+		print ""
+		for (i = 0; i < n; i++)
+			printf "[server s%d]\nfarm = many\naddress = 10.1.%d.%d\n", i, i / 250, 1 + i % 250
+	}'
+}
+
+# Farms with a log and an SNAT address of their own.
+many_farms() # FARMS
+{
+	farm_of_one
+	awk -v n="$1" -v dir="$LAB_DIR" 'BEGIN {
+		for (i = 0; i < n; i++) {
+			printf "[farm f%d]\nvip = 10.2.%d.%d\nports = 80\nsnat = 10.3.%d.%d\n", i, i / 250, 1 + i % 250, i / 250, 1 + i % 250
+			printf "connlog = %s/log%d\n[server f%d]\nfarm = f%d\naddress = 10.4.%d.%d\n", dir, i, i, i, i / 250, 1 + i % 250
+		}
+	}'
+}
+
+reloaded() # TIMES
+{
+	[[ $(grep -c ' reloaded' "$LAB_DIR/tmbridge.err") = "$1" ]]
+}
+
+# Crosses the wire while $LAB_DIR/go is there, and afterwards up to the end of a round.
+pings_start()
+{
+	touch "$LAB_DIR/go"
+	lab_spawn pings client bash -c "while [[ -e $LAB_DIR/go ]]; do ping -q -c 200 -i 0.002 -s 1372 10.0.0.41; done"
+}
+
+# No ping is, nor any frame for which a port had no room.
+nothing_is_lost()
+{
+	rm "$LAB_DIR/go"
+	lab_wait pings 20
+	grep -E 'loss|rtt' "$LAB_DIR/pings.out" | tail -2
+	grep -q loss "$LAB_DIR/pings.out"
+	[[ -z $(grep loss "$LAB_DIR/pings.out" | grep -v ' 0% packet loss') ]]
+	tmbridge_counts '[.ports[].missed] | add' 0
+}
+
+reloads_unnoticed()
+{
+	local i line
+
+	server_tcp fe1 5061
+	tmbridge_start "$LAB_DIR/lb.ini"
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 100 -t 60 -w "$VIP" 5061 3>&-; }
+	read -r line <&"${HELD[0]}"
+	[[ $(jq .connected <<<"$line") = 100 ]]
+	pings_start
+	for ((i = 1; i <= RELOADS; i++)); do
+		lab_signal tmbridge HUP
+		wait_until 10 reloaded "$i"
+	done
+	nothing_is_lost
+	echo >&"${HELD[1]}"
+	read -r line <&"${HELD[0]}"
+	[[ $(jq -c '[.echoed, .lost]' <<<"$line") = '[100,0]' ]]
+	eval "exec ${HELD[1]}>&-"
+	tmbridge_stats | stats_add_up
+	tmbridge_stop
+}
+
+@test "4096 servers with 16 checks each" {
+	many_servers 4095 >"$LAB_DIR/lb.ini"
+	reloads_unnoticed
+}
+
+@test "1024 farms with logs of their own" {
+	many_farms 1023 >"$LAB_DIR/lb.ini"
+	reloads_unnoticed
+}
