@@ -139,7 +139,9 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 		health->checks[first + t].verdict =
 		        before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
 		for (unsigned f = 0; f < from->nchecks; f++)
-			if (be16_eq(to->checks[t], from->checks[f]))
+			if (be16_eq(to->checks[t], from->checks[f]) &&
+			    script_eq(rules_script(health->rules, to, t),
+			              rules_script(old->rules, from, f)))
 				health->checks[first + t] = old->checks[before->check + f];
 	}
 	health->changes++;

@@ -60,7 +60,7 @@ unsigned health_ramp(const struct health *health, unsigned server, lb_time now);
 lb_time health_ramp_until(const struct health *health, unsigned server, lb_time now);
 
 /*
- * Takes over what old knew of its server from_server as to_server: checks of the same ports, times
+ * Takes over what old knew of its server from_server as to_server: the same checks, times
  * and counts. Of one that is disabled, or that was disabled or gone and comes back, only the
  * counts: what nobody has checked isn't believed.
  */

@@ -214,11 +214,41 @@ static bool is_spent(const struct lb *lb, const struct frame *frame)
 	return rules_has_stack(rules_of(lb)) && router_is_last(frame);
 }
 
+/* If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
+ */
+static bool is_intact(const struct frame *frame, const struct packet *packet)
+{
+	return packet->is_fragment || frame->len < frame->wire_len ||
+	       (parse_ip_checksum_ok(frame, packet) && parse_l4_checksum_ok(frame, packet));
+}
+
 /* If the error was sent by the end that should have got the packet, and not by a router. */
 static bool is_from_receiver(const struct packet *packet, const struct icmp_error *error)
 {
 	return error->dst6 ? ip6_eq(packet->src6, error->dst6)
 	                   : be32_eq(packet->tuple.src, error->tuple.dst);
+}
+
+/* If the error is about what a probe of ours has sent, as far as that can be seen. */
+static bool is_probe_error(const struct lb *lb, const struct frame *frame, const struct job *job)
+{
+	const struct screen screen = screen_of(lb);
+	struct packet answer = job->packet;
+
+	answer.tuple = job->key.tuple;
+	return rules_is_probe_port(answer.tuple.dport) &&
+	       screen_src(&screen, &answer)->kinds & ADDRESS_SERVER &&
+	       !screen_is_martian(&screen, frame, &job->packet) && is_intact(frame, &job->packet);
+}
+
+static void settle_probe_error(const struct frame *frame, const struct job *job, struct verdict *v)
+{
+	verdict_settle(v, WHY_PROBE);
+	v->probe = (struct probe_reply){.tuple = job->key.tuple,
+	                                .seq = job->error.seq,
+	                                .is_icmp = true,
+	                                .icmp_type = frame->data[job->packet.l4 + ICMP_TYPE],
+	                                .icmp_code = frame->data[job->packet.l4 + ICMP_CODE]};
 }
 
 /*
@@ -237,6 +267,8 @@ static void icmp_error(struct lb *lb, struct frame *frame, const struct job *job
 	if (ref == FLOW_NONE && is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6,
 	                                     hop_vlan(&packet->from), v))
 		return;
+	if (ref == FLOW_NONE && is_probe_error(lb, frame, job))
+		return settle_probe_error(frame, job, v);
 	if (ref == FLOW_NONE && screen_is_hosts(&screen, packet, &job->key.tuple))
 		return verdict_settle(v, WHY_TO_HOST);
 	if (is_spent(lb, frame))
@@ -265,14 +297,6 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 	route(lb, ref, v);
 	balance_departure(&lb->balance, ref, &to);
 	rewrite_tcp(frame, packet, &to);
-}
-
-/* If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
- */
-static bool is_intact(const struct frame *frame, const struct packet *packet)
-{
-	return packet->is_fragment || frame->len < frame->wire_len ||
-	       (parse_ip_checksum_ok(frame, packet) && parse_l4_checksum_ok(frame, packet));
 }
 
 /* A packet of a flow. A damaged one goes on as it is, but nothing follows from it. */
@@ -366,14 +390,25 @@ static bool is_probe_reply(const struct screen *screen, const struct packet *pac
 	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
 }
 
-static void settle_probe(struct verdict *v, const struct packet *packet)
+/* How much of the len bytes from at on the frame has. */
+static uint32_t held(const struct frame *frame, uint32_t at, uint32_t len)
 {
+	if (at >= frame->len)
+		return 0;
+	return len < frame->len - at ? len : frame->len - at;
+}
+
+static void settle_probe(struct verdict *v, const struct frame *frame, const struct packet *packet)
+{
+	const uint32_t header = (frame->data[packet->l4 + TCP_DATA_OFFSET] >> 4) * 4u;
+
 	verdict_settle(v, WHY_PROBE);
 	v->probe = (struct probe_reply){
 	        .tuple = packet->tuple,
 	        .seq = packet->seq,
 	        .ack = packet->ack,
-	        .seq_len = packet->seq_len,
+	        .data_at = packet->l4 + header,
+	        .data_len = held(frame, packet->l4 + header, packet->l4_len - header),
 	        .tcp_flags = packet->tcp_flags,
 	};
 }
@@ -394,7 +429,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 	if (is_syn)
 		return syn(lb, frame, job, old, now, v);
 	if (is_probe_reply(&screen, packet))
-		return settle_probe(v, packet);
+		return settle_probe(v, frame, packet);
 	if (packet->tcp_flags & TCP_RST)
 		return verdict_settle(v, WHY_RST_NO_FLOW);
 	refuse(&lb->refuse, v, WHY_NO_FLOW, packet, now);

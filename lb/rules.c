@@ -7,6 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void free_scripts(struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->nscripts; i++) {
+		free(rules->scripts[i].text);
+		free(rules->scripts[i].send);
+		free(rules->scripts[i].expect);
+		free(rules->scripts[i].mask);
+	}
+	free(rules->scripts);
+}
+
 void rules_free(struct rules *rules)
 {
 	if (!rules)
@@ -17,10 +28,12 @@ void rules_free(struct rules *rules)
 		free(farm->ports);
 		free(farm->server_ports);
 		free(farm->checks);
+		free(farm->scripts);
 		free(farm->snat);
 		free(farm->snat_ports);
 		free(farm->connlog);
 	}
+	free_scripts(rules);
 	free(rules->farms);
 	free(rules->servers);
 	free(rules->names);

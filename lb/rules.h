@@ -17,6 +17,7 @@
 
 #include "frame.h"
 #include "name.h"
+#include "script.h"
 
 enum {
 	RULES_NAME_BYTES = 64, /* a farm's or server's name, with its NUL */
@@ -38,8 +39,14 @@ enum {
 	RULES_CONNECTIONS_MAX = 64 << 20,
 	RULES_HALF_OPEN_MAX = 1 << 20,
 	RULES_WEIGHT_MAX = 100,
-	RULES_NETS_MAX = 64, /* addresses of the host */
+	RULES_NETS_MAX = 64,           /* addresses of the host */
+	RULES_CHECKS_MAX = 16,         /* of one farm: more than a few say nothing new */
+	RULES_NAMED_SCRIPTS_MAX = 256, /* [check NAME] sections */
+	RULES_NO_SCRIPT = UINT16_MAX,
 };
+
+static_assert(RULES_FARMS_MAX * RULES_CHECKS_MAX + RULES_NAMED_SCRIPTS_MAX < RULES_NO_SCRIPT,
+              "rules_farm.scripts");
 
 /*
  * Source ports of probes: never handed out to flows, whatever snat_ports says. A probe uses them in
@@ -116,6 +123,7 @@ struct rules_farm {
 	be16 *server_ports; /* the server's port for each of them, or NULL: the same */
 	be16 *checks; /* ports of the servers to probe, ascending; none = these are always up */
 	unsigned nchecks;
+	uint16_t *scripts; /* by check: see rules_script(); NULL: all are TCP connects alone */
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
 	enum rules_scheduler scheduler;
@@ -166,6 +174,8 @@ struct rules {
 	unsigned nfarms;
 	struct rules_server *servers; /* by farm, in the file's order within it */
 	unsigned nservers;
+	struct script *scripts; /* of checks: first those of [check NAME] sections */
+	unsigned nscripts;
 	struct ip6 *names; /* IPv6 addresses, each once: what name_of() names */
 	uint32_t nnames;
 };
@@ -215,6 +225,15 @@ static inline uint16_t rules_server_vlan(const struct rules *rules, unsigned ser
 	const uint16_t vlan = rules->servers[server].vlan;
 
 	return vlan || rules->farms[rules->servers[server].farm].vlan ? vlan : VLAN_ANY;
+}
+
+/* What the farm's check of that index says and wants to hear; NULL: it is a TCP connect alone. */
+static inline const struct script *rules_script(const struct rules *rules,
+                                                const struct rules_farm *farm, unsigned check)
+{
+	if (!farm->scripts || farm->scripts[check] == RULES_NO_SCRIPT)
+		return NULL;
+	return &rules->scripts[farm->scripts[check]];
 }
 
 /* The index of port among the farm's service ports, or -1. Which farm of a VIP serves a port says

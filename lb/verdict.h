@@ -12,12 +12,15 @@
 #include "way.h"
 #include "why.h"
 
-/* A server's answer to a probe. */
+/* A server's answer to a probe, or what ICMP says of one: then seq is that of the probe's segment.
+ */
 struct probe_reply {
-	struct tuple tuple; /* of IPv6: with names */
+	struct tuple tuple; /* of IPv6: with names; of ICMP, what an answer would have had */
 	uint32_t seq, ack;  /* host order */
-	uint32_t seq_len;   /* sequence numbers that it takes */
+	uint32_t data_at, data_len; /* its data in the frame, as far as that has it */
 	uint8_t tcp_flags;
+	bool is_icmp; /* an error */
+	uint8_t icmp_type, icmp_code;
 };
 
 /* Which members beyond `server` are valid depends on what is said of each. */

@@ -109,6 +109,7 @@ enum {
 	TCP_FIN = 0x01,
 	TCP_SYN = 0x02,
 	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
 	TCP_ACK = 0x10,
 };
 
@@ -125,6 +126,7 @@ enum {
 
 	ICMP_ECHO_REPLY = 0,
 	ICMP_UNREACHABLE = 3,
+	ICMP_FRAG_NEEDED = 4, /* a code of it */
 	ICMP_ECHO = 8,
 	ICMP_TIME_EXCEEDED = 11,
 	ICMP_PARAMETER_PROBLEM = 12,

@@ -106,15 +106,30 @@ static void print_time(FILE *out, const char *member, const struct snapshot *sna
 /* The last probe that failed, if any has. */
 static void print_fault(FILE *out, const struct snapshot *snapshot, const struct fault *fault)
 {
-	char why[2 * FAULT_BYTES];
+	char why[FAULT_TEXT_BYTES], escaped[6 * FAULT_TEXT_BYTES];
 
-	if (!*fault->why) {
-		fprintf(out, ",\"failed_port\":null,\"failed_why\":null,\"failed_at\":null");
+	if (fault->kind == FAULT_NONE) {
+		fprintf(out, ",\"failed_port\":null,\"failed_check\":null,\"failed_reason\":null"
+		             ",\"failed_why\":null,\"failed_at\":null");
 		return;
 	}
-	fprintf(out, ",\"failed_port\":%u,\"failed_why\":\"%s\"", fault->port,
-	        text_json(fault->why, why, sizeof(why)));
-	print_time(out, "failed_at", snapshot, fault->when);
+	fprintf(out,
+	        ",\"failed_port\":%u,\"failed_check\":\"%s\",\"failed_reason\":\"%s\""
+	        ",\"failed_why\":\"%s\"",
+	        be16_get(fault->port), *fault->check ? fault->check : "connect",
+	        fault_name((enum fault_kind)fault->kind),
+	        text_json(fault_why(fault, why), escaped, sizeof(escaped)));
+	print_time(out, "failed_at", snapshot, fault->at);
+}
+
+/* How many probes have failed for which reason. */
+static void print_failures(FILE *out, const struct server_faults *faults)
+{
+	fprintf(out, ",\"failures\":{");
+	for (unsigned i = 1; i < NFAULTS; i++)
+		fprintf(out, "%s\"%s\":%u", i > 1 ? "," : "", fault_name((enum fault_kind)i),
+		        faults->n[i]);
+	fprintf(out, "}");
 }
 
 /* What most clients, and nearly all, waited for the server's answer. */
@@ -161,7 +176,8 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_connect(out, &snapshot->sum.times[s].connect);
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
-	print_fault(out, snapshot, &snapshot->sum.healths[s].fault);
+	print_fault(out, snapshot, &snapshot->sum.healths[s].faults.last);
+	print_failures(out, &snapshot->sum.healths[s].faults);
 	print_override(out, snapshot, s, OVERRIDE_STATE);
 	print_override(out, snapshot, s, OVERRIDE_WEIGHT);
 	fprintf(out, ",\"removed\":%s}", word(rule->gone));

@@ -19,7 +19,6 @@ enum {
 	GRE_SUM = 4,
 	PPPOE_LENGTH = 4,
 	PPPOE_BYTES = 6,
-	TCP_PSH = 0x08,
 	TCP_CWR = 0x80,
 	IP_LENGTH_MAX = 0xffff,
 };

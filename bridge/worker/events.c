@@ -67,16 +67,15 @@ void events_verdict(struct events *events, const struct farms *farms,
                     const struct probe_result *result, enum health_verdict was, uint64_t for_ns)
 {
 	const struct rules_server *server = &farms->rules->servers[result->server];
-	const struct rules_farm *farm = &farms->rules->farms[server->farm];
-	unsigned port = be16_get(farm->checks[result->check]);
+	char text[FAULT_TEXT_BYTES];
 	double seconds = (double)for_ns / (double)LB_NS_PER_S;
 
 	if (health_of(&farms->health, result->server) == HEALTH_UP)
 		log_info("server %s: up, after %.1f s %s", server->name, seconds, health_name(was));
 	else
-		log_warning("server %s: %s: port %u: %s, after %.1f s %s", server->name,
-		            health_name(health_of(&farms->health, result->server)), port,
-		            result->ok ? "answers" : result->why, seconds, health_name(was));
+		log_warning("server %s: %s: %s, after %.1f s %s", server->name,
+		            health_name(health_of(&farms->health, result->server)),
+		            fault_text(&result->fault, text), seconds, health_name(was));
 	say_farm(events, farms, server->farm);
 }
 

@@ -106,7 +106,7 @@ static void take_verdicts(struct figures *figures, const struct worker *worker)
 	for (unsigned s = 0; s < rules->nservers; s++)
 		figures->healths[s] = (struct figures_health){
 		        .health = worker->setup.farms->health.servers[s],
-		        .fault = worker->setup.faults[s],
+		        .faults = worker->setup.faults[s],
 		};
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		figures->farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);

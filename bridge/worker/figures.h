@@ -10,7 +10,7 @@
 /* Of a server, as the first worker knows it, which sends all probes. */
 struct figures_health {
 	struct health_server health;
-	struct fault fault;
+	struct server_faults faults;
 };
 
 struct figures {

@@ -471,6 +471,11 @@ const struct hop *neigh_known(const struct neigh_table *table, unsigned server)
 	return n->state == NEIGH_UNKNOWN ? NULL : &n->hop;
 }
 
+bool neigh_is_there(const struct neigh_table *table, unsigned server)
+{
+	return neighbour_of(table, server)->state == NEIGH_KNOWN;
+}
+
 void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now)
 {
 	struct neighbour *n = neighbour_of(table, server);

@@ -34,6 +34,9 @@ const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time
 /* The same, or NULL, without using it. */
 const struct hop *neigh_known(const struct neigh_table *table, unsigned server);
 
+/* If the server is where it is known to be, as far as it has been asked; else it is lost. */
+bool neigh_is_there(const struct neigh_table *table, unsigned server);
+
 /* The server ought to have answered and hasn't: sees to it that it is asked if it is still there.
  */
 void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now);

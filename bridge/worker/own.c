@@ -244,21 +244,24 @@ static bool tcp_segment(struct own_maker *maker, const struct own *own, const st
                         struct frame *ret)
 {
 	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->tcp6 : &maker->tcp, &own->to,
-	                         ethertype_of(own), 0, port, ret);
+	                         ethertype_of(own), own->data_len, port, ret);
+	const uint16_t len = (uint16_t)(TCP_HEADER_BYTES + own->data_len);
 	uint8_t *tcp;
 	csum_acc pseudo;
 
 	if (!ip)
 		return false;
 	tcp = ip + ip_header_bytes(own);
-	pseudo = fill_ip(ip, own, IPPROTO_NUM_TCP, TCP_HEADER_BYTES);
+	pseudo = fill_ip(ip, own, IPPROTO_NUM_TCP, len);
 	be16_store(tcp + TCP_SRC, own->tuple.sport);
 	be16_store(tcp + TCP_DST, own->tuple.dport);
 	be32_store(tcp + TCP_SEQ, be32_from(own->seq));
 	be32_store(tcp + TCP_ACK_NUMBER, be32_from(own->ack));
 	tcp[TCP_FLAGS] = own->tcp_flags;
 	be16_store(tcp + TCP_WINDOW, be16_from(own->tcp_flags & TCP_RST ? 0 : OWN_WINDOW));
-	complete(tcp, TCP_HEADER_BYTES, tcp + TCP_CHECKSUM, pseudo);
+	if (own->data_len)
+		memcpy(tcp + TCP_HEADER_BYTES, own->data, own->data_len);
+	complete(tcp, len, tcp + TCP_CHECKSUM, pseudo);
 	return true;
 }
 

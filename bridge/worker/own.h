@@ -7,9 +7,6 @@
 #include "../../lb/lb.h"
 #include "../port/port.h"
 
-/* Enough for every frame of ours but an echo reply, which is as long as its request. */
-enum { OWN_FRAME_BYTES = 128 };
-
 struct own_maker;
 
 /* Builds the templates. Returns NULL if libnet can't, with the reason logged. */

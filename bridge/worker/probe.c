@@ -1,11 +1,8 @@
 /*
  * A probe.
  *
- * It is a TCP connection made of frames: SYN, and when the server's SYN comes the port is good;
- * then it is closed in an orderly way, FIN for FIN, so that nothing is left on the server. What the
- * server may say meanwhile is acknowledged and ignored; if it doesn't answer, or close its end,
- * within the timeout it gets a RST: a SYN of the server's that was lost leaves nothing there for a
- * later probe to meet.
+ * It is a TCP connection made of frames (chat.c), in which it says what its check's script says,
+ * and hears if the answer is right; it may take check_timeout in all.
  *
  * Then it rests until it is next due. The first time it may rest for longer, so that all probes are
  * spread over an interval. When a result contradicts the verdict, the next one comes after half the
@@ -16,8 +13,7 @@
 
 #include "../../lb/wire.h"
 
-#define PROBE_RESEND_NS LB_NS_PER_S /* RFC 6298: the initial retransmission timeout */
-enum { PROBE_SYNS = 2, PROBE_ANEW = 3 };
+#include <stdio.h>
 
 static const struct rules_farm *farm_of(const struct rules *rules, const struct probe *probe)
 {
@@ -46,40 +42,46 @@ static uint64_t interval_of(const struct probe_world *world, const struct probe 
 	return farm_of(world->rules, probe)->check_interval_ms * LB_NS_PER_MS;
 }
 
-static uint64_t late_at(const struct probe_world *world, const struct probe *probe)
+static const struct script *script_of(const struct probe_world *world, const struct probe *probe)
 {
-	return probe->started.ns + farm_of(world->rules, probe)->check_timeout_ms * LB_NS_PER_MS;
+	return rules_script(world->rules, farm_of(world->rules, probe), probe->check);
+}
+
+static struct chat_terms terms_of(const struct probe_world *world, const struct probe *probe)
+{
+	const struct rules_farm *farm = farm_of(world->rules, probe);
+
+	return (struct chat_terms){.script = script_of(world, probe),
+	                           .timeout_ns = farm->check_timeout_ms * LB_NS_PER_MS,
+	                           .rooms = world->rooms};
 }
 
 lb_time probe_due(const struct probe_world *world, const struct probe *probe)
 {
-	uint64_t late = late_at(world, probe), again = probe->sent.ns + PROBE_RESEND_NS;
+	const struct chat_terms terms = terms_of(world, probe);
 
-	if (probe->state == PROBE_RESTS)
-		return probe->next;
-	if (probe->state == PROBE_CONNECTS && probe->syns && probe->syns < PROBE_SYNS &&
-	    again < late)
-		return (lb_time){again};
-	return (lb_time){late};
+	return probe_rests(probe) ? probe->next : chat_due(&probe->chat, &terms);
 }
 
-static void say(const struct probe_world *world, const struct probe *probe, uint8_t flags,
-                uint32_t seq, struct own_list *out)
+static void speak(const struct probe_world *world, const struct probe *probe, be16 port,
+                  const struct chat_segment *segment, struct own_list *out)
 {
 	const struct rules *rules = world->rules;
 	struct own *own = &out->items[out->n++];
 
 	*own = (struct own){
 	        .kind = OWN_TCP,
-	        .tcp_flags = flags,
+	        .tcp_flags = segment->flags,
 	        .server = probe->server,
 	        .tuple = {.src = probe_own_address(rules, probe),
 	                  .dst = probe_server(rules, probe),
-	                  .sport = probe->port,
+	                  .sport = port,
 	                  .dport = probe_server_port(rules, probe)},
 	        .ipv6 = name_is_ipv6(probe_server(rules, probe)),
-	        .seq = seq,
-	        .ack = flags & TCP_ACK ? probe->rcv_next : 0,
+	        .seq = segment->seq,
+	        .ack = segment->ack,
+	        .data = segment->data,
+	        .data_len = (uint16_t)segment->len,
 	};
 	if (!own->ipv6)
 		return;
@@ -87,11 +89,17 @@ static void say(const struct probe_world *world, const struct probe *probe, uint
 	own->dst6 = *rules_ip6(rules, own->tuple.dst);
 }
 
+static void speak_all(const struct probe_world *world, const struct probe *probe, be16 port,
+                      const struct chat_says *says, struct own_list *out)
+{
+	for (unsigned i = 0; i < says->n; i++)
+		speak(world, probe, port, &says->segments[i], out);
+}
+
 /* Rests until whole has gone by since it began, or, the first time, up to twice as long. */
 static void rest_for(struct probe *probe, uint64_t whole, lb_time now)
 {
-	probe->state = PROBE_RESTS;
-	probe->next.ns = probe->started.ns + whole;
+	probe->next.ns = probe->chat.began.ns + whole;
 	if (!probe->is_spread)
 		probe->next.ns += (uint64_t)((unsigned __int128)whole * probe->phase >> 32);
 	if (probe->next.ns < now.ns)
@@ -105,19 +113,40 @@ static void rest(const struct probe_world *world, struct probe *probe, lb_time n
 
 void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time now)
 {
-	if (probe->state == PROBE_RESTS &&
-	    health_in_doubt(world->health, probe->server, probe->check))
+	if (probe_rests(probe) && health_in_doubt(world->health, probe->server, probe->check))
 		rest_for(probe, interval_of(world, probe) / 2, now);
 }
 
-/* Fills in the result; why is NULL if the port is good. */
-static bool finish(const struct probe *probe, const char *why, struct probe_result *ret)
+static struct fault fault_of(const struct probe_world *world, const struct probe *probe,
+                             const struct chat_result *result, lb_time now)
 {
+	const struct script *script = script_of(world, probe);
+	struct fault fault = {.kind = (uint8_t)result->fault,
+	                      .port = probe_server_port(world->rules, probe),
+	                      .ipv6 = name_is_ipv6(probe_server(world->rules, probe)),
+	                      .at = now};
+
+	if (script)
+		snprintf(fault.check, sizeof(fault.check), "%.*s", (int)strcspn(script->text, " "),
+		         script->text);
+	if (fault.kind == FAULT_UNEXPECTED)
+		fault_set_heard(&fault, result->heard, result->nheard);
+	return fault;
+}
+
+/* Goes on with what came of a step: rests if it is over. Says if there is a result now: *ret. */
+static bool finish(const struct probe_world *world, struct probe *probe,
+                   const struct chat_result *result, lb_time now, struct probe_result *ret)
+{
+	if (probe_rests(probe))
+		rest(world, probe, now);
+	if (result->end == CHAT_GOES_ON)
+		return false;
 	*ret = (struct probe_result){.server = probe->server,
 	                             .check = probe->check,
-	                             .ok = !why,
-	                             .began = probe->started,
-	                             .why = why};
+	                             .ok = result->end == CHAT_GOOD,
+	                             .began = probe->chat.began,
+	                             .fault = fault_of(world, probe, result, now)};
 	return true;
 }
 
@@ -126,12 +155,8 @@ void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now)
 	probe->is_spread = probe->has_begun;
 	probe->has_begun = true;
 	probe->round++;
-	probe->state = PROBE_CONNECTS;
-	probe->started = now;
 	probe->port = port;
-	probe->isn = isn;
-	probe->syns = probe->anew = 0;
-	probe->rcv_next = 0;
+	chat_begin(&probe->chat, isn, now);
 }
 
 void probe_pass(const struct probe_world *world, struct probe *probe, lb_time now)
@@ -139,124 +164,106 @@ void probe_pass(const struct probe_world *world, struct probe *probe, lb_time no
 	probe->next.ns = now.ns + interval_of(world, probe);
 }
 
-static const char *no_neighbour(const struct rules_farm *farm)
+void probe_drop(const struct probe_world *world, struct probe *probe)
 {
-	return name_is_ipv6(farm->vip) ? "no neighbour advertisement" : "no ARP reply";
+	const struct chat_terms terms = terms_of(world, probe);
+
+	if (!probe_rests(probe))
+		chat_drop(&probe->chat, &terms);
 }
 
-static bool fail_late(const struct probe_world *world, struct probe *probe, lb_time now,
-                      struct own_list *out, struct probe_result *ret)
+/* The SYN: once the server's place is known, and again, in doubt about that, if it isn't answered.
+ */
+static void connect(const struct probe_world *world, struct probe *probe,
+                    const struct chat_terms *terms, lb_time now, struct chat_says *says)
 {
-	bool known = neigh_find(world->neigh, probe->server, now);
+	const bool known = neigh_find(world->neigh, probe->server, now);
 
-	neigh_doubt(world->neigh, probe->server, now);
-	if (probe->syns)
-		say(world, probe, TCP_RST, probe->isn + 1, out);
-	rest(world, probe, now);
-	return finish(probe, known ? "no answer" : no_neighbour(farm_of(world->rules, probe)), ret);
-}
-
-static void send_syn(const struct probe_world *world, struct probe *probe, lb_time now,
-                     struct own_list *out)
-{
-	bool known = neigh_find(world->neigh, probe->server, now);
-
-	if (!known || probe->syns)
+	if (!known || probe->chat.tries)
 		neigh_doubt(world->neigh, probe->server, now);
-	if (!known)
-		return;
-	probe->syns++;
-	probe->sent = now;
-	say(world, probe, TCP_SYN, probe->isn, out);
+	if (known && !probe->chat.tries && now.ns < chat_late(&probe->chat, terms).ns)
+		chat_connect(&probe->chat, now, says);
 }
 
 bool probe_poll(const struct probe_world *world, struct probe *probe, lb_time now,
                 struct own_list *out, struct probe_result *ret)
 {
-	bool late = now.ns >= late_at(world, probe);
+	const struct chat_terms terms = terms_of(world, probe);
+	struct chat_says says = {.n = 0};
+	struct chat_result result;
 
-	if (probe->state == PROBE_CONNECTS && late)
-		return fail_late(world, probe, now, out, ret);
-	if (probe->state == PROBE_CONNECTS && probe->syns < PROBE_SYNS)
-		send_syn(world, probe, now, out);
-	if (probe->state == PROBE_CLOSES && late) {
-		say(world, probe, TCP_RST | TCP_ACK, probe->isn + 2, out);
-		rest(world, probe, now);
-	}
-	return false;
+	if (probe_rests(probe))
+		return false;
+	if (probe->chat.state == CHAT_CONNECTS)
+		connect(world, probe, &terms, now, &says);
+	result = chat_poll(&probe->chat, &terms, now, &says);
+	if (result.fault == FAULT_NO_ANSWER && !neigh_is_there(world->neigh, probe->server))
+		result.fault = FAULT_NO_ARP;
+	speak_all(world, probe, probe->port, &says, out);
+	return finish(world, probe, &result, now, ret);
 }
 
-/*
- * An earlier connection is left over there: ends it, and tries again (RFC 9293, 3.10.7.3). Whoever
- * answers everything so isn't tried again and again.
- */
-static void meet_left_over(const struct probe_world *world, struct probe *probe,
-                           const struct probe_reply *reply, lb_time now, struct own_list *out)
+static struct chat_segment segment_of(const struct probe_reply *reply, const struct frame *frame)
 {
-	say(world, probe, TCP_RST, reply->ack, out);
-	if (probe->anew == PROBE_ANEW)
-		return;
-	probe->anew++;
-	probe->syns = 0;
-	send_syn(world, probe, now, out);
-}
-
-static bool answer_connecting(const struct probe_world *world, struct probe *probe,
-                              const struct probe_reply *reply, lb_time now, struct own_list *out,
-                              struct probe_result *ret)
-{
-	bool acks = reply->tcp_flags & TCP_ACK && reply->ack == probe->isn + 1;
-
-	if (acks && reply->tcp_flags & TCP_RST) {
-		rest(world, probe, now);
-		return finish(probe, "connection refused", ret);
-	}
-	if (acks && reply->tcp_flags & TCP_SYN) {
-		probe->state = PROBE_CLOSES;
-		probe->rcv_next = reply->seq + 1;
-		say(world, probe, TCP_FIN | TCP_ACK, probe->isn + 1, out);
-		return finish(probe, NULL, ret);
-	}
-	if (reply->tcp_flags & TCP_ACK && !(reply->tcp_flags & TCP_RST))
-		meet_left_over(world, probe, reply, now, out);
-	return false;
-}
-
-static void answer_closing(const struct probe_world *world, struct probe *probe,
-                           const struct probe_reply *reply, lb_time now, struct own_list *out)
-{
-	if (reply->tcp_flags & TCP_RST) {
-		rest(world, probe, now);
-		return;
-	}
-	if (reply->tcp_flags & TCP_SYN || !reply->seq_len)
-		return;
-	if (reply->seq == probe->rcv_next)
-		probe->rcv_next += reply->seq_len;
-	say(world, probe, TCP_ACK, probe->isn + 2, out);
-	if (reply->tcp_flags & TCP_FIN && probe->rcv_next == reply->seq + reply->seq_len)
-		rest(world, probe, now);
+	return (struct chat_segment){.flags = reply->tcp_flags,
+	                             .seq = reply->seq,
+	                             .ack = reply->ack,
+	                             .data = reply->data_len ? frame->data + reply->data_at : NULL,
+	                             .len = reply->data_len};
 }
 
 /* Of a connection that is over here: it didn't hear the end. */
 static void answer_stray(const struct probe_world *world, const struct probe *probe,
                          const struct probe_reply *reply, struct own_list *out)
 {
-	if (!(reply->tcp_flags & TCP_ACK) || reply->tcp_flags & TCP_RST)
-		return;
-	say(world, probe, TCP_RST, reply->ack, out);
-	out->items[out->n - 1].tuple.sport = reply->tuple.dport;
+	const struct chat_segment segment = segment_of(reply, NULL);
+	struct chat_says says = {.n = 0};
+
+	chat_stray(&segment, &says);
+	speak_all(world, probe, reply->tuple.dport, &says, out);
+}
+
+/* ICMP's destination unreachable, that no smaller packet would mend (RFC 1191; RFC 4443, 3.1). */
+static bool is_unreachable(const struct probe_reply *reply)
+{
+	if (name_is_ipv6(reply->tuple.src))
+		return reply->icmp_type == ICMPV6_UNREACHABLE;
+	return reply->icmp_type == ICMP_UNREACHABLE && reply->icmp_code != ICMP_FRAG_NEEDED;
+}
+
+static bool answer_icmp(const struct probe_world *world, struct probe *probe,
+                        const struct probe_reply *reply, lb_time now, struct probe_result *ret)
+{
+	const struct chat_terms terms = terms_of(world, probe);
+	struct chat_result result;
+
+	if (probe_rests(probe) || !be16_eq(probe->port, reply->tuple.dport) ||
+	    !is_unreachable(reply))
+		return false;
+	result = chat_unreachable(&probe->chat, &terms, reply->seq);
+	if (!finish(world, probe, &result, now, ret))
+		return false;
+	ret->fault.icmp_code = reply->icmp_code;
+	return true;
 }
 
 bool probe_answer(const struct probe_world *world, struct probe *probe,
-                  const struct probe_reply *reply, lb_time now, struct own_list *out,
-                  struct probe_result *ret)
+                  const struct probe_reply *reply, const struct frame *frame, lb_time now,
+                  struct own_list *out, struct probe_result *ret)
 {
-	if (probe->state == PROBE_RESTS || !be16_eq(probe->port, reply->tuple.dport))
+	const struct chat_terms terms = terms_of(world, probe);
+	struct chat_says says = {.n = 0};
+	struct chat_segment segment;
+	struct chat_result result;
+
+	if (reply->is_icmp)
+		return answer_icmp(world, probe, reply, now, ret);
+	if (probe_rests(probe) || !be16_eq(probe->port, reply->tuple.dport)) {
 		answer_stray(world, probe, reply, out);
-	else if (probe->state == PROBE_CONNECTS)
-		return answer_connecting(world, probe, reply, now, out, ret);
-	else
-		answer_closing(world, probe, reply, now, out);
-	return false;
+		return false;
+	}
+	segment = segment_of(reply, frame);
+	result = chat_take(&probe->chat, &terms, &segment, now, &says);
+	speak_all(world, probe, probe->port, &says, out);
+	return finish(world, probe, &result, now, ret);
 }

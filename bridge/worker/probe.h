@@ -1,34 +1,35 @@
 /*
- * A probe: TCP connects to one checked port of a server.
+ * A probe: one check of one server, again and again.
  */
 #ifndef BRIDGE_PROBE_H
 #define BRIDGE_PROBE_H
 
 #include "neigh.h"
+#include "chat.h"
 #include "../../lb/lb.h"
-
-enum probe_state { PROBE_RESTS, PROBE_CONNECTS, PROBE_CLOSES };
 
 struct probe {
 	uint16_t server, check;
-	uint8_t state;  /* enum probe_state */
-	uint8_t syns;   /* sent; 0 also while the server's place isn't known */
-	uint8_t anew;   /* times that it has begun anew as it met what was left over */
 	bool has_begun; /* before */
 	bool is_spread; /* over the interval */
+	be16 port;      /* ours */
 	uint32_t phase; /* its place among all, in 2^-32: where it goes when they are spread */
 	uint32_t round; /* says from which port, and with which number, it connects next */
-	uint32_t isn, rcv_next;
-	be16 port; /* ours */
-	lb_time started, sent, next;
+	lb_time next;   /* while it rests: when it begins */
+	struct chat chat;
 };
+
+static inline bool probe_rests(const struct probe *probe)
+{
+	return probe->chat.state == CHAT_OVER;
+}
 
 struct probe_result {
 	uint16_t server;
 	uint16_t check; /* of the farm's checks */
 	bool ok;
-	lb_time began;   /* when it was */
-	const char *why; /* if not ok: what happened */
+	lb_time began;      /* when it was */
+	struct fault fault; /* what was probed, and if not ok what happened */
 };
 
 /* What all probes of a worker have in common. */
@@ -36,9 +37,10 @@ struct probe_world {
 	const struct rules *rules;
 	const struct health *health;
 	struct neigh_table *neigh;
+	struct chat_rooms *rooms;
 };
 
-enum { PROBES_OUT_MAX = 2 }; /* segments that one call adds to out, at most */
+enum { PROBES_OUT_MAX = CHAT_SAYS_MAX }; /* segments that one call adds to out, at most */
 
 /* Whom a probe asks, and from where. */
 be32 probe_server(const struct rules *rules, const struct probe *probe);
@@ -58,10 +60,16 @@ void probe_pass(const struct probe_world *world, struct probe *probe, lb_time no
 bool probe_poll(const struct probe_world *world, struct probe *probe, lb_time now,
                 struct own_list *out, struct probe_result *ret);
 
-/* The same for a segment that has come from the server, to whichever port of ours. */
+/*
+ * The same for a segment that has come from the server, to whichever port of ours, or for what ICMP
+ * says of one to it. frame is what reply is about.
+ */
 bool probe_answer(const struct probe_world *world, struct probe *probe,
-                  const struct probe_reply *reply, lb_time now, struct own_list *out,
-                  struct probe_result *ret);
+                  const struct probe_reply *reply, const struct frame *frame, lb_time now,
+                  struct own_list *out, struct probe_result *ret);
+
+/* Ends it without a result, and without a word. */
+void probe_drop(const struct probe_world *world, struct probe *probe);
 
 /* Has it come sooner again, if its verdict is in doubt; to be called when that has been told. */
 void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time now);

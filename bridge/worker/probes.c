@@ -24,6 +24,8 @@
 
 #define PROBE_NONE UINT32_MAX
 
+enum { PROBES_ROOMS = 256 }; /* answers that come in pieces, at a time */
+
 struct probes {
 	struct probe_world world;
 	struct hash_key key;
@@ -92,7 +94,7 @@ static struct probe *find(const struct probes *probes, const struct tuple *arriv
 			continue;
 		if (!found || be16_eq(probe->port, arrival->dport))
 			found = probe;
-		if (be16_eq(probe->port, arrival->dport) && probe->state != PROBE_RESTS)
+		if (be16_eq(probe->port, arrival->dport) && !probe_rests(probe))
 			break;
 	}
 	return found;
@@ -162,8 +164,9 @@ static bool take_memory(struct probes *probes, uint32_t n)
 	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
 	probes->hashed = malloc(places * sizeof(*probes->hashed));
 	probes->timers = timers_new(n);
+	probes->world.rooms = chat_rooms_new(probes->world.rules->nscripts ? PROBES_ROOMS : 0);
 	if (!probes->probes || !probes->same || !probes->first || !probes->has_flows ||
-	    !probes->hashed || !probes->timers)
+	    !probes->hashed || !probes->timers || !probes->world.rooms)
 		return false;
 	memset(probes->hashed, 0xff, places * sizeof(*probes->hashed)); /* PROBE_NONE */
 	return true;
@@ -194,6 +197,7 @@ void probes_free(struct probes *probes)
 	if (!probes)
 		return;
 	timers_free(probes->timers);
+	chat_rooms_free(probes->world.rooms);
 	free(probes->hashed);
 	free(probes->has_flows);
 	free(probes->first);
@@ -209,15 +213,31 @@ static be32 vip_of(const struct probes *probes, const struct probe *probe)
 	return rules->farms[rules->servers[probe->server].farm].vip;
 }
 
-/* The old probe of the same check of a farm's same server, from the same address; or NULL. */
-static const struct probe *find_old(const struct probes *old, const struct probes *probes,
-                                    const struct probe *probe)
+static const struct script *script_of(const struct probes *probes, const struct probe *probe)
+{
+	const struct rules *rules = probes->world.rules;
+
+	return rules_script(rules, &rules->farms[rules->servers[probe->server].farm], probe->check);
+}
+
+/* If both are the same check, by their own rules, of a farm's same server from the same address. */
+static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
+                    const struct probe *pb)
+{
+	const struct tuple arrival = arrival_of(b, pb);
+
+	return is_of(a, pa, &arrival) && be32_eq(vip_of(a, pa), vip_of(b, pb)) &&
+	       script_eq(script_of(a, pa), script_of(b, pb));
+}
+
+/* The old one of this probe, or NULL. */
+static struct probe *find_old(const struct probes *old, const struct probes *probes,
+                              const struct probe *probe)
 {
 	const struct tuple arrival = arrival_of(probes, probe);
 
 	for (uint32_t i = *place_of(old, &arrival); i != PROBE_NONE; i = old->same[i])
-		if (is_of(old, &old->probes[i], &arrival) &&
-		    be32_eq(vip_of(old, &old->probes[i]), vip_of(probes, probe)))
+		if (is_same(old, &old->probes[i], probes, probe))
 			return &old->probes[i];
 	return NULL;
 }
@@ -227,24 +247,46 @@ static const struct rules_server *rule_of(const struct probes *probes, const str
 	return &probes->world.rules->servers[probe->server];
 }
 
-void probes_inherit(struct probes *probes, const struct probes *old)
+/* Goes on with the old one's conversation, which is that one's no longer. */
+static void take_over(struct probes *probes, struct probe *probe, struct probe *old)
+{
+	const struct probe own = *probe;
+
+	*probe = *old;
+	probe->server = own.server;
+	probe->check = own.check;
+	probe->phase = own.phase;
+	old->chat = (struct chat){.state = CHAT_OVER};
+	timers_note(probes->timers, (uint32_t)(probe - probes->probes),
+	            probe_due(&probes->world, probe));
+}
+
+/* Conversations that went over have their answers in the rooms of old, if that has any. */
+static void take_rooms(struct probes *probes, struct probes *old)
+{
+	struct chat_rooms *rooms = probes->world.rooms;
+
+	for (uint32_t i = 0; i < old->n; i++)
+		probe_drop(&old->world, &old->probes[i]);
+	if (!old->world.rules->nscripts)
+		return;
+	probes->world.rooms = old->world.rooms;
+	old->world.rooms = rooms;
+}
+
+void probes_inherit(struct probes *probes, struct probes *old)
 {
 	for (uint32_t i = 0; i < probes->n; i++) {
 		struct probe *probe = &probes->probes[i];
-		const struct probe *before = find_old(old, probes, probe);
-		const struct probe own = *probe;
+		struct probe *before = find_old(old, probes, probe);
 
 		/* one who comes back is probed at once */
-		if (!before ||
-		    (!rules_is_left(rule_of(probes, probe)) && rules_is_left(rule_of(old, before))))
-			continue;
-		*probe = *before;
-		probe->server = own.server;
-		probe->check = own.check;
-		probe->phase = own.phase;
-		timers_note(probes->timers, i, probe_due(&probes->world, probe));
+		if (before &&
+		    (rules_is_left(rule_of(probes, probe)) || !rules_is_left(rule_of(old, before))))
+			take_over(probes, probe, before);
 	}
 	timers_order(probes->timers);
+	take_rooms(probes, old);
 	probes->pace = old->pace;
 }
 
@@ -269,7 +311,7 @@ static bool is_taken(const struct probes *probes, const struct probe *probe, be1
 
 	arrival.dport = port;
 	other = find(probes, &arrival);
-	return other && other != probe && other->state != PROBE_RESTS && be16_eq(other->port, port);
+	return other && other != probe && !probe_rests(other) && be16_eq(other->port, port);
 }
 
 /* From the next port in turn, with a sequence number that goes with it. */
@@ -294,9 +336,9 @@ bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struc
 	       pace_take(&probes->pace, PROBES_PER_MS, now)) {
 		struct probe *probe = &probes->probes[timers_first(probes->timers)];
 
-		if (probe->state == PROBE_RESTS && !is_wanted(probes, probe->server))
+		if (probe_rests(probe) && !is_wanted(probes, probe->server))
 			probe_pass(&probes->world, probe, now);
-		else if (probe->state == PROBE_RESTS)
+		else if (probe_rests(probe))
 			begin(probes, probe, now);
 		ended = probe_poll(&probes->world, probe, now, out, ret);
 		set_timer(probes, probe);
@@ -326,20 +368,20 @@ void probes_found(struct probes *probes, unsigned server, lb_time now)
 	for (unsigned c = 0; c < nchecks && probe_of(probes, server, c); c++) {
 		struct probe *probe = probe_of(probes, server, c);
 
-		if (probe->state == PROBE_CONNECTS && !probe->syns)
+		if (probe->chat.state == CHAT_CONNECTS && !probe->chat.tries)
 			timers_set(probes->timers, (uint32_t)(probe - probes->probes), now);
 	}
 }
 
-bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
-                  struct own_list *out, struct probe_result *ret)
+bool probes_reply(struct probes *probes, const struct probe_reply *reply, const struct frame *frame,
+                  lb_time now, struct own_list *out, struct probe_result *ret)
 {
 	struct probe *probe = probes->n ? find(probes, &reply->tuple) : NULL;
 	bool ended;
 
 	if (!probe || out->max - out->n < PROBES_OUT_MAX)
 		return false;
-	ended = probe_answer(&probes->world, probe, reply, now, out, ret);
+	ended = probe_answer(&probes->world, probe, reply, frame, now, out, ret);
 	set_timer(probes, probe);
 	return ended;
 }

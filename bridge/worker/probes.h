@@ -1,5 +1,5 @@
 /*
- * All probes: one for each checked port of each server.
+ * All probes: one for each check of each server.
  */
 #ifndef BRIDGE_PROBES_H
 #define BRIDGE_PROBES_H
@@ -17,8 +17,11 @@ struct probes *probes_new(const struct rules *rules, const struct share *share,
                           const struct hash_key *key, lb_time now);
 void probes_free(struct probes *probes);
 
-/* Takes over from old the checks of servers that stay, as they are; the others are due now. */
-void probes_inherit(struct probes *probes, const struct probes *old);
+/*
+ * Takes over from old the checks of servers that stay, as they are; the others are due now. Of old
+ * nothing is left but its memory.
+ */
+void probes_inherit(struct probes *probes, struct probes *old);
 
 /*
  * Does what is due: adds segments to be sent to out, and sets *ret if a probe has ended, which is
@@ -29,9 +32,9 @@ enum { PROBES_PER_MS = 64 };
 bool probes_poll(struct probes *probes, lb_time now, struct own_list *out,
                  struct probe_result *ret);
 
-/* The same for a segment that has come from a server. */
-bool probes_reply(struct probes *probes, const struct probe_reply *reply, lb_time now,
-                  struct own_list *out, struct probe_result *ret);
+/* The same for what has come from a server, or by ICMP, in frame. */
+bool probes_reply(struct probes *probes, const struct probe_reply *reply, const struct frame *frame,
+                  lb_time now, struct own_list *out, struct probe_result *ret);
 
 /*
  * Says whether a server has flows: one that is disabled or gone is probed as long as it has, others

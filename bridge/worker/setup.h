@@ -19,7 +19,7 @@ struct setup {
 	struct neigh_table *neigh;
 	struct probes *probes;
 	struct events events;
-	struct fault *faults; /* by rules.servers[] */
+	struct server_faults *faults; /* by rules.servers[] */
 	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
 };
 

@@ -200,13 +200,12 @@ static bool says_something(const struct worker *worker, const struct probe_resul
 	return result->ok || carrier_was_there(&worker->carrier, place, result->began);
 }
 
-static void note_fault(struct worker *worker, const struct probe_result *result, lb_time now)
+static void note_fault(struct worker *worker, const struct probe_result *result)
 {
-	struct fault *fault = &worker->setup.faults[result->server];
-	const struct rules_farm *farm = farms_of_server(worker->setup.farms, result->server);
+	struct server_faults *faults = &worker->setup.faults[result->server];
 
-	*fault = (struct fault){.port = be16_get(farm->checks[result->check]), .when = now};
-	snprintf(fault->why, sizeof(fault->why), "%s", result->why);
+	faults->last = result->fault;
+	faults->n[result->fault.kind]++;
 }
 
 static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
@@ -220,7 +219,7 @@ static void tell(struct worker *worker, const struct probe_result *result, lb_ti
 	if (!says_something(worker, result))
 		return;
 	if (!result->ok)
-		note_fault(worker, result, now);
+		note_fault(worker, result);
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
 		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
@@ -239,13 +238,14 @@ static void poll_probes(struct worker *worker, lb_time now)
 	speak_all(worker, &out, now);
 }
 
-static void probe_reply(struct worker *worker, const struct probe_reply *reply, lb_time now)
+static void probe_reply(struct worker *worker, const struct probe_reply *reply,
+                        const struct frame *frame, lb_time now)
 {
 	struct own items[PROBES_OUT_MAX];
 	struct own_list out = {.items = items, .max = PROBES_OUT_MAX};
 	struct probe_result result;
 
-	if (probes_reply(worker->setup.probes, reply, now, &out, &result))
+	if (probes_reply(worker->setup.probes, reply, frame, now, &out, &result))
 		tell(worker, &result, now);
 	speak_all(worker, &out, now);
 }
@@ -373,7 +373,7 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		break;
 	case LB_DROP:
 		if (v->why == WHY_PROBE)
-			probe_reply(worker, &v->probe, now);
+			probe_reply(worker, &v->probe, frame, now);
 		break;
 	case LB_HAND_OVER:
 		if (!inbox_put_frame(worker->inboxes[v->worker], frame))

@@ -1353,7 +1353,7 @@ START_TEST(probe_reply_is_told)
 		v = check_why(WHY_PROBE);
 		ck_assert_uint_eq(v.probe.ack, 4242);
 		ck_assert_uint_eq(v.probe.seq, spec.seq);
-		ck_assert_uint_eq(v.probe.seq_len, 1);
+		ck_assert_uint_eq(v.probe.data_len, 0);
 		ck_assert_uint_eq(v.probe.tcp_flags, SYN | ACK);
 		ck_assert_uint_eq(be16_get(v.probe.tuple.dport), spec.dport);
 	}
