@@ -16,6 +16,7 @@
  * iniparser's error callback is global.
  */
 #include "crosscheck.h"
+#include "scripts.h"
 
 #include "../lb/way.h"
 
@@ -37,7 +38,7 @@ struct load {
 
 /* ---- places and defaults ---- */
 
-/* Makes the farm or server that a section is about, with its defaults. */
+/* Makes the farm, server or check that a section is about, with its defaults. */
 static int section_place(struct rules *rules, const struct where_section *section)
 {
 	struct target target = {.rules = rules};
@@ -45,7 +46,11 @@ static int section_place(struct rules *rules, const struct where_section *sectio
 
 	if (section->section == SECTION_BRIDGE)
 		return 0; /* which there is anyway */
-	if (section->section == SECTION_FARM) {
+	if (section->section == SECTION_CHECK) {
+		if (scripts_add_section(rules, name))
+			return -ENOMEM;
+		target.script = &rules->scripts[rules->nscripts - 1];
+	} else if (section->section == SECTION_FARM) {
 		target.farm = &rules->farms[rules->nfarms++];
 		strcpy(target.farm->name, name);
 	} else {
@@ -135,12 +140,14 @@ static int servers_group(struct rules *rules)
 
 /* ---- values ---- */
 
-/* Whether the farm that a server names may be in a section that was refused: no second mistake. */
+/* Whether what a key names, a farm or a check, may be in a section that was refused: no second
+ * mistake. */
 static bool follows_from_another(const struct load *load, const struct where_section *section,
                                  const struct key *key)
 {
-	return load->where.refused && section->section == SECTION_SERVER &&
-	       strcmp(key->name, "farm") == 0;
+	return load->where.refused &&
+	       ((section->section == SECTION_SERVER && strcmp(key->name, "farm") == 0) ||
+	        (section->section == SECTION_FARM && strcmp(key->name, "check") == 0));
 }
 
 static int set_key(struct load *load, struct where_section *section, const struct key *key,

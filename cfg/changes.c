@@ -126,6 +126,34 @@ static void compare_servers(const struct changes *c)
 	}
 }
 
+/* The number of the [check NAME] of that name, or nscripts. */
+static unsigned script_named(const struct rules *rules, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < rules->nscripts &&
+	       (!rules->scripts[i].is_section || strcmp(rules->scripts[i].text, name)))
+		i++;
+	return i;
+}
+
+static void compare_scripts(const struct changes *c)
+{
+	for (unsigned i = 0; i < c->rules->nscripts && c->rules->scripts[i].is_section; i++) {
+		struct script *script = &c->rules->scripts[i];
+		const unsigned before = script_named(c->old, script->text);
+		struct target now = {.rules = (struct rules *)c->rules, .script = script};
+		struct target old = {.rules = (struct rules *)c->old};
+
+		if (before == c->old->nscripts) {
+			say_section(c, SECTION_CHECK, script->text, "is new");
+			continue;
+		}
+		old.script = &c->old->scripts[before];
+		compare_keys(c, SECTION_CHECK, script->text, &old, &now);
+	}
+}
+
 static void say_gone(const struct changes *c)
 {
 	for (unsigned i = 0; i < c->old->nfarms; i++)
@@ -134,6 +162,9 @@ static void say_gone(const struct changes *c)
 	for (unsigned i = 0; i < c->old->nservers; i++)
 		if (!c->old->servers[i].gone && !server_named(c->rules, c->old->servers[i].name, i))
 			say_section(c, SECTION_SERVER, c->old->servers[i].name, "is gone");
+	for (unsigned i = 0; i < c->old->nscripts && c->old->scripts[i].is_section; i++)
+		if (script_named(c->rules, c->old->scripts[i].text) == c->rules->nscripts)
+			say_section(c, SECTION_CHECK, c->old->scripts[i].text, "is gone");
 }
 
 void changes(const struct rules *old, const struct rules *rules, changes_line *line, void *ctx)
@@ -145,5 +176,6 @@ void changes(const struct rules *old, const struct rules *rules, changes_line *l
 	compare_keys(&c, SECTION_BRIDGE, "", &was, &is);
 	compare_farms(&c);
 	compare_servers(&c);
+	compare_scripts(&c);
 	say_gone(&c);
 }

@@ -8,6 +8,7 @@
 #include "crosscheck.h"
 
 #include "claims.h"
+#include "scripts.h"
 #include "snat.h"
 
 #include <stdio.h>
@@ -132,6 +133,17 @@ static void check_pools(const struct where *where, const struct rules *rules)
 	}
 }
 
+static void check_scripts(const struct where *where, const struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->nscripts; i++) {
+		const struct script *script = &rules->scripts[i];
+
+		if (script->is_section && scripts_is_preset(script->text))
+			where_error(where, where_find(where, SECTION_CHECK, script->text), NULL,
+			            "%s has a meaning already: choose another name", script->text);
+	}
+}
+
 /* ---- warnings ---- */
 
 static void warn_of_servers(const struct where *where, const struct rules *rules,
@@ -192,17 +204,38 @@ static void warn_of_preset(const struct where *where, const struct rules_farm *f
 			              be16_get(farm->checks[i]));
 }
 
+static bool is_used(const struct rules *rules, unsigned script)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		for (unsigned c = 0; c < rules->farms[f].nchecks; c++)
+			if (rules->farms[f].scripts[c] == script)
+				return true;
+	return false;
+}
+
+static void warn_of_scripts(const struct where *where, const struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->nscripts; i++)
+		if (rules->scripts[i].is_section && !is_used(rules, i))
+			where_warning(where,
+			              where_find(where, SECTION_CHECK, rules->scripts[i].text),
+			              NULL, "is used by no farm's check");
+}
+
 int crosscheck(const struct where *where, const struct rules *rules)
 {
 	int ret;
 
 	check_farms(where, rules);
 	check_pools(where, rules);
+	check_scripts(where, rules);
 	ret = claims_check(where, rules);
 	for (unsigned i = 0; i < rules->nfarms && !where->notes->errors; i++) {
 		warn_of_servers(where, rules, &rules->farms[i]);
 		warn_of_preset(where, &rules->farms[i]);
 		warn_of_mapped(where, &rules->farms[i]);
 	}
+	if (!where->notes->errors)
+		warn_of_scripts(where, rules);
 	return ret;
 }

@@ -2,12 +2,12 @@
  * The keys of [farm NAME].
  */
 #include "farm_keys.h"
+#include "checks.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
-	CHECKS_MAX = 16, /* ports to probe on each server: more than a few say nothing new */
 	CHECK_INTERVAL_MIN_MS = 100,
 	CHECK_INTERVAL_MAX_MS = 3600 * 1000,
 	CHECK_TIMEOUT_MIN_MS = 10,
@@ -32,16 +32,6 @@ static void show_farm_vip(const struct target *target, struct shown *shown)
 	show_addresses(shown, target->rules, &target->farm->vip, 1);
 }
 
-static int set_ports(struct value *value, be16 **ports, unsigned *nports)
-{
-	be16 *before = *ports;
-	int ret = value_ports(value, ports, nports);
-
-	if (ret == 0)
-		free(before);
-	return ret;
-}
-
 static int farm_ports(struct target *target, struct value *value)
 {
 	be16 *before = target->farm->ports, *server_ports_before = target->farm->server_ports;
@@ -62,25 +52,12 @@ static void show_farm_ports(const struct target *target, struct shown *shown)
 
 static int farm_check(struct target *target, struct value *value)
 {
-	struct rules_farm *farm = target->farm;
-	int ret;
-
-	if (value_is(value, "none")) {
-		farm->nchecks = 0;
-		return 0;
-	}
-	ret = set_ports(value, &farm->checks, &farm->nchecks);
-	if (ret == 0 && farm->nchecks > CHECKS_MAX)
-		return value_wrong(value, value->text, "is %u ports, but at most %u can be checked",
-		                   farm->nchecks, CHECKS_MAX);
-	return ret;
+	return value_checks(value, target->rules, target->farm);
 }
 
 static void show_farm_check(const struct target *target, struct shown *shown)
 {
-	if (target->farm->nchecks == 0)
-		show_text(shown, "none");
-	show_ports(shown, target->farm->checks, target->farm->nchecks);
+	show_checks(shown, target->rules, target->farm);
 }
 
 static int farm_check_interval(struct target *target, struct value *value)
@@ -260,10 +237,19 @@ static const char *const ocs2007r2[][2] = {
         {NULL, NULL},
 };
 
+/* The same, noticing a Front End that accepts connections and hangs. */
+static const char *const ocs2007r2_tls[][2] = {
+        {"ports", "5061, 5060, 135, 443, 444, 5065, 5069, 5071, 5072, 5073, 5074, 8404"},
+        {"check", "5061 tls, 444 tls"},
+        {"scheduler", "wlc"},
+        {"idle_timeout", "30m"},
+        {NULL, NULL},
+};
+
 static int farm_preset(struct target *target, struct value *value)
 {
-	static const char *const words[] = {"ocs2007r2", NULL};
-	static const char *const(*const presets[])[2] = {ocs2007r2};
+	static const char *const words[] = {"ocs2007r2", "ocs2007r2-tls", NULL};
+	static const char *const(*const presets[])[2] = {ocs2007r2, ocs2007r2_tls};
 	const struct key *keys = farm_keys;
 	unsigned preset;
 	int ret = value_word(value, words, &preset);

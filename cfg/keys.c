@@ -8,6 +8,7 @@
  * stands first, never overrides what is written out.
  */
 #include "keys.h"
+#include "check_keys.h"
 #include "farm_keys.h"
 #include "net_keys.h"
 #include "server_keys.h"
@@ -164,6 +165,7 @@ static const struct {
         [SECTION_BRIDGE] = {"bridge", bridge_keys},
         [SECTION_FARM] = {"farm", farm_keys},
         [SECTION_SERVER] = {"server", server_keys},
+        [SECTION_CHECK] = {"check", check_keys},
 };
 
 static_assert(sizeof(sections) / sizeof(sections[0]) == SECTIONS, "a row for each section");
@@ -205,6 +207,9 @@ struct target keys_target(struct rules *rules, enum section section, const char 
 	for (unsigned i = 0; section == SECTION_SERVER && i < rules->nservers; i++)
 		if (strcmp(rules->servers[i].name, name) == 0)
 			target.server = &rules->servers[i];
+	for (unsigned i = 0; section == SECTION_CHECK && i < rules->nscripts; i++)
+		if (rules->scripts[i].is_section && strcmp(rules->scripts[i].text, name) == 0)
+			target.script = &rules->scripts[i];
 	return target;
 }
 

@@ -9,21 +9,22 @@
 
 #include <limits.h>
 
-enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER };
+enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER, SECTION_CHECK };
 
 enum {
-	SECTIONS = SECTION_SERVER + 1,
-	KEYS_MAX = 20, /* of one section */
+	SECTIONS = SECTION_CHECK + 1,
+	KEYS_MAX = 32, /* of one section */
 };
 
 /* The farm of a server whose key of that name is wrong or missing. */
 #define KEYS_NO_FARM UINT_MAX
 
-/* The rules being filled in, and which farm or server of them a section is about. */
+/* The rules being filled in, and which farm, server or check of them a section is about. */
 struct target {
 	struct rules *rules;
 	struct rules_farm *farm;
 	struct rules_server *server;
+	struct script *script;
 };
 
 struct key {

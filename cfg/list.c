@@ -43,8 +43,7 @@ static void split_range(char *item, const char **ret_first, const char **ret_las
  */
 typedef int list_add(struct value *value, char *item, void *set);
 
-/* "80 443": says how the items of a list are told apart. */
-static int say_commas(struct value *value, const char *item)
+int value_say_commas(struct value *value, const char *item)
 {
 	char list[VALUE_WHY_BYTES / 4] = "";
 	size_t used = 0;
@@ -72,7 +71,7 @@ static int list_read(struct value *value, list_add *add, void *set)
 		if (!*item && *value->text)
 			return value_wrong(value, value->text, "has a comma too many");
 		if (!strpbrk(item, "-:") && strpbrk(item, " \t"))
-			return say_commas(value, item);
+			return value_say_commas(value, item);
 		ret = add(value, item, set);
 	}
 	return ret;
@@ -85,7 +84,7 @@ static int read_port(struct value *value, const char *item, uint32_t *ret)
 	return value_wrong(value, item, "is not a TCP port (1-65535)");
 }
 
-static int read_port_range(struct value *value, char *item, struct port_range *ret)
+int value_port_range(struct value *value, char *item, struct port_range *ret)
 {
 	const char *first, *last;
 	uint32_t low = 0, high = 0;
@@ -105,32 +104,9 @@ static int port_set_add(struct value *value, char *item, void *set)
 	struct port_set *ports = set;
 	struct port_range range;
 
-	if (read_port_range(value, item, &range))
+	if (value_port_range(value, item, &range))
 		return -EINVAL;
 	memset(ports->has + range.first, true, range.last - range.first + 1u);
-	return 0;
-}
-
-int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n)
-{
-	struct port_set set = {0};
-	be16 *ports;
-	unsigned n = 0;
-	int ret = list_read(value, port_set_add, &set);
-
-	if (ret)
-		return ret;
-	for (unsigned port = 0; port < TCP_PORTS; port++)
-		n += set.has[port];
-	ports = malloc(n * sizeof(*ports));
-	if (!ports)
-		return -ENOMEM;
-	n = 0;
-	for (unsigned port = 0; port < TCP_PORTS; port++)
-		if (set.has[port])
-			ports[n++] = be16_from((uint16_t)port);
-	*ret_ports = ports;
-	*ret_n = n;
 	return 0;
 }
 
@@ -164,10 +140,10 @@ static int service_set_add(struct value *value, char *item, void *set)
 	strcpy(whole, item);
 	if (colon)
 		*colon = 0;
-	if (read_port_range(value, strip(item), &from))
+	if (value_port_range(value, strip(item), &from))
 		return -EINVAL;
 	to = from;
-	if (colon && (read_port_range(value, strip(colon + 1), &to) ||
+	if (colon && (value_port_range(value, strip(colon + 1), &to) ||
 	              match_ranges(value, whole, &from, &to)))
 		return -EINVAL;
 	for (unsigned port = from.first; port <= from.last; port++) {

@@ -52,11 +52,16 @@ int value_mac(struct value *value, struct mac *ret);
  * of which some may go to another port of the servers ("80:8080, 7000-7009:17000-17009"); NULL:
  * none does.
  */
-int value_ports(struct value *value, be16 **ret_ports, unsigned *ret_n);
 int value_services(struct value *value, be16 **ret_ports, be16 **ret_server_ports, unsigned *ret_n);
 int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n);
 int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses,
                     unsigned *ret_n);
+
+/* "80 443": says how the items of a list are told apart. Returns -EINVAL. */
+int value_say_commas(struct value *value, const char *item);
+
+/* One item of such a list, a port or a range of them; item is taken apart. */
+int value_port_range(struct value *value, char *item, struct port_range *ret);
 
 enum {
 	VALUE_DURATION_BYTES = 16,

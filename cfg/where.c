@@ -28,6 +28,7 @@ static const unsigned section_max[] = {
         [SECTION_BRIDGE] = 1,
         [SECTION_FARM] = RULES_FARMS_MAX,
         [SECTION_SERVER] = RULES_SERVERS_MAX,
+        [SECTION_CHECK] = RULES_NAMED_SCRIPTS_MAX,
 };
 
 static_assert(sizeof(section_max) / sizeof(section_max[0]) == SECTIONS, "a row for each section");
@@ -121,20 +122,24 @@ static int section_unknown(struct where *where, unsigned line, const char *kind,
 		                  name, nearest_best(&nearest), gap, name);
 	return note_error(
 	        where->notes, line,
-	        "unknown section [%s%s%s]: there are [bridge], [farm NAME] and [server NAME]", kind,
-	        gap, name);
+	        "unknown section [%s%s%s]: there are [bridge], [farm NAME], [server NAME] and "
+	        "[check NAME]",
+	        kind, gap, name);
 }
 
 static int section_check_name(struct where *where, unsigned line, enum section section,
                               const char *name)
 {
+	static const char *const examples[SECTIONS] = {[SECTION_FARM] = "ocspool",
+	                                               [SECTION_SERVER] = "ocsfe01",
+	                                               [SECTION_CHECK] = "banner"};
 	const char *kind = section_name(section);
 
 	if (section == SECTION_BRIDGE && *name)
 		return note_error(where->notes, line, "[bridge %s]: [bridge] has no name", name);
 	if (section != SECTION_BRIDGE && !*name)
 		return note_error(where->notes, line, "[%s] needs a name, such as [%s %s]", kind,
-		                  kind, section == SECTION_FARM ? "ocspool" : "ocsfe01");
+		                  kind, examples[section]);
 	if (name[strspn(name, name_letters)] || strlen(name) >= RULES_NAME_BYTES)
 		return note_error(where->notes, line,
 		                  "[%s %s]: a name has only letters, digits, dots, underscores and "

@@ -200,10 +200,10 @@ ports() # LIST
 @test "the preset is described as it is" {
 	local table page
 
-	table=$(awk '/^static const char \*const ocs2007r2/ { inside = 1 } /^};/ { inside = 0 } inside' cfg/farm_keys.c |
+	table=$(awk '/^static const char \*const ocs2007r2\[/ { inside = 1 } /^};/ { inside = 0 } inside' cfg/farm_keys.c |
 		sed -nE 's/^ *\{"([a-z_]+)", "([^"]*)"\},/\1 = \2/p')
 	section cfg/README.md "## lb.ini" | sed -nE '/^`preset = ocs2007r2`/,/^\|/ s/^    (.*)/\1/p' >"$BATS_TEST_TMPDIR/readme"
-	page=$(sed -nE '/^\.Cm ocs2007r2 ,/,/^\.Pp/ p' cfg/lb.ini.5 | grep -oE '(ports|check|scheduler|idle_timeout) = [^;]*' | sed 's/\.$//')
+	page=$(sed -nE '/^\.Cm ocs2007r2 ,/,/^\.Cm ocs2007r2-tls/ p' cfg/lb.ini.5 | grep -oE '(ports|check|scheduler|idle_timeout) = [^;]*' | sed 's/\.$//')
 	for text in "$(<"$BATS_TEST_TMPDIR/readme")" "$page"; do
 		same "$(grep -v '^ports\|^check' <<<"$table")" "$(grep -v '^ports\|^check' <<<"$text")"
 		for key in ports check; do

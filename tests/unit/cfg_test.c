@@ -195,6 +195,9 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 	if (farm->server_ports)
 		say_ports(line, "at", farm->server_ports, farm->nports);
 	say_ports(line, "check", farm->checks, farm->nchecks);
+	for (unsigned i = 0; i < farm->nchecks; i++)
+		if (rules_script(rules, farm, i))
+			say(line, " %u:%s", i, rules_script(rules, farm, i)->text);
 	say(line, " every=%u/%u fall=%u rise=%u", farm->check_interval_ms, farm->check_timeout_ms,
 	    farm->fall, farm->rise);
 	say(line, " %s persist=%u idle=%u on=%d/%d snat=", rules_scheduler_words[farm->scheduler],
@@ -244,6 +247,23 @@ static void say_nets(struct line *line, const struct rules *rules)
 	}
 }
 
+static void say_bytes(struct line *line, const uint8_t *bytes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		say(line, "%02x", bytes[i]);
+}
+
+static void say_check(struct line *line, const struct script *script)
+{
+	say(line, "name=%s send=", script->text);
+	say_bytes(line, script->send, script->nsend);
+	say(line, " expect=");
+	say_bytes(line, script->expect, script->nexpect);
+	say(line, "/");
+	say_bytes(line, script->mask, script->nexpect);
+	say(line, " where=%u number=%u-%u", script->where, script->low, script->high);
+}
+
 static void say_bridge(struct line *line, const struct rules *rules)
 {
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
@@ -270,6 +290,7 @@ static void say_bridge(struct line *line, const struct rules *rules)
 #define WITH_BRIDGE "[bridge]\n%s\n" FARM_X SERVER_A
 #define WITH_FARM   FARM_X "%s\n" SERVER_A
 #define WITH_SERVER FARM_X SERVER_A "%s\n"
+#define WITH_CHECK  FARM_X "check = 80 c\n" SERVER_A "[check c]\n%s\n"
 #define WITH_PORTS  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
 
 /* The same of IPv6. */
@@ -317,6 +338,8 @@ static void check_right(const struct right *right)
 		say_bridge(&line, rules);
 	else if (strcmp(right->file, WITH_SERVER) == 0)
 		say_server(&line, rules, &rules->servers[0]);
+	else if (strcmp(right->file, WITH_CHECK) == 0)
+		say_check(&line, &rules->scripts[0]);
 	else
 		say_farm(&line, rules, &rules->farms[0]);
 	ck_assert_str_eq(line.text, right->rules);
@@ -379,6 +402,12 @@ static const struct right rights[] = {
         {WITH_FARM, "check = 1-16",
          X " check=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16 every=5000/2000 fall=3 rise=2" TIMES SNAT
            " connlog=none"},
+        {WITH_FARM, "check = 5061 TLS, 444,80  http  /a\t200-299,80 http /b, 80 http /a 200-299",
+         X " check=80,80,444,5061 0:http /a 200-299 1:http /b 3:tls every=5000/2000 fall=3 "
+           "rise=2" TIMES SNAT " connlog=none"},
+        {WITH_FARM, "check = 5060 - 5061 sip, 443 tls www.example.com",
+         X " check=443,5060,5061 0:tls www.example.com 1:sip 2:sip every=5000/2000 fall=3 "
+           "rise=2" TIMES SNAT " connlog=none"},
         {WITH_FARM, "check_interval = 1h",
          X " check= every=3600000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
         {WITH_FARM, "check_interval = 100ms\ncheck_timeout = 100ms",
@@ -449,6 +478,17 @@ static const struct right rights[] = {
          "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=5000"},
         {WITH_SERVER, "vlan = 7",
          "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0 vlan=7"},
+
+        {WITH_CHECK, "expect = +PONG",
+         "name=c send= expect=2b504f4e47/ffffffffff where=0 number=0-0"},
+        {WITH_CHECK, "expect = A\nsend = a\\r\\n\\t\\\\\\x00\\{01 02ff}",
+         "name=c send=610d0a095c000102ff expect=41/ff where=0 number=0-0"},
+        {WITH_CHECK, "expect = \"\\?\\m42e2; # '\"",
+         "name=c send= expect=00423b20232027/00e2ffffffffff where=0 number=0-0"},
+        {WITH_CHECK, "expect = A\nmatch = Substring\nnumber = 0-65535",
+         "name=c send= expect=41/ff where=1 number=0-65535"},
+        {WITH_CHECK, "expect = A\nmatch = prefix\nnumber = 220",
+         "name=c send= expect=41/ff where=0 number=220-220"},
 };
 
 START_TEST(a_right_key_is_taken)
@@ -460,6 +500,7 @@ END_TEST
 /* ---- presets ---- */
 
 #define WITH_PRESET "[farm x]\nvip = 10.0.0.40\n%s\npreset = ocs2007r2\n" SERVER_A
+#define WITH_OTHER  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
 #define OCS         "name=x vip=10.0.0.40 ports=135,443,444,5060,5061,5065,5069,5071,5072,5073,5074,8404"
 #define OCS_CHECKS  " check=444,5061 every=5000/2000 fall=3 rise=2"
 
@@ -467,6 +508,9 @@ static const struct right presets[] = {
         {WITH_PRESET, "", OCS OCS_CHECKS TIMES SNAT " connlog=none"},
         {WITH_PRESET, "ports = 5061",
          "name=x vip=10.0.0.40 ports=5061" OCS_CHECKS TIMES SNAT " connlog=none"},
+        {WITH_OTHER, "preset = ocs2007r2-tls",
+         OCS " check=444,5061 0:tls 1:tls every=5000/2000 fall=3 rise=2" TIMES SNAT
+             " connlog=none"},
         {WITH_PRESET, "check = none", OCS CHECKS TIMES SNAT " connlog=none"},
         {WITH_PRESET, "check = 8404",
          OCS " check=8404 every=5000/2000 fall=3 rise=2" TIMES SNAT " connlog=none"},
@@ -502,11 +546,12 @@ static bool is_plain(const struct right *row, const struct right *rows, size_t n
 
 static bool has_row(enum section section, const char *key, const struct right *rows, size_t n)
 {
-	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER};
+	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER, WITH_CHECK};
 
 	for (size_t i = 0; i < n; i++) {
-		bool is_farm =
-		        strcmp(rows[i].file, WITH_BRIDGE) && strcmp(rows[i].file, WITH_SERVER);
+		bool is_farm = strcmp(rows[i].file, WITH_BRIDGE) &&
+		               strcmp(rows[i].file, WITH_SERVER) &&
+		               strcmp(rows[i].file, WITH_CHECK);
 		const char *file = is_farm ? WITH_FARM : rows[i].file;
 
 		if (strcmp(file, files[section]) == 0 &&
@@ -572,10 +617,14 @@ START_TEST(what_is_shown_reads_back)
 	for (unsigned i = 0; i < rules->nservers; i++)
 		write_section(&line, SECTION_SERVER, rules->servers[i].name,
 		              &(struct target){.rules = rules, .server = &rules->servers[i]});
+	for (unsigned i = 0; i < rules->nscripts && rules->scripts[i].is_section; i++)
+		write_section(&line, SECTION_CHECK, rules->scripts[i].text,
+		              &(struct target){.rules = rules, .script = &rules->scripts[i]});
 	free(text);
 	again = expect_rules(line.text);
 	changes(rules, again, nothing_changes, line.text);
-	if (strcmp(rights[_i].file, WITH_BRIDGE) && strcmp(rights[_i].file, WITH_SERVER)) {
+	if (strcmp(rights[_i].file, WITH_BRIDGE) && strcmp(rights[_i].file, WITH_SERVER) &&
+	    strcmp(rights[_i].file, WITH_CHECK)) {
 		struct line farm = {0};
 
 		say_farm(&farm, again, &again->farms[0]);
@@ -627,6 +676,14 @@ static const struct {
          "[server a] address: 10.0.0.41 -> 10.0.0.43\n"
          "[farm y] is gone\n"
          "[server b] is gone\n"},
+        {FARM_X "check = 80 c\n[check c]\nexpect = A\n[check d]\nexpect = B\n",
+         FARM_X "check = 81 c, 80\n[check c]\nexpect = A\\x00\nsend = \\r\n"
+                "[check e]\nexpect = B\n",
+         "[farm x] check: 80 c -> 80, 81 c\n"
+         "[check c] send: none -> \\r\n"
+         "[check c] expect: A -> A\\x00\n"
+         "[check e] is new\n"
+         "[check d] is gone\n"},
         /* names of IPv6 addresses are each file's own */
         {FARM_X6 SERVER_A6, "[farm y]\nvip = fd00::1\nports = 80\n" FARM_X6 SERVER_A6,
          "[farm y] is new\n"},
@@ -808,10 +865,10 @@ static const struct wrong wrong_values[] = {
          "lb.ini:3: [farm x] ports: 0123456789012345678901234567890123456789... is not a TCP port "
          "(1-65535)"},
         {WITH_PORTS, "preset = ocs2007",
-         "lb.ini:3: [farm x] preset: ocs2007 is not one of: ocs2007r2"},
+         "lb.ini:3: [farm x] preset: ocs2007 is not one of: ocs2007r2, ocs2007r2-tls"},
         {WITH_FARM, "check = 65536", "lb.ini:4: [farm x] check: 65536 is not a TCP port (1-65535)"},
         {WITH_FARM, "check = 1-17",
-         "lb.ini:4: [farm x] check: 1-17 is 17 ports, but at most 16 can be checked"},
+         "lb.ini:4: [farm x] check: 1-17 is 17 checks, but a server has at most 16"},
         {WITH_FARM, "check_interval = 5",
          "lb.ini:4: [farm x] check_interval: 5 has no unit: 5s, or one of ms, m, h, d"},
         {WITH_FARM, "check_interval = 99ms",
@@ -904,6 +961,44 @@ static const struct wrong wrong_values[] = {
          "lb.ini:7: [server a] mac: 00:00:00:00:00:00 is no interface's MAC address"},
         {WITH_SERVER, "max_connections = 67108865",
          "lb.ini:7: [server a] max_connections: 67108865 is not a number from 0 to 67108864"},
+
+        {WITH_FARM, "check = 80 tsl",
+         "lb.ini:4: [farm x] check: tsl is no check: did you mean `tls`?"},
+        {WITH_FARM, "check = 80 something",
+         "lb.ini:4: [farm x] check: something is no check: there are tls, http, smtp, ldap, sip, "
+         "rpc, mssql, redis, pgsql, and [check NAME]s"},
+        {WITH_FARM, "check = tls", "lb.ini:4: [farm x] check: tls is not a TCP port (1-65535)"},
+        {WITH_FARM, "check = 443 tls,", "lb.ini:4: [farm x] check: 443 tls, has a comma too many"},
+        {WITH_FARM, "check = 25 smtp mx.example.com",
+         "lb.ini:4: [farm x] check: mx.example.com is too much for smtp, which takes, each once: "
+         "nothing"},
+        {WITH_FARM, "check = 80 http /a /b",
+         "lb.ini:4: [farm x] check: /b is too much for http, which takes, each once: a path such "
+         "as /health, a name, numbers such as 200-399"},
+        {WITH_FARM, "check = 80 http 399-200",
+         "lb.ini:4: [farm x] check: 399-200 is not numbers such as 200 or 200-399, at most 65535"},
+        {WITH_FARM, "check = 443 tls www/x",
+         "lb.ini:4: [farm x] check: www/x is not a name such as www.example.com"},
+        {WITH_CHECK, "expect = A\\q",
+         "lb.ini:9: [check c] expect: \\q is no escape: there are \\r \\n \\t \\\\ \\xHH "
+         "\\{HH HH...} \\? \\mHHMM"},
+        {WITH_CHECK, "expect = A\nsend = A\\?",
+         "lb.ini:10: [check c] send: \\? is no escape: there are \\r \\n \\t \\\\ \\xHH "
+         "\\{HH HH...}"},
+        {WITH_CHECK, "expect = A\\{01 0}",
+         "lb.ini:9: [check c] expect: 0} is not two hexadecimal digits, as in \\{16 03 01}"},
+        {WITH_CHECK, "expect = A\\{01", "lb.ini:9: [check c] expect: {01 has no closing brace"},
+        {WITH_CHECK, "expect = \"\"",
+         "lb.ini:9: [check c] expect: an empty value is what any server answers"},
+        {WITH_CHECK, "expect = A\nnumber = 65536",
+         "lb.ini:10: [check c] number: 65536 is not numbers such as 200 or 200-399, at most 65535"},
+        {WITH_CHECK, "expect = A\nmatch = all",
+         "lb.ini:10: [check c] match: all is not one of: prefix, substring"},
+        {WITH_CHECK, "",
+         "lb.ini:8: [check c] expect: a check needs what the server is to answer, "
+         "such as expect = +PONG"},
+        {FARM_X "%s\n[check SMTP]\nexpect = 220\n", "check = 25 smtp",
+         "lb.ini:5: [check smtp] smtp has a meaning already: choose another name"},
 };
 
 START_TEST(a_wrong_value_is_refused)
@@ -1022,9 +1117,10 @@ static const struct {
         /* names */
         {"[frm x]\n", "lb.ini:1: unknown section [frm x]: did you mean [farm x]?"},
         {"[servers]\n", "lb.ini:1: unknown section [servers]: did you mean [server]?"},
-        {"[pool x]\n",
-         "lb.ini:1: unknown section [pool x]: there are [bridge], [farm NAME] and [server NAME]"},
-        {"[]\n", "lb.ini:1: unknown section []: there are [bridge], [farm NAME] and [server NAME]"},
+        {"[pool x]\n", "lb.ini:1: unknown section [pool x]: there are [bridge], [farm NAME], "
+                       "[server NAME] and [check NAME]"},
+        {"[]\n", "lb.ini:1: unknown section []: there are [bridge], [farm NAME], [server NAME] and "
+                 "[check NAME]"},
         {"[farm]\n", "lb.ini:1: [farm] needs a name, such as [farm ocspool]"},
         {"[server]\n", "lb.ini:1: [server] needs a name, such as [server ocsfe01]"},
         {"[bridge x]\n", "lb.ini:1: [bridge x]: [bridge] has no name"},
@@ -1205,7 +1301,7 @@ static const struct {
         {FARM_X "preset = ocs\nsnat_ports = 80\n[server a]\nfarm = x\naddress = 10.0.0.41\n"
                 "[server b]\nfarm = z\naddress = 10.0.0.41\n"
                 "[server c]\nfarm = z\naddress = 10.0.0.41\n",
-         "lb.ini:4: [farm x] preset: ocs is not one of: ocs2007r2\n"
+         "lb.ini:4: [farm x] preset: ocs is not one of: ocs2007r2, ocs2007r2-tls\n"
          "lb.ini:10: [server b] farm: z is not a farm of this file\n"
          "lb.ini:13: [server c] farm: z is not a farm of this file"},
         /* several farms, several addresses: one message for each that came later */
@@ -1224,7 +1320,8 @@ static const struct {
          "lb.ini:4: ends with a backslash, which would join the next line to it\n"
          "lb.ini:6: ends with a backslash, which would join the next line to it\n"
          "lb.ini:11: ends with a backslash, which would join the next line to it\n"
-         "lb.ini:12: unknown section [x]: there are [bridge], [farm NAME] and [server NAME]"},
+         "lb.ini:12: unknown section [x]: there are [bridge], [farm NAME], [server NAME] and "
+         "[check NAME]"},
 };
 
 START_TEST(all_mistakes_are_reported)
@@ -1445,6 +1542,8 @@ END_TEST
 static const struct wrong warnings[] = {
         {WITH_FARM, "check = none\nidle_timeout = 1h\nscheduler = wlc\npersist = off", ""},
         {WITH_SERVER, "max_connections = 0", ""},
+        {WITH_CHECK, "expect = A", ""},
+        {WITH_FARM, "[check c]\nexpect = A", "lb.ini:4: [check c] is used by no farm's check"},
         {WITH_SERVER, "weight = 0", NO_TAKER},
         {WITH_SERVER, "state = drain", NO_TAKER},
         {WITH_SERVER, "state = disabled", NO_TAKER},

@@ -57,12 +57,20 @@ static int page_section(const char *line)
 	        [SECTION_BRIDGE] = ".Sh BRIDGE KEYS",
 	        [SECTION_FARM] = ".Sh FARM KEYS",
 	        [SECTION_SERVER] = ".Sh SERVER KEYS",
+	        [SECTION_CHECK] = ".Sh CHECK KEYS",
 	};
 
 	for (int i = 0; i < SECTIONS; i++)
 		if (strcmp(line, heads[i]) == 0)
 			return i;
 	return -1;
+}
+
+/* A backslash is \\e in a man page. */
+static void unescape(char *text)
+{
+	for (char *at = text; (at = strstr(at, "\\e")); at++)
+		memmove(at + 1, at + 2, strlen(at + 2) + 1);
 }
 
 static void page_line(struct entry *entry, const char *line, const char *before)
@@ -72,6 +80,7 @@ static void page_line(struct entry *entry, const char *line, const char *before)
 	if (take(line, "Values: ", entry->values) || take(line, "Default: ", entry->otherwise) ||
 	    !take(line, ".Ql ", literal))
 		return;
+	unescape(literal);
 	if (strcmp(before, "Default:") == 0) {
 		strcpy(entry->otherwise, literal);
 		entry->is_literal = true;
@@ -187,7 +196,7 @@ static const struct key *key_of(const struct entry *entry)
 
 static struct shown shown; /* what is shown of the key that took a value last */
 
-/* Whether the key takes the value; *ret_why is why not. In a farm called web. */
+/* Whether the key takes the value; *ret_why is why not. In a farm called web, a check banner. */
 static bool takes(const struct entry *entry, const char *text, char ret_why[VALUE_WHY_BYTES])
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
@@ -197,10 +206,13 @@ static bool takes(const struct entry *entry, const char *text, char ret_why[VALU
 
 	rules->farms = calloc(1, sizeof(*rules->farms));
 	rules->servers = calloc(1, sizeof(*rules->servers));
-	rules->nfarms = rules->nservers = 1;
+	rules->scripts = calloc(1, sizeof(*rules->scripts));
+	rules->scripts[0] = (struct script){.text = strdup("banner"), .is_section = true};
+	rules->nfarms = rules->nservers = rules->nscripts = 1;
 	strcpy(rules->farms[0].name, "web");
 	target.farm = rules->farms;
 	target.server = rules->servers;
+	target.script = rules->scripts;
 	ret = key_of(entry)->set(&target, &value);
 	strcpy(ret_why, value.why);
 	shown = (struct shown){.used = 0};

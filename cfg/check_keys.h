@@ -1,0 +1,11 @@
+/*
+ * The keys of [check NAME].
+ */
+#ifndef CFG_CHECK_KEYS_H
+#define CFG_CHECK_KEYS_H
+
+#include "keys.h"
+
+extern const struct key check_keys[];
+
+#endif
