@@ -1,0 +1,154 @@
+# Health checks that speak: what a server must answer, and what is said of one that doesn't.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../failover.sh"
+
+setup_file()
+{
+	lab_up
+}
+
+teardown()
+{
+	lab_kill_all
+	ip netns exec fe1 nft flush ruleset
+}
+
+# A farm with one server, fe1, for each NAME=ADDRESS,CHECK; fast checks, so that a server is out within
+# 2 x 500 ms + 300 ms.
+farms() # NAME=CHECK...
+{
+	local farm n=60 vip
+
+	echo "[bridge]"
+	echo "max_connections = $LAB_CONNECTIONS"
+	echo "fast_path = $FAST_PATH"
+	[[ -z $WORKERS ]] || echo "workers = $WORKERS"
+	for farm; do
+		vip=10.0.0.$((n++)) address=10.0.0.41
+		[[ $farm != *6=* ]] || vip=fd00::$n address=fd00::41
+		[[ $farm != nobody=* ]] || address=10.0.0.99
+		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = 500ms\n' "${farm%%=*}" "$vip" "${farm#*=}"
+		printf 'check_timeout = 300ms\nfall = 2\n[server %s]\nfarm = %s\naddress = %s\n' "${farm%%=*}" "${farm%%=*}" "$address"
+	done
+}
+
+peer() # PEER-OPTION... PORT WANT REPLY
+{
+	lab_spawn "peer-${*: -3:1}" fe1 "$TOOLS/peer" "$@"
+	wait_until 5 server_listens fe1 "${*: -3:1}"
+}
+
+all_are() # HEALTH
+{
+	tmbridge_stats | jq -e --arg h "$1" '[.farms[].servers[].health == $h] | all'
+}
+
+# Each has had several good probes, and no other.
+all_are_good()
+{
+	tmbridge_stats | jq -e '[.farms[].servers[] | .probes_ok >= 3 and .probes_failed == 0] | all'
+}
+
+@test "each preset takes the answer that is right, whole or in pieces, and leaves nothing behind" {
+	server_http fe1 80
+	server_tls fe1 443
+	peer -p 25 '' '220-mail.example.com ESMTP\r\n220 ready\r\n'
+	peer -p 389 objectClass '\x30\x84\x00\x00\x00\x10\x02\x01\x01\x64\x84\x00\x00\x00\x07\x04\x00\x30\x84\x00\x00\x00\x00'
+	peer 5060 '\r\n\r\n' 'SIP/2.0 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n'
+	peer 135 '\x08\x83\xaf\xe1' '\x05\x00\x0c\x03\x10\x00\x00\x00'
+	peer 1433 '\xff\x0b\x00' '\x04\x01\x00\x2b'
+	peer -c 6379 'PING\r\n' '+PONG\r\n'
+	peer 5432 '\x04\xd2\x16\x2f' N
+	peer 5433 'user\x00monitor\x00\x00' 'R\x00\x00\x00\x08'
+	peer -p 9 'hello \xff' 'so many bytes, and then 42, which is it'
+	{
+		farms 'http=80 http /name fe1 200, 80 http /nowhere 404, 80' 'tls=443 tls, 443 tls fe1' 'http6=80 http /name' \
+			smtp='25 smtp' ldap='389 ldap' sip='5060 sip' rpc='135 rpc' mssql='1433 mssql' \
+			redis='6379 redis' pgsql='5432 pgsql, 5433 pgsql monitor' own='9 own'
+		printf '[check own]\nsend = "hello \\xff"\nexpect = \\{20}t\\?\\m656fn\\{20}\nmatch = substring\nnumber = 42\n'
+	} >"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 all_are up
+	wait_until 10 all_are_good
+	tmbridge_stop
+	wait_until 5 no_probes
+}
+
+# Of what a server holds. TIME-WAIT is no fault: some of these close first.
+no_probes()
+{
+	[[ -z $(in_ns fe1 ss -Htn 'dport >= :1008 and dport <= :1023') ]]
+}
+
+# The log says of the server that it is down for that.
+says() # SERVER PATTERN
+{
+	log_says "server $1: down: $2, after [0-9.]+ s (up|unknown)"
+}
+
+@test "each failure has its own reason in the log and the statistics" {
+	ip netns exec fe1 nft -f - <<-END
+		table inet t {
+			chain in {
+				type filter hook input priority 0
+				tcp dport 7001 drop
+				tcp dport 7002 reject with icmpx admin-prohibited
+			}
+		}
+	END
+	peer 25 '' '554 "no"\x00\r\n'
+	peer 26 never ''
+	peer -c 27 '' ''
+	peer 28 '' '22'
+	farms refused='7000 smtp' dropped='7001 smtp' rejected='7002 smtp' rejected6='7002' nobody=25 silent='26 tls' closed='27 smtp' \
+		unexpected='25 smtp' short='28 smtp' >"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 all_are down
+	says refused 'port 7000 smtp: connection refused'
+	says dropped 'port 7001 smtp: no answer'
+	says rejected 'port 7002 smtp: ICMP says that it can.t be reached \(prohibited\)'
+	says rejected6 'port 7002: ICMP says that it can.t be reached \(prohibited\)'
+	says nobody 'port 25: no ARP reply'
+	says silent "port 26 tls: accepts connections, but doesn't answer"
+	says closed 'port 27 smtp: closes the connection without an answer'
+	says unexpected 'port 25 smtp: unexpected answer "554 .x22no.x22.x00.r.n"'
+	says short 'port 28 smtp: unexpected answer "22"'
+	tmbridge_stats | jq -e '[.farms[].servers[] | {(.name): .last_failure.reason}] | add == {
+		refused: "refused", dropped: "no_answer", rejected: "unreachable", rejected6: "unreachable", nobody: "no_arp",
+		silent: "silent", closed: "closed_early", unexpected: "unexpected", short: "unexpected"}'
+	tmbridge_stats | jq -e '.farms[-2].servers[0].last_failure | .text == "port 25 smtp: unexpected answer \"554 \\x22no\\x22\\x00\\r\\n\""
+		and .check == "25 smtp" and .ago_s < 10'
+	tmbridge_stats | jq -e '[.farms[].servers[] | .probes_failed >= 2 and .probes_failed == (.failures | add)] | all'
+	tmbridge_stop
+}
+
+# Stops or continues what serves that.
+signal_all() # SIGNAL
+{
+	local pid
+
+	for pid in peer-25 fe1-tls-443 fe1-http; do
+		pid=$(<"$LAB_DIR/$pid.pid")
+		kill "-$1" "$pid" $(pgrep -P "$pid")
+	done
+}
+
+hung()
+{
+	tmbridge_stats | jq -e '[.farms[].servers[] | .health == "down" and .last_failure.reason == "silent"] | all'
+}
+
+@test "a server that accepts and hangs is out within fall x check_interval + check_timeout" {
+	server_http fe1 80
+	server_tls fe1 443
+	peer 25 '' '220 ready\r\n'
+	farms 'http=80 http /name' 'tls=443 tls' 'smtp=25 smtp' >"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 all_are up
+	signal_all STOP
+	wait_until 2 hung
+	signal_all CONT
+	wait_until 10 all_are up
+	tmbridge_stop
+}
