@@ -72,7 +72,7 @@ endif
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
-	$(B)/bridge/fastpath/program.o
+	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -120,13 +120,18 @@ $(B)/%.bpf.o: %.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
-	@{ echo '#include "bridge/fastpath/program.h"'; \
-	echo '_Alignas(8) const unsigned char fastpath_program[] = {'; \
+as_bytes = { echo '\#include "bridge/fastpath/$(1).h"'; \
+	echo '_Alignas(8) const unsigned char $(2)[] = {'; \
 	od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
-	echo '};'; echo 'const size_t fastpath_program_bytes = sizeof(fastpath_program);'; } >$@
+	echo '};'; echo 'const size_t $(2)_bytes = sizeof($(2));'; } >$@
 
-$(B)/bridge/fastpath/program.o: $(B)/bridge/fastpath/program.c
+$(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
+	@$(call as_bytes,program,fastpath_program)
+
+$(B)/bridge/fastpath/guard_program.c: $(B)/bridge/fastpath/guard.bpf.o
+	@$(call as_bytes,guard_program,guard_program)
+
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o: %.o: %.c
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -8,6 +8,7 @@
  */
 #include "follow.h"
 
+#include "cable/host.h"
 #include "process/clock.h"
 #include "process/log.h"
 
@@ -16,6 +17,9 @@
 
 /* How often addresses that somebody had are checked again. */
 enum { FOLLOW_RETRY_S = 10 };
+
+/* How often the host's addresses and routes are looked at, where they concern us. */
+#define FOLLOW_HOST_NS (3 * LB_NS_PER_S)
 
 /* Where the ports of a side receive, and where they send. */
 struct packet_where follow_where(const struct live *live, enum side side)
@@ -38,10 +42,52 @@ static int reopen(struct live *live, enum side side)
 	return err;
 }
 
-/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
-void follow_rules(void *ctx, const struct rules *rules)
+int follow_guard(struct live *live, enum side side)
 {
-	struct live *live = ctx;
+	int err = guard_attach(live->guard, side, &cable_state(live->cable, side)->link);
+
+	if (err < 0)
+		log_error("%s: attaching a program: %s", live->options->names[side],
+		          strerror(-err));
+	return err;
+}
+
+int follow_loaded(void *ctx, struct rules *rules)
+{
+	const struct live *live = ctx;
+	int indices[NSIDES], err;
+
+	cable_indices(live->cable, indices);
+	err = host_routes(cable_socket(live->cable), indices, rules);
+	if (err < 0)
+		log_error("the host's routes: %s", strerror(-err));
+	return err;
+}
+
+bool follow_host(struct live *live)
+{
+	const struct rules *rules = live->crew.workers.rules;
+	const lb_time now = clock_now();
+	int indices[NSIDES];
+
+	if (!rules_has_stack(rules) || now.ns - live->host_looked.ns < FOLLOW_HOST_NS)
+		return false;
+	live->host_looked = now;
+	cable_indices(live->cable, indices);
+	return !host_is_as(cable_socket(live->cable), indices, rules);
+}
+
+/* Likewise where the host has what isn't ours. */
+static void follow_rules_beside_host(struct live *live, const struct rules *rules)
+{
+	if (guard_set_rules(live->guard, rules) < 0)
+		log_error("the rules are too many for what keeps their packets from the host");
+	cable_route(live->cable, rules->routing);
+}
+
+/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
+static void follow_rules_on_cable(struct live *live, const struct rules *rules)
+{
 	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
 
 	if (live->fastpath && live->held)
@@ -63,6 +109,16 @@ void follow_rules(void *ctx, const struct rules *rules)
 	log_info("fast path %s", active ? "on" : "off");
 }
 
+void follow_rules(void *ctx, const struct rules *rules)
+{
+	struct live *live = ctx;
+
+	if (rules_has_stack(rules))
+		follow_rules_beside_host(live, rules);
+	else
+		follow_rules_on_cable(live, rules);
+}
+
 /* The workers must stand still. */
 static void follow(struct live *live, enum side side, const struct cable_change *change,
                    lb_time now)
@@ -72,11 +128,14 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 
 	if (change->anew && !err && live->fastpath)
 		err = fastpath_attach(live->fastpath, side, is);
+	if (change->anew && !err && live->guard)
+		err = follow_guard(live, side);
 	for (unsigned k = 0; k < live->crew.n; k++) {
 		if (change->mtu && !change->anew)
 			packet_set_mtu(live->crew.ports[k][side],
 			               &is->link); /* or long frames are lost */
 		worker_set_mac(&live->crew.workers.worker[k], side, &is->link.mac);
+		worker_set_mtu(&live->crew.workers.worker[k], side, is->link.mtu);
 	}
 	if (change->anew && !err)
 		err = crew_steer(&live->crew, live->crew.workers.rules,
@@ -122,7 +181,7 @@ int follow_check_new(void *ctx, const struct rules *rules, const struct rules *b
 {
 	struct live *live = ctx;
 
-	return follow_check(live, follow_with_carrier(live, ANNOUNCER_BOTH), rules, before);
+	return follow_check(live, follow_with_carrier(live, way_ports(rules)), rules, before);
 }
 
 /* Uses our addresses nowhere on these sides. The workers must stand still. */

@@ -8,6 +8,16 @@
 #include "port/packet.h"
 
 /* Where the ports of a side receive, and where they send. */
+/* Puts the guard on that side's interface. Returns 0, or a negative errno with the reason logged.
+ */
+int follow_guard(struct live *live, enum side side);
+
+/* Adds to rules what the kernel says of routes; as reload.h has it. */
+int follow_loaded(void *ctx, struct rules *rules);
+
+/* Whether the host has other addresses or routes than the rules say; looks now and then. */
+bool follow_host(struct live *live);
+
 struct packet_where follow_where(const struct live *live, enum side side);
 
 /* Does what a change of either interface asks for, if there was one. */

@@ -6,6 +6,7 @@
 
 #include "cable/cable.h"
 #include "fastpath/fastpath.h"
+#include "fastpath/guard.h"
 #include "operator/desk.h"
 #include "operator/writer.h"
 #include "reload.h"
@@ -19,6 +20,7 @@ struct live {
 	struct overrides overrides; /* that lie over them */
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
+	struct guard *guard;       /* where the host has what isn't ours; or NULL */
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct share share;    /* of the first worker */
@@ -30,8 +32,8 @@ struct live {
 	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
 	lb_time retry_held; /* not to be checked again before */
 	uint32_t max_connections, max_half_open;
-	int signals; /* signals_open() */
-	lb_time started;
+	int signals;                  /* signals_open() */
+	lb_time started, host_looked; /* the latter: at the host's addresses and routes */
 	bool stop;
 };
 

@@ -7,6 +7,7 @@
  */
 #include "live.h"
 
+#include "cable/host.h"
 #include "follow.h"
 #include "instance.h"
 #include "operator/stats.h"
@@ -69,33 +70,36 @@ static void write_stats(struct live *live)
 
 static void say_ready(const struct live *live, const char *more)
 {
-	char status[128];
+	char status[OPTIONS_INTERFACES_BYTES + 80];
 
-	snprintf(status, sizeof(status), "%s, %s: balancing%s", live->options->names[OUTSIDE],
-	         live->options->names[INSIDE], more);
+	snprintf(status, sizeof(status), "%s: balancing%s", live->options->interfaces, more);
 	manager_ready(status);
 }
 
 static int reload(void *ctx, bool from_file)
 {
 	struct live *live = ctx;
-	const struct reload reload = {.options = live->options,
-	                              .load = live->load,
-	                              .text = live->text,
-	                              .from_file = from_file,
-	                              .overrides = &live->overrides,
-	                              .crew = &live->crew,
-	                              .check = follow_check_new,
-	                              .swapped = follow_rules,
-	                              .ctx = live,
-	                              .max_connections = live->max_connections,
-	                              .max_half_open = live->max_half_open};
-	int err;
+	struct reload reload = {.options = live->options,
+	                        .load = live->load,
+	                        .text = live->text,
+	                        .from_file = from_file,
+	                        .overrides = &live->overrides,
+	                        .crew = &live->crew,
+	                        .check = follow_check_new,
+	                        .swapped = follow_rules,
+	                        .loaded = follow_loaded,
+	                        .ctx = live,
+	                        .max_connections = live->max_connections,
+	                        .max_half_open = live->max_half_open};
+	int indices[NSIDES], err;
 
+	cable_indices(live->cable, indices);
+	host_nets(cable_socket(live->cable), indices, &reload.host);
 	manager_reloading(clock_now());
 	err = reload_run(&reload);
 	if (!err)
-		cable_mirror(live->cable, live->crew.workers.rules->link_mirror);
+		cable_mirror(live->cable, live->crew.workers.rules->link_mirror &&
+		                                  !rules_has_stack(live->crew.workers.rules));
 	say_ready(live, err ? ", by the rules before: the last reload failed" : "");
 	return err;
 }
@@ -149,6 +153,10 @@ static void control(struct live *live)
 		follow_cable(live);
 		desk_serve(live->desk, clock_now());
 		follow_held(live);
+		if (follow_host(live)) {
+			log_info("the host's addresses or routes have changed");
+			reload(live, false);
+		}
 		workers_note_flows(&live->crew.workers);
 		look_at_ports(live);
 		feed(live);
@@ -177,6 +185,10 @@ static int start_loops(struct live *live)
 	live->world.started = live->started;
 	follow_carriers(live, NULL, live->started);
 	for (unsigned k = 0; k < live->crew.n; k++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			worker_set_mtu(&live->crew.workers.worker[k], (enum side)side,
+			               cable_state(live->cable, (enum side)side)->link.mtu);
+	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_start(&live->crew.workers.worker[k], live->started);
 	return err ? err : crew_start(&live->crew);
 }
@@ -193,8 +205,7 @@ static int run(struct live *live)
 	int err = start_loops(live);
 
 	if (!err) {
-		log_info("%s, %s: balancing", live->options->names[OUTSIDE],
-		         live->options->names[INSIDE]);
+		log_info("%s: balancing", live->options->interfaces);
 		say_ready(live, "");
 		control(live);
 		manager_stopping();
@@ -215,12 +226,13 @@ static void close_wire(struct live *live, bool failed)
 	const bool found = fastpath_was_left(live->fastpath);
 
 	if (goes_on(live) && (!failed || found)) {
-		log_info("%s, %s: the wire and open flows go on in the kernel",
-		         live->options->names[OUTSIDE], live->options->names[INSIDE]);
+		log_info("%s: the wire and open flows go on in the kernel",
+		         live->options->interfaces);
 		fastpath_leave(live->fastpath);
 		cable_leave(live->cable);
 	} else {
 		fastpath_close(live->fastpath);
+		guard_close(live->guard);
 		cable_close(live->cable);
 	}
 }
@@ -261,7 +273,7 @@ int live_release(const struct options *options)
 {
 	const char *const *names = options->names;
 	struct cable *cable = NULL;
-	int err = cable_open(names, false, clock_now(), &cable);
+	int err = cable_open(names, &(struct cable_wish){0}, clock_now(), &cable);
 
 	if (err < 0)
 		return err; /* one that runs has them, above all */

@@ -10,6 +10,7 @@
 #include "offline.h"
 #include "options.h"
 #include "../cfg/cfg.h"
+#include "cable/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,28 +29,68 @@ static void note(void *ctx, bool is_error, const char *text)
 
 /*
  * Makes rules of text, or if that has no bytes of the file, whose text it becomes then, the
- * caller's to free. Returns NULL, with the reason and its consequence logged, if they are bad.
+ * caller's to free; host is as cfg_load_text() has it. Returns NULL, with the reason and its
+ * consequence logged, if they are bad.
  */
 static struct rules *load(const struct options *options, struct cfg_text *text,
-                          const char *consequence)
+                          const struct rules_nets *host, const char *consequence)
 {
 	void *ctx = (void *)(uintptr_t)consequence;
 	struct rules *rules = NULL;
 
 	if (!text->bytes && cfg_read(options->config, note, ctx, text) < 0)
 		return NULL;
-	return cfg_load_text(options->config, text, note, ctx, &rules) < 0 ? NULL : rules;
+	return cfg_load_text(options->config, text, host, note, ctx, &rules) < 0 ? NULL : rules;
 }
 
-static struct rules *load_again(const struct options *options, struct cfg_text *text)
+static struct rules *load_again(const struct options *options, struct cfg_text *text,
+                                const struct rules_nets *host)
 {
-	return load(options, text, " (not reloaded: nothing has changed)");
+	return load(options, text, host, " (not reloaded: nothing has changed)");
+}
+
+/* As many interfaces as the mode has ports. */
+static bool has_interfaces(const struct options *options, const struct rules *rules)
+{
+	const bool is_one = !options->names[NSIDES - 1];
+
+	if (options->mode != MODE_LIVE || is_one == (rules->mode == MODE_ONE_ARMED))
+		return true;
+	log_error("command line: mode = %s takes %s (see tmbridge --help)",
+	          rules_mode_words[rules->mode],
+	          is_one ? "two interfaces, OUTSIDE and INSIDE" : "one interface");
+	return false;
+}
+
+static struct rules *load_first(const struct options *options, struct cfg_text *text)
+{
+	struct rules_nets host;
+	struct rules *rules;
+
+	if (options->mode == MODE_LIVE)
+		host_ask(options->names, &host);
+	rules = load(options, text, options->mode == MODE_LIVE ? &host : NULL, "");
+	if (!rules || has_interfaces(options, rules))
+		return rules;
+	rules_free(rules);
+	return NULL;
+}
+
+static int run_live(const struct options *options, struct rules *rules, struct cfg_text *text)
+{
+	int err = host_settle(options->names, rules);
+
+	if (!err)
+		return live_run(options, rules, text, load_again);
+	log_error("the host's routes: %s", strerror(-err));
+	rules_free(rules);
+	return err;
 }
 
 static int run(const struct options *options, struct rules *rules, struct cfg_text *text)
 {
 	if (options->mode == MODE_LIVE)
-		return live_run(options, rules, text, load_again);
+		return run_live(options, rules, text);
 	if (options->mode == MODE_OFFLINE)
 		return offline_run(options, rules);
 	rules_free(rules);
@@ -76,7 +117,7 @@ int main(int argc, char **argv)
 	log_verbose(options.verbose);
 	if (options.mode == MODE_RELEASE)
 		return live_release(&options) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
-	rules = load(&options, &text, "");
+	rules = load_first(&options, &text);
 	status = !rules                            ? EXIT_USAGE
 	         : run(&options, rules, &text) < 0 ? EXIT_RUNTIME
 	                                           : EXIT_SUCCESS;

@@ -16,6 +16,7 @@
 
 #include "port/capture.h"
 #include "operator/stats.h"
+#include "process/log.h"
 #include "operator/statsfile.h"
 
 #include <errno.h>
@@ -136,6 +137,12 @@ int offline_run(const struct options *options, struct rules *rules)
 	struct port *ports[NSIDES] = {NULL, NULL};
 	int err = 0;
 
+	if (rules->mode == MODE_ONE_ARMED && options->read[INSIDE]) {
+		log_error("%s: mode = one-armed has one side, and one capture",
+		          options->read[INSIDE]);
+		rules_free(rules);
+		return -EINVAL;
+	}
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = capture_open((enum side)side, options->read[side], options->write[side],
 		                   macs[side], &ports[side]);

@@ -16,6 +16,8 @@
 static const char usage[] =
         "Usage: tmbridge OUTSIDE INSIDE -f lb.ini\n"
         "         balance inline between two interfaces, until SIGINT or SIGTERM\n"
+        "       tmbridge INTERFACE -f lb.ini\n"
+        "         the same beside the others, with mode = one-armed\n"
         "       tmbridge -r OUT.pcap[,IN.pcap] -w OUT-sent.pcap[,IN-sent.pcap] -f lb.ini\n"
         "         the same offline: frames received on each side -> frames sent on each side\n"
         "       tmbridge -t -f lb.ini\n"
@@ -187,12 +189,15 @@ static int parse_rest(int n, char **args, struct options *ret)
 		ret->mode = MODE_OFFLINE;
 		return 0;
 	}
-	if (n != NSIDES)
-		return complain("two interfaces are needed, OUTSIDE and INSIDE");
-	if (!strcmp(args[0], args[1]))
+	if (n < 1 || n > NSIDES)
+		return complain(
+		        "two interfaces are needed, OUTSIDE and INSIDE, or one if one-armed");
+	if (n == NSIDES && !strcmp(args[0], args[1]))
 		return complain("OUTSIDE and INSIDE are the same interface");
 	ret->names[OUTSIDE] = args[0];
-	ret->names[INSIDE] = args[1];
+	ret->names[INSIDE] = n == NSIDES ? args[1] : NULL;
+	snprintf(ret->interfaces, sizeof(ret->interfaces), n == NSIDES ? "%s, %s" : "%s", args[0],
+	         args[n - 1]);
 	return 0;
 }
 

@@ -15,6 +15,8 @@ enum options_mode {
 	MODE_DONE,    /* -h or -V: all has been said */
 };
 
+enum { OPTIONS_INTERFACES_BYTES = 80 };
+
 struct options {
 	enum options_mode mode;
 	const char *config;
@@ -23,7 +25,9 @@ struct options {
 	bool has_key;
 	struct hash_key key; /* zeros unless given */
 	bool verbose;
-	const char *names[NSIDES]; /* MODE_LIVE: interfaces by enum side */
+	/* MODE_LIVE: interfaces by enum side, the inside's NULL if only one was given; and all */
+	const char *names[NSIDES];
+	char interfaces[OPTIONS_INTERFACES_BYTES];
 	const char
 	        *read[NSIDES]; /* MODE_OFFLINE: captures by enum side; the inside's may be NULL */
 	const char *write[NSIDES];

@@ -23,11 +23,25 @@ enum { RELOAD_TRIES = 3 };
 /* text has bytes if the file isn't to be read, and else gets them. */
 static int load(const struct reload *reload, struct cfg_text *text, struct rules **ret)
 {
-	*ret = reload->load(reload->options, text);
-	if (!*ret)
-		return -EINVAL;
-	overrides_apply(reload->overrides, *ret);
-	return 0;
+	struct rules *rules = reload->load(reload->options, text, &reload->host);
+	const enum rules_mode mode = reload->crew->workers.rules->mode;
+	int err = rules ? 0 : -EINVAL;
+
+	if (rules && rules->mode != mode) {
+		log_error("%s: [bridge] mode: is %s, and changing it to %s needs a restart: not "
+		          "reloaded: nothing has changed",
+		          reload->options->config, rules_mode_words[mode],
+		          rules_mode_words[rules->mode]);
+		err = -EINVAL;
+	}
+	if (!err)
+		err = reload->loaded(reload->ctx, rules);
+	if (err)
+		rules_free(rules);
+	else
+		overrides_apply(reload->overrides, rules);
+	*ret = rules;
+	return err;
 }
 
 /* What has been read is in force, or is forgotten. */

@@ -11,9 +11,11 @@
 
 /*
  * Makes rules of text or, if that has no bytes, of the file, whose text it becomes, the caller's to
- * free in any case. Returns NULL, with the reason logged, if they are bad.
+ * free in any case; for a host that has these addresses. Returns NULL, with the reason logged, if
+ * they are bad.
  */
-typedef struct rules *reload_load(const struct options *options, struct cfg_text *text);
+typedef struct rules *reload_load(const struct options *options, struct cfg_text *text,
+                                  const struct rules_nets *host);
 
 /* What a reload is about; borrowed. */
 struct reload {
@@ -23,6 +25,10 @@ struct reload {
 	struct cfg_text *text;       /* in force */
 	bool from_file;              /* or else the text in force again, with other overrides */
 	struct overrides *overrides; /* that lie over it */
+	struct rules_nets host;
+	/* called with ctx when rules are loaded, to add what isn't in the file; 0, or logs why not
+	 */
+	int (*loaded)(void *ctx, struct rules *rules);
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
 	/* called with ctx: if the addresses are free that are new in rules; 0, or logs why not */
 	int (*check)(void *ctx, const struct rules *rules, const struct rules *before);

@@ -102,11 +102,33 @@ static int open_fastpath(struct live *live, const struct rules *rules,
 	                     heritage->any ? heritage : NULL, &live->fastpath);
 }
 
-static int open_port(struct live *live, enum side side, struct port **ret)
+static int open_named(struct live *live, enum side side, struct port **ret)
 {
 	const struct packet_where where = follow_where(live, side);
 
 	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
+}
+
+/* Where the host has what isn't ours. The fast path is for a cable. */
+static int open_guard(struct live *live, const struct rules *rules)
+{
+	int err = guard_open(rules, &live->guard);
+
+	if (rules->fast_path != FAST_PATH_OFF)
+		log_warning("%s: [bridge] fast_path: is for mode = transparent: packet sockets "
+		            "instead",
+		            live->options->config);
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		if (way_ports(rules) >> side & 1)
+			err = follow_guard(live, (enum side)side);
+	return err;
+}
+
+static int open_port(struct live *live, enum side side, struct port **ret)
+{
+	if (!live->options->names[side])
+		return packet_open_none(side, ret);
+	return open_named(live, side, ret);
 }
 
 /* The ports of each worker. */
@@ -117,7 +139,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err)
 		err = crew_init(&live->crew, live->share.n);
 	if (!err)
-		err = open_fastpath(live, rules, heritage);
+		err = rules_has_stack(rules) ? open_guard(live, rules)
+		                             : open_fastpath(live, rules, heritage);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, rules->fast_path != FAST_PATH_OFF);
 	for (unsigned k = 0; k < live->crew.n; k++)
@@ -133,18 +156,26 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 {
 	const char *const *names = live->options->names;
 	struct heritage heritage;
-	int err = preflight_interfaces(names, rules->link_mirror);
+	const bool stack = rules_has_stack(rules);
+	const struct cable_wish wish = {.mirror = rules->link_mirror && !stack,
+	                                .is_hosts = stack,
+	                                .routed = rules->mode == MODE_ROUTED,
+	                                .routing = rules->routing};
+	int err = preflight_interfaces(names, rules->link_mirror, !stack);
 
 	if (!err)
-		err = cable_open(names, rules->link_mirror, clock_now(), &live->cable);
+		err = cable_open(names, &wish, clock_now(), &live->cable);
 	if (err < 0)
 		return err;
 	live->share = workers_share(rules, 0, workers_wanted(rules), key);
-	inherit(live, rules, key, &heritage);
+	heritage = (struct heritage){0};
+	if (!stack)
+		inherit(live, rules, key, &heritage);
 	live->max_connections = rules->max_connections;
 	live->max_half_open = rules->max_half_open;
 	err = open_ports(live, rules, &heritage);
-	heritage_close(&heritage);
+	if (!stack)
+		heritage_close(&heritage);
 	return err;
 }
 
@@ -172,10 +203,11 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 /* On sides without a carrier that is done when they have one. */
 static int check_at_start(struct live *live, const struct rules *rules)
 {
-	unsigned sides = follow_with_carrier(live, ANNOUNCER_BOTH);
+	const unsigned all = way_ports(rules);
+	unsigned sides = follow_with_carrier(live, all);
 
 	/* what is in use already stays so */
-	live->held = fastpath_inherits(live->fastpath) ? 0 : ANNOUNCER_BOTH & ~sides;
+	live->held = fastpath_inherits(live->fastpath) ? 0 : all & ~sides;
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (live->held >> side & 1)
 			log_warning("%s: has no carrier: whether our addresses are free there is "

@@ -263,12 +263,12 @@ int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret)
 	return err;
 }
 
-int cfg_load_text(const char *path, const struct cfg_text *text, cfg_note *note, void *ctx,
-                  struct rules **ret_rules)
+int cfg_load_text(const char *path, const struct cfg_text *text, const struct rules_nets *host,
+                  cfg_note *note, void *ctx, struct rules **ret_rules)
 {
 	const struct file file = {text->bytes, text->len};
 	struct notes notes = {.path = path, .note = note, .ctx = ctx};
-	struct load load = {0};
+	struct load load = {.host = host};
 	int ret = load_file(&load, &notes, &file);
 
 	if (ret == 0 && notes.errors)
@@ -290,7 +290,7 @@ int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rul
 
 	if (ret)
 		return ret;
-	ret = cfg_load_text(path, &text, note, ctx, ret_rules);
+	ret = cfg_load_text(path, &text, NULL, note, ctx, ret_rules);
 	free(text.bytes);
 	return ret;
 }

@@ -25,9 +25,10 @@ struct cfg_text {
  */
 int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret);
 
-/* As cfg_load(), of what was read from path before. */
-int cfg_load_text(const char *path, const struct cfg_text *text, cfg_note *note, void *ctx,
-                  struct rules **ret_rules);
+/* As cfg_load(), of what was read from path before, where the host has these addresses, whatever is
+ * said of them there; NULL: that isn't known. */
+int cfg_load_text(const char *path, const struct cfg_text *text, const struct rules_nets *host,
+                  cfg_note *note, void *ctx, struct rules **ret_rules);
 
 /*
  * Reads and checks the file at path. On success returns 0 and sets *ret_rules, which the caller
@@ -36,10 +37,5 @@ int cfg_load_text(const char *path, const struct cfg_text *text, cfg_note *note,
  * own. Warnings may come either way.
  */
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules);
-
-/* The same where the host has these addresses, whatever the file says of them; NULL: that isn't
- * known. */
-int cfg_load_for(const char *path, const struct rules_nets *host, cfg_note *note, void *ctx,
-                 struct rules **ret_rules);
 
 #endif

@@ -17,6 +17,7 @@
 #include "../process/log.h"
 #include "claim.h"
 #include "monitor.h"
+#include "routing.h"
 #include "settings.h"
 #include "../../lb/way.h"
 
@@ -46,8 +47,10 @@ struct plug {
 
 struct cable {
 	struct plug plugs[NSIDES];
+	unsigned n; /* plugs in use: the first ones */
 	struct mnl_socket *socket, *news;
-	bool mirror;
+	bool mirror, is_hosts;
+	struct routing routing;
 	uint32_t mtus[NSIDES]; /* as last judged */
 	lb_time look_again;    /* also without news */
 };
@@ -207,7 +210,7 @@ static void judge_mtus(struct cable *cable)
 	enum side small;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		if (plugs[side].is.state == LINK_GONE)
+		if (cable->is_hosts || plugs[side].is.state == LINK_GONE)
 			return;
 		is[side] = plugs[side].is.link.mtu;
 	}
@@ -313,11 +316,36 @@ static bool is_anew(const struct plug *plug, lb_time now)
 	return plug->anew && is_set_up && now.ns >= plug->retry.ns;
 }
 
+/* Of each interface how it is, or NULL if it is gone. */
+static void links_of(struct cable *cable, const struct link *ret[NSIDES])
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		ret[side] = cable->plugs[side].is.state == LINK_GONE ? NULL
+		                                                     : &cable->plugs[side].is.link;
+}
+
+static void hold_routing(struct cable *cable, bool on)
+{
+	const struct link *links[NSIDES];
+
+	links_of(cable, links);
+	if (links[OUTSIDE] && links[NSIDES - 1])
+		routing_hold(&cable->routing, cable->socket, links, on);
+}
+
+static void end_routing(struct cable *cable)
+{
+	const struct link *links[NSIDES];
+
+	links_of(cable, links);
+	routing_end(&cable->routing, cable->socket, links);
+}
+
 static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
 {
-	struct monitor_watch watches[NSIDES];
+	struct monitor_watch watches[NSIDES] = {{.index = -1}, {.index = -1}};
 
-	for (unsigned side = 0; side < NSIDES; side++) {
+	for (unsigned side = 0; side < cable->n; side++) {
 		const struct plug *plug = &cable->plugs[side];
 
 		watches[side] = (struct monitor_watch){
@@ -328,10 +356,11 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 	if (now.ns >= cable->look_again.ns)
 		watches[OUTSIDE].changed = watches[INSIDE].changed = true;
 	cable->look_again = (lb_time){now.ns + CABLE_LOOK_NS};
-	for (unsigned side = 0; side < NSIDES; side++)
+	for (unsigned side = 0; side < cable->n; side++)
 		if (watches[side].changed)
 			look(cable, &cable->plugs[side], watches[side].removed, now, &ret[side]);
 	judge_mtus(cable);
+	hold_routing(cable, cable->routing.on);
 }
 
 bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES])
@@ -340,9 +369,9 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 
 	memset(ret, 0, NSIDES * sizeof(ret[0]));
 	hear(cable, now, ret);
-	for (unsigned side = 0; side < NSIDES; side++)
+	for (unsigned side = 0; side < cable->n; side++)
 		mirror(cable, (enum side)side, now, &ret[side]);
-	for (unsigned side = 0; side < NSIDES; side++) {
+	for (unsigned side = 0; side < cable->n; side++) {
 		struct plug *plug = &cable->plugs[side];
 
 		ret[side].anew = is_anew(plug, now);
@@ -352,6 +381,25 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 		any |= ret[side].anew || ret[side].mac || ret[side].mtu || ret[side].announce;
 	}
 	return any;
+}
+
+void cable_route(struct cable *cable, bool on)
+{
+	hold_routing(cable, on);
+}
+
+struct mnl_socket *cable_socket(const struct cable *cable)
+{
+	return cable->socket;
+}
+
+void cable_indices(const struct cable *cable, int ret[NSIDES])
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct cable_state *is = &cable->plugs[side].is;
+
+		ret[side] = is->state == LINK_GONE ? 0 : is->link.index;
+	}
 }
 
 void cable_mirror(struct cable *cable, bool on)
@@ -400,7 +448,9 @@ static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 	int err;
 
 	plug->is.state = state_of(&plug->is.link);
-	if ((err = settings_begin(&plug->settings, cable->socket, &plug->is.link)) < 0)
+	if (cable->is_hosts)
+		settings_spare(&plug->settings);
+	else if ((err = settings_begin(&plug->settings, cable->socket, &plug->is.link)) < 0)
 		return err;
 	note_use(plug);
 	if (!cable->mirror || plug->is.state != LINK_DOWN)
@@ -411,27 +461,44 @@ static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 	return err;
 }
 
-int cable_open(const char *const names[NSIDES], bool mirror_on, lb_time now, struct cable **ret)
+static struct cable *new_cable(const char *const names[NSIDES], const struct cable_wish *wish)
 {
 	struct cable *cable = calloc(1, sizeof(*cable));
+
+	if (!cable)
+		return NULL;
+	cable->n = names[NSIDES - 1] ? NSIDES : 1;
+	cable->mirror = wish->mirror;
+	cable->is_hosts = wish->is_hosts;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		cable->plugs[side].is.state = LINK_GONE;
+		settings_init(&cable->plugs[side].settings);
+		cable->plugs[side].claim = (struct claim){-1, -1};
+	}
+	return cable;
+}
+
+int cable_open(const char *const names[NSIDES], const struct cable_wish *wish, lb_time now,
+               struct cable **ret)
+{
+	struct cable *cable = new_cable(names, wish);
 	int err = cable ? 0 : -ENOMEM;
 
 	if (!err) {
-		cable->mirror = mirror_on;
-		for (unsigned side = 0; side < NSIDES; side++) {
-			cable->plugs[side].is.state = LINK_GONE;
-			settings_init(&cable->plugs[side].settings);
-			cable->plugs[side].claim = (struct claim){-1, -1};
-		}
 		if ((err = monitor_open(&cable->news)) == 0)
 			err = link_open(0, &cable->socket);
 	}
 	if (err < 0)
 		log_error("rtnetlink: %s", strerror(-err));
-	for (unsigned side = 0; side < NSIDES && !err; side++)
+	for (unsigned side = 0; !err && side < cable->n; side++)
 		err = find_end(cable, &cable->plugs[side], names[side], now);
-	for (unsigned side = 0; side < NSIDES && !err; side++)
+	for (unsigned side = 0; !err && side < cable->n; side++)
 		err = open_end(cable, &cable->plugs[side], now);
+	if (!err && wish->routed)
+		err = routing_begin(&cable->routing, cable->socket,
+		                    (const struct link *[]){&cable->plugs[OUTSIDE].is.link,
+		                                            &cable->plugs[INSIDE].is.link},
+		                    wish->routing);
 	if (err < 0) {
 		cable_close(cable);
 		return err;
@@ -471,7 +538,7 @@ void cable_take_over(struct cable *cable, enum side side, const struct settings_
 
 void cable_leave(struct cable *cable)
 {
-	for (unsigned side = 0; cable && side < NSIDES; side++)
+	for (unsigned side = 0; cable && side < cable->n; side++)
 		settings_end(&cable->plugs[side].settings, NULL, NULL);
 	cable_close(cable);
 }
@@ -480,7 +547,8 @@ void cable_close(struct cable *cable)
 {
 	if (!cable)
 		return;
-	for (unsigned side = 0; side < NSIDES; side++)
+	end_routing(cable);
+	for (unsigned side = 0; side < cable->n; side++)
 		close_end(cable, &cable->plugs[side]);
 	if (cable->news)
 		mnl_socket_close(cable->news);

@@ -27,12 +27,21 @@ struct cable_state {
 	bool used; /* the host has an address there */
 };
 
+/* What is wanted of the interfaces. */
+struct cable_wish {
+	bool mirror;   /* link_mirror */
+	bool is_hosts; /* the host goes on using them, and they are no cable */
+	bool routed;   /* then: its kernel is to route between them, or not to: */
+	bool routing;
+};
+
 /*
- * Begins to watch both interfaces, named by enum side, and sets the host to be silent there
- * (settings.h); mirror is link_mirror. names must stay. Returns 0 and sets *ret, or a negative
- * errno with the reason logged.
+ * Begins to watch the interfaces, named by enum side (an inside without a name: there is none), and
+ * sets the host to be silent there (settings.h), unless they stay its own. names must stay.
+ * Returns 0 and sets *ret, or a negative errno with the reason logged.
  */
-int cable_open(const char *const names[NSIDES], bool mirror, lb_time now, struct cable **ret);
+int cable_open(const char *const names[NSIDES], const struct cable_wish *wish, lb_time now,
+               struct cable **ret);
 
 /* Sets all as it was. */
 void cable_close(struct cable *cable);
@@ -54,8 +63,13 @@ int cable_fd(const struct cable *cable);
  */
 bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES]);
 
-/* Turns link_mirror on or off. */
+/* Turns link_mirror on or off, and the host's routing. */
 void cable_mirror(struct cable *cable, bool on);
+void cable_route(struct cable *cable, bool on);
+
+/* To ask the kernel by, and of which interfaces (0: gone). */
+struct mnl_socket *cable_socket(const struct cable *cable);
+void cable_indices(const struct cable *cable, int ret[NSIDES]);
 
 /* Has the next cable_poll() after a while say again that the interface is another one. */
 void cable_retry(struct cable *cable, enum side side, lb_time now);

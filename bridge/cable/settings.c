@@ -59,7 +59,8 @@ static const char all_routes_path[] = "/proc/sys/net/ipv6/conf/all/forwarding";
 
 static bool is_spared(const struct settings *settings, const struct kind *kind)
 {
-	return kind->spared && (kind->devconf ? settings->ipv4_used : settings->ipv6_used);
+	return settings->is_hosts ||
+	       (kind->spared && (kind->devconf ? settings->ipv4_used : settings->ipv6_used));
 }
 
 /* ---- Values ---- */
@@ -227,6 +228,12 @@ int settings_begin(struct settings *settings, struct mnl_socket *socket, const s
 	return set_all(settings, socket, link);
 }
 
+void settings_spare(struct settings *settings)
+{
+	settings_init(settings);
+	settings->is_hosts = settings->ipv4_used = settings->ipv6_used = true;
+}
+
 static void forget_file(struct setting *setting)
 {
 	if (setting->fd >= 0)
@@ -331,6 +338,8 @@ static void look_for_address(struct settings *settings, struct mnl_socket *socke
 
 void settings_look(struct settings *settings, struct mnl_socket *socket, const struct link *link)
 {
+	if (settings->is_hosts)
+		return;
 	look_for_address(settings, socket, link);
 	watch_routing(settings, link->name);
 	for (unsigned i = 0; i < NSETTINGS; i++)

@@ -19,6 +19,7 @@ struct setting {
 struct settings {
 	bool ipv4_used, ipv6_used; /* the host has an address there */
 	bool routes_ipv6;          /* and routes that; was said */
+	bool is_hosts;             /* all of it: nothing is set */
 	struct setting setting[NSETTINGS];
 };
 
@@ -31,6 +32,9 @@ void settings_init(struct settings *settings);
  * on routing there. That others can't be set is logged only.
  */
 int settings_begin(struct settings *settings, struct mnl_socket *socket, const struct link *link);
+
+/* The same for an interface that the host goes on using as it is: nothing is set. */
+void settings_spare(struct settings *settings);
 
 /* The same for the interface that was made anew: what the host uses is what it was. */
 void settings_again(struct settings *settings, struct mnl_socket *socket, const struct link *link);

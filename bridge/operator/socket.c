@@ -81,8 +81,9 @@ void sockets_open(struct sockets *sockets, const char *const names[NSIDES])
 	int err;
 
 	*sockets = (struct sockets){.fds = {-1, -1}};
-	if (snprintf(directory, sizeof(directory), SOCKET_DIRECTORY "/%s-%s", names[OUTSIDE],
-	             names[INSIDE]) >= (int)sizeof(directory))
+	if (snprintf(directory, sizeof(directory), SOCKET_DIRECTORY "/%s%s%s", names[OUTSIDE],
+	             names[INSIDE] ? "-" : "",
+	             names[INSIDE] ? names[INSIDE] : "") >= (int)sizeof(directory))
 		err = -ENAMETOOLONG;
 	else if ((err = make_directory(SOCKET_DIRECTORY)) == 0)
 		err = make_directory(directory);

@@ -199,6 +199,39 @@ static int open_both(struct packet_port *packet, const struct packet_where *wher
 
 /* ---- Ports ---- */
 
+static unsigned receive_none(struct port *port, struct frame ret[PORT_BURST])
+{
+	(void)port;
+	(void)ret;
+	return 0;
+}
+
+static void send_none(struct port *port, const struct frame *frames, unsigned n, lb_time now)
+{
+	(void)frames;
+	(void)now;
+	port->counts.send_failed += n;
+}
+
+static const struct port_ops no_ops = {.receive = receive_none, .send = send_none};
+
+static bool is_none(const struct port *port)
+{
+	return port->ops == &no_ops;
+}
+
+int packet_open_none(enum side side, struct port **ret)
+{
+	struct packet_port *packet = calloc(1, sizeof(*packet));
+
+	if (!packet)
+		return -ENOMEM;
+	packet->port = (struct port){.ops = &no_ops, .name = "none", .side = side};
+	packet->inlet.fd = -1;
+	*ret = &packet->port;
+	return 0;
+}
+
 int packet_open(enum side side, const char *name, const struct packet_where *where,
                 unsigned sharers, struct port **ret)
 {
@@ -230,6 +263,8 @@ int packet_set_mtu(struct port *port, const struct link *link)
 {
 	struct longway *way = &packet_of(port)->outlet.longway;
 
+	if (is_none(port))
+		return 0;
 	return way->mtu == link->mtu ? 0 : open_longway(way, link);
 }
 
@@ -237,6 +272,8 @@ int packet_mute(struct port *port)
 {
 	struct packet_port *packet = packet_of(port);
 
+	if (is_none(port))
+		return 0;
 	packet_count_missed(port);
 	inlet_close(&packet->inlet);
 	return renew_socket(&packet->inlet.fd);
@@ -244,9 +281,9 @@ int packet_mute(struct port *port)
 
 int packet_reopen(struct port *port, const struct packet_where *where)
 {
-	int err = open_both(packet_of(port), where);
+	int err = is_none(port) ? 0 : open_both(packet_of(port), where);
 
-	if (!err)
+	if (!err && !is_none(port))
 		port->mac = where->send->mac;
 	return err;
 }
@@ -255,6 +292,10 @@ void packet_close(struct port *port)
 {
 	struct packet_port *packet = packet_of(port);
 
+	if (is_none(port)) {
+		free(packet);
+		return;
+	}
 	inlet_close(&packet->inlet);
 	if (packet->inlet.fd >= 0)
 		close(packet->inlet.fd);
@@ -275,6 +316,8 @@ int packet_fd(const struct port *port)
 
 unsigned packet_fds(const struct port *port, int ret[PACKET_FDS])
 {
+	if (is_none(port))
+		return 0;
 	ret[0] = packet_of(port)->inlet.fd;
 	ret[1] = packet_of(port)->outlet.fd;
 	ret[2] = packet_of(port)->outlet.longway.fd;
@@ -314,6 +357,8 @@ void packet_count_missed(struct port *port)
 	struct tpacket_stats stats;
 	socklen_t len = sizeof(stats);
 
+	if (is_none(port))
+		return;
 	if (getsockopt(packet_fd(port), SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
 		port->counts.missed += stats.tp_drops;
 }

@@ -24,6 +24,10 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
                 unsigned sharers, struct port **ret);
 void packet_close(struct port *port);
 
+/* The port of a side that has none: nothing comes, nothing goes, and what is done to it does
+ * nothing. Returns 0 and sets *ret, or -ENOMEM. */
+int packet_open_none(enum side side, struct port **ret);
+
 /*
  * Goes over to where, other interfaces than before. port may not be in use meanwhile; all
  * descriptors stay the same. Returns 0 or a negative errno.
@@ -58,7 +62,7 @@ void packet_copy_frame(const struct frame *frame, struct packet_copy *ret);
 int packet_fd(const struct port *port);
 void packet_woken(struct port *port, int events);
 
-/* All descriptors that packet_reopen() binds anew. Returns how many: up to PACKET_FDS. */
+/* All descriptors that packet_reopen() binds anew. Returns how many: PACKET_FDS, or none. */
 enum { PACKET_FDS = 3 };
 unsigned packet_fds(const struct port *port, int ret[PACKET_FDS]);
 

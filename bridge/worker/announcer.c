@@ -102,6 +102,7 @@ static bool next_of_round(struct announcer *announcer, const struct addresses *a
 		is_one =
 		        farm_address(addresses, announcer->farm, announcer->address, ret_address) &&
 		        announcer->going >> announcer->side & 1 &&
+		        way_is_ours(rules, *ret_address, (enum side)announcer->side) &&
 		        (name_is_ipv6(*ret_address) || !announcer->joins);
 		*ret_side = (enum side)announcer->side;
 		*ret_vlan = farm->vlan;

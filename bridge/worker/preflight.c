@@ -80,7 +80,7 @@ static int check_distinct(const char *const names[NSIDES], const struct link lin
 	return -EINVAL;
 }
 
-int preflight_interfaces(const char *const names[NSIDES], bool may_be_down)
+int preflight_interfaces(const char *const names[NSIDES], bool may_be_down, bool same_mtu)
 {
 	struct link links[NSIDES];
 	struct mnl_socket *socket;
@@ -90,12 +90,12 @@ int preflight_interfaces(const char *const names[NSIDES], bool may_be_down)
 		log_error("rtnetlink: %s", strerror(-err));
 		return err;
 	}
-	for (unsigned side = 0; side < NSIDES && !err; side++)
+	for (unsigned side = 0; side < NSIDES && names[side] && !err; side++)
 		err = check_interface(socket, names[side], may_be_down, &links[side]);
 	mnl_socket_close(socket);
-	if (!err)
+	if (!err && names[NSIDES - 1])
 		err = check_distinct(names, links);
-	if (!err)
+	if (!err && names[NSIDES - 1] && same_mtu)
 		err = check_mtus(names, links);
 	return err ? err : check_permission();
 }

@@ -10,6 +10,6 @@
  * Looks at both interfaces, named by enum side. Returns 0, or a negative errno with the first thing
  * that is wrong logged.
  */
-int preflight_interfaces(const char *const names[NSIDES], bool may_be_down);
+int preflight_interfaces(const char *const names[NSIDES], bool may_be_down, bool same_mtu);
 
 #endif

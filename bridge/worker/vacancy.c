@@ -67,6 +67,8 @@ static int compare(const void *a, const void *b)
 static void add(struct claim_list *list, const struct rules *rules, const struct rules_farm *farm,
                 be32 address)
 {
+	if (way_is_hosts(rules, address))
+		return; /* the host has checked that */
 	list->items[list->n++] = (struct claim){.where = where_of(rules, address),
 	                                        .vlan = rules_farm_vlan(farm),
 	                                        .tags = farm->vlan,
@@ -240,7 +242,8 @@ static int probe_all(struct vacancy *vacancy, const struct link *const links[NSI
 		for (unsigned side = 0; side < NSIDES; side++) {
 			const struct hop all = way_everybody((enum side)side, list->items[i].tags);
 
-			if (links[side])
+			if (links[side] &&
+			    way_is_ours(rules, list->items[i].address, (enum side)side))
 				voice_probe(&vacancy->voice, rules, list->items[i].address, &all,
 				            (lb_time){0});
 		}
@@ -290,7 +293,8 @@ int vacancy_open(const char *const names[NSIDES], struct vacancy **ret)
 	int err = vacancy ? 0 : -ENOMEM;
 
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = ear_open((enum side)side, names[side], &vacancy->ears[side]);
+		err = ear_open((enum side)side, names[side] ? names[side] : "none",
+		               &vacancy->ears[side]);
 	if (!err)
 		err = voice_open(&vacancy->voice, vacancy->ears);
 	if (err < 0)

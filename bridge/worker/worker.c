@@ -329,6 +329,9 @@ static void defend(struct worker *worker, const struct sighting *claim, lb_time 
 	for (unsigned side = 0; side < NSIDES; side++) {
 		const struct hop everybody = way_everybody((enum side)side, vlan);
 
+		if (!way_is_ours(worker->setup.rules, claim->ip, (enum side)side))
+			continue;
+
 		voice_announce(&worker->voice, worker->setup.rules, claim->ip, &everybody, now);
 	}
 }
@@ -551,8 +554,15 @@ void worker_hold(struct worker *worker, unsigned sides)
 
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac)
 {
+	if (!(way_ports(worker->setup.rules) >> side & 1))
+		return;
 	worker->ports[side]->mac = *mac;
 	lb_set_mac(worker->lb, side, mac);
+}
+
+void worker_set_mtu(struct worker *worker, enum side side, uint32_t mtu)
+{
+	lb_set_mtu(worker->lb, side, mtu);
 }
 
 void worker_start(struct worker *worker, lb_time now)

@@ -64,8 +64,9 @@ void worker_start(struct worker *worker, lb_time now);
  */
 void worker_hold(struct worker *worker, unsigned sides);
 
-/* The port of that side has another MAC address from now on. */
+/* The port of that side has another MAC address from now on; another MTU, in bytes. */
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
+void worker_set_mtu(struct worker *worker, enum side side, uint32_t mtu);
 
 /* Tells the fast path where all servers are; before that, none of them is what it was. */
 void worker_publish(struct worker *worker);

@@ -147,7 +147,6 @@ START_TEST(wrong_lines)
 	        "",
 	        "eth0 eth1",
 	        "-f lb.ini",
-	        "eth0 -f lb.ini",
 	        "eth0 eth0 -f lb.ini",
 	        "eth0 eth1 eth2 -f lb.ini",
 	        "-f",

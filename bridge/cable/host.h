@@ -1,0 +1,31 @@
+/*
+ * What the host has beside tmbridge, where that is no cable: addresses, and routes to servers.
+ */
+#ifndef BRIDGE_HOST_H
+#define BRIDGE_HOST_H
+
+#include "link.h"
+#include "../../lb/rules.h"
+
+/*
+ * The host's addresses, those of the interfaces of these indices (0: none) as being on that side.
+ * Link-local and loopback ones don't count, nor more than RULES_NETS_MAX. Returns 0 or a negative
+ * errno.
+ */
+int host_nets(struct mnl_socket *socket, const int indices[NSIDES], struct rules_nets *ret);
+
+/*
+ * Asks the kernel for the way to each server, and notes it in rules, unless these name a gateway
+ * for it. One that isn't reached by these interfaces is left as it is, and logged.
+ */
+int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules);
+
+/* Whether rules were made by what the kernel says now. */
+bool host_is_as(struct mnl_socket *socket, const int indices[NSIDES], const struct rules *rules);
+
+/* The first two for rules that are loaded before anything is open: the addresses, and the routes.
+ */
+void host_ask(const char *const names[NSIDES], struct rules_nets *ret);
+int host_settle(const char *const names[NSIDES], struct rules *rules);
+
+#endif

@@ -1,0 +1,280 @@
+/*
+ * The guard, as the process sees it: its arrays are in the process's memory, so that other rules
+ * need nothing of the kernel.
+ */
+#include "guard.h"
+
+#include "guard_program.h"
+#include "guard_shared.h"
+#include "tc.h"
+#include "../process/log.h"
+#include "../../lb/local.h"
+#include "../../lb/way.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { GUARD_PRIORITY = 1 };
+
+struct mapped {
+	void *at;
+	size_t bytes;
+};
+
+struct guard {
+	struct bpf_object *object;
+	struct mnl_socket *socket;
+	int program;
+	struct mapped conf, places, ports;
+	struct link links[NSIDES]; /* index 0: none */
+	bool hook_made[NSIDES];
+};
+
+/* ---- What the program looks at ---- */
+
+/* One half, being filled. */
+struct half {
+	struct guard_place *places;
+	struct guard_ports *ports;
+	unsigned nslots;
+};
+
+static struct ip6 full(const struct rules *rules, be32 address)
+{
+	return name_is_ipv6(address) ? *rules_ip6(rules, address) : ip6_mapped(address);
+}
+
+/* The place of the address, which may be an empty one; NULL: there is no room. */
+static struct guard_place *place_of(struct half *half, const struct ip6 *ip)
+{
+	for (uint32_t n = 0; n < GUARD_PROBES; n++) {
+		struct guard_place *place =
+		        &half->places[(guard_hash(ip) + n) & (GUARD_PLACES - 1)];
+
+		if (!place->kinds || ip6_eq(&place->ip, ip))
+			return place;
+	}
+	return NULL;
+}
+
+static struct guard_place *add(struct half *half, const struct rules *rules, be32 address,
+                               unsigned kinds)
+{
+	const struct ip6 ip = full(rules, address);
+	struct guard_place *place = place_of(half, &ip);
+
+	if (!place)
+		return NULL;
+	place->ip = ip;
+	place->kinds |= kinds;
+	if (kinds & GUARD_OURS && way_is_hosts(rules, address))
+		place->kinds |= GUARD_HOSTS;
+	return place;
+}
+
+static void add_port(struct guard_ports *ports, unsigned port)
+{
+	ports->words[port / 64] |= 1ull << port % 64;
+}
+
+/* The service ports of a VIP, in a set of their own if the host has the address. */
+static bool add_vip(struct half *half, const struct rules *rules, const struct rules_farm *farm)
+{
+	struct guard_place *place = add(half, rules, farm->vip, GUARD_OURS);
+
+	if (!place)
+		return false;
+	if (!(place->kinds & GUARD_HOSTS))
+		return true;
+	if (!place->slot && half->nslots == GUARD_SLOTS)
+		return false;
+	if (!place->slot)
+		place->slot = half->nslots++;
+	for (unsigned i = 0; i < farm->nports; i++)
+		add_port(&half->ports[place->slot], be16_get(farm->ports[i]));
+	return true;
+}
+
+static bool add_farm(struct half *half, const struct rules *rules, const struct rules_farm *farm)
+{
+	bool ok = farm->gone || add_vip(half, rules, farm);
+
+	for (unsigned i = 0; i < farm->nsnat && ok; i++)
+		ok = add(half, rules, farm->snat[i], GUARD_OURS);
+	for (unsigned i = 0; i < farm->nservers && ok; i++)
+		ok = add(half, rules, rules->servers[farm->server + i].address, GUARD_SERVER);
+	return ok;
+}
+
+static void copy_local(struct half *half, const struct rules *rules)
+{
+	static_assert(sizeof(((struct local *)NULL)->snat) == sizeof(struct guard_ports),
+	              "a set of ports");
+	_Alignas(ARENA_ALIGN) static uint8_t memory[2 * sizeof(struct local)];
+	struct arena arena = {.base = memory};
+	struct local *local;
+
+	local_lay_out(&local, &arena, rules);
+	memcpy(&half->ports[GUARD_SLOT_SNAT], local->snat, sizeof(local->snat));
+	memcpy(&half->ports[GUARD_SLOT_SERVERS], local->servers, sizeof(local->servers));
+}
+
+int guard_set_rules(struct guard *guard, const struct rules *rules)
+{
+	struct guard_conf *conf = guard->conf.at;
+	const uint32_t other = !conf->half;
+	struct half half = {
+	        .places = (struct guard_place *)guard->places.at + other * GUARD_PLACES,
+	        .ports = (struct guard_ports *)guard->ports.at + other * GUARD_SLOTS,
+	        .nslots = GUARD_SLOT_FIRST,
+	};
+
+	memset(half.places, 0, GUARD_PLACES * sizeof(*half.places));
+	memset(half.ports, 0, GUARD_SLOTS * sizeof(*half.ports));
+	copy_local(&half, rules);
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (!add_farm(&half, rules, &rules->farms[f]))
+			return -E2BIG;
+	__atomic_store_n(&conf->half, other, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* ---- Loading ---- */
+
+static int say(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	log_debug("%s", line);
+	return 0;
+}
+
+static int set_size(struct guard *guard, const char *name, uint32_t elements)
+{
+	return bpf_map__set_max_entries(bpf_object__find_map_by_name(guard->object, name),
+	                                elements);
+}
+
+static int map_one(struct guard *guard, const char *name, struct mapped *ret)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(guard->object, name);
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *at;
+
+	bytes = (bytes + page - 1) & ~(page - 1);
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	*ret = (struct mapped){at, bytes};
+	return 0;
+}
+
+static int load(struct guard *guard)
+{
+	const struct bpf_program *program;
+	int err;
+
+	libbpf_set_print(say);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	guard->object = bpf_object__open_mem(guard_program, guard_program_bytes, NULL);
+	if (!guard->object)
+		return -errno;
+	if ((err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
+	    (err = set_size(guard, "guard_ports", 2 * GUARD_SLOTS)) < 0 ||
+	    (err = bpf_object__load(guard->object)) < 0 ||
+	    (err = map_one(guard, "guard_conf", &guard->conf)) < 0 ||
+	    (err = map_one(guard, "guard_places", &guard->places)) < 0 ||
+	    (err = map_one(guard, "guard_ports", &guard->ports)) < 0)
+		return err;
+	program = bpf_object__find_program_by_name(guard->object, "guard");
+	guard->program = program ? bpf_program__fd(program) : -1;
+	return program ? 0 : -ENOENT;
+}
+
+int guard_open(const struct rules *rules, struct guard **ret)
+{
+	struct guard *guard = calloc(1, sizeof(*guard));
+	int err = guard ? link_open(0, &guard->socket) : -ENOMEM;
+
+	if (!err)
+		err = load(guard);
+	if (!err)
+		err = guard_set_rules(guard, rules);
+	if (err == -E2BIG)
+		log_error("too many addresses, or VIPs that the host has itself (at most %u), for "
+		          "mode = %s",
+		          GUARD_SLOTS - GUARD_SLOT_FIRST, rules_mode_words[rules->mode]);
+	else if (err < 0)
+		log_error("mode = %s: a program that keeps the VIPs' packets from the host can't "
+		          "be loaded: %s (it takes CAP_BPF)",
+		          rules_mode_words[rules->mode], strerror(-err));
+	if (err < 0)
+		guard_close(guard);
+	else
+		*ret = guard;
+	return err;
+}
+
+/* ---- Interfaces ---- */
+
+static struct tc_place place_on(const struct link *link)
+{
+	return (struct tc_place){.ifindex = link->index, .priority = GUARD_PRIORITY};
+}
+
+int guard_attach(struct guard *guard, enum side side, const struct link *link)
+{
+	const struct tc_place place = place_on(link);
+	int err = tc_add_hook(guard->socket, link->index);
+
+	guard->hook_made[side] = !err;
+	if (err && err != -EEXIST)
+		return err;
+	tc_detach(guard->socket, &place); /* one that a process that was killed has left */
+	err = tc_attach(guard->socket, &place, guard->program, "guard");
+	if (!err)
+		guard->links[side] = *link;
+	return err;
+}
+
+static void detach(struct guard *guard, enum side side)
+{
+	const struct link *link = &guard->links[side];
+	const struct tc_place place = place_on(link);
+
+	if (!link->index)
+		return;
+	tc_detach(guard->socket, &place);
+	if (guard->hook_made[side] && tc_is_empty(guard->socket, link->index))
+		tc_remove_hook(guard->socket, link->index);
+}
+
+static void unmap(const struct mapped *mapped)
+{
+	if (mapped->at)
+		munmap(mapped->at, mapped->bytes);
+}
+
+void guard_close(struct guard *guard)
+{
+	if (!guard)
+		return;
+	for (unsigned side = 0; side < NSIDES; side++)
+		detach(guard, (enum side)side);
+	unmap(&guard->conf);
+	unmap(&guard->places);
+	unmap(&guard->ports);
+	bpf_object__close(guard->object);
+	if (guard->socket)
+		mnl_socket_close(guard->socket);
+	free(guard);
+}

@@ -1,0 +1,24 @@
+/*
+ * Keeping tmbridge's packets from the host's stack, where the two share interfaces: guard.bpf.c.
+ */
+#ifndef BRIDGE_GUARD_H
+#define BRIDGE_GUARD_H
+
+#include "../cable/link.h"
+#include "../../lb/rules.h"
+
+struct guard;
+
+/* Loads the program, with these rules. Returns 0 and sets *ret, or a negative errno with the reason
+ * logged. */
+int guard_open(const struct rules *rules, struct guard **ret);
+
+/* Puts it on an interface, or another one in the place of the one that was there; on close it is
+ * taken off. Return 0 or a negative errno. */
+int guard_attach(struct guard *guard, enum side side, const struct link *link);
+void guard_close(struct guard *guard);
+
+/* Goes over to other rules. Returns 0 or, having changed nothing, -E2BIG if they don't fit. */
+int guard_set_rules(struct guard *guard, const struct rules *rules);
+
+#endif
