@@ -9,16 +9,17 @@ B := .build/$(VARIANT)
 
 # The one list of packages (Debian 12). `make deps` installs what is missing.
 BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-dev libiniparser-dev \
-	libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev zlib1g-dev clang
+	libseccomp-dev libcap-ng-dev libbpf-dev libjansson-dev libmicrohttpd-dev zlib1g-dev clang
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils \
-	python3-prometheus-client
+	python3-prometheus-client libjs-dygraphs
 BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 zlib1g libsubunit0 \
-	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate
+	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate \
+	libmicrohttpd12 libjs-dygraphs
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 
 SHELL := /bin/bash
@@ -29,7 +30,7 @@ DESTDIR ?=
 
 # Warnings are errors where tmbridge is worked on: in CI, and for any goal but those that who only uses
 # it has. A compiler that is newer than these lines may warn of more, which is no reason not to build.
-USERS_GOALS := all install uninstall demo deps help clean $(B)/tmbridge
+USERS_GOALS := all install install-console uninstall demo deps help clean $(B)/tmbridge
 WERROR ?= $(if $(CI)$(filter-out $(USERS_GOALS),$(MAKECMDGOALS)),-Werror)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -DTMBRIDGE_VERSION='"$(VERSION)"'
@@ -71,16 +72,34 @@ endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
-BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
+CONSOLE := $(patsubst %.c,$(B)/%.o,$(wildcard bridge/console/*.c)) $(B)/bridge/console/page.o
+BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c bridge/console/% %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
 	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
+HAS_HTTP := $(shell pkg-config --exists libmicrohttpd && echo yes)
 .PHONY: all
-all: $(B)/tmbridge ## build .build/release/tmbridge
+all: $(B)/tmbridge $(if $(HAS_HTTP),$(B)/tmbridge-console) ## build .build/release/tmbridge and, if libmicrohttpd is there, tmbridge-console
 
 $(B)/tmbridge: $(B)/bridge/main.o $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The console: its page is in it, as arrays of bytes.
+PAGE := bridge/console/page
+
+$(B)/tmbridge-console: $(CONSOLE) $(B)/bridge.a
+	$(CC) $(LDFLAGS) -o $@ $^ -lmicrohttpd -ljansson -lm
+
+$(B)/bridge/console/page.c: $(PAGE)/index.html $(PAGE)/console.css $(PAGE)/console.js
+	@mkdir -p $(@D)
+	@{ echo '#include <stddef.h>'; for file in $^; do name=page_$${file##*.}; \
+	echo "extern const unsigned char $$name[]; extern const size_t $${name}_bytes;"; \
+	echo "const unsigned char $$name[] = {"; od -An -v -tu1 -w32 $$file | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
+	echo "};"; echo "const size_t $${name}_bytes = sizeof($$name);"; done; } >$@
+
+$(B)/bridge/console/page.o: $(B)/bridge/console/page.c
+	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -c -o $@ $<
 
 $(B)/lb.a: $(LB)
 $(B)/cfg.a: $(CFG)
@@ -149,7 +168,7 @@ deps: ## install what is missing of the packages (as root)
 	fi
 
 .PHONY: everything
-everything: $(B)/tmbridge $(B)/unit $(B)/bench-engine $(TOOLS)
+everything: $(B)/tmbridge $(B)/tmbridge-console $(B)/unit $(B)/bench-engine $(TOOLS)
 
 .PHONY: test
 test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
@@ -166,7 +185,7 @@ variants: release debug clang-debug fuzz-variant check-format
 release:
 	$(MAKE) VARIANT=$@ everything
 debug: # the tools are always those of release
-	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge unit bench-engine)
+	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge tmbridge-console unit bench-engine)
 clang-debug: # see part_variants() in tests/run.sh
 	$(MAKE) VARIANT=$@ .build/$@/unit
 fuzz-variant:
@@ -307,11 +326,21 @@ install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man pages, systemd
 	sed '$(UNIT_PATHS); $(UNIT_ONE)' $(SERVICE)/tmbridge.service.in >$(UNITS)/tmbridge.service
 	sed '$(UNIT_PATHS); $(UNIT_EACH)' $(SERVICE)/tmbridge.service.in >$(UNITS)/tmbridge@.service
 
+.PHONY: install-console
+install-console: $(B)/tmbridge-console ## the same of the console
+	install -D -m 755 $(B)/tmbridge-console $(DESTDIR)$(PREFIX)/sbin/tmbridge-console
+	install -D -m 644 bridge/console/tmbridge-console.8 $(SHARE)/man/man8/tmbridge-console.8
+	install -D -m 644 bridge/console/tmbridge-console.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge-console.conf
+	install -d $(UNITS)
+	sed '$(UNIT_PATHS)' bridge/console/tmbridge-console.service.in >$(UNITS)/tmbridge-console.service
+
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(SHARE)/man/man8/tmbridge.8 $(SHARE)/man/man5/lb.ini.5 \
 		$(SHARE)/doc/tmbridge/{lb.ini,logrotate} $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf \
-		$(UNITS)/tmbridge.service $(UNITS)/tmbridge@.service
+		$(UNITS)/tmbridge.service $(UNITS)/tmbridge@.service \
+		$(DESTDIR)$(PREFIX)/sbin/tmbridge-console $(SHARE)/man/man8/tmbridge-console.8 \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge-console.conf $(UNITS)/tmbridge-console.service
 
 # Packages for Debian: what bridge/process/debian/ says, of what `make install` installs, in .build/deb/.
 
@@ -320,10 +349,11 @@ DEBIAN := bridge/process/debian
 
 .PHONY: deb
 deb: PACKAGES += $(DEB_PACKAGES)
-deb: deps $(B)/tmbridge ## Debian packages, in .build/deb/
+deb: deps $(B)/tmbridge $(B)/tmbridge-console ## Debian packages, in .build/deb/
 	rm -rf $(DEB) && mkdir -p $(DEB)/source/debian
 	cp -r $(DEBIAN)/* $(DEB)/source/debian
-	cp $(SERVICE)/tmbridge.sysusers $(SERVICE)/tmbridge.logrotate $(DEB)/source/debian
+	cp $(SERVICE)/tmbridge.sysusers $(SERVICE)/tmbridge.logrotate bridge/console/tmbridge-console.sysusers \
+		$(DEB)/source/debian
 	printf 'tmbridge (%s) unstable; urgency=medium\n\n  * See the project'"'"'s history.\n\n -- %s  %s\n' $(VERSION) \
 		"$$(sed -n 's/^Maintainer: //p' $(DEBIAN)/control)" "$$(git log -1 --format=%cD 2>/dev/null || date -R)" \
 		>$(DEB)/source/debian/changelog

@@ -19,6 +19,7 @@ LAB_ROOT=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 VARIANT=${VARIANT:-release}
 TMBRIDGE=${TMBRIDGE:-$LAB_ROOT/.build/$VARIANT/tmbridge}
 [[ $TMBRIDGE = /* ]] || TMBRIDGE=$PWD/$TMBRIDGE
+CONSOLE=${CONSOLE:-$LAB_ROOT/.build/$VARIANT/tmbridge-console}
 TOOLS=$LAB_ROOT/.build/release/tools
 LAB_DIR=/run/lab
 LAB_CONNECTIONS=10000 # in the flow table; to lay out one of 1,000,000, the default, takes most of a start
@@ -27,7 +28,7 @@ LAB_PATIENCE=${LAB_PATIENCE:-1} # how many times as long to wait for what should
 FAST_PATH=${FAST_PATH:-off} # for all rules that don't say themselves
 WORKERS=${WORKERS:-}        # likewise; empty: one
 REPORTS=${REPORTS:-}        # a file for what sanitizers report, also of processes that a test kills
-export LAB_ROOT VARIANT TMBRIDGE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS REPORTS
+export LAB_ROOT VARIANT TMBRIDGE CONSOLE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS REPORTS
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=symbolize=0 # shut in it can't start a program for that: addr2line -fie .build/tsan/tmbridge ADDRESS
 

@@ -53,7 +53,7 @@ PLAIN='<(assert|errno|stdbool|stddef|stdint|stdlib|string|limits|inttypes|stdali
 
 # The folders of bridge/, lowest first: a folder's files include those of its own and of folders
 # before it.
-BRIDGE_FLOORS="process cable port fastpath worker operator client"
+BRIDGE_FLOORS="process cable port fastpath worker operator client console"
 
 bridge_folders()
 {
@@ -228,7 +228,7 @@ has_werror() # CI GOAL...
 }
 
 @test "man pages are well-formed" {
-	for page in bridge/tmbridge.8 cfg/lb.ini.5; do
+	for page in bridge/tmbridge.8 bridge/console/tmbridge-console.8 cfg/lb.ini.5; do
 		mandoc -T lint -W warning "$page"
 	done
 }

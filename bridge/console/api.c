@@ -1,0 +1,261 @@
+/*
+ * A request becomes a line of words for the socket: the words of a fixed verb, and arguments that
+ * are made of printable ASCII. What comes back is handed on as it is: lines of JSON, of which the
+ * last says how it ended, as the HTTP status does.
+ */
+#include "api.h"
+
+#include "query.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { API_LINE_BYTES = 4096, API_LIMIT = 200 };
+
+enum { OK = 200, BAD = 400, NOT_FOUND = 404, CONFLICT = 409, FAILED = 500, AWAY = 503, LATE = 504 };
+
+/* Who cuts an answer that may be long. */
+enum limited { UNLIMITED, BY_US, BY_THEM };
+
+/* A verb that asks: its argument, or NULL; and whether that may be left out. */
+static const struct asking {
+	const char *path, *verb, *argument;
+	bool may_lack;
+	enum limited limited;
+} askings[] = {
+        {"/api/status", "status", NULL, true, UNLIMITED},
+        {"/api/version", "version", NULL, true, UNLIMITED},
+        {"/api/events", "events", NULL, true, BY_THEM},
+        {"/api/flows", "flows", "q", true, BY_US},
+        {"/api/who", "who", "q", false, BY_US},
+        {"/api/config", "config show", NULL, true, UNLIMITED},
+        {"/api/diff", "config diff", NULL, true, UNLIMITED},
+};
+
+/* Verbs that may be said by api_do(), by how they begin. */
+static const char *const doings[] = {
+        "server drain ",  "server enable ", "server disable ", "server weight ",
+        "server health ", "farm drain ",    "farm enable ",    "flow reset ",
+        "wire bypass",    "wire on",        "reload",
+};
+
+static void take(struct reply *ret, unsigned status, const char *type, char *text, size_t len)
+{
+	*ret = (struct reply){.status = text ? status : FAILED, .type = type, .text = text};
+	ret->len = text ? len : 0;
+}
+
+void api_refuse(unsigned status, const char *why, struct reply *ret)
+{
+	json_t *reply = json_pack("{s:{s:s}}", "error", "message", why);
+	char *text = json_dumps(reply, JSON_COMPACT);
+
+	json_decref(reply);
+	take(ret, status, "application/json", text, text ? strlen(text) : 0);
+}
+
+void api_needs(const struct options *options, struct reply *ret)
+{
+	json_t *reply = json_pack("{s:b,s:b}", "token", *options->token != '\0', "admin",
+	                          (int)options->admin);
+	char *text = json_dumps(reply, JSON_COMPACT);
+
+	json_decref(reply);
+	take(ret, OK, "application/json", text, text ? strlen(text) : 0);
+}
+
+/* What HTTP calls how a request ended. */
+static unsigned status_of(int exit)
+{
+	static const unsigned statuses[] = {OK, FAILED, BAD, AWAY, NOT_FOUND, LATE, CONFLICT};
+
+	return exit >= 0 && exit < (int)(sizeof(statuses) / sizeof(statuses[0])) ? statuses[exit]
+	                                                                         : FAILED;
+}
+
+static void ask(const struct question *question, struct reply *ret)
+{
+	struct answer answer;
+
+	query(question, &answer);
+	if (answer.text && answer.exit != QUERY_NOT_IN_TIME) {
+		take(ret, status_of(answer.exit), "application/x-ndjson", answer.text, answer.len);
+		return;
+	}
+	free(answer.text);
+	api_refuse(status_of(answer.exit),
+	           answer.exit == QUERY_NOT_THERE ? "no tmbridge runs, or it may not be asked"
+	                                          : "tmbridge doesn't answer",
+	           ret);
+}
+
+/* Words of printable ASCII only, as the socket takes them. */
+static bool is_plain(const char *words)
+{
+	for (; *words; words++)
+		if (*words < ' ' || *words > '~')
+			return false;
+	return true;
+}
+
+/* "--limit N", if the address says a number of up to 1000; else the default. */
+static unsigned limit_of(api_argument *argument, void *ctx)
+{
+	const char *text = argument(ctx, "limit");
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+
+	return n && n <= 1000 ? (unsigned)n : API_LIMIT;
+}
+
+static void ask_verb(const struct options *options, const struct asking *asking,
+                     api_argument *argument, void *ctx, struct reply *ret)
+{
+	const char *words = asking->argument ? argument(ctx, asking->argument) : NULL;
+	char line[API_LINE_BYTES], limit[32] = "";
+	int n;
+
+	if (!asking->may_lack && !words) {
+		api_refuse(BAD, "q is missing", ret);
+		return;
+	}
+	if (asking->limited == BY_THEM)
+		snprintf(limit, sizeof(limit), " --limit %u", limit_of(argument, ctx));
+	n = snprintf(line, sizeof(line), "%s%s%s%s", asking->verb, words ? " " : "",
+	             words ? words : "", limit);
+	if (n >= (int)sizeof(line) || !is_plain(line))
+		api_refuse(BAD, "too long, or not plain ASCII", ret);
+	else
+		ask(&(struct question){.instance = options->instance,
+		                       .line = line,
+		                       .limit = asking->limited == BY_US ? limit_of(argument, ctx)
+		                                                         : 0},
+		    ret);
+}
+
+/* ---- Metrics ---- */
+
+/* What the records of metrics say, a line each. */
+static char *lines_of(char *records)
+{
+	char *rest = NULL, *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	for (char *at = strtok_r(records, "\n", &rest); at; at = strtok_r(NULL, "\n", &rest)) {
+		json_t *record = json_loads(at, 0, NULL);
+		const char *line = json_string_value(json_object_get(record, "line"));
+
+		if (line)
+			fprintf(out, "%s\n", line);
+		json_decref(record);
+	}
+	fclose(out);
+	return text;
+}
+
+static void get_metrics(const struct options *options, struct reply *ret)
+{
+	struct reply records;
+	char *text;
+
+	ask(&(struct question){.instance = options->instance, .line = "metrics"}, &records);
+	if (records.status != OK) {
+		*ret = records;
+		return;
+	}
+	text = lines_of(records.text);
+	free(records.text);
+	take(ret, OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text,
+	     text ? strlen(text) : 0);
+}
+
+/* ---- All of it ---- */
+
+static void get_history(struct feed *feed, api_argument *argument, void *ctx, struct reply *ret)
+{
+	const char *range = argument(ctx, "range"), *names = argument(ctx, "names");
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out) {
+		api_refuse(FAILED, "out of memory", ret);
+		return;
+	}
+	feed_print_history(feed, out,
+	                   range && !strcmp(range, "week") ? HISTORY_BY_MINUTE : HISTORY_BY_SECOND,
+	                   names ? names : "");
+	fclose(out);
+	take(ret, OK, "application/json", text, len);
+}
+
+void api_get(const struct options *options, struct feed *feed, const char *path,
+             api_argument *argument, void *ctx, struct reply *ret)
+{
+	if (!strcmp(path, "/metrics")) {
+		get_metrics(options, ret);
+		return;
+	}
+	if (!strcmp(path, "/api/history")) {
+		get_history(feed, argument, ctx, ret);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(askings) / sizeof(askings[0]); i++)
+		if (!strcmp(path, askings[i].path)) {
+			ask_verb(options, &askings[i], argument, ctx, ret);
+			return;
+		}
+	api_refuse(NOT_FOUND, "no such path", ret);
+}
+
+/* The words of "do" as a line; false if they aren't such. */
+static bool join(const json_t *words, char line[API_LINE_BYTES])
+{
+	size_t i, len = 0;
+	const json_t *word;
+
+	line[0] = '\0';
+	json_array_foreach(words, i, word)
+	{
+		const char *text = json_string_value(word);
+
+		if (!text || !*text || strpbrk(text, " \t") ||
+		    len + strlen(text) + 2 > API_LINE_BYTES)
+			return false;
+		len += (size_t)sprintf(line + len, "%s%s", i ? " " : "", text);
+	}
+	return len && is_plain(line);
+}
+
+static bool is_doing(const char *line)
+{
+	for (unsigned i = 0; i < sizeof(doings) / sizeof(doings[0]); i++) {
+		const size_t len = strlen(doings[i]);
+
+		if (doings[i][len - 1] == ' ' ? !strncmp(line, doings[i], len)
+		                              : !strcmp(line, doings[i]))
+			return true;
+	}
+	return false;
+}
+
+void api_do(const struct options *options, const char *body, size_t len, struct reply *ret)
+{
+	char line[API_LINE_BYTES];
+	json_t *request = json_loadb(body, len, 0, NULL);
+	bool good = json_is_object(request) && join(json_object_get(request, "do"), line);
+
+	json_decref(request);
+	if (!good)
+		api_refuse(BAD, "{\"do\":[\"server\",\"drain\",\"NAME\"]}, or the like", ret);
+	else if (!is_doing(line))
+		api_refuse(BAD, "that changes nothing, or is not to be done from here", ret);
+	else
+		ask(&(struct question){.instance = options->instance,
+		                       .control = true,
+		                       .line = line},
+		    ret);
+}

@@ -1,0 +1,37 @@
+/*
+ * What the page, or a program, may ask, and what it is answered.
+ */
+#ifndef CONSOLE_API_H
+#define CONSOLE_API_H
+
+#include "feed.h"
+#include "options.h"
+
+struct reply {
+	unsigned status; /* of HTTP */
+	const char *type;
+	char *text; /* for whoever takes it to free */
+	size_t len;
+};
+
+/* An argument of the request's address, or NULL. */
+typedef const char *api_argument(void *ctx, const char *name);
+
+/*
+ * Answers GET of a path: /metrics, or what the socket says, as it says it, to /api/VERB. status is
+ * 404 if there is nothing of that name.
+ */
+void api_get(const struct options *options, struct feed *feed, const char *path,
+             api_argument *argument, void *ctx, struct reply *ret);
+
+/* Does what a body, {"do":["server","drain","web1"]}, says, if it is a verb that changes something.
+ */
+void api_do(const struct options *options, const char *body, size_t len, struct reply *ret);
+
+/* What it takes to ask, which anybody may know: {"token":true,"admin":false}. */
+void api_needs(const struct options *options, struct reply *ret);
+
+/* {"error":{"message":"..."}} */
+void api_refuse(unsigned status, const char *why, struct reply *ret);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * tmbridge-console: a running tmbridge in a browser.
+ *
+ * A program and user of its own, at the end of the status socket: what speaks HTTP isn't in the
+ * process that has the wire.
+ */
+#include "feed.h"
+#include "options.h"
+#include "pages.h"
+#include "server.h"
+#include "../process/log.h"
+#include "../process/manager.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+/* Threads that are started inherit that. */
+static void hold_signals(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigprocmask(SIG_BLOCK, ret, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void say_where(const struct options *options)
+{
+	const char *scheme = options->certificate ? "https" : "http";
+	const bool v6 = options->address[0] && strchr(options->address, ':');
+	char where[128];
+
+	snprintf(where, sizeof(where), "%s://%s%s%s:%u/", scheme, v6 ? "[" : "", options->address,
+	         v6 ? "]" : "", options->port);
+	log_info("console: %s", where);
+	manager_ready(where);
+}
+
+static int run(const struct options *options)
+{
+	struct feed *feed;
+	struct server *server;
+	sigset_t signals;
+	int signal_number;
+
+	hold_signals(&signals);
+	pages_open();
+	feed = feed_start(options->instance);
+	server = feed ? server_start(options, feed) : NULL;
+	if (server) {
+		say_where(options);
+		sigwait(&signals, &signal_number);
+		manager_stopping();
+	}
+	if (feed)
+		feed_stop(feed);
+	if (server)
+		server_stop(server);
+	if (feed)
+		feed_free(feed);
+	return server ? EXIT_SUCCESS : EXIT_RUNTIME;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (options_parse(argc, argv, &options) < 0)
+		return EXIT_USAGE;
+	if (options.done)
+		return EXIT_SUCCESS;
+	log_open();
+	manager_open();
+	return run(&options);
+}
