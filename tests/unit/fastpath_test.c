@@ -2,11 +2,15 @@
  * The kernel's programs against the engine. Two engines get the same packets; the second one's
  * arrays are in the programs' maps, and the programs see each frame first: what they forward must
  * leave as the first engine's does, and leave the same behind; what they don't, the second engine
- * gets. Frames of the wire go where the engine says they go.
+ * gets. Frames of the wire, and those of our captures, go where the engine says they go.
+ *
+ * A test run can give a program neither a tag beside the frame nor a partial checksum; live tests
+ * have both. FASTPATH_EVENTS in the environment: segments of each version of IP.
  *
  * It takes the right to load programs; without it there is nothing to be seen here.
  */
 #include "fixture.h"
+#include "frames6.h"
 #include "random.h"
 #include "suites.h"
 
@@ -15,23 +19,29 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <glob.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <stdlib.h>
 #include <time.h>
 
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* whose struct bpf_insn is another one */
+#include <pcap/pcap.h>
+
 enum {
 	TALKS = 8,
-	EVENTS = 30000,
-	WIRE_EVENTS = 20000,
+	EVENTS = 12000,
+	WIRE_EVENTS = 10000,
 	OUT_IFINDEX = 1, /* where nothing is sent: a test run redirects nowhere */
 	MTU = 1500,
 	LEAST = ETH_HEADER_BYTES + IPV6_HEADER_BYTES, /* bytes of a frame */
 };
 
 static struct engine plain, shared;
+static struct engine four; /* its rules only, which are of IPv4 in any case */
 static struct maps maps;
-static struct talk talks[TALKS][2]; /* of plain and shared */
+static struct talk talks[TALKS];
+static bool six; /* all is IPv6 */
 static unsigned nopened, by_program, by_engine;
 
 static struct mac server_mac(unsigned server)
@@ -61,6 +71,8 @@ static void begin_anew(struct engine *engine, bool in_maps)
 	engine->now = clock_now();
 	engine->lb = lb_init_shared(engine->mem, in_maps ? &table : NULL, farms, &key, macs,
 	                            engine->now);
+	if (!in_maps && engine->ip6_mem)
+		lb_use_ip6(engine->lb, engine->ip6_mem);
 }
 
 static void set_sides(void)
@@ -75,20 +87,37 @@ static void set_sides(void)
 	ck_assert_int_eq(loaded_attend(&maps.loaded), 0);
 }
 
+static struct rules *rules_here(void)
+{
+	struct rules *rules = fixture_rules(2);
+
+	if (six)
+		fixture_make_ipv6(rules);
+	return rules;
+}
+
+static void end(void)
+{
+	rules_free(four.rules);
+	engine_stop(&plain);
+	engine_stop(&shared);
+	maps_close(&maps);
+}
+
 /* False if programs can't be loaded here. */
-static bool begin(void)
+static bool begin(bool ipv6)
 {
 	int err;
 
+	six = ipv6;
 	nopened = by_program = by_engine = 0;
-	engine_start(&plain, fixture_rules(2));
-	engine_start(&shared, fixture_rules(2));
+	four.rules = fixture_rules(2);
+	engine_start(&plain, rules_here());
+	engine_start(&shared, rules_here());
 	err = maps_open(&maps, shared.rules, &share_whole, 1, NULL);
 	if (err < 0) {
 		ck_assert_int_eq(err, -EPERM);
-		maps_close(&maps);
-		engine_stop(&plain);
-		engine_stop(&shared);
+		end();
 		return false;
 	}
 	begin_anew(&plain, false);
@@ -100,13 +129,6 @@ static bool begin(void)
 		maps_set_way(&maps, shared.rules, s, &hop);
 	}
 	return true;
-}
-
-static void end(void)
-{
-	engine_stop(&plain);
-	engine_stop(&shared);
-	maps_close(&maps);
 }
 
 /* Frames that the programs have left to the process. */
@@ -141,12 +163,16 @@ static bool programs_forward(struct built *built)
 	struct __sk_buff ctx = {0};
 	const uint64_t left = punted();
 	struct built before;
+	uint32_t act;
 
 	frames_copy(&before, built);
 	if (run(LOADED_RECEIVE, built, &ctx) != (uint32_t)TC_ACT_UNSPEC)
 		return false;
 	require(memcmp(built->frame.data, before.frame.data, built->frame.len) == 0);
-	if (run(LOADED_FLOW, built, &ctx) == TC_ACT_REDIRECT && punted() == left)
+	act = run(LOADED_FLOW, built, &ctx);
+	if (act == (uint32_t)TC_ACT_UNSPEC)
+		act = run(LOADED_FLOW6, built, &ctx);
+	if (act == TC_ACT_REDIRECT && punted() == left)
 		return true;
 	require(memcmp(built->frame.data, before.frame.data, built->frame.len) == 0);
 	return false;
@@ -182,7 +208,7 @@ static void check_same_flows(uint32_t f)
 }
 
 /* The same frame through both. */
-static void pass(struct built *built)
+static struct verdict pass(struct built *built)
 {
 	struct built theirs;
 	struct verdict v, w;
@@ -203,17 +229,53 @@ static void pass(struct built *built)
 	               built->frame.len - built->l3) == 0);
 	if (v.act == LB_FORWARD && v.flow != FLOW_NONE)
 		check_same_flows(v.flow);
+	return v;
 }
 
-static void open_talks(struct talk t[2])
+static void build(struct built *ret, const struct spec *spec)
 {
+	struct built built;
+
+	if (!six)
+		return frames_tcp(ret, spec);
+	frames_tcp(&built, spec);
+	frames6_of(ret, &built);
+}
+
+/* Where the server answers to: what a client's segment has become. */
+static void note_server(struct talk *t, const struct built *built)
+{
+	const uint32_t src = built->l3 + (six ? 8 + 12 : 12); /* of IPv6 the last four bytes */
+
+	t->snat = be32_load(built->frame.data + src);
+	t->snat_port = frames_get16(built->frame.data + built->l4);
+}
+
+static void open_talk(struct talk *t)
+{
+	static const uint8_t flags[] = {0x02, 0x12, 0x10};
+	struct built built;
+
 	nopened++;
-	talk_open(&t[0], &plain, fixture_client(nopened % 5), (uint16_t)(20000 + nopened),
-	          nopened & 1 ? 443 : 5061);
-	talk_open(&t[1], &shared, fixture_client(nopened % 5), (uint16_t)(20000 + nopened),
-	          nopened & 1 ? 443 : 5061);
-	require_eq(t[0].server, t[1].server);
-	require_eq(t[0].snat_port, t[1].snat_port);
+	*t = (struct talk){.engine = &four,
+	                   .client = fixture_client(nopened % 5),
+	                   .sport = (uint16_t)(20000 + nopened),
+	                   .dport = nopened & 1 ? 443 : 5061,
+	                   .next = {1000, 2000}};
+	for (unsigned i = 0; i < 3; i++) {
+		const enum end end = i == 1 ? SERVER : CLIENT;
+		const struct spec spec = talk_spec(t, end, flags[i], 0);
+		struct verdict v;
+
+		build(&built, &spec);
+		v = pass(&built);
+		require_eq(v.act, LB_FORWARD);
+		t->next[end] += flags[i] & 0x02 ? 1 : 0;
+		if (!i) {
+			note_server(t, &built);
+			t->server = v.way.server;
+		}
+	}
 }
 
 /* Mostly what a TCP would send next, or nearly. */
@@ -242,33 +304,59 @@ static struct spec any_segment(const struct talk *t, enum end e)
 	return spec;
 }
 
-static void exchange(struct talk t[2])
+static void exchange(struct talk *t)
 {
 	const enum end e = random_below(2) ? SERVER : CLIENT;
-	struct spec spec = any_segment(&t[0], e);
+	struct spec spec = any_segment(t, e);
 	struct built built;
 
-	frames_tcp(&built, &spec);
+	spec.ntags = random_below(16) ? 0 : 1;
+	spec.tpid[0] = 0x8100;
+	spec.tci[0] = 7;
+	build(&built, &spec);
 	if (!random_below(10))
 		built.frame.data[built.l3 + random_below(40)] ^= 4;
 	pass(&built);
 	if (spec.flags == 0x10 && random_below(2))
-		t[0].next[e] = t[1].next[e] = spec.seq + spec.payload;
+		t->next[e] = spec.seq + spec.payload;
 	if (!random_below(100))
-		open_talks(t);
+		open_talk(t);
+}
+
+/* EVENTS of them, with connections of their own; false if programs can't be loaded here. */
+static bool exchange_some(bool ipv6)
+{
+	if (!begin(ipv6))
+		return false;
+	for (unsigned i = 0; i < TALKS; i++)
+		open_talk(&talks[i]);
+	for (unsigned i = 0; i < EVENTS; i++)
+		exchange(&talks[random_below(TALKS)]);
+	require(by_program > EVENTS / 10);
+	require(by_engine > EVENTS / 20);
+	end();
+	return true;
+}
+
+static void exchange_many(bool ipv6)
+{
+	const char *text = getenv("FASTPATH_EVENTS");
+	const unsigned long n = text ? strtoul(text, NULL, 10) : EVENTS;
+
+	for (unsigned long i = 0; i < n; i += EVENTS)
+		if (!exchange_some(ipv6))
+			return;
 }
 
 START_TEST(segments_go_the_same_way)
 {
-	if (!begin())
-		return;
-	for (unsigned i = 0; i < TALKS; i++)
-		open_talks(talks[i]);
-	for (unsigned i = 0; i < EVENTS; i++)
-		exchange(talks[random_below(TALKS)]);
-	require(by_program > EVENTS / 10);
-	require(by_engine > EVENTS / 20);
-	end();
+	exchange_many(false);
+}
+END_TEST
+
+START_TEST(segments_go_the_same_way_in_ipv6)
+{
+	exchange_many(true);
 }
 END_TEST
 
@@ -346,32 +434,86 @@ static void check_act(uint32_t act, bool is_left, const struct verdict *v)
 		require(is_left);
 }
 
+/* The first program's opinion of the frame, and the engine's. */
+static void judge_both(struct built *built)
+{
+	const uint64_t before = punted();
+	struct __sk_buff ctx = {0};
+	struct built theirs;
+	struct verdict v;
+	uint32_t act;
+
+	frames_copy(&theirs, built);
+	act = run(LOADED_RECEIVE, &theirs, &ctx);
+	require(memcmp(theirs.frame.data, built->frame.data, built->frame.len) == 0);
+	v = engine_input(&plain, built);
+	check_act(act, punted() != before, &v);
+}
+
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
-	if (!begin())
+	struct built built;
+
+	if (!begin(false))
 		return;
 	for (unsigned i = 0; i < WIRE_EVENTS; i++) {
-		struct built built, theirs;
-		struct __sk_buff ctx = {0};
-		struct verdict v;
-		uint64_t before = punted();
-		uint32_t act;
-
 		build_anything(&built);
-		frames_copy(&theirs, &built);
-		act = run(LOADED_RECEIVE, &theirs, &ctx);
-		require(memcmp(theirs.frame.data, built.frame.data, built.frame.len) == 0);
-		v = engine_input(&plain, &built);
-		check_act(act, punted() != before, &v);
+		judge_both(&built);
 	}
+	end();
+}
+END_TEST
+
+/* Those that a test run takes. Returns how many. */
+static unsigned judge_capture(const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const u_char *data;
+	unsigned n = 0;
+
+	while (pcap && pcap_next_ex(pcap, &header, &data) == 1) {
+		const bool is_inside = strstr(path, "in.pcap");
+		struct built built = {.l3 = ETH_HEADER_BYTES};
+
+		if (header->caplen != header->len || header->len < LEAST ||
+		    header->len > FRAMES_BYTES)
+			continue;
+		built.frame = (struct frame){.data = built.bytes + FRAME_HEADROOM,
+		                             .len = header->len,
+		                             .wire_len = header->len,
+		                             .side = is_inside ? INSIDE : OUTSIDE};
+		memcpy(built.frame.data, data, header->len);
+		judge_both(&built);
+		n++;
+	}
+	if (pcap)
+		pcap_close(pcap);
+	return n;
+}
+
+START_TEST(frames_of_captures_go_the_same_way)
+{
+	glob_t found;
+	unsigned n = 0;
+
+	if (!begin(false))
+		return;
+	ck_assert_int_eq(glob("pcaps/*/*.pcap*", 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		n += judge_capture(found.gl_pathv[i]);
+	ck_assert_uint_gt(n, 1000);
+	globfree(&found);
 	end();
 }
 END_TEST
 
 Suite *fastpath_suite(void)
 {
-	const TTest *const tests[] = {segments_go_the_same_way, frames_of_the_wire_go_the_same_way,
-	                              NULL};
+	const TTest *const tests[] = {segments_go_the_same_way, segments_go_the_same_way_in_ipv6,
+	                              frames_of_the_wire_go_the_same_way,
+	                              frames_of_captures_go_the_same_way, NULL};
 
 	return suite_of("fastpath", tests);
 }

@@ -6,6 +6,7 @@
  * the one version to the other, and have to do the same. The rest is what only IPv6 has.
  */
 #include "fixture.h"
+#include "frames6.h"
 #include "random.h"
 #include "suites.h"
 
@@ -16,7 +17,6 @@ enum {
 	RST = 0x04,
 	SYN = 0x02,
 	FIN = 0x01,
-	IP6_BYTES = 40,
 	EVENTS = 100000,
 	TALKS = 24,
 	S = 1000,
@@ -30,82 +30,6 @@ static struct engine four, six;
 
 /* ---- frames ---- */
 
-static uint32_t payload_len(const struct built *built)
-{
-	return frames_get16(built->frame.data + built->l3 + 4);
-}
-
-/* Of len bytes of protocol at p, with the pseudo header of the IPv6 packet. */
-static uint16_t sum6(const struct built *built, uint8_t protocol, const uint8_t *p, uint32_t len)
-{
-	uint8_t tail[4] = {0, protocol};
-	uint16_t sum = frames_sum(built->frame.data + built->l3 + 8, 32, 0);
-
-	frames_put16(tail + 2, (uint16_t)len);
-	sum = frames_sum(tail, 4, sum);
-	return p ? frames_sum(p, len, sum) : sum;
-}
-
-static uint32_t l4_len6(const struct built *built)
-{
-	return payload_len(built) + built->l3 + IP6_BYTES - built->l4;
-}
-
-static uint16_t tcp_error6(const struct built *built)
-{
-	const uint8_t *tcp = built->frame.data + built->l4;
-
-	if (built->frame.flags & FRAME_CSUM_PARTIAL)
-		return (uint16_t)(frames_get16(tcp + 16) - sum6(built, 6, NULL, l4_len6(built)));
-	return (uint16_t)~sum6(built, 6, tcp, l4_len6(built));
-}
-
-static void fix6(struct built *built, uint8_t protocol)
-{
-	uint8_t *l4 = built->frame.data + built->l4, *field = l4 + (protocol == 6 ? 16 : 2);
-
-	frames_put16(field, 0);
-	if (built->frame.flags & FRAME_CSUM_PARTIAL)
-		frames_put16(field, sum6(built, protocol, NULL, l4_len6(built)));
-	else
-		frames_put16(field, (uint16_t)~sum6(built, protocol, l4, l4_len6(built)));
-}
-
-/* The headers of an IPv6 packet with the addresses of the IPv4 packet ip. */
-static void put_ip6(uint8_t *p, const uint8_t *ip, uint8_t protocol, uint32_t len)
-{
-	const struct ip6 src = fixture_ip6(be32_load(ip + 12)),
-	                 dst = fixture_ip6(be32_load(ip + 16));
-
-	memset(p, 0, IP6_BYTES);
-	p[0] = 0x60;
-	frames_put16(p + 4, (uint16_t)len);
-	p[6] = protocol;
-	p[7] = 63;
-	memcpy(p + 8, &src, 16);
-	memcpy(p + 24, &dst, 16);
-}
-
-/* The same packet, TCP or an ICMP echo, in IPv6. */
-static void to_ip6(struct built *ret, const struct built *from)
-{
-	const uint8_t *ip = from->frame.data + from->l3;
-	uint8_t protocol = ip[9] == 1 ? 58 : ip[9];
-	uint32_t len = frames_get16(ip + 2) - (from->l4 - from->l3);
-	uint8_t *p;
-
-	frames_copy(ret, from);
-	p = ret->frame.data + ret->l3;
-	frames_put16(p - 2, 0x86dd);
-	ret->l4 = ret->l3 + IP6_BYTES;
-	put_ip6(p, ip, protocol, len);
-	memcpy(p + IP6_BYTES, from->frame.data + from->l4, len);
-	if (protocol == 58)
-		p[IP6_BYTES] = p[IP6_BYTES] == 8 ? 128 : 129;
-	ret->frame.len = ret->frame.wire_len = ret->l4 + len;
-	fix6(ret, protocol);
-}
-
 /* Puts len bytes of an extension header between what the packet has and TCP. */
 static uint8_t *insert(struct built *built, uint8_t header, uint32_t len)
 {
@@ -117,7 +41,7 @@ static uint8_t *insert(struct built *built, uint8_t header, uint32_t len)
 	ip[6] = header;
 	if (header != FRAGMENT)
 		at[1] = (uint8_t)(len / 8 - 1);
-	frames_put16(ip + 4, (uint16_t)(payload_len(built) + len));
+	frames_put16(ip + 4, (uint16_t)(frames6_payload(built) + len));
 	built->l4 += len;
 	built->frame.len += len;
 	built->frame.wire_len += len;
@@ -147,14 +71,14 @@ static struct verdict pass(struct built *built)
 	struct verdict v4, v6;
 	struct built built6, want;
 
-	to_ip6(&built6, built);
+	frames6_of(&built6, built);
 	v4 = engine_input(&four, built);
 	v6 = engine_input(&six, &built6);
 	require_eq(v4.why, v6.why);
 	require_eq(v4.way.server, v6.way.server);
 	if (v4.act == LB_FORWARD) {
 		require_eq(v4.flow, v6.flow);
-		to_ip6(&want, built);
+		frames6_of(&want, built);
 		require_eq(built6.frame.len, want.frame.len);
 		ck_assert_mem_eq(built6.frame.data, want.frame.data, want.frame.len);
 	} else if (v4.act == LB_ANSWER) {
@@ -305,7 +229,7 @@ static void build(struct built *ret, enum end end, uint16_t payload)
 	struct built built;
 
 	frames_tcp(&built, &spec);
-	to_ip6(ret, &built);
+	frames6_of(ret, &built);
 }
 
 static void check_addresses(const struct built *built, be32 src, be32 dst)
@@ -327,7 +251,7 @@ START_TEST(extension_headers_are_walked_and_kept)
 	frames_copy(&before, &built);
 	ck_assert_uint_eq(engine_input(&six, &built).why, WHY_FLOW_HIT);
 	check_addresses(&built, talk.snat, four.rules->servers[talk.server].address);
-	ck_assert_uint_eq(tcp_error6(&built), 0);
+	ck_assert_uint_eq(frames6_tcp_error(&built), 0);
 	ck_assert_mem_eq(built.frame.data + built.l3, before.frame.data + before.l3, 8);
 	ck_assert_mem_eq(built.frame.data + built.l3 + 40, before.frame.data + before.l3 + 40, 48);
 	finish();
@@ -390,9 +314,9 @@ START_TEST(martian_syn)
 	for (unsigned i = 0; i < 5; i++) {
 		const struct ip6 vip = fixture_ip6(fixture_vip());
 
-		to_ip6(&built, &four_syn);
+		frames6_of(&built, &four_syn);
 		memcpy(built.frame.data + built.l3 + 8, i < 4 ? &sources[i] : &vip, 16);
-		fix6(&built, 6);
+		frames6_fix(&built, 6);
 		ck_assert_uint_eq(engine_input(&six, &built).why, WHY_MARTIAN);
 	}
 	ck_assert_uint_eq(lb_balance(six.lb)->counts.created, 0);
@@ -409,7 +333,7 @@ static void cut(struct built *ret, const struct built *whole, uint32_t offset, u
 	header = insert(ret, FRAGMENT, 8);
 	l4 = ret->frame.data + ret->l4;
 	memmove(l4, l4 + offset, len);
-	frames_put16(header + 2, (uint16_t)(offset + (offset + len < l4_len6(whole))));
+	frames_put16(header + 2, (uint16_t)(offset + (offset + len < frames6_l4_len(whole))));
 	frames_put32(header + 4, 0xabcdef01);
 	frames_put16(ret->frame.data + ret->l3 + 4, (uint16_t)(8 + len));
 	ret->frame.len = ret->frame.wire_len = ret->l4 + len;
@@ -425,7 +349,7 @@ static void follow(const uint8_t order[3])
 
 	build(&whole, CLIENT, 1000);
 	for (unsigned i = 0; i < 3; i++)
-		cut(&pieces[i], &whole, i * 400, i < 2 ? 400 : l4_len6(&whole) - 800);
+		cut(&pieces[i], &whole, i * 400, i < 2 ? 400 : frames6_l4_len(&whole) - 800);
 	frames_copy(&got, &whole);
 	tcp = got.frame.data + got.l4;
 	for (unsigned i = 0; i < 3; i++) {
@@ -447,7 +371,7 @@ static void follow(const uint8_t order[3])
 	}
 	memcpy(got.frame.data + got.l3 + 8, pieces[0].frame.data + whole.l3 + 8, 32);
 	check_addresses(&got, talk.snat, four.rules->servers[talk.server].address);
-	ck_assert_uint_eq(tcp_error6(&got), 0);
+	ck_assert_uint_eq(frames6_tcp_error(&got), 0);
 	talk.next[CLIENT] += 1000;
 }
 
@@ -470,7 +394,7 @@ START_TEST(fragments_follow_in_any_order)
 	cut(&piece, &whole, 8, 400);
 	ck_assert_uint_eq(engine_input(&six, &piece).why, WHY_FRAGMENT_TINY);
 	build(&whole, CLIENT, 10); /* one that is all: RFC 6946 */
-	cut(&piece, &whole, 0, l4_len6(&whole));
+	cut(&piece, &whole, 0, frames6_l4_len(&whole));
 	ck_assert_uint_eq(engine_input(&six, &piece).why, WHY_FLOW_HIT);
 	finish();
 }
@@ -500,7 +424,7 @@ static void build_error(struct built *ret, const struct built *about, uint8_t ty
 	memcpy(icmp + 8, about->frame.data + about->l3, len);
 	ret->l4 = ret->l3 + IP6_BYTES;
 	ret->frame.len = ret->frame.wire_len = ret->l4 + 8 + len;
-	fix6(ret, 58);
+	frames6_fix(ret, 58);
 	ret->frame.side = OUTSIDE;
 }
 
@@ -520,7 +444,7 @@ static void check_error(enum end end, uint8_t type, uint32_t len)
 	ck_assert_mem_eq(error.frame.data + error.l3 + 8, &router, 16);
 	ck_assert_mem_eq(error.frame.data + error.l3 + 24, sent.frame.data + sent.l3 + 8, 16);
 	ck_assert_mem_eq(error.frame.data + error.l4 + 8, sent.frame.data + sent.l3, len);
-	ck_assert_uint_eq(sum6(&error, 58, error.frame.data + error.l4, 8 + len), 0xffff);
+	ck_assert_uint_eq(frames6_sum(&error, 58, error.frame.data + error.l4, 8 + len), 0xffff);
 	ck_assert_uint_eq(frames_get32(error.frame.data + error.l4 + 4), 1280);
 }
 
@@ -563,7 +487,7 @@ static enum lb_why why_of_quotation(const struct built *passed, uint32_t offset,
 
 	build_error(&error, passed, 2, 200);
 	error.frame.data[error.l4 + 8 + offset] = value;
-	fix6(&error, 58);
+	frames6_fix(&error, 58);
 	return (enum lb_why)engine_input(&six, &error).why;
 }
 
@@ -643,9 +567,9 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 		struct built syn;
 
 		frames_tcp(&syn, &spec);
-		to_ip6(&built[i], &syn);
+		frames6_of(&built[i], &syn);
 		memcpy(built[i].frame.data + built[i].l3 + 8, &clients[i], 16);
-		fix6(&built[i], 6);
+		frames6_fix(&built[i], 6);
 		v[i] = engine_input(&six, &built[i]);
 		ck_assert_uint_eq(v[i].why, WHY_FLOW_NEW);
 	}
@@ -663,10 +587,10 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 		memcpy(tcp + 2, built[i].frame.data + built[i].l4, 2);
 		tcp[13] = SYN | ACK;
 		answer.frame.side = INSIDE;
-		fix6(&answer, 6);
+		frames6_fix(&answer, 6);
 		ck_assert_uint_eq(engine_input(&six, &answer).flow, v[i].flow);
 		ck_assert_mem_eq(ip + 24, &clients[i], 16);
-		ck_assert_uint_eq(tcp_error6(&answer), 0);
+		ck_assert_uint_eq(frames6_tcp_error(&answer), 0);
 	}
 	finish();
 }
@@ -769,7 +693,7 @@ static void build_nd(struct built *built, const struct nd_spec *spec)
 	memcpy(nd + 26, &spec->mac, 6);
 	built->l4 = built->l3 + IP6_BYTES;
 	built->frame.len = built->frame.wire_len = built->l4 + len;
-	fix6(built, 58);
+	frames6_fix(built, 58);
 }
 
 static bool is_mac(const struct mac *mac, uint8_t last)
@@ -844,12 +768,12 @@ START_TEST(other_options_are_skipped)
 	options[1] = 1;
 	frames_put16(built.frame.data + built.l3 + 4, 40);
 	built.frame.len = built.frame.wire_len = built.frame.len + 8;
-	fix6(&built, 58);
+	frames6_fix(&built, 58);
 	v = engine_input(&six, &built);
 	ck_assert_uint_eq(v.why, WHY_ND_REPLY);
 	ck_assert(is_mac(&v.own.to.mac, 0x55));
 	options[9] = 2; /* the second one goes on past the packet's end */
-	fix6(&built, 58);
+	frames6_fix(&built, 58);
 	v = engine_input(&six, &built);
 	ck_assert(is_mac(&v.own.to.mac, 0x66));
 	finish();
@@ -911,7 +835,7 @@ START_TEST(what_a_host_must_not_believe_is_not_believed)
 	ck_assert(v.act == LB_DROP && v.why != WHY_ND_LEARNED && !v.sighted);
 	build_nd(&built, &spec);
 	built.frame.data[built.l4 + 25] = 0; /* an option without length */
-	fix6(&built, 58);
+	frames6_fix(&built, 58);
 	v = engine_input(&six, &built);
 	ck_assert(is_mac(&v.sighting.hop.mac, 0x66));
 	spec.dst = &client6;
