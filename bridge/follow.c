@@ -88,7 +88,7 @@ static void follow_rules_beside_host(struct live *live, const struct rules *rule
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
 static void follow_rules_on_cable(struct live *live, const struct rules *rules)
 {
-	bool active = live->fastpath && rules->fast_path != FAST_PATH_OFF;
+	bool active = live->fastpath && fastpath_is_wanted(rules);
 
 	if (live->fastpath && live->held)
 		fastpath_hold(live->fastpath, true);
@@ -97,7 +97,7 @@ static void follow_rules_on_cable(struct live *live, const struct rules *rules)
 		log_warning("the rules are too many for the fast path: packet sockets again");
 		active = false;
 	}
-	if (!live->fastpath && rules->fast_path != FAST_PATH_OFF)
+	if (!live->fastpath && fastpath_is_wanted(rules) && !live->is_refused)
 		log_warning("%s: [bridge] fast_path: stays off until a restart",
 		            live->options->config);
 	if (active == fastpath_is_active(live->fastpath))

@@ -20,6 +20,7 @@ struct live {
 	struct overrides overrides; /* that lie over them */
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
+	bool is_refused;           /* the kernel would not have one */
 	struct guard *guard;       /* where the host has what isn't ours; or NULL */
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;

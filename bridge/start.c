@@ -80,6 +80,8 @@ static void inherit(struct live *live, struct rules *rules, struct hash_key *key
 	                   live->options->has_key ? key : NULL) &&
 	    !heritage->live)
 		heritage_close(heritage);
+	if (rules_has_stack(rules)) /* another wire altogether */
+		heritage_close(heritage);
 	if (!heritage->any)
 		return;
 	log_kept(live, rules, by_address, conf);
@@ -141,8 +143,9 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err)
 		err = rules_has_stack(rules) ? open_guard(live, rules)
 		                             : open_fastpath(live, rules, heritage);
+	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
 	if (!err && live->fastpath)
-		fastpath_activate(live->fastpath, rules->fast_path != FAST_PATH_OFF);
+		fastpath_activate(live->fastpath, fastpath_is_wanted(rules));
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);

@@ -255,7 +255,11 @@ int fastpath_open(const char *const names[NSIDES], struct cable *cable, const st
 	int err;
 
 	*ret = NULL;
-	if (rules->fast_path == FAST_PATH_OFF && !(heritage && heritage->live))
+	if (rules->fast_path == FAST_PATH_KERNEL && rules_has_stack(rules)) {
+		log_error("fast path: there is one only with mode = transparent");
+		return -EINVAL;
+	}
+	if (!fastpath_is_wanted(rules) && !(heritage && heritage->live))
 		return give_up(names, cable);
 	fastpath = calloc(1, sizeof(*fastpath));
 	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, heritage, &what)

@@ -11,6 +11,12 @@
 
 struct fastpath;
 
+/* If the rules want one: the programs know no other mode than the transparent one. */
+static inline bool fastpath_is_wanted(const struct rules *rules)
+{
+	return rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules);
+}
+
 /* Looks for what an earlier process has left for these interfaces; heritage_close() is due. */
 void fastpath_find(const char *const names[NSIDES], struct heritage *ret);
 

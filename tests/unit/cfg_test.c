@@ -269,15 +269,15 @@ static void say_bridge(struct line *line, const struct rules *rules)
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
 	say(line, " ");
 	say_mac(line, rules->has_inside_mac, rules->inside_mac);
-	static const char *const fast_paths[] = {[FAST_PATH_AUTO] = " fast_path=auto",
+	static const char *const fast_paths[] = {[FAST_PATH_AUTO] = "",
 	                                         [FAST_PATH_KERNEL] = " fast_path=kernel",
-	                                         [FAST_PATH_OFF] = ""};
+	                                         [FAST_PATH_OFF] = " fast_path=off"};
 
 	say(line, " max=%u", rules->max_connections);
 	if (rules->max_half_open != 65536)
 		say(line, " half=%u", rules->max_half_open);
 	say(line, " workers=%u%s%s%s", rules->workers, rules->link_mirror ? " link_mirror" : "",
-	    fast_paths[rules->fast_path], rules->on_exit == ON_EXIT_KEEP ? " on_exit=keep" : "");
+	    fast_paths[rules->fast_path], rules->on_exit == ON_EXIT_CUT ? " on_exit=cut" : "");
 	say_nets(line, rules);
 }
 
@@ -362,11 +362,11 @@ static const struct right rights[] = {
         {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
         {WITH_BRIDGE, "link_mirror = Yes", "none none max=1000000 workers=1 link_mirror"},
         {WITH_BRIDGE, "link_mirror = no", "none none max=1000000 workers=1"},
-        {WITH_BRIDGE, "fast_path = Auto", "none none max=1000000 workers=1 fast_path=auto"},
+        {WITH_BRIDGE, "fast_path = Auto", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "fast_path = kernel", "none none max=1000000 workers=1 fast_path=kernel"},
-        {WITH_BRIDGE, "fast_path = off", "none none max=1000000 workers=1"},
-        {WITH_BRIDGE, "on_exit = keep", "none none max=1000000 workers=1 on_exit=keep"},
-        {WITH_BRIDGE, "on_exit = cut", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "fast_path = off", "none none max=1000000 workers=1 fast_path=off"},
+        {WITH_BRIDGE, "on_exit = keep", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "on_exit = cut", "none none max=1000000 workers=1 on_exit=cut"},
         {WITH_BRIDGE, "mode = Transparent", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "mode = routed", "none none max=1000000 workers=1 routed"},
         {WITH_BRIDGE, "mode = one-armed", "none none max=1000000 workers=1 one-armed"},
