@@ -257,7 +257,7 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 # they learn stays in .build/fuzz/NAME.corpus.
 
 FUZZ_S ?= 600
-FUZZERS := frame sequence ini adopt
+FUZZERS := frame sequence ini adopt check
 FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
 
 $(B)/fuzz.a: $(FUZZ)
@@ -267,6 +267,8 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
 
 $(B)/seeds: $(B)/tests/fuzz/seeds.o $(B)/fuzz.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpcap
+
+$(B)/fuzz_check: $(patsubst %,$(B)/bridge/worker/%.o,chat answer fault)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS:%=$(B)/fuzz_%) $(B)/seeds

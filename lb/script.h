@@ -11,7 +11,7 @@ enum {
 	SCRIPT_SEND_MAX = 512,    /* bytes: one segment of any TCP (RFC 9293, 3.7.1: 536) */
 	SCRIPT_EXPECT_MAX = 128,  /* bytes of a pattern */
 	SCRIPT_ANSWER_MAX = 2048, /* bytes of an answer that are looked at */
-	SCRIPT_DIGITS_MAX = 5,    /* of a number that follows a pattern */
+	SCRIPT_DIGITS_MAX = 5,    /* of a number that follows a pattern; of more it is none */
 };
 
 /* Where in the answer the pattern is to be. */

@@ -85,7 +85,7 @@ run_job() # PART VARIANT FILE
 	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
 	live) bounded tests/lab.sh bats --tap --timing "$3" ;;
 	fuzz)
-		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini adopt
+		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini adopt check
 		;;
 	*) bounded bats --tap --timing "$3" ;;
 	esac

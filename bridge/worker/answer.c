@@ -23,7 +23,9 @@ static enum answer judge_number(const struct script *script, const uint8_t *byte
 		number = number * 10 + (uint32_t)(bytes[i] - '0');
 	if (i == n && !whole && i <= SCRIPT_DIGITS_MAX)
 		return ANSWER_UNCLEAR;
-	return i && number >= script->low && number <= script->high ? ANSWER_RIGHT : ANSWER_WRONG;
+	if (!i || i > SCRIPT_DIGITS_MAX)
+		return ANSWER_WRONG;
+	return number >= script->low && number <= script->high ? ANSWER_RIGHT : ANSWER_WRONG;
 }
 
 /* If the pattern, and what is to follow, are at the beginning of n bytes. */

@@ -16,12 +16,15 @@ shift
 make_seeds()
 {
 	rm -rf "$DIR/start"
-	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt}
+	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt,check}
 	"$DIR/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
 		$(find "$CAPTURES" -name '*.pcap*' 2>/dev/null | sort)
 	for ini in cfg/example.ini pcaps/*/lb.ini; do
 		cp "$ini" "$DIR/start/ini/${ini//\//-}"
 	done
+	# a script, what the server has to say, that it accepts, and that it says it
+	printf '\\0\\4\\2abc\\0\\10abc 200 \\0\\4\\0\\0\\0\\10\\23' >"$DIR/start/check/prefix"
+	printf '\\101\\4\\2\\0\\3\\20abc\\0\\10 abc5. .\\0\\4\\0\\0\\0\\4\\21\\4\\0\\4\\0\\4\\23\\3\\20\\0' >"$DIR/start/check/number"
 	grep -ohE '"[a-z0-9_]+"' cfg/*.c lb/rules.c | sort -u >"$DIR/ini.dict"
 }
 

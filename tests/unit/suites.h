@@ -12,6 +12,7 @@ Suite *balance_suite(void);
 Suite *capture_suite(void);
 Suite *carrier_suite(void);
 Suite *cfg_suite(void);
+Suite *chat_suite(void);
 Suite *csum_suite(void);
 Suite *ended_suite(void);
 Suite *edges_suite(void);
