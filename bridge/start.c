@@ -116,7 +116,7 @@ static int open_guard(struct live *live, const struct rules *rules)
 {
 	int err = guard_open(rules, &live->guard);
 
-	if (rules->fast_path != FAST_PATH_OFF)
+	if (rules->fast_path == FAST_PATH_KERNEL)
 		log_warning("%s: [bridge] fast_path: is for mode = transparent: packet sockets "
 		            "instead",
 		            live->options->config);

@@ -412,6 +412,7 @@ lab_ini() # [SETTING...]
 		echo "[bridge]"
 		[[ $* = *bridge.max_connections* ]] || echo "max_connections = $LAB_CONNECTIONS"
 		[[ $* = *bridge.fast_path* ]] || echo "fast_path = $FAST_PATH"
+		[[ $* = *bridge.on_exit* ]] || echo "on_exit = cut" # the lab is as it was then
 		[[ -z $WORKERS || $* = *bridge.workers* ]] || echo "workers = $WORKERS"
 		for setting; do
 			[[ $setting != bridge.* ]] || echo "${setting#bridge.}"
