@@ -61,6 +61,14 @@ lab_die()
 	return 1
 }
 
+# Fails if the command succeeds, which it must not. (A shell that ends at a failure doesn't do so at "! COMMAND".)
+never() # COMMAND...
+{
+	if "$@" >&2; then
+		lab_die "it succeeded: $*"
+	fi
+}
+
 # Fails if the condition doesn't come true, and shows what the command says then. What isn't so at once is
 # looked at less often, as each look costs several processes.
 wait_until() # SECONDS COMMAND...

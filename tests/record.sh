@@ -257,7 +257,7 @@ urgent_traffic()
 
 no_more_than_one_is_up()
 {
-	! tmbridge_is_served 2
+	never tmbridge_is_served 2
 }
 
 TLS_PORT=443 record tls-443 \

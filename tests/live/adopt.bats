@@ -142,7 +142,7 @@ restart_again_and_again() # WORKERS
 	tmbridge_stop
 	# nothing goes on any more: the settings count
 	start
-	! grep -q stays "$LAB_DIR/tmbridge.err"
+	never grep -q stays "$LAB_DIR/tmbridge.err"
 	tmbridge_counts .workers.running 2
 	tmbridge_counts .flows.capacity 20000
 	tmbridge_stop

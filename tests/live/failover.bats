@@ -29,7 +29,7 @@ teardown()
 	wait_until $IN_TIME health_is fe1 down
 	wait_until 1 is_over "$ON_FE1"
 	only_from fe2
-	! is_over "$ON_FE2"
+	never is_over "$ON_FE2"
 	server_tcp fe1 5061
 	wait_until 5 health_is fe1 up
 	only_from fe1 # which has nothing to do, while fe2 still has its client
@@ -44,7 +44,7 @@ teardown()
 	wait_until 1 is_over "$ON_FE1"
 	grep -q 'Connection reset by peer' "$LAB_DIR/$ON_FE1.err"
 	only_from fe2
-	! is_over "$ON_FE2"
+	never is_over "$ON_FE2"
 	tmbridge_stats | jq -e '.flows.server_down == 1 and .flows.resets_sent >= 2'
 	log_says 'server fe1: down: port 5061: (no answer|no ARP reply), after [0-9.]+ s up'
 	ip -n segment link set fe1 up
@@ -98,7 +98,7 @@ teardown()
 	vip_connect -n 5 -j 1 -t 2 | jq -e '.refused == 5'
 	tmbridge_stats | jq -e '.reasons.no_server == 5 and .farms[0].up == false'
 	log_says 'farm pool: down: no server is up'
-	! in_ns client ping -c 1 -W 1 "$VIP"
+	never in_ns client ping -c 1 -W 1 "$VIP"
 	tmbridge_stop
 }
 
@@ -159,7 +159,7 @@ give_fe1_back()
 		sleep 0.5
 	done
 	give_fe1_back
-	! is_over "$ON_FE1"
+	never is_over "$ON_FE1"
 	log_says 'server fe1: 02:00:00:00:00:10 on eth0 claims to be it: it answers at 02:00:00:00:00:41 on eth1, and stays there'
 	tmbridge_stats | jq -e '.arp.moves == 0 and .arp.attempts >= 2'
 	tmbridge_stop
@@ -205,7 +205,7 @@ give_fe1_back()
 	ip -n fe1 link set eth0 address 02:00:00:00:04:41
 	wait_until 10 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth1'
 	vip_connect -n 4 -j 1 -c -t 3 | jq -e '.connected == 4 and .servers == {"fe1": 2, "fe2": 2}'
-	! log_says 'server fe1: down'
+	never log_says 'server fe1: down'
 	give_fe1_back
 	tmbridge_stop
 }
@@ -239,7 +239,7 @@ all_go_on()
 	ip -n switch link set tmb up
 	all_go_on
 	tmbridge_stats | jq -e '.flows.server_down == 0 and .flows.open == 100'
-	! log_says 'server fe[12]: down'
+	never log_says 'server fe[12]: down'
 	eval "exec ${HELD[1]}>&-"
 	tmbridge_stop
 }

@@ -189,7 +189,7 @@ by_client()
 	tmbridge_start "$LAB_DIR/lb.ini"
 	hold idle
 	wait_until 5 expired
-	! is_over idle
+	never is_over idle
 	tmbridge_stats | jq -e '.flows.resets_sent == 0'
 	lab_kill idle
 	tmbridge_stop

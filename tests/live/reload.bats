@@ -81,7 +81,7 @@ crowd_is_well()
 	# who is new goes to the new server first, which has no load; nobody to the one that is gone
 	vip_connect -n 10 -j 1 -c -g | grep -c ' 10.0.0.43:5061$' | grep -qx 10
 	exec {crowd0}>&- {crowd1}>&-
-	wait_until 10 all_have_ended
+	wait_until 60 all_have_ended # on a machine that is busy their FINs are lost, and come again later and later
 	reload
 	tmbridge_stats | jq -e '.flows.reload == 0 and .flows.created == 20010'
 	books_balance
@@ -105,7 +105,7 @@ all_have_ended()
 	grep -q 'Connection reset by peer' "$LAB_DIR/held1.err"
 	VIP=10.0.0.60 vip_connect -n 4 | jq -e '.echoed == 4'
 	in_ns client ip neigh flush dev eth0
-	! in_ns client ping -c 1 -W 1 "$VIP"
+	never in_ns client ping -c 1 -W 1 "$VIP"
 	tmbridge_stats | jq -e '.flows.reload == 1'
 	wait_until 2 grep -q '"why":"reload"' "$LAB_DIR/gone.log"
 	tmbridge_stop
@@ -164,7 +164,7 @@ all_have_ended()
 	[[ $(wc -l <"$LAB_DIR/tmbridge.err") = 2 ]] # that it balances, and that it didn't reload
 	log_says 'lb.ini:[0-9]+: \[server fe2\] unknown key .wieght.: did you mean .weight.'
 	vip_connect -n 4 | jq -e '.echoed == 4'
-	! is_over held1
+	never is_over held1
 	tmbridge_stop
 	lab_kill held1
 }
@@ -252,7 +252,7 @@ tmbridge_has_written() # LINES
 		reload
 	done
 	wait_until 5 has_open "$fds"
-	! ls -l /proc/"$(cat "$LAB_DIR/tmbridge.pid")"/fd | grep deleted
+	never grep "/log.*deleted" <(ls -l /proc/"$(cat "$LAB_DIR/tmbridge.pid")"/fd)
 	tmbridge_has_written 20
 	tmbridge_stop
 }

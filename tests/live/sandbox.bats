@@ -182,7 +182,7 @@ calls() # CALL...
 
 has_landlock()
 {
-	! log_says 'no Landlock'
+	never log_says 'no Landlock'
 }
 
 @test "the running process can't spawn, connect, bind or open any other file" {
@@ -280,7 +280,7 @@ unlink ok" ]]
 	touch "$LAB_DIR/logs/conn.log"
 	chown nobody "$LAB_DIR/logs/conn.log"
 	tmbridge_start "$LAB_DIR/lb.ini"
-	! log_says "a rotation must make"
+	never log_says "a rotation must make"
 	tmbridge_stop
 	chown root "$LAB_DIR/logs"
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -232,3 +232,10 @@ has_werror() # CI GOAL...
 		mandoc -T lint -W warning "$page"
 	done
 }
+
+# A shell that ends at a failure goes on behind "! COMMAND": that is what never() is for.
+@test "no test asserts by a line that can't fail" {
+	run grep -nE '^[[:space:]]*! [^|]*(\|[^|]+)*$' tests/*/*.bats
+	echo "$output"
+	[[ $status = 1 ]]
+}

@@ -78,7 +78,7 @@ fail_over() # NAMESPACE BOND BRIDGE PORT
 	held_answer
 	in_ns client "$TOOLS/manyconns" connect -n 20 -t 20 "$VIP" 5061 | jq -e '.echoed == 20'
 	tmbridge_counts '.flows.created' $((before + 40))
-	! grep -E 'server fe[12]: down' "$LAB_DIR/tmbridge.err" >&2
+	never grep -E 'server fe[12]: down' "$LAB_DIR/tmbridge.err"
 	tmbridge_stats | stats_add_up
 	tmbridge_stop
 }

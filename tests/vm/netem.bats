@@ -58,7 +58,7 @@ lost_some() # NAMESPACE INTERFACE
 	lab_signal tmbridge HUP
 	wait_until 20 tmbridge_is_served 2
 	sleep 20
-	! grep -E 'server fe[12]: down' "$LAB_DIR/tmbridge.err" >&2
+	never grep -E 'server fe[12]: down' "$LAB_DIR/tmbridge.err"
 	tmbridge_counts '[.farms[0].servers[] | .probes_ok > 15] | all' true
 	tmbridge_stop
 }

@@ -145,7 +145,7 @@ start()
 	rules_have fast_path auto
 	start
 	[[ -d /sys/fs/bpf/tmbridge/eth0-eth1 ]]
-	! says 'no fast path'
+	never says 'no fast path'
 	in_ns dc ping -q -c 2 -W 5 10.0.0.41
 }
 
@@ -185,7 +185,7 @@ start()
 	shows Result success
 	shows ExecMainStatus 0
 	stats_add_up </var/lib/tmbridge/stats.json
-	! in_ns dc ping -q -c 1 -W 1 10.0.0.41
+	never in_ns dc ping -q -c 1 -W 1 10.0.0.41
 }
 
 @test "a bad file at start: it fails with status 2 and isn't tried again" {
@@ -235,7 +235,7 @@ start()
 	wait_until 20 serves 5061
 	systemctl stop tmbridge@pair
 	stats_add_up </var/lib/tmbridge/pair/stats.json
-	! systemctl is-failed tmbridge@pair
+	never systemctl is-failed tmbridge@pair
 }
 
 # Last, as nothing is there of tmbridge after it.
@@ -258,7 +258,7 @@ start()
 	serves 5061
 	dpkg -r tmbridge
 	[[ ! -e /usr/sbin/tmbridge && ! -e /sys/fs/bpf/tmbridge/eth0-eth1 && -e /etc/tmbridge/lb.ini ]]
-	! in_ns dc ping -q -c 1 -W 1 10.0.0.41
+	never in_ns dc ping -q -c 1 -W 1 10.0.0.41
 	dpkg -P tmbridge
 	[[ ! -e /var/lib/tmbridge && ! -e /var/log/tmbridge && -e /etc/tmbridge/lb.ini ]]
 }
