@@ -93,13 +93,23 @@ static bool makes_sense(const struct flow_model *f, enum end to, const struct ow
 	return is_believed(f, to, own) && (to == SERVER || segment_model_is_at(f, &own->to) != NO);
 }
 
+/* How well it fits: best if it has the number that the other end would have sent next. */
+static unsigned fits(const struct flow_model *f, enum end to, const struct own *own)
+{
+	const struct voice *sender = &f->voice[!to];
+
+	return !makes_sense(f, to, own) ? 0 : sender->spoke && own->seq == sender->next ? 2 : 1;
+}
+
 /*
  * The flow that has just ended and the end that a frame of ours is for. Where two of them have the
- * same client, one having been made beside the other, it is the one to which it makes sense.
+ * same client, one having been made beside the other, it is the one that it fits best, and who
+ * hasn't been told.
  */
 static struct flow_model *flow_of_own(struct model *m, const struct own *own, enum end *ret_to)
 {
 	struct flow_model *ret = NULL;
+	unsigned best = 0;
 
 	for (unsigned i = 0; i < m->nflows; i++) {
 		struct flow_model *f = &m->flows[i];
@@ -110,8 +120,13 @@ static struct flow_model *flow_of_own(struct model *m, const struct own *own, en
 			struct leaving way =
 			        flows_model_leaving(m, f, to == CLIENT ? SERVER : CLIENT);
 
-			if (!is_to(own, &way) || (ret && !makes_sense(f, (enum end)to, own)))
+			const unsigned fit = fits(f, (enum end)to, own);
+
+			if (!is_to(own, &way) ||
+			    (ret &&
+			     (fit < best || (fit == best && f->rsts[to] >= ret->rsts[*ret_to]))))
 				continue;
+			best = fit;
 			*ret_to = (enum end)to;
 			ret = f;
 		}
@@ -149,6 +164,7 @@ static void check_told(const struct model *m, const struct flow_model *f)
 	const struct rules_farm *farm = model_farm(m, f->farm);
 	bool silent = f->ended_why == ENDED_IDLE && farm->on_idle == ON_IDLE_DROP;
 
+	report_about(f->name);
 	if (silent && (f->rsts[CLIENT] || f->rsts[SERVER]))
 		report_mismatch("flow %u was to be forgotten silently", f->name);
 	if (silent || f->ended_life != LIFE_OPEN || f->doubtful)
@@ -157,6 +173,7 @@ static void check_told(const struct model *m, const struct flow_model *f)
 		if (!f->believed[e])
 			report_mismatch("flow %u: end %u wasn't told, in %u RSTs", f->name, e,
 			                f->rsts[e]);
+	report_about(FLOW_NONE);
 }
 
 void model_poll(struct model *m, const struct own *owns, unsigned n, lb_time now)
