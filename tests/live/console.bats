@@ -41,7 +41,7 @@ console_stop()
 	kill "$id"
 	wait_until 10 not_there "$id"
 	[[ -z $(grep -v 'console: http' "$LAB_DIR/console.err") ]] || cat "$LAB_DIR/console.err" >&2
-	! grep -q Sanitizer "$LAB_DIR/console.err"
+	never grep -q Sanitizer "$LAB_DIR/console.err"
 }
 
 not_there() # PROCESS
@@ -91,7 +91,7 @@ post() # BODY [OPTION...]
 	done
 	says 200 get /
 	cmp "$LAB_ROOT/bridge/console/page/index.html" "$BATS_TEST_TMPDIR/body"
-	! grep -E '(src|href)="(https?:)?//' "$BATS_TEST_TMPDIR/body"
+	never grep -E '(src|href)="(https?:)?//' "$BATS_TEST_TMPDIR/body"
 	says 200 get /api/needs
 	[[ $(body) = '{"token":true,"admin":true}' ]]
 }
