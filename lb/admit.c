@@ -272,12 +272,13 @@ static void make_place(const struct wish *wish)
 /* Until it is open, what its client asks for besides shall go to the same server. */
 static void hope(struct balance *balance, const struct flow *flow, lb_time now)
 {
-	const uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	const uint32_t persist_ms = farm->persist_ms;
 	const uint32_t half_open_ms = BALANCE_HALF_OPEN_S * 1000, tick = balance_tick(balance, now);
 	const uint32_t ms = persist_ms < half_open_ms ? persist_ms : half_open_ms;
 
 	if (persist_ms)
-		persist_hope(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
+		persist_hope(&balance->persist, persist_key(farm, flow->arrive[CLIENT].src),
 		             flow->server, tick, tick + ms / FLOW_MS_PER_TICK);
 }
 
@@ -336,8 +337,8 @@ static uint16_t pick_sticky(const struct wish *wish)
 	uint16_t server;
 
 	if (farm_of(wish)->persist_ms &&
-	    persist_find(&balance->persist, farm_of(wish)->vip, wish->packet->tuple.src, false,
-	                 balance_tick(balance, wish->now), &server) &&
+	    persist_find(&balance->persist, persist_key(farm_of(wish), wish->packet->tuple.src),
+	                 false, balance_tick(balance, wish->now), &server) &&
 	    sched_has_room(&balance->farms->sched, server) && can_reach(wish, server))
 		return server;
 	return SERVER_NONE;

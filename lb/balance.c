@@ -151,10 +151,45 @@ void balance_queue(struct balance *balance, uint32_t f)
 		flows_queue(&balance->flows, f, FLOW_BY_POOL, farms_resting(port.pool));
 }
 
-static void move_flow(struct balance *balance, uint32_t f, uint16_t server)
+/*
+ * Where farms share the VIP, a flow is of the one that serves its port, if that has the server too:
+ * ports may have gone from one farm to another.
+ */
+static uint16_t server_by_port(const struct farms *farms, const struct flow *flow, uint16_t server)
+{
+	const struct rules_server *rule = &farms->rules->servers[server];
+	const struct rules_farm *farm;
+	unsigned f, service;
+
+	if (!farms->services.vips[rule->farm].is_shared ||
+	    !services_find(&farms->services, rule->farm, flow->arrive[CLIENT].dport, &f,
+	                   &service) ||
+	    f == rule->farm)
+		return server;
+	farm = &farms->rules->farms[f];
+	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
+		if (be32_eq(farms->rules->servers[s].address, rule->address))
+			return (uint16_t)s;
+	return server;
+}
+
+/* The server's number under the present rules, as whose the flow counts from now on. */
+static uint16_t assign(struct balance *balance, const struct flow *flow, uint16_t mapped)
+{
+	const uint16_t server = server_by_port(balance->farms, flow, mapped);
+	const bool is_live = flow_is_live(flow);
+
+	if (server != mapped)
+		sched_reassign(&balance->farms->sched, mapped, server, is_live,
+		               flow->state == FLOW_HALF_OPEN, is_live && !flow_is_closing(flow));
+	return server;
+}
+
+static void move_flow(struct balance *balance, uint32_t f, uint16_t mapped)
 {
 	struct snat *snat = &balance->farms->snat;
 	const struct flow *flow = flows_at(&balance->flows, f);
+	const uint16_t server = assign(balance, flow, mapped);
 	struct snat_port port;
 
 	flows_renumber(&balance->flows, f, server);

@@ -737,10 +737,13 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 	for (unsigned s = 0; s < old->rules->nservers; s++) {
 		if (map[s] == SERVER_NONE)
 			continue;
-		health_inherit(&farms->health, map[s], &old->health, s);
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
 		farms->times[map[s]] = old->times[s];
 	}
+	for (unsigned s = 0; s < farms->rules->nservers; s++)
+		if (farms->rules->servers[s].was)
+			health_inherit(&farms->health, s, &old->health,
+			               farms->rules->servers[s].was - 1u);
 	balance_move(&lb->balance, farms, map);
 	flows_note_names(&lb->balance.flows, farms->rules->names, farms->rules->nnames);
 	frags_renumber(&lb->frags, map);

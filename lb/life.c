@@ -59,7 +59,9 @@ void life_check(struct balance *balance, uint32_t f)
 
 void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
 {
-	uint32_t persist_ms = farms_of_server(balance->farms, flow->server)->persist_ms;
+	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
+	const struct persist_key key = persist_key(farm, flow->arrive[CLIENT].src);
+	uint32_t persist_ms = farm->persist_ms;
 	uint32_t tick = balance_tick(balance, now),
 	         until = flow_last(flow) + persist_ms / FLOW_MS_PER_TICK;
 	uint16_t sticks;
@@ -68,13 +70,10 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 	    !sched_may_take(&balance->farms->sched, flow->server))
 		return;
 	/* a client that has moved on to another server stays there */
-	if (!is_new &&
-	    persist_find(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
-	                 true, tick, &sticks) &&
+	if (!is_new && persist_find(&balance->persist, key, true, tick, &sticks) &&
 	    sticks != flow->server)
 		return;
-	persist_note(&balance->persist, flow->arrive[CLIENT].dst, flow->arrive[CLIENT].src,
-	             flow->server, tick, until);
+	persist_note(&balance->persist, key, flow->server, tick, until);
 }
 
 static uint64_t age_ns(const struct balance *balance, uint32_t f, lb_time now)

@@ -23,27 +23,28 @@ void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clie
 		       (size_t)persist->nsets * PERSIST_WAYS * sizeof(*persist->entries));
 }
 
-static struct persist_entry *set_of(const struct persist *persist, be32 vip, be32 client)
+static struct persist_entry *set_of(const struct persist *persist, struct persist_key key)
 {
-	const struct tuple place = {.src = client, .dst = vip};
+	const struct tuple place = {.src = key.client, .dst = key.vip};
 	uint64_t hash = tuple_hash(&persist->key, &place);
 
 	return &persist->entries[((hash & 0xffffffff) * persist->nsets >> 32) * PERSIST_WAYS];
 }
 
-static bool is_of(const struct persist_entry *entry, be32 vip, be32 client)
+static bool is_of(const struct persist_entry *entry, struct persist_key key)
 {
-	return entry->state != PERSIST_FREE && be32_eq(entry->vip, vip) &&
-	       be32_eq(entry->client, client);
+	return entry->state != PERSIST_FREE && be32_eq(entry->vip, key.vip) &&
+	       be32_eq(entry->client, key.client) && entry->server >= key.first &&
+	       entry->server - key.first < key.nservers;
 }
 
-bool persist_find(const struct persist *persist, be32 vip, be32 client, bool sure, uint32_t now,
+bool persist_find(const struct persist *persist, struct persist_key key, bool sure, uint32_t now,
                   uint16_t *ret_server)
 {
-	const struct persist_entry *set = set_of(persist, vip, client);
+	const struct persist_entry *set = set_of(persist, key);
 
 	for (unsigned i = 0; i < PERSIST_WAYS; i++) {
-		if (!is_of(&set[i], vip, client) || set[i].until <= now ||
+		if (!is_of(&set[i], key) || set[i].until <= now ||
 		    (sure && set[i].state != PERSIST_SURE))
 			continue;
 		*ret_server = set[i].server;
@@ -70,13 +71,13 @@ static bool goes_before(const struct persist_entry *entry, const struct persist_
 }
 
 /* The client's place in the set, or the one that is to be given up for it. */
-static struct persist_entry *place_in(struct persist_entry *set, be32 vip, be32 client,
+static struct persist_entry *place_in(struct persist_entry *set, struct persist_key key,
                                       uint32_t now)
 {
 	struct persist_entry *place = &set[0];
 
 	for (unsigned i = 0; i < PERSIST_WAYS; i++)
-		if (is_of(&set[i], vip, client))
+		if (is_of(&set[i], key))
 			return &set[i];
 	for (unsigned i = 1; i < PERSIST_WAYS; i++)
 		if (goes_before(&set[i], place, now))
@@ -84,24 +85,24 @@ static struct persist_entry *place_in(struct persist_entry *set, be32 vip, be32 
 	return place;
 }
 
-void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
+void persist_note(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until)
 {
-	struct persist_entry *place = place_in(set_of(persist, vip, client), vip, client, now);
+	struct persist_entry *place = place_in(set_of(persist, key), key, now);
 
-	persist->evicted += is_kept(place, now) && !is_of(place, vip, client);
-	if (is_of(place, vip, client) && place->server == server && place->until > until)
+	persist->evicted += is_kept(place, now) && !is_of(place, key);
+	if (is_of(place, key) && place->server == server && place->until > until)
 		until = place->until;
-	*place = (struct persist_entry){client, vip, until, server, PERSIST_SURE};
+	*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_SURE};
 }
 
-void persist_hope(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
+void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until)
 {
-	struct persist_entry *place = place_in(set_of(persist, vip, client), vip, client, now);
+	struct persist_entry *place = place_in(set_of(persist, key), key, now);
 
-	if (!is_kept(place, now) && !(is_of(place, vip, client) && place->until > now))
-		*place = (struct persist_entry){client, vip, until, server, PERSIST_HOPED};
+	if (!is_kept(place, now) && !(is_of(place, key) && place->until > now))
+		*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_HOPED};
 }
 
 void persist_renumber(struct persist *persist, const uint16_t *map)

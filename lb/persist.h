@@ -33,20 +33,36 @@ struct persist {
 void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clients,
                      const struct hash_key *key);
 
-/* The server that the client sticks to in the farm of vip at tick now; false if none. With sure,
- * what is hoped doesn't count. */
-bool persist_find(const struct persist *persist, be32 vip, be32 client, bool sure, uint32_t now,
+/*
+ * A client of a farm: of that VIP, and with those servers, by which farms that share the VIP are
+ * told apart. How farms are numbered doesn't matter, so that it lasts over a reload.
+ */
+struct persist_key {
+	be32 vip, client;
+	uint16_t first, nservers;
+};
+
+/* The client of the farm of rules. */
+static inline struct persist_key persist_key(const struct rules_farm *farm, be32 client)
+{
+	return (struct persist_key){farm->vip, client, (uint16_t)farm->server,
+	                            (uint16_t)farm->nservers};
+}
+
+/* The server that the client sticks to at tick now; false if none. With sure, what is hoped doesn't
+ * count. */
+bool persist_find(const struct persist *persist, struct persist_key key, bool sure, uint32_t now,
                   uint16_t *ret_server);
 
 /* Notes that it does, until a tick, or longer if that was noted of the same server before. */
-void persist_note(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
+void persist_note(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until);
 
 /*
  * The same of a client who may be a made-up one: so that what he asks for at once goes together. It
  * takes no place from what is sure, and changes nothing that was noted before.
  */
-void persist_hope(struct persist *persist, be32 vip, be32 client, uint16_t server, uint32_t now,
+void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until);
 
 /* When servers are numbered anew: map says how, UINT16_MAX being gone. */

@@ -155,6 +155,9 @@ struct rules_server {
 	be32 next;                /* to whom frames for it go: see way_settle() */
 	uint8_t side;             /* by which side */
 	bool gone;                /* no longer in the file: its flows live on until they end */
+	/* after a reload (takeover.h): */
+	uint16_t was; /* 1 + the number of the server before that it follows upon; 0: it is new */
+	bool is_heir; /* of those that follow upon the same one it is who has its flows */
 };
 
 struct rules {

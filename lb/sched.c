@@ -447,10 +447,27 @@ void sched_revived(struct sched *sched, unsigned server, bool was_load)
 
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from)
 {
-	sched->servers[to].connections = old->servers[from].connections;
-	sched->servers[to].half_open = old->servers[from].half_open;
-	sched->servers[to].load = old->servers[from].load;
-	sched->servers[to].flows = old->servers[from].flows;
-	sched->servers[to].connections_total = old->servers[from].connections_total;
+	sched->servers[to].connections += old->servers[from].connections;
+	sched->servers[to].half_open += old->servers[from].half_open;
+	sched->servers[to].load += old->servers[from].load;
+	sched->servers[to].flows += old->servers[from].flows;
+	sched->servers[to].connections_total += old->servers[from].connections_total;
+	sched->farms[sched->rules->servers[to].farm].is_made = false;
+}
+
+void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
+                    bool is_half_open, bool is_load)
+{
+	struct server *left = &sched->servers[from], *right = &sched->servers[to];
+
+	left->flows--;
+	right->flows++;
+	left->connections -= is_live;
+	right->connections += is_live;
+	left->half_open -= is_half_open;
+	right->half_open += is_half_open;
+	left->load -= is_load;
+	right->load += is_load;
+	sched->farms[sched->rules->servers[from].farm].is_made = false;
 	sched->farms[sched->rules->servers[to].farm].is_made = false;
 }

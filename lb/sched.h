@@ -99,7 +99,11 @@ static inline bool sched_has_flows(const struct sched *sched, unsigned server)
 	return __atomic_load_n(&sched->servers[server].flows, __ATOMIC_RELAXED);
 }
 
-/* Takes over old's counts of its server from as those of to. */
+/* Adds old's counts of its server from to those of to. */
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);
+
+/* A flow that has been counted as from's is to's: what it counts as is said. */
+void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
+                    bool is_half_open, bool is_load);
 
 #endif

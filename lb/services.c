@@ -75,8 +75,10 @@ void services_lay_out(struct services *services, struct arena *arena, const stru
 		if (first_of_vip(rules, f) != f)
 			continue;
 		for (unsigned g = f; g < rules->nfarms; g++)
-			if (be32_eq(rules->farms[g].vip, rules->farms[f].vip))
+			if (be32_eq(rules->farms[g].vip, rules->farms[f].vip)) {
+				vip.is_shared |= g > f;
 				vip.n = merge(&services->ranges[vip.range], vip.n, rules, g);
+			}
 		services->vips[f] = vip;
 		nranges += vip.n;
 	}

@@ -17,6 +17,7 @@ struct service_range {
 /* The ranges of a VIP, ascending. */
 struct service_vip {
 	uint32_t range, n;
+	bool is_shared; /* by several farms */
 };
 
 struct services {

@@ -7,13 +7,65 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The farm of rules with this VIP, or NULL. */
-static struct rules_farm *farm_of_vip(const struct rules *rules, be32 vip)
+/* If both serve a port. */
+static bool share_a_port(const struct rules_farm *a, const struct rules_farm *b)
 {
+	for (unsigned i = 0, j = 0; i < a->nports && j < b->nports;) {
+		const unsigned left = be16_get(a->ports[i]), right = be16_get(b->ports[j]);
+
+		if (left == right)
+			return true;
+		i += left < right;
+		j += right < left;
+	}
+	return false;
+}
+
+/* How many farms, but for gone ones, have this VIP. */
+static unsigned count_of_vip(const struct rules *rules, be32 vip)
+{
+	unsigned n = 0;
+
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		if (be32_eq(rules->farms[f].vip, vip))
-			return &rules->farms[f];
-	return NULL;
+		n += !rules->farms[f].gone && be32_eq(rules->farms[f].vip, vip);
+	return n;
+}
+
+/* How well farm would follow upon old, a farm of the same VIP; 0: not at all. */
+static unsigned likeness(const struct rules_farm *farm, const struct rules_farm *old)
+{
+	const bool is_namesake = !strcmp(farm->name, old->name);
+
+	if (farm->gone) /* it was added for another server of old's */
+		return is_namesake;
+	return 2u * share_a_port(farm, old) + is_namesake;
+}
+
+/*
+ * The farm of rules that follows upon old's farm f, or NULL: one of the same VIP, of the same ports
+ * rather than of the same name; or whatever it has become, if both have the VIP alone.
+ */
+static struct rules_farm *heir_of(const struct rules *rules, const struct rules *old, unsigned f)
+{
+	const struct rules_farm *before = &old->farms[f];
+	struct rules_farm *best = NULL, *any = NULL;
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < rules->nfarms; i++) {
+		struct rules_farm *farm = &rules->farms[i];
+
+		if (!be32_eq(farm->vip, before->vip))
+			continue;
+		if (!farm->gone)
+			any = farm;
+		if (likeness(farm, before) > most) {
+			most = likeness(farm, before);
+			best = farm;
+		}
+	}
+	if (best || count_of_vip(rules, before->vip) > 1 || count_of_vip(old, before->vip) > 1)
+		return best;
+	return any;
 }
 
 /* The farm's server of this address, or NULL. */
@@ -87,7 +139,7 @@ static void add_gone_server(struct rules *rules, unsigned f, const struct rules_
 static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 {
 	const struct rules_farm *old_farm = &old->farms[old->servers[s].farm];
-	struct rules_farm *farm = farm_of_vip(rules, old_farm->vip);
+	struct rules_farm *farm = heir_of(rules, old, old->servers[s].farm);
 
 	if (farm && server_of(rules, farm, old->servers[s].address))
 		return 0;
@@ -95,7 +147,8 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 		return -E2BIG;
 	if (!farm && !add_gone_farm(rules, old_farm))
 		return -ENOMEM;
-	farm = farm_of_vip(rules, old_farm->vip);
+	if (!farm)
+		farm = &rules->farms[rules->nfarms - 1];
 	add_gone_server(rules, (unsigned)(farm - rules->farms), &old->servers[s]);
 	return 0;
 }
@@ -152,6 +205,52 @@ static int take_over_names(struct rules *rules, const struct rules *old)
 	return err == -E2BIG ? -EOVERFLOW : err;
 }
 
+/* The server of rules that follows upon old's server s, or NULL. */
+static struct rules_server *heir_of_server(const struct rules *rules, const struct rules *old,
+                                           unsigned s)
+{
+	const struct rules_farm *farm = heir_of(rules, old, old->servers[s].farm);
+
+	return farm ? server_of(rules, farm, old->servers[s].address) : NULL;
+}
+
+/* Who has a farm that was split, or got a port of another one of its VIP, knows that one's servers.
+ */
+static void note_relatives(struct rules *rules, const struct rules *old)
+{
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		struct rules_server *server = &rules->servers[s];
+		const struct rules_farm *farm = &rules->farms[server->farm];
+
+		for (unsigned f = 0; f < old->nfarms && !server->was; f++) {
+			const struct rules_server *before;
+
+			if (!be32_eq(old->farms[f].vip, farm->vip) || old->farms[f].gone)
+				continue;
+			before = server_of(old, &old->farms[f], server->address);
+			server->was = before ? (uint16_t)(before - old->servers + 1) : 0;
+		}
+	}
+}
+
+static void note_heirs(struct rules *rules, const struct rules *old, uint16_t *ret_map)
+{
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		rules->servers[s].was = 0;
+		rules->servers[s].is_heir = false;
+	}
+	for (unsigned s = 0; s < old->nservers; s++) {
+		struct rules_server *server = heir_of_server(rules, old, s);
+
+		ret_map[s] = server ? (uint16_t)(server - rules->servers) : SERVER_NONE;
+		if (!server || server->was)
+			continue;
+		server->was = (uint16_t)(s + 1);
+		server->is_heir = true;
+	}
+	note_relatives(rules, old);
+}
+
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
                    uint16_t *ret_map)
 {
@@ -163,13 +262,7 @@ int takeover_rules(struct rules *rules, const struct rules *old, const bool *ref
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])
 			err = add_gone(rules, old, s);
-	for (unsigned s = 0; s < old->nservers && !err; s++) {
-		const struct rules_farm *farm =
-		        farm_of_vip(rules, old->farms[old->servers[s].farm].vip);
-		const struct rules_server *server =
-		        farm ? server_of(rules, farm, old->servers[s].address) : NULL;
-
-		ret_map[s] = server ? (uint16_t)(server - rules->servers) : SERVER_NONE;
-	}
+	if (!err)
+		note_heirs(rules, old, ret_map);
 	return err;
 }

@@ -206,13 +206,6 @@ void probes_free(struct probes *probes)
 	free(probes);
 }
 
-static be32 vip_of(const struct probes *probes, const struct probe *probe)
-{
-	const struct rules *rules = probes->world.rules;
-
-	return rules->farms[rules->servers[probe->server].farm].vip;
-}
-
 static const struct script *script_of(const struct probes *probes, const struct probe *probe)
 {
 	const struct rules *rules = probes->world.rules;
@@ -220,13 +213,15 @@ static const struct script *script_of(const struct probes *probes, const struct 
 	return rules_script(rules, &rules->farms[rules->servers[probe->server].farm], probe->check);
 }
 
-/* If both are the same check, by their own rules, of a farm's same server from the same address. */
+/* If both are the same check, by their own rules, from the same address; and if pb's server is who
+ * has the flows of pa's. */
 static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
                     const struct probe *pb)
 {
 	const struct tuple arrival = arrival_of(b, pb);
+	const struct rules_server *rule = &b->world.rules->servers[pb->server];
 
-	return is_of(a, pa, &arrival) && be32_eq(vip_of(a, pa), vip_of(b, pb)) &&
+	return is_of(a, pa, &arrival) && rule->is_heir && pa->server + 1u == rule->was &&
 	       script_eq(script_of(a, pa), script_of(b, pb));
 }
 

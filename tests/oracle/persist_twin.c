@@ -39,9 +39,10 @@ static void *begin(uint32_t room)
 	return arena.base;
 }
 
-static be32 vip_of(unsigned vip)
+static struct persist_key of(unsigned vip, unsigned client)
 {
-	return ip4(10, 0, (uint8_t)vip, 40);
+	return (struct persist_key){ip4(10, 0, (uint8_t)vip, 40), fixture_client(client), 0,
+	                            UINT16_MAX};
 }
 
 /* Returns if what must be there was forgotten. What was only hoped may be. */
@@ -52,7 +53,7 @@ static bool find(unsigned vip, unsigned client, uint32_t now)
 	bool sure = random_below(2);
 	uint16_t server;
 
-	if (!persist_find(&persist, vip_of(vip), fixture_client(client), sure, now, &server)) {
+	if (!persist_find(&persist, of(vip, client), sure, now, &server)) {
 		note->known &= sure && !note->sure;
 		return must;
 	}
@@ -67,7 +68,7 @@ static void note(unsigned vip, unsigned client, uint32_t now)
 	struct note new = {true, true, (uint16_t)(60000 + random_below(5)),
 	                   now + 1 + random_below(LONGEST)};
 
-	persist_note(&persist, vip_of(vip), fixture_client(client), new.server, now, new.until);
+	persist_note(&persist, of(vip, client), new.server, now, new.until);
 	if (old->known && old->server == new.server && old->until > new.until)
 		new.until = old->until;
 	*old = new;
@@ -85,9 +86,9 @@ static void hope(unsigned vip, unsigned client, uint32_t now)
 	uint64_t evicted = persist.evicted;
 	uint16_t server;
 
-	persist_hope(&persist, vip_of(vip), fixture_client(client), new.server, now, new.until);
+	persist_hope(&persist, of(vip, client), new.server, now, new.until);
 	require_eq(persist.evicted, evicted);
-	if (!persist_find(&persist, vip_of(vip), fixture_client(client), false, now, &server))
+	if (!persist_find(&persist, of(vip, client), false, now, &server))
 		require(!lives || !old->sure || persist.evicted);
 	else if (lives && server == old->server)
 		return;

@@ -1391,8 +1391,9 @@ static unsigned stuck_to(unsigned client)
 	uint32_t tick = (uint32_t)((engine.now.ns - balance->epoch.ns) / FLOW_NS_PER_TICK);
 	uint16_t server;
 
-	return persist_find(&balance->persist, fixture_vip(), fixture_client(client), true, tick,
-	                    &server)
+	return persist_find(&balance->persist,
+	                    persist_key(&engine.rules->farms[0], fixture_client(client)), true,
+	                    tick, &server)
 	               ? server
 	               : SERVER_NONE;
 }

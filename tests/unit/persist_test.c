@@ -24,9 +24,15 @@ static void begin(uint32_t clients)
 	ck_assert_uint_eq(arena.used, measure.used);
 }
 
+/* Of a farm with all servers. */
+static struct persist_key of(be32 vip, unsigned client)
+{
+	return (struct persist_key){vip, fixture_client(client), 0, UINT16_MAX};
+}
+
 static void note(unsigned client, uint16_t server, uint32_t now, uint32_t until)
 {
-	persist_note(&persist, fixture_vip(), fixture_client(client), server, now, until);
+	persist_note(&persist, of(fixture_vip(), client), server, now, until);
 }
 
 /* The server, or UINT16_MAX. */
@@ -34,7 +40,7 @@ static uint16_t find(unsigned client, uint32_t now)
 {
 	uint16_t server = UINT16_MAX;
 
-	if (!persist_find(&persist, fixture_vip(), fixture_client(client), false, now, &server))
+	if (!persist_find(&persist, of(fixture_vip(), client), false, now, &server))
 		ck_assert_uint_eq(server, UINT16_MAX);
 	return server;
 }
@@ -49,8 +55,7 @@ START_TEST(remembered_until_its_time)
 	ck_assert_uint_eq(find(1, 10), 0);
 	ck_assert_uint_eq(find(1, 19), 0);
 	ck_assert_uint_eq(find(1, 20), UINT16_MAX);
-	ck_assert(
-	        !persist_find(&persist, ip4(10, 0, 1, 40), fixture_client(1), false, 15, &server));
+	ck_assert(!persist_find(&persist, of(ip4(10, 0, 1, 40), 1), false, 15, &server));
 	note(1, 3, 15, 40);
 	ck_assert_uint_eq(find(1, 39), 3);
 	ck_assert_uint_eq(persist.evicted, 0);
@@ -120,19 +125,19 @@ START_TEST(hope_takes_nothing_from_who_is_sure)
 	note(1, 1, 1, 100);
 	note(2, 2, 1, 100);
 	for (unsigned c = 0; c < 100; c++)
-		persist_hope(&persist, fixture_vip(), fixture_client(c), 7, 1, 1000);
+		persist_hope(&persist, of(fixture_vip(), c), 7, 1, 1000);
 	ck_assert_uint_eq(find(1, 1), 1);
 	ck_assert_uint_eq(find(2, 1), 2);
 	ck_assert_uint_eq(persist.evicted, 0);
 	note(3, 3, 1, 100);
 	note(4, 4, 1, 100);
-	persist_hope(&persist, fixture_vip(), fixture_client(50), 7, 1, 1000);
+	persist_hope(&persist, of(fixture_vip(), 50), 7, 1, 1000);
 	for (unsigned c = 1; c <= 4; c++)
 		ck_assert_uint_eq(find(c, 1), c);
 	ck_assert_uint_eq(persist.evicted, 0);
-	persist_hope(&persist, fixture_vip(), fixture_client(50), 7, 100, 1000);
+	persist_hope(&persist, of(fixture_vip(), 50), 7, 100, 1000);
 	ck_assert_uint_eq(find(50, 100), 7);
-	ck_assert(!persist_find(&persist, fixture_vip(), fixture_client(50), true, 100, &server));
+	ck_assert(!persist_find(&persist, of(fixture_vip(), 50), true, 100, &server));
 	free(mem);
 }
 END_TEST
@@ -142,16 +147,41 @@ START_TEST(first_hope_counts_until_it_is_sure)
 	uint16_t server;
 
 	begin(100);
-	persist_hope(&persist, fixture_vip(), fixture_client(1), 5, 1, 30);
-	persist_hope(&persist, fixture_vip(), fixture_client(1), 6, 1, 30);
+	persist_hope(&persist, of(fixture_vip(), 1), 5, 1, 30);
+	persist_hope(&persist, of(fixture_vip(), 1), 6, 1, 30);
 	ck_assert_uint_eq(find(1, 1), 5);
-	ck_assert(!persist_find(&persist, fixture_vip(), fixture_client(1), true, 1, &server));
+	ck_assert(!persist_find(&persist, of(fixture_vip(), 1), true, 1, &server));
 	note(1, 6, 1, 20);
 	ck_assert_uint_eq(find(1, 1), 6);
-	ck_assert(persist_find(&persist, fixture_vip(), fixture_client(1), true, 1, &server));
+	ck_assert(persist_find(&persist, of(fixture_vip(), 1), true, 1, &server));
 	ck_assert_uint_eq(find(1, 20), UINT16_MAX);
-	persist_hope(&persist, fixture_vip(), fixture_client(1), 5, 20, 30);
+	persist_hope(&persist, of(fixture_vip(), 1), 5, 20, 30);
 	ck_assert_uint_eq(find(1, 20), 5);
+	free(mem);
+}
+END_TEST
+
+/* Farms of one VIP don't know of each other, whatever the number of their servers becomes. */
+START_TEST(each_farm_of_a_vip_has_its_own)
+{
+	const uint16_t map[] = {7, 8, 2, 3};
+	struct rules_farm a = {.vip = fixture_vip(), .server = 0, .nservers = 2},
+	                  b = {.vip = fixture_vip(), .server = 2, .nservers = 2};
+	const be32 client = fixture_client(1);
+	uint16_t server;
+
+	begin(100);
+	persist_note(&persist, persist_key(&a, client), 1, 1, 100);
+	ck_assert(!persist_find(&persist, persist_key(&b, client), false, 1, &server));
+	persist_note(&persist, persist_key(&b, client), 2, 1, 100);
+	persist_hope(&persist, persist_key(&b, client), 3, 1, 100);
+	ck_assert(persist_find(&persist, persist_key(&a, client), true, 1, &server) && server == 1);
+	ck_assert(persist_find(&persist, persist_key(&b, client), true, 1, &server) && server == 2);
+	ck_assert_uint_eq(persist.evicted, 0);
+	persist_renumber(&persist, map);
+	a.server = 7;
+	ck_assert(persist_find(&persist, persist_key(&a, client), true, 1, &server) && server == 8);
+	ck_assert(persist_find(&persist, persist_key(&b, client), true, 1, &server) && server == 2);
 	free(mem);
 }
 END_TEST
@@ -179,6 +209,7 @@ Suite *persist_suite(void)
 	                              never_wrong,
 	                              hope_takes_nothing_from_who_is_sure,
 	                              first_hope_counts_until_it_is_sure,
+	                              each_farm_of_a_vip_has_its_own,
 	                              renumbered,
 	                              NULL};
 

@@ -5,6 +5,7 @@
 #include "suites.h"
 
 #include "../../bridge/worker/probes.h"
+#include "../../lb/takeover.h"
 #include "../../lb/wire.h"
 
 #include <stdlib.h>
@@ -332,7 +333,12 @@ static void reload(struct rules *new_rules)
 	void *old_mem = farms_mem;
 	lb_time was = now;
 	unsigned before = ended;
+	bool *referenced = calloc(rules->nservers, sizeof(*referenced));
+	uint16_t *map = calloc(rules->nservers, sizeof(*map));
 
+	ck_assert_int_eq(takeover_rules(new_rules, old_rules, referenced, map), 0);
+	free(referenced);
+	free(map);
 	rules = new_rules;
 	start();
 	now = was;
@@ -364,6 +370,41 @@ START_TEST(a_reload_goes_on_with_what_is_underway)
 	ck_assert_uint_eq(new_one.server, 2);
 	answer_to(&syn, TCP_SYN | TCP_ACK, syn.seq + 1);
 	ck_assert(ended == 1 && result.ok && result.server == 1 && result.check == 1);
+	end();
+}
+END_TEST
+
+/* Farms of one VIP, and of one server: what each has underway is answered by itself. */
+START_TEST(a_reload_keeps_farms_of_one_vip_apart)
+{
+	struct own syns[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct rules *two = fixture_farms(2, 1);
+
+		two->farms[1].vip = two->farms[0].vip;
+		fixture_set_snat(&two->farms[1], &two->farms[0].vip, 1);
+		two->servers[1].address = two->servers[0].address;
+		fixture_set_ports(&two->farms[1], 80, 81);
+		set_checks(&two->farms[0], 1);
+		set_checks(&two->farms[1], 1);
+		if (i) {
+			reload(two);
+			break;
+		}
+		rules = two;
+		start();
+		poll();
+		ck_assert_uint_eq(out.n, 2);
+		memcpy(syns, items, sizeof(syns));
+		ck_assert(!be16_eq(syns[0].tuple.sport, syns[1].tuple.sport));
+	}
+	poll();
+	ck_assert_uint_eq(out.n, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		answer_to(&syns[i], TCP_SYN | TCP_ACK, syns[i].seq + 1);
+		ck_assert(ended == i + 1 && result.ok && result.server == syns[i].server);
+	}
 	end();
 }
 END_TEST
@@ -430,6 +471,7 @@ Suite *probes_suite(void)
 	                              many_leave_as_fast_as_they_may_and_are_spread,
 	                              nothing_is_due_before_it_may_be,
 	                              a_reload_goes_on_with_what_is_underway,
+	                              a_reload_keeps_farms_of_one_vip_apart,
 	                              only_the_first_worker_has_any,
 	                              NULL};
 
