@@ -152,7 +152,7 @@ static void warn_of_servers(const struct where *where, const struct rules *rules
 	bool any = false;
 
 	for (unsigned i = farm->server; i < farm->server + farm->nservers; i++)
-		any |= rules->servers[i].weight && rules->servers[i].state <= STATE_STANDBY;
+		any |= rules->servers[i].weight && rules->servers[i].state <= STATE_LAST_RESORT;
 	if (farm->nservers == 0)
 		where_warning(where, farm_where(where, farm), NULL,
 		              "has no server: every connection will be refused");

@@ -286,6 +286,9 @@ static void note_opened(struct balance *balance, uint32_t f, lb_time now)
 {
 	sched_opened(&balance->farms->sched, flows_at(&balance->flows, f)->server);
 	balance->counts.created++;
+	if (farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)->scheduler ==
+	    SCHED_FASTEST)
+		waits_begin(&balance->waits, f, now);
 	hope(balance, flows_at(&balance->flows, f), now);
 }
 
@@ -353,12 +356,13 @@ static enum lb_why pick(const struct wish *wish, uint16_t *ret_server)
 	uint16_t server = pick_sticky(wish);
 
 	if (server == SERVER_NONE)
-		server = sched_pick(sched, wish->farm, client, wish->now);
+		server = sched_pick(sched, wish->farm, client, packet->tuple.sport, wish->now);
 	if (server == SERVER_NONE)
 		return sched_is_up(sched, wish->farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
 	if (!can_reach(wish, server)) {
 		wish->balance->counts.passed_over++;
-		server = sched_pick_if(sched, wish->farm, client, wish->now, can_reach, wish);
+		server = sched_pick_if(sched, wish->farm, client, packet->tuple.sport, wish->now,
+		                       can_reach, wish);
 	}
 	*ret_server = server;
 	return server == SERVER_NONE ? WHY_SNAT_EXHAUSTED : WHY_FLOW_NEW;

@@ -31,6 +31,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	persist_lay_out(&balance->persist, arena, most_open / BALANCE_PERSIST_SHARE, &key);
 	anew_lay_out(&balance->anew, arena);
 	segment_lay_out(&balance->segment, arena, &key);
+	waits_lay_out(&balance->waits, arena);
 	ended_lay_out(&balance->ended, arena);
 }
 

@@ -13,6 +13,7 @@
 #include "parse.h"
 #include "persist.h"
 #include "segment.h"
+#include "waits.h"
 #include "rewrite.h"
 #include "why.h"
 
@@ -57,6 +58,7 @@ struct balance {
 	struct persist persist;
 	struct anew anew;
 	struct segment segment;
+	struct waits waits;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */

@@ -123,6 +123,21 @@ static void record_end(struct balance *balance, uint32_t f, enum ended_why why, 
 	ended_put(&balance->ended, &record);
 }
 
+static bool is_answered(const struct flow *flow)
+{
+	return flow->flags & FLOW_SEQ_KNOWN << SERVER;
+}
+
+/* The flow's server has answered its SYN; or it won't. */
+static void note_answer(struct balance *balance, uint32_t f, bool answered, lb_time now)
+{
+	uint64_t ns;
+
+	if (waits_end(&balance->waits, f, now, &ns))
+		sched_answered(&balance->farms->sched, flows_at(&balance->flows, f)->server,
+		               answered ? ns : FASTEST_UNANSWERED_NS, now);
+}
+
 /* A live flow is one no longer. */
 static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
@@ -166,6 +181,11 @@ static void give_client_back(struct balance *balance, uint32_t f)
 /* From live to quarantine. */
 void life_end(struct balance *balance, uint32_t f, enum ended_why why, uint8_t flags, lb_time now)
 {
+	const struct flow *flow = flows_at(&balance->flows, f);
+
+	if (!is_answered(flow) &&
+	    (why == ENDED_IDLE || (why == ENDED_RST && flags & FLOW_RST_SENT << SERVER)))
+		note_answer(balance, f, false, now);
 	record_end(balance, f, why, now);
 	release(balance, f, why, now);
 	give_client_back(balance, f);
@@ -356,6 +376,8 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 		sched_closed(&balance->farms->sched, flow->server, false);
 		sched_revived(&balance->farms->sched, flow->server, true);
 	}
+	if (!is_answered(flow))
+		note_answer(balance, f, true, now);
 	flows_set_stamp(&balance->flows, f, syn.stamp);
 	flows_heard(&balance->flows, f, balance_tick(balance, now));
 	tcp_begin_anew(flow, &syn, packet);
@@ -380,7 +402,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 {
 	const uint32_t f = flow_of(ref);
 	struct flow *flow = flows_at(&balance->flows, f);
-	const bool answered = flow->flags & FLOW_SEQ_KNOWN << SERVER;
+	const bool was_answered = is_answered(flow);
 	unsigned events;
 
 	/* a flow that isn't open yet gets no older by what its server says again and again */
@@ -391,8 +413,10 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
 		flows_set_stamp(&balance->flows, f, packet->stamp);
 	events = tcp_track(flow, end_of(ref), packet);
-	if (!answered && flow->flags & FLOW_SEQ_KNOWN << SERVER)
+	if (!was_answered && is_answered(flow)) {
+		note_answer(balance, f, true, now);
 		note_connected(balance, f, now);
+	}
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events &

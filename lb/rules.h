@@ -72,12 +72,15 @@ static inline bool rules_is_probe_port(be16 port)
 	X(SCHED_LC, "lc", true, false)                                                             \
 	X(SCHED_WRR, "wrr", false, true)                                                           \
 	X(SCHED_RR, "rr", false, false)                                                            \
-	X(SCHED_SOURCE, "source", false, false)
+	X(SCHED_SOURCE, "source", false, false)                                                    \
+	X(SCHED_HASH, "hash", false, false)                                                        \
+	X(SCHED_FASTEST, "fastest", false, true)
 
 /* X(enumerator, word) */
 #define RULES_STATES(X)                                                                            \
 	X(STATE_ACTIVE, "active")                                                                  \
 	X(STATE_STANDBY, "standby")                                                                \
+	X(STATE_LAST_RESORT, "last_resort")                                                        \
 	X(STATE_DRAIN, "drain")                                                                    \
 	X(STATE_DISABLED, "disabled")
 

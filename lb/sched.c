@@ -14,16 +14,12 @@
  * O(1), and what changes one server's load or turn moves it by O(log n). Which servers these are,
  * and their shares while one ramps up, changes seldom: then the heap is made anew.
  *
- * `source` is rendezvous hashing (Thaler and Ravishankar 1998) of the client's and the server's
- * addresses, so that the loss of a server moves only its own clients; weights enter as in
- * Schindelhauer and Schomaker 2005: the greatest log(hash) / weight wins. It is not keyed: two
- * boxes, and the same box after a restart, shall agree. It asks each server, O(n), of which most
- * are out after their hash: tables that answer at once (Maglev's, for one) move other servers'
- * clients too when one is lost.
+ * `source` and `hash` compare scores (score.h), which ask each server, and `fastest` the costs of
+ * two that are drawn by lot (fastest.h).
  */
 #include "sched.h"
 
-#include "tuple.h"
+#include "score.h"
 
 /*
  * The turn of weight 1. Fine enough for weights up to 100 and for turns that begin staggered; and
@@ -82,6 +78,7 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 		struct server *state = &sched->servers[s];
 
 		state->step = weight_of(sched, s) ? SCHED_TURN / weight_of(sched, s) : 0;
+		sched->farms[rules->servers[s].farm].draws = (uint64_t)share->worker << 48;
 		state->turn = (uint64_t)state->step / farm->nservers *
 		              first_turn(share, s - farm->server, farm->nservers);
 	}
@@ -108,7 +105,9 @@ static bool any_in_state(const struct sched *sched, unsigned farm, enum rules_st
 /* The state that a server must have to get connections now. */
 static enum rules_state state_in_charge(const struct sched *sched, unsigned farm)
 {
-	return any_in_state(sched, farm, STATE_ACTIVE) ? STATE_ACTIVE : STATE_STANDBY;
+	if (any_in_state(sched, farm, STATE_ACTIVE))
+		return STATE_ACTIVE;
+	return any_in_state(sched, farm, STATE_STANDBY) ? STATE_STANDBY : STATE_LAST_RESORT;
 }
 
 bool sched_may_take(const struct sched *sched, unsigned server)
@@ -121,7 +120,7 @@ bool sched_may_take(const struct sched *sched, unsigned server)
 
 bool sched_is_up(const struct sched *sched, unsigned farm)
 {
-	return any_in_state(sched, farm, STATE_ACTIVE) || any_in_state(sched, farm, STATE_STANDBY);
+	return any_in_state(sched, farm, state_in_charge(sched, farm));
 }
 
 static uint32_t limit_of(const struct sched *sched, unsigned server)
@@ -258,8 +257,10 @@ static void make_heap(struct sched *sched, unsigned f, lb_time now)
 	const struct rules_farm *rule = &sched->rules->farms[f];
 	enum rules_state state = state_in_charge(sched, f);
 
-	sched->farms[f] = (struct sched_farm){
-	        .changes = sched->health->changes, .until = {UINT64_MAX}, .is_made = true};
+	sched->farms[f] = (struct sched_farm){.changes = sched->health->changes,
+	                                      .until = {UINT64_MAX},
+	                                      .draws = sched->farms[f].draws,
+	                                      .is_made = true};
 	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
 		sched->servers[s].place = SERVER_NONE;
 		if (is_in_state(sched, s, state))
@@ -306,45 +307,6 @@ static uint16_t pick_next_if(struct sched *sched, unsigned f, lb_time now, sched
 	return unless_full(sched, next);
 }
 
-/* -log2(hash / 2^64) in units of 2^-32: the fraction by repeated squaring, bit by bit. */
-static uint64_t minus_log2(uint64_t hash)
-{
-	unsigned zeros = hash ? (unsigned)__builtin_clzll(hash) : 63;
-	uint64_t x = (hash | 1) << zeros >> 32, fraction = 0; /* 1.0 <= x < 2.0 in units of 2^-31 */
-
-	for (int bit = 31; bit >= 16; bit--) {
-		x = x * x >> 31;
-		if (x >> 32) {
-			fraction |= 1ull << bit;
-			x >>= 1;
-		}
-	}
-	return ((uint64_t)zeros + 1) * (1ull << 32) - fraction;
-}
-
-/* The server's address as four bytes that are the same everywhere. */
-static be32 address_of(const struct sched *sched, const struct rules_server *rule)
-{
-	return name_is_ipv6(rule->address) ? ip6_digest(rules_ip6(sched->rules, rule->address))
-	                                   : rule->address;
-}
-
-/*
- * Less is better: the score, if it may be less than best. -log2(u) is greater than 1 - u, which
- * says at once for most servers that it isn't.
- */
-static uint64_t source_score(const struct sched *sched, unsigned server, be32 client, uint64_t best)
-{
-	static const struct hash_key unkeyed;
-	const struct rules_server *rule = &sched->rules->servers[server];
-	const struct tuple pair = {.src = client, .dst = address_of(sched, rule)};
-	uint64_t hash = tuple_hash(&unkeyed, &pair);
-
-	if (best != UINT64_MAX && ~hash >> 32 >= best * rule->weight)
-		return UINT64_MAX;
-	return minus_log2(hash) / rule->weight;
-}
-
 static bool passes_all(const void *of, unsigned server)
 {
 	(void)of;
@@ -353,8 +315,8 @@ static bool passes_all(const void *of, unsigned server)
 }
 
 /* Of the servers that aren't full; or of those that are, but where somebody would make room. */
-static uint16_t pick_by_score(const struct sched *sched, unsigned farm, be32 client, bool full,
-                              sched_test *test, const void *of)
+static uint16_t pick_by_score(const struct sched *sched, unsigned farm, struct asker asker,
+                              bool full, sched_test *test, const void *of)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 	enum rules_state state = state_in_charge(sched, farm);
@@ -365,7 +327,7 @@ static uint16_t pick_by_score(const struct sched *sched, unsigned farm, be32 cli
 		if (!is_in_state(sched, s, state) || sched_is_full(sched, s) != full ||
 		    (full && !sched->servers[s].half_open) || !test(of, s))
 			continue;
-		score = source_score(sched, s, client, best);
+		score = score_of(sched->rules, s, &asker, best);
 		if (score < best) {
 			best = score;
 			picked = (uint16_t)s;
@@ -374,30 +336,93 @@ static uint16_t pick_by_score(const struct sched *sched, unsigned farm, be32 cli
 	return picked;
 }
 
-static uint16_t pick_by_source(const struct sched *sched, unsigned farm, be32 client,
-                               sched_test *test, const void *of)
+static uint16_t pick_by_hash(const struct sched *sched, unsigned farm, struct asker asker,
+                             sched_test *test, const void *of)
 {
-	uint16_t picked = pick_by_score(sched, farm, client, false, test, of);
+	uint16_t picked = pick_by_score(sched, farm, asker, false, test, of);
 
-	return picked != SERVER_NONE ? picked : pick_by_score(sched, farm, client, true, test, of);
+	return picked != SERVER_NONE ? picked : pick_by_score(sched, farm, asker, true, test, of);
 }
 
-static bool is_by_source(const struct sched *sched, unsigned farm)
+static uint64_t cost_of(const struct server *server, lb_time now)
 {
-	return sched->rules->farms[farm].scheduler == SCHED_SOURCE;
+	return fastest_cost(&server->answers, server->half_open, server->share, now);
 }
 
-uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now)
+/* If server a, which isn't full, is a better choice than b, which may be SERVER_NONE. */
+static bool is_faster(const struct sched *sched, const struct heap *heap, uint16_t a, uint16_t b,
+                      lb_time now)
 {
-	return is_by_source(sched, farm) ? pick_by_source(sched, farm, client, passes_all, NULL)
-	                                 : pick_next(sched, farm, now);
+	uint64_t cost_a, cost_b;
+
+	if (sched->servers[a].rank >= SCHED_RANK_LAST || b == SERVER_NONE)
+		return sched->servers[a].rank < SCHED_RANK_LAST;
+	cost_a = cost_of(&sched->servers[a], now);
+	cost_b = cost_of(&sched->servers[b], now);
+	return cost_a != cost_b ? cost_a < cost_b : comes_before(heap, a, b);
 }
 
-uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, lb_time now,
+/* The better one of picked and, if it passes, server. */
+static uint16_t faster(const struct sched *sched, const struct heap *heap, uint16_t server,
+                       uint16_t picked, lb_time now, sched_test *test, const void *of)
+{
+	return is_faster(sched, heap, server, picked, now) && test(of, server) ? server : picked;
+}
+
+/* Of two by lot; of all, if neither will do; and if these are full, as otherwise. */
+static uint16_t pick_fastest(struct sched *sched, unsigned f, lb_time now, sched_test *test,
+                             const void *of)
+{
+	uint16_t picked = SERVER_NONE;
+	struct heap heap;
+	unsigned i, j;
+
+	keep_heap(sched, f, now);
+	heap = heap_of(sched, f);
+	if (heap.n > 2) {
+		i = fastest_draw(&sched->farms[f].draws, heap.n);
+		j = fastest_draw(&sched->farms[f].draws, heap.n - 1);
+		j += j >= i;
+		picked = faster(sched, &heap, heap.at[i], picked, now, test, of);
+		picked = faster(sched, &heap, heap.at[j], picked, now, test, of);
+	}
+	if (picked != SERVER_NONE)
+		return picked;
+	for (i = 0; i < heap.n; i++)
+		picked = faster(sched, &heap, heap.at[i], picked, now, test, of);
+	return picked != SERVER_NONE ? picked : pick_next_if(sched, f, now, test, of);
+}
+
+uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now)
+{
+	switch (sched->rules->farms[farm].scheduler) {
+	case SCHED_SOURCE:
+	case SCHED_HASH:
+	case SCHED_FASTEST:
+		return sched_pick_if(sched, farm, client, port, now, passes_all, NULL);
+	default:
+		return pick_next(sched, farm, now);
+	}
+}
+
+uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
                        sched_test *test, const void *of)
 {
-	return is_by_source(sched, farm) ? pick_by_source(sched, farm, client, test, of)
-	                                 : pick_next_if(sched, farm, now, test, of);
+	switch (sched->rules->farms[farm].scheduler) {
+	case SCHED_SOURCE:
+		return pick_by_hash(sched, farm, (struct asker){.client = client}, test, of);
+	case SCHED_HASH:
+		return pick_by_hash(sched, farm, (struct asker){client, port}, test, of);
+	case SCHED_FASTEST:
+		return pick_fastest(sched, farm, now, test, of);
+	default:
+		return pick_next_if(sched, farm, now, test, of);
+	}
+}
+
+void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now)
+{
+	fastest_note(&sched->servers[server].answers, ns, now);
 }
 
 void sched_opened(struct sched *sched, unsigned server)
@@ -452,6 +477,7 @@ void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, un
 	sched->servers[to].load += old->servers[from].load;
 	sched->servers[to].flows += old->servers[from].flows;
 	sched->servers[to].connections_total += old->servers[from].connections_total;
+	sched->servers[to].answers = old->servers[from].answers;
 	sched->farms[sched->rules->servers[to].farm].is_made = false;
 }
 

@@ -5,6 +5,7 @@
 #define LB_SCHED_H
 
 #include "arena.h"
+#include "fastest.h"
 #include "health.h"
 #include "rules.h"
 #include "share.h"
@@ -21,12 +22,14 @@ struct server {
 	uint32_t limit; /* connections that it may have; UINT32_MAX: any number */
 	uint16_t place; /* in its farm's heap, or SERVER_NONE */
 	uint32_t flows; /* that name it, those in quarantine included; see sched_has_flows() */
+	struct answers answers;
 };
 
 /* What is known of a farm's servers that may take connections. */
 struct sched_farm {
 	uint64_t changes; /* health.changes when the heap was made */
 	lb_time until;    /* when it must be made again, as a ramp goes on */
+	uint64_t draws;   /* taken by lot so far */
 	uint16_t n;       /* servers in the heap */
 	bool is_made;
 };
@@ -47,7 +50,7 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 
 /*
  * If the server may be given connections at all: it is up, and active; or standby, while no active
- * one is up.
+ * one is up; or a last resort, while neither is.
  */
 bool sched_may_take(const struct sched *sched, unsigned server);
 
@@ -60,16 +63,16 @@ bool sched_has_room(const struct sched *sched, unsigned server);
 /* If the server has its max_connections: one that is half-open must make room for another one. */
 bool sched_is_full(const struct sched *sched, unsigned server);
 
-/* The server for the farm's next connection, which client (or its ip6_digest()) asks for, or
- * SERVER_NONE. One that is full comes after all that are not. */
-uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, lb_time now);
+/* The server for the farm's next connection, which client (or its ip6_digest()) asks for from port,
+ * or SERVER_NONE. One that is full comes after all that are not. */
+uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now);
 
 /* What is asked of a server: of, as given to sched_pick_if(). */
 typedef bool sched_test(const void *of, unsigned server);
 
 /* The same of the servers that pass a test. It is asked of each: for when the first choice won't
  * do. */
-uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, lb_time now,
+uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
                        sched_test *test, const void *of);
 
 /*
@@ -82,6 +85,9 @@ void sched_half_open_no_more(struct sched *sched, unsigned server);
 void sched_closing(struct sched *sched, unsigned server);
 void sched_closed(struct sched *sched, unsigned server, bool was_load);
 void sched_revived(struct sched *sched, unsigned server, bool was_load);
+
+/* Notes how long the server took from a SYN to its SYN-ACK: what `fastest` goes by. */
+void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now);
 
 /*
  * Notes that a flow that names the server has been made, or forgotten; and says if there is any,

@@ -19,28 +19,32 @@ static const struct rules_server *server_of(const struct model *m, unsigned s)
 	return &m->rules->servers[s];
 }
 
-static bool is_active(const struct model *m, unsigned s)
+static bool is_up_as(const struct model *m, unsigned s, enum rules_state state)
 {
 	return m->servers[s].health == HEALTH_UP && server_of(m, s)->weight > 0 &&
-	       server_of(m, s)->state == STATE_ACTIVE;
+	       server_of(m, s)->state == state;
 }
 
-static bool any_active(const struct model *m, unsigned farm)
+static bool any_is(const struct model *m, unsigned farm, enum rules_state state)
 {
 	const struct rules_farm *f = model_farm(m, farm);
 
 	for (unsigned s = f->server; s < f->server + f->nservers; s++)
-		if (is_active(m, s))
+		if (is_up_as(m, s, state))
 			return true;
 	return false;
 }
 
 static bool may_take(const struct model *m, unsigned s)
 {
-	if (is_active(m, s))
+	const unsigned farm = server_of(m, s)->farm;
+
+	if (is_up_as(m, s, STATE_ACTIVE))
 		return true;
-	return m->servers[s].health == HEALTH_UP && server_of(m, s)->weight > 0 &&
-	       server_of(m, s)->state == STATE_STANDBY && !any_active(m, server_of(m, s)->farm);
+	if (any_is(m, farm, STATE_ACTIVE))
+		return false;
+	return is_up_as(m, s, STATE_STANDBY) ||
+	       (is_up_as(m, s, STATE_LAST_RESORT) && !any_is(m, farm, STATE_STANDBY));
 }
 
 bool choice_model_farm_is_up(const struct model *m, unsigned farm)
@@ -130,9 +134,16 @@ static uint32_t least_loaded(const struct model *m, uint32_t candidates, uint32_
 	return ret;
 }
 
-/* A client always gets the same one, and the loss of a server moves only its own clients. */
+/* The port, as far as the choice goes by it. */
+static unsigned port_in(const struct model *m, unsigned farm, unsigned port)
+{
+	return model_farm(m, farm)->scheduler == SCHED_HASH ? port : 0;
+}
+
+/* A client, or its port, always gets the same one, and the loss of a server moves only what it had.
+ */
 static uint32_t sourced(const struct model *m, unsigned farm, const struct addr *client,
-                        uint32_t candidates)
+                        unsigned port, uint32_t candidates)
 {
 	uint32_t ret = candidates;
 
@@ -140,12 +151,74 @@ static uint32_t sourced(const struct model *m, unsigned farm, const struct addr 
 		const struct sourced *old = &m->sourced[i];
 		const uint32_t his = 1u << old->server;
 
-		if (old->farm != farm || !addr_eq(&old->client, client))
+		if (old->farm != farm || old->port != port_in(m, farm, port) ||
+		    !addr_eq(&old->client, client))
 			continue;
 		if ((candidates & old->candidates) == candidates && candidates & his)
 			ret &= his; /* some have gone, and not his */
 		if ((candidates & old->candidates) == old->candidates)
 			ret &= his | ~old->candidates; /* none has gone */
+	}
+	return ret;
+}
+
+/* What is left by now of what a server's mean was. */
+static double worth(const struct model *m, const struct server_model *its)
+{
+	double ret = 1;
+
+	for (uint64_t ns = m->now - its->connected; ns >= NS_OF_S(FASTEST_FORGET_S) && ret > 1e-9;
+	     ns -= NS_OF_S(FASTEST_FORGET_S))
+		ret /= 2;
+	return ret;
+}
+
+/* A server took so long to answer. If that can't be told, nothing is any more. */
+void choice_model_answered(struct model *m, unsigned server, double ns, bool sure)
+{
+	struct server_model *its = &m->servers[server];
+	const double old = its->connected ? worth(m, its) * 7 / 8 : 0;
+
+	if (ns > FASTEST_UNANSWERED_NS)
+		ns = FASTEST_UNANSWERED_NS;
+	its->connect = ns + (its->connect - ns) * old;
+	its->connect_is_unsure |= !sure;
+	its->connected = m->now;
+}
+
+/* What a connection to the server costs: connect time, by those underway, for the weight. */
+static double cost(const struct model *m, unsigned s, bool most)
+{
+	const struct server_model *its = &m->servers[s];
+	const double weight = server_of(m, s)->weight * (double)grown(m, s, most),
+	             mean = !its->connect_is_unsure ? its->connect * worth(m, its)
+	                    : most                  ? (double)FASTEST_UNANSWERED_NS
+	                                            : 0;
+	unsigned underway = 1;
+
+	for (unsigned i = 0; i < m->nflows; i++)
+		if (m->flows[i].server == s)
+			underway += flows_model_is_half_open(&m->flows[i]) >= (most ? MAYBE : YES);
+	return (most ? 1001 + mean * 1.001 : 999 + mean * .999) * underway / weight;
+}
+
+/* Of two by lot the better one: so never the worst, if there are two at least that could be had. */
+static uint32_t fast(const struct model *m, unsigned farm, uint32_t candidates)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+	uint32_t ret = candidates;
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		if (may_take(m, s) && !(candidates >> s & 1))
+			return candidates; /* whoever was drawn beside it had no rival */
+	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
+		bool worst = candidates >> s & 1;
+
+		for (unsigned t = f->server; t < f->server + f->nservers; t++)
+			if (t != s && candidates >> t & 1)
+				worst &= cost(m, s, false) > cost(m, t, true);
+		if (worst && candidates != 1u << s)
+			ret &= ~(1u << s);
 	}
 	return ret;
 }
@@ -175,7 +248,7 @@ static enum maybe sticks_to(const struct model *m, const struct sticky *sticky, 
 	const uint64_t persist = model_farm(m, server->farm)->persist_ms * LB_NS_PER_MS;
 
 	if (m->servers[sticky->server].health != HEALTH_UP || !server->weight ||
-	    server->state > STATE_STANDBY || m->now > sticky->used + persist + MODEL_LATE_NS)
+	    server->state > STATE_LAST_RESORT || m->now > sticky->used + persist + MODEL_LATE_NS)
 		return NO;
 	if (!(candidates >> sticky->server & 1) || sticky->evicted != m->stickies_evicted ||
 	    m->now + 2 * MODEL_EARLY_NS > sticky->noted + persist)
@@ -211,7 +284,7 @@ static uint32_t sticks(const struct model *m, unsigned farm, const struct addr *
 }
 
 /* Who may be chosen if all candidates, and perhaps some of the possible ones too, can be. */
-static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *client,
+static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *client, unsigned port,
                           uint32_t candidates, uint32_t possible)
 {
 	switch (model_farm(m, farm)->scheduler) {
@@ -219,7 +292,11 @@ static uint32_t scheduled(struct model *m, unsigned farm, const struct addr *cli
 	case SCHED_LC:
 		return least_loaded(m, candidates | possible, candidates);
 	case SCHED_SOURCE:
-		return possible ? candidates | possible : sourced(m, farm, client, candidates);
+	case SCHED_HASH:
+		return possible ? candidates | possible
+		                : sourced(m, farm, client, port, candidates);
+	case SCHED_FASTEST:
+		return possible ? candidates | possible : fast(m, farm, candidates);
 	case SCHED_WRR:
 	case SCHED_RR: /* whose turn it is: see choice_model_chosen() */
 	case RULES_NSCHEDULERS:
@@ -253,7 +330,7 @@ static struct rooms rooms_of(const struct model *m, unsigned farm, unsigned serv
 }
 
 uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
-                              const struct addr *client, uint32_t *ret)
+                              const struct addr *client, unsigned port, uint32_t *ret)
 {
 	const struct rooms r = rooms_of(m, farm, service);
 	const uint32_t sure = r.reached[0][YES] | r.reached[1][YES],
@@ -279,7 +356,7 @@ uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
 	*ret = sticks(m, farm, client, sure, maybe, &must);
 	if (!must)
 		*ret |= made ? m->last_candidates
-		             : scheduled(m, farm, client, r.reached[0][YES], possible);
+		             : scheduled(m, farm, client, port, r.reached[0][YES], possible);
 	return whys | 1ull << WHY_FLOW_NEW;
 }
 
@@ -398,37 +475,45 @@ void choice_model_opened(struct model *m, const struct flow_model *f, bool surel
 	}
 }
 
-static void note_sourced(struct model *m, unsigned farm, const struct addr *client, unsigned server)
+static void note_sourced(struct model *m, unsigned farm, const struct addr *client, unsigned port,
+                         unsigned server)
 {
+	port = port_in(m, farm, port);
 	for (unsigned i = 0; i < m->nsourced; i++)
 		if (m->sourced[i].farm == farm && m->sourced[i].candidates == m->last_candidates &&
-		    addr_eq(&m->sourced[i].client, client))
+		    m->sourced[i].port == port && addr_eq(&m->sourced[i].client, client))
 			return;
 	if (m->nsourced < MODEL_SOURCED)
 		m->sourced[m->nsourced++] = (struct sourced){.farm = farm,
 		                                             .server = server,
+		                                             .port = port,
 		                                             .client = *client,
 		                                             .candidates = m->last_candidates};
 }
 
-void choice_model_chosen(struct model *m, unsigned farm, const struct addr *client, unsigned server,
-                         uint32_t allowed)
+static bool is_hashed(const struct rules_farm *f)
+{
+	return f->scheduler == SCHED_SOURCE || f->scheduler == SCHED_HASH;
+}
+
+void choice_model_chosen(struct model *m, unsigned farm, const struct addr *client, unsigned port,
+                         unsigned server, uint32_t allowed)
 {
 	const struct rules_farm *f = model_farm(m, farm);
 	bool must;
 
 	if (server >= m->rules->nservers || !(allowed >> server & 1))
 		report_mismatch("server %u was chosen, allowed are %x", server, allowed);
-	if (f->scheduler == SCHED_SOURCE && !m->made_room && !m->choice_is_unsure &&
+	if (is_hashed(f) && !m->made_room && !m->choice_is_unsure &&
 	    !sticks(m, farm, client, 0, ~0u, &must))
-		note_sourced(m, farm, client, server);
+		note_sourced(m, farm, client, port, server);
 	if (f->persist_ms)
 		add_sticky(m, client, server)->used = m->now; /* he doesn't wait for his turn */
 	else
 		count_turn(m, farm, server);
 	if (m->choice_is_unsure)
 		choice_model_forget_turns(m, farm);
-	if (f->persist_ms || f->scheduler == SCHED_SOURCE || m->choice_is_unsure)
+	if (f->persist_ms || is_hashed(f) || f->scheduler == SCHED_FASTEST || m->choice_is_unsure)
 		return;
 	if (f->scheduler == SCHED_WRR || f->scheduler == SCHED_RR)
 		check_turns(m, farm, m->last_candidates);

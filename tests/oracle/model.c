@@ -279,7 +279,7 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 		expect(v, odds);
 		return;
 	}
-	whys = choice_model_servers(m, farm, service, &s->src, &allowed);
+	whys = choice_model_servers(m, farm, service, &s->src, s->sport, &allowed);
 	m->had_no_port = v->way.server < m->rules->nservers &&
 	                 ports_model_none_free(m, farm, v->way.server, service);
 	if (v->why != WHY_FLOW_NEW) {
@@ -290,7 +290,7 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 	expect(v, whys);
 	if (established(m, true) >= m->rules->max_connections)
 		report_mismatch("a flow was made, though as many are open as may be");
-	choice_model_chosen(m, farm, &s->src, v->way.server, allowed);
+	choice_model_chosen(m, farm, &s->src, s->sport, v->way.server, allowed);
 	before_it = choice_model_connections(m, v->way.server);
 	room_model_take_evicted(m, farm, v->way.server, service);
 	/* those that were revived may be too many, but no more are added */
@@ -407,6 +407,21 @@ static void settle_reset(struct model *m, struct flow_model *f, enum end by, str
 		flows_model_reset(m, f, by);
 }
 
+/* What the server said first, if it did: how long that took. It may have been a RST. */
+static void settle_answer(struct model *m, const struct flow_model *f, enum end end,
+                          const struct flow_model *was)
+{
+	const bool doubtful = f->doubtful || was->doubtful;
+
+	m->servers[f->server].connect_is_unsure |= doubtful; /* it may be timed whenever */
+	if (end != SERVER || was->life != LIFE_HALF_OPEN || was->voice[SERVER].spoke)
+		return;
+	if (f->voice[SERVER].spoke || doubtful)
+		choice_model_answered(m, f->server, (double)(m->now - was->made), !doubtful);
+	else if (f->life == LIFE_RESTING)
+		choice_model_answered(m, f->server, FASTEST_UNANSWERED_NS, true);
+}
+
 static void settle_fate(struct model *m, struct flow_model *f, enum end end, struct fate fate)
 {
 	const struct ended *next = model_next_ended(m);
@@ -485,6 +500,7 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
 		check_way(f, end, v);
 		settle_older(m, f);
 		settle_fate(m, f, end, fate);
+		settle_answer(m, f, end, &was);
 	}
 	if (!was_open && (f->surely_open || f->doubtful))
 		choice_model_opened(m, f, f->surely_open && !f->doubtful);

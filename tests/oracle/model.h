@@ -122,8 +122,11 @@ struct server_model {
 	uint64_t since;
 	struct check_model checks[MODEL_CHECKS];
 	uint64_t total, ok, failed;
-	uint32_t turns;  /* taken since its farm's candidates changed */
-	uint32_t passed; /* times in a row that an equal was preferred */
+	uint32_t turns;     /* taken since its farm's candidates changed */
+	uint32_t passed;    /* times in a row that an equal was preferred */
+	double connect;     /* ns, mean when it last answered */
+	uint64_t connected; /* when that was */
+	bool connect_is_unsure;
 };
 
 /* A client and a server of a farm with persist that it has had. */
@@ -135,9 +138,9 @@ struct sticky {
 	uint64_t evicted; /* how many had been forgotten for lack of room by then */
 };
 
-/* Which server a client of a farm with source scheduling got, out of which. */
+/* Which server a client of a farm with source or hash scheduling got, out of which. */
 struct sourced {
-	unsigned farm, server;
+	unsigned farm, server, port; /* port: of hash scheduling */
 	struct addr client;
 	uint32_t candidates; /* as bits */
 };

@@ -126,12 +126,14 @@ enum maybe life_model_is_load(const struct flow_model *flow);
  * WHY_FLOW_NEW.
  */
 uint64_t choice_model_servers(struct model *model, unsigned farm, unsigned service,
-                              const struct addr *client, uint32_t *ret);
+                              const struct addr *client, unsigned port, uint32_t *ret);
+/* A server has answered a SYN after so long; or may have, if not sure. */
+void choice_model_answered(struct model *model, unsigned server, double ns, bool sure);
 /* If the server has as many connections as it may have. */
 bool choice_model_is_full(const struct model *model, unsigned server);
 /* Goes on with the engine's choice. */
 void choice_model_chosen(struct model *model, unsigned farm, const struct addr *client,
-                         unsigned server, uint32_t allowed);
+                         unsigned port, unsigned server, uint32_t allowed);
 /* When it can't be told who there was to choose from: turns are counted anew. */
 void choice_model_forget_turns(struct model *model, unsigned farm);
 /* The flow, new until now, is open, or may be. */

@@ -30,6 +30,8 @@ static void take_records(struct model *m)
 			report_mismatch("a record, %s, of a flow that isn't live", ended_name(why));
 		check_end(m, f, why);
 		flows_model_end(m, f, why);
+		if (why == ENDED_IDLE && f->ended_life == LIFE_HALF_OPEN && !f->voice[SERVER].spoke)
+			choice_model_answered(m, f->server, FASTEST_UNANSWERED_NS, !f->doubtful);
 		if (why == ENDED_SERVER_DOWN && f->ended_life == LIFE_HALF_OPEN && !f->doubtful) {
 			flows_model_remove(m, f); /* without a word, and at once */
 			continue;

@@ -120,8 +120,8 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n)
 	server->farm = farm;
 	server->address = address(rules, v6, (uint8_t)farm, 0, (uint8_t)(41 + n));
 	server->weight = (uint8_t)ONE_OF(1, 1, 1, 1, 2, 3, 7, 0);
-	server->state =
-	        (enum rules_state)ONE_OF(0, 0, 0, 0, 0, STATE_STANDBY, STATE_DRAIN, STATE_DISABLED);
+	server->state = (enum rules_state)ONE_OF(0, 0, 0, 0, 0, STATE_STANDBY, STATE_LAST_RESORT,
+	                                         STATE_DRAIN, STATE_DISABLED);
 	server->max_connections = ONE_OF(0, 0, 0, 5, 12);
 	server->vlan = rules->farms[farm].vlan;
 	if (random_below(6) == 0)

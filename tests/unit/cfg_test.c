@@ -425,6 +425,10 @@ static const struct right rights[] = {
          X CHECKS " rr persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
         {WITH_FARM, "scheduler = source",
          X CHECKS " source persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = hash",
+         X CHECKS " hash persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "scheduler = fastest",
+         X CHECKS " fastest persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
         {WITH_FARM, "persist = off", X CHECKS TIMES SNAT " connlog=none"},
         {WITH_FARM, "persist = 5m",
          X CHECKS " wlc persist=300000 idle=1800000 on=0/0" SNAT " connlog=none"},
@@ -468,6 +472,8 @@ static const struct right rights[] = {
          "name=a farm=0 address=10.0.0.41 weight=1 active mac=none max=0"},
         {WITH_SERVER, "state = standby",
          "name=a farm=0 address=10.0.0.41 weight=1 standby mac=none max=0"},
+        {WITH_SERVER, "state = last_resort",
+         "name=a farm=0 address=10.0.0.41 weight=1 last_resort mac=none max=0"},
         {WITH_SERVER, "state = drain",
          "name=a farm=0 address=10.0.0.41 weight=1 drain mac=none max=0"},
         {WITH_SERVER, "state = disabled",
@@ -878,7 +884,8 @@ static const struct wrong wrong_values[] = {
         {WITH_FARM, "fall = 0", "lb.ini:4: [farm x] fall: 0 is not a number from 1 to 100"},
         {WITH_FARM, "rise = 101", "lb.ini:4: [farm x] rise: 101 is not a number from 1 to 100"},
         {WITH_FARM, "scheduler = wcl",
-         "lb.ini:4: [farm x] scheduler: wcl is not one of: wlc, lc, wrr, rr, source"},
+         "lb.ini:4: [farm x] scheduler: wcl is not one of: wlc, lc, wrr, rr, source, hash, "
+         "fastest"},
         {WITH_FARM, "persist = yes",
          "lb.ini:4: [farm x] persist: yes is not a duration such as 500ms, 90s, 30m, 1h or 1d"},
         {WITH_FARM, "persist = 0s", "lb.ini:4: [farm x] persist: 0s is not from 1s to 7d"},
@@ -950,7 +957,8 @@ static const struct wrong wrong_values[] = {
         {WITH_SERVER, "weight = -1",
          "lb.ini:7: [server a] weight: -1 is not a number from 0 to 100"},
         {WITH_SERVER, "state = up",
-         "lb.ini:7: [server a] state: up is not one of: active, standby, drain, disabled"},
+         "lb.ini:7: [server a] state: up is not one of: active, standby, last_resort, drain, "
+         "disabled"},
         {WITH_SERVER, "mac = 01:00:5e:00:00:01",
          "lb.ini:7: [server a] mac: 01:00:5e:00:00:01 is a multicast MAC address, but an "
          "interface's is needed"},
@@ -1549,6 +1557,7 @@ static const struct wrong warnings[] = {
         {WITH_SERVER, "state = disabled", NO_TAKER},
         {WITH_SERVER, "state = standby\nweight = 0", NO_TAKER},
         {WITH_SERVER, "state = standby", ""},
+        {WITH_SERVER, "state = last_resort", ""},
         {WITH_SERVER, "weight = 0\n[server b]\nfarm = x\naddress = 10.0.0.42", ""},
         {WITH_PRESET, "ports = 444, 80",
          "lb.ini:3: [farm x] ports: 5061 isn't among them, but the preset checks it on each "

@@ -52,7 +52,7 @@ static void rules_changed(void)
 
 static uint16_t open_one(void)
 {
-	uint16_t server = sched_pick(&sched, 0, fixture_client(1), now);
+	uint16_t server = sched_pick(&sched, 0, fixture_client(1), be16_from(0), now);
 
 	ck_assert_uint_ne(server, SERVER_NONE);
 	sched_opened(&sched, server);
@@ -214,7 +214,7 @@ START_TEST(weight_zero_and_drain_take_nothing)
 	rules->servers[2].state = STATE_DISABLED;
 	rules_changed();
 	ck_assert(!sched_is_up(&sched, 0));
-	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), SERVER_NONE);
 	end();
 }
 END_TEST
@@ -256,12 +256,12 @@ START_TEST(farms_do_not_mix)
 {
 	begin_with(fixture_two_farms());
 	for (unsigned i = 0; i < 50; i++) {
-		uint16_t server = sched_pick(&sched, 1, fixture_client(1), now);
+		uint16_t server = sched_pick(&sched, 1, fixture_client(1), be16_from(0), now);
 
 		ck_assert(server == 2 || server == 3);
 		sched_opened(&sched, server);
 	}
-	ck_assert_uint_lt(sched_pick(&sched, 0, fixture_client(1), now), 2);
+	ck_assert_uint_lt(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 2);
 	end();
 }
 END_TEST
@@ -324,17 +324,17 @@ START_TEST(source_sticks)
 	use(SCHED_SOURCE);
 	rules->servers[2].weight = 2;
 	for (unsigned c = 0; c < 4000; c++) {
-		before[c] = sched_pick(&sched, 0, fixture_client(c), now);
+		before[c] = sched_pick(&sched, 0, fixture_client(c), be16_from(0), now);
 		got[before[c]]++;
 		sched_opened(&sched, before[c]);
-		require_eq(sched_pick(&sched, 0, fixture_client(c), now), before[c]);
+		require_eq(sched_pick(&sched, 0, fixture_client(c), be16_from(0), now), before[c]);
 	}
 	ck_assert_int_le(abs((int)got[0] - 1000), 130);
 	ck_assert_int_le(abs((int)got[1] - 1000), 130);
 	ck_assert_int_le(abs((int)got[2] - 2000), 160);
 	rules->servers[1].state = STATE_DRAIN;
 	for (unsigned c = 0; c < 4000; c++) {
-		uint16_t server = sched_pick(&sched, 0, fixture_client(c), now);
+		uint16_t server = sched_pick(&sched, 0, fixture_client(c), be16_from(0), now);
 
 		require(before[c] == 1 ? server != 1 : server == before[c]);
 	}
@@ -361,6 +361,33 @@ START_TEST(standby_only_while_no_active_is_up)
 }
 END_TEST
 
+START_TEST(last_resort_only_while_no_standby_is_up)
+{
+	begin(3);
+	rules->servers[1].state = STATE_STANDBY;
+	rules->servers[2].state = STATE_LAST_RESORT;
+	ck_assert_uint_eq(open_one(), 0);
+	ck_assert(!sched_may_take(&sched, 2));
+	rules->servers[0].state = STATE_DRAIN;
+	rules_changed();
+	ck_assert(!sched_may_take(&sched, 2));
+	ck_assert_uint_eq(open_one(), 1);
+	rules->servers[1].state = STATE_DRAIN;
+	rules_changed();
+	ck_assert(sched_may_take(&sched, 2));
+	ck_assert(sched_is_up(&sched, 0));
+	ck_assert_uint_eq(open_one(), 2);
+	rules->servers[2].weight = 0;
+	rules_changed();
+	ck_assert(!sched_is_up(&sched, 0));
+	rules->servers[0].state = STATE_ACTIVE;
+	rules->servers[2].weight = 1;
+	rules_changed();
+	ck_assert_uint_eq(open_one(), 0);
+	end();
+}
+END_TEST
+
 START_TEST(max_connections_is_kept)
 {
 	begin(2);
@@ -370,7 +397,7 @@ START_TEST(max_connections_is_kept)
 	ck_assert_uint_eq(sched.servers[0].connections, 3);
 	rules->servers[1].max_connections = 17;
 	rules_changed();
-	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), SERVER_NONE);
 	ck_assert(sched_is_up(&sched, 0));
 	sched_closed(&sched, 0, true);
 	ck_assert_uint_eq(open_one(), 0);
@@ -389,20 +416,22 @@ START_TEST(half_open_ones_make_room)
 		rules->servers[0].max_connections = rules->servers[1].max_connections = 2;
 		rules_changed();
 		for (unsigned c = 0; c < 4; c++)
-			sched_opened(&sched, sched_pick(&sched, 0, fixture_client(1), now));
+			sched_opened(&sched,
+			             sched_pick(&sched, 0, fixture_client(1), be16_from(0), now));
 		ck_assert_uint_eq(sched.servers[0].connections, 2);
 		ck_assert(sched_is_full(&sched, 0) && sched_has_room(&sched, 0));
 		sched_half_open_no_more(&sched, 0);
 		sched_half_open_no_more(&sched, 0);
 		ck_assert(!sched_has_room(&sched, 0));
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), 1);
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 1);
 		sched_closed(&sched, 0, true);
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), 0);
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 0);
 		sched_opened(&sched, 0);
 		sched_half_open_no_more(&sched, 0);
 		sched_half_open_no_more(&sched, 1);
 		sched_half_open_no_more(&sched, 1);
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), now), SERVER_NONE);
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now),
+		                  SERVER_NONE);
 		end();
 	}
 }
@@ -416,18 +445,19 @@ static bool is_another(const void *of, unsigned server)
 /* The best of those that pass, whatever the scheduler. */
 START_TEST(who_does_not_pass_is_passed_over)
 {
-	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR,
-	                                           SCHED_SOURCE};
+	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC,     SCHED_WRR,
+	                                           SCHED_RR,  SCHED_SOURCE, SCHED_HASH};
 	unsigned but;
 
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		begin(3);
 		rules->farms[0].scheduler = schedulers[i];
 		rules_changed();
 		for (but = 0; but < 3; but++) {
-			uint16_t first = sched_pick(&sched, 0, fixture_client(1), now),
-			         next = sched_pick_if(&sched, 0, fixture_client(1), now, is_another,
-			                              &but);
+			uint16_t first = sched_pick(&sched, 0, fixture_client(1), be16_from(0),
+			                            now),
+			         next = sched_pick_if(&sched, 0, fixture_client(1), be16_from(0),
+			                              now, is_another, &but);
 
 			ck_assert(first == but ? next != but && next < 3 : next == first);
 		}
@@ -435,8 +465,9 @@ START_TEST(who_does_not_pass_is_passed_over)
 	}
 	begin(1);
 	but = 0;
-	ck_assert_uint_eq(sched_pick_if(&sched, 0, fixture_client(1), now, is_another, &but),
-	                  SERVER_NONE);
+	ck_assert_uint_eq(
+	        sched_pick_if(&sched, 0, fixture_client(1), be16_from(0), now, is_another, &but),
+	        SERVER_NONE);
 	end();
 }
 END_TEST
@@ -610,7 +641,7 @@ static void twin_step(unsigned loads[TWIN_SERVERS], unsigned rest[TWIN_SERVERS],
 		rest[s]--;
 		sched_closed(&sched, s, false);
 	} else {
-		picked = sched_pick(&sched, 0, fixture_client(1), *at);
+		picked = sched_pick(&sched, 0, fixture_client(1), be16_from(0), *at);
 		require_eq(picked, pick_slowly(*at));
 		if (picked == SERVER_NONE)
 			return;
@@ -683,6 +714,7 @@ Suite *sched_suite(void)
 	                              wrr_ignores_load,
 	                              source_sticks,
 	                              standby_only_while_no_active_is_up,
+	                              last_resort_only_while_no_standby_is_up,
 	                              max_connections_is_kept,
 	                              half_open_ones_make_room,
 	                              who_does_not_pass_is_passed_over,

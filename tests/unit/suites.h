@@ -17,6 +17,7 @@ Suite *csum_suite(void);
 Suite *ended_suite(void);
 Suite *edges_suite(void);
 Suite *express_suite(void);
+Suite *fastest_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
 Suite *table_suite(void);

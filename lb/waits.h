@@ -1,0 +1,47 @@
+/*
+ * Since when servers have been asked for a connection: what `fastest` learns their connect times
+ * from. Only so many of the last ones are remembered, in places by the flow's number: of two that
+ * share one the later is measured, which is as good.
+ */
+#ifndef LB_WAITS_H
+#define LB_WAITS_H
+
+#include "arena.h"
+#include "frame.h"
+
+enum { WAITS = 4096 };
+
+struct wait {
+	lb_time since;
+	uint32_t flow; /* + 1; 0: nobody waits */
+};
+
+struct waits {
+	struct wait *at;
+};
+
+static inline void waits_lay_out(struct waits *waits, struct arena *arena)
+{
+	waits->at = arena_take(arena, WAITS, sizeof(*waits->at));
+	if (waits->at)
+		memset(waits->at, 0, WAITS * sizeof(*waits->at));
+}
+
+static inline void waits_begin(struct waits *waits, uint32_t flow, lb_time now)
+{
+	waits->at[flow % WAITS] = (struct wait){now, flow + 1};
+}
+
+/* The wait is over; false if it isn't remembered, nor *ret_ns set to how long it was. */
+static inline bool waits_end(struct waits *waits, uint32_t flow, lb_time now, uint64_t *ret_ns)
+{
+	struct wait *wait = &waits->at[flow % WAITS];
+
+	if (wait->flow != flow + 1)
+		return false;
+	wait->flow = 0;
+	*ret_ns = now.ns - wait->since.ns;
+	return true;
+}
+
+#endif
