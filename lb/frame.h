@@ -32,7 +32,7 @@ struct frame {
 	uint32_t len;      /* bytes at data */
 	uint32_t wire_len; /* bytes it had on the wire: more than len in a capture that cut it */
 	uint32_t headroom; /* bytes before data that may be written */
-	uint32_t merged;   /* if it was: how long the longest of its packets is, at layer 3; or 0 */
+	uint16_t merged;   /* if it is: bytes of payload of each of its packets; or 0 */
 	uint8_t side;      /* enum side it came in by */
 	uint8_t flags;     /* FRAME_... */
 	void *port_data;   /* the receiving port's own, carried along untouched; NULL: none */

@@ -58,18 +58,23 @@ void router_expired(const struct rules *rules, struct refuse *refuse, const stru
 		     &v->own);
 }
 
-/* The longest packet at layer 3. */
+/* The length at layer 3 of the frame or, if it is merged, of the packets that it will be cut into:
+ * TCP, that is. */
 static uint32_t longest(const struct frame *frame)
 {
+	const uint8_t *ip = frame->data + ETH_HEADER_BYTES;
 	const uint32_t len = frame->wire_len - ETH_HEADER_BYTES;
+	uint32_t l4 = is_ipv6(frame) ? IPV6_HEADER_BYTES : (ip[0] & 15u) * 4;
 
-	return frame->merged && frame->merged < len ? frame->merged : len;
+	if (!frame->merged || frame->len < ETH_HEADER_BYTES + l4 + TCP_HEADER_BYTES)
+		return len;
+	return l4 + (ip[l4 + TCP_DATA_OFFSET] >> 4) * 4u + frame->merged;
 }
 
 void router_keep(const struct frame *frame, uint32_t mtu, struct router_original *ret)
 {
 	ret->len = 0;
-	if (!mtu || frame->len < ETH_HEADER_BYTES || longest(frame) <= mtu)
+	if (!mtu || frame->len < ETH_HEADER_BYTES + IPV4_HEADER_BYTES || longest(frame) <= mtu)
 		return;
 	ret->len = longest(frame);
 	ret->kept = frame->len < ROUTER_KEPT_BYTES ? frame->len : ROUTER_KEPT_BYTES;

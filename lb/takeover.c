@@ -98,17 +98,18 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 	return true;
 }
 
-/* Room for what is gone, beside what there is; false if memory ran out. */
+/* Room for what is gone, beside what there is, and one more, so that none at all isn't taken for a
+ * lack of memory; false if that ran out. */
 static bool make_room(struct rules *rules, const struct rules *old)
 {
 	struct rules_farm *farms =
-	        realloc(rules->farms, (rules->nfarms + old->nfarms) * sizeof(*farms));
+	        realloc(rules->farms, (rules->nfarms + old->nfarms + 1) * sizeof(*farms));
 	struct rules_server *servers;
 
 	if (!farms)
 		return false;
 	rules->farms = farms;
-	servers = realloc(rules->servers, (rules->nservers + old->nservers) * sizeof(*servers));
+	servers = realloc(rules->servers, (rules->nservers + old->nservers + 1) * sizeof(*servers));
 	if (!servers)
 		return false;
 	rules->servers = servers;

@@ -123,3 +123,155 @@ topology_is_up()
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || return 0
 	grep -q 'balancing$' "$LAB_DIR/tmbridge.err"
 }
+
+topology_reload()
+{
+	local lines
+
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	lab_signal tmbridge HUP
+	wait_until 10 said_since "$lines" 'reloaded'
+}
+
+said_since() # LINES PATTERN
+{
+	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | grep -q "$2"
+}
+
+# What tests of several modes have in common.
+
+PORTS="135 443 444 5060 5061 5065 5069 5071 5072 5073 5074 8404"
+
+topology_services()
+{
+	local fe
+
+	for fe in fe1 fe2; do
+		lab_spawn "$fe-tcp" "$fe" "$TOOLS/manyconns" serve "$fe" $PORTS
+		wait_until 5 server_listens "$fe" 8404
+	done
+}
+
+server_tcp_at() # NAMESPACE PORT
+{
+	lab_spawn "$1-own" "$1" "$TOOLS/manyconns" serve "$1" "$2"
+	wait_until 5 server_listens "$1" "$2"
+}
+
+server_http_at() # (NAMESPACE PORT)...
+{
+	while [[ $# -ge 2 ]]; do
+		server_http "$1" "$2"
+		shift 2
+	done
+}
+
+# Who answered, whom it saw, and where, for each of N connections.
+connects() # NAMESPACE ADDRESS PORT N
+{
+	in_ns "$1" timeout 10 "$TOOLS/manyconns" connect -n "$4" -j 1 -c -g "$2" "$3"
+}
+
+capture() # NAMESPACE FILTER [OPTION...]
+{
+	lab_spawn "$1-dump" "$1" tcpdump -i eth0 -n -l --immediate-mode "${@:3}" "$2"
+	wait_until 5 grep -q listening "$LAB_DIR/$1-dump.err"
+}
+
+# Counts, in the host's stack, what is the balancer's.
+host_probe()
+{
+	local ports=${PORTS// /,} ip family snat
+
+	{
+		echo "table inet probe {"
+		echo "  chain seen { type filter hook prerouting priority -300;"
+		for family in ip ip6; do
+			[[ $family = ip ]] && ip="10.0.0.40" snat="{ 10.0.0.40, 192.168.0.40 }" || ip="fd00::40" snat="{ fd00::40, fd01::40 }"
+			echo "    $family daddr $ip tcp dport { $ports } counter"
+			echo "    $family daddr $snat tcp sport { $ports } tcp dport { 1008-1023, 1024-32767 } counter"
+		done
+		echo "  }"
+		echo "}"
+	} | in_ns tmb nft -f -
+}
+
+host_saw_nothing()
+{
+	local seen
+
+	seen=$(in_ns tmb nft list table inet probe | grep -o 'packets [0-9]*' | sort -u)
+	[[ $seen = "packets 0" ]] || lab_die "the host's stack has seen: $(in_ns tmb nft list table inet probe)"
+}
+
+# A capture on a server has both addresses rewritten; the servers alternate; hairpin.
+served_by_vip() # VIP SNAT-PATTERN SERVER-PATTERN
+{
+	local answers
+
+	answers=$(connects client "$1" 5061 6)
+	echo "$answers"
+	[[ -n $WORKERS || $(cut -d' ' -f1 <<<"$answers" | uniq | wc -l) = 6 ]] # each worker for itself
+	[[ $(grep -cE "^fe[12] $2:[0-9]+ $3[12]\]?:5061$" <<<"$answers") = 6 ]]
+	answers=$(connects fe1 "$1" 444 4)
+	[[ $(grep -cE "^fe[12] $2:[0-9]+ $3[12]\]?:444$" <<<"$answers") = 4 ]]
+	[[ $(cut -d' ' -f1 <<<"$answers" | sort -u | wc -l) = 2 ]]
+}
+
+# An open connection to the Front End that fails ends at once.
+fails_and_returns() # VIP
+{
+	local lines name on_first= held
+
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	for held in held1 held2; do
+		lab_spawn "$held" client bash -c "exec 3<>/dev/tcp/$1/5061; exec cat <&3"
+		wait_until 5 grep -q fe "$LAB_DIR/$held.out"
+	done
+	for held in held1 held2; do
+		! grep -q fe1 "$LAB_DIR/$held.out" || on_first=$held
+	done
+	[[ -n $on_first ]]
+	ip -n fe1 link set eth0 down
+	wait_until 10 said_since "$lines" 'server fe1: down'
+	wait_until 2 test -s "$LAB_DIR/$on_first.status"
+	[[ $(connects client "$1" 5061 3 | cut -d' ' -f1 | sort -u) = fe2 ]]
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	ip -n fe1 link set eth0 up
+	ip -n fe1 route add default via "$(front_end_gateway)" 2>/dev/null || true
+	ip -n fe1 addr add "$NET6::41/64" dev eth0 nodad 2>/dev/null || true
+	ip -n fe1 -6 route add default via "$(front_end_gateway 6)" 2>/dev/null || true
+	wait_until 10 said_since "$lines" 'server fe1: up'
+	connects client "$1" 5061 4 | grep -q '^fe1 '
+	lab_kill held1
+	lab_kill held2
+}
+
+front_end_gateway() # [6]
+{
+	local number=40
+
+	[[ $NET4 != 10.0.1 ]] || number=1
+	[[ ${1:-} = 6 ]] && echo "$NET6::$number" || echo "$NET4.$number"
+}
+
+changes_by_reload() # SNAT-ADDRESS ANOTHER-ONE
+{
+	local lines mode
+
+	sed -i "s/^\[farm pool\]/&\nsnat = $1, $2/" "$LAB_DIR/lb.ini"
+	topology_reload
+	[[ $(connects client 10.0.0.40 5061 8 | cut -d' ' -f2 | cut -d: -f1 | sort -u | paste -sd' ') = "$1 $2" ]]
+	sed -i 's/^\[server fe1\]/&\nstate = drain/' "$LAB_DIR/lb.ini"
+	topology_reload
+	[[ $(connects client 10.0.0.40 5061 4 | cut -d' ' -f1 | sort -u) = fe2 ]]
+	sed -i '/^\[server fe1\]/,/^address/d' "$LAB_DIR/lb.ini"
+	topology_reload
+	tmbridge_counts '[.farms[0].servers[] | select(.removed | not) | .name]' '["fe2"]'
+	[[ $(connects client 10.0.0.40 5061 2 | cut -d' ' -f1 | sort -u) = fe2 ]]
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
+	mode=$(sed -n 's/^mode = //p' "$LAB_DIR/lb.ini")
+	sed -i 's/^mode = .*/mode = transparent/' "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 5 said_since "$lines" "mode: is $mode, and changing it to transparent needs a restart"
+}

@@ -119,6 +119,9 @@ static void make_frame(enum side side, struct packet_offload *offload, uint8_t *
 	        .headroom = FRAME_HEADROOM,
 	        .side = (uint8_t)side,
 	        .port_data = offload,
+	        .merged = offload->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE
+	                          ? 0
+	                          : offload->vnet.gso_size,
 	};
 	if (offload->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		ret->flags |= FRAME_CSUM_PARTIAL;

@@ -6,6 +6,7 @@
 
 #include "../port/packet.h"
 #include "../port/steer.h"
+#include "../../lb/way.h"
 #include "../process/clock.h"
 
 #include <errno.h>
@@ -99,7 +100,8 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 	for (unsigned side = 0; crew->n > 1 && side < NSIDES && !err; side++) {
 		for (unsigned k = 0; k < crew->n; k++)
 			ports[k] = crew->ports[k][side];
-		err = steer_ports(ports, crew->n, rules, share);
+		if (way_ports(rules) >> side & 1)
+			err = steer_ports(ports, crew->n, rules, share);
 	}
 	return err;
 }

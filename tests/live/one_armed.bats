@@ -1,0 +1,99 @@
+# Beside the others, mode = one-armed: the walkthrough's steps, one after the other, each with its check. The VIP is the
+# host's own; the Front Ends are behind a router, as in the walkthrough, and then in the clients' subnet.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../topologies.sh"
+
+setup_file()
+{
+	one_armed_up far=on
+	topology_services
+}
+
+teardown_file()
+{
+	topology_down
+}
+
+setup()
+{
+	INTERFACES=(eth0) NET4=10.0.1 NET6=fd01
+}
+
+@test "before any VIP: Active Directory and each Front End are reached, and tmbridge takes one interface" {
+	server_tcp dc 135
+	[[ $(connects fe1 10.0.0.10 135 1) = "dc 10.0.1.41:"* ]]
+	[[ $(connects client 10.0.1.41 5061 1) = "fe1 10.0.0.100:"* ]]
+	[[ $(connects client fd01::42 444 1) = "fe2 [fd00::100]:"* ]]
+	topology_ini one-armed
+	run in_ns tmb "$TMBRIDGE" eth0 lo -f "$LAB_DIR/lb.ini"
+	[[ $status = 2 && $output = *"mode = one-armed takes one interface"* ]]
+	topology_ini routed
+	run in_ns tmb "$TMBRIDGE" eth0 -f "$LAB_DIR/lb.ini"
+	[[ $status = 2 && $output = *"mode = routed takes two interfaces"* ]]
+}
+
+@test "VIP: connections alternate, both addresses are rewritten, nothing reaches the host's stack; hairpin, and none in between" {
+	topology_ini one-armed
+	host_probe
+	topology_start
+	wait_until 10 tmbridge_is_served 4
+	served_by_vip 10.0.0.40 10.0.0.40 10.0.1.4
+	served_by_vip fd00::40 '\[fd00::40\]' '\[fd01::4'
+	[[ $(connects fe1 10.0.1.42 5061 1) = "fe2 10.0.1.41:"* ]]
+	host_saw_nothing
+	tmbridge_stats | stats_add_up
+}
+
+@test "what is no service is the host's: its own services, and its own connections to the same servers" {
+	server_tcp_at tmb 22
+	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
+	[[ $(connects tmb 10.0.1.42 5061 1) = "fe2 10.0.0.40:"* ]]
+	in_ns client ping -c 1 -W 2 10.0.0.40
+}
+
+@test "bulk, both ways round" {
+	lab_file big 8
+	server_http_at fe1 8080 fe2 8080
+	sed -i 's/^preset = .*/&\nports = 443, 444, 5060, 5061, 8080/' "$LAB_DIR/lb.ini"
+	topology_reload
+	in_ns client curl -sS -o "$LAB_DIR/got" http://10.0.0.40:8080/big
+	cmp "$LAB_DIR/got" "$LAB_DIR/www/big"
+	in_ns client curl -sS -T "$LAB_DIR/www/big" "http://[fd00::40]:8080/up/big"
+	cmp "$LAB_DIR/www/up/big" "$LAB_DIR/www/big"
+}
+
+@test "a route that changes is followed" {
+	ip -n router addr add 10.0.0.98/24 dev eth0
+	ip -n tmb route replace default via 10.0.0.98
+	wait_until 12 grep -q 'addresses or routes have changed' "$LAB_DIR/tmbridge.err"
+	wait_until 10 tmbridge_is_served 4
+	[[ $(connects client 10.0.0.40 5061 2 | wc -l) = 2 ]]
+}
+
+@test "a Front End that fails is told of, the other one goes on, and it comes back" {
+	fails_and_returns 10.0.0.40
+}
+
+@test "further SNAT addresses; drain; decommission; another mode needs a restart" {
+	changes_by_reload 10.0.0.40 10.0.0.50
+	host_saw_nothing
+	tmbridge_stop
+}
+
+@test "all in one subnet, two workers, SNAT and VIP not the host's" {
+	topology_down
+	one_armed_up
+	topology_services
+	topology_ini one-armed 'workers = 2'
+	sed -i 's/^vip = 10.0.0.40/vip = 10.0.0.49/; s/^vip = fd00::40/vip = fd00::49/' "$LAB_DIR/lb.ini"
+	topology_start
+	wait_until 10 tmbridge_is_served 4
+	[[ $(connects client 10.0.0.49 5061 6 | cut -d: -f1 | sort -u | paste -sd,) = "fe1 10.0.0.49,fe2 10.0.0.49" ]]
+	[[ $(connects client fd00::49 5061 6 | wc -l) = 6 ]]
+	[[ $(connects fe1 10.0.0.49 5061 6 | cut -d: -f1 | sort -u | paste -sd,) = "fe1 10.0.0.49,fe2 10.0.0.49" ]]
+	in_ns client ping -c 1 -W 2 10.0.0.49
+	in_ns client ping -c 1 -W 2 fd00::49
+	tmbridge_stats | stats_add_up
+	tmbridge_stop
+}

@@ -1,0 +1,117 @@
+# Between two subnets, mode = routed: the walkthrough's steps, one after the other, each with its check. VIP and SNAT address are
+# the host's own.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../topologies.sh"
+
+setup_file()
+{
+	routed_up
+	topology_services
+}
+
+teardown_file()
+{
+	topology_down
+}
+
+setup()
+{
+	INTERFACES=(eth0 eth1) NET4=192.168.0 NET6=fd01
+}
+
+@test "before any VIP: with routing = yes a Front End reaches Active Directory, and is reached; with no it isn't" {
+	server_tcp dc 135
+	printf '[bridge]\nmode = routed\nmax_connections = 10000\nrouting = yes\n' >"$LAB_DIR/lb.ini"
+	topology_start
+	[[ $(connects fe1 10.0.0.10 135 1) = "dc 192.168.0.41:"* ]]
+	[[ $(connects client 192.168.0.41 5061 1) = "fe1 10.0.0.100:"* ]]
+	[[ $(connects client 192.168.0.42 444 1) = "fe2 10.0.0.100:"* ]]
+	[[ $(connects client fd01::42 5061 1) = "fe2 [fd00::100]:"* ]]
+	sed -i 's/routing = yes/routing = no/' "$LAB_DIR/lb.ini"
+	topology_reload
+	! in_ns fe1 ping -c 1 -W 1 10.0.0.10
+	! in_ns client ping -c 1 -W 1 fd01::41
+	sed -i 's/routing = no/routing = yes/' "$LAB_DIR/lb.ini"
+	topology_reload
+	in_ns fe1 ping -c 1 -W 2 10.0.0.10
+	[[ $(forwarding) = "1 1 1" ]]
+	tmbridge_stop
+	[[ $(forwarding) = "0 0 0" ]]
+}
+
+forwarding()
+{
+	in_ns tmb sysctl -n net.ipv4.conf.eth0.forwarding net.ipv4.conf.eth1.forwarding net.ipv6.conf.all.forwarding | paste -sd' '
+}
+
+@test "VIP: connections alternate, both addresses are rewritten, nothing reaches the host's stack; hairpin, and none in between" {
+	topology_ini routed
+	host_probe
+	topology_start
+	wait_until 10 tmbridge_is_served 4
+	served_by_vip 10.0.0.40 192.168.0.40 192.168.0.4
+	served_by_vip fd00::40 '\[fd01::40\]' '\[fd01::4'
+	[[ $(connects fe1 192.168.0.42 5061 1) = "fe2 192.168.0.41:"* ]]
+	host_saw_nothing
+	[[ $(tmbridge_stats | jq '.reasons.to_host > 0 and .reasons.not_ours == null and .frames.bridged == 0') = true ]]
+	tmbridge_stats | stats_add_up
+}
+
+@test "what is no service is the host's: its own services, and its own connections to the same servers" {
+	server_tcp_at tmb 22
+	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
+	[[ $(connects fe1 192.168.0.40 22 1) = "tmb 192.168.0.41:"* ]]
+	[[ $(connects tmb 192.168.0.42 5061 1) = "fe2 192.168.0.40:"* ]]
+	in_ns client ping -c 1 -W 2 10.0.0.40
+	in_ns client ping -c 1 -W 2 fd00::40
+}
+
+@test "a packet whose TTL ends here is answered, and one less is left of others" {
+	capture fe1 'tcp[tcpflags] & tcp-syn != 0 and src host 192.168.0.40 and dst portrange 5060-5061' -v
+	connects client 10.0.0.40 5060 2
+	wait_until 5 grep -q 'ttl 63' "$LAB_DIR/fe1-dump.out"
+	ip -n client route add 10.0.0.40/32 dev eth0 hoplimit 1
+	! in_ns client timeout 1 bash -c 'exec 3<>/dev/tcp/10.0.0.40/5061'
+	ip -n client route del 10.0.0.40/32
+	[[ $(in_ns client nstat -asz IcmpInTimeExcds | awk '/IcmpInTimeExcds/ { print $2 }') -ge 1 ]]
+	[[ $(tmbridge_stats | jq '.reasons.ttl_expired') -ge 1 ]]
+	lab_kill fe1-dump
+}
+
+@test "MTUs may differ: who sends what is too long is told, IPv4 and IPv6, merged frames too" {
+	local vip
+
+	ip -n tmb link set eth1 mtu 1400
+	wait_until 8 mtu_is 1400
+	for vip in 10.0.0.40 fd00::40; do
+		head -c 3M /dev/zero | in_ns client timeout 20 bash -c "exec 3<>/dev/tcp/$vip/8404; cat >&3; read -t 10 -r n <&3; echo \$n" >"$LAB_DIR/sent" &
+		wait_until 10 path_mtu_is "$vip" 1400
+		wait $! || true
+	done
+	[[ $(tmbridge_stats | jq '.reasons.too_big') -ge 2 ]]
+	ip -n tmb link set eth1 mtu 1500
+	ip -n client route flush cache
+	wait_until 8 mtu_is 1500
+}
+
+mtu_is() # MTU
+{
+	[[ $(tmbridge_stats | jq .ports.inside.mtu) = "$1" ]]
+}
+
+path_mtu_is() # ADDRESS MTU
+{
+	in_ns client ip route get "$1" | grep -q "mtu $2"
+}
+
+@test "a Front End that fails is told of, the other one goes on, and it comes back" {
+	fails_and_returns 10.0.0.40
+}
+
+@test "further SNAT addresses; drain; decommission; another mode needs a restart" {
+	changes_by_reload 192.168.0.40 192.168.0.50
+	host_saw_nothing
+	tmbridge_stop
+	! in_ns tmb tc filter show dev eth0 ingress | grep guard
+}
