@@ -226,9 +226,9 @@ tsan: deps ## the live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_L
 	! grep . $(TSAN_REPORTS) # no report
 
 .PHONY: demo
-demo: deps ## install what is missing, build, and walk through the pool in a lab
+demo: deps ## install what is missing, build, and walk through the pool in a lab (STAY=1: it stays up to be looked at)
 	@$(MAKE) -s everything WERROR=
-	@tests/demo.sh
+	@STAY=$(STAY) tests/demo.sh
 
 .PHONY: bench-live
 bench-live: PACKAGES += $(BENCH_PACKAGES)

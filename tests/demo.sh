@@ -1,11 +1,15 @@
 #!/bin/bash
 #
 # Walks through what an OCS 2007 R2 pool asks of its load balancer, in the lab, and fails loudly if
-# any of it isn't so.
+# any of it isn't so. With STAY=1 it stays up in the end, with connections and a console to look at, until Enter or Ctrl-C.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
-[[ -n ${LAB_HOST_NET:-} ]] || lab_enter "$0" "$@"
+if [[ -z ${LAB_HOST_NET:-} ]]; then
+	exec 8</proc/self/ns/net # where the console is reached, if it stays
+	lab_enter "$0" "$@"
+fi
+STAY=${STAY:-}
 
 BOLD='' DIM='' GREEN='' RED='' PLAIN=''
 if [[ -t 1 ]]; then
@@ -264,6 +268,95 @@ failures()
 	rehearse cut_link join_link
 }
 
+# ---- The operator's hands ----
+
+ask() # VERB...
+{
+	doing "tmbridge $*"
+	ANSWER=$("$TMBRIDGE" "$@")
+	seen <<<"$ANSWER"
+}
+
+# What a server sees as the held connection's peer: one of ours.
+peer_of() # NAME
+{
+	grep -oE '10\.0\.0\.40:[0-9]+' "$LAB_DIR/$1.out" | head -n 1
+}
+
+drains() # NAME: its connection, and then the order itself
+{
+	lab_spawn drain tmb "$TMBRIDGE" server drain ocsfe01 --wait 30s
+	wait_until 5 state_is ocsfe01 drain
+	ANSWER=$(connect client "$VIP" 4)
+	all_on ocsfe02 && [[ ! -s $LAB_DIR/drain.status ]] || return 1
+	lab_kill "$1"
+	wait_until 10 grep -qx 0 "$LAB_DIR/drain.status"
+}
+
+state_is() # SERVER STATE
+{
+	"$TMBRIDGE" status -o json | head -n 1 |
+		jq -e --arg name "$1" --arg state "$2" '.farms[].servers[] | select(.name == $name) | .state == $state'
+}
+
+operator()
+{
+	local peer
+
+	step "The operator's hands"
+	ask status
+	check "the farm and both Front Ends are up" answer_matches 'farm ocspool +10.0.0.40 +up'
+	doing "client: two connections that stay, one on either server"
+	hold held3
+	hold held4
+	on_first=held3 on_second=held4
+	grep -q ocsfe01 "$LAB_DIR/held3.out" || on_first=held4 on_second=held3
+	peer=$(peer_of "$on_first")
+	ask who "$peer"
+	check "$peer, as ocsfe01 sees its peer, is the client 10.0.0.100" answer_matches '10\.0\.0\.100'
+	doing "tmbridge server drain ocsfe01 --wait 30s: new connections go to ocsfe02, and it returns when the last one has ended"
+	check "so it is" drains "$on_first"
+	ask config diff
+	check "what was changed is known, beside the file" answer_matches 'ocsfe01'
+	ask server enable ocsfe01
+	ANSWER=$(connect client "$VIP" 6)
+	check "and it gets connections again" answer_matches '^ocsfe01 '
+	lab_kill "$on_second"
+	doing "tmbridge metrics"
+	"$TMBRIDGE" metrics | grep -E '^tmbridge_(server_up|connect_seconds_count|flows_open)' | seen
+}
+
+# In the lab, or with STAY where the one who looks is.
+console()
+{
+	local where=()
+
+	step "The console"
+	[[ -z $STAY ]] || where=(nsenter --net=/proc/self/fd/8)
+	[[ -n $STAY ]] || ip link set lo up
+	"${where[@]}" "$CONSOLE" 2>"$LAB_DIR/console.err" &
+	check "tmbridge-console is up" wait_until 10 grep -q 'console: http' "$LAB_DIR/console.err"
+	URL=$(sed -n 's/.*console: //p' "$LAB_DIR/console.err")
+	check "it serves the figures" "${where[@]}" curl -sSf -o "$LAB_DIR/metrics" "${URL}metrics"
+	if [[ -n $STAY ]]; then
+		doing "look at $URL"
+	else
+		doing "make demo STAY=1 leaves all this up, with the console at $URL"
+	fi
+}
+
+# Until Enter, or Ctrl-C.
+stay()
+{
+	step "It stays"
+	doing "The console is at $URL. Clients connect and wait and close. Enter, or Ctrl-C, ends it all."
+	while :; do
+		in_ns client "$TOOLS/manyconns" connect -n $((RANDOM % 40 + 5)) -t $((RANDOM % 3 + 1)) "$VIP" 5061 >/dev/null || true
+		sleep 0.5
+	done &
+	read -r || sleep infinity
+}
+
 statistics()
 {
 	step "The statistics"
@@ -272,8 +365,9 @@ statistics()
 	jq '{frames, reasons, flows, servers: [.farms[].servers[] | {name, health, connections_total}]}' \
 		<<<"$STATS" | seen
 	check "received = bridged + forwarded + answered + dropped = all reasons" add_up
-	check "53 connections were made through the VIP" test "$(jq .flows.created <<<"$STATS")" = 53
+	check "65 connections were made through the VIP" test "$(jq .flows.created <<<"$STATS")" = 65
 	check "one of them was reset because its server was down" test "$(jq .flows.server_down <<<"$STATS")" = 1
+	[[ -z $STAY ]] || stay
 	tmbridge_stop
 	check "SIGTERM ends it with status 0" true
 }
@@ -291,5 +385,7 @@ direct
 among_front_ends
 hairpin
 failures
+operator
+console
 statistics
 printf '\n%sAll of it is so.%s The lab is gone with its namespaces.\n' "$BOLD" "$PLAIN"

@@ -24,7 +24,7 @@ pack() # JOB...
 	find .build/deb -maxdepth 1 -name '*.deb' -exec cp -a --parents -t "$root/tmbridge" {} + 2>/dev/null || true
 	[[ ! -d $CAPTURES ]] || cp -a "$CAPTURES" "$root/tmbridge/.build/captures"
 	printf '%s\n' "$@" >"$root/tmbridge/.build/vm.jobs"
-	make -s install DESTDIR="$root" PREFIX=/usr >/dev/null
+	make -s install install-console DESTDIR="$root" PREFIX=/usr >/dev/null
 	cp tests/vm/vm.service "$root/etc/systemd/system"
 	ln -s ../vm.service "$root/etc/systemd/system/multi-user.target.wants"
 	(cd "$root" && find . -mindepth 1 | cpio -o -H newc --quiet -R 0:0)

@@ -224,13 +224,20 @@ function actions(server) {
 		element('button', { type: 'button', on: weigh }, 'Weight'));
 }
 
+/* A value that somebody has laid over the file's is marked, and says the file's. */
+function overridden(value, inFile, numeric) {
+	const e = cell(inFile === undefined ? value : `${value} *`, numeric);
+	if (inFile !== undefined) e.title = `in the file: ${inFile}`;
+	return e;
+}
+
 const FARM_HEADS = [['Server'], ['Address'], ['Health'], ['for'], ['State'], ['Weight', 1], ['Connections', 1], ['Half-open', 1],
 	['In all', 1], ['Probes', 1], ['failed', 1], ['Last failure'], ['']];
 
 function farmRow(server) {
 	return element('tr', {},
 		element('th', { scope: 'row' }, server.name), cell(server.address), cell(badge(health(server))), cell(since(server.since)),
-		cell(server.state + (server.overrides ? ' *' : '')), cell(server.weight, true), cell(server.connections, true),
+		overridden(server.state, server.state_in_file), overridden(server.weight, server.weight_in_file, true), cell(server.connections, true),
 		cell(server.half_open, true), cell(short(server.connections_total), true), cell(short(server.probes_ok), true),
 		cell(short(server.probes_failed), true),
 		element('td', { className: 'why' }, server.failed_why ? `port ${server.failed_port}: ${server.failed_why}` : ''),
@@ -372,17 +379,21 @@ function addEvent(event) {
 
 /* ---- Rules ---- */
 
-function recordsTable(records) {
-	const members = [...new Set(records.flatMap((record) => Object.keys(record)))];
-	return table(members.map((member) => [member]), records.map((record) =>
-		element('tr', {}, ...members.map((member) => cell(typeof record[member] === 'object' ? JSON.stringify(record[member]) : String(record[member] ?? ''))))));
+const DIFF_HEADS = [['Server'], ['Key'], ['Now'], ['In the file'], ['By user'], ['Since']];
+
+function diffRow(record) {
+	return element('tr', {}, cell(record.server ?? record.farm ?? ''), cell(record.key), cell(String(record.value)), cell(String(record.file)),
+		cell(record.uid), cell(record.at ? clock(record.at) : ''));
 }
 
 async function showRules() {
 	const [rules, diff] = [await ask('/api/config'), await ask('/api/diff')];
+	const differs = diff.records.filter((record) => record.key);
+	$('reload').hidden = !state.needs.admin || !state.token;
 	$('rules-said').textContent = rules.ok ? '' : rules.why;
-	$('rules').replaceChildren(rules.records.length ? recordsTable(rules.records) : '');
-	$('rules-diff').replaceChildren(diff.records.length ? recordsTable(diff.records) : diff.ok ? 'Nothing.' : diff.why);
+	$('rules').textContent = rules.records.map((record) => record.text ?? '').join('\n');
+	$('rules-diff').replaceChildren(differs.length ? table(DIFF_HEADS, differs.map(diffRow), 'Differences')
+		: diff.ok ? 'Nothing.' : diff.why);
 }
 
 /* ---- Pages ---- */
@@ -543,6 +554,9 @@ function start() {
 	$('who-form').addEventListener('submit', (event) => {
 		event.preventDefault();
 		showFlows(`/api/who?${new URLSearchParams({ q: $('who-q').value })}`);
+	});
+	$('reload').addEventListener('click', async () => {
+		if (await question('reload', 'Read the file again?') !== null) change('reload').then(showRules);
 	});
 	$('events-level').addEventListener('change', showEvents);
 	addEventListener('hashchange', turn);
