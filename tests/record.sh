@@ -8,6 +8,7 @@
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/topologies.sh"
 [[ -n ${LAB_HOST_NET:-} ]] || lab_enter "$0" "$@"
 
 NAMES=("$@")
@@ -99,6 +100,74 @@ record() # NAME WHY LAB-OPTION SETTING SETUP TRAFFIC
 			return
 		fi
 		lab_down
+	done
+	lab_die "$1: doesn't replay"
+}
+
+# ---- Where tmbridge is no cable ----
+# What the host sends is in the captures as well; so those that are kept are the replay's own, and of the live ones TCP is compared.
+
+topology_replays() # SIDE...
+{
+	local side in="$LAB_DIR/outside-in.pcap" again="$LAB_DIR/outside-again.pcap"
+
+	if [[ $# = 2 ]]; then
+		in+=",$LAB_DIR/inside-in.pcap"
+		again+=",$LAB_DIR/inside-again.pcap"
+	fi
+	"$TMBRIDGE" -r "$in" -w "$again" -f "$LAB_DIR/lb.ini" || return 1
+	for side; do
+		tcpdump -n -r "$LAB_DIR/$side-out.pcap" -w "$LAB_DIR/$side-live.pcap" tcp 2>/dev/null
+		tcpdump -n -r "$LAB_DIR/$side-again.pcap" -w "$LAB_DIR/$side-replayed.pcap" tcp 2>/dev/null
+		"$TOOLS/pcapcmp" "$LAB_DIR/$side-live.pcap" "$LAB_DIR/$side-replayed.pcap" >"$LAB_DIR/$side.cmp" || {
+			head -n 3 "$LAB_DIR/$side.cmp"
+			return 1
+		}
+		cp "$LAB_DIR/$side-again.pcap" "$LAB_DIR/$side-out.pcap"
+	done
+}
+
+record_topology_once() # MODE SETTING...
+{
+	local piece interface
+
+	topology_services
+	topology_ini "$1" "outside_mac = 02:00:00:00:00:01" "inside_mac = 02:00:00:00:00:02" "${@:2}"
+	sed -i 's/^max_connections = .*/max_connections = 1000/; s/^preset = .*/&\ncheck = none/; /^check_/d' "$LAB_DIR/lb.ini"
+	for piece in $PIECES; do
+		interface=eth0
+		[[ $piece = outside-* ]] || interface=eth1
+		lab_spawn "$piece" tmb tcpdump -i $interface -Q "${piece#*-}" -s 0 -B 32768 -U --nano \
+			--immediate-mode -w "$LAB_DIR/$piece.pcap"
+		wait_until 5 grep -q listening "$LAB_DIR/$piece.err"
+	done
+	topology_start -k 00000000000000000000000000000000
+	sleep 0.3
+	for address in 10.0.0.40 fd00::40; do
+		connects client "$address" 5061 2
+		connects fe1 "$address" 444 2
+	done
+	record_stop
+}
+
+record_topology() # NAME WHY MODE UP-COMMAND SETTING...
+{
+	local attempt sides="outside inside" PIECES=$PIECES
+
+	[[ ${#NAMES[@]} = 0 || " ${NAMES[*]} " = *" $1 "* ]] || return 0
+	if [[ $3 = one-armed ]]; then
+		sides="outside"
+		PIECES="outside-in outside-out"
+	fi
+	for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
+		$4
+		record_topology_once "$3" "${@:5}" >/dev/null
+		if topology_replays $sides; then
+			record_keep "$1" "$2"
+			topology_down
+			return
+		fi
+		topology_down
 	done
 	lab_die "$1: doesn't replay"
 }
@@ -297,3 +366,8 @@ record ip-options \
 record urgent-dscp \
 	"Urgent data and classes of service (AF31, EF) go both ways untouched." \
 	offloads=off "ports = 5061" urgent_servers urgent_traffic
+
+TOPOLOGY_OFFLOADS=off record_topology one-armed "Beside the others, the VIP being the host's own and the servers behind a router: clients, and a server that is one, IPv4 and IPv6." \
+	one-armed "one_armed_up far=on" "outside_address = 10.0.0.40/24, fd00::40/64" "gateway = 10.0.0.99, fd00::99"
+TOPOLOGY_OFFLOADS=off record_topology routed "Between two subnets, VIP and SNAT address being the host's own: clients, and a server that is one, IPv4 and IPv6, with one less of the TTL." \
+	routed routed_up "outside_address = 10.0.0.40/24, fd00::40/64" "inside_address = 192.168.0.40/24, fd01::40/64"

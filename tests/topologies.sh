@@ -32,7 +32,7 @@ topology_tmb() # INTERFACE MAC BRIDGE NET4 NET6
 
 topology_begin() # [mtu=N]
 {
-	export LAB_MTU=1500 LAB_OFFLOADS=on LAB_IPV6=on LAB_ADDRESSES=1
+	export LAB_MTU=1500 LAB_OFFLOADS=${TOPOLOGY_OFFLOADS:-on} LAB_IPV6=on LAB_ADDRESSES=1
 	lab_bridge switch
 	lab_bridge segment
 	lab_ns tmb on

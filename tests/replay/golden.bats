@@ -16,7 +16,7 @@ is_complete()
 is_repeatable()
 {
 	replay "$1" once && replay "$1" twice || return 1
-	cmp once/outside-out.pcap twice/outside-out.pcap && cmp once/inside-out.pcap twice/inside-out.pcap
+	cmp once/outside-out.pcap twice/outside-out.pcap && { [[ ! -e $1/inside-in.pcap ]] || cmp once/inside-out.pcap twice/inside-out.pcap; }
 }
 
 replay_by_name()
@@ -56,7 +56,7 @@ bad_checksums() # CAPTURE...
 		elif [[ $name = *-checksum/ ]]; then
 			damaged+=("$name/inside-out.pcap")
 		else
-			sent+=("$name"/{outside,inside}-out.pcap)
+			sent+=("$name"/*-out.pcap)
 		fi
 	done
 	bad_checksums "${offloaded[@]}" >bad
