@@ -30,8 +30,10 @@ setup()
 	[[ $(connects client fd01::42 5061 1) = "fe2 [fd00::100]:"* ]]
 	sed -i 's/routing = yes/routing = no/' "$LAB_DIR/lb.ini"
 	topology_reload
-	! in_ns fe1 ping -c 1 -W 1 10.0.0.10
-	! in_ns client ping -c 1 -W 1 fd01::41
+	run in_ns fe1 ping -c 1 -W 1 10.0.0.10
+	[[ $status = 1 ]]
+	run in_ns client ping -c 1 -W 1 fd01::41
+	[[ $status = 1 ]]
 	sed -i 's/routing = no/routing = yes/' "$LAB_DIR/lb.ini"
 	topology_reload
 	in_ns fe1 ping -c 1 -W 2 10.0.0.10
@@ -72,7 +74,8 @@ forwarding()
 	connects client 10.0.0.40 5060 2
 	wait_until 5 grep -q 'ttl 63' "$LAB_DIR/fe1-dump.out"
 	ip -n client route add 10.0.0.40/32 dev eth0 hoplimit 1
-	! in_ns client timeout 1 bash -c 'exec 3<>/dev/tcp/10.0.0.40/5061'
+	run in_ns client timeout 1 bash -c 'exec 3<>/dev/tcp/10.0.0.40/5061'
+	[[ $status != 0 ]]
 	ip -n client route del 10.0.0.40/32
 	[[ $(in_ns client nstat -asz IcmpInTimeExcds | awk '/IcmpInTimeExcds/ { print $2 }') -ge 1 ]]
 	[[ $(tmbridge_stats | jq '.reasons.ttl_expired') -ge 1 ]]
@@ -113,5 +116,5 @@ path_mtu_is() # ADDRESS MTU
 	changes_by_reload 192.168.0.40 192.168.0.50
 	host_saw_nothing
 	tmbridge_stop
-	! in_ns tmb tc filter show dev eth0 ingress | grep guard
+	[[ $(in_ns tmb tc filter show dev eth0 ingress) != *guard* ]]
 }
