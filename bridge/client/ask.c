@@ -43,11 +43,12 @@ static int connect_to(const char *instance, const char *socket_name)
 	return err;
 }
 
+/* By the control socket if it may be, which has places that others can't take, even to look. */
 static int reach(const char *instance, bool control)
 {
-	int fd = connect_to(instance, control ? "control" : "status");
+	int fd = connect_to(instance, "control");
 
-	return fd == -EACCES && !control ? connect_to(instance, "control") : fd;
+	return fd == -EACCES && !control ? connect_to(instance, "status") : fd;
 }
 
 /* ---- Which one ---- */

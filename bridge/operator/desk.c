@@ -84,7 +84,7 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 		const struct client *client = &desk->clients[i];
 		short events = has_output(client) ? POLLOUT : 0;
 
-		if (!client->gone)
+		if (!client->gone && client->got < REQUEST_BYTES)
 			events |= POLLIN;
 		if (client->fd >= 0)
 			ret[n++] = (struct pollfd){.fd = client->fd, .events = events};

@@ -221,3 +221,58 @@ server_is() # NAME JQ-CONDITION
 	tmb config check
 	diff <(tmb config show) "$LAB_DIR/lb.ini"
 }
+
+cpu_ms() # that tmbridge has used
+{
+	awk '{ print int($1 / 1000000) }' /proc/"$(<"$LAB_DIR/tmbridge.pid")"/task/*/schedstat | awk '{ n += $1 } END { print n }'
+}
+
+is_quiet()
+{
+	local before
+
+	before=$(cpu_ms)
+	sleep 1
+	echo "a second of it: $(($(cpu_ms) - before)) ms"
+	(($(cpu_ms) - before < 100)) && (($(cpu_ms) > 0))
+}
+
+# Says much, a line without an end or requests without reading their answers, and then nothing for long.
+misuse() # HOW
+{
+	lab_spawn "misuse-$1" tmb /usr/bin/python3 -c '
+import socket, sys, time
+kept = []
+for i in range(1000 if sys.argv[1] == "many" else 1):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[2])
+    s.setblocking(False)
+    kept.append(s)
+    try:
+        for i in range({"endless": 1000, "deaf": 1000, "half": 1, "many": 0}[sys.argv[1]]):
+            s.send({"endless": b"x" * 4096, "deaf": b"config show\n" * 300, "half": b"stat"}[sys.argv[1]])
+    except OSError: pass
+print("said", flush=True)
+time.sleep(100)' "$1" "$RUN/status"
+	wait_until 5 grep -q said "$LAB_DIR/misuse-$1.out"
+}
+
+@test "whoever misuses a socket costs nothing but himself" {
+	local how
+
+	for how in half endless deaf; do
+		misuse "$how"
+	done
+	wait_until 20 is_quiet
+	tmb status | seek pool
+	misuse many
+	run tmb status # by the control socket, whose places they can't take
+	echo "$output"
+	[[ $status = 0 ]]
+	for how in half endless deaf many; do
+		lab_kill "misuse-$how"
+	done
+	wait_until 5 tmb status -i eth0-eth1
+	lossless=$(in_ns client ping -q -c 20 -i 0.01 10.0.0.41 | grep -c ' 0% packet loss')
+	[[ $lossless = 1 ]]
+}
