@@ -562,7 +562,9 @@ static enum maybe client_vlan(const struct flow_model *f, const struct hop *from
 
 	for (unsigned i = 0; i < n; i++)
 		there += vlan_of(&f->stays[i].hop) == vlan_of(from);
-	return there == n ? YES : there || f->nstays > n ? MAYBE : NO;
+	if (f->nstays > n) /* it may be where the model has no room to remember */
+		return MAYBE;
+	return there == n ? YES : there ? MAYBE : NO;
 }
 
 /* A client's SYN on a live flow. */
