@@ -102,26 +102,37 @@ static bool make_room(struct answer *answer, size_t *room)
 	return true;
 }
 
-/* Leaves the records of *limit, which is lessened by those that have come, and ends it there. */
-static bool is_cut(struct answer *answer, size_t from, unsigned *limit)
-{
-	static const char end[] = "{\"end\":true,\"exit\":0,\"cut\":true}\n";
-	char *at = answer->text + from;
+/* Where an answer is looked at, and how many records were before that. */
+struct counted {
+	size_t at;
+	unsigned n;
+};
 
-	while (*limit && (at = strchr(at, '\n'))) {
-		at++;
-		if (--*limit)
-			continue;
-		strcpy(at, end); /* there is room, as each read leaves some */
-		answer->len = strlen(answer->text);
-		answer->exit = 0;
-		return true;
+/* Ends the answer where it has more than limit records, 0 being any number; false if it hasn't. */
+static bool is_cut(struct answer *answer, struct counted *counted, unsigned limit)
+{
+	static const char last[] = "{\"end\":true",
+	                  end[] = "{\"end\":true,\"exit\":0,\"cut\":true}\n";
+
+	while (limit) {
+		char *line = answer->text + counted->at, *next = strchr(line, '\n');
+
+		if (!next || !strncmp(line, last, sizeof(last) - 1))
+			return false;
+		if (counted->n++ == limit) {
+			strcpy(line, end); /* there is room, as each read leaves some */
+			answer->len = counted->at + sizeof(end) - 1;
+			answer->exit = 0;
+			return true;
+		}
+		counted->at = (size_t)(next + 1 - answer->text);
 	}
 	return false;
 }
 
 static void hear(int fd, unsigned limit, struct answer *answer)
 {
+	struct counted counted = {0, 0};
 	size_t room = 0;
 	ssize_t n;
 
@@ -135,7 +146,7 @@ static void hear(int fd, unsigned limit, struct answer *answer)
 			return;
 		answer->len += (size_t)n;
 		answer->text[answer->len] = '\0';
-	} while (!is_end(answer) && !is_cut(answer, answer->len - (size_t)n, &limit));
+	} while (!is_cut(answer, &counted, limit) && !is_end(answer));
 }
 
 void query(const struct question *question, struct answer *ret)

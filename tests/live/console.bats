@@ -158,6 +158,22 @@ history_has() # NAME
 	says 404 ask /api/nothing -H 'Content-Type: application/json' -d '{}'
 }
 
+@test "a server is drained and enabled, and the rest of what the socket has is shown" {
+	says 200 post '{"do":["server","drain","fe1"]}'
+	says 200 ask /api/status
+	body | head -n 1 | jq -e '.farms[0].servers[0] | .state == "drain" and .state_in_file == "active"'
+	says 200 ask /api/diff
+	body | head -n 1 | jq -e '.server == "fe1" and .value == "drain"'
+	says 200 post '{"do":["server","enable","fe1"]}'
+	says 404 post '{"do":["server","drain","nobody"]}'
+	says 200 ask /api/config
+	body | jq -se 'map(.text // empty) | any(test("farm pool"))'
+	says 200 ask '/api/flows?q=state+any&limit=2'
+	[[ $(body | tail -n 1) = '{"end":true,"exit":0,"cut":true}' && $(body | wc -l) = 3 ]]
+	says 200 ask "/api/who?q=$VIP:5061"
+	body | head -n 1 | jq -e '.server_name'
+}
+
 @test "many who say nothing keep nobody waiting" {
 	local fds=() fd i
 
