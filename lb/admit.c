@@ -17,7 +17,8 @@
  * and an honest client has as long as the places last. Established flows never make way.
  *
  * The SNAT port is the client's own port number if that is free, or rests after a connection of the
- * same client and port: then the server sees what it would see without us, and its TIME_WAIT,
+ * same client and port (asked only of who has had one lately, as it takes a look at the table):
+ * then the server sees what it would see without us, and its TIME_WAIT,
  * sequence numbers and timestamps fit (RFC 9293, 3.6.1; RFC 6191). Else it is the one that was
  * longest unused.
  *
@@ -68,23 +69,30 @@ static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
 	return flows_find(&wish->balance->flows, &key, flows_hash(&wish->balance->flows, tuple));
 }
 
+static be32 address_of(const struct wish *wish, uint16_t server)
+{
+	return wish->balance->farms->rules->servers[server].address;
+}
+
+/* The port at which it serves what the client asks for. */
+static be16 server_port(const struct wish *wish)
+{
+	return rules_server_port(farm_of(wish), wish->service);
+}
+
 /* How packets from the server will arrive with `snat = off`. */
 static struct tuple arrival_without_snat(const struct wish *wish, uint16_t server)
 {
-	return (struct tuple){.src = wish->balance->farms->rules->servers[server].address,
-	                      .sport = rules_server_port(farm_of(wish), wish->service),
-	                      .dst = wish->packet->tuple.src,
-	                      .dport = wish->packet->tuple.sport};
+	const struct tuple *client = &wish->packet->tuple;
+
+	return tuple_of(address_of(wish, server), client->src, server_port(wish), client->sport);
 }
 
 /* The same with a SNAT port. */
 static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct snat_port port)
 {
-	struct tuple ret = arrival_without_snat(wish, server);
-
-	ret.dst = farm_of(wish)->snat[port.address];
-	ret.dport = port.port;
-	return ret;
+	return tuple_of(address_of(wish, server), farm_of(wish)->snat[port.address],
+	                server_port(wish), port.port);
 }
 
 /* The oldest flow of the first of the server's pools for the service, in turn, that has any in the
@@ -175,15 +183,17 @@ static bool may_collide(const struct wish *wish)
 	return wish->balance->strays;
 }
 
-/* If the client may have this port of his own number; one that he has left is given up then. */
-static bool is_free_for(const struct wish *wish, struct snat_port port, const struct tuple *tuple)
+/* If the client, whose packets find old, may have this port of his own number; one that he has left
+ * is given up then. */
+static bool is_free_for(const struct wish *wish, uint32_t old, struct snat_port port,
+                        const struct tuple *tuple)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
 	const bool is_free = snat_is_free(snat, port);
 	uint32_t ref;
 
-	if (is_free && !may_collide(wish))
-		return true;
+	if (!may_collide(wish) && (is_free || old == FLOW_NONE))
+		return is_free;
 	ref = holder_of(wish, tuple);
 	if (is_free || ref == FLOW_NONE)
 		return is_free && ref == FLOW_NONE;
@@ -194,7 +204,8 @@ static bool is_free_for(const struct wish *wish, struct snat_port port, const st
 }
 
 /* Takes the client's own port, if it is free or his. */
-static bool take_own_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server,
+                          struct snat_port *ret)
 {
 	struct snat *snat = &wish->balance->farms->snat;
 	struct tuple tuple;
@@ -204,7 +215,7 @@ static bool take_own_port(const struct wish *wish, uint16_t server, struct snat_
 		                  wish->packet->tuple.sport, ret))
 			continue;
 		tuple = arrival_at(wish, server, *ret);
-		if (!is_free_for(wish, *ret, &tuple))
+		if (!is_free_for(wish, old, *ret, &tuple))
 			continue;
 		snat_take_port(snat, wish->farm, server, *ret);
 		wish->balance->counts.own_port++;
@@ -214,11 +225,12 @@ static bool take_own_port(const struct wish *wish, uint16_t server, struct snat_
 }
 
 /* Takes a port. */
-static bool choose_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
+                        struct snat_port *ret)
 {
 	struct tuple tuple;
 
-	if (take_own_port(wish, server, ret))
+	if (take_own_port(wish, old, server, ret))
 		return true;
 	for (unsigned i = 0; i < ADMIT_PORT_TRIES; i++) {
 		if (!take_port(wish, server, ret))
@@ -233,17 +245,16 @@ static bool choose_port(const struct wish *wish, uint16_t server, struct snat_po
 
 /* How packets from the server will arrive, and with which port of ours, if any; false if it can't
  * be reached after all. */
-static bool choose_arrival(const struct wish *wish, uint16_t server, struct snat_port *ret_port,
-                           struct tuple *ret)
+static bool choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
+                           struct snat_port *ret_port, struct tuple *ret)
 {
 	if (!farm_of(wish)->nsnat) {
 		*ret = arrival_without_snat(wish, server);
 		return free_tuple(wish, ret);
 	}
-	if (!choose_port(wish, server, ret_port))
+	if (!choose_port(wish, old, server, ret_port))
 		return false;
 	*ret = arrival_at(wish, server, *ret_port);
-	index_prefetch(&wish->balance->flows.index, flows_hash(&wish->balance->flows, ret));
 	return true;
 }
 
@@ -317,7 +328,7 @@ static enum lb_why open_new(const struct wish *wish, uint32_t old, uint16_t serv
 	struct snat_port port;
 	uint32_t f;
 
-	if (!choose_arrival(wish, server, &port, &syn.arrive[SERVER]))
+	if (!choose_arrival(wish, old, server, &port, &syn.arrive[SERVER]))
 		return WHY_SNAT_EXHAUSTED;
 	make_way(wish, server);
 	make_place(wish);
@@ -409,6 +420,34 @@ static enum lb_why open_at(const struct wish *wish, uint32_t old, uint16_t serve
 	reopen(wish, flow_of(old));
 	*ret_ref = flow_of(old) << 1 | CLIENT;
 	return WHY_FLOW_NEW;
+}
+
+/* The port that take_own_port() or snat_take() will find, others' ports aside. */
+static bool foresee_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+
+	for (unsigned i = 0; i < farm_of(wish)->nsnat && i < ADMIT_OWN_TRIES; i++)
+		if (snat_port_of(snat, wish->farm, server, wish->service, i,
+		                 wish->packet->tuple.sport, ret) &&
+		    snat_is_free(snat, *ret))
+			return true;
+	return snat_peek(snat, wish->farm, server, wish->service, ret);
+}
+
+void admit_foresee(struct balance *balance, const struct packet *packet, unsigned farm,
+                   unsigned service)
+{
+	const struct wish wish = {
+	        .balance = balance, .packet = packet, .farm = farm, .service = service};
+	const uint16_t server = sched_foresee(&balance->farms->sched, farm);
+	struct snat_port port;
+	struct tuple tuple;
+
+	if (server == SERVER_NONE || !foresee_port(&wish, server, &port))
+		return;
+	tuple = arrival_at(&wish, server, port);
+	index_prefetch(&balance->flows.index, flows_hash(&balance->flows, &tuple));
 }
 
 enum lb_why admit_open(struct balance *balance, const struct packet *packet,

@@ -15,4 +15,11 @@ enum lb_why admit_open(struct balance *balance, const struct packet *packet,
                        const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
                        lb_time now, uint32_t *ret_ref);
 
+/*
+ * Fetches into the cache the bucket of the index where that will put what the server sends, as far
+ * as can be told: what comes in between may change it.
+ */
+void admit_foresee(struct balance *balance, const struct packet *packet, unsigned farm,
+                   unsigned service);
+
 #endif

@@ -27,6 +27,7 @@ void anew_lay_out(struct anew *anew, struct arena *arena)
 
 void anew_note(struct anew *anew, uint32_t flow, const struct packet *packet, uint32_t tick)
 {
+	anew->waiting += anew->places[flow % ANEW_PLACES].flow == FLOW_NONE;
 	anew->places[flow % ANEW_PLACES] = (struct anew_syn){
 	        .flow = flow,
 	        .tick = tick,
@@ -39,6 +40,8 @@ const struct anew_syn *anew_find(const struct anew *anew, uint32_t flow, uint32_
 {
 	const struct anew_syn *place = &anew->places[flow % ANEW_PLACES];
 
+	if (!anew->waiting)
+		return NULL;
 	return place->flow == flow && tick - place->tick <= ANEW_WAIT_TICKS ? place : NULL;
 }
 
@@ -61,6 +64,8 @@ uint32_t anew_older(const struct anew *anew, uint32_t flow)
 
 void anew_forget(struct anew *anew, uint32_t flow)
 {
-	if (anew->places[flow % ANEW_PLACES].flow == flow)
-		anew->places[flow % ANEW_PLACES].flow = FLOW_NONE;
+	if (!anew->waiting || anew->places[flow % ANEW_PLACES].flow != flow)
+		return;
+	anew->places[flow % ANEW_PLACES].flow = FLOW_NONE;
+	anew->waiting--;
 }

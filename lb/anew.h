@@ -25,6 +25,8 @@ struct anew_heir {
 struct anew {
 	struct anew_syn *places;
 	struct anew_heir *heirs;
+	uint32_t waiting; /* places that are taken: mostly none, and then there is nothing to look
+	                     at */
 };
 
 void anew_lay_out(struct anew *anew, struct arena *arena);

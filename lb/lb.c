@@ -5,8 +5,10 @@
  * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
  * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
  * makes no difference, but to fragments that wait for their first one: these are sent at the end of
- * the burst that brings it. A step decides by a ladder of early returns, each with its reason. Most
- * packets take a short way through it all (express.c), which comes to the same.
+ * the burst that brings it. Which place in the index a new flow needs besides depends on those
+ * before it; so that is fetched when the SYN before it has been settled. A step decides by a ladder
+ * of early returns, each with its reason. Most packets take a short way through it all (express.c),
+ * which comes to the same.
  *
  * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
  * in the verdict, and bridge/ makes it.
@@ -340,20 +342,30 @@ static bool is_passed_on(const struct lb *lb, uint32_t ref, const struct packet 
 	       !(is_in_other_vlan(lb, ref, packet) || life_gives_way(&lb->balance, flow));
 }
 
+/* Finds the farm and the service that a SYN is for. */
+static void seek(const struct lb *lb, struct job *job)
+{
+	const struct screen screen = screen_of(lb);
+
+	if (job->is_sought)
+		return;
+	job->is_sought = true;
+	job->is_served = farms_service(lb->balance.farms, screen_dst(&screen, &job->packet),
+	                               job->packet.tuple.dport, &job->farm, &job->service);
+}
+
 /* A SYN that isn't passed on to a live flow; one to old perhaps, which has ended or gives way. */
-static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
-                lb_time now, struct verdict *v)
+static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t old, lb_time now,
+                struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	const struct screen screen = screen_of(lb);
-	unsigned farm, service;
 	enum lb_why why;
 	uint32_t ref;
 
-	if (!farms_service(lb->balance.farms, screen_dst(&screen, packet), packet->tuple.dport,
-	                   &farm, &service))
+	seek(lb, job);
+	if (!job->is_served)
 		return refuse(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
-	v->farm = (uint16_t)farm;
+	v->farm = (uint16_t)job->farm;
 	if (is_in_other_vlan(lb, old, packet)) {
 		lb->balance.counts.refused++;
 		return refuse(&lb->refuse, v, WHY_OTHER_VLAN, packet, now);
@@ -363,7 +375,7 @@ static void syn(struct lb *lb, struct frame *frame, const struct job *job, uint3
 		return hit(lb, frame, packet, old, now, v);
 	if (is_spent(lb, frame))
 		return router_expired(rules_of(lb), &lb->refuse, frame, packet, now, v);
-	why = admit_open(&lb->balance, packet, &job->key, old, farm, service, now, &ref);
+	why = admit_open(&lb->balance, packet, &job->key, old, job->farm, job->service, now, &ref);
 	if (why != WHY_FLOW_NEW)
 		return refuse(&lb->refuse, v, why, packet, now);
 	life_take_over(&lb->balance, flow_of(ref), old);
@@ -414,7 +426,7 @@ static void settle_probe(struct verdict *v, const struct frame *frame, const str
 }
 
 /* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
-static void balance_unknown(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
+static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job, uint32_t old,
                             bool is_syn, lb_time now, struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
@@ -436,7 +448,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, const struct job
 }
 
 /* The last step: TCP that may be a flow's. */
-static void balance(struct lb *lb, struct frame *frame, const struct job *job, lb_time now,
+static void balance(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                     struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
@@ -646,13 +658,36 @@ __attribute__((noinline)) static void decide_as_router(struct lb *lb, struct fra
 	router_spend(frame);
 }
 
+/* If the job is a SYN that will probably make a flow. */
+static bool is_opening(const struct job *job)
+{
+	return job->rest == REST_TCP && job->guess == FLOW_NONE &&
+	       (job->packet.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* Fetches what the next of these jobs that is a SYN, from the i-th on, will need in the index.
+ * Returns which it is, or n. */
+static unsigned foresee(struct lb *lb, struct job *jobs, unsigned i, unsigned n)
+{
+	while (i < n && !is_opening(&jobs[i]))
+		i++;
+	if (i == n)
+		return n;
+	seek(lb, &jobs[i]);
+	if (jobs[i].is_served)
+		admit_foresee(&lb->balance, &jobs[i].packet, jobs[i].farm, jobs[i].service);
+	return i;
+}
+
 static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = screen_of(lb);
 	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[LB_BURST];
+	unsigned next; /* SYN */
 
 	for (unsigned i = 0; i < n; i++) {
+		jobs[i].is_sought = false;
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
 		if (has_key(&jobs[i]))
 			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
@@ -664,12 +699,15 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
 			jobs[i].guess =
 			        flows_guess(&lb->balance.flows, jobs[i].hash, jobs[i].key.ipv6);
+	next = foresee(lb, jobs, 0, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (__builtin_expect(screen.has_stack, 0))
 			decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
 		else
 			decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
 		lb->whys[ret[i].why]++;
+		if (i == next)
+			next = foresee(lb, jobs, i + 1, n);
 	}
 }
 

@@ -405,6 +405,20 @@ uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, 
 	}
 }
 
+uint16_t sched_foresee(const struct sched *sched, unsigned farm)
+{
+	switch (sched->rules->farms[farm].scheduler) {
+	case SCHED_SOURCE:
+	case SCHED_HASH:
+	case SCHED_FASTEST:
+		return SERVER_NONE;
+	default:
+		return sched->farms[farm].is_made && sched->farms[farm].n
+		               ? sched->heap[sched->rules->farms[farm].server]
+		               : SERVER_NONE;
+	}
+}
+
 uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
                        sched_test *test, const void *of)
 {

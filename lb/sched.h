@@ -67,6 +67,9 @@ bool sched_is_full(const struct sched *sched, unsigned server);
  * or SERVER_NONE. One that is full comes after all that are not. */
 uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now);
 
+/* A guess at that, which costs nothing; SERVER_NONE: it would. */
+uint16_t sched_foresee(const struct sched *sched, unsigned farm);
+
 /* What is asked of a server: of, as given to sched_pick_if(). */
 typedef bool sched_test(const void *of, unsigned server);
 

@@ -29,6 +29,9 @@ struct job {
 	uint64_t hash;           /* of that */
 	uint32_t guess;          /* flows_guess() */
 	enum rest rest;
+	bool is_sought; /* of a SYN: what follows is known */
+	bool is_served; /* its port is one of a farm's */
+	unsigned farm, service;
 };
 
 /* What it depends on. */

@@ -28,31 +28,53 @@ void segment_lay_out(struct segment *segment, struct arena *arena, const struct 
 {
 	*segment = (struct segment){.key = *key};
 	segment->entries = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->entries));
+	segment->tags = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->tags));
 	segment->macs = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->macs));
 	segment->fresh = arena_take(arena, SEGMENT_FILTER_BITS / 8, 1);
 	segment->looked_for = arena_take(arena, SEGMENT_FILTER_BITS / 8, 1);
 	if (!segment->entries)
 		return;
 	memset(segment->entries, 0, SEGMENT_ENTRIES * sizeof(*segment->entries));
+	memset(segment->tags, 0, SEGMENT_ENTRIES * sizeof(*segment->tags));
 	memset(segment->macs, 0, SEGMENT_ENTRIES * sizeof(*segment->macs));
 	memset(segment->fresh, 0, SEGMENT_FILTER_BITS / 8);
 	memset(segment->looked_for, 0, SEGMENT_FILTER_BITS / 8);
 }
 
-static struct segment_entry *set_of(const struct segment *segment, const struct ip6 *address,
-                                    uint16_t vlan)
+/* The first entry of the set. */
+static uint32_t set_of(uint64_t hash)
 {
-	return &segment->entries[hash_of(segment, address, vlan) % SEGMENT_SETS * SEGMENT_WAYS];
+	return (uint32_t)(hash % SEGMENT_SETS) * SEGMENT_WAYS;
+}
+
+/* Of one that is used: never 0. */
+static uint8_t tag_of(uint64_t hash)
+{
+	return (uint8_t)(hash >> 56 | 1);
+}
+
+static_assert(SEGMENT_WAYS == sizeof(uint64_t), "the tags of a set are a word");
+
+/* If there may be an entry with the tag among those of a set. */
+static bool may_have(const uint8_t *tags, uint8_t tag)
+{
+	const uint64_t ones = 0x0101010101010101ull, word = word64_load(tags) ^ ones * tag;
+
+	return (word - ones) & ~word & ones << 7;
 }
 
 static struct segment_entry *find(const struct segment *segment, const struct ip6 *address,
                                   uint16_t vlan)
 {
-	struct segment_entry *set = set_of(segment, address, vlan);
+	const uint64_t hash = hash_of(segment, address, vlan);
+	const uint32_t set = set_of(hash);
 
-	for (unsigned i = 0; i < SEGMENT_WAYS; i++)
-		if (set[i].used && set[i].vlan == vlan && ip6_eq(&set[i].address, address))
-			return &set[i];
+	if (!may_have(&segment->tags[set], tag_of(hash)))
+		return NULL;
+	for (uint32_t i = set; i < set + SEGMENT_WAYS; i++)
+		if (segment->tags[i] == tag_of(hash) && segment->entries[i].vlan == vlan &&
+		    ip6_eq(&segment->entries[i].address, address))
+			return &segment->entries[i];
 	return NULL;
 }
 
@@ -149,23 +171,24 @@ static bool is_in_use(const struct hops *hops, const struct segment_entry *entry
 }
 
 /* A place for a new entry: a free one, or the one of the set that was heard of longest ago and that
- * no flow goes to; or NULL. */
-static struct segment_entry *make_room(struct segment *segment, const struct hops *hops,
-                                       const struct ip6 *address, uint16_t vlan)
+ * no flow goes to; or SEGMENT_ENTRIES. */
+static uint32_t make_room(struct segment *segment, const struct hops *hops, uint32_t set)
 {
-	struct segment_entry *set = set_of(segment, address, vlan), *oldest = NULL;
+	uint32_t oldest = SEGMENT_ENTRIES;
 
-	for (unsigned i = 0; i < SEGMENT_WAYS; i++) {
-		if (!set[i].used)
-			return &set[i];
-		if ((!oldest || set[i].heard < oldest->heard) && !is_in_use(hops, &set[i]))
-			oldest = &set[i];
+	for (uint32_t i = set; i < set + SEGMENT_WAYS; i++) {
+		if (!segment->tags[i])
+			return i;
+		if ((oldest == SEGMENT_ENTRIES ||
+		     segment->entries[i].heard < segment->entries[oldest].heard) &&
+		    !is_in_use(hops, &segment->entries[i]))
+			oldest = i;
 	}
-	if (!oldest) {
+	if (oldest == SEGMENT_ENTRIES) {
 		segment->counts.refused++;
-		return NULL;
+		return SEGMENT_ENTRIES;
 	}
-	count_mac(segment, &oldest->at.mac, oldest->vlan, false);
+	count_mac(segment, &segment->entries[oldest].at.mac, segment->entries[oldest].vlan, false);
 	segment->counts.evicted++;
 	return oldest;
 }
@@ -173,17 +196,18 @@ static struct segment_entry *make_room(struct segment *segment, const struct hop
 static bool add(struct segment *segment, const struct hops *hops, const struct ip6 *address,
                 uint16_t vlan, const struct segment_at *at, uint32_t now)
 {
-	struct segment_entry *entry = make_room(segment, hops, address, vlan);
+	const uint64_t hash = hash_of(segment, address, vlan);
+	const uint32_t place = make_room(segment, hops, set_of(hash));
 	unsigned bit = filter_bit(segment, address);
 
-	if (!entry)
+	if (place == SEGMENT_ENTRIES)
 		return false;
-	*entry = (struct segment_entry){.address = *address,
-	                                .vlan = vlan,
-	                                .used = true,
-	                                .heard = now,
-	                                .identity = ++segment->identities,
-	                                .at = *at};
+	segment->tags[place] = tag_of(hash);
+	segment->entries[place] = (struct segment_entry){.address = *address,
+	                                                 .vlan = vlan,
+	                                                 .heard = now,
+	                                                 .identity = ++segment->identities,
+	                                                 .at = *at};
 	count_mac(segment, &at->mac, vlan, true);
 	segment->fresh[bit / 64] |= 1ull << bit % 64;
 	segment->any_fresh = true;

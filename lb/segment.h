@@ -39,7 +39,6 @@ struct segment_at {
 struct segment_entry {
 	struct ip6 address;
 	uint16_t vlan;
-	bool used;
 	uint32_t heard;    /* tick (flow.h) */
 	uint32_t identity; /* of this entry, and no other one before or after it */
 	struct segment_at at, past[SEGMENT_PAST]; /* where it is, and was: the latest first */
@@ -60,6 +59,8 @@ struct segment_counts {
 
 struct segment {
 	struct segment_entry *entries;
+	uint8_t *tags; /* by entry, of its hash; 0: it is free. A look at those of a set finds most
+	                  who aren't in it */
 	struct segment_mac *macs;
 	/* a bit for each address that has become known: since segment_begin_look(), and before */
 	uint64_t *fresh, *looked_for;

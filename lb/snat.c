@@ -449,7 +449,7 @@ void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct sn
 	snat->turns[server] = address_after(port.address, snat->rules->farms[farm].nsnat);
 }
 
-bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret)
 {
 	const unsigned i = find_pool(snat, farm, server, service);
@@ -460,7 +460,15 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 		return false;
 	p = pool_of(snat, server, address, service);
 	*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)snat->next[p].port)};
-	snat->next[p].last = snat->next[p].port;
+	return true;
+}
+
+bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
+               struct snat_port *ret)
+{
+	if (!snat_peek(snat, farm, server, service, ret))
+		return false;
+	snat->next[ret->pool].last = snat->next[ret->pool].port;
 	snat_take_port(snat, farm, server, *ret);
 	return true;
 }

@@ -57,6 +57,10 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
+/* What it would hand out. */
+bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+               struct snat_port *ret);
+
 /* If it would find one. */
 bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service);
 

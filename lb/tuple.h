@@ -40,6 +40,19 @@ static inline void tuple_load_ports(struct tuple *t, const uint8_t *p)
 	memcpy((uint8_t *)t + sizeof(uint64_t), p, sizeof(uint32_t));
 }
 
+/* A tuple of its parts, put together in registers for the same reason. */
+static inline struct tuple tuple_of(be32 src, be32 dst, be16 sport, be16 dport)
+{
+	const uint64_t addresses = (uint64_t)word32_load(&dst) << 32 | word32_load(&src);
+	const uint32_t ports = (uint32_t)dport.b[1] << 24 | (uint32_t)dport.b[0] << 16 |
+	                       (uint32_t)sport.b[1] << 8 | sport.b[0];
+	struct tuple ret;
+
+	memcpy(&ret, &addresses, sizeof(addresses));
+	memcpy(&ret.sport, &ports, sizeof(ports));
+	return ret;
+}
+
 static inline bool tuple_eq(const struct tuple *a, const struct tuple *b)
 {
 	return tuple_addresses(a) == tuple_addresses(b) && tuple_ports(a) == tuple_ports(b);

@@ -121,9 +121,12 @@ static void check_resting(const struct model *m, const struct flow_model *new,
 		                new->snat_port, longest ? longest->snat_port : 0);
 }
 
-/* The client's own port is preferred where it is free for sure, or rests after himself. */
-static void check_own(const struct model *m, const struct flow_model *new, const struct seen *s)
+/* The client's own port is preferred where it is free for sure, or rests after himself: as far as
+ * what he sends finds a flow of his that rests, this or a later one. */
+static void check_own(const struct model *m, const struct flow_model *new,
+                      const struct flow_model *old, const struct seen *s)
 {
+	const bool has_rested = old && old->life == LIFE_RESTING && old->there == YES;
 	const struct rules_farm *f = model_farm(m, new->farm);
 
 	/* who made room may have had it until then */
@@ -135,7 +138,8 @@ static void check_own(const struct model *m, const struct flow_model *new, const
 		        holder(m, new->server, new->service, &snat, new->client_port);
 
 		if (may_ever(m, new->farm, &snat, new->client_port) &&
-		    (!by || (is_same_client(new, by) && !by->doubtful && is_later(by, s))))
+		    (!by ||
+		     (has_rested && is_same_client(new, by) && !by->doubtful && is_later(by, s))))
 			report_mismatch("SNAT port %u, though the client's own port %u is free",
 			                new->snat_port, new->client_port);
 	}
@@ -163,7 +167,7 @@ void ports_model_check(const struct model *m, const struct flow_model *new,
 		report_mismatch("SNAT address or port %u isn't one of the farm's", new->snat_port);
 	if (by && by == old && is_later(old, s))
 		return;
-	check_own(m, new, s);
+	check_own(m, new, old, s);
 	if (!by)
 		return;
 	if (by->life != LIFE_RESTING)
