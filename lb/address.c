@@ -9,17 +9,10 @@
 
 #include "way.h"
 
-static uint32_t name_slot_of(const struct addresses *addresses, const struct ip6 *ip)
-{
-	uint64_t high = word64_load(ip->b), low = word64_load(ip->b + sizeof(high));
-
-	return (uint32_t)((high ^ low * 3) * 0x9e3779b97f4a7c15ull >> 40) & addresses->names_mask;
-}
-
 /* The place in names of the address, or the empty one where it would be. */
 static uint32_t *find_name(const struct addresses *addresses, const struct ip6 *ip)
 {
-	uint32_t i = name_slot_of(addresses, ip);
+	uint32_t i = address_name_start(addresses, ip);
 
 	while (addresses->names[i] &&
 	       !ip6_eq(&addresses->rules->names[addresses->names[i] - 1], ip))

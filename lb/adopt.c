@@ -52,7 +52,7 @@ static bool rename_client(const struct adopter *a, uint32_t f, be32 *name)
 	const struct ip6 *value = &flows->client6[f];
 
 	if (name_is_hashed(*name)) {
-		if (!be32_eq(*name, name_hashed(&flows->key, value)))
+		if (!be32_eq(*name, name_hashed(flows->factors6, value)))
 			return false;
 		addresses_name(&a->balance->farms->addresses, value, name);
 		return true;
@@ -64,7 +64,7 @@ static bool rename_client(const struct adopter *a, uint32_t f, be32 *name)
 	if (!value || value == &flows->client6[f])
 		return false;
 	both_copy(&flows->client6[f], value, sizeof(*value));
-	*name = name_hashed(&flows->key, value);
+	*name = name_hashed(flows->factors6, value);
 	return true;
 }
 

@@ -50,8 +50,9 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	                        .half_open = empty_list,
 	                        .doomed = empty_list,
 	                        .quarantine = empty_list};
-	for (uint64_t i = 0; i < sizeof(flows->factors) / sizeof(*flows->factors); i++)
-		flows->factors[i] = siphash(&key, &i, 1);
+	factors_make(flows->factors, sizeof(flows->factors) / sizeof(uint64_t), &key, 0);
+	factors_make(flows->factors6, sizeof(flows->factors6) / sizeof(uint64_t), &key,
+	             FLOWS_FACTORS6);
 	take_shared(flows, arena);
 	flows->links = arena_take(arena, flows->places, sizeof(*flows->links));
 	flows->check_at = arena_take(arena, flows->places, sizeof(*flows->check_at));
@@ -83,6 +84,7 @@ void flows_announce(struct flows *flows, lb_time epoch)
 	        .nnames = flows->head->nnames,
 	};
 	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
+	memcpy(flows->head->factors6, flows->factors6, sizeof(flows->factors6));
 	BOTH_WRITE_LAST(flows->head->layout, TABLE_LAYOUT);
 }
 

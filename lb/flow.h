@@ -159,6 +159,9 @@ struct flow_hops {
 
 static_assert(sizeof(struct flow_hops) == 24, "each flow has one, used or not");
 
+/* Of which numbers factors are made: those of tuples begin with 0. */
+enum { FLOWS_FACTORS6 = 16 };
+
 struct flow_list {
 	uint32_t head, tail; /* FLOW_NONE: empty */
 	uint32_t length;
@@ -183,7 +186,8 @@ struct flows {
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
-	uint64_t factors[4]; /* of flows_hash(), made of key */
+	uint64_t factors[4];  /* of flows_hash(), made of key, as are: */
+	uint64_t factors6[5]; /* of name_hashed() */
 	struct table_head *head;
 	struct ip6 *names;           /* for who comes after: see table.h; NULL: nobody does */
 	uint32_t capacity;           /* flows that there may be */
@@ -393,21 +397,26 @@ void flows_prefetch_places(const struct flows *flows, uint32_t flow);
 
 /*
  * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
- * and fetches the flow into it, and the one that it will be if the guess is wrong; of
- * IPv6, also its client's address.
+ * and fetches the flow into it, and the one that it will be if the guess is wrong.
  */
-static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash, bool ipv6)
+static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash)
 {
 	uint32_t second, ref = index_guess(&flows->index, hash, &second);
 
 	if (ref == INDEX_NONE)
 		return FLOW_NONE;
 	flows_prefetch(flows, flow_of(ref));
-	if (ipv6)
-		__builtin_prefetch(&flows->client6[flow_of(ref)]);
 	if (second != INDEX_NONE)
 		flows_prefetch(flows, flow_of(second));
 	return ref;
+}
+
+/* Fetches the client's address of an IPv6 flow, or of FLOW_NONE nothing: by reading it, which isn't
+ * waited for. Of three prefetches a packet the processor drops too many. */
+static inline void flows_fetch_ip6(const struct flows *flows, uint32_t ref)
+{
+	if (ref != FLOW_NONE)
+		(void)*(const volatile uint8_t *)&flows->client6[flow_of(ref)];
 }
 
 /* If the tuple of that flow and end is the key's. */

@@ -173,7 +173,7 @@ static struct screen screen_of(const struct lb *lb)
 {
 	return (struct screen){.macs = lb->macs,
 	                       .farms = lb->balance.farms,
-	                       .key = &lb->balance.flows.key,
+	                       .factors6 = lb->balance.flows.factors6,
 	                       .has_stack = rules_has_stack(rules_of(lb)),
 	                       .held = lb->held};
 }
@@ -697,8 +697,10 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 			index_prefetch(&lb->balance.flows.index, jobs[i].hash);
 	for (unsigned i = 0; i < n; i++)
 		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
-			jobs[i].guess =
-			        flows_guess(&lb->balance.flows, jobs[i].hash, jobs[i].key.ipv6);
+			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
+	for (unsigned i = 0; i < n; i++)
+		if (jobs[i].rest == REST_PLAIN_IPV6)
+			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
 	next = foresee(lb, jobs, 0, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (__builtin_expect(screen.has_stack, 0))

@@ -28,12 +28,9 @@ static inline uint32_t name_index(be32 name)
 	return be32_get(name) - 1;
 }
 
-static inline be32 name_hashed(const struct hash_key *key, const struct ip6 *ip)
+static inline be32 name_hashed(const uint64_t factors[5], const struct ip6 *ip)
 {
-	be32 name = be32_from((uint32_t)ip6_hash(key, ip));
-
-	name.b[0] |= NAME_HASHED;
-	return name;
+	return be32_from((uint32_t)NAME_HASHED << 24 | ip6_multilinear(factors, ip));
 }
 
 static inline bool name_is_hashed(be32 name)

@@ -136,8 +136,9 @@ static be32 name(const struct screen *screen, const struct ip6 *ip)
 {
 	be32 known;
 
-	return addresses_name(&screen->farms->addresses, ip, &known) ? known
-	                                                             : name_hashed(screen->key, ip);
+	return addresses_name(&screen->farms->addresses, ip, &known)
+	               ? known
+	               : name_hashed(screen->factors6, ip);
 }
 
 /* What the address is to us where the packet came from; sets its name if it has one. */
@@ -428,33 +429,50 @@ static bool may_be_balanced(const struct addresses *addresses, const struct tupl
 }
 
 /*
+ * The name of an address, and in *hashed the address if the name is only its hash. Who sends,
+ * client or server, can't be foreseen, and so nothing here branches on it.
+ */
+static inline be32 name_either(const struct screen *screen, const struct ip6 *ip,
+                               const struct ip6 **hashed)
+{
+	const be32 hash = name_hashed(screen->factors6, ip);
+	be32 known;
+	const uint64_t is_known =
+	        -(uint64_t)addresses_name_either(&screen->farms->addresses, ip, &known);
+	const uint32_t name = (word32_load(&known) & (uint32_t)is_known) |
+	                      (word32_load(&hash) & ~(uint32_t)is_known);
+
+	*hashed = (const struct ip6 *)(((uintptr_t)*hashed & (uintptr_t)is_known) |
+	                               ((uintptr_t)ip & ~(uintptr_t)is_known));
+	return be32_load((const uint8_t *)&name);
+}
+
+/*
  * The key of a plain IPv6 frame; false if it can't be a flow's, as neither its source nor its
  * destination are known.
  */
-static bool key_of_plain_ipv6(const struct screen *screen, const struct frame *frame,
-                              struct flow_key *ret)
+static inline bool key_of_plain_ipv6(const struct screen *screen, const struct frame *frame,
+                                     struct flow_key *ret)
 {
 	const struct addresses *addresses = &screen->farms->addresses;
 	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
-	const struct ip6 *src = (const struct ip6 *)(ip + IPV6_SRC);
-	const struct ip6 *dst = (const struct ip6 *)(ip + IPV6_DST);
+	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
+	const struct ip6 *dst_at = (const struct ip6 *)(ip + IPV6_DST), *hashed = NULL;
+	be32 src, dst;
 
-	ret->ipv6 = true;
-	ret->hashed = NULL;
-	if (!addresses_name(addresses, dst, &ret->tuple.dst)) {
+	if (!addresses_name_either(addresses, dst_at, &dst)) {
 		if (!addresses->any_no_snat)
 			return false;
-		ret->tuple.dst = name_hashed(screen->key, dst);
-		ret->hashed = dst;
+		dst = name_hashed(screen->factors6, dst_at);
+		hashed = dst_at;
 	}
-	if (!addresses_name(addresses, src, &ret->tuple.src)) {
-		ret->tuple.src = name_hashed(screen->key, src);
-		ret->hashed = src;
-	}
-	tuple_load_ports(&ret->tuple, frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
-	return addresses_find_name(addresses, ret->tuple.dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	src = name_either(screen, (const struct ip6 *)(ip + IPV6_SRC), &hashed);
+	ret->ipv6 = true;
+	ret->hashed = hashed;
+	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
+	return addresses_find_name(addresses, dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
 	       (addresses->any_no_snat &&
-	        addresses_find_name(addresses, ret->tuple.src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
+	        addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
 
 /* From a side where none of our addresses is one yet. */

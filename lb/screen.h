@@ -38,9 +38,9 @@ struct job {
 struct screen {
 	const struct mac *macs; /* the ports' own, by enum side */
 	const struct farms *farms;
-	const struct hash_key *key;
-	bool has_stack; /* what isn't ours is the host's, and nothing crosses */
-	uint8_t held;   /* sides (1 << side) from which all frames are the wire's */
+	const uint64_t *factors6; /* of name_hashed() */
+	bool has_stack;           /* what isn't ours is the host's, and nothing crosses */
+	uint8_t held;             /* sides (1 << side) from which all frames are the wire's */
 };
 
 /* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left

@@ -12,21 +12,26 @@
  */
 #include "segment.h"
 
+/* Which numbers the factors are made of: others than flow.c's. */
+enum { SEGMENT_FACTORS = 32 };
+
 static_assert(SEGMENT_FILTER_BITS % 64 == 0, "whole words");
 
-static uint64_t hash_of(const struct segment *segment, const struct ip6 *address, uint16_t vlan)
+static uint32_t hash_of(const struct segment *segment, const struct ip6 *address, uint16_t vlan)
 {
-	return ip6_hash(&segment->key, address) ^ vlan * 0x9e3779b97f4a7c15ull;
+	return ip6_multilinear(segment->factors, address) ^ vlan * 0x9e3779b1u;
 }
 
 static unsigned filter_bit(const struct segment *segment, const struct ip6 *address)
 {
-	return (unsigned)(ip6_hash(&segment->key, address) >> 32) % SEGMENT_FILTER_BITS;
+	return ip6_multilinear(segment->factors, address) % SEGMENT_FILTER_BITS;
 }
 
 void segment_lay_out(struct segment *segment, struct arena *arena, const struct hash_key *key)
 {
 	*segment = (struct segment){.key = *key};
+	factors_make(segment->factors, sizeof(segment->factors) / sizeof(uint64_t), key,
+	             SEGMENT_FACTORS);
 	segment->entries = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->entries));
 	segment->tags = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->tags));
 	segment->macs = arena_take(arena, SEGMENT_ENTRIES, sizeof(*segment->macs));
@@ -42,15 +47,15 @@ void segment_lay_out(struct segment *segment, struct arena *arena, const struct 
 }
 
 /* The first entry of the set. */
-static uint32_t set_of(uint64_t hash)
+static uint32_t set_of(uint32_t hash)
 {
-	return (uint32_t)(hash % SEGMENT_SETS) * SEGMENT_WAYS;
+	return hash % SEGMENT_SETS * SEGMENT_WAYS;
 }
 
 /* Of one that is used: never 0. */
-static uint8_t tag_of(uint64_t hash)
+static uint8_t tag_of(uint32_t hash)
 {
-	return (uint8_t)(hash >> 56 | 1);
+	return (uint8_t)(hash >> 24 | 1);
 }
 
 static_assert(SEGMENT_WAYS == sizeof(uint64_t), "the tags of a set are a word");
@@ -66,7 +71,7 @@ static bool may_have(const uint8_t *tags, uint8_t tag)
 static struct segment_entry *find(const struct segment *segment, const struct ip6 *address,
                                   uint16_t vlan)
 {
-	const uint64_t hash = hash_of(segment, address, vlan);
+	const uint32_t hash = hash_of(segment, address, vlan);
 	const uint32_t set = set_of(hash);
 
 	if (!may_have(&segment->tags[set], tag_of(hash)))
@@ -196,7 +201,7 @@ static uint32_t make_room(struct segment *segment, const struct hops *hops, uint
 static bool add(struct segment *segment, const struct hops *hops, const struct ip6 *address,
                 uint16_t vlan, const struct segment_at *at, uint32_t now)
 {
-	const uint64_t hash = hash_of(segment, address, vlan);
+	const uint32_t hash = hash_of(segment, address, vlan);
 	const uint32_t place = make_room(segment, hops, set_of(hash));
 	unsigned bit = filter_bit(segment, address);
 

@@ -67,6 +67,7 @@ struct segment {
 	bool any_fresh;
 	uint32_t identities; /* given so far */
 	struct hash_key key;
+	uint64_t factors[5]; /* of an address's hash, made of key */
 	struct segment_counts counts;
 };
 

@@ -58,8 +58,9 @@ struct table {
 struct table_head {
 	uint32_t layout;                   /* TABLE_LAYOUT: the last thing to be written */
 	uint32_t flows, nbuckets, nplaces; /* elements of the arrays */
-	uint64_t key[2];                   /* of names of IPv6 clients (name.h) */
+	uint64_t key[2];                   /* of which the factors are made */
 	uint64_t factors[4];               /* tuple_multilinear() */
+	uint64_t factors6[5];              /* name_hashed() */
 	uint64_t epoch_ns;                 /* when tick 0 was (flow.h), on the caller's clock */
 	uint32_t nnames;                   /* names that there are, of those that there may be */
 	uint32_t unused;

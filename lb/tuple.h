@@ -100,6 +100,19 @@ static inline uint64_t tuple_multilinear(const uint64_t factors[4], const struct
 	return sum << 32 | upper;
 }
 
+/*
+ * The same of an IPv6 address, in 32 bits: the upper half of the sum. Whoever needs fewer bits may
+ * take any of them.
+ */
+static inline uint32_t ip6_multilinear(const uint64_t factors[5], const struct ip6 *ip)
+{
+	const uint64_t high = word64_load(ip), low = word64_load(ip->b + sizeof(high));
+
+	return (uint32_t)((factors[0] + factors[1] * (uint32_t)high + factors[2] * (high >> 32) +
+	                   factors[3] * (uint32_t)low + factors[4] * (low >> 32)) >>
+	                  32);
+}
+
 #define SIPHASH_ROTL(x, b) ((x) << (b) | (x) >> (64 - (b)))
 
 static inline void siphash_round(uint64_t v[4])
@@ -141,6 +154,17 @@ static inline uint64_t siphash(const struct hash_key *key, const uint64_t *words
 	siphash_round(v);
 	siphash_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* Makes n factors of a key, another n for each first that is n or more apart. */
+static inline void factors_make(uint64_t *factors, unsigned n, const struct hash_key *key,
+                                uint64_t first)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		const uint64_t number = first + i;
+
+		factors[i] = siphash(key, &number, 1);
+	}
 }
 
 static inline uint64_t tuple_hash(const struct hash_key *key, const struct tuple *t)

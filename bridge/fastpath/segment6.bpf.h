@@ -14,15 +14,13 @@ static __noinline uint32_t name_address(uint64_t high, uint64_t low, uint32_t vl
 	const uint64_t words[] = {high, low};
 	uint32_t zero = 0;
 	struct table_head *h = bpf_map_lookup_elem(&head, &zero);
-	struct hash_key key;
 	struct ip6 address;
 	be32 name;
 
 	if (known || !h)
 		return (uint32_t)(known >> 32);
-	key = (struct hash_key){{h->key[0], h->key[1]}};
 	__builtin_memcpy(&address, words, sizeof(address));
-	name = name_hashed(&key, &address);
+	name = name_hashed(h->factors6, &address);
 	return word32_load(&name);
 }
 

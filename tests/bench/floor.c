@@ -18,7 +18,7 @@ static void look_up(const struct flows *flows, const struct frame *frames, unsig
 		index_prefetch(&flows->index, bare[i].hash);
 	}
 	for (unsigned i = 0; i < n; i++)
-		bare[i].ref = flows_guess(flows, bare[i].hash, false);
+		bare[i].ref = flows_guess(flows, bare[i].hash);
 }
 
 unsigned floor_input(const struct flows *flows, struct frame *frames, unsigned n)

@@ -168,10 +168,11 @@ START_TEST(an_ipv6_client_by_its_address)
 	fixture_make_ipv6(rules);
 	rules->farms[0].connlog = strdup("-");
 	engine_start(&engine, rules);
-	packet.tuple = (struct tuple){.src = name_hashed(&(struct hash_key){{0, 0}}, &client),
-	                              .dst = rules->farms[0].vip,
-	                              .sport = be16_from(40000),
-	                              .dport = be16_from(5061)};
+	packet.tuple =
+	        (struct tuple){.src = name_hashed(lb_balance(engine.lb)->flows.factors6, &client),
+	                       .dst = rules->farms[0].vip,
+	                       .sport = be16_from(40000),
+	                       .dport = be16_from(5061)};
 	key.tuple = packet.tuple;
 	balance = (struct balance *)(uintptr_t)lb_balance(engine.lb);
 	ck_assert_uint_eq(admit_open(balance, &packet, &key, FLOW_NONE, 0, 3, engine.now, &ref),

@@ -528,18 +528,21 @@ static void find_collision(struct ip6 ret[2])
 {
 	enum { N = 300000 };
 	static const struct hash_key key;
+	uint64_t factors[5];
 	struct seen {
 		be32 name;
 		uint32_t number;
 	} *seen = calloc(1u << 20, sizeof(*seen));
 	struct ip6 ip = fixture_ip6(ip4(0, 0, 0, 0));
 
+	factors_make(factors, sizeof(factors) / sizeof(*factors), &key, FLOWS_FACTORS6);
 	for (uint32_t i = 1; i < N; i++) {
 		be32 name;
 		uint32_t slot;
 
 		frames_put32(ip.b + 8, i);
-		name = name_hashed(&key, &ip);
+		frames_put32(ip.b + 12, i * 2654435761u ^ i >> 7);
+		name = name_hashed(factors, &ip);
 		slot = be32_get(name) & ((1u << 20) - 1);
 		while (seen[slot].number && !be32_eq(seen[slot].name, name))
 			slot = (slot + 1) & ((1u << 20) - 1);
