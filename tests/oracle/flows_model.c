@@ -10,6 +10,23 @@ static uint16_t service_port(const struct model *m, const struct flow_model *f)
 	return be16_get(model_farm(m, f->farm)->ports[f->service]);
 }
 
+/* At which port of its server that is. */
+static uint16_t server_port(const struct model *m, unsigned server, unsigned service)
+{
+	const struct rules_farm *farm = model_farm(m, m->rules->servers[server].farm);
+
+	return be16_get(farm->server_ports ? farm->server_ports[service] : farm->ports[service]);
+}
+
+bool flows_model_goes_to(const struct model *m, const struct flow_model *f, unsigned server,
+                         unsigned service)
+{
+	struct addr a = addr_of_server(m->rules, f->server), b = addr_of_server(m->rules, server);
+
+	return addr_eq(&a, &b) &&
+	       server_port(m, f->server, f->service) == server_port(m, server, service);
+}
+
 static bool is_client(const struct model *m, const struct flow_model *f, const struct seen *s)
 {
 	struct addr vip = addr_of_vip(m->rules, f->farm);
@@ -22,7 +39,7 @@ static bool is_server(const struct model *m, const struct flow_model *f, const s
 {
 	struct addr server = addr_of_server(m->rules, f->server);
 
-	return f->snat_port == s->dport && service_port(m, f) == s->sport &&
+	return f->snat_port == s->dport && server_port(m, f->server, f->service) == s->sport &&
 	       addr_eq(&server, &s->src) && addr_eq(&f->snat, &s->dst);
 }
 
@@ -67,15 +84,13 @@ void flows_model_remove(struct model *m, struct flow_model *f)
 
 struct leaving flows_model_leaving(const struct model *m, const struct flow_model *f, enum end from)
 {
-	uint16_t service = service_port(m, f);
-
 	if (from == CLIENT)
 		return (struct leaving){.src = f->snat,
 		                        .sport = f->snat_port,
 		                        .dst = addr_of_server(m->rules, f->server),
-		                        .dport = service};
+		                        .dport = server_port(m, f->server, f->service)};
 	return (struct leaving){.src = addr_of_vip(m->rules, f->farm),
-	                        .sport = service,
+	                        .sport = service_port(m, f),
 	                        .dst = f->client,
 	                        .dport = f->client_port};
 }

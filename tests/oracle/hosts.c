@@ -122,7 +122,9 @@ static struct letter letter_of(const struct hosts *hosts, const struct talk *t, 
 {
 	const struct rules_farm *f = farm_of(hosts, t->farm);
 	const struct party *me = &t->party[end];
-	const uint16_t service = be16_get(f->ports[t->service]);
+	const uint16_t service = be16_get(f->ports[t->service]),
+	               there = be16_get(f->server_ports ? f->server_ports[t->service]
+	                                                : f->ports[t->service]);
 	struct letter l = {.from = me->hop,
 	                   .to = random_to((enum side)me->hop.side),
 	                   .seq = me->next,
@@ -132,7 +134,7 @@ static struct letter letter_of(const struct hosts *hosts, const struct talk *t, 
 	                   .wscale = me->wscale};
 
 	l.src = end == CLIENT ? t->client : addr_of_server(hosts->world->rules, t->server);
-	l.sport = end == CLIENT ? t->client_port : service;
+	l.sport = end == CLIENT ? t->client_port : there;
 	l.dst = end == CLIENT ? addr_of_vip(hosts->world->rules, t->farm) : t->snat;
 	l.dport = end == CLIENT ? service : t->snat_port;
 	return l;

@@ -332,14 +332,16 @@ static bool is_probe_reply(const struct model *m, const struct seen *s)
 
 static int service_of(const struct model *m, const struct seen *s, unsigned *ret_farm)
 {
-	int farm = model_farm_of(m, &s->dst, &s->from, true);
-
-	if (farm < 0)
+	if (model_farm_of(m, &s->dst, &s->from, true) < 0)
 		return -1;
-	*ret_farm = (unsigned)farm;
-	for (unsigned i = 0; i < model_farm(m, *ret_farm)->nports; i++)
-		if (be16_get(model_farm(m, *ret_farm)->ports[i]) == s->dport)
-			return (int)i;
+	for (unsigned f = 0; f < m->rules->nfarms; f++) {
+		struct addr vip = addr_of_vip(m->rules, f);
+
+		*ret_farm = f;
+		for (unsigned i = 0; addr_eq(&vip, &s->dst) && i < model_farm(m, f)->nports; i++)
+			if (be16_get(model_farm(m, f)->ports[i]) == s->dport)
+				return (int)i;
+	}
 	return -1;
 }
 
@@ -658,9 +660,26 @@ static void judge_tcp(struct model *m, const struct frame *before, const struct 
 
 /* ---- the rest ---- */
 
+/* If any farm that has the address there has a server. */
+static bool is_up(const struct model *m, const struct addr *addr, const struct hop *from)
+{
+	for (unsigned f = 0; f < m->rules->nfarms; f++) {
+		struct addr a = addr_of_vip(m->rules, f);
+		bool is_its = addr_eq(&a, addr) && has_addresses(m, f, from, true);
+
+		for (unsigned i = 0; i < m->rules->farms[f].nsnat; i++) {
+			a = addr_of_rules(m->rules, m->rules->farms[f].snat[i]);
+			is_its |= addr_eq(&a, addr) && has_addresses(m, f, from, false);
+		}
+		if (is_its && choice_model_farm_is_up(m, f))
+			return true;
+	}
+	return false;
+}
+
 static void judge_echo(struct model *m, const struct seen *s, const struct verdict *v)
 {
-	bool up = choice_model_farm_is_up(m, (unsigned)model_farm_of(m, &s->dst, &s->from, false));
+	bool up = is_up(m, &s->dst, &s->from);
 	uint64_t odds = odd(m, s, true);
 
 	if (odds) {

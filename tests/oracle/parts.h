@@ -145,6 +145,11 @@ void choice_model_used(struct model *model, const struct flow_model *flow);
 bool choice_model_farm_is_up(const struct model *model, unsigned farm);
 unsigned choice_model_connections(const struct model *model, unsigned server);
 
+/* If the flow is to the port of the server's address that the service of its farm is at, from
+ * whichever farm. */
+bool flows_model_goes_to(const struct model *model, const struct flow_model *f, unsigned server,
+                         unsigned service);
+
 /* Of the flows of the service of the server, at this SNAT address or (NULL) at any, the one that
  * has rested for longest, for sure; or NULL. */
 const struct flow_model *ports_model_longest_resting(const struct model *model, unsigned server,

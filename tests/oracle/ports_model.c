@@ -6,15 +6,18 @@
 static bool may_ever(const struct model *m, unsigned farm, const struct addr *snat, unsigned port)
 {
 	const struct rules_farm *f = model_farm(m, farm);
-	int owner = model_farm_of(m, snat, NULL, true);
 	bool ret = false;
 
 	for (unsigned i = 0; i < f->nsnat_ports; i++)
 		ret |= port >= f->snat_ports[i].first && port <= f->snat_ports[i].last;
 	if (port >= RULES_PROBE_PORT && port < RULES_PROBE_PORT + RULES_PROBE_PORTS)
 		return false;
-	for (unsigned i = 0; owner >= 0 && i < model_farm(m, (unsigned)owner)->nports; i++)
-		ret &= be16_get(model_farm(m, (unsigned)owner)->ports[i]) != port;
+	for (unsigned g = 0; g < m->rules->nfarms; g++) {
+		struct addr vip = addr_of_vip(m->rules, g);
+
+		for (unsigned i = 0; addr_eq(&vip, snat) && i < model_farm(m, g)->nports; i++)
+			ret &= be16_get(model_farm(m, g)->ports[i]) != port;
+	}
 	return ret;
 }
 
@@ -25,8 +28,8 @@ static const struct flow_model *holder(const struct model *m, unsigned server, u
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
 
-		if (f->server == server && f->service == service && f->snat_port == port &&
-		    addr_eq(&f->snat, snat))
+		if (f->snat_port == port && addr_eq(&f->snat, snat) &&
+		    flows_model_goes_to(m, f, server, service))
 			return f;
 	}
 	return NULL;
@@ -67,7 +70,7 @@ enum maybe ports_model_reach(const struct model *m, unsigned farm, unsigned serv
 		const enum maybe gives =
 		        f->life == LIFE_RESTING ? f->there : flows_model_is_half_open(f);
 
-		if (f->server == server && f->service == service && gives > ret)
+		if (gives > ret && flows_model_goes_to(m, f, server, service))
 			ret = gives;
 	}
 	return ret;
@@ -81,7 +84,7 @@ const struct flow_model *ports_model_longest_resting(const struct model *m, unsi
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
 
-		if (f->server == server && f->service == service && f->life == LIFE_RESTING &&
+		if (flows_model_goes_to(m, f, server, service) && f->life == LIFE_RESTING &&
 		    (!snat || addr_eq(&f->snat, snat)) && f->there == YES &&
 		    (!ret || f->order < ret->order))
 			ret = f;

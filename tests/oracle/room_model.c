@@ -6,13 +6,15 @@
 /* Whose oldest half-open flow it is about. */
 enum among { OF_ALL, OF_SERVER, OF_POOL };
 
-static bool is_among(const struct flow_model *f, const struct flow_model *flow, enum among among)
+static bool is_among(const struct model *m, const struct flow_model *f,
+                     const struct flow_model *flow, enum among among)
 {
 	if (among == OF_ALL)
 		return true;
-	return f->server == flow->server &&
-	       (among == OF_SERVER ||
-	        (f->service == flow->service && addr_eq(&f->snat, &flow->snat)));
+	if (among == OF_SERVER)
+		return f->server == flow->server;
+	return flows_model_goes_to(m, f, flow->server, flow->service) &&
+	       addr_eq(&f->snat, &flow->snat);
 }
 
 /* If the flow may be the oldest half-open one of these. */
@@ -22,7 +24,7 @@ static bool may_be_oldest(const struct model *m, const struct flow_model *flow, 
 		const struct flow_model *f = &m->flows[i];
 
 		if (flows_model_is_half_open(f) == YES && f->order < flow->order &&
-		    is_among(f, flow, among))
+		    is_among(m, f, flow, among))
 			return false;
 	}
 	return flows_model_is_half_open(flow) != NO;
@@ -34,7 +36,7 @@ static bool may_make_way(const struct model *m, const struct flow_model *f, unsi
 {
 	const bool for_table = flows_model_half_open(m, false) >= m->rules->max_half_open,
 	           for_server = f->server == server && choice_model_is_full(m, server),
-	           for_port = f->server == server && f->service == service &&
+	           for_port = flows_model_goes_to(m, f, server, service) &&
 	                      ports_model_none_free(m, farm, server, service) &&
 	                      !ports_model_longest_resting(m, server, service, NULL);
 
@@ -121,8 +123,8 @@ void room_model_replace(struct model *m, const struct flow_model *new)
 		        f->farm == new->farm && f->service == new->service &&
 		        f->client_port == new->client_port &&addr_eq(&f->client, &new->client);
 
-		if (f->server == new->server && f->service == new->service &&
-		    f->snat_port == new->snat_port &&addr_eq(&f->snat, &new->snat)) {
+		if (flows_model_goes_to(m, f, new->server, new->service) &&
+		    f->snat_port == new->snat_port && addr_eq(&f->snat, &new->snat)) {
 			m->cuts_most++;
 			m->cuts_least += f->there == YES && !same_client;
 			flows_model_remove(m, f);

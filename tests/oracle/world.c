@@ -2,7 +2,8 @@
  * Random configurations.
  *
  * Farm f has VIP 10.f.0.40, other SNAT addresses 10.f.0.38 and .39, servers 10.f.0.41 and on, and
- * clients 10.9.f.1 and on; or all of them behind 2001:db8::.
+ * clients 10.9.f.1 and on; or all of them behind 2001:db8::. Or it has the VIP of the farm before
+ * it, and perhaps its servers and other SNAT addresses, with ports of its own.
  */
 #include "world.h"
 
@@ -22,6 +23,13 @@ struct mac world_mac(enum side side)
 #define ONE_OF(...)                                                                                \
 	((const uint32_t[]){                                                                       \
 	        __VA_ARGS__})[random_below(sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))]
+
+/* What a farm has in common with the one before it. */
+struct sharing {
+	unsigned of_vip; /* farms before it that have the same VIP */
+	uint8_t b;       /* by which its addresses are told from other VIPs' */
+	bool servers;
+};
 
 static struct ip6 ip6_of(uint8_t b, uint8_t c, uint8_t d)
 {
@@ -51,14 +59,15 @@ struct addr world_client(const struct world *world, unsigned farm, unsigned clie
 	return v6 ? addr_of6(&ip) : addr_of4((be32){{10, 9, c, d}});
 }
 
-static void set_ports(struct rules_farm *f)
+/* A farm that is the n-th of its VIP has ports that no other one of it has. */
+static void set_ports(struct rules_farm *f, unsigned n)
 {
 	static const uint16_t ports[] = {80, 443, SERVICE_IN_SNAT, 5060};
 
 	f->nports = 1 + random_below(4);
 	f->ports = calloc(f->nports, sizeof(*f->ports));
 	for (unsigned i = 0; i < f->nports; i++)
-		f->ports[i] = be16_from(ports[i]);
+		f->ports[i] = be16_from((uint16_t)(ports[i] + n));
 	f->nchecks = random_below(3);
 	if (f->nchecks > f->nports)
 		f->nchecks = f->nports;
@@ -66,10 +75,21 @@ static void set_ports(struct rules_farm *f)
 	memcpy(f->checks, f->ports, f->nchecks * sizeof(*f->ports));
 }
 
-static void set_snat(struct rules *rules, unsigned farm, bool v6)
+/* Some services are at another port of the servers; with SNAT perhaps several at the same one. */
+static void map_ports(struct rules_farm *f)
+{
+	static const uint16_t at[] = {8080, 443, 8080, 80};
+
+	if (random_below(2))
+		return;
+	f->server_ports = calloc(f->nports, sizeof(*f->server_ports));
+	for (unsigned i = 0; i < f->nports; i++)
+		f->server_ports[i] = be16_from((uint16_t)(f->nsnat ? at[i] : 9000 + i));
+}
+
+static void set_snat(struct rules *rules, unsigned farm, uint8_t b, bool v6)
 {
 	struct rules_farm *f = &rules->farms[farm];
-	const uint8_t b = (uint8_t)farm;
 
 	f->nsnat_ports = 1;
 	f->snat_ports = calloc(1, sizeof(*f->snat_ports));
@@ -85,15 +105,30 @@ static void set_snat(struct rules *rules, unsigned farm, bool v6)
 		f->snat[1] = address(rules, v6, b, 0, 39);
 }
 
-static void set_farm(struct rules *rules, unsigned farm)
+/* A farm with servers of the one before it takes SNAT ports as that does, and has SNAT if it does.
+ */
+static void take_over_snat(struct rules_farm *f, const struct rules_farm *before)
+{
+	f->snat_ports[0] = before->snat_ports[0];
+	if (!f->nsnat != !before->nsnat) {
+		f->nsnat = before->nsnat;
+		memcpy(f->snat, before->snat, before->nsnat * sizeof(*f->snat));
+	}
+}
+
+static void set_farm(struct rules *rules, unsigned farm, const struct sharing *sharing)
 {
 	struct rules_farm *f = &rules->farms[farm];
-	const bool v6 = random_below(3) == 0;
+	const struct rules_farm *before = sharing->of_vip ? f - 1 : NULL;
+	const bool v6 = before ? name_is_ipv6(before->vip) : random_below(3) == 0;
 
 	snprintf(f->name, sizeof(f->name), "farm%u", farm);
-	f->vip = address(rules, v6, (uint8_t)farm, 0, 40);
-	set_ports(f);
-	set_snat(rules, farm, v6);
+	f->vip = address(rules, v6, sharing->b, 0, 40);
+	set_ports(f, sharing->of_vip);
+	set_snat(rules, farm, sharing->b, v6);
+	if (sharing->servers)
+		take_over_snat(f, before);
+	map_ports(f);
 	f->check_interval_ms = 5000;
 	f->check_timeout_ms = 2000;
 	f->fall = 1 + random_below(3);
@@ -103,14 +138,27 @@ static void set_farm(struct rules *rules, unsigned farm)
 	f->idle_timeout_ms = ONE_OF(5000, 20000, 90000, 1800000);
 	f->on_idle = random_below(3) ? ON_IDLE_RESET : ON_IDLE_DROP;
 	f->on_down = random_below(3) ? ON_DOWN_RESET : ON_DOWN_KEEP;
-	f->vlan = (uint16_t)ONE_OF(0, 0, WORLD_VLAN, WORLD_VLAN + 1);
+	f->vlan = before ? before->vlan : (uint16_t)ONE_OF(0, 0, WORLD_VLAN, WORLD_VLAN + 1);
 	f->connlog = strdup("-");
 	f->server = rules->nservers;
 	f->nservers = 1 + random_below(4);
 	rules->nservers += f->nservers;
 }
 
-static void set_server(struct rules *rules, unsigned farm, unsigned n)
+/* Servers of the farm before it: with the same MAC addresses, and in the same VLANs. */
+static void take_over_server(struct rules *rules, unsigned farm, unsigned n)
+{
+	const struct rules_farm *before = &rules->farms[farm - 1];
+	struct rules_server *server = &rules->servers[rules->farms[farm].server + n];
+
+	if (n >= before->nservers)
+		return;
+	server->vlan = rules->servers[before->server + n].vlan;
+	server->mac = rules->servers[before->server + n].mac;
+}
+
+static void set_server(struct rules *rules, unsigned farm, unsigned n,
+                       const struct sharing *sharing)
 {
 	const unsigned index = rules->farms[farm].server + n;
 	struct rules_server *server = &rules->servers[index];
@@ -118,7 +166,9 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n)
 
 	snprintf(server->name, sizeof(server->name), "server%u", index);
 	server->farm = farm;
-	server->address = address(rules, v6, (uint8_t)farm, 0, (uint8_t)(41 + n));
+	server->address = address(rules, v6,
+	                          sharing->servers || !sharing->of_vip ? sharing->b : (uint8_t)farm,
+	                          0, (uint8_t)(41 + n));
 	server->weight = (uint8_t)ONE_OF(1, 1, 1, 1, 2, 3, 7, 0);
 	server->state = (enum rules_state)ONE_OF(0, 0, 0, 0, 0, STATE_STANDBY, STATE_LAST_RESORT,
 	                                         STATE_DRAIN, STATE_DISABLED);
@@ -128,11 +178,14 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n)
 		server->vlan = (uint16_t)ONE_OF(0, WORLD_VLAN, WORLD_VLAN + 2);
 	server->has_mac = true;
 	server->mac = (struct mac){{2, 0, 0, 0, 1, (uint8_t)(0x41 + index)}};
+	if (sharing->servers)
+		take_over_server(rules, farm, n);
 }
 
 static struct rules *make_rules(void)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
+	struct sharing sharing = {0};
 
 	rules->max_connections = ONE_OF(8, 16, 40, 100, 200, 200);
 	rules->max_half_open = ONE_OF(1, 4, 20, 50, 100);
@@ -141,9 +194,13 @@ static struct rules *make_rules(void)
 	rules->farms = calloc(rules->nfarms, sizeof(*rules->farms));
 	rules->servers = calloc(MODEL_SERVERS, sizeof(*rules->servers));
 	for (unsigned f = 0; f < rules->nfarms; f++) {
-		set_farm(rules, f);
+		if (f && random_below(3) == 0)
+			sharing = (struct sharing){sharing.of_vip + 1, sharing.b, random_below(2)};
+		else
+			sharing = (struct sharing){.b = (uint8_t)f};
+		set_farm(rules, f, &sharing);
 		for (unsigned s = 0; s < rules->farms[f].nservers; s++)
-			set_server(rules, f, s);
+			set_server(rules, f, s, &sharing);
 	}
 	return rules;
 }
