@@ -19,9 +19,10 @@
 
 enum {
 	ROWS_MAX = 16,
-	PACKETS = 1 << 21, /* of a run */
-	BATCH = 1 << 16,   /* connections of a run */
-	QUICK = 64,        /* parts of those that do for a trial */
+	PACKETS = 1 << 21,  /* of a run */
+	PROGRAM_SHARE = 16, /* of these that go through the programs, each by calls of the kernel */
+	BATCH = 1 << 16,    /* connections of a run */
+	QUICK = 64,         /* parts of those that do for a trial */
 	FRAME_SMALL = 64,
 	FRAME_SMALL_IPV6 = 80, /* the least that holds data is 75 */
 	FRAME_LARGE = 1500,
@@ -43,7 +44,8 @@ struct row {
 	bool ipv6;
 	size_t bytes; /* of memory */
 	struct figure ns;
-	struct figure floor_ns; /* IPv4 */
+	struct figure floor_ns;   /* IPv4 */
+	struct figure program_ns; /* likewise, where programs can be loaded */
 };
 
 struct figures {
@@ -65,6 +67,30 @@ static void measure_floor(const struct options *options, struct traffic *traffic
 	traffic->bare = false;
 }
 
+/* By the programs in the kernel, where they can be loaded. */
+static void measure_program(const struct options *options, struct row *row)
+{
+	const uint32_t packets = options->packets / PROGRAM_SHARE;
+	struct program *program;
+	struct subject subject;
+	struct traffic traffic;
+
+	subject_make(&subject, row->flows, false);
+	program = program_open(&subject);
+	if (program) {
+		traffic_make(&traffic, &subject, row->flows, false);
+		traffic_open(&traffic, 0, row->flows);
+		traffic.program = program;
+		for (unsigned run = 0; run < options->runs; run++)
+			figure_add(&row->program_ns,
+			           (double)traffic_data(&traffic, row->frame_bytes, packets) /
+			                   packets);
+		traffic_free(&traffic);
+	}
+	program_close(program);
+	subject_free(&subject);
+}
+
 static void measure_rows(const struct options *options, struct figures *figures, uint32_t flows,
                          bool ipv6)
 {
@@ -78,7 +104,10 @@ static void measure_rows(const struct options *options, struct figures *figures,
 	traffic_make(&traffic, &subject, flows, ipv6);
 	traffic_open(&traffic, 0, flows);
 	for (unsigned i = 0; i < n; i++)
-		rows[i] = (struct row){flows, sizes[i], ipv6, subject.bytes, {.n = 0}, {.n = 0}};
+		rows[i] = (struct row){.flows = flows,
+		                       .frame_bytes = sizes[i],
+		                       .ipv6 = ipv6,
+		                       .bytes = subject.bytes};
 	for (unsigned run = 0; run < options->runs; run++)
 		for (unsigned i = 0; i < n; i++) {
 			figure_add(&rows[i].ns,
@@ -90,6 +119,8 @@ static void measure_rows(const struct options *options, struct figures *figures,
 	figures->nrows += n;
 	traffic_free(&traffic);
 	subject_free(&subject);
+	if (!ipv6)
+		measure_program(options, &rows[0]);
 }
 
 /*
@@ -242,6 +273,9 @@ static void print_row(const struct row *row)
 	print_figure("  floor: found and rewritten, no more", "ns a packet", &row->floor_ns, 1);
 	printf("%-44s %11s %11.2f\n", "  of the floor", "",
 	       figure_median(&row->ns) / figure_median(&row->floor_ns));
+	if (row->program_ns.n)
+		print_figure("  by the programs in the kernel, one by one", "ns a packet",
+		             &row->program_ns, 0);
 }
 
 static void print_memory(const struct row *row)
@@ -294,6 +328,10 @@ static void write_json(FILE *to, const struct figures *figures)
 		write_figure(to, "ns_per_packet", &row->ns);
 		fputc(',', to);
 		write_figure(to, "floor_ns_per_packet", &row->floor_ns);
+		if (row->program_ns.n) {
+			fputc(',', to);
+			write_figure(to, "program_ns_per_packet", &row->program_ns);
+		}
 		fputc('}', to);
 		separator = ",";
 	}

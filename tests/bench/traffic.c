@@ -166,6 +166,8 @@ static uint64_t input(struct traffic *traffic, unsigned n, enum lb_why why)
 	uint64_t before = lb_whys(subject->lb)[why], start = measure_ns(), spent;
 	unsigned found = 0;
 
+	if (traffic->program)
+		return program_input(traffic->program, traffic->frames, n);
 	for (unsigned i = 0; i < n; i += TRAFFIC_BURST) {
 		unsigned burst = n - i < TRAFFIC_BURST ? n - i : TRAFFIC_BURST;
 

@@ -8,7 +8,7 @@
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H
 
-#include "subject.h"
+#include "program.h"
 
 enum {
 	TRAFFIC_RING = 1024, /* frames */
@@ -30,6 +30,7 @@ struct traffic {
 	uint32_t nconns;
 	bool ipv6;
 	bool bare; /* the frames go to floor_input(), and the engine hears nothing of them */
+	struct program *program; /* the frames go there, if it isn't NULL */
 	uint64_t random;
 	uint8_t *ring;
 	struct frame frames[TRAFFIC_RING];
