@@ -34,6 +34,15 @@ struct adopter {
 
 enum fate { FATE_FREE, FATE_DAMAGED, FATE_HALF_OPEN, FATE_UNFIT, FATE_OPEN, FATE_ENDED };
 
+/* A flow that has been judged. */
+struct found {
+	uint32_t f;
+	enum fate fate;
+	uint64_t hashes[2]; /* flows_hash() of its tuples, by enum end */
+	bool has_port;
+	struct snat_port port; /* of SNAT, if it has one */
+};
+
 /* ---- Names of IPv6 addresses ---- */
 
 /* Makes name, which was given by other rules, what these name the address; *ret_value is it. */
@@ -128,11 +137,10 @@ static uint16_t find_server(const struct adopter *a, const struct flow *flow)
 }
 
 /* If the flow's server knows it by an address and port that the rules give out, or its client's. */
-static bool has_peer(const struct adopter *a, const struct flow *flow)
+static bool has_peer(const struct adopter *a, const struct flow *flow, struct found *ret)
 {
 	const struct rules_farm *farm = &a->balance->farms->rules->farms[a->farm];
 	const int service = rules_service(farm, flow->arrive[CLIENT].dport);
-	struct snat_port port;
 
 	if (service < 0 ||
 	    !be16_eq(flow->arrive[SERVER].sport, rules_server_port(farm, (unsigned)service)))
@@ -140,7 +148,9 @@ static bool has_peer(const struct adopter *a, const struct flow *flow)
 	if (!farm->nsnat)
 		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&
 		       be16_eq(flow->arrive[SERVER].dport, flow->arrive[CLIENT].sport);
-	return be16_get(flow->arrive[SERVER].dport) && balance_locate_port(a->balance, flow, &port);
+	ret->has_port = be16_get(flow->arrive[SERVER].dport) &&
+	                balance_locate_port(a->balance, flow, &ret->port);
+	return ret->has_port;
 }
 
 /* Its numbers can be those of a connection. */
@@ -200,7 +210,7 @@ static enum fate fate_of_state(const struct flow *flow)
 }
 
 /* What is to become of the flow; one that goes on has this process's numbers then. */
-static enum fate judge(struct adopter *a, uint32_t f)
+static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 {
 	struct flows *flows = &a->balance->flows;
 	const struct flow *flow = flows_at(flows, f);
@@ -216,7 +226,7 @@ static enum fate judge(struct adopter *a, uint32_t f)
 	server = find_farm(a, flow) ? find_server(a, flow) : SERVER_NONE;
 	if (server != SERVER_NONE)
 		flows_renumber(flows, f, server);
-	if (server == SERVER_NONE || !has_peer(a, flow))
+	if (server == SERVER_NONE || !has_peer(a, flow, ret))
 		return fate == FATE_OPEN ? FATE_UNFIT : FATE_DAMAGED;
 	return fate;
 }
@@ -250,15 +260,16 @@ static void mend_times(const struct adopter *a, uint32_t f, lb_time now)
 }
 
 /* If a flow that has been taken in has this tuple. */
-static bool is_taken(const struct flows *flows, uint32_t f, enum end end)
+static bool is_taken(const struct flows *flows, const struct found *found, enum end end)
 {
+	const uint32_t f = found->f;
 	const struct tuple *tuple = &flows_at(flows, f)->arrive[end];
 	const bool ipv6 = flow_is_ipv6(flows_at(flows, f));
 	const bool hashed = ipv6 && (name_is_hashed(tuple->src) || name_is_hashed(tuple->dst));
 	const struct flow_key key = {
 	        .tuple = *tuple, .ipv6 = ipv6, .hashed = hashed ? &flows->client6[f] : NULL};
 
-	return flows_find(flows, &key, flows_hash(flows, tuple)) != FLOW_NONE;
+	return flows_find(flows, &key, found->hashes[end]) != FLOW_NONE;
 }
 
 static bool is_full(const struct flows *flows, const struct adoption *adoption)
@@ -276,26 +287,28 @@ static enum flow_state begin_anew(struct flow *flow, enum fate fate)
 }
 
 /* One that goes on, or has ended. False if it can't, another one having its place. */
-static bool take_in(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
+static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 {
+	const enum fate fate = found->fate;
+	const uint32_t f = found->f;
 	struct balance *balance = a->balance;
 	struct flows *flows = &balance->flows;
 	struct flow *flow = flows_at(flows, f);
 	const uint16_t server = flow->server;
-	struct snat_port port;
+	const unsigned farm = balance->farms->rules->servers[server].farm;
 
-	if (is_full(flows, a->ret) || is_taken(flows, f, SERVER))
+	if (is_full(flows, a->ret) || is_taken(flows, found, SERVER))
 		return false;
-	if (is_taken(flows, f, CLIENT)) {
+	if (is_taken(flows, found, CLIENT)) {
 		if (fate == FATE_OPEN)
 			return false;
 		flow->flags |= FLOW_CLIENT_UNLISTED;
 	}
 	mend_hop(flows, f);
 	mend_times(a, f, now);
-	flows_adopt(flows, f, begin_anew(flow, fate), server);
-	if (balance_locate_port(balance, flow, &port))
-		snat_keep(&balance->farms->snat, balance->farms->rules->servers[server].farm, port);
+	flows_adopt(flows, f, begin_anew(flow, fate), found->hashes);
+	if (found->has_port)
+		snat_keep(&balance->farms->snat, farm, found->port);
 	if (fate == FATE_OPEN) {
 		sched_opened(&balance->farms->sched, server);
 		sched_half_open_no_more(&balance->farms->sched, server);
@@ -305,16 +318,19 @@ static bool take_in(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
 	}
 	if (fate == FATE_ENDED)
 		balance_queue(balance, f);
-	balance->strays += balance_is_stray(balance, flow);
+	balance->strays +=
+	        found->has_port && !snat_allows(&balance->farms->snat, farm, found->port);
 	flows_check_again(flows, f, life_deadline(balance, flow));
 	return true;
 }
 
-static void settle(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
+static void settle(struct adopter *a, const struct found *found, lb_time now)
 {
 	struct flows *flows = &a->balance->flows;
+	const uint32_t f = found->f;
+	enum fate fate = found->fate;
 
-	if (fate >= FATE_OPEN && !take_in(a, f, fate, now))
+	if (fate >= FATE_OPEN && !take_in(a, found, now))
 		fate = FATE_DAMAGED;
 	a->ret->open += fate == FATE_OPEN;
 	a->ret->quarantined += fate == FATE_ENDED;
@@ -330,31 +346,54 @@ static void settle(struct adopter *a, uint32_t f, enum fate fate, lb_time now)
 	}
 }
 
-/* The flows of one kind, fetching where they will be in the index for some at a time. */
-static void adopt_some(struct adopter *a, bool live, lb_time now)
+/* Judges the flow, and fetches where it will be in the index. */
+static struct found look(struct adopter *a, uint32_t f)
 {
 	struct flows *flows = &a->balance->flows;
-	uint32_t found[ADOPT_STEP], f = 0;
-	enum fate fates[ADOPT_STEP];
+	struct found found = {.f = f};
 
-	while (f < flows->places) {
+	found.fate = judge(a, f, &found);
+	if (found.fate < FATE_OPEN)
+		return found;
+	for (unsigned end = CLIENT; end <= SERVER; end++) {
+		found.hashes[end] = flows_hash(flows, &flows_at(flows, f)->arrive[end]);
+		index_prefetch(&flows->index, found.hashes[end]);
+	}
+	return found;
+}
+
+/* The flows of one kind, some at a time. Returns how many there are of the other one. */
+static uint32_t adopt_some(struct adopter *a, bool live, lb_time now)
+{
+	struct flows *flows = &a->balance->flows;
+	struct found found[ADOPT_STEP];
+	uint32_t f = 0, others = 0;
+
+	while (f < flows->reached) {
 		unsigned n = 0;
 
-		for (; f < flows->places && n < ADOPT_STEP; f++) {
+		for (; f < flows->reached && n < ADOPT_STEP; f++) {
 			if (live)
 				take_ends(flows, f);
 			if (live == (fate_of_state(flows_at(flows, f)) == FATE_ENDED))
-				continue;
-			fates[n] = judge(a, f);
-			index_prefetch(&flows->index,
-			               flows_hash(flows, &flows_at(flows, f)->arrive[CLIENT]));
-			index_prefetch(&flows->index,
-			               flows_hash(flows, &flows_at(flows, f)->arrive[SERVER]));
-			found[n++] = f;
+				others++;
+			else
+				found[n++] = look(a, f);
 		}
 		for (unsigned i = 0; i < n; i++)
-			settle(a, found[i], fates[i], now);
+			settle(a, &found[i], now);
 	}
+	return others;
+}
+
+/* Flows behind the last one that isn't free were never used, as far as anybody can tell. */
+static uint32_t find_reached(const struct flows *flows)
+{
+	uint32_t n = flows->places;
+
+	while (n && flows_at(flows, n - 1)->state == FLOW_FREE)
+		n--;
+	return n;
 }
 
 void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct adoption *ret)
@@ -374,10 +413,10 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	memset(scratch, 0, bytes);
 	flows->index.buckets = scratch;
 	hops_adopt(&flows->hops, a.tick);
-	flows->reached = flows->places;
+	flows->reached = find_reached(flows);
 	flows_use_heads(flows, flows->heads); /* none stands in a queue yet */
-	adopt_some(&a, true, now);
-	adopt_some(&a, false, now);
+	if (adopt_some(&a, true, now))
+		adopt_some(&a, false, now);
 	both_copy(shared, scratch, bytes);
 	flows->index.buckets = shared;
 }

@@ -342,14 +342,15 @@ void flows_remove(struct flows *flows, uint32_t f)
 	list_append(flows, &flows->free, f);
 }
 
-void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, uint16_t server)
+void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const uint64_t hashes[2])
 {
 	struct flow *flow = flows_at(flows, f);
+	const uint16_t server = flow->server;
 
 	hops_take_place(&flows->hops, flow->hop);
 	if (!(flow->flags & FLOW_CLIENT_UNLISTED))
-		list_end(flows, f, CLIENT, true);
-	list_end(flows, f, SERVER, true);
+		index_add(&flows->index, hashes[CLIENT], f << 1 | CLIENT);
+	index_add(&flows->index, hashes[SERVER], f << 1 | SERVER);
 	set_life(flow, server, state);
 	if (state == FLOW_QUARANTINE)
 		list_append(flows, &flows->quarantine, f);

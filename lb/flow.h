@@ -485,11 +485,12 @@ void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
 
 /*
  * Of flows that were found in the table (adopt.c), whose words are as another process left them:
- * takes one into use as open, closing or quarantined; gives one up; puts one aside, free but for
- * its place, until it is undoomed; names its addresses anew, its own address being in client6; has
- * another place for its hop; and was made at another time.
+ * takes one into use as open, closing or quarantined, flows_hash() of its tuples being given; gives
+ * one up; puts one aside, free but for its place, until it is undoomed; names its addresses anew,
+ * its own address being in client6; has another place for its hop; and was made at another time.
  */
-void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state, uint16_t server);
+void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state,
+                 const uint64_t hashes[2]);
 void flows_abandon(struct flows *flows, uint32_t flow);
 void flows_rename(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
 void flows_doom(struct flows *flows, uint32_t flow);

@@ -110,7 +110,7 @@ START_TEST(connections_go_on)
 	talk_open(&another, &engine, fixture_client(99), 1235, 443);
 	ck_assert_uint_eq(balance_open_flows(balance), 1);
 	engine_wait_ms(&engine, 3600 * S);
-	ck_assert_uint_eq(balance->flows.free.length, balance->flows.places);
+	ck_assert_uint_eq(balance->flows.free.length, balance->flows.reached);
 	ck_assert_uint_eq(balance->farms->snat.in_use[0], 0);
 	finish();
 }
