@@ -27,8 +27,9 @@ VIP=10.0.0.40 VIP6=fd00::40
 LAB_PATIENCE=${LAB_PATIENCE:-1} # how many times as long to wait for what should be so, how much slower to send: for slow machines
 FAST_PATH=${FAST_PATH:-off} # for all rules that don't say themselves
 WORKERS=${WORKERS:-}        # likewise; empty: one
+LAB_USER=$(getent passwd tmbridge >/dev/null && echo tmbridge || echo nobody) # as tmbridge itself chooses
 REPORTS=${REPORTS:-}        # a file for what sanitizers report, also of processes that a test kills
-export LAB_ROOT VARIANT TMBRIDGE CONSOLE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS REPORTS
+export LAB_ROOT VARIANT TMBRIDGE CONSOLE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS LAB_USER REPORTS
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=symbolize=0 # shut in it can't start a program for that: addr2line -fie .build/tsan/tmbridge ADDRESS
 
@@ -41,7 +42,7 @@ lab_init() # COMMAND...
 	mount -t tmpfs -o mode=755 lab /run
 	mount -t bpf bpf /sys/fs/bpf
 	mkdir -p /run/netns /run/tmp "$LAB_DIR"
-	chown nobody "$LAB_DIR" # whom tmbridge becomes, to write its files there
+	chown "$LAB_USER" "$LAB_DIR" # whom tmbridge becomes, to write its files there
 	export TMPDIR=/run/tmp
 	"$@"
 }

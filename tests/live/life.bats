@@ -109,9 +109,9 @@ promiscuity()
 }
 
 @test "preflight: no permission" {
-	cp "$TMBRIDGE" /run/tmbridge # nobody may not be let into the checkout
+	cp "$TMBRIDGE" /run/copied # nobody may not be let into the checkout
 	run in_ns tmb timeout 10 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
-		--bounding-set=-all /run/tmbridge eth0 eth1 -f "$LAB_DIR/lb.ini"
+		--bounding-set=-all /run/copied eth0 eth1 -f "$LAB_DIR/lb.ini"
 	echo "$output"
 	[[ $status = 1 && ${#lines[@]} = 1 && ${lines[0]} = tmbridge:* ]]
 	[[ ${lines[0],,} = *permi* ]]
@@ -221,7 +221,7 @@ signals_are_held()
 		done
 	} >"$LAB_DIR/thousand.ini"
 	mkdir -p "$LAB_DIR/logs"
-	chown nobody "$LAB_DIR/logs"
+	chown "$LAB_USER" "$LAB_DIR/logs"
 	(ulimit -Sn 1024 && tmbridge_start "$LAB_DIR/thousand.ini")
 	lab_signal tmbridge HUP
 	wait_until 10 grep -q reloaded "$LAB_DIR/tmbridge.err"

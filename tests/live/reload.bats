@@ -273,7 +273,7 @@ has_open() # NUMBER
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	mkfifo "$LAB_DIR/pipe.log"
-	chown nobody "$LAB_DIR/pipe.log"
+	chown "$LAB_USER" "$LAB_DIR/pipe.log"
 	sed -i "s|^vip = .*|&\nconnlog = $LAB_DIR/pipe.log|" "$LAB_DIR/lb.ini"
 	lab_signal tmbridge HUP
 	wait_until 5 log_says 'pipe.log: connection log: nobody reads this pipe'

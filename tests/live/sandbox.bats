@@ -11,7 +11,7 @@ setup_file()
 	server_tcp fe1 5061
 	server_tcp fe2 5061
 	mkdir "$LAB_DIR/logs" "$ELSEWHERE"
-	chown nobody "$LAB_DIR/logs" "$ELSEWHERE"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$ELSEWHERE"
 }
 
 setup()
@@ -94,8 +94,8 @@ reload()
 
 @test "all threads run as nobody, with no more capabilities than it needs, shut in" {
 	tmbridge_start "$LAB_DIR/lb.ini"
-	threads_are_shut_in "$(id -u nobody)"
-	threads_have Groups "$(id -g nobody)"
+	threads_are_shut_in "$(id -u "$LAB_USER")"
+	threads_have Groups "$(id -g "$LAB_USER")"
 	tmbridge_stop
 }
 
@@ -112,7 +112,7 @@ reload()
 	wait_until 5 test -s "$LAB_DIR/logs/conn.log"
 	[[ $(jq -s -c 'map(.server_name) | unique' "$LAB_DIR/logs/conn.log") = '["fe1"]' ]]
 	[[ $(wc -l <"$LAB_DIR/logs/conn.log.1") = 4 ]]
-	threads_are_shut_in "$(id -u nobody)" # the new log's thread as well
+	threads_are_shut_in "$(id -u "$LAB_USER")" # the new log's thread as well
 	tmbridge_counts '.connlog' '{"written":8,"lost":0}'
 	tmbridge_counts '[.farms[0].servers[] | select(.removed | not) | .name]' '["fe1"]'
 	tmbridge_stop
@@ -120,10 +120,10 @@ reload()
 
 @test "statistics through a symbolic link leave the link, and reach its target" {
 	touch "$LAB_DIR/logs/linked.json"
-	chown nobody "$LAB_DIR/logs/linked.json"
+	chown "$LAB_USER" "$LAB_DIR/logs/linked.json"
 	ln -s logs/linked.json "$LAB_DIR/link.json"
 	tmbridge_start "$LAB_DIR/lb.ini" -s "$LAB_DIR/link.json"
-	threads_are_shut_in "$(id -u nobody)"
+	threads_are_shut_in "$(id -u "$LAB_USER")"
 	lab_signal tmbridge USR1
 	wait_until 5 grep -q frames "$LAB_DIR/logs/linked.json"
 	[[ -L $LAB_DIR/link.json ]]
@@ -134,7 +134,7 @@ reload()
 	local reader
 
 	mkfifo "$LAB_DIR/stats.pipe"
-	chown nobody "$LAB_DIR/stats.pipe"
+	chown "$LAB_USER" "$LAB_DIR/stats.pipe"
 	tmbridge_start "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.pipe"
 	lab_signal tmbridge USR1
 	wait_until 5 log_says "$LAB_DIR/stats.pipe: statistics: nobody reads this pipe"
@@ -229,7 +229,7 @@ unlink ok" ]]
 @test "--user names another user" {
 	chown daemon "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_start "$LAB_DIR/lb.ini" --user daemon
-	chown nobody "$LAB_DIR/logs" "$LAB_DIR"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$LAB_DIR"
 	threads_are_shut_in "$(id -u daemon)"
 	[[ $(stat -c %U "$LAB_DIR/logs/conn.log") = daemon ]]
 	tmbridge_stop
@@ -240,7 +240,7 @@ unlink ok" ]]
 	tmbridge_start "$LAB_DIR/lb.ini" --user root
 	threads_are_shut_in 0
 	tmbridge_stats >/dev/null
-	chown nobody "$LAB_DIR/logs" "$LAB_DIR"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_stop
 }
 
@@ -251,7 +251,7 @@ unlink ok" ]]
 	chown 990 "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	threads_are_shut_in 990
-	chown nobody "$LAB_DIR/logs" "$LAB_DIR"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_stop
 }
 
@@ -269,7 +269,7 @@ unlink ok" ]]
 	touch "$LAB_DIR/logs/conn.log"
 	fails 1 "$LAB_DIR/logs/conn.log: user nobody can't write it: Permission denied" \
 		-f "$LAB_DIR/lb.ini" --user nobody
-	chown nobody "$LAB_DIR/logs"
+	chown "$LAB_USER" "$LAB_DIR/logs"
 	mkdir -m 1777 "$LAB_DIR/sticky"
 	touch "$LAB_DIR/sticky/stats.json"
 	fails 1 "$LAB_DIR/sticky/stats.json: user nobody can't replace it: Operation not permitted" \
@@ -278,15 +278,15 @@ unlink ok" ]]
 
 @test "a log that a reload couldn't make anew is warned of" {
 	touch "$LAB_DIR/logs/conn.log"
-	chown nobody "$LAB_DIR/logs/conn.log"
+	chown "$LAB_USER" "$LAB_DIR/logs/conn.log"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	never log_says "a rotation must make"
 	tmbridge_stop
 	chown root "$LAB_DIR/logs"
 	tmbridge_start "$LAB_DIR/lb.ini"
-	chown nobody "$LAB_DIR/logs"
+	chown "$LAB_USER" "$LAB_DIR/logs"
 	log_says "$LAB_DIR/logs/conn.log: user nobody can't write in its directory: a rotation must make the file anew itself"
-	threads_are_shut_in "$(id -u nobody)"
+	threads_are_shut_in "$(id -u "$LAB_USER")"
 	tmbridge_stop
 }
 
@@ -300,7 +300,7 @@ unlink ok" ]]
 	connect 4
 	wait_until 5 test -s "$LAB_DIR/logs/conn.log"
 	tmbridge_stats >/dev/null
-	chown nobody "$LAB_DIR/logs" "$LAB_DIR"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_stop
 }
 
@@ -323,6 +323,6 @@ unlink ok" ]]
 	reload
 	connect 4
 	tmbridge_stats >/dev/null
-	chown nobody "$LAB_DIR/logs" "$LAB_DIR"
+	chown "$LAB_USER" "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_stop
 }
