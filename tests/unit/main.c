@@ -36,9 +36,9 @@ int main(void)
 	        log_suite,       timers_suite,       text_suite,      page_suite,
 	        probes_suite,    vlan_suite,         known_suite,     fastpath_suite,
 	        judge_suite,     inlet_suite,        segments_suite,  segment_suite,
-	        inbox_suite,     numbers_suite,      announcer_suite, lane_suite,
-	        adopt_suite,     manager_suite,      services_suite,  times_suite,
-	        fastest_suite,
+	        topology_suite,  inbox_suite,        numbers_suite,   announcer_suite,
+	        lane_suite,      adopt_suite,        manager_suite,   services_suite,
+	        times_suite,     fastest_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -52,6 +52,7 @@ Suite *rewrite_suite(void);
 Suite *sched_suite(void);
 Suite *segments_suite(void);
 Suite *segment_suite(void);
+Suite *topology_suite(void);
 Suite *services_suite(void);
 Suite *share_suite(void);
 Suite *steer_suite(void);

@@ -1,0 +1,236 @@
+/*
+ * Where tmbridge is no cable: what it takes of packets to addresses that the host has itself, and
+ * what becomes of TTL and length on the way through. The VIP is the host's own, clients are outside
+ * and the servers, in 10.0.0.0/24, inside; servers' SNAT address is 10.0.0.40 as well.
+ */
+#include "suites.h"
+
+#include "../../lb/way.h"
+
+#include "fixture.h"
+
+static struct engine engine;
+static struct built built;
+
+enum { ACK = 0x10, SYN = 0x02, PSH = 0x08, TTL = 8 };
+
+static struct rules_net net_of(uint8_t a, uint8_t b, uint8_t c, uint8_t d, unsigned bits,
+                               enum side side)
+{
+	return (struct rules_net){.address = ip6_mapped(ip4(a, b, c, d)),
+	                          .prefix = (uint8_t)(96 + bits),
+	                          .side = (uint8_t)side};
+}
+
+static struct rules *rules_for(enum rules_mode mode)
+{
+	struct rules *rules = fixture_rules(2);
+
+	rules->mode = mode;
+	rules->nets.all[0] = net_of(10, 9, 0, 1, 16, OUTSIDE);
+	rules->nets.all[1] = net_of(10, 0, 0, 40, 24, mode == MODE_ROUTED ? INSIDE : OUTSIDE);
+	rules->nets.n = 2;
+	fixture_set_snat_ports(&rules->farms[0], 1024, 32767);
+	way_settle(rules);
+	return rules;
+}
+
+static void setup(void)
+{
+	engine_start(&engine, rules_for(MODE_ROUTED));
+}
+
+static void teardown(void)
+{
+	engine_stop(&engine);
+}
+
+static enum lb_why why_of(const struct spec *spec)
+{
+	frames_tcp(&built, spec);
+	return (enum lb_why)engine_input(&engine, &built).why;
+}
+
+static struct spec from_server(uint16_t sport, uint16_t dport, uint8_t flags)
+{
+	return (struct spec){.side = INSIDE,
+	                     .dst = FIXTURE_INSIDE_MAC,
+	                     .src = mac_of(0x41),
+	                     .from = fixture_server(0),
+	                     .to = fixture_vip(),
+	                     .sport = sport,
+	                     .dport = dport,
+	                     .flags = flags};
+}
+
+START_TEST(what_is_no_service_is_the_hosts)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 22);
+
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	require_eq(why_of(&spec), WHY_TO_HOST);
+	spec.dport = 5061;
+	require_eq(why_of(&spec), WHY_FLOW_NEW);
+	spec.sport = 40001;
+	spec.flags = ACK;
+	require_eq(why_of(&spec), WHY_NO_FLOW);
+	/* to a router's other neighbours */
+	spec.dst = mac_of(0x77);
+	require_eq(why_of(&spec), WHY_OTHER_HOST);
+	/* a server's, to a SNAT port, one above them, and from no service */
+	spec = from_server(5061, 20000, ACK);
+	require_eq(why_of(&spec), WHY_NO_FLOW);
+	spec = from_server(5061, 32768, ACK);
+	require_eq(why_of(&spec), WHY_TO_HOST);
+	spec = from_server(22, 20000, ACK);
+	require_eq(why_of(&spec), WHY_TO_HOST);
+	spec = from_server(5061, 1008, SYN | ACK);
+	require_eq(why_of(&spec), WHY_PROBE);
+	/* a stranger from such a port is no server */
+	spec = from_server(5061, 20000, ACK);
+	spec.from = ip4(10, 0, 0, 77);
+	require_eq(why_of(&spec), WHY_TO_HOST);
+}
+END_TEST
+
+START_TEST(arp_for_the_hosts_own_addresses_is_the_hosts)
+{
+	struct spec spec = {.side = OUTSIDE,
+	                    .dst = FIXTURE_BROADCAST,
+	                    .src = FIXTURE_CLIENT_MAC,
+	                    .from = fixture_client(1),
+	                    .to = fixture_vip(),
+	                    .arp_oper = 1};
+
+	frames_arp(&built, &spec);
+	require_eq(engine_input(&engine, &built).why, WHY_TO_HOST);
+	/* one that the host hasn't is answered for on the side of its subnet */
+	engine.rules->nets.all[1] = net_of(10, 0, 0, 39, 24, INSIDE);
+	engine_rules_changed(&engine);
+	require_eq(engine_input(&engine, &built).why, WHY_TO_HOST);
+	spec.side = INSIDE;
+	frames_arp(&built, &spec);
+	require_eq(engine_input(&engine, &built).why, WHY_ARP_REPLY);
+}
+END_TEST
+
+/* TTLs of 2, 1 and 0, of a SYN and of an open flow, both ways. */
+START_TEST(a_ttl_that_ends_is_answered_and_nothing_is_noted)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+	struct verdict v;
+	struct talk talk;
+
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	for (unsigned ttl = 0; ttl < 2; ttl++) {
+		frames_tcp(&built, &spec);
+		built.frame.data[built.l3 + TTL] = (uint8_t)ttl;
+		frames_fix(&built);
+		v = engine_input(&engine, &built);
+		require_eq(v.why, WHY_TTL_EXPIRED);
+		require_eq(v.own.kind, OWN_ICMP_ERROR);
+		require_eq(v.own.icmp_type, 11);
+		require(be32_eq(v.own.tuple.src, ip4(10, 9, 0, 1)));
+		require(be32_eq(v.own.tuple.dst, spec.from));
+		require_eq(balance_open_flows(lb_balance(engine.lb)), 0);
+	}
+	frames_tcp(&built, &spec);
+	built.frame.data[built.l3 + TTL] = 2;
+	frames_fix(&built);
+	require_eq(engine_input(&engine, &built).why, WHY_FLOW_NEW);
+	require_eq(built.frame.data[built.l3 + TTL], 1);
+	require_eq(frames_ip_error(&built), 0);
+	talk_open(&talk, &engine, fixture_client(2), 40000, 5061);
+	for (unsigned end = CLIENT; end <= SERVER; end++) {
+		spec = talk_spec(&talk, (enum end)end, PSH | ACK, 10);
+		frames_tcp(&built, &spec);
+		built.frame.data[built.l3 + TTL] = 1;
+		frames_fix(&built);
+		require_eq(engine_input(&engine, &built).why, WHY_TTL_EXPIRED);
+		require_eq(talk_send(&talk, (enum end)end, PSH | ACK, 10).why, WHY_FLOW_HIT);
+	}
+}
+END_TEST
+
+/* One byte more than the other link takes, and as many; merged, its parts count. */
+START_TEST(what_is_too_long_is_quoted_as_it_came)
+{
+	struct talk talk;
+	struct built before;
+	struct spec spec;
+	struct verdict v;
+
+	talk_open(&talk, &engine, fixture_client(2), 40000, 5061);
+	lb_set_mtu(engine.lb, OUTSIDE, 1500);
+	lb_set_mtu(engine.lb, INSIDE, 1000);
+	spec = talk_spec(&talk, CLIENT, PSH | ACK, 961);
+	spec.tcp_options = 0;
+	frames_tcp(&built, &spec);
+	frames_copy(&before, &built);
+	v = engine_input(&engine, &built);
+	require_eq(v.why, WHY_TOO_BIG);
+	require_eq(v.own.icmp_type, 3);
+	require_eq(v.own.icmp_code, 4);
+	require_eq(v.own.mtu, 1000);
+	ck_assert_mem_eq(built.frame.data, before.frame.data, built.frame.len);
+	frames_tcp(&built, &spec);
+	built.frame.merged = 500;
+	require_eq(engine_input(&engine, &built).why, WHY_FLOW_HIT);
+	frames_tcp(&built, &spec);
+	built.frame.merged = 961;
+	require_eq(engine_input(&engine, &built).why, WHY_TOO_BIG);
+	spec = talk_spec(&talk, CLIENT, PSH | ACK, 960);
+	spec.tcp_options = 0;
+	require_eq(why_of(&spec), WHY_FLOW_HIT);
+	/* towards the client it is no longer than 1500 */
+	spec = talk_spec(&talk, SERVER, PSH | ACK, 1460);
+	spec.tcp_options = 0;
+	require_eq(why_of(&spec), WHY_FLOW_HIT);
+}
+END_TEST
+
+START_TEST(servers_are_where_subnets_and_gateways_say)
+{
+	struct rules *rules = rules_for(MODE_ROUTED);
+
+	require_eq(way_home(rules, 0), INSIDE);
+	require(be32_eq(way_next(rules, 0), fixture_server(0)));
+	require_eq(way_search(rules, 0, 0), 1u << INSIDE);
+	require_eq(way_search(rules, 0, 2), 1u << INSIDE);
+	rules->servers[0].address = ip4(10, 9, 0, 41);
+	rules->servers[1].address = ip4(172, 16, 0, 41);
+	rules->gateway4 = ip4(10, 9, 0, 254);
+	way_settle(rules);
+	require_eq(way_home(rules, 0), OUTSIDE);
+	require(be32_eq(way_next(rules, 0), rules->servers[0].address));
+	require_eq(way_home(rules, 1), OUTSIDE);
+	require(be32_eq(way_next(rules, 1), rules->gateway4));
+	require(way_is_hosts(rules, fixture_vip()));
+	require(!way_is_hosts(rules, ip4(10, 0, 0, 39)));
+	require(way_is_ours(rules, ip4(10, 0, 0, 39), INSIDE));
+	require(!way_is_ours(rules, ip4(10, 0, 0, 39), OUTSIDE));
+	rules->mode = MODE_TRANSPARENT;
+	require_eq(way_home(rules, 1), INSIDE);
+	require(be32_eq(way_next(rules, 1), rules->servers[1].address));
+	require(way_is_ours(rules, fixture_vip(), OUTSIDE) && !way_is_hosts(rules, fixture_vip()));
+	rules_free(rules);
+}
+END_TEST
+
+Suite *topology_suite(void)
+{
+	const TTest *const tests[] = {what_is_no_service_is_the_hosts,
+	                              arp_for_the_hosts_own_addresses_is_the_hosts,
+	                              a_ttl_that_ends_is_answered_and_nothing_is_noted,
+	                              what_is_too_long_is_quoted_as_it_came,
+	                              servers_are_where_subnets_and_gateways_say,
+	                              NULL};
+	Suite *suite = suite_create("topology");
+	TCase *tcase = tcase_create("topology");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	for (unsigned i = 0; tests[i]; i++)
+		tcase_add_test(tcase, tests[i]);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
