@@ -227,9 +227,9 @@ tsan: deps ## the live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_L
 	! grep . $(TSAN_REPORTS) # no report
 
 .PHONY: demo
-demo: deps ## install what is missing, build, and walk through the pool in a lab (STAY=1: it stays up to be looked at)
+demo: deps ## install what is missing, build, and walk through the pool in a lab (MODE=routed, one-armed; STAY=1: it stays up to be looked at)
 	@$(MAKE) -s everything WERROR=
-	@STAY=$(STAY) tests/demo.sh
+	@STAY=$(STAY) MODE=$(MODE) tests/demo.sh
 
 .PHONY: bench-live
 bench-live: PACKAGES += $(BENCH_PACKAGES)

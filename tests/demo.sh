@@ -377,7 +377,112 @@ add_up()
 	stats_add_up <<<"$STATS"
 }
 
+# ---- MODE=routed, MODE=one-armed ----
+
+topology_scene()
+{
+	step "The scene: mode = $MODE"
+	if [[ $MODE = routed ]]; then
+		seen <<-END
+			client 10.0.0.100 ─┐          10.0.0.40           192.168.0.40          ┌─ ocsfe01 192.168.0.41
+			                   ├─ switch ─ eth0 [tmbridge] eth1 ── segment ─────────┤
+			dc     10.0.0.10  ─┘                                                    └─ ocsfe02 192.168.0.42
+		END
+		routed_up
+	else
+		seen <<-END
+			client 10.0.0.100 ─┐
+			                   ├─ switch ─┬─ eth0 10.0.0.40 [tmbridge]
+			dc     10.0.0.10  ─┘          └─ router ── segment ─┬─ ocsfe01 10.0.1.41
+			                                                    └─ ocsfe02 10.0.1.42
+		END
+		one_armed_up far=on
+	fi
+	front_end 1
+	front_end 2
+	lab_spawn dc dc "$TOOLS/manyconns" serve dc 135
+	wait_until 5 server_listens dc 135
+}
+
+topology_farm()
+{
+	step "The farm"
+	topology_ini "$MODE" "$@"
+	sed -i 's/ fe1/ ocsfe01/; s/ fe2/ ocsfe02/' "$LAB_DIR/lb.ini"
+	doing "tmbridge ${INTERFACES[*]} -f lb.ini, with this lb.ini; the VIP is the host's own address:"
+	seen <"$LAB_DIR/lb.ini"
+	host_probe
+	topology_start
+	check "tmbridge is up, and both Front Ends answer its probes, IPv4 and IPv6" wait_until 10 tmbridge_is_served 4
+}
+
+routing_first()
+{
+	step "Routing first: before there is a farm"
+	if [[ $MODE = routed ]]; then
+		printf '[bridge]\nmode = routed\nrouting = yes\nmax_connections = 10000\n' >"$LAB_DIR/lb.ini"
+		doing "tmbridge eth0 eth1 -f lb.ini, with this lb.ini:"
+		seen <"$LAB_DIR/lb.ini"
+		topology_start
+	fi
+	ANSWER=$(connect_to fe1 10.0.0.10 135)
+	seen <<<"$ANSWER"
+	check "a Front End reaches Active Directory" answer_matches "^dc ${NET4//./\\.}\.41:"
+	ANSWER=$(connect_to client "$NET4.41" 5061)
+	check "a client reaches each Front End" answer_matches '^ocsfe01 10\.0\.0\.100:'
+	[[ $MODE != routed ]] || tmbridge_stop
+}
+
+connect_to() # NAMESPACE ADDRESS PORT
+{
+	in_ns "$1" "$TOOLS/manyconns" connect -n 1 -j 1 -c -g "$2" "$3"
+}
+
+topology_steps()
+{
+	local snat=10.0.0.40
+
+	[[ $MODE != routed ]] || snat=192.168.0.40
+	step "Repeated connects to the VIP"
+	ANSWER=$(connect client 10.0.0.40 6)
+	seen <<<"$ANSWER"
+	check "they alternate" alternates 6
+	check "and source and destination are both rewritten" answer_matches "^ocsfe01 ${snat//./\\.}:[0-9]+ ${NET4//./\\.}\.41:5061$"
+	ANSWER=$(connect client fd00::40 6)
+	check "IPv6 alike" alternates 6
+	step "Front Ends"
+	ANSWER=$(connect fe1 10.0.0.40 6)
+	seen <<<"$ANSWER"
+	check "to the VIP: all six are answered, alternating" alternates 6
+	ANSWER=$(connect fe1 "$NET4.42" 1)
+	check "to each other: no address is rewritten" answer_matches "^ocsfe02 ${NET4//./\\.}\.41:"
+	step "What isn't tmbridge's is the host's, and the other way round"
+	check "ping to the VIP, which the host answers" in_ns client ping -q -c 2 -i 0.2 10.0.0.40
+	check "the host's stack has seen none of the VIP's packets, by a counter of nft's" host_saw_nothing
+	STATS=$(tmbridge_stats)
+	jq -c .reasons <<<"$STATS" | seen
+	check "received = bridged + forwarded + answered + dropped = all reasons" add_up
+	tmbridge_stop
+	check "SIGTERM ends it with status 0" true
+}
+
+topology_demo()
+{
+	source "$LAB_ROOT/tests/topologies.sh"
+	topology_scene
+	routing_first
+	topology_farm
+	topology_steps
+}
+
 trap finish EXIT
+MODE=${MODE:-transparent}
+[[ $MODE = transparent || $MODE = routed || $MODE = one-armed ]] || lab_die "MODE=$MODE: transparent, routed or one-armed"
+if [[ $MODE != transparent ]]; then
+	topology_demo
+	printf '\n%sAll of it is so.%s The lab is gone with its namespaces.\n' "$BOLD" "$PLAIN"
+	exit
+fi
 scene
 repeated_connects
 four_addresses
