@@ -114,6 +114,19 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 		life_end(balance, f, ENDED_IDLE, 0, now);
 }
 
+/* The next flow that is to be looked at from the cursor up to limit, or FLOW_NONE. */
+static uint32_t next_due(struct balance *balance, uint32_t limit, uint32_t tick)
+{
+	const uint32_t from = balance->cursor;
+	/* whoever is in use is due then */
+	const uint32_t f = flows_next_due(&balance->flows, &balance->cursor, limit,
+	                                  balance->look_left ? FLOW_NEVER - 1 : tick);
+	const uint32_t passed = balance->cursor - from;
+
+	balance->look_left -= passed < balance->look_left ? passed : balance->look_left;
+	return f;
+}
+
 /*
  * Expires what is due from the cursor up to limit; false if out is full before. What these flows'
  * ends touch is all over the table: so it is fetched for some at a time.
@@ -127,7 +140,7 @@ static bool expire_up_to(struct balance *balance, uint32_t limit, lb_time now, s
 	while (f != FLOW_NONE && has_room(out)) {
 		max = (out->max - out->n) / EXPIRE_RESETS_MAX;
 		for (n = 0; n < max && n < EXPIRE_STEP; n++) {
-			f = flows_next_due(&balance->flows, &balance->cursor, limit, tick);
+			f = next_due(balance, limit, tick);
 			if (f == FLOW_NONE)
 				break;
 			due[n] = f;
@@ -183,6 +196,11 @@ static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_li
 		life_drop(balance, f, ENDED_SERVER_DOWN, now);
 	else if (life_is_unserved(balance, flow))
 		end_by_reset(balance, f, ENDED_SERVER_DOWN, now, out);
+}
+
+void expire_look_again(struct balance *balance)
+{
+	balance->look_left = balance->flows.reached;
 }
 
 void expire_start_reaping(struct balance *balance)

@@ -25,6 +25,10 @@ bool expire_wanted(struct balance *balance, uint32_t flow, lb_time now, struct o
  */
 bool expire_due(struct balance *balance, lb_time now, struct own_list *out);
 
+/* Sees to it that each flow is looked at once more, in the next second that expire_due() is called
+ * in: their timeouts have changed. */
+void expire_look_again(struct balance *balance);
+
 /* Sees to it that the flows of a server that is down, or of farms that are gone, are reset. */
 void expire_start_reaping(struct balance *balance);
 

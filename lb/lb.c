@@ -787,6 +787,7 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 	balance_move(&lb->balance, farms, map);
 	flows_note_names(&lb->balance.flows, farms->rules->names, farms->rules->nnames);
 	frags_renumber(&lb->frags, map);
+	expire_look_again(&lb->balance);
 	expire_start_reaping(&lb->balance);
 }
 

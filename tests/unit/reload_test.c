@@ -120,6 +120,29 @@ START_TEST(ports_in_use_stay_in_use)
 }
 END_TEST
 
+START_TEST(shorter_idle_timeout_counts_for_flows_that_exist)
+{
+	static const uint8_t servers[] = {41, 42};
+	static struct talk talks[MANY];
+	struct rules *rules = rules_of(servers, 2);
+
+	engine_start(&engine, rules_of(servers, 2));
+	for (unsigned i = 0; i < MANY; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+	engine_wait_ms(&engine, 20 * S);
+	check_goes_on(&talks[0], engine.rules->servers[talks[0].server].address);
+	rules->farms[0].idle_timeout_ms = 10 * S;
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(balance_open_flows(balance()), MANY);
+	engine_wait_ms(&engine, 3 * S);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_IDLE], MANY - 1);
+	ck_assert_uint_eq(balance_open_flows(balance()), 1);
+	check_goes_on(&talks[0], engine.rules->servers[talks[0].server].address);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(removed_server_drains)
 {
 	static const uint8_t before[] = {41, 42}, after[] = {42};
@@ -687,6 +710,7 @@ END_TEST
 Suite *reload_suite(void)
 {
 	const TTest *const tests[] = {flows_go_along_when_servers_move,
+	                              shorter_idle_timeout_counts_for_flows_that_exist,
 	                              ports_in_use_stay_in_use,
 	                              removed_server_drains,
 	                              removed_server_returns,
