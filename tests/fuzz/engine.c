@@ -9,7 +9,7 @@
 #include "packets.h"
 #include "../../lb/takeover.h"
 
-enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, NFARMS = 4, NSERVERS = 6 };
+enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, NFARMS = 6, NSERVERS = 8 };
 
 /* Rules with their state; the two memories of the engine, or what they held. */
 struct setup {
@@ -71,6 +71,27 @@ static void add_farm(struct rules *rules, uint8_t option, bool ipv6, uint8_t vip
 	};
 }
 
+/* The farm that was added last has its second service at another port of the servers. */
+static void map_second(struct rules *rules, uint16_t port)
+{
+	struct rules_farm *farm = &rules->farms[rules->nfarms - 1];
+	const be16 to[] = {farm->ports[0], be16_from(port)};
+
+	farm->server_ports = copy(to, sizeof(to));
+}
+
+/* Another farm of its VIP, with a server and the SNAT addresses of it: at 5000 and 5001, which are
+ * 80 and 443 of the server. */
+static void add_sharing_farm(struct rules *rules, uint8_t option, bool ipv6)
+{
+	const be16 ports[] = {be16_from(5000), be16_from(5001)};
+	struct rules_farm *farm = &rules->farms[rules->nfarms];
+
+	add_farm(rules, option, ipv6, ENGINE_VIP, true);
+	farm->server_ports = farm->ports;
+	farm->ports = copy(ports, sizeof(ports));
+}
+
 /* To the farm that was added last. */
 static void add_server(struct rules *rules, bool ipv6, uint8_t last)
 {
@@ -93,8 +114,12 @@ static struct rules *make_rules(uint8_t option, bool other)
 		add_farm(rules, option, ipv6, ENGINE_VIP, true);
 		add_server(rules, ipv6, ENGINE_SERVER);
 		add_server(rules, ipv6, ENGINE_SERVER + (other ? 2 : 1));
-		if (other)
+		if (other) {
+			map_second(rules, 80);
 			continue;
+		}
+		add_sharing_farm(rules, option, ipv6);
+		add_server(rules, ipv6, ENGINE_SERVER);
 		add_farm(rules, option, ipv6, ENGINE_VIP_NO_SNAT, false);
 		add_server(rules, ipv6, ENGINE_SERVER_NO_SNAT);
 	}
