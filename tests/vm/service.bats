@@ -133,7 +133,8 @@ start()
 }
 
 @test "the kernel's fast path works under the unit; stopped and started, the wire goes on" {
-	rules_have fast_path 'kernel\non_exit = keep'
+	rules_have fast_path kernel
+	rules_have on_exit keep
 	start
 	[[ -d /sys/fs/bpf/tmbridge/eth0-eth1 ]]
 	systemctl stop tmbridge
@@ -257,7 +258,8 @@ held_answer()
 }
 
 @test "a restart loses no connection, with the fast path" {
-	rules_have fast_path 'kernel\non_exit = keep'
+	rules_have fast_path kernel
+	rules_have on_exit keep
 	start
 	hold
 	systemctl restart tmbridge
@@ -281,7 +283,8 @@ held_answer()
 	getent passwd tmbridge tmbridge-console
 	getent group tmbridge-view
 	shows UnitFileState disabled
-	rules_have fast_path 'kernel\non_exit = keep'
+	rules_have fast_path kernel
+	rules_have on_exit keep
 	start
 	pid=$(systemctl show -P MainPID tmbridge)
 	hold

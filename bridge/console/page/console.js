@@ -84,12 +84,18 @@ async function change(...words) {
 	});
 	const lines = (await response.text()).split('\n').filter((line) => line);
 	const end = JSON.parse(lines.pop() || '{}');
-	say(response.ok ? `Done: ${words.join(' ')}` : `${words.join(' ')}: ${end.error?.message || response.status}`);
+	sayDone(response.ok ? `Done: ${words.join(' ')}` : `${words.join(' ')}: ${end.error?.message || response.status}`);
 }
 
 function say(text) {
 	$('banner').textContent = text;
 	$('banner').hidden = !text;
+}
+
+/* What need not be said for long. */
+function sayDone(text) {
+	say(text);
+	setTimeout(() => $('banner').textContent === text && say(''), 8000);
 }
 
 /* A question with one field; null if it was cancelled. */
