@@ -8,7 +8,7 @@
  *
  *   a port of the server    rests: better a small risk of meeting a TIME_WAIT than a refusal; if
  *                           none does, half-open
- *   max_connections of it   half-open
+ *   max_connections of it   half-open, for ADMIT_LEAST_AGE_MS at least
  *   a half-open place       half-open
  *   a place in the table    rests
  *
@@ -37,6 +37,9 @@
 #include "wire.h"
 
 enum {
+	/* ms that a half-open flow has before it makes way for another one of a server that is
+	   full: its client's answer may be on its way, or be waiting to be read */
+	ADMIT_LEAST_AGE_MS = 100,
 	/* SNAT addresses at which the client's own port is asked for */
 	ADMIT_OWN_TRIES = 4,
 	/* ports that are tried for one that makes a tuple that no live flow from before a reload
@@ -126,6 +129,28 @@ static bool can_reach(const void *of, unsigned s)
 	tuple = arrival_without_snat(wish, server);
 	ref = holder_of(wish, &tuple);
 	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
+}
+
+/* If the server isn't full, or has somebody who makes way. */
+static bool has_way(const struct wish *wish, uint16_t server)
+{
+	const struct balance *balance = wish->balance;
+	const uint32_t f = flows_oldest(&balance->flows, farms_opening(balance->farms, server));
+
+	return !sched_is_full(&balance->farms->sched, server) ||
+	       (f != FLOW_NONE && flows_created_ms(&balance->flows, f) + ADMIT_LEAST_AGE_MS <=
+	                                  balance_ms(balance, wish->now));
+}
+
+/* Both are tests of a wish: sched_test. */
+static bool is_open(const void *of, unsigned server)
+{
+	return has_way(of, (uint16_t)server);
+}
+
+static bool can_be_had(const void *of, unsigned server)
+{
+	return is_open(of, server) && can_reach(of, server);
 }
 
 /* Makes an older flow give up its port; false if there is none that may. */
@@ -353,9 +378,15 @@ static uint16_t pick_sticky(const struct wish *wish)
 	if (farm_of(wish)->persist_ms &&
 	    persist_find(&balance->persist, persist_key(farm_of(wish), wish->packet->tuple.src),
 	                 false, balance_tick(balance, wish->now), &server) &&
-	    sched_has_room(&balance->farms->sched, server) && can_reach(wish, server))
+	    sched_has_room(&balance->farms->sched, server) && can_be_had(wish, server))
 		return server;
 	return SERVER_NONE;
+}
+
+static uint16_t pick_if(const struct wish *wish, be32 client, sched_test *test)
+{
+	return sched_pick_if(&wish->balance->farms->sched, wish->farm, client,
+	                     wish->packet->tuple.sport, wish->now, test, wish);
 }
 
 /* Sets *ret_server, or says why there is none. */
@@ -370,13 +401,15 @@ static enum lb_why pick(const struct wish *wish, uint16_t *ret_server)
 		server = sched_pick(sched, wish->farm, client, packet->tuple.sport, wish->now);
 	if (server == SERVER_NONE)
 		return sched_is_up(sched, wish->farm) ? WHY_SERVERS_FULL : WHY_NO_SERVER;
-	if (!can_reach(wish, server)) {
-		wish->balance->counts.passed_over++;
-		server = sched_pick_if(sched, wish->farm, client, packet->tuple.sport, wish->now,
-		                       can_reach, wish);
+	if (!can_be_had(wish, server)) {
+		wish->balance->counts.passed_over += is_open(wish, server);
+		server = pick_if(wish, client, can_be_had);
 	}
 	*ret_server = server;
-	return server == SERVER_NONE ? WHY_SNAT_EXHAUSTED : WHY_FLOW_NEW;
+	if (server != SERVER_NONE)
+		return WHY_FLOW_NEW;
+	return pick_if(wish, client, is_open) == SERVER_NONE ? WHY_SERVERS_FULL
+	                                                     : WHY_SNAT_EXHAUSTED;
 }
 
 /* If the present rules could give the flow, which has ended, the address and port that its server

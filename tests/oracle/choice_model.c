@@ -72,6 +72,18 @@ bool choice_model_is_full(const struct model *m, unsigned s)
 	       choice_model_connections(m, s) >= server_of(m, s)->max_connections;
 }
 
+/* If the flow makes room at its server: it has 100 ms to open, by a clock of ms. */
+static enum maybe makes_room(const struct model *m, const struct flow_model *f)
+{
+	const uint64_t ms = LB_NS_PER_S / 1000, age = m->now - f->made;
+	const enum maybe old = age < 99 * ms    ? NO
+	                       : age < 101 * ms ? MAYBE
+	                                        : YES,
+	                 half_open = flows_model_is_half_open(f);
+
+	return old < half_open ? old : half_open;
+}
+
 /* If a connection of the server would make room for another one. */
 static enum maybe would_make_room(const struct model *m, unsigned s)
 {
@@ -79,9 +91,7 @@ static enum maybe would_make_room(const struct model *m, unsigned s)
 
 	for (unsigned i = 0; i < m->nflows && ret != YES; i++)
 		if (m->flows[i].server == s)
-			ret = flows_model_is_half_open(&m->flows[i]) > ret
-			              ? flows_model_is_half_open(&m->flows[i])
-			              : ret;
+			ret = makes_room(m, &m->flows[i]) > ret ? makes_room(m, &m->flows[i]) : ret;
 	return ret;
 }
 

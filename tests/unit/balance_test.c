@@ -420,7 +420,8 @@ START_TEST(half_open_ones_may_open_in_a_full_table)
 }
 END_TEST
 
-/* A server whose max_connections are taken by half-open ones takes the place of the oldest. */
+/* A server whose max_connections are taken by half-open ones takes the place of the oldest, who has
+ * 100 ms to open. */
 START_TEST(full_server_cuts_its_oldest_half_open)
 {
 	struct rules *rules = fixture_rules(1);
@@ -430,6 +431,14 @@ START_TEST(full_server_cuts_its_oldest_half_open)
 	engine_start(&engine, rules);
 	talk_open(&open, &engine, fixture_client(1), 40000, 443);
 	for (unsigned i = 0; i < 3; i++) {
+		if (i == 2) {
+			engine_wait_ms(&engine, 99);
+			ck_assert_uint_eq(
+			        talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+			        WHY_SERVERS_FULL);
+			ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 0);
+			engine_wait_ms(&engine, 1);
+		}
 		ck_assert_uint_eq(
 		        talk_syn(&halves[i], &engine, fixture_client(2 + i), 40000, 443 + i % 2)
 		                .why,

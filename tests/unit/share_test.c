@@ -314,6 +314,8 @@ START_TEST(limits_of_all_workers_add_up)
 		struct built built;
 		enum lb_why why;
 
+		for (unsigned k = 0; k < WORKERS; k++)
+			engine_wait_ms(&workers[k], 10);
 		frames_tcp(&built, &spec);
 		why = (enum lb_why)deliver(&built, &worker).why;
 		require_eq(why, WHY_FLOW_NEW); /* half-open ones make room */
