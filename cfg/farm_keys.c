@@ -20,6 +20,7 @@ enum {
 };
 
 static const char *const on_idles[] = {[ON_IDLE_RESET] = "reset", [ON_IDLE_DROP] = "drop", NULL};
+static const char *const all_downs[] = {[ALL_DOWN_OUT] = "out", [ALL_DOWN_KEEP] = "keep", NULL};
 static const char *const on_downs[] = {[ON_DOWN_RESET] = "reset", [ON_DOWN_KEEP] = "keep", NULL};
 
 static int farm_vip(struct target *target, struct value *value)
@@ -175,6 +176,39 @@ static void show_farm_on_down(const struct target *target, struct shown *shown)
 	show_text(shown, on_downs[target->farm->on_down]);
 }
 
+static int farm_all_down(struct target *target, struct value *value)
+{
+	unsigned all_down;
+	int ret = value_word(value, all_downs, &all_down);
+
+	if (ret == 0)
+		target->farm->all_down = (enum rules_all_down)all_down;
+	return ret;
+}
+
+static void show_farm_all_down(const struct target *target, struct shown *shown)
+{
+	show_text(shown, all_downs[target->farm->all_down]);
+}
+
+static int farm_agent(struct target *target, struct value *value)
+{
+	uint32_t port = 0;
+
+	if (!value_is(value, "off") && !value_read_number(value->text, 1, UINT16_MAX, &port))
+		return value_wrong(value, value->text, "is not a TCP port (1-65535), nor off");
+	target->farm->agent = be16_from((uint16_t)port);
+	return 0;
+}
+
+static void show_farm_agent(const struct target *target, struct shown *shown)
+{
+	if (be16_get(target->farm->agent))
+		show_number(shown, be16_get(target->farm->agent));
+	else
+		show_text(shown, "off");
+}
+
 static int farm_snat(struct target *target, struct value *value)
 {
 	if (value_is(value, "off"))
@@ -285,6 +319,8 @@ const struct key farm_keys[] = {
         {"idle_timeout", farm_idle_timeout, show_farm_idle_timeout, "30m", NULL},
         {"on_idle", farm_on_idle, show_farm_on_idle, "reset", NULL},
         {"on_down", farm_on_down, show_farm_on_down, "reset", NULL},
+        {"all_down", farm_all_down, show_farm_all_down, "out", NULL},
+        {"agent", farm_agent, show_farm_agent, "off", NULL},
         {"vlan", farm_vlan, show_farm_vlan, "off", NULL},
         {"snat", farm_snat, show_farm_snat, NULL, NULL},
         {"snat_ports", farm_snat_ports, show_farm_snat_ports, "1024-65535", NULL},

@@ -3,7 +3,10 @@
  *
  * Each checked port has a verdict of its own, which changes after `fall` failures or `rise`
  * successes in a row; out of the unknown the first success is enough. A server is up while all its
- * checks are, and down as soon as one is. What a probe is, and when it is sent, is bridge/'s
+ * checks are, and down as soon as one is. With `all_down = keep` a check that is up stays so while
+ * each server of the farm fails, by the last probe of some check: then it is more likely that who
+ * probes is cut off. As soon as one server is good again, the others go down with their next
+ * failure. What a probe is, and when it is sent, is bridge/'s
  * business.
  */
 #include "health.h"
@@ -16,6 +19,9 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 	health->rules = rules;
 	health->changes = 0;
 	health->servers = arena_take(arena, rules->nservers, sizeof(*health->servers));
+	health->farms = arena_take(arena, rules->nfarms, sizeof(*health->farms));
+	if (health->farms)
+		memset(health->farms, 0, rules->nfarms * sizeof(*health->farms));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		unsigned n = rules->farms[rules->servers[s].farm].nchecks;
 
@@ -23,7 +29,10 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 			health->servers[s] =
 			        (struct health_server){.verdict = n ? HEALTH_UNKNOWN : HEALTH_UP,
 			                               .since = now,
-			                               .check = nchecks};
+			                               .check = nchecks,
+			                               .agent = agent_silent()};
+		if (health->farms && !rules_is_left(&rules->servers[s]))
+			health->farms[rules->servers[s].farm].servers++;
 		nchecks += n;
 	}
 	health->checks = arena_take(arena, nchecks, sizeof(*health->checks));
@@ -31,7 +40,23 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 		memset(health->checks, 0, nchecks * sizeof(*health->checks));
 }
 
-static void judge_check(struct health_check *check, const struct rules_farm *farm, bool ok)
+static struct health_farm *farm_of(const struct health *health, unsigned server)
+{
+	return &health->farms[health->rules->servers[server].farm];
+}
+
+/* If a failure is no reason to take a server out now. */
+static bool keeps(const struct health *health, unsigned server)
+{
+	const struct health_farm *farm = farm_of(health, server);
+
+	return health->rules->farms[health->rules->servers[server].farm].all_down ==
+	               ALL_DOWN_KEEP &&
+	       farm->failing == farm->servers && health->servers[server].failing;
+}
+
+static void judge_check(struct health_check *check, const struct rules_farm *farm, bool ok,
+                        bool kept)
 {
 	enum health_verdict says = ok ? HEALTH_UP : HEALTH_DOWN;
 	uint32_t needed = ok ? farm->rise : farm->fall;
@@ -40,10 +65,10 @@ static void judge_check(struct health_check *check, const struct rules_farm *far
 		check->streak = 0;
 		return;
 	}
-	check->streak++;
+	check->streak += check->streak < UINT32_MAX;
 	if (check->verdict == HEALTH_UNKNOWN && ok)
 		needed = 1;
-	if (check->streak < needed)
+	if (check->streak < needed || (kept && check->verdict == HEALTH_UP))
 		return;
 	check->verdict = (uint8_t)says;
 	check->streak = 0;
@@ -55,6 +80,8 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 	unsigned n = health->rules->farms[health->rules->servers[server].farm].nchecks;
 	enum health_verdict verdict = HEALTH_UP;
 
+	if (health->servers[server].agent.down)
+		return HEALTH_DOWN;
 	for (unsigned i = 0; i < n; i++) {
 		if (checks[i].verdict == HEALTH_DOWN)
 			return HEALTH_DOWN;
@@ -64,16 +91,39 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 	return verdict;
 }
 
-bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now)
+static const struct rules_farm *rule_of(const struct health *health, unsigned server)
 {
-	const struct rules_farm *farm = &health->rules->farms[health->rules->servers[server].farm];
-	struct health_server *state = &health->servers[server];
-	enum health_verdict was = health_of(health, server), is;
+	return &health->rules->farms[health->rules->servers[server].farm];
+}
 
-	state->probes_ok += ok;
-	state->probes_failed += !ok;
-	judge_check(&health->checks[state->check + check], farm, ok);
-	is = judge_server(health, server);
+/* Counts the server anew among those of its farm that fail, or are kept. */
+static void count(struct health *health, unsigned server)
+{
+	const struct rules_farm *rule = rule_of(health, server);
+	struct health_server *state = &health->servers[server];
+	const struct health_check *checks = &health->checks[state->check];
+	struct health_farm *farm = farm_of(health, server);
+	bool failing = false, kept = false;
+
+	for (unsigned i = 0; i < rule->nchecks; i++) {
+		failing |= checks[i].failed;
+		kept |= checks[i].verdict == HEALTH_UP && checks[i].streak >= rule->fall;
+	}
+	if (rules_is_left(&health->rules->servers[server]))
+		failing = kept = false;
+	farm->failing = (uint16_t)(farm->failing + failing - state->failing);
+	farm->kept = (uint16_t)(farm->kept + kept - state->kept);
+	state->failing = failing;
+	state->kept = kept;
+}
+
+/* Notes what follows for the server's verdict; says if it has changed. */
+static bool change(struct health *health, unsigned server, lb_time now)
+{
+	struct health_server *state = &health->servers[server];
+	const enum health_verdict was = health_of(health, server);
+	const enum health_verdict is = judge_server(health, server);
+
 	if (is == was)
 		return false;
 	health->changes++;
@@ -82,6 +132,28 @@ bool health_report(struct health *health, unsigned server, unsigned check, bool 
 	if (is == HEALTH_UP && (was == HEALTH_DOWN || state->late))
 		state->ramp = now;
 	return true;
+}
+
+bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now)
+{
+	const struct rules_farm *farm = &health->rules->farms[health->rules->servers[server].farm];
+	struct health_server *state = &health->servers[server];
+
+	state->probes_ok += ok;
+	state->probes_failed += !ok;
+	health->checks[state->check + check].failed = !ok;
+	count(health, server);
+	judge_check(&health->checks[state->check + check], farm, ok, keeps(health, server));
+	count(health, server);
+	return change(health, server, now);
+}
+
+bool health_agent(struct health *health, unsigned server, const struct agent *agent, lb_time now)
+{
+	if (!agent_eq(&health->servers[server].agent, agent))
+		health->changes++;
+	health->servers[server].agent = *agent;
+	return change(health, server, now);
 }
 
 bool health_in_doubt(const struct health *health, unsigned server, unsigned check)
@@ -147,6 +219,10 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 	health->changes++;
 	*state = *before;
 	state->check = first;
+	state->failing = state->kept = false; /* not counted yet */
+	if (!be16_eq(to->agent, from->agent))
+		state->agent = agent_silent();
+	count(health, to_server);
 	state->verdict = (uint8_t)judge_server(health, to_server);
 }
 

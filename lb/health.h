@@ -4,6 +4,7 @@
 #ifndef LB_HEALTH_H
 #define LB_HEALTH_H
 
+#include "agent.h"
 #include "arena.h"
 #include "rules.h"
 
@@ -15,22 +16,33 @@ enum { HEALTH_RAMP_STEPS = 16, HEALTH_RAMP_S = 30 };
 /* One checked port of one server. */
 struct health_check {
 	uint8_t verdict; /* enum health_verdict */
+	bool failed;     /* the last probe */
 	uint32_t streak; /* results in a row that contradict the verdict */
 };
 
 struct health_server {
 	uint8_t verdict; /* enum health_verdict */
+	bool failing;    /* the last probe of a check of it failed, and the rules have it */
+	bool kept;       /* it would be down, but for `all_down = keep` */
 	bool late;       /* wasn't there from the start: ramps up like one that was down */
 	lb_time since;   /* of this verdict */
 	lb_time ramp;    /* when the ramp began; 0: none */
 	uint64_t probes_ok, probes_failed;
 	uint32_t check; /* its first in health.checks */
+	struct agent agent;
+};
+
+/* Of a farm's servers, those that are left (rules_is_left()) not counted. */
+struct health_farm {
+	uint16_t servers, failing;
+	uint16_t kept; /* that would be down, but for `all_down = keep` */
 };
 
 struct health {
 	const struct rules *rules;
 	struct health_server *servers; /* by rules.servers[] */
 	struct health_check *checks;
+	struct health_farm *farms; /* by rules.farms[] */
 	uint64_t
 	        changes; /* of any verdict or ramp, counted: for who keeps what follows from them */
 };
@@ -49,6 +61,15 @@ static inline enum health_verdict health_of(const struct health *health, unsigne
  * server's verdict changed.
  */
 bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now);
+
+/* If the server is up, and its agent lets it have new connections. */
+static inline bool health_takes(const struct health *health, unsigned server)
+{
+	return health_of(health, server) == HEALTH_UP && agent_lets(&health->servers[server].agent);
+}
+
+/* Notes what the server's agent says. True if the server's verdict changed. */
+bool health_agent(struct health *health, unsigned server, const struct agent *agent, lb_time now);
 
 /* If the last results of the check contradict its verdict, so that it is worth asking sooner. */
 bool health_in_doubt(const struct health *health, unsigned server, unsigned check);

@@ -758,6 +758,17 @@ bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time 
 	return true;
 }
 
+bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time now)
+{
+	struct health *health = &lb->balance.farms->health;
+
+	if (!health_agent(health, server, agent, now))
+		return false;
+	if (health_of(health, server) == HEALTH_DOWN)
+		expire_start_reaping(&lb->balance);
+	return true;
+}
+
 size_t lb_ip6_size(const struct lb *lb)
 {
 	return flows_ip6_size(&lb->balance.flows);

@@ -109,6 +109,9 @@ void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
  */
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now);
 
+/* Notes what the server's agent says. True if the server's verdict changed, as of a probe. */
+bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time now);
+
 /*
  * Moves to other rules, whose state has just been made in farms: flows, counts and verdicts go
  * along. map gives for each server number of the old rules the new one, or SERVER_NONE for a server

@@ -97,6 +97,7 @@ enum rules_mode { RULES_MODES(RULES_ENUM) RULES_NMODES };
 #undef RULES_ENUM
 
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
+enum rules_all_down { ALL_DOWN_OUT, ALL_DOWN_KEEP };
 enum rules_on_down { ON_DOWN_RESET, ON_DOWN_KEEP };
 enum rules_fast_path { FAST_PATH_AUTO, FAST_PATH_KERNEL, FAST_PATH_OFF };
 enum rules_on_exit { ON_EXIT_KEEP, ON_EXIT_CUT };
@@ -127,6 +128,7 @@ struct rules_farm {
 	be16 *checks; /* ports of the servers to probe, ascending; none = these are always up */
 	unsigned nchecks;
 	uint16_t *scripts; /* by check: see rules_script(); NULL: all are TCP connects alone */
+	be16 agent;        /* port of the servers' agents, or 0: they have none */
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
 	enum rules_scheduler scheduler;
@@ -134,6 +136,7 @@ struct rules_farm {
 	uint32_t idle_timeout_ms;
 	enum rules_on_idle on_idle;
 	enum rules_on_down on_down;
+	enum rules_all_down all_down;
 	be32 *snat; /* SNAT addresses; none = destination rewriting only (snat = off) */
 	unsigned nsnat;
 	struct port_range
@@ -231,6 +234,18 @@ static inline uint16_t rules_server_vlan(const struct rules *rules, unsigned ser
 	const uint16_t vlan = rules->servers[server].vlan;
 
 	return vlan || rules->farms[rules->servers[server].farm].vlan ? vlan : VLAN_ANY;
+}
+
+/* If its servers have agents, which are probed as well: behind all checks, by a number of its own.
+ */
+static inline bool rules_has_agent(const struct rules_farm *farm)
+{
+	return be16_get(farm->agent);
+}
+
+static inline unsigned rules_probes(const struct rules_farm *farm)
+{
+	return farm->nchecks + rules_has_agent(farm);
 }
 
 /* What the farm's check of that index says and wants to hear; NULL: it is a TCP connect alone. */

@@ -88,8 +88,7 @@ static bool is_in_state(const struct sched *sched, unsigned server, enum rules_s
 {
 	const struct rules_server *rule = &sched->rules->servers[server];
 
-	return rule->state == state && rule->weight > 0 &&
-	       health_of(sched->health, server) == HEALTH_UP;
+	return rule->state == state && rule->weight > 0 && health_takes(sched->health, server);
 }
 
 static bool any_in_state(const struct sched *sched, unsigned farm, enum rules_state state)
@@ -123,10 +122,26 @@ bool sched_is_up(const struct sched *sched, unsigned farm)
 	return any_in_state(sched, farm, state_in_charge(sched, farm));
 }
 
+static const struct agent *agent_of(const struct sched *sched, unsigned server)
+{
+	return &sched->health->servers[server].agent;
+}
+
+/* The part of n that the server's agent says. At least 1. */
+static uint32_t part_of(const struct sched *sched, unsigned server, uint32_t n)
+{
+	const uint32_t part = n * agent_of(sched, server)->percent / AGENT_PERCENT_MAX;
+
+	return part ? part : 1;
+}
+
 static uint32_t limit_of(const struct sched *sched, unsigned server)
 {
+	const uint32_t says = agent_of(sched, server)->max_connections;
 	uint32_t most = sched->rules->servers[server].max_connections;
 
+	if (says && (!most || says < most))
+		most = says;
 	return most ? share_of_limit(sched->share, most) : UINT32_MAX;
 }
 
@@ -243,7 +258,10 @@ static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 	lb_time until = health_ramp_until(sched->health, server, now);
 
 	state->step = SCHED_TURN / weight_of(sched, server);
-	state->share = weight_of(sched, server) * health_ramp(sched->health, server, now);
+	if (is_weighted(&sched->rules->farms[f]))
+		state->step = state->step * AGENT_PERCENT_MAX / agent_of(sched, server)->percent;
+	state->share = part_of(sched, server,
+	                       weight_of(sched, server) * health_ramp(sched->health, server, now));
 	state->limit = limit_of(sched, server);
 	state->rank = rank_of(&heap, state);
 	if (until.ns < farm->until.ns)

@@ -86,6 +86,7 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 	*farm = *old;
 	farm->ports = farm->server_ports = farm->checks = NULL;
 	farm->scripts = NULL;
+	farm->agent = (be16){{0}};
 	farm->snat = NULL;
 	farm->snat_ports = NULL;
 	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;

@@ -122,6 +122,21 @@ static void print_fault(FILE *out, const struct snapshot *snapshot, const struct
 	print_time(out, "failed_at", snapshot, fault->at);
 }
 
+/* What the server's agent has said, if it has one. */
+static void print_agent(FILE *out, const struct snapshot *snapshot, unsigned s)
+{
+	const struct agent *agent = &snapshot->sum.healths[s].health.agent;
+
+	if (!rules_has_agent(&snapshot->rules->farms[snapshot->rules->servers[s].farm])) {
+		fprintf(out, ",\"agent_says\":null,\"agent_percent\":null"
+		             ",\"agent_max_connections\":null");
+		return;
+	}
+	fprintf(out,
+	        ",\"agent_says\":\"%s\",\"agent_percent\":%u,\"agent_max_connections\":%" PRIu32,
+	        agent_word(agent), agent->percent, agent->max_connections);
+}
+
 /* How many probes have failed for which reason. */
 static void print_failures(FILE *out, const struct server_faults *faults)
 {
@@ -178,6 +193,7 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	        health->probes_failed);
 	print_fault(out, snapshot, &snapshot->sum.healths[s].faults.last);
 	print_failures(out, &snapshot->sum.healths[s].faults);
+	print_agent(out, snapshot, s);
 	print_override(out, snapshot, s, OVERRIDE_STATE);
 	print_override(out, snapshot, s, OVERRIDE_WEIGHT);
 	fprintf(out, ",\"removed\":%s}", word(rule->gone));

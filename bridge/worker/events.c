@@ -16,19 +16,33 @@ enum { EVENTS_EVERY_S = 10 };
 
 int events_init(struct events *events, const struct farms *farms)
 {
-	unsigned n = farms->rules->nfarms;
+	const unsigned n = farms->rules->nfarms;
 
-	*events = (struct events){.farm_up = calloc(n ? n : 1, sizeof(*events->farm_up))};
-	if (!events->farm_up)
+	*events = (struct events){
+	        .farm_up = calloc(n + 1, sizeof(*events->farm_up)),
+	        .farm_kept = calloc(n + 1, sizeof(*events->farm_kept)),
+	        .agent_silent = calloc(farms->rules->nservers + 1, sizeof(*events->agent_silent))};
+	if (!events->farm_up || !events->farm_kept || !events->agent_silent) {
+		events_free(events);
+		*events = (struct events){.farm_up = NULL};
 		return -ENOMEM;
+	}
 	for (unsigned f = 0; f < n; f++)
-		events->farm_up[f] = sched_is_up(&farms->sched, f);
+		events_note_farm(events, farms, f);
 	return 0;
+}
+
+void events_note_farm(struct events *events, const struct farms *farms, unsigned farm)
+{
+	events->farm_up[farm] = sched_is_up(&farms->sched, farm);
+	events->farm_kept[farm] = farms->health.farms[farm].kept;
 }
 
 void events_free(struct events *events)
 {
 	free(events->farm_up);
+	free(events->farm_kept);
+	free(events->agent_silent);
 }
 
 void events_inherit(struct events *events, const struct events *old)
@@ -50,7 +64,7 @@ static bool is_time(struct events_limit *limit, lb_time now, uint64_t *ret)
 	return true;
 }
 
-static void say_farm(struct events *events, const struct farms *farms, unsigned farm)
+void events_farm(struct events *events, const struct farms *farms, unsigned farm)
 {
 	bool up = sched_is_up(&farms->sched, farm);
 
@@ -61,6 +75,37 @@ static void say_farm(struct events *events, const struct farms *farms, unsigned 
 		log_info("farm %s: up", farms->rules->farms[farm].name);
 	else
 		log_error("farm %s: down: no server is up", farms->rules->farms[farm].name);
+}
+
+void events_kept(struct events *events, const struct farms *farms, unsigned farm)
+{
+	const bool kept = farms->health.farms[farm].kept;
+
+	if (kept == events->farm_kept[farm])
+		return;
+	events->farm_kept[farm] = kept;
+	if (kept)
+		log_warning("farm %s: all its servers fail: those that are up stay so (all_down = "
+		            "keep); is tmbridge cut off from them?",
+		            farms->rules->farms[farm].name);
+	else
+		log_info("farm %s: checks count again", farms->rules->farms[farm].name);
+}
+
+void events_agent(struct events *events, const struct rules *rules,
+                  const struct probe_result *result)
+{
+	bool *silent = &events->agent_silent[result->server];
+	char text[FAULT_TEXT_BYTES];
+
+	if (*silent == !result->ok)
+		return;
+	*silent = !result->ok;
+	if (*silent)
+		log_warning("server %s: %s: what it has said last counts on",
+		            rules->servers[result->server].name, fault_text(&result->fault, text));
+	else
+		log_info("server %s: its agent answers", rules->servers[result->server].name);
 }
 
 void events_verdict(struct events *events, const struct farms *farms,
@@ -76,7 +121,7 @@ void events_verdict(struct events *events, const struct farms *farms,
 		log_warning("server %s: %s: %s, after %.1f s %s", server->name,
 		            health_name(health_of(&farms->health, result->server)),
 		            fault_text(&result->fault, text), seconds, health_name(was));
-	say_farm(events, farms, server->farm);
+	events_farm(events, farms, server->farm);
 }
 
 static const char *refusal(enum lb_why why)

@@ -16,7 +16,9 @@ struct events_limit {
 };
 
 struct events {
-	bool *farm_up; /* by rules.farms[]: as it was said last */
+	bool *farm_up;      /* by rules.farms[]: as it was said last */
+	bool *farm_kept;    /* likewise: `all_down = keep` keeps servers in */
+	bool *agent_silent; /* by rules.servers[]: likewise */
 	struct events_limit refused[LB_NWHYS];
 	struct events_limit conflict;
 	struct events_limit moved, attempted; /* servers */
@@ -25,6 +27,9 @@ struct events {
 /* Returns 0, or -ENOMEM. farms is what is so at the start, which isn't worth a line. */
 int events_init(struct events *events, const struct farms *farms);
 void events_free(struct events *events);
+
+/* Notes what is so of the farm, which isn't worth a line. */
+void events_note_farm(struct events *events, const struct farms *farms, unsigned farm);
 
 /* Takes over when what was said last. */
 void events_inherit(struct events *events, const struct events *old);
@@ -35,6 +40,16 @@ void events_inherit(struct events *events, const struct events *old);
  */
 void events_verdict(struct events *events, const struct farms *farms,
                     const struct probe_result *result, enum health_verdict was, uint64_t for_ns);
+
+/* Says if the farm came up or went down. */
+void events_farm(struct events *events, const struct farms *farms, unsigned farm);
+
+/* Says if `all_down = keep` has begun to keep servers of the farm in, or no longer does. */
+void events_kept(struct events *events, const struct farms *farms, unsigned farm);
+
+/* Says if the server's agent doesn't answer any more, or does again; and what else it says now. */
+void events_agent(struct events *events, const struct rules *rules,
+                  const struct probe_result *result);
 
 /* Says, now and then, that a SYN to farm was refused for a reason of our own. */
 void events_refused(struct events *events, const struct farms *farms, unsigned farm,

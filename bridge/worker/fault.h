@@ -22,7 +22,9 @@
 	/* it accepts, and closes or resets before it has said anything */                         \
 	X(FAULT_CLOSED, "closed_early", "closes the connection without an answer")                 \
 	/* it says something else */                                                               \
-	X(FAULT_UNEXPECTED, "unexpected", "unexpected answer")
+	X(FAULT_UNEXPECTED, "unexpected", "unexpected answer")                                     \
+	/* its agent says so */                                                                    \
+	X(FAULT_AGENT, "agent", "the agent says that it is down")
 
 #define FAULT_ENUM(enumerator, ...) enumerator,
 enum fault_kind { FAULTS(FAULT_ENUM) NFAULTS };

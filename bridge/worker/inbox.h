@@ -15,13 +15,15 @@ enum news_kind {
 	NEWS_SIGHTED, /* of a server: to the first worker, who decides */
 	NEWS_PLACED,  /* from it */
 	NEWS_HEARD,   /* of who may be a client: for lb_sighted() */
+	NEWS_AGENT,   /* what a server's agent says: for lb_agent() */
 };
 
 struct news {
 	enum news_kind kind;
 	uint16_t server, check; /* NEWS_PROBED: as for lb_probed() */
 	bool ok;
-	struct sighting sighting; /* of all but NEWS_PROBED */
+	struct agent agent;       /* NEWS_AGENT */
+	struct sighting sighting; /* of the others */
 };
 
 /* Returns NULL, with the reason logged, if it can't be made. */

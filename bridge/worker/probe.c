@@ -34,7 +34,10 @@ be32 probe_own_address(const struct rules *rules, const struct probe *probe)
 
 be16 probe_server_port(const struct rules *rules, const struct probe *probe)
 {
-	return farm_of(rules, probe)->checks[probe->check];
+	const struct rules_farm *farm = farm_of(rules, probe);
+
+	return probe_is_agent(rules, probe->server, probe->check) ? farm->agent
+	                                                          : farm->checks[probe->check];
 }
 
 static uint64_t interval_of(const struct probe_world *world, const struct probe *probe)
@@ -42,16 +45,21 @@ static uint64_t interval_of(const struct probe_world *world, const struct probe 
 	return farm_of(world->rules, probe)->check_interval_ms * LB_NS_PER_MS;
 }
 
-static const struct script *script_of(const struct probe_world *world, const struct probe *probe)
+const struct script *probe_script(const struct rules *rules, const struct probe *probe)
 {
-	return rules_script(world->rules, farm_of(world->rules, probe), probe->check);
+	static char text[] = "agent";
+	static const struct script agent = {.text = text, .where = SCRIPT_LINE};
+
+	if (probe_is_agent(rules, probe->server, probe->check))
+		return &agent;
+	return rules_script(rules, farm_of(rules, probe), probe->check);
 }
 
 static struct chat_terms terms_of(const struct probe_world *world, const struct probe *probe)
 {
 	const struct rules_farm *farm = farm_of(world->rules, probe);
 
-	return (struct chat_terms){.script = script_of(world, probe),
+	return (struct chat_terms){.script = probe_script(world->rules, probe),
 	                           .timeout_ns = farm->check_timeout_ms * LB_NS_PER_MS,
 	                           .rooms = world->rooms};
 }
@@ -120,7 +128,7 @@ void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time n
 static struct fault fault_of(const struct probe_world *world, const struct probe *probe,
                              const struct chat_result *result, lb_time now)
 {
-	const struct script *script = script_of(world, probe);
+	const struct script *script = probe_script(world->rules, probe);
 	struct fault fault = {.kind = (uint8_t)result->fault,
 	                      .port = probe_server_port(world->rules, probe),
 	                      .ipv6 = name_is_ipv6(probe_server(world->rules, probe)),
@@ -146,7 +154,9 @@ static bool finish(const struct probe_world *world, struct probe *probe,
 	                             .check = probe->check,
 	                             .ok = result->end == CHAT_GOOD,
 	                             .began = probe->chat.began,
-	                             .fault = fault_of(world, probe, result, now)};
+	                             .fault = fault_of(world, probe, result, now),
+	                             .heard = result->heard,
+	                             .nheard = result->nheard};
 	return true;
 }
 

@@ -19,6 +19,12 @@ struct probe {
 	struct chat chat;
 };
 
+/* If it asks the server's agent. */
+static inline bool probe_is_agent(const struct rules *rules, unsigned server, unsigned check)
+{
+	return check == rules->farms[rules->servers[server].farm].nchecks;
+}
+
 static inline bool probe_rests(const struct probe *probe)
 {
 	return probe->chat.state == CHAT_OVER;
@@ -26,10 +32,12 @@ static inline bool probe_rests(const struct probe *probe)
 
 struct probe_result {
 	uint16_t server;
-	uint16_t check; /* of the farm's checks */
+	uint16_t check; /* of the farm's checks, or their number: its agent */
 	bool ok;
-	lb_time began;      /* when it was */
-	struct fault fault; /* what was probed, and if not ok what happened */
+	lb_time began;        /* when it was */
+	struct fault fault;   /* what was probed, and if not ok what happened */
+	const uint8_t *heard; /* nheard bytes that the server said, until the next probe */
+	unsigned nheard;
 };
 
 /* What all probes of a worker have in common. */
@@ -46,6 +54,9 @@ enum { PROBES_OUT_MAX = CHAT_SAYS_MAX }; /* segments that one call adds to out, 
 be32 probe_server(const struct rules *rules, const struct probe *probe);
 be32 probe_own_address(const struct rules *rules, const struct probe *probe);
 be16 probe_server_port(const struct rules *rules, const struct probe *probe);
+
+/* What it says and wants to hear; NULL: it only connects. */
+const struct script *probe_script(const struct rules *rules, const struct probe *probe);
 
 /* Begins to connect, if it rests, from port; the first SYN goes with the following probe_poll(). */
 void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now);

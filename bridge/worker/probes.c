@@ -40,9 +40,9 @@ struct probes {
 	struct pace pace; /* of events */
 };
 
-static unsigned nchecks_of(const struct rules *rules, unsigned server)
+static unsigned nprobes_of(const struct rules *rules, unsigned server)
 {
-	return rules->farms[rules->servers[server].farm].nchecks;
+	return rules_probes(&rules->farms[rules->servers[server].farm]);
 }
 
 /* If the probe's server is probed now. */
@@ -114,7 +114,7 @@ static uint32_t count(const struct rules *rules)
 	uint32_t n = 0;
 
 	for (unsigned s = 0; s < rules->nservers; s++)
-		n += nchecks_of(rules, s);
+		n += nprobes_of(rules, s);
 	return n;
 }
 
@@ -141,13 +141,23 @@ static void add_all(struct probes *probes, uint32_t n, lb_time now)
 	const struct rules *rules = probes->world.rules;
 
 	for (unsigned s = 0; s < rules->nservers; s++) {
-		unsigned nchecks = nchecks_of(rules, s);
+		unsigned nchecks = nprobes_of(rules, s);
 
 		probes->first[s] = nchecks ? probes->n : PROBE_NONE;
 		for (unsigned c = 0; c < nchecks; c++)
 			add(probes, s, c, n, now);
 	}
 	timers_order(probes->timers);
+}
+
+/* If there are answers to be heard. */
+static bool needs_rooms(const struct rules *rules)
+{
+	bool any = rules->nscripts;
+
+	for (unsigned f = 0; f < rules->nfarms && !any; f++)
+		any = rules_has_agent(&rules->farms[f]);
+	return any;
 }
 
 /* Takes the memory for n probes. False if there isn't enough. */
@@ -164,7 +174,7 @@ static bool take_memory(struct probes *probes, uint32_t n)
 	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
 	probes->hashed = malloc(places * sizeof(*probes->hashed));
 	probes->timers = timers_new(n);
-	probes->world.rooms = chat_rooms_new(probes->world.rules->nscripts ? PROBES_ROOMS : 0);
+	probes->world.rooms = chat_rooms_new(needs_rooms(probes->world.rules) ? PROBES_ROOMS : 0);
 	if (!probes->probes || !probes->same || !probes->first || !probes->has_flows ||
 	    !probes->hashed || !probes->timers || !probes->world.rooms)
 		return false;
@@ -206,13 +216,6 @@ void probes_free(struct probes *probes)
 	free(probes);
 }
 
-static const struct script *script_of(const struct probes *probes, const struct probe *probe)
-{
-	const struct rules *rules = probes->world.rules;
-
-	return rules_script(rules, &rules->farms[rules->servers[probe->server].farm], probe->check);
-}
-
 /* If both are the same check, by their own rules, from the same address; and if pb's server is who
  * has the flows of pa's. */
 static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
@@ -222,7 +225,7 @@ static bool is_same(const struct probes *a, const struct probe *pa, const struct
 	const struct rules_server *rule = &b->world.rules->servers[pb->server];
 
 	return is_of(a, pa, &arrival) && rule->is_heir && pa->server + 1u == rule->was &&
-	       script_eq(script_of(a, pa), script_of(b, pb));
+	       script_eq(probe_script(a->world.rules, pa), probe_script(b->world.rules, pb));
 }
 
 /* The old one of this probe, or NULL. */
@@ -263,7 +266,7 @@ static void take_rooms(struct probes *probes, struct probes *old)
 
 	for (uint32_t i = 0; i < old->n; i++)
 		probe_drop(&old->world, &old->probes[i]);
-	if (!old->world.rules->nscripts)
+	if (!needs_rooms(old->world.rules))
 		return;
 	probes->world.rooms = old->world.rooms;
 	old->world.rooms = rooms;
@@ -358,7 +361,7 @@ void probes_told(struct probes *probes, const struct probe_result *result, lb_ti
 
 void probes_found(struct probes *probes, unsigned server, lb_time now)
 {
-	unsigned nchecks = nchecks_of(probes->world.rules, server);
+	unsigned nchecks = nprobes_of(probes->world.rules, server);
 
 	for (unsigned c = 0; c < nchecks && probe_of(probes, server, c); c++) {
 		struct probe *probe = probe_of(probes, server, c);

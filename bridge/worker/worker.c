@@ -208,7 +208,31 @@ static void note_fault(struct worker *worker, const struct probe_result *result)
 	faults->n[result->fault.kind]++;
 }
 
-static void tell(struct worker *worker, const struct probe_result *result, lb_time now)
+/* What an agent has said counts until it says something else, also when it doesn't answer. */
+static void tell_agent(struct worker *worker, struct probe_result *result, lb_time now)
+{
+	const struct health_server before = worker->setup.farms->health.servers[result->server];
+	struct news news = {.kind = NEWS_AGENT, .server = result->server, .agent = before.agent};
+
+	events_agent(&worker->setup.events, worker->setup.rules, result);
+	if (!result->ok)
+		return;
+	agent_take(&news.agent, result->heard, result->nheard);
+	if (agent_eq(&news.agent, &before.agent))
+		return;
+	result->fault.kind = FAULT_AGENT;
+	if (news.agent.down && !before.agent.down)
+		note_fault(worker, result);
+	if (lb_agent(worker->lb, result->server, &news.agent, now))
+		events_verdict(&worker->setup.events, worker->setup.farms, result,
+		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
+	else
+		events_farm(&worker->setup.events, worker->setup.farms,
+		            worker->setup.rules->servers[result->server].farm);
+	spread(worker, &news);
+}
+
+static void tell(struct worker *worker, struct probe_result *result, lb_time now)
 {
 	const struct news news = {.kind = NEWS_PROBED,
 	                          .server = result->server,
@@ -218,11 +242,15 @@ static void tell(struct worker *worker, const struct probe_result *result, lb_ti
 
 	if (!says_something(worker, result))
 		return;
+	if (probe_is_agent(worker->setup.rules, result->server, result->check))
+		return tell_agent(worker, result, now);
 	if (!result->ok)
 		note_fault(worker, result);
 	if (lb_probed(worker->lb, result->server, result->check, result->ok, now))
 		events_verdict(&worker->setup.events, worker->setup.farms, result,
 		               (enum health_verdict)before.verdict, now.ns - before.since.ns);
+	events_kept(&worker->setup.events, worker->setup.farms,
+	            worker->setup.rules->servers[result->server].farm);
 	probes_told(worker->setup.probes, result, now);
 	spread(worker, &news);
 }
@@ -411,6 +439,8 @@ void worker_take_news(struct worker *worker, lb_time now)
 	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
 		if (news.kind == NEWS_PROBED)
 			lb_probed(worker->lb, news.server, news.check, news.ok, now);
+		else if (news.kind == NEWS_AGENT)
+			lb_agent(worker->lb, news.server, &news.agent, now);
 		else if (news.kind == NEWS_SIGHTED)
 			learn(worker, &news.sighting, now);
 		else if (news.kind == NEWS_HEARD)
@@ -603,7 +633,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	*setup = old;
 	events_inherit(&worker->setup.events, &old.events);
 	for (unsigned f = 0; f < worker->setup.rules->nfarms; f++)
-		worker->setup.events.farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);
+		events_note_farm(&worker->setup.events, worker->setup.farms, f);
 	worker_announce(worker, ANNOUNCER_BOTH, now);
 	poll_probes(worker, now);
 }

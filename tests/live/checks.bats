@@ -15,7 +15,7 @@ teardown()
 }
 
 # A farm with one server, fe1, for each NAME=ADDRESS,CHECK; fast checks, so that a server is out within
-# 2 x 500 ms + 300 ms.
+# 2 x 300 ms + 300 ms.
 farms() # NAME=CHECK...
 {
 	local farm n=60 vip
@@ -28,7 +28,7 @@ farms() # NAME=CHECK...
 		vip=10.0.0.$((n++)) address=10.0.0.41
 		[[ $farm != *6=* ]] || vip=fd00::$n address=fd00::41
 		[[ $farm != nobody=* ]] || address=10.0.0.99
-		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = 500ms\n' "${farm%%=*}" "$vip" "${farm#*=}"
+		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = 300ms\n' "${farm%%=*}" "$vip" "${farm#*=}"
 		printf 'check_timeout = 300ms\nfall = 2\n[server %s]\nfarm = %s\naddress = %s\n' "${farm%%=*}" "${farm%%=*}" "$address"
 	done
 }
@@ -140,4 +140,35 @@ hung()
 	kill -CONT $(ip netns pids fe1)
 	wait_until 10 all_are up
 	tmbridge_stop
+}
+
+@test "all servers at once: kept with all_down = keep; an agent takes its server out, and lets it have less" {
+	peer 25 '' '220 ready\r\n'
+	peer -c 9999 '' 'drain\n'
+	farms kept='25 smtp' out='25 smtp' agent=none | sed -e '/^\[farm kept/a all_down = keep' -e '/^\[farm agent/a agent = 9999' >"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 all_are up
+	wait_until 10 agent_is drain false
+	lab_kill peer-25
+	wait_until 10 health_is out down
+	log_says 'farm kept: all its servers fail: those that are up stay so'
+	health_is kept up
+	peer 25 '' '220 ready\r\n'
+	wait_until 10 log_says 'farm kept: checks count again'
+	lab_kill peer-9999
+	wait_until 10 log_says 'server agent: port 9999 agent: connection refused: what it has said last counts on'
+	agent_is drain false
+	peer -c 9999 '' 'down#no disk\n'
+	wait_until 10 agent_is down false
+	log_says 'server agent: down: port 9999 agent: the agent says that it is down'
+	lab_kill peer-9999
+	peer -c 9999 '' 'up ready 50%\n'
+	wait_until 10 agent_is up true
+	tmbridge_stop
+}
+
+agent_is() # WORD FARM-IS-UP
+{
+	tmbridge_stats | jq -e --arg w "$1" --argjson up "$2" '.farms[] | select(.name == "agent") |
+		.up == $up and .servers[0].agent_says == $w'
 }

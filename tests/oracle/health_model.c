@@ -3,15 +3,40 @@
  */
 #include "parts.h"
 
+/* If there is no server of the farm that is in service and whose last results are all good. */
+static bool all_fail(const struct model *m, const struct rules_farm *f)
+{
+	for (unsigned i = 0; i < f->nservers; i++) {
+		const struct rules_server *rule = &m->rules->servers[f->server + i];
+		bool good = rule->state != STATE_DISABLED && !rule->gone;
+
+		for (unsigned c = 0; c < f->nchecks; c++)
+			if (m->servers[f->server + i].checks[c].failed)
+				good = false;
+		if (good)
+			return false;
+	}
+	return true;
+}
+
+/* If one that is up stays so whatever its checks say. */
+static bool is_kept(const struct model *m, const struct rules_farm *f, unsigned server)
+{
+	const struct rules_server *rule = &m->rules->servers[server];
+
+	return f->all_down == ALL_DOWN_KEEP && rule->state != STATE_DISABLED && !rule->gone &&
+	       all_fail(m, f);
+}
+
 /* What is known of the check after another result. */
-static void note_result(struct check_model *c, const struct rules_farm *f, bool ok)
+static void note_result(struct check_model *c, const struct rules_farm *f, bool ok, bool kept)
 {
 	if (c->up == MAYBE && ok) {
 		c->up = YES; /* at start the first is enough */
 		c->streak = 0;
 	} else if ((c->up == YES) == ok && c->up != MAYBE) {
 		c->streak = 0;
-	} else if (++c->streak >= (ok ? f->rise : f->fall)) {
+	} else if (++c->streak >= (ok ? f->rise : f->fall) && !(kept && c->up == YES)) {
 		c->up = ok ? YES : NO;
 		c->streak = 0;
 	}
@@ -65,7 +90,8 @@ void model_probed(struct model *m, unsigned server, unsigned check, bool ok, boo
 	m->now = now.ns;
 	s->ok += ok;
 	s->failed += !ok;
-	note_result(&s->checks[check], f, ok);
+	s->checks[check].failed = !ok;
+	note_result(&s->checks[check], f, ok, is_kept(m, f, server));
 	want = verdict_of(s, f->nchecks);
 	if (want != health || changed != (want != s->health))
 		report_mismatch("server %u is %s, expected %s (it was %s, changed is %d)", server,

@@ -114,6 +114,7 @@ struct neighbour_model {
 struct check_model {
 	enum maybe up; /* MAYBE: nothing is known yet */
 	unsigned streak;
+	bool failed; /* the last one */
 };
 
 struct server_model {

@@ -68,6 +68,7 @@ static void set_ports(struct rules_farm *f, unsigned n)
 	f->ports = calloc(f->nports, sizeof(*f->ports));
 	for (unsigned i = 0; i < f->nports; i++)
 		f->ports[i] = be16_from((uint16_t)(ports[i] + n));
+	f->all_down = random_below(3) ? ALL_DOWN_OUT : ALL_DOWN_KEEP;
 	f->nchecks = random_below(3);
 	if (f->nchecks > f->nports)
 		f->nchecks = f->nports;

@@ -211,6 +211,10 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 		say(line, "%s%u-%u", i ? "," : "", farm->snat_ports[i].first,
 		    farm->snat_ports[i].last);
 	say(line, " connlog=%s", farm->connlog ? farm->connlog : "none");
+	if (farm->all_down == ALL_DOWN_KEEP)
+		say(line, " all_down=keep");
+	if (rules_has_agent(farm))
+		say(line, " agent=%u", be16_get(farm->agent));
 	say_vlan(line, farm->vlan);
 }
 
@@ -443,6 +447,11 @@ static const struct right rights[] = {
          X CHECKS " wlc persist=0 idle=1800000 on=1/0" SNAT " connlog=none"},
         {WITH_FARM, "on_down = keep",
          X CHECKS " wlc persist=0 idle=1800000 on=0/1" SNAT " connlog=none"},
+        {WITH_FARM, "all_down = Keep", X CHECKS TIMES SNAT " connlog=none all_down=keep"},
+        {WITH_FARM, "all_down = out", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "agent = 1", X CHECKS TIMES SNAT " connlog=none agent=1"},
+        {WITH_FARM, "agent = 65535", X CHECKS TIMES SNAT " connlog=none agent=65535"},
+        {WITH_FARM, "agent = off", X CHECKS TIMES SNAT " connlog=none"},
         {WITH_FARM, "snat = off", X CHECKS TIMES " snat= from=1024-65535 connlog=none"},
         {WITH_FARM, "snat = 10.0.0.47, 10.0.0.40, 10.0.0.46-10.0.0.48",
          X CHECKS TIMES
@@ -970,6 +979,9 @@ static const struct wrong wrong_values[] = {
         {WITH_SERVER, "max_connections = 67108865",
          "lb.ini:7: [server a] max_connections: 67108865 is not a number from 0 to 67108864"},
 
+        {WITH_FARM, "all_down = up", "lb.ini:4: [farm x] all_down: up is not one of: out, keep"},
+        {WITH_FARM, "agent = 65536",
+         "lb.ini:4: [farm x] agent: 65536 is not a TCP port (1-65535), nor off"},
         {WITH_FARM, "check = 80 tsl",
          "lb.ini:4: [farm x] check: tsl is no check: did you mean `tls`?"},
         {WITH_FARM, "check = 80 something",
@@ -1103,7 +1115,7 @@ static const struct {
         {FARM_X "a sentence = 80\n",
          "lb.ini:4: [farm x] unknown key `a sentence`: there are preset, vip, ports, check, "
          "check_interval, check_timeout, fall, rise, scheduler, persist, idle_timeout, on_idle, "
-         "on_down, vlan, snat, snat_ports, connlog"},
+         "on_down, all_down, agent, vlan, snat, snat_ports, connlog"},
         {"[farm x\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] ; mine\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] see [1]\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
