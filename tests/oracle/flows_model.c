@@ -18,12 +18,26 @@ static uint16_t server_port(const struct model *m, unsigned server, unsigned ser
 	return be16_get(farm->server_ports ? farm->server_ports[service] : farm->ports[service]);
 }
 
+/* If it is one of the farm's, which may have none. */
+static bool is_snat_of(const struct model *m, unsigned farm, const struct addr *snat)
+{
+	const struct rules_farm *rule = model_farm(m, farm);
+	bool ret = !rule->nsnat;
+
+	for (unsigned i = 0; i < rule->nsnat; i++) {
+		struct addr a = addr_of_rules(m->rules, rule->snat[i]);
+
+		ret |= addr_eq(&a, snat);
+	}
+	return ret;
+}
+
 bool flows_model_goes_to(const struct model *m, const struct flow_model *f, unsigned server,
                          unsigned service)
 {
 	struct addr a = addr_of_server(m->rules, f->server), b = addr_of_server(m->rules, server);
 
-	return addr_eq(&a, &b) &&
+	return addr_eq(&a, &b) && is_snat_of(m, m->rules->servers[server].farm, &f->snat) &&
 	       server_port(m, f->server, f->service) == server_port(m, server, service);
 }
 

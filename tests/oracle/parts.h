@@ -146,7 +146,7 @@ bool choice_model_farm_is_up(const struct model *model, unsigned farm);
 unsigned choice_model_connections(const struct model *model, unsigned server);
 
 /* If the flow is to the port of the server's address that the service of its farm is at, from
- * whichever farm. */
+ * whichever farm, and from a SNAT address that this one has, too. */
 bool flows_model_goes_to(const struct model *model, const struct flow_model *f, unsigned server,
                          unsigned service);
 
