@@ -75,7 +75,8 @@ static int check(const struct reload *reload, const struct rules *rules)
 	if (workers_wanted(rules) != crew->n)
 		log_warning("%s: [bridge] workers: stays %u until a restart", file, crew->n);
 	if (crew->n > 1 && !crew->workers.worker[0].share.by_address && workers_keep_clients(rules))
-		log_warning("%s: persist: until a restart each worker has clients of its own",
+		log_warning("%s: persist, client_connections, client_rate: until a restart each "
+		            "worker has clients of its own",
 		            file);
 	return reload->check(reload->ctx, rules, crew->workers.rules);
 }

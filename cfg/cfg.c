@@ -179,6 +179,7 @@ static int set_section(struct load *load, struct where_section *section)
 	const struct key *keys = section_keys(section->section);
 	struct target target = keys_target(load->rules, section->section, where_name(section));
 
+	target.file = load->where.notes->path;
 	for (unsigned i = 0; keys[i].name; i++) {
 		int ret = 0;
 

@@ -3,6 +3,7 @@
  */
 #include "farm_keys.h"
 #include "checks.h"
+#include "limit_keys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -325,6 +326,14 @@ const struct key farm_keys[] = {
         {"snat", farm_snat, show_farm_snat, NULL, NULL},
         {"snat_ports", farm_snat_ports, show_farm_snat_ports, "1024-65535", NULL},
         {"connlog", farm_connlog, show_farm_connlog, NULL, NULL},
+        {"allow", farm_allow, show_farm_allow, NULL, NULL},
+        {"deny", farm_deny, show_farm_deny, NULL, NULL},
+        {"client_connections", farm_client_connections, show_farm_client_connections, "off", NULL},
+        {"client_rate", farm_client_rate, show_farm_client_rate, "off", NULL},
+        {"client_burst", farm_client_burst, show_farm_client_burst, "rate", NULL},
+        {"block_for", farm_block_for, show_farm_block_for, "off", NULL},
+        {"client_exempt", farm_client_exempt, show_farm_client_exempt, NULL, NULL},
+        {"on_limit", farm_on_limit, show_farm_on_limit, "reset", NULL},
         {NULL, NULL, NULL, NULL, NULL},
 };
 

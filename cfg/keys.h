@@ -22,6 +22,7 @@ enum {
 /* The rules being filled in, and which farm, server or check of them a section is about. */
 struct target {
 	struct rules *rules;
+	const char *file; /* that is being read; NULL: none, as for defaults */
 	struct rules_farm *farm;
 	struct rules_server *server;
 	struct script *script;

@@ -32,6 +32,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	anew_lay_out(&balance->anew, arena);
 	segment_lay_out(&balance->segment, arena, &key);
 	waits_lay_out(&balance->waits, arena);
+	limits_lay_out(&balance->limits, arena, &key);
 	ended_lay_out(&balance->ended, arena);
 }
 
@@ -126,6 +127,44 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow)
 		               balance->farms->rules->servers[flow->server].farm, port);
 }
 
+struct limits_asker balance_asker(const struct balance *balance, uint32_t f)
+{
+	const struct rules *rules = balance->farms->rules;
+	const struct ip6 client = balance_client(balance, f);
+
+	return limits_asker(rules, rules->servers[flows_at(&balance->flows, f)->server].farm,
+	                    &client);
+}
+
+void balance_count_clients(struct balance *balance, lb_time now)
+{
+	struct limits_asker asker;
+
+	for (uint32_t f = 0; f < balance->flows.reached; f++) {
+		const struct flow *flow = flows_at(&balance->flows, f);
+
+		if (!flow_is_live(flow) || flow->state == FLOW_HALF_OPEN ||
+		    !farms_of_server(balance->farms, flow->server)->client_connections)
+			continue;
+		asker = balance_asker(balance, f);
+		limits_revived(&balance->limits, &asker, now);
+	}
+}
+
+/* The numbers of the old rules' farms among the new ones, by those of their servers. */
+static void move_clients(struct balance *balance, const struct rules *old, const uint16_t *map)
+{
+	const struct rules *rules = balance->farms->rules;
+	uint16_t farms[RULES_FARMS_MAX + RULES_SERVERS_KEPT_MAX]; /* a farm that is gone has one */
+
+	for (unsigned f = 0; f < old->nfarms; f++)
+		farms[f] = LIMITS_NO_FARM;
+	for (unsigned s = 0; s < old->nservers; s++)
+		if (map[s] != SERVER_NONE)
+			farms[old->servers[s].farm] = (uint16_t)rules->servers[map[s]].farm;
+	limits_renumber(&balance->limits, farms, old->nfarms);
+}
+
 void balance_begin(struct balance *balance, struct farms *farms)
 {
 	balance->farms = farms;
@@ -213,7 +252,10 @@ static void queue_all(struct balance *balance, const struct flow_list *list)
 
 void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map)
 {
+	const struct rules *old = balance->farms->rules;
+
 	balance_begin(balance, farms);
+	move_clients(balance, old, map);
 	balance->strays = 0;
 	persist_renumber(&balance->persist, map);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
@@ -221,6 +263,7 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);
 	queue_all(balance, &balance->flows.half_open);
 	queue_all(balance, &balance->flows.quarantine);
+	balance_count_clients(balance, balance->swept);
 }
 
 void balance_referenced(const struct balance *balance, bool *ret)

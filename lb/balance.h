@@ -12,6 +12,7 @@
 #include "own.h"
 #include "parse.h"
 #include "persist.h"
+#include "limits.h"
 #include "segment.h"
 #include "waits.h"
 #include "rewrite.h"
@@ -59,6 +60,7 @@ struct balance {
 	struct anew anew;
 	struct segment segment;
 	struct waits waits;
+	struct limits limits;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */
@@ -115,6 +117,12 @@ bool balance_is_stray(const struct balance *balance, const struct flow *flow);
 bool balance_locate_port(const struct balance *balance, const struct flow *flow,
                          struct snat_port *ret);
 void balance_give_port_back(struct balance *balance, const struct flow *flow);
+
+/* The flow's client as its farm's limits know him. */
+struct limits_asker balance_asker(const struct balance *balance, uint32_t flow);
+
+/* Counts the open connections of clients whose farm limits these, from the flows. */
+void balance_count_clients(struct balance *balance, lb_time now);
 
 /* Takes farms, whose rules no flow is of yet, into use. */
 void balance_begin(struct balance *balance, struct farms *farms);

@@ -35,7 +35,8 @@ const char *ended_name(enum ended_why why)
 	        [ENDED_FIN] = "fin",           [ENDED_RST] = "rst",
 	        [ENDED_IDLE] = "idle",         [ENDED_SERVER_DOWN] = "server_down",
 	        [ENDED_RELOAD] = "reload",     [ENDED_EVICTED] = "evicted",
-	        [ENDED_OPERATOR] = "operator", [ENDED_EXIT] = "exit",
+	        [ENDED_OPERATOR] = "operator", [ENDED_LIMIT] = "limit",
+	        [ENDED_EXIT] = "exit",
 	};
 
 	return names[why];

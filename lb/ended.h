@@ -15,6 +15,7 @@ enum ended_why {
 	ENDED_RELOAD,
 	ENDED_EVICTED,
 	ENDED_OPERATOR, /* somebody wanted it to */
+	ENDED_LIMIT,    /* it was one more than its client may have */
 	ENDED_EXIT,     /* it hasn't: it was open when the process ended */
 };
 
@@ -44,7 +45,7 @@ void ended_put(struct ended_ring *ring, const struct ended *record);
 /* Takes the oldest record out; false if there is none. */
 bool ended_take(struct ended_ring *ring, struct ended *ret);
 
-/* "fin", "rst", "idle", "server_down", "reload", "evicted", "operator", "exit" */
+/* "fin", "rst", "idle", "server_down", "reload", "evicted", "operator", "limit", "exit" */
 const char *ended_name(enum ended_why why);
 
 #endif

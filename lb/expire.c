@@ -203,6 +203,23 @@ void expire_look_again(struct balance *balance)
 	balance->look_left = balance->flows.reached;
 }
 
+bool expire_doomed(struct balance *balance, struct own_list *out)
+{
+	struct limits *limits = &balance->limits;
+
+	while (limits->nresets && has_room(out)) {
+		const struct limits_reset *reset = &limits->resets[--limits->nresets];
+		const struct flow *flow = flows_at(&balance->flows, reset->flow);
+
+		if (flow->state != FLOW_QUARANTINE || !flow_is_reset_by_us(flow) ||
+		    flows_created_ms(&balance->flows, reset->flow) != reset->created_ms)
+			continue;
+		expire_reset(balance, reset->flow, CLIENT, out);
+		expire_reset(balance, reset->flow, SERVER, out);
+	}
+	return limits->nresets;
+}
+
 void expire_start_reaping(struct balance *balance)
 {
 	balance->reap_left = balance->reap_reached = balance->flows.reached;

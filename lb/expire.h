@@ -36,4 +36,8 @@ void expire_start_reaping(struct balance *balance);
  * do. */
 bool expire_reap(struct balance *balance, lb_time now, struct own_list *out);
 
+/* Resets the ends of flows that were ended for their clients' limits, as far as out has room. True
+ * if there are more. */
+bool expire_doomed(struct balance *balance, struct own_list *out);
+
 #endif

@@ -143,6 +143,7 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	if (!has_same_names(flows, farms->rules))
 		BOTH_WRITE(flows->head->layout, 0);
 	adopt_flows(&lb->balance, scratch, now, ret);
+	balance_count_clients(&lb->balance, now);
 	flows_note_names(flows, farms->rules->names, farms->rules->nnames);
 	flows_announce(flows, epoch);
 	expire_start_reaping(&lb->balance);
@@ -354,13 +355,58 @@ static void seek(const struct lb *lb, struct job *job)
 	                               job->packet.tuple.dport, &job->farm, &job->service);
 }
 
+/* If the limits for clients let the farm's client begin a connection; else settles the SYN. */
+static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const struct ip6 *client,
+                        const struct packet *packet, lb_time now, struct verdict *v)
+{
+	const enum lb_why why = limits_judge(&lb->balance.limits, asker, client, now);
+
+	if (why == WHY_FLOW_NEW)
+		return true;
+	lb->balance.counts.refused++;
+	if (asker->rules->farms[asker->farm].on_limit == ON_LIMIT_RESET) {
+		refuse(&lb->refuse, v, why, packet, now);
+		return false;
+	}
+	verdict_answer(v, why, packet, OWN_TCP); /* for who tells of it */
+	v->limit = (uint8_t)why;
+	verdict_settle(v, WHY_CLIENT_DROPPED);
+	return false;
+}
+
+/* A SYN that may begin a flow, as far as the flows there are go. */
+static void begin(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
+                  lb_time now, struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+	const struct rules *rules = lb->balance.farms->rules;
+	const bool limited = limits_any(&rules->farms[job->farm]);
+	struct limits_asker asker;
+	struct ip6 client;
+	enum lb_why why;
+	uint32_t ref;
+
+	if (limited) {
+		client = packet->src6 ? *packet->src6 : ip6_mapped(packet->tuple.src);
+		asker = limits_asker(rules, job->farm, &client);
+		if (!is_admitted(lb, &asker, &client, packet, now, v))
+			return;
+	}
+	why = admit_open(&lb->balance, packet, &job->key, old, job->farm, job->service, now, &ref);
+	if (why != WHY_FLOW_NEW)
+		return refuse(&lb->refuse, v, why, packet, now);
+	if (limited)
+		limits_begun(&lb->balance.limits, &asker, now);
+	life_take_over(&lb->balance, flow_of(ref), old);
+	life_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	forward(lb, frame, packet, ref, why, v);
+}
+
 /* A SYN that isn't passed on to a live flow; one to old perhaps, which has ended or gives way. */
 static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t old, lb_time now,
                 struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	enum lb_why why;
-	uint32_t ref;
 
 	seek(lb, job);
 	if (!job->is_served)
@@ -375,12 +421,7 @@ static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t ol
 		return hit(lb, frame, packet, old, now, v);
 	if (is_spent(lb, frame))
 		return router_expired(rules_of(lb), &lb->refuse, frame, packet, now, v);
-	why = admit_open(&lb->balance, packet, &job->key, old, job->farm, job->service, now, &ref);
-	if (why != WHY_FLOW_NEW)
-		return refuse(&lb->refuse, v, why, packet, now);
-	life_take_over(&lb->balance, flow_of(ref), old);
-	life_packet(&lb->balance, ref, packet, frame->wire_len, now);
-	forward(lb, frame, packet, ref, why, v);
+	begin(lb, frame, job, old, now, v);
 }
 
 /* The flow that a packet is of which key found as ref: an older one may have been there. */
@@ -730,7 +771,8 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	struct own_list out = {.items = ret, .max = max};
 
 	frags_expire(&lb->frags, now);
-	*ret_more = !expire_due(&lb->balance, now, &out);
+	*ret_more = expire_doomed(&lb->balance, &out); /* before they are forgotten */
+	*ret_more |= !expire_due(&lb->balance, now, &out);
 	*ret_more |= adopt_reset(&lb->balance, &out);
 	*ret_more |= expire_reap(&lb->balance, now, &out);
 	*ret_more |= follow_look(&lb->balance, now);

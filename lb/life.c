@@ -138,6 +138,41 @@ static void note_answer(struct balance *balance, uint32_t f, bool answered, lb_t
 		               answered ? ns : FASTEST_UNANSWERED_NS, now);
 }
 
+/* A flow of a farm that has limits for clients is open: false if it is one too many for its client.
+ */
+static bool count_client(struct balance *balance, uint32_t f, lb_time now)
+{
+	struct limits_asker asker;
+
+	if (!limits_any(farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)))
+		return true;
+	asker = balance_asker(balance, f);
+	return limits_opened(&balance->limits, &asker, now);
+}
+
+/* And is no longer; or is so after all. */
+static void uncount_client(struct balance *balance, uint32_t f)
+{
+	struct limits_asker asker;
+
+	if (!farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)
+	             ->client_connections)
+		return;
+	asker = balance_asker(balance, f);
+	limits_closed(&balance->limits, &asker);
+}
+
+static void recount_client(struct balance *balance, uint32_t f, lb_time now)
+{
+	struct limits_asker asker;
+
+	if (!farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)
+	             ->client_connections)
+		return;
+	asker = balance_asker(balance, f);
+	limits_revived(&balance->limits, &asker, now);
+}
+
 /* A live flow is one no longer. */
 static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
@@ -148,6 +183,8 @@ static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_
 	life_persist(balance, flow, false, now);
 	if (flow->state == FLOW_HALF_OPEN)
 		sched_half_open_no_more(&balance->farms->sched, flow->server);
+	else
+		uncount_client(balance, f);
 	sched_closed(&balance->farms->sched, flow->server, !flow_is_closing(flow));
 }
 
@@ -244,13 +281,14 @@ static bool is_revival(const struct balance *balance, const struct flow *flow, e
 }
 
 /* From reset to what it was. Its check is due by then, and goes on from there. */
-static void revive(struct balance *balance, uint32_t f)
+static void revive(struct balance *balance, uint32_t f, lb_time now)
 {
 	struct flow *flow = flows_at(&balance->flows, f);
 
 	tcp_revived(flow);
 	flows_revive(&balance->flows, f);
 	sched_revived(&balance->farms->sched, flow->server, !flow_is_closing(flow));
+	recount_client(balance, f, now);
 	balance->counts.ended[ENDED_RST]--;
 	balance->counts.revived++;
 	balance->reset--;
@@ -397,6 +435,25 @@ static void end_older(struct balance *balance, uint32_t f, lb_time now)
 	anew_set_older(&balance->anew, f, FLOW_NONE);
 }
 
+/* From half-open to open; false if it is ended at once, being one too many for its client. Its
+ * check is due within BALANCE_HALF_OPEN_S, and goes on from there. */
+static bool open_up(struct balance *balance, uint32_t f, const struct packet *packet, lb_time now)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+
+	sched_half_open_no_more(&balance->farms->sched, flow->server);
+	tcp_opened(flow, packet);
+	flows_set_state(&balance->flows, f, FLOW_OPEN);
+	end_older(balance, f, now);
+	if (!count_client(balance, f, now)) {
+		limits_doom(&balance->limits, f, flows_created_ms(&balance->flows, f));
+		life_end(balance, f, ENDED_LIMIT, FLOW_RESET_BY_US, now);
+		return false;
+	}
+	life_persist(balance, flow, true, now);
+	return true;
+}
+
 /* What follows from an acceptable packet. */
 static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
@@ -419,14 +476,8 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	}
 	if (events & TCP_HALF_CLOSED)
 		sched_closing(&balance->farms->sched, flow->server);
-	if (events &
-	    TCP_OPENED) { /* its check is due within BALANCE_HALF_OPEN_S, and goes on from there */
-		sched_half_open_no_more(&balance->farms->sched, flow->server);
-		tcp_opened(flow, packet);
-		flows_set_state(&balance->flows, f, FLOW_OPEN);
-		life_persist(balance, flow, true, now);
-		end_older(balance, f, now);
-	}
+	if (events & TCP_OPENED && !open_up(balance, f, packet, now))
+		return;
 	/* the FINs may have been before the handshake was complete */
 	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
 	    flow_is_closed(flow))
@@ -475,7 +526,7 @@ void life_packet(struct balance *balance, uint32_t ref, const struct packet *pac
 
 	life_count(balance, ref, len);
 	if (is_revival(balance, flow, end_of(ref), packet, now))
-		revive(balance, flow_of(ref));
+		revive(balance, flow_of(ref), now);
 	if (flow_is_live(flow)) /* in quarantine late packets are passed on, and no more */
 		judge(balance, ref, packet, now);
 }

@@ -18,6 +18,12 @@ static void free_scripts(struct rules *rules)
 	free(rules->scripts);
 }
 
+static void prefixes_free(struct prefixes *prefixes)
+{
+	free(prefixes->first);
+	free(prefixes->word);
+}
+
 void rules_free(struct rules *rules)
 {
 	if (!rules)
@@ -32,8 +38,16 @@ void rules_free(struct rules *rules)
 		free(farm->snat);
 		free(farm->snat_ports);
 		free(farm->connlog);
+		prefixes_free(&farm->access);
+		prefixes_free(&farm->exempt);
+		free(farm->allow);
+		free(farm->deny);
+		free(farm->client_exempt);
 	}
 	free_scripts(rules);
+	for (unsigned i = 0; i < rules->nlists; i++)
+		free(rules->lists[i]);
+	free(rules->lists);
 	free(rules->farms);
 	free(rules->servers);
 	free(rules->names);

@@ -17,6 +17,7 @@
 
 #include "frame.h"
 #include "name.h"
+#include "prefixes.h"
 #include "script.h"
 
 enum {
@@ -43,6 +44,10 @@ enum {
 	RULES_CHECKS_MAX = 16,         /* of one farm: more than a few say nothing new */
 	RULES_NAMED_SCRIPTS_MAX = 256, /* [check NAME] sections */
 	RULES_NO_SCRIPT = UINT16_MAX,
+	RULES_CLIENT_CONNECTIONS_MAX = 50000,
+	RULES_CLIENT_RATE_MAX = 1000000,
+	RULES_PREFIXES_MAX = 100000,     /* of one list */
+	RULES_PREFIXES_ALL_MAX = 400000, /* of all */
 };
 
 static_assert(RULES_FARMS_MAX * RULES_CHECKS_MAX + RULES_NAMED_SCRIPTS_MAX < RULES_NO_SCRIPT,
@@ -96,6 +101,7 @@ enum rules_state { RULES_STATES(RULES_ENUM) RULES_NSTATES };
 enum rules_mode { RULES_MODES(RULES_ENUM) RULES_NMODES };
 #undef RULES_ENUM
 
+enum rules_on_limit { ON_LIMIT_RESET, ON_LIMIT_DROP };
 enum rules_on_idle { ON_IDLE_RESET, ON_IDLE_DROP };
 enum rules_all_down { ALL_DOWN_OUT, ALL_DOWN_KEEP };
 enum rules_on_down { ON_DOWN_RESET, ON_DOWN_KEEP };
@@ -146,6 +152,15 @@ struct rules_farm {
 	char *connlog;             /* a path, "-" for stdout, or NULL */
 	unsigned server, nservers; /* its servers: rules.servers[server] and following */
 	bool gone;                 /* no longer in the file: its flows are being reset */
+	/* limits for clients: see limits.h */
+	struct prefixes access, exempt;
+	char *allow, *deny, *client_exempt; /* the lists as the file has them, or NULL */
+	bool allows_only;                   /* who is in none of the former two is refused */
+	uint32_t client_connections;        /* 0 = no limit, as are: */
+	uint32_t client_rate;               /* new ones a second, and */
+	uint32_t client_burst;              /* at once; 0 = as many as in a second */
+	uint32_t block_for_ms;              /* 0 = not at all */
+	enum rules_on_limit on_limit;
 };
 
 struct rules_server {
@@ -187,6 +202,8 @@ struct rules {
 	unsigned nscripts;
 	struct ip6 *names; /* IPv6 addresses, each once: what name_of() names */
 	uint32_t nnames;
+	char **lists; /* files with prefixes that were read too */
+	unsigned nlists;
 };
 
 /* Releases rules and all that hangs off them; rules may be NULL. */

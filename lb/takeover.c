@@ -92,6 +92,9 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;
 	farm->server = farm->nservers = 0;
 	farm->gone = true;
+	farm->access = farm->exempt = (struct prefixes){0};
+	farm->allow = farm->deny = farm->client_exempt = NULL;
+	farm->client_connections = farm->client_rate = 0;
 	farm->connlog = old->connlog ? strdup(old->connlog) : NULL;
 	if (old->connlog && !farm->connlog)
 		return false;

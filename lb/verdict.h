@@ -31,6 +31,7 @@ struct verdict {
 	bool heard;      /* sighting is valid, and of somebody else than us, and news */
 	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
 	uint16_t farm;   /* if why is of a SYN that was refused */
+	uint8_t limit;   /* CLIENT_DROPPED: what it would have been, else, as enum lb_why */
 	uint16_t worker; /* HAND_OVER: to this one */
 	uint32_t flow;   /* FORWARD */
 	struct way way;  /* BRIDGE, FORWARD */

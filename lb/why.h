@@ -50,6 +50,16 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(TTL_EXPIRED, LB_ANSWER, "ttl_expired")                                                   \
 	/* answered with an ICMP error: too long for where it goes */                              \
 	X(TOO_BIG, LB_ANSWER, "too_big")                                                           \
+	/* answered with RST: a SYN of a client that deny lists, or that allow doesn't */          \
+	X(CLIENT_DENIED, LB_ANSWER, "client_denied")                                               \
+	/* answered with RST: a SYN of a client that has its client_connections */                 \
+	X(CLIENT_CONNECTIONS, LB_ANSWER, "client_connections")                                     \
+	/* answered with RST: a SYN of a client that begins more than its client_rate */           \
+	X(CLIENT_RATE, LB_ANSWER, "client_rate")                                                   \
+	/* answered with RST: a SYN of a client that is blocked for having had too many */         \
+	X(CLIENT_BLOCKED, LB_ANSWER, "client_blocked")                                             \
+	/* a SYN over any of these limits, with on_limit = drop */                                 \
+	X(CLIENT_DROPPED, LB_DROP, "client_dropped")                                               \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
 	/* to a port's own MAC address, or not transparent and not ours: the host's stack has it   \

@@ -32,6 +32,9 @@ bool files_at(const struct files *files, unsigned i, struct file_used *ret)
 		const char *path = files->rules->farms[i - FILES_FIXED].connlog;
 
 		*ret = (struct file_used){unless_stdout(path), FILE_APPEND};
+	} else if (i - FILES_FIXED - files->rules->nfarms < files->rules->nlists) {
+		i -= FILES_FIXED + files->rules->nfarms;
+		*ret = (struct file_used){files->rules->lists[i], FILE_READ};
 	} else {
 		return false;
 	}

@@ -33,6 +33,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "flows ended because an operator wanted it")                                             \
 	X(FLOWS_EVICTED, "flows", "evicted", COUNTER_GROWS, b->counts.ended[ENDED_EVICTED],        \
 	  "half-open flows that made room for newer ones, or for the same client's next")          \
+	X(FLOWS_LIMIT, "flows", "limit", COUNTER_GROWS, b->counts.ended[ENDED_LIMIT],              \
+	  "flows that were reset when they opened, being more than their client may have")         \
 	X(FLOWS_REFUSED, "flows", "refused", COUNTER_GROWS, b->counts.refused,                     \
 	  "SYNs to a service port that were turned away")                                          \
 	X(FLOWS_HALF_OPEN, "flows", "half_open", COUNTER_GAUGE, b->flows.half_open.length,         \
@@ -83,6 +85,20 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "fragmented packets given up half-way for newer ones")                                   \
 	X(PERSIST_EVICTED, "persist", "evicted", COUNTER_GROWS, b->persist.evicted,                \
 	  "clients that were forgotten before their time")                                         \
+	X(LIMITS_DENIED, "limits", "denied", COUNTER_GROWS, b->limits.counts.denied,               \
+	  "SYNs of clients that deny lists, or that allow does not")                               \
+	X(LIMITS_CONNECTIONS, "limits", "connections", COUNTER_GROWS,                              \
+	  b->limits.counts.connections, "SYNs of clients that had their client_connections")       \
+	X(LIMITS_RATE, "limits", "rate", COUNTER_GROWS, b->limits.counts.rate,                     \
+	  "SYNs of clients beyond their client_rate")                                              \
+	X(LIMITS_BLOCKED, "limits", "blocked", COUNTER_GROWS, b->limits.counts.blocked,            \
+	  "SYNs of clients that were blocked")                                                     \
+	X(LIMITS_BLOCKS, "limits", "blocks", COUNTER_GROWS, b->limits.counts.blocks,               \
+	  "times that a client was blocked")                                                       \
+	X(LIMITS_CLIENTS, "limits", "clients", COUNTER_GAUGE, b->limits.counts.clients,            \
+	  "clients of farms with limits that are remembered")                                      \
+	X(LIMITS_FORGOTTEN, "limits", "forgotten", COUNTER_GROWS, b->limits.counts.forgotten,      \
+	  "clients with connections, or blocked, that were forgotten for want of room")            \
 	X(CONNLOG_WRITTEN, "connlog", "written", COUNTER_GROWS,                                    \
 	  FIRST(connlog_counts(w->connlog).written), "lines of the connection log")                \
 	X(CONNLOG_LOST, "connlog", "lost", COUNTER_GROWS,                                          \

@@ -7,12 +7,13 @@
 #include "../process/log.h"
 #include "../process/text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EVENTS_EVERY_S = 10 };
+enum { EVENTS_EVERY_S = 10, EVENTS_CLIENT_BYTES = 64 };
 
 int events_init(struct events *events, const struct farms *farms)
 {
@@ -135,20 +136,47 @@ static const char *refusal(enum lb_why why)
 		return "each server has its max_connections";
 	case WHY_NO_SERVER:
 		return "no server is up";
+	case WHY_CLIENT_DENIED:
+		return "it is denied";
+	case WHY_CLIENT_CONNECTIONS:
+		return "it has its client_connections";
+	case WHY_CLIENT_RATE:
+		return "it begins more than its client_rate";
+	case WHY_CLIENT_BLOCKED:
+		return "it is blocked (block_for)";
 	default:
 		return NULL;
 	}
 }
 
-void events_refused(struct events *events, const struct farms *farms, unsigned farm,
-                    enum lb_why why, lb_time now)
+/* The client that an answer was made for: "client 10.0.0.9: ", if it is he that is refused. */
+static const char *client_of(const struct own *own, enum lb_why why, char *ret, size_t size)
 {
+	char ip[INET6_ADDRSTRLEN];
+
+	*ret = 0;
+	if (why < WHY_CLIENT_DENIED || why > WHY_CLIENT_BLOCKED)
+		return ret;
+	if (own->ipv6)
+		inet_ntop(AF_INET6, &own->dst6, ip, sizeof(ip));
+	else
+		inet_ntop(AF_INET, &own->tuple.dst, ip, sizeof(ip));
+	snprintf(ret, size, "client %s: ", ip);
+	return ret;
+}
+
+void events_refused(struct events *events, const struct farms *farms, const struct verdict *v,
+                    lb_time now)
+{
+	const enum lb_why why = (enum lb_why)(v->why == WHY_CLIENT_DROPPED ? v->limit : v->why);
 	const char *what = refusal(why);
+	char client[EVENTS_CLIENT_BYTES];
 	uint64_t n;
 
 	if (what && is_time(&events->refused[why], now, &n))
-		log_warning("farm %s: connections refused (%" PRIu64 "): %s",
-		            farms->rules->farms[farm].name, n, what);
+		log_warning("farm %s: connections refused (%" PRIu64 "): %s%s",
+		            farms->rules->farms[v->farm].name, n,
+		            client_of(&v->own, why, client, sizeof(client)), what);
 }
 
 void events_conflict(struct events *events, const struct rules *rules, const char *port,

@@ -51,9 +51,9 @@ void events_kept(struct events *events, const struct farms *farms, unsigned farm
 void events_agent(struct events *events, const struct rules *rules,
                   const struct probe_result *result);
 
-/* Says, now and then, that a SYN to farm was refused for a reason of our own. */
-void events_refused(struct events *events, const struct farms *farms, unsigned farm,
-                    enum lb_why why, lb_time now);
+/* Says, now and then, that a SYN was refused for a reason of our own. */
+void events_refused(struct events *events, const struct farms *farms, const struct verdict *verdict,
+                    lb_time now);
 
 /* Says, now and then, that somebody on the side of port claims an address of ours. */
 void events_conflict(struct events *events, const struct rules *rules, const char *port,

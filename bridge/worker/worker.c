@@ -399,10 +399,11 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		break;
 	case LB_ANSWER:
 		voice_say(&worker->voice, &v->own, frame, now);
-		events_refused(&worker->setup.events, worker->setup.farms, v->farm,
-		               (enum lb_why)v->why, now);
+		events_refused(&worker->setup.events, worker->setup.farms, v, now);
 		break;
 	case LB_DROP:
+		if (v->why == WHY_CLIENT_DROPPED)
+			events_refused(&worker->setup.events, worker->setup.farms, v, now);
 		if (v->why == WHY_PROBE)
 			probe_reply(worker, &v->probe, frame, now);
 		break;

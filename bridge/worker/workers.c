@@ -27,7 +27,8 @@ unsigned workers_wanted(const struct rules *rules)
 bool workers_keep_clients(const struct rules *rules)
 {
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		if (rules->farms[f].persist_ms)
+		if (rules->farms[f].persist_ms || rules->farms[f].client_connections ||
+		    rules->farms[f].client_rate)
 			return true;
 	return false;
 }

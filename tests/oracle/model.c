@@ -279,6 +279,10 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 		expect(v, odds);
 		return;
 	}
+	if (limits_model_refuses(m, s, v, farm)) {
+		choice_model_forget_turns(m, farm);
+		return;
+	}
 	whys = choice_model_servers(m, farm, service, &s->src, s->sport, &allowed);
 	m->had_no_port = v->way.server < m->rules->nservers &&
 	                 ports_model_none_free(m, farm, v->way.server, service);
@@ -298,6 +302,7 @@ static void judge_syn(struct model *m, const struct frame *before, const struct 
 	    choice_model_connections(m, v->way.server) >= before_it)
 		report_mismatch("server %u has more than its max_connections", v->way.server);
 	make_flow(m, before, after, s, v, farm, service);
+	limits_model_begun(m, farm, &s->src);
 }
 
 static bool is_for_us(const struct model *m, const struct seen *s)
@@ -476,6 +481,24 @@ static void settle_older(struct model *m, struct flow_model *f)
 	}
 }
 
+/* A flow that opens may be one too many for its client; then it says no more. */
+static bool settle_limit(struct model *m, struct flow_model *f)
+{
+	const enum maybe over = limits_model_opened(m, f, f->surely_open && !f->doubtful);
+	const struct ended *next = model_next_ended(m);
+	const bool ended = next && next->why == ENDED_LIMIT && flows_model_of_record(m, next) == f;
+
+	if ((ended && over == NO) || (!ended && over == YES && !f->doubtful))
+		report_mismatch("flow %u is one too many for its client, or isn't", f->name);
+	if (!ended)
+		return false;
+	flows_model_end(m, f, ENDED_LIMIT);
+	f->rsts[CLIENT] = f->rsts[SERVER] = 0;
+	f->believed[CLIENT] = f->believed[SERVER] = false;
+	f->reset_by_us = f->untold = true;
+	return true;
+}
+
 static void judge_hit(struct model *m, struct flow_model *f, enum end end,
                       const struct frame *before, const struct frame *after, const struct seen *s,
                       const struct verdict *v)
@@ -501,10 +524,11 @@ static void judge_hit(struct model *m, struct flow_model *f, enum end end,
 		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);
 		settle_older(m, f);
-		settle_fate(m, f, end, fate);
+		if (was_open || !(f->surely_open || f->doubtful) || !settle_limit(m, f))
+			settle_fate(m, f, end, fate);
 		settle_answer(m, f, end, &was);
 	}
-	if (!was_open && (f->surely_open || f->doubtful))
+	if (!was_open && (f->surely_open || f->doubtful) && !f->untold)
 		choice_model_opened(m, f, f->surely_open && !f->doubtful);
 	choice_model_used(m, f);
 }

@@ -28,6 +28,7 @@ enum {
 	MODEL_STAYS = 12,
 	MODEL_RATES = 3, /* kinds of RSTs: no flow, port not served, refused */
 	MODEL_SOURCES = 1024,
+	MODEL_LIMITED = 1024,
 };
 
 /* What may be known for sure, or not. */
@@ -84,6 +85,8 @@ struct flow_model {
 	bool surely_open;  /* it has been open for sure: then it isn't half-open any more */
 	bool doubtful;     /* something odd has been said: how it ends isn't told in advance */
 	bool reset_by_us;
+	bool untold; /* that it was ended for its client's limit, its ends hear from the next poll
+	              */
 	bool unrecorded; /* reset by an end: it may be revived, and its record is yet to come */
 	enum end reset_by;
 	bool condemned;   /* its server is down */
@@ -160,6 +163,15 @@ struct source_model {
 	uint64_t at;
 };
 
+/* What a client of a farm with limits may still do. */
+struct limited {
+	unsigned farm;
+	struct addr client;
+	double asked, opened; /* connections that he may still begin, and open */
+	uint64_t at, blocked_least, blocked_most;
+	bool unsure;
+};
+
 struct model {
 	const struct rules *rules;
 	struct mac macs[NSIDES];
@@ -183,7 +195,10 @@ struct model {
 	struct rate_model rates[MODEL_RATES];
 	struct source_model sources[MODEL_SOURCES];
 	unsigned nsources;
-	struct statistics counts; /* what must have been counted so far */
+	struct limited limited[MODEL_LIMITED];
+	unsigned nlimited;
+	struct addr denied[MODEL_FARMS]; /* a client that the farm denies; zeros: none */
+	struct statistics counts;        /* what must have been counted so far */
 	uint64_t cuts_least, cuts_most;
 	/* clients that the engine has forgotten for lack of room: before the burst, and by now */
 	uint64_t stickies_evicted_before, stickies_evicted;

@@ -173,6 +173,13 @@ void room_model_make(struct model *model, bool was_short);
 /* Forgets the resting flow whose server's tuple the new one gets. */
 void room_model_replace(struct model *model, const struct flow_model *new);
 
+/* If a SYN to the farm was refused for a limit of its client's: all of that is told then. */
+bool limits_model_refuses(struct model *model, const struct seen *seen,
+                          const struct verdict *verdict, unsigned farm);
+/* A client has begun a connection; the flow is open, or may be: if it is one too many. */
+void limits_model_begun(struct model *model, unsigned farm, const struct addr *client);
+enum maybe limits_model_opened(struct model *model, const struct flow_model *flow, bool surely);
+
 void rates_model_begin(struct model *model);
 /* A RST of the kind of why was sent to the client, or wasn't for the rate's sake. */
 void rates_model_note(struct model *model, uint64_t why, const struct addr *client, bool sent);

@@ -116,7 +116,7 @@ static struct flow_model *flow_of_own(struct model *m, const struct own *own, en
 	for (unsigned i = 0; i < m->nflows; i++) {
 		struct flow_model *f = &m->flows[i];
 
-		if (f->life != LIFE_RESTING || f->ended != m->now)
+		if (f->life != LIFE_RESTING || (f->ended != m->now && !f->untold))
 			continue;
 		for (unsigned to = 0; to < 2; to++) {
 			struct leaving way =
@@ -186,9 +186,12 @@ void model_poll(struct model *m, const struct own *owns, unsigned n, lb_time now
 		take_rst(m, &owns[i]);
 	m->counts.resets += n;
 	for (unsigned i = 0; i < m->nflows; i++)
-		if (m->flows[i].life == LIFE_RESTING && m->flows[i].ended == now.ns &&
-		    m->flows[i].reset_by_us)
+		if (m->flows[i].life == LIFE_RESTING &&
+		    (m->flows[i].ended == now.ns || m->flows[i].untold) &&
+		    m->flows[i].reset_by_us) {
 			check_told(m, &m->flows[i]);
+			m->flows[i].untold = false;
+		}
 	check_overdue(m);
 	flows_model_rested(m, true);
 }

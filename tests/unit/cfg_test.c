@@ -215,6 +215,12 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 		say(line, " all_down=keep");
 	if (rules_has_agent(farm))
 		say(line, " agent=%u", be16_get(farm->agent));
+	if (farm->access.n || farm->exempt.n)
+		say(line, " lists=%u/%u/%d", farm->access.n, farm->exempt.n, farm->allows_only);
+	if (farm->client_connections || farm->client_rate || farm->client_burst ||
+	    farm->block_for_ms || farm->on_limit)
+		say(line, " limits=%u/%u/%u/%u/%d", farm->client_connections, farm->client_rate,
+		    farm->client_burst, farm->block_for_ms, farm->on_limit);
 	say_vlan(line, farm->vlan);
 }
 
@@ -433,6 +439,21 @@ static const struct right rights[] = {
          X CHECKS " hash persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
         {WITH_FARM, "scheduler = fastest",
          X CHECKS " fastest persist=0 idle=1800000 on=0/0" SNAT " connlog=none"},
+        {WITH_FARM, "allow = 192.0.2.0/24, 2001:db8::/32, ::/0",
+         X CHECKS TIMES SNAT " connlog=none lists=1/0/1"},
+        {WITH_FARM, "deny = 0.0.0.0/0, 192.0.2.1", X CHECKS TIMES SNAT " connlog=none lists=3/0/0"},
+        {WITH_FARM, "allow = 192.0.2.0/24\ndeny = 192.0.2.0/24, 192.0.2.8/29",
+         X CHECKS TIMES SNAT " connlog=none lists=3/0/1"},
+        {WITH_FARM, "client_exempt = 255.255.255.255",
+         X CHECKS TIMES SNAT " connlog=none lists=0/3/0"},
+        {WITH_FARM, "client_connections = 50000\nclient_rate = 1000000",
+         X CHECKS TIMES SNAT " connlog=none limits=50000/1000000/0/0/0"},
+        {WITH_FARM,
+         "client_connections = off\nclient_rate = off\nclient_burst = rate\nblock_for = off"
+         "\non_limit = reset",
+         X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "client_rate = 1\nclient_burst = 1000000\nblock_for = 1s\non_limit = drop",
+         X CHECKS TIMES SNAT " connlog=none limits=0/1/1000000/1000/1"},
         {WITH_FARM, "persist = off", X CHECKS TIMES SNAT " connlog=none"},
         {WITH_FARM, "persist = 5m",
          X CHECKS " wlc persist=300000 idle=1800000 on=0/0" SNAT " connlog=none"},
@@ -892,6 +913,31 @@ static const struct wrong wrong_values[] = {
          "lb.ini:4: [farm x] check_timeout: 61m is not from 10ms to 1h"},
         {WITH_FARM, "fall = 0", "lb.ini:4: [farm x] fall: 0 is not a number from 1 to 100"},
         {WITH_FARM, "rise = 101", "lb.ini:4: [farm x] rise: 101 is not a number from 1 to 100"},
+        {WITH_FARM, "deny = 192.0.2.1/24",
+         "lb.ini:4: [farm x] deny: 192.0.2.1/24 isn't where its network begins: 192.0.2.0/24"},
+        {WITH_FARM, "deny = 2001:db8::1/64",
+         "lb.ini:4: [farm x] deny: 2001:db8::1/64 isn't where its network begins: 2001:db8::/64"},
+        {WITH_FARM, "deny = 192.0.2.0/33",
+         "lb.ini:4: [farm x] deny: 192.0.2.0/33 has no prefix length from 0 to 32"},
+        {WITH_FARM, "allow = ::/129",
+         "lb.ini:4: [farm x] allow: ::/129 has no prefix length from 0 to 128"},
+        {WITH_FARM, "client_exempt = office",
+         "lb.ini:4: [farm x] client_exempt: office is not an address, nor a prefix such as "
+         "192.0.2.0/24"},
+        {WITH_FARM, "deny = 192.0.2.1, ,",
+         "lb.ini:4: [farm x] deny: 192.0.2.1, , has a comma too many"},
+        {WITH_FARM, "deny = @/nowhere/deny.txt",
+         "lb.ini:4: [farm x] deny: /nowhere/deny.txt can't be read: No such file or directory"},
+        {WITH_FARM, "client_connections = 50001",
+         "lb.ini:4: [farm x] client_connections: 50001 is not a number from 1 to 50000, nor off"},
+        {WITH_FARM, "client_rate = 0",
+         "lb.ini:4: [farm x] client_rate: 0 is not a number from 1 to 1000000, nor off"},
+        {WITH_FARM, "client_burst = 0",
+         "lb.ini:4: [farm x] client_burst: 0 is not a number from 1 to 1000000, nor rate"},
+        {WITH_FARM, "block_for = 999ms",
+         "lb.ini:4: [farm x] block_for: 999ms is not from 1s to 7d"},
+        {WITH_FARM, "on_limit = hang",
+         "lb.ini:4: [farm x] on_limit: hang is not one of: reset, drop"},
         {WITH_FARM, "scheduler = wcl",
          "lb.ini:4: [farm x] scheduler: wcl is not one of: wlc, lc, wrr, rr, source, hash, "
          "fastest"},
@@ -1115,7 +1161,8 @@ static const struct {
         {FARM_X "a sentence = 80\n",
          "lb.ini:4: [farm x] unknown key `a sentence`: there are preset, vip, ports, check, "
          "check_interval, check_timeout, fall, rise, scheduler, persist, idle_timeout, on_idle, "
-         "on_down, all_down, agent, vlan, snat, snat_ports, connlog"},
+         "on_down, all_down, agent, vlan, snat, snat_ports, connlog, allow, deny, "
+         "client_connections, client_rate, client_burst, block_for, client_exempt, on_limit"},
         {"[farm x\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] ; mine\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] see [1]\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},

@@ -68,8 +68,8 @@ END_TEST
 
 START_TEST(names)
 {
-	static const char *const want[] = {"fin",    "rst",     "idle",     "server_down",
-	                                   "reload", "evicted", "operator", "exit"};
+	static const char *const want[] = {"fin",     "rst",      "idle",  "server_down", "reload",
+	                                   "evicted", "operator", "limit", "exit"};
 
 	for (unsigned why = 0; why < ENDED_WHYS; why++)
 		ck_assert_str_eq(ended_name((enum ended_why)why), want[why]);

@@ -18,6 +18,7 @@ Suite *ended_suite(void);
 Suite *edges_suite(void);
 Suite *express_suite(void);
 Suite *fastest_suite(void);
+Suite *limits_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
 Suite *table_suite(void);

@@ -1,0 +1,100 @@
+/*
+ * Which clients may begin a connection: lists of addresses, and how many connections each client
+ * may have and may begin in a second.
+ *
+ * A client is an IPv4 address or an IPv6 /64, for each farm by itself.
+ */
+#ifndef LB_LIMITS_H
+#define LB_LIMITS_H
+
+#include "arena.h"
+#include "own.h"
+#include "rules.h"
+#include "tuple.h"
+#include "why.h"
+
+enum {
+	LIMITS_CLIENTS = 65536, /* that are remembered */
+	LIMITS_WAYS = 8,        /* places where one may stand */
+	LIMITS_OVER = 64,       /* flows that wait for their resets */
+};
+
+/* The times are those up to which connections are paid for: see limits.c. */
+struct limits_client {
+	uint64_t key;       /* its address, or the first half of that */
+	int64_t asked_ns;   /* by SYNs, which may be anybody's */
+	int64_t opened_ns;  /* by connections that it has opened */
+	uint32_t blocked_t; /* until then, in tenths of a second */
+	uint16_t farm;      /* rules.farms[farm], or LIMITS_NO_FARM: the place is free */
+	uint16_t open;      /* connections that are open */
+};
+
+#define LIMITS_NO_FARM UINT16_MAX
+static_assert(RULES_FARMS_MAX < LIMITS_NO_FARM, "client.farm");
+
+struct limits_counts {
+	uint64_t denied, connections, rate, blocked; /* SYNs, by what refused them */
+	uint64_t blocks;                             /* times that a client was blocked */
+	uint64_t over;      /* connections that opened beyond the limit, and were reset */
+	uint64_t forgotten; /* clients with connections, or blocked, for whom there was no room */
+	uint64_t clients;   /* that are remembered now */
+};
+
+/* A flow whose ends are to be told that it has been ended. */
+struct limits_reset {
+	uint32_t flow;
+	uint64_t created_ms;
+};
+
+struct limits {
+	struct limits_client *clients;
+	struct hash_key key;
+	struct limits_counts counts;
+	struct limits_reset resets[LIMITS_OVER];
+	unsigned nresets;
+};
+
+/* Who asks. */
+struct limits_asker {
+	const struct rules *rules;
+	unsigned farm;
+	uint64_t key;
+	bool exempt;
+};
+
+void limits_lay_out(struct limits *limits, struct arena *arena, const struct hash_key *key);
+
+/* If there is anything to ask. */
+static inline bool limits_any(const struct rules_farm *farm)
+{
+	return farm->access.n || farm->client_connections || farm->client_rate;
+}
+
+/* ip: of IPv4 as ip6_mapped(). */
+struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const struct ip6 *ip);
+
+/*
+ * If a SYN of the client's may begin a connection: WHY_FLOW_NEW, or what refuses it. Blocks him if
+ * it is that he has opened too many.
+ */
+enum lb_why limits_judge(struct limits *limits, const struct limits_asker *asker,
+                         const struct ip6 *ip, lb_time now);
+
+/* Notes that it has begun one; that this is open, by what only its client can have sent: false if
+ * it is one too many; that an open one has ended; or goes on after all. */
+void limits_begun(struct limits *limits, const struct limits_asker *asker, lb_time now);
+bool limits_opened(struct limits *limits, const struct limits_asker *asker, lb_time now);
+void limits_closed(struct limits *limits, const struct limits_asker *asker);
+void limits_revived(struct limits *limits, const struct limits_asker *asker, lb_time now);
+
+/* That flow was one too many, has been ended, and its ends are to hear of it; false if so many are
+ * waiting that they will hear when they say something. */
+void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms);
+
+/*
+ * For other rules: map says the new number of each of nfarms farms, or LIMITS_NO_FARM. All
+ * connections are forgotten, and are to be counted anew by limits_revived().
+ */
+void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms);
+
+#endif
