@@ -277,13 +277,14 @@ bool fastpath_inherits(const struct fastpath *fastpath)
 
 bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, uint16_t vlan)
 {
-	const struct maps *maps = &fastpath->maps;
 	struct fastpath_key key = fastpath_key6(address);
+	const struct maps *maps;
 	struct ip6 mapped;
 	be32 ip;
 
 	if (!fastpath_inherits(fastpath))
 		return false;
+	maps = &fastpath->maps;
 	memcpy(&ip, address->b + sizeof(*address) - sizeof(ip), sizeof(ip));
 	mapped = ip6_mapped(ip);
 	if (ip6_eq(address, &mapped))

@@ -15,6 +15,11 @@ teardown_file()
 	topology_down
 }
 
+teardown()
+{
+	[[ -n ${BATS_TEST_COMPLETED:-} ]] || tail -n 40 "$LAB_DIR/tmbridge.err"
+}
+
 setup()
 {
 	INTERFACES=(eth0 eth1) NET4=192.168.0 NET6=fd01
