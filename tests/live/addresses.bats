@@ -86,7 +86,7 @@ serves()
 	in_ns client ip neigh flush dev eth0
 	[[ $(in_ns client arping -c 2 -w 2 -I eth0 "$VIP" | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
 	in_ns fe1 ip neigh flush dev eth0
-	in_ns fe1 ping -c 1 -W 1 "$VIP" # across the wire, as on a cable
+	wait_until 5 in_ns fe1 ping -c 1 -W 1 "$VIP" # across the wire, as on a cable
 	ip -n dc addr del "$VIP/32" dev eth0
 	wait_until 13 log_says 'eth0: our addresses are checked, and in use'
 	serves
