@@ -244,15 +244,16 @@ start()
 # Connections that are open outlive it: the fast path carries them while nobody runs, and the next one goes on.
 hold()
 {
-	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 20 -w "$VIP" 5061 3>&-; }
-	read -r -t 60 line <&"${HELD[0]}"
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 60 -w "$VIP" 5061 3>&-; }
+	read -r -t 90 line <&"${HELD[0]}"
+	echo "$line"
 	jq -e '.connected == 4' <<<"$line"
 }
 
 held_answer()
 {
 	echo >&"${HELD[1]}"
-	read -r -t 60 line <&"${HELD[0]}"
+	read -r -t 90 line <&"${HELD[0]}"
 	echo "$line"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
 }
