@@ -739,7 +739,7 @@ static void input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, 
 	for (unsigned i = 0; i < n; i++)
 		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
 			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && lb->balance.flows.client6; i++)
 		if (jobs[i].rest == REST_PLAIN_IPV6)
 			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
 	next = foresee(lb, jobs, 0, n);
