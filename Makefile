@@ -258,13 +258,15 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 # they learn stays in .build/fuzz/NAME.corpus.
 
 FUZZ_S ?= 600
-FUZZERS := frame sequence ini adopt check
+FUZZERS := frame sequence ini adopt check request
 FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
 
 $(B)/fuzz.a: $(FUZZ)
 
+$(B)/fuzz_request: $(B)/bridge/operator/filter.o $(B)/bridge/operator/request.o
+
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ -liniparser
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -liniparser
 
 $(B)/seeds: $(B)/tests/fuzz/seeds.o $(B)/fuzz.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpcap
@@ -338,6 +340,7 @@ install: $(B)/tmbridge ## install to DESTDIR/PREFIX: program, man pages, systemd
 	install -D -m 755 $(B)/tmbridge $(DESTDIR)$(PREFIX)/sbin/tmbridge
 	install -D -m 644 bridge/tmbridge.8 $(SHARE)/man/man8/tmbridge.8
 	install -D -m 644 cfg/lb.ini.5 $(SHARE)/man/man5/lb.ini.5
+	install -D -m 644 bridge/client/tmbridge.bash $(SHARE)/bash-completion/completions/tmbridge
 	install -D -m 644 cfg/example.ini $(SHARE)/doc/tmbridge/lb.ini
 	install -D -m 644 $(SERVICE)/tmbridge.logrotate $(SHARE)/doc/tmbridge/logrotate
 	install -D -m 644 $(SERVICE)/tmbridge.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf
@@ -356,7 +359,7 @@ install-console: $(B)/tmbridge-console ## the same of the console
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tmbridge $(SHARE)/man/man8/tmbridge.8 $(SHARE)/man/man5/lb.ini.5 \
-		$(SHARE)/doc/tmbridge/{lb.ini,logrotate} $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf \
+		$(SHARE)/bash-completion/completions/tmbridge $(SHARE)/doc/tmbridge/{lb.ini,logrotate} $(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge.conf \
 		$(UNITS)/tmbridge.service $(UNITS)/tmbridge@.service \
 		$(DESTDIR)$(PREFIX)/sbin/tmbridge-console $(SHARE)/man/man8/tmbridge-console.8 \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/tmbridge-console.conf $(UNITS)/tmbridge-console.service

@@ -80,6 +80,8 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 	unsigned n = health->rules->farms[health->rules->servers[server].farm].nchecks;
 	enum health_verdict verdict = HEALTH_UP;
 
+	if (health->servers[server].forced != HEALTH_UNKNOWN)
+		return (enum health_verdict)health->servers[server].forced;
 	if (health->servers[server].agent.down)
 		return HEALTH_DOWN;
 	for (unsigned i = 0; i < n; i++) {
@@ -153,6 +155,12 @@ bool health_agent(struct health *health, unsigned server, const struct agent *ag
 	if (!agent_eq(&health->servers[server].agent, agent))
 		health->changes++;
 	health->servers[server].agent = *agent;
+	return change(health, server, now);
+}
+
+bool health_force(struct health *health, unsigned server, enum health_verdict verdict, lb_time now)
+{
+	health->servers[server].forced = (uint8_t)verdict;
 	return change(health, server, now);
 }
 

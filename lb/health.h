@@ -24,6 +24,7 @@ struct health_server {
 	uint8_t verdict; /* enum health_verdict */
 	bool failing;    /* the last probe of a check of it failed, and the rules have it */
 	bool kept;       /* it would be down, but for `all_down = keep` */
+	uint8_t forced;  /* the same, that counts instead; HEALTH_UNKNOWN: none does */
 	bool late;       /* wasn't there from the start: ramps up like one that was down */
 	lb_time since;   /* of this verdict */
 	lb_time ramp;    /* when the ramp began; 0: none */
@@ -70,6 +71,12 @@ static inline bool health_takes(const struct health *health, unsigned server)
 
 /* Notes what the server's agent says. True if the server's verdict changed. */
 bool health_agent(struct health *health, unsigned server, const struct agent *agent, lb_time now);
+
+/*
+ * Has a verdict count instead of the probes', or with HEALTH_UNKNOWN theirs again. True if the
+ * server's verdict changed.
+ */
+bool health_force(struct health *health, unsigned server, enum health_verdict verdict, lb_time now);
 
 /* If the last results of the check contradict its verdict, so that it is worth asking sooner. */
 bool health_in_doubt(const struct health *health, unsigned server, unsigned check);

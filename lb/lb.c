@@ -40,7 +40,8 @@ struct lb {
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
 	struct refuse refuse;
-	uint8_t held; /* see lb_hold() */
+	uint8_t held;  /* see lb_hold() */
+	bool bypassed; /* see lb_bypass() */
 };
 
 static size_t measure(const struct rules *rules, const struct share *share, struct table *table)
@@ -505,6 +506,8 @@ static void balance(struct lb *lb, struct frame *frame, struct job *job, lb_time
 		ref = resolve(lb, frame, packet, ref, now);
 	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn))
 		return hit(lb, frame, packet, ref, now, v);
+	if (lb->bypassed && !is_probe_reply(&screen, packet))
+		return screen_settle_other(&screen, frame, v);
 	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
 		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
 	balance_unknown(lb, frame, job, ref, is_syn, now, v);
@@ -809,6 +812,22 @@ bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time
 	if (health_of(health, server) == HEALTH_DOWN)
 		expire_start_reaping(&lb->balance);
 	return true;
+}
+
+bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict, lb_time now)
+{
+	struct health *health = &lb->balance.farms->health;
+
+	if (!health_force(health, server, verdict, now))
+		return false;
+	if (health_of(health, server) == HEALTH_DOWN)
+		expire_start_reaping(&lb->balance);
+	return true;
+}
+
+void lb_bypass(struct lb *lb, bool bypass)
+{
+	lb->bypassed = bypass;
 }
 
 size_t lb_ip6_size(const struct lb *lb)

@@ -112,6 +112,15 @@ bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time 
 /* Notes what the server's agent says. True if the server's verdict changed, as of a probe. */
 bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time now);
 
+/* The same of a verdict that somebody gives instead, or with HEALTH_UNKNOWN takes back. */
+bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict, lb_time now);
+
+/*
+ * While it is bypassed, TCP to us that is of no flow is the wire's, and no flow is begun; those
+ * that there are go on, and our addresses stay ours.
+ */
+void lb_bypass(struct lb *lb, bool bypass);
+
 /*
  * Moves to other rules, whose state has just been made in farms: flows, counts and verdicts go
  * along. map gives for each server number of the old rules the new one, or SERVER_NONE for a server

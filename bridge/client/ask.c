@@ -46,9 +46,12 @@ static int connect_to(const char *instance, const char *socket_name)
 /* By the control socket if it may be, which has places that others can't take, even to look. */
 static int reach(const char *instance, bool control)
 {
-	int fd = connect_to(instance, "control");
+	int fd = connect_to(instance, "control"), other;
 
-	return fd == -EACCES && !control ? connect_to(instance, "status") : fd;
+	if (fd >= 0 || control)
+		return fd;
+	other = connect_to(instance, "status");
+	return other >= 0 || other == -EACCES ? other : fd;
 }
 
 /* ---- Which one ---- */

@@ -21,6 +21,7 @@ static const struct command {
 	const char *asks;
 	cli_asks *run; /* or it asks itself */
 } commands[] = {
+        {"capture", NULL, true, NULL, NULL, run_capture},
         {"config", "check", false, NULL, NULL, check_config},
         {"config", "diff", false, show_overrides, NULL, NULL},
         {"config", "show", false, show_done, NULL, NULL},
@@ -35,11 +36,15 @@ static const struct command {
         {"server", "disable", true, show_done, NULL, NULL},
         {"server", "drain", true, show_done, NULL, NULL},
         {"server", "enable", true, show_done, NULL, NULL},
+        {"server", "health", true, show_done, NULL, NULL},
         {"server", "list", false, show_servers, "status", NULL},
         {"server", "weight", true, show_done, NULL, NULL},
         {"status", NULL, false, show_status, NULL, NULL},
+        {"top", NULL, false, NULL, NULL, show_top},
         {"version", NULL, false, show_version, NULL, NULL},
         {"who", NULL, false, NULL, NULL, show_who},
+        {"wire", "bypass", true, show_done, NULL, NULL},
+        {"wire", "on", true, show_done, NULL, NULL},
 };
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -48,8 +53,12 @@ bool cli_is_meant(int argc, char **argv)
 {
 	bool known = false;
 
-	for (unsigned i = 0; argc > 1 && i < NCOMMANDS; i++)
-		known |= !strcmp(argv[1], commands[i].name);
+	int word = 1;
+
+	while (word + 2 < argc && (!strcmp(argv[word], "-i") || !strcmp(argv[word], "-o")))
+		word += 2;
+	for (unsigned i = 0; word < argc && i < NCOMMANDS; i++)
+		known |= !strcmp(argv[word], commands[i].name);
 	/* interfaces may be called anything, but come with a file */
 	for (int i = 1; i < argc; i++)
 		known &= strcmp(argv[i], "-f") && strncmp(argv[i], "--config", 8);

@@ -40,6 +40,6 @@ cli_show show_status, show_servers, show_farms, show_events, show_version, show_
 
 /* These ask themselves, for line. */
 typedef int cli_asks(const struct cli *cli, const char *line);
-cli_asks show_who, check_config;
+cli_asks run_capture, show_who, show_top, check_config;
 
 #endif

@@ -19,6 +19,9 @@ struct client;
  */
 typedef void client_go(struct world *world, struct client *client, lb_time now);
 
+/* Ends what was begun for a client who goes. */
+typedef void client_stop(struct world *world, struct client *client);
+
 struct client {
 	int fd;           /* -1: nobody */
 	bool is_operator; /* by the control socket: may change things */
@@ -28,9 +31,10 @@ struct client {
 	bool gone;       /* has said all that he will */
 	lb_time patient; /* when he is given up on: has neither asked nor read */
 	struct answer answer;
-	bool is_busy;  /* it has more to say at once, if there is room */
-	client_go *go; /* NULL: there is nothing to go on with */
-	union {        /* of the verb under way */
+	bool is_busy;      /* it has more to say at once, if there is room */
+	client_stop *stop; /* when it is over, by whomever; or NULL */
+	client_go *go;     /* NULL: there is nothing to go on with */
+	union {            /* of the verb under way */
 		struct {
 			uint64_t next;
 			bool follow;

@@ -41,8 +41,16 @@ struct desk *desk_new(struct world *world, const struct sockets *sockets)
 	return desk;
 }
 
-static void say_good_bye(struct client *client)
+static void stop(struct desk *desk, struct client *client)
 {
+	if (client->stop)
+		client->stop(desk->world, client);
+	client->stop = NULL;
+}
+
+static void say_good_bye(struct desk *desk, struct client *client)
+{
+	stop(desk, client);
 	close(client->fd);
 	client->fd = -1;
 	client->go = NULL;
@@ -53,7 +61,9 @@ void desk_free(struct desk *desk)
 {
 	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++)
 		if (desk->clients[i].fd >= 0)
-			say_good_bye(&desk->clients[i]);
+			say_good_bye(desk, &desk->clients[i]);
+	if (desk)
+		rates_free(&desk->world->rates);
 	free(desk);
 }
 
@@ -200,6 +210,14 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	client->patient = later(now, DESK_PATIENCE_S);
 }
 
+/* Who has closed his half may still read; who has closed the whole may not. */
+static bool has_left(const struct client *client)
+{
+	struct pollfd fd = {.fd = client->fd};
+
+	return client->gone && poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR);
+}
+
 /* False if he is gone for good. */
 static bool hear(struct client *client)
 {
@@ -240,13 +258,15 @@ static void go_on(struct desk *desk, struct client *client, lb_time now)
 	client->is_busy = false;
 	if (client->go && !client->answer.ended)
 		client->go(desk->world, client, now);
-	if (client->answer.ended)
+	if (client->answer.ended) {
 		client->go = NULL;
+		stop(desk, client);
+	}
 }
 
 static void serve(struct desk *desk, struct client *client, lb_time now)
 {
-	bool there = hear(client);
+	bool there = hear(client) && !has_left(client);
 
 	if (there) {
 		take_line(desk, client, now);
@@ -258,13 +278,15 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 	if (!there ||
 	    (client->gone && !is_served(client) && !memchr(client->line, '\n', client->got)) ||
 	    now.ns > client->patient.ns)
-		say_good_bye(client);
+		say_good_bye(desk, client);
 }
 
 void desk_serve(struct desk *desk, lb_time now)
 {
 	if (!desk)
 		return;
+	verdicts_expire(&desk->world->verdicts, desk->world->crew, now);
+	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
 	for (unsigned kind = 0; kind < SOCKET_KINDS; kind++)
 		welcome(desk, (enum socket_kind)kind, now);
 	for (unsigned i = 0; i < DESK_CLIENTS; i++)

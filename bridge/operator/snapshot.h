@@ -8,12 +8,16 @@
 #include "../worker/crew.h"
 #include "../worker/figures.h"
 
+struct rates;
+
 struct snapshot {
-	const struct rules *rules;         /* borrowed: up to the next reload */
-	struct port *const *ports;         /* likewise, by enum side: of the first worker */
-	lb_time taken, started;            /* of the clock that the workers go by */
-	uint64_t offset;                   /* ns, by which the time of day is ahead of it */
-	struct figures sum;                /* over all workers */
+	const struct rules *rules; /* borrowed: up to the next reload */
+	struct port *const *ports; /* likewise, by enum side: of the first worker */
+	lb_time taken, started;    /* of the clock that the workers go by */
+	uint64_t offset;           /* ns, by which the time of day is ahead of it */
+	struct figures sum;        /* over all workers */
+	const struct rates *rates; /* likewise */
+	bool bypass;
 	const struct overrides *overrides; /* of the rules; or NULL: nobody asks for them */
 };
 

@@ -6,6 +6,8 @@
  */
 #include "stats.h"
 
+#include "rates.h"
+
 #include "../process/log.h"
 #include "../process/text.h"
 
@@ -75,24 +77,52 @@ static void print_members(FILE *out, const struct counter_name *names, const uin
 		fprintf(out, ",\"%s\":%" PRIu64, names[i].member, values[i]);
 }
 
-static void print_port(FILE *out, const char *side, const struct port *port,
-                       const uint64_t counts[NPORT_COUNTERS])
+static void print_rate(FILE *out, const struct rates *rates, const char *member, uint64_t from,
+                       uint64_t to)
 {
+	fprintf(out, ",\"%s_s\":%.1f", member, rates_of(rates, from, to));
+}
+
+/* Of the last second, for who asks a running one. */
+static void print_rates(FILE *out, const struct snapshot *snapshot)
+{
+	const struct rates *rates = snapshot->rates;
+	const uint64_t *from, *to;
+
+	if (!rates)
+		return;
+	from = rates->from.sum.counters;
+	to = rates->to.sum.counters;
+	fprintf(out, " \"rates\":{\"created\":%.1f,\"refused\":%.1f},\n",
+	        rates_of(rates, from[COUNTER_FLOWS_CREATED], to[COUNTER_FLOWS_CREATED]),
+	        rates_of(rates, from[COUNTER_FLOWS_REFUSED], to[COUNTER_FLOWS_REFUSED]));
+}
+
+static void print_port(FILE *out, const struct snapshot *snapshot, enum side side)
+{
+	static const char *const sides[NSIDES] = {"outside", "inside"};
+	const struct rates *rates = snapshot->rates;
+	const struct port *port = snapshot->ports[side];
 	char name[STATS_NAME_BYTES];
 
-	fprintf(out, "\"%s\":{\"name\":\"%s\"", side, text_json(port->name, name, sizeof(name)));
+	fprintf(out, "\"%s\":{\"name\":\"%s\"", sides[side],
+	        text_json(port->name, name, sizeof(name)));
 	if (port->link.state)
 		fprintf(out, ",\"link\":\"%s\",\"mtu\":%" PRIu32, port->link.state, port->link.mtu);
-	print_members(out, port_counter_names, counts, NPORT_COUNTERS);
+	print_members(out, port_counter_names, snapshot->sum.ports[side], NPORT_COUNTERS);
+	for (unsigned i = 0; rates && i < NPORT_COUNTERS; i++)
+		print_rate(out, rates, port_counter_names[i].member, rates->from.sum.ports[side][i],
+		           rates->to.sum.ports[side][i]);
 	fprintf(out, "}");
 }
 
 static void print_ports(FILE *out, const struct snapshot *snapshot)
 {
 	fprintf(out, " \"ports\":{");
-	print_port(out, "outside", snapshot->ports[OUTSIDE], snapshot->sum.ports[OUTSIDE]);
-	fprintf(out, ",");
-	print_port(out, "inside", snapshot->ports[INSIDE], snapshot->sum.ports[INSIDE]);
+	for (unsigned side = 0; side < NSIDES; side++) {
+		fprintf(out, "%s", side ? "," : "");
+		print_port(out, snapshot, (enum side)side);
+	}
 	fprintf(out, "},\n");
 }
 
@@ -188,6 +218,10 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_time(out, "since", snapshot, health->since);
 	fprintf(out, ",\"weight\":%u", rule->weight);
 	print_members(out, server_counter_names, snapshot->sum.servers[s], NSERVER_COUNTERS);
+	if (snapshot->rates)
+		print_rate(out, snapshot->rates, "created",
+		           snapshot->rates->from.sum.servers[s][SERVER_COUNTER_CONNECTIONS_TOTAL],
+		           snapshot->rates->to.sum.servers[s][SERVER_COUNTER_CONNECTIONS_TOTAL]);
 	print_connect(out, &snapshot->sum.times[s].connect);
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
@@ -252,6 +286,9 @@ char *stats_text(const struct snapshot *snapshot)
 	        (double)ns / (double)LB_NS_PER_S);
 	print_frames(out, snapshot);
 	print_counters(out, snapshot);
+	print_rates(out, snapshot);
+	if (snapshot->bypass)
+		fprintf(out, " \"bypass\":true,\n");
 	print_ports(out, snapshot);
 	print_farms(out, snapshot);
 	if (fclose(out) == 0)

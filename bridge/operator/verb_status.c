@@ -36,6 +36,9 @@ void verb_status(struct world *world, struct client *client, struct request *req
 	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
 		return;
 	snapshot.overrides = world->overrides;
+	snapshot.bypass = world->bypass;
+	if (rates_are_known(&world->rates, world->crew))
+		snapshot.rates = &world->rates;
 	text = stats_text(&snapshot);
 	snapshot_free(&snapshot);
 	if (!text) {

@@ -11,6 +11,7 @@
 
 /* clang-format off */
 static const struct verb verbs[] = {
+        {"capture", NULL, true, verb_capture},
         {"config", "diff", false, verb_config_diff},
         {"config", "show", false, verb_config_show},
         {"events", NULL, false, verb_events},
@@ -23,10 +24,13 @@ static const struct verb verbs[] = {
         {"server", "disable", true, verb_server_disable},
         {"server", "drain", true, verb_server_drain},
         {"server", "enable", true, verb_server_enable},
+        {"server", "health", true, verb_server_health},
         {"server", "weight", true, verb_server_weight},
         {"status", NULL, false, verb_status},
         {"version", NULL, false, verb_version},
         {"who", NULL, false, verb_who},
+        {"wire", "bypass", true, verb_wire_bypass},
+        {"wire", "on", true, verb_wire_on},
 };
 /* clang-format on */
 

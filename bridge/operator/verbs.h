@@ -36,6 +36,7 @@ void verbs_end_flows(struct world *world, struct client *client, const struct re
 /* The verbs, by the files that have them. */
 verb_begin verb_status, verb_version, verb_events, verb_flows, verb_flow_reset, verb_who,
         verb_metrics;
+verb_begin verb_capture, verb_wire_bypass, verb_wire_on, verb_server_health;
 verb_begin verb_server_drain, verb_server_disable, verb_server_enable, verb_server_weight;
 verb_begin verb_farm_drain, verb_farm_enable, verb_reload, verb_config_show, verb_config_diff;
 

@@ -5,8 +5,12 @@
 #define BRIDGE_WORLD_H
 
 #include "overrides.h"
+#include "rates.h"
+#include "verdicts.h"
 #include "../worker/crew.h"
 #include "../../cfg/cfg.h"
+
+struct capture_of;
 
 struct world {
 	struct crew *crew;
@@ -18,6 +22,11 @@ struct world {
 	 * logged */
 	int (*reload)(void *ctx, bool from_file);
 	void *ctx;
+	bool bypass; /* nothing is balanced */
+	struct verdicts verdicts;
+	const unsigned *held; /* sides on which our addresses aren't used: see fastpath_hold() */
+	struct capture_of *capture; /* of who captures now; or NULL */
+	struct rates rates;
 	lb_time started; /* by clock_now() */
 };
 

@@ -73,7 +73,7 @@ const char *fault_why(const struct fault *fault, char ret[FAULT_TEXT_BYTES])
 
 	if (fault->kind == FAULT_UNREACHABLE)
 		sprintf(ret + len, " (%s)", unreachable(fault));
-	else if (fault->kind == FAULT_UNEXPECTED)
+	else if (fault->kind == FAULT_UNEXPECTED || fault->kind == FAULT_SAID)
 		add_heard(fault, ret + len);
 	return ret;
 }

@@ -24,18 +24,22 @@
 	/* it says something else */                                                               \
 	X(FAULT_UNEXPECTED, "unexpected", "unexpected answer")                                     \
 	/* its agent says so */                                                                    \
-	X(FAULT_AGENT, "agent", "the agent says that it is down")
+	X(FAULT_AGENT, "agent", "the agent says that it is down")                                  \
+	/* no probe, but somebody who knows better */                                              \
+	X(FAULT_SAID, "said", "an operator says")
 
 #define FAULT_ENUM(enumerator, ...) enumerator,
 enum fault_kind { FAULTS(FAULT_ENUM) NFAULTS };
 #undef FAULT_ENUM
 
-enum { FAULT_HEARD_MAX = 40 }; /* bytes of an unexpected answer that are kept */
+enum {
+	FAULT_HEARD_MAX = 40
+}; /* bytes of an unexpected answer, or of what an operator says, that are kept */
 
 struct fault {
 	uint8_t kind;      /* enum fault_kind */
 	uint8_t icmp_code; /* FAULT_UNREACHABLE: RFC 792 and RFC 1122, or RFC 4443 */
-	uint8_t nheard;    /* FAULT_UNEXPECTED: what it began with */
+	uint8_t nheard;    /* FAULT_UNEXPECTED, FAULT_SAID: what it began with */
 	uint8_t heard[FAULT_HEARD_MAX];
 	be16 port;      /* that was probed */
 	char check[24]; /* how: the first word of `check`, cut to fit; empty: connect */

@@ -416,14 +416,43 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		note_sighting(worker, v, now);
 }
 
+/* By which side the frame of that verdict has been sent; -1: by none, or not yet. */
+static int sent_by(const struct worker *worker, const struct verdict *v)
+{
+	const struct hop *hop = &v->way.hop;
+
+	if (v->act == LB_BRIDGE)
+		return v->way.side;
+	if (v->act != LB_FORWARD || v->why == WHY_FRAGMENT_HELD)
+		return -1;
+	if (v->way.server != SERVER_NONE)
+		hop = neigh_known(worker->setup.neigh, v->way.server);
+	return hop ? hop->side : -1;
+}
+
+/* The i-th of a burst; the same, and says so to who watches. */
+static void dispatch_watched(struct worker *worker, struct frame *frame, const struct verdict *v,
+                             unsigned i, lb_time now)
+{
+	const struct flows *flows = &lb_balance(worker->lb)->flows;
+
+	dispatch(worker, frame, v, now);
+	if (worker->tap)
+		tap_after(worker->tap, i, frame, v,
+		          v->act == LB_FORWARD ? flows_at(flows, v->flow)->server : SERVER_NONE,
+		          sent_by(worker, v), now);
+}
+
 void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
 	struct verdict verdicts[PORT_BURST];
 	struct frame frame;
 
+	if (worker->tap)
+		tap_before(worker->tap, frames, n);
 	lb_input(worker->lb, frames, n, now, verdicts);
 	for (unsigned i = 0; i < n; i++)
-		dispatch(worker, &frames[i], &verdicts[i], now);
+		dispatch_watched(worker, &frames[i], &verdicts[i], i, now);
 	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
 		dispatch(worker, &frame, &verdicts[0], now);
 		voice_flush(&worker->voice, now);

@@ -13,6 +13,7 @@
 #include "../process/memory.h"
 #include "../port/port.h"
 #include "setup.h"
+#include "tap.h"
 #include "voice.h"
 #include "../../lb/lb.h"
 
@@ -33,6 +34,7 @@ struct worker {
 	struct defence defence;
 	struct carrier carrier; /* of the ports */
 	struct setup setup;
+	struct tap *tap; /* somebody watches what comes and goes; or NULL */
 	struct connlog *connlog;
 	unsigned queue;           /* of connlog, that is this worker's */
 	bool more;                /* lb_poll() has more to do at once */

@@ -16,7 +16,7 @@ shift
 make_seeds()
 {
 	rm -rf "$DIR/start"
-	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt,check}
+	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt,check,request}
 	"$DIR/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
 		$(find "$CAPTURES" -name '*.pcap*' 2>/dev/null | sort)
 	for ini in cfg/example.ini pcaps/*/lb.ini; do
@@ -26,12 +26,17 @@ make_seeds()
 	printf '\\0\\4\\2abc\\0\\10abc 200 \\0\\4\\0\\0\\0\\10\\23' >"$DIR/start/check/prefix"
 	printf '\\101\\4\\2\\0\\3\\20abc\\0\\10 abc5. .\\0\\4\\0\\0\\0\\4\\21\\4\\0\\4\\0\\4\\23\\3\\20\\0' >"$DIR/start/check/number"
 	grep -ohE '"[a-z0-9_]+"' cfg/*.c lb/rules.c | sort -u >"$DIR/ini.dict"
+	printf 'flows client 10.0.0.0/24 and not state open and age over 10m\nxxxxxxxxxxxxxxxx' >"$DIR/start/request/flows"
+	printf '[fd00::1]:443 and server fe1 and farm web and bytes under 1M\n' >"$DIR/start/request/bytes"
+	printf 'server drain fe1 --wait 15m --then reset\n' >"$DIR/start/request/drain"
+	{ grep -ohE '"[a-z0-9_]+"' bridge/operator/{filter,verbs}.c; echo '"10.0.0.1"'; echo '"fe1"'; } | sort -u >"$DIR/request.dict"
 }
 
 options() # NAME
 {
 	case $1 in
 	ini) echo "-max_len=4096 -dict=$DIR/ini.dict" ;;
+	request) echo "-max_len=512 -dict=$DIR/request.dict" ;;
 	frame) echo "-max_len=1600" ;;
 	*) echo "-max_len=4096" ;;
 	esac

@@ -1,0 +1,309 @@
+/*
+ * capture: what the running process copies of frames, as a pcapng file (draft-ietf-opsawg-pcapng).
+ *
+ * The filter is compiled here, by libpcap, and so is the file written here, by whoever asks. It has
+ * four interfaces, each side's frames as they come and as they leave; a comment on each packet says
+ * what became of it.
+ */
+#include "cli.h"
+
+#include "../process/log.h"
+
+#include <inttypes.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	NG_SECTION = 0x0a0d0d0a,
+	NG_INTERFACE = 1,
+	NG_PACKET = 6,
+	NG_MAGIC = 0x1a2b3c4d,
+	NG_IF_NAME = 2,
+	NG_IF_TSRESOL = 9,
+	NG_COMMENT = 1,
+	NG_BYTES = 8192,
+	CAPTURE_SNAP = 1600,
+};
+
+struct capture {
+	const char *path; /* - is stdout */
+	bool both, has_dropped;
+	const char *dropped; /* a reason */
+	unsigned long count; /* 0: any */
+	double seconds;      /* likewise */
+	char filter[CLI_LINE_BYTES];
+	FILE *out;
+};
+
+/* ---- pcapng ---- */
+
+struct block {
+	uint8_t bytes[NG_BYTES];
+	uint32_t len;
+};
+
+static void add(struct block *block, const void *bytes, size_t n)
+{
+	const uint32_t whole = (uint32_t)(n + 3) / 4 * 4;
+
+	if (block->len + whole > sizeof(block->bytes) - 16)
+		return;
+	memset(block->bytes + block->len, 0, whole);
+	memcpy(block->bytes + block->len, bytes, n);
+	block->len += whole;
+}
+
+static void add32(struct block *block, uint32_t word)
+{
+	add(block, &word, sizeof(word));
+}
+
+static void add_option(struct block *block, uint16_t code, const void *value, uint16_t n)
+{
+	const uint16_t head[2] = {code, n};
+
+	add(block, head, sizeof(head));
+	add(block, value, n);
+}
+
+static void write_block(FILE *out, uint32_t type, const struct block *block)
+{
+	const uint32_t len = block->len + 12;
+
+	fwrite(&type, sizeof(type), 1, out);
+	fwrite(&len, sizeof(len), 1, out);
+	fwrite(block->bytes, block->len, 1, out);
+	fwrite(&len, sizeof(len), 1, out);
+}
+
+static void write_head(FILE *out)
+{
+	static const char *const names[] = {"outside-in", "outside-out", "inside-in", "inside-out"};
+	struct block section = {.len = 0};
+	const uint16_t version[2] = {1, 0};
+	const uint8_t nanoseconds = 9;
+
+	add32(&section, NG_MAGIC);
+	add(&section, version, sizeof(version));
+	add32(&section, UINT32_MAX); /* the length is not said */
+	add32(&section, UINT32_MAX);
+	write_block(out, NG_SECTION, &section);
+	for (unsigned i = 0; i < 4; i++) {
+		struct block interface = {.len = 0};
+		const uint16_t link[2] = {DLT_EN10MB, 0};
+
+		add(&interface, link, sizeof(link));
+		add32(&interface, CAPTURE_SNAP);
+		add_option(&interface, NG_IF_NAME, names[i], (uint16_t)strlen(names[i]));
+		add_option(&interface, NG_IF_TSRESOL, &nanoseconds, 1);
+		add_option(&interface, 0, "", 0);
+		write_block(out, NG_INTERFACE, &interface);
+	}
+	fflush(out);
+}
+
+static uint32_t from_hex(const char *hex, uint8_t *ret)
+{
+	uint32_t n = 0;
+	unsigned byte;
+
+	while (n < CAPTURE_SNAP && sscanf(hex + 2 * n, "%2x", &byte) == 1)
+		ret[n++] = (uint8_t)byte;
+	return n;
+}
+
+static const char *text(const json_t *record, const char *member)
+{
+	const char *value = json_string_value(json_object_get(record, member));
+
+	return value ? value : "";
+}
+
+static void comment_on(const json_t *record, char *ret, size_t size)
+{
+	const json_t *flow = json_object_get(record, "flow");
+	int len = snprintf(ret, size, "%s", text(record, "reason"));
+
+	if (flow)
+		len += snprintf(ret + len, size - (size_t)len, ", flow %" PRIi64,
+		                (int64_t)json_integer_value(flow));
+	if (*text(record, "server"))
+		snprintf(ret + len, size - (size_t)len, ", server %s", text(record, "server"));
+}
+
+static void write_packet(FILE *out, const json_t *record)
+{
+	const uint64_t ns = (uint64_t)json_integer_value(json_object_get(record, "time_ns"));
+	const bool inside = !strcmp(text(record, "side"), "inside");
+	const bool left = json_is_true(json_object_get(record, "out"));
+	uint8_t bytes[CAPTURE_SNAP];
+	const uint32_t n = from_hex(text(record, "data"), bytes);
+	struct block block = {.len = 0};
+	char comment[200];
+
+	comment_on(record, comment, sizeof(comment));
+	add32(&block, 2u * inside + left);
+	add32(&block, (uint32_t)(ns >> 32));
+	add32(&block, (uint32_t)ns);
+	add32(&block, n);
+	add32(&block, (uint32_t)json_integer_value(json_object_get(record, "len")));
+	add(&block, bytes, n);
+	add_option(&block, NG_COMMENT, comment, (uint16_t)strlen(comment));
+	add_option(&block, 0, "", 0);
+	write_block(out, NG_PACKET, &block);
+	fflush(out);
+}
+
+/* ---- What is asked ---- */
+
+static int complain(const char *what)
+{
+	log_error("capture: %s", what);
+	return ASK_USAGE;
+}
+
+static int parse(struct capture *capture, char *line)
+{
+	char *rest = NULL;
+
+	strtok_r(line, " ", &rest); /* capture */
+	for (char *word = strtok_r(NULL, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		const bool takes =
+		        !strcmp(word, "-c") || !strcmp(word, "-t") || !strcmp(word, "-w");
+		const char *value = takes ? strtok_r(NULL, " ", &rest) : NULL;
+		const size_t len = strlen(capture->filter);
+
+		if (takes && !value)
+			return complain("-c N, -t SECONDS, -w FILE");
+		if (takes && word[1] == 'c')
+			capture->count = strtoul(value, NULL, 10);
+		else if (takes && word[1] == 't')
+			capture->seconds = strtod(value, NULL);
+		else if (takes)
+			capture->path = value;
+		else if (!strcmp(word, "--both"))
+			capture->both = true;
+		else if (!strcmp(word, "--dropped"))
+			capture->has_dropped = true;
+		else if (!strncmp(word, "--dropped=", 10))
+			capture->dropped = word + 10;
+		else
+			snprintf(capture->filter + len, sizeof(capture->filter) - len, "%s%s",
+			         len ? " " : "", word);
+	}
+	return 0;
+}
+
+/* Appends the instructions to the request. */
+static int compile(const struct capture *capture, char *request, size_t size)
+{
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, CAPTURE_SNAP);
+	struct bpf_program program;
+	size_t len = strlen(request);
+	int status = 0;
+
+	if (!pcap || pcap_compile(pcap, &program, capture->filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+		log_error("capture: %s: %s", capture->filter,
+		          pcap ? pcap_geterr(pcap) : "no memory");
+		if (pcap)
+			pcap_close(pcap);
+		return ASK_USAGE;
+	}
+	len += (size_t)snprintf(request + len, size - len, " --bpf=");
+	for (unsigned i = 0; i < program.bf_len && !status; i++) {
+		const struct bpf_insn *insn = &program.bf_insns[i];
+
+		if (size - len < 18)
+			status = complain("the filter is too long");
+		else
+			len += (size_t)snprintf(request + len, size - len, "%04x%02x%02x%08x",
+			                        insn->code, insn->jt, insn->jf, insn->k);
+	}
+	pcap_freecode(&program);
+	pcap_close(pcap);
+	return status;
+}
+
+/* Waits for a record, up to that time; false if it is over. */
+static bool await(struct ask *ask, double end)
+{
+	struct pollfd fd = {.fd = ask_fd(ask), .events = POLLIN};
+	struct timespec now;
+	double left;
+
+	if (!end || ask_has_line(ask))
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = end - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
+	return left > 0 && poll(&fd, 1, (int)(left * 1000) + 1) > 0;
+}
+
+static double end_of(const struct capture *capture)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return capture->seconds > 0
+	               ? (double)now.tv_sec + (double)now.tv_nsec / 1e9 + capture->seconds
+	               : 0;
+}
+
+static int receive(struct capture *capture, struct ask *ask)
+{
+	const double end = end_of(capture);
+	unsigned long n = 0;
+	json_int_t lost = 0;
+	json_t *record;
+	int status = 0;
+
+	while ((!capture->count || n < capture->count) && await(ask, end) &&
+	       (record = ask_next(ask, &status))) {
+		lost += json_integer_value(json_object_get(record, "lost"));
+		if (json_object_get(record, "capture"))
+			write_head(capture->out);
+		else if (json_object_get(record, "data"))
+			write_packet(capture->out, record), n++;
+		json_decref(record);
+	}
+	if (!status)
+		log_info("%lu packets, %" PRIi64 " lost", n, (int64_t)lost);
+	return status;
+}
+
+int run_capture(const struct cli *cli, const char *line)
+{
+	struct capture capture = {.path = "-"};
+	char words[CLI_LINE_BYTES], request[CLI_LINE_BYTES] = "capture";
+	struct ask *ask = NULL;
+	int status;
+
+	snprintf(words, sizeof(words), "%s", line);
+	status = parse(&capture, words);
+	if (!status && !strcmp(capture.path, "-") && isatty(STDOUT_FILENO))
+		status = complain("-w FILE, or stdout to a program: not to a terminal");
+	if (capture.both)
+		strcat(request, " --both");
+	if (capture.has_dropped)
+		strcat(request, " --dropped");
+	if (capture.dropped)
+		snprintf(request + strlen(request), 80, " --dropped=%s", capture.dropped);
+	if (!status && *capture.filter)
+		status = compile(&capture, request, sizeof(request));
+	if (!status)
+		status = ask_open(cli->instance, true, &ask);
+	if (status)
+		return status;
+	capture.out = strcmp(capture.path, "-") ? fopen(capture.path, "w") : stdout;
+	if (!capture.out)
+		log_error("%s: %m", capture.path);
+	status = !capture.out || !ask_send(ask, request) ? ASK_FAILED : receive(&capture, ask);
+	ask_close(ask);
+	if (capture.out && fclose(capture.out) != 0)
+		status = ASK_FAILED;
+	return status;
+}

@@ -1,0 +1,27 @@
+/*
+ * How fast things happen: of the last second or so.
+ */
+#ifndef BRIDGE_RATES_H
+#define BRIDGE_RATES_H
+
+#include "snapshot.h"
+
+enum { RATES_EVERY_MS = 1000 };
+
+struct rates {
+	struct snapshot from, to; /* rules are NULL: not taken yet */
+	uint64_t generation;      /* of the workers' rules that both are of */
+	lb_time next;
+};
+
+/* Takes figures if it is time; started is when the workers did. */
+void rates_look(struct rates *rates, struct crew *crew, lb_time started, lb_time now);
+void rates_free(struct rates *rates);
+
+/* If there are any, of the rules that the workers have. */
+bool rates_are_known(const struct rates *rates, const struct crew *crew);
+
+/* By how much a number that has grown from one to the other has grown a second. */
+double rates_of(const struct rates *rates, uint64_t from, uint64_t to);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * capture: frames as they come and leave, with what became of them.
+ *
+ * The client compiles its filter; here its instructions are checked and run. One capture at a time.
+ */
+#include "verbs.h"
+
+#include "../process/clock.h"
+#include "../process/text.h"
+#include "../worker/tap.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 * TAP_BYTES + 512 };
+
+struct capture_of {
+	struct bpf_insn insns[CAPTURE_INSNS];
+	struct tap *taps[RULES_WORKERS_MAX];
+	unsigned n, next;
+	uint64_t lost;       /* that have been told */
+	uint64_t generation; /* of the rules for which the fast path is held */
+};
+
+/* ---- The filter ---- */
+
+static bool parse_insn(const char *digits, struct bpf_insn *ret)
+{
+	char text[CAPTURE_INSN_DIGITS + 1];
+	unsigned long long word;
+	char *end;
+
+	snprintf(text, sizeof(text), "%s", digits);
+	word = strtoull(text, &end, 16);
+	ret->code = (uint16_t)(word >> 48);
+	ret->jt = (uint8_t)(word >> 40);
+	ret->jf = (uint8_t)(word >> 32);
+	ret->k = (uint32_t)word;
+	return end == text + CAPTURE_INSN_DIGITS;
+}
+
+/* Instructions of 16 hex digits each: code, jt, jf, k. False if they are none. */
+static bool parse_filter(const char *hex, struct bpf_insn *ret)
+{
+	const size_t len = strlen(hex);
+	unsigned n = 0;
+
+	if (!len || len % CAPTURE_INSN_DIGITS || len / CAPTURE_INSN_DIGITS > CAPTURE_INSNS)
+		return false;
+	for (size_t i = 0; i < len; i += CAPTURE_INSN_DIGITS)
+		if (!parse_insn(hex + i, &ret[n++]))
+			return false;
+	return bpf_validate(ret, (int)n);
+}
+
+static int why_named(const char *name)
+{
+	for (unsigned i = 0; i < LB_NWHYS; i++)
+		if (!strcmp(lb_why_name((enum lb_why)i), name))
+			return (int)i;
+	return -1;
+}
+
+/* ---- Beginning and end ---- */
+
+static void attach(struct worker *worker, void *ctx, lb_time now)
+{
+	struct capture_of *capture = ctx;
+
+	(void)now;
+	worker->tap = capture ? capture->taps[worker->share.worker] : NULL;
+}
+
+/* Flows are the process's meanwhile: what crosses in the kernel is seen by nobody. */
+static void hold_fastpath(const struct world *world, struct capture_of *capture, bool hold)
+{
+	struct fastpath *fastpath = world->crew->workers.fastpath;
+
+	capture->generation = world->crew->workers.generation;
+	if (fastpath)
+		fastpath_hold(fastpath, hold || *world->held);
+}
+
+/* The workers let go of it first: if one doesn't move, what it has stays. */
+static void stop(struct world *world, struct client *client)
+{
+	struct capture_of *capture = world->capture;
+
+	(void)client;
+	world->capture = NULL;
+	if (capture)
+		hold_fastpath(world, capture, false);
+	if (!capture || crew_errand(world->crew, attach, NULL))
+		return;
+	for (unsigned k = 0; k < capture->n; k++)
+		tap_free(capture->taps[k]);
+	free(capture);
+}
+
+static int start(struct world *world, struct capture_of *capture, const struct tap_wish *wish)
+{
+	int err = 0;
+
+	for (unsigned k = 0; k < world->crew->n && !err; k++) {
+		capture->taps[k] = tap_new(wish);
+		if (!capture->taps[k])
+			err = -ENOMEM;
+		else
+			capture->n++;
+	}
+	world->capture = capture;
+	hold_fastpath(world, capture, true);
+	if (!err)
+		err = crew_errand(world->crew, attach, capture);
+	if (err)
+		stop(world, NULL);
+	return err;
+}
+
+/* ---- Records ---- */
+
+static void print(struct world *world, struct client *client, const struct tap_record *record)
+{
+	const struct workers *workers = &world->crew->workers;
+	static const char *const sides[NSIDES] = {"outside", "inside"};
+	static const char digits[] = "0123456789abcdef";
+	char hex[2 * TAP_BYTES + 1], of[160] = "";
+
+	for (uint32_t i = 0; i < record->kept; i++) {
+		hex[2 * i] = digits[record->bytes[i] >> 4];
+		hex[2 * i + 1] = digits[record->bytes[i] & 15];
+	}
+	hex[2 * record->kept] = 0;
+	if (record->flow != UINT32_MAX)
+		snprintf(of, sizeof(of), ",\"flow\":%" PRIu32, record->flow);
+	if (record->server < workers->rules->nservers)
+		snprintf(of + strlen(of), sizeof(of) - strlen(of), ",\"server\":\"%s\"",
+		         workers->rules->servers[record->server].name);
+	answer_record(&client->answer,
+	              "{\"time_ns\":%" PRIu64 ",\"side\":\"%s\",\"out\":%s,\"reason\":\"%s\"%s,"
+	              "\"len\":%" PRIu32 ",\"data\":\"%s\"}",
+	              record->time.ns + clock_wall_offset(), sides[record->side],
+	              record->out ? "true" : "false", lb_why_name((enum lb_why)record->why), of,
+	              record->len, hex);
+}
+
+/* Those of all workers in turn. */
+static bool take(struct capture_of *capture, struct tap_record *ret)
+{
+	for (unsigned i = 0; i < capture->n; i++) {
+		capture->next = (capture->next + 1) % capture->n;
+		if (tap_take(capture->taps[capture->next], ret))
+			return true;
+	}
+	return false;
+}
+
+static void go(struct world *world, struct client *client, lb_time now)
+{
+	struct capture_of *capture = world->capture;
+	struct tap_record record;
+	uint64_t lost = 0;
+	bool any = false;
+
+	(void)now;
+	if (capture->generation != world->crew->workers.generation)
+		hold_fastpath(world, capture, true); /* a reload has let go of it */
+	while (answer_room(&client->answer) > CAPTURE_RECORD_BYTES && take(capture, &record)) {
+		print(world, client, &record);
+		any = true;
+	}
+	for (unsigned k = 0; k < capture->n; k++)
+		lost += tap_lost(capture->taps[k]);
+	client->answer.lost += lost - capture->lost;
+	capture->lost = lost;
+	client->is_busy = any;
+}
+
+static bool take_wish(struct client *client, struct request *request, struct capture_of *capture,
+                      struct tap_wish *ret)
+{
+	const char *filter = request_take(request, "--bpf"), *why;
+
+	*ret = (struct tap_wish){.why = -1, .both = request_take_flag(request, "--both")};
+	ret->dropped = request_take_flag(request, "--dropped");
+	why = request_take(request, "--dropped");
+	if (filter && !parse_filter(filter, capture->insns)) {
+		answer_fail(&client->answer, ANSWER_USAGE, "bad_filter", NULL,
+		            "not a filter's instructions, or more than %d", CAPTURE_INSNS);
+		return false;
+	}
+	ret->filter = filter ? capture->insns : NULL;
+	if (why && (ret->why = why_named(why)) < 0) {
+		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_reason", NULL,
+		            "%s: no such reason", why);
+		return false;
+	}
+	return !verbs_too_much(client, request);
+}
+
+void verb_capture(struct world *world, struct client *client, struct request *request, lb_time now)
+{
+	struct capture_of *capture;
+	struct tap_wish wish;
+	int err;
+
+	(void)now;
+	if (world->capture) {
+		answer_fail(&client->answer, ANSWER_REFUSED, "busy", NULL,
+		            "somebody else captures now: one at a time");
+		return;
+	}
+	capture = calloc(1, sizeof(*capture));
+	if (capture && !take_wish(client, request, capture, &wish)) {
+		free(capture);
+		return;
+	}
+	err = capture ? start(world, capture, &wish) : -ENOMEM;
+	if (err) {
+		answer_fail(&client->answer, ANSWER_FAILED, "failed", NULL, "%s", strerror(-err));
+		return;
+	}
+	answer_record(&client->answer, "{\"capture\":true}");
+	client->go = go;
+	client->stop = stop;
+}

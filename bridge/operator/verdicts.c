@@ -1,0 +1,86 @@
+/*
+ * A verdict goes to all workers, as that of a probe does, and is in force until it is taken back:
+ * by the next one on the same server, or when its time is over. Then what the probes have found
+ * meanwhile counts.
+ */
+#include "verdicts.h"
+
+#include "../process/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct given {
+	const char *server, *why;
+	enum health_verdict verdict; /* HEALTH_UNKNOWN: that of the probes */
+	bool found;
+};
+
+static void give(struct worker *worker, void *ctx, lb_time now)
+{
+	const struct rules *rules = worker->setup.rules;
+	struct given *given = ctx;
+
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		struct server_faults *faults = &worker->setup.faults[s];
+
+		if (strcmp(rules->servers[s].name, given->server))
+			continue;
+		given->found = true;
+		lb_force_health(worker->lb, s, given->verdict, now);
+		if (given->verdict != HEALTH_DOWN)
+			continue;
+		faults->last = (struct fault){.kind = FAULT_SAID, .at = now};
+		fault_set_heard(&faults->last, (const uint8_t *)given->why,
+		                (unsigned)strlen(given->why));
+		faults->n[FAULT_SAID]++;
+	}
+}
+
+static bool tell(struct crew *crew, struct given *given)
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		crew_errand_to(crew, k, give, given);
+	return given->found;
+}
+
+static void forget(struct verdicts *verdicts, const char *server)
+{
+	for (unsigned i = 0; i < verdicts->n; i++)
+		if (!strcmp(verdicts->all[i].server, server))
+			verdicts->all[i--] = verdicts->all[--verdicts->n];
+}
+
+int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *server,
+                  enum health_verdict verdict, const char *why, lb_time until)
+{
+	struct given given = {.server = server, .why = why, .verdict = verdict};
+	struct verdict_given *at;
+
+	forget(verdicts, server);
+	if (verdicts->n == VERDICTS_MAX)
+		return -ENOSPC;
+	if (!tell(crew, &given))
+		return -ENOENT;
+	at = &verdicts->all[verdicts->n++];
+	snprintf(at->server, sizeof(at->server), "%s", server);
+	at->until = until;
+	log_info("server %s: %s, as an operator says: %s", server, health_name(verdict), why);
+	return 0;
+}
+
+void verdicts_expire(struct verdicts *verdicts, struct crew *crew, lb_time now)
+{
+	for (unsigned i = 0; i < verdicts->n; i++) {
+		struct verdict_given over = verdicts->all[i];
+		struct given given = {.server = over.server, .verdict = HEALTH_UNKNOWN};
+
+		if (over.until.ns > now.ns)
+			continue;
+		verdicts->all[i--] = verdicts->all[--verdicts->n];
+		if (tell(crew, &given))
+			log_info("server %s: what an operator said of its health is over",
+			         over.server);
+	}
+}

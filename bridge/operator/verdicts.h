@@ -1,0 +1,31 @@
+/*
+ * Verdicts on servers from outside, each for a while.
+ */
+#ifndef BRIDGE_VERDICTS_H
+#define BRIDGE_VERDICTS_H
+
+#include "../worker/crew.h"
+
+enum { VERDICTS_MAX = 64, VERDICT_WHY_BYTES = 48 };
+
+struct verdict_given {
+	char server[RULES_NAME_BYTES];
+	lb_time until;
+};
+
+struct verdicts {
+	struct verdict_given all[VERDICTS_MAX];
+	unsigned n;
+};
+
+/*
+ * Gives a server a verdict until that time, instead of what probes say; why is noted as what
+ * failed. Returns 0, -ENOENT, or -ENOSPC if there are too many.
+ */
+int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *server,
+                  enum health_verdict verdict, const char *why, lb_time until);
+
+/* Takes back those whose time is over. */
+void verdicts_expire(struct verdicts *verdicts, struct crew *crew, lb_time now);
+
+#endif

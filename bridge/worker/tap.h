@@ -1,0 +1,52 @@
+/*
+ * Copies of frames, as they came and as they left, for who watches.
+ */
+#ifndef BRIDGE_TAP_H
+#define BRIDGE_TAP_H
+
+#include "../port/port.h"
+#include "../../lb/verdict.h"
+
+#include <pcap/pcap.h>
+
+enum { TAP_BYTES = 1600 /* of a frame, at most */, TAP_RECORDS = 1024 /* that wait to be taken */ };
+
+/* What is watched. */
+struct tap_wish {
+	const struct bpf_insn *filter; /* a valid program of pcap-filter(7), or NULL: all */
+	bool both;                     /* with one of the two forms of a frame the other one */
+	bool dropped;                  /* only what is dropped, */
+	int why;                       /* or only of this reason; -1: of any */
+};
+
+struct tap_record {
+	lb_time time;
+	uint32_t len, kept; /* bytes of the frame, and how many of them there are */
+	uint8_t side;       /* enum side */
+	bool out;           /* as it left, or else as it came */
+	uint8_t why;        /* enum lb_why */
+	uint16_t server;    /* or SERVER_NONE */
+	uint32_t flow;      /* or UINT32_MAX */
+	uint8_t bytes[TAP_BYTES];
+};
+
+struct tap;
+
+/* The filter must stay. NULL if memory runs out. */
+struct tap *tap_new(const struct tap_wish *wish);
+void tap_free(struct tap *tap);
+
+/*
+ * By the worker: the frames of a burst, before anything becomes of them; and each of them after,
+ * the i-th, of a flow to this server (or SERVER_NONE), sent on that side, or not (-1).
+ */
+void tap_before(struct tap *tap, const struct frame *frames, unsigned n);
+void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const struct verdict *v,
+               uint16_t server, int sent, lb_time now);
+
+/* By another thread: the next record; false if there is none. And how many there was no room for.
+ */
+bool tap_take(struct tap *tap, struct tap_record *ret);
+uint64_t tap_lost(const struct tap *tap);
+
+#endif

@@ -1,0 +1,83 @@
+# What verbs print for people, byte for byte, of answers that were written down; the one that answers is made up.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+
+GOLDEN=$BATS_TEST_DIRNAME/../golden
+
+setup_file()
+{
+	lab_ns tmb off
+	lab_spawn first tmb /usr/bin/python3 "$BATS_TEST_DIRNAME/../golden/fake.py" "$BATS_TEST_DIRNAME/../golden" eth0-eth1
+	wait_until 10 test -S /run/tmbridge/eth0-eth1/status
+}
+
+teardown_file()
+{
+	lab_kill_all
+}
+
+# With GOLDEN_WRITE=1 the files are made anew, to be looked at.
+is_golden() # NAME VERB...
+{
+	[[ -z ${GOLDEN_WRITE:-} ]] || "$TMBRIDGE" "${@:2}" >"$GOLDEN/$1.txt"
+	diff "$GOLDEN/$1.txt" <("$TMBRIDGE" "${@:2}")
+	[[ $1 != *-wide && $1 != *-csv && $1 != events ]] || return 0
+	[[ -z $(awk 'length > 100' "$GOLDEN/$1.txt") ]]
+}
+
+@test "status, servers, farms" {
+	is_golden status status
+	is_golden server-list server list
+	is_golden server-list-wide server list -o wide --sort flows
+	[[ $("$TMBRIDGE" server list -o csv --no-header --limit 1) = ocspool,ocsfe01.contoso.com,10.0.0.41,active,up,20*Z,10,617,2,28000,18756,0,, ]]
+	is_golden farm-list farm list
+}
+
+@test "flows, events, config diff, top" {
+	is_golden flows flows
+	is_golden flows-wide flows -o wide --sort client
+	is_golden flows-csv flows -o csv
+	is_golden events events
+	is_golden config-diff config diff
+	is_golden top top --once
+	is_golden top-reason top --once --by reason
+	is_golden top-client top --once --by client
+}
+
+@test "several instances: which one, or an error that names them; none" {
+	lab_spawn second tmb /usr/bin/python3 "$BATS_TEST_DIRNAME/../golden/fake.py" "$GOLDEN" eth2-eth3
+	wait_until 10 test -S /run/tmbridge/eth2-eth3/status
+	run "$TMBRIDGE" status
+	[[ $status = 2 && $output = *"several are running here"* && $output = *"-i eth0-eth1"* && $output = *"-i eth2-eth3"* ]]
+	"$TMBRIDGE" -i eth2-eth3 status | diff - "$GOLDEN/status.txt"
+	run "$TMBRIDGE" status -i eth8-eth9
+	[[ $status = 3 && $output = *"eth8-eth9: no tmbridge is running there"* ]]
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$TMBRIDGE" status -i eth0-eth1
+	[[ $status = 3 && $output = *"you may not ask it"* ]]
+	lab_kill first
+	lab_kill second
+	run "$TMBRIDGE" status
+	[[ $status = 3 && $output = *"no tmbridge is running here"* ]]
+}
+
+@test "completion knows verbs, and asks for names" {
+	local COMPREPLY COMP_WORDS COMP_CWORD
+
+	tmbridge()
+	{
+		echo pool,fe1,10.0.0.41
+	}
+	source "$LAB_ROOT/bridge/client/tmbridge.bash"
+	COMP_WORDS=(tmbridge se) COMP_CWORD=1
+	_tmbridge
+	[[ ${COMPREPLY[*]} = server ]]
+	COMP_WORDS=(tmbridge server drain f) COMP_CWORD=3
+	_tmbridge
+	[[ ${COMPREPLY[*]} = fe1 ]]
+	# each verb of the program is one of completion's
+	for verb in $(sed -nE 's/^        \{"([a-z]+)", .*/\1/p' "$LAB_ROOT/bridge/client/cli.c" | sort -u); do
+		COMP_WORDS=(tmbridge "$verb") COMP_CWORD=1
+		_tmbridge
+		[[ " ${COMPREPLY[*]} " = *" $verb "* ]]
+	done
+}

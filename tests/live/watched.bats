@@ -1,0 +1,159 @@
+# Operators again: who misuses the sockets, verdicts from outside, the wire, what goes on in it.
+
+source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../operator.sh"
+
+setup_file()
+{
+	lab_up
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms' 'fall = 2' "connlog = $LAB_DIR/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 servers_are_up 2
+}
+
+teardown_file()
+{
+	tmbridge_stop
+	lab_down
+}
+
+# Somebody who misuses the status socket; what he got is printed.
+hostile() # PYTHON
+{
+	{
+		cat <<-END
+			import socket, time
+			def connect(kind="status"):
+			    s = socket.socket(socket.AF_UNIX)
+			    s.connect("$RUN/" + kind)
+			    s.settimeout(10)
+			    return s
+		END
+		sed 's/^\t//' <<<"$1"
+	} | /usr/bin/python3 -
+}
+
+@test "half a line, a line without end, what is no text, too many words" {
+	run hostile 's = connect(); s.send(b"stat"); time.sleep(.1); s.send(b"us\n"); print(s.recv(10).decode())'
+	[[ $output = '{"version"'* ]]
+	run hostile 's = connect(); s.send(b"x" * 100000); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'*'"bad_request"'* ]]
+	run hostile 's = connect(); s.send(b"status \xff\x00\x01\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'* ]]
+	run hostile 's = connect(); s.send(b"a " * 100 + b"\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'* ]]
+	run hostile 's = connect(); s.send(b"\n\nversion\r\nversion\n"); s.shutdown(socket.SHUT_WR); r = b""
+	while (b := s.recv(9999)): r += b
+	print(r.count(b"bad_request"), r.count(b"\"pid\""))'
+	[[ $output = "2 2" ]]
+	run hostile 's = connect(); s.send(b"server drain fe1\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":3'*'"not_permitted"'* ]]
+	server_is fe1 '.state == "active"'
+}
+
+@test "1000 connects, and who never reads: the next one is served, operators meanwhile too" {
+	hostile 'crowd = []
+	for i in range(1000):
+	    s = connect(); crowd.append(s)
+	    try: s.send(b"events -f\nstatus\n")
+	    except OSError: pass
+	refused = sum(1 for s in crowd if b"too_many_clients" in s.recv(200))
+	print(refused)
+	c = connect("control"); c.send(b"version\n"); print(b"pid" in c.recv(999))' >"$LAB_DIR/hostile"
+	cat "$LAB_DIR/hostile"
+	[[ $(head -n 1 "$LAB_DIR/hostile") -ge 900 && $(tail -n 1 "$LAB_DIR/hostile") = True ]]
+	wait_until 5 servers_are_up 2
+	in_ns dc ping -c 1 -W 1 10.0.0.41
+}
+
+@test "a reader who is slow loses records, which are counted, and nobody else does" {
+	run hostile 's = connect(); s.send(b"events -f\n"); c = connect("control")
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+	for i in range(3000):
+	    c.send(b"flow reset " + b"x" * 200 + b"\n"); c.recv(999)
+	s.settimeout(1); r = b""
+	try:
+	    while (b := s.recv(99999)): r += b
+	except TimeoutError: pass
+	print(r.count(b"\"event\""), r.count(b"\"lost\""))'
+	echo "$output"
+	[[ $output =~ ^[1-9][0-9]*\ [1-9] ]]
+}
+
+@test "server health: a verdict from outside, with its reason, until its time is over" {
+	tmb server health fe2 down --why disk is full --for 2s
+	server_is fe2 '.health == "down" and .failed_reason == "said" and .failed_why == "an operator says \"disk is full\""'
+	tmb status | seek '! fe2: down for .*disk is full'
+	wait_until 10 servers_are_up 2
+	tmb events | seek 'server fe2: what an operator said of its health is over'
+	run tmb server health fe3 down
+	[[ $status = 4 ]]
+	run tmb server health fe1 sideways
+	[[ $status = 2 ]]
+}
+
+wire_is() # on|bypass
+{
+	local answer=0
+
+	in_ns client timeout 1 bash -c "exec 3<>/dev/tcp/$VIP/5061" 2>/dev/null || answer=1
+	[[ $answer = 0 && $1 = on || $answer = 1 && $1 = bypass ]]
+}
+
+@test "wire bypass: what there is goes on, nothing new is balanced; wire on" {
+	hold three
+	tmb wire bypass
+	wire_is bypass
+	tmb status | seek '! wire: bypass'
+	[[ $(tmb flows --no-header state open | wc -l) -ge 1 ]]
+	in_ns dc ping -c 1 -W 1 10.0.0.41
+	tmb wire on
+	wait_until 5 wire_is on
+	[[ $(grep -c over "$LAB_DIR/three.out") = 0 ]]
+}
+
+@test "top: servers, farms, reasons, clients" {
+	wait_until 10 top_has_rates
+	tmb top --once | seek -E '^fe[12] +pool +up +[0-9]'
+	tmb top --once --by farm | seek -E '^pool +10.0.0.40 +1 '
+	tmb top --once --by reason | seek -E '^not_ours +[0-9]'
+	tmb top --once --by client | seek -E '^10.0.0.100 +1 '
+	run tmb top --once --by clinet
+	[[ $status = 2 && $output = *"did you mean client?"* ]]
+}
+
+top_has_rates()
+{
+	tmb status -o json | jq -e '.rates.created >= 0 and .ports.outside.received_s >= 0 and .farms[0].servers[0].created_s >= 0'
+}
+
+captured() # FILE FIELD... : of each packet
+{
+	tshark -r "$LAB_DIR/$1" -T fields $(printf -- '-e %s ' "${@:2}") 2>/dev/null
+}
+
+# Begins to capture to $LAB_DIR/FILE, in the background.
+capture() # FILE WORDS...
+{
+	lab_spawn "$1" tmb "$TMBRIDGE" capture -w "$LAB_DIR/$1" "${@:2}"
+	wait_until 5 test -s "$LAB_DIR/$1"
+}
+
+@test "capture: both halves of a connection in one file, with reason, flow and server; what is dropped" {
+	capture one.pcapng --both -c 6 tcp port 5061 and host 10.0.0.100
+	hold four
+	[[ $(lab_wait one.pcapng 10) = 0 ]]
+	captured one.pcapng frame.interface_name ip.src ip.dst frame.comment | head -n 2 >"$LAB_DIR/captured"
+	grep -qE $'^outside-in\t10.0.0.100\t10.0.0.40\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
+	grep -qE $'^inside-out\t10.0.0.40\t10.0.0.4[12]\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
+	capture two.pcapng --dropped=protocol_not_served -c 1
+	in_ns client bash -c "echo x >/dev/udp/$VIP/5061" || true
+	[[ $(lab_wait two.pcapng 5) = 0 ]]
+	[[ $(captured two.pcapng frame.interface_name udp.dstport frame.comment) = $'outside-in\t5061\tprotocol_not_served' ]]
+	run tmb capture -w "$LAB_DIR/three" tcp prot 1
+	[[ $status = 2 ]]
+	run tmb capture -w "$LAB_DIR/three" --dropped=nothing
+	[[ $status = 4 ]]
+}

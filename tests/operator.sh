@@ -1,0 +1,37 @@
+# What tests of the verbs have in common; lab.sh comes before.
+
+RUN=/run/tmbridge/eth0-eth1
+
+# grep -q would end before it has read all, and what it reads from with SIGPIPE.
+seek()
+{
+	grep "$@" >/dev/null
+}
+
+tmb() # VERB...
+{
+	"$TMBRIDGE" "$@"
+}
+
+servers_are_up() # N
+{
+	[[ $(tmb status -o json | head -n 1 | jq '[.farms[].servers[] | select(.health == "up")] | length') = "$1" ]]
+}
+
+# A client whose connection stays until it is killed, from that port.
+hold() # NAME
+{
+	lab_spawn "$1" client bash -c 'exec 3<>/dev/tcp/'"$VIP"'/5061; echo hello >&3; read -r line <&3; echo "$line"; read -r line <&3; echo "$line"; read -r line <&3; echo over; sleep 100'
+	wait_until 5 grep -q hello "$LAB_DIR/$1.out"
+}
+
+# Where its client is, as the server says: "fe1 10.0.0.40:PORT ..."
+held_server()
+{
+	head -n 1 "$LAB_DIR/$1.out" | cut -d' ' -f1
+}
+
+server_is() # NAME JQ-CONDITION
+{
+	tmb status -o json | jq -e --arg name "$1" ".farms[].servers[] | select(.name == \$name) | $2"
+}
