@@ -446,6 +446,7 @@ static int connect_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	signal(SIGPIPE, SIG_IGN); /* who is told may be gone */
 	struct rlimit files;
 	int status = 2;
 
