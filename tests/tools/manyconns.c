@@ -446,10 +446,10 @@ static int connect_main(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN); /* who is told may be gone */
 	struct rlimit files;
 	int status = 2;
 
+	signal(SIGPIPE, SIG_IGN); /* who is told may be gone */
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
