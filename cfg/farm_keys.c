@@ -14,6 +14,7 @@ enum {
 	CHECK_TIMEOUT_MIN_MS = 10,
 	CHECK_TIMEOUT_MAX_MS = CHECK_INTERVAL_MAX_MS,
 	IN_A_ROW_MAX = 100, /* fall and rise */
+	OBSERVE_MAX = 1000,
 	PERSIST_MIN_MS = 1000,
 	PERSIST_MAX_MS = 7 * 86400 * 1000,
 	IDLE_TIMEOUT_MIN_MS = 1000,
@@ -192,6 +193,25 @@ static void show_farm_all_down(const struct target *target, struct shown *shown)
 	show_text(shown, all_downs[target->farm->all_down]);
 }
 
+static int farm_observe(struct target *target, struct value *value)
+{
+	uint32_t observe = 0;
+
+	if (!value_is(value, "off") && !value_read_number(value->text, 1, OBSERVE_MAX, &observe))
+		return value_wrong(value, value->text, "is not a number from 1 to %u, nor off",
+		                   OBSERVE_MAX);
+	target->farm->observe = (uint16_t)observe;
+	return 0;
+}
+
+static void show_farm_observe(const struct target *target, struct shown *shown)
+{
+	if (target->farm->observe)
+		show_number(shown, target->farm->observe);
+	else
+		show_text(shown, "off");
+}
+
 static int farm_agent(struct target *target, struct value *value)
 {
 	uint32_t port = 0;
@@ -321,6 +341,7 @@ const struct key farm_keys[] = {
         {"on_idle", farm_on_idle, show_farm_on_idle, "reset", NULL},
         {"on_down", farm_on_down, show_farm_on_down, "reset", NULL},
         {"all_down", farm_all_down, show_farm_all_down, "out", NULL},
+        {"observe", farm_observe, show_farm_observe, "off", NULL},
         {"agent", farm_agent, show_farm_agent, "off", NULL},
         {"vlan", farm_vlan, show_farm_vlan, "off", NULL},
         {"snat", farm_snat, show_farm_snat, NULL, NULL},

@@ -13,6 +13,7 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	addresses_lay_out(&farms->addresses, arena, rules);
 	services_lay_out(&farms->services, arena, rules);
 	health_lay_out(&farms->health, arena, rules, now);
+	observe_lay_out(&farms->observe, arena, rules);
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
 	farms->times = arena_take(arena, rules->nservers, sizeof(*farms->times));

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "flow.h"
 #include "health.h"
+#include "observe.h"
 #include "rules.h"
 #include "sched.h"
 #include "services.h"
@@ -21,6 +22,7 @@ struct farms {
 	struct addresses addresses;
 	struct services services;
 	struct health health;
+	struct observe observe;
 	struct sched sched;
 	struct snat snat;
 	struct server_times *times; /* by rules.servers[] */

@@ -830,6 +830,11 @@ void lb_bypass(struct lb *lb, bool bypass)
 	lb->bypassed = bypass;
 }
 
+bool lb_take_suspect(struct lb *lb, uint16_t *ret)
+{
+	return observe_take(&lb->balance.farms->observe, ret);
+}
+
 size_t lb_ip6_size(const struct lb *lb)
 {
 	return flows_ip6_size(&lb->balance.flows);

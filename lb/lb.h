@@ -121,6 +121,9 @@ bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict
  */
 void lb_bypass(struct lb *lb, bool bypass);
 
+/* Takes a server that is to be probed at once, as clients get no answer; false if there is none. */
+bool lb_take_suspect(struct lb *lb, uint16_t *ret);
+
 /*
  * Moves to other rules, whose state has just been made in farms: flows, counts and verdicts go
  * along. map gives for each server number of the old rules the new one, or SERVER_NONE for a server

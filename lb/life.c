@@ -128,10 +128,33 @@ static bool is_answered(const struct flow *flow)
 	return flow->flags & FLOW_SEQ_KNOWN << SERVER;
 }
 
+static void observe(struct balance *balance, uint32_t f, bool answered)
+{
+	observe_note(&balance->farms->observe, balance->farms->rules,
+	             flows_at(&balance->flows, f)->server, answered);
+}
+
+/* How old the flow was when its client was heard last. */
+static uint64_t asked_for_ns(const struct balance *balance, uint32_t f)
+{
+	const uint64_t ms = (uint64_t)flow_last(flows_at(&balance->flows, f)) * FLOW_MS_PER_TICK;
+
+	return age_ns(balance, f, (lb_time){balance->epoch.ns + ms * LB_NS_PER_MS});
+}
+
+/* If the client has asked in vain for so long that this has been observed. */
+static bool is_observed(const struct balance *balance, uint32_t f)
+{
+	return asked_for_ns(balance, f) >= OBSERVE_PATIENCE_MS * LB_NS_PER_MS;
+}
+
 /* The flow's server has answered its SYN; or it won't. */
 static void note_answer(struct balance *balance, uint32_t f, bool answered, lb_time now)
 {
 	uint64_t ns;
+
+	if (answered || !is_observed(balance, f))
+		observe(balance, f, answered);
 
 	if (waits_end(&balance->waits, f, now, &ns))
 		sched_answered(&balance->farms->sched, flows_at(&balance->flows, f)->server,
@@ -462,6 +485,11 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	const bool was_answered = is_answered(flow);
 	unsigned events;
 
+	/* once: when that is next noted as heard */
+	if (flow->state == FLOW_HALF_OPEN && end_of(ref) == CLIENT && !was_answered &&
+	    !is_observed(balance, f) &&
+	    age_ns(balance, f, now) >= OBSERVE_PATIENCE_MS * LB_NS_PER_MS)
+		observe(balance, f, false);
 	/* a flow that isn't open yet gets no older by what its server says again and again */
 	if (flow->state != FLOW_HALF_OPEN || end_of(ref) == CLIENT)
 		flows_heard(&balance->flows, f, balance_tick(balance, now));

@@ -134,7 +134,9 @@ struct rules_farm {
 	be16 *checks; /* ports of the servers to probe, ascending; none = these are always up */
 	unsigned nchecks;
 	uint16_t *scripts; /* by check: see rules_script(); NULL: all are TCP connects alone */
-	be16 agent;        /* port of the servers' agents, or 0: they have none */
+	uint16_t
+	        observe; /* connections in a row without an answer that cause a probe; 0: none do */
+	be16 agent;      /* port of the servers' agents, or 0: they have none */
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
 	enum rules_scheduler scheduler;

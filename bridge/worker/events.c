@@ -52,6 +52,7 @@ void events_inherit(struct events *events, const struct events *old)
 	events->conflict = old->conflict;
 	events->moved = old->moved;
 	events->attempted = old->attempted;
+	events->suspect = old->suspect;
 }
 
 /* If it is time for a line; then *ret is how many times it has happened. */
@@ -177,6 +178,17 @@ void events_refused(struct events *events, const struct farms *farms, const stru
 		log_warning("farm %s: connections refused (%" PRIu64 "): %s%s",
 		            farms->rules->farms[v->farm].name, n,
 		            client_of(&v->own, why, client, sizeof(client)), what);
+}
+
+void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now)
+{
+	const struct rules_server *rule = &rules->servers[server];
+	uint64_t n;
+
+	if (is_time(&events->suspect, now, &n))
+		log_warning("server %s: %u connections in a row without an answer: probed at once "
+		            "(%" PRIu64 ")",
+		            rule->name, rules->farms[rule->farm].observe, n);
 }
 
 void events_conflict(struct events *events, const struct rules *rules, const char *port,

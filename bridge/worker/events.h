@@ -21,7 +21,7 @@ struct events {
 	bool *agent_silent; /* by rules.servers[]: likewise */
 	struct events_limit refused[LB_NWHYS];
 	struct events_limit conflict;
-	struct events_limit moved, attempted; /* servers */
+	struct events_limit moved, attempted, suspect; /* servers */
 };
 
 /* Returns 0, or -ENOMEM. farms is what is so at the start, which isn't worth a line. */
@@ -58,6 +58,9 @@ void events_refused(struct events *events, const struct farms *farms, const stru
 /* Says, now and then, that somebody on the side of port claims an address of ours. */
 void events_conflict(struct events *events, const struct rules *rules, const char *port,
                      const struct sighting *who, lb_time now);
+
+/* Says, now and then, that a server is probed at once as clients get no answer. */
+void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now);
 
 /* Says, now and then, that a server has moved, or that somebody has claimed so. */
 void events_neighbour(struct events *events, const struct rules *rules,

@@ -15,6 +15,7 @@ enum news_kind {
 	NEWS_SIGHTED, /* of a server: to the first worker, who decides */
 	NEWS_PLACED,  /* from it */
 	NEWS_HEARD,   /* of who may be a client: for lb_sighted() */
+	NEWS_SUSPECT, /* a server to be probed at once: to the first worker */
 	NEWS_AGENT,   /* what a server's agent says: for lb_agent() */
 };
 

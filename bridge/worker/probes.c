@@ -359,6 +359,20 @@ void probes_told(struct probes *probes, const struct probe_result *result, lb_ti
 	set_timer(probes, probe);
 }
 
+void probes_hurry(struct probes *probes, unsigned server, lb_time now)
+{
+	const unsigned n = nprobes_of(probes->world.rules, server);
+
+	for (unsigned c = 0; c < n && probe_of(probes, server, c); c++) {
+		struct probe *probe = probe_of(probes, server, c);
+
+		if (!probe_rests(probe) || probe->next.ns <= now.ns)
+			continue;
+		probe->next = now;
+		set_timer(probes, probe);
+	}
+}
+
 void probes_found(struct probes *probes, unsigned server, lb_time now)
 {
 	unsigned nchecks = nprobes_of(probes->world.rules, server);

@@ -45,6 +45,9 @@ void probes_note_flows(struct probes *probes, unsigned server, bool has_flows);
 /* To be called when a result has been told to lb_probed(): a verdict in doubt is probed sooner. */
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now);
 
+/* The server is in doubt: those of its probes that rest begin with the next probes_poll(). */
+void probes_hurry(struct probes *probes, unsigned server, lb_time now);
+
 /* The server's place is known now: probes that waited for that go on with the next
  * probes_poll(). */
 void probes_found(struct probes *probes, unsigned server, lb_time now);

@@ -469,6 +469,8 @@ void worker_take_news(struct worker *worker, lb_time now)
 	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
 		if (news.kind == NEWS_PROBED)
 			lb_probed(worker->lb, news.server, news.check, news.ok, now);
+		else if (news.kind == NEWS_SUSPECT)
+			probes_hurry(worker->setup.probes, news.server, now);
 		else if (news.kind == NEWS_AGENT)
 			lb_agent(worker->lb, news.server, &news.agent, now);
 		else if (news.kind == NEWS_SIGHTED)
@@ -546,6 +548,20 @@ void worker_publish(struct worker *worker)
 		                         : NULL);
 }
 
+/* Servers that don't answer clients are probed at once, by the first worker. */
+static void take_suspects(struct worker *worker, lb_time now)
+{
+	struct news news = {.kind = NEWS_SUSPECT};
+
+	while (lb_take_suspect(worker->lb, &news.server)) {
+		events_suspect(&worker->setup.events, worker->setup.rules, news.server, now);
+		if (!worker->share.worker)
+			probes_hurry(worker->setup.probes, news.server, now);
+		else if (!inbox_put_news(worker->inboxes[0], &news))
+			worker->news_lost++;
+	}
+}
+
 void worker_tick(struct worker *worker, lb_time now)
 {
 	struct own items[WORKER_OWN_BURST];
@@ -553,6 +569,7 @@ void worker_tick(struct worker *worker, lb_time now)
 
 	out.n = lb_poll(worker->lb, now, items, WORKER_OWN_BURST, &worker->more);
 	speak_all(worker, &out, now);
+	take_suspects(worker, now);
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		poll_probes(worker, now);
 	announce(worker, now);

@@ -172,3 +172,19 @@ agent_is() # WORD FARM-IS-UP
 	tmbridge_stats | jq -e --arg w "$1" --argjson up "$2" '.farms[] | select(.name == "agent") |
 		.up == $up and .servers[0].agent_says == $w'
 }
+
+@test "observe: two clients that a server refuses have it probed at once" {
+	peer 25 '' '220 ready\r\n'
+	farms seen='25 smtp' | sed -e '/^\[farm seen/a observe = 2' -e 's/^check_interval = .*/check_interval = 1h/' >"$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 all_are up
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 -t 2 10.0.0.60 1 | jq -e '.refused == 2'
+	wait_until 5 log_says 'server seen: 2 connections in a row without an answer: probed at once'
+	wait_until 5 probed_again
+	tmbridge_stop
+}
+
+probed_again()
+{
+	tmbridge_stats | jq -e '.farms[0].servers[0].probes_ok == 2'
+}

@@ -213,6 +213,8 @@ static void say_farm(struct line *line, const struct rules *rules, const struct 
 	say(line, " connlog=%s", farm->connlog ? farm->connlog : "none");
 	if (farm->all_down == ALL_DOWN_KEEP)
 		say(line, " all_down=keep");
+	if (farm->observe)
+		say(line, " observe=%u", farm->observe);
 	if (rules_has_agent(farm))
 		say(line, " agent=%u", be16_get(farm->agent));
 	if (farm->access.n || farm->exempt.n)
@@ -470,6 +472,9 @@ static const struct right rights[] = {
          X CHECKS " wlc persist=0 idle=1800000 on=0/1" SNAT " connlog=none"},
         {WITH_FARM, "all_down = Keep", X CHECKS TIMES SNAT " connlog=none all_down=keep"},
         {WITH_FARM, "all_down = out", X CHECKS TIMES SNAT " connlog=none"},
+        {WITH_FARM, "observe = 1", X CHECKS TIMES SNAT " connlog=none observe=1"},
+        {WITH_FARM, "observe = 1000", X CHECKS TIMES SNAT " connlog=none observe=1000"},
+        {WITH_FARM, "observe = off", X CHECKS TIMES SNAT " connlog=none"},
         {WITH_FARM, "agent = 1", X CHECKS TIMES SNAT " connlog=none agent=1"},
         {WITH_FARM, "agent = 65535", X CHECKS TIMES SNAT " connlog=none agent=65535"},
         {WITH_FARM, "agent = off", X CHECKS TIMES SNAT " connlog=none"},
@@ -1026,6 +1031,8 @@ static const struct wrong wrong_values[] = {
          "lb.ini:7: [server a] max_connections: 67108865 is not a number from 0 to 67108864"},
 
         {WITH_FARM, "all_down = up", "lb.ini:4: [farm x] all_down: up is not one of: out, keep"},
+        {WITH_FARM, "observe = 0",
+         "lb.ini:4: [farm x] observe: 0 is not a number from 1 to 1000, nor off"},
         {WITH_FARM, "agent = 65536",
          "lb.ini:4: [farm x] agent: 65536 is not a TCP port (1-65535), nor off"},
         {WITH_FARM, "check = 80 tsl",
@@ -1161,7 +1168,7 @@ static const struct {
         {FARM_X "a sentence = 80\n",
          "lb.ini:4: [farm x] unknown key `a sentence`: there are preset, vip, ports, check, "
          "check_interval, check_timeout, fall, rise, scheduler, persist, idle_timeout, on_idle, "
-         "on_down, all_down, agent, vlan, snat, snat_ports, connlog, allow, deny, "
+         "on_down, all_down, observe, agent, vlan, snat, snat_ports, connlog, allow, deny, "
          "client_connections, client_rate, client_burst, block_for, client_exempt, on_limit"},
         {"[farm x\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
         {"[farm x] ; mine\n", "lb.ini:1: a section is a line of its own, such as [farm ocspool]"},
