@@ -73,9 +73,15 @@ static int parse_listen(char *text, struct options *ret)
 	return 0;
 }
 
+/* Not a name that merely begins so: anybody may have one that leads here. */
 bool options_is_loopback(const char *address)
 {
-	return !strncmp(address, "127.", 4) || !strcmp(address, "::1");
+	struct in_addr ip4;
+	struct in6_addr ip6;
+
+	if (inet_pton(AF_INET, address, &ip4) == 1)
+		return ntohl(ip4.s_addr) >> 24 == IN_LOOPBACKNET;
+	return inet_pton(AF_INET6, address, &ip6) == 1 && IN6_IS_ADDR_LOOPBACK(&ip6);
 }
 
 static int parse_option(int option, char *arg, struct options *ret)

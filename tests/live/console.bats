@@ -136,6 +136,10 @@ history_has() # NAME
 
 @test "another name, and another page, are refused" {
 	says 421 ask /api/status -H 'Host: evil.example:8642'
+	says 421 ask /api/status -H 'Host: 127.evil.example:8642' # a name, which anybody may lead here
+	says 421 ask /api/status -H 'Host: 127.0.0.1.evil.example:8642'
+	says 403 ask /api/status -H 'Origin: http://127.evil.example:8642'
+	says 200 ask /api/status -H 'Host: 127.0.0.9:8642'
 	says 421 ask / -H 'Host: 127.0.0.1:80'
 	says 421 ask / -H 'Host:'
 	says 200 ask / -H 'Host: localhost:8642'
