@@ -236,7 +236,7 @@ static bool await(struct ask *ask, double end)
 	struct timespec now;
 	double left;
 
-	if (!end || ask_has_line(ask))
+	if (end == 0 || ask_has_line(ask))
 		return true;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	left = end - (double)now.tv_sec - (double)now.tv_nsec / 1e9;

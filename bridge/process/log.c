@@ -62,7 +62,7 @@ static bool is_writable(void)
 
 static void write_line(int level, const char *message)
 {
-	char line[LOG_LINE_BYTES + LOG_LOST_BYTES];
+	char line[LOG_PREFIX_BYTES + sizeof("tmbridge: ") + LOG_LINE_BYTES + LOG_LOST_BYTES];
 	unsigned missing;
 	char prefix[LOG_PREFIX_BYTES] = "";
 
@@ -72,7 +72,7 @@ static void write_line(int level, const char *message)
 	}
 	if (is_journal())
 		snprintf(prefix, sizeof(prefix), "<%d>", level & LOG_PRIMASK);
-	snprintf(line, LOG_LINE_BYTES, "%stmbridge: %s", prefix, message);
+	snprintf(line, sizeof(line) - LOG_LOST_BYTES, "%stmbridge: %s", prefix, message);
 	missing = atomic_exchange(&lost, 0);
 	if (missing)
 		snprintf(line + strlen(line), LOG_LOST_BYTES, " (%u lines were lost)", missing);
