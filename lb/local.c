@@ -14,6 +14,8 @@ static void add_farm(struct local *local, const struct rules_farm *farm)
 		add(local->servers, be16_get(rules_server_port(farm, i)));
 	for (unsigned i = 0; i < farm->nchecks; i++)
 		add(local->servers, be16_get(farm->checks[i]));
+	if (rules_has_agent(farm))
+		add(local->servers, be16_get(farm->agent));
 	for (unsigned i = 0; i < farm->nsnat_ports; i++)
 		for (unsigned p = farm->snat_ports[i].first; p <= farm->snat_ports[i].last; p++)
 			add(local->snat, p);

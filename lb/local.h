@@ -3,7 +3,8 @@
  * be the host's own, who is logged in to by it, or connects from it. Then tmbridge has
  *
  * - TCP to a service port of the VIP;
- * - TCP from a server's port that is served or checked, to a SNAT port or one of the probes';
+ * - TCP from a server's port that is served, checked or its agent's, to a SNAT port or one of the
+ * probes';
  * - ICMP errors about either;
  * - fragments of TCP, as those that follow the first one don't say their ports;
  *

@@ -31,6 +31,7 @@ static struct rules *rules_for(enum rules_mode mode)
 	rules->nets.all[1] = net_of(10, 0, 0, 40, 24, mode == MODE_ROUTED ? INSIDE : OUTSIDE);
 	rules->nets.n = 2;
 	fixture_set_snat_ports(&rules->farms[0], 1024, 32767);
+	rules->farms[0].agent = be16_from(9998);
 	way_settle(rules);
 	return rules;
 }
@@ -85,6 +86,9 @@ START_TEST(what_is_no_service_is_the_hosts)
 	spec = from_server(22, 20000, ACK);
 	require_eq(why_of(&spec), WHY_TO_HOST);
 	spec = from_server(5061, 1008, SYN | ACK);
+	require_eq(why_of(&spec), WHY_PROBE);
+	/* its agent, which is probed too */
+	spec = from_server(9998, 1008, SYN | ACK);
 	require_eq(why_of(&spec), WHY_PROBE);
 	/* a stranger from such a port is no server */
 	spec = from_server(5061, 20000, ACK);
