@@ -412,22 +412,23 @@ static enum lb_why pick(const struct wish *wish, uint16_t *ret_server)
 	                                                     : WHY_SNAT_EXHAUSTED;
 }
 
-/* If the present rules could give the flow, which has ended, the address and port that its server
- * knows, and that one would take the SYN for a new connection even in TIME_WAIT. */
-static bool may_reopen(const struct balance *balance, uint32_t f, const struct packet *packet)
+/* If the flow, which has ended, went to where the service is by the present rules, and these could
+ * give it the address and port that its server knows, and that one would take the SYN for a new
+ * connection even in TIME_WAIT. */
+static bool may_reopen(const struct wish *wish, uint32_t f)
 {
+	const struct balance *balance = wish->balance;
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	struct snat_port port;
 
-	if (flow_is_live(flow) || !tcp_may_reopen(flow, balance->flows.stamps[f], packet))
+	if (flow_is_live(flow) || !be16_eq(flow->arrive[SERVER].sport, server_port(wish)) ||
+	    !tcp_may_reopen(flow, balance->flows.stamps[f], wish->packet))
 		return false;
-	if (!farm->nsnat)
+	if (!farm_of(wish)->nsnat)
 		return be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src) &&
 		       be16_eq(flow->arrive[SERVER].dport, flow->arrive[CLIENT].sport);
 	return balance_locate_port(balance, flow, &port) &&
-	       snat_allows(&balance->farms->snat, balance->farms->rules->servers[flow->server].farm,
-	                   port);
+	       snat_allows(&balance->farms->snat, wish->farm, port);
 }
 
 static void reopen(const struct wish *wish, uint32_t f)
@@ -448,7 +449,7 @@ static enum lb_why open_at(const struct wish *wish, uint32_t old, uint16_t serve
 	if (balance_established(wish->balance) >= wish->balance->most_open)
 		return WHY_TABLE_FULL;
 	if (old == FLOW_NONE || flows_at(&wish->balance->flows, flow_of(old))->server != server ||
-	    !may_reopen(wish->balance, flow_of(old), wish->packet))
+	    !may_reopen(wish, flow_of(old)))
 		return open_new(wish, old, server, ret_ref);
 	reopen(wish, flow_of(old));
 	*ret_ref = flow_of(old) << 1 | CLIENT;

@@ -540,6 +540,44 @@ START_TEST(another_port_of_the_server_by_reload)
 }
 END_TEST
 
+/* Who uses his port again is sent where the service is now, and not where his last connection was:
+ * whether another service is there, or the servers see his own port anyway. */
+START_TEST(a_port_used_again_goes_where_the_service_is_now)
+{
+	static const uint16_t to[][3] = {{8080, 4430, 443}, {9090, 8080, 443}};
+	struct talk first[20], again;
+	unsigned same = 0;
+
+	for (unsigned snat_off = 0; snat_off < 2; snat_off++) {
+		for (unsigned i = 0; i < 2; i++) {
+			struct rules *rules = two_on_a_vip();
+
+			map_ports(&rules->farms[1], to[i]);
+			if (snat_off)
+				fixture_set_snat(&rules->farms[1], NULL, 0);
+			if (!i)
+				engine_start(&engine, rules);
+			else
+				engine_reload(&engine, rules);
+			for (unsigned k = 0; !i && k < 20; k++) {
+				talk_open(&first[k], &engine, fixture_client(k), 40000, 80);
+				talk_close(&first[k], CLIENT);
+			}
+		}
+		for (unsigned k = 0; k < 20; k++) {
+			struct spec syn = spec_syn(fixture_client(k), 40000, 80);
+
+			syn.seq = 500000000;
+			require_eq(talk_syn_from(&again, &engine, &syn).why, WHY_FLOW_NEW);
+			require_eq(again.server_port, 9090);
+			same += again.server == first[k].server;
+		}
+		engine_stop(&engine);
+	}
+	require(same > 0);
+}
+END_TEST
+
 /* Old flows have ports that are another farm's from now on: these get others. */
 START_TEST(snat_ports_that_become_another_farm_s)
 {
@@ -645,6 +683,7 @@ Suite *services_suite(void)
 	                              farms_of_a_vip_are_split_and_merged,
 	                              a_farm_that_leaves_its_vip_is_gone,
 	                              another_port_of_the_server_by_reload,
+	                              a_port_used_again_goes_where_the_service_is_now,
 	                              snat_ports_that_become_another_farm_s,
 	                              verdicts_go_with_a_farm_that_is_split,
 	                              workers_know_whose_a_packet_is,
