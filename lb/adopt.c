@@ -308,7 +308,7 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	mend_times(a, f, now);
 	flows_adopt(flows, f, begin_anew(flow, fate), found->hashes);
 	if (found->has_port)
-		snat_keep(&balance->farms->snat, farm, found->port);
+		balance_keep_port(balance, server, found->port);
 	if (fate == FATE_OPEN) {
 		sched_opened(&balance->farms->sched, server);
 		sched_half_open_no_more(&balance->farms->sched, server);

@@ -127,6 +127,16 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow)
 		               balance->farms->rules->servers[flow->server].farm, port);
 }
 
+void balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port)
+{
+	const unsigned farm = balance->farms->rules->servers[server].farm;
+	struct snat *snat = &balance->farms->snat;
+
+	if (snat_allows(snat, farm, port) && !snat_is_free(snat, port))
+		balance->strays = UINT32_MAX / 2;
+	snat_keep(snat, farm, port);
+}
+
 struct limits_asker balance_asker(const struct balance *balance, uint32_t f)
 {
 	const struct rules *rules = balance->farms->rules;
@@ -227,20 +237,14 @@ static uint16_t assign(struct balance *balance, const struct flow *flow, uint16_
 
 static void move_flow(struct balance *balance, uint32_t f, uint16_t mapped)
 {
-	struct snat *snat = &balance->farms->snat;
 	const struct flow *flow = flows_at(&balance->flows, f);
 	const uint16_t server = assign(balance, flow, mapped);
 	struct snat_port port;
 
 	flows_renumber(&balance->flows, f, server);
 	balance->strays += balance_is_stray(balance, flow);
-	if (!balance_locate_port(balance, flow, &port))
-		return;
-	/* two may have had it from different pools that are one now */
-	if (snat_allows(snat, balance->farms->rules->servers[server].farm, port) &&
-	    !snat_is_free(snat, port))
-		balance->strays = UINT32_MAX / 2;
-	snat_keep(snat, balance->farms->rules->servers[server].farm, port);
+	if (balance_locate_port(balance, flow, &port))
+		balance_keep_port(balance, server, port);
 }
 
 /* Puts the flows of a list, which is in the right order, into their queues. */

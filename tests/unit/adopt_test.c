@@ -143,6 +143,35 @@ START_TEST(unfit_is_reset)
 }
 END_TEST
 
+/* Connections whose services had pools of their own, and now have one: what one of them gives back
+ * isn't given to a third that would be taken for the other. */
+START_TEST(pools_that_become_one)
+{
+	struct rules *rules = fixture_rules(3);
+	struct talk first, second, third;
+	unsigned i = 200;
+
+	begin();
+	talk_open(&second, &engine, fixture_client(i), 30000, 5061);
+	do
+		talk_open(&first, &engine, fixture_client(++i), 30000, 443);
+	while (first.server != second.server);
+	require_eq(first.snat_port, second.snat_port);
+	fixture_set_ports(&rules->farms[0], 443, 443 + RULES_POOLED_PORTS_MAX);
+	rules->farms[0].ports[RULES_POOLED_PORTS_MAX] = be16_from(5061);
+	require(die_and_adopt(rules));
+	talk_close(&first, CLIENT);
+	engine_wait_ms(&engine, 130 * S);
+	do
+		talk_open(&third, &engine, fixture_client(++i), 30000, 5061);
+	while (third.server != second.server);
+	require(third.snat_port != second.snat_port);
+	require_goes_on(&second);
+	require_goes_on(&third);
+	finish();
+}
+END_TEST
+
 /* Of what a crash or chance has left, nothing but what can be is taken. */
 START_TEST(damaged_is_forgotten)
 {
@@ -236,6 +265,7 @@ Suite *adopt_suite(void)
 {
 	const TTest *const tests[] = {connections_go_on,
 	                              unfit_is_reset,
+	                              pools_that_become_one,
 	                              damaged_is_forgotten,
 	                              ends_that_nobody_was_there_to_see_count,
 	                              other_layouts_are_not_touched,
