@@ -64,7 +64,7 @@ static void write_line(int level, const char *message)
 {
 	char line[LOG_PREFIX_BYTES + sizeof("tmbridge: ") + LOG_LINE_BYTES + LOG_LOST_BYTES];
 	unsigned missing;
-	char prefix[LOG_PREFIX_BYTES] = "";
+	char prefix[sizeof("<7>")] = "";
 
 	if (!is_writable()) {
 		atomic_fetch_add(&lost, 1);
