@@ -307,6 +307,7 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	mend_hop(flows, f);
 	mend_times(a, f, now);
 	flows_adopt(flows, f, begin_anew(flow, fate), found->hashes);
+	sched_count_flow(&balance->farms->sched, server, 1);
 	if (found->has_port)
 		balance_keep_port(balance, server, found->port);
 	if (fate == FATE_OPEN) {

@@ -143,6 +143,31 @@ START_TEST(unfit_is_reset)
 }
 END_TEST
 
+/* A reload that takes their server out of the file knows of them: they live on until they end. */
+START_TEST(servers_are_known_to_have_flows)
+{
+	const struct balance *balance;
+
+	begin();
+	talk_close(&talks[0], CLIENT);
+	require(die_and_adopt(fixture_rules(3)));
+	balance = lb_balance(engine.lb);
+	engine_reload(&engine, fixture_rules(1));
+	require_eq(engine.rules->nservers, 3);
+	for (unsigned i = 1; i < TALKS; i++) {
+		require_goes_on(&talks[i]);
+		talk_close(&talks[i], SERVER);
+	}
+	engine_wait_ms(&engine, 3600 * S);
+	require_eq(balance->flows.free.length, balance->flows.reached);
+	for (unsigned s = 0; s < engine.rules->nservers; s++)
+		require(!sched_has_flows(&balance->farms->sched, s));
+	engine_reload(&engine, fixture_rules(1));
+	require_eq(engine.rules->nservers, 1);
+	finish();
+}
+END_TEST
+
 /* Connections whose services had pools of their own, and now have one: what one of them gives back
  * isn't given to a third that would be taken for the other. */
 START_TEST(pools_that_become_one)
@@ -265,6 +290,7 @@ Suite *adopt_suite(void)
 {
 	const TTest *const tests[] = {connections_go_on,
 	                              unfit_is_reset,
+	                              servers_are_known_to_have_flows,
 	                              pools_that_become_one,
 	                              damaged_is_forgotten,
 	                              ends_that_nobody_was_there_to_see_count,
