@@ -161,14 +161,31 @@ void balance_count_clients(struct balance *balance, lb_time now)
 	}
 }
 
-/* The numbers of the old rules' farms among the new ones, by those of their servers. */
+/* The farm that serves the first port of a farm of other rules, or LIMITS_NO_FARM. */
+static uint16_t farm_by_port(const struct farms *farms, const struct rules_farm *old)
+{
+	const struct addresses *addresses = &farms->addresses;
+	const uint16_t vlan = rules_farm_vlan(old);
+	unsigned farm, service;
+
+	if (!old->nports ||
+	    !farms_service(farms,
+	                   name_is_ipv6(old->vip) ? addresses_find_name(addresses, old->vip, vlan)
+	                                          : addresses_find(addresses, old->vip, vlan),
+	                   old->ports[0], &farm, &service))
+		return LIMITS_NO_FARM;
+	return (uint16_t)farm;
+}
+
+/* The numbers of the old rules' farms among the new ones, by those of their servers; or by what
+ * they serve. */
 static void move_clients(struct balance *balance, const struct rules *old, const uint16_t *map)
 {
 	const struct rules *rules = balance->farms->rules;
 	uint16_t farms[RULES_FARMS_MAX + RULES_SERVERS_KEPT_MAX]; /* a farm that is gone has one */
 
 	for (unsigned f = 0; f < old->nfarms; f++)
-		farms[f] = LIMITS_NO_FARM;
+		farms[f] = farm_by_port(balance->farms, &old->farms[f]);
 	for (unsigned s = 0; s < old->nservers; s++)
 		if (map[s] != SERVER_NONE)
 			farms[old->servers[s].farm] = (uint16_t)rules->servers[map[s]].farm;

@@ -380,6 +380,38 @@ START_TEST(reload_counts_anew)
 }
 END_TEST
 
+/* Who is blocked is so though all servers are others, and the farm has another name and number. */
+START_TEST(a_block_outlives_its_servers)
+{
+	begin();
+	farm()->client_rate = 10;
+	farm()->block_for_ms = 3600000;
+	go();
+	for (unsigned i = 0; i < 10; i++) {
+		struct talk talk = open_one(1, (uint16_t)(1 + i));
+
+		talk_close(&talk, CLIENT);
+	}
+	ck_assert_uint_eq(knock(1, 100), WHY_CLIENT_RATE);
+	engine_wait_ms(&engine, 130 * 1000);
+	rules = fixture_two_farms();
+	rules->farms[0].vip = rules->farms[1].vip;
+	rules->farms[1].vip = fixture_vip();
+	for (unsigned f = 0; f < 2; f++)
+		fixture_set_snat(&rules->farms[f], &rules->farms[f].vip, 1);
+	strcpy(rules->farms[1].name, "other");
+	fixture_set_ports(&rules->farms[1], PORT, PORT);
+	for (unsigned s = 0; s < rules->nservers; s++)
+		rules->servers[s].address = fixture_server(100 + s);
+	rules->farms[1].client_rate = 10;
+	rules->farms[1].block_for_ms = 3600000;
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(knock(1, 101), WHY_CLIENT_BLOCKED);
+	ck_assert_uint_eq(knock(2, 101), WHY_FLOW_NEW);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* Of IPv6 a /64 is a client. */
 START_TEST(an_ipv6_network_is_one_client)
 {
@@ -466,6 +498,7 @@ Suite *limits_suite(void)
 	                              what_opens_beyond_is_reset,
 	                              one_client_leaves_snat_ports_to_others,
 	                              reload_counts_anew,
+	                              a_block_outlives_its_servers,
 	                              an_ipv6_network_is_one_client,
 	                              the_worst_are_not_forgotten,
 	                              NULL};
