@@ -855,7 +855,8 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 		if (map[s] == SERVER_NONE)
 			continue;
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
-		farms->times[map[s]] = old->times[s];
+		times_add(&farms->times[map[s]].connect, &old->times[s].connect);
+		times_add(&farms->times[map[s]].flow, &old->times[s].flow);
 	}
 	for (unsigned s = 0; s < farms->rules->nservers; s++)
 		if (farms->rules->servers[s].was)

@@ -462,6 +462,9 @@ START_TEST(farms_of_a_vip_are_split_and_merged)
 	for (unsigned k = 0; k < 6; k++)
 		talk_close(&sip[k], SERVER);
 	require_eq(connections(0) + connections(1), 4);
+	require_eq(times_count(&lb_balance(engine.lb)->farms->times[0].connect) +
+	                   times_count(&lb_balance(engine.lb)->farms->times[1].connect),
+	           10);
 	engine_stop(&engine);
 }
 END_TEST
