@@ -43,6 +43,16 @@ static bool parse_insn(const char *digits, struct bpf_insn *ret)
 	return end == text + CAPTURE_INSN_DIGITS;
 }
 
+/* libpcap lets a jump go back, for which only "protochain" has a use: the loop may be endless, and
+ * frames would wait for it. */
+static bool goes_forward(const struct bpf_insn *insns, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (insns[i].code == (BPF_JMP | BPF_JA) && insns[i].k >= n - i)
+			return false;
+	return true;
+}
+
 /* Instructions of 16 hex digits each: code, jt, jf, k. False if they are none. */
 static bool parse_filter(const char *hex, struct bpf_insn *ret)
 {
@@ -54,7 +64,7 @@ static bool parse_filter(const char *hex, struct bpf_insn *ret)
 	for (size_t i = 0; i < len; i += CAPTURE_INSN_DIGITS)
 		if (!parse_insn(hex + i, &ret[n++]))
 			return false;
-	return bpf_validate(ret, (int)n);
+	return bpf_validate(ret, (int)n) && goes_forward(ret, n);
 }
 
 static int why_named(const char *name)

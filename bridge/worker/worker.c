@@ -435,11 +435,13 @@ static void dispatch_watched(struct worker *worker, struct frame *frame, const s
                              unsigned i, lb_time now)
 {
 	const struct flows *flows = &lb_balance(worker->lb)->flows;
+	/* a fragment that waits for its first one has none */
+	const bool has_flow = v->act == LB_FORWARD && v->flow != FLOW_NONE;
 
 	dispatch(worker, frame, v, now);
 	if (worker->tap)
 		tap_after(worker->tap, i, frame, v,
-		          v->act == LB_FORWARD ? flows_at(flows, v->flow)->server : SERVER_NONE,
+		          has_flow ? flows_at(flows, v->flow)->server : SERVER_NONE,
 		          sent_by(worker, v), now);
 }
 

@@ -157,3 +157,34 @@ capture() # FILE WORDS...
 	run tmb capture -w "$LAB_DIR/three" --dropped=nothing
 	[[ $status = 4 ]]
 }
+
+@test "capture: a filter that would turn for ever is none" {
+	run hostile 's = connect("control")
+	s.send(b"capture --bpf=00050000ffffffff0006000000000001\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'*'"bad_filter"'* ]]
+	run hostile 's = connect("control")
+	s.send(b"capture --bpf=0000000000000000" + b"0000000000000000" + b"00050000fffffffd0006000000000001\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'*'"bad_filter"'* ]]
+	in_ns dc ping -c 1 -W 1 10.0.0.41
+}
+
+# A later fragment of TCP to the VIP, whose first one never comes.
+later_fragment()
+{
+	in_ns client /usr/bin/python3 - "$VIP" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+		head = bytes([0x45, 0, 0, 0, 0x12, 0x34, 0, 100, 64, 6, 0, 0]) + socket.inet_aton("10.0.0.100") + socket.inet_aton(sys.argv[1])
+		s.sendto(head + b"x" * 64, (sys.argv[1], 0))
+	END
+}
+
+@test "capture: a fragment that waits for its first one belongs to no connection" {
+	local was
+	was=$(tmb version)
+	capture four.pcapng -c 1 'ip[6:2] & 0x1fff != 0'
+	later_fragment
+	[[ $(lab_wait four.pcapng 5) = 0 ]]
+	[[ $(captured four.pcapng frame.interface_name frame.comment) = $'outside-in\tfragment_held' ]]
+	[[ $(tmb version) = "$was" ]]
+}
