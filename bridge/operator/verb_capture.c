@@ -43,14 +43,45 @@ static bool parse_insn(const char *digits, struct bpf_insn *ret)
 	return end == text + CAPTURE_INSN_DIGITS;
 }
 
+/* What libpcap's bpf_filter() knows. It ends the process at anything else, and bpf_validate() lets
+ * some of that pass. */
+/* clang-format off */
+static const uint16_t known_codes[] = {
+        BPF_RET | BPF_K, BPF_RET | BPF_A,
+        BPF_LD | BPF_W | BPF_ABS, BPF_LD | BPF_H | BPF_ABS, BPF_LD | BPF_B | BPF_ABS,
+        BPF_LD | BPF_W | BPF_IND, BPF_LD | BPF_H | BPF_IND, BPF_LD | BPF_B | BPF_IND,
+        BPF_LD | BPF_W | BPF_LEN, BPF_LD | BPF_IMM, BPF_LD | BPF_MEM,
+        BPF_LDX | BPF_MSH | BPF_B, BPF_LDX | BPF_W | BPF_LEN, BPF_LDX | BPF_IMM, BPF_LDX | BPF_MEM,
+        BPF_ST, BPF_STX, BPF_JMP | BPF_JA,
+        BPF_JMP | BPF_JGT | BPF_K, BPF_JMP | BPF_JGE | BPF_K, BPF_JMP | BPF_JEQ | BPF_K, BPF_JMP | BPF_JSET | BPF_K,
+        BPF_JMP | BPF_JGT | BPF_X, BPF_JMP | BPF_JGE | BPF_X, BPF_JMP | BPF_JEQ | BPF_X, BPF_JMP | BPF_JSET | BPF_X,
+        BPF_ALU | BPF_ADD | BPF_X, BPF_ALU | BPF_SUB | BPF_X, BPF_ALU | BPF_MUL | BPF_X, BPF_ALU | BPF_DIV | BPF_X,
+        BPF_ALU | BPF_MOD | BPF_X, BPF_ALU | BPF_AND | BPF_X, BPF_ALU | BPF_OR | BPF_X, BPF_ALU | BPF_XOR | BPF_X,
+        BPF_ALU | BPF_LSH | BPF_X, BPF_ALU | BPF_RSH | BPF_X,
+        BPF_ALU | BPF_ADD | BPF_K, BPF_ALU | BPF_SUB | BPF_K, BPF_ALU | BPF_MUL | BPF_K, BPF_ALU | BPF_DIV | BPF_K,
+        BPF_ALU | BPF_MOD | BPF_K, BPF_ALU | BPF_AND | BPF_K, BPF_ALU | BPF_OR | BPF_K, BPF_ALU | BPF_XOR | BPF_K,
+        BPF_ALU | BPF_LSH | BPF_K, BPF_ALU | BPF_RSH | BPF_K, BPF_ALU | BPF_NEG,
+        BPF_MISC | BPF_TAX, BPF_MISC | BPF_TXA,
+};
+/* clang-format on */
+
+static bool is_known(uint16_t code)
+{
+	for (unsigned i = 0; i < sizeof(known_codes) / sizeof(known_codes[0]); i++)
+		if (code == known_codes[i])
+			return true;
+	return false;
+}
+
 /* libpcap lets a jump go back, for which only "protochain" has a use: the loop may be endless, and
  * frames would wait for it. */
-static bool goes_forward(const struct bpf_insn *insns, unsigned n)
+static bool ends(const struct bpf_insn *insns, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (insns[i].code == (BPF_JMP | BPF_JA) && insns[i].k >= n - i)
+		if (!is_known(insns[i].code) ||
+		    (insns[i].code == (BPF_JMP | BPF_JA) && insns[i].k >= n - i))
 			return false;
-	return true;
+	return bpf_validate(insns, (int)n);
 }
 
 /* Instructions of 16 hex digits each: code, jt, jf, k. False if they are none. */
@@ -64,7 +95,7 @@ static bool parse_filter(const char *hex, struct bpf_insn *ret)
 	for (size_t i = 0; i < len; i += CAPTURE_INSN_DIGITS)
 		if (!parse_insn(hex + i, &ret[n++]))
 			return false;
-	return bpf_validate(ret, (int)n) && goes_forward(ret, n);
+	return ends(ret, n);
 }
 
 static int why_named(const char *name)

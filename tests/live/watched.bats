@@ -158,13 +158,20 @@ capture() # FILE WORDS...
 	[[ $status = 4 ]]
 }
 
-@test "capture: a filter that would turn for ever is none" {
+@test "capture: a filter that would turn for ever, or end the process, is none" {
+	local code
+
 	run hostile 's = connect("control")
 	s.send(b"capture --bpf=00050000ffffffff0006000000000001\n"); print(s.recv(999).decode())'
 	[[ $output = *'"exit":2'*'"bad_filter"'* ]]
 	run hostile 's = connect("control")
 	s.send(b"capture --bpf=0000000000000000" + b"0000000000000000" + b"00050000fffffffd0006000000000001\n"); print(s.recv(999).decode())'
 	[[ $output = *'"exit":2'*'"bad_filter"'* ]]
+	# valid by libpcap, which then ends the process that runs it: ret x, an unknown class, neg x, ja x
+	for code in 000e 0106 008c 000d; do
+		run hostile 's = connect("control"); s.send(b"capture --bpf='$code'0000000000000006000000000001\n"); print(s.recv(999).decode())'
+		[[ $output = *'"exit":2'*'"bad_filter"'* ]]
+	done
 	in_ns dc ping -c 1 -W 1 10.0.0.41
 }
 
