@@ -106,7 +106,8 @@ static void follow_rules_on_cable(struct live *live, const struct rules *rules)
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (reopen(live, (enum side)side) < 0)
 			cable_retry(live->cable, (enum side)side, clock_now());
-	log_info("fast path %s", active ? "on" : "off");
+	log_info("fast path %s%s", active ? "on" : "off",
+	         rules->nfilters ? ": filters are the process's" : "");
 }
 
 void follow_rules(void *ctx, const struct rules *rules)

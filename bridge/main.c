@@ -8,6 +8,7 @@
 #include "process/log.h"
 #include "process/signals.h"
 #include "offline.h"
+#include "worker/firewall.h"
 #include "options.h"
 #include "../cfg/cfg.h"
 #include "cable/host.h"
@@ -40,7 +41,12 @@ static struct rules *load(const struct options *options, struct cfg_text *text,
 
 	if (!text->bytes && cfg_read(options->config, note, ctx, text) < 0)
 		return NULL;
-	return cfg_load_text(options->config, text, host, note, ctx, &rules) < 0 ? NULL : rules;
+	if (cfg_load_text(options->config, text, host, note, ctx, &rules) < 0)
+		return NULL;
+	if (firewall_check(rules, options->config, consequence) == 0)
+		return rules;
+	rules_free(rules);
+	return NULL;
 }
 
 static struct rules *load_again(const struct options *options, struct cfg_text *text,

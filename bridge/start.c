@@ -143,6 +143,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err)
 		err = rules_has_stack(rules) ? open_guard(live, rules)
 		                             : open_fastpath(live, rules, heritage);
+	if (rules->nfilters && rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules))
+		log_info("fast path off: filters are the process's");
 	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, fastpath_is_wanted(rules));

@@ -38,7 +38,7 @@ struct load {
 
 /* ---- places and defaults ---- */
 
-/* Makes the farm, server or check that a section is about, with its defaults. */
+/* Makes the farm, server, check or filter that a section is about, with its defaults. */
 static int section_place(struct rules *rules, const struct where_section *section)
 {
 	struct target target = {.rules = rules};
@@ -50,6 +50,9 @@ static int section_place(struct rules *rules, const struct where_section *sectio
 		if (scripts_add_section(rules, name))
 			return -ENOMEM;
 		target.script = &rules->scripts[rules->nscripts - 1];
+	} else if (section->section == SECTION_FILTER) {
+		target.filter = &rules->filters[rules->nfilters++];
+		strcpy(target.filter->name, name);
 	} else if (section->section == SECTION_FARM) {
 		target.farm = &rules->farms[rules->nfarms++];
 		strcpy(target.farm->name, name);
@@ -68,7 +71,8 @@ static int rules_place(struct rules *rules, const struct where *where)
 	/* One too many, so that none at all isn't taken for a lack of memory. */
 	rules->farms = calloc(where->count[SECTION_FARM] + 1, sizeof(*rules->farms));
 	rules->servers = calloc(where->count[SECTION_SERVER] + 1, sizeof(*rules->servers));
-	if (!rules->farms || !rules->servers)
+	rules->filters = calloc(where->count[SECTION_FILTER] + 1, sizeof(*rules->filters));
+	if (!rules->farms || !rules->servers || !rules->filters)
 		return -ENOMEM;
 	ret = keys_set_defaults(SECTION_BRIDGE, &bridge);
 	for (unsigned i = 0; ret == 0 && i < where->n; i++)
@@ -191,6 +195,8 @@ static int set_section(struct load *load, struct where_section *section)
 			return ret;
 		section->wrong[i] |= ret != 0;
 	}
+	if (target.filter)
+		target.filter->line = where_line(section, "match");
 	if (target.server && !where_is_right(section, "farm"))
 		target.server->farm = KEYS_NO_FARM;
 	if (target.server && !where_has(section, "vlan"))

@@ -154,6 +154,33 @@ static void compare_scripts(const struct changes *c)
 	}
 }
 
+/* The number of the filter of that name, or nfilters. */
+static unsigned filter_named(const struct rules *rules, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < rules->nfilters && strcmp(rules->filters[i].name, name))
+		i++;
+	return i;
+}
+
+static void compare_filters(const struct changes *c)
+{
+	for (unsigned i = 0; i < c->rules->nfilters; i++) {
+		struct rules_filter *filter = &c->rules->filters[i];
+		const unsigned before = filter_named(c->old, filter->name);
+		struct target now = {.rules = (struct rules *)c->rules, .filter = filter};
+		struct target old = {.rules = (struct rules *)c->old};
+
+		if (before == c->old->nfilters) {
+			say_section(c, SECTION_FILTER, filter->name, "is new");
+			continue;
+		}
+		old.filter = &c->old->filters[before];
+		compare_keys(c, SECTION_FILTER, filter->name, &old, &now);
+	}
+}
+
 static void say_gone(const struct changes *c)
 {
 	for (unsigned i = 0; i < c->old->nfarms; i++)
@@ -165,6 +192,9 @@ static void say_gone(const struct changes *c)
 	for (unsigned i = 0; i < c->old->nscripts && c->old->scripts[i].is_section; i++)
 		if (script_named(c->rules, c->old->scripts[i].text) == c->rules->nscripts)
 			say_section(c, SECTION_CHECK, c->old->scripts[i].text, "is gone");
+	for (unsigned i = 0; i < c->old->nfilters; i++)
+		if (filter_named(c->rules, c->old->filters[i].name) == c->rules->nfilters)
+			say_section(c, SECTION_FILTER, c->old->filters[i].name, "is gone");
 }
 
 void changes(const struct rules *old, const struct rules *rules, changes_line *line, void *ctx)
@@ -177,5 +207,6 @@ void changes(const struct rules *old, const struct rules *rules, changes_line *l
 	compare_farms(&c);
 	compare_servers(&c);
 	compare_scripts(&c);
+	compare_filters(&c);
 	say_gone(&c);
 }

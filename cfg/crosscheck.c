@@ -222,6 +222,15 @@ static void warn_of_scripts(const struct where *where, const struct rules *rules
 			              NULL, "is used by no farm's check");
 }
 
+static void check_filters(const struct where *where, const struct rules *rules)
+{
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		if (rules->filters[i].rate && rules->filters[i].action == ON_MATCH_DROP)
+			where_error(where,
+			            where_find(where, SECTION_FILTER, rules->filters[i].name),
+			            "rate", "all is dropped: action = pass drops what is above");
+}
+
 int crosscheck(const struct where *where, const struct rules *rules)
 {
 	int ret;
@@ -229,6 +238,7 @@ int crosscheck(const struct where *where, const struct rules *rules)
 	check_farms(where, rules);
 	check_pools(where, rules);
 	check_scripts(where, rules);
+	check_filters(where, rules);
 	ret = claims_check(where, rules);
 	for (unsigned i = 0; i < rules->nfarms && !where->notes->errors; i++) {
 		warn_of_servers(where, rules, &rules->farms[i]);

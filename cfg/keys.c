@@ -10,6 +10,7 @@
 #include "keys.h"
 #include "check_keys.h"
 #include "farm_keys.h"
+#include "filter_keys.h"
 #include "net_keys.h"
 #include "server_keys.h"
 
@@ -162,10 +163,9 @@ static const struct {
 	const char *name;
 	const struct key *keys;
 } sections[] = {
-        [SECTION_BRIDGE] = {"bridge", bridge_keys},
-        [SECTION_FARM] = {"farm", farm_keys},
-        [SECTION_SERVER] = {"server", server_keys},
-        [SECTION_CHECK] = {"check", check_keys},
+        [SECTION_BRIDGE] = {"bridge", bridge_keys}, [SECTION_FARM] = {"farm", farm_keys},
+        [SECTION_SERVER] = {"server", server_keys}, [SECTION_CHECK] = {"check", check_keys},
+        [SECTION_FILTER] = {"filter", filter_keys},
 };
 
 static_assert(sizeof(sections) / sizeof(sections[0]) == SECTIONS, "a row for each section");
@@ -210,6 +210,9 @@ struct target keys_target(struct rules *rules, enum section section, const char 
 	for (unsigned i = 0; section == SECTION_CHECK && i < rules->nscripts; i++)
 		if (rules->scripts[i].is_section && strcmp(rules->scripts[i].text, name) == 0)
 			target.script = &rules->scripts[i];
+	for (unsigned i = 0; section == SECTION_FILTER && i < rules->nfilters; i++)
+		if (strcmp(rules->filters[i].name, name) == 0)
+			target.filter = &rules->filters[i];
 	return target;
 }
 

@@ -9,23 +9,24 @@
 
 #include <limits.h>
 
-enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER, SECTION_CHECK };
+enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER, SECTION_CHECK, SECTION_FILTER };
 
 enum {
-	SECTIONS = SECTION_CHECK + 1,
+	SECTIONS = SECTION_FILTER + 1,
 	KEYS_MAX = 32, /* of one section */
 };
 
 /* The farm of a server whose key of that name is wrong or missing. */
 #define KEYS_NO_FARM UINT_MAX
 
-/* The rules being filled in, and which farm, server or check of them a section is about. */
+/* The rules being filled in, and which farm, server, check or filter of them a section is about. */
 struct target {
 	struct rules *rules;
 	const char *file; /* that is being read; NULL: none, as for defaults */
 	struct rules_farm *farm;
 	struct rules_server *server;
 	struct script *script;
+	struct rules_filter *filter;
 };
 
 struct key {

@@ -29,6 +29,7 @@ static const unsigned section_max[] = {
         [SECTION_FARM] = RULES_FARMS_MAX,
         [SECTION_SERVER] = RULES_SERVERS_MAX,
         [SECTION_CHECK] = RULES_NAMED_SCRIPTS_MAX,
+        [SECTION_FILTER] = RULES_FILTERS_MAX,
 };
 
 static_assert(sizeof(section_max) / sizeof(section_max[0]) == SECTIONS, "a row for each section");
@@ -122,8 +123,8 @@ static int section_unknown(struct where *where, unsigned line, const char *kind,
 		                  name, nearest_best(&nearest), gap, name);
 	return note_error(
 	        where->notes, line,
-	        "unknown section [%s%s%s]: there are [bridge], [farm NAME], [server NAME] and "
-	        "[check NAME]",
+	        "unknown section [%s%s%s]: there are [bridge], [farm NAME], [server NAME], "
+	        "[check NAME] and [filter NAME]",
 	        kind, gap, name);
 }
 
@@ -132,7 +133,8 @@ static int section_check_name(struct where *where, unsigned line, enum section s
 {
 	static const char *const examples[SECTIONS] = {[SECTION_FARM] = "ocspool",
 	                                               [SECTION_SERVER] = "ocsfe01",
-	                                               [SECTION_CHECK] = "banner"};
+	                                               [SECTION_CHECK] = "banner",
+	                                               [SECTION_FILTER] = "office"};
 	const char *kind = section_name(section);
 
 	if (section == SECTION_BRIDGE && *name)

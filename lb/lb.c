@@ -769,6 +769,55 @@ void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, stru
 	}
 }
 
+/* If the frame is a whole TCP segment that may be answered with a reset (RFC 9293, 3.10.7.1). */
+static bool is_resettable(const struct screen *screen, const struct frame *frame,
+                          struct packet *packet)
+{
+	parse_frame(frame, packet);
+	if (packet->kind != PACKET_IPV4 && packet->kind != PACKET_IPV6)
+		return false;
+	return parse_ip(frame, packet) && !packet->is_fragment &&
+	       packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet) &&
+	       !(packet->tcp_flags & TCP_RST) && parse_l4_checksum_ok(frame, packet) &&
+	       !screen_is_martian(screen, frame, packet);
+}
+
+/* If the frame, screened, is the host's, a loop, or a server's answer to a probe. */
+static bool is_beyond_filters(const struct screen *screen, const struct frame *frame,
+                              struct job *job, struct verdict *v)
+{
+	if (job->rest == REST_NONE)
+		return v->why == WHY_TO_HOST || v->why == WHY_OTHER_HOST || v->why == WHY_LOOP;
+	if (rest_is_plain(job->rest))
+		screen_plain(frame, job, v);
+	else if (job->rest != REST_TCP)
+		return false;
+	return screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS &&
+	       is_probe_reply(screen, &job->packet);
+}
+
+bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
+               struct verdict *ret)
+{
+	const struct screen screen = screen_of(lb);
+	struct packet packet = {0};
+	struct job job;
+
+	*ret = (struct verdict){0};
+	job.rest = screen_frame(&screen, frame, &job, ret);
+	if (is_beyond_filters(&screen, frame, &job, ret))
+		return false;
+	verdict_begin(ret, frame);
+	if (why != WHY_FILTER_RESET)
+		verdict_settle(ret, why);
+	else if (is_resettable(&screen, frame, &packet))
+		refuse(&lb->refuse, ret, why, &packet, now);
+	else
+		verdict_settle(ret, WHY_FILTERED);
+	lb->whys[ret->why]++;
+	return true;
+}
+
 unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more)
 {
 	struct own_list out = {.items = ret, .max = max};

@@ -78,6 +78,15 @@ void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, stru
 void lb_not_handed_over(struct lb *lb);
 
 /*
+ * Instead of lb_input(), for a frame that a filter has matched: settles and counts it for that
+ * reason, WHY_FILTERED, WHY_FILTER_RATE, or WHY_FILTER_RESET, which only TCP gets, as far as the
+ * limit of resets allows. False, nothing having been counted, if a filter has no say in it: it is
+ * the host's, the answer to a probe, or a loop.
+ */
+bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
+               struct verdict *ret);
+
+/*
  * After lb_input(): a fragment that waited (WHY_FRAGMENT_HELD) for a first one that has come now,
  * and its verdict. False if there is none. The frame lives until the next lb_input().
  */

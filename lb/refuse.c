@@ -2,7 +2,7 @@
  * RSTs to those who get no flow. What any stranger can ask for at any rate is answered at a limited
  * one: enough for clients, too little for a reflector.
  *
- * Three kinds are limited apart, so that nobody can use up one by asking for another. Of each kind
+ * The kinds are limited apart, so that nobody can use up one by asking for another. Of each kind
  * there are two buckets, one for sources that ask seldom and one for those that ask often, and a
  * source may have no more than a share of either. So who floods from his own network, or from as
  * many as he can reach, takes nothing from who knocks now and then. A source is an IPv4 /24 or an
@@ -50,6 +50,8 @@ static enum refuse_kind kind_of(enum lb_why why)
 {
 	if (why == WHY_NO_FLOW)
 		return REFUSE_NO_FLOW;
+	if (why == WHY_FILTER_RESET)
+		return REFUSE_FILTERED;
 	return why == WHY_PORT_NOT_SERVED ? REFUSE_PORT_NOT_SERVED : REFUSE_SYN;
 }
 

@@ -10,8 +10,9 @@
 enum refuse_kind {
 	REFUSE_NO_FLOW,
 	REFUSE_PORT_NOT_SERVED,
-	REFUSE_SYN,  /* to a port that is served */
-	REFUSE_ICMP, /* what is answered with an ICMP error */
+	REFUSE_SYN,      /* to a port that is served */
+	REFUSE_FILTERED, /* by a filter */
+	REFUSE_ICMP,     /* what is answered with an ICMP error */
 	REFUSE_KINDS,
 };
 

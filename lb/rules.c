@@ -45,6 +45,9 @@ void rules_free(struct rules *rules)
 		free(farm->client_exempt);
 	}
 	free_scripts(rules);
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		free(rules->filters[i].match);
+	free(rules->filters);
 	for (unsigned i = 0; i < rules->nlists; i++)
 		free(rules->lists[i]);
 	free(rules->lists);
@@ -81,6 +84,8 @@ const char *const rules_scheduler_words[] = {RULES_SCHEDULERS(RULES_WORD)[RULES_
                                                      NULL};
 const char *const rules_mode_words[] = {RULES_MODES(RULES_WORD)[RULES_NMODES] = NULL};
 const char *const rules_state_words[] = {RULES_STATES(RULES_WORD)[RULES_NSTATES] = NULL};
+const char *const rules_filter_action_words[] = {
+        RULES_FILTER_ACTIONS(RULES_WORD)[RULES_NFILTER_ACTIONS] = NULL};
 #undef RULES_WORD
 
 bool rules_is_left(const struct rules_server *server)

@@ -48,6 +48,8 @@ enum {
 	RULES_CLIENT_RATE_MAX = 1000000,
 	RULES_PREFIXES_MAX = 100000,     /* of one list */
 	RULES_PREFIXES_ALL_MAX = 400000, /* of all */
+	RULES_FILTERS_MAX = 64,          /* [filter NAME] sections */
+	RULES_FILTER_RATE_MAX = 10000000,
 };
 
 static_assert(RULES_FARMS_MAX * RULES_CHECKS_MAX + RULES_NAMED_SCRIPTS_MAX < RULES_NO_SCRIPT,
@@ -89,6 +91,13 @@ static inline bool rules_is_probe_port(be16 port)
 	X(STATE_DRAIN, "drain")                                                                    \
 	X(STATE_DISABLED, "disabled")
 
+/* X(enumerator, word): what becomes of a frame that a filter matches. */
+#define RULES_FILTER_ACTIONS(X)                                                                    \
+	X(ON_MATCH_PASS, "pass")                                                                   \
+	X(ON_MATCH_DROP, "drop")                                                                   \
+	X(ON_MATCH_RESET, "reset")                                                                 \
+	X(ON_MATCH_COUNT, "count")
+
 /* X(enumerator, word): how tmbridge stands in the network. See way.h. */
 #define RULES_MODES(X)                                                                             \
 	X(MODE_TRANSPARENT, "transparent")                                                         \
@@ -99,6 +108,7 @@ static inline bool rules_is_probe_port(be16 port)
 enum rules_scheduler { RULES_SCHEDULERS(RULES_ENUM) RULES_NSCHEDULERS };
 enum rules_state { RULES_STATES(RULES_ENUM) RULES_NSTATES };
 enum rules_mode { RULES_MODES(RULES_ENUM) RULES_NMODES };
+enum rules_filter_action { RULES_FILTER_ACTIONS(RULES_ENUM) RULES_NFILTER_ACTIONS };
 #undef RULES_ENUM
 
 enum rules_on_limit { ON_LIMIT_RESET, ON_LIMIT_DROP };
@@ -183,6 +193,17 @@ struct rules_server {
 	bool is_heir; /* of those that follow upon the same one it is who has its flows */
 };
 
+/* What is done with frames that an expression matches, before anything else is. */
+struct rules_filter {
+	char name[RULES_NAME_BYTES];
+	char *match;   /* a pcap-filter expression as the file has it; "": any frame */
+	unsigned line; /* of the file, that it stands in */
+	uint8_t sides; /* 1 << enum side that frames arrive by */
+	enum rules_filter_action action;
+	uint32_t rate; /* packets a second, above which they are dropped; 0: no limit */
+	bool log;
+};
+
 struct rules {
 	enum rules_mode mode;
 	bool routing;            /* routed: the host routes what isn't ours */
@@ -204,6 +225,8 @@ struct rules {
 	unsigned nscripts;
 	struct ip6 *names; /* IPv6 addresses, each once: what name_of() names */
 	uint32_t nnames;
+	struct rules_filter *filters; /* in the file's order, which is that of their turns */
+	unsigned nfilters;
 	char **lists; /* files with prefixes that were read too */
 	unsigned nlists;
 };
@@ -236,6 +259,7 @@ bool rules_is_left(const struct rules_server *server);
 extern const char *const rules_scheduler_words[RULES_NSCHEDULERS + 1];
 extern const char *const rules_state_words[RULES_NSTATES + 1];
 extern const char *const rules_mode_words[RULES_NMODES + 1];
+extern const char *const rules_filter_action_words[RULES_NFILTER_ACTIONS + 1];
 
 /*
  * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.

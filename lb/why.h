@@ -58,6 +58,12 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(CLIENT_RATE, LB_ANSWER, "client_rate")                                                   \
 	/* answered with RST: a SYN of a client that is blocked for having had too many */         \
 	X(CLIENT_BLOCKED, LB_ANSWER, "client_blocked")                                             \
+	/* answered with RST: TCP that a [filter NAME] resets */                                   \
+	X(FILTER_RESET, LB_ANSWER, "filter_reset")                                                 \
+	/* a [filter NAME] drops it */                                                             \
+	X(FILTERED, LB_DROP, "filtered")                                                           \
+	/* above the rate of a [filter NAME] */                                                    \
+	X(FILTER_RATE, LB_DROP, "filter_rate")                                                     \
 	/* a SYN over any of these limits, with on_limit = drop */                                 \
 	X(CLIENT_DROPPED, LB_DROP, "client_dropped")                                               \
 	/* sent by one of our own MAC addresses */                                                 \

@@ -119,6 +119,27 @@ static void show_farm(const json_t *farm)
 	json_array_foreach(json_object_get(farm, "servers"), i, server) show_server_line(server);
 }
 
+static void show_filters(const json_t *status)
+{
+	const json_t *filters = json_object_get(status, "filters"), *filter;
+	size_t i;
+
+	if (!json_array_size(filters))
+		return;
+	printf("\n%-22s%-8s%10s%10s%10s%8s\n", "FILTER", "ACTION", "MATCHED", "OVER", "DROPPED",
+	       "LAST");
+	json_array_foreach(filters, i, filter)
+	{
+		const bool ever = json_is_string(json_object_get(filter, "last"));
+
+		printf("%-22s%-8s%10s%10s%10s%8s\n", text(filter, "name"), text(filter, "action"),
+		       table_bytes(json_number_value(json_object_get(filter, "matched"))),
+		       table_bytes(json_number_value(json_object_get(filter, "over"))),
+		       table_bytes(json_number_value(json_object_get(filter, "dropped"))),
+		       ever ? table_duration(table_age(text(filter, "last"))) : "-");
+	}
+}
+
 /* ---- Warnings: last, so that they are seen ---- */
 
 static unsigned add_warning(unsigned n, const char *about, const char *what)
@@ -183,6 +204,7 @@ int show_status(const struct cli *cli, struct ask *ask)
 	show_ports(status);
 	print_flows(status);
 	json_array_foreach(json_object_get(status, "farms"), i, farm) show_farm(farm);
+	show_filters(status);
 	show_warnings(status);
 	json_decref(status);
 	return ret;

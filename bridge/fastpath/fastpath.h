@@ -11,10 +11,11 @@
 
 struct fastpath;
 
-/* If the rules want one: the programs know no other mode than the transparent one. */
+/* If the rules want one: the programs know no other mode than the transparent one, and no filters.
+ */
 static inline bool fastpath_is_wanted(const struct rules *rules)
 {
-	return rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules);
+	return rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules) && !rules->nfilters;
 }
 
 /* Looks for what an earlier process has left for these interfaces; heritage_close() is due. */

@@ -302,6 +302,22 @@ static void print_histograms(FILE *out, const struct snapshot *snapshot)
 	print_histogram(out, "burst_seconds", "", &snapshot->sum.bursts, &times_burst);
 }
 
+/* ---- Filters ---- */
+
+static void print_filters(FILE *out, const struct snapshot *snapshot)
+{
+	const struct rules *rules = snapshot->rules;
+
+	begin(out, "filter_matched", "counter", "Packets that a filter has matched");
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		fprintf(out, "tmbridge_filter_matched_total{filter=\"%s\"} %" PRIu64 "\n",
+		        rules->filters[i].name, snapshot->sum.filters[i].matched);
+	begin(out, "filter_dropped", "counter", "Of these, those that it has dropped or reset");
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		fprintf(out, "tmbridge_filter_dropped_total{filter=\"%s\"} %" PRIu64 "\n",
+		        rules->filters[i].name, snapshot->sum.filters[i].dropped);
+}
+
 char *metrics_text(const struct snapshot *snapshot)
 {
 	char *text = NULL;
@@ -316,6 +332,7 @@ char *metrics_text(const struct snapshot *snapshot)
 	print_frames(out, snapshot);
 	print_counters(out, snapshot);
 	print_ports(out, snapshot);
+	print_filters(out, snapshot);
 	print_farms(out, snapshot);
 	print_servers(out, snapshot);
 	print_histograms(out, snapshot);

@@ -257,6 +257,30 @@ static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
 	fprintf(out, "   ]}");
 }
 
+static void print_filters(FILE *out, const struct snapshot *snapshot)
+{
+	const struct rules *rules = snapshot->rules;
+	char time[TEXT_TIME_BYTES];
+
+	fprintf(out, " \"filters\":[");
+	for (unsigned i = 0; i < rules->nfilters; i++) {
+		const struct rules_filter *rule = &rules->filters[i];
+		const struct firewall_counts *counts = &snapshot->sum.filters[i];
+
+		fprintf(out,
+		        "%s\n  {\"name\":\"%s\",\"action\":\"%s\",\"matched\":%" PRIu64
+		        ",\"over\":%" PRIu64 ",\"dropped\":%" PRIu64,
+		        i ? "," : "", rule->name, rules_filter_action_words[rule->action],
+		        counts->matched, counts->over, counts->dropped);
+		if (counts->matched)
+			fprintf(out, ",\"last\":\"%s\"}",
+			        text_time(counts->last, snapshot->offset, time));
+		else
+			fprintf(out, ",\"last\":null}");
+	}
+	fprintf(out, "],\n");
+}
+
 static void print_farms(FILE *out, const struct snapshot *snapshot)
 {
 	const uint64_t *in_use = snapshot->sum.snat_in_use;
@@ -290,6 +314,7 @@ char *stats_text(const struct snapshot *snapshot)
 	if (snapshot->bypass)
 		fprintf(out, " \"bypass\":true,\n");
 	print_ports(out, snapshot);
+	print_filters(out, snapshot);
 	print_farms(out, snapshot);
 	if (fclose(out) == 0)
 		return text;

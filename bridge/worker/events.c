@@ -235,3 +235,39 @@ void events_neighbour(struct events *events, const struct rules *rules,
 		            "(%" PRIu64 ")",
 		            name, place(&what->to, ports, to), place(&what->from, ports, from), n);
 }
+
+/* "10.0.0.9 > 10.0.0.40", or who sent a frame of something else. */
+static void print_ends(const struct frame *frame, char *ret, size_t size)
+{
+	char src[INET6_ADDRSTRLEN] = "", dst[INET6_ADDRSTRLEN] = "";
+	struct packet packet = {0};
+	const uint8_t *mac = packet.from.mac.b;
+
+	parse_frame(frame, &packet);
+	if (packet.kind == PACKET_IPV6) {
+		inet_ntop(AF_INET6, packet.src6, src, sizeof(src));
+		inet_ntop(AF_INET6, packet.dst6, dst, sizeof(dst));
+	} else if (packet.kind != PACKET_OTHER) {
+		inet_ntop(AF_INET, &packet.tuple.src, src, sizeof(src));
+		inet_ntop(AF_INET, &packet.tuple.dst, dst, sizeof(dst));
+	}
+	if (*src)
+		snprintf(ret, size, "%s > %s", src, dst);
+	else
+		snprintf(ret, size, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		         mac[4], mac[5]);
+}
+
+void events_filtered(struct events_limit *limit, const struct rules_filter *filter, bool over,
+                     const char *port, const struct frame *frame, lb_time now)
+{
+	char ends[2 * INET6_ADDRSTRLEN + sizeof(" > ")];
+	uint64_t n;
+
+	if (!is_time(limit, now, &n))
+		return;
+	print_ends(frame, ends, sizeof(ends));
+	log_info("filter %s: %s%s (%" PRIu64 "): %s on %s", filter->name,
+	         rules_filter_action_words[filter->action], over ? ", above its rate" : "", n, ends,
+	         port);
+}

@@ -62,6 +62,11 @@ void events_conflict(struct events *events, const struct rules *rules, const cha
 /* Says, now and then, that a server is probed at once as clients get no answer. */
 void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now);
 
+/* Says, now and then, that the filter has matched: frame, which port has received, is the last one;
+ * over: above its rate. */
+void events_filtered(struct events_limit *limit, const struct rules_filter *filter, bool over,
+                     const char *port, const struct frame *frame, lb_time now);
+
 /* Says, now and then, that a server has moved, or that somebody has claimed so. */
 void events_neighbour(struct events *events, const struct rules *rules,
                       struct port *const ports[NSIDES], const struct neigh_event *what,

@@ -134,6 +134,8 @@ void figures_take(struct figures *figures, struct worker *worker)
 		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
 			figures->snat_in_use[n++] =
 			        farms->snat.in_use[farms->snat.farms[f].address + i];
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		figures->filters[i] = firewall_counts(worker->setup.firewall, i);
 	if (!worker->share.worker)
 		take_verdicts(figures, worker);
 }
@@ -142,6 +144,15 @@ static void add(uint64_t *sum, const uint64_t *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		sum[i] += values[i];
+}
+
+static void add_filter(struct firewall_counts *sum, const struct firewall_counts *counts)
+{
+	sum->matched += counts->matched;
+	sum->over += counts->over;
+	sum->dropped += counts->dropped;
+	if (counts->last.ns > sum->last.ns)
+		sum->last = counts->last;
 }
 
 void figures_add(struct figures *sum, const struct figures *figures, const struct rules *rules)
@@ -157,5 +168,7 @@ void figures_add(struct figures *sum, const struct figures *figures, const struc
 		times_add(&sum->times[s].flow, &figures->times[s].flow);
 	}
 	times_add(&sum->bursts, &figures->bursts);
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		add_filter(&sum->filters[i], &figures->filters[i]);
 	add(sum->snat_in_use, figures->snat_in_use, count_snat(rules));
 }

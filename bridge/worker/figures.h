@@ -22,7 +22,8 @@ struct figures {
 	uint64_t (*servers)[NSERVER_COUNTERS]; /* by rules.servers[] */
 	uint64_t *snat_in_use;                 /* by farm, and by SNAT address within it */
 	struct figures_health *healths;        /* by rules.servers[]; the first worker's only */
-	bool *farm_up;                         /* by rules.farms[]; likewise */
+	struct firewall_counts filters[RULES_FILTERS_MAX]; /* by rules.filters[] */
+	bool *farm_up;                                     /* by rules.farms[]; likewise */
 };
 
 /* Makes room for a worker's figures under these rules, all 0. Returns 0 or -ENOMEM; figures_free()

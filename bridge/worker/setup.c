@@ -13,6 +13,7 @@ void setup_free(struct setup *setup)
 	probes_free(setup->probes);
 	neigh_free(setup->neigh);
 	events_free(&setup->events);
+	firewall_free(setup->firewall);
 	free(setup->faults);
 	memory_free(&setup->memory);
 	memory_free(&setup->ip6);
@@ -32,10 +33,12 @@ int setup_init(struct setup *setup, const struct rules *rules, const struct shar
 		setup->probes =
 		        probes_new(rules, share, &setup->farms->health, setup->neigh, key, now);
 	setup->faults = calloc(rules->nservers + 1u, sizeof(*setup->faults));
-	if (setup->probes && setup->faults && events_init(&setup->events, setup->farms) == 0)
+	err = firewall_new(rules, share, now, &setup->firewall);
+	if (!err && setup->probes && setup->faults &&
+	    events_init(&setup->events, setup->farms) == 0)
 		return 0;
 	setup_free(setup);
 	*setup = (struct setup){0};
-	log_error("out of memory");
-	return -ENOMEM;
+	log_error(err == -EINVAL ? "a filter can't be compiled any more" : "out of memory");
+	return err == -EINVAL ? err : -ENOMEM;
 }

@@ -6,6 +6,7 @@
 
 #include "events.h"
 #include "fault.h"
+#include "firewall.h"
 #include "neigh.h"
 #include "probes.h"
 #include "../process/memory.h"
@@ -19,6 +20,7 @@ struct setup {
 	struct neigh_table *neigh;
 	struct probes *probes;
 	struct events events;
+	struct firewall *firewall;    /* or NULL: no filters */
 	struct server_faults *faults; /* by rules.servers[] */
 	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
 };

@@ -445,7 +445,8 @@ static void dispatch_watched(struct worker *worker, struct frame *frame, const s
 		          sent_by(worker, v), now);
 }
 
-void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+/* Frames that no filter has anything against, or that have been through them elsewhere. */
+static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
 	struct verdict verdicts[PORT_BURST];
 	struct frame frame;
@@ -462,6 +463,37 @@ void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_ti
 	ask(worker, now);
 	voice_flush(&worker->voice, now);
 	worker_log_ended(worker);
+}
+
+/* A frame that a filter has something against. */
+static void turn_away(struct worker *worker, struct frame *frame, const struct verdict *v,
+                      lb_time now)
+{
+	if (worker->tap)
+		tap_before(worker->tap, frame, 1);
+	dispatch_watched(worker, frame, v, 0, now);
+}
+
+/* Deals with the frames that filters have something against; returns how many are left. */
+static unsigned filter(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	struct verdict verdict;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (firewall_lets(worker->setup.firewall, worker->lb,
+		                  worker->ports[frames[i].side]->name, &frames[i], now, &verdict))
+			frames[left++] = frames[i];
+		else
+			turn_away(worker, &frames[i], &verdict, now);
+	return left;
+}
+
+void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	if (__builtin_expect(worker->setup.firewall != NULL, 0))
+		n = filter(worker, frames, n, now);
+	decide(worker, frames, n, now);
 }
 
 void worker_take_news(struct worker *worker, lb_time now)
@@ -496,7 +528,7 @@ bool worker_take_inbox(struct worker *worker, lb_time now)
 	worker_take_news(worker, now);
 	n = inbox_take_frames(worker->inboxes[worker->share.worker], frames);
 	if (n)
-		worker_burst(worker, frames, n, now);
+		decide(worker, frames, n, now);
 	return n;
 }
 
@@ -681,6 +713,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	worker->setup = *setup;
 	*setup = old;
 	events_inherit(&worker->setup.events, &old.events);
+	firewall_inherit(worker->setup.firewall, old.firewall);
 	for (unsigned f = 0; f < worker->setup.rules->nfarms; f++)
 		events_note_farm(&worker->setup.events, worker->setup.farms, f);
 	worker_announce(worker, ANNOUNCER_BOTH, now);

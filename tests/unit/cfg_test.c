@@ -276,6 +276,12 @@ static void say_check(struct line *line, const struct script *script)
 	say(line, " where=%u number=%u-%u", script->where, script->low, script->high);
 }
 
+static void say_filter(struct line *line, const struct rules_filter *filter)
+{
+	say(line, "name=%s line=%u match=%s sides=%u action=%u rate=%u log=%d", filter->name,
+	    filter->line, filter->match, filter->sides, filter->action, filter->rate, filter->log);
+}
+
 static void say_bridge(struct line *line, const struct rules *rules)
 {
 	say_mac(line, rules->has_outside_mac, rules->outside_mac);
@@ -303,6 +309,7 @@ static void say_bridge(struct line *line, const struct rules *rules)
 #define WITH_FARM   FARM_X "%s\n" SERVER_A
 #define WITH_SERVER FARM_X SERVER_A "%s\n"
 #define WITH_CHECK  FARM_X "check = 80 c\n" SERVER_A "[check c]\n%s\n"
+#define WITH_FILTER FARM_X SERVER_A "[filter f]\n%s\n"
 #define WITH_PORTS  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
 
 /* The same of IPv6. */
@@ -352,6 +359,8 @@ static void check_right(const struct right *right)
 		say_server(&line, rules, &rules->servers[0]);
 	else if (strcmp(right->file, WITH_CHECK) == 0)
 		say_check(&line, &rules->scripts[0]);
+	else if (strcmp(right->file, WITH_FILTER) == 0)
+		say_filter(&line, &rules->filters[0]);
 	else
 		say_farm(&line, rules, &rules->farms[0]);
 	ck_assert_str_eq(line.text, right->rules);
@@ -530,6 +539,15 @@ static const struct right rights[] = {
          "name=c send= expect=41/ff where=1 number=0-65535"},
         {WITH_CHECK, "expect = A\nmatch = prefix\nnumber = 220",
          "name=c send= expect=41/ff where=0 number=220-220"},
+
+        {WITH_FILTER, "match = tcp[13] & 2 != 0\naction = Drop",
+         "name=f line=8 match=tcp[13] & 2 != 0 sides=3 action=1 rate=0 log=0"},
+        {WITH_FILTER, "action = pass\nmatch = Any\nside = outside\nrate = 10000000\nlog = yes",
+         "name=f line=9 match= sides=1 action=0 rate=10000000 log=1"},
+        {WITH_FILTER, "action = count\nside = inside\nrate = 1\nmatch = vlan 7\nlog = no",
+         "name=f line=11 match=vlan 7 sides=2 action=3 rate=1 log=0"},
+        {WITH_FILTER, "action = reset\nside = both\nmatch = tcp\nrate = off",
+         "name=f line=10 match=tcp sides=3 action=2 rate=0 log=0"},
 };
 
 START_TEST(a_right_key_is_taken)
@@ -587,12 +605,13 @@ static bool is_plain(const struct right *row, const struct right *rows, size_t n
 
 static bool has_row(enum section section, const char *key, const struct right *rows, size_t n)
 {
-	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER, WITH_CHECK};
+	static const char *const files[] = {WITH_BRIDGE, WITH_FARM, WITH_SERVER, WITH_CHECK,
+	                                    WITH_FILTER};
 
 	for (size_t i = 0; i < n; i++) {
-		bool is_farm = strcmp(rows[i].file, WITH_BRIDGE) &&
-		               strcmp(rows[i].file, WITH_SERVER) &&
-		               strcmp(rows[i].file, WITH_CHECK);
+		bool is_farm =
+		        strcmp(rows[i].file, WITH_BRIDGE) && strcmp(rows[i].file, WITH_SERVER) &&
+		        strcmp(rows[i].file, WITH_CHECK) && strcmp(rows[i].file, WITH_FILTER);
 		const char *file = is_farm ? WITH_FARM : rows[i].file;
 
 		if (strcmp(file, files[section]) == 0 &&
@@ -661,11 +680,14 @@ START_TEST(what_is_shown_reads_back)
 	for (unsigned i = 0; i < rules->nscripts && rules->scripts[i].is_section; i++)
 		write_section(&line, SECTION_CHECK, rules->scripts[i].text,
 		              &(struct target){.rules = rules, .script = &rules->scripts[i]});
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		write_section(&line, SECTION_FILTER, rules->filters[i].name,
+		              &(struct target){.rules = rules, .filter = &rules->filters[i]});
 	free(text);
 	again = expect_rules(line.text);
 	changes(rules, again, nothing_changes, line.text);
 	if (strcmp(rights[_i].file, WITH_BRIDGE) && strcmp(rights[_i].file, WITH_SERVER) &&
-	    strcmp(rights[_i].file, WITH_CHECK)) {
+	    strcmp(rights[_i].file, WITH_CHECK) && strcmp(rights[_i].file, WITH_FILTER)) {
 		struct line farm = {0};
 
 		say_farm(&farm, again, &again->farms[0]);
@@ -725,6 +747,17 @@ static const struct {
          "[check c] expect: A -> A\\x00\n"
          "[check e] is new\n"
          "[check d] is gone\n"},
+        {FARM_X "[filter f]\nmatch = tcp\naction = count\n"
+                "[filter g]\nmatch = udp\naction = drop\n",
+         FARM_X "[filter f]\nmatch = any\naction = pass\nside = inside\nrate = 5\nlog = yes\n"
+                "[filter h]\nmatch = udp\naction = drop\n",
+         "[filter f] match: tcp -> any\n"
+         "[filter f] side: both -> inside\n"
+         "[filter f] action: count -> pass\n"
+         "[filter f] rate: off -> 5\n"
+         "[filter f] log: no -> yes\n"
+         "[filter h] is new\n"
+         "[filter g] is gone\n"},
         /* names of IPv6 addresses are each file's own */
         {FARM_X6 SERVER_A6, "[farm y]\nvip = fd00::1\nports = 80\n" FARM_X6 SERVER_A6,
          "[farm y] is new\n"},
@@ -1070,6 +1103,17 @@ static const struct wrong wrong_values[] = {
         {WITH_CHECK, "",
          "lb.ini:8: [check c] expect: a check needs what the server is to answer, "
          "such as expect = +PONG"},
+        {FARM_X SERVER_A "[filter f]\n%s\n", "action = pass",
+         "lb.ini:7: [filter f] match: a filter needs a pcap-filter expression, such as match = tcp "
+         "port 22"},
+        {FARM_X SERVER_A "[filter f]\n%s\n", "match = tcp",
+         "lb.ini:7: [filter f] action: a filter needs what to do: pass, drop, reset or count"},
+        {FARM_X SERVER_A "[filter f]\nmatch = tcp\n%s\n", "action = reject",
+         "lb.ini:9: [filter f] action: reject is not one of: pass, drop, reset, count"},
+        {FARM_X SERVER_A "[filter f]\nmatch = tcp\naction = pass\n%s\n", "rate = 0",
+         "lb.ini:10: [filter f] rate: 0 is not a number from 1 to 10000000, nor off"},
+        {FARM_X SERVER_A "[filter f]\nmatch = tcp\naction = drop\n%s\n", "rate = 1",
+         "lb.ini:10: [filter f] rate: all is dropped: action = pass drops what is above"},
         {FARM_X "%s\n[check SMTP]\nexpect = 220\n", "check = 25 smtp",
          "lb.ini:5: [check smtp] smtp has a meaning already: choose another name"},
 };
@@ -1192,9 +1236,9 @@ static const struct {
         {"[frm x]\n", "lb.ini:1: unknown section [frm x]: did you mean [farm x]?"},
         {"[servers]\n", "lb.ini:1: unknown section [servers]: did you mean [server]?"},
         {"[pool x]\n", "lb.ini:1: unknown section [pool x]: there are [bridge], [farm NAME], "
-                       "[server NAME] and [check NAME]"},
-        {"[]\n", "lb.ini:1: unknown section []: there are [bridge], [farm NAME], [server NAME] and "
-                 "[check NAME]"},
+                       "[server NAME], [check NAME] and [filter NAME]"},
+        {"[]\n", "lb.ini:1: unknown section []: there are [bridge], [farm NAME], [server NAME], "
+                 "[check NAME] and [filter NAME]"},
         {"[farm]\n", "lb.ini:1: [farm] needs a name, such as [farm ocspool]"},
         {"[server]\n", "lb.ini:1: [server] needs a name, such as [server ocsfe01]"},
         {"[bridge x]\n", "lb.ini:1: [bridge x]: [bridge] has no name"},
@@ -1394,8 +1438,8 @@ static const struct {
          "lb.ini:4: ends with a backslash, which would join the next line to it\n"
          "lb.ini:6: ends with a backslash, which would join the next line to it\n"
          "lb.ini:11: ends with a backslash, which would join the next line to it\n"
-         "lb.ini:12: unknown section [x]: there are [bridge], [farm NAME], [server NAME] and "
-         "[check NAME]"},
+         "lb.ini:12: unknown section [x]: there are [bridge], [farm NAME], [server NAME], "
+         "[check NAME] and [filter NAME]"},
 };
 
 START_TEST(all_mistakes_are_reported)

@@ -38,7 +38,7 @@ int main(void)
 	        judge_suite,     inlet_suite,        segments_suite,  segment_suite,
 	        topology_suite,  inbox_suite,        numbers_suite,   announcer_suite,
 	        lane_suite,      adopt_suite,        manager_suite,   services_suite,
-	        times_suite,     fastest_suite,      limits_suite,
+	        times_suite,     fastest_suite,      limits_suite,    firewall_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -54,10 +54,9 @@ static bool take(const char *line, const char *head, char ret[FIELD_BYTES])
 static int page_section(const char *line)
 {
 	static const char *const heads[] = {
-	        [SECTION_BRIDGE] = ".Sh BRIDGE KEYS",
-	        [SECTION_FARM] = ".Sh FARM KEYS",
-	        [SECTION_SERVER] = ".Sh SERVER KEYS",
-	        [SECTION_CHECK] = ".Sh CHECK KEYS",
+	        [SECTION_BRIDGE] = ".Sh BRIDGE KEYS", [SECTION_FARM] = ".Sh FARM KEYS",
+	        [SECTION_SERVER] = ".Sh SERVER KEYS", [SECTION_CHECK] = ".Sh CHECK KEYS",
+	        [SECTION_FILTER] = ".Sh FILTER KEYS",
 	};
 
 	for (int i = 0; i < SECTIONS; i++)
@@ -208,11 +207,13 @@ static bool takes(const struct entry *entry, const char *text, char ret_why[VALU
 	rules->servers = calloc(1, sizeof(*rules->servers));
 	rules->scripts = calloc(1, sizeof(*rules->scripts));
 	rules->scripts[0] = (struct script){.text = strdup("banner"), .is_section = true};
-	rules->nfarms = rules->nservers = rules->nscripts = 1;
+	rules->filters = calloc(1, sizeof(*rules->filters));
+	rules->nfarms = rules->nservers = rules->nscripts = rules->nfilters = 1;
 	strcpy(rules->farms[0].name, "web");
 	target.farm = rules->farms;
 	target.server = rules->servers;
 	target.script = rules->scripts;
+	target.filter = rules->filters;
 	ret = key_of(entry)->set(&target, &value);
 	strcpy(ret_why, value.why);
 	shown = (struct shown){.used = 0};

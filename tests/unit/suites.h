@@ -19,6 +19,7 @@ Suite *edges_suite(void);
 Suite *express_suite(void);
 Suite *fastest_suite(void);
 Suite *limits_suite(void);
+Suite *firewall_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
 Suite *table_suite(void);

@@ -1,0 +1,259 @@
+/*
+ * Filters are classic BPF programs that libpcap has compiled, run one after the other on the bytes
+ * of the frame with its VLAN tags in place, until one of them decides. `count` never does: what it
+ * matches goes on to the next one, so that a rehearsal changes nothing. What none decides passes.
+ *
+ * Nothing is known of connections: each frame is judged by itself. A frame that the kernel or the
+ * network card has merged is judged as the first of the packets that it was made of, and counts for
+ * all of them.
+ *
+ * A rate is a bucket of one second's packets, written as the time up to when all is paid for.
+ *
+ * Expressions with names of hosts or services take files and the network to compile, which a
+ * process in its sandbox doesn't have: they fail at a reload.
+ */
+#include "firewall.h"
+
+#include "events.h"
+#include "../process/log.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+
+enum { FIREWALL_SNAPLEN = 262144, FIREWALL_PACKET_BYTES = 16384 };
+
+struct filter {
+	struct bpf_program program;
+	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
+	uint64_t paid_ns;
+	struct firewall_counts counts;
+	struct events_limit said;
+};
+
+struct firewall {
+	const struct rules *rules;
+	uint8_t packet[FIREWALL_PACKET_BYTES]; /* the first one of a merged frame */
+	struct filter filters[];               /* by rules.filters[] */
+};
+
+/* ---- Compiling ---- */
+
+/* Returns 0, or -EINVAL with the reason in libpcap's words in why. */
+static int compile(const struct rules_filter *rule, struct bpf_program *ret,
+                   char why[PCAP_ERRBUF_SIZE])
+{
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, FIREWALL_SNAPLEN);
+	int err = -ENOMEM;
+
+	snprintf(why, PCAP_ERRBUF_SIZE, "out of memory");
+	if (!pcap)
+		return err;
+	err = pcap_compile(pcap, ret, rule->match, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
+	if (err)
+		snprintf(why, PCAP_ERRBUF_SIZE, "%s", pcap_geterr(pcap));
+	pcap_close(pcap);
+	return err;
+}
+
+int firewall_check(const struct rules *rules, const char *path, const char *consequence)
+{
+	char why[PCAP_ERRBUF_SIZE];
+	int ret = 0;
+
+	for (unsigned i = 0; i < rules->nfilters; i++) {
+		const struct rules_filter *rule = &rules->filters[i];
+		struct bpf_program program;
+
+		if (compile(rule, &program, why) == 0) {
+			pcap_freecode(&program);
+			continue;
+		}
+		log_error("%s:%u: [filter %s] match: %s: %s%s", path, rule->line, rule->name,
+		          rule->match, why, consequence);
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
+/* The bucket begins full. */
+static void set_rate(struct filter *filter, uint32_t rate, const struct share *share, lb_time now)
+{
+	if (!rate)
+		return;
+	filter->cost_ns = LB_NS_PER_S * share->n / rate;
+	filter->depth_ns = filter->cost_ns > LB_NS_PER_S ? filter->cost_ns : LB_NS_PER_S;
+	filter->paid_ns = now.ns - filter->depth_ns;
+}
+
+int firewall_new(const struct rules *rules, const struct share *share, lb_time now,
+                 struct firewall **ret)
+{
+	const size_t n = rules->nfilters;
+	struct firewall *firewall;
+	char why[PCAP_ERRBUF_SIZE];
+
+	*ret = NULL;
+	if (!n)
+		return 0;
+	firewall = calloc(1, sizeof(*firewall) + n * sizeof(struct filter));
+	if (!firewall)
+		return -ENOMEM;
+	firewall->rules = rules;
+	for (unsigned i = 0; i < n; i++) {
+		struct filter *filter = &firewall->filters[i];
+
+		if (compile(&rules->filters[i], &filter->program, why) < 0) {
+			firewall_free(firewall);
+			return -EINVAL;
+		}
+		set_rate(filter, rules->filters[i].rate, share, now);
+	}
+	*ret = firewall;
+	return 0;
+}
+
+void firewall_free(struct firewall *firewall)
+{
+	for (unsigned i = 0; firewall && i < firewall->rules->nfilters; i++)
+		pcap_freecode(&firewall->filters[i].program);
+	free(firewall);
+}
+
+static void inherit(struct filter *filter, const struct filter *old)
+{
+	filter->counts = old->counts;
+	filter->said = old->said;
+	if (filter->cost_ns == old->cost_ns)
+		filter->paid_ns = old->paid_ns;
+}
+
+void firewall_inherit(struct firewall *firewall, const struct firewall *old)
+{
+	for (unsigned i = 0; firewall && old && i < firewall->rules->nfilters; i++)
+		for (unsigned k = 0; k < old->rules->nfilters; k++)
+			if (!strcmp(firewall->rules->filters[i].name, old->rules->filters[k].name))
+				inherit(&firewall->filters[i], &old->filters[k]);
+}
+
+/* ---- A frame ---- */
+
+/* What a filter looks at, and how many packets it stands for. */
+struct view {
+	const uint8_t *data;
+	uint32_t len, wire_len;
+	uint32_t packets;
+};
+
+/* Where the payload of a merged frame begins, or 0 if that isn't known. */
+static uint32_t payload_at(const struct frame *frame, struct packet *packet)
+{
+	parse_frame(frame, packet);
+	if ((packet->kind != PACKET_IPV4 && packet->kind != PACKET_IPV6) ||
+	    !parse_ip(frame, packet))
+		return 0;
+	if (packet->protocol != IPPROTO_NUM_TCP)
+		return packet->protocol == IPPROTO_NUM_UDP ? packet->l4 + (uint32_t)UDP_HEADER_BYTES
+		                                           : 0u;
+	if (!parse_tcp(frame, packet))
+		return 0;
+	return packet->l4 + (frame->data[packet->l4 + TCP_DATA_OFFSET] >> 4) * 4u;
+}
+
+/* The first packet of a merged frame, as it was on the wire; a tunnel's is left as it is. */
+static void unmerge(struct firewall *firewall, const struct frame *frame, struct view *view)
+{
+	struct packet packet = {0};
+	const uint32_t headers = payload_at(frame, &packet);
+	const uint32_t len = headers + frame->merged;
+	uint8_t *l3 = firewall->packet + packet.l3;
+
+	if (!headers || frame->wire_len <= len || frame->len < headers ||
+	    len > FIREWALL_PACKET_BYTES)
+		return;
+	view->packets = (frame->wire_len - headers + frame->merged - 1) / frame->merged;
+	view->wire_len = len;
+	view->len = frame->len < len ? frame->len : len;
+	view->data = firewall->packet;
+	memcpy(firewall->packet, frame->data, view->len);
+	if (packet.kind == PACKET_IPV4)
+		be16_store(l3 + IPV4_TOTAL_LENGTH, be16_from((uint16_t)(len - packet.l3)));
+	else
+		be16_store(l3 + IPV6_PAYLOAD_LENGTH,
+		           be16_from((uint16_t)(len - packet.l3 - IPV6_HEADER_BYTES)));
+}
+
+/* If the filter's rate allows for these packets; then they are paid for. */
+static bool pay(struct filter *filter, uint32_t packets, lb_time now)
+{
+	uint64_t cost = filter->cost_ns * packets;
+
+	if (cost > filter->depth_ns)
+		cost = filter->depth_ns;
+	if (now.ns - filter->paid_ns > filter->depth_ns)
+		filter->paid_ns = now.ns - filter->depth_ns;
+	if (now.ns - filter->paid_ns < cost)
+		return false;
+	filter->paid_ns += cost;
+	return true;
+}
+
+/* What a filter that matches wants: a reason to end here, or LB_NWHYS to go on. */
+static enum lb_why reason(const struct rules_filter *rule, bool over)
+{
+	switch (rule->action) {
+	case ON_MATCH_DROP:
+		return WHY_FILTERED;
+	case ON_MATCH_RESET:
+		return over ? WHY_FILTER_RATE : WHY_FILTER_RESET;
+	case ON_MATCH_PASS:
+		return over ? WHY_FILTER_RATE : LB_NWHYS;
+	default:
+		return LB_NWHYS;
+	}
+}
+
+static bool matches(const struct rules_filter *rule, const struct filter *filter,
+                    const struct frame *frame, const struct view *view)
+{
+	return rule->sides >> frame->side & 1 &&
+	       bpf_filter(filter->program.bf_insns, view->data, view->wire_len, view->len);
+}
+
+bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
+                   lb_time now, struct verdict *ret)
+{
+	struct view view = {frame->data, frame->len, frame->wire_len, 1};
+
+	if (frame->merged)
+		unmerge(firewall, frame, &view);
+	for (unsigned i = 0; i < firewall->rules->nfilters; i++) {
+		const struct rules_filter *rule = &firewall->rules->filters[i];
+		struct filter *filter = &firewall->filters[i];
+		enum lb_why why;
+		bool over;
+
+		if (!matches(rule, filter, frame, &view))
+			continue;
+		over = rule->rate && !pay(filter, view.packets, now);
+		why = reason(rule, over);
+		if (why != LB_NWHYS && !lb_filter(lb, frame, why, now, ret))
+			return true; /* no filter has a say in it */
+		filter->counts.matched += view.packets;
+		filter->counts.over += over ? view.packets : 0;
+		filter->counts.dropped += why != LB_NWHYS ? view.packets : 0;
+		filter->counts.last = now;
+		if (rule->log)
+			events_filtered(&filter->said, rule, over, port, frame, now);
+		if (why != LB_NWHYS)
+			return false;
+		if (rule->action != ON_MATCH_COUNT)
+			return true;
+	}
+	return true;
+}
+
+struct firewall_counts firewall_counts(const struct firewall *firewall, unsigned filter)
+{
+	return firewall ? firewall->filters[filter].counts : (struct firewall_counts){0};
+}
