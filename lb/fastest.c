@@ -14,12 +14,15 @@
 /* Of a connect time, a new one counts by 1 / 2^3; and one that isn't known is this. */
 enum { FASTEST_MEAN_SHIFT = 3, FASTEST_UNKNOWN_NS = 1000 };
 
+/* After these nothing is left of a mean: see the assertion below. */
+enum { FASTEST_HALVINGS_MAX = 30 };
+
 /* How often what the mean says has lost half of its worth. */
 static unsigned halvings(const struct answers *answers, lb_time now)
 {
 	const uint64_t n = (now.ns - answers->last.ns) / (FASTEST_FORGET_S * LB_NS_PER_S);
 
-	return n < 31 ? (unsigned)n : 31;
+	return n < FASTEST_HALVINGS_MAX ? (unsigned)n : FASTEST_HALVINGS_MAX;
 }
 
 uint32_t fastest_mean_ns(const struct answers *answers, lb_time now)
