@@ -224,9 +224,10 @@ static struct chat_segment segment_of(const struct probe_reply *reply, const str
 
 /* Of a connection that is over here: it didn't hear the end. */
 static void answer_stray(const struct probe_world *world, const struct probe *probe,
-                         const struct probe_reply *reply, struct own_list *out)
+                         const struct probe_reply *reply, const struct frame *frame,
+                         struct own_list *out)
 {
-	const struct chat_segment segment = segment_of(reply, NULL);
+	const struct chat_segment segment = segment_of(reply, frame);
 	struct chat_says says = {.n = 0};
 
 	chat_stray(&segment, &says);
@@ -269,7 +270,7 @@ bool probe_answer(const struct probe_world *world, struct probe *probe,
 	if (reply->is_icmp)
 		return answer_icmp(world, probe, reply, now, ret);
 	if (probe_rests(probe) || !be16_eq(probe->port, reply->tuple.dport)) {
-		answer_stray(world, probe, reply, out);
+		answer_stray(world, probe, reply, frame, out);
 		return false;
 	}
 	segment = segment_of(reply, frame);

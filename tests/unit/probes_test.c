@@ -174,6 +174,29 @@ START_TEST(refused)
 }
 END_TEST
 
+/* Of a server that goes on talking: it is told that nobody listens, whatever it says. */
+START_TEST(what_is_said_after_the_end_is_reset)
+{
+	uint8_t bytes[] = "220 hello";
+	const struct frame frame = {.data = bytes, .len = sizeof(bytes)};
+	struct probe_reply more = {
+	        .seq = 701, .tcp_flags = TCP_PSH | TCP_ACK, .data_len = sizeof(bytes)};
+	struct own syn;
+
+	begin(1, 1);
+	poll();
+	syn = only_syn();
+	answer_to(&syn, TCP_RST | TCP_ACK, syn.seq + 1);
+	ck_assert_uint_eq(ended, 1);
+	more.tuple = tuple_reverse(syn.tuple);
+	more.ack = syn.seq + 2;
+	out.n = 0;
+	ck_assert(!probes_reply(probes, &more, &frame, now, &out, &result));
+	ck_assert(out.n == 1 && sent(0, TCP_RST, syn.seq + 2) && !items[0].data_len);
+	end();
+}
+END_TEST
+
 START_TEST(what_is_left_over_is_ended_and_asked_again_at_once)
 {
 	struct own syn;
@@ -463,6 +486,7 @@ Suite *probes_suite(void)
 	                              a_good_port,
 	                              no_answer_is_asked_again_and_then_reset,
 	                              refused,
+	                              what_is_said_after_the_end_is_reset,
 	                              what_is_left_over_is_ended_and_asked_again_at_once,
 	                              whoever_answers_all_so_isnt_asked_without_end,
 	                              an_answer_to_an_earlier_round_ends_that_and_not_this_one,
