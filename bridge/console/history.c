@@ -69,10 +69,10 @@ void history_begin(struct history *history, int64_t second)
 		clear_second(history, ++history->second);
 }
 
-static struct series *find(const struct history *history, const char *name, size_t len)
+static struct series *find(const struct history *history, const char *name)
 {
 	for (unsigned i = 0; i < history->nseries; i++)
-		if (!strncmp(history->series[i]->name, name, len) && !history->series[i]->name[len])
+		if (!strcmp(history->series[i]->name, name))
 			return history->series[i];
 	return NULL;
 }
@@ -95,7 +95,7 @@ static struct series *add(struct history *history, const char *name)
 
 void history_note(struct history *history, const char *name, double value)
 {
-	struct series *series = find(history, name, strlen(name));
+	struct series *series = find(history, name);
 
 	if (!series && !(series = add(history, name)))
 		return;
@@ -128,6 +128,21 @@ static void print_series(const struct history *history, FILE *out, enum history_
 	fprintf(out, "]");
 }
 
+/* Names are joined by commas. */
+static bool is_among(const char *names, const char *name)
+{
+	const size_t len = strlen(name);
+	size_t n;
+
+	for (; *names; names += n + (names[n] == ',')) {
+		n = strcspn(names, ",");
+		if (n == len && !strncmp(names, name, len))
+			return true;
+	}
+	return false;
+}
+
+/* Each once, however often it is asked for: what a request costs is bounded by what there is. */
 void history_print(const struct history *history, FILE *out, enum history_range range,
                    const char *names)
 {
@@ -135,15 +150,11 @@ void history_print(const struct history *history, FILE *out, enum history_range 
 
 	fprintf(out, "{\"step\":%d,\"end\":%" PRId64 ",\"series\":{",
 	        range == HISTORY_BY_SECOND ? 1 : PER_MINUTE, history->second);
-	while (*names) {
-		const size_t len = strcspn(names, ",");
-		const struct series *series = find(history, names, len);
-
-		if (series) {
-			fprintf(out, "%s", n++ ? "," : "");
-			print_series(history, out, range, series);
-		}
-		names += len + (names[len] == ',');
+	for (unsigned i = 0; i < history->nseries; i++) {
+		if (!is_among(names, history->series[i]->name))
+			continue;
+		fprintf(out, "%s", n++ ? "," : "");
+		print_series(history, out, range, history->series[i]);
 	}
 	fprintf(out, "}}");
 }

@@ -129,6 +129,8 @@ history_has() # NAME
 	history_has pool/fe1:flows
 	says 200 ask '/api/history?range=week&names=open,nothing'
 	body | jq -e '.step == 60 and (.series.open | length == 10080) and (.series | has("nothing") | not)'
+	ask "/api/history?names=open,open,new,open"
+	[[ $(body | grep -o '"[a-z]*":\[' | sort | tr -d '\n') = '"new":["open":[' ]] # each once
 	curl -sS -N -m 4 -H "Authorization: Bearer $TOKEN" $URL/api/stream >"$BATS_TEST_TMPDIR/stream" || [[ $? = 28 ]]
 	[[ $(grep -c '^event: figures$' "$BATS_TEST_TMPDIR/stream") -ge 2 ]]
 	sed -n 's/^data: //p' "$BATS_TEST_TMPDIR/stream" | head -n 1 | jq -e '.frames.received > 0'
