@@ -25,24 +25,32 @@ static const struct {
         [SOCKET_STATUS] = {"status", "tmbridge-view"},
 };
 
+/* A link would lead to whatever has a socket's name there, which is removed. */
 static int make_directory(const char *path)
 {
-	return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+	struct stat is;
+
+	if (mkdir(path, 0755) == 0)
+		return 0;
+	if (errno != EEXIST || lstat(path, &is) < 0)
+		return -errno;
+	return S_ISDIR(is.st_mode) ? 0 : -ENOTDIR;
 }
 
-/* Root's own, and the group's if there is such a one and we may give it away. */
+/* The group's, if there is such a one and we may give it away. The directory may be another user's,
+ * who puts something else in its place: so neither a link is followed, nor a mode set by path. */
 static int give(const char *path, const char *name)
 {
 	const struct group *group = getgrnam(name);
 
-	if (group && chown(path, (uid_t)-1, group->gr_gid) < 0 && errno != EPERM)
+	if (group && lchown(path, (uid_t)-1, group->gr_gid) < 0 && errno != EPERM)
 		return -errno;
-	return chmod(path, 0660) == 0 ? 0 : -errno;
+	return 0;
 }
 
 static int bind_to(int fd, const struct sockaddr_un *at, const char *group)
 {
-	const mode_t mask = umask(0177); /* nobody's until it is given */
+	const mode_t mask = umask(0117); /* root's own, and his group's until it is given */
 	int err = 0;
 
 	unlink(at->sun_path);

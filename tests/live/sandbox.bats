@@ -226,6 +226,22 @@ unlink ok" ]]
 	tmbridge_stop
 }
 
+@test "the sockets are root's and a group's, and made in no place that somebody else has led them to" {
+	local run=/run/tmbridge/eth0-eth1
+
+	tmbridge_start "$LAB_DIR/lb.ini"
+	[[ $(stat -c %F,%a,%u "$run/control" "$run/status") = $'socket,660,0\nsocket,660,0' ]]
+	lab_kill tmbridge
+	rm -r "$run"
+	ln -s "$ELSEWHERE" "$run"
+	touch "$ELSEWHERE/status"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	rm "$run"
+	grep "$run: Not a directory: nobody can ask" "$LAB_DIR/tmbridge.err"
+	[[ -f $ELSEWHERE/status ]]
+	rm "$ELSEWHERE/status"
+}
+
 @test "--user names another user" {
 	chown daemon "$LAB_DIR/logs" "$LAB_DIR"
 	tmbridge_start "$LAB_DIR/lb.ini" --user daemon
