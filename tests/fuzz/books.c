@@ -20,24 +20,27 @@ static void check_sums(const struct lb *lb, uint64_t nframes)
 	ENSURE(balance->counts.created == balance_open_flows(balance) + ended);
 }
 
-/* Each server has the connections and the load that the flows say. */
+/* Each server has the flows, the connections and the load that the flows say. */
 static void check_servers(const struct balance *balance)
 {
 	const struct rules *rules = balance->farms->rules;
-	uint32_t connections[NCOUNTS] = {0}, loads[NCOUNTS] = {0};
+	uint32_t flows[NCOUNTS] = {0}, connections[NCOUNTS] = {0}, loads[NCOUNTS] = {0};
 
 	ENSURE(rules->nservers <= NCOUNTS);
 	for (uint32_t f = 0; f < balance->flows.reached; f++) {
 		const struct flow *flow = flows_at(&balance->flows, f);
 
-		if (flow->state != FLOW_FREE)
-			ENSURE(flow->server < rules->nservers);
+		if (flow->state == FLOW_FREE)
+			continue;
+		ENSURE(flow->server < rules->nservers);
+		flows[flow->server]++;
 		if (!flow_is_live(flow))
 			continue;
 		connections[flow->server]++;
 		loads[flow->server] += !flow_is_closing(flow);
 	}
 	for (unsigned s = 0; s < rules->nservers; s++) {
+		ENSURE(balance->farms->sched.servers[s].flows == flows[s]);
 		ENSURE(balance->farms->sched.servers[s].connections == connections[s]);
 		ENSURE(balance->farms->sched.servers[s].load == loads[s]);
 	}
@@ -77,6 +80,19 @@ static void check_ports(const struct balance *balance)
 	}
 	for (uint32_t i = 0; i < addresses; i++)
 		ENSURE(balance->farms->snat.in_use[i] == held[i]);
+}
+
+/* Those whose port isn't one of the pools' are counted, unless two have one port, when it is enough
+ * that there seem to be some. */
+static void check_strays(const struct balance *balance)
+{
+	const struct flows *flows = &balance->flows;
+	uint32_t n = 0;
+
+	for (uint32_t f = 0; f < flows->reached; f++)
+		n += flows_at(flows, f)->state != FLOW_FREE &&
+		     balance_is_stray(balance, flows_at(flows, f));
+	ENSURE(balance->strays == n || balance->strays > UINT32_MAX / 4);
 }
 
 /* The index finds the flow by its tuples, and by nothing that isn't its own. */
@@ -214,6 +230,7 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_sums(lb, nframes);
 	check_servers(balance);
 	check_ports(balance);
+	check_strays(balance);
 	check_index(flows);
 	check_list(flows, &flows->free, 1u << FLOW_FREE);
 	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);

@@ -3,8 +3,8 @@
  * nobody would leave them. Whatever is there, what has been adopted is a table whose books balance,
  * and goes on as one.
  *
- * The input is a byte for the engine's option, then steps: frames, time, and adoptions after
- * scribbling over any of the arrays.
+ * The input is a byte for the engine's option, then steps: frames, time, reloads, and adoptions
+ * after scribbling over any of the arrays.
  */
 #include "books.h"
 #include "engine.h"
@@ -14,7 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { STEP_TCP, STEP_REPLY, STEP_TIME, STEP_ADOPT, NSTEPS };
+enum { STEP_TCP, STEP_REPLY, STEP_TIME, STEP_ADOPT, STEP_RELOAD, NSTEPS };
+enum { RELOADS = 6 }; /* of a run */
 enum { SCRIBBLES_MAX = 16, OWNS = 4 * EXPIRE_RESETS_MAX };
 
 struct input {
@@ -28,6 +29,7 @@ static struct run {
 	struct shape reply; /* to what was forwarded last */
 	bool has_reply;
 	uint64_t nframes;
+	unsigned reloads;
 	lb_time now;
 } run;
 
@@ -146,6 +148,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case STEP_TIME:
 			step_time(&in);
+			break;
+		case STEP_RELOAD:
+			if (run.reloads++ < RELOADS)
+				engine_reload(run.lb, run.now);
 			break;
 		default:
 			goes_on = step_adopt(&in);
