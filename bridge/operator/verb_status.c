@@ -4,6 +4,7 @@
 #include "verbs.h"
 
 #include "stats.h"
+#include "../process/text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -52,11 +53,13 @@ void verb_status(struct world *world, struct client *client, struct request *req
 
 void verb_version(struct world *world, struct client *client, struct request *request, lb_time now)
 {
+	char config[1024];
+
 	(void)now;
 	if (verbs_too_much(client, request))
 		return;
 	answer_record(&client->answer,
 	              "{\"version\":\"" TMBRIDGE_VERSION "\",\"pid\":%d,\"config\":\"%s\"}",
-	              (int)getpid(), world->config);
+	              (int)getpid(), text_json(world->config, config, sizeof(config)));
 	answer_end(&client->answer);
 }

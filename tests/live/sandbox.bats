@@ -229,7 +229,9 @@ unlink ok" ]]
 @test "the sockets are root's and a group's, and made in no place that somebody else has led them to" {
 	local run=/run/tmbridge/eth0-eth1
 
-	tmbridge_start "$LAB_DIR/lb.ini"
+	cp "$LAB_DIR/lb.ini" "$LAB_DIR/"'"lb".ini'
+	tmbridge_start "$LAB_DIR/"'"lb".ini'
+	"$TMBRIDGE" version | grep -F '"lb".ini' # what a name has in it breaks no answer
 	[[ $(stat -c %F,%a,%u "$run/control" "$run/status") = $'socket,660,0\nsocket,660,0' ]]
 	lab_kill tmbridge
 	rm -r "$run"
