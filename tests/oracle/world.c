@@ -106,11 +106,9 @@ static void set_snat(struct rules *rules, unsigned farm, uint8_t b, bool v6)
 		f->snat[1] = address(rules, v6, b, 0, 39);
 }
 
-/* A farm with servers of the one before it takes SNAT ports as that does, and has SNAT if it does.
- */
+/* A farm with servers of the one before it has SNAT if that does. */
 static void take_over_snat(struct rules_farm *f, const struct rules_farm *before)
 {
-	f->snat_ports[0] = before->snat_ports[0];
 	if (!f->nsnat != !before->nsnat) {
 		f->nsnat = before->nsnat;
 		memcpy(f->snat, before->snat, before->nsnat * sizeof(*f->snat));
@@ -127,6 +125,9 @@ static void set_farm(struct rules *rules, unsigned farm, const struct sharing *s
 	f->vip = address(rules, v6, sharing->b, 0, 40);
 	set_ports(f, sharing->of_vip);
 	set_snat(rules, farm, sharing->b, v6);
+	if (before) /* they may have a server and an address in common: its ports don't overlap in
+	               part */
+		f->snat_ports[0] = before->snat_ports[0];
 	if (sharing->servers)
 		take_over_snat(f, before);
 	map_ports(f);
