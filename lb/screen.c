@@ -537,6 +537,7 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret)
 {
 	verdict_begin(ret, frame);
+	job->packet.stamp = 0;
 	if (job->rest == REST_PLAIN) {
 		parse_plain(frame, &job->packet);
 	} else {
