@@ -182,7 +182,7 @@ static char *take_word(char **words, unsigned *n, const char *option)
 
 static int search_all(const struct cli *cli, struct ask *ask, struct search *search)
 {
-	struct table *table;
+	struct table *table = NULL;
 	json_t *record;
 	size_t i;
 	int status;
@@ -202,7 +202,8 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 		log_error("%s: nobody, as far as is known", search->endpoint);
 		return ASK_NO_OBJECT;
 	}
-	table = table_new(who_columns, cli->format, cli->header);
+	if (cli->format != TABLE_JSON)
+		table = table_new(who_columns, cli->format, cli->header);
 	json_array_foreach(search->found, i, record)
 	{
 		if (cli->format == TABLE_JSON)
@@ -216,7 +217,7 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 int show_who(const struct cli *cli, const char *line)
 {
 	char copy[CLI_LINE_BYTES], request[CLI_LINE_BYTES + 32], *words[8], *rest = NULL;
-	struct search search = {.found = json_array()};
+	struct search search = {0};
 	struct ask *ask = NULL;
 	const char *at;
 	unsigned n = 0;
@@ -237,6 +238,7 @@ int show_who(const struct cli *cli, const char *line)
 	search.endpoint = words[1];
 	snprintf(request, sizeof(request), "who %s%s%s", words[1],
 	         search.server ? " --server " : "", search.server ? search.server : "");
+	search.found = json_array();
 	status = ask_open(cli->instance, false, &ask);
 	if (!status)
 		status = ask_send(ask, request) ? search_all(cli, ask, &search) : ASK_FAILED;

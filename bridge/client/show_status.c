@@ -258,7 +258,10 @@ int show_servers(const struct cli *cli, struct ask *ask)
 		}
 	}
 	json_decref(status);
-	return ret || !table ? ret : cli_table(cli, table);
+	if (!ret)
+		return cli_table(cli, table);
+	table_free(table);
+	return ret;
 }
 
 static void count_servers(json_t *farm)
@@ -291,7 +294,10 @@ int show_farms(const struct cli *cli, struct ask *ask)
 			table_add(table, farm);
 	}
 	json_decref(status);
-	return ret || !table ? ret : cli_table(cli, table);
+	if (!ret)
+		return cli_table(cli, table);
+	table_free(table);
+	return ret;
 }
 
 /* ---- version, events ---- */
