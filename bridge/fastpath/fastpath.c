@@ -164,6 +164,9 @@ void fastpath_close(struct fastpath *fastpath)
 		detach(fastpath, &fastpath->ends[side]);
 	if (fastpath->punts[OUTSIDE].index)
 		punt_remove(fastpath->socket, &fastpath->punts[OUTSIDE]);
+	/* the pins are root's, whom this process no longer is: they may stay */
+	if (fastpath->maps.conf)
+		fastpath->maps.conf->layout = FASTPATH_GIVEN_UP;
 	loaded_unpin(&fastpath->pins);
 	forget(fastpath);
 }

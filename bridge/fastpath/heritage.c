@@ -35,6 +35,10 @@ static bool read_conf(struct heritage *heritage)
 	if (info.value_size != sizeof(heritage->conf) ||
 	    bpf_map_lookup_elem(map, &zero, &heritage->conf) < 0)
 		return false;
+	if (heritage->conf.layout == FASTPATH_GIVEN_UP) {
+		heritage->other_layout = false;
+		return false;
+	}
 	heritage->other_layout = heritage->conf.layout != FASTPATH_LAYOUT;
 	return !heritage->other_layout && heritage->conf.share.n >= 1 &&
 	       heritage->conf.share.n <= RULES_WORKERS_MAX;

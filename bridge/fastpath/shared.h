@@ -14,7 +14,11 @@
 #include "../../lb/table.h"
 #include "../../lb/why.h"
 
-enum { FASTPATH_LAYOUT = 3, FASTPATH_MAPS_MAX = 16 };
+enum {
+	FASTPATH_LAYOUT = 3,
+	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
+	FASTPATH_MAPS_MAX = 16,
+};
 
 /* Of a port. */
 struct fastpath_side {
@@ -48,7 +52,7 @@ struct fastpath_part {
 
 /* The only element of the map `conf`: written by the process. */
 struct fastpath_conf {
-	uint32_t layout; /* FASTPATH_LAYOUT */
+	uint32_t layout; /* FASTPATH_LAYOUT, or FASTPATH_GIVEN_UP */
 	uint32_t active; /* else all goes to the host's stack, and to packet sockets on the ports */
 	uint64_t alive_ns;     /* CLOCK_MONOTONIC: when the process last said that it is well */
 	uint32_t table;        /* which of the two is in use */
