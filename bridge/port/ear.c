@@ -153,19 +153,31 @@ static int bind_to(const struct ear *ear, int index, uint16_t protocol)
 	return bind(ear->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
+/* What has come so far is of no concern: as much as a socket's buffer may hold. */
+static void forget(struct port *port)
+{
+	enum { ROUNDS = 64 };
+	struct frame frames[PORT_BURST];
+
+	for (unsigned i = 0; i < ROUNDS && ear_receive(port, frames); i++)
+		;
+}
+
+/* Kernels differ in whether a socket of no interface and protocol rests; what it has heard
+ * meanwhile may long be over. */
 int ear_listen(struct port *port, const struct link *link)
 {
+	int err = bind_to(ear_of(port), link->index, ETH_P_ALL);
+
 	port->mac = link->mac;
-	return bind_to(ear_of(port), link->index, ETH_P_ALL);
+	forget(port);
+	return err;
 }
 
 void ear_rest(struct port *port)
 {
-	struct frame frames[PORT_BURST];
-
 	bind_to(ear_of(port), 0, 0);
-	while (ear_receive(port, frames))
-		;
+	forget(port);
 }
 
 int ear_fd(const struct port *port)

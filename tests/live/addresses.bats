@@ -17,7 +17,7 @@ setup()
 
 teardown()
 {
-	cat "$LAB_DIR/tmbridge.err"
+	[[ ! -e $LAB_DIR/tmbridge.err ]] || cat "$LAB_DIR/tmbridge.err"
 	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
 	[[ ! -e $LAB_DIR/ear.pid ]] || lab_kill ear
 	plug
