@@ -486,7 +486,8 @@ static bool settle_limit(struct model *m, struct flow_model *f)
 {
 	const enum maybe over = limits_model_opened(m, f, f->surely_open && !f->doubtful);
 	const struct ended *next = model_next_ended(m);
-	const bool ended = next && next->why == ENDED_LIMIT && flows_model_of_record(m, next) == f;
+	const bool ended = next && next->why == ENDED_LIMIT &&
+	                   flows_model_of_record(m, next) == f && flows_model_is_counted(f, next);
 
 	if ((ended && over == NO) || (!ended && over == YES && !f->doubtful))
 		report_mismatch("flow %u is one too many for its client, or isn't", f->name);
