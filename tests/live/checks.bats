@@ -151,7 +151,7 @@ hung()
 	wait_until 10 agent_is drain false
 	lab_kill peer-25
 	wait_until 10 health_is out down
-	log_says 'farm kept: all its servers fail: those that are up stay so'
+	wait_until 10 log_says 'farm kept: all its servers fail: those that are up stay so'
 	health_is kept up
 	peer 25 '' '220 ready\r\n'
 	wait_until 10 log_says 'farm kept: checks count again'

@@ -160,7 +160,8 @@ by_client()
 	tmbridge_start "$LAB_DIR/lb.ini"
 	vip_connect -n 4 -j 1 -c -g | head -n 4 | grep -cE '^fe[12] 10\.0\.0\.100:[0-9]+ 10\.0\.0\.4[12]:5061$' | grep -qx 4
 	vip_connect -n 50 | jq -e '.echoed == 50'
-	in_ns client "$TOOLS/manyconns" connect -n 5 10.0.0.41 5061 | jq -e '.servers.fe1 == 5'
+	# by another client: a port that this one has just had on the VIP would be that flow's at the server
+	in_ns dc "$TOOLS/manyconns" connect -n 5 10.0.0.41 5061 | jq -e '.servers.fe1 == 5'
 	tmbridge_stop
 }
 
