@@ -5,22 +5,13 @@
 #ifndef BRIDGE_ARRAYS_BPF_H
 #define BRIDGE_ARRAYS_BPF_H
 
+#include "map.bpf.h"
 #include "shared.h"
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-
-/* Arrays that the process has in its memory; max_entries are set before it is loaded. */
-#define MAP_ARRAY(name, value_type)                                                                \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, 1);                                                            \
-		__type(key, uint32_t);                                                             \
-		__type(value, value_type);                                                         \
-	} name SEC(".maps");
 
 #define MAP_TABLE(constant, name, type) MAP_ARRAY(name, type)
 
@@ -40,8 +31,6 @@ struct {
 } attendant SEC(".maps");
 
 enum { BRIDGE_VLAN_BYTES = 4 }; /* by which the kernel's bridge lets a frame exceed the MTU */
-
-#define INLINE static __always_inline
 
 INLINE struct fastpath_conf *find_conf(void)
 {

@@ -6,6 +6,7 @@
  * Of an address that the host has itself that is what lb/local.h says, and of one that it doesn't
  * have everything.
  */
+#include "map.bpf.h"
 #include "guard_shared.h"
 
 #include "../../lb/wire.h"
@@ -14,20 +15,9 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
-#define INLINE static __always_inline
-
-#define GUARD_ARRAY(name, value_type)                                                              \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, 1);                                                            \
-		__type(key, uint32_t);                                                             \
-		__type(value, value_type);                                                         \
-	} name SEC(".maps");
-
-GUARD_ARRAY(guard_conf, struct guard_conf)
-GUARD_ARRAY(guard_places, struct guard_place)
-GUARD_ARRAY(guard_ports, struct guard_ports)
+MAP_ARRAY(guard_conf, struct guard_conf)
+MAP_ARRAY(guard_places, struct guard_place)
+MAP_ARRAY(guard_ports, struct guard_ports)
 
 /* A packet as it arrives, or as an ICMP error says that it would. */
 struct heading {

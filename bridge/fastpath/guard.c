@@ -6,6 +6,7 @@
 
 #include "guard_program.h"
 #include "guard_shared.h"
+#include "object.h"
 #include "tc.h"
 #include "../process/log.h"
 #include "../../lb/local.h"
@@ -16,21 +17,14 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { GUARD_PRIORITY = 1 };
-
-struct mapped {
-	void *at;
-	size_t bytes;
-};
 
 struct guard {
 	struct bpf_object *object;
 	struct mnl_socket *socket;
 	int program;
-	struct mapped conf, places, ports;
+	struct object_memory conf, places, ports;
 	struct link links[NSIDES]; /* index 0: none */
 	bool hook_made[NSIDES];
 };
@@ -146,54 +140,23 @@ int guard_set_rules(struct guard *guard, const struct rules *rules)
 
 /* ---- Loading ---- */
 
-static int say(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[1024];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	log_debug("%s", line);
-	return 0;
-}
-
 static int set_size(struct guard *guard, const char *name, uint32_t elements)
 {
 	return bpf_map__set_max_entries(bpf_object__find_map_by_name(guard->object, name),
 	                                elements);
 }
 
-static int map_one(struct guard *guard, const char *name, struct mapped *ret)
-{
-	const struct bpf_map *map = bpf_object__find_map_by_name(guard->object, name);
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *at;
-
-	bytes = (bytes + page - 1) & ~(page - 1);
-	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	*ret = (struct mapped){at, bytes};
-	return 0;
-}
-
 static int load(struct guard *guard)
 {
 	const struct bpf_program *program;
-	int err;
+	int err = object_open(guard_program, guard_program_bytes, &guard->object);
 
-	libbpf_set_print(say);
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	guard->object = bpf_object__open_mem(guard_program, guard_program_bytes, NULL);
-	if (!guard->object)
-		return -errno;
-	if ((err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
+	if (err < 0 || (err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
 	    (err = set_size(guard, "guard_ports", 2 * GUARD_SLOTS)) < 0 ||
 	    (err = bpf_object__load(guard->object)) < 0 ||
-	    (err = map_one(guard, "guard_conf", &guard->conf)) < 0 ||
-	    (err = map_one(guard, "guard_places", &guard->places)) < 0 ||
-	    (err = map_one(guard, "guard_ports", &guard->ports)) < 0)
+	    (err = object_map(guard->object, "guard_conf", &guard->conf)) < 0 ||
+	    (err = object_map(guard->object, "guard_places", &guard->places)) < 0 ||
+	    (err = object_map(guard->object, "guard_ports", &guard->ports)) < 0)
 		return err;
 	program = bpf_object__find_program_by_name(guard->object, "guard");
 	guard->program = program ? bpf_program__fd(program) : -1;
@@ -258,21 +221,15 @@ static void detach(struct guard *guard, enum side side)
 		tc_remove_hook(guard->socket, link->index);
 }
 
-static void unmap(const struct mapped *mapped)
-{
-	if (mapped->at)
-		munmap(mapped->at, mapped->bytes);
-}
-
 void guard_close(struct guard *guard)
 {
 	if (!guard)
 		return;
 	for (unsigned side = 0; side < NSIDES; side++)
 		detach(guard, (enum side)side);
-	unmap(&guard->conf);
-	unmap(&guard->places);
-	unmap(&guard->ports);
+	object_unmap(&guard->conf);
+	object_unmap(&guard->places);
+	object_unmap(&guard->ports);
 	bpf_object__close(guard->object);
 	if (guard->socket)
 		mnl_socket_close(guard->socket);

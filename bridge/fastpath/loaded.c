@@ -1,20 +1,14 @@
 /*
- * Loading, by libbpf. What it has to say, the verifier's reasons above all, is for --verbose.
+ * Loading, by libbpf.
  */
 #include "loaded.h"
 
 #include "program.h"
-#include "../process/log.h"
 #include "../../lb/flow.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-enum { LOADED_LINE_BYTES = 1024 };
 
 static const char *const program_names[LOADED_PROGRAMS] = {
         [LOADED_RECEIVE + OUTSIDE] = "outside",
@@ -77,17 +71,6 @@ const char *loaded_name(enum loaded_program program)
 	return program_names[program];
 }
 
-static int say(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[LOADED_LINE_BYTES];
-
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	log_debug("%s", line);
-	return 0;
-}
-
 static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
                      const int reuse[LOADED_MAPS])
 {
@@ -101,21 +84,6 @@ static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
 		                    : bpf_map__set_max_entries(map, sizes[i]);
 	}
 	return err;
-}
-
-static int map_one(struct loaded *loaded, unsigned i)
-{
-	const struct bpf_map *map = bpf_object__find_map_by_name(loaded->object, map_names[i]);
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *at;
-
-	bytes = (bytes + page - 1) & ~(page - 1);
-	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	loaded->maps[i] = (struct loaded_memory){at, bytes, bpf_map__max_entries(map)};
-	return 0;
 }
 
 static int find_programs(struct loaded *loaded)
@@ -144,24 +112,19 @@ int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
 	int err;
 
 	*loaded = (struct loaded){0};
-	libbpf_set_print(say);
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	loaded->object = bpf_object__open_mem(fastpath_program, fastpath_program_bytes, NULL);
-	if (!loaded->object)
-		return -errno;
-	if ((err = set_sizes(loaded, elements, reuse)) < 0 ||
+	if ((err = object_open(fastpath_program, fastpath_program_bytes, &loaded->object)) < 0 ||
+	    (err = set_sizes(loaded, elements, reuse)) < 0 ||
 	    (err = bpf_object__load(loaded->object)) < 0)
 		return err;
 	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
-		err = map_one(loaded, i);
+		err = object_map(loaded->object, map_names[i], &loaded->maps[i]);
 	return err ? err : find_programs(loaded);
 }
 
 void loaded_close(struct loaded *loaded)
 {
 	for (unsigned i = 0; i < LOADED_MAPS; i++)
-		if (loaded->maps[i].at)
-			munmap(loaded->maps[i].at, loaded->maps[i].bytes);
+		object_unmap(&loaded->maps[i]);
 	bpf_object__close(loaded->object);
 }
 

@@ -4,6 +4,7 @@
 #ifndef BRIDGE_LOADED_H
 #define BRIDGE_LOADED_H
 
+#include "object.h"
 #include "pins.h"
 #include "shared.h"
 
@@ -35,16 +36,10 @@ enum loaded_map {
 
 static_assert((int)LOADED_MAPS <= (int)FASTPATH_MAPS_MAX, "conf names them all");
 
-struct loaded_memory {
-	void *at;
-	size_t bytes;
-	uint32_t elements;
-};
-
 struct loaded {
 	struct bpf_object *object;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
-	struct loaded_memory maps[LOADED_MAPS];
+	struct object_memory maps[LOADED_MAPS];
 	bool is_pinned[LOADED_MAPS]; /* another process has done so */
 };
 

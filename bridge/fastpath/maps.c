@@ -46,7 +46,7 @@ static void lay_out(struct wanted *wanted)
 
 static void set_names(struct maps *maps, const struct rules *rules)
 {
-	const struct loaded_memory *names = &maps->loaded.maps[LOADED_NAMES];
+	const struct object_memory *names = &maps->loaded.maps[LOADED_NAMES];
 
 	if (rules->nnames && rules->nnames <= names->elements)
 		memcpy(names->at, rules->names, rules->nnames * sizeof(*rules->names));
@@ -54,7 +54,7 @@ static void set_names(struct maps *maps, const struct rules *rules)
 
 static void find_memory(struct maps *maps)
 {
-	const struct loaded_memory *memory = maps->loaded.maps;
+	const struct object_memory *memory = maps->loaded.maps;
 
 	maps->conf = memory[LOADED_CONF].at;
 	maps->addresses = memory[LOADED_ADDRESSES].at;
@@ -221,7 +221,7 @@ static bool is_way_of(const struct fastpath_way *way, const struct rules *rules,
 
 static bool has_other_names(const struct maps *maps, const struct rules *rules)
 {
-	const struct loaded_memory *names = &maps->loaded.maps[LOADED_TABLE + TABLE_NAMES];
+	const struct object_memory *names = &maps->loaded.maps[LOADED_TABLE + TABLE_NAMES];
 	const struct table_head *head = maps->loaded.maps[LOADED_TABLE + TABLE_HEAD].at;
 	const uint32_t n = head->nnames;
 
