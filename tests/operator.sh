@@ -35,3 +35,20 @@ server_is() # NAME JQ-CONDITION
 {
 	tmb status -o json | jq -e --arg name "$1" ".farms[].servers[] | select(.name == \$name) | $2"
 }
+
+# One instance for all tests of a file.
+setup_file()
+{
+	lab_up
+	server_tcp fe1 5061
+	server_tcp fe2 5061
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms' 'fall = 2' "connlog = $LAB_DIR/conn.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 servers_are_up 2
+}
+
+teardown_file()
+{
+	tmbridge_stop
+	lab_down
+}

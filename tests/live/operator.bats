@@ -3,22 +3,6 @@
 source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/../operator.sh"
 
-setup_file()
-{
-	lab_up
-	server_tcp fe1 5061
-	server_tcp fe2 5061
-	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms' 'fall = 2' "connlog = $LAB_DIR/conn.log"
-	tmbridge_start "$LAB_DIR/lb.ini"
-	wait_until 10 servers_are_up 2
-}
-
-teardown_file()
-{
-	tmbridge_stop
-	lab_down
-}
-
 @test "status: a record whose figures add up" {
 	run tmb status -o json
 	[[ $status = 0 && ${#lines[@]} = 1 ]]
