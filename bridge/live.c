@@ -15,6 +15,7 @@
 #include "process/log.h"
 #include "process/manager.h"
 #include "start.h"
+#include "worker/duties.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -190,7 +191,7 @@ static int start_loops(struct live *live)
 			worker_set_mtu(&live->crew.workers.worker[k], (enum side)side,
 			               cable_state(live->cable, (enum side)side)->link.mtu);
 	for (unsigned k = 0; k < live->crew.n; k++)
-		worker_start(&live->crew.workers.worker[k], live->started);
+		duties_start(&live->crew.workers.worker[k], live->started);
 	return err ? err : crew_start(&live->crew);
 }
 

@@ -15,6 +15,8 @@
 #include "offline.h"
 
 #include "port/capture.h"
+#include "worker/burst.h"
+#include "worker/duties.h"
 #include "operator/stats.h"
 #include "process/log.h"
 #include "operator/statsfile.h"
@@ -51,7 +53,7 @@ static struct port *next_port(struct port *ports[NSIDES], lb_time *ret)
 /* When to stop next between two frames. */
 static uint64_t next_step(const struct worker *worker, lb_time now)
 {
-	uint64_t due = worker_due(worker).ns;
+	uint64_t due = duties_due(worker).ns;
 	uint64_t step = lb_is_busy(worker->lb) ? now.ns + OFFLINE_STEP_NS : UINT64_MAX;
 
 	if (due <= now.ns)
@@ -67,11 +69,11 @@ static lb_time advance(struct worker *worker, lb_time now, lb_time to)
 		now.ns = to.ns - OFFLINE_GAP_NS;
 	while ((step = next_step(worker, now)) < to.ns) {
 		now.ns = step;
-		worker_tick(worker, now);
+		duties_tick(worker, now);
 	}
 	if (now.ns < to.ns)
 		now = to;
-	worker_tick(worker, now);
+	duties_tick(worker, now);
 	return now;
 }
 
@@ -81,10 +83,10 @@ static void replay(struct worker *worker, lb_time *now)
 	struct port *port;
 	lb_time time;
 
-	worker_start(worker, *now);
+	duties_start(worker, *now);
 	while ((port = next_port(worker->ports, &time))) {
 		*now = advance(worker, *now, time);
-		worker_burst(worker, frames, port->ops->receive(port, frames), *now);
+		burst_decide(worker, frames, port->ops->receive(port, frames), *now);
 	}
 }
 

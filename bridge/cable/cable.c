@@ -1,13 +1,6 @@
 /*
  * The two interfaces.
  *
- * At each piece of news the kernel is asked how the interface is now, and what differs from the
- * last time is logged and acted upon. So it doesn't matter how many messages there were, nor if
- * some were lost.
- *
- * An interface is known by its index: it stays the same one under another name. When it is gone,
- * the next one of the name on the command line, or with that as another name, takes its place.
- *
  * Whoever makes an interface anew also sets it up, maybe after other settings that have to be made
  * first: that isn't done here. Only under link_mirror tmbridge is the one that sets the ports up
  * and down.
@@ -15,10 +8,8 @@
 #include "cable.h"
 
 #include "../process/log.h"
-#include "claim.h"
 #include "monitor.h"
 #include "routing.h"
-#include "settings.h"
 #include "../../lb/way.h"
 
 #include <errno.h>
@@ -30,21 +21,6 @@
 /* 10GBASE-T may take this long to agree on a speed. */
 #define CABLE_RISE_NS (10 * LB_NS_PER_S)
 
-/* One end of the cable: in which port it is, and what is known of that. */
-struct plug {
-	const char *name;
-	struct cable_state is;
-	lb_time dead;   /* since then it isn't LINK_UP */
-	lb_time raised; /* when we set it up, if rising */
-	bool rising;
-	bool anew;     /* not yet told */
-	bool unknown;  /* its neighbours may know nothing of it yet: it has just come up */
-	lb_time retry; /* not to be told or tried before */
-	int misfit;    /* index of one of that name that can't be used */
-	struct settings settings;
-	struct claim claim;
-};
-
 struct cable {
 	struct plug plugs[NSIDES];
 	unsigned n; /* plugs in use: the first ones */
@@ -54,152 +30,6 @@ struct cable {
 	uint32_t mtus[NSIDES]; /* as last judged */
 	lb_time look_again;    /* also without news */
 };
-
-static enum link_state state_of(const struct link *link)
-{
-	if (!link->up)
-		return LINK_DOWN;
-	return link->carrier ? LINK_UP : LINK_NO_CARRIER;
-}
-
-static double seconds(lb_time from, lb_time to)
-{
-	return (double)(to.ns - from.ns) / (double)LB_NS_PER_S;
-}
-
-/* ---- What has become of an interface ---- */
-
-static void set_state(struct plug *plug, enum link_state state, lb_time now)
-{
-	if (plug->is.state == LINK_UP && state != LINK_UP)
-		plug->dead = now;
-	if (state == LINK_UP) {
-		plug->rising = false;
-		plug->unknown |= plug->is.state != LINK_UP;
-	}
-	plug->is.state = state;
-}
-
-static void say_state(const struct plug *plug, enum link_state state, lb_time now)
-{
-	if (state == plug->is.state)
-		return;
-	if (state == LINK_UP)
-		log_info("%s: link up, after %.1f s", plug->name, seconds(plug->dead, now));
-	else if (state == LINK_DOWN && !plug->is.held)
-		log_warning("%s: link down: it was set down", plug->name);
-	else if (state == LINK_NO_CARRIER && !plug->rising)
-		log_warning("%s: link down: no carrier", plug->name);
-}
-
-static void say_mac(const struct plug *plug, const struct mac *mac)
-{
-	const uint8_t *b = mac->b;
-
-	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", plug->name, b[0], b[1],
-	         b[2], b[3], b[4], b[5]);
-}
-
-/* Another one who would handle the same frames, unless it did so before. */
-static void say_hazards(const struct plug *plug, const struct link *before, const struct link *link)
-{
-	if (link->master && link->master != before->master)
-		log_warning("%s: belongs to another interface now, which forwards its frames as "
-		            "well: ip link set %s nomaster",
-		            plug->name, link->name);
-}
-
-static void gone(struct plug *plug, lb_time now)
-{
-	log_warning("%s: gone; waiting for it", plug->name);
-	set_state(plug, LINK_GONE, now);
-	plug->dead = now;
-	plug->rising = plug->anew = false;
-	settings_end(&plug->settings, NULL, NULL);
-}
-
-static void note_use(struct plug *plug)
-{
-	plug->is.used = plug->settings.ipv4_used || plug->settings.ipv6_used;
-}
-
-static bool fits(struct plug *plug, const struct link *link)
-{
-	if (link->ethernet)
-		return true;
-	if (plug->misfit != link->index)
-		log_warning("%s: is back, but isn't an Ethernet interface: waiting for one that is",
-		            plug->name);
-	plug->misfit = link->index;
-	return false;
-}
-
-static void back(struct cable *cable, struct plug *plug, const struct link *link, lb_time now)
-{
-	static const char *const but[] = {[LINK_UP] = "",
-	                                  [LINK_NO_CARRIER] = ", without a carrier",
-	                                  [LINK_DOWN] = ", but it is down"};
-	enum link_state state = state_of(link);
-
-	settings_again(&plug->settings, cable->socket, link);
-	log_info("%s: back after %.1f s%s", plug->name, seconds(plug->dead, now),
-	         plug->is.held ? "" : but[state]);
-	if (!mac_eq(&link->mac, &plug->is.link.mac))
-		say_mac(plug, &link->mac);
-	say_hazards(plug, &(struct link){0}, link);
-	set_state(plug, state, now);
-	plug->is.link = *link;
-	plug->anew = plug->unknown = true;
-}
-
-/* The same interface, but what of it may differ. */
-static void differs(struct cable *cable, struct plug *plug, const struct link *link, lb_time now,
-                    struct cable_change *change)
-{
-	const struct link *before = &plug->is.link;
-	bool mac = !mac_eq(&link->mac, &before->mac);
-
-	change->mac |= mac;
-	change->mtu |= link->mtu != before->mtu;
-	if (strcmp(link->name, before->name) != 0) {
-		log_info("%s: is called %s now, and stays in use", plug->name, link->name);
-		settings_renamed(&plug->settings, link);
-	}
-	if (mac) {
-		say_mac(plug, &link->mac);
-		plug->unknown = true;
-	}
-	say_hazards(plug, before, link);
-	settings_look(&plug->settings, cable->socket, link);
-	note_use(plug);
-	say_state(plug, state_of(link), now);
-	set_state(plug, state_of(link), now);
-	plug->is.link = *link;
-}
-
-/* removed says that it isn't the same one, even if it has the same index. */
-static void look(struct cable *cable, struct plug *plug, bool removed, lb_time now,
-                 struct cable_change *change)
-{
-	struct link link;
-	int err = -ENODEV;
-
-	if (plug->is.state != LINK_GONE) {
-		if (!removed)
-			err = link_query_index(cable->socket, plug->is.link.index, &link);
-		if (!err)
-			differs(cable, plug, &link, now, change);
-		else if (err == -ENODEV)
-			gone(plug, now);
-	}
-	if (plug->is.state == LINK_GONE) {
-		err = link_query(cable->socket, plug->name, &link);
-		if (!err && fits(plug, &link))
-			back(cable, plug, &link, now);
-	}
-	if (err < 0 && err != -ENODEV)
-		log_warning("%s: link: %s", plug->name, strerror(-err));
-}
 
 /* ---- Both ---- */
 
@@ -264,7 +94,7 @@ static void hold(struct cable *cable, struct plug *plug, const struct plug *othe
 	log_warning("%s: taken down%s, as %s %s", plug->name, plug->is.held ? " again" : "",
 	            other->name, why_dead(other->is.state));
 	plug->is.held = true;
-	look(cable, plug, false, now, change);
+	plug_look(plug, cable->socket, false, now, change);
 }
 
 static void release(struct cable *cable, struct plug *plug, const struct plug *other, lb_time now,
@@ -277,7 +107,7 @@ static void release(struct cable *cable, struct plug *plug, const struct plug *o
 	else
 		log_info("%s: set up again, as link_mirror is off", plug->name);
 	plug->is.held = false;
-	look(cable, plug, false, now, change);
+	plug_look(plug, cable->socket, false, now, change);
 }
 
 static struct mirror_side mirror_side(const struct plug *plug)
@@ -358,7 +188,8 @@ static void hear(struct cable *cable, lb_time now, struct cable_change ret[NSIDE
 	cable->look_again = (lb_time){now.ns + CABLE_LOOK_NS};
 	for (unsigned side = 0; side < cable->n; side++)
 		if (watches[side].changed)
-			look(cable, &cable->plugs[side], watches[side].removed, now, &ret[side]);
+			plug_look(&cable->plugs[side], cable->socket, watches[side].removed, now,
+			          &ret[side]);
 	judge_mtus(cable);
 	hold_routing(cable, cable->routing.on);
 }
@@ -447,17 +278,17 @@ static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 	struct cable_change unused = {0};
 	int err;
 
-	plug->is.state = state_of(&plug->is.link);
+	plug->is.state = plug_state_of(&plug->is.link);
 	if (cable->is_hosts)
 		settings_spare(&plug->settings);
 	else if ((err = settings_begin(&plug->settings, cable->socket, &plug->is.link)) < 0)
 		return err;
-	note_use(plug);
+	plug_note_use(plug);
 	if (!cable->mirror || plug->is.state != LINK_DOWN)
 		return 0;
 	log_info("%s: is down: set up, for link_mirror", plug->name);
 	err = set_up(cable, plug, true, now);
-	look(cable, plug, false, now, &unused);
+	plug_look(plug, cable->socket, false, now, &unused);
 	return err;
 }
 

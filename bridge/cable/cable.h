@@ -4,28 +4,9 @@
 #ifndef BRIDGE_CABLE_H
 #define BRIDGE_CABLE_H
 
-#include "link.h"
-#include "mirror.h"
-#include "settings.h"
-#include "../../lb/frame.h"
+#include "plug.h"
 
 struct cable;
-
-/* What the ports have to follow. */
-struct cable_change {
-	bool anew;     /* it is another interface than before, and set up: open the port anew */
-	bool mac;      /* its MAC address is another one */
-	bool mtu;      /* its MTU is another one */
-	bool announce; /* its link has come up, on a cable that may lead elsewhere than before */
-};
-
-/* An interface as it is. */
-struct cable_state {
-	struct link link; /* as it was last, if it is gone */
-	enum link_state state;
-	bool held; /* by link_mirror, which is why it is down */
-	bool used; /* the host has an address there */
-};
 
 /* What is wanted of the interfaces. */
 struct cable_wish {

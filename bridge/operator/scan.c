@@ -4,6 +4,7 @@
  */
 #include "scan.h"
 
+#include "../worker/duties.h"
 #include <errno.h>
 
 enum { SCAN_LOOKS = 4096, SCAN_RESETS = 32 };
@@ -18,7 +19,7 @@ static void look(struct scan *scan, struct worker *worker, lb_time now)
 	flow_view(balance, scan->flow, now, view);
 	if (!filter_matches(&scan->filter, worker->setup.rules, view))
 		return;
-	if (scan->reset && !worker_end_flow(worker, scan->flow, now))
+	if (scan->reset && !duties_end_flow(worker, scan->flow, now))
 		return;
 	scan->n++;
 }

@@ -4,6 +4,7 @@
  */
 #include "crew.h"
 
+#include "burst.h"
 #include "../port/packet.h"
 #include "../port/steer.h"
 #include "../../lb/way.h"
@@ -84,7 +85,7 @@ void crew_stop(struct crew *crew)
 {
 	crew_pause(crew);
 	for (unsigned k = 0; k < crew->n; k++)
-		while (worker_take_inbox(&crew->workers.worker[k], clock_now()))
+		while (burst_take_inbox(&crew->workers.worker[k], clock_now()))
 			;
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_stop(crew->loops[k]);

@@ -12,6 +12,8 @@
  */
 #include "loop.h"
 
+#include "burst.h"
+#include "duties.h"
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../port/packet.h"
@@ -62,7 +64,7 @@ static bool turn(struct loop *loop, struct port *port)
 	if (!n)
 		return false;
 	now = clock_now();
-	worker_burst(loop->worker, frames, n, now);
+	burst_decide(loop->worker, frames, n, now);
 	if (++loop->bursts % LOOP_SAMPLE == 0)
 		times_note(&loop->worker->burst_times, &times_burst, clock_now().ns - now.ns);
 	return true;
@@ -88,14 +90,14 @@ static void tick(struct loop *loop, lb_time now)
 	if (now.ns - loop->ticked.ns < LOOP_TICK_NS)
 		return;
 	loop->ticked = now;
-	worker_tick(loop->worker, now);
+	duties_tick(loop->worker, now);
 	run_errand(loop, now);
 }
 
 /* How long to sleep at most, in ms: until something is due. */
 static int sleep_ms(const struct loop *loop, lb_time now)
 {
-	uint64_t due = worker_due(loop->worker).ns;
+	uint64_t due = duties_due(loop->worker).ns;
 
 	if (due <= now.ns)
 		return 0;
@@ -127,7 +129,7 @@ static void run_round(struct loop *loop)
 	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
 	lb_time now = clock_now();
-	bool inbox = worker_take_inbox(loop->worker, now);
+	bool inbox = burst_take_inbox(loop->worker, now);
 
 	if (outside || inside || inbox)
 		loop->active = now;

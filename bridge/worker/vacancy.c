@@ -27,15 +27,15 @@ enum { VACANCY_PROBES = 2, VACANCY_WAIT_MS = 150, VACANCY_PER_MS = 32 };
 
 /* An address that is to be checked. Sorted by where: addresses are names, which differ from rules
  * to rules. */
-struct claim {
+struct wanted {
 	struct ip6 where; /* of IPv4 it is mapped (RFC 4291, 2.5.5.2) */
 	uint16_t vlan;    /* rules_farm_vlan() */
 	uint16_t tags;    /* rules_farm.vlan */
 	be32 address;
 };
 
-struct claim_list {
-	struct claim *items;
+struct wanted_list {
+	struct wanted *items;
 	size_t n;
 };
 
@@ -58,31 +58,31 @@ static struct ip6 where_of(const struct rules *rules, be32 address)
 
 static int compare(const void *a, const void *b)
 {
-	const struct claim *ca = a, *cb = b;
+	const struct wanted *ca = a, *cb = b;
 	int ret = memcmp(&ca->where, &cb->where, sizeof(ca->where));
 
 	return ret ? ret : (int)ca->vlan - (int)cb->vlan;
 }
 
-static void add(struct claim_list *list, const struct rules *rules, const struct rules_farm *farm,
+static void add(struct wanted_list *list, const struct rules *rules, const struct rules_farm *farm,
                 be32 address)
 {
 	if (way_is_hosts(rules, address))
 		return; /* the host has checked that */
-	list->items[list->n++] = (struct claim){.where = where_of(rules, address),
-	                                        .vlan = rules_farm_vlan(farm),
-	                                        .tags = farm->vlan,
-	                                        .address = address};
+	list->items[list->n++] = (struct wanted){.where = where_of(rules, address),
+	                                         .vlan = rules_farm_vlan(farm),
+	                                         .tags = farm->vlan,
+	                                         .address = address};
 }
 
 /* All of rules, each once. Returns 0 or -ENOMEM. */
-static int list_all(const struct rules *rules, struct claim_list *ret)
+static int list_all(const struct rules *rules, struct wanted_list *ret)
 {
 	size_t room = 1, n = 0;
 
 	for (unsigned f = 0; rules && f < rules->nfarms; f++)
 		room += 1 + rules->farms[f].nsnat;
-	*ret = (struct claim_list){.items = calloc(room, sizeof(*ret->items))};
+	*ret = (struct wanted_list){.items = calloc(room, sizeof(*ret->items))};
 	if (!ret->items)
 		return -ENOMEM;
 	for (unsigned f = 0; rules && f < rules->nfarms; f++) {
@@ -104,9 +104,9 @@ static int list_all(const struct rules *rules, struct claim_list *ret)
 
 /* Takes out those of before, and of an earlier process. */
 static int list_new(const struct rules *rules, const struct rules *before,
-                    const struct fastpath *fastpath, struct claim_list *ret)
+                    const struct fastpath *fastpath, struct wanted_list *ret)
 {
-	struct claim_list old = {0};
+	struct wanted_list old = {0};
 	int err = list_all(before, &old);
 	size_t n = 0;
 
@@ -123,14 +123,14 @@ static int list_new(const struct rules *rules, const struct rules *before,
 }
 
 /* The one of that address in that VLAN, or NULL. */
-static const struct claim *find(const struct claim_list *list, const struct ip6 *where,
-                                uint16_t vlan)
+static const struct wanted *find(const struct wanted_list *list, const struct ip6 *where,
+                                 uint16_t vlan)
 {
 	const uint16_t vlans[] = {vlan, VLAN_ANY};
 
 	for (unsigned i = 0; i < sizeof(vlans) / sizeof(vlans[0]); i++) {
-		const struct claim key = {.where = *where, .vlan = vlans[i]};
-		const struct claim *found =
+		const struct wanted key = {.where = *where, .vlan = vlans[i]};
+		const struct wanted *found =
 		        bsearch(&key, list->items, list->n, sizeof(*list->items), compare);
 
 		if (found)
@@ -173,10 +173,10 @@ static bool is_own_mac(const struct vacancy *vacancy, const struct mac *mac)
 
 /* What a frame says against using the addresses. */
 static int judge(const struct vacancy *vacancy, const struct rules *rules,
-                 const struct claim_list *list, const struct frame *frame)
+                 const struct wanted_list *list, const struct frame *frame)
 {
 	const char *name = vacancy->ears[frame->side]->name;
-	const struct claim *claim;
+	const struct wanted *claim;
 	struct packet packet;
 	char text[TEXT_ADDRESS_BYTES];
 	struct ip6 where;
@@ -200,7 +200,7 @@ static int judge(const struct vacancy *vacancy, const struct rules *rules,
 }
 
 static int judge_arrived(const struct vacancy *vacancy, const struct rules *rules,
-                         const struct claim_list *list)
+                         const struct wanted_list *list)
 {
 	struct frame frames[PORT_BURST];
 	int err = 0;
@@ -216,7 +216,7 @@ static int judge_arrived(const struct vacancy *vacancy, const struct rules *rule
 }
 
 static int listen_for(const struct vacancy *vacancy, const struct rules *rules,
-                      const struct claim_list *list, unsigned ms)
+                      const struct wanted_list *list, unsigned ms)
 {
 	struct pollfd fds[NSIDES] = {{.fd = ear_fd(vacancy->ears[OUTSIDE]), .events = POLLIN},
 	                             {.fd = ear_fd(vacancy->ears[INSIDE]), .events = POLLIN}};
@@ -234,7 +234,7 @@ static int listen_for(const struct vacancy *vacancy, const struct rules *rules,
 /* ---- What is asked ---- */
 
 static int probe_all(struct vacancy *vacancy, const struct link *const links[NSIDES],
-                     const struct rules *rules, const struct claim_list *list)
+                     const struct rules *rules, const struct wanted_list *list)
 {
 	int err = 0;
 
@@ -267,7 +267,7 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
                   const struct rules *rules, const struct rules *before,
                   const struct fastpath *fastpath)
 {
-	struct claim_list list = {0};
+	struct wanted_list list = {0};
 	int err = list_new(rules, before, fastpath, &list);
 
 	if (!err && list.n)

@@ -40,6 +40,24 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 	port_queue(port, &frame, now);
 }
 
+void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_list *list,
+                   lb_time now)
+{
+	for (unsigned i = 0; i < list->n; i++) {
+		struct own *own = &list->items[i];
+		const struct hop *hop = &own->to;
+
+		if (own->server != SERVER_NONE)
+			hop = neigh_find(neigh, own->server, now);
+		if (!hop)
+			continue;
+		own->to = *hop;
+		voice_say(voice, own, NULL, now);
+	}
+	list->n = 0;
+	voice_flush(voice, now);
+}
+
 /* ARP for an IPv4 target; for a named one a solicitation from sender6, NULL being nobody. */
 static void request(struct voice *voice, const struct rules *rules, be32 sender,
                     const struct ip6 *sender6, be32 target, const struct hop *to, lb_time now)

@@ -4,6 +4,7 @@
 #ifndef BRIDGE_VOICE_H
 #define BRIDGE_VOICE_H
 
+#include "neigh.h"
 #include "own.h"
 #include "../../lb/rules.h"
 
@@ -26,7 +27,14 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
                lb_time now);
 
 /*
- * The same with a request for target from sender, to one neighbour or, by way_everybody(), to
+ * The same with all of list, which is empty then, and sends them. What is for a server needs no
+ * request: one that neigh doesn't know where it is hears nothing.
+ */
+void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_list *list,
+                   lb_time now);
+
+/*
+ * Makes and queues a request for target from sender, to one neighbour or, by way_everybody(), to
  * everybody: ARP or, if they are names of rules, neighbour discovery.
  */
 void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,

@@ -1,5 +1,5 @@
 /*
- * One engine between two ports: what happens to each burst and at each tick.
+ * One engine between two ports. What happens to each burst is in burst.h, at each tick in duties.h.
  */
 #ifndef BRIDGE_WORKER_H
 #define BRIDGE_WORKER_H
@@ -57,9 +57,6 @@ void worker_free(struct worker *worker);
 /* Sends the records of flows that end from now on to that queue of connlog, which may be NULL. */
 void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue);
 
-/* Announces our addresses on both sides, asks for the servers, and sends the first probes. */
-void worker_start(struct worker *worker, lb_time now);
-
 /*
  * Uses none of our addresses on the sides whose bits (1 << side) are set: there it is a cable and
  * nothing else, until it is said otherwise.
@@ -76,29 +73,11 @@ void worker_publish(struct worker *worker);
 /* Begins to announce our addresses, on the sides whose bits (1 << side) are set. */
 void worker_announce(struct worker *worker, unsigned sides, lb_time now);
 
-/* Decides upon n frames, up to PORT_BURST, and sends what comes of them before it returns. */
-void worker_burst(struct worker *worker, struct frame *frames, unsigned n, lb_time now);
-
-/* Takes what other workers have sent: for each round of a loop. False if there was nothing. */
-bool worker_take_inbox(struct worker *worker, lb_time now);
-
-/* The part of it that isn't frames, and refers to the rules. */
-void worker_take_news(struct worker *worker, lb_time now);
-
-/* Does what time asks for: expiry, resets, probes, the search for neighbours. */
-void worker_tick(struct worker *worker, lb_time now);
-
-/* Ends a flow, with a reset to both of its ends: false if it isn't live. */
-bool worker_end_flow(struct worker *worker, uint32_t flow, lb_time now);
-
 /* At the end: records what is still to be recorded, with open flows unless these go on without this
  * process. Waits for the connection log. */
 void worker_finish(struct worker *worker, bool go_on, lb_time now);
 
-/* When worker_tick() has something to do other than expiry, which it is due for each few ms. */
-lb_time worker_due(const struct worker *worker);
-
-/* Sends what has ended so far to the connection log, as worker_burst() and worker_tick() do. */
+/* Sends what has ended so far to the connection log, as each burst and tick does. */
 void worker_log_ended(struct worker *worker);
 
 /*

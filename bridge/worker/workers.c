@@ -7,6 +7,8 @@
  */
 #include "workers.h"
 
+#include "burst.h"
+#include "checks.h"
 #include "../process/log.h"
 #include "../../lb/takeover.h"
 
@@ -261,7 +263,7 @@ int workers_swap(struct workers *workers, struct workers_next *next, lb_time now
 	struct rules *old = workers->rules;
 
 	for (unsigned k = 0; workers->n > 1 && k < workers->n; k++)
-		worker_take_news(&workers->worker[k], now); /* by the old rules, as the following */
+		burst_take_news(&workers->worker[k], now); /* by the old rules, as the following */
 	if (is_outdated(workers, next))
 		return -EAGAIN;
 	/* flows and servers get other numbers, one by one */
@@ -270,6 +272,7 @@ int workers_swap(struct workers *workers, struct workers_next *next, lb_time now
 	for (unsigned k = 0; k < workers->n; k++) {
 		worker_log_ended(&workers->worker[k]);
 		worker_move(&workers->worker[k], &next->setups[k], next->map, now);
+		checks_poll(&workers->worker[k], now);
 		worker_log_to(&workers->worker[k], next->connlog, k);
 	}
 	worker_publish(&workers->worker[0]);

@@ -1,0 +1,157 @@
+/*
+ * At each piece of news the kernel is asked how the interface is now, and what differs from the
+ * last time is logged and acted upon. So it doesn't matter how many messages there were, nor if
+ * some were lost.
+ *
+ * An interface is known by its index: it stays the same one under another name. When it is gone,
+ * the next one of the name on the command line, or with that as another name, takes its place.
+ */
+#include "plug.h"
+
+#include "../process/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum link_state plug_state_of(const struct link *link)
+{
+	if (!link->up)
+		return LINK_DOWN;
+	return link->carrier ? LINK_UP : LINK_NO_CARRIER;
+}
+
+static double seconds(lb_time from, lb_time to)
+{
+	return (double)(to.ns - from.ns) / (double)LB_NS_PER_S;
+}
+
+static void set_state(struct plug *plug, enum link_state state, lb_time now)
+{
+	if (plug->is.state == LINK_UP && state != LINK_UP)
+		plug->dead = now;
+	if (state == LINK_UP) {
+		plug->rising = false;
+		plug->unknown |= plug->is.state != LINK_UP;
+	}
+	plug->is.state = state;
+}
+
+static void say_state(const struct plug *plug, enum link_state state, lb_time now)
+{
+	if (state == plug->is.state)
+		return;
+	if (state == LINK_UP)
+		log_info("%s: link up, after %.1f s", plug->name, seconds(plug->dead, now));
+	else if (state == LINK_DOWN && !plug->is.held)
+		log_warning("%s: link down: it was set down", plug->name);
+	else if (state == LINK_NO_CARRIER && !plug->rising)
+		log_warning("%s: link down: no carrier", plug->name);
+}
+
+static void say_mac(const struct plug *plug, const struct mac *mac)
+{
+	const uint8_t *b = mac->b;
+
+	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", plug->name, b[0], b[1],
+	         b[2], b[3], b[4], b[5]);
+}
+
+/* Another one who would handle the same frames, unless it did so before. */
+static void say_hazards(const struct plug *plug, const struct link *before, const struct link *link)
+{
+	if (link->master && link->master != before->master)
+		log_warning("%s: belongs to another interface now, which forwards its frames as "
+		            "well: ip link set %s nomaster",
+		            plug->name, link->name);
+}
+
+static void gone(struct plug *plug, lb_time now)
+{
+	log_warning("%s: gone; waiting for it", plug->name);
+	set_state(plug, LINK_GONE, now);
+	plug->dead = now;
+	plug->rising = plug->anew = false;
+	settings_end(&plug->settings, NULL, NULL);
+}
+
+void plug_note_use(struct plug *plug)
+{
+	plug->is.used = plug->settings.ipv4_used || plug->settings.ipv6_used;
+}
+
+static bool fits(struct plug *plug, const struct link *link)
+{
+	if (link->ethernet)
+		return true;
+	if (plug->misfit != link->index)
+		log_warning("%s: is back, but isn't an Ethernet interface: waiting for one that is",
+		            plug->name);
+	plug->misfit = link->index;
+	return false;
+}
+
+static void back(struct plug *plug, struct mnl_socket *socket, const struct link *link, lb_time now)
+{
+	static const char *const but[] = {[LINK_UP] = "",
+	                                  [LINK_NO_CARRIER] = ", without a carrier",
+	                                  [LINK_DOWN] = ", but it is down"};
+	enum link_state state = plug_state_of(link);
+
+	settings_again(&plug->settings, socket, link);
+	log_info("%s: back after %.1f s%s", plug->name, seconds(plug->dead, now),
+	         plug->is.held ? "" : but[state]);
+	if (!mac_eq(&link->mac, &plug->is.link.mac))
+		say_mac(plug, &link->mac);
+	say_hazards(plug, &(struct link){0}, link);
+	set_state(plug, state, now);
+	plug->is.link = *link;
+	plug->anew = plug->unknown = true;
+}
+
+/* The same interface, but what of it may differ. */
+static void differs(struct plug *plug, struct mnl_socket *socket, const struct link *link,
+                    lb_time now, struct cable_change *change)
+{
+	const struct link *before = &plug->is.link;
+	bool mac = !mac_eq(&link->mac, &before->mac);
+
+	change->mac |= mac;
+	change->mtu |= link->mtu != before->mtu;
+	if (strcmp(link->name, before->name) != 0) {
+		log_info("%s: is called %s now, and stays in use", plug->name, link->name);
+		settings_renamed(&plug->settings, link);
+	}
+	if (mac) {
+		say_mac(plug, &link->mac);
+		plug->unknown = true;
+	}
+	say_hazards(plug, before, link);
+	settings_look(&plug->settings, socket, link);
+	plug_note_use(plug);
+	say_state(plug, plug_state_of(link), now);
+	set_state(plug, plug_state_of(link), now);
+	plug->is.link = *link;
+}
+
+void plug_look(struct plug *plug, struct mnl_socket *socket, bool removed, lb_time now,
+               struct cable_change *change)
+{
+	struct link link;
+	int err = -ENODEV;
+
+	if (plug->is.state != LINK_GONE) {
+		if (!removed)
+			err = link_query_index(socket, plug->is.link.index, &link);
+		if (!err)
+			differs(plug, socket, &link, now, change);
+		else if (err == -ENODEV)
+			gone(plug, now);
+	}
+	if (plug->is.state == LINK_GONE) {
+		err = link_query(socket, plug->name, &link);
+		if (!err && fits(plug, &link))
+			back(plug, socket, &link, now);
+	}
+	if (err < 0 && err != -ENODEV)
+		log_warning("%s: link: %s", plug->name, strerror(-err));
+}

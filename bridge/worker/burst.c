@@ -1,0 +1,189 @@
+/*
+ * The way of a burst: ports -> lb_input() -> layer 2 -> ports.
+ *
+ * Frames leave in the order in which they came, and before the next burst is received: the
+ * receiving port's buffers are sent from. A frame that was decided to go to a server may still have
+ * to wait for the server's MAC address (neigh.c).
+ *
+ * What the engine or a probe wants to say is described in struct own, made by own.c, and goes the
+ * same way out.
+ */
+#include "burst.h"
+
+#include "checks.h"
+#include "news.h"
+#include "places.h"
+
+/* If the client says again what the server of a flow, that isn't open yet, ought to have answered.
+ */
+static bool is_unanswered(const struct worker *worker, const struct verdict *v)
+{
+	return v->why == WHY_FLOW_HIT &&
+	       flows_at(&lb_balance(worker->lb)->flows, v->flow)->state == FLOW_HALF_OPEN;
+}
+
+static void forward_to_server(struct worker *worker, const struct verdict *v, struct frame *frame,
+                              lb_time now)
+{
+	const struct hop *hop = neigh_find(worker->setup.neigh, v->way.server, now);
+
+	if (!hop) {
+		neigh_wait(worker->setup.neigh, v->way.server, frame);
+		return;
+	}
+	places_forward(worker, frame, hop, now);
+	if (is_unanswered(worker, v))
+		neigh_doubt(worker->setup.neigh, v->way.server, now);
+}
+
+static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
+                     lb_time now)
+{
+	switch ((enum lb_act)v->act) {
+	case LB_BRIDGE:
+		if (worker->fastpath && fastpath_has_crossed(worker->fastpath, frame))
+			break;
+		port_queue(worker->ports[v->way.side], frame, now);
+		break;
+	case LB_FORWARD:
+		if (v->why == WHY_FRAGMENT_HELD)
+			break;
+		if (v->way.server == SERVER_NONE)
+			places_forward(worker, frame, &v->way.hop, now);
+		else
+			forward_to_server(worker, v, frame, now);
+		break;
+	case LB_ANSWER:
+		voice_say(&worker->voice, &v->own, frame, now);
+		events_refused(&worker->setup.events, worker->setup.farms, v, now);
+		break;
+	case LB_DROP:
+		if (v->why == WHY_CLIENT_DROPPED)
+			events_refused(&worker->setup.events, worker->setup.farms, v, now);
+		if (v->why == WHY_PROBE)
+			checks_reply(worker, &v->probe, frame, now);
+		break;
+	case LB_HAND_OVER:
+		if (!inbox_put_frame(worker->inboxes[v->worker], frame))
+			lb_not_handed_over(worker->lb);
+		break;
+	}
+	if (v->sighted || v->heard || v->conflict)
+		places_note(worker, v, now);
+}
+
+/* By which side the frame of that verdict has been sent; -1: by none, or not yet. */
+static int sent_by(const struct worker *worker, const struct verdict *v)
+{
+	const struct hop *hop = &v->way.hop;
+
+	if (v->act == LB_BRIDGE)
+		return v->way.side;
+	if (v->act != LB_FORWARD || v->why == WHY_FRAGMENT_HELD)
+		return -1;
+	if (v->way.server != SERVER_NONE)
+		hop = neigh_known(worker->setup.neigh, v->way.server);
+	return hop ? hop->side : -1;
+}
+
+/* The i-th of a burst; the same, and says so to who watches. */
+static void dispatch_watched(struct worker *worker, struct frame *frame, const struct verdict *v,
+                             unsigned i, lb_time now)
+{
+	const struct flows *flows = &lb_balance(worker->lb)->flows;
+	/* a fragment that waits for its first one has none */
+	const bool has_flow = v->act == LB_FORWARD && v->flow != FLOW_NONE;
+
+	dispatch(worker, frame, v, now);
+	if (worker->tap)
+		tap_after(worker->tap, i, frame, v,
+		          has_flow ? flows_at(flows, v->flow)->server : SERVER_NONE,
+		          sent_by(worker, v), now);
+}
+
+/* Frames that no filter has anything against, or that have been through them elsewhere. */
+static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	struct verdict verdicts[PORT_BURST];
+	struct frame frame;
+
+	if (worker->tap)
+		tap_before(worker->tap, frames, n);
+	lb_input(worker->lb, frames, n, now, verdicts);
+	for (unsigned i = 0; i < n; i++)
+		dispatch_watched(worker, &frames[i], &verdicts[i], i, now);
+	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
+		dispatch(worker, &frame, &verdicts[0], now);
+		voice_flush(&worker->voice, now);
+	}
+	places_ask(worker, now);
+	voice_flush(&worker->voice, now);
+	worker_log_ended(worker);
+}
+
+/* A frame that a filter has something against. */
+static void turn_away(struct worker *worker, struct frame *frame, const struct verdict *v,
+                      lb_time now)
+{
+	if (worker->tap)
+		tap_before(worker->tap, frame, 1);
+	dispatch_watched(worker, frame, v, 0, now);
+}
+
+/* Deals with the frames that filters have something against; returns how many are left. */
+static unsigned filter(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	struct verdict verdict;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (firewall_lets(worker->setup.firewall, worker->lb,
+		                  worker->ports[frames[i].side]->name, &frames[i], now, &verdict))
+			frames[left++] = frames[i];
+		else
+			turn_away(worker, &frames[i], &verdict, now);
+	return left;
+}
+
+void burst_decide(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
+{
+	if (__builtin_expect(worker->setup.firewall != NULL, 0))
+		n = filter(worker, frames, n, now);
+	decide(worker, frames, n, now);
+}
+
+void burst_take_news(struct worker *worker, lb_time now)
+{
+	struct news news;
+
+	while (inbox_take_news(worker->inboxes[worker->share.worker], &news)) {
+		if (news.kind == NEWS_PROBED)
+			lb_probed(worker->lb, news.server, news.check, news.ok, now);
+		else if (news.kind == NEWS_SUSPECT)
+			probes_hurry(worker->setup.probes, news.server, now);
+		else if (news.kind == NEWS_AGENT)
+			lb_agent(worker->lb, news.server, &news.agent, now);
+		else if (news.kind == NEWS_SIGHTED)
+			places_learn(worker, &news.sighting, now);
+		else if (news.kind == NEWS_HEARD)
+			lb_sighted(worker->lb, &news.sighting, now);
+		else
+			neigh_placed(worker->setup.neigh, &news.sighting, now);
+	}
+	places_found(worker, now);
+	voice_flush(&worker->voice, now);
+}
+
+bool burst_take_inbox(struct worker *worker, lb_time now)
+{
+	struct frame frames[PORT_BURST];
+	unsigned n;
+
+	if (!worker->inboxes)
+		return false;
+	burst_take_news(worker, now);
+	n = inbox_take_frames(worker->inboxes[worker->share.worker], frames);
+	if (n)
+		decide(worker, frames, n, now);
+	return n;
+}

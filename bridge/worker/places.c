@@ -1,0 +1,126 @@
+/*
+ * Where servers are, and who says that he has an address of ours: what follows for the frames that
+ * wait, the other workers, the probes and the fast path. The first worker decides (neigh.h).
+ */
+#include "places.h"
+
+#include "checks.h"
+#include "news.h"
+#include "../port/l2.h"
+
+void places_forward(struct worker *worker, struct frame *frame, const struct hop *hop, lb_time now)
+{
+	struct port *port = worker->ports[hop->side];
+
+	l2_redirect(frame, hop, &port->mac);
+	port_queue(port, frame, now);
+}
+
+static void release_waiting(struct worker *worker, lb_time now)
+{
+	const struct hop *hop;
+	struct frame frame;
+
+	while (neigh_next_ready(worker->setup.neigh, &frame, &hop))
+		places_forward(worker, &frame, hop, now);
+}
+
+void places_found(struct worker *worker, lb_time now)
+{
+	struct news news = {.kind = NEWS_PLACED};
+	struct neigh_event event;
+	unsigned server;
+	bool any = false;
+
+	while (neigh_next_event(worker->setup.neigh, &event))
+		events_neighbour(&worker->setup.events, worker->setup.rules, worker->ports, &event,
+		                 now);
+	while (neigh_next_found(worker->setup.neigh, &server)) {
+		any = true;
+		probes_found(worker->setup.probes, server, now);
+		news.sighting = neigh_place(worker->setup.neigh, server);
+		if (!worker->share.worker)
+			news_spread(worker, &news);
+		if (!worker->share.worker && worker->fastpath)
+			fastpath_set_way(worker->fastpath, worker->setup.rules, server,
+			                 &news.sighting.hop);
+	}
+	if (!any)
+		return;
+	release_waiting(worker, now);
+	checks_poll(worker, now);
+}
+
+void places_learn(struct worker *worker, const struct sighting *sighting, lb_time now)
+{
+	const struct news news = {.kind = NEWS_SIGHTED, .sighting = *sighting};
+
+	if (!neigh_sighted(worker->setup.neigh, sighting, now))
+		return;
+	places_found(worker, now);
+	if (worker->share.worker)
+		news_to_first(worker, &news);
+}
+
+static void ask_one(struct worker *worker, const struct neigh_question *question,
+                    const struct hop *to, lb_time now)
+{
+	voice_ask(&worker->voice, worker->setup.rules, question->sender, question->target, to, now);
+}
+
+static void ask_all(struct worker *worker, const struct neigh_question *question, lb_time now)
+{
+	for (unsigned side = NSIDES; side-- > 0;) {
+		const struct hop all = way_everybody((enum side)side, question->vlan);
+
+		if (question->sides >> side & 1)
+			ask_one(worker, question, &all, now);
+	}
+}
+
+void places_ask(struct worker *worker, lb_time now)
+{
+	struct neigh_question question;
+
+	while (neigh_next_question(worker->setup.neigh, now, &question)) {
+		if (question.is_direct)
+			ask_one(worker, &question, &question.to, now);
+		else
+			ask_all(worker, &question, now);
+		voice_flush(&worker->voice, now);
+	}
+	places_found(worker, now); /* who hasn't answered may be elsewhere now */
+}
+
+/* Says again whose the address is: on both sides, as such frames cross like all others. */
+static void defend(struct worker *worker, const struct sighting *claim, lb_time now)
+{
+	uint16_t vlan = hop_vlan(&claim->hop);
+
+	if (vlan == VLAN_OTHER || !defence_may(&worker->defence, claim->ip, vlan, now))
+		return;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct hop everybody = way_everybody((enum side)side, vlan);
+
+		if (!way_is_ours(worker->setup.rules, claim->ip, (enum side)side))
+			continue;
+
+		voice_announce(&worker->voice, worker->setup.rules, claim->ip, &everybody, now);
+	}
+}
+
+void places_note(struct worker *worker, const struct verdict *v, lb_time now)
+{
+	const struct news heard = {.kind = NEWS_HEARD, .sighting = v->sighting};
+
+	if (v->conflict) {
+		worker->conflicts++;
+		defend(worker, &v->sighting, now);
+		events_conflict(&worker->setup.events, worker->setup.rules,
+		                worker->ports[v->sighting.hop.side]->name, &v->sighting, now);
+	}
+	if (v->sighted)
+		places_learn(worker, &v->sighting, now);
+	if (v->heard)
+		news_spread(worker, &heard);
+}
