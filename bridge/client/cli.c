@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include "../process/log.h"
+#include "../process/text.h"
 #include "../../cfg/nearest.h"
 
 #include <stdio.h>
@@ -110,6 +111,23 @@ static const char *value_of(const char *option, int argc, char **argv, int *i)
 	return NULL;
 }
 
+static int parse_limit(const char *word, unsigned *ret)
+{
+	unsigned long n;
+
+	if (!text_number(word, UINT32_MAX, &n))
+		return complain("--limit takes a number", word, NULL);
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static int parse_watch(const char *word, double *ret)
+{
+	if (text_seconds(word, CLI_SECONDS_MAX, ret))
+		return 0;
+	return complain("--watch takes seconds", word, NULL);
+}
+
 /* Takes argv[*i] if it says how to show. Returns 1 if so, 0 if it is for others, or -1 if it is
  * wrong. */
 static int take_option(struct cli *cli, int argc, char **argv, int *i)
@@ -123,9 +141,11 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
 	else if ((value = value_of("--sort", argc, argv, i)))
 		cli->sort = value;
 	else if ((value = value_of("--limit", argc, argv, i)))
-		cli->limit = (unsigned)strtoul(value, NULL, 10);
-	else if (!strncmp(argv[*i], "--watch", 7) && (!argv[*i][7] || argv[*i][7] == '='))
-		cli->watch_s = argv[*i][7] ? strtod(argv[*i] + 8, NULL) : 2;
+		return parse_limit(value, &cli->limit) ? -1 : 1;
+	else if (!strcmp(argv[*i], "--watch"))
+		cli->watch_s = 2;
+	else if (!strncmp(argv[*i], "--watch=", 8))
+		return parse_watch(argv[*i] + 8, &cli->watch_s) ? -1 : 1;
 	else if (!strcmp(argv[*i], "--no-header"))
 		cli->header = false;
 	else if (!strcmp(argv[*i], "--once"))

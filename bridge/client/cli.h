@@ -7,7 +7,7 @@
 #include "ask.h"
 #include "table.h"
 
-enum { CLI_LINE_BYTES = 4096 };
+enum { CLI_LINE_BYTES = 4096, CLI_SECONDS_MAX = 1000000 };
 
 /* How it is to be shown, and what is asked. */
 struct cli {

@@ -7,7 +7,9 @@
  */
 #include "cli.h"
 
+#include "../process/clock.h"
 #include "../process/log.h"
+#include "../process/text.h"
 
 #include <inttypes.h>
 #include <pcap/pcap.h>
@@ -167,6 +169,19 @@ static int complain(const char *what)
 	return ASK_USAGE;
 }
 
+/* One of -c, -t and -w; value is NULL if the line ends behind it. */
+static bool take_value(struct capture *capture, const char *option, const char *value)
+{
+	if (!value)
+		return false;
+	if (option[1] == 'c')
+		return text_number(value, UINT32_MAX, &capture->count);
+	if (option[1] == 't')
+		return text_seconds(value, CLI_SECONDS_MAX, &capture->seconds);
+	capture->path = value;
+	return true;
+}
+
 static int parse(struct capture *capture, char *line)
 {
 	char *rest = NULL;
@@ -178,15 +193,11 @@ static int parse(struct capture *capture, char *line)
 		const char *value = takes ? strtok_r(NULL, " ", &rest) : NULL;
 		const size_t len = strlen(capture->filter);
 
-		if (takes && !value)
+		if (takes && !take_value(capture, word, value))
 			return complain("-c N, -t SECONDS, -w FILE");
-		if (takes && word[1] == 'c')
-			capture->count = strtoul(value, NULL, 10);
-		else if (takes && word[1] == 't')
-			capture->seconds = strtod(value, NULL);
-		else if (takes)
-			capture->path = value;
-		else if (!strcmp(word, "--both"))
+		if (takes)
+			continue;
+		if (!strcmp(word, "--both"))
 			capture->both = true;
 		else if (!strcmp(word, "--dropped"))
 			capture->has_dropped = true;
@@ -230,32 +241,27 @@ static int compile(const struct capture *capture, char *request, size_t size)
 }
 
 /* Waits for a record, up to that time; false if it is over. */
-static bool await(struct ask *ask, double end)
+static bool await(struct ask *ask, lb_time end)
 {
 	struct pollfd fd = {.fd = ask_fd(ask), .events = POLLIN};
-	struct timespec now;
-	double left;
+	lb_time now;
 
-	if (end == 0 || ask_has_line(ask))
+	if (end.ns == 0 || ask_has_line(ask))
 		return true;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	left = end - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
-	return left > 0 && poll(&fd, 1, (int)(left * 1000) + 1) > 0;
+	now = clock_now();
+	return end.ns > now.ns && poll(&fd, 1, (int)((end.ns - now.ns) / LB_NS_PER_MS) + 1) > 0;
 }
 
-static double end_of(const struct capture *capture)
+static lb_time end_of(const struct capture *capture)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return capture->seconds > 0
-	               ? (double)now.tv_sec + (double)now.tv_nsec / 1e9 + capture->seconds
-	               : 0;
+	if (capture->seconds <= 0)
+		return (lb_time){0};
+	return (lb_time){clock_now().ns + (uint64_t)(capture->seconds * (double)LB_NS_PER_S)};
 }
 
 static int receive(struct capture *capture, struct ask *ask)
 {
-	const double end = end_of(capture);
+	const lb_time end = end_of(capture);
 	unsigned long n = 0;
 	json_int_t lost = 0;
 	json_t *record;

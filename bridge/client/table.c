@@ -3,6 +3,8 @@
  */
 #include "table.h"
 
+#include "../process/clock.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,14 +76,12 @@ const char *table_duration(double seconds)
 double table_age(const char *time_text)
 {
 	struct tm tm = {0};
-	struct timespec now;
 	const char *rest = time_text ? strptime(time_text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
 	double fraction = rest ? strtod(rest, NULL) : 0, age;
 
 	if (!rest)
 		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	age = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)timegm(&tm) - fraction;
+	age = (double)clock_wall() / LB_NS_PER_S - (double)timegm(&tm) - fraction;
 	return age > 0 ? age : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "options.h"
 
 #include "../process/log.h"
+#include "../process/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,14 +53,13 @@ static int complain(const char *what)
 /* 127.0.0.1:8642, [::1]:8642. Writes to text, which the result refers to. */
 static int parse_listen(char *text, struct options *ret)
 {
-	char *colon = strrchr(text, ':'), *end;
+	char *colon = strrchr(text, ':');
 	unsigned long port;
 	struct in6_addr address;
 
 	if (!colon)
 		return complain("--listen takes ADDRESS:PORT");
-	port = strtoul(colon + 1, &end, 10);
-	if (*end || end == colon + 1 || port < 1 || port > UINT16_MAX)
+	if (!text_number(colon + 1, UINT16_MAX, &port) || !port)
 		return complain("--listen: the port is 1-65535");
 	*colon = '\0';
 	if (*text == '[' && colon > text && colon[-1] == ']') {

@@ -6,6 +6,7 @@
  */
 #include "filter.h"
 
+#include "../process/text.h"
 #include "../../cfg/nearest.h"
 
 #include <arpa/inet.h>
@@ -54,14 +55,6 @@ static bool refuse(struct filter_why *why, const char *nearest, const char *form
 	return false;
 }
 
-static bool parse_number(const char *text, unsigned long max, unsigned long *ret)
-{
-	char *end;
-
-	*ret = strtoul(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && *ret <= max;
-}
-
 /* "10.0.0.1", "fd00::1", with "/24" behind it if slash isn't NULL. */
 static bool read_ip(const char *text, const char *slash, struct filter_term *ret)
 {
@@ -74,7 +67,7 @@ static bool read_ip(const char *text, const char *slash, struct filter_term *ret
 		memset((uint8_t *)&ret->address + 10, 0xff, 2);
 		memcpy((uint8_t *)&ret->address + 12, &ip4, 4);
 		bits = 32;
-		if (slash && !parse_number(slash, 32, &bits))
+		if (slash && !text_number(slash, 32, &bits))
 			return false;
 		ret->prefix = (uint8_t)(96 + bits);
 		return true;
@@ -83,7 +76,7 @@ static bool read_ip(const char *text, const char *slash, struct filter_term *ret
 		return false;
 	memcpy(&ret->address, &ip6, sizeof(ret->address));
 	bits = 128;
-	if (slash && !parse_number(slash, 128, &bits))
+	if (slash && !text_number(slash, 128, &bits))
 		return false;
 	ret->prefix = (uint8_t)bits;
 	return true;
@@ -115,7 +108,7 @@ static bool parse_address(const char *word, struct filter_term *ret)
 	}
 	if (colon) {
 		*colon = 0;
-		if (!parse_number(colon + 1, UINT16_MAX, &port) || !port)
+		if (!text_number(colon + 1, UINT16_MAX, &port) || !port)
 			return false;
 	}
 	ret->port = (uint16_t)port;

@@ -61,9 +61,14 @@ void verb_events(struct world *world, struct client *client, struct request *req
 {
 	const char *limit = request_take(request, "--limit");
 	const uint64_t last = recent_last();
-	uint64_t n = limit ? strtoull(limit, NULL, 10) : RECENT_LINES - 1;
+	unsigned long n = RECENT_LINES - 1;
 
 	client->events.follow = request_take_flag(request, "-f");
+	if (limit && !text_number(limit, UINT32_MAX, &n)) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "events --limit %s: not a number", limit);
+		return;
+	}
 	if (verbs_too_much(client, request))
 		return;
 	if (n > RECENT_LINES - 1)

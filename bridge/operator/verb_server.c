@@ -3,14 +3,15 @@
  */
 #include "verbs.h"
 
+#include "../process/clock.h"
 #include "../process/log.h"
+#include "../process/text.h"
 #include "../../cfg/nearest.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- Names ---- */
 
@@ -63,14 +64,6 @@ static int take_server(const struct world *world, struct client *client, struct 
 
 /* ---- Changing ---- */
 
-static int64_t day_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static uint32_t present(const struct rules_server *server, enum override_key key)
 {
 	return key == OVERRIDE_STATE ? server->state : server->weight;
@@ -86,7 +79,7 @@ static bool lay(struct world *world, const struct client *client, const struct r
 	                            .value = value,
 	                            .in_file = before ? before->in_file : present(server, key),
 	                            .uid = client->peer.uid,
-	                            .when_ms = day_ms()};
+	                            .when_ms = (int64_t)(clock_wall() / LB_NS_PER_MS)};
 
 	strcpy(override.server, server->name);
 	if (value != override.in_file)
@@ -300,11 +293,12 @@ void verb_server_enable(struct world *world, struct client *client, struct reque
 
 static bool parse_weight(const char *word, uint32_t *ret)
 {
-	char *end;
-	const unsigned long n = strtoul(word, &end, 10);
+	unsigned long n;
 
+	if (!text_number(word, RULES_WEIGHT_MAX, &n))
+		return false;
 	*ret = (uint32_t)n;
-	return *word >= '0' && *word <= '9' && !*end && n <= RULES_WEIGHT_MAX;
+	return true;
 }
 
 void verb_server_weight(struct world *world, struct client *client, struct request *request,

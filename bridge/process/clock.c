@@ -15,7 +15,12 @@ lb_time clock_now(void)
 	return (lb_time){read_clock(CLOCK_MONOTONIC)};
 }
 
+uint64_t clock_wall(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
 uint64_t clock_wall_offset(void)
 {
-	return read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC);
+	return clock_wall() - read_clock(CLOCK_MONOTONIC);
 }

@@ -5,10 +5,11 @@
  */
 #include "recent.h"
 
+#include "clock.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 enum { RECENT_WORDS = (sizeof(struct recent) + 7) / 8 };
 
@@ -26,10 +27,8 @@ void recent_note(int level, const char *text)
 	struct place *place = &places[number % RECENT_LINES];
 	struct recent recent = {.number = number, .level = level};
 	uint64_t words[RECENT_WORDS] = {0};
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	recent.time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	recent.time_ms = (int64_t)(clock_wall() / LB_NS_PER_MS);
 	strncpy(recent.text, text, sizeof(recent.text) - 1);
 	memcpy(words, &recent, sizeof(recent));
 	atomic_store(&place->number, 0);

@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static_assert(TEXT_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
@@ -54,4 +56,39 @@ const char *text_json(const char *string, char *ret, size_t size)
 	}
 	*at = 0;
 	return ret;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+bool text_number(const char *text, unsigned long max, unsigned long *ret)
+{
+	unsigned long n = 0;
+	const char *c = text;
+
+	for (; is_digit(*c); c++) {
+		const unsigned long digit = (unsigned long)(*c - '0');
+
+		if (digit > max || n > (max - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	if (c == text || *c)
+		return false;
+	*ret = n;
+	return true;
+}
+
+bool text_seconds(const char *text, double max, double *ret)
+{
+	char *end;
+	const double seconds = strtod(text, &end);
+
+	if (!is_digit(*text) || strspn(text, "0123456789.") != (size_t)(end - text) || *end ||
+	    !(seconds > 0 && seconds <= max))
+		return false;
+	*ret = seconds;
+	return true;
 }

@@ -1,5 +1,5 @@
 /*
- * Addresses and names as text, for messages, statistics and the connection log.
+ * Addresses, names and numbers as text, for messages, statistics, the connection log and requests.
  */
 #ifndef BRIDGE_TEXT_H
 #define BRIDGE_TEXT_H
@@ -24,5 +24,12 @@ const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES]);
  * printable ASCII is escaped as the character of its number. Returns ret, of size bytes.
  */
 const char *text_json(const char *string, char *ret, size_t size);
+
+/* A whole number of at most max, in decimal digits and nothing else; false if it is something else.
+ */
+bool text_number(const char *text, unsigned long max, unsigned long *ret);
+
+/* Seconds, such as 2 or 0.5, more than none and at most max; false if it is something else. */
+bool text_seconds(const char *text, double max, double *ret);
 
 #endif

@@ -73,6 +73,10 @@ metric_is() # LINE
 	[[ $status = 2 && $output = *"did you mean state?"* ]]
 	run tmb flows state open and
 	[[ $status = 2 ]]
+	for wrong in "flows --limit two" "flows --limit -1" "events --limit 5x" "status --watch=soon" "status --watch=0" "capture -c few" "capture -t -3" "capture -c"; do
+		run tmb $wrong
+		[[ $status = 2 && -n $output ]]
+	done
 }
 
 @test "who: live connections by any of their addresses, ended ones by the logs, compressed too" {

@@ -5,6 +5,7 @@
 
 #include "../../bridge/process/text.h"
 
+#include <limits.h>
 #include <string.h>
 
 START_TEST(json_strings_are_escaped)
@@ -36,9 +37,54 @@ START_TEST(json_strings_are_cut_to_fit)
 }
 END_TEST
 
+/* All of it is the number, or it is none. */
+START_TEST(numbers_are_whole)
+{
+	static const char *const wrong[] = {"",
+	                                    " 1",
+	                                    "1 ",
+	                                    "-1",
+	                                    "+1",
+	                                    "0x1",
+	                                    "1k",
+	                                    "abc",
+	                                    "18446744073709551616",
+	                                    "184467440737095516150"};
+	unsigned long n = 7;
+
+	ck_assert(text_number("0", 0, &n) && n == 0);
+	ck_assert(text_number("65535", 65535, &n) && n == 65535);
+	ck_assert(text_number("007", 9, &n) && n == 7);
+	ck_assert(text_number("18446744073709551615", ULONG_MAX, &n) && n == ULONG_MAX);
+	n = 7;
+	ck_assert(!text_number("65536", 65535, &n));
+	ck_assert(!text_number("1", 0, &n));
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(!text_number(wrong[i], ULONG_MAX, &n), "%s", wrong[i]);
+	ck_assert_uint_eq(n, 7);
+}
+END_TEST
+
+START_TEST(seconds_are_more_than_none)
+{
+	static const char *const wrong[] = {"",      "0",   "0.0", ".5", "-1",   "1e3",
+	                                    "0x1p3", "inf", "nan", "1s", "1..5", "1 "};
+	double seconds = 7;
+
+	ck_assert(text_seconds("0.5", 10, &seconds) && seconds == 0.5);
+	ck_assert(text_seconds("10", 10, &seconds) && seconds == 10);
+	seconds = 7;
+	ck_assert(!text_seconds("10.01", 10, &seconds));
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(!text_seconds(wrong[i], 1e6, &seconds), "%s", wrong[i]);
+	ck_assert(seconds == 7);
+}
+END_TEST
+
 Suite *text_suite(void)
 {
-	const TTest *const tests[] = {json_strings_are_escaped, json_strings_are_cut_to_fit, NULL};
+	const TTest *const tests[] = {json_strings_are_escaped, json_strings_are_cut_to_fit,
+	                              numbers_are_whole, seconds_are_more_than_none, NULL};
 
 	return suite_of("text", tests);
 }
