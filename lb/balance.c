@@ -1,7 +1,7 @@
 /*
  * What is kept of balanced connections, and how it is laid out: flows, where clients stick, records
- * of ended flows. How one comes into being is in admit.c, how it goes on and ends in life.c, and
- * what time and dead servers do to it in expire.c.
+ * of ended flows. How one comes into being is in admit.c, how it goes on and ends in progress.c and
+ * life.c, and what time and dead servers do to it in expire.c.
  */
 #include "balance.h"
 

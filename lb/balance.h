@@ -8,7 +8,7 @@
 #include "anew.h"
 #include "ended.h"
 #include "farms.h"
-#include "flow.h"
+#include "flows.h"
 #include "own.h"
 #include "parse.h"
 #include "persist.h"

@@ -22,7 +22,7 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)
-		flows_begin_heads(farms->queues, nqueues);
+		queues_begin(farms->queues, nqueues);
 }
 
 size_t farms_size(const struct rules *rules)

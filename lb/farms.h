@@ -6,7 +6,7 @@
 #define LB_FARMS_H
 
 #include "address.h"
-#include "flow.h"
+#include "flows.h"
 #include "health.h"
 #include "observe.h"
 #include "rules.h"

@@ -5,11 +5,11 @@
 #define LB_SNAT_H
 
 #include "arena.h"
+#include "pool.h"
 #include "rules.h"
 #include "share.h"
 #include "tuple.h"
 
-struct snat_pool;
 struct snat_next;
 struct snat_key;
 
@@ -24,9 +24,9 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	uint32_t *pool_of; /* by farm, server, SNAT address and service: slots */
-	struct snat_pool *pools;
+	struct pool *pools;
 	struct snat_next *next;      /* by pool */
-	struct snat_pool *templates; /* pools of which nothing is taken */
+	struct pool *templates;      /* pools of which nothing is taken */
 	uint32_t *template_of;       /* by farm and SNAT address */
 	struct snat_key *keys;       /* by pool: what it is of */
 	uint32_t *index, index_mask; /* pools by that, plus 1: open addressing */

@@ -153,7 +153,8 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 
 	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
 		ENSURE(n++ < flows->places);
-		ENSURE(is_in(flows, f, states) && flows->links[f].in[FLOW_BY_STATE].prev == before);
+		ENSURE(is_in(flows, f, states) &&
+		       flows->queues.links[f].in[FLOW_BY_STATE].prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
@@ -166,12 +167,13 @@ static uint32_t check_queue(const struct flows *flows, uint32_t head, enum flow_
 {
 	uint32_t n = 0, before = FLOW_HEAD | head, f;
 
-	for (f = flows->heads[head].next; !(f & FLOW_HEAD); f = flows->links[f].in[queue].next) {
+	for (f = flows->queues.heads[head].next; !(f & FLOW_HEAD);
+	     f = flows->queues.links[f].in[queue].next) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows->links[f].in[queue].prev == before);
+		ENSURE(is_in(flows, f, states) && flows->queues.links[f].in[queue].prev == before);
 		before = f;
 	}
-	ENSURE(f == (FLOW_HEAD | head) && flows->heads[head].prev == before);
+	ENSURE(f == (FLOW_HEAD | head) && flows->queues.heads[head].prev == before);
 	return n;
 }
 

@@ -36,6 +36,7 @@ Suite *judge_suite(void);
 Suite *known_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);
+Suite *lb_ends_suite(void);
 Suite *log_suite(void);
 Suite *manager_suite(void);
 Suite *mirror_suite(void);
