@@ -49,6 +49,7 @@ Suite *parse_suite(void);
 Suite *persist_suite(void);
 Suite *persist_twin_suite(void);
 Suite *reload_suite(void);
+Suite *precedence_suite(void);
 Suite *probes_suite(void);
 Suite *revive_suite(void);
 Suite *rewrite_suite(void);
