@@ -8,6 +8,7 @@
 #include "address.h"
 #include "flows.h"
 #include "health.h"
+#include "kept.h"
 #include "observe.h"
 #include "rules.h"
 #include "sched.h"
@@ -25,6 +26,7 @@ struct farms {
 	struct observe observe;
 	struct sched sched;
 	struct snat snat;
+	struct kept kept;
 	struct server_times *times; /* by rules.servers[] */
 	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
 };

@@ -206,6 +206,12 @@ static inline bool flow_is_ipv6(const struct flow *flow)
 	return name_is_ipv6(flow->arrive[CLIENT].dst);
 }
 
+/* If its server sees an address of ours: that of its client is never one. */
+static inline bool flow_has_snat(const struct flow *flow)
+{
+	return !be32_eq(flow->arrive[SERVER].dst, flow->arrive[CLIENT].src);
+}
+
 /* If the flow counts as a connection: neither free nor ended. */
 static inline bool flow_is_live(const struct flow *flow)
 {

@@ -322,6 +322,19 @@ void flows_rename(struct flows *flows, uint32_t f, const struct tuple arrive[2])
 	set_state(flow, state);
 }
 
+void flows_name(struct flows *flows, uint32_t f, const struct tuple arrive[2])
+{
+	const bool listed = !(flows_at(flows, f)->flags & FLOW_CLIENT_UNLISTED);
+
+	if (listed)
+		list_end(flows, f, CLIENT, false);
+	list_end(flows, f, SERVER, false);
+	flows_rename(flows, f, arrive);
+	if (listed)
+		list_end(flows, f, CLIENT, true);
+	list_end(flows, f, SERVER, true);
+}
+
 void flows_set_hop(struct flows *flows, uint32_t f, uint16_t hop)
 {
 	set_hop(flows_at(flows, f), hop);

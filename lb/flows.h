@@ -229,6 +229,9 @@ void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state,
                  const uint64_t hashes[2]);
 void flows_abandon(struct flows *flows, uint32_t flow);
 void flows_rename(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
+
+/* Gives a flow that is in the index other names for the same addresses. */
+void flows_name(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
 void flows_doom(struct flows *flows, uint32_t flow);
 void flows_undoom(struct flows *flows, uint32_t flow);
 void flows_set_hop(struct flows *flows, uint32_t flow, uint16_t hop);

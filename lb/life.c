@@ -285,6 +285,8 @@ void life_forget(struct balance *balance, uint32_t f)
 	life_bury(balance, f);
 	if (balance->strays && balance_is_stray(balance, flows_at(&balance->flows, f)))
 		balance->strays--;
+	if (balance->farms->kept.all)
+		kept_count(&balance->farms->kept, flows_at(&balance->flows, f), -1);
 	balance_give_port_back(balance, flows_at(&balance->flows, f));
 	sched_count_flow(&balance->farms->sched, flows_at(&balance->flows, f)->server, -1);
 	flows_remove(&balance->flows, f);

@@ -5,6 +5,8 @@
 
 #include "ensure.h"
 
+#include <stdlib.h>
+
 enum { NCOUNTS = 64 };
 
 static void check_sums(const struct lb *lb, uint64_t nframes)
@@ -93,6 +95,25 @@ static void check_strays(const struct balance *balance)
 		n += flows_at(flows, f)->state != FLOW_FREE &&
 		     balance_is_stray(balance, flows_at(flows, f));
 	ENSURE(balance->strays == n || balance->strays > UINT32_MAX / 4);
+}
+
+/* What a reload has taken out of the rules is counted as long as a flow has it. */
+static void check_kept(const struct balance *balance)
+{
+	const struct kept *kept = &balance->farms->kept;
+	struct kept again = {.rules = kept->rules, .first = kept->first};
+	uint32_t n = 0;
+
+	for (unsigned f = 0; f < kept->rules->nfarms; f++)
+		n += kept->rules->farms[f].nkept + 1;
+	again.flows = calloc(n + 1, sizeof(*again.flows));
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			kept_count(&again, flows_at(&balance->flows, f), 1);
+	for (uint32_t i = 0; i < n; i++)
+		ENSURE(again.flows[i] == kept->flows[i]);
+	ENSURE(again.all == kept->all);
+	free(again.flows);
 }
 
 /* The index finds the flow by its tuples, and by nothing that isn't its own. */
@@ -233,6 +254,7 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_servers(balance);
 	check_ports(balance);
 	check_strays(balance);
+	check_kept(balance);
 	check_index(flows);
 	check_list(flows, &flows->free, 1u << FLOW_FREE);
 	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);
