@@ -108,7 +108,8 @@ static int reload(void *ctx, bool from_file)
 	return err;
 }
 
-/* SNAT addresses that were taken out of the file are somebody else's when no flow has them any more.
+/* SNAT addresses that were taken out of the file are somebody else's when no flow has them any
+ * more.
  */
 static void let_go(struct live *live)
 {

@@ -130,8 +130,8 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const unsigned f = rules->servers[s].farm;
 		const uint16_t vlan = rules_server_vlan(rules, s);
-		const bool routed =
-		        !rules->farms[f].gone && (!rules->farms[f].nsnat || rules->farms[f].keeps_off);
+		const bool routed = !rules->farms[f].gone &&
+		                    (!rules->farms[f].nsnat || rules->farms[f].keeps_off);
 
 		if ((vlan == VLAN_ANY) != in_any)
 			continue;

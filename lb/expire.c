@@ -205,8 +205,9 @@ static bool is_cut_off(const struct balance *balance, uint32_t f)
 }
 
 /*
- * Ends the flow if its server is down, its farm gone, or an address that it needs. One that isn't open yet has nobody to be
- * told whose server is down: its client tries again, and gets another server.
+ * Ends the flow if its server is down, its farm gone, or an address that it needs. One that isn't
+ * open yet has nobody to be told whose server is down: its client tries again, and gets another
+ * server.
  */
 static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
 {

@@ -12,7 +12,8 @@
 struct kept {
 	const struct rules *rules;
 	uint32_t *first; /* by farm: its first one in flows */
-	uint32_t *flows; /* by kept address, and behind a farm's, of those without SNAT; that rest too */
+	uint32_t *flows; /* by kept address, and behind a farm's, of those without SNAT; that rest
+	                    too */
 	uint32_t all;
 };
 

@@ -12,8 +12,7 @@
 /* If the receiver sees another source than the sender's: all but servers with `snat = off`. */
 static bool is_source_changed(const struct lb *lb, const struct verdict *v)
 {
-	return v->way.server == SERVER_NONE ||
-	       farms_of_server(lb->balance.farms, v->way.server)->nsnat;
+	return v->way.server == SERVER_NONE || flow_has_snat(flows_at(&lb->balance.flows, v->flow));
 }
 
 /* Counts a fragment that follows, if its flow is still there. */

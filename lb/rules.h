@@ -26,7 +26,7 @@ enum {
 	RULES_SERVERS_MAX = 4096, /* of all farms together */
 	/* the same, with those that are no longer in the file but have flows */
 	RULES_SERVERS_KEPT_MAX = 2 * RULES_SERVERS_MAX,
-	RULES_SNAT_MAX = 256, /* addresses of one farm */
+	RULES_SNAT_MAX = 256,      /* addresses of one farm */
 	RULES_SNAT_KEPT_MAX = 256, /* and of those that only its flows from before a reload have */
 	RULES_WORKERS_MAX = 64,
 	/*

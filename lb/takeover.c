@@ -1,7 +1,7 @@
 /*
  * What new rules take over from old ones at a reload: the servers and farms that are no longer in
- * the file but have flows, marked as gone, the SNAT addresses that flows still have, and the names of
- * IPv6 addresses, which flows hold.
+ * the file but have flows, marked as gone, the SNAT addresses that flows still have, and the names
+ * of IPv6 addresses, which flows hold.
  */
 #include "takeover.h"
 

@@ -283,7 +283,8 @@ static void emit_rules(struct code *code, const struct rules *rules, const struc
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
 
-		if (!farm->gone && (!farm->nsnat || farm->keeps_off) && name_is_ipv6(farm->vip) == ipv6)
+		if (!farm->gone && (!farm->nsnat || farm->keeps_off) &&
+		    name_is_ipv6(farm->vip) == ipv6)
 			jump_if(code, BPF_JEQ, number_of(rules, share, rules->servers[s].address),
 			        FROM_DST);
 	}

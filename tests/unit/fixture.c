@@ -159,6 +159,7 @@ void engine_start(struct engine *engine, struct rules *rules)
 
 void engine_reload(struct engine *engine, struct rules *rules)
 {
+	const struct share share = lb_balance(engine->lb)->farms->share;
 	const struct hash_key key = {{0, 0}};
 	bool *referenced = calloc(engine->rules->nservers + 1, sizeof(*referenced));
 	bool *used = calloc(takeover_count_snat(engine->rules) + 1, sizeof(*used));
@@ -171,7 +172,7 @@ void engine_reload(struct engine *engine, struct rules *rules)
 	use_ip6(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
-	lb_reload(engine->lb, farms_init(mem, rules, &share_whole, &key, engine->now), map);
+	lb_reload(engine->lb, farms_init(mem, rules, &share, &key, engine->now), map);
 	free(referenced);
 	free(used);
 	free(map);

@@ -39,7 +39,7 @@ int main(void)
 	        segment_suite,   topology_suite,   inbox_suite,        numbers_suite,
 	        announcer_suite, lane_suite,       adopt_suite,        manager_suite,
 	        services_suite,  times_suite,      fastest_suite,      limits_suite,
-	        firewall_suite,  precedence_suite,
+	        firewall_suite,  precedence_suite, kept_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

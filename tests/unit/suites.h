@@ -33,6 +33,7 @@ Suite *index_suite(void);
 Suite *inlet_suite(void);
 Suite *ipv6_suite(void);
 Suite *judge_suite(void);
+Suite *kept_suite(void);
 Suite *known_suite(void);
 Suite *l2_suite(void);
 Suite *lb_suite(void);
