@@ -288,9 +288,14 @@ held_answer()
 	rules_have on_exit keep
 	start
 	pid=$(systemctl show -P MainPID tmbridge)
+	systemctl start tmbridge-console
+	console=$(systemctl show -P MainPID tmbridge-console)
 	hold
-	dpkg -i /tmbridge/.build/deb/tmbridge_*.deb
+	touch /lib/systemd/system/tmbridge.service # as if it were another one
+	dpkg -i /tmbridge/.build/deb/tmbridge_*.deb /tmbridge/.build/deb/tmbridge-console_*.deb
+	shows NeedDaemonReload no
 	[[ $(systemctl show -P MainPID tmbridge) != "$pid" ]]
+	[[ $(systemctl show -P MainPID tmbridge-console) != @(0|"$console") ]]
 	wait_until 20 serves 5061
 	held_answer
 	pid=$(systemctl show -P MainPID tmbridge)
@@ -299,6 +304,7 @@ held_answer()
 	shows MainPID "$pid"
 	serves 5061
 	dpkg -r tmbridge tmbridge-console
+	never systemctl is-active tmbridge tmbridge-console
 	[[ ! -e /usr/sbin/tmbridge && ! -e /sys/fs/bpf/tmbridge/eth0-eth1 && -e /etc/tmbridge/lb.ini ]]
 	never in_ns dc ping -q -c 1 -W 1 10.0.0.41
 	dpkg -P tmbridge tmbridge-console
