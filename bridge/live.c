@@ -28,9 +28,6 @@
 /* How often control looks at what has no event of its own. */
 enum { LIVE_CONTROL_MS = 1000 };
 
-/* How often SNAT addresses that are no longer in the file are looked at. */
-#define LET_GO_NS LB_NS_PER_S
-
 static void note_link(struct live *live, enum side side)
 {
 	const struct cable_state *is = cable_state(live->cable, side);
@@ -53,6 +50,7 @@ static char *take_stats(struct live *live)
 		          err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
 		return NULL;
 	}
+	snapshot_look_at_snat(&snapshot, &live->crew.workers);
 	text = stats_text(&snapshot);
 	snapshot_free(&snapshot);
 	return text;
@@ -106,22 +104,6 @@ static int reload(void *ctx, bool from_file)
 		                                  !rules_has_stack(live->crew.workers.rules));
 	say_ready(live, err ? ", by the rules before: the last reload failed" : "");
 	return err;
-}
-
-/* SNAT addresses that were taken out of the file are somebody else's when no flow has them any
- * more.
- */
-static void let_go(struct live *live)
-{
-	const lb_time now = clock_now();
-
-	if (now.ns - live->kept_looked.ns < LET_GO_NS)
-		return;
-	live->kept_looked = now;
-	if (!workers_keep_in_vain(&live->crew.workers))
-		return;
-	log_info("SNAT addresses that are no longer in the file have no flows any more");
-	reload(live, false);
 }
 
 static void handle_signals(struct live *live)
@@ -178,7 +160,6 @@ static void control(struct live *live)
 			reload(live, false);
 		}
 		workers_note_flows(&live->crew.workers);
-		let_go(live);
 		look_at_ports(live);
 		feed(live);
 	}

@@ -98,6 +98,7 @@ static int write_stats(const char *path, const struct workers *workers, lb_time 
 
 	if (err)
 		return err;
+	snapshot_look_at_snat(&snapshot, workers);
 	text = stats_text(&snapshot);
 	err = text ? statsfile_write(text, path) : -ENOMEM;
 	free(text);

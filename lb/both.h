@@ -11,9 +11,10 @@
 #include <string.h>
 
 #ifdef __bpf__
-#define BOTH_READ(x)     (*(const volatile __typeof__(x) *)&(x))
-#define BOTH_WRITE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-#define BOTH_ADD(x, v)   ((void)__sync_fetch_and_add(&(x), (v)))
+#define BOTH_READ(x)         (*(const volatile __typeof__(x) *)&(x))
+#define BOTH_WRITE(x, v)     (*(volatile __typeof__(x) *)&(x) = (v))
+#define BOTH_ADD(x, v)       ((void)__sync_fetch_and_add(&(x), (v)))
+#define BOTH_FETCH_ADD(x, v) (__sync_fetch_and_add(&(x), (v)))
 
 /* A program looks at what it has read for what it reads next, and so does its processor. */
 #define BOTH_FENCE() __asm__ volatile("" ::: "memory")
@@ -33,6 +34,7 @@
 #define BOTH_READ(x)          (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_RELAXED))
 #define BOTH_WRITE(x, v)      (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELAXED))
 #define BOTH_ADD(x, v)        (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+#define BOTH_FETCH_ADD(x, v)  (BOTH_STEP(), __atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 
 /* What is read after, or was written before, isn't older than this. */
 #define BOTH_READ_FIRST(x)    (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_ACQUIRE))

@@ -6,9 +6,8 @@
 #define LB_FARMS_H
 
 #include "address.h"
-#include "flows.h"
+#include "flow.h"
 #include "health.h"
-#include "kept.h"
 #include "observe.h"
 #include "rules.h"
 #include "sched.h"
@@ -26,9 +25,9 @@ struct farms {
 	struct observe observe;
 	struct sched sched;
 	struct snat snat;
-	struct kept kept;
 	struct server_times *times; /* by rules.servers[] */
 	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
+	struct flow_sum *sums;      /* by rules.servers[]: what their flows have carried */
 };
 
 /* Heads of the queues of a pool's resting flows, a pool's half-open ones, a server's half-open

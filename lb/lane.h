@@ -27,8 +27,6 @@
 
 #include "both.h"
 #include "flow.h"
-#include "hops.h"
-#include "index.h"
 #include "tcp.h"
 
 /* The slots of bucket that hold tag, as bits 0 to 11. */
@@ -135,11 +133,15 @@ static inline void lane_note_alone(struct flow *flow, struct flow_cold *ended, e
 		lane_end(ended, (uint8_t)(FLOW_ENDED_FIN << end));
 }
 
-/* Counts frames that came from end, len bytes in all. */
-static inline void lane_count(struct flow_cold *cold, enum end end, uint32_t packets, uint32_t len)
+/* Counts frames that came from end, len bytes in all. Returns what is to be added to the sum of the
+ * flow's server by that: mostly 0. */
+static inline uint64_t lane_count(struct flow_cold *cold, enum end end, uint32_t packets,
+                                  uint32_t len)
 {
-	BOTH_ADD(cold->bytes[end], len);
+	const uint64_t before = BOTH_FETCH_ADD(cold->bytes[end], len);
+
 	BOTH_ADD(cold->packets[end], packets);
+	return ((before + len) / FLOW_SUM_BYTES - before / FLOW_SUM_BYTES) * FLOW_SUM_BYTES;
 }
 
 #endif

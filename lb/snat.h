@@ -5,11 +5,11 @@
 #define LB_SNAT_H
 
 #include "arena.h"
-#include "pool.h"
 #include "rules.h"
 #include "share.h"
 #include "tuple.h"
 
+struct snat_pool;
 struct snat_next;
 struct snat_key;
 
@@ -24,10 +24,11 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	uint32_t *pool_of; /* by farm, server, SNAT address and service: slots */
-	struct pool *pools;
+	struct snat_pool *pools;
 	struct snat_next *next;      /* by pool */
-	struct pool *templates;      /* pools of which nothing is taken */
+	struct snat_pool *templates; /* pools of which nothing is taken */
 	uint32_t *template_of;       /* by farm and SNAT address */
+	uint32_t *rooms;             /* by template: ports that a pool of it has */
 	struct snat_key *keys;       /* by pool: what it is of */
 	uint32_t *index, index_mask; /* pools by that, plus 1: open addressing */
 	uint32_t *turns;             /* by rules.servers[]: the address index whose turn it is */
@@ -40,6 +41,14 @@ struct snat_port {
 	uint32_t pool;
 	uint16_t address; /* rules_farm.snat[address] */
 	be16 port;
+};
+
+/* How full a pool is. */
+struct snat_fill {
+	uint32_t taken, room; /* ports: those that are, and those that may be */
+	uint16_t server;      /* rules.servers[server] */
+	uint16_t address;     /* rules_farm.snat[address] */
+	be16 port;            /* of the server; 0: all of its ports */
 };
 
 /*
@@ -92,5 +101,11 @@ void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 
 /* Gives back a port that snat_take() handed out, or snat_keep() took. */
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);
+
+/*
+ * Sets *fullest to the farm's pool that is the fullest, if one is fuller than what it says: room is
+ * 1 and taken 0 to begin with. Another thread may ask, while the rules stay.
+ */
+void snat_fullest(const struct snat *snat, unsigned farm, struct snat_fill *fullest);
 
 #endif

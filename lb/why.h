@@ -5,6 +5,7 @@
 #ifndef LB_WHY_H
 #define LB_WHY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* LB_HAND_OVER: to another worker, which decides and counts. */
@@ -132,6 +133,13 @@ static inline enum lb_act lb_why_act(enum lb_why why)
 #undef LB_WHY_ACT
 
 	return (enum lb_act)acts[why];
+}
+
+/* If somebody who wants something of us is turned away by that. */
+static inline bool lb_why_refuses(enum lb_why why)
+{
+	return (why >= WHY_PORT_NOT_SERVED && why <= WHY_OTHER_VLAN) ||
+	       (why >= WHY_CLIENT_DENIED && why <= WHY_CLIENT_DROPPED);
 }
 
 const char *lb_why_name(enum lb_why why);

@@ -55,22 +55,38 @@ static const char *plain(void)
 
 /* ---- status ---- */
 
+static double value(const json_t *object, const char *member)
+{
+	return json_number_value(json_object_get(object, member));
+}
+
+/* Of two rates of bytes a second, or of one, as bits; "-" if there are none yet. */
+static const char *bits(const json_t *object, const char *a, const char *b)
+{
+	if (!json_object_get(object, a))
+		return "-";
+	return table_bytes(8 * (value(object, a) + (b ? value(object, b) : 0)));
+}
+
+static const char *a_second(const json_t *object, const char *member)
+{
+	return json_object_get(object, member) ? table_bytes(value(object, member)) : "-";
+}
+
 static void show_ports(const json_t *status)
 {
 	static const char *const sides[] = {"outside", "inside"};
 
-	printf("%-9s%-12s%-11s%10s%12s%12s%9s%9s\n", "PORT", "INTERFACE", "LINK", "RECEIVED/s",
-	       "RECEIVED", "SENT", "FAILED", "MISSED");
+	printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", "PORT", "INTERFACE", "LINK", "IN/s",
+	       "BIT/s IN", "BIT/s OUT", "RECEIVED", "SENT", "FAILED", "MISSED");
 	for (unsigned side = 0; side < 2; side++) {
 		const json_t *port = at(status, "ports", sides[side]);
-		const json_t *rate = json_object_get(port, "received_s");
 
-		printf("%-9s%-12s%-11s%10s%12s%12s%9s%9s\n", sides[side], text(port, "name"),
-		       text(port, "link"), rate ? table_bytes(json_number_value(rate)) : "-",
-		       table_bytes(json_number_value(json_object_get(port, "received"))),
-		       table_bytes(json_number_value(json_object_get(port, "sent"))),
-		       table_bytes(json_number_value(json_object_get(port, "send_failed"))),
-		       table_bytes(json_number_value(json_object_get(port, "missed"))));
+		printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", sides[side], text(port, "name"),
+		       text(port, "link"), a_second(port, "received_s"),
+		       bits(port, "received_bytes_s", NULL), bits(port, "sent_bytes_s", NULL),
+		       table_bytes(value(port, "received")), table_bytes(value(port, "sent")),
+		       table_bytes(value(port, "send_failed")), table_bytes(value(port, "missed")));
 	}
 }
 
@@ -88,22 +104,99 @@ static void print_flows(const json_t *status)
 	printf("\n");
 }
 
+enum { STATUS_COLUMNS = 100 };
+
+/* Each reason for which somebody was turned away, in lines that fit. */
+static void print_refusals(const json_t *status)
+{
+	const json_t *refusals = json_object_get(status, "refusals"), *count;
+	const json_t *rates = at(status, "rates", "refusals");
+	const char *why;
+	char item[128];
+	int column = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)refusals, why, count)
+	{
+		const json_t *rate = json_object_get(rates, why);
+		int len = snprintf(item, sizeof(item), "%s %s", why,
+		                   table_bytes(json_number_value(count)));
+
+		if (json_number_value(rate) > 0)
+			len += snprintf(item + len, sizeof(item) - (size_t)len, " (%.1f/s)",
+			                json_number_value(rate));
+		if (!column)
+			column = printf("refused: %s", item);
+		else if (column + 2 + len >= STATUS_COLUMNS)
+			printf(","), column = printf("\n         %s", item) - 1;
+		else
+			column += printf(", %s", item);
+	}
+	if (column)
+		printf("\n");
+}
+
+static const char *milliseconds(const json_t *server, const char *member, char ret[16])
+{
+	const double ms = value(server, member);
+
+	if (ms <= 0)
+		return "-";
+	snprintf(ret, 16, ms < 10 ? "%.2f" : ms < 1000 ? "%.1f" : "%.0f", ms);
+	return ret;
+}
+
+/* A text in a column, the last place of which is a mark if it is cut. */
+static const char *cut(const char *text, size_t width, char ret[64])
+{
+	snprintf(ret, 64, "%s", text);
+	if (strlen(ret) > width)
+		snprintf(ret + width - 1, 2, "+");
+	return ret;
+}
+
+/* A value over which an operator has laid another one than the file's is marked. */
+static const char *mark(const json_t *server, const char *in_file)
+{
+	return json_object_get(server, in_file) ? "*" : "";
+}
+
 static void show_server_line(const json_t *server)
 {
-	const char *health = text(server, "health");
-	const bool overridden = json_object_get(server, "state_in_file") ||
-	                        json_object_get(server, "weight_in_file");
-	char state[32];
+	const char *health = text(server, "health"), *address = text(server, "address");
+	char marked[64], state[64], weight[32], p50[16], p99[16], name[64], where[64];
 
-	snprintf(state, sizeof(state), "%s%s", text(server, "state"), overridden ? "*" : "");
-	printf("  %-20s%-17s%-10s%s%-8s%s%8s%7.0f%9s%9s\n", text(server, "name"),
-	       text(server, "address"), state, colour(health), health, plain(),
-	       table_duration(table_age(text(server, "since"))),
-	       json_number_value(json_object_get(server, "weight")),
-	       table_bytes(json_number_value(json_object_get(server, "connections"))),
-	       json_object_get(server, "created_s")
-	               ? table_bytes(json_number_value(json_object_get(server, "created_s")))
-	               : "-");
+	snprintf(marked, sizeof(marked), "%s%s", text(server, "state"),
+	         mark(server, "state_in_file"));
+	snprintf(weight, sizeof(weight), "%.0f%s", value(server, "weight"),
+	         mark(server, "weight_in_file"));
+	printf("  %-17s%-16s%-12s%s%-8s%s%7s%5s%7s%7s%7s%6s%6s\n",
+	       cut(text(server, "name"), 16, name), cut(address, 15, where), cut(marked, 11, state),
+	       colour(health), health, plain(), table_duration(table_age(text(server, "since"))),
+	       weight, table_bytes(value(server, "connections")), a_second(server, "created_s"),
+	       bits(server, "client_bytes_s", "server_bytes_s"),
+	       milliseconds(server, "connect_p50_ms", p50),
+	       milliseconds(server, "connect_p99_ms", p99));
+}
+
+static void show_snat(const json_t *farm)
+{
+	const json_t *fullest = json_object_get(farm, "snat_fullest"), *snat;
+	const double of = value(fullest, "ports"), used = value(fullest, "ports_in_use");
+	char port[16] = "";
+	double in_use = 0;
+	size_t i;
+
+	if (!json_array_size(json_object_get(farm, "snat")))
+		return;
+	json_array_foreach(json_object_get(farm, "snat"), i, snat) in_use +=
+	        value(snat, "ports_in_use");
+	printf("  SNAT: %.0f ports in use", in_use);
+	if (json_is_integer(json_object_get(fullest, "port")))
+		snprintf(port, sizeof(port), ":%.0f", value(fullest, "port"));
+	if (of > 0)
+		printf(", fullest %s to %s%s: %.0f of %.0f (%.1f %%)", text(fullest, "address"),
+		       text(fullest, "server"), port, used, of, 100 * used / of);
+	printf("\n");
 }
 
 static void show_farm(const json_t *farm)
@@ -114,9 +207,10 @@ static void show_farm(const json_t *farm)
 	printf("\nfarm %s  %s  %s%s\n", text(farm, "name"), text(farm, "vip"),
 	       json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
 	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "");
-	printf("  %-20s%-17s%-10s%-8s%8s%7s%9s%9s\n", "SERVER", "ADDRESS", "STATE", "HEALTH",
-	       "SINCE", "WEIGHT", "FLOWS", "NEW/s");
+	printf("  %-17s%-16s%-12s%-8s%7s%5s%7s%7s%7s%6s%6s\n", "SERVER", "ADDRESS", "STATE",
+	       "HEALTH", "SINCE", "WGHT", "FLOWS", "NEW/s", "BIT/s", "P50ms", "P99ms");
 	json_array_foreach(json_object_get(farm, "servers"), i, server) show_server_line(server);
+	show_snat(farm);
 }
 
 static void show_filters(const json_t *status)
@@ -203,6 +297,7 @@ int show_status(const struct cli *cli, struct ask *ask)
 	       number(status, "workers", "running") > 1 ? "s" : "");
 	show_ports(status);
 	print_flows(status);
+	print_refusals(status);
 	json_array_foreach(json_object_get(status, "farms"), i, farm) show_farm(farm);
 	show_filters(status);
 	show_warnings(status);
@@ -223,6 +318,10 @@ static const struct column server_columns[] = {
         {"FLOWS", "connections", COLUMN_NUMBER, false},
         {"HALF-OPEN", "half_open", COLUMN_NUMBER, true},
         {"TOTAL", "connections_total", COLUMN_NUMBER, true},
+        {"FROM CLIENTS", "client_bytes", COLUMN_BYTES, true},
+        {"TO CLIENTS", "server_bytes", COLUMN_BYTES, true},
+        {"P50ms", "connect_p50_ms", COLUMN_NUMBER, true},
+        {"P99ms", "connect_p99_ms", COLUMN_NUMBER, true},
         {"PROBES OK", "probes_ok", COLUMN_NUMBER, true},
         {"FAILED", "failed", COLUMN_NUMBER, true},
         {"FAILED PORT", "failed_port", COLUMN_NUMBER, true},

@@ -20,17 +20,16 @@ static const struct column server_columns[] = {
         {"HEALTH", "health", COLUMN_TEXT, false},
         {"FLOWS", "connections", COLUMN_NUMBER, false},
         {"NEW/s", "created_s", COLUMN_BYTES, false},
+        {"BIT/s", "bits_s", COLUMN_BYTES, false},
         {"HALF-OPEN", "half_open", COLUMN_NUMBER, false},
         {"WEIGHT", "weight", COLUMN_NUMBER, false},
         {NULL, NULL, COLUMN_TEXT, false},
 };
 
 static const struct column farm_columns[] = {
-        {"FARM", "name", COLUMN_TEXT, false},
-        {"VIP", "vip", COLUMN_TEXT, false},
-        {"FLOWS", "connections", COLUMN_NUMBER, false},
-        {"NEW/s", "created_s", COLUMN_BYTES, false},
-        {NULL, NULL, COLUMN_TEXT, false},
+        {"FARM", "name", COLUMN_TEXT, false},           {"VIP", "vip", COLUMN_TEXT, false},
+        {"FLOWS", "connections", COLUMN_NUMBER, false}, {"NEW/s", "created_s", COLUMN_BYTES, false},
+        {"BIT/s", "bits_s", COLUMN_BYTES, false},       {NULL, NULL, COLUMN_TEXT, false},
 };
 
 static const struct column reason_columns[] = {
@@ -66,6 +65,19 @@ static json_t *ask_status(const struct cli *cli, int *ret)
 	return status;
 }
 
+static double value(const json_t *object, const char *member)
+{
+	return json_number_value(json_object_get(object, member));
+}
+
+/* What a server's flows carry a second, both ways; null as long as there is no rate. */
+static json_t *bits_of(const json_t *server)
+{
+	if (!json_object_get(server, "client_bytes_s"))
+		return json_null();
+	return json_real(8 * (value(server, "client_bytes_s") + value(server, "server_bytes_s")));
+}
+
 static void add_servers(struct top *top, const json_t *status)
 {
 	json_t *farm, *server;
@@ -75,6 +87,7 @@ static void add_servers(struct top *top, const json_t *status)
 	        json_array_foreach(json_object_get(farm, "servers"), s, server)
 	{
 		json_object_set(server, "farm", json_object_get(farm, "name"));
+		json_object_set_new(server, "bits_s", bits_of(server));
 		table_add(top->table, server);
 	}
 }
@@ -86,7 +99,7 @@ static double sum(const json_t *farm, const char *member)
 	size_t s;
 
 	json_array_foreach(json_object_get(farm, "servers"), s, server) sum +=
-	        json_number_value(json_object_get(server, member));
+	        value(server, member);
 	return sum;
 }
 
@@ -100,6 +113,9 @@ static void add_farms(struct top *top, const json_t *status)
 		json_object_set_new(farm, "connections",
 		                    json_integer((json_int_t)sum(farm, "connections")));
 		json_object_set_new(farm, "created_s", json_real(sum(farm, "created_s")));
+		json_object_set_new(
+		        farm, "bits_s",
+		        json_real(8 * (sum(farm, "client_bytes_s") + sum(farm, "server_bytes_s"))));
 		table_add(top->table, farm);
 	}
 }

@@ -7,10 +7,29 @@
 
 #include "judge.bpf.h"
 
-INLINE int drop(struct fastpath_counts *n, enum side side, enum lb_why why)
+INLINE uint32_t bytes_of(const struct __sk_buff *skb)
+{
+	return skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
+}
+
+INLINE void count(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
+                  enum lb_why why)
 {
 	n->received[side]++;
+	n->received_bytes[side] += bytes_of(skb);
 	n->whys[why]++;
+}
+
+INLINE void count_sent(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side)
+{
+	n->sent[side]++;
+	n->sent_bytes[side] += bytes_of(skb);
+}
+
+INLINE int drop(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
+                enum lb_why why)
+{
+	count(skb, n, side, why);
 	return TC_ACT_SHOT;
 }
 
@@ -42,7 +61,7 @@ INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 		n->too_long[!side]++;
 		return shared ? TC_ACT_OK : TC_ACT_SHOT;
 	}
-	n->sent[!side]++;
+	count_sent(skb, n, !side);
 	if (!shared)
 		return bpf_redirect(out->ifindex, 0);
 	bpf_clone_redirect(skb, out->ifindex, 0);
@@ -59,8 +78,7 @@ INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fas
 		n->punted[side]++;
 		tell(skb, c, side);
 	} else {
-		n->received[side]++;
-		n->whys[to_host ? WHY_TO_HOST : WHY_NOT_OURS]++;
+		count(skb, n, side, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
 	}
 	return to_host ? TC_ACT_OK : cross(skb, c, n, side, head->dst & 1);
 }

@@ -26,7 +26,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	if (!read_link(skb, &head))
 		return TC_ACT_OK;
 	if (head.src == c->sides[OUTSIDE].mac || head.src == c->sides[INSIDE].mac)
-		return drop(n, side, WHY_LOOP);
+		return drop(skb, n, side, WHY_LOOP);
 	what = judge(skb, &head, &c->tables[c->table & 1]);
 	switch (what) {
 	case WIRE:
@@ -34,7 +34,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case TOLD:
 		return pass(skb, c, n, side, &head, true);
 	case OURS_UDP:
-		return drop(n, side, WHY_PROTOCOL_NOT_SERVED);
+		return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
 	case OURS_TCP:
 	case SNAT_OFF_TCP:
 		skb->cb[FASTPATH_CB_L3] = head.l3;

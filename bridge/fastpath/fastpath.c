@@ -480,6 +480,12 @@ bool fastpath_used_way(struct fastpath *fastpath, unsigned server)
 	return maps_used_way(&fastpath->maps, server);
 }
 
+void fastpath_take_sums(struct fastpath *fastpath, unsigned n, struct flow_sum *sums)
+{
+	if (fastpath)
+		maps_take_sums(&fastpath->maps, n, sums);
+}
+
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret)
 {
 	maps_count(&fastpath->maps, ret);

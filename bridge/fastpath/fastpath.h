@@ -117,6 +117,10 @@ void fastpath_beat(struct fastpath *fastpath, lb_time now);
  */
 bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *frame);
 
+/* Adds what the flows of the first n servers have carried in the kernel since this was done last.
+ * fastpath may be NULL. */
+void fastpath_take_sums(struct fastpath *fastpath, unsigned n, struct flow_sum *sums);
+
 /* What all processors have counted since this process began. */
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret);
 

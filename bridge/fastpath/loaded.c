@@ -4,7 +4,7 @@
 #include "loaded.h"
 
 #include "program.h"
-#include "../../lb/flows.h"
+#include "../../lb/flow.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -150,6 +150,8 @@ int maps_open(struct maps *maps, const struct rules *rules, const struct share *
 		return err;
 	find_memory(maps);
 	maps_count(maps, &maps->before);
+	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++)
+		maps->ways[s].sum = (struct flow_sum){{0}}; /* of a process before this one */
 	return maps->inherited ? 0 : begin_anew(maps, &wanted);
 }
 
@@ -284,6 +286,18 @@ bool maps_used_way(struct maps *maps, unsigned server)
 		return false;
 	__atomic_store_n(&way->used, 0, __ATOMIC_RELAXED);
 	return true;
+}
+
+void maps_take_sums(struct maps *maps, unsigned n, struct flow_sum *sums)
+{
+	for (unsigned s = 0; s < n; s++)
+		for (unsigned end = 0; end < 2; end++) {
+			uint64_t *bytes = &maps->ways[s].sum.bytes[end];
+
+			if (__atomic_load_n(bytes, __ATOMIC_RELAXED))
+				sums[s].bytes[end] +=
+				        __atomic_exchange_n(bytes, 0, __ATOMIC_RELAXED);
+		}
 }
 
 void maps_count(const struct maps *maps, struct fastpath_counts *ret)

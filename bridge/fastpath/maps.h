@@ -56,6 +56,10 @@ bool maps_way(const struct maps *maps, unsigned server, struct hop *ret);
 /* If something was sent there since this was asked last. */
 bool maps_used_way(struct maps *maps, unsigned server);
 
+/* Adds what the flows of the first n servers have carried in the kernel since this was done last.
+ */
+void maps_take_sums(struct maps *maps, unsigned n, struct flow_sum *sums);
+
 /* What all processors have counted since this process began. */
 void maps_count(const struct maps *maps, struct fastpath_counts *ret);
 

@@ -35,11 +35,10 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 {
 	const enum side out = to->side;
 
-	n->received[side]++;
-	n->whys[WHY_FLOW_HIT]++;
+	count(skb, n, side, WHY_FLOW_HIT);
 	if (!tag(skb, to))
 		return TC_ACT_SHOT;
-	n->sent[out]++;
+	count_sent(skb, n, out);
 	return bpf_redirect(c->sides[out].ifindex, 0);
 }
 
@@ -80,13 +79,23 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 		lane_note_alone(found->flow, counted, found->end & 1, packet, &found->lane, now);
 }
 
+/* Adds to what the flows of this one's server have carried. */
+INLINE void sum_up(const struct found *found, uint64_t bytes)
+{
+	uint32_t server = flow_life_server(found->lane.life);
+	struct fastpath_way *way;
+
+	if (!bytes || !(way = bpf_map_lookup_elem(&ways, &server)))
+		return;
+	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
+}
+
 /* Judges and notes the segment, of len bytes of TCP, and gives the frame, whose bytes begin at eth,
  * its MAC addresses. False if that, and the rest, is the process's; nothing has changed then. */
 INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                   const struct found *found, const struct hop *from, uint8_t *eth,
                   const uint8_t *tcp, uint32_t len, enum side side, struct hop *ret_to)
 {
-	const uint32_t bytes = skb->len + (skb->vlan_present ? FRAME_TAG_BYTES : 0);
 	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
 	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
 	struct packet packet;
@@ -97,7 +106,7 @@ INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct f
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
 	note(skb, c, n, found, counted, is_elsewhere, &packet, side);
-	lane_count(counted, found->end & 1, 1, bytes);
+	sum_up(found, lane_count(counted, found->end & 1, 1, bytes_of(skb)));
 	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
 	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
 	return true;

@@ -9,13 +9,14 @@
 #define BRIDGE_FASTPATH_SHARED_H
 
 #include "../../lb/address.h"
+#include "../../lb/flow.h"
 #include "../../lb/frame.h"
 #include "../../lb/share.h"
 #include "../../lb/table.h"
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 3,
+	FASTPATH_LAYOUT = 4,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
 	FASTPATH_MAPS_MAX = 16,
 };
@@ -79,17 +80,20 @@ struct fastpath_way {
 	struct hop hop;
 	uint8_t known;
 	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
+	struct flow_sum sum; /* of its flows; added to by the program, taken by the process */
+	uint64_t unused[2];
 };
 
-static_assert(sizeof(struct fastpath_way) == 32, "a lookup is a shift");
+static_assert(sizeof(struct fastpath_way) == 64, "a lookup is a shift");
 
 /* One for each processor, which alone writes it, without locks; and the process reads them all. */
 struct fastpath_counts {
 	uint64_t whys[LB_NWHYS];                 /* frames that went no further than here */
 	uint64_t received[NSIDES], sent[NSIDES]; /* the same by port */
-	uint64_t too_long[NSIDES];               /* frames that didn't fit the port out */
-	uint64_t punted[NSIDES];                 /* to the process */
-	uint64_t unattended[NSIDES];             /* would have been, but there was none */
+	uint64_t received_bytes[NSIDES], sent_bytes[NSIDES];
+	uint64_t too_long[NSIDES];   /* frames that didn't fit the port out */
+	uint64_t punted[NSIDES];     /* to the process */
+	uint64_t unattended[NSIDES]; /* would have been, but there was none */
 };
 
 /* The Ethernet address at p as a number. */

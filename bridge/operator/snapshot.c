@@ -80,8 +80,22 @@ int snapshot_offline(struct snapshot *ret, const struct workers *workers, lb_tim
 	return 0;
 }
 
+void snapshot_look_at_snat(struct snapshot *snapshot, const struct workers *workers)
+{
+	const unsigned n = snapshot->rules->nfarms;
+
+	snapshot->fullest = calloc(n + 1u, sizeof(*snapshot->fullest));
+	for (unsigned f = 0; snapshot->fullest && f < n; f++) {
+		snapshot->fullest[f].room = 1;
+		for (unsigned k = 0; k < workers->n; k++)
+			snat_fullest(&workers->worker[k].setup.farms->snat, f,
+			             &snapshot->fullest[f]);
+	}
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
+	free(snapshot->fullest);
 	figures_free(&snapshot->sum);
 	*snapshot = (struct snapshot){0};
 }

@@ -16,6 +16,7 @@ struct snapshot {
 	lb_time taken, started;    /* of the clock that the workers go by */
 	uint64_t offset;           /* ns, by which the time of day is ahead of it */
 	struct figures sum;        /* over all workers */
+	struct snat_fill *fullest; /* by rules.farms[]; or NULL: snapshot_look_at_snat() */
 	const struct rates *rates; /* likewise */
 	bool bypass;
 	const struct overrides *overrides; /* of the rules; or NULL: nobody asks for them */
@@ -33,6 +34,10 @@ int snapshot_offline(struct snapshot *ret, const struct workers *workers, lb_tim
                      lb_time now);
 
 void snapshot_free(struct snapshot *snapshot);
+
+/* Finds the fullest set of SNAT ports of each farm. It goes over all of them, by the caller's own
+ * thread, which is the one that reloads. Without memory it finds none. */
+void snapshot_look_at_snat(struct snapshot *snapshot, const struct workers *workers);
 
 /* The sum of the frames of an act. */
 uint64_t snapshot_frames(const struct snapshot *snapshot, enum lb_act act);

@@ -44,6 +44,11 @@ static void print_frames(FILE *out, const struct snapshot *snapshot)
 		if (whys[i] && i != WHY_HANDED_OVER)
 			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "",
 			        lb_why_name((enum lb_why)i), whys[i]);
+	fprintf(out, "},\n \"refusals\":{");
+	for (unsigned i = 0, n = 0; i < LB_NWHYS; i++)
+		if (whys[i] && lb_why_refuses((enum lb_why)i))
+			fprintf(out, "%s\"%s\":%" PRIu64, n++ ? "," : "",
+			        lb_why_name((enum lb_why)i), whys[i]);
 	fprintf(out, "},\n");
 }
 
@@ -83,6 +88,17 @@ static void print_rate(FILE *out, const struct rates *rates, const char *member,
 	fprintf(out, ",\"%s_s\":%.1f", member, rates_of(rates, from, to));
 }
 
+/* Of each reason that there has been. */
+static void print_refusal_rates(FILE *out, const struct rates *rates)
+{
+	const uint64_t *from = rates->from.sum.whys, *to = rates->to.sum.whys;
+
+	for (unsigned i = 0, n = 0; i < LB_NWHYS; i++)
+		if (to[i] && lb_why_refuses((enum lb_why)i))
+			fprintf(out, "%s\"%s\":%.1f", n++ ? "," : "", lb_why_name((enum lb_why)i),
+			        rates_of(rates, from[i], to[i]));
+}
+
 /* Of the last second, for who asks a running one. */
 static void print_rates(FILE *out, const struct snapshot *snapshot)
 {
@@ -93,9 +109,11 @@ static void print_rates(FILE *out, const struct snapshot *snapshot)
 		return;
 	from = rates->from.sum.counters;
 	to = rates->to.sum.counters;
-	fprintf(out, " \"rates\":{\"created\":%.1f,\"refused\":%.1f},\n",
+	fprintf(out, " \"rates\":{\"created\":%.1f,\"refused\":%.1f,\"refusals\":{",
 	        rates_of(rates, from[COUNTER_FLOWS_CREATED], to[COUNTER_FLOWS_CREATED]),
 	        rates_of(rates, from[COUNTER_FLOWS_REFUSED], to[COUNTER_FLOWS_REFUSED]));
+	print_refusal_rates(out, rates);
+	fprintf(out, "}},\n");
 }
 
 static void print_port(FILE *out, const struct snapshot *snapshot, enum side side)
@@ -206,6 +224,22 @@ static void print_override(FILE *out, const struct snapshot *snapshot, unsigned 
 		        override_value(key, override->in_file, value));
 }
 
+static void print_server_rates(FILE *out, const struct snapshot *snapshot, unsigned s)
+{
+	static const struct {
+		const char *member;
+		enum server_counter counter;
+	} shown[] = {{"created", SERVER_COUNTER_CONNECTIONS_TOTAL},
+	             {"client_bytes", SERVER_COUNTER_CLIENT_BYTES},
+	             {"server_bytes", SERVER_COUNTER_SERVER_BYTES}};
+	const struct rates *rates = snapshot->rates;
+
+	for (unsigned i = 0; rates && i < sizeof(shown) / sizeof(shown[0]); i++)
+		print_rate(out, rates, shown[i].member,
+		           rates->from.sum.servers[s][shown[i].counter],
+		           rates->to.sum.servers[s][shown[i].counter]);
+}
+
 static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 {
 	const struct rules_server *rule = &snapshot->rules->servers[s];
@@ -218,10 +252,7 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_time(out, "since", snapshot, health->since);
 	fprintf(out, ",\"weight\":%u", rule->weight);
 	print_members(out, server_counter_names, snapshot->sum.servers[s], NSERVER_COUNTERS);
-	if (snapshot->rates)
-		print_rate(out, snapshot->rates, "created",
-		           snapshot->rates->from.sum.servers[s][SERVER_COUNTER_CONNECTIONS_TOTAL],
-		           snapshot->rates->to.sum.servers[s][SERVER_COUNTER_CONNECTIONS_TOTAL]);
+	print_server_rates(out, snapshot, s);
 	print_connect(out, &snapshot->sum.times[s].connect);
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
@@ -231,6 +262,27 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_override(out, snapshot, s, OVERRIDE_STATE);
 	print_override(out, snapshot, s, OVERRIDE_WEIGHT);
 	fprintf(out, ",\"removed\":%s}", word(rule->gone));
+}
+
+/* The set of SNAT ports that is used up first, if any is used. */
+static void print_fullest(FILE *out, const struct snapshot *snapshot, unsigned f)
+{
+	const struct snat_fill *fill = snapshot->fullest ? &snapshot->fullest[f] : NULL;
+
+	fprintf(out, ",\n   \"snat_fullest\":");
+	if (!fill || !fill->taken) {
+		fprintf(out, "null");
+		return;
+	}
+	fprintf(out, "{\"address\":");
+	print_address(out, snapshot->rules, snapshot->rules->farms[f].snat[fill->address]);
+	fprintf(out, ",\"server\":\"%s\",\"port\":", snapshot->rules->servers[fill->server].name);
+	if (be16_get(fill->port))
+		fprintf(out, "%u", be16_get(fill->port));
+	else
+		fprintf(out, "null");
+	fprintf(out, ",\"ports_in_use\":%" PRIu32 ",\"ports\":%" PRIu32 "}", fill->taken,
+	        fill->room);
 }
 
 /* in_use is that of the farm's SNAT addresses. */
@@ -244,13 +296,14 @@ static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
 	print_address(out, rules, farm->vip);
 	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[", word(snapshot->sum.farm_up[f]),
 	        word(farm->gone));
-	for (unsigned i = 0; i < rules_all_snat(farm); i++) {
+	for (unsigned i = 0; i < farm->nsnat; i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, rules, farm->snat[i]);
-		fprintf(out, ",\"ports_in_use\":%" PRIu64 ",\"removed\":%s}", in_use[i],
-		        word(i >= farm->nsnat));
+		fprintf(out, ",\"ports_in_use\":%" PRIu64 "}", in_use[i]);
 	}
-	fprintf(out, "],\n   \"servers\":[\n");
+	fprintf(out, "]");
+	print_fullest(out, snapshot, f);
+	fprintf(out, ",\n   \"servers\":[\n");
 	for (unsigned i = 0; i < farm->nservers; i++) {
 		print_server(out, snapshot, farm->server + i);
 		fprintf(out, "%s\n", i + 1 < farm->nservers ? "," : "");
@@ -290,7 +343,7 @@ static void print_farms(FILE *out, const struct snapshot *snapshot)
 	fprintf(out, " \"farms\":[\n");
 	for (unsigned f = 0; f < n; f++) {
 		print_farm(out, snapshot, f, in_use);
-		in_use += rules_all_snat(&snapshot->rules->farms[f]);
+		in_use += snapshot->rules->farms[f].nsnat;
 		fprintf(out, "%s\n", f + 1 < n ? "," : "");
 	}
 	fprintf(out, " ]}\n");

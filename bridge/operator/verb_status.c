@@ -36,6 +36,7 @@ void verb_status(struct world *world, struct client *client, struct request *req
 	(void)now;
 	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
 		return;
+	snapshot_look_at_snat(&snapshot, &world->crew->workers);
 	snapshot.overrides = world->overrides;
 	snapshot.bypass = world->bypass;
 	if (rates_are_known(&world->rates, world->crew))

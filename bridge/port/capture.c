@@ -110,6 +110,7 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 	capture->loaded = false;
 	port->counts.received++;
 	ret[0] = capture->frame;
+	port->counts.received_bytes += port_bytes(ret, 1);
 	return 1;
 }
 
@@ -126,6 +127,7 @@ static void send_frames(struct port *port, const struct frame *frames, unsigned 
 		};
 
 		port->counts.sent++;
+		port->counts.sent_bytes += port_bytes(&frames[i], 1);
 		if (capture->out)
 			pcap_dump((uint8_t *)capture->out, &header, frames[i].data);
 	}

@@ -62,6 +62,7 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 	unsigned n = inlet_receive(&packet->inlet, port->side, ret);
 
 	port->counts.received += n;
+	port->counts.received_bytes += port_bytes(ret, n);
 	if (packet->inlet.missed) {
 		port->counts.missed += packet->inlet.missed;
 		packet->inlet.missed = 0;
@@ -75,6 +76,7 @@ static void send_frames(struct port *port, const struct frame *frames, unsigned 
 
 	(void)now;
 	port->counts.sent += sent;
+	port->counts.sent_bytes += port_bytes(frames, sent); /* or of others, if not all were */
 	port->counts.send_failed += n - sent;
 }
 

@@ -24,6 +24,7 @@ struct port_ops {
 struct port_counts {
 	uint64_t received; /* frames */
 	uint64_t sent;
+	uint64_t received_bytes, sent_bytes; /* of these */
 	uint64_t send_failed;
 	uint64_t missed; /* arrived, but the kernel had no room for them */
 };
@@ -44,6 +45,16 @@ struct port {
 	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;
 };
+
+/* The bytes of n frames. */
+static inline uint64_t port_bytes(const struct frame *frames, unsigned n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bytes += frames[i].wire_len;
+	return bytes;
+}
 
 /* Sends what is queued. */
 static inline void port_flush(struct port *port, lb_time now)

@@ -120,14 +120,23 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	X(SEND_FAILED, "send_failed", COUNTER_GROWS, p->counts.send_failed,                        \
 	  "frames that the kernel did not take")                                                   \
 	X(MISSED, "missed", COUNTER_GROWS, p->counts.missed,                                       \
-	  "frames that came, but for which there was no room")
+	  "frames that came, but for which there was no room")                                     \
+	X(RECEIVED_BYTES, "received_bytes", COUNTER_GROWS, p->counts.received_bytes,               \
+	  "bytes of the frames that came; merged ones have one header")                            \
+	X(SENT_BYTES, "sent_bytes", COUNTER_GROWS, p->counts.sent_bytes,                           \
+	  "bytes of the frames that were sent")
 
-/* X(enumerator, member, kind, value in terms of s, a struct server, what it is): for each server */
+/* X(enumerator, member, kind, value in terms of s, a struct server, and c, what its flows have
+ * carried, what it is): for each server */
 #define SERVER_COUNTERS(X)                                                                         \
 	X(CONNECTIONS, "connections", COUNTER_GAUGE, s->connections, "live flows")                 \
 	X(HALF_OPEN, "half_open", COUNTER_GAUGE, s->half_open, "those that aren't open yet")       \
 	X(CONNECTIONS_TOTAL, "connections_total", COUNTER_GROWS, s->connections_total,             \
-	  "flows since the start")
+	  "flows since the start")                                                                 \
+	X(CLIENT_BYTES, "client_bytes", COUNTER_GROWS, c->bytes[CLIENT],                           \
+	  "bytes that clients sent to it; a live flow is counted by 64 KiB")                       \
+	X(SERVER_BYTES, "server_bytes", COUNTER_GROWS, c->bytes[SERVER],                           \
+	  "bytes that it sent to clients; likewise")
 
 #define COUNTER_ENUM(enumerator, ...)        COUNTER_##enumerator,
 #define PORT_COUNTER_ENUM(enumerator, ...)   PORT_COUNTER_##enumerator,

@@ -24,7 +24,7 @@ static unsigned count_snat(const struct rules *rules)
 	unsigned n = 0;
 
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		n += rules_all_snat(&rules->farms[f]);
+		n += rules->farms[f].nsnat;
 	return n;
 }
 
@@ -77,7 +77,8 @@ static void take_port(uint64_t ret[NPORT_COUNTERS], const struct port *p)
 	memcpy(ret, values, sizeof(values));
 }
 
-static void take_server(uint64_t ret[NSERVER_COUNTERS], const struct server *s)
+static void take_server(uint64_t ret[NSERVER_COUNTERS], const struct server *s,
+                        const struct flow_sum *c)
 {
 #define VALUE(enumerator, member, kind, value, help) (value),
 	const uint64_t values[] = {SERVER_COUNTERS(VALUE)};
@@ -94,6 +95,8 @@ static void add_fastpath(struct figures *figures, const struct fastpath_counts *
 	for (unsigned side = 0; side < NSIDES; side++) {
 		figures->ports[side][PORT_COUNTER_RECEIVED] += counts->received[side];
 		figures->ports[side][PORT_COUNTER_SENT] += counts->sent[side];
+		figures->ports[side][PORT_COUNTER_RECEIVED_BYTES] += counts->received_bytes[side];
+		figures->ports[side][PORT_COUNTER_SENT_BYTES] += counts->sent_bytes[side];
 		figures->ports[side][PORT_COUNTER_SEND_FAILED] += counts->too_long[side];
 	}
 }
@@ -112,18 +115,6 @@ static void take_verdicts(struct figures *figures, const struct worker *worker)
 		figures->farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);
 }
 
-/* Returns how many SNAT addresses the farm has. */
-static unsigned take_snat(uint64_t *ret, const struct farms *farms, unsigned f)
-{
-	const struct rules_farm *farm = &farms->rules->farms[f];
-
-	for (unsigned i = 0; i < farm->nsnat; i++)
-		ret[i] = farms->snat.in_use[farms->snat.farms[f].address + i];
-	for (unsigned i = 0; i < farm->nkept; i++)
-		ret[farm->nsnat + i] = kept_flows(&farms->kept, f, i);
-	return rules_all_snat(farm);
-}
-
 void figures_take(struct figures *figures, struct worker *worker)
 {
 	const struct rules *rules = worker->setup.rules;
@@ -131,19 +122,23 @@ void figures_take(struct figures *figures, struct worker *worker)
 	struct fastpath_counts fastpath = {0};
 	unsigned n = 0;
 
-	if (worker->fastpath && !worker->share.worker)
+	if (worker->fastpath && !worker->share.worker) {
 		fastpath_count(worker->fastpath, &fastpath);
+		fastpath_take_sums(worker->fastpath, rules->nservers, farms->sums);
+	}
 	memcpy(figures->whys, lb_whys(worker->lb), sizeof(figures->whys));
 	take_counters(figures, worker, &fastpath);
 	for (unsigned side = 0; side < NSIDES; side++)
 		take_port(figures->ports[side], worker->ports[side]);
 	add_fastpath(figures, &fastpath);
 	for (unsigned s = 0; s < rules->nservers; s++)
-		take_server(figures->servers[s], &farms->sched.servers[s]);
+		take_server(figures->servers[s], &farms->sched.servers[s], &farms->sums[s]);
 	memcpy(figures->times, farms->times, rules->nservers * sizeof(*figures->times));
 	figures->bursts = worker->burst_times;
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		n += take_snat(&figures->snat_in_use[n], farms, f);
+		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
+			figures->snat_in_use[n++] =
+			        farms->snat.in_use[farms->snat.farms[f].address + i];
 	for (unsigned i = 0; i < rules->nfilters; i++)
 		figures->filters[i] = firewall_counts(worker->setup.firewall, i);
 	if (!worker->share.worker)

@@ -81,7 +81,7 @@ static int list_all(const struct rules *rules, struct wanted_list *ret)
 	size_t room = 1, n = 0;
 
 	for (unsigned f = 0; rules && f < rules->nfarms; f++)
-		room += 1 + rules_all_snat(&rules->farms[f]);
+		room += 1 + rules->farms[f].nsnat;
 	*ret = (struct wanted_list){.items = calloc(room, sizeof(*ret->items))};
 	if (!ret->items)
 		return -ENOMEM;
@@ -91,7 +91,7 @@ static int list_all(const struct rules *rules, struct wanted_list *ret)
 		if (farm->gone)
 			continue;
 		add(ret, rules, farm, farm->vip);
-		for (unsigned i = 0; i < rules_all_snat(farm); i++)
+		for (unsigned i = 0; i < farm->nsnat; i++)
 			add(ret, rules, farm, farm->snat[i]);
 	}
 	qsort(ret->items, ret->n, sizeof(*ret->items), compare);

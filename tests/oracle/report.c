@@ -5,7 +5,7 @@
 
 #include "../unit/suites.h"
 
-#include "../../lb/flows.h"
+#include "../../lb/flow.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

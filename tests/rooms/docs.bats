@@ -91,7 +91,7 @@ shown_members() # STATISTICS
 {
 	jq -r '[paths(type != "object" and type != "array")] |
 		map(map(if type == "number" then "[]" else . end) | join(".")) | unique[]' "$1" |
-		sed -E 's/\.\[\]/[]/g; s/^ports\.(out|in)side\./ports.*./; /^reasons\./d' | sort -u
+		sed -E 's/\.\[\]/[]/g; s/^ports\.(out|in)side\./ports.*./; /^(reasons|refusals)\./d' | sort -u
 }
 
 # Those of the table: `.name` is the sibling of the one before. With FILTER only rows that match it.
@@ -119,7 +119,7 @@ described_members() # [FILTER]
 @test "each name that the statistics are made of is in the table" {
 	local names
 
-	names=$({ grep -ohE '\\"[a-z_]+\\":' bridge/operator/stats.c | tr -d '\\":'; counters_listed | tr -d '[]*' | tr . '\n' | grep .; } | grep -vxE 'outside|inside|reasons' | sort -u)
+	names=$({ grep -ohE '\\"[a-z_]+\\":' bridge/operator/stats.c | tr -d '\\":'; counters_listed | tr -d '[]*' | tr . '\n' | grep .; } | grep -vxE 'outside|inside|reasons|refusals' | sort -u)
 	# what is described, by each part of each path; what only `status` has, there
 	run comm -23 <(echo "$names") <({ described_members; grep -oE '[`"][a-z_.*]+[`"]' bridge/operator/README.md | tr -d '`"'; } |
 		sed 's/\[\]//g' | tr . '\n' | sort -u)

@@ -137,6 +137,9 @@ START_TEST(a_connection_in_full)
 	ck_assert_uint_eq(ended.packets[SERVER], 4);
 	ck_assert_uint_eq(ended.bytes[CLIENT], bytes[CLIENT]);
 	ck_assert_uint_eq(ended.bytes[SERVER], bytes[SERVER]);
+	/* which is what its server has carried, of which there was nothing as long as it lived */
+	ck_assert_uint_eq(lb_balance(engine.lb)->farms->sums[0].bytes[CLIENT], bytes[CLIENT]);
+	ck_assert_uint_eq(lb_balance(engine.lb)->farms->sums[0].bytes[SERVER], bytes[SERVER]);
 	ck_assert(!lb_take_ended(engine.lb, &ended));
 	engine_stop(&engine);
 }

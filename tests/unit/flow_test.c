@@ -5,7 +5,8 @@
 #include "random.h"
 #include "suites.h"
 
-#include "../../lb/flows.h"
+#include "../../lb/flow.h"
+#include "../../lb/lane.h"
 
 #include <stdlib.h>
 
@@ -218,6 +219,40 @@ START_TEST(counts_by_end)
 	require_eq(flows_bytes(&flows, f, CLIENT), 60);
 	require_eq(flows_bytes(&flows, f, SERVER), 1500ull + UINT32_MAX);
 	require_eq(flows_at(&flows, f)->last, 502);
+	free(mem);
+}
+END_TEST
+
+/* What a server's flows carry is known of whole FLOW_SUM_BYTES, whoever counts, and no longer of
+ * one that has ended. */
+START_TEST(sums_by_server)
+{
+	static struct flow_sum sums[8];
+	uint64_t bytes = 0, summed = 0;
+	uint32_t f;
+
+	begin(CAPACITY);
+	memset(sums, 0, sizeof(sums));
+	flows_use_sums(&flows, sums);
+	f = add(1);
+	for (unsigned i = 0; i < 5000; i++) {
+		const uint32_t len = i % 11 ? 54 + i : 65535;
+
+		if (i % 2)
+			flows_count(&flows, f, SERVER, len, 500);
+		else
+			summed += lane_count(&flows.cold[f], SERVER, 1, len);
+		bytes += len;
+		require_eq(sums[flows_at(&flows, f)->server].bytes[SERVER] + summed +
+		                   flows_unsummed(&flows, f, SERVER),
+		           bytes);
+		require(flows_unsummed(&flows, f, SERVER) < 2 * FLOW_SUM_BYTES);
+	}
+	require_eq(sums[flows_at(&flows, f)->server].bytes[CLIENT], 0);
+	summed = sums[flows_at(&flows, f)->server].bytes[SERVER];
+	flows_quarantine(&flows, f, 0, 600);
+	flows_count(&flows, f, SERVER, 3 * FLOW_SUM_BYTES, 601);
+	require_eq(sums[flows_at(&flows, f)->server].bytes[SERVER], summed);
 	free(mem);
 }
 END_TEST
@@ -453,6 +488,7 @@ Suite *flow_suite(void)
 	                              half_open_is_first_in_first_out,
 	                              created_holds_years,
 	                              counts_by_end,
+	                              sums_by_server,
 	                              counts_carry,
 	                              clients_of_many_hops,
 	                              hops_rest,

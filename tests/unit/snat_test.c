@@ -67,6 +67,36 @@ START_TEST(each_port_once_then_none)
 }
 END_TEST
 
+/* The one that will be used up first; the counts go with what is taken and given back. */
+START_TEST(the_fullest_pool)
+{
+	struct snat_fill fullest = {.room = 1};
+	struct snat_port port, last;
+
+	begin(fixture_rules(2), random_next());
+	snat_fullest(&snat, 0, &fullest);
+	require_eq(fullest.taken, 0);
+	take(0, 0, &port);
+	take(1, 2, &port);
+	take(1, 2, &last);
+	snat_fullest(&snat, 0, &fullest);
+	require_eq(fullest.taken, 2);
+	require_eq(fullest.server, 1);
+	require_eq(be16_get(fullest.port), be16_get(rules_server_port(&rules->farms[0], 2)));
+	snat_give_back(&snat, 0, port);
+	snat_give_back(&snat, 0, last);
+	fullest = (struct snat_fill){.room = 1};
+	snat_fullest(&snat, 0, &fullest);
+	require_eq(fullest.taken, 1);
+	require_eq(fullest.server, 0);
+	while (snat_take(&snat, 0, 0, 0, &port))
+		;
+	snat_fullest(&snat, 0, &fullest);
+	require_eq(fullest.taken, fullest.room);
+	end();
+}
+END_TEST
+
 START_TEST(order_goes_around)
 {
 	struct snat_port port;
@@ -529,7 +559,8 @@ END_TEST
 
 Suite *snat_suite(void)
 {
-	const TTest *const tests[] = {each_port_once_then_none,
+	const TTest *const tests[] = {the_fullest_pool,
+	                              each_port_once_then_none,
 	                              order_goes_around,
 	                              ends_of_the_range,
 	                              several_ranges,
