@@ -167,15 +167,27 @@ unsigned follow_with_carrier(const struct live *live, unsigned sides)
 	return sides;
 }
 
-int follow_check(struct live *live, unsigned sides, const struct rules *rules,
-                 const struct rules *before)
+static int check(struct live *live, unsigned sides, const struct rules *rules,
+                 const struct rules *before, bool *ret_more)
 {
 	const struct link *links[NSIDES] = {NULL, NULL};
 
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			links[side] = &cable_state(live->cable, (enum side)side)->link;
-	return sides ? vacancy_check(live->vacancy, links, rules, before, live->fastpath) : 0;
+	return sides ? vacancy_check(live->vacancy, links, rules, before, live->fastpath, ret_more)
+	             : 0;
+}
+
+int follow_check(struct live *live, unsigned sides, const struct rules *rules,
+                 const struct rules *before)
+{
+	return check(live, sides, rules, before, NULL);
+}
+
+int follow_check_first(struct live *live, unsigned sides, const struct rules *rules, bool *ret_more)
+{
+	return check(live, sides, rules, NULL, ret_more);
 }
 
 int follow_check_new(void *ctx, const struct rules *rules, const struct rules *before)
@@ -195,16 +207,33 @@ void follow_hold(struct live *live, unsigned sides)
 		fastpath_hold(live->fastpath, sides);
 }
 
-static void release(struct live *live, unsigned sides, lb_time now)
+/* The workers run. */
+static void use(struct live *live, unsigned sides, lb_time now)
 {
 	crew_pause(&live->crew);
 	follow_hold(live, live->held & ~sides);
 	worker_announce(&live->crew.workers.worker[0], sides, now);
 	crew_resume(&live->crew);
+}
+
+static void release(struct live *live, unsigned sides, lb_time now)
+{
+	use(live, sides, now);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			log_info("%s: our addresses are checked, and in use",
 			         live->options->names[side]);
+}
+
+int follow_check_rest(struct live *live)
+{
+	const struct rules *rules = live->crew.workers.rules;
+	const unsigned sides = follow_with_carrier(live, live->held);
+	int err = follow_check(live, sides, rules, NULL);
+
+	if (!err)
+		use(live, sides, clock_now());
+	return err;
 }
 
 /*

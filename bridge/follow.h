@@ -38,6 +38,13 @@ int follow_check(struct live *live, unsigned sides, const struct rules *rules,
                  const struct rules *before);
 int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
 
+/* The same with as many as don't take long; sets *ret_more if there are others. These are checked
+ * by the second one, while the workers run, and then all are in use on the sides that were held for
+ * that. */
+int follow_check_first(struct live *live, unsigned sides, const struct rules *rules,
+                       bool *ret_more);
+int follow_check_rest(struct live *live);
+
 /* Uses our addresses nowhere on these sides; the workers must stand still, or not run yet. And
  * checks again, now and then, whether they are free there. */
 void follow_hold(struct live *live, unsigned sides);

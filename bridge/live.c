@@ -207,6 +207,8 @@ static int run(struct live *live)
 	char *text;
 	int err = start_loops(live);
 
+	if (!err && live->unchecked)
+		err = follow_check_rest(live);
 	if (!err) {
 		log_info("%s: balancing", live->options->interfaces);
 		say_ready(live, "");

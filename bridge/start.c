@@ -210,6 +210,7 @@ static int check_at_start(struct live *live, const struct rules *rules)
 {
 	const unsigned all = way_ports(rules);
 	unsigned sides = follow_with_carrier(live, all);
+	int err;
 
 	/* what is in use already stays so */
 	live->held = fastpath_inherits(live->fastpath) ? 0 : all & ~sides;
@@ -218,7 +219,12 @@ static int check_at_start(struct live *live, const struct rules *rules)
 			log_warning("%s: has no carrier: whether our addresses are free there is "
 			            "checked when it has one, and until then none is used",
 			            live->options->names[side]);
-	return follow_check(live, sides, rules, NULL);
+	if (fastpath_inherits(live->fastpath)) /* and the wire goes on in the kernel meanwhile */
+		return follow_check(live, sides, rules, NULL);
+	err = follow_check_first(live, sides, rules, &live->unchecked);
+	if (live->unchecked)
+		live->held = all;
+	return err;
 }
 
 int start_live(struct live *live, struct rules *rules)

@@ -78,6 +78,8 @@ void checks_poll(struct worker *worker, lb_time now)
 	struct own_list out = {.items = items, .max = CHECKS_OWN_BURST};
 	struct probe_result result;
 
+	if (worker_is_held(worker))
+		return;
 	while (probes_poll(worker->setup.probes, now, &out, &result))
 		tell(worker, &result, now);
 	voice_say_all(&worker->voice, worker->setup.neigh, &out, now);

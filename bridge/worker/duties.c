@@ -87,11 +87,13 @@ static lb_time earlier(lb_time a, lb_time b)
 
 lb_time duties_due(const struct worker *worker)
 {
-	lb_time due = probes_due(worker->setup.probes);
+	lb_time due = announcer_due(&worker->announcer);
 
 	if (worker->more)
 		return (lb_time){0};
-	due = earlier(due, announcer_due(&worker->announcer));
+	if (worker_is_held(worker))
+		return due;
+	due = earlier(due, probes_due(worker->setup.probes));
 	return earlier(due, neigh_due(worker->setup.neigh));
 }
 

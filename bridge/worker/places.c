@@ -82,6 +82,8 @@ void places_ask(struct worker *worker, lb_time now)
 {
 	struct neigh_question question;
 
+	if (worker_is_held(worker))
+		return;
 	while (neigh_next_question(worker->setup.neigh, now, &question)) {
 		if (question.is_direct)
 			ask_one(worker, &question, &question.to, now);

@@ -23,7 +23,13 @@
 #include <poll.h>
 #include <stdlib.h>
 
-enum { VACANCY_PROBES = 2, VACANCY_WAIT_MS = 150, VACANCY_PER_MS = 32 };
+enum {
+	VACANCY_PROBES = 2,
+	VACANCY_WAIT_MS = 150,
+	VACANCY_PER_MS = 32, /* of each round, in the mean */
+	VACANCY_BURST = 128,
+	VACANCY_FIRST = 1024, /* what takes no longer than one does, to speak of */
+};
 
 /* An address that is to be checked. Sorted by where: addresses are names, which differ from rules
  * to rules. */
@@ -233,25 +239,56 @@ static int listen_for(const struct vacancy *vacancy, const struct rules *rules,
 
 /* ---- What is asked ---- */
 
-static int probe_all(struct vacancy *vacancy, const struct link *const links[NSIDES],
-                     const struct rules *rules, const struct wanted_list *list)
+static void ask(struct vacancy *vacancy, const struct link *const links[NSIDES],
+                const struct rules *rules, const struct wanted *wanted)
 {
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct hop all = way_everybody((enum side)side, wanted->tags);
+
+		if (links[side] && way_is_ours(rules, wanted->address, (enum side)side))
+			voice_probe(&vacancy->voice, rules, wanted->address, &all, (lb_time){0});
+	}
+}
+
+/*
+ * Asks for those whose turn it is, *done being how many have been asked for in this round, and ns
+ * for how long it goes on. Who is late, as others had the processor, makes up for it, but not at
+ * once.
+ */
+static void ask_due(struct vacancy *vacancy, const struct link *const links[NSIDES],
+                    const struct rules *rules, const struct wanted_list *list, uint64_t ns,
+                    size_t *done)
+{
+	size_t due = (size_t)(ns * VACANCY_PER_MS / LB_NS_PER_MS) + VACANCY_PER_MS;
+
+	due = due < *done + VACANCY_BURST ? due : *done + VACANCY_BURST;
+	for (due = due < list->n ? due : list->n; *done < due; ++*done) {
+		ask(vacancy, links, rules, &list->items[*done]);
+		if (*done % VACANCY_PER_MS == VACANCY_PER_MS - 1)
+			voice_flush(&vacancy->voice, (lb_time){0});
+	}
+	voice_flush(&vacancy->voice, (lb_time){0});
+}
+
+/* Each is asked for VACANCY_PROBES times, VACANCY_WAIT_MS apart, and all in a row: the rounds
+ * overlap if they are many. */
+static int ask_all(struct vacancy *vacancy, const struct link *const links[NSIDES],
+                   const struct rules *rules, const struct wanted_list *list)
+{
+	const uint64_t wait = VACANCY_WAIT_MS * LB_NS_PER_MS;
+	const lb_time began = clock_now();
+	size_t done[VACANCY_PROBES] = {0};
 	int err = 0;
 
-	for (size_t i = 0; i < list->n && !err; i++) {
-		for (unsigned side = 0; side < NSIDES; side++) {
-			const struct hop all = way_everybody((enum side)side, list->items[i].tags);
+	while (done[VACANCY_PROBES - 1] < list->n && !err) {
+		uint64_t ns = clock_now().ns - began.ns;
 
-			if (links[side] &&
-			    way_is_ours(rules, list->items[i].address, (enum side)side))
-				voice_probe(&vacancy->voice, rules, list->items[i].address, &all,
-				            (lb_time){0});
-		}
-		voice_flush(&vacancy->voice, (lb_time){0});
-		if (i % VACANCY_PER_MS == VACANCY_PER_MS - 1)
-			err = listen_for(vacancy, rules, list, 1);
+		for (unsigned i = 0; i < VACANCY_PROBES && ns >= i * wait; i++)
+			if (done[i] < list->n)
+				ask_due(vacancy, links, rules, list, ns - i * wait, &done[i]);
+		err = listen_for(vacancy, rules, list, 1);
 	}
-	return err;
+	return err ? err : listen_for(vacancy, rules, list, VACANCY_WAIT_MS);
 }
 
 static int start_listening(struct vacancy *vacancy, const struct link *const links[NSIDES])
@@ -265,18 +302,19 @@ static int start_listening(struct vacancy *vacancy, const struct link *const lin
 
 int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES],
                   const struct rules *rules, const struct rules *before,
-                  const struct fastpath *fastpath)
+                  const struct fastpath *fastpath, bool *ret_more)
 {
 	struct wanted_list list = {0};
 	int err = list_new(rules, before, fastpath, &list);
 
+	if (ret_more) {
+		*ret_more = list.n > VACANCY_FIRST;
+		list.n = *ret_more ? VACANCY_FIRST : list.n;
+	}
 	if (!err && list.n)
 		err = start_listening(vacancy, links);
-	for (unsigned i = 0; i < VACANCY_PROBES && list.n && !err; i++) {
-		err = probe_all(vacancy, links, rules, &list);
-		if (!err)
-			err = listen_for(vacancy, rules, &list, VACANCY_WAIT_MS);
-	}
+	if (!err && list.n)
+		err = ask_all(vacancy, links, rules, &list);
 	for (unsigned side = 0; side < NSIDES; side++)
 		ear_rest(vacancy->ears[side]);
 	free(list.items);

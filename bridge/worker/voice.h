@@ -19,6 +19,12 @@ struct voice {
 int voice_open(struct voice *voice, struct port *const ports[NSIDES]);
 void voice_close(struct voice *voice);
 
+/* If nothing would be said on any of these sides. */
+static inline bool voice_is_mute(const struct voice *voice, unsigned sides)
+{
+	return !(sides & ~(unsigned)voice->held);
+}
+
 /* Sends what is queued on both ports, also by others. */
 void voice_flush(struct voice *voice, lb_time now);
 

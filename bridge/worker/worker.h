@@ -67,6 +67,12 @@ void worker_hold(struct worker *worker, unsigned sides);
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
 void worker_set_mtu(struct worker *worker, enum side side, uint32_t mtu);
 
+/* If that is so on all sides: nothing is asked for then, and no probe begins. */
+static inline bool worker_is_held(const struct worker *worker)
+{
+	return voice_is_mute(&worker->voice, way_ports(worker->setup.rules));
+}
+
 /* Tells the fast path where all servers are; before that, none of them is what it was. */
 void worker_publish(struct worker *worker);
 

@@ -23,6 +23,7 @@ teardown()
 	plug
 	ip -n dc addr del "$VIP/32" dev eth0 2>/dev/null || true
 	ip -n dc addr del fd00::40/128 dev eth0 2>/dev/null || true
+	ip -n dc addr del 10.2.127.251/32 dev eth0 2>/dev/null || true
 }
 
 # The far ends of both cables, so that eth0 and eth1 have no carrier.
@@ -92,6 +93,29 @@ serves()
 	wait_until 13 log_says 'eth0: our addresses are checked, and in use'
 	serves
 	tmbridge_stop
+}
+
+# Farms with 250 SNAT addresses each, of which the very last one is 10.2.127.251.
+many_addresses()
+{
+	lab_ini 'ports = 5061'
+	awk 'BEGIN {
+		for (f = 0; f < 128; f++) {
+			printf "[farm f%d]\nvip = 10.2.%d.1\nports = 80\nsnat = 10.2.%d.2-10.2.%d.251\n", f, f, f, f
+			printf "[server s%d]\nfarm = f%d\naddress = 10.4.0.%d\n", f, f, f + 1
+		}
+	}' >>"$LAB_DIR/lb.ini"
+}
+
+@test "32,000 addresses: a cable while they are checked, and no more than that if somebody has one" {
+	ip -n dc addr add 10.2.127.251/32 dev eth0
+	many_addresses
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	wait_until 10 in_ns client ping -c 1 -W 0.1 10.0.0.41
+	never log_says 'balancing$'
+	[[ $(lab_wait tmbridge 20) = 1 ]]
+	log_says '10.2.127.251 belongs to 02:00:00:00:00:10 already'
+	ip -n dc addr del 10.2.127.251/32 dev eth0
 }
 
 # What eth0 says of the VIP by itself, one line each.
