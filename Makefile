@@ -13,6 +13,8 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-d
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils \
 	python3-prometheus-client libjs-dygraphs
+# Servers, for checks of real ones; `make deps` alone doesn't install them, as a package may start its server.
+SERVER_PACKAGES := python3 redis-server slapd postgresql-15
 BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
@@ -172,6 +174,7 @@ deps: ## install what is missing of the packages (as root)
 everything: $(B)/tmbridge $(B)/tmbridge-console $(B)/unit $(B)/bench-engine $(TOOLS)
 
 .PHONY: test
+test: PACKAGES += $(SERVER_PACKAGES)
 test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
 	$(MAKE) -j$$(nproc) variants
 	tests/run.sh

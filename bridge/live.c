@@ -28,6 +28,9 @@
 /* How often control looks at what has no event of its own. */
 enum { LIVE_CONTROL_MS = 1000 };
 
+/* How often SNAT addresses that are no longer in the file are looked at. */
+#define LET_GO_NS LB_NS_PER_S
+
 static void note_link(struct live *live, enum side side)
 {
 	const struct cable_state *is = cable_state(live->cable, side);
@@ -106,6 +109,22 @@ static int reload(void *ctx, bool from_file)
 	return err;
 }
 
+/* SNAT addresses that were taken out of the file are somebody else's when no flow has them any
+ * more.
+ */
+static void let_go(struct live *live)
+{
+	const lb_time now = clock_now();
+
+	if (now.ns - live->kept_looked.ns < LET_GO_NS)
+		return;
+	live->kept_looked = now;
+	if (!workers_keep_in_vain(&live->crew.workers))
+		return;
+	log_info("SNAT addresses that are no longer in the file have no flows any more");
+	reload(live, false);
+}
+
 static void handle_signals(struct live *live)
 {
 	struct signalfd_siginfo info;
@@ -160,6 +179,7 @@ static void control(struct live *live)
 			reload(live, false);
 		}
 		workers_note_flows(&live->crew.workers);
+		let_go(live);
 		look_at_ports(live);
 		feed(live);
 	}

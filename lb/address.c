@@ -100,7 +100,7 @@ static void add_ours(struct addresses *addresses, be32 ip, uint16_t vlan, uint8_
 static void add_snat(struct addresses *addresses, const struct rules_farm *farm, unsigned f,
                      uint16_t vlan)
 {
-	for (unsigned i = 0; i < farm->nsnat; i++)
+	for (unsigned i = 0; i < rules_all_snat(farm); i++)
 		add_ours(addresses, farm->snat[i], vlan, ADDRESS_SNAT, f);
 }
 
@@ -130,7 +130,8 @@ static void fill(struct addresses *addresses, const struct rules *rules, bool in
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const unsigned f = rules->servers[s].farm;
 		const uint16_t vlan = rules_server_vlan(rules, s);
-		const bool routed = !rules->farms[f].gone && !rules->farms[f].nsnat;
+		const bool routed = !rules->farms[f].gone &&
+		                    (!rules->farms[f].nsnat || rules->farms[f].keeps_off);
 
 		if ((vlan == VLAN_ANY) != in_any)
 			continue;
@@ -150,10 +151,10 @@ static uint32_t count(const struct rules *rules)
 	uint32_t n = rules->nservers * (rules_has_stack(rules) ? 2 : 1) + rules->nfarms;
 
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		n += rules->farms[f].nsnat;
+		n += rules_all_snat(&rules->farms[f]);
 	for (unsigned s = 0; s < rules->nservers; s++)
 		if (has_own_vlan(rules, s))
-			n += rules->farms[rules->servers[s].farm].nsnat;
+			n += rules_all_snat(&rules->farms[rules->servers[s].farm]);
 	return n;
 }
 

@@ -415,7 +415,7 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	flows->index.buckets = scratch;
 	hops_adopt(&flows->hops, a.tick);
 	flows->reached = find_reached(flows);
-	flows_use_heads(flows, flows->heads); /* none stands in a queue yet */
+	flows_use_heads(flows, flows->queues.heads); /* none stands in a queue yet */
 	if (adopt_some(&a, true, now))
 		adopt_some(&a, false, now);
 	both_copy(shared, scratch, bytes);

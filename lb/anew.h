@@ -5,6 +5,7 @@
 #ifndef LB_ANEW_H
 #define LB_ANEW_H
 
+#include "arena.h"
 #include "tcp.h"
 
 /* A few at a time: a place is its flow's number, and the later one has it. */

@@ -1,7 +1,7 @@
 /*
  * What is kept of balanced connections, and how it is laid out: flows, where clients stick, records
- * of ended flows. How one comes into being is in admit.c, how it goes on and ends in life.c, and
- * what time and dead servers do to it in expire.c.
+ * of ended flows. How one comes into being is in admit.c, how it goes on and ends in progress.c and
+ * life.c, and what time and dead servers do to it in expire.c.
  */
 #include "balance.h"
 
@@ -109,10 +109,9 @@ bool balance_locate_port(const struct balance *balance, const struct flow *flow,
 
 bool balance_is_stray(const struct balance *balance, const struct flow *flow)
 {
-	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
 	struct snat_port port;
 
-	return (farm->nsnat || farm->gone) &&
+	return flow_has_snat(flow) &&
 	       (!balance_locate_port(balance, flow, &port) ||
 	        !snat_allows(&balance->farms->snat,
 	                     balance->farms->rules->servers[flow->server].farm, port));
@@ -253,6 +252,24 @@ static uint16_t assign(struct balance *balance, const struct flow *flow, uint16_
 	return server;
 }
 
+/* A client of IPv6 whom the rules name from now on, as he is a server of theirs, is known by that
+ * name. */
+static void name_client(struct balance *balance, uint32_t f)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct tuple *arrive = flow->arrive;
+	struct tuple named[2] = {arrive[CLIENT], arrive[SERVER]};
+	const be32 before = arrive[CLIENT].src;
+
+	if (!flow_is_ipv6(flow) || !name_is_hashed(before) ||
+	    !addresses_name(&balance->farms->addresses, &balance->flows.client6[f],
+	                    &named[CLIENT].src))
+		return;
+	if (!flow_has_snat(flow))
+		named[SERVER].dst = named[CLIENT].src;
+	flows_name(&balance->flows, f, named);
+}
+
 static void move_flow(struct balance *balance, uint32_t f, uint16_t mapped)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
@@ -260,6 +277,8 @@ static void move_flow(struct balance *balance, uint32_t f, uint16_t mapped)
 	struct snat_port port;
 
 	flows_renumber(&balance->flows, f, server);
+	name_client(balance, f);
+	kept_count(&balance->farms->kept, flow, 1);
 	balance->strays += balance_is_stray(balance, flow);
 	if (balance_locate_port(balance, flow, &port))
 		balance_keep_port(balance, server, port);
@@ -283,6 +302,7 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
 			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);
+	balance->has_moved = true;
 	queue_all(balance, &balance->flows.half_open);
 	queue_all(balance, &balance->flows.quarantine);
 	balance_count_clients(balance, balance->swept);
@@ -292,6 +312,22 @@ void balance_referenced(const struct balance *balance, bool *ret)
 {
 	for (unsigned s = 0; s < balance->farms->rules->nservers; s++)
 		ret[s] |= sched_has_flows(&balance->farms->sched, s);
+}
+
+void balance_referenced_snat(const struct balance *balance, bool *ret)
+{
+	const struct farms *farms = balance->farms;
+
+	for (unsigned f = 0; f < farms->rules->nfarms; f++) {
+		const struct rules_farm *farm = &farms->rules->farms[f];
+
+		for (unsigned i = 0; i < farm->nsnat; i++) /* a stray may have any of them */
+			*ret++ |= balance->strays ||
+			          farms->snat.in_use[farms->snat.farms[f].address + i];
+		for (unsigned i = 0; i < farm->nkept; i++)
+			*ret++ |= kept_flows(&farms->kept, f, i);
+		*ret++ |= !farm->nsnat || kept_flows(&farms->kept, f, farm->nkept);
+	}
 }
 
 uint32_t balance_quarantined(const struct balance *balance)

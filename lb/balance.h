@@ -8,7 +8,7 @@
 #include "anew.h"
 #include "ended.h"
 #include "farms.h"
-#include "flow.h"
+#include "flows.h"
 #include "own.h"
 #include "parse.h"
 #include "persist.h"
@@ -70,6 +70,7 @@ struct balance {
 	uint32_t reap_cursor;  /* the same, for flows of servers that are down or gone */
 	uint32_t reap_left;    /* flows still to be looked at for that */
 	uint32_t reap_reached; /* how far the table reached when that was counted */
+	bool has_moved;        /* since a reload not all flows have been looked at for that */
 	uint32_t follow_cursor, follow_left; /* flows still to be looked at by follow_look() */
 	uint32_t follow_began;               /* tick of that */
 	uint32_t reset; /* flows that may revive: ended, but not yet recorded as such */
@@ -151,6 +152,9 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
  * whichever thread: what other threads do meanwhile may or may not be seen.
  */
 void balance_referenced(const struct balance *balance, bool *ret);
+
+/* Likewise the SNAT addresses that flows may have, as takeover.h has them. */
+void balance_referenced_snat(const struct balance *balance, bool *ret);
 
 /* Flows that are live, those of them that aren't half-open, and those in quarantine. */
 uint32_t balance_established(const struct balance *balance);

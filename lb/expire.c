@@ -179,9 +179,35 @@ bool expire_due(struct balance *balance, lb_time now, struct own_list *out)
 	return true;
 }
 
+/* What an address is to us in a VLAN. */
+static uint8_t kinds_of(const struct balance *balance, be32 address, uint16_t vlan)
+{
+	const struct addresses *addresses = &balance->farms->addresses;
+
+	return (name_is_ipv6(address) ? addresses_find_name(addresses, address, vlan)
+	                              : addresses_find(addresses, address, vlan))
+	        ->kinds;
+}
+
+/* If a reload has left the flow no address where one of its ends is: in the VLAN that its client
+ * comes from, or its server is in now. */
+static bool is_cut_off(const struct balance *balance, uint32_t f)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const uint16_t client = hop_vlan(flows_client(&balance->flows, f)),
+	               server = rules_server_vlan(balance->farms->rules, flow->server);
+
+	if (!(kinds_of(balance, flow->arrive[CLIENT].dst, client) & ADDRESS_VIP))
+		return true;
+	if (flow_has_snat(flow))
+		return !(kinds_of(balance, flow->arrive[SERVER].dst, server) & ADDRESS_OURS);
+	return !(kinds_of(balance, flow->arrive[SERVER].src, server) & ADDRESS_NO_SNAT);
+}
+
 /*
- * Ends the flow if its server is down or its farm gone. One that isn't open yet has nobody to be
- * told whose server is down: its client tries again, and gets another server.
+ * Ends the flow if its server is down, its farm gone, or an address that it needs. One that isn't
+ * open yet has nobody to be told whose server is down: its client tries again, and gets another
+ * server.
  */
 static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_list *out)
 {
@@ -189,7 +215,8 @@ static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_li
 
 	if (!flow_is_live(flow))
 		return;
-	if (farms_of_server(balance->farms, flow->server)->gone)
+	if (farms_of_server(balance->farms, flow->server)->gone ||
+	    (balance->has_moved && is_cut_off(balance, f)))
 		end_by_reset(balance, f, ENDED_RELOAD, now, out);
 	else if (flow->state == FLOW_HALF_OPEN &&
 	         health_of(&balance->farms->health, flow->server) == HEALTH_DOWN)
@@ -238,5 +265,6 @@ bool expire_reap(struct balance *balance, lb_time now, struct own_list *out)
 		balance->reap_cursor++;
 		balance->reap_left--;
 	}
+	balance->has_moved &= balance->reap_left > 0;
 	return balance->reap_left;
 }

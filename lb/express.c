@@ -1,5 +1,5 @@
 /*
- * The short way: what balance() in lb.c, life_packet(), tcp_track() and rewrite_tcp() come to
+ * The short way: what traffic_tcp(), progress_packet(), tcp_track() and rewrite_tcp() come to
  * for a plain frame with ACK and neither SYN, FIN nor RST, of an open flow that was guessed right,
  * from where its client always was, and with numbers that are expected next. What isn't
  * takes the long way to be judged. Each step is the same function as there, or the same in fewer

@@ -16,6 +16,7 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	observe_lay_out(&farms->observe, arena, rules);
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
+	kept_lay_out(&farms->kept, arena, rules);
 	farms->times = arena_take(arena, rules->nservers, sizeof(*farms->times));
 	if (farms->times)
 		memset(farms->times, 0, rules->nservers * sizeof(*farms->times));
@@ -25,7 +26,7 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)
-		flows_begin_heads(farms->queues, nqueues);
+		queues_begin(farms->queues, nqueues);
 }
 
 size_t farms_size(const struct rules *rules)

@@ -6,8 +6,9 @@
 #define LB_FARMS_H
 
 #include "address.h"
-#include "flow.h"
+#include "flows.h"
 #include "health.h"
+#include "kept.h"
 #include "observe.h"
 #include "rules.h"
 #include "sched.h"
@@ -25,6 +26,7 @@ struct farms {
 	struct observe observe;
 	struct sched sched;
 	struct snat snat;
+	struct kept kept;
 	struct server_times *times; /* by rules.servers[] */
 	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
 	struct flow_sum *sums;      /* by rules.servers[]: what their flows have carried */

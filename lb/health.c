@@ -212,8 +212,11 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 
 	state->probes_ok = before->probes_ok;
 	state->probes_failed = before->probes_failed;
-	if (is_unchecked(health, to_server, old, from_server))
+	state->forced = before->forced;
+	if (is_unchecked(health, to_server, old, from_server)) {
+		state->verdict = (uint8_t)judge_server(health, to_server);
 		return;
+	}
 	for (unsigned t = 0; t < to->nchecks; t++) {
 		/* a check that is new doesn't take out a server that is up, unless it fails */
 		health->checks[first + t].verdict =

@@ -6,7 +6,7 @@
  * nobody holds any more rests before it is given to another hop.
  *
  * A hop that finds no room isn't refused: its flows keep it themselves. Nothing here judges whether
- * a client is where a hop says; see life.c and follow.c.
+ * a client is where a hop says; see progress.c and follow.c.
  */
 #include "hops.h"
 

@@ -38,6 +38,19 @@ struct hops_place {
 
 static_assert(sizeof(struct hops_place) == 16, "a lookup is a shift");
 
+/* The hop of a flow whose hop is HOPS_OWN. */
+struct flow_hop {
+	struct hop hop;
+	uint8_t unused;
+};
+
+/* Of flows 2 i and 2 i + 1, beside each other: an element of a table (table.h). */
+struct flow_hops {
+	struct flow_hop of[2];
+};
+
+static_assert(sizeof(struct flow_hops) == 24, "each flow has one, used or not");
+
 struct hops {
 	struct hops_place *places;
 	struct hop *origins; /* by place, as are: */

@@ -4,7 +4,7 @@
  * Buckets are one cache line: twelve one-byte tags, looked at together, and twelve references. A
  * full bucket overflows into the next; each bucket counts how many entries passed it on their way,
  * so that a lookup stops where none did and a removal leaves no tombstone. The index only
- * remembers hashes: comparing the tuples is flow.c's.
+ * remembers hashes: comparing the tuples is flows.c's.
  */
 #ifndef LB_INDEX_H
 #define LB_INDEX_H

@@ -27,6 +27,8 @@
 
 #include "both.h"
 #include "flow.h"
+#include "hops.h"
+#include "index.h"
 #include "tcp.h"
 
 /* The slots of bucket that hold tag, as bits 0 to 11. */

@@ -1,27 +1,11 @@
 /*
- * How a balanced connection goes on and ends: flow, server and SNAT port, given back together.
+ * The states of a balanced connection, and its end: flow, server and SNAT port, given back
+ * together.
  */
 #ifndef LB_LIFE_H
 #define LB_LIFE_H
 
 #include "balance.h"
-
-/*
- * If packet is what the flow goes on with, from where it always came: then it needs no checksum to
- * be believed. See tcp_is_expected(). And notes such a one.
- */
-bool life_expects(const struct balance *balance, uint32_t ref, const struct packet *packet);
-void life_goes_on(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
-                  lb_time now);
-
-/* Counts a packet of the flow, of len bytes as a frame, that came from the end in ref: which alone
- * keeps no flow. */
-void life_count(struct balance *balance, uint32_t ref, uint32_t len);
-
-/* Judges a packet of the flow, of len bytes as a frame, that came from the end in ref undamaged,
- * and notes what follows from it. Counted is each. */
-void life_packet(struct balance *balance, uint32_t ref, const struct packet *packet, uint32_t len,
-                 lb_time now);
 
 /* The tick at which the flow expires if no packet comes; and has it looked at by then. */
 uint32_t life_deadline(const struct balance *balance, const struct flow *flow);
@@ -33,6 +17,24 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 
 /* If the server of the flow has no use for it: its farm is gone, or it is down. */
 bool life_is_unserved(const struct balance *balance, const struct flow *flow);
+
+/* How old the flow is, in ns. */
+uint64_t life_age_ns(const struct balance *balance, uint32_t flow, lb_time now);
+
+/* If its server has answered its SYN; that it has, or won't; and what `observe` is told of it: for
+ * a client who asks in vain that comes once he has asked for OBSERVE_PATIENCE_MS, which is_observed
+ * says. */
+bool life_is_answered(const struct flow *flow);
+void life_note_answer(struct balance *balance, uint32_t flow, bool answered, lb_time now);
+void life_observe(struct balance *balance, uint32_t flow, bool answered);
+bool life_is_observed(const struct balance *balance, uint32_t flow);
+
+/* The live flow that still waits beside the newer one, or FLOW_NONE. */
+uint32_t life_older(const struct balance *balance, uint32_t flow);
+
+/* From live to reset, or if there was no connection yet to quarantine; and back to what it was. */
+void life_reset(struct balance *balance, uint32_t flow, enum end by, lb_time now);
+void life_revive(struct balance *balance, uint32_t flow, lb_time now);
 
 /* From live to quarantine; flags (FLOW_...) are added to the flow's. */
 void life_end(struct balance *balance, uint32_t flow, enum ended_why why, uint8_t flags,
@@ -63,14 +65,6 @@ uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint
 
 /* Notes that the flow, just made, has taken key from old (a reference, or FLOW_NONE). */
 void life_take_over(struct balance *balance, uint32_t flow, uint32_t old);
-
-/*
- * The reference that a packet of the client's is of: ref, half-open, or an older flow beside which
- * that was made: if the older one goes on by it, the SYN was a stranger's, and ref's flow has its
- * client no more.
- */
-uint32_t life_resolve(struct balance *balance, uint32_t ref, const struct packet *packet,
-                      lb_time now);
 
 /*
  * Records the flows that are open, which stay so, unless they go on without this process, and those

@@ -373,3 +373,9 @@ bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet
 		sum = parse_pseudo_sum(packet);
 	return csum_fold(csum_add(sum, p, packet->l4_len)) == 0xffff;
 }
+
+bool parse_is_intact(const struct frame *frame, const struct packet *packet)
+{
+	return packet->is_fragment || frame->len < frame->wire_len ||
+	       (parse_ip_checksum_ok(frame, packet) && parse_l4_checksum_ok(frame, packet));
+}

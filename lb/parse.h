@@ -176,4 +176,8 @@ bool parse_ip_checksum_ok(const struct frame *frame, const struct packet *packet
  */
 bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet);
 
+/* If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
+ */
+bool parse_is_intact(const struct frame *frame, const struct packet *packet);
+
 #endif

@@ -26,7 +26,8 @@ enum {
 	RULES_SERVERS_MAX = 4096, /* of all farms together */
 	/* the same, with those that are no longer in the file but have flows */
 	RULES_SERVERS_KEPT_MAX = 2 * RULES_SERVERS_MAX,
-	RULES_SNAT_MAX = 256, /* addresses of one farm */
+	RULES_SNAT_MAX = 256,      /* addresses of one farm */
+	RULES_SNAT_KEPT_MAX = 256, /* and of those that only its flows from before a reload have */
 	RULES_WORKERS_MAX = 64,
 	/*
 	 * SNAT ports are unique for each (SNAT address, server's address and port), each such pool
@@ -71,7 +72,7 @@ static inline bool rules_is_probe_port(be16 port)
 
 /*
  * X(enumerator, word in lb.ini and the statistics, by load, by weight): how a server is chosen, and
- * what the comparison in sched.c goes by. One that is no comparison has a branch in sched_pick(),
+ * what the comparison in heap.c goes by. One that is no comparison has a branch in sched_pick(),
  * and does with weights what it wants.
  */
 #define RULES_SCHEDULERS(X)                                                                        \
@@ -157,6 +158,8 @@ struct rules_farm {
 	enum rules_all_down all_down;
 	be32 *snat; /* SNAT addresses; none = destination rewriting only (snat = off) */
 	unsigned nsnat;
+	unsigned nkept; /* behind these: what flows have though the file has it no more */
+	bool keeps_off; /* likewise: flows without SNAT, though there are addresses for it now */
 	struct port_range
 	        *snat_ports; /* ascending, disjoint; the VIP's service ports not yet taken out */
 	unsigned nsnat_ports;
@@ -260,6 +263,12 @@ extern const char *const rules_scheduler_words[RULES_NSCHEDULERS + 1];
 extern const char *const rules_state_words[RULES_NSTATES + 1];
 extern const char *const rules_mode_words[RULES_NMODES + 1];
 extern const char *const rules_filter_action_words[RULES_NFILTER_ACTIONS + 1];
+
+/* How many addresses in rules_farm.snat are ours: those that only old flows have included. */
+static inline unsigned rules_all_snat(const struct rules_farm *farm)
+{
+	return farm->nsnat + farm->nkept;
+}
 
 /*
  * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.

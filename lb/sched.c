@@ -156,82 +156,12 @@ bool sched_has_room(const struct sched *sched, unsigned server)
 	       (!sched_is_full(sched, server) || sched->servers[server].half_open);
 }
 
-static bool is_full(const struct server *server)
-{
-	return server->connections >= server->limit;
-}
-
-/* A farm's heap, at hand while a server moves in it. */
-struct heap {
-	struct server *servers; /* sched.servers */
-	uint16_t *at;
-	unsigned n;
-	bool by_load;
-};
-
-static_assert(RULES_WEIGHT_MAX * HEALTH_RAMP_STEPS <= 1 << 16, "rank_of()");
-
 static struct heap heap_of(struct sched *sched, unsigned farm)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 
 	return (struct heap){sched->servers, sched->heap + rule->server, sched->farms[farm].n,
 	                     is_by_load(rule)};
-}
-
-/* Of a server that is full; and of one where somebody would make room. */
-#define SCHED_RANK_NEVER UINT64_MAX
-#define SCHED_RANK_LAST  (UINT64_MAX - 1)
-
-/*
- * Load by share in units of 2^-32: two that differ do so by 1 / (share * share) at least, so none
- * are taken for equal. Those that have their max_connections are last.
- */
-static uint64_t rank_of(const struct heap *heap, const struct server *server)
-{
-	if (is_full(server))
-		return server->half_open ? SCHED_RANK_LAST : SCHED_RANK_NEVER;
-	return heap->by_load ? ((uint64_t)server->load << 32) / server->share : 0;
-}
-
-/* If server a comes before server b. */
-static bool comes_before(const struct heap *heap, unsigned a, unsigned b)
-{
-	const struct server *sa = &heap->servers[a], *sb = &heap->servers[b];
-
-	if (sa->rank != sb->rank)
-		return sa->rank < sb->rank;
-	return sa->turn == sb->turn ? a < b : (int64_t)(sa->turn - sb->turn) < 0;
-}
-
-static void put(const struct heap *heap, unsigned place, uint16_t server)
-{
-	heap->at[place] = server;
-	heap->servers[server].place = (uint16_t)place;
-}
-
-/* Moves server, whose place is free, towards the top until what is above comes before it. */
-static unsigned rise(const struct heap *heap, unsigned place, uint16_t server)
-{
-	while (place > 0 && comes_before(heap, server, heap->at[(place - 1) / 2])) {
-		put(heap, place, heap->at[(place - 1) / 2]);
-		place = (place - 1) / 2;
-	}
-	return place;
-}
-
-/* The same towards the bottom, until it comes before both of those below. */
-static unsigned sink(const struct heap *heap, unsigned place, uint16_t server)
-{
-	for (unsigned below = 2 * place + 1; below < heap->n; below = 2 * place + 1) {
-		if (below + 1 < heap->n && comes_before(heap, heap->at[below + 1], heap->at[below]))
-			below++;
-		if (!comes_before(heap, heap->at[below], server))
-			break;
-		put(heap, place, heap->at[below]);
-		place = below;
-	}
-	return place;
 }
 
 /* Finds the server's place again after it has come sooner, or later, than it was. */
@@ -243,10 +173,10 @@ static void move(struct sched *sched, unsigned server, bool sooner)
 
 	if (!sched->farms[farm].is_made || place == SERVER_NONE)
 		return;
-	sched->servers[server].rank = rank_of(&heap, &sched->servers[server]);
-	place = sooner ? rise(&heap, place, (uint16_t)server)
-	               : sink(&heap, place, (uint16_t)server);
-	put(&heap, place, (uint16_t)server);
+	sched->servers[server].rank = heap_rank(&heap, &sched->servers[server]);
+	place = sooner ? heap_rise(&heap, place, (uint16_t)server)
+	               : heap_sink(&heap, place, (uint16_t)server);
+	heap_put(&heap, place, (uint16_t)server);
 }
 
 /* Puts a server into the heap that may take connections now. */
@@ -263,10 +193,10 @@ static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 	state->share = part_of(sched, server,
 	                       weight_of(sched, server) * health_ramp(sched->health, server, now));
 	state->limit = limit_of(sched, server);
-	state->rank = rank_of(&heap, state);
+	state->rank = heap_rank(&heap, state);
 	if (until.ns < farm->until.ns)
 		farm->until = until;
-	put(&heap, rise(&heap, farm->n, (uint16_t)server), (uint16_t)server);
+	heap_put(&heap, heap_rise(&heap, farm->n, (uint16_t)server), (uint16_t)server);
 	farm->n++;
 }
 
@@ -296,9 +226,8 @@ static void keep_heap(struct sched *sched, unsigned f, lb_time now)
 
 static uint16_t unless_full(const struct sched *sched, uint16_t server)
 {
-	return server == SERVER_NONE || sched->servers[server].rank == SCHED_RANK_NEVER
-	               ? SERVER_NONE
-	               : server;
+	return server == SERVER_NONE || sched->servers[server].rank == HEAP_RANK_NEVER ? SERVER_NONE
+	                                                                               : server;
 }
 
 /* The next of a farm whose schedulers are the comparison. */
@@ -319,7 +248,7 @@ static uint16_t pick_next_if(struct sched *sched, unsigned f, lb_time now, sched
 	keep_heap(sched, f, now);
 	heap = heap_of(sched, f);
 	for (unsigned i = 0; i < heap.n; i++)
-		if ((next == SERVER_NONE || comes_before(&heap, heap.at[i], next)) &&
+		if ((next == SERVER_NONE || heap_is_before(&heap, heap.at[i], next)) &&
 		    test(of, heap.at[i]))
 			next = heap.at[i];
 	return unless_full(sched, next);
@@ -373,11 +302,11 @@ static bool is_faster(const struct sched *sched, const struct heap *heap, uint16
 {
 	uint64_t cost_a, cost_b;
 
-	if (sched->servers[a].rank >= SCHED_RANK_LAST || b == SERVER_NONE)
-		return sched->servers[a].rank < SCHED_RANK_LAST;
+	if (sched->servers[a].rank >= HEAP_RANK_LAST || b == SERVER_NONE)
+		return sched->servers[a].rank < HEAP_RANK_LAST;
 	cost_a = cost_of(&sched->servers[a], now);
 	cost_b = cost_of(&sched->servers[b], now);
-	return cost_a != cost_b ? cost_a < cost_b : comes_before(heap, a, b);
+	return cost_a != cost_b ? cost_a < cost_b : heap_is_before(heap, a, b);
 }
 
 /* The better one of picked and, if it passes, server. */
@@ -470,7 +399,7 @@ void sched_opened(struct sched *sched, unsigned server)
 		*now = state->turn;
 	state->turn = *now + state->step;
 	/* one that was full by more than it may have has one again that would make room */
-	move(sched, server, state->rank == SCHED_RANK_NEVER);
+	move(sched, server, state->rank == HEAP_RANK_NEVER);
 }
 
 void sched_half_open_no_more(struct sched *sched, unsigned server)
@@ -478,7 +407,7 @@ void sched_half_open_no_more(struct sched *sched, unsigned server)
 	struct server *state = &sched->servers[server];
 
 	state->half_open--;
-	if (!state->half_open && is_full(state))
+	if (!state->half_open && heap_is_full(state))
 		move(sched, server, false);
 }
 

@@ -5,25 +5,10 @@
 #define LB_SCHED_H
 
 #include "arena.h"
-#include "fastest.h"
 #include "health.h"
+#include "heap.h"
 #include "rules.h"
 #include "share.h"
-
-struct server {
-	uint32_t connections; /* live flows */
-	uint32_t half_open;   /* those of them that aren't open yet: they may have to make room */
-	uint32_t load;        /* those in which neither end has sent FIN */
-	uint64_t connections_total;
-	uint64_t turn;  /* virtual time of its next turn; see sched.c */
-	uint64_t rank;  /* its load by its share: the least is next */
-	uint32_t step;  /* by how much a connection moves it on */
-	uint32_t share; /* what its load is divided by */
-	uint32_t limit; /* connections that it may have; UINT32_MAX: any number */
-	uint16_t place; /* in its farm's heap, or SERVER_NONE */
-	uint32_t flows; /* that name it, those in quarantine included; see sched_has_flows() */
-	struct answers answers;
-};
 
 /* What is known of a farm's servers that may take connections. */
 struct sched_farm {

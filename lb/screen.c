@@ -7,6 +7,7 @@
  */
 #include "screen.h"
 
+#include "plain.h"
 #include "wire.h"
 
 static bool is_own_mac(const struct screen *screen, const uint8_t *p)
@@ -420,61 +421,6 @@ screen_any(const struct screen *screen, struct frame *frame, struct job *job, st
 	return REST_NONE;
 }
 
-/* If the tuple, of a plain frame, which is in no VLAN, may be a flow's. */
-static bool may_be_balanced(const struct addresses *addresses, const struct tuple *tuple)
-{
-	return addresses_find(addresses, tuple->dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
-	       (addresses->any_no_snat &&
-	        addresses_find(addresses, tuple->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
-}
-
-/*
- * The name of an address, and in *hashed the address if the name is only its hash. Who sends,
- * client or server, can't be foreseen, and so nothing here branches on it.
- */
-static inline be32 name_either(const struct screen *screen, const struct ip6 *ip,
-                               const struct ip6 **hashed)
-{
-	const be32 hash = name_hashed(screen->factors6, ip);
-	be32 known;
-	const uint64_t is_known =
-	        -(uint64_t)addresses_name_either(&screen->farms->addresses, ip, &known);
-	const uint32_t name = (word32_load(&known) & (uint32_t)is_known) |
-	                      (word32_load(&hash) & ~(uint32_t)is_known);
-
-	*hashed = (const struct ip6 *)(((uintptr_t)*hashed & (uintptr_t)is_known) |
-	                               ((uintptr_t)ip & ~(uintptr_t)is_known));
-	return be32_load((const uint8_t *)&name);
-}
-
-/*
- * The key of a plain IPv6 frame; false if it can't be a flow's, as neither its source nor its
- * destination are known.
- */
-static inline bool key_of_plain_ipv6(const struct screen *screen, const struct frame *frame,
-                                     struct flow_key *ret)
-{
-	const struct addresses *addresses = &screen->farms->addresses;
-	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
-	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
-	const struct ip6 *dst_at = (const struct ip6 *)(ip + IPV6_DST), *hashed = NULL;
-	be32 src, dst;
-
-	if (!addresses_name_either(addresses, dst_at, &dst)) {
-		if (!addresses->any_no_snat)
-			return false;
-		dst = name_hashed(screen->factors6, dst_at);
-		hashed = dst_at;
-	}
-	src = name_either(screen, (const struct ip6 *)(ip + IPV6_SRC), &hashed);
-	ret->ipv6 = true;
-	ret->hashed = hashed;
-	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
-	return addresses_find_name(addresses, dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
-	       (addresses->any_no_snat &&
-	        addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
-}
-
 /* From a side where none of our addresses is one yet. */
 static enum rest screen_held(const struct screen *screen, const struct frame *frame,
                              struct verdict *ret)
@@ -524,10 +470,10 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 		job->key.hashed = NULL;
 		tuple_load_addresses(&job->key.tuple, frame->data + PARSE_PLAIN_L3 + IPV4_SRC);
 		tuple_load_ports(&job->key.tuple, frame->data + PARSE_PLAIN_L4 + TCP_SRC);
-		if (may_be_balanced(&screen->farms->addresses, &job->key.tuple))
+		if (plain_may_be_balanced(&screen->farms->addresses, &job->key.tuple))
 			return REST_PLAIN;
 	} else if (!is_loop && screen->farms->addresses.any_ipv6 && parse_is_plain_ipv6(frame) &&
-	           key_of_plain_ipv6(screen, frame, &job->key)) {
+	           plain_key_ipv6(&screen->farms->addresses, screen->factors6, frame, &job->key)) {
 		return REST_PLAIN_IPV6;
 	}
 	verdict_begin(ret, frame);

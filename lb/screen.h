@@ -5,7 +5,7 @@
 #define LB_SCREEN_H
 
 #include "farms.h"
-#include "flow.h"
+#include "flows.h"
 #include "icmp.h"
 #include "verdict.h"
 

@@ -12,7 +12,7 @@
  */
 #include "segment.h"
 
-/* Which numbers the factors are made of: others than flow.c's. */
+/* Which numbers the factors are made of: others than flows.c's. */
 enum { SEGMENT_FACTORS = 32 };
 
 static_assert(SEGMENT_FILTER_BITS % 64 == 0, "whole words");

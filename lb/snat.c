@@ -23,133 +23,74 @@
 
 #include "both.h"
 
-enum { PORTS = 65536, WORD = 64, WORDS = PORTS / WORD, ALL_WORDS = WORDS / WORD };
-
-struct snat_pool {
-	uint64_t busy[WORDS];
-	uint64_t full[ALL_WORDS]; /* busy[i] has no free port */
-};
-
-/* Which port of a pool is next: apart from its bitmaps, so that asking touches none of them. */
-struct snat_next {
-	uint32_t last;  /* handed out last */
-	uint32_t port;  /* the first free one after that, or PORTS */
-	uint32_t taken; /* ports; read by others than the worker, too */
-};
-
-static void mark_busy(struct snat_pool *pool, uint32_t port)
-{
-	uint64_t *word = &pool->busy[port / WORD];
-
-	*word |= 1ull << port % WORD;
-	if (!~*word)
-		pool->full[port / WORD / WORD] |= 1ull << port / WORD % WORD;
-}
-
-static void mark_free(struct snat_pool *pool, uint32_t port)
-{
-	pool->busy[port / WORD] &= ~(1ull << port % WORD);
-	pool->full[port / WORD / WORD] &= ~(1ull << port / WORD % WORD);
-}
-
-/* The first clear bit at or after from among n (a multiple of 64) in map, or n. */
-static uint32_t find_clear(const uint64_t *map, uint32_t n, uint32_t from)
-{
-	for (uint32_t w = from / WORD; w < n / WORD; w++) {
-		uint64_t clear = ~map[w];
-
-		if (w == from / WORD)
-			clear &= ~0ull << from % WORD;
-		if (clear)
-			return w * WORD + (uint32_t)__builtin_ctzll(clear);
-	}
-	return n;
-}
-
-/* The first free port at or after from, or PORTS; a constant number of steps. */
-static uint32_t find_free(const struct snat_pool *pool, uint32_t from)
-{
-	uint32_t in_word = find_clear(&pool->busy[from / WORD], WORD, from % WORD);
-	uint32_t word;
-
-	if (in_word < WORD)
-		return from / WORD * WORD + in_word;
-	if (from / WORD + 1 == WORDS)
-		return PORTS;
-	word = find_clear(pool->full, WORDS, from / WORD + 1);
-	if (word == WORDS)
-		return PORTS;
-	return word * WORD + find_clear(&pool->busy[word], WORD, 0);
-}
-
 /* Finds the pool's next port anew. */
 static void find_next(struct snat *snat, uint32_t p)
 {
 	struct snat_next *next = &snat->next[p];
 
-	next->port = next->last + 1 < PORTS ? find_free(&snat->pools[p], next->last + 1) : PORTS;
-	if (next->port == PORTS)
-		next->port = find_free(&snat->pools[p], 0);
+	next->port = next->last + 1 < POOL_PORTS ? pool_find_free(&snat->pools[p], next->last + 1)
+	                                         : POOL_PORTS;
+	if (next->port == POOL_PORTS)
+		next->port = pool_find_free(&snat->pools[p], 0);
 }
 
 /* ---- Templates ---- */
 
 /* Ports as a bitmap. */
 struct ports {
-	uint64_t bits[WORDS];
+	uint64_t bits[POOL_WORDS];
 };
 
 static void set_port(struct ports *ports, uint32_t port)
 {
-	ports->bits[port / WORD] |= 1ull << port % WORD;
+	ports->bits[port / POOL_WORD] |= 1ull << port % POOL_WORD;
 }
 
 /* Those that are the worker's. */
 static void set_mine(struct ports *ports, const struct share *share)
 {
 	memset(ports, 0, sizeof(*ports));
-	for (uint32_t p = share->worker; p < PORTS; p += share->n)
+	for (uint32_t p = share->worker; p < POOL_PORTS; p += share->n)
 		set_port(ports, p);
 	for (uint32_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
-		ports->bits[p / WORD] &= ~(1ull << p % WORD);
+		ports->bits[p / POOL_WORD] &= ~(1ull << p % POOL_WORD);
 }
 
 /* Marks those of mine free that are in the range, word by word. */
-static void free_range(struct snat_pool *pool, const struct port_range *range,
-                       const struct ports *mine)
+static void free_range(struct pool *pool, const struct port_range *range, const struct ports *mine)
 {
-	for (uint32_t w = range->first / WORD; w <= range->last / WORD; w++) {
+	for (uint32_t w = range->first / POOL_WORD; w <= range->last / POOL_WORD; w++) {
 		uint64_t in_range = ~0ull;
 
-		if (w == range->first / WORD)
-			in_range &= ~0ull << range->first % WORD;
-		if (w == range->last / WORD)
-			in_range &= ~0ull >> (WORD - 1 - range->last % WORD);
+		if (w == range->first / POOL_WORD)
+			in_range &= ~0ull << range->first % POOL_WORD;
+		if (w == range->last / POOL_WORD)
+			in_range &= ~0ull >> (POOL_WORD - 1 - range->last % POOL_WORD);
 		pool->busy[w] &= ~(mine->bits[w] & in_range);
 	}
 }
 
 /* What a pool of the farm begins with. */
-static void make_template(struct snat_pool *pool, const struct rules_farm *farm,
+static void make_template(struct pool *pool, const struct rules_farm *farm,
                           const struct ports *mine)
 {
 	memset(pool, 0xff, sizeof(*pool));
 	for (unsigned r = 0; r < farm->nsnat_ports; r++)
 		free_range(pool, &farm->snat_ports[r], mine);
-	for (uint32_t w = 0; w < WORDS; w++)
+	for (uint32_t w = 0; w < POOL_WORDS; w++)
 		if (~pool->busy[w])
-			pool->full[w / WORD] &= ~(1ull << w % WORD);
+			pool->full[w / POOL_WORD] &= ~(1ull << w % POOL_WORD);
 }
 
 /* The same at an address that is a VIP. */
-static void make_template_of_vip(struct snat_pool *pool, const struct snat_pool *other,
+static void make_template_of_vip(struct pool *pool, const struct pool *other,
                                  const struct rules *rules, be32 vip)
 {
 	*pool = *other;
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0;
 		     be32_eq(rules->farms[f].vip, vip) && i < rules->farms[f].nports; i++)
-			mark_busy(pool, be16_get(rules->farms[f].ports[i]));
+			pool_mark_busy(pool, be16_get(rules->farms[f].ports[i]));
 }
 
 /* A bit for each address, which it may share with others. */
@@ -169,7 +110,7 @@ static bool is_vip(const struct ports *vips, const struct rules *rules, be32 add
 {
 	const uint32_t bit = address_bit(address);
 
-	if (!(vips->bits[bit / WORD] >> bit % WORD & 1))
+	if (!(vips->bits[bit / POOL_WORD] >> bit % POOL_WORD & 1))
 		return false;
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		if (be32_eq(rules->farms[f].vip, address))
@@ -187,24 +128,6 @@ static uint32_t count_templates(const struct rules *rules)
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
 			n += is_vip(&vips, rules, rules->farms[f].snat[i]);
-	return n;
-}
-
-/* Pairs of bits are added up, then fours of them, and so on. */
-static uint32_t count_bits(uint64_t word)
-{
-	word -= word >> 1 & 0x5555555555555555;
-	word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
-	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
-	return (uint32_t)(word * 0x0101010101010101 >> 56);
-}
-
-static uint32_t room_of(const struct snat_pool *template)
-{
-	uint32_t n = 0;
-
-	for (uint32_t w = 0; w < WORDS; w++)
-		n += count_bits(~template->busy[w]);
 	return n;
 }
 
@@ -231,7 +154,7 @@ static void make_templates(struct snat *snat, const struct share *share)
 		}
 	}
 	for (uint32_t i = 0; i < n; i++)
-		snat->rooms[i] = room_of(&snat->templates[i]);
+		snat->rooms[i] = pool_room(&snat->templates[i]);
 }
 
 /* ---- Pools ---- */
@@ -263,7 +186,7 @@ static uint32_t *find_key(const struct snat *snat, const struct snat_key *key)
 	return &snat->index[i];
 }
 
-static bool has_one_pool(const struct rules_farm *farm)
+bool snat_has_one_pool(const struct rules_farm *farm)
 {
 	return farm->nports > RULES_POOLED_PORTS_MAX;
 }
@@ -281,14 +204,13 @@ static uint32_t slot_of(const struct snat *snat, unsigned server, unsigned addre
 	       ((server - farm->server) * farm->nsnat + address) * per_server + service;
 }
 
-static uint32_t pool_of(const struct snat *snat, unsigned server, unsigned address,
-                        unsigned service)
+uint32_t snat_pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service)
 {
 	return snat->pool_of[slot_of(snat, server, address, service)];
 }
 
 static void make_pool(struct snat *snat, uint32_t p, const struct snat_key *key,
-                      const struct snat_pool *template, const struct hash_key *hash_key)
+                      const struct pool *template, const struct hash_key *hash_key)
 {
 	const struct tuple place = {.src = be32_from(p)};
 
@@ -309,7 +231,7 @@ static uint32_t pool_for(struct snat *snat, unsigned server, unsigned address, u
 	struct snat_key of = {farm->snat[address], rule->address, all_ports, state->ports};
 	uint32_t *place = find_key(snat, &of);
 
-	if (!*place && !has_one_pool(farm)) {
+	if (!*place && !snat_has_one_pool(farm)) {
 		of.port = rules_server_port(farm, service);
 		place = find_key(snat, &of);
 	}
@@ -329,7 +251,7 @@ static void make_pools(struct snat *snat, bool of_all_ports, const struct hash_k
 		const struct rules_farm *farm = &snat->rules->farms[f];
 		uint32_t *slot = &snat->pool_of[snat->farms[f].slot];
 
-		if (has_one_pool(farm) != of_all_ports)
+		if (snat_has_one_pool(farm) != of_all_ports)
 			continue;
 		for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
 			for (unsigned a = 0; a < farm->nsnat; a++)
@@ -429,7 +351,7 @@ static unsigned address_of(const struct snat *snat, unsigned farm, unsigned serv
 uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                    unsigned i)
 {
-	return pool_of(snat, server, address_of(snat, farm, server, i), service);
+	return snat_pool_of(snat, server, address_of(snat, farm, server, i), service);
 }
 
 /* The place, counted as in snat_pool(), of a pool with a free port; nsnat: there is none. */
@@ -438,7 +360,7 @@ static unsigned find_pool(const struct snat *snat, unsigned farm, unsigned serve
 	unsigned i = 0;
 
 	while (i < snat->rules->farms[farm].nsnat &&
-	       snat->next[snat_pool(snat, farm, server, service, i)].port == PORTS)
+	       snat->next[snat_pool(snat, farm, server, service, i)].port == POOL_PORTS)
 		i++;
 	return i;
 }
@@ -452,8 +374,8 @@ bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsig
                   unsigned i, be16 port, struct snat_port *ret)
 {
 	const unsigned address = address_of(snat, farm, server, i);
-	const struct snat_port it = {pool_of(snat, server, address, service), (uint16_t)address,
-	                             port};
+	const struct snat_port it = {snat_pool_of(snat, server, address, service),
+	                             (uint16_t)address, port};
 
 	if (!snat_allows(snat, farm, it))
 		return false;
@@ -465,7 +387,7 @@ bool snat_is_free(const struct snat *snat, struct snat_port port)
 {
 	const uint32_t n = be16_get(port.port);
 
-	return !(snat->pools[port.pool].busy[n / WORD] >> n % WORD & 1);
+	return !pool_is_busy(&snat->pools[port.pool], n);
 }
 
 void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port)
@@ -483,7 +405,7 @@ bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned
 
 	if (i == snat->rules->farms[farm].nsnat)
 		return false;
-	p = pool_of(snat, server, address, service);
+	p = snat_pool_of(snat, server, address, service);
 	*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)snat->next[p].port)};
 	return true;
 }
@@ -506,7 +428,8 @@ bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be3
 	for (unsigned i = 0; i < farm->nsnat; i++) {
 		if (!be32_eq(farm->snat[i], address))
 			continue;
-		*ret = (struct snat_port){pool_of(snat, server, i, service), (uint16_t)i, port};
+		*ret = (struct snat_port){snat_pool_of(snat, server, i, service), (uint16_t)i,
+		                          port};
 		return true;
 	}
 	return false;
@@ -517,12 +440,12 @@ bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
 	const uint32_t of = snat->template_of[snat->farms[farm].address + port.address];
 	uint32_t n = be16_get(port.port);
 
-	return !(snat->templates[of].busy[n / WORD] >> n % WORD & 1);
+	return !pool_is_busy(&snat->templates[of], n);
 }
 
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 {
-	mark_busy(&snat->pools[port.pool], be16_get(port.port));
+	pool_mark_busy(&snat->pools[port.pool], be16_get(port.port));
 	if (snat->next[port.pool].port == be16_get(port.port))
 		find_next(snat, port.pool);
 	snat->in_use[snat->farms[farm].address + port.address]++;
@@ -533,9 +456,9 @@ static void free_port(struct snat *snat, uint32_t p, uint16_t port)
 {
 	struct snat_next *next = &snat->next[p];
 
-	mark_free(&snat->pools[p], port);
+	pool_mark_free(&snat->pools[p], port);
 	/* the first one after last is now this one? */
-	if (next->port == PORTS ||
+	if (next->port == POOL_PORTS ||
 	    (uint16_t)(port - next->last - 1) < (uint16_t)(next->port - next->last - 1))
 		next->port = port;
 }
@@ -547,41 +470,4 @@ void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 		free_port(snat, port.pool, be16_get(port.port));
 	snat->in_use[snat->farms[farm].address + port.address]--;
 	BOTH_WRITE(snat->next[port.pool].taken, snat->next[port.pool].taken - 1);
-}
-
-/* ---- How full they are ---- */
-
-/* a / b is more than c / d, of numbers of ports. */
-static bool is_more(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-	return a * d > c * b;
-}
-
-static void look_at(const struct snat *snat, unsigned server, unsigned address, unsigned service,
-                    struct snat_fill *fullest)
-{
-	const unsigned farm = snat->rules->servers[server].farm;
-	const uint32_t taken = BOTH_READ(snat->next[pool_of(snat, server, address, service)].taken);
-	const uint32_t of = snat->template_of[snat->farms[farm].address + address];
-
-	if (is_more(taken, snat->rooms[of], fullest->taken, fullest->room))
-		*fullest = (struct snat_fill){
-		        .taken = taken,
-		        .room = snat->rooms[of],
-		        .server = (uint16_t)server,
-		        .address = (uint16_t)address,
-		        .port = has_one_pool(&snat->rules->farms[farm])
-		                        ? all_ports
-		                        : rules_server_port(&snat->rules->farms[farm], service),
-		};
-}
-
-void snat_fullest(const struct snat *snat, unsigned f, struct snat_fill *fullest)
-{
-	const struct rules_farm *farm = &snat->rules->farms[f];
-
-	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
-		for (unsigned a = 0; a < farm->nsnat; a++)
-			for (unsigned i = 0; i < rules_pools_per_server(farm); i++)
-				look_at(snat, s, a, i, fullest);
 }

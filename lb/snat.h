@@ -5,13 +5,19 @@
 #define LB_SNAT_H
 
 #include "arena.h"
+#include "pool.h"
 #include "rules.h"
 #include "share.h"
 #include "tuple.h"
 
-struct snat_pool;
-struct snat_next;
 struct snat_key;
+
+/* Which port of a pool is next: apart from its bitmaps, so that asking touches none of them. */
+struct snat_next {
+	uint32_t last;  /* handed out last */
+	uint32_t port;  /* the first free one after that, or POOL_PORTS */
+	uint32_t taken; /* ports; read by others than the worker, too */
+};
 
 /* A farm's share: which pools it takes from, and how its addresses are used. */
 struct snat_farm {
@@ -24,9 +30,9 @@ struct snat {
 	const struct rules *rules;
 	struct snat_farm *farms;
 	uint32_t *pool_of; /* by farm, server, SNAT address and service: slots */
-	struct snat_pool *pools;
+	struct pool *pools;
 	struct snat_next *next;      /* by pool */
-	struct snat_pool *templates; /* pools of which nothing is taken */
+	struct pool *templates;      /* pools of which nothing is taken */
 	uint32_t *template_of;       /* by farm and SNAT address */
 	uint32_t *rooms;             /* by template: ports that a pool of it has */
 	struct snat_key *keys;       /* by pool: what it is of */
@@ -43,7 +49,7 @@ struct snat_port {
 	be16 port;
 };
 
-/* How full a pool is. */
+/* How full a pool is (fill.c). */
 struct snat_fill {
 	uint32_t taken, room; /* ports: those that are, and those that may be */
 	uint16_t server;      /* rules.servers[server] */
@@ -101,6 +107,10 @@ void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 
 /* Gives back a port that snat_take() handed out, or snat_keep() took. */
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);
+
+/* If the farm has one pool for all ports of a server; and which it has for a service of one. */
+bool snat_has_one_pool(const struct rules_farm *farm);
+uint32_t snat_pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service);
 
 /*
  * Sets *fullest to the farm's pool that is the fullest, if one is fuller than what it says: room is

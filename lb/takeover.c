@@ -1,6 +1,7 @@
 /*
  * What new rules take over from old ones at a reload: the servers and farms that are no longer in
- * the file but have flows, marked as gone, and the names of IPv6 addresses, which flows hold.
+ * the file but have flows, marked as gone, the SNAT addresses that flows still have, and the names
+ * of IPv6 addresses, which flows hold.
  */
 #include "takeover.h"
 
@@ -89,7 +90,8 @@ static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 	farm->agent = (be16){{0}};
 	farm->snat = NULL;
 	farm->snat_ports = NULL;
-	farm->nports = farm->nchecks = farm->nsnat = farm->nsnat_ports = 0;
+	farm->nports = farm->nchecks = farm->nsnat = farm->nkept = farm->nsnat_ports = 0;
+	farm->keeps_off = false;
 	farm->server = farm->nservers = 0;
 	farm->gone = true;
 	farm->access = farm->exempt = (struct prefixes){0};
@@ -256,8 +258,68 @@ static void note_heirs(struct rules *rules, const struct rules *old, uint16_t *r
 	note_relatives(rules, old);
 }
 
+/* If the rules have the address for somebody else now: a server, or who is on the way to one. */
+static bool is_taken(const struct rules *rules, be32 address)
+{
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (be32_eq(rules->servers[s].address, address) ||
+		    be32_eq(rules->servers[s].next, address))
+			return true;
+	return be32_eq(rules->gateway4, address) || be32_eq(rules->gateway6, address);
+}
+
+static bool has_snat(const struct rules_farm *farm, be32 address)
+{
+	for (unsigned i = 0; i < rules_all_snat(farm); i++)
+		if (be32_eq(farm->snat[i], address))
+			return true;
+	return false;
+}
+
+/* Adds to farm the addresses of old, a farm of the same VIP, that are used; NULL: any may be. */
+static int keep_snat(const struct rules *rules, struct rules_farm *farm,
+                     const struct rules_farm *old, const bool *used)
+{
+	const unsigned n = rules_all_snat(old);
+	be32 *snat = realloc(farm->snat, (rules_all_snat(farm) + n + 1) * sizeof(*snat));
+
+	if (!snat)
+		return -ENOMEM;
+	farm->snat = snat;
+	for (unsigned i = 0; i < n && farm->nkept < RULES_SNAT_KEPT_MAX; i++)
+		if ((!used || used[i]) && !has_snat(farm, old->snat[i]) &&
+		    !is_taken(rules, old->snat[i]))
+			snat[farm->nsnat + farm->nkept++] = old->snat[i];
+	farm->keeps_off |= farm->nsnat && (!old->nsnat || old->keeps_off) && (!used || used[n]);
+	return 0;
+}
+
+/* Flows may come to any farm of their VIP, by their port. */
+static int keep_all_snat(struct rules *rules, const struct rules *old, const bool *used)
+{
+	int err = 0;
+
+	for (unsigned o = 0; o < old->nfarms && !err; o++) {
+		for (unsigned f = 0; f < rules->nfarms && !err; f++)
+			if (!rules->farms[f].gone && !old->farms[o].gone &&
+			    be32_eq(rules->farms[f].vip, old->farms[o].vip))
+				err = keep_snat(rules, &rules->farms[f], &old->farms[o], used);
+		used += used ? rules_all_snat(&old->farms[o]) + 1 : 0;
+	}
+	return err;
+}
+
+size_t takeover_count_snat(const struct rules *rules)
+{
+	size_t n = 0;
+
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		n += rules_all_snat(&rules->farms[f]) + 1;
+	return n;
+}
+
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
-                   uint16_t *ret_map)
+                   const bool *used, uint16_t *ret_map)
 {
 	int err = make_room(rules, old) ? 0 : -ENOMEM;
 
@@ -267,6 +329,8 @@ int takeover_rules(struct rules *rules, const struct rules *old, const bool *ref
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])
 			err = add_gone(rules, old, s);
+	if (!err)
+		err = keep_all_snat(rules, old, used);
 	if (!err)
 		note_heirs(rules, old, ret_map);
 	return err;

@@ -163,7 +163,7 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
 
 /*
  * Notes what an acceptable packet, which came from end, does to a live flow's sequence numbers and
- * flags. Returns TCP_OPENED ... The state is the caller's to change (life.c). Of an open flow, what
+ * flags. Returns TCP_OPENED ... The state is the caller's to change (life.h). Of an open flow, what
  * has neither SYN nor FIN does what tcp_advance() does, and no more.
  */
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet);

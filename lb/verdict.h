@@ -4,7 +4,7 @@
 #ifndef LB_VERDICT_H
 #define LB_VERDICT_H
 
-#include "flow.h"
+#include "flows.h"
 #include "own.h"
 #include "parse.h"
 #include "sched.h"

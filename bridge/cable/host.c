@@ -74,14 +74,10 @@ int host_nets(struct mnl_socket *socket, const int indices[NSIDES], struct rules
 
 	do {
 		char buffer[HOST_REQUEST_BYTES];
-		struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-		struct ifaddrmsg *info;
+		struct nlmsghdr *request =
+		        link_begin(buffer, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
 
 		*ret = (struct rules_nets){0};
-		request->nlmsg_type = RTM_GETADDR;
-		request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-		info->ifa_family = AF_UNSPEC;
 		err = link_ask(socket, request, read_net, &search);
 	} while (err == -EINTR); /* they changed meanwhile */
 	return err;
@@ -130,12 +126,9 @@ static int ask_route(struct mnl_socket *socket, const struct ip6 *to, struct rou
 	const bool is_ipv4 = ip6_is_mapped(to);
 	const size_t bytes = is_ipv4 ? sizeof(be32) : sizeof(*to);
 	char buffer[HOST_REQUEST_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct rtmsg *info;
+	struct nlmsghdr *request = link_begin(buffer, RTM_GETROUTE, 0, sizeof(struct rtmsg));
+	struct rtmsg *info = mnl_nlmsg_get_payload(request);
 
-	request->nlmsg_type = RTM_GETROUTE;
-	request->nlmsg_flags = NLM_F_REQUEST;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->rtm_family = is_ipv4 ? AF_INET : AF_INET6;
 	info->rtm_dst_len = (unsigned char)(8 * bytes);
 	mnl_attr_put(request, RTA_DST, bytes, to->b + sizeof(*to) - bytes);

@@ -106,6 +106,16 @@ int link_open(unsigned groups, struct mnl_socket **ret)
 	return 0;
 }
 
+struct nlmsghdr *link_begin(char *buffer, uint16_t type, unsigned flags, size_t body)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	mnl_nlmsg_put_extra_header(request, body);
+	return request;
+}
+
 int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data)
 {
 	static unsigned sequence;
@@ -136,12 +146,9 @@ int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *rea
 
 static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int index)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct ifinfomsg *info;
+	struct nlmsghdr *request = link_begin(buffer, type, flags, sizeof(struct ifinfomsg));
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(request);
 
-	request->nlmsg_type = type;
-	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
 	info->ifi_index = index;
 	return request;
@@ -210,14 +217,10 @@ int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *
 {
 	struct address_search search;
 	char buffer[LINK_REQUEST_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct ifaddrmsg *info;
+	struct nlmsghdr *request =
+	        link_begin(buffer, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
 	int err;
 
-	request->nlmsg_type = RTM_GETADDR;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->ifa_family = AF_UNSPEC;
 	do {
 		search = (struct address_search){.index = (unsigned)index};
 		err = link_ask(socket, request, read_address, &search);

@@ -55,6 +55,12 @@ int link_query_index(struct mnl_socket *socket, int index, struct link *ret);
 int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret);
 
 /*
+ * Begins a request in buffer: its header, and behind it, for the caller to fill, a body of that
+ * many bytes, all 0, which mnl_nlmsg_get_payload() returns.
+ */
+struct nlmsghdr *link_begin(char *buffer, uint16_t type, unsigned flags, size_t body);
+
+/*
  * Sends a request, whose sequence number is set here, and reads all of the reply: read, which may
  * be NULL, is called with data for each message of it. Returns 0 or a negative errno.
  */

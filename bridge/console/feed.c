@@ -7,6 +7,7 @@
 #include "feed.h"
 
 #include "query.h"
+#include "../process/clock.h"
 #include "../process/log.h"
 
 #include <jansson.h>
@@ -20,7 +21,7 @@ enum { FEED_EVENTS = 100, FEED_WAIT_S = 2 };
 
 /* How long after a second begins its figures are taken: no other one's by a clock that is coarse.
  */
-#define FEED_LATE_NS 100000000L
+#define FEED_LATE_NS (100 * LB_NS_PER_MS)
 
 struct feed {
 	const char *instance;
@@ -104,7 +105,7 @@ static void note(struct feed *feed, json_t *record)
 	        number_at(record, "uptime_s", NULL) - number_at(feed->before, "uptime_s", NULL);
 	const json_t *before = feed->before;
 
-	history_begin(feed->history, (int64_t)time(NULL));
+	history_begin(feed->history, (int64_t)(clock_now().ns / LB_NS_PER_S));
 	history_note(feed->history, "open", number_at(record, "flows", "open"));
 	history_note(feed->history, "new", rate(record, before, "flows", "created", seconds));
 	history_note(feed->history, "refused", rate(record, before, "flows", "refused", seconds));
@@ -196,12 +197,10 @@ static void ask(struct feed *feed)
 /* Until the next second; false at the end. */
 static bool wait_for_next(struct feed *feed)
 {
-	struct timespec next;
+	const struct timespec next =
+	        clock_in(LB_NS_PER_S - clock_now().ns % LB_NS_PER_S + FEED_LATE_NS);
 	bool goes_on;
 
-	clock_gettime(CLOCK_REALTIME, &next);
-	next.tv_sec++;
-	next.tv_nsec = FEED_LATE_NS;
 	pthread_mutex_lock(&feed->lock);
 	while (!feed->stop && pthread_cond_timedwait(&feed->changed, &feed->lock, &next) == 0)
 		;
@@ -232,7 +231,7 @@ struct feed *feed_start(const char *instance)
 	feed->instance = instance;
 	feed->last_event = -1;
 	pthread_mutex_init(&feed->lock, NULL);
-	pthread_cond_init(&feed->changed, NULL);
+	clock_condition(&feed->changed);
 	if (pthread_create(&feed->thread, NULL, run, feed) == 0)
 		return feed;
 	log_error("console: starting a thread: %m");
@@ -260,11 +259,9 @@ void feed_free(struct feed *feed)
 
 char *feed_wait(struct feed *feed, uint64_t *seen)
 {
-	struct timespec until;
+	const struct timespec until = clock_in(FEED_WAIT_S * LB_NS_PER_S);
 	char *ret;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += FEED_WAIT_S;
 	pthread_mutex_lock(&feed->lock);
 	while (!feed->stop && feed->number == *seen &&
 	       pthread_cond_timedwait(&feed->changed, &feed->lock, &until) == 0)
@@ -280,6 +277,7 @@ char *feed_wait(struct feed *feed, uint64_t *seen)
 void feed_print_history(struct feed *feed, FILE *out, enum history_range range, const char *names)
 {
 	pthread_mutex_lock(&feed->lock);
-	history_print(feed->history, out, range, names);
+	history_print(feed->history, out, range, names,
+	              (int64_t)(clock_wall_offset() / LB_NS_PER_S));
 	pthread_mutex_unlock(&feed->lock);
 }

@@ -61,8 +61,8 @@ void history_begin(struct history *history, int64_t second)
 {
 	const int64_t longest = (int64_t)HISTORY_WEEK * PER_MINUTE;
 
-	if (second <= history->second)
-		return; /* the clock was set back: the newest place is written again */
+	if (second == history->second)
+		return; /* the newest place is written again */
 	if (!history->second || second - history->second > longest)
 		history->second = second - 1; /* all that there was is too old */
 	while (history->second < second)
@@ -144,12 +144,12 @@ static bool is_among(const char *names, const char *name)
 
 /* Each once, however often it is asked for: what a request costs is bounded by what there is. */
 void history_print(const struct history *history, FILE *out, enum history_range range,
-                   const char *names)
+                   const char *names, int64_t offset)
 {
 	unsigned n = 0;
 
 	fprintf(out, "{\"step\":%d,\"end\":%" PRId64 ",\"series\":{",
-	        range == HISTORY_BY_SECOND ? 1 : PER_MINUTE, history->second);
+	        range == HISTORY_BY_SECOND ? 1 : PER_MINUTE, history->second + offset);
 	for (unsigned i = 0; i < history->nseries; i++) {
 		if (!is_among(names, history->series[i]->name))
 			continue;

@@ -21,7 +21,8 @@ struct history;
 struct history *history_new(void);
 void history_free(struct history *history);
 
-/* Goes on to another second of Unix time: seconds that were left out have no values. */
+/* Goes on to another second of a clock that never goes back: seconds that were left out have no
+ * values. */
 void history_begin(struct history *history, int64_t second);
 
 /* The value of a series in this second. Beyond the bounds, series are left out. */
@@ -31,9 +32,10 @@ enum history_range { HISTORY_BY_SECOND, HISTORY_BY_MINUTE };
 
 /*
  * Prints a JSON object of series, named with commas between: their values, oldest first, null where
- * there is none; a name that there is no series of is left out.
+ * there is none; a name that there is no series of is left out. "end" is the newest one's second,
+ * of Unix time if offset is what that is ahead of the seconds here.
  */
 void history_print(const struct history *history, FILE *out, enum history_range range,
-                   const char *names);
+                   const char *names, int64_t offset);
 
 #endif

@@ -98,7 +98,7 @@ static bool add_farm(struct half *half, const struct rules *rules, const struct 
 {
 	bool ok = farm->gone || add_vip(half, rules, farm);
 
-	for (unsigned i = 0; i < farm->nsnat && ok; i++)
+	for (unsigned i = 0; i < rules_all_snat(farm) && ok; i++)
 		ok = add(half, rules, farm->snat[i], GUARD_OURS);
 	for (unsigned i = 0; i < farm->nservers && ok; i++)
 		ok = add(half, rules, rules->servers[farm->server + i].address, GUARD_SERVER);

@@ -8,7 +8,7 @@
  */
 #include "heritage.h"
 
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>

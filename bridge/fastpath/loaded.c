@@ -4,7 +4,7 @@
 #include "loaded.h"
 
 #include "program.h"
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

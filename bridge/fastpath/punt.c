@@ -31,12 +31,11 @@ static void describe(struct nlmsghdr *request, const char *name)
 static int make_pair(struct mnl_socket *socket, char (*names)[LINK_NAME_BYTES])
 {
 	char buffer[PUNT_REQUEST_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *request =
+	        link_begin(buffer, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+	                   sizeof(struct ifinfomsg));
 	struct nlattr *info, *data, *peer;
 
-	request->nlmsg_type = RTM_NEWLINK;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
 	describe(request, names[OUTSIDE]);
 	info = mnl_attr_nest_start(request, IFLA_LINKINFO);
 	mnl_attr_put_strz(request, IFLA_INFO_KIND, "veth");
@@ -87,12 +86,10 @@ int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES])
 int punt_remove(struct mnl_socket *socket, const struct link *either)
 {
 	char buffer[PUNT_REQUEST_BYTES];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct ifinfomsg *info;
+	struct nlmsghdr *request =
+	        link_begin(buffer, RTM_DELLINK, NLM_F_ACK, sizeof(struct ifinfomsg));
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(request);
 
-	request->nlmsg_type = RTM_DELLINK;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifi_index = either->index;
 	return link_ask(socket, request, NULL, NULL);
 }

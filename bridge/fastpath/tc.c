@@ -22,12 +22,9 @@ enum { TC_REQUEST_BYTES = 512, TC_HANDLE = 1 };
 static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int ifindex,
                                      uint32_t parent, uint32_t handle)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct tcmsg *message;
+	struct nlmsghdr *request = link_begin(buffer, type, flags, sizeof(struct tcmsg));
+	struct tcmsg *message = mnl_nlmsg_get_payload(request);
 
-	request->nlmsg_type = type;
-	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	message = mnl_nlmsg_put_extra_header(request, sizeof(*message));
 	message->tcm_family = AF_UNSPEC;
 	message->tcm_ifindex = ifindex;
 	message->tcm_parent = parent;

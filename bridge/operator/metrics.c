@@ -145,8 +145,9 @@ static void print_snat(FILE *out, const struct snapshot *snapshot)
 	char address[TEXT_ADDRESS_BYTES];
 
 	begin(out, "snat_ports_in_use", "gauge", "SNAT ports of flows, those that rest included");
-	for (unsigned f = 0; f < rules->nfarms; in_use += rules->farms[f++].nsnat)
-		for (unsigned i = 0; i < rules->farms[f].nsnat && !rules->farms[f].gone; i++)
+	for (unsigned f = 0; f < rules->nfarms; in_use += rules_all_snat(&rules->farms[f++]))
+		for (unsigned i = 0; i < rules_all_snat(&rules->farms[f]) && !rules->farms[f].gone;
+		     i++)
 			fprintf(out,
 			        "tmbridge_snat_ports_in_use{farm=\"%s\",address=\"%s\"} %" PRIu64
 			        "\n",

@@ -296,10 +296,11 @@ static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
 	print_address(out, rules, farm->vip);
 	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[", word(snapshot->sum.farm_up[f]),
 	        word(farm->gone));
-	for (unsigned i = 0; i < farm->nsnat; i++) {
+	for (unsigned i = 0; i < rules_all_snat(farm); i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, rules, farm->snat[i]);
-		fprintf(out, ",\"ports_in_use\":%" PRIu64 "}", in_use[i]);
+		fprintf(out, ",\"ports_in_use\":%" PRIu64 ",\"removed\":%s}", in_use[i],
+		        word(i >= farm->nsnat));
 	}
 	fprintf(out, "]");
 	print_fullest(out, snapshot, f);
@@ -343,7 +344,7 @@ static void print_farms(FILE *out, const struct snapshot *snapshot)
 	fprintf(out, " \"farms\":[\n");
 	for (unsigned f = 0; f < n; f++) {
 		print_farm(out, snapshot, f, in_use);
-		in_use += snapshot->rules->farms[f].nsnat;
+		in_use += rules_all_snat(&snapshot->rules->farms[f]);
 		fprintf(out, "%s\n", f + 1 < n ? "," : "");
 	}
 	fprintf(out, " ]}\n");

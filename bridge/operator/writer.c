@@ -6,13 +6,13 @@
 #include "writer.h"
 
 #include "statsfile.h"
+#include "../process/clock.h"
 #include "../process/log.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct writer {
 	const char *path;
@@ -62,17 +62,13 @@ static void writer_free(struct writer *writer)
 int writer_open(const char *path, struct writer **ret)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
-	pthread_condattr_t attr;
 	int err;
 
 	if (!writer)
 		return -ENOMEM;
 	writer->path = path;
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_condition(&writer->changed);
 	err = -pthread_create(&writer->thread, NULL, run, writer);
 	if (err < 0) {
 		log_error("starting the statistics' writer: %s", strerror(-err));
@@ -109,11 +105,9 @@ static void wait_until(struct writer *writer, const bool *ended, const struct ti
 
 void writer_close(struct writer *writer, char *text)
 {
-	struct timespec end;
+	const struct timespec end = clock_in(WRITER_END_MS * LB_NS_PER_MS);
 	bool ended;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += WRITER_END_MS / 1000;
 	pthread_mutex_lock(&writer->lock);
 	wait_until(writer, NULL, &end);
 	if (!writer->text) {

@@ -276,14 +276,15 @@ static void emit_rules(struct code *code, const struct rules *rules, const struc
 			continue;
 		if (!is_further(rules, f))
 			jump_if(code, BPF_JEQ, number_of(rules, share, farm->vip), FARM + f);
-		for (unsigned i = 0; i < farm->nsnat; i++)
+		for (unsigned i = 0; i < rules_all_snat(farm); i++)
 			jump_if(code, BPF_JEQ, number_of(rules, share, farm->snat[i]), PORT);
 	}
 	emit(code, BPF_LD | BPF_MEM, SRC);
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
 
-		if (!farm->gone && !farm->nsnat && name_is_ipv6(farm->vip) == ipv6)
+		if (!farm->gone && (!farm->nsnat || farm->keeps_off) &&
+		    name_is_ipv6(farm->vip) == ipv6)
 			jump_if(code, BPF_JEQ, number_of(rules, share, rules->servers[s].address),
 			        FROM_DST);
 	}

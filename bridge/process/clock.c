@@ -1,6 +1,6 @@
 #include "clock.h"
 
-#include <time.h>
+#include <pthread.h>
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -13,6 +13,24 @@ static uint64_t read_clock(clockid_t id)
 lb_time clock_now(void)
 {
 	return (lb_time){read_clock(CLOCK_MONOTONIC)};
+}
+
+void clock_condition(pthread_cond_t *ret)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(ret, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct timespec clock_in(uint64_t ns)
+{
+	const uint64_t at = clock_now().ns + ns;
+
+	return (struct timespec){.tv_sec = (time_t)(at / LB_NS_PER_S),
+	                         .tv_nsec = (long)(at % LB_NS_PER_S)};
 }
 
 uint64_t clock_wall(void)

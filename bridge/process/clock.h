@@ -6,8 +6,16 @@
 
 #include "../../lb/bytes.h"
 
+#include <sys/types.h>
+#include <time.h>
+
 /* CLOCK_MONOTONIC, which stands still while the machine sleeps and never goes back. */
 lb_time clock_now(void);
+
+/* A condition that is waited for by this clock, until the time that is ns from now: who sets the
+ * time of day neither ends a wait nor draws it out. */
+void clock_condition(pthread_cond_t *ret);
+struct timespec clock_in(uint64_t ns);
 
 /* The time of day, in ns since 1970, UTC. Others set it: nothing that lasts is measured by it. */
 uint64_t clock_wall(void);

@@ -94,7 +94,7 @@ static bool next_of_round(struct announcer *announcer, const struct addresses *a
 		const struct rules_farm *farm = &rules->farms[announcer->farm];
 		bool is_one;
 
-		if (farm->gone || announcer->address > farm->nsnat) {
+		if (farm->gone || announcer->address > rules_all_snat(farm)) {
 			announcer->farm++;
 			announcer->address = announcer->side = 0;
 			continue;

@@ -24,7 +24,7 @@ static unsigned count_snat(const struct rules *rules)
 	unsigned n = 0;
 
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		n += rules->farms[f].nsnat;
+		n += rules_all_snat(&rules->farms[f]);
 	return n;
 }
 
@@ -115,6 +115,18 @@ static void take_verdicts(struct figures *figures, const struct worker *worker)
 		figures->farm_up[f] = sched_is_up(&worker->setup.farms->sched, f);
 }
 
+/* Returns how many SNAT addresses the farm has. */
+static unsigned take_snat(uint64_t *ret, const struct farms *farms, unsigned f)
+{
+	const struct rules_farm *farm = &farms->rules->farms[f];
+
+	for (unsigned i = 0; i < farm->nsnat; i++)
+		ret[i] = farms->snat.in_use[farms->snat.farms[f].address + i];
+	for (unsigned i = 0; i < farm->nkept; i++)
+		ret[farm->nsnat + i] = kept_flows(&farms->kept, f, i);
+	return rules_all_snat(farm);
+}
+
 void figures_take(struct figures *figures, struct worker *worker)
 {
 	const struct rules *rules = worker->setup.rules;
@@ -136,9 +148,7 @@ void figures_take(struct figures *figures, struct worker *worker)
 	memcpy(figures->times, farms->times, rules->nservers * sizeof(*figures->times));
 	figures->bursts = worker->burst_times;
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
-			figures->snat_in_use[n++] =
-			        farms->snat.in_use[farms->snat.farms[f].address + i];
+		n += take_snat(&figures->snat_in_use[n], farms, f);
 	for (unsigned i = 0; i < rules->nfilters; i++)
 		figures->filters[i] = firewall_counts(worker->setup.firewall, i);
 	if (!worker->share.worker)

@@ -4,7 +4,7 @@
 #include "logline.h"
 
 #include "../process/text.h"
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 
 #include <inttypes.h>
 #include <stdio.h>

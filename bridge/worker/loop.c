@@ -186,7 +186,6 @@ static void loop_free(struct loop *loop)
 int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
-	pthread_condattr_t attr;
 	int err;
 
 	if (!loop)
@@ -195,10 +194,7 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 	loop->inbox = inbox;
 	loop->ticked = loop->active = clock_now();
 	pthread_mutex_init(&loop->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&loop->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_condition(&loop->changed);
 	err = -pthread_create(&loop->thread, NULL, run, loop);
 	if (err < 0) {
 		log_error("starting a worker: %s", strerror(-err));
@@ -220,9 +216,7 @@ void loop_send(struct loop *loop, loop_errand *errand, void *ctx)
 /* The lock is held. */
 static void wait_for_errand(struct loop *loop)
 {
-	const lb_time end = {clock_now().ns + LOOP_ERRAND_MS * LB_NS_PER_MS};
-	const struct timespec at = {.tv_sec = (time_t)(end.ns / LB_NS_PER_S),
-	                            .tv_nsec = (long)(end.ns % LB_NS_PER_S)};
+	const struct timespec at = clock_in(LOOP_ERRAND_MS * LB_NS_PER_MS);
 	int err = 0;
 
 	while (err != ETIMEDOUT && atomic_load(&loop->sent) != SENT_NONE)

@@ -87,7 +87,7 @@ static int list_all(const struct rules *rules, struct wanted_list *ret)
 	size_t room = 1, n = 0;
 
 	for (unsigned f = 0; rules && f < rules->nfarms; f++)
-		room += 1 + rules->farms[f].nsnat;
+		room += 1 + rules_all_snat(&rules->farms[f]);
 	*ret = (struct wanted_list){.items = calloc(room, sizeof(*ret->items))};
 	if (!ret->items)
 		return -ENOMEM;
@@ -97,7 +97,7 @@ static int list_all(const struct rules *rules, struct wanted_list *ret)
 		if (farm->gone)
 			continue;
 		add(ret, rules, farm, farm->vip);
-		for (unsigned i = 0; i < farm->nsnat; i++)
+		for (unsigned i = 0; i < rules_all_snat(farm); i++)
 			add(ret, rules, farm, farm->snat[i]);
 	}
 	qsort(ret->items, ret->n, sizeof(*ret->items), compare);

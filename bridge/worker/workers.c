@@ -159,6 +159,27 @@ void workers_note_flows(const struct workers *workers)
 	}
 }
 
+/* If a kept SNAT address of the farm, or (behind them) what goes without, is used by nobody. */
+static bool is_idle(const struct workers *workers, unsigned farm, unsigned i)
+{
+	for (unsigned k = 0; k < workers->n; k++)
+		if (kept_flows(&workers->worker[k].setup.farms->kept, farm, i))
+			return false;
+	return true;
+}
+
+bool workers_keep_in_vain(const struct workers *workers)
+{
+	for (unsigned f = 0; f < workers->rules->nfarms; f++) {
+		const struct rules_farm *farm = &workers->rules->farms[f];
+
+		for (unsigned i = 0; i < farm->nkept + farm->keeps_off; i++)
+			if (is_idle(workers, f, i))
+				return true;
+	}
+	return false;
+}
+
 /* ---- Reload ---- */
 
 /* What is made for other rules, and what is left over of those before. */
@@ -170,23 +191,27 @@ struct workers_next {
 	uint16_t *map; /* from old servers to new ones: see takeover_rules() */
 };
 
-static void mark_referenced(const struct workers *workers, bool *ret)
+static void mark_referenced(const struct workers *workers, bool *ret, bool *ret_snat)
 {
-	for (unsigned k = 0; k < workers->n; k++)
+	for (unsigned k = 0; k < workers->n; k++) {
 		balance_referenced(lb_balance(workers->worker[k].lb), ret);
+		balance_referenced_snat(lb_balance(workers->worker[k].lb), ret_snat);
+	}
 }
 
 /* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
 static int take_over(const struct workers *workers, struct rules *rules, uint16_t *map)
 {
 	bool *referenced = calloc(workers->rules->nservers + 1u, sizeof(*referenced));
-	int err;
+	bool *used = calloc(takeover_count_snat(workers->rules) + 1u, sizeof(*used));
+	int err = -ENOMEM;
 
-	if (!referenced)
-		return -ENOMEM;
-	mark_referenced(workers, referenced);
-	err = takeover_rules(rules, workers->rules, referenced, map);
+	if (referenced && used) {
+		mark_referenced(workers, referenced, used);
+		err = takeover_rules(rules, workers->rules, referenced, used, map);
+	}
 	free(referenced);
+	free(used);
 	return err;
 }
 

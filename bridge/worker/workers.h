@@ -48,6 +48,9 @@ void workers_finish(struct workers *workers, bool go_on, lb_time now);
 /* Tells the probes which servers that are disabled or gone have flows: now and then. */
 void workers_note_flows(const struct workers *workers);
 
+/* If an address is ours still that a reload has taken out of the file, though no flow has it. */
+bool workers_keep_in_vain(const struct workers *workers);
+
 struct workers_next;
 
 /*

@@ -5,6 +5,8 @@
 
 #include "ensure.h"
 
+#include <stdlib.h>
+
 enum { NCOUNTS = 64 };
 
 static void check_sums(const struct lb *lb, uint64_t nframes)
@@ -95,6 +97,25 @@ static void check_strays(const struct balance *balance)
 	ENSURE(balance->strays == n || balance->strays > UINT32_MAX / 4);
 }
 
+/* What a reload has taken out of the rules is counted as long as a flow has it. */
+static void check_kept(const struct balance *balance)
+{
+	const struct kept *kept = &balance->farms->kept;
+	struct kept again = {.rules = kept->rules, .first = kept->first};
+	uint32_t n = 0;
+
+	for (unsigned f = 0; f < kept->rules->nfarms; f++)
+		n += kept->rules->farms[f].nkept + 1;
+	again.flows = calloc(n + 1, sizeof(*again.flows));
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			kept_count(&again, flows_at(&balance->flows, f), 1);
+	for (uint32_t i = 0; i < n; i++)
+		ENSURE(again.flows[i] == kept->flows[i]);
+	ENSURE(again.all == kept->all);
+	free(again.flows);
+}
+
 /* The index finds the flow by its tuples, and by nothing that isn't its own. */
 static void check_found(const struct flows *flows, uint32_t f)
 {
@@ -153,7 +174,8 @@ static void check_list(const struct flows *flows, const struct flow_list *list, 
 
 	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
 		ENSURE(n++ < flows->places);
-		ENSURE(is_in(flows, f, states) && flows->links[f].in[FLOW_BY_STATE].prev == before);
+		ENSURE(is_in(flows, f, states) &&
+		       flows->queues.links[f].in[FLOW_BY_STATE].prev == before);
 		before = f;
 	}
 	ENSURE(list->tail == before);
@@ -166,12 +188,13 @@ static uint32_t check_queue(const struct flows *flows, uint32_t head, enum flow_
 {
 	uint32_t n = 0, before = FLOW_HEAD | head, f;
 
-	for (f = flows->heads[head].next; !(f & FLOW_HEAD); f = flows->links[f].in[queue].next) {
+	for (f = flows->queues.heads[head].next; !(f & FLOW_HEAD);
+	     f = flows->queues.links[f].in[queue].next) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows->links[f].in[queue].prev == before);
+		ENSURE(is_in(flows, f, states) && flows->queues.links[f].in[queue].prev == before);
 		before = f;
 	}
-	ENSURE(f == (FLOW_HEAD | head) && flows->heads[head].prev == before);
+	ENSURE(f == (FLOW_HEAD | head) && flows->queues.heads[head].prev == before);
 	return n;
 }
 
@@ -231,6 +254,7 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_servers(balance);
 	check_ports(balance);
 	check_strays(balance);
+	check_kept(balance);
 	check_index(flows);
 	check_list(flows, &flows->free, 1u << FLOW_FREE);
 	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);

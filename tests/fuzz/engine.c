@@ -9,7 +9,7 @@
 #include "packets.h"
 #include "../../lb/takeover.h"
 
-enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, NFARMS = 6, NSERVERS = 8 };
+enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, SNAT_MAX = 256, NFARMS = 6, NSERVERS = 8 };
 
 /* Rules with their state; the two memories of the engine, or what they held. */
 struct setup {
@@ -312,12 +312,15 @@ void engine_reload(struct lb *lb, lb_time now)
 {
 	struct rules *rules = make_rules(chosen, is_other = !is_other);
 	bool referenced[SERVERS_MAX] = {false};
+	bool used[SNAT_MAX] = {false};
 	uint16_t map[SERVERS_MAX];
 	struct setup old = current;
 
 	ENSURE(old.rules->nservers <= SERVERS_MAX);
 	balance_referenced(lb_balance(lb), referenced);
-	ENSURE(takeover_rules(rules, old.rules, referenced, map) == 0);
+	ENSURE(takeover_count_snat(old.rules) <= SNAT_MAX);
+	balance_referenced_snat(lb_balance(lb), used);
+	ENSURE(takeover_rules(rules, old.rules, referenced, used, map) == 0);
 	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
 	lb_reload(lb, farms_init(current.farms, rules, &share_whole, &key, now), map);
 	free_reloaded(old);

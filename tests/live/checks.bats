@@ -2,6 +2,7 @@
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/../failover.sh"
+source "$BATS_TEST_DIRNAME/../checks.sh"
 
 setup_file()
 {
@@ -14,34 +15,10 @@ teardown()
 	ip netns exec fe1 nft flush ruleset
 }
 
-# A farm with one server, fe1, for each NAME=ADDRESS,CHECK; fast checks, so that a server is out within
-# 2 x 300 ms + 300 ms.
-farms() # NAME=CHECK...
-{
-	local farm n=60 vip
-
-	echo "[bridge]"
-	echo "max_connections = $LAB_CONNECTIONS"
-	echo "fast_path = $FAST_PATH"
-	[[ -z $WORKERS ]] || echo "workers = $WORKERS"
-	for farm; do
-		vip=10.0.0.$((n++)) address=10.0.0.41
-		[[ $farm != *6=* ]] || vip=fd00::$n address=fd00::41
-		[[ $farm != nobody=* ]] || address=10.0.0.99
-		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = 300ms\n' "${farm%%=*}" "$vip" "${farm#*=}"
-		printf 'check_timeout = 300ms\nfall = 2\n[server %s]\nfarm = %s\naddress = %s\n' "${farm%%=*}" "${farm%%=*}" "$address"
-	done
-}
-
 peer() # PEER-OPTION... PORT WANT REPLY
 {
 	lab_spawn "peer-${*: -3:1}" fe1 "$TOOLS/peer" "$@"
 	wait_until 5 server_listens fe1 "${*: -3:1}"
-}
-
-all_are() # HEALTH
-{
-	tmbridge_stats | jq -e --arg h "$1" '[.farms[].servers[].health == $h] | all'
 }
 
 # Each has had several good probes, and no other.
@@ -79,12 +56,6 @@ all_are_good()
 no_probes()
 {
 	[[ -z $(in_ns fe1 ss -Htn 'dport >= :1008 and dport <= :1023') ]]
-}
-
-# The log says of the server that it is down for that.
-says() # SERVER PATTERN
-{
-	log_says "server $1: down: $2, after [0-9.]+ s (up|unknown)"
 }
 
 @test "each failure has its own reason in the log and the statistics" {

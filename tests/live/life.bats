@@ -63,7 +63,7 @@ promiscuity()
 			has("refused") and has("capacity")) and
 		.farms[0].name == "pool" and .farms[0].vip == "10.0.0.40" and
 		(.farms[0].up | type) == "boolean" and
-		.farms[0].snat == [{"address": "10.0.0.40", "ports_in_use": 0}] and
+		.farms[0].snat == [{"address": "10.0.0.40", "ports_in_use": 0, "removed": false}] and
 		(.farms[0].servers | map(.name)) == ["fe1", "fe2"] and
 		(.farms[0].servers[0] | .address == "10.0.0.41" and .state == "active" and
 			.weight == 1 and .connections == 0 and .connections_total == 0 and

@@ -5,7 +5,7 @@
 
 #include "../unit/suites.h"
 
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
  * together. For untagged IPv4 from one port; where frames go, and their layer 2, isn't its subject.
  */
 #include "../../lb/lane.h"
+#include "../../lb/table.h"
 #include "../../lb/rewrite.h"
 
 #include <linux/bpf.h>

@@ -209,6 +209,12 @@ calls() # FUNCTIONS FILE...
 	[[ -z $output ]]
 }
 
+@test "files of lb are no longer than 500 lines" {
+	run awk 'FNR > 500 { print FILENAME; nextfile }' lb/*.[ch]
+	echo "$output"
+	[[ -z $output ]]
+}
+
 # Whether make would give -Werror to the compiler, CI being $1: yes or no.
 has_werror() # CI GOAL...
 {

@@ -790,7 +790,7 @@ START_TEST(what_was_gone_before_is_not_said_again)
 	struct line line = {0};
 	uint16_t map[2];
 
-	ck_assert_int_eq(takeover_rules(now, old, all, map), 0);
+	ck_assert_int_eq(takeover_rules(now, old, all, NULL, map), 0);
 	ck_assert_uint_eq(now->nservers, 2);
 	changes(now, next, take_change, &line);
 	ck_assert_str_eq(line.text, "");

@@ -159,18 +159,22 @@ void engine_start(struct engine *engine, struct rules *rules)
 
 void engine_reload(struct engine *engine, struct rules *rules)
 {
+	const struct share share = lb_balance(engine->lb)->farms->share;
 	const struct hash_key key = {{0, 0}};
 	bool *referenced = calloc(engine->rules->nservers + 1, sizeof(*referenced));
+	bool *used = calloc(takeover_count_snat(engine->rules) + 1, sizeof(*used));
 	uint16_t *map = calloc(engine->rules->nservers + 1, sizeof(*map));
 	void *mem;
 
 	balance_referenced(lb_balance(engine->lb), referenced);
-	require(takeover_rules(rules, engine->rules, referenced, map) == 0);
+	balance_referenced_snat(lb_balance(engine->lb), used);
+	require(takeover_rules(rules, engine->rules, referenced, used, map) == 0);
 	use_ip6(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
-	lb_reload(engine->lb, farms_init(mem, rules, &share_whole, &key, engine->now), map);
+	lb_reload(engine->lb, farms_init(mem, rules, &share, &key, engine->now), map);
 	free(referenced);
+	free(used);
 	free(map);
 	free(engine->farms_mem);
 	rules_free(engine->rules);

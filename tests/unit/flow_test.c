@@ -5,7 +5,7 @@
 #include "random.h"
 #include "suites.h"
 
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 #include "../../lb/lane.h"
 
 #include <stdlib.h>

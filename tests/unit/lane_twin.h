@@ -4,7 +4,7 @@
 #ifndef UNIT_LANE_TWIN_H
 #define UNIT_LANE_TWIN_H
 
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 
 #include <ucontext.h>
 

@@ -1795,7 +1795,14 @@ Suite *lb_suite(void)
 	                              unmatched_fragments_go_nowhere,
 	                              malformed_ip,
 	                              malformed_tcp,
-	                              idle_flow_is_reset,
+	                              NULL};
+
+	return suite_of("lb", tests);
+}
+
+Suite *lb_ends_suite(void)
+{
+	const TTest *const tests[] = {idle_flow_is_reset,
 	                              idle_flow_is_forgotten_silently,
 	                              half_open_flow_ends_silently,
 	                              checked_farm_is_closed_until_a_probe_succeeds,
@@ -1820,5 +1827,5 @@ Suite *lb_suite(void)
 	                              same_input_same_output,
 	                              NULL};
 
-	return suite_of("lb", tests);
+	return suite_of("lb_ends", tests);
 }

@@ -9,7 +9,7 @@
 #include "../../bridge/worker/announcer.h"
 #include "../../bridge/worker/probes.h"
 #include "../../bridge/worker/waiting.h"
-#include "../../lb/flow.h"
+#include "../../lb/flows.h"
 #include "../../lb/frag.h"
 
 #include <stdio.h>

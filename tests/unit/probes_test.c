@@ -359,7 +359,7 @@ static void reload(struct rules *new_rules)
 	bool *referenced = calloc(rules->nservers, sizeof(*referenced));
 	uint16_t *map = calloc(rules->nservers, sizeof(*map));
 
-	ck_assert_int_eq(takeover_rules(new_rules, old_rules, referenced, map), 0);
+	ck_assert_int_eq(takeover_rules(new_rules, old_rules, referenced, NULL, map), 0);
 	free(referenced);
 	free(map);
 	rules = new_rules;

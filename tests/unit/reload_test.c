@@ -547,7 +547,7 @@ START_TEST(memory_may_run_out)
 		rules->farms[0].vip = ip4(10, 0, 9, 40);
 		fixture_make_ipv6(rules);
 		memory_fail_at(++n);
-		err = takeover_rules(rules, old, referenced, map);
+		err = takeover_rules(rules, old, referenced, NULL, map);
 		failed = memory_has_failed();
 		ck_assert_int_eq(err, failed ? -ENOMEM : 0);
 		rules_free(rules);
@@ -588,7 +588,7 @@ START_TEST(addresses_have_no_more_names)
 	}
 	ip.b[1] = 1;
 	ck_assert_int_eq(rules_name(rules, &ip, &rules->servers[0].address), 0);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, map), -EOVERFLOW);
+	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), -EOVERFLOW);
 	rules_free(rules);
 	rules_free(old);
 }
@@ -601,9 +601,9 @@ START_TEST(servers_have_no_more_numbers)
 	uint16_t map[2];
 
 	make_others(rules, RULES_SERVERS_KEPT_MAX - 1);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, map), -E2BIG);
+	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), -E2BIG);
 	make_others(rules, RULES_SERVERS_KEPT_MAX - 2);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, map), 0);
+	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), 0);
 	ck_assert_uint_eq(map[1], RULES_SERVERS_KEPT_MAX - 1);
 	rules_free(rules);
 	rules_free(old);

@@ -40,7 +40,7 @@ static unsigned packet(enum end from, int flags, uint32_t seq, uint32_t ack, uin
 	const struct tcp_syn *syn = waits ? &again : NULL;
 	unsigned events;
 
-	/* as life.c does */
+	/* as progress.c does */
 	if (flags & RST)
 		return tcp_rst_is_believed(&flow, from, &p, syn) ? TCP_RESET : 0;
 	kind = tcp_judge(&flow, from, &p, elsewhere, syn);

@@ -1,16 +1,11 @@
 /*
- * The flow table: storage, the index over both tuples, and lists.
+ * The flow table: storage, and the index over both tuples.
  *
  * Timers: check_at is when to look at a flow, not when it expires; a packet only notes the time in
  * flow.last, and whoever looks computes the true deadline. So traffic moves no list and no wheel,
  * and finding who is due is a scan over four bytes a flow (balance.c spreads it over a second).
- *
- * A flow is on at most one list by its state, so one pair of links serves these all. The links are
- * an array of their own: see struct flow.
  */
-#include "flow.h"
-
-#include "both.h"
+#include "flows.h"
 
 /* created_ms takes the low bytes of a number as they stand in memory */
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low byte first");
@@ -54,13 +49,13 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	factors_make(flows->factors6, sizeof(flows->factors6) / sizeof(uint64_t), &key,
 	             FLOWS_FACTORS6);
 	take_shared(flows, arena);
-	flows->links = arena_take(arena, flows->places, sizeof(*flows->links));
+	flows->queues.links = arena_take(arena, flows->places, sizeof(*flows->queues.links));
 	flows->check_at = arena_take(arena, flows->places, sizeof(*flows->check_at));
 	flows->stamps = arena_take(arena, flows->places, sizeof(*flows->stamps));
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
-	memset(flows->links, 0, flows->places * sizeof(*flows->links));
+	memset(flows->queues.links, 0, flows->places * sizeof(*flows->queues.links));
 	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
 	memset(flows->stamps, 0, flows->places * sizeof(*flows->stamps));
 	if (table_keeps(arena))
@@ -97,77 +92,16 @@ void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n)
 	BOTH_WRITE_LAST(flows->head->nnames, n);
 }
 
-static void list_append(struct flows *flows, struct flow_list *list, uint32_t f)
-{
-	flows->links[f].in[FLOW_BY_STATE].next = FLOW_NONE;
-	flows->links[f].in[FLOW_BY_STATE].prev = list->tail;
-	if (list->tail == FLOW_NONE)
-		list->head = f;
-	else
-		flows->links[list->tail].in[FLOW_BY_STATE].next = f;
-	list->tail = f;
-	list->length++;
-}
-
-static void list_remove(struct flows *flows, struct flow_list *list, uint32_t f)
-{
-	const uint32_t next = flows->links[f].in[FLOW_BY_STATE].next,
-	               prev = flows->links[f].in[FLOW_BY_STATE].prev;
-
-	if (prev == FLOW_NONE)
-		list->head = next;
-	else
-		flows->links[prev].in[FLOW_BY_STATE].next = next;
-	if (next == FLOW_NONE)
-		list->tail = prev;
-	else
-		flows->links[next].in[FLOW_BY_STATE].prev = prev;
-	list->length--;
-}
-
-void flows_begin_heads(struct flow_link *heads, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		heads[i] = (struct flow_link){FLOW_HEAD | i, FLOW_HEAD | i};
-}
-
-static void stand_in_none(struct flows *flows, uint32_t f)
-{
-	flows->links[f].in[FLOW_BY_POOL].next = FLOW_NONE;
-	flows->links[f].in[FLOW_BY_SERVER].next = FLOW_NONE;
-}
-
 void flows_use_heads(struct flows *flows, struct flow_link *heads)
 {
-	flows->heads = heads;
+	flows->queues.heads = heads;
 	for (uint32_t f = 0; f < flows->reached; f++)
-		stand_in_none(flows, f);
-}
-
-/* A flow's link, or a head. */
-static struct flow_link *link_of(struct flows *flows, uint32_t at, enum flow_queue queue)
-{
-	return at & FLOW_HEAD ? &flows->heads[at & ~FLOW_HEAD] : &flows->links[at].in[queue];
+		queues_stand_in_none(&flows->queues, f);
 }
 
 void flows_queue(struct flows *flows, uint32_t f, enum flow_queue queue, uint32_t head)
 {
-	const uint32_t last = flows->heads[head].prev;
-
-	flows->links[f].in[queue] = (struct flow_link){FLOW_HEAD | head, last};
-	link_of(flows, last, queue)->next = f;
-	flows->heads[head].prev = f;
-}
-
-static void leave_queue(struct flows *flows, uint32_t f, enum flow_queue queue)
-{
-	const struct flow_link link = flows->links[f].in[queue];
-
-	if (link.next == FLOW_NONE)
-		return;
-	link_of(flows, link.next, queue)->prev = link.prev;
-	link_of(flows, link.prev, queue)->next = link.next;
-	flows->links[f].in[queue].next = FLOW_NONE;
+	queues_join(&flows->queues, f, queue, head);
 }
 
 size_t flows_ip6_size(const struct flows *flows)
@@ -203,14 +137,7 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
 	if (flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING)
 		return; /* on no list */
-	for (unsigned queue = 0; queue < FLOW_QUEUES; queue++) {
-		const struct flow_link *link = &flows->links[f].in[queue];
-
-		if (!(link->next & FLOW_HEAD))
-			__builtin_prefetch(&flows->links[link->next], 1);
-		if (!(link->prev & FLOW_HEAD))
-			__builtin_prefetch(&flows->links[link->prev], 1);
-	}
+	queues_prefetch(&flows->queues, f);
 }
 
 bool flows_have_room(const struct flows *flows)
@@ -287,8 +214,8 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows->cold[f].reset_ms = 0;
 	BOTH_WRITE(flows->cold[f].ended, (uint8_t)0);
 	set_life(flow, server, FLOW_HALF_OPEN);
-	list_append(flows, &flows->half_open, f);
-	stand_in_none(flows, f);
+	queues_append(&flows->queues, &flows->half_open, f);
+	queues_stand_in_none(&flows->queues, f);
 }
 
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
@@ -300,7 +227,7 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const stru
 		f = flows->reached++;
 	} else {
 		f = flows->free.head;
-		list_remove(flows, &flows->free, f);
+		queues_remove(&flows->queues, &flows->free, f);
 	}
 	if (client6)
 		both_copy(&flows->client6[f], client6, sizeof(*client6));
@@ -322,13 +249,13 @@ uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
 /* Takes the flow off the queues that its state has. */
 static void leave_list(struct flows *flows, uint32_t f)
 {
-	leave_queue(flows, f, FLOW_BY_POOL);
-	leave_queue(flows, f, FLOW_BY_SERVER);
+	queues_leave(&flows->queues, f, FLOW_BY_POOL);
+	queues_leave(&flows->queues, f, FLOW_BY_SERVER);
 	if (flows_at(flows, f)->state == FLOW_HALF_OPEN)
-		list_remove(flows, &flows->half_open, f);
+		queues_remove(&flows->queues, &flows->half_open, f);
 	else if (flows_at(flows, f)->state == FLOW_RESET ||
 	         flows_at(flows, f)->state == FLOW_QUARANTINE)
-		list_remove(flows, &flows->quarantine, f);
+		queues_remove(&flows->queues, &flows->quarantine, f);
 }
 
 void flows_remove(struct flows *flows, uint32_t f)
@@ -339,7 +266,7 @@ void flows_remove(struct flows *flows, uint32_t f)
 	set_state(flows_at(flows, f), FLOW_FREE);
 	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flow_last(flows_at(flows, f)));
 	flows->check_at[f] = FLOW_NEVER;
-	list_append(flows, &flows->free, f);
+	queues_append(&flows->queues, &flows->free, f);
 }
 
 void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const uint64_t hashes[2])
@@ -353,27 +280,27 @@ void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const u
 	index_add(&flows->index, hashes[SERVER], f << 1 | SERVER);
 	set_life(flow, server, state);
 	if (state == FLOW_QUARANTINE)
-		list_append(flows, &flows->quarantine, f);
+		queues_append(&flows->queues, &flows->quarantine, f);
 }
 
 void flows_abandon(struct flows *flows, uint32_t f)
 {
 	set_state(flows_at(flows, f), FLOW_FREE);
 	flows->check_at[f] = FLOW_NEVER;
-	list_append(flows, &flows->free, f);
+	queues_append(&flows->queues, &flows->free, f);
 }
 
 void flows_doom(struct flows *flows, uint32_t f)
 {
 	set_state(flows_at(flows, f), FLOW_FREE);
 	flows->check_at[f] = FLOW_NEVER;
-	list_append(flows, &flows->doomed, f);
+	queues_append(&flows->queues, &flows->doomed, f);
 }
 
 void flows_undoom(struct flows *flows, uint32_t f)
 {
-	list_remove(flows, &flows->doomed, f);
-	list_append(flows, &flows->free, f);
+	queues_remove(&flows->queues, &flows->doomed, f);
+	queues_append(&flows->queues, &flows->free, f);
 }
 
 void flows_set_created_ms(struct flows *flows, uint32_t f, uint64_t ms)
@@ -393,6 +320,19 @@ void flows_rename(struct flows *flows, uint32_t f, const struct tuple arrive[2])
 	for (enum end end = CLIENT; end <= SERVER; end++)
 		both_copy(&flow->arrive[end], &arrive[end], sizeof(arrive[end]));
 	set_state(flow, state);
+}
+
+void flows_name(struct flows *flows, uint32_t f, const struct tuple arrive[2])
+{
+	const bool listed = !(flows_at(flows, f)->flags & FLOW_CLIENT_UNLISTED);
+
+	if (listed)
+		list_end(flows, f, CLIENT, false);
+	list_end(flows, f, SERVER, false);
+	flows_rename(flows, f, arrive);
+	if (listed)
+		list_end(flows, f, CLIENT, true);
+	list_end(flows, f, SERVER, true);
 }
 
 void flows_set_hop(struct flows *flows, uint32_t f, uint16_t hop)
@@ -425,7 +365,7 @@ void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t n
 	set_state(flows_at(flows, f), FLOW_QUARANTINE);
 	flow_set_last(flows_at(flows, f), now);
 	flows_at(flows, f)->flags |= flags;
-	list_append(flows, &flows->quarantine, f);
+	queues_append(&flows->queues, &flows->quarantine, f);
 }
 
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
@@ -526,7 +466,7 @@ uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t li
 
 	while (i < limit) {
 		if (flows->check_at[i] <= now) {
-			__builtin_prefetch(&flows->links[i], 1);
+			__builtin_prefetch(&flows->queues.links[i], 1);
 			*cursor = i + 1;
 			return i;
 		}

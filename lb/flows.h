@@ -1,0 +1,325 @@
+/*
+ * Flows: the table of balanced TCP connections.
+ *
+ * The table may be shared with a reader who notes what he forwards (lane.h). He sees a flow as open
+ * or not at all, by this order:
+ *
+ * Published: the flow's words, its client's hop and address are written while it is free and in no
+ * bucket; then its life says half-open; then its references are written to buckets, and last their
+ * tags. It is forwarded by a reader only when its life says open, which is written after its
+ * windows.
+ *
+ * Withdrawn: its life says so first when it is no longer open, before anything else changes. When
+ * it is removed its tags go first, then its life says free, then its hop is given back; its place
+ * rests at the tail of the free list.
+ *
+ * Renumbered, or moved to another hop: one write of one word; what it names is written before, and
+ * isn't used for anything else before HOPS_REST.
+ *
+ * A reader looks at the flow's life once more before he writes. If he is held up right then, what
+ * he writes comes late: next_seq, acked, limit and last of a flow that has ended decide nothing but
+ * when it is forgotten and which numbers a late packet is compared with; counts are counted on.
+ */
+#ifndef LB_FLOWS_H
+#define LB_FLOWS_H
+
+#include "arena.h"
+#include "flow.h"
+#include "hops.h"
+#include "index.h"
+#include "queues.h"
+#include "table.h"
+
+/* Of which numbers factors are made: those of tuples begin with 0. */
+enum { FLOWS_FACTORS6 = 16 };
+
+/*
+ * So many places are left free: as they are taken in the order in which they were given up, a place
+ * isn't used again before so many others were, and who still reads or writes there late hits
+ * nobody.
+ */
+enum { FLOWS_REST = 256, FLOWS_NAMES_MAX = 16384 /* RULES_NAMES_MAX */ };
+
+struct flows {
+	struct flow *flow; /* by index, as are: */
+	struct flow_cold *cold;
+	struct flow_sum *sums; /* by server, of the farms; or NULL: nobody wants to know */
+	struct queues queues;
+	struct flow_hops *own; /* hops of those for whom flows.hops has no room */
+	struct ip6 *client6;   /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;    /* tick at which to see if the flow has expired; FLOW_NEVER */
+	uint32_t *stamps;      /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
+	struct index index;
+	struct hops hops;
+	struct hash_key key;
+	uint64_t factors[4];  /* of flows_hash(), made of key, as are: */
+	uint64_t factors6[5]; /* of name_hashed() */
+	struct table_head *head;
+	struct ip6 *names;           /* for who comes after: see table.h; NULL: nobody does */
+	uint32_t capacity;           /* flows that there may be */
+	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
+	uint32_t reached;            /* flows from here on were never used */
+	struct flow_list free;       /* of those before reached */
+	struct flow_list half_open;  /* oldest first */
+	struct flow_list doomed;     /* flows_doom() */
+	struct flow_list quarantine; /* and those that were reset; longest ended first */
+};
+
+static inline struct flow *flows_at(const struct flows *flows, uint32_t flow)
+{
+	return &flows->flow[flow];
+}
+
+/* The bytes of frames, and the frames, that came from end. */
+static inline uint64_t flows_bytes(const struct flows *flows, uint32_t flow, enum end end)
+{
+	return BOTH_READ(flows->cold[flow].bytes[end]) + flows->flow[flow].bytes[end];
+}
+
+/* Those of them that aren't in the sum of its server while it lives. */
+static inline uint64_t flows_unsummed(const struct flows *flows, uint32_t flow, enum end end)
+{
+	return BOTH_READ(flows->cold[flow].bytes[end]) % FLOW_SUM_BYTES +
+	       flows->flow[flow].bytes[end];
+}
+
+static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, enum end end)
+{
+	return BOTH_READ(flows->cold[flow].packets[end]) + flows->flow[flow].packets[end];
+}
+
+/* Where a flow's hop is if that is HOPS_OWN. */
+static inline struct flow_hop *flows_own(const struct flows *flows, uint32_t flow)
+{
+	return &flows->own[flow / 2].of[flow % 2];
+}
+
+/* Where the client's last packet came from; all zeros before the first. */
+static inline const struct hop *flows_client(const struct flows *flows, uint32_t flow)
+{
+	const uint16_t place = flows->flow[flow].hop;
+
+	return place == HOPS_OWN ? &flows_own(flows, flow)->hop : &flows->hops.places[place].hop;
+}
+
+/* The flow that follows on its list, or FLOW_NONE. */
+static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
+{
+	return flows->queues.links[flow].in[FLOW_BY_STATE].next;
+}
+
+/* Takes an empty table of capacity flows from arena, or the arrays of its table (table.h). */
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
+                   struct hash_key key);
+
+/* Says which IPv6 addresses the names are that flows hold, for a process that comes after this. */
+void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n);
+
+/* Says in the table's head that it is ready for readers, tick 0 having been at epoch. */
+void flows_announce(struct flows *flows, lb_time epoch);
+
+/* The bytes, aligned to ARENA_ALIGN, that IPv6 flows need beside; and takes them into use. */
+size_t flows_ip6_size(const struct flows *flows);
+void flows_use_ip6(struct flows *flows, void *mem);
+
+/* What a flow is looked up by. */
+struct flow_key {
+	struct tuple tuple;
+	bool ipv6;                /* its addresses are names */
+	const struct ip6 *hashed; /* the address of which the tuple has only the hash, or NULL */
+};
+
+static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple)
+{
+	return tuple_multilinear(flows->factors, tuple);
+}
+
+/* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
+uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
+
+/* Fetches the flow into the cache; and, once it and its links are there, what forgetting it touches
+ * elsewhere, but for what a log is told. */
+static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
+{
+	__builtin_prefetch(flows_at(flows, flow), 1);
+}
+
+void flows_prefetch_places(const struct flows *flows, uint32_t flow);
+
+/*
+ * A guess at that, FLOW_NONE included, from the index alone, whose bucket should be in the cache;
+ * and fetches the flow into it, and the one that it will be if the guess is wrong.
+ */
+static inline uint32_t flows_guess(const struct flows *flows, uint64_t hash)
+{
+	uint32_t second, ref = index_guess(&flows->index, hash, &second);
+
+	if (ref == INDEX_NONE)
+		return FLOW_NONE;
+	flows_prefetch(flows, flow_of(ref));
+	if (second != INDEX_NONE)
+		flows_prefetch(flows, flow_of(second));
+	return ref;
+}
+
+/* Fetches the client's address of an IPv6 flow, or of FLOW_NONE nothing: by reading it, which isn't
+ * waited for. Of three prefetches a packet the processor drops too many. */
+static inline void flows_fetch_ip6(const struct flows *flows, uint32_t ref)
+{
+	if (ref != FLOW_NONE)
+		(void)*(const volatile uint8_t *)&flows->client6[flow_of(ref)];
+}
+
+/* If the tuple of that flow and end is the key's. */
+static inline bool flow_is_of(const struct flows *flows, uint32_t ref, const struct flow_key *key)
+{
+	const struct flow *flow = flows_at(flows, flow_of(ref));
+
+	if (!tuple_eq(&flow->arrive[end_of(ref)], &key->tuple))
+		return false;
+	if (!flows->client6)
+		return true;
+	return flow_is_ipv6(flow) == key->ipv6 &&
+	       (!key->hashed || ip6_eq(&flows->client6[flow_of(ref)], key->hashed));
+}
+
+/* The same as flows_find(), sooner if the guess was right; flows may have come and gone since. */
+static inline uint32_t flows_find_guessed(const struct flows *flows, const struct flow_key *key,
+                                          uint64_t hash, uint32_t guess)
+{
+	if (guess != FLOW_NONE && flow_is_of(flows, guess, key) &&
+	    flow_is_listed(flows_at(flows, flow_of(guess)), end_of(guess)))
+		return guess;
+	return flows_find(flows, key, hash);
+}
+
+/* Takes the heads of queues into use: all flows stand in none of theirs. */
+void flows_use_heads(struct flows *flows, struct flow_link *heads);
+
+/* Has the sums of servers kept there from now on. */
+static inline void flows_use_sums(struct flows *flows, struct flow_sum *sums)
+{
+	flows->sums = sums;
+}
+
+/* Puts the flow at the end of the queue of this head, where it stands until its state changes. */
+void flows_queue(struct flows *flows, uint32_t flow, enum flow_queue queue, uint32_t head);
+
+/* The flow that stands in it for longest, or FLOW_NONE. */
+static inline uint32_t flows_oldest(const struct flows *flows, uint32_t head)
+{
+	const uint32_t first = flows->queues.heads[head].next;
+
+	return first & FLOW_HEAD ? FLOW_NONE : first;
+}
+
+/* If flows_add() would find room. */
+bool flows_have_room(const struct flows *flows);
+
+/*
+ * Makes a half-open flow of the two tuples, neither of which is listed yet, to be looked at again
+ * at tick check_at; client6 is the client's address if its name is a hash, else NULL. There must be
+ * room. Returns its index.
+ */
+uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
+                   uint16_t server, uint64_t now_ms, uint32_t check_at);
+
+/* When the flow was made, in ms since the table was. */
+uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);
+
+/* Forgets the flow, whatever its state. */
+void flows_remove(struct flows *flows, uint32_t flow);
+
+/* Notes the timestamp with which the client begins or ends; 0: it has none. */
+void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
+
+/*
+ * Of flows that were found in the table (adopt.c), whose words are as another process left them:
+ * takes one into use as open, closing or quarantined, flows_hash() of its tuples being given; gives
+ * one up; puts one aside, free but for its place, until it is undoomed; names its addresses anew,
+ * its own address being in client6; has another place for its hop; and was made at another time.
+ */
+void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state,
+                 const uint64_t hashes[2]);
+void flows_abandon(struct flows *flows, uint32_t flow);
+void flows_rename(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
+
+/* Gives a flow that is in the index other names for the same addresses. */
+void flows_name(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
+void flows_doom(struct flows *flows, uint32_t flow);
+void flows_undoom(struct flows *flows, uint32_t flow);
+void flows_set_hop(struct flows *flows, uint32_t flow, uint16_t hop);
+void flows_set_created_ms(struct flows *flows, uint32_t flow, uint64_t ms);
+
+/* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
+void flows_unlist_client(struct flows *flows, uint32_t flow);
+
+/* Puts it in again, the newer flow being gone. */
+void flows_list_client(struct flows *flows, uint32_t flow);
+
+/* Ends a live flow: it begins to rest in quarantine now. flags are added to its own. */
+void flows_quarantine(struct flows *flows, uint32_t flow, uint8_t flags, uint32_t now);
+
+/* Ends a live flow by a RST that end has sent: it may be revived up to flows_bury(). */
+void flows_reset(struct flows *flows, uint32_t flow, enum end end, uint64_t now_ms);
+
+/* When that was, in ms since the table was made. */
+uint64_t flows_reset_ms(const struct flows *flows, uint32_t flow);
+
+/* Makes a flow that was reset live again: open, or closing. Its limit[] has been set anew. */
+void flows_revive(struct flows *flows, uint32_t flow);
+
+/* Moves it to quarantine for good. */
+void flows_bury(struct flows *flows, uint32_t flow);
+
+/* The flow's client is answered at hop, whose place it has taken: HOPS_OWN if there was none. */
+void flows_set_client(struct flows *flows, uint32_t flow, uint16_t place, const struct hop *hop);
+
+/* Adds to what came from end, beyond what the flow itself counts: bytes in whole FLOW_SUM_BYTES. */
+void flows_carry(struct flows *flows, uint32_t flow, enum end end, uint64_t bytes,
+                 uint32_t packets);
+
+/* Changes the flow's server, when servers are numbered anew. */
+void flows_renumber(struct flows *flows, uint32_t flow, uint16_t server);
+
+/* Makes a quarantined flow half-open again, as if flows_add() had just made it. */
+void flows_reopen(struct flows *flows, uint32_t flow, uint64_t now_ms);
+
+/* From half-open or open to another live state but half-open. */
+void flows_set_state(struct flows *flows, uint32_t flow, enum flow_state state);
+
+/* Sees to it that the flow is looked at by tick at the latest. */
+void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
+
+/* After a look: says when to look next. */
+void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
+
+/* Notes that one of its ends was heard of at tick now. */
+static inline void flows_heard(struct flows *flows, uint32_t flow, uint32_t now)
+{
+	BOTH_WRITE(flows_at(flows, flow)->last, now);
+}
+
+/* Notes a packet of len bytes that came from end at tick now. */
+static inline void flows_count(struct flows *flows, uint32_t f, enum end end, uint32_t len,
+                               uint32_t now)
+{
+	struct flow *flow = flows_at(flows, f);
+	uint64_t bytes = (uint64_t)flow->bytes[end] + len;
+	uint32_t packets = flow->packets[end] + 1u;
+
+	flow_set_last(flow, now);
+	flow->bytes[end] = (uint16_t)bytes;
+	flow->packets[end] = (uint8_t)packets;
+	if (bytes >> 16 | packets >> 8)
+		flows_carry(flows, f, end, bytes & ~(uint64_t)UINT16_MAX,
+		            packets & ~(uint32_t)UINT8_MAX);
+}
+
+/*
+ * The next flow in [*cursor, limit) whose check_at is now or earlier, or FLOW_NONE; *cursor moves
+ * behind it, or to limit. Fetches its links into the cache.
+ */
+uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now);
+
+#endif

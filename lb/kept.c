@@ -1,0 +1,46 @@
+/*
+ * Counting who still has what is kept. A flow is found by its address alone, as the service whose
+ * pool its port was of may be gone as well.
+ */
+#include "kept.h"
+
+void kept_lay_out(struct kept *kept, struct arena *arena, const struct rules *rules)
+{
+	uint32_t n = 0;
+
+	*kept = (struct kept){.rules = rules,
+	                      .first = arena_take(arena, rules->nfarms, sizeof(*kept->first))};
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		if (kept->first)
+			kept->first[f] = n;
+		n += rules->farms[f].nkept + 1;
+	}
+	kept->flows = arena_take(arena, n, sizeof(*kept->flows));
+	if (kept->flows)
+		memset(kept->flows, 0, n * sizeof(*kept->flows));
+}
+
+/* Which of the farm's the flow has; false if none. */
+static bool find(const struct rules_farm *farm, const struct flow *flow, unsigned *ret)
+{
+	*ret = farm->nkept;
+	if (!flow_has_snat(flow))
+		return farm->keeps_off;
+	for (unsigned i = 0; i < farm->nkept; i++)
+		if (be32_eq(farm->snat[farm->nsnat + i], flow->arrive[SERVER].dst)) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+void kept_count(struct kept *kept, const struct flow *flow, int by)
+{
+	const unsigned farm = kept->rules->servers[flow->server].farm;
+	unsigned i;
+
+	if (!find(&kept->rules->farms[farm], flow, &i))
+		return;
+	kept->flows[kept->first[farm] + i] += (uint32_t)by;
+	kept->all += (uint32_t)by;
+}

@@ -1,0 +1,32 @@
+/*
+ * SNAT addresses that a reload has taken out of the file, and how many flows still have them. While
+ * there are any such an address stays ours (rules_farm.nkept); nobody gets a port of it any more.
+ */
+#ifndef LB_KEPT_H
+#define LB_KEPT_H
+
+#include "arena.h"
+#include "flow.h"
+#include "rules.h"
+
+struct kept {
+	const struct rules *rules;
+	uint32_t *first; /* by farm: its first one in flows */
+	uint32_t *flows; /* by kept address, and behind a farm's, of those without SNAT; that rest
+	                    too */
+	uint32_t all;
+};
+
+/* Takes the counts for rules from arena. */
+void kept_lay_out(struct kept *kept, struct arena *arena, const struct rules *rules);
+
+/* Counts the flow (1), or no longer (-1), if it is of a kept address. */
+void kept_count(struct kept *kept, const struct flow *flow, int by);
+
+/* Flows of the farm's i-th kept address; of the one behind these: without SNAT. */
+static inline uint32_t kept_flows(const struct kept *kept, unsigned farm, unsigned i)
+{
+	return kept->flows[kept->first[farm] + i];
+}
+
+#endif

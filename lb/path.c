@@ -1,0 +1,144 @@
+/*
+ * The path of each packet, what every frame pays for.
+ *
+ * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
+ * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
+ * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
+ * makes no difference, but to fragments that wait for their first one: these are sent at the end of
+ * the burst that brings it. Which place in the index a new flow needs besides depends on those
+ * before it; so that is fetched when the SYN before it has been settled. Most packets take a short
+ * way through it all (express.c), which comes to the same; the others are settled by traffic.c,
+ * pieces.c or errors.c.
+ */
+#include "path.h"
+
+#include "admit.h"
+#include "errors.h"
+#include "express.h"
+#include "follow.h"
+#include "pieces.h"
+#include "traffic.h"
+#include "wire.h"
+
+/* The last step. */
+static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
+                   struct verdict *v)
+{
+	switch (job->rest) {
+	case REST_PLAIN:
+	case REST_PLAIN_IPV6:
+		screen_plain(frame, job, v);
+		return traffic_tcp(lb, frame, job, now, v);
+	case REST_TCP:
+		return traffic_tcp(lb, frame, job, now, v);
+	case REST_FRAGMENT:
+		return pieces_input(lb, frame, job, now, v);
+	case REST_ICMP_ERROR:
+		return errors_input(lb, frame, job, v);
+	case REST_NONE:
+		if (v->heard)
+			v->heard = follow_sighting(&lb->balance, &v->sighting, now);
+		break;
+	}
+}
+
+/* If the flow that the frame may belong to is known by its headers alone. */
+static bool has_key(const struct job *job)
+{
+	return job->rest != REST_NONE && job->rest != REST_FRAGMENT;
+}
+
+/* The long or the short way. */
+static inline void decide(struct lb *lb, struct frame *frame, struct job *job, uint32_t tick,
+                          lb_time now, struct verdict *v)
+{
+	if (!rest_is_plain(job->rest) || !express(&lb->balance, frame, job, tick, v))
+		finish(lb, frame, job, now, v);
+}
+
+/* The smaller of both links' MTUs. */
+static uint32_t smallest(const struct lb *lb)
+{
+	const uint32_t *mtus = lb->mtus;
+
+	return mtus[0] && (!mtus[1] || mtus[0] < mtus[1]) ? mtus[0] : mtus[1];
+}
+
+/* The same as a router does it. */
+__attribute__((noinline)) static void decide_as_router(struct lb *lb, struct frame *frame,
+                                                       struct job *job, uint32_t tick, lb_time now,
+                                                       struct verdict *v)
+{
+	const struct rules *rules = engine_rules(lb);
+	struct router_original original = {0};
+	uint32_t mtu;
+
+	if (job->rest == REST_NONE)
+		return finish(lb, frame, job, now, v);
+	router_keep(frame, smallest(lb), &original);
+	if (rest_is_plain(job->rest) && router_is_last(frame))
+		finish(lb, frame, job, now, v);
+	else
+		decide(lb, frame, job, tick, now, v);
+	if (v->act != LB_FORWARD || v->why == WHY_FRAGMENT_HELD)
+		return;
+	mtu = lb->mtus[way_side(&v->way, rules)];
+	if (original.len && mtu && original.len > mtu)
+		return router_too_big(rules, &lb->refuse, frame, &original, mtu, now, v);
+	router_spend(frame);
+}
+
+/* If the job is a SYN that will probably make a flow. */
+static bool is_opening(const struct job *job)
+{
+	return job->rest == REST_TCP && job->guess == FLOW_NONE &&
+	       (job->packet.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+/* Fetches what the next of these jobs that is a SYN, from the i-th on, will need in the index.
+ * Returns which it is, or n. */
+static unsigned foresee(struct lb *lb, struct job *jobs, unsigned i, unsigned n)
+{
+	while (i < n && !is_opening(&jobs[i]))
+		i++;
+	if (i == n)
+		return n;
+	traffic_seek(lb, &jobs[i]);
+	if (jobs[i].is_served)
+		admit_foresee(&lb->balance, &jobs[i].packet, jobs[i].farm, jobs[i].service);
+	return i;
+}
+
+void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
+{
+	const struct screen screen = engine_screen(lb);
+	const uint32_t tick = balance_tick(&lb->balance, now);
+	struct job jobs[PATH_BURST];
+	unsigned next; /* SYN */
+
+	for (unsigned i = 0; i < n; i++) {
+		jobs[i].is_sought = false;
+		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
+		if (has_key(&jobs[i]))
+			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (has_key(&jobs[i]))
+			index_prefetch(&lb->balance.flows.index, jobs[i].hash);
+	for (unsigned i = 0; i < n; i++)
+		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
+			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
+	for (unsigned i = 0; i < n && lb->balance.flows.client6; i++)
+		if (jobs[i].rest == REST_PLAIN_IPV6)
+			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
+	next = foresee(lb, jobs, 0, n);
+	for (unsigned i = 0; i < n; i++) {
+		if (__builtin_expect(screen.has_stack, 0))
+			decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		else
+			decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		lb->whys[ret[i].why]++;
+		if (i == next)
+			next = foresee(lb, jobs, i + 1, n);
+	}
+}

@@ -1,0 +1,16 @@
+/*
+ * The path of a burst through the engine.
+ */
+#ifndef LB_PATH_H
+#define LB_PATH_H
+
+#include "engine.h"
+
+enum {
+	PATH_BURST = 32, /* frames that go through the steps together */
+};
+
+/* Decides upon n frames, PATH_BURST at most: see lb_input(). */
+void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * With which key plain frames (parse.h) look for their flow: what the short way needs of screen.c.
+ * Inline, as each packet comes by here.
+ */
+#ifndef LB_PLAIN_H
+#define LB_PLAIN_H
+
+#include "address.h"
+#include "flows.h"
+#include "name.h"
+#include "parse.h"
+#include "wire.h"
+
+/* If the tuple, of a plain frame, which is in no VLAN, may be a flow's. */
+static inline bool plain_may_be_balanced(const struct addresses *addresses,
+                                         const struct tuple *tuple)
+{
+	return addresses_find(addresses, tuple->dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	       (addresses->any_no_snat &&
+	        addresses_find(addresses, tuple->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
+}
+
+/*
+ * The name of an address, and in *hashed the address if the name is only its hash. Who sends,
+ * client or server, can't be foreseen, and so nothing here branches on it.
+ */
+static inline be32 plain_name(const struct addresses *addresses, const uint64_t factors6[5],
+                              const struct ip6 *ip, const struct ip6 **hashed)
+{
+	const be32 hash = name_hashed(factors6, ip);
+	be32 known;
+	const uint64_t is_known = -(uint64_t)addresses_name_either(addresses, ip, &known);
+	const uint32_t name = (word32_load(&known) & (uint32_t)is_known) |
+	                      (word32_load(&hash) & ~(uint32_t)is_known);
+
+	*hashed = (const struct ip6 *)(((uintptr_t)*hashed & (uintptr_t)is_known) |
+	                               ((uintptr_t)ip & ~(uintptr_t)is_known));
+	return be32_load((const uint8_t *)&name);
+}
+
+/*
+ * The key of a plain IPv6 frame; false if it can't be a flow's, as neither its source nor its
+ * destination are known.
+ */
+static inline bool plain_key_ipv6(const struct addresses *addresses, const uint64_t factors6[5],
+                                  const struct frame *frame, struct flow_key *ret)
+{
+	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
+	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
+	const struct ip6 *dst_at = (const struct ip6 *)(ip + IPV6_DST), *hashed = NULL;
+	be32 src, dst;
+
+	if (!addresses_name_either(addresses, dst_at, &dst)) {
+		if (!addresses->any_no_snat)
+			return false;
+		dst = name_hashed(factors6, dst_at);
+		hashed = dst_at;
+	}
+	src = plain_name(addresses, factors6, (const struct ip6 *)(ip + IPV6_SRC), &hashed);
+	ret->ipv6 = true;
+	ret->hashed = hashed;
+	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
+	return addresses_find_name(addresses, dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	       (addresses->any_no_snat &&
+	        addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
+}
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * What follows from a packet of a flow: it is judged (tcp.c) before anything is noted. The states
+ * that it moves its flow to are life.c's.
+ */
+#include "progress.h"
+
+#include "follow.h"
+#include "life.h"
+#include "tcp.h"
+#include "wire.h"
+
+static void note_connected(struct balance *balance, uint32_t f, lb_time now)
+{
+	const unsigned server = flows_at(&balance->flows, f)->server;
+
+	times_note(&balance->farms->times[server].connect, &times_connect,
+	           life_age_ns(balance, f, now));
+}
+
+/* If the packet, which came from end, shows that the flow goes on though it was reset. */
+static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
+                       const struct packet *packet, lb_time now)
+{
+	/* who else notes `last` may be a tick ahead */
+	const uint32_t tick = balance_tick(balance, now), last = flow_last(flow);
+	const uint32_t ms = tick > last ? (tick - last) * FLOW_MS_PER_TICK : 0;
+
+	return flow->state == FLOW_RESET && tcp_goes_on(flow, end, packet) &&
+	       (flow->flags & FLOW_RST_SENT << end || ms > BALANCE_CROSSING_MS) &&
+	       !life_is_unserved(balance, flow);
+}
+
+uint32_t progress_resolve(struct balance *balance, uint32_t ref, const struct packet *packet,
+                          lb_time now)
+{
+	const uint32_t f = flow_of(ref), older = life_older(balance, f);
+
+	if (older == FLOW_NONE || !tcp_goes_on(flows_at(&balance->flows, older), CLIENT, packet))
+		return ref;
+	life_evict(balance, f, now);
+	return older << 1 | CLIENT;
+}
+
+/* If the packet comes from the client's end, but not from where its last acceptable one came. */
+static bool is_elsewhere(const struct balance *balance, uint32_t ref, const struct packet *packet)
+{
+	return end_of(ref) == CLIENT &&
+	       !hop_eq(flows_client(&balance->flows, flow_of(ref)), &packet->from);
+}
+
+bool progress_expects(const struct balance *balance, uint32_t ref, const struct packet *packet)
+{
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+
+	return flow->state == FLOW_OPEN &&
+	       (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK &&
+	       tcp_is_expected(flow, end_of(ref), packet) && !is_elsewhere(balance, ref, packet);
+}
+
+void progress_goes_on(struct balance *balance, uint32_t ref, const struct packet *packet,
+                      uint32_t len, lb_time now)
+{
+	flows_count(&balance->flows, flow_of(ref), end_of(ref), len, balance_tick(balance, now));
+	tcp_advance(flows_at(&balance->flows, flow_of(ref)), end_of(ref), packet);
+}
+
+/* The server's answer, packet, to the client's SYN: all that was noted of the old connection is
+ * void. */
+static void begin_anew(struct balance *balance, uint32_t f, const struct anew_syn *waiting,
+                       const struct packet *packet, lb_time now)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+	/* or to the flow's own, once more */
+	struct tcp_syn syn = {.next = flow_next(flow, CLIENT),
+	                      .stamp = balance->flows.stamps[f],
+	                      .wscale = flow_wscale(flow, CLIENT)};
+
+	if (waiting && waiting->syn.next == packet->ack) {
+		syn = waiting->syn;
+		follow_packet(balance, f, &waiting->from);
+	}
+	if (flow_is_closing(flow)) { /* a load again */
+		sched_closed(&balance->farms->sched, flow->server, false);
+		sched_revived(&balance->farms->sched, flow->server, true);
+	}
+	if (!life_is_answered(flow))
+		life_note_answer(balance, f, true, now);
+	flows_set_stamp(&balance->flows, f, syn.stamp);
+	flows_heard(&balance->flows, f, balance_tick(balance, now));
+	tcp_begin_anew(flow, &syn, packet);
+	if (flow->state == FLOW_CLOSING)
+		flows_set_state(&balance->flows, f, FLOW_OPEN);
+	anew_forget(&balance->anew, f);
+	life_check(balance, f);
+}
+
+/* A flow has opened that was made beside an older one of its client: that one is no more. */
+static void end_older(struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint32_t older = life_older(balance, f);
+
+	if (older != FLOW_NONE)
+		life_end(balance, older, ENDED_EVICTED, 0, now);
+	anew_set_older(&balance->anew, f, FLOW_NONE);
+}
+
+/* A flow of a farm that has limits for clients is open: false if it is one too many for its client.
+ */
+static bool count_client(struct balance *balance, uint32_t f, lb_time now)
+{
+	struct limits_asker asker;
+
+	if (!limits_any(farms_of_server(balance->farms, flows_at(&balance->flows, f)->server)))
+		return true;
+	asker = balance_asker(balance, f);
+	return limits_opened(&balance->limits, &asker, now);
+}
+
+/* From half-open to open; false if it is ended at once, being one too many for its client. Its
+ * check is due within BALANCE_HALF_OPEN_S, and goes on from there. */
+static bool open_up(struct balance *balance, uint32_t f, const struct packet *packet, lb_time now)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+
+	sched_half_open_no_more(&balance->farms->sched, flow->server);
+	tcp_opened(flow, packet);
+	flows_set_state(&balance->flows, f, FLOW_OPEN);
+	end_older(balance, f, now);
+	if (!count_client(balance, f, now)) {
+		limits_doom(&balance->limits, f, flows_created_ms(&balance->flows, f));
+		life_end(balance, f, ENDED_LIMIT, FLOW_RESET_BY_US, now);
+		return false;
+	}
+	life_persist(balance, flow, true, now);
+	return true;
+}
+
+/* What follows from an acceptable packet. */
+static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
+{
+	const uint32_t f = flow_of(ref);
+	struct flow *flow = flows_at(&balance->flows, f);
+	const bool was_answered = life_is_answered(flow);
+	unsigned events;
+
+	/* once: when that is next noted as heard */
+	if (flow->state == FLOW_HALF_OPEN && end_of(ref) == CLIENT && !was_answered &&
+	    !life_is_observed(balance, f) &&
+	    life_age_ns(balance, f, now) >= OBSERVE_PATIENCE_MS * LB_NS_PER_MS)
+		life_observe(balance, f, false);
+	/* a flow that isn't open yet gets no older by what its server says again and again */
+	if (flow->state != FLOW_HALF_OPEN || end_of(ref) == CLIENT)
+		flows_heard(&balance->flows, f, balance_tick(balance, now));
+	if (end_of(ref) == CLIENT)
+		follow_packet(balance, f, &packet->from);
+	if (end_of(ref) == CLIENT && packet->tcp_flags & (TCP_SYN | TCP_FIN) && packet->stamp)
+		flows_set_stamp(&balance->flows, f, packet->stamp);
+	events = tcp_track(flow, end_of(ref), packet);
+	if (!was_answered && life_is_answered(flow)) {
+		life_note_answer(balance, f, true, now);
+		note_connected(balance, f, now);
+	}
+	if (events & TCP_HALF_CLOSED)
+		sched_closing(&balance->farms->sched, flow->server);
+	if (events & TCP_OPENED && !open_up(balance, f, packet, now))
+		return;
+	/* the FINs may have been before the handshake was complete */
+	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
+	    flow_is_closed(flow))
+		flows_set_state(&balance->flows, f, FLOW_CLOSING);
+	if (events & TCP_ENDED)
+		life_end(balance, f, ENDED_FIN, 0, now);
+	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
+		life_check(balance, f);
+}
+
+/* A packet of a live flow: first what it is, then what follows. */
+static void judge(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
+{
+	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct anew_syn *waiting = anew_find(&balance->anew, f, tick);
+	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
+
+	if (packet->tcp_flags & TCP_RST) {
+		if (tcp_rst_is_believed(flow, end_of(ref), packet, syn))
+			life_reset(balance, f, end_of(ref), now);
+		return;
+	}
+	switch (tcp_judge(flow, end_of(ref), packet, is_elsewhere(balance, ref, packet), syn)) {
+	case TCP_STRAY:
+		return;
+	case TCP_ACCEPTABLE:
+		return go_on(balance, ref, packet, now);
+	case TCP_AGAIN:
+		return anew_note(&balance->anew, f, packet, tick);
+	case TCP_ANEW:
+		return begin_anew(balance, f, waiting, packet, now);
+	}
+}
+
+void progress_count(struct balance *balance, uint32_t ref, uint32_t len)
+{
+	flows_count(&balance->flows, flow_of(ref), end_of(ref), len,
+	            flow_last(flows_at(&balance->flows, flow_of(ref))));
+}
+
+void progress_packet(struct balance *balance, uint32_t ref, const struct packet *packet,
+                     uint32_t len, lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+
+	progress_count(balance, ref, len);
+	if (is_revival(balance, flow, end_of(ref), packet, now))
+		life_revive(balance, flow_of(ref), now);
+	if (flow_is_live(flow)) /* in quarantine late packets are passed on, and no more */
+		judge(balance, ref, packet, now);
+}

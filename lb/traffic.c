@@ -1,0 +1,231 @@
+/*
+ * Long ways through the engine: a packet finds its flow, is judged (progress.c), and goes on; or is
+ * a SYN that begins one (admit.c); or is of no flow, and gets a RST, or what its kind gets. Each is
+ * a ladder of early returns. The short way of most packets is express.c's.
+ */
+#include "traffic.h"
+
+#include "admit.h"
+#include "life.h"
+#include "progress.h"
+#include "rewrite.h"
+#include "wire.h"
+
+static void forward(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
+                    enum lb_why why, struct verdict *v)
+{
+	struct rewrite_to to;
+
+	verdict_settle(v, why);
+	engine_route(lb, ref, v);
+	balance_departure(&lb->balance, ref, &to);
+	rewrite_tcp(frame, packet, &to);
+}
+
+/* A packet of a flow. A damaged one goes on as it is, but nothing follows from it. */
+static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
+                lb_time now, struct verdict *v)
+{
+	if (engine_is_spent(lb, frame))
+		return router_expired(engine_rules(lb), &lb->refuse, frame, packet, now, v);
+	if (progress_expects(&lb->balance, ref, packet))
+		progress_goes_on(&lb->balance, ref, packet, frame->wire_len, now);
+	else if (parse_is_intact(frame, packet))
+		progress_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	else
+		progress_count(&lb->balance, ref, frame->wire_len);
+	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
+}
+
+/*
+ * If the packet, a SYN, isn't from the VLAN that the live flow's client is in. Where rules tell
+ * VLANs apart they are two clients to begin with; where they don't, there can be one only.
+ */
+static bool is_in_other_vlan(const struct lb *lb, uint32_t ref, const struct packet *packet)
+{
+	return ref != FLOW_NONE && flow_is_live(flows_at(&lb->balance.flows, flow_of(ref))) &&
+	       hop_vlan(flows_client(&lb->balance.flows, flow_of(ref))) != hop_vlan(&packet->from);
+}
+
+/*
+ * If a packet of this flow goes to its other end. A SYN to one that has ended, or whose server is
+ * to have no more, begins another one; where we ended it by RSTs, whoever goes on hasn't heard and
+ * gets another.
+ */
+static bool is_passed_on(const struct lb *lb, uint32_t ref, const struct packet *packet,
+                         bool is_syn)
+{
+	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
+
+	if (!flow_is_live(flow))
+		return !(is_syn || flow_is_reset_by_us(flow));
+	return !is_syn ||
+	       !(is_in_other_vlan(lb, ref, packet) || life_gives_way(&lb->balance, flow));
+}
+
+void traffic_seek(const struct lb *lb, struct job *job)
+{
+	const struct screen screen = engine_screen(lb);
+
+	if (job->is_sought)
+		return;
+	job->is_sought = true;
+	job->is_served = farms_service(lb->balance.farms, screen_dst(&screen, &job->packet),
+	                               job->packet.tuple.dport, &job->farm, &job->service);
+}
+
+/* If the limits for clients let the farm's client begin a connection; else settles the SYN. */
+static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const struct ip6 *client,
+                        const struct packet *packet, lb_time now, struct verdict *v)
+{
+	const enum lb_why why = limits_judge(&lb->balance.limits, asker, client, now);
+
+	if (why == WHY_FLOW_NEW)
+		return true;
+	lb->balance.counts.refused++;
+	if (asker->rules->farms[asker->farm].on_limit == ON_LIMIT_RESET) {
+		refuse(&lb->refuse, v, why, packet, now);
+		return false;
+	}
+	verdict_answer(v, why, packet, OWN_TCP); /* for who tells of it */
+	v->limit = (uint8_t)why;
+	verdict_settle(v, WHY_CLIENT_DROPPED);
+	return false;
+}
+
+/* A SYN that may begin a flow, as far as the flows there are go. */
+static void begin(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
+                  lb_time now, struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+	const struct rules *rules = lb->balance.farms->rules;
+	const bool limited = limits_any(&rules->farms[job->farm]);
+	struct limits_asker asker;
+	struct ip6 client;
+	enum lb_why why;
+	uint32_t ref;
+
+	if (limited) {
+		client = packet->src6 ? *packet->src6 : ip6_mapped(packet->tuple.src);
+		asker = limits_asker(rules, job->farm, &client);
+		if (!is_admitted(lb, &asker, &client, packet, now, v))
+			return;
+	}
+	why = admit_open(&lb->balance, packet, &job->key, old, job->farm, job->service, now, &ref);
+	if (why != WHY_FLOW_NEW)
+		return refuse(&lb->refuse, v, why, packet, now);
+	if (limited)
+		limits_begun(&lb->balance.limits, &asker, now);
+	life_take_over(&lb->balance, flow_of(ref), old);
+	progress_packet(&lb->balance, ref, packet, frame->wire_len, now);
+	forward(lb, frame, packet, ref, why, v);
+}
+
+/* A SYN that isn't passed on to a live flow; one to old perhaps, which has ended or gives way. */
+static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t old, lb_time now,
+                struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+
+	traffic_seek(lb, job);
+	if (!job->is_served)
+		return refuse(&lb->refuse, v, WHY_PORT_NOT_SERVED, packet, now);
+	v->farm = (uint16_t)job->farm;
+	if (is_in_other_vlan(lb, old, packet)) {
+		lb->balance.counts.refused++;
+		return refuse(&lb->refuse, v, WHY_OTHER_VLAN, packet, now);
+	}
+	old = life_give_way(&lb->balance, &job->key, old, now);
+	if (old != FLOW_NONE && is_passed_on(lb, old, packet, true))
+		return hit(lb, frame, packet, old, now, v);
+	if (engine_is_spent(lb, frame))
+		return router_expired(engine_rules(lb), &lb->refuse, frame, packet, now, v);
+	begin(lb, frame, job, old, now, v);
+}
+
+/* The flow that a packet is of which key found as ref: an older one may have been there. */
+static uint32_t resolve(struct lb *lb, const struct frame *frame, const struct packet *packet,
+                        uint32_t ref, lb_time now)
+{
+	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
+
+	if (end_of(ref) == SERVER || flow->state != FLOW_HALF_OPEN ||
+	    anew_older(&lb->balance.anew, flow_of(ref)) == FLOW_NONE ||
+	    !parse_is_intact(frame, packet))
+		return ref;
+	return progress_resolve(&lb->balance, ref, packet, now);
+}
+
+bool traffic_is_probe_reply(const struct screen *screen, const struct packet *packet)
+{
+	return rules_is_probe_port(packet->tuple.dport) &&
+	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
+}
+
+/* How much of the len bytes from at on the frame has. */
+static uint32_t held(const struct frame *frame, uint32_t at, uint32_t len)
+{
+	if (at >= frame->len)
+		return 0;
+	return len < frame->len - at ? len : frame->len - at;
+}
+
+static void settle_probe(struct verdict *v, const struct frame *frame, const struct packet *packet)
+{
+	const uint32_t header = (frame->data[packet->l4 + TCP_DATA_OFFSET] >> 4) * 4u;
+
+	verdict_settle(v, WHY_PROBE);
+	v->probe = (struct probe_reply){
+	        .tuple = packet->tuple,
+	        .seq = packet->seq,
+	        .ack = packet->ack,
+	        .data_at = packet->l4 + header,
+	        .data_len = held(frame, packet->l4 + header, packet->l4_len - header),
+	        .tcp_flags = packet->tcp_flags,
+	};
+}
+
+/* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
+static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job, uint32_t old,
+                            bool is_syn, lb_time now, struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+	const struct screen screen = engine_screen(lb);
+
+	if (screen_is_hosts(&screen, packet, &packet->tuple))
+		return verdict_settle(v, WHY_TO_HOST);
+	if (screen_is_martian(&screen, frame, packet))
+		return verdict_settle(v, WHY_MARTIAN);
+	if (!parse_is_intact(frame, packet))
+		return verdict_settle(v, WHY_BAD_CHECKSUM);
+	if (is_syn)
+		return syn(lb, frame, job, old, now, v);
+	if (traffic_is_probe_reply(&screen, packet))
+		return settle_probe(v, frame, packet);
+	if (packet->tcp_flags & TCP_RST)
+		return verdict_settle(v, WHY_RST_NO_FLOW);
+	refuse(&lb->refuse, v, WHY_NO_FLOW, packet, now);
+}
+
+void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
+                 struct verdict *v)
+{
+	const struct packet *packet = &job->packet;
+	const struct screen screen = engine_screen(lb);
+	uint32_t ref = flows_find_guessed(&lb->balance.flows, &job->key, job->hash, job->guess);
+	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
+
+	if (ref == FLOW_NONE && engine_is_elsewhere(lb, &job->key, packet->src6, packet->dst6,
+	                                            hop_vlan(&packet->from), v))
+		return;
+	if (ref != FLOW_NONE)
+		ref = resolve(lb, frame, packet, ref, now);
+	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn))
+		return hit(lb, frame, packet, ref, now, v);
+	if (lb->bypassed && !traffic_is_probe_reply(&screen, packet))
+		return screen_settle_other(&screen, frame, v);
+	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
+		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
+	balance_unknown(lb, frame, job, ref, is_syn, now, v);
+}
