@@ -65,6 +65,8 @@ void errors_input(struct lb *lb, struct frame *frame, const struct job *job, str
 	if (ref == FLOW_NONE || !tcp_may_have_sent(flows_at(flows, flow_of(ref)),
 	                                           end_other(end_of(ref)), job->error.seq))
 		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
+	if (screen_is_martian(&screen, frame, packet))
+		return screen_settle_no_flow(&screen, frame, packet, WHY_MARTIAN, v);
 	balance_arrival(&lb->balance, flow_of(ref), end_other(end_of(ref)), &quoted);
 	outer.tuple = (struct tuple){.src = packet->tuple.src, .dst = quoted.tuple.src};
 	outer.dst6 = quoted.src6;

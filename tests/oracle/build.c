@@ -127,6 +127,22 @@ void build_ip(struct made *ret, const struct letter *l, uint8_t protocol, const 
 		set_checksum(ret, l->damage);
 }
 
+void build_error(struct made *ret, const struct letter *l, uint8_t type, uint8_t code,
+                 const struct letter *about, uint32_t quoted)
+{
+	static struct made original;
+	uint8_t message[MODEL_FRAME_BYTES];
+	uint32_t l3 = 14 + 4u * about->from.ntags, len;
+
+	build_tcp(&original, about);
+	len = original.frame.len - l3 < quoted ? original.frame.len - l3 : quoted;
+	random_bytes(message, 8);
+	message[0] = type;
+	message[1] = code;
+	memcpy(message + 8, original.frame.data + l3, len);
+	build_ip(ret, l, l->src.v6 ? 58 : 1, message, 8 + len, 8 + len);
+}
+
 void build_arp(struct made *ret, const struct letter *l, uint16_t oper)
 {
 	uint8_t *arp = begin(ret, l, 0x0806);

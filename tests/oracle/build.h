@@ -26,6 +26,10 @@ void build_tcp(struct made *ret, const struct letter *letter);
 void build_ip(struct made *ret, const struct letter *letter, uint8_t protocol, const uint8_t *first,
               uint32_t nfirst, uint32_t bytes);
 
+/* An ICMP error of this type and code, about the packet, TCP, of which it quotes so many bytes. */
+void build_error(struct made *ret, const struct letter *letter, uint8_t type, uint8_t code,
+                 const struct letter *about, uint32_t quoted);
+
 void build_arp(struct made *ret, const struct letter *letter, uint16_t oper);
 
 /* A neighbour solicitation for target, or an advertisement of it. */

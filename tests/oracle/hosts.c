@@ -412,6 +412,40 @@ static void make_neighbour(struct hosts *hosts, struct made *ret)
 	}
 }
 
+/* About what an end of a talk should have got: from there, or from a router before it. */
+static void make_error(struct hosts *hosts, struct made *ret)
+{
+	static const uint8_t types[2][5] = {{3, 3, 3, 11, 12}, {1, 2, 2, 3, 4}};
+	const struct talk *t = &hosts->talks[random_below(HOSTS_TALKS)];
+	const enum end end = one_in(2) ? CLIENT : SERVER;
+	struct letter l, about;
+	uint8_t type;
+
+	if (!t->used || !t->mapped) {
+		make_stray(hosts, ret);
+		return;
+	}
+	l = letter_of(hosts, t, end);
+	about = l;
+	about.src = l.dst;
+	about.dst = l.src;
+	about.sport = l.dport;
+	about.dport = l.sport;
+	about.seq = t->party[end == CLIENT ? SERVER : CLIENT].next - random_below(2000);
+	if (one_in(4))
+		about.seq = one_in(2) ? (uint32_t)random_next() : about.seq + random_below(FAR);
+	about.payload = random_below(PAYLOAD);
+	if (one_in(2))
+		l.src = strange_addr(hosts, t->farm);
+	if (one_in(8))
+		l.damage = 1 + random_below(0xfffd);
+	if (one_in(12))
+		l.to.b[0] |= 1;
+	type = one_in(20) ? (uint8_t)random_next() : types[l.src.v6][random_below(5)];
+	build_error(ret, &l, type, (uint8_t)random_below(8), &about,
+	            one_in(8) ? random_below(60) : 28 + random_below(400));
+}
+
 /* Of the wire: addressed to nobody of us, from anywhere. */
 static void make_wire(struct hosts *hosts, struct made *ret)
 {
@@ -489,7 +523,9 @@ static void make_flood(struct hosts *hosts, struct made *ret)
 
 static void make_strange(struct hosts *hosts, struct made *ret)
 {
-	switch (random_below(8)) {
+	switch (random_below(9)) {
+	case 8:
+		return make_error(hosts, ret);
 	case 0:
 	case 1:
 		return make_stray(hosts, ret);

@@ -752,6 +752,19 @@ static void judge_nd(struct model *m, const struct seen *s, const struct verdict
 	expect(v, BIT(is_ours(m, &s->target, &s->from) ? WHY_ND_CONFLICT : WHY_ND_LEARNED));
 }
 
+/* Who an error is from may be a router anywhere; but not one of us, nor a group. */
+static void judge_icmp(struct model *m, const struct frame *before, const struct frame *after,
+                       const struct seen *s, const struct verdict *v)
+{
+	struct quoted q;
+
+	if (is_martian(m, s))
+		expect(v, BIT(WHY_MARTIAN) | BIT(WHY_ICMP_OTHER) | BIT(WHY_ICMP_NO_FLOW));
+	else if (!icmp_model_judge(m, before, after, s, v))
+		expect(v, BIT(seen_read_quoted(before->data, s, &q) ? WHY_ICMP_NO_FLOW
+		                                                    : WHY_ICMP_OTHER));
+}
+
 static void judge_ours(struct model *m, const struct frame *before, const struct frame *after,
                        const struct seen *s, const struct verdict *v)
 {
@@ -773,7 +786,7 @@ static void judge_ours(struct model *m, const struct frame *before, const struct
 	case SEEN_BAD_TCP:
 		return expect(v, BIT(WHY_TCP_MALFORMED));
 	case SEEN_ICMP:
-		return expect(v, BIT(WHY_ICMP_OTHER) | odd(m, s, false));
+		return judge_icmp(m, before, after, s, v);
 	case SEEN_PROTOCOL:
 		return expect(v, BIT(WHY_PROTOCOL_NOT_SERVED) | odd(m, s, false));
 	default:
@@ -802,6 +815,8 @@ static void judge(struct model *m, const struct frame *before, const struct fram
 		judge_ours(m, before, after, s, v);
 	else if (is_unmasked(m, s))
 		judge_tcp(m, before, after, s, v);
+	else if (!is_martian(m, s) && icmp_model_is_unmasked(m, before, s) && icmp_model_judge(m, before, after, s, v))
+		return;
 	else
 		judge_other(m, s, v);
 }

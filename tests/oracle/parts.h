@@ -81,6 +81,15 @@ int model_farm_of(const struct model *model, const struct addr *addr, const stru
 /* If the server is where frames come from there. */
 bool model_has_server(const struct model *model, unsigned server, const struct hop *from);
 
+/*
+ * If the frame, ICMP, is an error that is passed on to a flow's other end, or must be: then that is
+ * judged. And if it is about a packet to a server that sees its client's own address.
+ */
+bool icmp_model_judge(struct model *model, const struct frame *before, const struct frame *after,
+                      const struct seen *seen, const struct verdict *verdict);
+bool icmp_model_is_unmasked(struct model *model, const struct frame *frame,
+                            const struct seen *seen);
+
 /* An acceptable packet of the flow came from its client by this hop. */
 void segment_model_packet(struct model *model, struct flow_model *flow, const struct hop *from);
 /* What ARP and neighbour discovery say, whatever becomes of it. */

@@ -341,3 +341,108 @@ bool seen_same(const uint8_t *a, const uint8_t *b, uint32_t len, const struct se
 	return same_range(a, b, 0, ip) && same_range(a, b, ip + 2, l4) &&
 	       same_range(a, b, l4 + 2, len) && same_sum(a, b, ip) && same_sum(a, b, l4);
 }
+
+/* ---- ICMP errors ---- */
+
+static bool is_error_type(const struct seen *seen, uint8_t type)
+{
+	if (seen->src.v6)
+		return type >= 1 && type <= 4;
+	return type == 3 || type == 11 || type == 12;
+}
+
+bool seen_read_quoted(const uint8_t *frame, const struct seen *seen, struct quoted *ret)
+{
+	const uint8_t *icmp = frame + seen->l4, *ip = icmp + 8;
+	const bool v6 = seen->src.v6;
+	uint32_t header = v6 ? 40 : 20, left;
+
+	if (seen->l4_len < 8 + header + 8 || !is_error_type(seen, icmp[0]) ||
+	    ip[0] / 16 != (v6 ? 6 : 4) || ip[v6 ? 6 : 9] != 6)
+		return false;
+	if (!v6) {
+		header = ip[0] % 16 * 4u;
+		if (header < 20 || frames_get16(ip + 6) % 0x2000)
+			return false;
+	}
+	left = seen->l4_len - 8;
+	if (left < header + 8)
+		return false;
+	*ret = (struct quoted){.ip = seen->l4 + 8, .tcp = seen->l4 + 8 + header};
+	ret->src.v6 = ret->dst.v6 = v6;
+	memcpy(ret->src.b, ip + (v6 ? 8 : 12), v6 ? 16 : 4);
+	memcpy(ret->dst.b, ip + (v6 ? 24 : 16), v6 ? 16 : 4);
+	ret->sport = frames_get16(ip + header);
+	ret->dport = frames_get16(ip + header + 2);
+	ret->seq = frames_get32(ip + header + 4);
+	ret->has_checksum = left >= header + 18;
+	return true;
+}
+
+static void put_addrs(uint8_t *ip, const struct addr *src, const struct addr *dst)
+{
+	const uint32_t bytes = src->v6 ? 16 : 4, at = src->v6 ? 8 : 12;
+
+	memcpy(ip + at, src->b, bytes);
+	memcpy(ip + at + bytes, dst->b, bytes);
+}
+
+/* Addresses and ports, as TCP's checksum has them. */
+static uint16_t ends_sum(const uint8_t *ip, const uint8_t *tcp, bool v6)
+{
+	return frames_sum(tcp, 4, frames_sum(ip + (v6 ? 8 : 12), v6 ? 32 : 8, 0));
+}
+
+/* The field makes good for what a sum has become. */
+static void make_good(uint8_t *field, uint16_t before, uint16_t after)
+{
+	frames_put16(field, minus(frames_get16(field), minus(after, before)));
+}
+
+static void rewrite_quoted(uint8_t *frame, const struct quoted *quoted, const struct quoted *to)
+{
+	uint8_t *ip = frame + quoted->ip, *tcp = frame + quoted->tcp;
+	const bool v6 = quoted->src.v6;
+	const uint16_t ends = ends_sum(ip, tcp, v6), addrs = v6 ? 0 : frames_sum(ip + 12, 8, 0);
+
+	put_addrs(ip, &to->src, &to->dst);
+	frames_put16(tcp, to->sport);
+	frames_put16(tcp + 2, to->dport);
+	if (!v6)
+		make_good(ip + 10, addrs, frames_sum(ip + 12, 8, 0));
+	if (quoted->has_checksum)
+		make_good(tcp + 16, ends, ends_sum(ip, tcp, v6));
+}
+
+void seen_rewrite_error(uint8_t *frame, const struct seen *seen, const struct quoted *quoted,
+                        const struct addr *src, const struct addr *dst, const struct quoted *to)
+{
+	const uint16_t damage = minus(l4_sum(frame, seen), 0xffff);
+	uint8_t *ip = frame + seen->l3;
+
+	rewrite_quoted(frame, quoted, to);
+	put_addrs(ip, src, dst);
+	if (!src->v6) {
+		frames_put16(ip + 10, 0);
+		settle(ip + 10, seen->ip_damage, ip_sum(frame, seen));
+	}
+	frames_put16(frame + seen->l4 + 2, 0);
+	settle(frame + seen->l4 + 2, damage, l4_sum(frame, seen));
+}
+
+/* The fields are taken out of copies when they are the same but for 0 and -0. */
+bool seen_same_error(const uint8_t *a, const uint8_t *b, uint32_t len, const struct seen *seen,
+                     const struct quoted *quoted)
+{
+	const uint32_t fields[] = {seen->l3 + 10, seen->l4 + 2, quoted->ip + 10, quoted->tcp + 16};
+	uint8_t copy[4096];
+
+	memcpy(copy, a, len);
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if ((seen->src.v6 && i % 2 == 0) || (i == 3 && !quoted->has_checksum) ||
+		    !same_sum(copy, b, fields[i]))
+			continue;
+		memcpy(copy + fields[i], b + fields[i], 2);
+	}
+	return memcmp(copy, b, len) == 0;
+}

@@ -70,6 +70,25 @@ void seen_read(const struct frame *frame, struct seen *ret);
 void seen_rewrite(uint8_t *frame, const struct seen *seen, const struct addr *src, uint16_t sport,
                   const struct addr *dst, uint16_t dport);
 
+/* What an ICMP error quotes, a packet of TCP; ip and tcp are where its headers are in the frame. */
+struct quoted {
+	struct addr src, dst;
+	uint16_t sport, dport;
+	uint32_t seq, ip, tcp;
+	bool has_checksum; /* so much of it is quoted */
+};
+
+/* False if seen, which is ICMP, is no error about TCP. */
+bool seen_read_quoted(const uint8_t *frame, const struct seen *seen, struct quoted *ret);
+
+/* What the error must be with other addresses, and with others quoted: as damaged as it was. */
+void seen_rewrite_error(uint8_t *frame, const struct seen *seen, const struct quoted *quoted,
+                        const struct addr *src, const struct addr *dst, const struct quoted *to);
+
+/* If two errors are alike, likewise. */
+bool seen_same_error(const uint8_t *a, const uint8_t *b, uint32_t len, const struct seen *seen,
+                     const struct quoted *quoted);
+
 /* If two frames are alike, 0 and -0 being the same where seen says that checksums are. */
 bool seen_same(const uint8_t *a, const uint8_t *b, uint32_t len, const struct seen *seen);
 
