@@ -327,6 +327,14 @@ KILLS ?= 100
 kills: deps everything ## kill it -9 KILLS times at random moments: no connection may be lost (100; 5 min.)
 	KILLS=$(KILLS) tests/lab.sh bats -f 'kill -9 at random' tests/live/adopt.bats
 
+# A long life in little time: see tests/soak.sh. FAST_PATH=kernel, WORKERS=2 in the environment are others.
+
+SOAK_S ?= 1200
+
+.PHONY: soak
+soak: deps everything ## reload every 5 s while servers die and return, with connections all the time, for SOAK_S seconds (1200)
+	SOAK_S=$(SOAK_S) tests/soak.sh
+
 # Installation
 
 SHARE := $(DESTDIR)$(PREFIX)/share
