@@ -65,7 +65,7 @@ bool icmp_model_is_unmasked(struct model *m, const struct frame *frame, const st
 	    !seen_read_quoted(frame->data, s, &q))
 		return false;
 	f = about_flow(m, &q, &to);
-	return f && to == SERVER && model_has_server(m, f->server, &s->from);
+	return f && to == SERVER && model_has_unmasked(m, f->server, &s->from);
 }
 
 bool icmp_model_judge(struct model *m, const struct frame *before, const struct frame *after_it,

@@ -794,6 +794,22 @@ static void judge_ours(struct model *m, const struct frame *before, const struct
 	}
 }
 
+/* If a server of a farm without SNAT has the address of that one where frames come from there: all
+ * that comes from it may be a flow's, of whichever farm. */
+bool model_has_unmasked(const struct model *m, unsigned server, const struct hop *from)
+{
+	struct addr a = addr_of_server(m->rules, server);
+
+	for (unsigned s = 0; s < m->rules->nservers; s++) {
+		const struct rules_farm *f = model_farm(m, m->rules->servers[s].farm);
+		struct addr b = addr_of_server(m->rules, s);
+
+		if (addr_eq(&a, &b) && (!f->nsnat || f->keeps_off) && model_has_server(m, s, from))
+			return true;
+	}
+	return false;
+}
+
 /* Replies of servers of a farm with snat = off are to the client, not to us. */
 static bool is_unmasked(struct model *m, const struct seen *s)
 {
@@ -803,7 +819,7 @@ static bool is_unmasked(struct model *m, const struct seen *s)
 	if (s->kind != SEEN_TCP)
 		return false;
 	f = flows_model_find(m, s, &end);
-	return f && end == SERVER && model_has_server(m, f->server, &s->from);
+	return f && end == SERVER && model_has_unmasked(m, f->server, &s->from);
 }
 
 static void judge(struct model *m, const struct frame *before, const struct frame *after,
@@ -815,7 +831,8 @@ static void judge(struct model *m, const struct frame *before, const struct fram
 		judge_ours(m, before, after, s, v);
 	else if (is_unmasked(m, s))
 		judge_tcp(m, before, after, s, v);
-	else if (!is_martian(m, s) && icmp_model_is_unmasked(m, before, s) && icmp_model_judge(m, before, after, s, v))
+	else if (!is_martian(m, s) && icmp_model_is_unmasked(m, before, s) &&
+	         icmp_model_judge(m, before, after, s, v))
 		return;
 	else
 		judge_other(m, s, v);

@@ -80,6 +80,7 @@ int model_farm_of(const struct model *model, const struct addr *addr, const stru
 
 /* If the server is where frames come from there. */
 bool model_has_server(const struct model *model, unsigned server, const struct hop *from);
+bool model_has_unmasked(const struct model *model, unsigned server, const struct hop *from);
 
 /*
  * If the frame, ICMP, is an error that is passed on to a flow's other end, or must be: then that is
