@@ -86,7 +86,7 @@ static void follow_rules_beside_host(struct live *live, const struct rules *rule
 }
 
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
-static void follow_rules_on_cable(struct live *live, const struct rules *rules)
+static void follow_fastpath(struct live *live, const struct rules *rules)
 {
 	bool active = live->fastpath && fastpath_is_wanted(rules);
 
@@ -116,8 +116,7 @@ void follow_rules(void *ctx, const struct rules *rules)
 
 	if (rules_has_stack(rules))
 		follow_rules_beside_host(live, rules);
-	else
-		follow_rules_on_cable(live, rules);
+	follow_fastpath(live, rules);
 }
 
 /* The workers must stand still. */

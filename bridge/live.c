@@ -254,10 +254,11 @@ static void close_wire(struct live *live, bool failed)
 		log_info("%s: the wire and open flows go on in the kernel",
 		         live->options->interfaces);
 		fastpath_leave(live->fastpath);
+		guard_leave(live->guard);
 		cable_leave(live->cable);
 	} else {
-		fastpath_close(live->fastpath);
 		guard_close(live->guard);
+		fastpath_close(live->fastpath);
 		cable_close(live->cable);
 	}
 }
@@ -294,20 +295,74 @@ int live_run(const struct options *options, struct rules *rules, struct cfg_text
 	return err;
 }
 
-int live_release(const struct options *options)
+/* If what was left is of a mode in which the interfaces are the host's as well. */
+static bool was_beside_host(const char *const names[NSIDES])
 {
-	const char *const *names = options->names;
+	struct heritage heritage;
+	bool ret;
+
+	fastpath_find(names, &heritage);
+	ret = heritage.any && heritage.conf.mode != MODE_TRANSPARENT;
+	heritage_close(&heritage);
+	return ret;
+}
+
+static bool release_guards(struct cable *cable)
+{
+	bool any = false;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct link *link = &cable_state(cable, (enum side)side)->link;
+
+		any |= link->index && guard_release(cable_socket(cable), link);
+	}
+	return any;
+}
+
+static int open_released(const char *const names[NSIDES], bool is_hosts, struct cable **ret)
+{
+	const struct cable_wish wish = {.is_hosts = is_hosts};
+
+	return cable_open(names, &wish, clock_now(), ret);
+}
+
+/* What was left where the host has what isn't ours, without a fast path or with one. */
+static int release_beside_host(const char *const names[NSIDES])
+{
 	struct cable *cable = NULL;
-	int err = cable_open(names, &(struct cable_wish){0}, clock_now(), &cable);
+	int err = open_released(names, true, &cable);
+	bool any;
 
 	if (err < 0)
 		return err; /* one that runs has them, above all */
+	any = release_guards(cable);
+	any |= cable_release_routing(cable, names) == 0;
+	cable_close(cable);
+	return any ? 0 : -ENOENT;
+}
+
+static int release_fastpath(const char *const names[NSIDES])
+{
+	struct cable *cable = NULL;
+	int err = open_released(names, !names[INSIDE] || was_beside_host(names), &cable);
+
+	if (err < 0)
+		return err;
 	err = fastpath_release(names, cable);
 	cable_close(cable);
+	return err;
+}
+
+int live_release(const struct options *options)
+{
+	const int beside = release_beside_host(options->names);
+	int err = beside < 0 && beside != -ENOENT ? beside : release_fastpath(options->names);
+
+	if (err == -ENOENT && !beside)
+		err = 0;
 	if (err == -ENOENT)
-		log_error("%s, %s: nothing was left in the kernel", names[OUTSIDE], names[INSIDE]);
-	else if (err < 0)
-		log_error("%s, %s: releasing the wire: %s", names[OUTSIDE], names[INSIDE],
-		          strerror(-err));
+		log_error("%s: nothing was left in the kernel", options->interfaces);
+	else if (err < 0 && err != beside)
+		log_error("%s: releasing the wire: %s", options->interfaces, strerror(-err));
 	return err;
 }

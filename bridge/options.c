@@ -22,7 +22,7 @@ static const char usage[] =
         "         the same offline: frames received on each side -> frames sent on each side\n"
         "       tmbridge -t -f lb.ini\n"
         "         check the configuration, say \"ok\" or what is wrong\n"
-        "       tmbridge wire release OUTSIDE INSIDE\n"
+        "       tmbridge wire release OUTSIDE [INSIDE]\n"
         "         end what the kernel carries for a tmbridge that is no more\n"
         "\n"
         "  -f, --config FILE      the configuration\n"
@@ -172,6 +172,15 @@ static int complain(const char *what)
 	return -EINVAL;
 }
 
+/* One or two. */
+static void set_names(struct options *ret, char **args, int n)
+{
+	ret->names[OUTSIDE] = args[0];
+	ret->names[INSIDE] = n == NSIDES ? args[1] : NULL;
+	snprintf(ret->interfaces, sizeof(ret->interfaces), n == NSIDES ? "%s, %s" : "%s", args[0],
+	         args[n - 1]);
+}
+
 /* What the options leave to say: interfaces or files. */
 static int parse_rest(int n, char **args, struct options *ret)
 {
@@ -194,23 +203,21 @@ static int parse_rest(int n, char **args, struct options *ret)
 		        "two interfaces are needed, OUTSIDE and INSIDE, or one if one-armed");
 	if (n == NSIDES && !strcmp(args[0], args[1]))
 		return complain("OUTSIDE and INSIDE are the same interface");
-	ret->names[OUTSIDE] = args[0];
-	ret->names[INSIDE] = n == NSIDES ? args[1] : NULL;
-	snprintf(ret->interfaces, sizeof(ret->interfaces), n == NSIDES ? "%s, %s" : "%s", args[0],
-	         args[n - 1]);
+	set_names(ret, args, n);
 	return 0;
 }
 
-/* tmbridge wire release OUTSIDE INSIDE: has neither options nor a configuration. */
+/* tmbridge wire release OUTSIDE [INSIDE]: has neither options nor a configuration. */
 static int parse_release(int argc, char **argv, struct options *ret)
 {
 	enum { RELEASE_NAMES = 3 };
+	const int n = argc - RELEASE_NAMES;
 
-	if (argc != RELEASE_NAMES + NSIDES)
-		return complain("wire release takes two interfaces, OUTSIDE and INSIDE");
+	if (n < 1 || n > NSIDES)
+		return complain("wire release takes two interfaces, OUTSIDE and INSIDE, or one if "
+		                "one-armed");
 	ret->mode = MODE_RELEASE;
-	for (unsigned side = 0; side < NSIDES; side++)
-		ret->names[side] = argv[RELEASE_NAMES + side];
+	set_names(ret, argv + RELEASE_NAMES, n);
 	return 0;
 }
 

@@ -33,12 +33,17 @@ static int attach(struct live *live)
 
 	for (unsigned side = 0; live->fastpath && side < NSIDES && !err; side++) {
 		follow_note_left(live, (enum side)side);
+		if (!live->options->names[side])
+			continue;
 		err = fastpath_attach(live->fastpath, (enum side)side,
 		                      cable_state(live->cable, (enum side)side));
 		if (err < 0)
 			log_error("%s: attaching programs: %s", live->options->names[side],
 			          strerror(-err));
 	}
+	for (unsigned side = 0; live->guard && side < NSIDES && !err; side++)
+		if (live->options->names[side])
+			err = follow_guard(live, (enum side)side);
 	if (live->fastpath && !err && (err = fastpath_pin(live->fastpath)) < 0)
 		log_error("fast path: pinning maps: %s", strerror(-err));
 	return err;
@@ -80,8 +85,10 @@ static void inherit(struct live *live, struct rules *rules, struct hash_key *key
 	                   live->options->has_key ? key : NULL) &&
 	    !heritage->live)
 		heritage_close(heritage);
-	if (rules_has_stack(rules)) /* another wire altogether */
+	if (heritage->any && !heritage_is_mode(heritage, rules)) {
+		log_warning("connections of an earlier process can't go on: it had another mode");
 		heritage_close(heritage);
+	}
 	if (!heritage->any)
 		return;
 	log_kept(live, rules, by_address, conf);
@@ -101,7 +108,7 @@ static int open_fastpath(struct live *live, const struct rules *rules,
 		shares[k].worker = (uint16_t)k;
 	}
 	return fastpath_open(live->options->names, live->cable, rules, shares, live->share.n,
-	                     heritage->any ? heritage : NULL, &live->fastpath);
+	                     heritage->any ? heritage : NULL, live->guard, &live->fastpath);
 }
 
 static int open_named(struct live *live, enum side side, struct port **ret)
@@ -111,19 +118,15 @@ static int open_named(struct live *live, enum side side, struct port **ret)
 	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
 }
 
-/* Where the host has what isn't ours. The fast path is for a cable. */
+/* Where the host has what isn't ours; else one that another mode has left goes. */
 static int open_guard(struct live *live, const struct rules *rules)
 {
-	int err = guard_open(rules, &live->guard);
-
-	if (rules->fast_path == FAST_PATH_KERNEL)
-		log_warning("%s: [bridge] fast_path: is for mode = transparent: packet sockets "
-		            "instead",
-		            live->options->config);
-	for (unsigned side = 0; side < NSIDES && !err; side++)
-		if (way_ports(rules) >> side & 1)
-			err = follow_guard(live, (enum side)side);
-	return err;
+	if (rules_has_stack(rules))
+		return guard_open(rules, &live->guard);
+	for (unsigned side = 0; side < NSIDES; side++)
+		guard_release(cable_socket(live->cable),
+		              &cable_state(live->cable, (enum side)side)->link);
+	return 0;
 }
 
 static int open_port(struct live *live, enum side side, struct port **ret)
@@ -140,10 +143,9 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 
 	if (!err)
 		err = crew_init(&live->crew, live->share.n);
-	if (!err)
-		err = rules_has_stack(rules) ? open_guard(live, rules)
-		                             : open_fastpath(live, rules, heritage);
-	if (rules->nfilters && rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules))
+	if (!err && (err = open_guard(live, rules)) == 0)
+		err = open_fastpath(live, rules, heritage);
+	if (rules->nfilters && rules->fast_path != FAST_PATH_OFF)
 		log_info("fast path off: filters are the process's");
 	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
 	if (!err && live->fastpath)
@@ -173,14 +175,11 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 	if (err < 0)
 		return err;
 	live->share = workers_share(rules, 0, workers_wanted(rules), key);
-	heritage = (struct heritage){0};
-	if (!stack)
-		inherit(live, rules, key, &heritage);
+	inherit(live, rules, key, &heritage);
 	live->max_connections = rules->max_connections;
 	live->max_half_open = rules->max_half_open;
 	err = open_ports(live, rules, &heritage);
-	if (!stack)
-		heritage_close(&heritage);
+	heritage_close(&heritage);
 	return err;
 }
 

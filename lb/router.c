@@ -21,15 +21,11 @@ static bool is_ipv6(const struct frame *frame)
 void router_spend(struct frame *frame)
 {
 	uint8_t *ip = frame->data + ETH_HEADER_BYTES;
-	be16 before;
 
-	if (is_ipv6(frame)) {
-		ip[IPV6_HOP_LIMIT]--;
-		return;
-	}
-	before = be16_load(ip + IPV4_TTL);
-	ip[IPV4_TTL]--;
-	csum_update(ip + IPV4_CHECKSUM, csum_change16(before, be16_load(ip + IPV4_TTL)));
+	if (is_ipv6(frame))
+		ttl_spend6(ip);
+	else
+		ttl_spend4(ip);
 }
 
 /* Completes an answer that has been allowed: as whom we speak, and what is quoted. */

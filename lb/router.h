@@ -6,6 +6,7 @@
 #define LB_ROUTER_H
 
 #include "refuse.h"
+#include "ttl.h"
 
 enum { ROUTER_KEPT_BYTES = 576 }; /* of a packet, to be quoted as it came */
 
@@ -21,7 +22,7 @@ static inline bool router_is_last(const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + ETH_HEADER_BYTES;
 
-	return ip[ip[0] >> 4 == 6 ? IPV6_HOP_LIMIT : IPV4_TTL] <= 1;
+	return ip[0] >> 4 == 6 ? ttl_is_last6(ip) : ttl_is_last4(ip);
 }
 
 /* Takes one of its TTL. */

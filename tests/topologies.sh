@@ -98,7 +98,7 @@ topology_ini() # MODE [SETTING...]
 	local version server
 
 	{
-		printf '[bridge]\nmode = %s\nmax_connections = %s\n' "$1" "$LAB_CONNECTIONS"
+		printf '[bridge]\nmode = %s\nmax_connections = %s\nfast_path = %s\n' "$1" "$LAB_CONNECTIONS" "$FAST_PATH"
 		[[ -z $WORKERS ]] || echo "workers = $WORKERS"
 		printf '%s\n' "${@:2}"
 		for version in 4 6; do

@@ -326,7 +326,7 @@ int cable_open(const char *const names[NSIDES], const struct cable_wish *wish, l
 	for (unsigned side = 0; !err && side < cable->n; side++)
 		err = open_end(cable, &cable->plugs[side], now);
 	if (!err && wish->routed)
-		err = routing_begin(&cable->routing, cable->socket,
+		err = routing_begin(&cable->routing, cable->socket, names,
 		                    (const struct link *[]){&cable->plugs[OUTSIDE].is.link,
 		                                            &cable->plugs[INSIDE].is.link},
 		                    wish->routing);
@@ -371,7 +371,17 @@ void cable_leave(struct cable *cable)
 {
 	for (unsigned side = 0; cable && side < cable->n; side++)
 		settings_end(&cable->plugs[side].settings, NULL, NULL);
+	if (cable)
+		routing_leave(&cable->routing);
 	cable_close(cable);
+}
+
+int cable_release_routing(struct cable *cable, const char *const names[NSIDES])
+{
+	const struct link *links[NSIDES];
+
+	links_of(cable, links);
+	return routing_release(cable->socket, names, links);
 }
 
 void cable_close(struct cable *cable)

@@ -34,6 +34,10 @@ void cable_leave(struct cable *cable);
 struct settings_left cable_left(const struct cable *cable, enum side side);
 void cable_take_over(struct cable *cable, enum side side, const struct settings_left *left);
 
+/* Sets the host's routing back as it was before a process that is no more. Returns 0, or -ENOENT if
+ * there is nothing of that kind. */
+int cable_release_routing(struct cable *cable, const char *const names[NSIDES]);
+
 /* Readable when there is something for cable_poll(). */
 int cable_fd(const struct cable *cable);
 

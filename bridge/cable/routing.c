@@ -2,17 +2,23 @@
  * The switches of the kernel's forwarding. IPv4 has one for each interface, by which packets
  * arrive; IPv6 has one for all, in a file that is kept open, so that it can be set back without
  * access to files.
+ *
+ * What they were is in a file of the directory in /run as long as they aren't set back: whoever
+ * comes after a process that was killed does it. It is kept open as well, and emptied then.
  */
 #include "routing.h"
 
 #include "../process/log.h"
+#include "../process/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/ip.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char path6[] = "/proc/sys/net/ipv6/conf/all/forwarding";
@@ -47,16 +53,86 @@ static int set_all(const struct routing *routing, struct mnl_socket *socket,
 	return err;
 }
 
+/* ---- What is left ---- */
+
+enum { ROUTING_TEXT_BYTES = 128 };
+
+/* The file, if it is one that a process like this one has made; or -1. */
+static int open_left(const char *const names[NSIDES])
+{
+	char directory[RUN_PATH_BYTES], path[RUN_PATH_BYTES + 16];
+	struct stat is;
+	int fd;
+
+	if (run_directory(names, directory) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s/routing", directory);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && (fstat(fd, &is) < 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid())) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* What the switches of these interfaces were, if the file says so. */
+static bool read_left(struct routing *routing, const struct link *const links[NSIDES])
+{
+	char text[ROUTING_TEXT_BYTES] = "";
+	uint32_t before[NSIDES], before6;
+	int index[NSIDES];
+
+	if (routing->left < 0 || pread(routing->left, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%d %" SCNu32 " %d %" SCNu32 " %" SCNu32, &index[0], &before[0], &index[1],
+	           &before[1], &before6) != 5)
+		return false;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (!links[side] || index[side] != links[side]->index)
+			return false;
+	memcpy(routing->before, before, sizeof(before));
+	routing->before6 = before6;
+	return true;
+}
+
+static void write_left(const struct routing *routing, const struct link *const links[NSIDES])
+{
+	char text[ROUTING_TEXT_BYTES];
+	const int n = snprintf(text, sizeof(text), "%d %" PRIu32 " %d %" PRIu32 " %" PRIu32 "\n",
+	                       links[0]->index, routing->before[0], links[1]->index,
+	                       routing->before[1], routing->before6);
+
+	if (routing->left < 0 || pwrite(routing->left, text, (size_t)n, 0) != n)
+		log_warning("what the kernel's routing was can't be noted: it isn't set back "
+		            "should this process be killed");
+}
+
+static void forget_left(const struct routing *routing)
+{
+	if (routing->left >= 0 && ftruncate(routing->left, 0) < 0)
+		log_warning("what the kernel's routing was can't be forgotten: %m");
+}
+
+/* ---- Beginning and end ---- */
+
+static void open_files(struct routing *routing, const char *const names[NSIDES])
+{
+	routing->fd6 = open(path6, O_RDWR | O_CLOEXEC);
+	routing->left = open_left(names);
+}
+
 int routing_begin(struct routing *routing, struct mnl_socket *socket,
-                  const struct link *const links[NSIDES], bool on)
+                  const char *const names[NSIDES], const struct link *const links[NSIDES], bool on)
 {
 	int err;
 
 	*routing = (struct routing){.began = true, .on = on};
-	routing->fd6 = open(path6, O_RDWR | O_CLOEXEC);
-	routing->before6 = read6(routing);
-	for (unsigned side = 0; side < NSIDES; side++)
-		routing->before[side] = links[side]->forwards;
+	open_files(routing, names);
+	if (!read_left(routing, links)) {
+		routing->before6 = read6(routing);
+		for (unsigned side = 0; side < NSIDES; side++)
+			routing->before[side] = links[side]->forwards;
+		write_left(routing, links);
+	}
 	err = set_all(routing, socket, links);
 	if (err < 0)
 		log_error("the kernel's routing can't be turned %s: %s", on ? "on" : "off",
@@ -84,6 +160,17 @@ void routing_hold(struct routing *routing, struct mnl_socket *socket,
 		set_all(routing, socket, links);
 }
 
+void routing_leave(struct routing *routing)
+{
+	if (!routing->began)
+		return;
+	routing->began = false;
+	if (routing->fd6 >= 0)
+		close(routing->fd6);
+	if (routing->left >= 0)
+		close(routing->left);
+}
+
 void routing_end(struct routing *routing, struct mnl_socket *socket,
                  const struct link *const links[NSIDES])
 {
@@ -93,9 +180,22 @@ void routing_end(struct routing *routing, struct mnl_socket *socket,
 		if (links[side])
 			link_set_ipv4(socket, links[side]->index, IPV4_DEVCONF_FORWARDING,
 			              routing->before[side]);
-	if (routing->fd6 >= 0) {
-		if (read6(routing) != routing->before6)
-			write6(routing, routing->before6);
-		close(routing->fd6);
+	if (routing->fd6 >= 0 && read6(routing) != routing->before6)
+		write6(routing, routing->before6);
+	forget_left(routing);
+	routing_leave(routing);
+}
+
+int routing_release(struct mnl_socket *socket, const char *const names[NSIDES],
+                    const struct link *const links[NSIDES])
+{
+	struct routing routing = {.began = true};
+
+	open_files(&routing, names);
+	if (!read_left(&routing, links)) {
+		routing_leave(&routing);
+		return -ENOENT;
 	}
+	routing_end(&routing, socket, links);
+	return 0;
 }

@@ -30,7 +30,7 @@ static int connect_to(const char *instance, const char *socket_name)
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int fd, err;
 
-	if (snprintf(to.sun_path, sizeof(to.sun_path), SOCKET_DIRECTORY "/%s/%s", instance,
+	if (snprintf(to.sun_path, sizeof(to.sun_path), RUN_DIRECTORY "/%s/%s", instance,
 	             socket_name) >= (int)sizeof(to.sun_path))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -64,7 +64,7 @@ struct instances {
 /* Those that somebody listens for; or says that he may not be asked. */
 static void find_instances(struct instances *ret)
 {
-	DIR *directory = opendir(SOCKET_DIRECTORY);
+	DIR *directory = opendir(RUN_DIRECTORY);
 	struct dirent *entry;
 
 	*ret = (struct instances){.n = 0};

@@ -24,7 +24,7 @@ static int connect_to(const char *instance, const char *name)
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int fd;
 
-	if (snprintf(to.sun_path, sizeof(to.sun_path), SOCKET_DIRECTORY "/%s/%s", instance, name) >=
+	if (snprintf(to.sun_path, sizeof(to.sun_path), RUN_DIRECTORY "/%s/%s", instance, name) >=
 	    (int)sizeof(to.sun_path))
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -41,7 +41,7 @@ static int connect_to(const char *instance, const char *name)
 /* To the only one that somebody listens for; -1: to none, or there are several. */
 static int connect_to_only(const char *name)
 {
-	DIR *directory = opendir(SOCKET_DIRECTORY);
+	DIR *directory = opendir(RUN_DIRECTORY);
 	struct dirent *entry;
 	int found = -1, n = 0;
 

@@ -11,8 +11,18 @@
  * process ends, however it does: that is how a program knows at once that nobody is there.
  */
 #include "answer.bpf.h"
+#include "host.bpf.h"
 #include "segment4.bpf.h"
 #include "segment6.bpf.h"
+
+/* To the second program; crosses says that the frame does if it is no flow's. */
+INLINE int go_on_to_flow(struct __sk_buff *skb, const struct link_head *head, bool crosses)
+{
+	skb->cb[FASTPATH_CB_L3] = head->l3;
+	skb->cb[FASTPATH_CB_CROSSES] = crosses;
+	skb->cb[FASTPATH_CB_IPV6] = head->ethertype == ETHERTYPE_IPV6;
+	return TC_ACT_UNSPEC;
+}
 
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
@@ -37,18 +47,47 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 		return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
 	case OURS_TCP:
 	case SNAT_OFF_TCP:
-		skb->cb[FASTPATH_CB_L3] = head.l3;
-		skb->cb[FASTPATH_CB_CROSSES] = what == SNAT_OFF_TCP;
-		skb->cb[FASTPATH_CB_IPV6] = head.ethertype == ETHERTYPE_IPV6;
-		return TC_ACT_UNSPEC; /* go on with the second program */
+		return go_on_to_flow(skb, &head, what == SNAT_OFF_TCP);
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;
 		return answer(skb, c, side, &head);
 	case SNAT_OFF:
 		return leave_to_process(skb, c, n, side, &head);
+	case HOSTS:
+		break;
 	}
 	return TC_ACT_SHOT;
+}
+
+/* The same where the host has what isn't ours. While this isn't active that is the guard's, behind
+ * all programs, to keep from it. */
+INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
+{
+	struct fastpath_conf *c = find_conf();
+	struct fastpath_counts *n = find_counts();
+	struct link_head head;
+
+	if (!c || !n || !c->active || !read_link(skb, &head))
+		return TC_ACT_UNSPEC;
+	if (head.src == c->sides[OUTSIDE].mac || head.src == c->sides[INSIDE].mac)
+		return drop(skb, n, side, WHY_LOOP);
+	if (!(head.dst & 1) && head.dst != c->sides[side].mac)
+		return leave_to_host(skb, n, side, WHY_OTHER_HOST);
+	switch (judge_here(skb, &head, side)) {
+	case TOLD:
+		return tell_both(skb, c, n, side);
+	case OURS_UDP:
+		return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
+	case OURS_TCP:
+		return go_on_to_flow(skb, &head, false);
+	case OURS:
+		punt(skb, side);
+		n->unattended[side]++;
+		return answer(skb, c, side, &head);
+	default:
+		return leave_to_host(skb, n, side, WHY_TO_HOST);
+	}
 }
 
 INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
@@ -69,6 +108,8 @@ INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 
 	if (!c || !n)
 		return TC_ACT_SHOT;
+	if (!c->active)
+		return TC_ACT_UNSPEC;
 	if (!c->held && can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + headers)) {
 		act = ipv6 ? forward6(skb, c, n, side) : forward4(skb, c, n, side);
 		if (act >= 0)
@@ -103,6 +144,18 @@ SEC("tc")
 int inside(struct __sk_buff *skb)
 {
 	return receive(skb, INSIDE);
+}
+
+SEC("tc")
+int outside_host(struct __sk_buff *skb)
+{
+	return receive_beside_host(skb, OUTSIDE);
+}
+
+SEC("tc")
+int inside_host(struct __sk_buff *skb)
+{
+	return receive_beside_host(skb, INSIDE);
 }
 
 SEC("tc")

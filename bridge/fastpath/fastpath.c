@@ -38,11 +38,9 @@ struct fastpath {
 	bool was_left, inherits;
 };
 
-enum { FIRST = 1, SECOND, THIRD }; /* priorities of the programs of an interface and direction */
-
 static int attach_nobody(struct fastpath *fastpath, int ifindex)
 {
-	struct tc_place place = {.ifindex = ifindex, .priority = FIRST};
+	struct tc_place place = {.ifindex = ifindex, .priority = TC_RECEIVE};
 	int err = tc_add_hook(fastpath->socket, ifindex);
 
 	if (err == -EEXIST)
@@ -51,7 +49,7 @@ static int attach_nobody(struct fastpath *fastpath, int ifindex)
 		place.egress = egress;
 		err = tc_attach(fastpath->socket, &place,
 		                fastpath->maps.loaded.programs[LOADED_NOBODY],
-		                loaded_name(LOADED_NOBODY));
+		                loaded_name(&fastpath->maps.loaded, LOADED_NOBODY));
 	}
 	return err;
 }
@@ -80,7 +78,8 @@ static void take_over(struct fastpath *fastpath, struct cable *cable,
 		const struct fastpath_left *left = &conf->left[side];
 		struct settings_left settings;
 
-		if ((int)left->ifindex != cable_state(cable, (enum side)side)->link.index)
+		if (!left->ifindex ||
+		    (int)left->ifindex != cable_state(cable, (enum side)side)->link.index)
 			continue;
 		fastpath->was_left = true;
 		fastpath->ends[side] = (struct attached){.ifindex = (int)left->ifindex,
@@ -106,8 +105,10 @@ static int make_punts(struct fastpath *fastpath, int outside)
 /* Each step with what to say if it fails. */
 static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], struct cable *cable,
                     const struct rules *rules, const struct share *shares, unsigned n,
-                    const struct heritage *heritage, const char **ret_what)
+                    const struct heritage *heritage, const struct guard *guard,
+                    const char **ret_what)
 {
+	const struct loaded_guard maps = guard ? guard_maps(guard) : (struct loaded_guard){{0}};
 	struct fastpath_conf left;
 	int err;
 
@@ -118,7 +119,8 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	if ((err = pins_open(&fastpath->pins, names)) < 0)
 		return err;
 	*ret_what = "loading programs";
-	if ((err = maps_open(&fastpath->maps, rules, shares, n, heritage)) < 0)
+	if ((err = maps_open(&fastpath->maps, rules, shares, n, heritage, guard ? &maps : NULL)) <
+	    0)
 		return err;
 	fastpath->inherits = fastpath->maps.inherited;
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
@@ -139,7 +141,7 @@ static void detach(struct fastpath *fastpath, struct attached *end)
 
 	if (!end->ifindex)
 		return;
-	for (place.priority = FIRST; place.priority <= THIRD; place.priority++)
+	for (place.priority = TC_RECEIVE; place.priority <= TC_FLOW6; place.priority++)
 		tc_detach(fastpath->socket, &place);
 	if (end->hook_made && tc_is_empty(fastpath->socket, end->ifindex))
 		tc_remove_hook(fastpath->socket, end->ifindex);
@@ -251,21 +253,17 @@ static int open_failed(struct fastpath *fastpath, const char *const names[NSIDES
 
 int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
                   const struct share *shares, unsigned n, const struct heritage *heritage,
-                  struct fastpath **ret)
+                  const struct guard *guard, struct fastpath **ret)
 {
 	struct fastpath *fastpath;
 	const char *what = "memory";
 	int err;
 
 	*ret = NULL;
-	if (rules->fast_path == FAST_PATH_KERNEL && rules_has_stack(rules)) {
-		log_error("fast path: there is one only with mode = transparent");
-		return -EINVAL;
-	}
 	if (!fastpath_is_wanted(rules) && !(heritage && heritage->live))
 		return give_up(names, cable);
 	fastpath = calloc(1, sizeof(*fastpath));
-	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, heritage, &what)
+	err = fastpath ? open_all(fastpath, names, cable, rules, shares, n, heritage, guard, &what)
 	               : -ENOMEM;
 	if (err < 0)
 		return open_failed(fastpath, names, cable, rules, what, err);
@@ -372,7 +370,7 @@ static int attach(struct fastpath *fastpath, int ifindex, uint16_t priority,
 	const struct tc_place place = {.ifindex = ifindex, .priority = priority};
 
 	return tc_attach(fastpath->socket, &place, fastpath->maps.loaded.programs[program],
-	                 loaded_name(program));
+	                 loaded_name(&fastpath->maps.loaded, program));
 }
 
 int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is)
@@ -387,14 +385,14 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 	end->hook_made |= !err;
 	if (err < 0 && err != -EEXIST)
 		return err;
-	if ((err = make_promiscuous(fastpath, end, link)) < 0)
+	if (!fastpath->maps.conf->routes && (err = make_promiscuous(fastpath, end, link)) < 0)
 		return err;
 	fastpath_follow(fastpath, side, is);
 	note_attached(fastpath, side);
-	err = attach(fastpath, link->index, FIRST, LOADED_RECEIVE + side);
+	err = attach(fastpath, link->index, TC_RECEIVE, LOADED_RECEIVE + side);
 	if (!err)
-		err = attach(fastpath, link->index, SECOND, LOADED_FLOW + side);
-	return err ? err : attach(fastpath, link->index, THIRD, LOADED_FLOW6 + side);
+		err = attach(fastpath, link->index, TC_FLOW, LOADED_FLOW + side);
+	return err ? err : attach(fastpath, link->index, TC_FLOW6, LOADED_FLOW6 + side);
 }
 
 void fastpath_activate(struct fastpath *fastpath, bool active)

@@ -4,6 +4,7 @@
 #ifndef BRIDGE_FASTPATH_H
 #define BRIDGE_FASTPATH_H
 
+#include "guard.h"
 #include "heritage.h"
 #include "../cable/cable.h"
 #include "../port/port.h"
@@ -11,11 +12,10 @@
 
 struct fastpath;
 
-/* If the rules want one: the programs know no other mode than the transparent one, and no filters.
- */
+/* If the rules want one: the programs know no filters. */
 static inline bool fastpath_is_wanted(const struct rules *rules)
 {
-	return rules->fast_path != FAST_PATH_OFF && !rules_has_stack(rules) && !rules->nfilters;
+	return rules->fast_path != FAST_PATH_OFF && !rules->nfilters;
 }
 
 /* Looks for what an earlier process has left for these interfaces; heritage_close() is due. */
@@ -24,13 +24,14 @@ void fastpath_find(const char *const names[NSIDES], struct heritage *ret);
 /*
  * Loads all into the kernel for the interfaces of cable, named names by enum side, and for n
  * workers of these shares; nothing is attached yet. Flows in heritage, which must be of such
- * workers (heritage_fits()), go on; it may be NULL. Returns 0 and sets *ret: to NULL if the rules
- * want no fast path and no flow was left, or if the kernel won't have it and the rules leave that
- * to it, which is logged. Else returns a negative errno with the reason logged.
+ * workers (heritage_fits()), go on; it may be NULL. guard is NULL on a cable. Returns 0 and sets
+ * *ret: to NULL if the rules want no fast path and no flow was left, or if the kernel won't have it
+ * and the rules leave that to it, which is logged. Else returns a negative errno with the reason
+ * logged.
  */
 int fastpath_open(const char *const names[NSIDES], struct cable *cable, const struct rules *rules,
                   const struct share *shares, unsigned n, const struct heritage *heritage,
-                  struct fastpath **ret);
+                  const struct guard *guard, struct fastpath **ret);
 
 /* Detaches all, and undoes what was made of the interfaces. fastpath may be NULL. */
 void fastpath_close(struct fastpath *fastpath);

@@ -1,192 +1,24 @@
 /*
  * Keeps from the host's stack what is tmbridge's, where the host has what isn't: one-armed and
  * routed. It runs at tc ingress, behind the packet sockets by which the workers get the same
- * frames; so what it drops they have.
- *
- * Of an address that the host has itself that is what lb/local.h says, and of one that it doesn't
- * have everything.
+ * frames, so what it drops they have; or behind the fast path, which lets through what it isn't
+ * active for.
  */
-#include "map.bpf.h"
-#include "guard_shared.h"
-
-#include "../../lb/wire.h"
-
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
-#include <bpf/bpf_helpers.h>
-
-MAP_ARRAY(guard_conf, struct guard_conf)
-MAP_ARRAY(guard_places, struct guard_place)
-MAP_ARRAY(guard_ports, struct guard_ports)
-
-/* A packet as it arrives, or as an ICMP error says that it would. */
-struct heading {
-	struct ip6 src, dst;
-	uint32_t ports; /* as they stand there: source and destination */
-};
-
-INLINE const struct guard_place *find(const struct guard_conf *c, const struct ip6 *ip)
-{
-	const uint32_t first = guard_hash(ip);
-
-	for (uint32_t n = 0; n < GUARD_PROBES; n++) {
-		uint32_t i = (c->half & 1) * GUARD_PLACES + ((first + n) & (GUARD_PLACES - 1));
-		const struct guard_place *place = bpf_map_lookup_elem(&guard_places, &i);
-
-		if (!place || !place->kinds)
-			return 0;
-		if (guard_eq(&place->ip, ip))
-			return place;
-	}
-	return 0;
-}
-
-INLINE bool has_port(const struct guard_conf *c, uint32_t slot, uint16_t port)
-{
-	uint32_t i = (c->half & 1) * GUARD_SLOTS + slot;
-	const struct guard_ports *ports = bpf_map_lookup_elem(&guard_ports, &i);
-
-	return ports && ports->words[port / 64] >> port % 64 & 1;
-}
-
-/* If TCP with these addresses and ports is tmbridge's. */
-INLINE bool is_taken(const struct guard_conf *c, const struct heading *h)
-{
-	const uint8_t *p = (const uint8_t *)&h->ports;
-	const uint16_t sport = (uint16_t)(p[0] << 8 | p[1]), dport = (uint16_t)(p[2] << 8 | p[3]);
-	const struct guard_place *dst = find(c, &h->dst), *src;
-
-	if (!dst || !(dst->kinds & GUARD_OURS))
-		return false;
-	if (!(dst->kinds & GUARD_HOSTS))
-		return true;
-	if (dst->slot && has_port(c, dst->slot, dport))
-		return true;
-	if (!has_port(c, GUARD_SLOT_SERVERS, sport) || !has_port(c, GUARD_SLOT_SNAT, dport))
-		return false;
-	src = find(c, &h->src);
-	return src && src->kinds & GUARD_SERVER;
-}
-
-INLINE void map4(struct ip6 *ret, const uint8_t *ip)
-{
-	__builtin_memset(ret, 0, 10);
-	ret->b[10] = ret->b[11] = 0xff;
-	__builtin_memcpy(ret->b + 12, ip, 4);
-}
-
-/* What an error quotes, turned round: as the flow's packets arrive. */
-INLINE void turn(struct heading *h)
-{
-	const struct ip6 src = h->src;
-
-	h->src = h->dst;
-	h->dst = src;
-	h->ports = h->ports >> 16 | h->ports << 16;
-}
-
-INLINE bool quoted4(struct __sk_buff *skb, uint32_t at, struct heading *h)
-{
-	uint8_t ip[IPV4_HEADER_BYTES];
-
-	if (bpf_skb_load_bytes(skb, at, ip, sizeof(ip)) < 0 || ip[IPV4_PROTOCOL] != IPPROTO_NUM_TCP)
-		return false;
-	map4(&h->src, ip + IPV4_SRC);
-	map4(&h->dst, ip + IPV4_DST);
-	return bpf_skb_load_bytes(skb, at + (ip[0] & 15) * 4, &h->ports, 4) == 0;
-}
-
-INLINE int guard4(struct __sk_buff *skb, const struct guard_conf *c)
-{
-	uint8_t ip[IPV4_HEADER_BYTES], type;
-	const struct guard_place *dst;
-	struct heading h;
-	uint32_t l4;
-
-	if (bpf_skb_load_bytes(skb, ETH_HEADER_BYTES, ip, sizeof(ip)) < 0)
-		return TC_ACT_OK;
-	map4(&h.src, ip + IPV4_SRC);
-	map4(&h.dst, ip + IPV4_DST);
-	dst = find(c, &h.dst);
-	if (!dst || !(dst->kinds & GUARD_OURS))
-		return TC_ACT_OK;
-	if (!(dst->kinds & GUARD_HOSTS))
-		return TC_ACT_SHOT;
-	l4 = ETH_HEADER_BYTES + (ip[0] & 15) * 4;
-	if (ip[IPV4_PROTOCOL] == IPPROTO_NUM_ICMP) {
-		if (bpf_skb_load_bytes(skb, l4, &type, 1) < 0 ||
-		    (type != ICMP_UNREACHABLE && type != ICMP_TIME_EXCEEDED &&
-		     type != ICMP_PARAMETER_PROBLEM) ||
-		    !quoted4(skb, l4 + ICMP_HEADER_BYTES, &h))
-			return TC_ACT_OK;
-		turn(&h);
-		return is_taken(c, &h) ? TC_ACT_SHOT : TC_ACT_OK;
-	}
-	if (ip[IPV4_PROTOCOL] != IPPROTO_NUM_TCP)
-		return TC_ACT_OK;
-	if ((ip[IPV4_FRAGMENT] & 0x3f) | ip[IPV4_FRAGMENT + 1])
-		return TC_ACT_SHOT;
-	if (bpf_skb_load_bytes(skb, l4, &h.ports, 4) < 0)
-		return TC_ACT_OK;
-	return is_taken(c, &h) ? TC_ACT_SHOT : TC_ACT_OK;
-}
-
-INLINE bool quoted6(struct __sk_buff *skb, uint32_t at, struct heading *h)
-{
-	uint8_t ip[IPV6_HEADER_BYTES];
-
-	if (bpf_skb_load_bytes(skb, at, ip, sizeof(ip)) < 0 ||
-	    ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_TCP)
-		return false;
-	__builtin_memcpy(&h->src, ip + IPV6_SRC, sizeof(h->src));
-	__builtin_memcpy(&h->dst, ip + IPV6_DST, sizeof(h->dst));
-	return bpf_skb_load_bytes(skb, at + IPV6_HEADER_BYTES, &h->ports, 4) == 0;
-}
-
-INLINE int guard6(struct __sk_buff *skb, const struct guard_conf *c)
-{
-	const uint32_t l4 = ETH_HEADER_BYTES + IPV6_HEADER_BYTES;
-	uint8_t ip[IPV6_HEADER_BYTES], first;
-	const struct guard_place *dst;
-	struct heading h;
-
-	if (bpf_skb_load_bytes(skb, ETH_HEADER_BYTES, ip, sizeof(ip)) < 0)
-		return TC_ACT_OK;
-	__builtin_memcpy(&h.src, ip + IPV6_SRC, sizeof(h.src));
-	__builtin_memcpy(&h.dst, ip + IPV6_DST, sizeof(h.dst));
-	dst = find(c, &h.dst);
-	if (!dst || !(dst->kinds & GUARD_OURS))
-		return TC_ACT_OK;
-	if (!(dst->kinds & GUARD_HOSTS))
-		return TC_ACT_SHOT;
-	if (bpf_skb_load_bytes(skb, l4, &first, 1) < 0)
-		return TC_ACT_OK;
-	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_FRAGMENT)
-		return first == IPPROTO_NUM_TCP ? TC_ACT_SHOT : TC_ACT_OK;
-	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6) {
-		if (first < ICMPV6_UNREACHABLE || first > ICMPV6_PARAMETER_PROBLEM ||
-		    !quoted6(skb, l4 + ICMP_HEADER_BYTES, &h))
-			return TC_ACT_OK;
-		turn(&h);
-		return is_taken(c, &h) ? TC_ACT_SHOT : TC_ACT_OK;
-	}
-	if (ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_TCP || bpf_skb_load_bytes(skb, l4, &h.ports, 4) < 0)
-		return TC_ACT_OK;
-	return is_taken(c, &h) ? TC_ACT_SHOT : TC_ACT_OK;
-}
+#include "guard.bpf.h"
 
 SEC("tc") int guard(struct __sk_buff *skb)
 {
 	uint32_t zero = 0;
 	const struct guard_conf *c = bpf_map_lookup_elem(&guard_conf, &zero);
+	bool is_ours = false;
 
 	if (!c || skb->vlan_present) /* VLANs are the host's */
 		return TC_ACT_OK;
 	if (skb->protocol == __builtin_bswap16(ETHERTYPE_IPV4))
-		return guard4(skb, c);
-	if (skb->protocol == __builtin_bswap16(ETHERTYPE_IPV6))
-		return guard6(skb, c);
-	return TC_ACT_OK;
+		is_ours = guard4(skb, c);
+	else if (skb->protocol == __builtin_bswap16(ETHERTYPE_IPV6))
+		is_ours = guard6(skb, c);
+	return is_ours ? TC_ACT_SHOT : TC_ACT_OK;
 }
 
 char guard_license[] SEC("license") = "GPL";

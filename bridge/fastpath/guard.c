@@ -18,8 +18,6 @@
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
 
-enum { GUARD_PRIORITY = 1 };
-
 struct guard {
 	struct bpf_object *object;
 	struct mnl_socket *socket;
@@ -68,6 +66,9 @@ static struct guard_place *add(struct half *half, const struct rules *rules, be3
 	place->kinds |= kinds;
 	if (kinds & GUARD_OURS && way_is_hosts(rules, address))
 		place->kinds |= GUARD_HOSTS;
+	for (unsigned side = 0; kinds & GUARD_OURS && side < NSIDES; side++)
+		if (way_is_ours(rules, address, (enum side)side))
+			place->kinds |= (uint32_t)GUARD_ANSWERED << side;
 	return place;
 }
 
@@ -191,7 +192,7 @@ int guard_open(const struct rules *rules, struct guard **ret)
 
 static struct tc_place place_on(const struct link *link)
 {
-	return (struct tc_place){.ifindex = link->index, .priority = GUARD_PRIORITY};
+	return (struct tc_place){.ifindex = link->index, .priority = TC_GUARD};
 }
 
 int guard_attach(struct guard *guard, enum side side, const struct link *link)
@@ -202,7 +203,6 @@ int guard_attach(struct guard *guard, enum side side, const struct link *link)
 	guard->hook_made[side] = !err;
 	if (err && err != -EEXIST)
 		return err;
-	tc_detach(guard->socket, &place); /* one that a process that was killed has left */
 	err = tc_attach(guard->socket, &place, guard->program, "guard");
 	if (!err)
 		guard->links[side] = *link;
@@ -221,12 +221,39 @@ static void detach(struct guard *guard, enum side side)
 		tc_remove_hook(guard->socket, link->index);
 }
 
+struct loaded_guard guard_maps(const struct guard *guard)
+{
+	struct loaded_guard ret;
+
+	for (unsigned i = 0; i < LOADED_GUARD_MAPS; i++)
+		ret.maps[i] = bpf_object__find_map_fd_by_name(guard->object, loaded_guard_names[i]);
+	return ret;
+}
+
+bool guard_release(struct mnl_socket *socket, const struct link *link)
+{
+	const struct tc_place place = place_on(link);
+
+	if (tc_detach(socket, &place) < 0)
+		return false;
+	if (tc_is_empty(socket, link->index))
+		tc_remove_hook(socket, link->index);
+	return true;
+}
+
 void guard_close(struct guard *guard)
 {
 	if (!guard)
 		return;
 	for (unsigned side = 0; side < NSIDES; side++)
 		detach(guard, (enum side)side);
+	guard_leave(guard);
+}
+
+void guard_leave(struct guard *guard)
+{
+	if (!guard)
+		return;
 	object_unmap(&guard->conf);
 	object_unmap(&guard->places);
 	object_unmap(&guard->ports);

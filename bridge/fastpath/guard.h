@@ -4,6 +4,7 @@
 #ifndef BRIDGE_GUARD_H
 #define BRIDGE_GUARD_H
 
+#include "loaded.h"
 #include "../cable/link.h"
 #include "../../lb/rules.h"
 
@@ -17,6 +18,15 @@ int guard_open(const struct rules *rules, struct guard **ret);
  * taken off. Return 0 or a negative errno. */
 int guard_attach(struct guard *guard, enum side side, const struct link *link);
 void guard_close(struct guard *guard);
+
+/* Leaves it in place, for whoever comes after. guard may be NULL, here and there. */
+void guard_leave(struct guard *guard);
+
+/* Its maps, for the fast path. */
+struct loaded_guard guard_maps(const struct guard *guard);
+
+/* Removes one that another process has left on an interface; false if there was none. */
+bool guard_release(struct mnl_socket *socket, const struct link *link);
 
 /* Goes over to other rules. Returns 0 or, having changed nothing, -E2BIG if they don't fit. */
 int guard_set_rules(struct guard *guard, const struct rules *rules);

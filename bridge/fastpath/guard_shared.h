@@ -17,7 +17,8 @@ enum {
 	GUARD_SLOT_FIRST = 2,   /* service ports of a VIP that the host has itself */
 };
 
-enum { GUARD_OURS = 1, GUARD_HOSTS = 2, GUARD_SERVER = 4 };
+/* GUARD_ANSWERED << side: we answer for it on that side, as the host doesn't have it. */
+enum { GUARD_OURS = 1, GUARD_HOSTS = 2, GUARD_SERVER = 4, GUARD_ANSWERED = 8 };
 
 struct guard_conf {
 	uint32_t half;

@@ -118,12 +118,18 @@ void heritage_close(struct heritage *heritage)
 	heritage_none(heritage);
 }
 
+bool heritage_is_mode(const struct heritage *heritage, const struct rules *rules)
+{
+	return heritage->any && heritage->conf.mode == (uint32_t)rules->mode;
+}
+
 bool heritage_fits(const struct heritage *heritage, const struct rules *rules, unsigned n,
                    bool by_address, const struct hash_key *key)
 {
 	const struct fastpath_conf *conf = &heritage->conf;
 
-	return heritage->any && conf->share.n == n && conf->share.by_address == by_address &&
+	return heritage_is_mode(heritage, rules) && conf->share.n == n &&
+	       conf->share.by_address == by_address &&
 	       conf->max_connections == rules->max_connections &&
 	       conf->max_half_open == rules->max_half_open &&
 	       (!key || memcmp(key, &heritage->key, sizeof(*key)) == 0);

@@ -24,6 +24,9 @@ void heritage_none(struct heritage *heritage);
 void heritage_find(struct heritage *heritage, const struct pins *pins);
 void heritage_close(struct heritage *heritage);
 
+/* If it was left by a process of the same mode: else its flows mean something else. */
+bool heritage_is_mode(const struct heritage *heritage, const struct rules *rules);
+
 /* If rules, n workers and, unless it is NULL, this key would have made such a table. */
 bool heritage_fits(const struct heritage *heritage, const struct rules *rules, unsigned n,
                    bool by_address, const struct hash_key *key);

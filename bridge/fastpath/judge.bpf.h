@@ -108,16 +108,21 @@ enum what {
 	OURS_UDP, /* nobody's */
 	SNAT_OFF, /* from a server of a farm with `snat = off`: may be a flow's, else it crosses */
 	SNAT_OFF_TCP,
+	HOSTS, /* the host's stack's, where that has what isn't ours */
 };
+
+INLINE bool is_arp_ipv4(const uint8_t *arp)
+{
+	return be16_get(be16_load(arp + ARP_HTYPE)) == ARP_HTYPE_ETHERNET &&
+	       be16_get(be16_load(arp + ARP_PTYPE)) == ETHERTYPE_IPV4 && arp[ARP_HLEN] == 6 &&
+	       arp[ARP_PLEN] == 4;
+}
 
 INLINE enum what judge_arp(struct __sk_buff *skb, const struct link_head *head)
 {
 	uint8_t arp[ARP_BYTES];
 
-	if (!load(skb, head->l3, arp, sizeof(arp)) ||
-	    be16_get(be16_load(arp + ARP_HTYPE)) != ARP_HTYPE_ETHERNET ||
-	    be16_get(be16_load(arp + ARP_PTYPE)) != ETHERTYPE_IPV4 || arp[ARP_HLEN] != 6 ||
-	    arp[ARP_PLEN] != 4)
+	if (!load(skb, head->l3, arp, sizeof(arp)) || !is_arp_ipv4(arp))
 		return WIRE;
 	return kinds4(arp + ARP_TPA, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
@@ -130,33 +135,60 @@ INLINE enum what judge_ours(const struct __sk_buff *skb, uint32_t end, uint8_t p
 	return protocol == IPPROTO_NUM_UDP && end <= skb->len ? OURS_UDP : OURS;
 }
 
+/* The protocol of a packet, or 0: what has options, is a fragment or can't be is neither TCP nor
+ * UDP here. */
+INLINE uint8_t protocol4(const uint8_t *ip)
+{
+	if (ip[0] != PARSE_PLAIN_VERSION ||
+	    be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) < IPV4_HEADER_BYTES + UDP_HEADER_BYTES ||
+	    be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK)
+		return 0;
+	return ip[IPV4_PROTOCOL];
+}
+
+INLINE enum what judge_ours4(const struct __sk_buff *skb, const struct link_head *head,
+                             const uint8_t *ip)
+{
+	return judge_ours(skb, head->l3 + be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)),
+	                  protocol4(ip));
+}
+
+INLINE enum what judge_ours6(const struct __sk_buff *skb, const struct link_head *head,
+                             const uint8_t *ip)
+{
+	return judge_ours(
+	        skb, head->l3 + IPV6_HEADER_BYTES + be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)),
+	        ip[IPV6_NEXT_HEADER]);
+}
+
 INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
 {
-	uint8_t ip[IPV4_HEADER_BYTES], protocol;
-	uint32_t total;
+	uint8_t ip[IPV4_HEADER_BYTES];
 
 	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 4)
 		return WIRE;
-	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
-	protocol = ip[IPV4_PROTOCOL];
-	/* what has options, is a fragment or can't be is neither TCP nor UDP here */
-	if (ip[0] != PARSE_PLAIN_VERSION || total < IPV4_HEADER_BYTES + UDP_HEADER_BYTES ||
-	    be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK)
-		protocol = 0;
 	if (kinds4(ip + IPV4_DST, head->vlan) & ADDRESS_OURS)
-		return judge_ours(skb, head->l3 + total, protocol);
+		return judge_ours4(skb, head, ip);
 	if (!any_no_snat || !(kinds4(ip + IPV4_SRC, head->vlan) & ADDRESS_NO_SNAT))
 		return WIRE;
-	return protocol == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
+	return protocol4(ip) == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
 }
 
-/* Neighbour solicitations and advertisements; else WIRE. */
-INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head)
+/* If it is a neighbour solicitation or advertisement, which ret is set to. */
+INLINE bool is_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip,
+                  uint8_t ret[ND_BYTES])
+{
+	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6 &&
+	       load(skb, head->l3 + IPV6_HEADER_BYTES, ret, ND_BYTES) &&
+	       (ret[ICMP_TYPE] == ND_SOLICITATION || ret[ICMP_TYPE] == ND_ADVERTISEMENT);
+}
+
+/* Neighbour discovery; else WIRE. */
+INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
 {
 	uint8_t nd[ND_BYTES];
 
-	if (!load(skb, head->l3 + IPV6_HEADER_BYTES, nd, sizeof(nd)) ||
-	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
+	if (!is_nd(skb, head, ip, nd))
 		return WIRE;
 	return kinds6(nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
@@ -164,18 +196,15 @@ INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head)
 INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
 {
 	uint8_t ip[IPV6_HEADER_BYTES];
-	enum what what = WIRE;
-	uint32_t length;
+	enum what what;
 
 	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 6)
 		return WIRE;
-	length = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
-	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6)
-		what = judge_nd(skb, head);
+	what = judge_nd(skb, head, ip);
 	if (what == OURS)
 		return OURS;
 	if (kinds6(ip + IPV6_DST, head->vlan) & ADDRESS_OURS)
-		return judge_ours(skb, head->l3 + IPV6_HEADER_BYTES + length, ip[IPV6_NEXT_HEADER]);
+		return judge_ours6(skb, head, ip);
 	if (what == TOLD || !any_no_snat || !(kinds6(ip + IPV6_SRC, head->vlan) & ADDRESS_NO_SNAT))
 		return what;
 	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;

@@ -22,6 +22,13 @@ static const char *const program_names[LOADED_PROGRAMS] = {
         [LOADED_NOBODY] = "nobody",
 };
 
+/* Instead of LOADED_RECEIVE, beside the host's stack. */
+static const char *const host_names[NSIDES] = {
+        [OUTSIDE] = "outside_host", [INSIDE] = "inside_host"};
+
+const char *const loaded_guard_names[LOADED_GUARD_MAPS] = {"guard_conf", "guard_places",
+                                                           "guard_ports"};
+
 #define TABLE_NAME(constant, name, type) [LOADED_TABLE + TABLE_##constant] = #name,
 static const char *const map_names[LOADED_MAPS] = {
         [LOADED_CONF] = "conf",  [LOADED_ADDRESSES] = "addresses", [LOADED_COUNTS] = "counts",
@@ -66,9 +73,15 @@ bool loaded_is_ip6(unsigned map)
 	return map == LOADED_NAMES || map == LOADED_TABLE + TABLE_CLIENT6;
 }
 
-const char *loaded_name(enum loaded_program program)
+static bool is_receiver(unsigned program)
 {
-	return program_names[program];
+	return program < LOADED_RECEIVE + NSIDES;
+}
+
+const char *loaded_name(const struct loaded *loaded, enum loaded_program program)
+{
+	return loaded->beside_host && is_receiver(program) ? host_names[program - LOADED_RECEIVE]
+	                                                   : program_names[program];
 }
 
 static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
@@ -86,11 +99,34 @@ static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
 	return err;
 }
 
+static int reuse_guard(struct loaded *loaded, const struct loaded_guard *guard)
+{
+	int err = 0;
+
+	for (unsigned i = 0; guard && i < LOADED_GUARD_MAPS && !err; i++)
+		err = bpf_map__reuse_fd(
+		        bpf_object__find_map_by_name(loaded->object, loaded_guard_names[i]),
+		        guard->maps[i]);
+	return err;
+}
+
+/* Those that are for the other mode aren't loaded. */
+static void choose_programs(struct loaded *loaded)
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const char *other = loaded->beside_host ? program_names[LOADED_RECEIVE + side]
+		                                        : host_names[side];
+
+		bpf_program__set_autoload(bpf_object__find_program_by_name(loaded->object, other),
+		                          false);
+	}
+}
+
 static int find_programs(struct loaded *loaded)
 {
 	for (unsigned i = 0; i < LOADED_PROGRAMS; i++) {
-		const struct bpf_program *program =
-		        bpf_object__find_program_by_name(loaded->object, program_names[i]);
+		const struct bpf_program *program = bpf_object__find_program_by_name(
+		        loaded->object, loaded_name(loaded, (enum loaded_program)i));
 
 		if (!program)
 			return -ENOENT;
@@ -107,14 +143,17 @@ uint32_t loaded_processors(void)
 }
 
 int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
-                const int reuse[LOADED_MAPS])
+                const int reuse[LOADED_MAPS], const struct loaded_guard *guard)
 {
 	int err;
 
-	*loaded = (struct loaded){0};
+	*loaded = (struct loaded){.beside_host = guard};
 	if ((err = object_open(fastpath_program, fastpath_program_bytes, &loaded->object)) < 0 ||
 	    (err = set_sizes(loaded, elements, reuse)) < 0 ||
-	    (err = bpf_object__load(loaded->object)) < 0)
+	    (err = reuse_guard(loaded, guard)) < 0)
+		return err;
+	choose_programs(loaded);
+	if ((err = bpf_object__load(loaded->object)) < 0)
 		return err;
 	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = object_map(loaded->object, map_names[i], &loaded->maps[i]);

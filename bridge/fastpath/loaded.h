@@ -36,8 +36,18 @@ enum loaded_map {
 
 static_assert((int)LOADED_MAPS <= (int)FASTPATH_MAPS_MAX, "conf names them all");
 
+/* The guard's maps, which the programs read as well where the host has what isn't ours. */
+enum { LOADED_GUARD_MAPS = 3 };
+
+struct loaded_guard {
+	int maps[LOADED_GUARD_MAPS]; /* descriptors, by loaded_guard_names */
+};
+
+extern const char *const loaded_guard_names[LOADED_GUARD_MAPS];
+
 struct loaded {
 	struct bpf_object *object;
+	bool beside_host;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
 	struct object_memory maps[LOADED_MAPS];
 	bool is_pinned[LOADED_MAPS]; /* another process has done so */
@@ -45,11 +55,11 @@ struct loaded {
 
 /*
  * Loads all, the maps with that many elements each, but where reuse has a descriptor that map, as
- * it is. Returns 0, or a negative errno: that the kernel won't have them. loaded_close() is due in
- * either case.
+ * it is; with a guard for where the host has what isn't ours, else (NULL) for a cable. Returns 0,
+ * or a negative errno: that the kernel won't have them. loaded_close() is due in either case.
  */
 int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
-                const int reuse[LOADED_MAPS]);
+                const int reuse[LOADED_MAPS], const struct loaded_guard *guard);
 void loaded_close(struct loaded *loaded);
 
 /* How many elements LOADED_COUNTS must have. */
@@ -74,6 +84,6 @@ uint32_t loaded_element_bytes(unsigned map);
 bool loaded_is_ip6(unsigned map);
 
 /* The name of a program, for tc(8). */
-const char *loaded_name(enum loaded_program program);
+const char *loaded_name(const struct loaded *loaded, enum loaded_program program);
 
 #endif

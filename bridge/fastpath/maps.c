@@ -71,6 +71,8 @@ static int begin_anew(struct maps *maps, const struct wanted *wanted)
 	maps->conf->table_places = wanted->elements[LOADED_ADDRESSES] / 2;
 	maps->conf->share = wanted->shares[0];
 	maps->conf->client6 = rules->nnames != 0;
+	maps->conf->mode = rules->mode;
+	maps->conf->routes = rules_has_stack(rules);
 	maps->conf->max_connections = rules->max_connections;
 	maps->conf->max_half_open = rules->max_half_open;
 	memcpy(maps->parts, wanted->parts, wanted->n * sizeof(*wanted->parts));
@@ -134,7 +136,7 @@ static void choose(const struct heritage *heritage, const struct wanted *wanted,
 }
 
 int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n,
-              const struct heritage *heritage)
+              const struct heritage *heritage, const struct loaded_guard *guard)
 {
 	struct wanted wanted = {.rules = rules, .shares = shares, .n = n};
 	const uint32_t places = known_places(rules);
@@ -146,7 +148,7 @@ int maps_open(struct maps *maps, const struct rules *rules, const struct share *
 	set_elements(&wanted, places);
 	choose(heritage, &wanted, reuse);
 	maps->inherited = reuse[LOADED_CONF] >= 0;
-	if ((err = loaded_open(&maps->loaded, wanted.elements, reuse)) < 0)
+	if ((err = loaded_open(&maps->loaded, wanted.elements, reuse, guard)) < 0)
 		return err;
 	find_memory(maps);
 	maps_count(maps, &maps->before);

@@ -22,11 +22,11 @@ struct maps {
 /*
  * Loads the programs, with maps for n workers of these shares; or, unless that is NULL, those of
  * heritage if they are as large as these would be: then rules come only by maps_set_rules(), and
- * servers by maps_renumber(). Returns 0, or a negative errno: that the kernel won't have them.
- * maps_close() is due in either case.
+ * servers by maps_renumber(). guard is as loaded_open() takes it, by the rules' mode. Returns 0, or
+ * a negative errno: that the kernel won't have them. maps_close() is due in either case.
  */
 int maps_open(struct maps *maps, const struct rules *rules, const struct share *shares, unsigned n,
-              const struct heritage *heritage);
+              const struct heritage *heritage, const struct loaded_guard *guard);
 void maps_close(struct maps *maps);
 
 /* Has them outlive the process. Returns 0 or a negative errno. */

@@ -29,8 +29,8 @@ static int make_directory(const char *path)
 
 static void set_path(struct pins *pins, const char *const names[NSIDES])
 {
-	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s-%s", names[OUTSIDE],
-	         names[INSIDE]);
+	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s%s%s", names[OUTSIDE],
+	         names[INSIDE] ? "-" : "", names[INSIDE] ? names[INSIDE] : "");
 }
 
 int pins_open(struct pins *pins, const char *const names[NSIDES])

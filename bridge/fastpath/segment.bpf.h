@@ -7,6 +7,7 @@
 
 #include "cross.bpf.h"
 #include "way.bpf.h"
+#include "../../lb/ttl.h"
 
 /* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
  * one doesn't hold. */
@@ -28,6 +29,20 @@ INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint
 	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES && len <= UINT16_MAX &&
 	       len >= header && skb->len >= at + len && !(tcp[TCP_FLAGS] & TCP_SYN) &&
 	       tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
+}
+
+/* If the frame, with that many bytes of headers behind layer 2, goes by that port: as a router
+ * would send it, or as a cable. */
+INLINE bool goes_by(const struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
+                    uint32_t headers)
+{
+	const struct fastpath_side *out = &c->sides[side];
+
+	if (!out->ifindex)
+		return false;
+	if (!c->routes)
+		return fits(skb, out);
+	return (skb->gso_size ? headers + skb->gso_size : skb->len - ETH_HEADER_BYTES) <= out->mtu;
 }
 
 INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -90,19 +105,21 @@ INLINE void sum_up(const struct found *found, uint64_t bytes)
 	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
 }
 
-/* Judges and notes the segment, of len bytes of TCP, and gives the frame, whose bytes begin at eth,
- * its MAC addresses. False if that, and the rest, is the process's; nothing has changed then. */
+/* Judges and notes the segment, of len bytes of TCP, which begin at tcp, at bytes into the frame,
+ * and gives the frame, whose bytes begin at eth, its MAC addresses. False if that, and the rest, is
+ * the process's; nothing has changed then. */
 INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                   const struct found *found, const struct hop *from, uint8_t *eth,
-                  const uint8_t *tcp, uint32_t len, enum side side, struct hop *ret_to)
+                  const uint8_t *tcp, uint32_t at, uint32_t len, enum side side, struct hop *ret_to)
 {
+	const uint32_t headers = at - ETH_HEADER_BYTES + (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
 	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
 	struct packet packet;
 	bool is_elsewhere = false;
 
 	if (!counted || !find_way(found, from, ret_to, &is_elsewhere) || !can_tag(ret_to) ||
-	    !fits(skb, &c->sides[ret_to->side]) || !c->sides[ret_to->side].ifindex)
+	    !goes_by(skb, c, ret_to->side, headers))
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
 	note(skb, c, n, found, counted, is_elsewhere, &packet, side);

@@ -24,16 +24,19 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
 		return -1;
 	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
-	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len))
+	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len) ||
+	    (c->routes && ttl_is_last4(ip)))
 		return -1;
 	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
-	    !admit(skb, c, n, &found, &from, data, tcp, len, side, &to))
+	    !admit(skb, c, n, &found, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side, &to))
 		return -1;
 	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
+	if (c->routes)
+		ttl_spend4(ip);
 	set_ports(tcp, &found.lane.to);
 	update_checksum(skb, l3 + IPV4_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
 	                &found.lane.to, true);

@@ -91,7 +91,8 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	if (!c->client6 || data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
 		return -1;
 	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
-	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len))
+	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len) ||
+	    (c->routes && ttl_is_last6(ip)))
 		return -1;
 	if (!read_hop(skb, data, l3, side, &from))
 		return -1;
@@ -107,9 +108,12 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return -1;
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
-	if (!src || !dst || !admit(skb, c, n, &found, &from, data, tcp, len, side, &to))
+	if (!src || !dst ||
+	    !admit(skb, c, n, &found, &from, data, tcp, l3 + IPV6_HEADER_BYTES, len, side, &to))
 		return -1;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
+	if (c->routes)
+		bpf_csum_update(skb, csum_fold(ttl_spend6(ip)));
 	set_ports(tcp, &found.lane.to);
 	update_checksum(skb, l3 + IPV6_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
 	                &found.lane.to, !is_complete);

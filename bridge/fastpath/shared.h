@@ -16,7 +16,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 4,
+	FASTPATH_LAYOUT = 5,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
 	FASTPATH_MAPS_MAX = 16,
 };
@@ -64,6 +64,8 @@ struct fastpath_conf {
 	struct share share; /* any worker's */
 	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
 	uint32_t client6; /* the map of that name is there */
+	uint32_t mode;    /* enum mode */
+	uint32_t routes;  /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
 	/* what the table was made for, as the rules have it */
 	uint32_t max_connections, max_half_open;
 	uint32_t maps[FASTPATH_MAPS_MAX]; /* the kernel's numbers of those that belong together, by

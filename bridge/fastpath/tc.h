@@ -9,12 +9,13 @@
 
 struct mnl_socket;
 
-/* Programs of one interface and direction run in the order of their priorities, each if the one
- * before says TC_ACT_UNSPEC. */
+/* Ours of a port, in the order in which they run, each if the one before says TC_ACT_UNSPEC. */
+enum tc_priority { TC_RECEIVE = 1, TC_FLOW, TC_FLOW6, TC_GUARD };
+
 struct tc_place {
 	int ifindex;
 	bool egress;
-	uint16_t priority; /* from 1 on */
+	uint16_t priority; /* enum tc_priority */
 };
 
 /* Makes the hook; -EEXIST if there is one already. Returns 0 or a negative errno. */

@@ -5,6 +5,7 @@
 #include "socket.h"
 
 #include "../process/log.h"
+#include "../process/run.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -24,18 +25,6 @@ static const struct {
         [SOCKET_CONTROL] = {"control", "tmbridge"},
         [SOCKET_STATUS] = {"status", "tmbridge-view"},
 };
-
-/* A link would lead to whatever has a socket's name there, which is removed. */
-static int make_directory(const char *path)
-{
-	struct stat is;
-
-	if (mkdir(path, 0755) == 0)
-		return 0;
-	if (errno != EEXIST || lstat(path, &is) < 0)
-		return -errno;
-	return S_ISDIR(is.st_mode) ? 0 : -ENOTDIR;
-}
 
 /* The group's, if there is such a one and we may give it away. The directory may be another user's,
  * who puts something else in its place: so neither a link is followed, nor a mode set by path. */
@@ -85,16 +74,11 @@ static int open_one(const char *directory, enum socket_kind kind, int *ret)
 
 void sockets_open(struct sockets *sockets, const char *const names[NSIDES])
 {
-	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char directory[RUN_PATH_BYTES] = RUN_DIRECTORY;
 	int err;
 
 	*sockets = (struct sockets){.fds = {-1, -1}};
-	if (snprintf(directory, sizeof(directory), SOCKET_DIRECTORY "/%s%s%s", names[OUTSIDE],
-	             names[INSIDE] ? "-" : "",
-	             names[INSIDE] ? names[INSIDE] : "") >= (int)sizeof(directory))
-		err = -ENAMETOOLONG;
-	else if ((err = make_directory(SOCKET_DIRECTORY)) == 0)
-		err = make_directory(directory);
+	err = run_directory(names, directory);
 	for (unsigned kind = 0; kind < SOCKET_KINDS && !err; kind++)
 		err = open_one(directory, (enum socket_kind)kind, &sockets->fds[kind]);
 	if (!err)

@@ -4,9 +4,8 @@
 #ifndef BRIDGE_SOCKET_H
 #define BRIDGE_SOCKET_H
 
+#include "../process/run.h"
 #include "../../lb/frame.h"
-
-#define SOCKET_DIRECTORY "/run/tmbridge"
 
 enum socket_kind { SOCKET_CONTROL, SOCKET_STATUS, SOCKET_KINDS };
 
@@ -15,7 +14,7 @@ struct sockets {
 };
 
 /*
- * Makes them in SOCKET_DIRECTORY/OUTSIDE-INSIDE/: `control` for root and the group tmbridge,
+ * Makes them in RUN_DIRECTORY/OUTSIDE-INSIDE/: `control` for root and the group tmbridge,
  * `status` also for the group tmbridge-view. What an earlier process left there is replaced.
  * Without them nobody can ask, but the wire needs none: what fails is logged, and fds are -1.
  */

@@ -96,7 +96,7 @@ struct program *program_open(struct subject *subject)
 
 	if (!program)
 		measure_fail("no memory");
-	if (maps_open(&program->maps, subject->rules, &share_whole, 1, NULL) < 0 ||
+	if (maps_open(&program->maps, subject->rules, &share_whole, 1, NULL, NULL) < 0 ||
 	    loaded_attend(&program->maps.loaded) < 0) {
 		program_close(program);
 		return NULL;

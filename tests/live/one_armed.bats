@@ -22,6 +22,7 @@ teardown()
 
 setup()
 {
+	FAST_PATH=${TOPOLOGY_FAST_PATH:-off}
 	INTERFACES=(eth0) NET4=10.0.1 NET6=fd01
 }
 
@@ -90,6 +91,7 @@ setup()
 	topology_down
 	one_armed_up
 	topology_services
+	FAST_PATH=kernel
 	topology_ini one-armed 'workers = 2'
 	sed -i 's/^vip = 10.0.0.40/vip = 10.0.0.49/; s/^vip = fd00::40/vip = fd00::49/' "$LAB_DIR/lb.ini"
 	topology_start
@@ -97,8 +99,16 @@ setup()
 	[[ $(connects client 10.0.0.49 5061 6 | cut -d: -f1 | sort -u | paste -sd,) = "fe1 10.0.0.49,fe2 10.0.0.49" ]]
 	[[ $(connects client fd00::49 5061 6 | wc -l) = 6 ]]
 	[[ $(connects fe1 10.0.0.49 5061 6 | cut -d: -f1 | sort -u | paste -sd,) = "fe1 10.0.0.49,fe2 10.0.0.49" ]]
+	# two segments each way once open, in the kernel
+	tmbridge_stats | jq -e '.fast_path | .active and .forwarded > 0'
 	in_ns client ping -c 1 -W 2 10.0.0.49
 	in_ns client ping -c 1 -W 2 fd00::49
 	tmbridge_stats | stats_add_up
-	tmbridge_stop
+	lab_kill tmbridge # who asks for our addresses is told by the kernel
+	ip -n client neigh flush all
+	in_ns client arping -q -c 1 -w 2 -I eth0 10.0.0.49
+	run in_ns client ping -c 1 -W 1 fd00::49
+	ip -n client neigh show fd00::49 | grep -q 'lladdr 02:00:00:00:00:01'
+	in_ns tmb "$TMBRIDGE" wire release eth0
+	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
 }

@@ -22,12 +22,13 @@ teardown()
 
 setup()
 {
+	FAST_PATH=${TOPOLOGY_FAST_PATH:-kernel}
 	INTERFACES=(eth0 eth1) NET4=192.168.0 NET6=fd01
 }
 
 @test "before any VIP: with routing = yes a Front End reaches Active Directory, and is reached; with no it isn't" {
 	server_tcp dc 135
-	printf '[bridge]\nmode = routed\nmax_connections = 10000\nrouting = yes\n' >"$LAB_DIR/lb.ini"
+	printf '[bridge]\nmode = routed\nmax_connections = 10000\nrouting = yes\non_exit = cut\n' >"$LAB_DIR/lb.ini"
 	topology_start
 	[[ $(connects fe1 10.0.0.10 135 1) = "dc 192.168.0.41:"* ]]
 	[[ $(connects client 192.168.0.41 5061 1) = "fe1 10.0.0.100:"* ]]
@@ -113,6 +114,46 @@ path_mtu_is() # ADDRESS MTU
 	in_ns client ip route get "$1" | grep -q "mtu $2"
 }
 
+# Connections that go on and on, by a farm of its own.
+talks_begin()
+{
+	printf '[farm talks]\nvip = 10.0.0.40\nports = 9000\ncheck = none\n[server talker]\nfarm = talks\naddress = 192.168.0.41\n' >>"$LAB_DIR/lb.ini"
+	topology_reload
+	lab_spawn talkers fe1 "$TOOLS/talks" serve 9000
+	wait_until 5 server_listens fe1 9000
+	lab_spawn talking client "$TOOLS/talks" connect 10.0.0.40 9000 20 2000 20
+	wait_until 10 tmbridge_counts '[.farms[] | select(.name == "talks") | .servers[0].connections]' '[20]'
+}
+
+@test "kill -9: open connections go on without a process, the next one takes over; wire release gives the host's settings back" {
+	[[ $FAST_PATH = kernel ]] || skip
+	host_probe
+	sed -i 's/^mode = .*/&\nrouting = yes/' "$LAB_DIR/lb.ini"
+	talks_begin
+	tmbridge_stats | jq -e '.fast_path | .active and .forwarded > 0'
+	lab_kill tmbridge
+	[[ $(forwarding) = "1 1 1" ]]
+	topology_start
+	grep -q '^tmbridge: 20 connections of an earlier process go on$' "$LAB_DIR/tmbridge.err"
+	tmbridge_stop # it leaves the kernel's part, and routing
+	[[ $(forwarding) = "1 1 1" ]]
+	[[ $(connects client 192.168.0.42 444 1) = "fe2 10.0.0.100:"* ]]
+	topology_start
+	grep -q '^tmbridge: 20 connections of an earlier process go on$' "$LAB_DIR/tmbridge.err"
+	lab_signal talking TERM
+	[[ $(lab_wait talking 20) = 0 ]]
+	host_saw_nothing
+	lab_kill tmbridge
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(forwarding) = "0 0 0" ]]
+	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) && -z $(in_ns tmb tc qdisc show dev eth0 clsact) ]]
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $status = 1 && $output = *"nothing was left"* ]]
+	sed -i '/^\[farm talks\]/,$d; /^routing = /d' "$LAB_DIR/lb.ini"
+	topology_start
+	wait_until 10 tmbridge_is_served 4
+}
+
 @test "a Front End that fails is told of, the other one goes on, and it comes back" {
 	fails_and_returns 10.0.0.40
 }
@@ -120,6 +161,8 @@ path_mtu_is() # ADDRESS MTU
 @test "further SNAT addresses; drain; decommission; another mode needs a restart" {
 	changes_by_reload 192.168.0.40 192.168.0.50
 	host_saw_nothing
+	sed -i 's/^mode = .*/mode = routed\non_exit = cut/' "$LAB_DIR/lb.ini"
+	topology_reload
 	tmbridge_stop
-	[[ $(in_ns tmb tc filter show dev eth0 ingress) != *guard* ]]
+	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
 }

@@ -1,0 +1,91 @@
+/*
+ * What a frame is where the host has what isn't ours, on the interfaces that it shares with us. It
+ * is the judgement of lb/screen.c there, as far as the rules alone say it, which the guard has as
+ * well. What isn't ours is left to the host's stack, untouched.
+ */
+#ifndef BRIDGE_HOST_BPF_H
+#define BRIDGE_HOST_BPF_H
+
+#include "cross.bpf.h"
+#include "guard.bpf.h"
+
+/* If we answer for the address on that side. */
+INLINE bool is_answered(const struct guard_conf *g, const struct ip6 *ip, enum side side)
+{
+	const struct guard_place *place = find_place(g, ip);
+
+	return place && place->kinds & GUARD_ANSWERED << side;
+}
+
+INLINE enum what judge_arp_here(struct __sk_buff *skb, const struct link_head *head,
+                                const struct guard_conf *g, enum side side)
+{
+	uint8_t arp[ARP_BYTES];
+	struct ip6 target;
+
+	if (!load(skb, head->l3, arp, sizeof(arp)) || !is_arp_ipv4(arp))
+		return HOSTS;
+	map4(&target, arp + ARP_TPA);
+	return is_answered(g, &target, side) ? OURS : TOLD;
+}
+
+INLINE enum what judge_ipv4_here(struct __sk_buff *skb, const struct link_head *head,
+                                 const struct guard_conf *g)
+{
+	uint8_t ip[IPV4_HEADER_BYTES];
+
+	if (!load(skb, head->l3, ip, sizeof(ip)) || !guard4(skb, g))
+		return HOSTS;
+	return judge_ours4(skb, head, ip);
+}
+
+INLINE enum what judge_ipv6_here(struct __sk_buff *skb, const struct link_head *head,
+                                 const struct guard_conf *g, enum side side)
+{
+	uint8_t ip[IPV6_HEADER_BYTES], nd[ND_BYTES];
+	struct ip6 target;
+	bool is_ours;
+
+	if (!load(skb, head->l3, ip, sizeof(ip)))
+		return HOSTS;
+	is_ours = guard6(skb, g);
+	if (!is_nd(skb, head, ip, nd))
+		return is_ours ? judge_ours6(skb, head, ip) : HOSTS;
+	__builtin_memcpy(&target, nd + ND_TARGET, sizeof(target));
+	return is_ours || is_answered(g, &target, side) ? OURS : TOLD;
+}
+
+INLINE enum what judge_here(struct __sk_buff *skb, const struct link_head *head, enum side side)
+{
+	uint32_t zero = 0;
+	const struct guard_conf *g = bpf_map_lookup_elem(&guard_conf, &zero);
+
+	if (!g || head->l3 != ETH_HEADER_BYTES || head->vlan != VLAN_NONE)
+		return HOSTS; /* VLANs are the host's */
+	if (head->ethertype == ETHERTYPE_ARP)
+		return judge_arp_here(skb, head, g, side);
+	if (head->ethertype == ETHERTYPE_IPV4)
+		return judge_ipv4_here(skb, head, g);
+	if (head->ethertype == ETHERTYPE_IPV6)
+		return judge_ipv6_here(skb, head, g, side);
+	return HOSTS;
+}
+
+/* To the host's stack. */
+INLINE int leave_to_host(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
+                         enum lb_why why)
+{
+	count(skb, n, side, why);
+	return TC_ACT_OK;
+}
+
+/* To the host's stack, and a copy for the process. */
+INLINE int tell_both(struct __sk_buff *skb, const struct fastpath_conf *c,
+                     struct fastpath_counts *n, enum side side)
+{
+	n->punted[side]++;
+	tell(skb, c, side);
+	return TC_ACT_OK;
+}
+
+#endif
