@@ -20,7 +20,8 @@
  * The table is set-associative as that of persist.c: a client has a few places, and the one who is
  * nearest to nothing makes room for a new one: who is blocked is never given up for somebody who
  * isn't, nor who has used half of what he may, by connections that were open, for any number of
- * SYNs. A flood from all addresses there are has one place of each set, which the latest has.
+ * SYNs. A flood from all addresses there are has one place of each set, which the latest has. If
+ * all places are kept like that, it is the new one who isn't remembered, and not limited.
  */
 #include "limits.h"
 
@@ -106,20 +107,22 @@ static uint32_t tenths(lb_time now)
 	return (uint32_t)(now.ns / LIMITS_TENTH_NS);
 }
 
-/* part of whole in units of 2^-16, whole not being less. */
+enum { WHOLE = 1 << 16, BLOCKED = 2 * WHOLE };
+
+/* part of whole, as a part of WHOLE. */
 static uint64_t fraction(int64_t part, int64_t whole)
 {
-	return part >= whole ? 1 << 16 : (uint64_t)((double)part * (1 << 16) / (double)whole);
+	return part >= whole ? WHOLE : (uint64_t)((double)part * WHOLE / (double)whole);
 }
 
-/* How near the client is to his limits, by what he has opened. */
+/* How near the client is to his limits, by what he has opened: WHOLE is at one of them. */
 static uint64_t proven(const struct rules_farm *farm, const struct limits_client *client,
                        lb_time now)
 {
 	uint64_t connections = 0, rate = 0;
 
 	if (client->blocked_t > tenths(now))
-		return 2 << 16;
+		return BLOCKED;
 	if (farm->client_connections)
 		connections = fraction(client->open, farm->client_connections);
 	if (farm->client_rate)
@@ -140,9 +143,18 @@ static uint64_t badness(const struct rules *rules, const struct limits_client *c
 	return by_opened > by_asked ? by_opened : by_asked;
 }
 
-/* A place of the set for somebody new. */
+/* If the client isn't given up for somebody new, who has opened a connection or only asked. */
+static bool is_kept(const struct rules *rules, const struct limits_client *client, bool opened,
+                    lb_time now)
+{
+	const uint64_t its = proven(&rules->farms[client->farm], client, now);
+
+	return its >= (opened ? BLOCKED : WHOLE / 2);
+}
+
+/* A place of the set for somebody new, or NULL. */
 static struct limits_client *make_room(struct limits *limits, struct limits_client *set,
-                                       const struct rules *rules, lb_time now)
+                                       const struct rules *rules, bool opened, lb_time now)
 {
 	struct limits_client *place = NULL;
 	uint64_t least = 0, its;
@@ -153,18 +165,18 @@ static struct limits_client *make_room(struct limits *limits, struct limits_clie
 			return &set[i];
 		}
 		its = badness(rules, &set[i], now);
-		if (!place || its < least) {
+		if (!is_kept(rules, &set[i], opened, now) && (!place || its < least)) {
 			place = &set[i];
 			least = its;
 		}
 	}
-	limits->counts.forgotten += place->open || place->blocked_t > tenths(now);
+	limits->counts.forgotten += place ? place->open || place->blocked_t > tenths(now) : opened;
 	return place;
 }
 
-/* The client, who is now remembered if he wasn't. */
+/* The client, who is now remembered if he wasn't; or NULL if there is no room for him. */
 static struct limits_client *meet(struct limits *limits, const struct limits_asker *asker,
-                                  lb_time now)
+                                  bool opened, lb_time now)
 {
 	struct limits_client *client = find(limits, asker);
 	const struct rules_farm *farm = farm_of(asker);
@@ -172,7 +184,9 @@ static struct limits_client *meet(struct limits *limits, const struct limits_ask
 
 	if (client)
 		return client;
-	client = make_room(limits, set_of(limits, asker), asker->rules, now);
+	client = make_room(limits, set_of(limits, asker), asker->rules, opened, now);
+	if (!client)
+		return NULL;
 	*client = (struct limits_client){.key = asker->key,
 	                                 .farm = (uint16_t)asker->farm,
 	                                 .asked_ns = full,
@@ -238,8 +252,13 @@ enum lb_why limits_judge(struct limits *limits, const struct limits_asker *asker
 
 void limits_begun(struct limits *limits, const struct limits_asker *asker, lb_time now)
 {
-	if (farm_of(asker)->client_rate && !asker->exempt)
-		pay(farm_of(asker), &meet(limits, asker, now)->asked_ns, now);
+	struct limits_client *client;
+
+	if (!farm_of(asker)->client_rate || asker->exempt)
+		return;
+	client = meet(limits, asker, false, now);
+	if (client)
+		pay(farm_of(asker), &client->asked_ns, now);
 }
 
 bool limits_opened(struct limits *limits, const struct limits_asker *asker, lb_time now)
@@ -249,7 +268,9 @@ bool limits_opened(struct limits *limits, const struct limits_asker *asker, lb_t
 
 	if (asker->exempt || !(farm->client_connections || farm->client_rate))
 		return true;
-	client = meet(limits, asker, now);
+	client = meet(limits, asker, true, now);
+	if (!client)
+		return true;
 	if (farm->client_rate) {
 		client->asked_ns -= cost_of(farm);
 		pay(farm, &client->opened_ns, now);
@@ -277,8 +298,8 @@ void limits_revived(struct limits *limits, const struct limits_asker *asker, lb_
 
 	if (!farm_of(asker)->client_connections || asker->exempt)
 		return;
-	client = meet(limits, asker, now);
-	if (client->open < UINT16_MAX)
+	client = meet(limits, asker, true, now);
+	if (client && client->open < UINT16_MAX)
 		client->open++;
 }
 

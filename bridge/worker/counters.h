@@ -98,7 +98,7 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	X(LIMITS_CLIENTS, "limits", "clients", COUNTER_GAUGE, b->limits.counts.clients,            \
 	  "clients of farms with limits that are remembered")                                      \
 	X(LIMITS_FORGOTTEN, "limits", "forgotten", COUNTER_GROWS, b->limits.counts.forgotten,      \
-	  "clients with connections, or blocked, that were forgotten for want of room")            \
+	  "clients with connections, or blocked, for whom there was no room")                      \
 	X(CONNLOG_WRITTEN, "connlog", "written", COUNTER_GROWS,                                    \
 	  FIRST(connlog_counts(w->connlog).written), "lines of the connection log")                \
 	X(CONNLOG_LOST, "connlog", "lost", COUNTER_GROWS,                                          \

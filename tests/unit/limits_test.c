@@ -483,6 +483,65 @@ START_TEST(the_worst_are_not_forgotten)
 }
 END_TEST
 
+/* An address that has opened all that it may, has asked once more, and so is blocked; or for whom
+ * there was no room. */
+static bool block_one(struct limits *limits, uint32_t address, lb_time now)
+{
+	const struct ip6 ip = ip6_mapped(be32_from(address));
+	const struct limits_asker asker = limits_asker(rules, 0, &ip);
+
+	limits_opened(limits, &asker, now);
+	limits_judge(limits, &asker, &ip, now);
+	return limits_judge(limits, &asker, &ip, now) == WHY_CLIENT_BLOCKED;
+}
+
+static bool is_blocked(struct limits *limits, uint32_t address, lb_time now)
+{
+	const struct ip6 ip = ip6_mapped(be32_from(address));
+	const struct limits_asker asker = limits_asker(rules, 0, &ip);
+
+	return limits_judge(limits, &asker, &ip, now) == WHY_CLIENT_BLOCKED;
+}
+
+/* Each place has somebody who is blocked: nobody who comes then takes one, by SYNs or by
+ * connections. */
+START_TEST(a_table_full_of_the_worst_forgets_none)
+{
+	enum { BASE = 0x40000000, MANY = 1 << 19 };
+	struct limits limits = {0};
+	struct arena measure = {0}, arena = {0};
+	const struct hash_key key = {{1, 2}};
+	lb_time now = {100 * LB_NS_PER_S};
+	uint8_t *blocked = calloc(MANY, 1);
+	uint64_t n = 0;
+
+	begin();
+	farm()->client_rate = 1;
+	farm()->client_burst = 1;
+	farm()->block_for_ms = 600000;
+	limits_lay_out(&limits, &measure, &key);
+	arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
+	limits_lay_out(&limits, &arena, &key);
+	for (uint32_t i = 0; i < MANY && n < LIMITS_CLIENTS; i++)
+		n += blocked[i] = block_one(&limits, BASE + i, now);
+	require_eq(n, LIMITS_CLIENTS);
+	require_eq(limits.counts.clients, LIMITS_CLIENTS);
+	require(!block_one(&limits, BASE - 1, now)); /* one more */
+	for (uint32_t i = 0; i < MANY; i++) {
+		const struct ip6 ip = ip6_mapped(be32_from(BASE + (1u << 28) + i));
+		const struct limits_asker asker = limits_asker(rules, 0, &ip);
+
+		require_eq(limits_judge(&limits, &asker, &ip, now), WHY_FLOW_NEW);
+		limits_begun(&limits, &asker, now);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		require_eq(is_blocked(&limits, BASE + i, now), blocked[i]);
+	free(blocked);
+	free(arena.base);
+	rules_free(rules);
+}
+END_TEST
+
 Suite *limits_suite(void)
 {
 	const TTest *const tests[] = {ranges_are_the_longest_prefixes,
@@ -501,6 +560,7 @@ Suite *limits_suite(void)
 	                              a_block_outlives_its_servers,
 	                              an_ipv6_network_is_one_client,
 	                              the_worst_are_not_forgotten,
+	                              a_table_full_of_the_worst_forgets_none,
 	                              NULL};
 
 	return suite_of("limits", tests);
