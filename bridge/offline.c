@@ -14,6 +14,8 @@
  */
 #include "offline.h"
 
+#include "recall.h"
+
 #include "port/capture.h"
 #include "worker/burst.h"
 #include "worker/duties.h"
@@ -77,13 +79,15 @@ static lb_time advance(struct worker *worker, lb_time now, lb_time to)
 	return now;
 }
 
-static void replay(struct worker *worker, lb_time *now)
+/* recalled: it was at work already, and has said what it says at a start. */
+static void replay(struct worker *worker, bool recalled, lb_time *now)
 {
 	struct frame frames[PORT_BURST];
 	struct port *port;
 	lb_time time;
 
-	duties_start(worker, *now);
+	if (!recalled)
+		duties_start(worker, *now);
 	while ((port = next_port(worker->ports, &time))) {
 		*now = advance(worker, *now, time);
 		burst_decide(worker, frames, port->ops->receive(port, frames), *now);
@@ -106,53 +110,78 @@ static int write_stats(const char *path, const struct workers *workers, lb_time 
 	return err;
 }
 
+/* Replays, and says how it went. */
+static int run(const struct options *options, struct workers *workers, bool recalled, lb_time start)
+{
+	lb_time now = start;
+
+	replay(&workers->worker[0], recalled, &now);
+	workers_finish(workers, false, now);
+	return options->stats ? write_stats(options->stats, workers, start, now) : 0;
+}
+
 static int replay_ports(const struct options *options, struct rules *rules,
-                        struct port *ports[NSIDES])
+                        struct port *ports[NSIDES], struct recall *recall)
 {
 	const workers_ports all_ports[1] = {{ports[OUTSIDE], ports[INSIDE]}};
+	const struct hash_key *key = recall ? recall_key(recall) : &options->key;
 	struct workers workers;
-	lb_time start = {0}, now;
+	lb_time start = {0};
 	int err;
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
-	err = workers_init(&workers, rules, &options->key, all_ports, &share_whole, NULL, false,
-	                   start);
+	if (recall)
+		recall_rules(recall, rules);
+	err = workers_init(&workers, rules, key, all_ports, &share_whole, NULL, false, start);
 	if (err < 0) {
 		rules_free(rules);
 		return err;
 	}
-	now = start;
-	replay(&workers.worker[0], &now);
-	workers_finish(&workers, false, now);
-	if (options->stats)
-		err = write_stats(options->stats, &workers, start, now);
+	if (recall)
+		err = recall_worker(recall, &workers.worker[0], start);
+	if (!err)
+		err = run(options, &workers, recall, start);
 	workers_free(&workers);
 	return err;
 }
 
+/* The ports' own, by enum side. */
+static void find_macs(const struct rules *rules, const struct recall *recall,
+                      struct mac ret[NSIDES])
+{
+	ret[OUTSIDE] = rules->has_outside_mac ? rules->outside_mac : default_macs[OUTSIDE];
+	ret[INSIDE] = rules->has_inside_mac ? rules->inside_mac : default_macs[INSIDE];
+	for (unsigned side = 0; recall && side < NSIDES; side++)
+		ret[side] = recall_macs(recall)[side];
+}
+
+static bool is_possible(const struct options *options, const struct rules *rules)
+{
+	if (rules->mode != MODE_ONE_ARMED || !options->read[INSIDE] || options->bundle)
+		return true;
+	log_error("%s: mode = one-armed has one side, and one capture", options->read[INSIDE]);
+	return false;
+}
+
 int offline_run(const struct options *options, struct rules *rules)
 {
-	const struct mac macs[NSIDES] = {
-	        [OUTSIDE] = rules->has_outside_mac ? rules->outside_mac : default_macs[OUTSIDE],
-	        [INSIDE] = rules->has_inside_mac ? rules->inside_mac : default_macs[INSIDE],
-	};
+	struct recall *recall = NULL;
+	struct mac macs[NSIDES];
 	struct port *ports[NSIDES] = {NULL, NULL};
-	int err = 0;
+	int err = is_possible(options, rules) ? 0 : -EINVAL;
 
-	if (rules->mode == MODE_ONE_ARMED && options->read[INSIDE]) {
-		log_error("%s: mode = one-armed has one side, and one capture",
-		          options->read[INSIDE]);
-		rules_free(rules);
-		return -EINVAL;
-	}
+	if (!err && options->bundle)
+		err = recall_read(options->bundle, &recall);
+	find_macs(rules, recall, macs);
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = capture_open((enum side)side, options->read[side], options->write[side],
 		                   macs[side], &ports[side]);
 	if (!err)
-		err = replay_ports(options, rules, ports);
+		err = replay_ports(options, rules, ports, recall);
 	else
 		rules_free(rules);
+	recall_free(recall);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (ports[side] && capture_close(ports[side]) < 0)
 			err = -EIO;

@@ -20,6 +20,8 @@ static const char usage[] =
         "         the same beside the others, with mode = one-armed\n"
         "       tmbridge -r OUT.pcap[,IN.pcap] -w OUT-sent.pcap[,IN-sent.pcap] -f lb.ini\n"
         "         the same offline: frames received on each side -> frames sent on each side\n"
+        "       tmbridge -b BUNDLE -w OUT-sent.pcap[,IN-sent.pcap]\n"
+        "         the same of what `tmbridge capture --bundle` has written\n"
         "       tmbridge -t -f lb.ini\n"
         "         check the configuration, say \"ok\" or what is wrong\n"
         "       tmbridge wire release OUTSIDE [INSIDE]\n"
@@ -27,6 +29,8 @@ static const char usage[] =
         "\n"
         "  -f, --config FILE      the configuration\n"
         "  -r, --read OUT[,IN]    captures of what each side receives\n"
+        "  -b, --bundle DIRECTORY what a capture of a running one began with, instead of -f and "
+        "-r\n"
         "  -w, --write OUT[,IN]   captures to be written of what is sent on each side\n"
         "  -t, --test             check the configuration only\n"
         "  -s, --stats FILE       write counters as JSON at exit and on SIGUSR1 (- = stdout)\n"
@@ -39,17 +43,12 @@ static const char usage[] =
         "  -V, --version          the version\n";
 
 static const struct option long_options[] = {
-        {"config", required_argument, NULL, 'f'},
-        {"read", required_argument, NULL, 'r'},
-        {"write", required_argument, NULL, 'w'},
-        {"test", no_argument, NULL, 't'},
-        {"stats", required_argument, NULL, 's'},
-        {"key", required_argument, NULL, 'k'},
-        {"user", required_argument, NULL, 'u'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
+        {"config", required_argument, NULL, 'f'}, {"read", required_argument, NULL, 'r'},
+        {"bundle", required_argument, NULL, 'b'}, {"write", required_argument, NULL, 'w'},
+        {"test", no_argument, NULL, 't'},         {"stats", required_argument, NULL, 's'},
+        {"key", required_argument, NULL, 'k'},    {"user", required_argument, NULL, 'u'},
+        {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},      {0},
 };
 
 /* Splits "A,B" in place. False if there are more than two parts or an empty one. */
@@ -79,6 +78,21 @@ static bool parse_key(const char *hex, struct hash_key *ret)
 	return true;
 }
 
+/* What is in it by which name: see client/pack.c. */
+static int take_bundle(const char *directory, struct options *ret)
+{
+	static char config[4096], read[NSIDES][4096];
+
+	ret->bundle = directory;
+	snprintf(config, sizeof(config), "%s/lb.ini", directory);
+	snprintf(read[OUTSIDE], sizeof(read[OUTSIDE]), "%s/outside-in.pcap", directory);
+	snprintf(read[INSIDE], sizeof(read[INSIDE]), "%s/inside-in.pcap", directory);
+	ret->config = config;
+	ret->read[OUTSIDE] = read[OUTSIDE];
+	ret->read[INSIDE] = read[INSIDE];
+	return 0;
+}
+
 static int parse_option(int option, char *arg, struct options *ret)
 {
 	switch (option) {
@@ -91,6 +105,8 @@ static int parse_option(int option, char *arg, struct options *ret)
 			return 0;
 		log_error("command line: -%c takes OUT[,IN], one or two file names", option);
 		return -EINVAL;
+	case 'b':
+		return take_bundle(arg, ret);
 	case 't':
 		ret->mode = MODE_CHECK;
 		return 0;
@@ -229,7 +245,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 	if (argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"))
 		return parse_release(argc, argv, ret);
 	argv[0] = "tmbridge"; /* as which getopt_long() complains */
-	while ((option = getopt_long(argc, argv, "f:r:w:ts:k:u:vhV", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "f:r:b:w:ts:k:u:vhV", long_options, NULL)) != -1) {
 		err = parse_option(option, optarg, ret);
 
 		if (err < 0 || ret->mode == MODE_DONE)

@@ -20,8 +20,9 @@ enum { OPTIONS_INTERFACES_BYTES = 80 };
 struct options {
 	enum options_mode mode;
 	const char *config;
-	const char *stats; /* a path, "-", or NULL */
-	const char *user;  /* whom to become, or NULL */
+	const char *bundle; /* MODE_OFFLINE: the directory that it and read are in; or NULL */
+	const char *stats;  /* a path, "-", or NULL */
+	const char *user;   /* whom to become, or NULL */
 	bool has_key;
 	struct hash_key key; /* zeros unless given */
 	bool verbose;

@@ -458,3 +458,12 @@ void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_liv
 	sched->farms[sched->rules->servers[from].farm].is_made = false;
 	sched->farms[sched->rules->servers[to].farm].is_made = false;
 }
+
+void sched_recall(struct sched *sched, unsigned server, uint64_t turn, uint64_t farm_turn)
+{
+	const unsigned farm = sched->rules->servers[server].farm;
+
+	sched->servers[server].turn = turn;
+	sched->turns[farm] = farm_turn;
+	sched->farms[farm].is_made = false;
+}

@@ -100,4 +100,7 @@ void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, un
 void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
                     bool is_half_open, bool is_load);
 
+/* Whose turn it is was known before: the server's turn, and the last one that its farm took. */
+void sched_recall(struct sched *sched, unsigned server, uint64_t turn, uint64_t farm_turn);
+
 #endif

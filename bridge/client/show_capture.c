@@ -7,6 +7,8 @@
  */
 #include "cli.h"
 
+#include "pack.h"
+
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/text.h"
@@ -33,13 +35,15 @@ enum {
 };
 
 struct capture {
-	const char *path; /* - is stdout */
+	const char *path;      /* - is stdout */
+	const char *directory; /* --bundle: for all that a replay takes; or NULL */
 	bool both, has_dropped;
 	const char *dropped; /* a reason */
 	unsigned long count; /* 0: any */
 	double seconds;      /* likewise */
 	char filter[CLI_LINE_BYTES];
 	FILE *out;
+	struct pack *pack; /* of directory, or NULL */
 };
 
 /* ---- pcapng ---- */
@@ -131,6 +135,10 @@ static void comment_on(const json_t *record, char *ret, size_t size)
 	const json_t *flow = json_object_get(record, "flow");
 	int len = snprintf(ret, size, "%s", text(record, "reason"));
 
+	if (*text(record, "own")) {
+		snprintf(ret, size, "own: %s", text(record, "own"));
+		return;
+	}
 	if (flow)
 		len += snprintf(ret + len, size - (size_t)len, ", flow %" PRIi64,
 		                (int64_t)json_integer_value(flow));
@@ -161,6 +169,15 @@ static void write_packet(FILE *out, const json_t *record)
 	fflush(out);
 }
 
+static void take_packet(struct capture *capture, const json_t *record)
+{
+	uint8_t bytes[CAPTURE_SNAP];
+
+	write_packet(capture->out, record);
+	if (capture->pack)
+		pack_frame(capture->pack, record, bytes, from_hex(text(record, "data"), bytes));
+}
+
 /* ---- What is asked ---- */
 
 static int complain(const char *what)
@@ -174,6 +191,10 @@ static bool take_value(struct capture *capture, const char *option, const char *
 {
 	if (!value)
 		return false;
+	if (option[1] == '-') {
+		capture->directory = value;
+		return true;
+	}
 	if (option[1] == 'c')
 		return text_number(value, UINT32_MAX, &capture->count);
 	if (option[1] == 't')
@@ -182,19 +203,25 @@ static bool take_value(struct capture *capture, const char *option, const char *
 	return true;
 }
 
+/* --bundle DIRECTORY, or -c, -t, -w */
+static bool takes_value(const char *word)
+{
+	return !strcmp(word, "-c") || !strcmp(word, "-t") || !strcmp(word, "-w") ||
+	       !strcmp(word, "--bundle");
+}
+
 static int parse(struct capture *capture, char *line)
 {
 	char *rest = NULL;
 
 	strtok_r(line, " ", &rest); /* capture */
 	for (char *word = strtok_r(NULL, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		const bool takes =
-		        !strcmp(word, "-c") || !strcmp(word, "-t") || !strcmp(word, "-w");
+		const bool takes = takes_value(word);
 		const char *value = takes ? strtok_r(NULL, " ", &rest) : NULL;
 		const size_t len = strlen(capture->filter);
 
 		if (takes && !take_value(capture, word, value))
-			return complain("-c N, -t SECONDS, -w FILE");
+			return complain("-c N, -t SECONDS, -w FILE, --bundle DIRECTORY");
 		if (takes)
 			continue;
 		if (!strcmp(word, "--both"))
@@ -272,8 +299,10 @@ static int receive(struct capture *capture, struct ask *ask)
 		lost += json_integer_value(json_object_get(record, "lost"));
 		if (json_object_get(record, "capture"))
 			write_head(capture->out);
+		else if (json_object_get(record, "bundle"))
+			pack_line(capture->pack, text(record, "bundle"));
 		else if (json_object_get(record, "data"))
-			write_packet(capture->out, record), n++;
+			take_packet(capture, record), n++;
 		json_decref(record);
 	}
 	if (!status)
@@ -281,35 +310,63 @@ static int receive(struct capture *capture, struct ask *ask)
 	return status;
 }
 
+/* The words for the running one. */
+static int make_request(const struct capture *capture, char *request, size_t size)
+{
+	snprintf(request, size, "capture%s%s%s", capture->directory ? " --bundle" : "",
+	         capture->both ? " --both" : "", capture->has_dropped ? " --dropped" : "");
+	if (capture->dropped)
+		snprintf(request + strlen(request), size - strlen(request), " --dropped=%.64s",
+		         capture->dropped);
+	return *capture->filter ? compile(capture, request, size) : 0;
+}
+
+/* What is written to. */
+static bool open_files(struct capture *capture)
+{
+	static char path[4096];
+
+	if (capture->directory) {
+		capture->pack = pack_open(capture->directory, CAPTURE_SNAP);
+		if (!capture->pack)
+			return false;
+		snprintf(path, sizeof(path), "%s/capture.pcapng", capture->directory);
+		capture->path = path;
+	}
+	capture->out = strcmp(capture->path, "-") ? fopen(capture->path, "w") : stdout;
+	if (!capture->out)
+		log_error("%s: %m", capture->path);
+	return capture->out;
+}
+
+static bool close_files(struct capture *capture)
+{
+	bool good = true;
+
+	if (capture->out)
+		good = fclose(capture->out) == 0;
+	return pack_close(capture->pack) && good;
+}
+
 int run_capture(const struct cli *cli, const char *line)
 {
 	struct capture capture = {.path = "-"};
-	char words[CLI_LINE_BYTES], request[CLI_LINE_BYTES] = "capture";
+	char words[CLI_LINE_BYTES], request[CLI_LINE_BYTES];
 	struct ask *ask = NULL;
 	int status;
 
 	snprintf(words, sizeof(words), "%s", line);
 	status = parse(&capture, words);
-	if (!status && !strcmp(capture.path, "-") && isatty(STDOUT_FILENO))
+	if (!status && !capture.directory && !strcmp(capture.path, "-") && isatty(STDOUT_FILENO))
 		status = complain("-w FILE, or stdout to a program: not to a terminal");
-	if (capture.both)
-		strcat(request, " --both");
-	if (capture.has_dropped)
-		strcat(request, " --dropped");
-	if (capture.dropped)
-		snprintf(request + strlen(request), 80, " --dropped=%s", capture.dropped);
-	if (!status && *capture.filter)
-		status = compile(&capture, request, sizeof(request));
+	if (!status)
+		status = make_request(&capture, request, sizeof(request));
 	if (!status)
 		status = ask_open(cli->instance, true, &ask);
 	if (status)
 		return status;
-	capture.out = strcmp(capture.path, "-") ? fopen(capture.path, "w") : stdout;
-	if (!capture.out)
-		log_error("%s: %m", capture.path);
-	status = !capture.out || !ask_send(ask, request) ? ASK_FAILED : receive(&capture, ask);
+	status = open_files(&capture) && ask_send(ask, request) ? receive(&capture, ask)
+	                                                        : ASK_FAILED;
 	ask_close(ask);
-	if (capture.out && fclose(capture.out) != 0)
-		status = ASK_FAILED;
-	return status;
+	return close_files(&capture) ? status : ASK_FAILED;
 }

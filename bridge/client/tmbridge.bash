@@ -28,7 +28,7 @@ _tmbridge()
 	*,health,*) words="up down --why --for" ;;
 	*,flows,* | *,flow,*) words="and not client vip snat to server farm state age idle bytes over under -o --sort --limit" ;;
 	*,drain,* | *,server,*) words="--wait --then" ;;
-	*,capture,*) words="--both --dropped -c -t -w" ;;
+	*,capture,*) words="--both --dropped --bundle -c -t -w" ;;
 	*) words="-i -o --watch --sort --limit --no-header" ;;
 	esac
 	# shellcheck disable=SC2207

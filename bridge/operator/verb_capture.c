@@ -5,6 +5,8 @@
  */
 #include "verbs.h"
 
+#include "bundle.h"
+
 #include "../process/clock.h"
 #include "../process/text.h"
 #include "../worker/tap.h"
@@ -21,6 +23,7 @@ enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 *
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
 	struct tap *taps[RULES_WORKERS_MAX];
+	struct bundle *bundle; /* is wanted; or NULL */
 	unsigned n, next;
 	uint64_t lost;       /* that have been told */
 	uint64_t generation; /* of the rules for which the fast path is held */
@@ -113,7 +116,9 @@ static void attach(struct worker *worker, void *ctx, lb_time now)
 	struct capture_of *capture = ctx;
 
 	(void)now;
-	worker->tap = capture ? capture->taps[worker->share.worker] : NULL;
+	worker->tap = worker->voice.tap = capture ? capture->taps[worker->share.worker] : NULL;
+	if (capture && capture->bundle)
+		bundle_take(capture->bundle, worker);
 }
 
 /* Flows are the process's meanwhile: what crosses in the kernel is seen by nobody. */
@@ -139,6 +144,7 @@ static void stop(struct world *world, struct client *client)
 		return;
 	for (unsigned k = 0; k < capture->n; k++)
 		tap_free(capture->taps[k]);
+	bundle_free(capture->bundle);
 	free(capture);
 }
 
@@ -182,10 +188,11 @@ static void print(struct world *world, struct client *client, const struct tap_r
 		snprintf(of + strlen(of), sizeof(of) - strlen(of), ",\"server\":\"%s\"",
 		         workers->rules->servers[record->server].name);
 	answer_record(&client->answer,
-	              "{\"time_ns\":%" PRIu64 ",\"side\":\"%s\",\"out\":%s,\"reason\":\"%s\"%s,"
+	              "{\"time_ns\":%" PRIu64 ",\"side\":\"%s\",\"out\":%s,\"%s\":\"%s\"%s,"
 	              "\"len\":%" PRIu32 ",\"data\":\"%s\"}",
 	              record->time.ns + clock_wall_offset(), sides[record->side],
-	              record->out ? "true" : "false", lb_why_name((enum lb_why)record->why), of,
+	              record->out ? "true" : "false", record->what ? "own" : "reason",
+	              record->what ? record->what : lb_why_name((enum lb_why)record->why), of,
 	              record->len, hex);
 }
 
@@ -221,12 +228,30 @@ static void go(struct world *world, struct client *client, lb_time now)
 	client->is_busy = any;
 }
 
+/* Says what the replay begins with; false if there is no memory for it. */
+static bool say_bundle(struct world *world, struct client *client)
+{
+	struct capture_of *capture = world->capture;
+	char *text = capture->bundle ? bundle_text(capture->bundle, world) : NULL;
+	const bool good = text || !capture->bundle;
+
+	bundle_free(capture->bundle);
+	capture->bundle = NULL;
+	if (text)
+		answer_hold(&client->answer, text);
+	else
+		answer_record(&client->answer, "{\"capture\":true}");
+	return good;
+}
+
 static bool take_wish(struct client *client, struct request *request, struct capture_of *capture,
                       struct tap_wish *ret)
 {
 	const char *filter = request_take(request, "--bpf"), *why;
 
 	*ret = (struct tap_wish){.why = -1, .both = request_take_flag(request, "--both")};
+	ret->bundle = request_take_flag(request, "--bundle");
+	ret->both |= ret->bundle;
 	ret->dropped = request_take_flag(request, "--dropped");
 	why = request_take(request, "--dropped");
 	if (filter && !parse_filter(filter, capture->insns)) {
@@ -260,12 +285,17 @@ void verb_capture(struct world *world, struct client *client, struct request *re
 		free(capture);
 		return;
 	}
-	err = capture ? start(world, capture, &wish) : -ENOMEM;
+	err = capture && (!wish.bundle || (capture->bundle = bundle_new(world->crew)))
+	              ? start(world, capture, &wish)
+	              : -ENOMEM;
+	if (!err && !say_bundle(world, client)) {
+		stop(world, client);
+		err = -ENOMEM;
+	}
 	if (err) {
 		answer_fail(&client->answer, ANSWER_FAILED, "failed", NULL, "%s", strerror(-err));
 		return;
 	}
-	answer_record(&client->answer, "{\"capture\":true}");
 	client->go = go;
 	client->stop = stop;
 }

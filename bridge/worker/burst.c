@@ -114,6 +114,9 @@ static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_t
 		dispatch_watched(worker, &frames[i], &verdicts[i], i, now);
 	while (lb_take_fragment(worker->lb, &frame, &verdicts[0])) {
 		dispatch(worker, &frame, &verdicts[0], now);
+		if (worker->tap && sent_by(worker, &verdicts[0]) >= 0)
+			tap_sent(worker->tap, &frame, (unsigned)sent_by(worker, &verdicts[0]),
+			         "had waited for its first fragment", now);
 		voice_flush(&worker->voice, now);
 	}
 	places_ask(worker, now);

@@ -21,8 +21,12 @@ static void release_waiting(struct worker *worker, lb_time now)
 	const struct hop *hop;
 	struct frame frame;
 
-	while (neigh_next_ready(worker->setup.neigh, &frame, &hop))
-		places_forward(worker, &frame, hop, now);
+	while (neigh_next_ready(worker->setup.neigh, &frame, &hop)) {
+		l2_redirect(&frame, hop, &worker->ports[hop->side]->mac);
+		if (worker->tap)
+			tap_sent(worker->tap, &frame, hop->side, "had waited for its server", now);
+		port_queue(worker->ports[hop->side], &frame, now);
+	}
 }
 
 void places_found(struct worker *worker, lb_time now)

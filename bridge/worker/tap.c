@@ -115,6 +115,23 @@ void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const str
 	put(tap, &record, frame->data);
 }
 
+void tap_sent(struct tap *tap, const struct frame *frame, unsigned side, const char *what,
+              lb_time now)
+{
+	const struct tap_record record = {.time = now,
+	                                  .len = frame->len,
+	                                  .kept = kept_of(frame->len),
+	                                  .side = (uint8_t)side,
+	                                  .out = true,
+	                                  .what = what,
+	                                  .server = SERVER_NONE,
+	                                  .flow = UINT32_MAX};
+
+	if (tap->wish.why < 0 && !tap->wish.dropped &&
+	    passes(tap, frame->data, frame->len, record.kept))
+		put(tap, &record, frame->data);
+}
+
 bool tap_take(struct tap *tap, struct tap_record *ret)
 {
 	const unsigned head = atomic_load_explicit(&tap->head, memory_order_relaxed);

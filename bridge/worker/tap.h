@@ -15,6 +15,7 @@ enum { TAP_BYTES = 1600 /* of a frame, at most */, TAP_RECORDS = 1024 /* that wa
 struct tap_wish {
 	const struct bpf_insn *filter; /* a valid program of pcap-filter(7), or NULL: all */
 	bool both;                     /* with one of the two forms of a frame the other one */
+	bool bundle;                   /* all that a replay takes, which is for who asked */
 	bool dropped;                  /* only what is dropped, */
 	int why;                       /* or only of this reason; -1: of any */
 };
@@ -25,6 +26,7 @@ struct tap_record {
 	uint8_t side;       /* enum side */
 	bool out;           /* as it left, or else as it came */
 	uint8_t why;        /* enum lb_why */
+	const char *what;   /* or it is tmbridge's own, or has waited: what it is; else NULL */
 	uint16_t server;    /* or SERVER_NONE */
 	uint32_t flow;      /* or UINT32_MAX */
 	uint8_t bytes[TAP_BYTES];
@@ -43,6 +45,10 @@ void tap_free(struct tap *tap);
 void tap_before(struct tap *tap, const struct frame *frames, unsigned n);
 void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const struct verdict *v,
                uint16_t server, int sent, lb_time now);
+
+/* By the worker: a frame that leaves without having come in this burst. what stays. */
+void tap_sent(struct tap *tap, const struct frame *frame, unsigned side, const char *what,
+              lb_time now);
 
 /* By another thread: the next record; false if there is none. And how many there was no room for.
  */

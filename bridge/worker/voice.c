@@ -3,6 +3,8 @@
  */
 #include "voice.h"
 
+#include "../../lb/wire.h"
+
 #include <errno.h>
 
 int voice_open(struct voice *voice, struct port *const ports[NSIDES])
@@ -23,6 +25,31 @@ void voice_flush(struct voice *voice, lb_time now)
 	own_reuse(voice->maker);
 }
 
+static void say(struct voice *voice, struct port *port, struct frame *frame, const char *what,
+                lb_time now)
+{
+	if (voice->tap)
+		tap_sent(voice->tap, frame, port->side, what, now);
+	port_queue(port, frame, now);
+}
+
+static const char *word_for(const struct own *own)
+{
+	switch ((enum own_kind)own->kind) {
+	case OWN_ARP_REPLY:
+		return "ARP reply";
+	case OWN_ND_REPLY:
+		return "neighbour advertisement";
+	case OWN_ECHO_REPLY:
+		return "echo reply";
+	case OWN_ICMP_ERROR:
+		return "ICMP error";
+	case OWN_TCP:
+		break;
+	}
+	return own->tcp_flags & TCP_RST ? "reset" : "probe";
+}
+
 void voice_say(struct voice *voice, const struct own *own, const struct frame *request, lb_time now)
 {
 	struct port *port = voice->ports[own->to.side];
@@ -37,7 +64,7 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 			return;
 		}
 	}
-	port_queue(port, &frame, now);
+	say(voice, port, &frame, word_for(own), now);
 }
 
 void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_list *list,
@@ -60,7 +87,8 @@ void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_li
 
 /* ARP for an IPv4 target; for a named one a solicitation from sender6, NULL being nobody. */
 static void request(struct voice *voice, const struct rules *rules, be32 sender,
-                    const struct ip6 *sender6, be32 target, const struct hop *to, lb_time now)
+                    const struct ip6 *sender6, be32 target, const struct hop *to, const char *what,
+                    lb_time now)
 {
 	struct port *port = voice->ports[to->side];
 	struct frame frame;
@@ -74,7 +102,7 @@ static void request(struct voice *voice, const struct rules *rules, be32 sender,
 	else
 		made = own_arp_request(voice->maker, sender, target, to, port, &frame);
 	if (made)
-		port_queue(port, &frame, now);
+		say(voice, port, &frame, what, now);
 }
 
 void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32 target,
@@ -82,7 +110,7 @@ void voice_ask(struct voice *voice, const struct rules *rules, be32 sender, be32
 {
 	const struct ip6 *sender6 = name_is_ipv6(target) ? rules_ip6(rules, sender) : NULL;
 
-	request(voice, rules, sender, sender6, target, to, now);
+	request(voice, rules, sender, sender6, target, to, "question for a server", now);
 }
 
 void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
@@ -90,7 +118,7 @@ void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const 
 {
 	const be32 nobody = {{0}};
 
-	request(voice, rules, nobody, NULL, ip, to, now);
+	request(voice, rules, nobody, NULL, ip, to, "check of an address", now);
 }
 
 void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
@@ -107,7 +135,7 @@ void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, con
 	else
 		made = own_arp_request(voice->maker, ip, ip, to, port, &frame);
 	if (made)
-		port_queue(port, &frame, now);
+		say(voice, port, &frame, "announcement", now);
 }
 
 void voice_join(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
@@ -118,5 +146,5 @@ void voice_join(struct voice *voice, const struct rules *rules, be32 ip, const s
 
 	if (!(voice->held >> to->side & 1) &&
 	    own_mld_report(voice->maker, rules_ip6(rules, ip), to, port, &frame))
-		port_queue(port, &frame, now);
+		say(voice, port, &frame, "MLD report", now);
 }

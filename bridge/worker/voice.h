@@ -6,13 +6,15 @@
 
 #include "neigh.h"
 #include "own.h"
+#include "tap.h"
 #include "../../lb/rules.h"
 
 /* By two ports, which must stay. */
 struct voice {
 	struct port *ports[NSIDES]; /* by enum side */
 	struct own_maker *maker;
-	uint8_t held; /* sides (1 << side) on which nothing is said */
+	struct tap *tap; /* is told of each frame; or NULL */
+	uint8_t held;    /* sides (1 << side) on which nothing is said */
 };
 
 /* Returns 0, or -ENOMEM with the reason logged. voice_close() is due in either case. */

@@ -179,3 +179,47 @@ later_fragment()
 	[[ $(captured four.pcapng frame.interface_name frame.comment) = $'outside-in\tfragment_held' ]]
 	[[ $(tmb version) = "$was" ]]
 }
+
+# How many frames the two have sent alike.
+sent_alike()
+{
+	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
+		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
+}
+
+bundle_has() # CAPTURE FILTER N
+{
+	[[ $(tcpdump -r "$LAB_DIR/bundle/$1.pcap" "$2" 2>/dev/null | wc -l) -ge $3 ]]
+}
+
+@test "capture --bundle: begun in the middle of connections, its replay sends what was sent" {
+	local line
+
+	tmb server weight fe2 3
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 6 -t 30 -w "$VIP" 5061 3>&-; }
+	read -r -t 30 line <&"${HELD[0]}"
+	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" tcp and host 10.0.0.100
+	wait_until 10 test -s "$LAB_DIR/bundle/capture.pcapng"
+	wait_until 10 grep -q ^flow "$LAB_DIR/bundle/state"
+	echo >&"${HELD[1]}"
+	read -r -t 30 line <&"${HELD[0]}"
+	jq -e '.echoed == 6 and .lost == 0' <<<"$line"
+	in_ns client "$TOOLS/manyconns" connect -n 7 -t 10 "$VIP" 5061 | jq -e '.echoed == 7'
+	in_ns client bash -c "exec 3<>/dev/tcp/$VIP/9" || true
+	wait_until 10 bundle_has outside-out 'src host 10.0.0.40 and src port 9' 1
+	wait_until 10 bundle_has inside-in 'src port 5061' 40
+	lab_kill bundle
+	[[ $(stat -c %a "$LAB_DIR/bundle") = 700 && $(stat -c %a "$LAB_DIR/bundle/state") = 600 ]]
+	diff "$LAB_DIR/bundle/lb.ini" "$LAB_DIR/lb.ini"
+	run "$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
+	echo "$output"
+	[[ $status = 0 && $output = *" connections go on"* ]]
+	sent_alike
+	# an answer of its own among them, which the capture calls so
+	captured bundle/capture.pcapng frame.interface_name tcp.srcport frame.comment | grep -qE $'^outside-out\t9\town: reset$'
+	run "$TMBRIDGE" -b "$LAB_DIR/nothing" -w "$LAB_DIR/again-outside.pcap"
+	[[ $status = 2 ]]
+	sed -i '1s/state 1/state 99/' "$LAB_DIR/bundle/state"
+	run "$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap"
+	[[ $status != 0 && $output = *"state:1: not what"* ]]
+}

@@ -102,6 +102,33 @@ START_TEST(connect_and_close_follows_the_weights)
 }
 END_TEST
 
+/* A scheduler that is told of another one's turns goes on as that would, whatever it took itself.
+ */
+START_TEST(turns_are_recalled)
+{
+	uint64_t turns[FIXTURE_SERVERS], farm_turn;
+	uint16_t next[8];
+
+	begin(FIXTURE_SERVERS);
+	for (unsigned i = 0; i < 3; i++)
+		sched_closed(&sched, open_one(), true);
+	farm_turn = sched.turns[0];
+	for (unsigned s = 0; s < FIXTURE_SERVERS; s++)
+		turns[s] = sched.servers[s].turn;
+	for (unsigned i = 0; i < 8; i++)
+		sched_closed(&sched, next[i] = open_one(), true);
+	sched_closed(&sched, open_one(), true);
+	for (unsigned s = 0; s < FIXTURE_SERVERS; s++)
+		sched_recall(&sched, s, turns[s], farm_turn);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now),
+		                  next[i]);
+		sched_closed(&sched, open_one(), true);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(odd_weights_in_proportion)
 {
 	const uint8_t weights[FIXTURE_SERVERS] = {1, 7, 100, 33};
@@ -821,6 +848,7 @@ Suite *sched_suite(void)
 {
 	const TTest *const tests[] = {held_connections_follow_the_weights,
 	                              connect_and_close_follows_the_weights,
+	                              turns_are_recalled,
 	                              odd_weights_in_proportion,
 	                              equals_alternate,
 	                              four_rotate,

@@ -1,0 +1,240 @@
+/*
+ * A line is a word that says what follows:
+ *
+ *   state FORMAT LAYOUT EPOCH_NS   of the flows: TABLE_LAYOUT, and the time of day when tick 0 was
+ *   key HEX                        of the hashes
+ *   mac SIDE HEX                   of a port: 0 or 1, as enum side has it
+ *   name HEX                       an IPv6 address that flows name, in order
+ *   server NAME STATE WEIGHT HEALTH TURN FARM_TURN HOP
+ *   flow FLOW COLD CLIENT6 HOP     their bytes
+ *   rules TEXT                     a line of the file in force
+ *
+ * A flow that another worker has got, or that ends, while others are copied is in it or isn't.
+ */
+#include "bundle.h"
+
+#include "../process/clock.h"
+#include "../process/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUNDLE_FORMAT = 1, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+
+/* A flow with all that belongs to it. */
+struct bundled {
+	struct flow flow;
+	struct flow_cold cold;
+	struct ip6 client6;
+	struct hop hop;
+};
+
+/* Of a worker. */
+struct part {
+	struct bundled *flows;
+	uint32_t n, room, left; /* left: found no room */
+};
+
+/* Of a server, as the first worker has it. */
+struct place {
+	uint64_t turn, farm_turn;
+	enum health_verdict verdict;
+	bool is_known;
+	struct hop hop;
+};
+
+struct bundle {
+	struct place *places; /* by rules.servers[] */
+	unsigned n;
+	struct part parts[RULES_WORKERS_MAX];
+	uint64_t epoch_ns; /* of all workers, who begin together */
+};
+
+static void count(struct worker *worker, void *ctx, lb_time now)
+{
+	struct bundle *bundle = ctx;
+	const struct balance *balance = lb_balance(worker->lb);
+
+	(void)now;
+	bundle->parts[worker->share.worker].room =
+	        balance_open_flows(balance) + balance_quarantined(balance) + BUNDLE_SPARE;
+}
+
+struct bundle *bundle_new(struct crew *crew)
+{
+	struct bundle *bundle = calloc(1, sizeof(*bundle));
+	bool good = bundle && !crew_errand(crew, count, bundle);
+
+	if (good)
+		bundle->places =
+		        calloc(crew->workers.rules->nservers + 1u, sizeof(*bundle->places));
+	good = good && bundle->places;
+	for (unsigned k = 0; good && k < crew->n; k++) {
+		bundle->n++;
+		bundle->parts[k].flows =
+		        malloc(bundle->parts[k].room * sizeof(*bundle->parts[k].flows));
+		good = bundle->parts[k].flows;
+	}
+	if (good)
+		return bundle;
+	bundle_free(bundle);
+	return NULL;
+}
+
+void bundle_free(struct bundle *bundle)
+{
+	for (unsigned k = 0; bundle && k < bundle->n; k++)
+		free(bundle->parts[k].flows);
+	if (bundle)
+		free(bundle->places);
+	free(bundle);
+}
+
+static void keep(struct part *part, const struct flows *flows, uint32_t f)
+{
+	struct bundled *bundled;
+
+	if (part->n == part->room) {
+		part->left++;
+		return;
+	}
+	bundled = &part->flows[part->n++];
+	bundled->flow = *flows_at(flows, f);
+	bundled->cold = flows->cold[f];
+	bundled->client6 = flows->client6 ? flows->client6[f] : (struct ip6){{0}};
+	bundled->hop = *flows_client(flows, f);
+}
+
+static void keep_places(struct bundle *bundle, const struct worker *worker)
+{
+	const struct rules *rules = worker->setup.rules;
+	const struct farms *farms = worker->setup.farms;
+
+	bundle->epoch_ns = lb_balance(worker->lb)->epoch.ns;
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const struct hop *hop = neigh_known(worker->setup.neigh, s);
+
+		bundle->places[s] = (struct place){
+		        .turn = farms->sched.servers[s].turn,
+		        .farm_turn = farms->sched.turns[rules->servers[s].farm],
+		        .verdict = health_of(&farms->health, s),
+		        .is_known = hop,
+		};
+		if (hop)
+			bundle->places[s].hop = *hop;
+	}
+}
+
+void bundle_take(struct bundle *bundle, const struct worker *worker)
+{
+	const struct balance *balance = lb_balance(worker->lb);
+	struct part *part = &bundle->parts[worker->share.worker];
+
+	if (!worker->share.worker)
+		keep_places(bundle, worker);
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			keep(part, &balance->flows, f);
+}
+
+/* ---- As text ---- */
+
+static void print_hex(FILE *out, const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+
+	fputc(' ', out);
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%02x", at[i]);
+}
+
+static void print_line(FILE *out, const char *word, const void *bytes, size_t n)
+{
+	fprintf(out, "{\"bundle\":\"%s", word);
+	print_hex(out, bytes, n);
+	fprintf(out, "\"}\n");
+}
+
+static void print_head(FILE *out, const struct bundle *bundle, const struct world *world)
+{
+	const struct worker *worker = &world->crew->workers.worker[0];
+	const struct rules *rules = world->crew->workers.rules;
+	const struct hash_key key = lb_balance(worker->lb)->flows.key;
+
+	fprintf(out, "{\"bundle\":\"state %d %d %" PRIu64 "\"}\n", BUNDLE_FORMAT, TABLE_LAYOUT,
+	        bundle->epoch_ns + clock_wall_offset());
+	fprintf(out, "{\"bundle\":\"key %016" PRIx64 "%016" PRIx64 "\"}\n", key.k[0], key.k[1]);
+	print_line(out, "mac 0", &worker->ports[0]->mac, sizeof(struct mac));
+	print_line(out, "mac 1", &worker->ports[1]->mac, sizeof(struct mac));
+	for (uint32_t i = 0; i < rules->nnames; i++)
+		print_line(out, "name", &rules->names[i], sizeof(rules->names[i]));
+}
+
+static void print_server(FILE *out, const struct rules_server *rule, const struct place *place)
+{
+	fprintf(out, "{\"bundle\":\"server %s %s %u %s %" PRIu64 " %" PRIu64, rule->name,
+	        rules_state_words[rule->state], rule->weight, health_name(place->verdict),
+	        place->turn, place->farm_turn);
+	if (place->is_known)
+		print_hex(out, &place->hop, sizeof(place->hop));
+	else
+		fprintf(out, " -");
+	fprintf(out, "\"}\n");
+}
+
+static void print_flows(FILE *out, const struct part *part)
+{
+	for (uint32_t i = 0; i < part->n; i++) {
+		const struct bundled *bundled = &part->flows[i];
+
+		fprintf(out, "{\"bundle\":\"flow");
+		print_hex(out, &bundled->flow, sizeof(bundled->flow));
+		print_hex(out, &bundled->cold, sizeof(bundled->cold));
+		print_hex(out, &bundled->client6, sizeof(bundled->client6));
+		print_hex(out, &bundled->hop, sizeof(bundled->hop));
+		fprintf(out, "\"}\n");
+	}
+	if (part->left)
+		fprintf(out, "{\"lost\":%" PRIu32 "}\n", part->left);
+}
+
+static void print_rules(FILE *out, const struct cfg_text *text)
+{
+	const char *at = text->bytes, *end = at + text->len;
+	char line[1024], escaped[6 * sizeof(line)];
+
+	while (at < end) {
+		const char *feed = memchr(at, '\n', (size_t)(end - at));
+		const int n = (int)((feed ? feed : end) - at);
+
+		snprintf(line, sizeof(line), "%.*s", n, at);
+		fprintf(out, "{\"bundle\":\"rules %s\"}\n",
+		        text_json(line, escaped, sizeof(escaped)));
+		at += n + 1;
+	}
+}
+
+char *bundle_text(const struct bundle *bundle, const struct world *world)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "{\"capture\":true}\n");
+	print_head(out, bundle, world);
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (!rules->servers[s].gone)
+			print_server(out, &rules->servers[s], &bundle->places[s]);
+	for (unsigned k = 0; k < bundle->n; k++)
+		print_flows(out, &bundle->parts[k]);
+	print_rules(out, world->text);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}

@@ -1,0 +1,25 @@
+/*
+ * What a replay begins with: the rules, the key, where the servers are and what is known of them,
+ * and the flows, as they are when a capture begins.
+ */
+#ifndef BRIDGE_BUNDLE_H
+#define BRIDGE_BUNDLE_H
+
+#include "world.h"
+
+struct bundle;
+
+/* With room for the flows that there are now. NULL if memory runs out. */
+struct bundle *bundle_new(struct crew *crew);
+void bundle_free(struct bundle *bundle);
+
+/* By the worker: copies its flows, which takes about 100 ns for each. */
+void bundle_take(struct bundle *bundle, const struct worker *worker);
+
+/*
+ * All of it as lines of an answer, {"bundle":"LINE"} after {"capture":true}, for the caller to
+ * free; NULL if memory runs out. bridge/recall.c reads these lines.
+ */
+char *bundle_text(const struct bundle *bundle, const struct world *world);
+
+#endif

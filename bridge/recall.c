@@ -1,0 +1,362 @@
+/*
+ * The lines are described in operator/bundle.c. Flows become those of a process that is no more,
+ * and are adopted (lb/adopt.c): so nothing that is read here is believed. One that was half-open is
+ * forgotten by that. Of the rest of the engine's state only what decides about most connections is
+ * in a bundle: whose turn it was of the servers, and whether they were up.
+ */
+#include "recall.h"
+
+#include "process/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECALL_FORMAT = 1, RECALL_WORD_BYTES = 256 };
+
+struct recalled_flow {
+	struct flow flow;
+	struct flow_cold cold;
+	struct ip6 client6;
+	struct hop hop;
+};
+
+struct recalled_server {
+	char name[RULES_NAME_BYTES];
+	enum rules_state state;
+	unsigned weight;
+	bool is_up, is_known;
+	uint64_t turn, farm_turn;
+	struct hop hop;
+};
+
+/* What is read grows by doubling. */
+struct growing {
+	uint8_t *items;
+	uint32_t n, room;
+};
+
+struct recall {
+	lb_time epoch;
+	struct hash_key key;
+	struct mac macs[NSIDES];
+	struct growing names, servers, flows;
+	struct memory arrays[TABLE_NARRAYS]; /* of the worker's engine */
+};
+
+/* ---- Reading ---- */
+
+static void *grow(struct growing *growing, size_t bytes)
+{
+	void *items = growing->items;
+
+	if (growing->n == growing->room) {
+		growing->room = growing->room ? 2 * growing->room : 64;
+		items = realloc(growing->items, growing->room * bytes);
+		if (!items)
+			return NULL;
+		growing->items = items;
+	}
+	return memset(growing->items + growing->n++ * bytes, 0, bytes);
+}
+
+/* The bytes of the next word, all n of them; false if they aren't there. */
+static bool take_hex(char **rest, void *ret, size_t n)
+{
+	char *word = strtok_r(NULL, " ", rest);
+	uint8_t *bytes = ret;
+	unsigned byte;
+
+	if (!word || strlen(word) != 2 * n || strspn(word, "0123456789abcdef") != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		sscanf(word + 2 * i, "%2x", &byte);
+		bytes[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+static bool take_state(struct recall *recall, char *rest)
+{
+	int format, layout;
+
+	return sscanf(rest, "%d %d %" SCNu64, &format, &layout, &recall->epoch.ns) == 3 &&
+	       format == RECALL_FORMAT && layout == TABLE_LAYOUT;
+}
+
+static bool take_key(struct recall *recall, char *rest)
+{
+	return sscanf(rest, "%16" SCNx64 "%16" SCNx64, &recall->key.k[0], &recall->key.k[1]) == 2;
+}
+
+static bool take_mac(struct recall *recall, char *rest)
+{
+	const char *side = strtok_r(NULL, " ", &rest);
+
+	return side && (*side == '0' || *side == '1') &&
+	       take_hex(&rest, &recall->macs[*side - '0'], sizeof(struct mac));
+}
+
+static bool take_name(struct recall *recall, char *rest)
+{
+	struct ip6 *name = grow(&recall->names, sizeof(*name));
+
+	return name && take_hex(&rest, name, sizeof(*name));
+}
+
+static bool take_server(struct recall *recall, char *rest)
+{
+	struct recalled_server *server = grow(&recall->servers, sizeof(*server));
+	char state[RECALL_WORD_BYTES], health[RECALL_WORD_BYTES];
+	int at = 0;
+
+	if (!server ||
+	    sscanf(rest, "%63s %255s %u %255s %" SCNu64 " %" SCNu64 "%n", server->name, state,
+	           &server->weight, health, &server->turn, &server->farm_turn, &at) != 6)
+		return false;
+	while (server->state < RULES_NSTATES && strcmp(state, rules_state_words[server->state]))
+		server->state++;
+	server->is_up = !strcmp(health, health_name(HEALTH_UP));
+	rest += at;
+	server->is_known = strcmp(rest, " -");
+	return server->state < RULES_NSTATES &&
+	       (!server->is_known || take_hex(&rest, &server->hop, sizeof(server->hop)));
+}
+
+static bool take_flow(struct recall *recall, char *rest)
+{
+	struct recalled_flow *flow = grow(&recall->flows, sizeof(*flow));
+
+	return flow && take_hex(&rest, &flow->flow, sizeof(flow->flow)) &&
+	       take_hex(&rest, &flow->cold, sizeof(flow->cold)) &&
+	       take_hex(&rest, &flow->client6, sizeof(flow->client6)) &&
+	       take_hex(&rest, &flow->hop, sizeof(flow->hop));
+}
+
+static bool take_line(struct recall *recall, char *line)
+{
+	static const struct {
+		const char *word;
+		bool (*take)(struct recall *recall, char *rest);
+	} kinds[] = {{"state", take_state}, {"key", take_key},       {"mac", take_mac},
+	             {"name", take_name},   {"server", take_server}, {"flow", take_flow}};
+	char *rest = strchr(line, ' ');
+
+	line[strcspn(line, "\n")] = 0;
+	if (!rest)
+		return false;
+	*rest++ = 0;
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(line, kinds[i].word))
+			return kinds[i].take(recall, rest);
+	return false;
+}
+
+static int read_lines(struct recall *recall, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned n = 0;
+	char *line = NULL;
+	size_t room = 0;
+	bool good = file;
+
+	if (!file) {
+		log_error("%s: %m", path);
+		return -errno;
+	}
+	while (good && getline(&line, &room, file) > 0) {
+		n++;
+		good = take_line(recall, line) && recall->epoch.ns;
+	}
+	if (!good || !n)
+		log_error("%s:%u: not what `capture --bundle` of this version writes", path, n);
+	free(line);
+	fclose(file);
+	return good && n ? 0 : -EINVAL;
+}
+
+int recall_read(const char *directory, struct recall **ret)
+{
+	struct recall *recall = calloc(1, sizeof(*recall));
+	char path[4096];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/state", directory);
+	err = recall ? read_lines(recall, path) : -ENOMEM;
+	if (!err)
+		*ret = recall;
+	else
+		recall_free(recall);
+	return err;
+}
+
+void recall_free(struct recall *recall)
+{
+	if (!recall)
+		return;
+	for (unsigned a = 0; a < TABLE_NARRAYS; a++)
+		memory_free(&recall->arrays[a]);
+	free(recall->names.items);
+	free(recall->servers.items);
+	free(recall->flows.items);
+	free(recall);
+}
+
+const struct hash_key *recall_key(const struct recall *recall)
+{
+	return &recall->key;
+}
+
+const struct mac *recall_macs(const struct recall *recall)
+{
+	return recall->macs;
+}
+
+/* ---- Servers ---- */
+
+static const struct recalled_server *find_server(const struct recall *recall, const char *name)
+{
+	const struct recalled_server *servers = (const void *)recall->servers.items;
+
+	for (uint32_t i = 0; i < recall->servers.n; i++)
+		if (!strcmp(servers[i].name, name))
+			return &servers[i];
+	return NULL;
+}
+
+void recall_rules(const struct recall *recall, struct rules *rules)
+{
+	static const be16 none;
+
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		rules->farms[f].nchecks = 0;
+		rules->farms[f].agent = none;
+	}
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const struct recalled_server *server = find_server(recall, rules->servers[s].name);
+
+		if (!server)
+			continue;
+		rules->servers[s].state = server->state;
+		rules->servers[s].weight = (uint8_t)server->weight;
+	}
+}
+
+static void recall_servers(const struct recall *recall, struct worker *worker, lb_time now)
+{
+	const struct rules *rules = worker->setup.rules;
+
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const struct recalled_server *server = find_server(recall, rules->servers[s].name);
+		struct sighting place = {.ip = rules->servers[s].address};
+
+		if (!server)
+			continue;
+		if (!server->is_up)
+			lb_force_health(worker->lb, s, HEALTH_DOWN, now);
+		place.hop = server->hop;
+		if (server->is_known)
+			neigh_placed(worker->setup.neigh, &place, now);
+		sched_recall(&worker->setup.farms->sched, s, server->turn, server->farm_turn);
+	}
+}
+
+/* ---- Flows ---- */
+
+static int take_arrays(struct recall *recall, struct table *table)
+{
+	int err = 0;
+
+	for (unsigned a = 0; a < TABLE_NARRAYS && !err; a++) {
+		struct table_array *array = &table->arrays[a];
+
+		err = memory_take(&recall->arrays[a], array->elements * array->element_bytes);
+		array->memory = recall->arrays[a].at;
+	}
+	return err;
+}
+
+static void fill(const struct recall *recall, const struct table *table, uint32_t n)
+{
+	const struct recalled_flow *from = (const void *)recall->flows.items;
+	struct table_head *head = table->arrays[TABLE_HEAD].memory;
+	struct flow *flows = table->arrays[TABLE_FLOWS].memory;
+	struct flow_cold *cold = table->arrays[TABLE_COLD].memory;
+	struct flow_hops *own = table->arrays[TABLE_OWN].memory;
+	struct ip6 *client6 = table->arrays[TABLE_CLIENT6].memory;
+
+	for (uint32_t i = 0; i < n; i++) {
+		flows[i] = from[i].flow;
+		flows[i].hop = HOPS_OWN;
+		cold[i] = from[i].cold;
+		own[i / 2].of[i % 2].hop = from[i].hop;
+		client6[i] = from[i].client6;
+	}
+	if (recall->names.n && recall->names.n <= table->arrays[TABLE_NAMES].elements) {
+		memcpy(table->arrays[TABLE_NAMES].memory, recall->names.items,
+		       recall->names.n * sizeof(struct ip6));
+		head->nnames = recall->names.n;
+	}
+}
+
+/* The engine is made anew, over arrays with the flows in them. */
+static int adopt(struct worker *worker, struct table *table, struct memory *scratch, lb_time now)
+{
+	const struct mac macs[NSIDES] = {worker->ports[OUTSIDE]->mac, worker->ports[INSIDE]->mac};
+	struct lb *lb = lb_adopt(worker->memory.at, table, scratch->at, worker->setup.farms, macs,
+	                         now, &worker->adoption);
+
+	if (!lb)
+		return -EINVAL;
+	worker->lb = lb;
+	log_info("%" PRIu32 " connections go on, %" PRIu32 " have ended, %" PRIu32
+	         " were half-open and are forgotten, %" PRIu32 " don't fit the rules",
+	         worker->adoption.open, worker->adoption.quarantined, worker->adoption.half_open,
+	         worker->adoption.unfit + worker->adoption.damaged);
+	return 0;
+}
+
+static int recall_flows(struct recall *recall, struct worker *worker, lb_time now)
+{
+	const struct mac macs[NSIDES] = {worker->ports[OUTSIDE]->mac, worker->ports[INSIDE]->mac};
+	struct table table = {0};
+	struct memory mem = {0}, scratch = {0};
+	const size_t bytes = lb_table_sizes(worker->setup.rules, &worker->share, &table);
+	const struct table_array *buckets = &table.arrays[TABLE_BUCKETS];
+	const uint32_t room = (uint32_t)table.arrays[TABLE_FLOWS].elements;
+	int err = take_arrays(recall, &table);
+
+	if (!err)
+		err = memory_take(&mem, bytes);
+	if (!err)
+		err = memory_take(&scratch, buckets->elements * buckets->element_bytes);
+	if (!err) {
+		memory_free(&worker->memory);
+		worker->memory = mem;
+		worker->has_ip6 = true;
+		worker->lb = lb_init_shared(mem.at, &table, worker->setup.farms, &recall->key, macs,
+		                            recall->epoch);
+		fill(recall, &table, recall->flows.n < room ? recall->flows.n : room);
+		err = adopt(worker, &table, &scratch, now);
+	} else {
+		memory_free(&mem);
+	}
+	memory_free(&scratch);
+	return err;
+}
+
+int recall_worker(struct recall *recall, struct worker *worker, lb_time now)
+{
+	int err;
+
+	if (recall->epoch.ns > now.ns) {
+		log_error("the bundle: it begins after its captures");
+		return -EINVAL;
+	}
+	err = recall_flows(recall, worker, now);
+	if (!err)
+		recall_servers(recall, worker, now);
+	return err;
+}
