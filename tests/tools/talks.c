@@ -7,7 +7,8 @@
  * The client sends up to BYTES over each of N connections, waits until all have come back, compares
  * them, and MS later does it again. When all are open it says "open"; upon SIGTERM it ends the
  * rounds that are underway and closes. Then it prints, as JSON, how many rounds there were, the
- * longest one in ms, and how many connections were lost. Status 1 if any was.
+ * longest one in ms, and how many connections were lost. Status 1 if any was. Rounds of more than
+ * 100 ms are told as they end, by when they began (s since 1970) and the connection's port.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +35,7 @@ enum {
 	NS_PER_MS = 1000000,
 	ECHO_FDS = 65536,
 	TICK_MS = 5,
+	LONG_MS = 100,
 };
 
 struct talk {
@@ -156,14 +158,21 @@ static int connect_to(const char *address, const char *port)
 	return fd;
 }
 
-static void lose(struct talks *all, struct talk *talk, const char *what)
+static unsigned port_of(const struct talk *talk)
 {
-	struct sockaddr_storage at;
+	struct sockaddr_storage at = {0};
 	socklen_t bytes = sizeof(at);
 
 	getsockname(talk->fd, (struct sockaddr *)&at, &bytes);
+	return ntohs(((struct sockaddr_in *)&at)->sin_port);
+}
+
+static void lose(struct talks *all, struct talk *talk, const char *what)
+{
+	const int error = errno;
+
 	fprintf(stderr, "talks: connection %ld, port %u: %s: %s\n", (long)(talk - all->talks),
-	        ntohs(((struct sockaddr_in *)&at)->sin_port), what, strerror(errno));
+	        port_of(talk), what, strerror(error));
 	close(talk->fd);
 	talk->fd = -1;
 	all->lost++;
@@ -199,8 +208,20 @@ static void begin_round(struct talks *all, struct talk *talk, int64_t now)
 	send_more(all, talk);
 }
 
+static void tell(const struct talk *talk, int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	fprintf(stderr, "talks: port %u: a round of %u bytes from %.3f on took %lld ms\n",
+	        port_of(talk), talk->size,
+	        (double)t.tv_sec + (double)t.tv_nsec / 1e9 - (double)ms / MS_PER_S, (long long)ms);
+}
+
 static void end_round(struct talks *all, struct talk *talk, int64_t now)
 {
+	if (now - talk->since > LONG_MS)
+		tell(talk, now - talk->since);
 	if (now - talk->since > all->longest_ms)
 		all->longest_ms = now - talk->since;
 	all->rounds++;
