@@ -15,6 +15,7 @@
 
 #include "expire.h"
 #include "life.h"
+#include "notes.h"
 #include "tcp.h"
 #include "wire.h"
 
@@ -167,23 +168,14 @@ static bool has_numbers(const struct flow *flow, enum end end)
 static void take_ends(struct flows *flows, uint32_t f)
 {
 	struct flow *flow = flows_at(flows, f);
-	struct flow_cold *cold = &flows->cold[f];
-	uint8_t ended;
+	const uint8_t note = notes_take(flows->notes, f);
 
-	if (!flow_is_live(flow))
+	if (!note || !flow_is_live(flow))
 		return;
-	ended = BOTH_READ(cold->ended);
-	if (!ended)
-		return;
-	for (unsigned end = CLIENT; end <= SERVER; end++) {
-		if (ended & FLOW_ENDED_FIN << end)
-			flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
-		if (ended & FLOW_ENDED_RST << end)
+	tcp_take_note(flow, note);
+	for (unsigned end = CLIENT; end <= SERVER; end++)
+		if (note & NOTE_RST << end)
 			flow->flags |= (uint8_t)(FLOW_RST_SENT << end);
-	}
-	if (ended & FLOW_ENDED_FIN << SERVER) /* who was first isn't known */
-		flow->flags |= FLOW_SERVER_FIN_FIRST;
-	BOTH_WRITE(cold->ended, (uint8_t)0);
 }
 
 static bool has_ended(const struct flow *flow)
@@ -414,6 +406,7 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	memset(scratch, 0, bytes);
 	flows->index.buckets = scratch;
 	hops_adopt(&flows->hops, a.tick);
+	notes_forget_groups(flows->notes, flows->places);
 	flows->reached = find_reached(flows);
 	flows_use_heads(flows, flows->queues.heads); /* none stands in a queue yet */
 	if (adopt_some(&a, true, now))

@@ -15,6 +15,7 @@
 #define BOTH_WRITE(x, v)     (*(volatile __typeof__(x) *)&(x) = (v))
 #define BOTH_ADD(x, v)       ((void)__sync_fetch_and_add(&(x), (v)))
 #define BOTH_FETCH_ADD(x, v) (__sync_fetch_and_add(&(x), (v)))
+#define BOTH_OR(x, v)        ((void)__sync_fetch_and_or(&(x), (v)))
 
 /* A program looks at what it has read for what it reads next, and so does its processor. */
 #define BOTH_FENCE() __asm__ volatile("" ::: "memory")
@@ -24,7 +25,11 @@
 		BOTH_FENCE();                                                                      \
 		first_;                                                                            \
 	})
-#define BOTH_WRITE_LAST(x, v) (BOTH_FENCE(), BOTH_WRITE(x, v))
+#define BOTH_WRITE_LAST(x, v)                                                                      \
+	__extension__({                                                                            \
+		BOTH_FENCE();                                                                      \
+		BOTH_WRITE(x, v);                                                                  \
+	})
 #else
 /* For tests that hold somebody up before each access. */
 #ifndef BOTH_STEP
@@ -35,6 +40,12 @@
 #define BOTH_WRITE(x, v)      (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELAXED))
 #define BOTH_ADD(x, v)        (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 #define BOTH_FETCH_ADD(x, v)  (BOTH_STEP(), __atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+
+/* Both ways: what was written before is seen by who sees this. The second one, which returns what
+ * was there, is the engine's only. */
+#define BOTH_OR(x, v)    (BOTH_STEP(), (void)__atomic_fetch_or(&(x), (v), __ATOMIC_SEQ_CST))
+#define BOTH_TAKE(x, mask)                                                                         \
+	(BOTH_STEP(), __atomic_fetch_and(&(x), ~(mask), __ATOMIC_SEQ_CST) & (mask))
 
 /* What is read after, or was written before, isn't older than this. */
 #define BOTH_READ_FIRST(x)    (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_ACQUIRE))

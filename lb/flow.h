@@ -100,7 +100,7 @@ struct flow_cold {
 	uint8_t created_ms[5];    /* ms since the table was made, low byte first: 34 years */
 	uint8_t reset_ms;         /* of its RST: ms since the tick in `last` began */
 	uint8_t created_fraction; /* of the ms in created_ms, in FLOW_FRACTION_US */
-	uint8_t ended;            /* FLOW_ENDED_..., as another writer notes that is alone */
+	uint8_t unused;
 };
 
 enum { FLOW_FRACTION_US = 4 };
@@ -120,9 +120,6 @@ static inline void flow_sum_add(struct flow_sum *sum, const struct flow_sum *mor
 	for (unsigned i = 0; i < 2; i++)
 		sum->bytes[i] += more->bytes[i];
 }
-
-/* Of flow_cold.ended, << end: adopt.c makes the flow's own flags of it. */
-enum { FLOW_ENDED_FIN = 1, FLOW_ENDED_RST = 4 };
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
 

@@ -7,6 +7,8 @@
  */
 #include "flows.h"
 
+#include "notes.h"
+
 /* created_ms takes the low bytes of a number as they stand in memory */
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low byte first");
 
@@ -29,6 +31,10 @@ static void take_shared(struct flows *flows, struct arena *arena)
 	if (arena->table)
 		flows->names =
 		        table_take(arena, TABLE_NAMES, FLOWS_NAMES_MAX, sizeof(*flows->names));
+	flows->notes = NULL;
+	if (arena->table)
+		flows->notes = table_take(arena, TABLE_NOTES, notes_words(flows->places),
+		                          sizeof(*flows->notes));
 	if (arena->table)
 		flows->client6 =
 		        table_take(arena, TABLE_CLIENT6, flows->places, sizeof(*flows->client6));
@@ -66,6 +72,8 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	memset(flows->own, 0, (flows->places + 1) / 2 * sizeof(*flows->own));
 	if (flows->client6)
 		memset(flows->client6, 0, flows->places * sizeof(*flows->client6));
+	if (flows->notes)
+		memset(flows->notes, 0, notes_words(flows->places) * sizeof(*flows->notes));
 }
 
 void flows_announce(struct flows *flows, lb_time epoch)
@@ -77,6 +85,7 @@ void flows_announce(struct flows *flows, lb_time epoch)
 	        .key = {flows->key.k[0], flows->key.k[1]},
 	        .epoch_ns = epoch.ns,
 	        .nnames = flows->head->nnames,
+	        .noted = 1, /* for what was noted meanwhile */
 	};
 	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
 	memcpy(flows->head->factors6, flows->factors6, sizeof(flows->factors6));
@@ -212,7 +221,8 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows_set_created_ms(flows, f, now_ms);
 	flows->stamps[f] = 0;
 	flows->cold[f].reset_ms = 0;
-	BOTH_WRITE(flows->cold[f].ended, (uint8_t)0);
+	if (flows->notes)
+		notes_take(flows->notes, f); /* one that came late */
 	set_life(flow, server, FLOW_HALF_OPEN);
 	queues_append(&flows->queues, &flows->half_open, f);
 	queues_stand_in_none(&flows->queues, f);

@@ -55,6 +55,7 @@ struct flows {
 	uint64_t factors[4];  /* of flows_hash(), made of key, as are: */
 	uint64_t factors6[5]; /* of name_hashed() */
 	struct table_head *head;
+	uint64_t *notes;             /* of another writer: notes.h; NULL: there is none */
 	struct ip6 *names;           /* for who comes after: see table.h; NULL: nobody does */
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */

@@ -13,20 +13,23 @@
  *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's
  *   5. where it goes: lane_to(), flow_life_server() or, to a client, lane_hop() in places[] or
  * own[]; what comes from a client must come from that hop
- *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same
+ *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same;
+ *      one with FIN by lane_note_last(), and its end by notes_put()
  *   7. count it: lane_count()
  *   8. rewrite: the tuple that it leaves with is that of step 5
  *
  * Nothing is written before step 6, and from then on only words of struct flow and flow_cold that
  * may be written late (flow.h). So whoever is held up for however long between two steps harms
  * nobody; one that is held up in step 6 over the end of its flow, and over that of FLOWS_REST
- * others, falsifies the numbers of the flow that has the place now, and nothing else.
+ * others, falsifies the numbers of the flow that has the place now, and nothing else; or
+ * has that one closing early, which then is kept for a shorter time when nothing is sent.
  */
 #ifndef LB_LANE_H
 #define LB_LANE_H
 
 #include "both.h"
 #include "flow.h"
+#include "notes.h"
 #include "hops.h"
 #include "index.h"
 #include "tcp.h"
@@ -104,35 +107,43 @@ static inline bool lane_note(struct flow *flow, enum end end, const struct packe
 	return true;
 }
 
-/* Of two at once one may be lost: then the flow is idle, and ends by that. */
-static inline void lane_end(struct flow_cold *ended, uint8_t how)
+/* What is to be noted of a FIN of end's that has been taken, noted being what is already. */
+static inline uint8_t lane_fin(const struct flow *flow, enum end end, uint8_t noted)
 {
-	BOTH_WRITE(ended->ended, (uint8_t)(BOTH_READ(ended->ended) | how));
+	unsigned how = NOTE_FIN << end;
+
+	if (end == SERVER && !(noted & NOTE_FIN << CLIENT))
+		how |= NOTE_SERVER_FIRST;
+	if (end == SERVER && !tcp_fin_is_acked(flow, CLIENT))
+		how |= NOTE_CROSSING;
+	return (uint8_t)how;
 }
 
 /*
- * While there is no process whose it would be, segments of the flow that lane_note() wouldn't take,
- * FIN and RST are passed on by the reader, noted or not. This notes one from where the flow's
- * client is, or from a server, if it is acceptable by tcp_judge() or tcp_rst_is_believed(). The
- * process that comes next sees what has ended (adopt.c).
+ * The same for what may have FIN or RST, and for what lane_note() wouldn't take while there is no
+ * process whose it would be: it is acceptable as tcp_judge() and tcp_rst_is_believed() have it.
+ * *ret_how is what is to be noted after this of the flow's end (notes.h), noted being what is
+ * already; NOTES_NONE if there is nothing.
  */
-static inline void lane_note_alone(struct flow *flow, struct flow_cold *ended, enum end end,
-                                   const struct packet *packet, const struct lane *lane,
-                                   uint32_t now)
+static inline bool lane_note_last(struct flow *flow, enum end end, const struct packet *packet,
+                                  const struct lane *lane, uint32_t now, uint8_t noted,
+                                  uint8_t *ret_how)
 {
-	if (BOTH_READ_FIRST(flow->life) != lane->life)
-		return;
-	if (packet->tcp_flags & TCP_RST) {
-		if (tcp_rst_is_expected(flow, end, packet))
-			lane_end(ended, (uint8_t)(FLOW_ENDED_RST << end));
-		return;
+	const bool resets = packet->tcp_flags & TCP_RST;
+
+	*ret_how = NOTES_NONE;
+	if (BOTH_READ_FIRST(flow->life) != lane->life ||
+	    !(resets ? tcp_rst_is_expected(flow, end, packet) : tcp_is_near(flow, end, packet)))
+		return false;
+	if (resets) {
+		*ret_how = (uint8_t)(NOTE_RST << end);
+		return true;
 	}
-	if (!tcp_is_near(flow, end, packet))
-		return;
 	tcp_advance(flow, end, packet);
 	flow_set_last(flow, now);
 	if (packet->tcp_flags & TCP_FIN && packet->seq + packet->seq_len == flow_next(flow, end))
-		lane_end(ended, (uint8_t)(FLOW_ENDED_FIN << end));
+		*ret_how = lane_fin(flow, end, noted);
+	return true;
 }
 
 /* Counts frames that came from end, len bytes in all. Returns what is to be added to the sum of the

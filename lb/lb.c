@@ -12,6 +12,7 @@
 #include "life.h"
 #include "path.h"
 #include "pieces.h"
+#include "progress.h"
 #include "traffic.h"
 #include "wire.h"
 
@@ -214,7 +215,8 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 	struct own_list out = {.items = ret, .max = max};
 
 	frags_expire(&lb->frags, now);
-	*ret_more = expire_doomed(&lb->balance, &out); /* before they are forgotten */
+	*ret_more = progress_take_all(&lb->balance, now);
+	*ret_more |= expire_doomed(&lb->balance, &out); /* before they are forgotten */
 	*ret_more |= !expire_due(&lb->balance, now, &out);
 	*ret_more |= adopt_reset(&lb->balance, &out);
 	*ret_more |= expire_reap(&lb->balance, now, &out);

@@ -6,8 +6,12 @@
 
 #include "follow.h"
 #include "life.h"
+#include "notes.h"
 #include "tcp.h"
 #include "wire.h"
+
+/* Notes of others that are taken at once: each may end a flow, which is recorded. */
+enum { PROGRESS_NOTES = ENDED_RING / 2 };
 
 static void note_connected(struct balance *balance, uint32_t f, lb_time now)
 {
@@ -135,6 +139,21 @@ static bool open_up(struct balance *balance, uint32_t f, const struct packet *pa
 	return true;
 }
 
+/* What follows for the flow's state from what was noted, by events (TCP_...). */
+static void move_on(struct balance *balance, uint32_t f, unsigned events, lb_time now)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+
+	/* the FINs may have been before the handshake was complete */
+	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
+	    flow_is_closed(flow))
+		flows_set_state(&balance->flows, f, FLOW_CLOSING);
+	if (events & TCP_ENDED)
+		life_end(balance, f, ENDED_FIN, 0, now);
+	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
+		life_check(balance, f);
+}
+
 /* What follows from an acceptable packet. */
 static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
@@ -164,14 +183,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 		sched_closing(&balance->farms->sched, flow->server);
 	if (events & TCP_OPENED && !open_up(balance, f, packet, now))
 		return;
-	/* the FINs may have been before the handshake was complete */
-	if (events & (TCP_OPENED | TCP_BOTH_CLOSED) && flow->state == FLOW_OPEN &&
-	    flow_is_closed(flow))
-		flows_set_state(&balance->flows, f, FLOW_CLOSING);
-	if (events & TCP_ENDED)
-		life_end(balance, f, ENDED_FIN, 0, now);
-	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
-		life_check(balance, f);
+	move_on(balance, f, events, now);
 }
 
 /* A packet of a live flow: first what it is, then what follows. */
@@ -215,4 +227,70 @@ void progress_packet(struct balance *balance, uint32_t ref, const struct packet 
 		life_revive(balance, flow_of(ref), now);
 	if (flow_is_live(flow)) /* in quarantine late packets are passed on, and no more */
 		judge(balance, ref, packet, now);
+}
+
+/* ---- What another writer has noted ---- */
+
+void progress_take(struct balance *balance, uint32_t f, lb_time now)
+{
+	struct flow *flow = flows_at(&balance->flows, f);
+	const uint8_t note =
+	        balance->flows.notes ? notes_take(balance->flows.notes, f) : NOTES_NONE;
+	unsigned events;
+
+	if (!note || (flow->state != FLOW_OPEN && flow->state != FLOW_CLOSING))
+		return;
+	events = tcp_take_note(flow, note);
+	if (events & TCP_HALF_CLOSED)
+		sched_closing(&balance->farms->sched, flow->server);
+	move_on(balance, f, events, now);
+	if (flow_is_live(flow) && note & (NOTE_RST << CLIENT | NOTE_RST << SERVER))
+		life_reset(balance, f, note & NOTE_RST << CLIENT ? CLIENT : SERVER, now);
+}
+
+/* Those of a group of flows. Returns how many there were. */
+static unsigned take_group(struct balance *balance, uint32_t first, lb_time now)
+{
+	const uint64_t *words = &balance->flows.notes[notes_at(first)];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < NOTES_IN_GROUP; i++)
+		if (notes_of(&words[i / NOTES_IN_WORD], first + i)) {
+			progress_take(balance, first + i, now);
+			n++;
+		}
+	return n;
+}
+
+/* Those of the groups of a word, while *left is enough for one. */
+static void take_groups(struct balance *balance, uint32_t word, unsigned *left, lb_time now)
+{
+	const uint32_t at = notes_bytes_words(balance->flows.places) + word;
+	uint64_t groups = BOTH_TAKE(balance->flows.notes[at], UINT64_MAX);
+
+	for (; groups && *left >= NOTES_IN_GROUP; groups &= groups - 1) {
+		const uint32_t group = (uint32_t)__builtin_ctzll(groups);
+
+		*left -= take_group(balance, word * NOTES_IN_GROUPS + group * NOTES_IN_GROUP, now);
+	}
+	if (groups)
+		BOTH_OR(balance->flows.notes[at], groups);
+}
+
+bool progress_take_all(struct balance *balance, lb_time now)
+{
+	const struct flows *flows = &balance->flows;
+	const uint32_t words = notes_words(flows->places) - notes_bytes_words(flows->places);
+	unsigned left = PROGRESS_NOTES;
+
+	if (!flows->notes || !BOTH_READ_FIRST(flows->head->noted))
+		return false;
+	BOTH_TAKE(flows->head->noted, UINT32_MAX);
+	for (uint32_t word = 0; word < words && left >= NOTES_IN_GROUP; word++)
+		if (BOTH_READ(flows->notes[notes_bytes_words(flows->places) + word]))
+			take_groups(balance, word, &left, now);
+	if (left >= NOTES_IN_GROUP)
+		return false;
+	BOTH_WRITE_LAST(flows->head->noted, 1);
+	return true;
 }

@@ -24,6 +24,13 @@ void progress_packet(struct balance *balance, uint32_t ref, const struct packet 
                      uint32_t len, lb_time now);
 
 /*
+ * What another writer of the table has noted of the flow's end (notes.h): what follows from it; and
+ * of all flows', as many as records may wait for: true if there are more.
+ */
+void progress_take(struct balance *balance, uint32_t flow, lb_time now);
+bool progress_take_all(struct balance *balance, lb_time now);
+
+/*
  * The reference that a packet of the client's is of: ref, half-open, or an older flow beside which
  * that was made: if the older one goes on by it, the SYN was a stranger's, and ref's flow has its
  * client no more.

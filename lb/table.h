@@ -18,6 +18,7 @@
  *   places   hops: hops.h
  *   client6  IPv6 clients' addresses; needed only if there are any
  *   known6   the IPv6 addresses that flows name: rules.names, which a reload only adds to
+ *   notes    what another writer has to tell the engine: notes.h; only where there is one
  *
  * A change of any of these types, or of what they mean, needs another TABLE_LAYOUT.
  */
@@ -29,7 +30,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-enum { TABLE_LAYOUT = 2, TABLE_ALIGN = 8 };
+enum { TABLE_LAYOUT = 3, TABLE_ALIGN = 8 };
 
 #define TABLE_ARRAYS(X)                                                                            \
 	X(HEAD, head, struct table_head)                                                           \
@@ -39,7 +40,8 @@ enum { TABLE_LAYOUT = 2, TABLE_ALIGN = 8 };
 	X(OWN, own, struct flow_hops)                                                              \
 	X(PLACES, places, struct hops_place)                                                       \
 	X(CLIENT6, client6, struct ip6)                                                            \
-	X(NAMES, known6, struct ip6)
+	X(NAMES, known6, struct ip6)                                                               \
+	X(NOTES, notes, uint64_t)
 
 #define TABLE_ENUM(constant, name, type) TABLE_##constant,
 enum table_array_id { TABLE_ARRAYS(TABLE_ENUM) TABLE_NARRAYS };
@@ -63,7 +65,7 @@ struct table_head {
 	uint64_t factors6[5];              /* name_hashed() */
 	uint64_t epoch_ns;                 /* when tick 0 was (flow.h), on the caller's clock */
 	uint32_t nnames;                   /* names that there are, of those that there may be */
-	uint32_t unused;
+	uint32_t noted;                    /* not 0: there are notes to be taken */
 };
 
 /*

@@ -23,6 +23,8 @@
  */
 #include "tcp.h"
 
+#include "notes.h"
+
 static bool knows(const struct flow *flow, enum end end)
 {
 	return flow->flags & FLOW_SEQ_KNOWN << end;
@@ -213,6 +215,26 @@ unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet)
 	else
 		tcp_advance(flow, end, packet);
 	events |= note_fin(flow, end, packet);
+	if (tcp_is_closed(flow))
+		events |= TCP_ENDED;
+	return events;
+}
+
+unsigned tcp_take_note(struct flow *flow, uint8_t note)
+{
+	const bool was_closing = flow_is_closing(flow), was_closed = flow_is_closed(flow);
+	const bool client_was = flow->flags & FLOW_FIN_SENT << CLIENT;
+	unsigned events = 0;
+
+	for (enum end end = CLIENT; end <= SERVER; end++)
+		if (note & NOTE_FIN << end)
+			flow->flags |= (uint8_t)(FLOW_FIN_SENT << end);
+	if (note & NOTE_CROSSING || (note & NOTE_SERVER_FIRST && !client_was))
+		flow->flags |= FLOW_SERVER_FIN_FIRST;
+	if (!was_closing && flow_is_closing(flow))
+		events |= TCP_HALF_CLOSED;
+	if (!was_closed && flow_is_closed(flow))
+		events |= TCP_BOTH_CLOSED;
 	if (tcp_is_closed(flow))
 		events |= TCP_ENDED;
 	return events;

@@ -168,6 +168,10 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
  */
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet);
 
+/* Notes what another writer has of an open or closing flow: of NOTE_..., the FINs. Returns as
+ * above. */
+unsigned tcp_take_note(struct flow *flow, uint8_t note);
+
 /* Begins a live flow anew with the client's SYN and packet, the server's answer to it. Its FINs are
  * forgotten; the state is the caller's. */
 void tcp_begin_anew(struct flow *flow, const struct tcp_syn *syn, const struct packet *packet);

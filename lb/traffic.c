@@ -219,8 +219,10 @@ void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time no
 	if (ref == FLOW_NONE && engine_is_elsewhere(lb, &job->key, packet->src6, packet->dst6,
 	                                            hop_vlan(&packet->from), v))
 		return;
-	if (ref != FLOW_NONE)
+	if (ref != FLOW_NONE) {
+		progress_take(&lb->balance, flow_of(ref), now);
 		ref = resolve(lb, frame, packet, ref, now);
+	}
 	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn))
 		return hit(lb, frame, packet, ref, now, v);
 	if (lb->bypassed && !traffic_is_probe_reply(&screen, packet))

@@ -88,6 +88,7 @@ enum {
 /* TCP: RFC 9293, 3.1. */
 enum {
 	TCP_HEADER_BYTES = 20, /* without options */
+	TCP_HEADER_BYTES_MAX = 60,
 	TCP_SRC = 0,
 	TCP_DST = 2,
 	TCP_SEQ = 4,

@@ -123,6 +123,8 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	    0)
 		return err;
 	fastpath->inherits = fastpath->maps.inherited;
+	/* until the workers run, flows go on as without a process */
+	fastpath_beat(fastpath, (lb_time){0});
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
 	if (find_left(&fastpath->pins, &left))

@@ -19,6 +19,12 @@ INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc address
 	                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))), 0);
 }
 
+INLINE uint16_t fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
 /* As parse_is_plain() has it, of a frame whose IP header the first program has looked at: at is
  * where TCP begins in the frame, of len bytes as IP says. */
 INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint8_t *tcp,
@@ -43,6 +49,49 @@ INLINE bool goes_by(const struct __sk_buff *skb, const struct fastpath_conf *c, 
 	if (!c->routes)
 		return fits(skb, out);
 	return (skb->gso_size ? headers + skb->gso_size : skb->len - ETH_HEADER_BYTES) <= out->mtu;
+}
+
+/* The sum, but for the length, of the pseudo header of the TCP segment at that place; false if an
+ * IPv4 header is damaged. */
+INLINE bool sum_pseudo(struct __sk_buff *skb, uint32_t at, uint32_t *ret)
+{
+	uint32_t ip[2 * sizeof(struct ip6) / sizeof(uint32_t)] = {0}; /* IPv6 addresses, or so */
+
+	*ret = bpf_htons(IPPROTO_NUM_TCP);
+	if (skb->cb[FASTPATH_CB_IPV6]) {
+		if (bpf_skb_load_bytes(skb, at - sizeof(ip), ip, sizeof(ip)) < 0)
+			return false;
+		*ret = (uint32_t)bpf_csum_diff(NULL, 0, ip, sizeof(ip), *ret);
+		return true;
+	}
+	if (bpf_skb_load_bytes(skb, at - IPV4_HEADER_BYTES, ip, IPV4_HEADER_BYTES) < 0 ||
+	    fold((uint32_t)bpf_csum_diff(NULL, 0, ip, IPV4_HEADER_BYTES, 0)) != UINT16_MAX)
+		return false;
+	*ret = (uint32_t)bpf_csum_diff(NULL, 0, ip + IPV4_SRC / sizeof(*ip), 2 * sizeof(be32),
+	                               *ret);
+	return true;
+}
+
+/*
+ * If the checksum of a segment with FIN is right, or partial: of one without data, as there is
+ * mostly. at is where TCP begins in the frame, seq_len what it takes of its end's numbers: 1 then.
+ */
+static __noinline int is_intact(struct __sk_buff *skb, uint32_t at, uint32_t seq_len)
+{
+	uint8_t tcp[TCP_HEADER_BYTES_MAX] = {0};
+	uint32_t pseudo, sum, len;
+	uint16_t field;
+
+	if (seq_len != 1 || !load(skb, at, tcp, TCP_HEADER_BYTES) || !sum_pseudo(skb, at, &pseudo))
+		return 0;
+	len = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+	if (len < TCP_HEADER_BYTES || len > sizeof(tcp) ||
+	    bpf_skb_load_bytes(skb, at, tcp, len) < 0)
+		return 0;
+	pseudo = fold(pseudo) + bpf_htons((uint16_t)len);
+	sum = (uint32_t)bpf_csum_diff(NULL, 0, (uint32_t *)(void *)tcp, sizeof(tcp), pseudo);
+	__builtin_memcpy(&field, tcp + TCP_CHECKSUM, sizeof(field));
+	return fold(sum) == UINT16_MAX || field == fold(pseudo);
 }
 
 INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -72,26 +121,64 @@ INLINE bool is_well(const struct fastpath_conf *c)
 	return now < c->alive_ns || now - c->alive_ns < FASTPATH_STALE_NS;
 }
 
+/* Where what is noted of a flow's end stands. */
+struct notes_place {
+	uint64_t *word, *group;
+	uint32_t flow; /* in its worker's part */
+};
+
+INLINE bool find_notes(const struct found *found, struct notes_place *ret)
+{
+	const uint32_t base = found->part->base[TABLE_NOTES];
+	uint32_t i;
+
+	ret->flow = found->f - found->part->base[TABLE_FLOWS];
+	i = base + notes_at(ret->flow);
+	ret->word = bpf_map_lookup_elem(&notes, &i);
+	i = base + notes_group_at(found->head->flows, ret->flow);
+	ret->group = bpf_map_lookup_elem(&notes, &i);
+	return ret->word && ret->group;
+}
+
+/* Notes a segment that is acceptable, and how its end has ended. False if it isn't. */
+INLINE bool note_last(const struct found *found, const struct packet *packet, uint32_t now)
+{
+	struct notes_place at;
+	uint8_t how;
+
+	if (!find_notes(found, &at) ||
+	    !lane_note_last(found->flow, found->end & 1, packet, &found->lane, now,
+	                    notes_of(at.word, at.flow), &how))
+		return false;
+	if (how)
+		notes_put(found->head, at.word, at.group, at.flow, how);
+	return true;
+}
+
 /*
- * Judges and notes the segment. What isn't expected, comes from elsewhere or ends something is the
- * process's: then this doesn't return. If there is no process, or of what ends something none that
- * is well, it is noted as far as it is acceptable, and passes in any case, as it would there.
+ * Judges and notes the segment. What isn't expected, comes from elsewhere or is a RST is the
+ * process's: then this doesn't return. If there is no process that is well, it is noted as far as
+ * it is acceptable, and passes in any case, as it would there. at is where TCP begins.
  */
 INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
-                 const struct found *found, struct flow_cold *counted, bool is_elsewhere,
-                 const struct packet *packet, enum side side)
+                 const struct found *found, bool is_elsewhere, const struct packet *packet,
+                 uint32_t at, enum side side)
 {
 	const uint32_t now = tick_now(found->head);
-	const bool ends = packet->tcp_flags & (TCP_FIN | TCP_RST);
+	const uint8_t ends = packet->tcp_flags & (TCP_FIN | TCP_RST);
+	bool is_left; /* to the process */
 
 	if (!is_elsewhere && !ends &&
 	    lane_note(found->flow, found->end & 1, packet, &found->lane, now))
 		return;
-	if (!ends || is_well(c))
+	is_left = is_elsewhere || ends != TCP_FIN || !is_intact(skb, at, packet->seq_len);
+	if (is_left && is_well(c))
+		punt(skb, side);
+	if (!is_elsewhere && note_last(found, packet, now) && !is_left)
+		return;
+	if (!is_left && is_well(c))
 		punt(skb, side);
 	n->unattended[side]++;
-	if (!is_elsewhere)
-		lane_note_alone(found->flow, counted, found->end & 1, packet, &found->lane, now);
 }
 
 /* Adds to what the flows of this one's server have carried. */
@@ -122,7 +209,7 @@ INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct f
 	    !goes_by(skb, c, ret_to->side, headers))
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
-	note(skb, c, n, found, counted, is_elsewhere, &packet, side);
+	note(skb, c, n, found, is_elsewhere, &packet, at, side);
 	sum_up(found, lane_count(counted, found->end & 1, 1, bytes_of(skb)));
 	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
 	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));

@@ -16,7 +16,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 5,
+	FASTPATH_LAYOUT = 6,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
 	FASTPATH_MAPS_MAX = 16,
 };
@@ -48,7 +48,7 @@ struct fastpath_table {
 /* Of the map `parts`, by worker: where its engine's arrays (lb/table.h) begin in the maps of their
  * names. */
 struct fastpath_part {
-	uint32_t base[TABLE_NARRAYS]; /* elements */
+	uint32_t base[(TABLE_NARRAYS + 1) / 2 * 2]; /* elements; an even number of them */
 };
 
 /* The only element of the map `conf`: written by the process. */

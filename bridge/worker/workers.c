@@ -57,13 +57,7 @@ static int make_workers(struct workers *workers, const struct rules *rules,
                         const struct share *any, lb_time now)
 {
 	struct inbox **inboxes = workers->n > 1 ? workers->inboxes : NULL;
-	int err;
-
-	/* what ends from now on is the process's: a flow that has been adopted isn't looked at
-	 * again */
-	if (workers->fastpath)
-		fastpath_beat(workers->fastpath, now);
-	err = fastpath_begin(workers->fastpath, rules);
+	int err = fastpath_begin(workers->fastpath, rules);
 
 	for (unsigned k = 0; k < workers->n && !err; k++) {
 		struct share share = *any;

@@ -16,29 +16,10 @@ static struct table table;
 static struct talk talks[TALKS];
 static struct adoption adoption;
 
-static void take_arrays(void)
-{
-	for (unsigned i = 0; i < TABLE_NARRAYS; i++) {
-		struct table_array *array = &table.arrays[i];
-		size_t bytes = array->elements * array->element_bytes;
-
-		array->memory = aligned_alloc(ARENA_ALIGN, (bytes + 63) / 64 * 64);
-	}
-}
-
 /* An engine over arrays of its own, with open connections. */
 static void begin(void)
 {
-	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
-	const struct hash_key key = {{0, 0}};
-	size_t size;
-
-	engine_start(&engine, fixture_rules(3));
-	size = lb_table_sizes(engine.rules, &share_whole, &table);
-	take_arrays();
-	free(engine.mem);
-	engine.mem = aligned_alloc(ARENA_ALIGN, size);
-	engine.lb = lb_init_shared(engine.mem, &table, engine.farms_mem, &key, macs, engine.now);
+	engine_start_shared(&engine, fixture_rules(3), &table);
 	for (unsigned i = 0; i < TALKS; i++)
 		talk_open(&talks[i], &engine, fixture_client(i), (uint16_t)(20000 + i),
 		          i % 2 ? 443 : 5061);
@@ -68,9 +49,7 @@ static bool die_and_adopt(struct rules *rules)
 
 static void finish(void)
 {
-	for (unsigned i = 0; i < TABLE_NARRAYS; i++)
-		free(table.arrays[i].memory);
-	engine_stop(&engine);
+	engine_stop_shared(&engine, &table);
 }
 
 static struct flow *flow_of_talk(unsigned i)
@@ -233,10 +212,14 @@ static void pass_alone(unsigned i, enum end end, uint8_t flags, uint16_t payload
 	                              .seq_len = payload + (flags & TCP_FIN ? 1u : 0u),
 	                              .window = 1000};
 	struct flow *flow = flow_of_talk(i);
-	struct flow_cold *cold = &((struct flow_cold *)table.arrays[TABLE_COLD].memory)[i];
+	uint64_t *notes = table.arrays[TABLE_NOTES].memory;
+	struct table_head *head = table.arrays[TABLE_HEAD].memory;
+	uint64_t *word = &notes[notes_at(i)], *group = &notes[notes_group_at(head->flows, i)];
 	const struct lane lane = {.life = flow->life};
+	uint8_t how;
 
-	lane_note_alone(flow, cold, end, &packet, &lane, flow->last);
+	lane_note_last(flow, end, &packet, &lane, flow->last, notes_of(word, i), &how);
+	notes_put(head, word, group, i, how);
 	talk->next[end] = packet.seq + packet.seq_len;
 }
 

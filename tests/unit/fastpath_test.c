@@ -50,7 +50,7 @@ static struct talk talks[TALKS];
 static bool six; /* all is IPv6 */
 static enum rules_mode mode;
 static struct guard *guard; /* NULL: as a cable */
-static unsigned nopened, by_program, by_engine;
+static unsigned nopened, by_program, by_engine, fins_by_program;
 
 static struct mac server_mac(unsigned server)
 {
@@ -165,7 +165,7 @@ static bool begin(bool ipv6)
 	const bool vip_is_hosts = random_below(2);
 
 	six = ipv6;
-	nopened = by_program = by_engine = 0;
+	nopened = by_program = by_engine = fins_by_program = 0;
 	four.rules = fixture_rules(2);
 	engine_start(&plain, rules_here(vip_is_hosts));
 	engine_start(&shared, rules_here(vip_is_hosts));
@@ -262,6 +262,16 @@ static void check_same_flows(uint32_t f)
 	require(hop_eq(flows_client(flows[0], f), flows_client(flows[1], f)));
 }
 
+/* As soon as the engine looks, it knows how a flow has ended. */
+static void take_notes(void)
+{
+	struct own out[8];
+	bool more;
+
+	lb_poll(shared.lb, shared.now, out, sizeof(out) / sizeof(out[0]), &more);
+	require(!more);
+}
+
 /* The same frame through both. */
 static struct verdict pass(struct built *built)
 {
@@ -272,7 +282,9 @@ static struct verdict pass(struct built *built)
 	v = engine_input(&plain, built);
 	if (programs_forward(&theirs)) {
 		by_program++;
+		fins_by_program += built->frame.data[built->l4 + TCP_FLAGS] & TCP_FIN;
 		require_eq(v.why, WHY_FLOW_HIT);
+		take_notes();
 		check_link(&theirs, &v);
 	} else {
 		by_engine += v.why == WHY_FLOW_HIT;
@@ -349,6 +361,10 @@ static struct spec any_segment(const struct talk *t, enum end e)
 		spec.flags |= (uint8_t)random_next() & 0xe8; /* PSH, URG, ECE, CWR */
 	if (!random_below(50))
 		spec.flags = rare[random_below(sizeof(rare))];
+	if (!random_below(40)) { /* as most connections end */
+		spec.flags = 0x11;
+		spec.payload = 0;
+	}
 	if (!random_below(4))
 		spec.seq += random_below(200) - 100;
 	if (!random_below(4))
@@ -413,6 +429,7 @@ static bool exchange_some(bool ipv6)
 		exchange(&talks[random_below(TALKS)]);
 	require(by_program > EVENTS / 10);
 	require(by_engine > EVENTS / 20);
+	require(fins_by_program > EVENTS / 1000);
 	end();
 	return true;
 }

@@ -189,6 +189,34 @@ void engine_rules_changed(struct engine *engine)
 	farms->health.changes++;
 }
 
+void engine_start_shared(struct engine *engine, struct rules *rules, struct table *ret_table)
+{
+	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
+	const struct hash_key key = {{0, 0}};
+	size_t size;
+
+	engine_start(engine, rules);
+	size = lb_table_sizes(engine->rules, &share_whole, ret_table);
+	for (unsigned i = 0; i < TABLE_NARRAYS; i++) {
+		struct table_array *array = &ret_table->arrays[i];
+		const size_t bytes = array->elements * array->element_bytes;
+
+		array->memory = aligned_alloc(ARENA_ALIGN,
+		                              (bytes + ARENA_ALIGN - 1) & -(size_t)ARENA_ALIGN);
+	}
+	free(engine->mem);
+	engine->mem = aligned_alloc(ARENA_ALIGN, size);
+	engine->lb =
+	        lb_init_shared(engine->mem, ret_table, engine->farms_mem, &key, macs, engine->now);
+}
+
+void engine_stop_shared(struct engine *engine, struct table *table)
+{
+	for (unsigned i = 0; i < TABLE_NARRAYS; i++)
+		free(table->arrays[i].memory);
+	engine_stop(engine);
+}
+
 void engine_stop(struct engine *engine)
 {
 	free(engine->mem);

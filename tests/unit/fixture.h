@@ -63,6 +63,10 @@ void engine_start_share(struct engine *engine, struct rules *rules, const struct
 void engine_start(struct engine *engine, struct rules *rules);
 void engine_stop(struct engine *engine);
 
+/* The same with the engine's arrays (lb/table.h) apart, in *ret_table. */
+void engine_start_shared(struct engine *engine, struct rules *rules, struct table *ret_table);
+void engine_stop_shared(struct engine *engine, struct table *table);
+
 /* Moves to other rules, which it takes over. */
 void engine_reload(struct engine *engine, struct rules *rules);
 

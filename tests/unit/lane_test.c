@@ -18,6 +18,7 @@
 enum { TALKS = 6, TWINS = 4, EVENTS = 60000, S = 1000, RACE_EVENTS = 20000 };
 
 static struct engine engine;
+static struct table table;
 static struct talk talks[TALKS];
 static bool is_open[TALKS];
 static struct twin twins[TWINS];
@@ -36,7 +37,7 @@ static void begin(void)
 	rules->max_connections = 16;
 	rules->farms[0].idle_timeout_ms = 20 * S;
 	fixture_set_snat_ports(&rules->farms[0], 2000, 2031);
-	engine_start(&engine, rules);
+	engine_start_shared(&engine, rules, &table);
 	memset(is_open, 0, sizeof(is_open));
 	next_port = 1024;
 	nforwarded = 0;
@@ -61,7 +62,8 @@ static struct twin_segment segment_of(const struct talk *talk, enum end end)
 	        .seq = spec.seq,
 	        .ack = spec.ack,
 	        .len = 100,
-	        .window = (uint16_t)random_next()};
+	        .window = (uint16_t)random_next(),
+	        .is_last = random_below(4) == 0};
 }
 
 static void open_talk(unsigned i)
@@ -183,7 +185,7 @@ START_TEST(held_up_anywhere)
 	require_books();
 	ck_assert_uint_gt(nforwarded, EVENTS / 100);
 	require_works();
-	engine_stop(&engine);
+	engine_stop_shared(&engine, &table);
 }
 END_TEST
 
@@ -244,7 +246,7 @@ START_TEST(held_up_over_the_end)
 			require_books();
 		require_books();
 		require_works();
-		engine_stop(&engine);
+		engine_stop_shared(&engine, &table);
 		if (n < at) { /* it was through before */
 			require(twins[0].forwarded);
 			ck_assert_uint_gt(at, 20);
@@ -293,7 +295,7 @@ START_TEST(at_the_same_time)
 	require_eq(pthread_join(thread, NULL), 0);
 	require_books();
 	require_works();
-	engine_stop(&engine);
+	engine_stop_shared(&engine, &table);
 }
 END_TEST
 

@@ -58,18 +58,37 @@ static bool has_hop(const struct flows *flows, uint32_t f)
 	return place != HOPS_NOWHERE && hop.ntags <= FRAME_TAGS_MAX;
 }
 
+/* As lane_note() does it, or for one with FIN the rest as well. */
+static bool note(const struct flows *flows, uint32_t ref, const struct packet *packet,
+                 const struct lane *lane, uint32_t tick)
+{
+	const uint32_t f = flow_of(ref);
+	uint64_t *word = &flows->notes[notes_at(f)];
+	uint8_t how;
+
+	if (!(packet->tcp_flags & TCP_FIN))
+		return lane_note(flows_at(flows, f), end_of(ref), packet, lane, tick);
+	if (!lane_note_last(flows_at(flows, f), end_of(ref), packet, lane, tick, notes_of(word, f),
+	                    &how))
+		return false;
+	if (how)
+		notes_put(flows->head, word, &flows->notes[notes_group_at(flows->places, f)], f,
+		          how);
+	return true;
+}
+
 bool twin_run(const struct flows *flows, const struct twin_segment *segment, uint32_t tick)
 {
-	const struct packet packet = {.tcp_flags = TCP_ACK,
+	const struct packet packet = {.tcp_flags = segment->is_last ? TCP_ACK | TCP_FIN : TCP_ACK,
 	                              .seq = segment->seq,
 	                              .ack = segment->ack,
-	                              .seq_len = segment->len,
+	                              .seq_len = segment->len + segment->is_last,
 	                              .window = segment->window};
 	struct lane lane;
 	uint32_t ref;
 
 	if (!find(flows, &segment->tuple, &lane, &ref) || !has_hop(flows, flow_of(ref)) ||
-	    !lane_note(flows_at(flows, flow_of(ref)), end_of(ref), &packet, &lane, tick))
+	    !note(flows, ref, &packet, &lane, tick))
 		return false;
 	lane_count(&flows->cold[flow_of(ref)], end_of(ref), 1, segment->len + 54);
 	return true;

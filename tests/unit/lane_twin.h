@@ -15,6 +15,7 @@ struct twin_segment {
 	struct tuple tuple;
 	uint32_t seq, ack, len;
 	uint16_t window;
+	bool is_last; /* has FIN as well */
 };
 
 struct twin {
