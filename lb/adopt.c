@@ -19,7 +19,10 @@
 #include "tcp.h"
 #include "wire.h"
 
-enum { ADOPT_STEP = 16 }; /* flows whose places in the index are fetched together */
+enum {
+	ADOPT_STEP = 32,  /* flows whose places in the index are fetched together */
+	ADOPT_AHEAD = 16, /* flows that are fetched themselves before their turn */
+};
 
 /* A window is 1 GiB at most (RFC 7323, 2.3); what is known of it may be late. */
 #define ADOPT_WINDOW_MAX (2u << 30)
@@ -287,7 +290,6 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	struct flows *flows = &balance->flows;
 	struct flow *flow = flows_at(flows, f);
 	const uint16_t server = flow->server;
-	const unsigned farm = balance->farms->rules->servers[server].farm;
 
 	if (is_full(flows, a->ret) || is_taken(flows, found, SERVER))
 		return false;
@@ -300,19 +302,14 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	mend_times(a, f, now);
 	flows_adopt(flows, f, begin_anew(flow, fate), found->hashes);
 	sched_count_flow(&balance->farms->sched, server, 1);
-	if (found->has_port)
-		balance_keep_port(balance, server, found->port);
+	if (found->has_port && !balance_keep_port(balance, server, found->port))
+		balance->strays++;
 	if (fate == FATE_OPEN) {
-		sched_opened(&balance->farms->sched, server);
-		sched_half_open_no_more(&balance->farms->sched, server);
+		sched_adopt(&balance->farms->sched, server, !flow_is_closing(flow));
 		balance->counts.created++;
-		if (flow_is_closing(flow))
-			sched_closing(&balance->farms->sched, server);
 	}
 	if (fate == FATE_ENDED)
 		balance_queue(balance, f);
-	balance->strays +=
-	        found->has_port && !snat_allows(&balance->farms->snat, farm, found->port);
 	flows_check_again(flows, f, life_deadline(balance, flow));
 	return true;
 }
@@ -345,6 +342,8 @@ static struct found look(struct adopter *a, uint32_t f)
 	struct flows *flows = &a->balance->flows;
 	struct found found = {.f = f};
 
+	__builtin_prefetch(&flows->flow[f + ADOPT_AHEAD]);
+	__builtin_prefetch(&flows->cold[f + ADOPT_AHEAD]);
 	found.fate = judge(a, f, &found);
 	if (found.fate < FATE_OPEN)
 		return found;

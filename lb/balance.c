@@ -126,14 +126,16 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow)
 		               balance->farms->rules->servers[flow->server].farm, port);
 }
 
-void balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port)
+bool balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port)
 {
 	const unsigned farm = balance->farms->rules->servers[server].farm;
 	struct snat *snat = &balance->farms->snat;
+	const bool allowed = snat_allows(snat, farm, port);
 
-	if (snat_allows(snat, farm, port) && !snat_is_free(snat, port))
+	if (allowed && !snat_is_free(snat, port))
 		balance->strays = UINT32_MAX / 2;
 	snat_keep(snat, farm, port);
+	return allowed;
 }
 
 struct limits_asker balance_asker(const struct balance *balance, uint32_t f)

@@ -121,9 +121,10 @@ void balance_give_port_back(struct balance *balance, const struct flow *flow);
 
 /*
  * Marks a port as taken that a flow of the server had under other rules. Two may have had it, from
- * different pools that are one now: then tuples are looked up as if there were strays.
+ * different pools that are one now: then tuples are looked up as if there were strays. False if
+ * these rules don't give that port out: then the flow is one.
  */
-void balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port);
+bool balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port);
 
 /* The flow's client as its farm's limits know him. */
 struct limits_asker balance_asker(const struct balance *balance, uint32_t flow);

@@ -36,14 +36,14 @@
 #define BOTH_STEP() ((void)0)
 #endif
 
-#define BOTH_READ(x)          (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_RELAXED))
-#define BOTH_WRITE(x, v)      (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELAXED))
-#define BOTH_ADD(x, v)        (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
-#define BOTH_FETCH_ADD(x, v)  (BOTH_STEP(), __atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+#define BOTH_READ(x)         (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_RELAXED))
+#define BOTH_WRITE(x, v)     (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELAXED))
+#define BOTH_ADD(x, v)       (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
+#define BOTH_FETCH_ADD(x, v) (BOTH_STEP(), __atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 
 /* Both ways: what was written before is seen by who sees this. The second one, which returns what
  * was there, is the engine's only. */
-#define BOTH_OR(x, v)    (BOTH_STEP(), (void)__atomic_fetch_or(&(x), (v), __ATOMIC_SEQ_CST))
+#define BOTH_OR(x, v)        (BOTH_STEP(), (void)__atomic_fetch_or(&(x), (v), __ATOMIC_SEQ_CST))
 #define BOTH_TAKE(x, mask)                                                                         \
 	(BOTH_STEP(), __atomic_fetch_and(&(x), ~(mask), __ATOMIC_SEQ_CST) & (mask))
 

@@ -411,6 +411,16 @@ void sched_half_open_no_more(struct sched *sched, unsigned server)
 		move(sched, server, false);
 }
 
+void sched_adopt(struct sched *sched, unsigned server, bool is_load)
+{
+	struct server *state = &sched->servers[server];
+
+	state->connections++;
+	state->load += is_load;
+	state->connections_total++;
+	sched->farms[sched->rules->servers[server].farm].is_made = false;
+}
+
 void sched_closing(struct sched *sched, unsigned server)
 {
 	sched->servers[server].load--;

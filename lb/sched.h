@@ -63,6 +63,10 @@ typedef bool sched_test(const void *of, unsigned server);
 uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
                        sched_test *test, const void *of);
 
+/* Notes one that is there already, open, when a table is taken over; is_load: no end has sent FIN.
+ */
+void sched_adopt(struct sched *sched, unsigned server, bool is_load);
+
 /*
  * Notes that a connection to the server began, half-open; is open, or ends before that; is being
  * closed, one end having sent FIN, and no longer a load; ended, by then a load or not; or goes on
