@@ -197,7 +197,7 @@ fuzz-variant:
 
 # The virtual machine with Debian 12's kernel: see tests/vm/README.md.
 
-VM_SHORT := tests/vm/service.bats tests/vm/bond.bats tests/vm/trunk.bats tests/vm/kernel.bats
+VM_SHORT := tests/vm/service.bats tests/vm/bond.bats tests/vm/trunk.bats tests/vm/kernel.bats tests/vm/fastpath.bats
 VM_TESTS ?= unit $(VM_SHORT) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
 	fast:tests/live/wire.bats fast:tests/live/balance.bats tests/replay/golden.bats
 RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && export VM_IMAGE && tests/vm/run.sh
