@@ -5,7 +5,7 @@
 # builds to run them with; all must have been built, and the fuzzers.
 #
 # A job is a part, a build and a file. Those of all parts but live and fast run first, two at a time; then the
-# live ones, which mostly wait, three at a time, and beside these the fuzzers at idle priority. Each
+# live ones, which mostly wait, four at a time, and beside these the fuzzers at idle priority. Each
 # job has a limit of time and ends with the caller, by whatever signal. What a job says is shown when
 # its turn comes. The last line is the result, "N passed, N failed". What can't be run here is
 # skipped, which counts as failed under CI=true.
@@ -25,7 +25,9 @@ LONG_LIVE="edges link vlan failover reload pool bulk"
 FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 
 # Which builds tell something: rooms are one source, and clang's sanitizers find in live and in
-# replay what gcc's do. servers.bats is about other people's programs: what it runs of ours, checks.bats does.
+# replay what gcc's do. A live test, or a file of them, has the tag `plain` where the sanitizers have nothing to see that they don't
+# see elsewhere: it waits for time to pass, or is about another program, or runs together what other tests run; and `apart` where
+# the fast path has no part in it.
 part_variants() # PART
 {
 	case $1 in
@@ -50,7 +52,7 @@ part_files() # PART VARIANT
 	fast) [[ $2 != release ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE ;;
 	live)
 		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
-			[[ $2 != release && $file = */servers.bats ]] || echo "$file"
+			[[ $2 != release ]] && grep -q '^# bats file_tags=plain' "$file" || echo "$file"
 		done | awk '!seen[$0]++'
 		;;
 	esac
@@ -78,14 +80,20 @@ bounded() # COMMAND...
 
 run_job() # PART VARIANT FILE
 {
+	local tags
+
 	export VARIANT=$2
 	case $1 in
 	unit) # a fork for each test takes a sanitized process most of its time
 		[[ $2 = release ]] || export CK_FORK=no
 		bounded "$3"
 		;;
-	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing "$3" ;;
-	live) bounded tests/lab.sh bats --tap --timing "$3" ;;
+	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing --filter-tags '!apart' "$3" ;;
+	live)
+		tags=()
+		[[ $2 = release ]] || tags=(--filter-tags '!plain')
+		bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3"
+		;;
 	fuzz)
 		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini adopt check
 		;;
@@ -169,7 +177,7 @@ run_live() # PART
 	if [[ $CONTAINED = no ]]; then
 		skipped "$1: it takes root, and the right to make namespaces"
 	else
-		run_jobs 3 < <(part_jobs "$1") # not behind a pipe, where what is counted would be lost
+		run_jobs 4 < <(part_jobs "$1") # not behind a pipe, where what is counted would be lost
 	fi
 }
 

@@ -1,5 +1,6 @@
 # The live benchmark works: its figures are there, and ratios are those of its values.
 
+# bats file_tags=plain
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
 teardown()

@@ -106,14 +106,17 @@ goes_down_and_up() # WORKERS LINK_MIRROR
 	tmbridge_stop
 }
 
+# bats test_tags=plain
 @test "one worker" {
 	goes_down_and_up 1 no
 }
 
+# bats test_tags=plain
 @test "one worker, link_mirror" {
 	goes_down_and_up 1 yes
 }
 
+# bats test_tags=plain
 @test "two workers" {
 	goes_down_and_up 2 no
 }

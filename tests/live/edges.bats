@@ -79,6 +79,7 @@ flows() # JQ-EXPRESSION
 	tmbridge_stats | jq -e ".flows | $1"
 }
 
+# bats test_tags=plain
 @test "half-closed, one end goes on far beyond the idle timeout" {
 	serve 'idle_timeout = 4s' -- recv:10 eof send:1000 pause:3000 send:1000 pause:3000 send:1000 pause:3000 send:1000
 	client_starts send:10 fin recv:4000 eof
@@ -89,6 +90,7 @@ flows() # JQ-EXPRESSION
 	tmbridge_stop
 }
 
+# bats test_tags=plain
 @test "TCP keep-alives hold a flow that says nothing else; without them it is reset" {
 	serve 'idle_timeout = 3s' -- recv:10 pause:8000 send:10 eof
 	client_starts keepalive:1 send:10 recv:10 fin eof
@@ -100,6 +102,7 @@ flows() # JQ-EXPRESSION
 	tmbridge_stop
 }
 
+# bats test_tags=plain
 @test "a zero window for longer than the idle timeout" {
 	serve 'idle_timeout = 5s' -- rcvbuf:4096 pause:9000 recv:2000000 send:10
 	watch
@@ -187,6 +190,7 @@ flows() # JQ-EXPRESSION
 	jq -es 'length == 2 and all(.[]; .why == "rst")' "$LAB_DIR/conn.log"
 }
 
+# bats test_tags=plain
 @test "a forged reset that the server doesn't get: the flow goes on, and is logged once" {
 	in_ns fe1 nft -f - <<-END
 		table ip deaf {

@@ -23,7 +23,7 @@ teardown()
 	wait_until 5 test -s "$LAB_DIR/got"
 	in_ns dc "$TOOLS/synflood" eth0 02:00:00:00:00:01 "$VIP" 80 10 >"$LAB_DIR/sent"
 	[[ ! -s $LAB_DIR/transfer.status ]]
-	timeout 5 bash -c 'until nsenter --net=/run/netns/client curl -sS --max-time 1 "http://'"$VIP"'/name"; do :; done'
+	timeout 15 bash -c 'until nsenter --net=/run/netns/client curl -sS --max-time 1 "http://'"$VIP"'/name"; do :; done'
 	[[ $(lab_wait transfer 60) = 0 ]]
 	cmp "$LAB_DIR/got" "$LAB_DIR/www/large"
 	echo "$(<"$LAB_DIR/sent") SYNs"

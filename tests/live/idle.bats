@@ -1,5 +1,6 @@
 # On an idle wire tmbridge says nothing but its ARP.
 
+# bats file_tags=plain
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
 @test "twelve seconds of silence" {

@@ -29,8 +29,9 @@ crossing()
 		for length in $LENGTHS; do
 			echo "0202020202aa0202020202bb$head${zeros:0:2*length-24-${#head}}"
 		done >"$LAB_DIR/frames"
-		"$TOOLS/rawframe" client/eth0 fe1/eth0 <"$LAB_DIR/frames" >"$LAB_DIR/inwards" &
-		"$TOOLS/rawframe" fe1/eth0 client/eth0 <"$LAB_DIR/frames" >"$LAB_DIR/outwards" || true
+		printf '0202020202aa0202020202bb88b5%092x\n' 1 >>"$LAB_DIR/frames" # one that crosses in any case
+		"$TOOLS/rawframe" -e client/eth0 fe1/eth0 <"$LAB_DIR/frames" >"$LAB_DIR/inwards" &
+		"$TOOLS/rawframe" -e fe1/eth0 client/eth0 <"$LAB_DIR/frames" >"$LAB_DIR/outwards" || true
 		wait $! || true
 		jq -rs --arg head "$head" '"\($head) \(.[0].arrived) \(.[1].arrived)"' "$LAB_DIR"/{in,out}wards
 	done

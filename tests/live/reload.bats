@@ -139,6 +139,7 @@ all_have_ended()
 	jq -e '.flows.open == 2 and .connlog == {"written": 5, "lost": 0}' "$LAB_DIR/stats.json"
 }
 
+# bats test_tags=plain,apart
 @test "a log that goes on failing is said again when its 10 s are over" {
 	local i
 

@@ -1,5 +1,6 @@
 # Health checks of real servers, not scripted ones: what the presets take of each for an answer, and what not.
 
+# bats file_tags=plain
 source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/../failover.sh"
 source "$BATS_TEST_DIRNAME/../checks.sh"

@@ -65,6 +65,7 @@ threads()
 }
 
 # The probes' own ports, 1008 to 1023, are service ports as well: what answers a probe looks like a client.
+# bats test_tags=plain,apart
 @test "service ports that are also the probes' source ports: servers are up, and serve" {
 	lab_up
 	server_tcp fe1 1010
