@@ -266,7 +266,7 @@ FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
 
 $(B)/fuzz.a: $(FUZZ)
 
-$(B)/fuzz_request: $(B)/bridge/operator/filter.o $(B)/bridge/operator/request.o
+$(B)/fuzz_request: $(B)/bridge/operator/filter.o $(B)/bridge/operator/request.o $(B)/bridge/process/text.o
 
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -liniparser
