@@ -207,4 +207,13 @@ static inline struct ip6 ip6_mapped(be32 ip)
 	return ret;
 }
 
+/* The multicast address to which solicitations for ip go (RFC 4291, 2.7.1). */
+static inline struct ip6 ip6_solicited_node(const struct ip6 *ip)
+{
+	struct ip6 ret = {{0xff, 0x02, [11] = 1, [12] = 0xff}};
+
+	memcpy(ret.b + 13, ip->b + 13, 3);
+	return ret;
+}
+
 #endif

@@ -161,4 +161,23 @@ enum {
 	ND_OVERRIDE = 0x20,
 };
 
+/* Multicast listener discovery: RFC 3810, 5.1 and 5.2; RFC 2710, 3. */
+enum {
+	MLD_OPTIONS_BYTES = 8, /* hop-by-hop options before it: a router alert, and padding */
+	MLD_DELAY = 4,         /* of a query, in ms or a code for more */
+	MLD_GROUP = 8,
+	MLD_QUERY1_BYTES = 24, /* of version 1; a report of it is as long */
+	MLD_QUERY_BYTES = 28,  /* and more */
+	MLD_RECORDS = 6,       /* of a report: how many there are; they follow, and begin with: */
+	MLD_RECORD_TYPE = 8,
+	MLD_RECORD_GROUP = 12,
+	MLD_REPORT_BYTES = 28, /* of one record without sources */
+
+	MLD_QUERY = 130,
+	MLD_REPORT1 = 131,
+	MLD_REPORT = 143,
+	MLD_IS_EXCLUDE = 2, /* of a record: an answer to a query; a change */
+	MLD_TO_EXCLUDE = 4,
+};
+
 #endif

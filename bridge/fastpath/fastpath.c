@@ -10,6 +10,7 @@
 #include "punt.h"
 #include "known.h"
 #include "tc.h"
+#include "told.h"
 #include "../process/log.h"
 #include "../../lb/lb.h"
 #include "../../lb/parse.h"
@@ -412,41 +413,10 @@ void fastpath_beat(struct fastpath *fastpath, lb_time now)
 	__atomic_store_n(&fastpath->maps.conf->alive_ns, now.ns, __ATOMIC_RELAXED);
 }
 
-static bool is_ours(const struct fastpath *fastpath, struct fastpath_key key,
-                    const struct packet *packet)
-{
-	return known_kinds(fastpath->maps.conf, fastpath->maps.addresses, &key,
-	                   hop_vlan(&packet->from)) &
-	       ADDRESS_OURS;
-}
-
-/* As judge_nd() in fastpath.bpf.c does it: the target of neighbour discovery, or NULL. */
-static const struct ip6 *nd_target(const struct frame *frame, const struct packet *packet)
-{
-	const uint8_t *ip = frame->data + packet->l3, *nd = ip + IPV6_HEADER_BYTES;
-
-	if (ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_ICMPV6 ||
-	    frame->len < packet->l3 + (uint32_t)IPV6_HEADER_BYTES + ND_BYTES ||
-	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
-		return NULL;
-	return (const struct ip6 *)(nd + ND_TARGET);
-}
-
 bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *frame)
 {
-	const struct ip6 *target;
-	struct packet packet;
-
-	if (!fastpath_is_active(fastpath))
-		return false;
-	parse_frame(frame, &packet);
-	if (packet.kind == PACKET_ARP)
-		return !is_ours(fastpath, fastpath_key4(packet.tuple.dst), &packet);
-	if (packet.kind != PACKET_IPV6)
-		return false;
-	target = nd_target(frame, &packet);
-	return target && !is_ours(fastpath, fastpath_key6(target), &packet) &&
-	       !is_ours(fastpath, fastpath_key6(packet.dst6), &packet);
+	return fastpath_is_active(fastpath) &&
+	       told_is_one(fastpath->maps.conf, fastpath->maps.addresses, frame);
 }
 
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules)

@@ -49,6 +49,8 @@ INLINE enum what judge_ipv6_here(struct __sk_buff *skb, const struct link_head *
 	if (!load(skb, head->l3, ip, sizeof(ip)))
 		return HOSTS;
 	is_ours = guard6(skb, g);
+	if (is_mld_query(skb, head, ip))
+		return TOLD;
 	if (!is_nd(skb, head, ip, nd))
 		return is_ours ? judge_ours6(skb, head, ip) : HOSTS;
 	__builtin_memcpy(&target, nd + ND_TARGET, sizeof(target));

@@ -102,7 +102,8 @@ INLINE uint32_t kinds6(const uint8_t *ip, uint16_t vlan)
 
 enum what {
 	WIRE,
-	TOLD, /* ARP or neighbour discovery of others: crosses, and the process hears of it */
+	TOLD, /* ARP, neighbour discovery or MLD queries of others: crosses, and the process hears
+	         of it */
 	OURS, /* addressed to us: nobody else's */
 	OURS_TCP,
 	OURS_UDP, /* nobody's */
@@ -193,6 +194,17 @@ INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, c
 	return kinds6(nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
 
+/* If it may be a query of multicast listeners, at which the process is to look. */
+INLINE bool is_mld_query(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
+{
+	uint8_t next[MLD_OPTIONS_BYTES + 1];
+
+	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_HOP_BY_HOP && ip[IPV6_DST] == 0xff &&
+	       load(skb, head->l3 + IPV6_HEADER_BYTES, next, sizeof(next)) &&
+	       next[0] == IPPROTO_NUM_ICMPV6 && next[1] == 0 &&
+	       next[MLD_OPTIONS_BYTES] == MLD_QUERY;
+}
+
 INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
 {
 	uint8_t ip[IPV6_HEADER_BYTES];
@@ -200,7 +212,7 @@ INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head,
 
 	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 6)
 		return WIRE;
-	what = judge_nd(skb, head, ip);
+	what = is_mld_query(skb, head, ip) ? TOLD : judge_nd(skb, head, ip);
 	if (what == OURS)
 		return OURS;
 	if (kinds6(ip + IPV6_DST, head->vlan) & ADDRESS_OURS)

@@ -60,55 +60,37 @@ static void begin_round(struct announcer *announcer, lb_time now)
 	announcer->joins = !announcer->going;
 	if (announcer->joins)
 		announcer->going = ANNOUNCER_BOTH;
-	announcer->side = 0;
-	announcer->farm = announcer->address = 0;
+	announcer->side = NSIDES;
+	announcer->walk = (struct walk){0};
 	announcer->next.ns = now.ns + (announcer->left[OUTSIDE] || announcer->left[INSIDE]
 	                                       ? ANNOUNCER_WAIT_NS
 	                                       : ANNOUNCER_REFRESH_NS);
 }
 
-/* The addresses of a farm, each once: its VIP, and then its SNAT addresses. False if it isn't the
- * first farm to have this one. */
-static bool farm_address(const struct addresses *addresses, unsigned f, unsigned i, be32 *ret)
+/* If the address that the walk has come to is to be announced on that side. */
+static bool is_one(const struct announcer *announcer, const struct rules *rules, unsigned side)
 {
-	const struct rules_farm *farm = &addresses->rules->farms[f];
-
-	*ret = i ? farm->snat[i - 1] : farm->vip;
-	return (!i || !be32_eq(*ret, farm->vip)) && addresses_is_first(addresses, f, *ret);
+	return announcer->going >> side & 1 && way_is_ours(rules, announcer->ip, (enum side)side) &&
+	       (name_is_ipv6(announcer->ip) || !announcer->joins);
 }
 
-/* Moves on to the following place. */
-static void step(struct announcer *announcer)
-{
-	announcer->side ^= 1;
-	announcer->address += !announcer->side;
-}
-
-/* The next announcement of this round; false if it is over. */
+/* The next announcement of this round: of an address first outside, then inside. False if the round
+ * is over, or so many of them were looked at that it is to go on a little later. */
 static bool next_of_round(struct announcer *announcer, const struct addresses *addresses,
                           enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan)
 {
-	const struct rules *rules = addresses->rules;
+	unsigned budget = ANNOUNCER_LOOKS, side;
 
-	while (announcer->farm < rules->nfarms) {
-		const struct rules_farm *farm = &rules->farms[announcer->farm];
-		bool is_one;
-
-		if (farm->gone || announcer->address > rules_all_snat(farm)) {
-			announcer->farm++;
-			announcer->address = announcer->side = 0;
+	while (announcer->side < NSIDES ||
+	       walk_next(&announcer->walk, addresses, &budget, &announcer->ip, &announcer->vlan)) {
+		announcer->side %= NSIDES;
+		side = announcer->side++;
+		if (!is_one(announcer, addresses->rules, side))
 			continue;
-		}
-		is_one =
-		        farm_address(addresses, announcer->farm, announcer->address, ret_address) &&
-		        announcer->going >> announcer->side & 1 &&
-		        way_is_ours(rules, *ret_address, (enum side)announcer->side) &&
-		        (name_is_ipv6(*ret_address) || !announcer->joins);
-		*ret_side = (enum side)announcer->side;
-		*ret_vlan = farm->vlan;
-		step(announcer);
-		if (is_one)
-			return true;
+		*ret_side = (enum side)side;
+		*ret_address = announcer->ip;
+		*ret_vlan = announcer->vlan;
+		return true;
 	}
 	return false;
 }
@@ -122,9 +104,9 @@ bool announcer_next(struct announcer *announcer, const struct addresses *address
 		begin_round(announcer, now);
 	if (!pace_take(&announcer->pace, ANNOUNCER_PER_MS, now))
 		return false;
-	if (!next_of_round(announcer, addresses, ret_side, ret_address, ret_vlan)) {
+	if (next_of_round(announcer, addresses, ret_side, ret_address, ret_vlan))
+		return true;
+	if (walk_is_over(&announcer->walk, addresses))
 		announcer->going = 0;
-		return false;
-	}
-	return true;
+	return false;
 }

@@ -5,7 +5,7 @@
 #define BRIDGE_ANNOUNCER_H
 
 #include "pace.h"
-#include "../../lb/address.h"
+#include "walk.h"
 #include "../../lb/frame.h"
 #include "../../lb/way.h"
 
@@ -13,6 +13,7 @@ enum {
 	ANNOUNCER_BOTH = WAY_SIDES,
 	ANNOUNCER_TIMES = 2,   /* RFC 5227's ANNOUNCE_NUM; of RFC 4861, 7.2.6, up to 3 */
 	ANNOUNCER_PER_MS = 32, /* announcements: of many addresses, they don't stall the wire */
+	ANNOUNCER_LOOKS = 256, /* at addresses, at once */
 };
 
 /*
@@ -23,8 +24,10 @@ enum {
 struct announcer {
 	uint8_t left[NSIDES]; /* times that all addresses are still to be announced on that side */
 	uint8_t going;        /* sides (1 << side) on which that is underway */
-	uint8_t side;         /* the next announcement: its side, farm, and address: */
-	unsigned farm, address;
+	uint8_t side;         /* the next one on which ip is announced; NSIDES: it is done */
+	struct walk walk;     /* which has come to: */
+	be32 ip;
+	uint16_t vlan;
 	bool refreshes; /* there are IPv6 addresses */
 	bool joins;     /* this round has reports only */
 	lb_time next;   /* round */

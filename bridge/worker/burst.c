@@ -36,6 +36,37 @@ static void forward_to_server(struct worker *worker, const struct verdict *v, st
 		neigh_doubt(worker->setup.neigh, v->way.server, now);
 }
 
+/* RFC 2464, 7. */
+static bool is_multicast6(const struct frame *frame)
+{
+	return frame->len >= 2 && frame->data[0] == 0x33 && frame->data[1] == 0x33;
+}
+
+/* What asks on one side of a cable asks on both: it has crossed. */
+static void note_query(struct worker *worker, const struct listener_query *query, lb_time now)
+{
+	struct listener_query one = *query;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		one.side = (uint8_t)side;
+		if (side == query->side || !rules_has_stack(worker->setup.rules))
+			listener_note(&worker->listener, &one, now);
+	}
+}
+
+/* Somebody asks who listens to which group: the first worker answers. */
+static void hear_query(struct worker *worker, const struct frame *frame, lb_time now)
+{
+	struct news news = {.kind = NEWS_QUERIED};
+
+	if (!listener_hear(frame, &news.query))
+		return;
+	if (worker->share.worker)
+		news_to_first(worker, &news);
+	else
+		note_query(worker, &news.query, now);
+}
+
 static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
                      lb_time now)
 {
@@ -68,6 +99,8 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 			lb_not_handed_over(worker->lb);
 		break;
 	}
+	if (is_multicast6(frame))
+		hear_query(worker, frame, now);
 	if (v->sighted || v->heard || v->conflict)
 		places_note(worker, v, now);
 }
@@ -166,6 +199,8 @@ void burst_take_news(struct worker *worker, lb_time now)
 			probes_hurry(worker->setup.probes, news.server, now);
 		else if (news.kind == NEWS_AGENT)
 			lb_agent(worker->lb, news.server, &news.agent, now);
+		else if (news.kind == NEWS_QUERIED)
+			note_query(worker, &news.query, now);
 		else if (news.kind == NEWS_SIGHTED)
 			places_learn(worker, &news.sighting, now);
 		else if (news.kind == NEWS_HEARD)

@@ -73,6 +73,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "servers that are at another place than before")                                         \
 	X(ARP_ATTEMPTS, "arp", "attempts", COUNTER_GROWS, n->attempts,                             \
 	  "claims that a server is elsewhere, while it answered where it was")                     \
+	X(MLD_MISSED, "mld", "missed", COUNTER_GROWS, w->listener.missed,                          \
+	  "queries that were not answered, as too many had been asked at once")                    \
 	X(NEIGHBOURS_MOVED, "neighbours", "moved", COUNTER_GROWS, g->counts.moved,                 \
 	  "clients and routers on the segment that are somewhere else now")                        \
 	X(NEIGHBOURS_EVICTED, "neighbours", "evicted", COUNTER_GROWS, g->counts.evicted,           \

@@ -11,6 +11,11 @@ enum {
 	DUTIES_WAYS_A_TICK = 64, /* servers whose place the fast path is told */
 };
 
+static enum own_mld kind_of_join(const struct worker *worker, enum side side, lb_time now)
+{
+	return listener_is_old(&worker->listener, side, now) ? OWN_MLD_OLD : OWN_MLD_CHANGE;
+}
+
 static void announce(struct worker *worker, lb_time now)
 {
 	enum side side;
@@ -22,9 +27,24 @@ static void announce(struct worker *worker, lb_time now)
 		const struct hop everybody = way_everybody(side, vlan);
 
 		if (name_is_ipv6(ip))
-			voice_join(&worker->voice, worker->setup.rules, ip, &everybody, now);
+			voice_join(&worker->voice, kind_of_join(worker, side, now),
+			           worker->setup.rules, ip, &everybody, now);
 		if (!announcer_only_joins(&worker->announcer))
 			voice_announce(&worker->voice, worker->setup.rules, ip, &everybody, now);
+		voice_flush(&worker->voice, now);
+	}
+}
+
+/* Answers those who have asked what we listen to. */
+static void report(struct worker *worker, lb_time now)
+{
+	struct listener_report next;
+
+	while (listener_next(&worker->listener, &worker->setup.farms->addresses, now, &next)) {
+		const struct hop everybody = way_everybody((enum side)next.side, next.vlan);
+
+		voice_join(&worker->voice, next.is_old ? OWN_MLD_OLD : OWN_MLD_ANSWER,
+		           worker->setup.rules, next.ip, &everybody, now);
 		voice_flush(&worker->voice, now);
 	}
 }
@@ -63,6 +83,7 @@ void duties_tick(struct worker *worker, lb_time now)
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		checks_poll(worker, now);
 	announce(worker, now);
+	report(worker, now);
 	publish_some(worker, now);
 	places_ask(worker, now);
 	worker_log_ended(worker);
@@ -87,7 +108,7 @@ static lb_time earlier(lb_time a, lb_time b)
 
 lb_time duties_due(const struct worker *worker)
 {
-	lb_time due = announcer_due(&worker->announcer);
+	lb_time due = earlier(announcer_due(&worker->announcer), listener_due(&worker->listener));
 
 	if (worker->more)
 		return (lb_time){0};

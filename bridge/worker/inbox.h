@@ -4,6 +4,7 @@
 #ifndef BRIDGE_INBOX_H
 #define BRIDGE_INBOX_H
 
+#include "listener.h"
 #include "../port/port.h"
 #include "../../lb/verdict.h"
 
@@ -17,14 +18,16 @@ enum news_kind {
 	NEWS_HEARD,   /* of who may be a client: for lb_sighted() */
 	NEWS_SUSPECT, /* a server to be probed at once: to the first worker */
 	NEWS_AGENT,   /* what a server's agent says: for lb_agent() */
+	NEWS_QUERIED, /* for listener_note(): to the first worker */
 };
 
 struct news {
 	enum news_kind kind;
 	uint16_t server, check; /* NEWS_PROBED: as for lb_probed() */
 	bool ok;
-	struct agent agent;       /* NEWS_AGENT */
-	struct sighting sighting; /* of the others */
+	struct agent agent;          /* NEWS_AGENT */
+	struct listener_query query; /* NEWS_QUERIED */
+	struct sighting sighting;    /* of the others */
 };
 
 /* Returns NULL, with the reason logged, if it can't be made. */

@@ -2,150 +2,47 @@
  * The frames that tmbridge makes itself: ARP, neighbour discovery, RSTs, the segments of probes,
  * echo replies.
  *
- * libnet makes one of each at start, and these are the templates: a frame is a copy of one, with
- * the fields filled in that differ. So nothing allocates while traffic flows (libnet does, for each
- * packet), and the layout of a header is nobody's business here but libnet's.
+ * A frame is a copy of a template, with the fields filled in that differ. So nothing allocates
+ * while traffic flows.
  *
  * Frames live in a space that is used anew for each burst. It holds one answer for each frame of a
  * burst, and the requests that go out in between.
  */
 #include "own.h"
 
+#include "templates.h"
 #include "../port/l2.h"
 #include "../process/log.h"
 #include "../../lb/csum.h"
 #include "../../lb/wire.h"
 
-#include <libnet.h>
+#include <errno.h>
 #include <stdlib.h>
 
 enum {
-	OWN_TTL = 64,                /* RFC 1700's recommended default */
 	OWN_WINDOW = 8192,           /* bytes: more than a server says to a probe at once */
 	OWN_ARENA_BYTES = 256 << 10, /* a burst of echo replies of 4 KiB, twice over */
 };
 
-/* A packet from layer 3 upwards. */
-struct template
-{
-	uint8_t bytes[IPV6_HEADER_BYTES + ND_BYTES + ND_OPTION_BYTES];
-	uint32_t len;
-};
-
 struct own_maker {
-	struct template arp, tcp, echo, nd, tcp6, echo6;
+	struct templates templates;
 	uint32_t used;
 	uint8_t space[OWN_ARENA_BYTES];
 };
 
-/* Takes over what has been built in context. Returns 0, or -EIO with the reason logged. */
-static int take_template(libnet_t *context, struct template *ret)
-{
-	uint8_t *packet;
-	uint32_t len;
-
-	if (libnet_pblock_coalesce(context, &packet, &len) < 0) {
-		log_error("libnet: %s", libnet_geterror(context));
-		return -EIO;
-	}
-	assert(len <= sizeof(ret->bytes));
-	memcpy(ret->bytes, packet, len);
-	ret->len = len;
-	libnet_adv_free_packet(context, packet);
-	libnet_clear_packet(context);
-	return 0;
-}
-
-static int make_arp(libnet_t *context, struct template *ret)
-{
-	static const uint8_t nobody[6];
-
-	if (libnet_build_arp(ARPHRD_ETHER, ETHERTYPE_IPV4, sizeof(nobody), sizeof(be32),
-	                     ARPOP_REQUEST, nobody, nobody, nobody, nobody, NULL, 0, context,
-	                     0) < 0) {
-		log_error("libnet: %s", libnet_geterror(context));
-		return -EIO;
-	}
-	return take_template(context, ret);
-}
-
-static int make_ipv4(libnet_t *context, uint16_t payload, uint8_t protocol, struct template *ret)
-{
-	if (libnet_build_ipv4((uint16_t)(LIBNET_IPV4_H + payload), 0, 0, IP_DF, OWN_TTL, protocol,
-	                      0, 0, 0, NULL, 0, context, 0) < 0) {
-		log_error("libnet: %s", libnet_geterror(context));
-		return -EIO;
-	}
-	return take_template(context, ret);
-}
-
-static int make_ipv6(libnet_t *context, uint16_t payload, uint8_t protocol, uint8_t hop_limit,
-                     struct template *ret)
-{
-	static const struct libnet_in6_addr nobody;
-
-	if (libnet_build_ipv6(0, 0, payload, protocol, hop_limit, nobody, nobody, NULL, 0, context,
-	                      0) < 0) {
-		log_error("libnet: %s", libnet_geterror(context));
-		return -EIO;
-	}
-	return take_template(context, ret);
-}
-
-static int make_tcp(libnet_t *context, struct template *ret, struct template *ret6)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		int err;
-
-		if (libnet_build_tcp(0, 0, 0, 0, TH_RST, 0, 0, 0, LIBNET_TCP_H, NULL, 0, context,
-		                     0) < 0) {
-			log_error("libnet: %s", libnet_geterror(context));
-			return -EIO;
-		}
-		err = i ? make_ipv6(context, LIBNET_TCP_H, IPPROTO_TCP, OWN_TTL, ret6)
-		        : make_ipv4(context, LIBNET_TCP_H, IPPROTO_TCP, ret);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-/* A solicitation with a link-layer address; an advertisement has the same layout. */
-static int make_nd(libnet_t *context, struct template *ret)
-{
-	static const struct libnet_in6_addr nobody;
-	uint8_t mac[6] = {0};
-
-	if (libnet_build_icmpv6_ndp_opt(ND_OPTION_SOURCE, mac, sizeof(mac), context, 0) < 0 ||
-	    libnet_build_icmpv6_ndp_nsol(ND_SOLICITATION, 0, 0, nobody, NULL, 0, context, 0) < 0) {
-		log_error("libnet: %s", libnet_geterror(context));
-		return -EIO;
-	}
-	return make_ipv6(context, ND_BYTES + ND_OPTION_BYTES, IPPROTO_ICMPV6, ND_HOP_LIMIT, ret);
-}
-
 struct own_maker *own_maker_new(void)
 {
-	char error[LIBNET_ERRBUF_SIZE] = "";
 	struct own_maker *maker = calloc(1, sizeof(*maker));
-	libnet_t *context = libnet_init(LIBNET_NONE, NULL, error);
 
-	if (!context || !maker) {
-		log_error("libnet: %s", error);
-		goto fail;
+	if (!maker) {
+		log_error("frames of our own: %s", strerror(ENOMEM));
+		return NULL;
 	}
-	if (make_arp(context, &maker->arp) < 0 || make_nd(context, &maker->nd) < 0 ||
-	    make_tcp(context, &maker->tcp, &maker->tcp6) < 0 ||
-	    make_ipv4(context, 0, IPPROTO_ICMP, &maker->echo) < 0 ||
-	    make_ipv6(context, 0, IPPROTO_ICMPV6, OWN_TTL, &maker->echo6) < 0)
-		goto fail;
-	libnet_destroy(context);
+	if (templates_make(&maker->templates) < 0) {
+		free(maker);
+		return NULL;
+	}
 	return maker;
-fail:
-	if (context)
-		libnet_destroy(context);
-	free(maker);
-	return NULL;
 }
 
 void own_maker_free(struct own_maker *maker)
@@ -198,7 +95,8 @@ static void fill_arp(uint8_t *arp, uint16_t oper, const struct port *port, be32 
 static bool arp_reply(struct own_maker *maker, const struct own *own, const struct port *port,
                       struct frame *ret)
 {
-	uint8_t *p = start_from(maker, &maker->arp, &own->to, ETHERTYPE_ARP, 0, port, ret);
+	uint8_t *p =
+	        start_from(maker, &maker->templates.arp, &own->to, ETHERTYPE_ARP, 0, port, ret);
 
 	if (p)
 		fill_arp(p, ARP_REPLY, port, own->tuple.src, &own->to.mac, own->tuple.dst);
@@ -243,8 +141,8 @@ static void complete(uint8_t *p, uint16_t len, uint8_t *field, csum_acc pseudo)
 static bool tcp_segment(struct own_maker *maker, const struct own *own, const struct port *port,
                         struct frame *ret)
 {
-	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->tcp6 : &maker->tcp, &own->to,
-	                         ethertype_of(own), own->data_len, port, ret);
+	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->templates.tcp6 : &maker->templates.tcp,
+	                         &own->to, ethertype_of(own), own->data_len, port, ret);
 	const uint16_t len = (uint16_t)(TCP_HEADER_BYTES + own->data_len);
 	uint8_t *tcp;
 	csum_acc pseudo;
@@ -269,8 +167,9 @@ static bool tcp_segment(struct own_maker *maker, const struct own *own, const st
 static bool echo_reply(struct own_maker *maker, const struct own *own, const struct frame *request,
                        const struct port *port, struct frame *ret)
 {
-	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->echo6 : &maker->echo, &own->to,
-	                         ethertype_of(own), own->l4_len, port, ret);
+	uint8_t *ip =
+	        start_from(maker, own->ipv6 ? &maker->templates.echo6 : &maker->templates.echo,
+	                   &own->to, ethertype_of(own), own->l4_len, port, ret);
 	uint8_t *icmp;
 
 	if (!ip)
@@ -290,8 +189,9 @@ static bool icmp_error(struct own_maker *maker, const struct own *own, const str
                        const struct port *port, struct frame *ret)
 {
 	const uint16_t len = (uint16_t)(ICMP_HEADER_BYTES + own->l4_len);
-	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->echo6 : &maker->echo, &own->to,
-	                         ethertype_of(own), len, port, ret);
+	uint8_t *ip =
+	        start_from(maker, own->ipv6 ? &maker->templates.echo6 : &maker->templates.echo,
+	                   &own->to, ethertype_of(own), len, port, ret);
 	uint8_t *icmp;
 	csum_acc pseudo;
 
@@ -311,7 +211,8 @@ static bool icmp_error(struct own_maker *maker, const struct own *own, const str
 static bool nd_message(struct own_maker *maker, const struct own *own, uint8_t type, uint8_t flags,
                        const struct ip6 *target, const struct port *port, struct frame *ret)
 {
-	uint8_t *ip = start_from(maker, &maker->nd, &own->to, ETHERTYPE_IPV6, 0, port, ret);
+	uint8_t *ip =
+	        start_from(maker, &maker->templates.nd, &own->to, ETHERTYPE_IPV6, 0, port, ret);
 	uint8_t *nd, *option;
 	csum_acc pseudo;
 
@@ -393,7 +294,7 @@ bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const st
                      const struct port *port, struct frame *ret)
 {
 	static const struct mac unknown;
-	uint8_t *p = start_from(maker, &maker->arp, to, ETHERTYPE_ARP, 0, port, ret);
+	uint8_t *p = start_from(maker, &maker->templates.arp, to, ETHERTYPE_ARP, 0, port, ret);
 
 	if (p)
 		fill_arp(p, ARP_REQUEST, port, sender, &unknown, target);
@@ -409,15 +310,6 @@ bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const st
 	return nd_message(maker, &own, ND_ADVERTISEMENT, ND_OVERRIDE, ip, port, ret);
 }
 
-/* The solicited-node address: RFC 4291, 2.7.1. */
-static struct ip6 solicited_node(const struct ip6 *ip)
-{
-	struct ip6 ret = {{0xff, 0x02, [11] = 1, [12] = 0xff}};
-
-	memcpy(ret.b + 13, ip->b + 13, 3);
-	return ret;
-}
-
 static struct ip6 link_local(const struct mac *mac)
 {
 	const uint8_t *b = mac->b;
@@ -425,35 +317,67 @@ static struct ip6 link_local(const struct mac *mac)
 	return (struct ip6){{0xfe, 0x80, [8] = b[0] ^ 2, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5]}};
 }
 
-bool own_mld_report(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
-                    const struct port *port, struct frame *ret)
+/* The IPv6 header and options of an MLD message to dst, in an otherwise empty frame, or NULL. */
+static uint8_t *start_mld(struct own_maker *maker, const struct ip6 *dst, uint32_t len,
+                          const struct hop *to, const struct port *port, struct frame *ret)
 {
-	enum { HBH_BYTES = 8, REPORT_BYTES = 28, REPORT = 143, TO_EXCLUDE = 4, RECORDS = 6 };
-	/* hop-by-hop options: router alert (RFC 2711), and padding */
-	static const uint8_t alert[HBH_BYTES] = {IPPROTO_NUM_ICMPV6, 0, 5, 2, 0, 0, 1, 0};
-	static const struct ip6 routers = {{0xff, 0x02, [15] = 0x16}};
-	const struct ip6 self = link_local(&port->mac), group = solicited_node(ip);
-	const struct hop hop = to_multicast(to, &routers);
-	uint8_t *p = start(maker, &hop, ETHERTYPE_IPV6,
-	                   IPV6_HEADER_BYTES + HBH_BYTES + REPORT_BYTES, port, ret);
-	uint8_t *report;
+	/* a router alert (RFC 2711), and padding */
+	static const uint8_t options[MLD_OPTIONS_BYTES] = {IPPROTO_NUM_ICMPV6, 0, 5, 2, 0, 0, 1, 0};
+	const struct ip6 self = link_local(&port->mac);
+	const struct hop hop = to_multicast(to, dst);
+	const uint32_t headers = IPV6_HEADER_BYTES + MLD_OPTIONS_BYTES;
+	uint8_t *p = start(maker, &hop, ETHERTYPE_IPV6, headers + len, port, ret);
 
 	if (!p)
-		return false;
-	memset(p, 0, IPV6_HEADER_BYTES + HBH_BYTES + REPORT_BYTES);
+		return NULL;
+	memset(p, 0, headers + len);
 	p[0] = 0x60;
-	be16_store(p + IPV6_PAYLOAD_LENGTH, be16_from(HBH_BYTES + REPORT_BYTES));
+	be16_store(p + IPV6_PAYLOAD_LENGTH, be16_from((uint16_t)(MLD_OPTIONS_BYTES + len)));
 	p[IPV6_HOP_LIMIT] = 1;
 	memcpy(p + IPV6_SRC, &self, sizeof(self));
-	memcpy(p + IPV6_DST, &routers, sizeof(routers));
-	memcpy(p + IPV6_HEADER_BYTES, alert, sizeof(alert));
-	report = p + IPV6_HEADER_BYTES + HBH_BYTES;
-	report[ICMP_TYPE] = REPORT;
-	be16_store(report + RECORDS, be16_from(1));
-	report[RECORDS + 2] = TO_EXCLUDE;
-	memcpy(report + RECORDS + 6, &group, sizeof(group));
-	complete(report, REPORT_BYTES, report + ICMP_CHECKSUM,
-	         csum_pseudo6(&self, &routers, IPPROTO_NUM_ICMPV6, REPORT_BYTES));
+	memcpy(p + IPV6_DST, dst, sizeof(*dst));
+	memcpy(p + IPV6_HEADER_BYTES, options, sizeof(options));
+	return p + headers;
+}
+
+static void complete_mld(uint8_t *mld, uint16_t len, const struct ip6 *dst, const struct port *port)
+{
+	const struct ip6 self = link_local(&port->mac);
+
+	complete(mld, len, mld + ICMP_CHECKSUM, csum_pseudo6(&self, dst, IPPROTO_NUM_ICMPV6, len));
+}
+
+/* RFC 2710, 4: to the group itself. */
+static bool mld_report1(struct own_maker *maker, const struct ip6 *group, const struct hop *to,
+                        const struct port *port, struct frame *ret)
+{
+	uint8_t *mld = start_mld(maker, group, MLD_QUERY1_BYTES, to, port, ret);
+
+	if (!mld)
+		return false;
+	mld[ICMP_TYPE] = MLD_REPORT1;
+	memcpy(mld + MLD_GROUP, group, sizeof(*group));
+	complete_mld(mld, MLD_QUERY1_BYTES, group, port);
+	return true;
+}
+
+bool own_mld_report(struct own_maker *maker, enum own_mld kind, const struct ip6 *ip,
+                    const struct hop *to, const struct port *port, struct frame *ret)
+{
+	static const struct ip6 routers = {{0xff, 0x02, [15] = 0x16}};
+	const struct ip6 group = ip6_solicited_node(ip);
+	uint8_t *mld;
+
+	if (kind == OWN_MLD_OLD)
+		return mld_report1(maker, &group, to, port, ret);
+	mld = start_mld(maker, &routers, MLD_REPORT_BYTES, to, port, ret);
+	if (!mld)
+		return false;
+	mld[ICMP_TYPE] = MLD_REPORT;
+	be16_store(mld + MLD_RECORDS, be16_from(1));
+	mld[MLD_RECORD_TYPE] = kind == OWN_MLD_ANSWER ? MLD_IS_EXCLUDE : MLD_TO_EXCLUDE;
+	memcpy(mld + MLD_RECORD_GROUP, &group, sizeof(group));
+	complete_mld(mld, MLD_REPORT_BYTES, &routers, port);
 	return true;
 }
 
@@ -463,7 +387,7 @@ bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
 {
 	struct own own = {.ipv6 = true,
 	                  .src6 = sender ? *sender : unspecified,
-	                  .dst6 = solicited_node(target)};
+	                  .dst6 = ip6_solicited_node(target)};
 
 	own.to = to_multicast(to, &own.dst6);
 	if (!mac_is_group(&to->mac)) {

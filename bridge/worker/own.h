@@ -46,10 +46,14 @@ bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const st
                          const struct port *port, struct frame *ret);
 
 /*
- * Makes an MLDv2 report (RFC 3810, 5.2) that the port listens to the solicited-node address of ip,
- * from its link-local address (RFC 4291, 2.5.6, and appendix A). As for the result, see own_make().
+ * Makes a report (RFC 3810, 5.2) that the port listens to the solicited-node address of ip, from
+ * its link-local address (RFC 4291, 2.5.6, and appendix A): that it does from now on, or still
+ * does; or an old one, which knows no such difference (RFC 2710). As for the result, see
+ * own_make().
  */
-bool own_mld_report(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
-                    const struct port *port, struct frame *ret);
+enum own_mld { OWN_MLD_CHANGE, OWN_MLD_ANSWER, OWN_MLD_OLD };
+
+bool own_mld_report(struct own_maker *maker, enum own_mld kind, const struct ip6 *ip,
+                    const struct hop *to, const struct port *port, struct frame *ret);
 
 #endif

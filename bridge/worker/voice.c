@@ -138,13 +138,13 @@ void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, con
 		say(voice, port, &frame, "announcement", now);
 }
 
-void voice_join(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
-                lb_time now)
+void voice_join(struct voice *voice, enum own_mld kind, const struct rules *rules, be32 ip,
+                const struct hop *to, lb_time now)
 {
 	struct port *port = voice->ports[to->side];
 	struct frame frame;
 
 	if (!(voice->held >> to->side & 1) &&
-	    own_mld_report(voice->maker, rules_ip6(rules, ip), to, port, &frame))
+	    own_mld_report(voice->maker, kind, rules_ip6(rules, ip), to, port, &frame))
 		say(voice, port, &frame, "MLD report", now);
 }

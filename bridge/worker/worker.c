@@ -76,6 +76,7 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 	                          .share = *share,
 	                          .inboxes = inboxes,
 	                          .fastpath = fastpath,
+	                          .listener = {.random = key->k[0] ^ now.ns},
 	                          .key = *key};
 	if ((err = voice_open(&worker->voice, worker->ports)) < 0 ||
 	    (err = setup_init(&worker->setup, rules, share, key, now)) < 0)

@@ -10,6 +10,7 @@
 #include "defence.h"
 #include "../fastpath/fastpath.h"
 #include "inbox.h"
+#include "listener.h"
 #include "../process/memory.h"
 #include "../port/port.h"
 #include "setup.h"
@@ -31,6 +32,7 @@ struct worker {
 	struct adoption adoption;  /* of flows that were left there */
 	unsigned next_way;         /* the server whose way is to be published next */
 	struct announcer announcer;
+	struct listener listener; /* of the first worker */
 	struct defence defence;
 	struct carrier carrier; /* of the ports */
 	struct setup setup;

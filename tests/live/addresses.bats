@@ -199,6 +199,34 @@ snoops() # BRIDGE
 	in_ns "$1" bridge mdb show dev br0 | grep 'port tmb grp ff02::1:ff00:40 '
 }
 
+# The bridges forget within 4 s who doesn't answer their queries; without one we say it every 60 s.
+@test "IPv6: queries of MLD are answered: a VIP stays in snooping switches" {
+	local bridge
+
+	for bridge in switch segment; do
+		lab_sysctl $bridge net.ipv6.conf.br0.accept_dad=0 net.ipv6.conf.br0.disable_ipv6=0 # who asks has an address
+		ip -n $bridge link set br0 type bridge mcast_snooping 1 mcast_mld_version 2 mcast_query_interval 100 \
+			mcast_query_response_interval 50 mcast_startup_query_interval 100 mcast_membership_interval 400 mcast_querier 1
+	done
+	VIP=fd00::40 lab_ini 'ports = 5061'
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for bridge in switch segment; do
+		wait_until 3 snoops $bridge
+	done
+	sleep 5
+	for bridge in switch segment; do
+		wait_until 2 snoops $bridge
+	done
+	in_ns client ip -6 neigh flush dev eth0
+	wait_until 2 in_ns client ping -c 1 -W 1 fd00::40
+	for bridge in switch segment; do
+		ip -n $bridge link set br0 type bridge mcast_querier 0 mcast_snooping 0
+		lab_sysctl $bridge net.ipv6.conf.br0.disable_ipv6=1
+	done
+	tmbridge_counts .mld.missed 0
+	tmbridge_stop
+}
+
 @test "IPv6: a reload doesn't take an address from a host that has it" {
 	VIP=fd00::40 lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -24,6 +24,7 @@ Suite *edges_suite(void);
 Suite *express_suite(void);
 Suite *fastest_suite(void);
 Suite *limits_suite(void);
+Suite *listener_suite(void);
 Suite *firewall_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
