@@ -229,6 +229,11 @@ tsan: deps ## the live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_L
 		VARIANT=$@ WORKERS=$$n REPORTS=$(TSAN_REPORTS) tests/lab.sh bats --timing tests/live/$$name.bats; done; done; true
 	! grep . $(TSAN_REPORTS) # no report
 
+.PHONY: console-test
+console-test: PACKAGES += chromium
+console-test: deps everything ## the console in a browser, which is fetched if need be; screenshots in .build/screenshots
+	tests/lab.sh bats tests/live/browser.bats
+
 .PHONY: demo
 demo: deps ## install what is missing, build, and walk through the pool in a lab (MODE=routed, one-armed; STAY=1: it stays up to be looked at)
 	@$(MAKE) -s everything WERROR=

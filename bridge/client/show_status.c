@@ -246,13 +246,15 @@ static unsigned add_warning(unsigned n, const char *about, const char *what)
 
 static unsigned warn_of_server(unsigned n, const json_t *server)
 {
-	char what[256];
+	const json_int_t port = json_integer_value(json_object_get(server, "failed_port"));
+	char what[256], at_port[32] = "";
 
 	if (strcmp(text(server, "health"), "down"))
 		return n;
-	snprintf(what, sizeof(what), "down for %s: port %" PRIi64 ": %s",
-	         table_duration(table_age(text(server, "since"))),
-	         (int64_t)json_integer_value(json_object_get(server, "failed_port")),
+	if (port)
+		snprintf(at_port, sizeof(at_port), "port %" PRIi64 ": ", (int64_t)port);
+	snprintf(what, sizeof(what), "down for %s: %s%s",
+	         table_duration(table_age(text(server, "since"))), at_port,
 	         text(server, "failed_why"));
 	return add_warning(n, text(server, "name"), what);
 }

@@ -166,6 +166,12 @@ static void ask_events(struct feed *feed, FILE *out)
 	free(answer.text);
 }
 
+/* Another process counts its events from the beginning. */
+static bool is_anew(const struct feed *feed, const json_t *record)
+{
+	return number_at(record, "uptime_s", NULL) < number_at(feed->before, "uptime_s", NULL);
+}
+
 static void ask(struct feed *feed)
 {
 	struct answer answer;
@@ -184,6 +190,8 @@ static void ask(struct feed *feed)
 	else
 		fprintf(out, "event: away\ndata: {\"exit\":%d}\n\n", answer.exit);
 	free(answer.text);
+	if (record && is_anew(feed, record))
+		feed->last_event = -1;
 	if (record)
 		ask_events(feed, out);
 	fclose(out);

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 
 const state = {
 	now: null, before: null, at: 0, seconds: 0,
-	paused: false, away: false, range: 'hour', events: [], plots: {}, histories: {},
+	paused: false, away: false, wait: 0, range: 'hour', events: [], plots: {}, histories: {},
 	needs: { token: false, admin: false },
 	token: sessionStorage.getItem('token') || '',
 };
@@ -19,11 +19,29 @@ function element(tag, properties, ...children) {
 	const e = document.createElement(tag);
 	for (const [name, value] of Object.entries(properties || {})) {
 		if (name === 'on') e.addEventListener('click', value);
+		else if (name === 'name') e.dataset.name = value;
 		else if (name in e) e[name] = value;
 		else e.setAttribute(name, value);
 	}
 	e.append(...children.filter((c) => c !== null && c !== undefined));
 	return e;
+}
+
+/* What has the focus within a container, so that it is found again when that is made anew. */
+function focused(container) {
+	const e = document.activeElement;
+	return container.contains(e) && e !== container ? { name: e.dataset.name || e.hash } : null;
+}
+
+/* Replaces what is in a container, unless somebody is about to press something in it. What has the focus keeps it. */
+function renew(container, ...children) {
+	if (container.querySelector(':active')) return;
+	const had = focused(container);
+	const lefts = [...container.querySelectorAll('.wide')].map((e) => e.scrollLeft);
+	container.replaceChildren(...children);
+	[...container.querySelectorAll('.wide')].forEach((e, i) => { e.scrollLeft = lefts[i] || 0; });
+	if (had?.name)
+		[...container.querySelectorAll('a, button')].find((e) => (e.dataset.name || e.hash) === had.name)?.focus({ preventScroll: true });
 }
 
 const cell = (value, numeric) => element('td', numeric ? { className: 'n' } : {}, value ?? '');
@@ -127,8 +145,8 @@ function badge([kind, text]) {
 	return element('span', { className: `is ${kind}` }, text);
 }
 
-const why = (server) => server.health === 'down' && server.failed_why
-	? `port ${server.failed_port}: ${server.failed_why}` : '';
+const failure = (server) => (server.failed_port ? `port ${server.failed_port}: ` : '') + (server.failed_why || '');
+const why = (server) => server.health === 'down' ? failure(server) : '';
 
 /* ---- Overview ---- */
 
@@ -140,6 +158,7 @@ function showTiles(now, before) {
 	const servers = now.farms.flatMap((farm) => farm.servers.filter((server) => !server.removed));
 	const up = servers.filter((server) => server.health === 'up').length;
 	const links = ['outside', 'inside'].map((side) => now.ports[side]);
+	const portsBefore = ['outside', 'inside'].map((side) => before?.ports[side]);
 	const lost = sum(links.map((port) => port.missed + port.send_failed));
 	$('tiles').replaceChildren(
 		tile(`${up} of ${servers.length}`, 'servers up', up < servers.length),
@@ -149,10 +168,13 @@ function showTiles(now, before) {
 		tile(short(rate(now.frames.received, before?.frames.received)), 'frames a second'),
 		tile(links.map((port) => port.link || '–').join(' / '), `${links[0].name} / ${links[1].name}`,
 			links.some((port) => port.link && port.link !== 'up')),
+		tile(links.map((port, i) => shortBits(rate(port.received_bytes, portsBefore[i]?.received_bytes))).join(' / '), 'bit/s, from outside / inside'),
 		tile(short(lost), 'frames missed or not sent', lost > 0),
 		tile(now.fast_path.active ? 'kernel' : 'sockets', 'way of the frames'),
 	);
 }
+
+const shortBits = (bytes) => short(bytes === null ? null : 8 * bytes);
 
 /* A bar of a server's connections; the mark is its share by weight. */
 function bar(server, farm) {
@@ -168,22 +190,29 @@ function bar(server, farm) {
 		'aria-label': `${server.connections} connections, by its weight it would be ${Math.round(share)}` }, filled, mark);
 }
 
+/* What the server's connections carry in a second, both ways. */
+function bits(server, before) {
+	const carried = (s) => s && s.client_bytes + s.server_bytes;
+	const bytes = rate(carried(server), carried(before));
+	return bytes === null ? null : 8 * bytes;
+}
+
 const same = (list, name) => list?.find((one) => one.name === name);
 
 function serverRow(server, farm, before) {
 	return element('tr', {},
 		element('th', { scope: 'row' }, server.name), cell(badge(health(server))), cell(since(server.since)),
 		cell(server.weight, true), cell(bar(server, farm)), cell(short(server.connections), true),
-		cell(short(rate(server.connections_total, before?.connections_total)), true),
+		cell(short(rate(server.connections_total, before?.connections_total)), true), cell(short(bits(server, before)), true),
 		cell(server.connect_p50_ms?.toFixed(2), true), cell(server.connect_p99_ms?.toFixed(2), true),
 		element('td', { className: 'why' }, why(server)));
 }
 
 const SERVER_HEADS = [['Server'], ['Health'], ['for'], ['Weight', 1], ['Connections by weight'], ['', 1], ['New/s', 1],
-	['Connect ms, half', 1], ['99 %', 1], ['']];
+	['bit/s', 1], ['Connect ms, half', 1], ['99 %', 1], ['']];
 
 function showFarms(now, before) {
-	$('farms').replaceChildren(...now.farms.map((farm) => {
+	renew($('farms'), ...now.farms.map((farm) => {
 		const old = same(before?.farms, farm.name)?.servers;
 		return element('div', { className: 'farm' },
 			element('h3', {}, element('a', { href: `#farm/${encodeURIComponent(farm.name)}` }, farm.name),
@@ -193,12 +222,10 @@ function showFarms(now, before) {
 	}));
 }
 
-const REFUSALS = /full|exhausted|limit|denied|refused|blocked|no_server|not_served|no_flow|other_vlan/;
-
 function showRefused(now, before) {
-	const refused = Object.entries(now.reasons).filter(([name]) => REFUSALS.test(name)).sort((a, b) => b[1] - a[1]);
+	const refused = Object.entries(now.refusals).sort((a, b) => b[1] - a[1]);
 	$('refused').replaceChildren(...refused.map(([name, n]) => {
-		const r = rate(n, before ? before.reasons[name] || 0 : undefined);
+		const r = rate(n, before ? before.refusals[name] || 0 : undefined);
 		return element('span', { className: 'refusal' }, element('b', {}, name), ` ${short(n)}, ${short(r)}/s`);
 	}));
 	if (!refused.length) $('refused').textContent = 'Nothing so far.';
@@ -223,11 +250,11 @@ function actions(server) {
 		const weight = await question(`Weight of ${server.name}`, 'Its share of new connections, 0-100.', 'Weight', server.weight);
 		if (weight !== null) change('server', 'weight', server.name, weight);
 	};
+	const button = (title, on) => element('button',
+		{ type: 'button', on, name: `${title} ${server.name}`, 'aria-label': `${title} ${server.name}` }, title);
 	return element('span', {},
-		element('button', { type: 'button', on: run('server', 'drain', server.name) }, 'Drain'), ' ',
-		element('button', { type: 'button', on: run('server', 'enable', server.name) }, 'Enable'), ' ',
-		element('button', { type: 'button', on: run('server', 'disable', server.name) }, 'Disable'), ' ',
-		element('button', { type: 'button', on: weigh }, 'Weight'));
+		button('Drain', run('server', 'drain', server.name)), ' ', button('Enable', run('server', 'enable', server.name)), ' ',
+		button('Disable', run('server', 'disable', server.name)), ' ', button('Weight', weigh));
 }
 
 /* A value that somebody has laid over the file's is marked, and says the file's. */
@@ -246,7 +273,7 @@ function farmRow(server) {
 		overridden(server.state, server.state_in_file), overridden(server.weight, server.weight_in_file, true), cell(server.connections, true),
 		cell(server.half_open, true), cell(short(server.connections_total), true), cell(short(server.probes_ok), true),
 		cell(short(server.probes_failed), true),
-		element('td', { className: 'why' }, server.failed_why ? `port ${server.failed_port}: ${server.failed_why}` : ''),
+		element('td', { className: 'why' }, failure(server)),
 		cell(actions(server)));
 }
 
@@ -255,11 +282,12 @@ function showFarm(now, name) {
 	$('farm-title').textContent = farm ? `Farm ${name}` : `There is no farm ${name}`;
 	if (!farm) return;
 	$('farm-facts').replaceChildren(farm.vip, ' ', badge(farm.up ? ['up', 'up'] : ['down', 'down']));
-	/* a button that has the focus would lose it */
-	if (!$('farm-servers').contains(document.activeElement) || document.activeElement.tagName !== 'BUTTON')
-		$('farm-servers').replaceChildren(table(FARM_HEADS, farm.servers.map(farmRow), `Servers of ${name}`));
+	renew($('farm-servers'), table(FARM_HEADS, farm.servers.map(farmRow), `Servers of ${name}`));
 	$('farm-snat').replaceChildren(table([['Address'], ['Ports in use', 1]],
 		farm.snat.map((snat) => element('tr', {}, cell(snat.address), cell(snat.ports_in_use, true))), 'SNAT addresses'));
+	const full = farm.snat_fullest;
+	$('farm-fullest').textContent = full ? `Fullest: ${full.address} to ${full.server}${full.port === null ? '' : `:${full.port}`}, `
+		+ `${full.ports_in_use} of ${full.ports} ports (${(100 * full.ports_in_use / full.ports).toFixed(1)} %)` : '';
 }
 
 /* ---- Plots ---- */
@@ -407,7 +435,11 @@ async function showRules() {
 /* ["farm", "web"] */
 function where() {
 	const [page, name] = location.hash.slice(1).split('/');
-	return [$(`page-${page}`) ? page : 'overview', decodeURIComponent(name || '')];
+	let decoded = '';
+	try {
+		decoded = decodeURIComponent(name || '');
+	} catch { /* somebody has typed it: no farm is called so */ }
+	return [$(`page-${page}`) ? page : 'overview', decoded];
 }
 
 function show() {
@@ -455,6 +487,12 @@ function take(kind, data) {
 		state.away = false;
 		state.before = state.now;
 		state.now = JSON.parse(data);
+		if (state.before && state.now.uptime_s < state.before.uptime_s) {
+			/* another process: its counters and events begin anew */
+			state.before = null;
+			state.events = [];
+			loadEvents();
+		}
 		state.seconds = state.before ? state.now.uptime_s - state.before.uptime_s : 0;
 		show();
 		if (first) loadPlots();
@@ -466,8 +504,11 @@ async function follow() {
 	const response = await fetch('/api/stream', { headers: headers() });
 	if (response.status === 401) {
 		state.token = '';
+		sessionStorage.removeItem('token');
 		return;
 	}
+	if (!response.ok) throw new Error(response.status === 503 ? 'Too many look at this console' : `The console says ${response.status}`);
+	state.wait = 0;
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 	let rest = '';
 	for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -495,6 +536,13 @@ async function admitted() {
 	await new Promise((resolve) => { state.admit = resolve; });
 }
 
+/* Tries again after 2 s, then 4, up to half a minute, and not all who look at the same moment. */
+async function pause() {
+	const seconds = Math.min(30, 2 * 2 ** state.wait);
+	state.wait = Math.min(state.wait + 1, 4);
+	await new Promise((resolve) => { setTimeout(resolve, 1000 * seconds * (0.75 + Math.random() / 2)); });
+}
+
 async function run() {
 	for (;;) {
 		try {
@@ -503,19 +551,19 @@ async function run() {
 			await loadEvents();
 			await follow();
 			if (state.token || !state.needs.token) say('The console has gone; trying again.');
-		} catch {
-			say('The console does not answer; trying again.');
+		} catch (error) {
+			say(error instanceof TypeError ? 'The console does not answer; trying again.' : `${error.message}; trying again.`);
 			state.away = true;
 		}
-		await new Promise((resolve) => setTimeout(resolve, 2000));
+		await pause();
 	}
 }
 
 /* ---- Buttons ---- */
 
 function setTheme(theme) {
-	document.documentElement.dataset.theme = theme;
-	$('theme').textContent = theme === 'dark' ? 'Light' : 'Dark';
+	if (theme) document.documentElement.dataset.theme = theme;
+	$('theme').textContent = isDark() ? 'Light' : 'Dark';
 	for (const id of Object.keys(state.plots)) {
 		state.plots[id].graph.destroy();
 		delete state.plots[id];
@@ -531,6 +579,9 @@ function isDark() {
 function start() {
 	if (window.Dygraph) Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
 	$('theme').textContent = isDark() ? 'Light' : 'Dark';
+	matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+		if (!document.documentElement.dataset.theme) setTheme('');
+	});
 	$('theme').addEventListener('click', () => setTheme(isDark() ? 'light' : 'dark'));
 	$('pause').addEventListener('click', () => {
 		state.paused = !state.paused;
@@ -565,8 +616,13 @@ function start() {
 		if (await question('reload', 'Read the file again?') !== null) change('reload').then(showRules);
 	});
 	$('events-level').addEventListener('change', showEvents);
+	document.querySelector('.skip').addEventListener('click', (event) => {
+		event.preventDefault(); /* the hash says which page it is */
+		$('main').focus();
+	});
+	$('dialog-cancel').addEventListener('click', () => $('dialog').close('cancel'));
 	addEventListener('hashchange', turn);
-	setInterval(() => state.paused || loadPlots(), 5000);
+	setInterval(() => state.paused || state.away || document.hidden || loadPlots(), 5000);
 	turn();
 	run();
 }
