@@ -42,8 +42,7 @@ enum {
 	ADMIT_LEAST_AGE_MS = 100,
 	/* SNAT addresses at which the client's own port is asked for */
 	ADMIT_OWN_TRIES = 4,
-	/* ports that are tried for one that makes a tuple that no live flow from before a reload
-	   has */
+	/* ports that are tried for one that no live flow from before a reload has */
 	ADMIT_PORT_TRIES = 256,
 };
 
@@ -249,23 +248,25 @@ static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server
 	return false;
 }
 
-/* Takes a port. */
+/* Takes a port. Those that live strays have are kept from the others meanwhile, so that one that
+ * rests is given up if there are no more. */
 static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
                         struct snat_port *ret)
 {
+	struct snat_port others[ADMIT_PORT_TRIES];
+	bool found = take_own_port(wish, old, server, ret);
 	struct tuple tuple;
+	unsigned n = 0;
 
-	if (take_own_port(wish, old, server, ret))
-		return true;
-	for (unsigned i = 0; i < ADMIT_PORT_TRIES; i++) {
-		if (!take_port(wish, server, ret))
-			return false;
+	while (!found && n < ADMIT_PORT_TRIES && take_port(wish, server, ret)) {
 		tuple = arrival_at(wish, server, *ret);
-		if (!may_collide(wish) || free_tuple(wish, &tuple))
-			return true;
-		snat_give_back(&wish->balance->farms->snat, wish->farm, *ret);
+		found = !may_collide(wish) || free_tuple(wish, &tuple);
+		if (!found)
+			others[n++] = *ret;
 	}
-	return false;
+	while (n)
+		snat_give_back(&wish->balance->farms->snat, wish->farm, others[--n]);
+	return found;
 }
 
 /* How packets from the server will arrive, and with which port of ours, if any; false if it can't

@@ -208,11 +208,14 @@ void balance_queue_new(struct balance *balance, uint32_t f, const struct snat_po
 	            farms_opening(balance->farms, flows_at(&balance->flows, f)->server));
 }
 
+/* One that the rules don't hand out any more is of use to nobody when its flow gives it up. */
 void balance_queue(struct balance *balance, uint32_t f)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
 	struct snat_port port;
-	const bool has_port = balance_locate_port(balance, flow, &port);
+	const bool has_port = balance_locate_port(balance, flow, &port) &&
+	                      snat_allows(&balance->farms->snat,
+	                                  balance->farms->rules->servers[flow->server].farm, port);
 
 	if (flow->state == FLOW_HALF_OPEN)
 		balance_queue_new(balance, f, has_port ? &port : NULL);

@@ -67,6 +67,7 @@ struct balance {
 	lb_time swept;         /* up to when flows have been looked at for expiry */
 	uint32_t cursor;       /* the flow at which looking goes on */
 	uint32_t look_left;    /* flows still to be looked at whether they are due or not */
+	uint32_t look_reached; /* how far the table reached when that was counted */
 	uint32_t reap_cursor;  /* the same, for flows of servers that are down or gone */
 	uint32_t reap_left;    /* flows still to be looked at for that */
 	uint32_t reap_reached; /* how far the table reached when that was counted */

@@ -160,6 +160,10 @@ bool expire_due(struct balance *balance, lb_time now, struct own_list *out)
 	uint32_t reached = balance->flows.reached;
 	lb_time until;
 
+	/* places that were taken since are on the way, wherever the cursor is */
+	if (balance->look_left)
+		balance->look_left += reached - balance->look_reached;
+	balance->look_reached = reached;
 	if (elapsed > LB_NS_PER_S)
 		elapsed = LB_NS_PER_S;
 	share = reached * elapsed / LB_NS_PER_S;
@@ -197,7 +201,7 @@ static bool is_cut_off(const struct balance *balance, uint32_t f)
 	const uint16_t client = hop_vlan(flows_client(&balance->flows, f)),
 	               server = rules_server_vlan(balance->farms->rules, flow->server);
 
-	if (!(kinds_of(balance, flow->arrive[CLIENT].dst, client) & ADDRESS_VIP))
+	if (!(kinds_of(balance, flow->arrive[CLIENT].dst, client) & ADDRESS_OURS))
 		return true;
 	if (flow_has_snat(flow))
 		return !(kinds_of(balance, flow->arrive[SERVER].dst, server) & ADDRESS_OURS);
@@ -227,7 +231,7 @@ static void reap(struct balance *balance, uint32_t f, lb_time now, struct own_li
 
 void expire_look_again(struct balance *balance)
 {
-	balance->look_left = balance->flows.reached;
+	balance->look_left = balance->look_reached = balance->flows.reached;
 }
 
 bool expire_doomed(struct balance *balance, struct own_list *out)

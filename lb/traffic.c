@@ -227,7 +227,8 @@ void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time no
 		return hit(lb, frame, packet, ref, now, v);
 	if (lb->bypassed && !traffic_is_probe_reply(&screen, packet))
 		return screen_settle_other(&screen, frame, v);
-	if (ref == FLOW_NONE && !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
+	if ((ref == FLOW_NONE || end_of(ref) == CLIENT) &&
+	    !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
 		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
 	balance_unknown(lb, frame, job, ref, is_syn, now, v);
 }

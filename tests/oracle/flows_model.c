@@ -5,11 +5,6 @@
 
 #include <stdlib.h>
 
-static uint16_t service_port(const struct model *m, const struct flow_model *f)
-{
-	return be16_get(model_farm(m, f->farm)->ports[f->service]);
-}
-
 /* At which port of its server that is. */
 static uint16_t server_port(const struct model *m, unsigned server, unsigned service)
 {
@@ -32,20 +27,33 @@ static bool is_snat_of(const struct model *m, unsigned farm, const struct addr *
 	return ret;
 }
 
+bool flows_model_share_server(const struct model *m, const struct flow_model *a,
+                              const struct flow_model *b)
+{
+	struct addr s = addr_of_server(m->rules, a->server),
+	            t = addr_of_server(m->rules, b->server);
+
+	return addr_eq(&s, &t) && a->server_port == b->server_port;
+}
+
 bool flows_model_goes_to(const struct model *m, const struct flow_model *f, unsigned server,
                          unsigned service)
 {
 	struct addr a = addr_of_server(m->rules, f->server), b = addr_of_server(m->rules, server);
 
-	return addr_eq(&a, &b) && is_snat_of(m, m->rules->servers[server].farm, &f->snat) &&
-	       server_port(m, f->server, f->service) == server_port(m, server, service);
+	const unsigned farm = m->rules->servers[server].farm;
+
+	return addr_eq(&a, &b) && is_snat_of(m, farm, &f->snat) &&
+	       (!model_farm(m, farm)->nsnat ||
+	        ports_model_may_ever(m, farm, &f->snat, f->snat_port)) &&
+	       f->server_port == server_port(m, server, service);
 }
 
 static bool is_client(const struct model *m, const struct flow_model *f, const struct seen *s)
 {
 	struct addr vip = addr_of_vip(m->rules, f->farm);
 
-	return f->listed && f->client_port == s->sport && service_port(m, f) == s->dport &&
+	return f->listed && f->client_port == s->sport && f->vip_port == s->dport &&
 	       addr_eq(&f->client, &s->src) && addr_eq(&vip, &s->dst);
 }
 
@@ -53,7 +61,7 @@ static bool is_server(const struct model *m, const struct flow_model *f, const s
 {
 	struct addr server = addr_of_server(m->rules, f->server);
 
-	return f->snat_port == s->dport && server_port(m, f->server, f->service) == s->sport &&
+	return f->snat_port == s->dport && f->server_port == s->sport &&
 	       addr_eq(&server, &s->src) && addr_eq(&f->snat, &s->dst);
 }
 
@@ -102,9 +110,9 @@ struct leaving flows_model_leaving(const struct model *m, const struct flow_mode
 		return (struct leaving){.src = f->snat,
 		                        .sport = f->snat_port,
 		                        .dst = addr_of_server(m->rules, f->server),
-		                        .dport = server_port(m, f->server, f->service)};
+		                        .dport = f->server_port};
 	return (struct leaving){.src = addr_of_vip(m->rules, f->farm),
-	                        .sport = service_port(m, f),
+	                        .sport = f->vip_port,
 	                        .dst = f->client,
 	                        .dport = f->client_port};
 }
@@ -120,14 +128,14 @@ static struct addr record_client(const struct model *m, const struct ended *r)
 static bool is_of(const struct model *m, const struct flow_model *f, const struct ended *r)
 {
 	struct addr client = record_client(m, r);
-	struct addr snat = m->rules->farms[m->rules->servers[r->server].farm].nsnat
-	                           ? addr_of_rules(m->rules, r->arrive[SERVER].dst)
-	                           : client;
+	struct addr snat = be32_eq(r->arrive[SERVER].dst, r->arrive[CLIENT].src)
+	                           ? client
+	                           : addr_of_rules(m->rules, r->arrive[SERVER].dst);
 
 	return f->server == r->server && f->client_port == be16_get(r->arrive[CLIENT].sport) &&
 	       f->snat_port == be16_get(r->arrive[SERVER].dport) &&
-	       service_port(m, f) == be16_get(r->arrive[CLIENT].dport) &&
-	       addr_eq(&f->client, &client) && addr_eq(&f->snat, &snat);
+	       f->vip_port == be16_get(r->arrive[CLIENT].dport) && addr_eq(&f->client, &client) &&
+	       addr_eq(&f->snat, &snat);
 }
 
 struct flow_model *flows_model_of_record(struct model *m, const struct ended *r)

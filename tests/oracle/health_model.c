@@ -69,7 +69,7 @@ static void change(struct model *m, unsigned server, enum health_verdict to)
 	struct server_model *s = &m->servers[server];
 	const struct rules_farm *f = model_farm(m, m->rules->servers[server].farm);
 
-	if (to == HEALTH_UP && s->health == HEALTH_DOWN) {
+	if (to == HEALTH_UP && (s->health == HEALTH_DOWN || s->late)) {
 		s->returned = true;
 		s->since = m->now;
 	}

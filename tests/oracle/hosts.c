@@ -86,13 +86,21 @@ static unsigned random_client(const struct hosts *hosts, unsigned farm, bool *re
 	return *ret_inside ? client : client % WORLD_CLIENTS;
 }
 
+static void choose_service(const struct rules_farm *f, struct talk *t)
+{
+	const unsigned service = random_below(f->nports);
+
+	t->service = be16_get(f->ports[service]);
+	t->there = be16_get(f->server_ports ? f->server_ports[service] : f->ports[service]);
+}
+
 static void begin_talk(struct hosts *hosts, struct talk *t)
 {
 	bool inside;
 
 	*t = (struct talk){.used = true, .generation = ++hosts->generation};
 	t->farm = random_farm(hosts);
-	t->service = random_below(farm_of(hosts, t->farm)->nports);
+	choose_service(farm_of(hosts, t->farm), t);
 	t->client = world_client(hosts->world, t->farm, random_client(hosts, t->farm, &inside));
 	t->client_port = (uint16_t)(FIRST_CLIENT_PORT + random_below(CLIENT_PORTS));
 	t->party[CLIENT].hop = hop_in(farm_of(hosts, t->farm)->vlan, inside ? INSIDE : OUTSIDE,
@@ -120,11 +128,7 @@ static void forget_others(struct hosts *hosts, const struct talk *t)
 
 static struct letter letter_of(const struct hosts *hosts, const struct talk *t, enum end end)
 {
-	const struct rules_farm *f = farm_of(hosts, t->farm);
 	const struct party *me = &t->party[end];
-	const uint16_t service = be16_get(f->ports[t->service]),
-	               there = be16_get(f->server_ports ? f->server_ports[t->service]
-	                                                : f->ports[t->service]);
 	struct letter l = {.from = me->hop,
 	                   .to = random_to((enum side)me->hop.side),
 	                   .seq = me->next,
@@ -133,10 +137,10 @@ static struct letter letter_of(const struct hosts *hosts, const struct talk *t, 
 	                   .window = (uint16_t)(WINDOW + random_below(50000)),
 	                   .wscale = me->wscale};
 
-	l.src = end == CLIENT ? t->client : addr_of_server(hosts->world->rules, t->server);
-	l.sport = end == CLIENT ? t->client_port : there;
+	l.src = end == CLIENT ? t->client : t->server;
+	l.sport = end == CLIENT ? t->client_port : t->there;
 	l.dst = end == CLIENT ? addr_of_vip(hosts->world->rules, t->farm) : t->snat;
-	l.dport = end == CLIENT ? service : t->snat_port;
+	l.dport = end == CLIENT ? t->service : t->snat_port;
 	return l;
 }
 
@@ -299,9 +303,9 @@ static struct addr strange_addr(const struct hosts *hosts, unsigned farm)
 static struct addr our_addr(const struct hosts *hosts, unsigned farm)
 {
 	const struct rules_farm *f = farm_of(hosts, farm);
-	unsigned i = random_below(f->nsnat + 1);
+	unsigned i = random_below(rules_all_snat(f) + 1);
 
-	return addr_of_rules(hosts->world->rules, i < f->nsnat ? f->snat[i] : f->vip);
+	return addr_of_rules(hosts->world->rules, i < rules_all_snat(f) ? f->snat[i] : f->vip);
 }
 
 static struct letter strange_letter(const struct hosts *hosts)
@@ -576,11 +580,13 @@ static void receive(struct party *to, const struct seen *s)
 static void map_talk(const struct hosts *hosts, struct talk *t, const struct seen *s,
                      const struct verdict *v)
 {
-	if (!t->mapped || t->server != v->way.server)
+	const struct addr server = addr_of_server(hosts->world->rules, v->way.server);
+
+	if (!t->mapped || !addr_eq(&t->server, &server))
 		t->party[SERVER].hop = hop_in(hosts->world->rules->servers[v->way.server].vlan,
 		                              INSIDE, mac_like(1, 0));
 	t->mapped = true;
-	t->server = v->way.server;
+	t->server = server;
 	t->snat = s->src;
 	t->snat_port = s->sport;
 }

@@ -31,8 +31,9 @@ struct party {
 
 struct talk {
 	bool used, mapped;
-	unsigned generation, farm, service, server;
-	struct addr client, snat;
+	unsigned generation, farm;
+	uint16_t service, there; /* ports: of the VIP, and of the server */
+	struct addr client, snat, server;
 	uint16_t client_port, snat_port;
 	struct party party[2];
 };

@@ -392,7 +392,9 @@ static uint64_t patience(const struct model *m, const struct flow_model *f, bool
 
 enum maybe life_model_expired(const struct model *m, const struct flow_model *f)
 {
-	if (m->now >= f->last_any + patience(m, f, true) + MODEL_LATE_NS)
+	const uint64_t due = f->last_any + patience(m, f, true);
+
+	if (m->now >= (due > m->reloaded ? due : m->reloaded) + MODEL_LATE_NS)
 		return YES;
 	return m->now + MODEL_EARLY_NS >= f->last_sure + patience(m, f, false) ? MAYBE : NO;
 }

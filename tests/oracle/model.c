@@ -69,7 +69,7 @@ int model_farm_of(const struct model *m, const struct addr *addr, const struct h
 
 		if (addr_eq(&a, addr) && has_addresses(m, f, from, true))
 			return (int)f;
-		for (unsigned i = 0; !vip_only && i < m->rules->farms[f].nsnat; i++) {
+		for (unsigned i = 0; !vip_only && i < rules_all_snat(&m->rules->farms[f]); i++) {
 			a = addr_of_rules(m->rules, m->rules->farms[f].snat[i]);
 			if (addr_eq(&a, addr) && has_addresses(m, f, from, false))
 				return (int)f;
@@ -192,7 +192,14 @@ static struct flow_model read_choice(const struct model *m, const struct seen *n
 	                       .client = s->src,
 	                       .client_port = s->sport,
 	                       .snat = now->src,
-	                       .snat_port = now->sport};
+	                       .snat_port = now->sport,
+	                       .vip_port = s->dport,
+	                       .server_port = now->dport};
+	const struct rules_farm *rule = model_farm(m, farm);
+	const be16 there = rule->server_ports ? rule->server_ports[service] : rule->ports[service];
+
+	if (now->dport != be16_get(there))
+		report_mismatch("a SYN goes to port %u, not %u", now->dport, be16_get(there));
 
 	if (v->way.server >= m->rules->nservers || m->rules->servers[v->way.server].farm != farm)
 		report_mismatch("server %u isn't one of farm %u", v->way.server, farm);
@@ -594,6 +601,21 @@ static enum maybe client_vlan(const struct flow_model *f, const struct hop *from
 	return there == n ? YES : there ? MAYBE : NO;
 }
 
+/* If a SYN of its client's begins another one: its server is down, or is to have no more. Then what
+ * it has answered already stays. */
+static bool gives_way(const struct model *m, const struct flow_model *f, const struct verdict *v)
+{
+	const struct rules_server *rule = &m->rules->servers[f->server];
+
+	if (m->servers[f->server].health == HEALTH_DOWN)
+		return true;
+	if (rule->weight && rule->state != STATE_DRAIN && rule->state != STATE_DISABLED)
+		return false;
+	if (f->doubtful) /* as the engine sees it */
+		return v->why != WHY_FLOW_HIT;
+	return f->life != LIFE_HALF_OPEN || !f->voice[SERVER].spoke;
+}
+
 /* A client's SYN on a live flow. */
 static void judge_syn_again(struct model *m, struct flow_model *f, const struct frame *before,
                             const struct frame *after, const struct seen *s,
@@ -604,13 +626,13 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
 	                               ? v->why == WHY_OTHER_VLAN || v->why == WHY_RST_LIMITED ||
 	                                         v->why == WHY_PORT_NOT_SERVED
 	                               : vlan == NO;
-	const unsigned farm = f->farm, service = f->service;
 	struct flow_model *older;
 	const uint64_t id = f->id;
-	unsigned there;
+	unsigned farm;
+	int service;
 	enum end end;
 
-	if (!elsewhere && m->servers[f->server].health != HEALTH_DOWN) {
+	if (!elsewhere && !gives_way(m, f, v)) {
 		judge_hit(m, f, CLIENT, before, after, s, v);
 		return;
 	}
@@ -618,7 +640,8 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
 		return;
 	if (odd(m, s, true))
 		return expect(v, odd(m, s, true));
-	if (service_of(m, s, &there) < 0) /* not a VIP in this VLAN */
+	service = service_of(m, s, &farm);
+	if (service < 0) /* not a VIP in this VLAN, or its port isn't served any more */
 		return judge_no_flow(m, before, after, s, v);
 	if (elsewhere) {
 		m->counts.refused++;
@@ -626,10 +649,9 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
 	}
 	give_way(m, f);
 	older = flows_model_find(m, s, &end);
-	if (older && older->life != LIFE_RESTING && older->id != id &&
-	    m->servers[older->server].health != HEALTH_DOWN)
+	if (older && older->life != LIFE_RESTING && older->id != id && !gives_way(m, older, v))
 		return judge_hit(m, older, CLIENT, before, after, s, v);
-	judge_syn(m, before, after, s, v, farm, service);
+	judge_syn(m, before, after, s, v, farm, (unsigned)service);
 }
 
 /* The flow that a client's packet is of: f, or the one beside which that was made, which goes on.
@@ -666,19 +688,21 @@ static void judge_tcp(struct model *m, const struct frame *before, const struct 
 	enum end end = CLIENT;
 	struct flow_model *f = flows_model_find(m, s, &end);
 	unsigned farm;
+	int service;
 
 	if (f && end == CLIENT)
 		f = resolve(m, f, s, v);
+	service = service_of(m, s, &farm);
 	if (!f)
 		judge_no_flow(m, before, after, s, v);
 	else if (f->life != LIFE_RESTING && is_syn(s) && end == CLIENT)
 		judge_syn_again(m, f, before, after, s, v);
 	else if (f->life != LIFE_RESTING)
 		judge_hit(m, f, end, before, after, s, v);
-	else if (is_syn(s) && end == CLIENT && service_of(m, s, &farm) < 0)
+	else if (is_syn(s) && end == CLIENT && service < 0)
 		judge_no_flow(m, before, after, s, v); /* not a VIP in this VLAN */
 	else if (is_syn(s) && end == CLIENT)
-		judge_syn(m, before, after, s, v, f->farm, f->service);
+		judge_syn(m, before, after, s, v, farm, (unsigned)service);
 	else
 		judge_late(m, f, end, before, after, s, v);
 }
@@ -692,7 +716,7 @@ static bool is_up(const struct model *m, const struct addr *addr, const struct h
 		struct addr a = addr_of_vip(m->rules, f);
 		bool is_its = addr_eq(&a, addr) && has_addresses(m, f, from, true);
 
-		for (unsigned i = 0; i < m->rules->farms[f].nsnat; i++) {
+		for (unsigned i = 0; i < rules_all_snat(&m->rules->farms[f]); i++) {
 			a = addr_of_rules(m->rules, m->rules->farms[f].snat[i]);
 			is_its |= addr_eq(&a, addr) && has_addresses(m, f, from, false);
 		}
@@ -811,7 +835,7 @@ bool model_has_unmasked(const struct model *m, unsigned server, const struct hop
 }
 
 /* Replies of servers of a farm with snat = off are to the client, not to us. */
-static bool is_unmasked(struct model *m, const struct seen *s)
+static bool is_unmasked(struct model *m, const struct seen *s, const struct verdict *v)
 {
 	const struct flow_model *f;
 	enum end end;
@@ -819,6 +843,14 @@ static bool is_unmasked(struct model *m, const struct seen *s)
 	if (s->kind != SEEN_TCP)
 		return false;
 	f = flows_model_find(m, s, &end);
+	/* one that was a client while there was SNAT, in another VLAN now */
+	if (f && end == CLIENT && v->why == WHY_FLOW_HIT)
+		for (unsigned i = 0; i < m->rules->nservers; i++) {
+			struct addr a = addr_of_server(m->rules, i);
+
+			if (addr_eq(&a, &s->src) && model_has_unmasked(m, i, &s->from))
+				return true;
+		}
 	return f && end == SERVER && model_has_unmasked(m, f->server, &s->from);
 }
 
@@ -829,7 +861,7 @@ static void judge(struct model *m, const struct frame *before, const struct fram
 		expect(v, BIT(WHY_LOOP));
 	else if (is_for_us(m, s))
 		judge_ours(m, before, after, s, v);
-	else if (is_unmasked(m, s))
+	else if (is_unmasked(m, s, v))
 		judge_tcp(m, before, after, s, v);
 	else if (!is_martian(m, s) && icmp_model_is_unmasked(m, before, s) &&
 	         icmp_model_judge(m, before, after, s, v))

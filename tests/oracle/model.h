@@ -80,6 +80,7 @@ struct flow_model {
 	unsigned farm, server, service;
 	struct addr client, snat;
 	uint16_t client_port, snat_port;
+	uint16_t vip_port, server_port; /* whatever becomes of the service */
 	struct voice voice[2];
 	bool server_waits; /* the server will be in TIME_WAIT */
 	bool surely_open;  /* it has been open for sure: then it isn't half-open any more */
@@ -122,7 +123,8 @@ struct check_model {
 
 struct server_model {
 	enum health_verdict health;
-	bool returned; /* it was down: since when it is up counts */
+	bool returned; /* it was down, or away: since when it is up counts */
+	bool late;     /* there since a reload only, or known again since: its next return counts */
 	uint64_t since;
 	struct check_model checks[MODEL_CHECKS];
 	uint64_t total, ok, failed;
@@ -207,7 +209,8 @@ struct model {
 	uint64_t resets, revivals;
 	struct ended *ended; /* records that wait to be explained */
 	unsigned nended;
-	uint64_t now;
+	uint64_t now, reloaded;
+	bool moved; /* since the last poll */
 };
 
 void model_init(struct model *model, const struct rules *rules, const struct mac macs[NSIDES],
@@ -231,6 +234,12 @@ void model_poll(struct model *model, const struct own *owns, unsigned n, lb_time
 /* lb_probed()'s result, and what the server's health is now. */
 void model_probed(struct model *model, unsigned server, unsigned check, bool ok, bool changed,
                   enum health_verdict health, lb_time now);
+
+/*
+ * Other rules from now on, with what lb_reload() was given: map says where each server of the rules
+ * before is. These must still be there.
+ */
+void model_reload(struct model *model, const struct rules *rules, const uint16_t *map, lb_time now);
 
 /* After each of these. */
 void model_compare(struct model *model, const struct statistics *statistics);

@@ -143,6 +143,11 @@ static void run_world(uint64_t events)
 			pass_time();
 		if (random_below(8) == 0)
 			probe_any();
+		if (random_below(300) == 0 && !hosts.flood) {
+			report_note("reload", 0, world.now);
+			world_reload(&world);
+			compare();
+		}
 	}
 	world_end(&world);
 }

@@ -157,6 +157,8 @@ unsigned choice_model_connections(const struct model *model, unsigned server);
 
 /* If the flow is to the port of the server's address that the service of its farm is at, from
  * whichever farm, and from a SNAT address that this one has, too. */
+bool flows_model_share_server(const struct model *model, const struct flow_model *a,
+                              const struct flow_model *b);
 bool flows_model_goes_to(const struct model *model, const struct flow_model *f, unsigned server,
                          unsigned service);
 
@@ -164,6 +166,11 @@ bool flows_model_goes_to(const struct model *model, const struct flow_model *f, 
  * has rested for longest, for sure; or NULL. */
 const struct flow_model *ports_model_longest_resting(const struct model *model, unsigned server,
                                                      unsigned service, const struct addr *snat);
+/* If the farm's rules hand the port out at all. */
+bool ports_model_may_ever(const struct model *model, unsigned farm, const struct addr *snat,
+                          unsigned port);
+/* If the flow's port is one of its farm's: after a reload its service or address may be gone. */
+bool ports_model_has_pool(const struct model *model, const struct flow_model *flow);
 /* If nobody's ports are left for the service of the server; if any can be had, also by giving up
  * others. */
 bool ports_model_none_free(const struct model *model, unsigned farm, unsigned server,

@@ -4,6 +4,22 @@
  */
 #include "parts.h"
 
+/* If its client is answered where a reload has left the VIP to somebody else. */
+static enum maybe is_cut_off(const struct model *m, const struct flow_model *f)
+{
+	const unsigned n = f->nstays < MODEL_STAYS ? f->nstays : MODEL_STAYS;
+	const struct addr vip = addr_of_vip(m->rules, f->farm);
+	unsigned cut = 0;
+
+	if (!m->moved)
+		return NO;
+	for (unsigned i = 0; i < n; i++)
+		cut += model_farm_of(m, &vip, &f->stays[i].hop, false) < 0;
+	if (f->nstays > n || (cut && cut < n))
+		return MAYBE;
+	return cut ? YES : NO;
+}
+
 /* If the flow could end for this reason now. */
 static void check_end(const struct model *m, const struct flow_model *f, enum ended_why why)
 {
@@ -13,7 +29,9 @@ static void check_end(const struct model *m, const struct flow_model *f, enum en
 		                (unsigned long long)(m->now - f->last_any), (int)f->life);
 	if (why == ENDED_SERVER_DOWN && !f->condemned)
 		report_mismatch("flow %u has ended as if its server were down", f->name);
-	if (why != ENDED_IDLE && why != ENDED_SERVER_DOWN)
+	if (why == ENDED_RELOAD && is_cut_off(m, f) == NO)
+		report_mismatch("flow %u was reset by a reload for nothing", f->name);
+	if (why != ENDED_IDLE && why != ENDED_SERVER_DOWN && why != ENDED_RELOAD)
 		report_mismatch("flow %u has ended by %s in a poll", f->name, ended_name(why));
 	report_about(FLOW_NONE);
 }
@@ -64,6 +82,8 @@ static void check_overdue(const struct model *m)
 		if (life_model_expired(m, f) == YES)
 			report_mismatch("flow %u should have expired: %llu ns in state %d", f->name,
 			                (unsigned long long)(m->now - f->last_any), (int)f->life);
+		if (is_cut_off(m, f) == YES)
+			report_mismatch("flow %u is cut off, and lives", f->name);
 		if (is_doomed(m, f))
 			report_mismatch("flow %u still lives, though its server is down", f->name);
 	}
@@ -193,6 +213,7 @@ void model_poll(struct model *m, const struct own *owns, unsigned n, lb_time now
 			m->flows[i].untold = false;
 		}
 	check_overdue(m);
+	m->moved = false;
 	flows_model_rested(m, true);
 }
 
@@ -244,7 +265,8 @@ static unsigned ports_of(const struct model *m, unsigned farm, const struct addr
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
 
-		n += f->farm == farm && addr_eq(&f->snat, snat) && (f->there == YES || !for_sure);
+		n += f->farm == farm && addr_eq(&f->snat, snat) && ports_model_has_pool(m, f) &&
+		     (f->there == YES || !for_sure);
 	}
 	return n;
 }

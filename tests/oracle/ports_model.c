@@ -3,7 +3,8 @@
  */
 #include "parts.h"
 
-static bool may_ever(const struct model *m, unsigned farm, const struct addr *snat, unsigned port)
+bool ports_model_may_ever(const struct model *m, unsigned farm, const struct addr *snat,
+                          unsigned port)
 {
 	const struct rules_farm *f = model_farm(m, farm);
 	bool ret = false;
@@ -19,6 +20,23 @@ static bool may_ever(const struct model *m, unsigned farm, const struct addr *sn
 			ret &= be16_get(model_farm(m, g)->ports[i]) != port;
 	}
 	return ret;
+}
+
+/* Another service may be at the same port of the server. */
+bool ports_model_has_pool(const struct model *m, const struct flow_model *f)
+{
+	const struct rules_farm *farm = model_farm(m, f->farm);
+	bool service = false, address = false;
+
+	for (unsigned i = 0; i < farm->nports; i++)
+		service |= be16_get(farm->server_ports ? farm->server_ports[i] : farm->ports[i]) ==
+		           f->server_port;
+	for (unsigned i = 0; i < farm->nsnat; i++) {
+		struct addr a = addr_of_rules(m->rules, farm->snat[i]);
+
+		address |= addr_eq(&a, &f->snat);
+	}
+	return service && address;
 }
 
 /* The flow, if any, that holds the port for the service of the server. */
@@ -40,7 +58,7 @@ static bool is_free(const struct model *m, unsigned server, unsigned service,
 {
 	unsigned farm = m->rules->servers[server].farm;
 
-	return may_ever(m, farm, snat, port) && !holder(m, server, service, snat, port);
+	return ports_model_may_ever(m, farm, snat, port) && !holder(m, server, service, snat, port);
 }
 
 bool ports_model_none_free(const struct model *m, unsigned farm, unsigned server, unsigned service)
@@ -67,9 +85,10 @@ enum maybe ports_model_reach(const struct model *m, unsigned farm, unsigned serv
 		return YES;
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
-		const enum maybe gives =
-		        f->life == LIFE_RESTING ? f->there : flows_model_is_half_open(f);
+		enum maybe gives = f->life == LIFE_RESTING ? f->there : flows_model_is_half_open(f);
 
+		if (!ports_model_has_pool(m, f)) /* but who meets it may have it */
+			gives = f->life == LIFE_RESTING ? MAYBE : NO;
 		if (gives > ret && flows_model_goes_to(m, f, server, service))
 			ret = gives;
 	}
@@ -84,9 +103,9 @@ const struct flow_model *ports_model_longest_resting(const struct model *m, unsi
 	for (unsigned i = 0; i < m->nflows; i++) {
 		const struct flow_model *f = &m->flows[i];
 
-		if (flows_model_goes_to(m, f, server, service) && f->life == LIFE_RESTING &&
-		    (!snat || addr_eq(&f->snat, snat)) && f->there == YES &&
-		    (!ret || f->order < ret->order))
+		if (flows_model_goes_to(m, f, server, service) && ports_model_has_pool(m, f) &&
+		    f->life == LIFE_RESTING && (!snat || addr_eq(&f->snat, snat)) &&
+		    f->there == YES && (!ret || f->order < ret->order))
 			ret = f;
 	}
 	return ret;
@@ -95,8 +114,8 @@ const struct flow_model *ports_model_longest_resting(const struct model *m, unsi
 /* If both are of the same client and port. */
 static bool is_same_client(const struct flow_model *a, const struct flow_model *b)
 {
-	return a->farm == b->farm && a->service == b->service && a->client_port == b->client_port &&
-	       addr_eq(&a->client, &b->client);
+	return a->farm == b->farm && a->vip_port == b->vip_port &&
+	       a->client_port == b->client_port && addr_eq(&a->client, &b->client);
 }
 
 /* If a server in TIME_WAIT would take the SYN for a new connection (RFC 9293, 3.6.1); hosts here
@@ -113,7 +132,7 @@ static void check_resting(const struct model *m, const struct flow_model *new,
 	const struct flow_model *longest =
 	        ports_model_longest_resting(m, new->server, new->service, &new->snat);
 
-	if (by->there != YES ||
+	if (by->there != YES || !ports_model_has_pool(m, by) || /* the pools don't know of it */
 	    (is_same_client(new, by) && by->snat_port == by->client_port && is_later(by, s)))
 		return;
 	if (!m->had_no_port && !ports_model_none_free(m, new->farm, new->server, new->service))
@@ -140,7 +159,7 @@ static void check_own(const struct model *m, const struct flow_model *new,
 		const struct flow_model *by =
 		        holder(m, new->server, new->service, &snat, new->client_port);
 
-		if (may_ever(m, new->farm, &snat, new->client_port) &&
+		if (ports_model_may_ever(m, new->farm, &snat, new->client_port) &&
 		    (!by ||
 		     (has_rested && is_same_client(new, by) && !by->doubtful && is_later(by, s))))
 			report_mismatch("SNAT port %u, though the client's own port %u is free",
@@ -166,7 +185,7 @@ void ports_model_check(const struct model *m, const struct flow_model *new,
 
 		known |= addr_eq(&snat, &new->snat);
 	}
-	if (!known || !may_ever(m, new->farm, &new->snat, new->snat_port))
+	if (!known || !ports_model_may_ever(m, new->farm, &new->snat, new->snat_port))
 		report_mismatch("SNAT address or port %u isn't one of the farm's", new->snat_port);
 	if (by && by == old && is_later(old, s))
 		return;

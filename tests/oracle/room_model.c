@@ -13,8 +13,9 @@ static bool is_among(const struct model *m, const struct flow_model *f,
 		return true;
 	if (among == OF_SERVER)
 		return f->server == flow->server;
-	return flows_model_goes_to(m, f, flow->server, flow->service) &&
-	       addr_eq(&f->snat, &flow->snat);
+	return flows_model_share_server(m, f, flow) && addr_eq(&f->snat, &flow->snat) &&
+	       ports_model_has_pool(m, f) &&
+	       ports_model_may_ever(m, f->farm, &f->snat, f->snat_port);
 }
 
 /* If the flow may be the oldest half-open one of these. */
@@ -120,7 +121,7 @@ void room_model_replace(struct model *m, const struct flow_model *new)
 	for (unsigned i = m->nflows; i-- > 0;) {
 		struct flow_model *f = &m->flows[i];
 		bool same_client =
-		        f->farm == new->farm && f->service == new->service &&
+		        f->farm == new->farm && f->vip_port == new->vip_port &&
 		        f->client_port == new->client_port &&addr_eq(&f->client, &new->client);
 
 		if (flows_model_goes_to(m, f, new->server, new->service) &&

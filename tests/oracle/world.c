@@ -246,6 +246,7 @@ void world_begin(struct world *w)
 	struct rules *rules = make_rules();
 
 	w->rules = rules;
+	w->file = NULL;
 	w->now = (lb_time){EPOCH_S * LB_NS_PER_S + random_below(1000000000)};
 	w->nowns = 0;
 	w->mem = take(lb_size(rules, &share_whole));
@@ -260,6 +261,7 @@ void world_begin(struct world *w)
 	model_init(&w->model, rules, macs, w->now);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		deny(w, f);
+	world_begin_reloads(w);
 }
 
 void world_end(struct world *w)
@@ -269,6 +271,7 @@ void world_end(struct world *w)
 	free(w->farms_mem);
 	free(w->ip6_mem);
 	rules_free(w->rules);
+	rules_free(w->file);
 }
 
 void world_poll(struct world *w)

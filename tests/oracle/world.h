@@ -10,6 +10,9 @@ enum { WORLD_CLIENTS = 6, WORLD_OWNS = 4096, WORLD_VLAN = 5 /* and the next */ }
 
 struct world {
 	struct rules *rules;
+	struct rules *file;      /* of which rules are a part: of all servers and services */
+	bool out[MODEL_SERVERS]; /* servers that are not in the file now */
+	unsigned nports[MODEL_FARMS];
 	void *mem, *farms_mem, *ip6_mem;
 	struct lb *lb;
 	struct model model;
@@ -23,8 +26,14 @@ struct world {
 void world_begin(struct world *world);
 void world_end(struct world *world);
 
+/* Other rules, of the same farms. */
+void world_reload(struct world *world);
+
 /* Lets lb_poll() do all that it wants to. */
 void world_poll(struct world *world);
+
+/* To be called by world_begin(). */
+void world_begin_reloads(struct world *world);
 
 /* The address of a client of the farm, that may be one of its servers. */
 struct addr world_client(const struct world *world, unsigned farm, unsigned client);

@@ -6,6 +6,8 @@
 #include "frames6.h"
 #include "suites.h"
 
+#include <stdlib.h>
+
 enum { ACK = 0x10, SYN = 0x02, SYN_ACK = 0x12, FIN_ACK = 0x11, S = 1000, VLAN = 10, OTHER = 20 };
 enum { CONNS = 12, WORKERS = 3, ISN = 7000 };
 
@@ -399,11 +401,111 @@ START_TEST(client_becomes_a_server)
 }
 END_TEST
 
+/* A service of the VIP is new, and its number rests as the SNAT port of somebody who came before:
+ * that one is of no use to the next, who gets another. */
+START_TEST(what_rests_and_is_handed_out_no_more)
+{
+	static struct talk talks[3], more[2];
+	struct rules *rules = fixture_rules(1);
+
+	fixture_set_ports(&rules->farms[0], 443, 443);
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6002);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 3; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+	for (unsigned i = 0; i < 3; i++) /* the oldest one that rests has the number */
+		if (talks[i].snat_port == 6000)
+			talk_close(&talks[i], SERVER);
+	for (unsigned i = 0; i < 3; i++)
+		if (talks[i].snat_port != 6000)
+			talk_close(&talks[i], SERVER);
+	rules = fixture_rules(1);
+	rules->farms[0].ports[0] = be16_from(443);
+	rules->farms[0].ports[1] = be16_from(6000);
+	rules->farms[0].nports = 2;
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6002);
+	engine_reload(&engine, rules);
+	for (unsigned i = 0; i < 2; i++) {
+		talk_open(&more[i], &engine, fixture_client(10 + i), 40000, 443);
+		ck_assert_uint_ne(more[i].snat_port, 6000);
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Flows that are made while all are looked at for a shorter timeout make none be passed over. */
+START_TEST(all_are_looked_at_while_others_come)
+{
+	static struct talk talks[50];
+	struct talk new;
+	struct rules *rules = fixture_rules(1);
+
+	rules->farms[0].idle_timeout_ms = 1800 * S;
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 50; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+	engine_wait_ms(&engine, 20 * S + 300); /* somewhere in the table */
+	rules = fixture_rules(1);
+	rules->farms[0].idle_timeout_ms = 5 * S;
+	engine_reload(&engine, rules);
+	for (unsigned i = 0; i < 20; i++)
+		talk_syn(&new, &engine, fixture_client(100 + i), 40000, 443);
+	engine_wait_ms(&engine, 2 * S);
+	ck_assert_uint_eq(ended()[ENDED_IDLE], 50);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Two farms of a VIP go to the same port of a server, of which one's service is then gone: whoever
+ * gets a port doesn't get one of its flows', and isn't refused while one rests. */
+START_TEST(ports_of_a_service_that_is_gone_are_somebody_s)
+{
+	static struct talk old[2], own[2], new;
+	struct rules *rules[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		rules[i] = fixture_farms(2, 1);
+		rules[i]->farms[1].vip = rules[i]->farms[0].vip;
+		rules[i]->farms[1].snat[0] = rules[i]->farms[0].snat[0];
+		rules[i]->servers[1].address = rules[i]->servers[0].address;
+		fixture_set_ports(&rules[i]->farms[0], 443, 443);
+		fixture_set_ports(&rules[i]->farms[1], 444, i ? 444 : 445);
+		rules[i]->farms[1].server_ports = calloc(2, sizeof(be16));
+		rules[i]->farms[1].server_ports[0] = be16_from(444);
+		rules[i]->farms[1].server_ports[1] = be16_from(443);
+		for (unsigned f = 0; f < 2; f++)
+			fixture_set_snat_ports(&rules[i]->farms[f], 6000, 6003);
+	}
+	engine_start(&engine, rules[0]);
+	for (unsigned i = 0; i < 2; i++) {
+		require_eq(talk_syn(&old[i], &engine, fixture_client(i), 40000, 445).why,
+		           WHY_FLOW_NEW);
+		talk_open(&own[i], &engine, fixture_client(10 + i), 40000, 443);
+		require_eq(talk_send(&old[i], SERVER, SYN_ACK, 0).why, WHY_FLOW_HIT);
+		require_eq(talk_send(&old[i], CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	}
+	talk_close(&own[0], SERVER);
+	engine_reload(&engine, rules[1]);
+	talk_open(&new, &engine, fixture_client(20), 40000, 443);
+	require_eq(new.snat_port, own[0].snat_port);
+	require_eq(talk_syn(&new, &engine, fixture_client(21), 40000, 443).why, WHY_SNAT_EXHAUSTED);
+	for (unsigned i = 0; i < 2; i++)
+		require_eq(talk_send(&old[i], SERVER, ACK, 10).why, WHY_FLOW_HIT);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *kept_suite(void)
 {
-	const TTest *const tests[] = {goes_on_or_is_reset,     by_each_of_three_workers,
-	                              taken_out_and_back,      more_than_are_kept,
-	                              client_becomes_a_server, NULL};
+	const TTest *const tests[] = {goes_on_or_is_reset,
+	                              by_each_of_three_workers,
+	                              taken_out_and_back,
+	                              more_than_are_kept,
+	                              client_becomes_a_server,
+	                              what_rests_and_is_handed_out_no_more,
+	                              all_are_looked_at_while_others_come,
+	                              ports_of_a_service_that_is_gone_are_somebody_s,
+	                              NULL};
 
 	return suite_of("kept", tests);
 }
