@@ -5,10 +5,13 @@
  *
  * A client is sure to be one when a connection of his is open. Before that anybody could have sent
  * his SYN; then he sticks in places that no sure one needs.
+ *
+ * Farms that share a VIP share the set of a client. Where all places of it are his, there are more
+ * in the following set, and so on: he sticks to a server of up to PERSIST_FARMS farms of a VIP.
  */
 #include "persist.h"
 
-enum { PERSIST_WAYS = 4 }; /* entries of a set: one cache line */
+enum { PERSIST_WAYS = 4 /* entries of a set: one cache line */ };
 
 static_assert(sizeof(struct persist_entry) * PERSIST_WAYS == ARENA_ALIGN, "a set is a cache line");
 
@@ -23,12 +26,28 @@ void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clie
 		       (size_t)persist->nsets * PERSIST_WAYS * sizeof(*persist->entries));
 }
 
-static struct persist_entry *set_of(const struct persist *persist, struct persist_key key)
+/* The client's i-th set. */
+static struct persist_entry *set_of(const struct persist *persist, struct persist_key key,
+                                    unsigned i)
 {
 	const struct tuple place = {.src = key.client, .dst = key.vip};
 	uint64_t hash = tuple_hash(&persist->key, &place);
 
-	return &persist->entries[((hash & 0xffffffff) * persist->nsets >> 32) * PERSIST_WAYS];
+	return &persist->entries[(((hash & 0xffffffff) * persist->nsets >> 32) + i) %
+	                         persist->nsets * PERSIST_WAYS];
+}
+
+/* If there is another set of the client's: all of this one is his. */
+static bool goes_on(const struct persist *persist, const struct persist_entry *set,
+                    struct persist_key key, unsigned i)
+{
+	if (i + 1 == PERSIST_FARMS / PERSIST_WAYS || i + 1 == persist->nsets)
+		return false;
+	for (unsigned w = 0; w < PERSIST_WAYS; w++)
+		if (set[w].state != PERSIST_SURE || !be32_eq(set[w].vip, key.vip) ||
+		    !be32_eq(set[w].client, key.client))
+			return false;
+	return true;
 }
 
 static bool is_of(const struct persist_entry *entry, struct persist_key key)
@@ -38,19 +57,29 @@ static bool is_of(const struct persist_entry *entry, struct persist_key key)
 	       entry->server - key.first < key.nservers;
 }
 
+static const struct persist_entry *find_in(const struct persist_entry *set, struct persist_key key,
+                                           bool sure, uint32_t now)
+{
+	for (unsigned w = 0; w < PERSIST_WAYS; w++)
+		if (is_of(&set[w], key) && set[w].until > now &&
+		    (!sure || set[w].state == PERSIST_SURE))
+			return &set[w];
+	return NULL;
+}
+
 bool persist_find(const struct persist *persist, struct persist_key key, bool sure, uint32_t now,
                   uint16_t *ret_server)
 {
-	const struct persist_entry *set = set_of(persist, key);
+	const struct persist_entry *set, *entry;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < PERSIST_WAYS; i++) {
-		if (!is_of(&set[i], key) || set[i].until <= now ||
-		    (sure && set[i].state != PERSIST_SURE))
-			continue;
-		*ret_server = set[i].server;
-		return true;
-	}
-	return false;
+	do {
+		set = set_of(persist, key, i);
+		entry = find_in(set, key, sure, now);
+	} while (!entry && goes_on(persist, set, key, i++));
+	if (entry)
+		*ret_server = entry->server;
+	return entry;
 }
 
 /* If something sure would be given up with the entry. */
@@ -70,25 +99,29 @@ static bool goes_before(const struct persist_entry *entry, const struct persist_
 	return entry->until < other->until;
 }
 
-/* The client's place in the set, or the one that is to be given up for it. */
-static struct persist_entry *place_in(struct persist_entry *set, struct persist_key key,
+/* The client's place, or the one that is to be given up for it. */
+static struct persist_entry *place_of(const struct persist *persist, struct persist_key key,
                                       uint32_t now)
 {
-	struct persist_entry *place = &set[0];
+	struct persist_entry *set, *place = NULL;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < PERSIST_WAYS; i++)
-		if (is_of(&set[i], key))
-			return &set[i];
-	for (unsigned i = 1; i < PERSIST_WAYS; i++)
-		if (goes_before(&set[i], place, now))
-			place = &set[i];
+	do {
+		set = set_of(persist, key, i);
+		for (unsigned w = 0; w < PERSIST_WAYS; w++) {
+			if (is_of(&set[w], key))
+				return &set[w];
+			if (!place || goes_before(&set[w], place, now))
+				place = &set[w];
+		}
+	} while (goes_on(persist, set, key, i++));
 	return place;
 }
 
 void persist_note(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until)
 {
-	struct persist_entry *place = place_in(set_of(persist, key), key, now);
+	struct persist_entry *place = place_of(persist, key, now);
 
 	persist->evicted += is_kept(place, now) && !is_of(place, key);
 	if (is_of(place, key) && place->server == server && place->until > until)
@@ -99,7 +132,7 @@ void persist_note(struct persist *persist, struct persist_key key, uint16_t serv
 void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until)
 {
-	struct persist_entry *place = place_in(set_of(persist, key), key, now);
+	struct persist_entry *place = place_of(persist, key, now);
 
 	if (!is_kept(place, now) && !(is_of(place, key) && place->until > now))
 		*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_HOPED};

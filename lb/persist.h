@@ -8,6 +8,10 @@
 #include "rules.h"
 #include "tuple.h"
 
+/* Farms of one VIP of which a client may stick to a server each. Of more, one is forgotten for
+ * another. */
+enum { PERSIST_FARMS = 64 };
+
 enum persist_state {
 	PERSIST_FREE,
 	PERSIST_HOPED, /* of a client who has asked for a connection, but has none yet */

@@ -186,6 +186,37 @@ START_TEST(each_farm_of_a_vip_has_its_own)
 }
 END_TEST
 
+/* As many as there may be, and one more: one of those that were before gives way then. */
+START_TEST(many_farms_of_a_vip)
+{
+	static const unsigned counts[] = {1, 4, 5, 9, PERSIST_FARMS, PERSIST_FARMS + 1};
+
+	for (unsigned n = 0; n < sizeof(counts) / sizeof(counts[0]); n++) {
+		struct rules_farm farm = {.vip = fixture_vip(), .nservers = 2};
+		unsigned found = 0;
+		uint16_t server;
+
+		begin(10000);
+		for (unsigned f = 0; f < counts[n]; f++) {
+			farm.server = 2 * f;
+			persist_note(&persist, persist_key(&farm, fixture_client(1)),
+			             (uint16_t)(2 * f + 1), 1, 100 + f);
+		}
+		for (unsigned f = 0; f < counts[n]; f++) {
+			farm.server = 2 * f;
+			if (!persist_find(&persist, persist_key(&farm, fixture_client(1)), true, 1,
+			                  &server))
+				continue;
+			require_eq(server, 2 * f + 1);
+			found++;
+		}
+		require_eq(found, counts[n] <= PERSIST_FARMS ? counts[n] : PERSIST_FARMS);
+		require_eq(persist.evicted, counts[n] > PERSIST_FARMS);
+		free(mem);
+	}
+}
+END_TEST
+
 START_TEST(renumbered)
 {
 	const uint16_t map[] = {2, UINT16_MAX, 0};
@@ -210,6 +241,7 @@ Suite *persist_suite(void)
 	                              hope_takes_nothing_from_who_is_sure,
 	                              first_hope_counts_until_it_is_sure,
 	                              each_farm_of_a_vip_has_its_own,
+	                              many_farms_of_a_vip,
 	                              renumbered,
 	                              NULL};
 
