@@ -36,7 +36,7 @@ struct live {
 	uint32_t max_connections, max_half_open;
 	int signals;                  /* signals_open() */
 	lb_time started, host_looked; /* the latter: at the host's addresses and routes */
-	lb_time kept_looked;          /* at SNAT addresses that are no longer in the file */
+	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
 	bool stop;
 };
 

@@ -28,8 +28,9 @@
 /* How often control looks at what has no event of its own. */
 enum { LIVE_CONTROL_MS = 1000 };
 
-/* How often SNAT addresses that are no longer in the file are looked at. */
-#define LET_GO_NS LB_NS_PER_S
+/* How often SNAT addresses that are no longer in the file are looked at; and when again if they
+ * can't be given up. */
+enum { LET_GO_S = 1, LET_GO_AGAIN_S = 60 };
 
 static void note_link(struct live *live, enum side side)
 {
@@ -116,13 +117,14 @@ static void let_go(struct live *live)
 {
 	const lb_time now = clock_now();
 
-	if (now.ns - live->kept_looked.ns < LET_GO_NS)
+	if (now.ns < live->kept_look.ns)
 		return;
-	live->kept_looked = now;
+	live->kept_look.ns = now.ns + LET_GO_S * LB_NS_PER_S;
 	if (!workers_keep_in_vain(&live->crew.workers))
 		return;
 	log_info("SNAT addresses that are no longer in the file have no flows any more");
-	reload(live, false);
+	if (reload(live, false))
+		live->kept_look.ns = now.ns + LET_GO_AGAIN_S * LB_NS_PER_S;
 }
 
 static void handle_signals(struct live *live)
