@@ -233,9 +233,10 @@ void progress_packet(struct balance *balance, uint32_t ref, const struct packet 
 
 void progress_take(struct balance *balance, uint32_t f, lb_time now)
 {
-	struct flow *flow = flows_at(&balance->flows, f);
-	const uint8_t note =
-	        balance->flows.notes ? notes_take(balance->flows.notes, f) : NOTES_NONE;
+	struct flows *flows = &balance->flows;
+	struct flow *flow = flows_at(flows, f);
+	const uint8_t note = flows->notes ? notes_take(flows->notes, f) : NOTES_NONE;
+	const bool was_open = flow->state == FLOW_OPEN;
 	unsigned events;
 
 	if (!note || (flow->state != FLOW_OPEN && flow->state != FLOW_CLOSING))
@@ -246,6 +247,10 @@ void progress_take(struct balance *balance, uint32_t f, lb_time now)
 	move_on(balance, f, events, now);
 	if (flow_is_live(flow) && note & (NOTE_RST << CLIENT | NOTE_RST << SERVER))
 		life_reset(balance, f, note & NOTE_RST << CLIENT ? CLIENT : SERVER, now);
+	/* who saw it open may be about to note the last acknowledgment: so it is looked at again */
+	if (was_open && flow->state == FLOW_CLOSING)
+		notes_put(flows->head, &flows->notes[notes_at(f)],
+		          &flows->notes[notes_group_at(flows->places, f)], f, note);
 }
 
 /* Those of a group of flows. Returns how many there were. */

@@ -83,7 +83,8 @@ rounds_go_on()
 	wait_until 5 eval "tmbridge_stats | jq -e '.fast_path.forwarded > $n + 200'"
 }
 
-restart_again_and_again() # WORKERS
+# Another number of workers counts when no connection is open: those there are, are each some worker's.
+restart_again_and_again() # WORKERS [WORKERS-LATER]
 {
 	ini 'fe1 fe2' "workers = $1"
 	start
@@ -93,8 +94,11 @@ restart_again_and_again() # WORKERS
 	adopted 200
 	rounds_go_on
 	lab_kill tmbridge
+	ini 'fe1 fe2' "workers = ${2:-$1}"
 	start
 	adopted 200
+	[[ ${2:-$1} = "$1" ]] || grep -q "workers: stays $1 until a start that finds no open connection" "$LAB_DIR/tmbridge.err"
+	tmbridge_counts .workers.running "$1"
 	# what begins now gets other ports than those that are taken
 	lab_spawn new client "$TOOLS/talks" connect 10.0.0.40 5061 20 2000 10
 	wait_until 5 tmbridge_counts .flows.open 220
@@ -108,14 +112,19 @@ restart_again_and_again() # WORKERS
 	# whoever's they are, segments cross in the kernel
 	jq -e '.fast_path | .forwarded > 10 * .punted' "$LAB_DIR/s"
 	tmbridge_stop
+	[[ ${2:-$1} = "$1" ]] || {
+		start
+		tmbridge_counts .workers.running "$2"
+		tmbridge_stop
+	}
 }
 
 @test "SIGTERM, kill -9, and nobody's connection notices" {
-	restart_again_and_again 1
+	restart_again_and_again 1 3
 }
 
-@test "the same with two workers" {
-	restart_again_and_again 2
+@test "the same with three workers" {
+	restart_again_and_again 3 1
 }
 
 @test "rules change meanwhile: what fits them goes on, the rest is reset" {
@@ -173,6 +182,25 @@ is_neighbour() # ADDRESS
 	adopted 0
 	tmbridge_counts .flows.open 0
 	tmbridge_counts .flows.quarantined 30
+	tmbridge_stop
+}
+
+@test "a handshake that a kill interrupts is the client's to begin anew, wherever the server's answer went" {
+	ini fe1
+	start
+	# the server's answer is lost, so the flow stays half-open
+	in_ns fe1 nft 'add table ip lost; add chain ip lost out { type filter hook output priority 0; }; add rule ip lost out tcp sport 5061 tcp flags syn,ack / syn,ack drop'
+	lab_spawn client4 client "$TOOLS/talks" connect 10.0.0.40 5061 5 2000 10
+	wait_until 5 eval "tmbridge_stats | jq -e '.flows.half_open >= 1'"
+	lab_kill tmbridge
+	start
+	adopted 0
+	in_ns fe1 nft delete table ip lost
+	wait_until 15 grep -q open "$LAB_DIR/client4.out"
+	tmbridge_counts .flows.open 5
+	lab_signal client4 TERM
+	[[ $(lab_wait client4 10) = 0 ]]
+	tail -1 "$LAB_DIR/client4.out" | jq -e '.lost == 0'
 	tmbridge_stop
 }
 

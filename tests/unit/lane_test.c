@@ -257,6 +257,50 @@ START_TEST(held_up_over_the_end)
 }
 END_TEST
 
+/* What end sends last: FIN, or what acknowledges the other one's. */
+static struct twin_segment last_of(struct talk *talk, enum end end, bool has_fin)
+{
+	const struct spec spec = talk_spec(talk, end, TCP_ACK, 0);
+
+	talk->next[end] += has_fin;
+	return (struct twin_segment){
+	        .tuple = {spec.from, spec.to, be16_from(spec.sport), be16_from(spec.dport)},
+	        .seq = spec.seq,
+	        .ack = spec.ack,
+	        .window = 1000,
+	        .is_last = has_fin};
+}
+
+/* Both FINs are noted, and the engine looks at some moment of the last acknowledgment: the
+ * connection has ended, whoever had that. */
+START_TEST(the_last_word_counts)
+{
+	for (unsigned at = 0; at < 60; at++) {
+		struct twin_segment segment;
+
+		begin();
+		open_talk(0);
+		for (enum end end = CLIENT; end <= SERVER; end++) {
+			segment = last_of(&talks[0], end, true);
+			ck_assert(twin_run(flows(), &segment, 1));
+		}
+		segment = last_of(&talks[0], CLIENT, false);
+		twin_begin(&twins[0], flows(), &segment, 1);
+		for (unsigned n = 0; n < at && twin_go_on(&twins[0]); n++)
+			;
+		engine_poll(&engine);
+		while (twin_go_on(&twins[0]))
+			;
+		if (!twins[0].forwarded)
+			talk_send(&talks[0], CLIENT, TCP_ACK, 0);
+		engine_poll(&engine);
+		require_eq(balance_open_flows(lb_balance(engine.lb)), 0);
+		require_books();
+		engine_stop_shared(&engine, &table);
+	}
+}
+END_TEST
+
 /* ---- At the same time ---- */
 
 static struct twin_segment race_segments[2 * TALKS];
@@ -307,6 +351,7 @@ Suite *lane_suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, held_up_anywhere);
 	tcase_add_loop_test(tcase, held_up_over_the_end, 0, 5);
+	tcase_add_test(tcase, the_last_word_counts);
 	tcase_add_test(tcase, at_the_same_time);
 	suite_add_tcase(suite, tcase);
 	return suite;
