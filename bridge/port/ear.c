@@ -18,7 +18,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EAR_FRAME_BYTES = 512 }; /* of what it listens for */
+enum {
+	EAR_FRAME_BYTES = 512, /* of what it listens for */
+	/* as no Ethernet frame is: one's length or type is larger, or the kernel calls it 1 or 4 */
+	EAR_NOTHING = ETH_P_CONTROL,
+};
 
 struct ear {
 	struct port port;
@@ -163,8 +167,7 @@ static void forget(struct port *port)
 		;
 }
 
-/* Kernels differ in whether a socket of no interface and protocol rests; what it has heard
- * meanwhile may long be over. */
+/* What it has heard while it rested may long be over. */
 int ear_listen(struct port *port, const struct link *link)
 {
 	int err = bind_to(ear_of(port), link->index, ETH_P_ALL);
@@ -176,7 +179,8 @@ int ear_listen(struct port *port, const struct link *link)
 
 void ear_rest(struct port *port)
 {
-	bind_to(ear_of(port), 0, 0);
+	/* none at all would mean the one before, on all interfaces, for each of their frames */
+	bind_to(ear_of(port), 0, EAR_NOTHING);
 	forget(port);
 }
 
