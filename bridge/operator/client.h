@@ -32,6 +32,7 @@ struct client {
 	lb_time patient; /* when he is given up on: has neither asked nor read */
 	struct answer answer;
 	bool is_busy;      /* it has more to say at once, if there is room */
+	bool has_to_wait;  /* up to world.viewers */
 	client_stop *stop; /* when it is over, by whomever; or NULL */
 	client_go *go;     /* NULL: there is nothing to go on with */
 	union {            /* of the verb under way */

@@ -9,6 +9,7 @@
 #include "desk.h"
 
 #include "verbs.h"
+#include "../process/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct desk {
 	struct world *world;
 	const struct sockets *sockets;
 	struct client clients[DESK_CLIENTS];
+	unsigned turn; /* the client that is served first next time */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -102,9 +104,19 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 	return n;
 }
 
+/* How long viewers pause who go over the flows: a whole number of ms, and not longer than ms. */
+static int pause_ms(const struct desk *desk, int ms)
+{
+	const uint64_t now = clock_now().ns, until = desk->world->viewers.ns;
+	const uint64_t left = until > now ? (until - now) / LB_NS_PER_MS + 1 : 0;
+
+	return left < (uint64_t)ms ? (int)left : ms;
+}
+
 int desk_wait_ms(const struct desk *desk)
 {
 	int ms = DESK_FIRST_MS;
+	bool waits = false;
 
 	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++) {
 		const struct client *client = &desk->clients[i];
@@ -114,8 +126,9 @@ int desk_wait_ms(const struct desk *desk)
 		if (client->is_busy && answer_room(&client->answer) > DESK_ROOM)
 			return 0;
 		ms = DESK_GO_MS;
+		waits |= client->has_to_wait;
 	}
-	return ms;
+	return waits ? pause_ms(desk, ms) : ms;
 }
 
 /* ---- Coming ---- */
@@ -255,7 +268,7 @@ static bool speak(struct client *client, lb_time now)
 
 static void go_on(struct desk *desk, struct client *client, lb_time now)
 {
-	client->is_busy = false;
+	client->is_busy = client->has_to_wait = false;
 	if (client->go && !client->answer.ended)
 		client->go(desk->world, client, now);
 	if (client->answer.ended) {
@@ -289,7 +302,11 @@ void desk_serve(struct desk *desk, lb_time now)
 	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
 	for (unsigned kind = 0; kind < SOCKET_KINDS; kind++)
 		welcome(desk, (enum socket_kind)kind, now);
-	for (unsigned i = 0; i < DESK_CLIENTS; i++)
-		if (desk->clients[i].fd >= 0)
-			serve(desk, &desk->clients[i], now);
+	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
+		struct client *client = &desk->clients[(desk->turn + i) % DESK_CLIENTS];
+
+		if (client->fd >= 0)
+			serve(desk, client, now);
+	}
+	desk->turn++; /* nobody is always the first one */
 }

@@ -3,6 +3,7 @@
  */
 #include "verbs.h"
 
+#include "../process/clock.h"
 #include "../process/text.h"
 
 #include <errno.h>
@@ -55,6 +56,24 @@ static void fail_scan(struct client *client, int err)
 		            "a worker doesn't move");
 }
 
+/*
+ * What is looked at for all viewers together takes a part of the time, and then pauses for
+ * VIEWERS_PAUSE as long: so however many they are, the workers, who are asked between two bursts,
+ * have most of it for themselves. Operators don't wait.
+ */
+enum { VIEWERS_PAUSE = 4 };
+
+static int step(struct world *world, struct client *client, unsigned max)
+{
+	const lb_time begun = clock_now();
+	const int over = scan_step(&client->flows.scan, world->crew, max);
+	const lb_time done = clock_now();
+
+	if (!client->is_operator)
+		world->viewers.ns = done.ns + VIEWERS_PAUSE * (done.ns - begun.ns);
+	return over;
+}
+
 static void go(struct world *world, struct client *client, lb_time now)
 {
 	struct scan *scan = &client->flows.scan;
@@ -62,10 +81,11 @@ static void go(struct world *world, struct client *client, lb_time now)
 	int over;
 
 	(void)now;
-	client->is_busy = true;
-	if (!room)
+	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
+	client->is_busy = !client->has_to_wait;
+	if (!room || client->has_to_wait)
 		return;
-	over = scan_step(scan, world->crew, (unsigned)room);
+	over = step(world, client, (unsigned)room);
 	if (over < 0) {
 		fail_scan(client, over);
 		return;

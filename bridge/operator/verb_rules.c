@@ -63,6 +63,16 @@ static void say_all(struct client *client, FILE *file, char *const *text)
 	answer_end(&client->answer);
 }
 
+/* What a check sends may be a password, which whoever only looks need not know. */
+static void hide(char *line, size_t size)
+{
+	const char *key = line + strspn(line, " \t");
+	const char *rest = key + strlen("send");
+
+	if (!strncasecmp(key, "send", strlen("send")) && rest[strspn(rest, " \t")] == '=')
+		snprintf(line, size, "send = (operators see it)");
+}
+
 /* The text in force, line by line. */
 void verb_config_show(struct world *world, struct client *client, struct request *request,
                       lb_time now)
@@ -83,6 +93,8 @@ void verb_config_show(struct world *world, struct client *client, struct request
 		len = feed ? (size_t)(feed - at) : (size_t)(end - at);
 		snprintf(line, sizeof(line), "%.*s",
 		         (int)(len < sizeof(line) ? len : sizeof(line) - 1), at);
+		if (!client->is_operator)
+			hide(line, sizeof(line));
 		fprintf(file, "{\"text\":\"%s\"}\n", text_json(line, escaped, sizeof(escaped)));
 	}
 	say_all(client, file, &out);

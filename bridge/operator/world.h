@@ -28,6 +28,7 @@ struct world {
 	struct capture_of *capture; /* of who captures now; or NULL */
 	struct rates rates;
 	lb_time started; /* by clock_now() */
+	lb_time viewers; /* when viewers may go over the flows again: verb_flows.c */
 };
 
 #endif

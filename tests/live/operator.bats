@@ -162,6 +162,14 @@ metric_is() # LINE
 	[[ $status = 4 && $output = *"did you mean pool?"* ]]
 }
 
+# As somebody who has only one of the sockets.
+asked() # SOCKET REQUEST
+{
+	/usr/bin/python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(sys.argv[2].encode() + b"\n"); s.shutdown(socket.SHUT_WR)
+print(b"".join(iter(lambda: s.recv(9999), b"")).decode())' "$RUN/$1" "$2"
+}
+
 @test "reload: the file's error and status 2; config check and show" {
 	cp "$LAB_DIR/lb.ini" "$LAB_DIR/good.ini"
 	echo 'wieght = 3' >>"$LAB_DIR/lb.ini"
@@ -173,6 +181,15 @@ metric_is() # LINE
 	cp "$LAB_DIR/good.ini" "$LAB_DIR/lb.ini"
 	tmb config check
 	diff <(tmb config show) "$LAB_DIR/lb.ini"
+	# who may only look doesn't see what may be a password; who may more sees all
+	printf '[check own]\n\tSend = AUTH secret\\r\\n\nexpect = OK\n' >>"$LAB_DIR/lb.ini"
+	tmb reload | seek reloaded
+	asked status 'config show' >"$LAB_DIR/shown"
+	never grep -q secret "$LAB_DIR/shown"
+	seek '"send = (operators see it)"' "$LAB_DIR/shown"
+	asked control 'config show' | seek secret
+	cp "$LAB_DIR/good.ini" "$LAB_DIR/lb.ini"
+	tmb reload | seek reloaded
 }
 
 cpu_ms() # that tmbridge has used
