@@ -45,6 +45,26 @@ is_golden() # NAME VERB...
 	is_golden top-client top --once --by client
 }
 
+@test "who, version, metrics, config show, what a change says, and a mistake" {
+	is_golden who who 10.0.0.40:13170
+	is_golden version version
+	is_golden metrics metrics
+	is_golden config-show config show
+	is_golden flow-reset flow reset server fe1
+	is_golden reload reload
+	is_golden server-drain server drain fe1 --wait 1m
+	is_golden server-enable server enable fe1
+	is_golden server-disable server disable fe1
+	is_golden server-weight server weight fe1 7
+	is_golden server-health server health fe1 down
+	is_golden farm-drain farm drain pool
+	is_golden farm-enable farm enable pool
+	is_golden wire-bypass wire bypass
+	is_golden wire-on wire on
+	run "$TMBRIDGE" server drain fe11
+	[[ $status = 4 && $output = "tmbridge: fe11: no such server (did you mean fe1?)" ]]
+}
+
 @test "several instances: which one, or an error that names them; none" {
 	lab_spawn second tmb /usr/bin/python3 "$BATS_TEST_DIRNAME/../golden/fake.py" "$GOLDEN" eth2-eth3
 	wait_until 10 test -S /run/tmbridge/eth2-eth3/status

@@ -154,6 +154,17 @@ metric_is() # LINE
 	wait_until 5 grep -q over "$LAB_DIR/two.out"
 	run tmb server drain "$server" --wait 5s
 	[[ $status = 0 && $output = *" 0 connections left"* ]]
+	run tmb server disable "$server"
+	[[ $status = 0 && $output = "server $server: state: drain -> disabled" ]]
+	server_is "$server" '.state == "disabled" and .health == "unknown"'
+	tmb server enable "$server"
+	wait_until 10 servers_are_up 2
+	hold three
+	server=$(held_server three)
+	tmb server disable "$server" --reset
+	wait_until 5 grep -q over "$LAB_DIR/three.out"
+	tmb server enable "$server"
+	wait_until 10 servers_are_up 2
 	tmb farm drain pool
 	tmb status -o json | jq -e '.farms[0].up | not'
 	tmb farm enable pool

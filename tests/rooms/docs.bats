@@ -189,6 +189,27 @@ counters() # FILE STRUCT
 		sed -E 's/\. .*//' | grep -oE '\b[0-9]+ ' | tr -d ' ')"
 }
 
+# Those of the command line, "server drain" one of them.
+verbs()
+{
+	sed -nE 's/^        \{"([a-z]+)", (NULL|"([a-z]+)"),.*/\1 \3/p' bridge/client/cli.c | sed 's/ $//'
+}
+
+@test "each verb is tried with a real instance, has a golden text, and is in the manual" {
+	local verb missing=""
+
+	[[ $(verbs | wc -l) -ge 20 ]]
+	while read -r verb; do
+		grep -qE "(tmb|\"\\\$TMBRIDGE\") $verb\b" $(ls tests/live/*.bats | grep -v golden) || missing+=" $verb:live"
+		# a capture is a file, and what is checked a file of lb.ini
+		[[ $verb = @(capture|"config check") ]] ||
+			grep -qE "is_golden [a-z-]+ $verb\b" tests/live/golden.bats || missing+=" $verb:golden"
+		grep -qE "^\.It Cm (.* , (Cm )?)?$verb\b" $PAGE || missing+=" $verb:manual"
+	done < <(verbs)
+	echo "missing:$missing"
+	[[ -z $missing ]]
+}
+
 # ---- lb.ini ----
 
 # Ports in a list, one a line, ranges written out.
