@@ -47,7 +47,7 @@ static void go(struct world *world, struct client *client, lb_time now)
 	while (client->events.next <= recent_last() && answer_room(answer) > 4 * RECENT_BYTES) {
 		if (recent_get(client->events.next, &recent))
 			print(answer, &recent);
-		else if (client->events.next + RECENT_LINES <= recent_last())
+		else if (client->events.next + RECENT_PLACES <= recent_last())
 			answer->lost++;
 		else
 			return; /* it is being written */
@@ -61,7 +61,7 @@ void verb_events(struct world *world, struct client *client, struct request *req
 {
 	const char *limit = request_take(request, "--limit");
 	const uint64_t last = recent_last();
-	unsigned long n = RECENT_LINES - 1;
+	unsigned long n = RECENT_LINES;
 
 	client->events.follow = request_take_flag(request, "-f");
 	if (limit && !text_number(limit, UINT32_MAX, &n)) {
@@ -71,8 +71,8 @@ void verb_events(struct world *world, struct client *client, struct request *req
 	}
 	if (verbs_too_much(client, request))
 		return;
-	if (n > RECENT_LINES - 1)
-		n = RECENT_LINES - 1;
+	if (n > RECENT_LINES)
+		n = RECENT_LINES;
 	client->events.next = last > n ? last - n + 1 : 1;
 	client->go = go;
 	go(world, client, now);

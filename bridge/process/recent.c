@@ -18,13 +18,13 @@ struct place {
 	atomic_ullong words[RECENT_WORDS];
 };
 
-static struct place places[RECENT_LINES];
+static struct place places[RECENT_PLACES];
 static atomic_ullong last;
 
 void recent_note(int level, const char *text)
 {
 	const uint64_t number = atomic_fetch_add(&last, 1) + 1;
-	struct place *place = &places[number % RECENT_LINES];
+	struct place *place = &places[number % RECENT_PLACES];
 	struct recent recent = {.number = number, .level = level};
 	uint64_t words[RECENT_WORDS] = {0};
 
@@ -44,7 +44,7 @@ uint64_t recent_last(void)
 
 bool recent_get(uint64_t number, struct recent *ret)
 {
-	struct place *place = &places[number % RECENT_LINES];
+	struct place *place = &places[number % RECENT_PLACES];
 	uint64_t words[RECENT_WORDS];
 
 	if (!number || atomic_load(&place->number) != number)

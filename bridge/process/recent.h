@@ -7,7 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RECENT_LINES = 1000, RECENT_BYTES = 480 /* of a line, with its NUL */ };
+enum {
+	RECENT_LINES = 1000,  /* that are kept, */
+	RECENT_PLACES = 1024, /* and some more, that may be being written */
+	RECENT_BYTES = 480,   /* of a line, with its NUL */
+};
 
 struct recent {
 	uint64_t number; /* 1 is the first since the start */

@@ -66,6 +66,24 @@ hostile() # PYTHON
 	[[ $output =~ ^[1-9][0-9]*\ [1-9] ]]
 }
 
+@test "limits, and one more: a line's bytes and words, a filter's terms, the lines of the log" {
+	run hostile 'def ask(line):
+	    s = connect("control"); s.send(line + b"\n"); s.shutdown(socket.SHUT_WR)
+	    r = b""
+	    try:
+	        while (b := s.recv(99999)): r += b
+	    except ConnectionResetError: pass # the rest of a line that is too long
+	    return r
+	many = [ask(b"x" * n).count(b"a line of more than") for n in (4094, 4095, 4096)]
+	words = [ask(b" ".join([b"version"] + [b"x"] * (n - 1))).count(b"one line of up to 64 words") for n in (64, 65)]
+	terms = [ask(b"flows " + b" and ".join([b":443"] * n)).count(b"more than 16 terms") for n in (16, 17)]
+	for i in range(1100): ask(b"flow reset x")
+	lines = [ask(b"events" + how).count(b"\"event\"") for how in (b"", b" --limit 1", b" --limit 999", b" --limit 1000", b" --limit 1001", b" --limit 0")]
+	print(many, words, terms, lines)'
+	echo "$output"
+	[[ $output = "[0, 0, 1] [0, 1] [0, 1] [1000, 1, 999, 1000, 1000, 0]" ]]
+}
+
 @test "server health: a verdict from outside, with its reason, until its time is over" {
 	tmb server health fe2 down --why disk is full --for 2s
 	server_is fe2 '.health == "down" and .failed_reason == "said" and .failed_why == "an operator says \"disk is full\""'
