@@ -135,48 +135,88 @@ INLINE bool guard4(struct __sk_buff *skb, const struct guard_conf *c)
 	return is_taken(c, &h);
 }
 
+/* The next header and the addresses of the IPv6 header there. Little of it is on the stack, of
+ * which a program has 512 bytes. */
+INLINE bool load6(struct __sk_buff *skb, uint32_t at, uint8_t *next, struct heading *h)
+{
+	return bpf_skb_load_bytes(skb, at + IPV6_NEXT_HEADER, next, 1) == 0 &&
+	       bpf_skb_load_bytes(skb, at + IPV6_SRC, &h->src, sizeof(h->src)) == 0 &&
+	       bpf_skb_load_bytes(skb, at + IPV6_DST, &h->dst, sizeof(h->dst)) == 0;
+}
+
 INLINE bool quoted6(struct __sk_buff *skb, uint32_t at, struct heading *h)
 {
-	uint8_t ip[IPV6_HEADER_BYTES];
+	uint8_t next;
 
-	if (bpf_skb_load_bytes(skb, at, ip, sizeof(ip)) < 0 ||
-	    ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_TCP)
+	return load6(skb, at, &next, h) && next == IPPROTO_NUM_TCP &&
+	       bpf_skb_load_bytes(skb, at + IPV6_HEADER_BYTES, &h->ports, 4) == 0;
+}
+
+/*
+ * Goes behind the extension headers before layer 4, *l4 being where the first one would be. False
+ * if there are more than anybody takes: then next is still one of them.
+ */
+INLINE bool skip_extensions(struct __sk_buff *skb, uint8_t *next, uint32_t *l4)
+{
+	uint8_t head[2];
+
+	for (uint32_t n = 0; n < IPV6_EXTENSIONS_MAX; n++) {
+		if (*next != IPPROTO_NUM_HOP_BY_HOP && *next != IPPROTO_NUM_ROUTING &&
+		    *next != IPPROTO_NUM_DESTINATION)
+			return true;
+		if (bpf_skb_load_bytes(skb, *l4, head, sizeof(head)) < 0)
+			return false;
+		*next = head[0];
+		*l4 += (head[IPV6_EXTENSION_LENGTH] + 1u) * IPV6_EXTENSION_BYTES;
+	}
+	return false;
+}
+
+/* Of a fragment that may be TCP's: what is behind it isn't known of any but the first. */
+INLINE bool may_be_tcp(uint8_t next)
+{
+	return next == IPPROTO_NUM_TCP || next == IPPROTO_NUM_HOP_BY_HOP ||
+	       next == IPPROTO_NUM_ROUTING || next == IPPROTO_NUM_DESTINATION;
+}
+
+/* Behind all headers of a packet to an address that the host has as well. */
+INLINE bool guard6_hosts(struct __sk_buff *skb, const struct guard_conf *c, uint8_t next,
+                         uint32_t l4, struct heading *h)
+{
+	uint8_t first;
+
+	if (bpf_skb_load_bytes(skb, l4, &first, 1) < 0)
 		return false;
-	__builtin_memcpy(&h->src, ip + IPV6_SRC, sizeof(h->src));
-	__builtin_memcpy(&h->dst, ip + IPV6_DST, sizeof(h->dst));
-	return bpf_skb_load_bytes(skb, at + IPV6_HEADER_BYTES, &h->ports, 4) == 0;
+	if (next == IPPROTO_NUM_FRAGMENT)
+		return may_be_tcp(first);
+	if (next == IPPROTO_NUM_ICMPV6) {
+		if (first < ICMPV6_UNREACHABLE || first > ICMPV6_PARAMETER_PROBLEM ||
+		    !quoted6(skb, l4 + ICMP_HEADER_BYTES, h))
+			return false;
+		turn(h);
+		return is_taken(c, h);
+	}
+	return next == IPPROTO_NUM_TCP && bpf_skb_load_bytes(skb, l4, &h->ports, 4) == 0 &&
+	       is_taken(c, h);
 }
 
 INLINE bool guard6(struct __sk_buff *skb, const struct guard_conf *c)
 {
-	const uint32_t l4 = ETH_HEADER_BYTES + IPV6_HEADER_BYTES;
-	uint8_t ip[IPV6_HEADER_BYTES], first;
+	uint32_t l4 = ETH_HEADER_BYTES + IPV6_HEADER_BYTES;
 	const struct guard_place *dst;
 	struct heading h;
+	uint8_t next;
 
-	if (bpf_skb_load_bytes(skb, ETH_HEADER_BYTES, ip, sizeof(ip)) < 0)
+	if (!load6(skb, ETH_HEADER_BYTES, &next, &h))
 		return false;
-	__builtin_memcpy(&h.src, ip + IPV6_SRC, sizeof(h.src));
-	__builtin_memcpy(&h.dst, ip + IPV6_DST, sizeof(h.dst));
 	dst = find_place(c, &h.dst);
 	if (!dst || !(dst->kinds & GUARD_OURS))
 		return false;
 	if (!(dst->kinds & GUARD_HOSTS))
 		return true;
-	if (bpf_skb_load_bytes(skb, l4, &first, 1) < 0)
-		return false;
-	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_FRAGMENT)
-		return first == IPPROTO_NUM_TCP;
-	if (ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6) {
-		if (first < ICMPV6_UNREACHABLE || first > ICMPV6_PARAMETER_PROBLEM ||
-		    !quoted6(skb, l4 + ICMP_HEADER_BYTES, &h))
-			return false;
-		turn(&h);
-		return is_taken(c, &h);
-	}
-	if (ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_TCP || bpf_skb_load_bytes(skb, l4, &h.ports, 4) < 0)
-		return false;
-	return is_taken(c, &h);
+	if (!skip_extensions(skb, &next, &l4))
+		return true; /* as lb drops it */
+	return guard6_hosts(skb, c, next, l4, &h);
 }
 
 #endif

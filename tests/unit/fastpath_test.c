@@ -589,6 +589,51 @@ START_TEST(what_is_the_hosts_goes_to_it)
 }
 END_TEST
 
+/* Puts an extension header of that type, 8 bytes long, between the IPv6 header and what follows. */
+static void extend(struct built *built, uint8_t type)
+{
+	uint8_t *ip = built->frame.data + built->l3, *p = ip + IPV6_HEADER_BYTES;
+
+	memmove(p + 8, p, built->frame.len - built->l3 - IPV6_HEADER_BYTES);
+	memset(p, 0, 8);
+	p[0] = ip[IPV6_NEXT_HEADER];
+	p[2] = type == IPPROTO_NUM_ROUTING ? 0 : 1; /* of options: padding */
+	p[3] = type == IPPROTO_NUM_ROUTING ? 0 : 4;
+	ip[IPV6_NEXT_HEADER] = type;
+	frames_put16(ip + IPV6_PAYLOAD_LENGTH,
+	             (uint16_t)(frames_get16(ip + IPV6_PAYLOAD_LENGTH) + 8));
+	built->frame.len += 8;
+	built->frame.wire_len += 8;
+	built->l4 += 8;
+}
+
+/* The host must not answer for a service port that it has a listener at, whatever comes before. */
+START_TEST(behind_extension_headers_it_is_ours_as_well)
+{
+	static const uint8_t types[] = {IPPROTO_NUM_HOP_BY_HOP, IPPROTO_NUM_DESTINATION,
+	                                IPPROTO_NUM_ROUTING};
+	struct built built;
+
+	for (mode = MODE_TRANSPARENT + 1; mode <= MODE_ONE_ARMED; mode++) {
+		for (unsigned n = 0; n < 8; n++) { /* the VIP is the host's in some of them */
+			if (!begin(true))
+				break;
+			for (unsigned i = 0; i < 3 * IPV6_EXTENSIONS_MAX; i++) {
+				const struct spec syn =
+				        spec_syn(fixture_client(0), (uint16_t)(5000 + i), 443);
+
+				build(&built, &syn);
+				for (unsigned k = 0; k <= i % IPV6_EXTENSIONS_MAX; k++)
+					extend(&built, types[i % 3]);
+				judge_both(&built);
+			}
+			end();
+		}
+	}
+	mode = MODE_TRANSPARENT;
+}
+END_TEST
+
 /* Those that a test run takes. Returns how many. */
 static unsigned judge_capture(const char *path)
 {
@@ -641,6 +686,7 @@ Suite *fastpath_suite(void)
 	                              segments_go_the_same_way_where_the_host_has_a_part,
 	                              frames_of_the_wire_go_the_same_way,
 	                              what_is_the_hosts_goes_to_it,
+	                              behind_extension_headers_it_is_ours_as_well,
 	                              frames_of_captures_go_the_same_way,
 	                              NULL};
 
