@@ -216,17 +216,19 @@ vm-build:
 	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c))
 	@$(MAKE) -s deb >.build/deb.log 2>&1 || { cat .build/deb.log; false; }
 
-# The live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, and fail with more.
-TSAN_LIVE ?= workers reload failover balance pool vlan ipv6 link downs life flood sandbox wire bursts
+# All live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, or about time, and fail.
+TSAN_LIVE ?= $(basename $(notdir $(wildcard tests/live/*.bats)))
+TSAN_WORKERS ?= 2 4
 TSAN_REPORTS := $(CURDIR)/.build/tsan/reports
 
-.PHONY: tsan
-tsan: deps ## the live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_LIVE="workers reload"; 30 min.)
+.PHONY: tsan tsan-build
+tsan-build:
 	$(MAKE) -j$$(nproc) everything
-	$(MAKE) -j$$(nproc) VARIANT=$@ .build/$@/tmbridge
+	$(MAKE) -j$$(nproc) VARIANT=tsan .build/tsan/tmbridge .build/tsan/tmbridge-console
+tsan: deps tsan-build ## all live tests under ThreadSanitizer, with 2 and 4 workers (TSAN_LIVE="workers reload" TSAN_WORKERS=2; an hour)
 	rm -f $(TSAN_REPORTS)
-	for n in 2 4; do for name in $(TSAN_LIVE); do echo "$$n workers, $$name"; \
-		VARIANT=$@ WORKERS=$$n REPORTS=$(TSAN_REPORTS) tests/lab.sh bats --timing tests/live/$$name.bats; done; done; true
+	for n in $(TSAN_WORKERS); do for name in $(TSAN_LIVE); do echo "$$n workers, $$name"; \
+		VARIANT=tsan WORKERS=$$n REPORTS=$(TSAN_REPORTS) timeout -k 5 600 tests/lab.sh bats --timing tests/live/$$name.bats; done; done; true
 	! grep . $(TSAN_REPORTS) # no report
 
 .PHONY: console-test
@@ -243,6 +245,12 @@ demo: deps ## install what is missing, build, and walk through the pool in a lab
 bench-live: PACKAGES += $(BENCH_PACKAGES)
 bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JSON=FILE; 15 min.)
 	@tests/lab.sh tests/bench/live.sh
+
+.PHONY: bench-burst bench-probes
+bench-burst: deps everything ## 124,000 connections that speak at once, beside the kernel's bridge (RUNS=5; 5 min.)
+	@tests/lab.sh tests/bench/burst.sh $(RUNS) bridge off kernel
+bench-probes: deps everything ## what 4095 servers with 16 checks each cost the wire's round trips (RUNS=5; 3 min.)
+	@tests/lab.sh tests/bench/probes.sh $(RUNS)
 
 FLOWS ?= 1000 100000 1000000 10000000
 RUNS ?= 5

@@ -283,14 +283,20 @@ void neigh_placed(struct neigh_table *table, const struct sighting *place, lb_ti
 
 /* ---- What is asked ---- */
 
+/* If it hasn't been heard of for long, or somebody has made it so, nor has just been asked. */
+static bool is_stale(const struct neighbour *n, lb_time now)
+{
+	return now.ns - n->heard.ns > NEIGH_STALE_S * LB_NS_PER_S &&
+	       now.ns - n->doubted.ns >= NEIGH_CALM_MS * LB_NS_PER_MS;
+}
+
 const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time now)
 {
 	struct neighbour *n = neighbours_of(&table->all, server);
 
 	if (n->state == NEIGH_UNKNOWN)
 		return NULL;
-	if (!n->fixed && n->search == SEARCH_NONE &&
-	    now.ns - n->heard.ns > NEIGH_STALE_S * LB_NS_PER_S)
+	if (!n->fixed && n->search == SEARCH_NONE && is_stale(n, now))
 		ask_again(table, n, now);
 	return &n->hop;
 }

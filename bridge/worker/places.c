@@ -55,11 +55,19 @@ void places_found(struct worker *worker, lb_time now)
 	checks_poll(worker, now);
 }
 
+/* A server isn't where we are, whoever says so: what we sent there would come nowhere. */
+static bool is_ours(const struct worker *worker, const struct mac *mac)
+{
+	return mac_eq(mac, &worker->ports[OUTSIDE]->mac) ||
+	       mac_eq(mac, &worker->ports[INSIDE]->mac);
+}
+
 void places_learn(struct worker *worker, const struct sighting *sighting, lb_time now)
 {
 	const struct news news = {.kind = NEWS_SIGHTED, .sighting = *sighting};
 
-	if (!neigh_sighted(worker->setup.neigh, sighting, now))
+	if (is_ours(worker, &sighting->hop.mac) ||
+	    !neigh_sighted(worker->setup.neigh, sighting, now))
 		return;
 	places_found(worker, now);
 	if (worker->share.worker)

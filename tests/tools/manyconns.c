@@ -2,7 +2,7 @@
  * Many TCP connections at once, from either end.
  *
  *   manyconns serve NAME PORT...
- *   manyconns connect [-n N] [-j N] [-a FIRST -A COUNT] [-t S] [-c] [-g] [-w] ADDRESS PORT
+ *   manyconns connect [-n N] [-j N] [-a FIRST -A COUNT] [-t S] [-b] [-c] [-g] [-w] ADDRESS PORT
  *
  * The server greets each connection with "NAME PEER SELF\n", both as address:port, and answers
  * every line with "NAME LINE\n". Lines are short and fit the socket buffers, so that it keeps no
@@ -11,8 +11,8 @@
  * The client opens N connections, -j at a time, from COUNT source addresses in turn. With -c it
  * closes each one once it was greeted. With -g it prints the greetings. Else it holds them all,
  * sends a line over each and checks who answers: once; or with -w once for each line on stdin,
- * until its end. Each round ends with a line of JSON on stdout. Nothing heard for -t seconds ends a
- * round.
+ * until its end; with -b over all of them at once. Each round ends with a line of JSON on stdout.
+ * Nothing heard for -t seconds ends a round.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,6 +46,7 @@ struct conn {
 	int fd;
 	enum state state;
 	unsigned server; /* index into names */
+	double sent;     /* when its line was sent, in seconds */
 };
 
 union address {
@@ -57,7 +58,7 @@ union address {
 struct options {
 	unsigned n, in_flight, addresses, timeout_s;
 	struct in_addr first;
-	bool close, greetings, wait;
+	bool close, greetings, wait, burst;
 	union address to;
 };
 
@@ -67,6 +68,7 @@ static struct counts {
 
 static char names[SERVERS][NAME_BYTES];
 static unsigned per_server[SERVERS];
+static double longest; /* from a line to its answer, in seconds */
 static unsigned nservers;
 
 static void die(const char *what)
@@ -251,10 +253,19 @@ static void conn_open(int epoll, struct conn *c, unsigned i, const struct option
 		conn_fail(c, errno);
 }
 
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void conn_send(struct conn *c, unsigned i)
 {
 	c->state = ECHOING;
 	counts.pending++;
+	c->sent = seconds();
 	dprintf(c->fd, "%u\n", i);
 }
 
@@ -302,6 +313,7 @@ static void conn_echoed(struct conn *c, unsigned i, const char *line)
 	}
 	counts.pending--;
 	counts.echoed++;
+	longest = seconds() - c->sent > longest ? seconds() - c->sent : longest;
 	c->state = HELD;
 }
 
@@ -328,16 +340,17 @@ static void conn_event(int epoll, struct conn *c, unsigned i, const struct optio
 		conn_close(c); /* while held: the next round counts it as lost */
 }
 
-/* Opens (from IDLE) or sends over (from HELD) every connection, a few at a time. */
+/* Opens (from IDLE) or sends over (from HELD) every connection, so many at a time. */
 static void round_run(int epoll, struct conn *conns, enum state from, const struct options *o)
 {
+	const unsigned in_flight = from == HELD && o->burst ? o->n : o->in_flight;
 	struct epoll_event events[EVENTS];
 	unsigned next = 0;
 
 	while (next < o->n || counts.pending) {
 		int n;
 
-		for (; next < o->n && counts.pending < o->in_flight; next++) {
+		for (; next < o->n && counts.pending < in_flight; next++) {
 			struct conn *c = &conns[next];
 
 			if (from == IDLE)
@@ -361,20 +374,12 @@ static void round_run(int epoll, struct conn *conns, enum state from, const stru
 	}
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void report(double since)
 {
 	printf("{\"connected\":%u,\"refused\":%u,\"reset\":%u,\"timeout\":%u,\"failed\":%u,"
-	       "\"echoed\":%u,\"lost\":%u,\"seconds\":%.3f,\"servers\":{",
+	       "\"echoed\":%u,\"lost\":%u,\"longest\":%.3f,\"seconds\":%.3f,\"servers\":{",
 	       counts.connected, counts.refused, counts.reset, counts.timeout, counts.failed,
-	       counts.echoed, counts.lost, seconds() - since);
+	       counts.echoed, counts.lost, longest, seconds() - since);
 	for (unsigned i = 0; i < nservers; i++)
 		printf("%s\"%s\":%u", i ? "," : "", names[i], per_server[i]);
 	printf("}}\n");
@@ -398,6 +403,7 @@ static int connect_run(const struct options *o)
 	while (o->wait && fgets(line, sizeof(line), stdin)) {
 		start = seconds();
 		counts.echoed = counts.lost = 0;
+		longest = 0;
 		round_run(epoll, conns, HELD, o);
 		report(start);
 	}
@@ -419,7 +425,7 @@ static int connect_main(int argc, char **argv)
 	struct options o = {.n = 1, .in_flight = 256, .timeout_s = 10};
 	int c;
 
-	while ((c = getopt(argc, argv, "n:j:a:A:t:cgw")) != -1) {
+	while ((c = getopt(argc, argv, "n:j:a:A:t:bcgw")) != -1) {
 		if (c == 'n')
 			o.n = number(optarg);
 		else if (c == 'j')
@@ -430,6 +436,8 @@ static int connect_main(int argc, char **argv)
 			o.addresses = number(optarg);
 		else if (c == 't')
 			o.timeout_s = number(optarg);
+		else if (c == 'b')
+			o.burst = true;
 		else if (c == 'c')
 			o.close = true;
 		else if (c == 'g')

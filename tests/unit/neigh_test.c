@@ -432,6 +432,29 @@ START_TEST(without_override_nothing_known_is_replaced)
 }
 END_TEST
 
+/* Who says so again and again has it asked no more than once a second. */
+START_TEST(made_stale_all_the_time)
+{
+	struct sighting humble = sighting_of(0, 0x66, INSIDE);
+	struct neigh_question question;
+	unsigned n = 0;
+
+	humble.overrides = false;
+	begin_known();
+	for (unsigned ms = 0; ms < 5000; ms++, wait_ms(1)) {
+		neigh_sighted(table, &humble, now);
+		neigh_find(table, 0, now);
+		while (neigh_next_question(table, now, &question)) {
+			ck_assert(question.is_direct);
+			see(0, 0x41);
+			n++;
+		}
+	}
+	ck_assert(n >= 4 && n <= 6);
+	end();
+}
+END_TEST
+
 START_TEST(a_silent_change_is_found_when_it_is_doubted)
 {
 	struct neigh_question question;
@@ -574,6 +597,7 @@ Suite *neigh_suite(void)
 	                              a_claim_is_a_move_when_it_doesnt,
 	                              another_side_is_another_place,
 	                              without_override_nothing_known_is_replaced,
+	                              made_stale_all_the_time,
 	                              a_silent_change_is_found_when_it_is_doubted,
 	                              who_has_just_answered_is_not_doubted,
 	                              a_neighbour_in_another_vlan_is_another_one,
