@@ -110,7 +110,7 @@ static inline bool lane_note(struct flow *flow, enum end end, const struct packe
 /* What is to be noted of a FIN of end's that has been taken, noted being what is already. */
 static inline uint8_t lane_fin(const struct flow *flow, enum end end, uint8_t noted)
 {
-	unsigned how = NOTE_FIN << end;
+	unsigned how = (unsigned)NOTE_FIN << end;
 
 	if (end == SERVER && !(noted & NOTE_FIN << CLIENT))
 		how |= NOTE_SERVER_FIRST;
