@@ -17,23 +17,40 @@ static const char *level_name(int level)
 	return level <= LOG_ERR ? "error" : level == LOG_WARNING ? "warning" : "info";
 }
 
+/* A member of its own for whom it is about, if that is a server or a farm: names need no escaping
+ * there. */
+static const char *thing(const char *about, char ret[RECENT_BYTES])
+{
+	static const char *const kinds[] = {"server ", "farm "};
+
+	*ret = 0;
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const size_t len = strlen(kinds[i]);
+
+		if (!strncmp(about, kinds[i], len) && !strpbrk(about + len, " ,\"\\"))
+			snprintf(ret, RECENT_BYTES, ",\"%.*s\":\"%.*s\"", (int)len - 1, kinds[i],
+			         RULES_NAME_BYTES, about + len);
+	}
+	return ret;
+}
+
 /* Most lines are "WHOM: WHAT". */
 static void print(struct answer *answer, const struct recent *recent)
 {
 	const char *colon = strstr(recent->text, ": ");
 	size_t len = colon ? (size_t)(colon - recent->text) : 0;
 	char about[RECENT_BYTES], escaped_about[2 * RECENT_BYTES], what[2 * RECENT_BYTES];
-	char time[TEXT_TIME_BYTES];
+	char time[TEXT_TIME_BYTES], of[RECENT_BYTES];
 
 	memcpy(about, recent->text, len);
 	about[len] = 0;
 	answer_record(answer,
-	              "{\"event\":%" PRIu64 ",\"time\":\"%s\",\"level\":\"%s\",\"about\":\"%s\","
+	              "{\"event\":%" PRIu64 ",\"time\":\"%s\",\"level\":\"%s\",\"about\":\"%s\"%s,"
 	              "\"text\":\"%s\"}",
 	              recent->number,
 	              text_time((lb_time){(uint64_t)recent->time_ms * LB_NS_PER_MS}, 0, time),
 	              level_name(recent->level),
-	              text_json(about, escaped_about, sizeof(escaped_about)),
+	              text_json(about, escaped_about, sizeof(escaped_about)), thing(about, of),
 	              text_json(colon ? colon + 2 : recent->text, what, sizeof(what)));
 }
 
