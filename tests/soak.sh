@@ -90,7 +90,7 @@ nothing_is_left()
 unexplained()
 {
 	jq -cs --slurpfile deaths "$LAB_DIR/deaths" --argjson noticed "$NOTICED_S" 'map(select(. as $f |
-		(if .what == "no answer" then .at - .age_s else .at end) as $since | [$deaths[] |
+		(if .what == "no answer" or .what == "Connection timed out" then .at - .age_s else .at end) as $since | [$deaths[] |
 		select((.server == $f.server or $f.server == "") and $f.at >= .from - 0.5 and $since <= .to + $noticed)] == []))' \
 		"$LAB_DIR"/visits?.err
 }
@@ -130,7 +130,7 @@ finish()
 	local memory files
 
 	for visits in visits4 visits6; do
-		[[ $(lab_wait $visits 60) = 0 ]]
+		[[ $(lab_wait $visits 120) = 0 ]]
 		cat "$LAB_DIR/$visits.out"
 	done
 	wait_until 200 nothing_is_left
