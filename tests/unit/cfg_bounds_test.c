@@ -122,14 +122,122 @@ START_TEST(a_line_has_at_most_1000_bytes)
 }
 END_TEST
 
+/* Sections that no farm uses are right as well. */
+START_TEST(no_more_checks_and_filters_than_there_is_room_for)
+{
+	static const struct {
+		const char *kind, *line, *error;
+		unsigned most;
+	} kinds[] = {
+	        {"check", "expect = A", "lb.ini:519: more than 256 [check NAME] sections",
+	         RULES_NAMED_SCRIPTS_MAX},
+	        {"filter", "action = pass\nmatch = tcp",
+	         "lb.ini:199: more than 64 [filter NAME] sections", RULES_FILTERS_MAX},
+	};
+	char *text = malloc(FILE_BYTES_MAX);
+
+	for (unsigned k = 0; k < 2; k++) {
+		size_t used = (size_t)sprintf(text, FARM_X SERVER_A);
+
+		for (unsigned i = 0; i < kinds[k].most; i++)
+			used += (size_t)sprintf(text + used, "[%s n%u]\n%s\n", kinds[k].kind, i,
+			                        kinds[k].line);
+		rules_free(expect_rules(text));
+		sprintf(text + used, "[%s more]\n%s\n", kinds[k].kind, kinds[k].line);
+		expect_first_error(text, kinds[k].error);
+	}
+	free(text);
+}
+END_TEST
+
+/* [check c] with a value of so many bytes. */
+static char *check_of(const char *key, unsigned bytes)
+{
+	char *text = calloc(1, TEXT_BYTES), *to = text;
+
+	to += sprintf(to, FARM_X "check = 80 c\n" SERVER_A "[check c]\n%s = ", key);
+	memset(to, 'A', bytes);
+	to += bytes;
+	sprintf(to, "\n%s", strcmp(key, "send") ? "" : "expect = A\n");
+	return text;
+}
+
+static void expect_too_long(const char *key, unsigned bytes, const char *error)
+{
+	char *text = check_of(key, bytes);
+	struct outcome outcome = load(text);
+
+	ck_assert_msg(strstr(outcome.error, error), "%s", outcome.error);
+	free(text);
+}
+
+START_TEST(a_check_says_and_expects_so_much)
+{
+	char *text = check_of("send", SCRIPT_SEND_MAX);
+	struct rules *rules = expect_rules(text);
+
+	ck_assert_uint_eq(rules->scripts[0].nsend, SCRIPT_SEND_MAX);
+	rules_free(rules);
+	free(text);
+	text = check_of("expect", SCRIPT_EXPECT_MAX);
+	rules = expect_rules(text);
+	ck_assert_uint_eq(rules->scripts[0].nexpect, SCRIPT_EXPECT_MAX);
+	rules_free(rules);
+	free(text);
+	expect_too_long("send", SCRIPT_SEND_MAX + 1, "is more than 512 bytes");
+	expect_too_long("expect", SCRIPT_EXPECT_MAX + 1, "is more than 128 bytes");
+}
+END_TEST
+
+static enum prefix_word word_of(const struct rules *rules, uint32_t ip)
+{
+	const struct ip6 mapped = ip6_mapped(be32_from(ip));
+
+	return prefixes_find(&rules->farms[0].access, &mapped);
+}
+
+START_TEST(a_list_has_so_many_prefixes)
+{
+	enum { FIRST = 11 << 24 };
+	static const char text[] = FARM_X "deny = @list\n" SERVER_A;
+	char list[CFG_PATH_BYTES + 8];
+	struct outcome outcome;
+	struct rules *rules;
+	FILE *file;
+
+	snprintf(list, sizeof(list), "%.*slist", (int)(strlen(cfg_path) - strlen("lb.ini")),
+	         cfg_path);
+	file = fopen(list, "w");
+	for (unsigned i = 0; i < RULES_PREFIXES_MAX; i++)
+		fprintf(file, "11.%u.%u.%u\n", i >> 16, i >> 8 & 255, i & 255);
+	fflush(file);
+	rules = expect_rules(text);
+	ck_assert_int_eq(word_of(rules, FIRST + RULES_PREFIXES_MAX - 1), PREFIX_DENY);
+	ck_assert_int_eq(word_of(rules, FIRST + RULES_PREFIXES_MAX), PREFIX_NONE);
+	rules_free(rules);
+	fprintf(file, "12.0.0.0/8\n");
+	fclose(file);
+	expect_first_error(text, "lb.ini:4: [farm x] deny: ");
+	outcome = load(text);
+	ck_assert_msg(strstr(outcome.error, "/list:100001: 12") &&
+	                      strstr(outcome.error, "is one prefix too many: at most 100000"),
+	              "%s", outcome.error);
+	unlink(list);
+}
+END_TEST
+
 Suite *cfg_bounds_suite(void)
 {
 	Suite *suite = suite_create("cfg_bounds");
 	TCase *tcase = tcase_create("cfg_bounds");
 
+	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_test(tcase, no_more_farms_and_servers_than_there_is_room_for);
 	tcase_add_test(tcase, a_full_file_is_taken);
+	tcase_add_test(tcase, no_more_checks_and_filters_than_there_is_room_for);
+	tcase_add_test(tcase, a_check_says_and_expects_so_much);
+	tcase_add_test(tcase, a_list_has_so_many_prefixes);
 	tcase_add_test(tcase, ipv6_addresses_are_bounded);
 	tcase_add_test(tcase, a_file_has_at_most_a_mebibyte);
 	tcase_add_test(tcase, a_line_has_at_most_1000_bytes);

@@ -171,6 +171,56 @@ START_TEST(without_room_a_piece_has_to_be_said_again)
 }
 END_TEST
 
+/* So many answers in pieces at a time; the next one's pieces have to be said again until one has
+ * ended. */
+START_TEST(rooms_are_for_so_many)
+{
+	enum { ROOMS = 256 };
+	static struct chat others[ROOMS];
+
+	begin(ROOMS);
+	for (unsigned i = 0; i < ROOMS; i++) {
+		accept();
+		require(hear_text(0, "+P") == CHAT_GOES_ON && said(ACK, 4, 2, 0));
+		others[i] = chat;
+		chat = (struct chat){.state = CHAT_OVER};
+		chat_begin(&chat, ISN, now);
+		says.n = 0;
+		chat_connect(&chat, now, &says);
+	}
+	ck_assert_uint_eq(chat_rooms_missed(terms.rooms), 0);
+	accept();
+	ck_assert(hear_text(0, "+P") == CHAT_GOES_ON && says.n == 0); /* one more */
+	ck_assert_uint_eq(chat_rooms_missed(terms.rooms), 1);
+	chat_drop(&others[ROOMS / 2], &terms);
+	ck_assert(hear_text(0, "+P") == CHAT_GOES_ON && said(ACK, 4, 2, 0));
+	ck_assert(hear_text(2, "ONG") == CHAT_GOOD);
+	for (unsigned i = 0; i < ROOMS; i++)
+		chat_drop(&others[i], &terms);
+	end();
+}
+END_TEST
+
+/* A pattern whose last byte is the last one that is looked at, and one behind it. */
+START_TEST(so_much_of_an_answer_is_looked_at)
+{
+	static char text[SCRIPT_ANSWER_MAX + 1];
+
+	for (unsigned more = 0; more < 2; more++) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text + SCRIPT_ANSWER_MAX - 5 + more, "+PONG", 5);
+		script.where = SCRIPT_ANYWHERE;
+		begin(1);
+		script.where = SCRIPT_ANYWHERE;
+		accept();
+		ck_assert(hear(ACK, 0, 4, text, 1460) == CHAT_GOES_ON);
+		ck_assert_int_eq(hear(ACK, 1460, 4, text + 1460, SCRIPT_ANSWER_MAX + more - 1460),
+		                 more ? CHAT_BAD : CHAT_GOOD);
+		end();
+	}
+}
+END_TEST
+
 START_TEST(another_answer)
 {
 	begin(1);
@@ -377,6 +427,8 @@ Suite *chat_suite(void)
 	                              what_is_lost_is_said_again,
 	                              an_answer_without_an_acknowledgment_says_it_all_again,
 	                              pieces_are_put_together,
+	                              rooms_are_for_so_many,
+	                              so_much_of_an_answer_is_looked_at,
 	                              without_room_a_piece_has_to_be_said_again,
 	                              another_answer,
 	                              the_end_before_the_answer,
