@@ -241,6 +241,10 @@ demo: deps ## install what is missing, build, and walk through the pool in a lab
 	@$(MAKE) -s everything WERROR=
 	@STAY=$(STAY) MODE=$(MODE) tests/demo.sh
 
+.PHONY: bench-limits
+bench-limits: deps $(B)/tmbridge ## what a flood from one address costs the others, with and without client_rate (RUNS=5; 2 min.)
+	@tests/lab.sh bash tests/bench/limits.sh
+
 .PHONY: bench-live
 bench-live: PACKAGES += $(BENCH_PACKAGES)
 bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JSON=FILE; 15 min.)
