@@ -345,16 +345,23 @@ console()
 	fi
 }
 
-# Until Enter, or Ctrl-C.
+# Until Enter, or Ctrl-C. What runs here has its sockets in here, too: so verbs are typed here.
 stay()
 {
+	local words
+
 	step "It stays"
-	doing "The console is at $URL. Clients connect and wait and close. Enter, or Ctrl-C, ends it all."
+	doing "The console is at $URL. Clients connect and wait and close. Type what tmbridge is to be asked: status, flows,"
+	doing "top --once, server drain ocsfe01 --wait 10s, who $VIP:5061, events. Enter alone, or Ctrl-C, ends it all."
 	while :; do
 		in_ns client "$TOOLS/manyconns" connect -n $((RANDOM % 40 + 5)) -t $((RANDOM % 3 + 1)) "$VIP" 5061 >/dev/null || true
 		sleep 0.5
 	done &
-	read -r || sleep infinity
+	while read -r -p "tmbridge " -a words; do
+		((${#words[@]})) || return 0
+		"$TMBRIDGE" "${words[@]}" || true
+	done
+	sleep infinity
 }
 
 statistics()
