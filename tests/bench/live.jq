@@ -12,12 +12,13 @@ def cpu_unit($figure): {latency: "us/trip", conns: "us/conn", packets: "us/req",
 
 def is_tmbridge: startswith("tmbridge");
 
-# What tmbridge is to reach, against whom; the sign says which way is good.
+# What tmbridge with its fast path is to reach, against whom; the sign says which way is good.
 def target($name; $to): {
-	bulk1: {nft: ">= 0.75", haproxy: ">= 1.8"},
-	bulk4: {nft: ">= 0.8", haproxy: ">= 1.8"},
-	conns: {nft: ">= 1.05", haproxy: ">= 1.4"},
-	"latency p50": {nft: "<= 1.0", haproxy: "<= 0.7"}
+	bulk1: {nft: ">= 1.1"}, bulk4: {nft: ">= 1.1"}, bulk16: {nft: ">= 1.1"},
+	"bulk1 cpu": {nft: "<= 0.85"}, "bulk4 cpu": {nft: "<= 0.85"}, "bulk16 cpu": {nft: "<= 0.85"},
+	wire4: {bridge: ">= 1.1"},
+	conns: {nft: ">= 1.2"}, "conns cpu": {nft: "<= 0.9"},
+	"latency p50": {nft: "<= 0.85", bridge: "<= 1.0"}, "latency p99": {nft: "<= 0.8"}
 }[$name][$to];
 
 def reached($target; $ratio): if $target == null then null
@@ -28,7 +29,7 @@ def reached($target; $ratio): if $target == null then null
 def distinct: reduce .[] as $x ([]; if index([$x]) then . else . + [$x] end);
 
 # One list for each figure, or each percentile of one.
-def figures: map(. as $r | .values | to_entries[] |
+def figures: map(. as $r | (.values + {cpu: (.machine_s / .work)}) | to_entries[] |
 		$r + {name: ($r.figure + if .key == "" then "" else " " + .key end), value}) |
 	. as $all | map(.name) | distinct | map(. as $name | $all | map(select(.name == $name)));
 
@@ -47,7 +48,8 @@ def contender($name): map(select(.contender == $name)) |
 	{contender: $name, value: map(.value) | spread, machine_cpu: map(.machine_s / .work) | spread,
 		process_cpu: map(.process_s / .work) | spread, stolen_s: (map(.stolen_s) | add)};
 
-def figure: {name: .[0].name, unit: unit(.[0].figure), cpu_unit: cpu_unit(.[0].figure),
+def figure: .[0] as $first | {name: $first.name,
+	unit: (if $first.name | endswith(" cpu") then cpu_unit($first.figure) else unit($first.figure) end), cpu_unit: cpu_unit(.[0].figure),
 	contenders: [contenders[] as $c | contender($c)], ratios: ratios};
 
 {live: {$machine, figures: (figures | map(figure))}}

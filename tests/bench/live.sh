@@ -18,7 +18,8 @@
 #	wirepackets	UDP of 16 bytes past the VIP, as fast as it goes; those that arrive count
 #	conns	HTTP with Connection: close, over fe1 and fe2, by wrk
 #	packets	HTTP on kept connections; each request and each response is one small packet
-#	latency	round trips of 64 bytes on one TCP connection, by sockperf
+#	latency	round trips of 64 bytes on one TCP connection, by sockperf; both ends on one processor, as
+#		a wake-up across processors takes longer than all else, and chance decides who has one
 #
 # All share the machine's processors with clients and servers, as the lab has no others. So absolute
 # figures say little, and those of two runs are not comparable: ratios are the result, each made of
@@ -212,7 +213,7 @@ load_http() # [HEADER]
 
 load_latency()
 {
-	in_client sockperf ping-pong --tcp -i "$TO_ONE" -p "$SOCKPERF" -m 64 -t "$SECONDS_EACH" --full-rtt |
+	in_client taskset -c 0 sockperf ping-pong --tcp -i "$TO_ONE" -p "$SOCKPERF" -m 64 -t "$SECONDS_EACH" --full-rtt |
 		jq -ncR '[inputs] | join(" ") | . as $all |
 			def percentile($p): $all | capture("percentile " + $p + " *= *(?<us>[0-9.]+)").us | tonumber;
 			(capture("SentMessages=(?<n>[0-9]+)").n | tonumber) as $n |
@@ -315,18 +316,21 @@ servers_start()
 	lab_spawn iperf fe1 iperf3 -s -p "$IPERF"
 	wait_until 5 server_listens fe1 "$IPERF"
 	[[ " $FIGURES " != *" latency "* ]] || {
-		lab_spawn sockperf fe1 sockperf server --tcp -i 10.0.0.41 -p "$SOCKPERF"
+		lab_spawn sockperf fe1 taskset -c 0 sockperf server --tcp -i 10.0.0.41 -p "$SOCKPERF"
 		wait_until 5 server_listens fe1 "$SOCKPERF"
 	}
 }
 
 rounds()
 {
-	local round contender figure
+	local round contender figure order
 
 	for ((round = 1; round <= RUNS; round++)); do
+		# who comes after whom must not decide
+		order=$CONTENDERS
+		((round % 2)) || order=$(tr ' ' '\n' <<<"$CONTENDERS" | tac)
 		for figure in $FIGURES; do
-			for contender in $CONTENDERS; do
+			for contender in $order; do
 				contender_start "$contender"
 				measure "$round" "$contender" "$figure"
 				contender_stop "$contender"
@@ -337,10 +341,13 @@ rounds()
 
 main()
 {
-	local summary table
+	local summary table ns
 
 	OTHERS=$(others_percent)
 	lab_up ipv6=off
+	for ns in client fe1 fe2; do # what rests would be walked through for each new connection
+		lab_sysctl "$ns" net.ipv4.tcp_max_tw_buckets=0
+	done
 	servers_start
 	rounds
 	summary=$(jq -s --argjson machine "$(machine)" -f "$HERE/live.jq" "$RESULTS")

@@ -142,19 +142,38 @@ traces()
 	tmbridge_stop
 }
 
-@test "SIGHUP turns it off and on, and no flow is lost" {
-	start
+# To off or auto, with what runs.
+turn() # SETTING off|on WORKERS
+{
+	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' "bridge.workers = $3" "bridge.fast_path = $1"
+	lab_signal tmbridge HUP
+	wait_until 5 grep -q "fast path $2" "$LAB_DIR/tmbridge.err"
+}
+
+off_and_on() # WORKERS
+{
+	start "bridge.workers = $1"
 	talk_begin 1500
-	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' 'bridge.fast_path = off'
-	lab_signal tmbridge HUP
-	wait_until 5 grep -q 'fast path off' "$LAB_DIR/tmbridge.err"
+	lab_spawn many client "$TOOLS/talks" connect "$VIP" 80 50 20000 5
+	wait_until 10 grep -q open "$LAB_DIR/many.out"
+	turn off off "$1"
 	tmbridge_counts .fast_path.active false
-	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' 'bridge.fast_path = auto'
-	lab_signal tmbridge HUP
-	wait_until 5 grep -q 'fast path on' "$LAB_DIR/tmbridge.err"
+	turn auto on "$1"
 	talk_ends
 	tmbridge_stats | jq -e '.fast_path.active and .fast_path.forwarded > 20'
+	lab_signal many TERM
+	[[ $(lab_wait many 10) = 0 ]] || { cat "$LAB_DIR"/many.{out,err} >&2; false; }
+	tail -1 "$LAB_DIR/many.out" | jq -e '.lost == 0 and .rounds > 100'
 	tmbridge_stop
+	lab_kill server
+}
+
+@test "SIGHUP turns it off and on under load, with one worker and with three, and no flow is lost" {
+	lab_spawn echoes fe1 "$TOOLS/talks" serve 80
+	wait_until 5 server_listens fe1 80
+	off_and_on 1
+	off_and_on 3
+	lab_kill echoes
 }
 
 without_bpf() # COMMAND...
