@@ -109,16 +109,27 @@ static unsigned foresee(struct lb *lb, struct job *jobs, unsigned i, unsigned n)
 	return i;
 }
 
+__attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct frame *frames, unsigned n, struct job *jobs, unsigned next, uint32_t tick, lb_time now, struct verdict *ret)
+{
+	for (unsigned i = 0; i < n; i++) {
+		decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		lb->whys[ret[i].why]++;
+		if (i == next)
+			next = foresee(lb, jobs, i + 1, n);
+	}
+}
+
 void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = engine_screen(lb);
 	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[PATH_BURST];
-	unsigned next; /* SYN */
+	bool any_long = false; /* TCP that isn't plain, as SYNs are */
+	unsigned next;         /* SYN */
 
 	for (unsigned i = 0; i < n; i++) {
-		jobs[i].is_sought = false;
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
+		any_long |= jobs[i].rest == REST_TCP;
 		if (has_key(&jobs[i]))
 			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
 	}
@@ -131,12 +142,11 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	for (unsigned i = 0; i < n && lb->balance.flows.client6; i++)
 		if (jobs[i].rest == REST_PLAIN_IPV6)
 			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
-	next = foresee(lb, jobs, 0, n);
+	next = any_long ? foresee(lb, jobs, 0, n) : n;
+	if (__builtin_expect(screen.has_stack, 0))
+		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {
-		if (__builtin_expect(screen.has_stack, 0))
-			decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
-		else
-			decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
 		lb->whys[ret[i].why]++;
 		if (i == next)
 			next = foresee(lb, jobs, i + 1, n);

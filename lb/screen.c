@@ -410,6 +410,7 @@ screen_any(const struct screen *screen, struct frame *frame, struct job *job, st
 {
 	struct packet *packet = &job->packet;
 
+	job->is_sought = false;
 	parse_frame(frame, packet);
 	if (packet->kind == PACKET_IPV4)
 		return screen_ip(screen, frame, job, ret);
@@ -422,12 +423,13 @@ screen_any(const struct screen *screen, struct frame *frame, struct job *job, st
 }
 
 /* From a side where none of our addresses is one yet. */
-static enum rest screen_held(const struct screen *screen, const struct frame *frame,
-                             struct verdict *ret)
+static bool is_held(const struct screen *screen, const struct frame *frame, struct verdict *ret)
 {
+	if (!(screen->held >> frame->side & 1))
+		return false;
 	verdict_begin(ret, frame);
 	screen_settle_other(screen, frame, ret);
-	return REST_NONE;
+	return true;
 }
 
 /* Beside the host's stack: why the frame can't be for us, by its Ethernet header, or LB_NWHYS. */
@@ -456,14 +458,20 @@ static bool is_foreign(const struct screen *screen, const struct frame *frame, s
 	return true;
 }
 
+/* Where that isn't asked of each frame: if it is settled by where it came from, or by Ethernet. */
+__attribute__((noinline)) static bool
+is_nothing(const struct screen *screen, const struct frame *frame, struct verdict *ret)
+{
+	return is_held(screen, frame, ret) || is_foreign(screen, frame, ret);
+}
+
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret)
 {
 	bool is_loop = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC);
 
-	if (__builtin_expect(screen->held >> frame->side & 1, 0) && !is_loop)
-		return screen_held(screen, frame, ret);
-	if (__builtin_expect(screen->has_stack, 0) && !is_loop && is_foreign(screen, frame, ret))
+	if (__builtin_expect(screen->is_special, 0) && !is_loop &&
+	    is_nothing(screen, frame, ret))
 		return REST_NONE;
 	if (!is_loop && parse_is_plain(frame)) {
 		job->key.ipv6 = false;

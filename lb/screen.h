@@ -41,6 +41,7 @@ struct screen {
 	const uint64_t *factors6; /* of name_hashed() */
 	bool has_stack;           /* what isn't ours is the host's, and nothing crosses */
 	uint8_t held;             /* sides (1 << side) from which all frames are the wire's */
+	bool is_special;          /* either: mostly it is neither, and then one look says so */
 };
 
 /* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left
