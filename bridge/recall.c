@@ -284,14 +284,14 @@ static void fill(const struct recall *recall, const struct table *table, uint32_
 	struct table_head *head = table->arrays[TABLE_HEAD].memory;
 	struct flow *flows = table->arrays[TABLE_FLOWS].memory;
 	struct flow_cold *cold = table->arrays[TABLE_COLD].memory;
-	struct flow_hops *own = table->arrays[TABLE_OWN].memory;
+	union flow_spare *spare = table->arrays[TABLE_SPARE].memory;
 	struct ip6 *client6 = table->arrays[TABLE_CLIENT6].memory;
 
 	for (uint32_t i = 0; i < n; i++) {
 		flows[i] = from[i].flow;
 		flows[i].hop = HOPS_OWN;
 		cold[i] = from[i].cold;
-		own[i / 2].of[i % 2].hop = from[i].hop;
+		spare[i].hop = from[i].hop;
 		client6[i] = from[i].client6;
 	}
 	if (recall->names.n && recall->names.n <= table->arrays[TABLE_NAMES].elements) {

@@ -97,16 +97,17 @@ static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct 
 	                server_port(wish), port.port);
 }
 
-/* The oldest flow of the first of the server's pools for the service, in turn, that has any in the
- * queue that head says. */
-static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, uint32_t head(uint32_t))
+/* The oldest such flow of the first of the server's pools for the service, in turn, with any. */
+static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
+	const struct flows *flows = &wish->balance->flows;
 	uint32_t f = FLOW_NONE, pool;
 
 	for (unsigned i = 0; i < farm_of(wish)->nsnat && f == FLOW_NONE; i++) {
 		pool = snat_pool(snat, wish->farm, server, wish->service, i);
-		f = flows_oldest(&wish->balance->flows, head(pool));
+		f = rests ? flows_oldest_resting(flows, farms_resting(pool))
+		          : flows_oldest_half_open(flows, farms_half_open(pool));
 	}
 	return f;
 }
@@ -122,29 +123,27 @@ static bool can_reach(const void *of, unsigned s)
 	if (farm_of(wish)->nsnat)
 		return snat_has_free(&wish->balance->farms->snat, wish->farm, server,
 		                     wish->service) ||
-		       oldest_with_port(wish, server, farms_resting) != FLOW_NONE ||
-		       oldest_with_port(wish, server, farms_half_open) != FLOW_NONE;
+		       oldest_with_port(wish, server, true) != FLOW_NONE ||
+		       oldest_with_port(wish, server, false) != FLOW_NONE;
 	/* the client may have this port open to the same server already, by way of another VIP */
 	tuple = arrival_without_snat(wish, server);
 	ref = holder_of(wish, &tuple);
 	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
 }
 
-/* If the server isn't full, or has somebody who makes way. */
-static bool has_way(const struct wish *wish, uint16_t server)
-{
-	const struct balance *balance = wish->balance;
-	const uint32_t f = flows_oldest(&balance->flows, farms_opening(balance->farms, server));
-
-	return !sched_is_full(&balance->farms->sched, server) ||
-	       (f != FLOW_NONE && flows_created_ms(&balance->flows, f) + ADMIT_LEAST_AGE_MS <=
-	                                  balance_ms(balance, wish->now));
-}
-
-/* Both are tests of a wish: sched_test. */
+/* If the server isn't full, or has somebody who makes way. This and the next are tests of a wish:
+ * sched_test. */
 static bool is_open(const void *of, unsigned server)
 {
-	return has_way(of, (uint16_t)server);
+	const struct wish *wish = of;
+	const struct balance *balance = wish->balance;
+	uint32_t f;
+
+	if (!sched_is_full(&balance->farms->sched, server))
+		return true;
+	f = flows_oldest_half_open(&balance->flows, farms_opening(balance->farms, server));
+	return f != FLOW_NONE && flows_created_ms(&balance->flows, f) + ADMIT_LEAST_AGE_MS <=
+	                                 balance_ms(balance, wish->now);
 }
 
 static bool can_be_had(const void *of, unsigned server)
@@ -155,13 +154,13 @@ static bool can_be_had(const void *of, unsigned server)
 /* Makes an older flow give up its port; false if there is none that may. */
 static bool free_a_port(const struct wish *wish, uint16_t server)
 {
-	uint32_t f = oldest_with_port(wish, server, farms_resting);
+	uint32_t f = oldest_with_port(wish, server, true);
 
 	if (f != FLOW_NONE) {
 		life_cut_quarantine(wish->balance, f);
 		return true;
 	}
-	f = oldest_with_port(wish, server, farms_half_open);
+	f = oldest_with_port(wish, server, false);
 	if (f == FLOW_NONE)
 		return false;
 	life_evict(wish->balance, f, wish->now);
@@ -177,8 +176,7 @@ static bool take_port(const struct wish *wish, uint16_t server, struct snat_port
 	        snat_take(snat, wish->farm, server, wish->service, ret));
 }
 
-/* Sees to it that no flow has the tuple: one in quarantine gives it up. False if one that is live
- * has it. */
+/* Sees to it that no flow has the tuple: one that rests gives it up. False if a live one has it. */
 static bool free_tuple(const struct wish *wish, const struct tuple *tuple)
 {
 	uint32_t ref = holder_of(wish, tuple);
@@ -288,16 +286,18 @@ static bool choose_arrival(const struct wish *wish, uint32_t old, uint16_t serve
 static void make_way(const struct wish *wish, uint16_t server)
 {
 	struct balance *balance = wish->balance;
-	const uint32_t f = flows_oldest(&balance->flows, farms_opening(balance->farms, server));
+	struct flows *flows = &balance->flows;
+	uint32_t f = FLOW_NONE;
 
-	if (sched_is_full(&balance->farms->sched, server) && f != FLOW_NONE)
+	if (sched_is_full(&balance->farms->sched, server))
+		f = flows_oldest_half_open(flows, farms_opening(balance->farms, server));
+	if (f != FLOW_NONE)
 		life_evict(balance, f, wish->now);
-	if (balance->flows.half_open.length >= balance->most_half_open)
-		life_evict(balance, balance->flows.half_open.head, wish->now);
+	if (flows->openings.list.length >= balance->most_half_open)
+		life_evict(balance, flows_first_half_open(flows), wish->now);
 }
 
-/* There is a place then: fewer are live than there are places, so somebody rests if none is free.
- */
+/* There is a place then: fewer are live than there are, so somebody rests if none is free. */
 static void make_place(const struct wish *wish)
 {
 	struct flows *flows = &wish->balance->flows;

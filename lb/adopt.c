@@ -407,7 +407,6 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	hops_adopt(&flows->hops, a.tick);
 	notes_forget_groups(flows->notes, flows->places);
 	flows->reached = find_reached(flows);
-	flows_use_heads(flows, flows->queues.heads); /* none stands in a queue yet */
 	if (adopt_some(&a, true, now))
 		adopt_some(&a, false, now);
 	both_copy(shared, scratch, bytes);

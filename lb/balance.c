@@ -27,7 +27,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	                            .swept = now,
 	                            .most_open = most_open,
 	                            .most_half_open = most_half_open};
-	flows_lay_out(&balance->flows, arena, most_open + most_half_open, key);
+	flows_lay_out(&balance->flows, arena, most_open + most_half_open, most_half_open, key);
 	persist_lay_out(&balance->persist, arena, most_open / BALANCE_PERSIST_SHARE, &key);
 	anew_lay_out(&balance->anew, arena);
 	segment_lay_out(&balance->segment, arena, &key);
@@ -203,9 +203,10 @@ void balance_begin(struct balance *balance, struct farms *farms)
 void balance_queue_new(struct balance *balance, uint32_t f, const struct snat_port *port)
 {
 	if (port)
-		flows_queue(&balance->flows, f, FLOW_BY_POOL, farms_half_open(port->pool));
-	flows_queue(&balance->flows, f, FLOW_BY_SERVER,
-	            farms_opening(balance->farms, flows_at(&balance->flows, f)->server));
+		flows_queue_half_open(&balance->flows, f, FLOW_BY_POOL,
+		                      farms_half_open(port->pool));
+	flows_queue_half_open(&balance->flows, f, FLOW_BY_SERVER,
+	                      farms_opening(balance->farms, flows_at(&balance->flows, f)->server));
 }
 
 /* One that the rules don't hand out any more is of use to nobody when its flow gives it up. */
@@ -220,7 +221,7 @@ void balance_queue(struct balance *balance, uint32_t f)
 	if (flow->state == FLOW_HALF_OPEN)
 		balance_queue_new(balance, f, has_port ? &port : NULL);
 	else if (has_port)
-		flows_queue(&balance->flows, f, FLOW_BY_POOL, farms_resting(port.pool));
+		flows_queue_resting(&balance->flows, f, farms_resting(port.pool));
 }
 
 /*
@@ -289,10 +290,15 @@ static void move_flow(struct balance *balance, uint32_t f, uint16_t mapped)
 		balance_keep_port(balance, server, port);
 }
 
-/* Puts the flows of a list, which is in the right order, into their queues. */
-static void queue_all(struct balance *balance, const struct flow_list *list)
+/* Puts all flows that stand in queues, in the order in which they do, into those of other rules. */
+static void queue_all(struct balance *balance)
 {
-	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(&balance->flows, f))
+	struct flows *flows = &balance->flows;
+
+	for (uint32_t f = flows_first_half_open(flows); f != FLOW_NONE;
+	     f = flows_next_half_open(flows, f))
+		balance_queue(balance, f);
+	for (uint32_t f = flows->quarantine.head; f != FLOW_NONE; f = flows_next_resting(flows, f))
 		balance_queue(balance, f);
 }
 
@@ -308,8 +314,7 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
 			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);
 	balance->has_moved = true;
-	queue_all(balance, &balance->flows.half_open);
-	queue_all(balance, &balance->flows.quarantine);
+	queue_all(balance);
 	balance_count_clients(balance, balance->swept);
 }
 
@@ -348,5 +353,5 @@ uint32_t balance_open_flows(const struct balance *balance)
 
 uint32_t balance_established(const struct balance *balance)
 {
-	return balance_open_flows(balance) - balance->flows.half_open.length;
+	return balance_open_flows(balance) - balance->flows.openings.list.length;
 }

@@ -103,6 +103,31 @@ struct flow_cold {
 	uint8_t unused;
 };
 
+/* In a queue: a flow, or FLOW_HEAD and the number of a head; FLOW_NONE: the end, or it stands in
+ * none. */
+struct flow_link {
+	uint32_t next, prev;
+};
+
+#define FLOW_HEAD (1u << 31)
+
+/*
+ * What a flow needs by its state, beside it by index. While it is live: where its client is, if its
+ * hop is HOPS_OWN, and while it is half-open its place among those. When it rests, or is free: its
+ * places in queues, so that one that rests never has HOPS_OWN. Another reader may find links where
+ * he looks for a hop: then the flow's life, which was written before, says that it is live no more.
+ */
+union flow_spare {
+	struct {
+		struct hop hop;
+		uint8_t unused;
+		uint32_t opening; /* flows.openings.at[opening] */
+	};
+	struct flow_link rests[2]; /* by enum flow_queue */
+};
+
+static_assert(sizeof(union flow_spare) == 16, "one of the arrays of table.h");
+
 enum { FLOW_FRACTION_US = 4 };
 
 /*

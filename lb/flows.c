@@ -21,12 +21,10 @@ TABLE_ARRAYS(CHECK)
 
 static void take_shared(struct flows *flows, struct arena *arena)
 {
-	const size_t pairs = (flows->places + 1) / 2;
-
 	flows->head = table_take(arena, TABLE_HEAD, 1, sizeof(*flows->head));
 	flows->flow = table_take(arena, TABLE_FLOWS, flows->places, sizeof(*flows->flow));
 	flows->cold = table_take(arena, TABLE_COLD, flows->places, sizeof(*flows->cold));
-	flows->own = table_take(arena, TABLE_OWN, pairs, sizeof(*flows->own));
+	flows->spare = table_take(arena, TABLE_SPARE, flows->places, sizeof(*flows->spare));
 	flows->names = NULL;
 	if (arena->table)
 		flows->names =
@@ -42,26 +40,26 @@ static void take_shared(struct flows *flows, struct arena *arena)
 	hops_lay_out(&flows->hops, arena, flows->capacity);
 }
 
-void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, struct hash_key key)
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, uint32_t half_open,
+                   struct hash_key key)
 {
 	*flows = (struct flows){.capacity = capacity,
 	                        .places = capacity + FLOWS_REST,
 	                        .key = key,
 	                        .free = empty_list,
-	                        .half_open = empty_list,
 	                        .doomed = empty_list,
 	                        .quarantine = empty_list};
 	factors_make(flows->factors, sizeof(flows->factors) / sizeof(uint64_t), &key, 0);
 	factors_make(flows->factors6, sizeof(flows->factors6) / sizeof(uint64_t), &key,
 	             FLOWS_FACTORS6);
 	take_shared(flows, arena);
-	flows->queues.links = arena_take(arena, flows->places, sizeof(*flows->queues.links));
+	openings_lay_out(&flows->openings, arena, half_open);
+	flows->resting = (struct queues){flows->spare, sizeof(*flows->spare), NULL};
 	flows->check_at = arena_take(arena, flows->places, sizeof(*flows->check_at));
 	flows->stamps = arena_take(arena, flows->places, sizeof(*flows->stamps));
 	if (!flows->flow)
 		return;
 	/* written now, so that no page fault waits on the packet path */
-	memset(flows->queues.links, 0, flows->places * sizeof(*flows->queues.links));
 	memset(flows->check_at, 0xff, flows->places * sizeof(*flows->check_at));
 	memset(flows->stamps, 0, flows->places * sizeof(*flows->stamps));
 	if (table_keeps(arena))
@@ -69,7 +67,7 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 	memset(flows->head, 0, sizeof(*flows->head));
 	memset(flows->flow, 0, flows->places * sizeof(*flows->flow));
 	memset(flows->cold, 0, flows->places * sizeof(*flows->cold));
-	memset(flows->own, 0, (flows->places + 1) / 2 * sizeof(*flows->own));
+	memset(flows->spare, 0, flows->places * sizeof(*flows->spare));
 	if (flows->client6)
 		memset(flows->client6, 0, flows->places * sizeof(*flows->client6));
 	if (flows->notes)
@@ -103,14 +101,24 @@ void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n)
 
 void flows_use_heads(struct flows *flows, struct flow_link *heads)
 {
-	flows->queues.heads = heads;
-	for (uint32_t f = 0; f < flows->reached; f++)
-		queues_stand_in_none(&flows->queues, f);
+	struct openings *openings = &flows->openings;
+
+	openings->queues.heads = flows->resting.heads = heads;
+	for (uint32_t f = flows_first_half_open(flows); f != FLOW_NONE;
+	     f = flows_next_half_open(flows, f))
+		openings_stand_apart(openings, flows->spare[f].opening);
+	for (uint32_t f = flows->quarantine.head; f != FLOW_NONE; f = flows_next_resting(flows, f))
+		queues_stand_apart(&flows->resting, f, FLOW_BY_POOL);
 }
 
-void flows_queue(struct flows *flows, uint32_t f, enum flow_queue queue, uint32_t head)
+void flows_queue_half_open(struct flows *flows, uint32_t f, enum flow_queue queue, uint32_t head)
 {
-	queues_join(&flows->queues, f, queue, head);
+	queues_join(&flows->openings.queues, flows->spare[f].opening, queue, head);
+}
+
+void flows_queue_resting(struct flows *flows, uint32_t f, uint32_t head)
+{
+	queues_join(&flows->resting, f, FLOW_BY_POOL, head);
 }
 
 size_t flows_ip6_size(const struct flows *flows)
@@ -144,9 +152,10 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[CLIENT]));
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
-	if (flow->state == FLOW_OPEN || flow->state == FLOW_CLOSING)
-		return; /* on no list */
-	queues_prefetch(&flows->queues, f);
+	if (flow->state != FLOW_RESET && flow->state != FLOW_QUARANTINE)
+		return; /* in no queue, or in those of few */
+	queues_prefetch(&flows->resting, f, FLOW_BY_STATE);
+	queues_prefetch(&flows->resting, f, FLOW_BY_POOL);
 }
 
 bool flows_have_room(const struct flows *flows)
@@ -224,8 +233,7 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	if (flows->notes)
 		notes_take(flows->notes, f); /* one that came late */
 	set_life(flow, server, FLOW_HALF_OPEN);
-	queues_append(&flows->queues, &flows->half_open, f);
-	queues_stand_in_none(&flows->queues, f);
+	flows->spare[f].opening = openings_take(&flows->openings, f);
 }
 
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
@@ -237,7 +245,7 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const stru
 		f = flows->reached++;
 	} else {
 		f = flows->free.head;
-		queues_remove(&flows->queues, &flows->free, f);
+		queues_remove(&flows->resting, &flows->free, f);
 	}
 	if (client6)
 		both_copy(&flows->client6[f], client6, sizeof(*client6));
@@ -248,35 +256,44 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const stru
 	return f;
 }
 
-uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
+/* Takes the flow off the queues that its state has. */
+static void leave_queues(struct flows *flows, uint32_t f)
 {
-	uint64_t ms = 0;
+	const uint32_t state = flows_at(flows, f)->state;
 
-	memcpy(&ms, flows->cold[f].created_ms, sizeof(flows->cold[f].created_ms));
-	return ms;
+	if (state == FLOW_HALF_OPEN) {
+		openings_leave(&flows->openings, flows->spare[f].opening);
+	} else if (state == FLOW_RESET || state == FLOW_QUARANTINE) {
+		queues_leave(&flows->resting, f, FLOW_BY_POOL);
+		queues_remove(&flows->resting, &flows->quarantine, f);
+	}
 }
 
-/* Takes the flow off the queues that its state has. */
-static void leave_list(struct flows *flows, uint32_t f)
+/* Begins to rest: its life has just said so, and its spare part is of links from now on. */
+static void rest(struct flows *flows, uint32_t f)
 {
-	queues_leave(&flows->queues, f, FLOW_BY_POOL);
-	queues_leave(&flows->queues, f, FLOW_BY_SERVER);
-	if (flows_at(flows, f)->state == FLOW_HALF_OPEN)
-		queues_remove(&flows->queues, &flows->half_open, f);
-	else if (flows_at(flows, f)->state == FLOW_RESET ||
-	         flows_at(flows, f)->state == FLOW_QUARANTINE)
-		queues_remove(&flows->queues, &flows->quarantine, f);
+	struct flow *flow = flows_at(flows, f);
+	struct hop hop;
+
+	if (flow->hop == HOPS_OWN) {
+		hop = flows->spare[f].hop;
+		set_hop(flow, hops_take_anywhere(&flows->hops, &hop, flow_last(flow)));
+		hops_give_back(&flows->hops, HOPS_OWN, flow_last(flow));
+	}
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	queues_append(&flows->resting, &flows->quarantine, f);
+	queues_stand_apart(&flows->resting, f, FLOW_BY_POOL);
 }
 
 void flows_remove(struct flows *flows, uint32_t f)
 {
 	flows_unlist_client(flows, f);
 	list_end(flows, f, SERVER, false);
-	leave_list(flows, f);
+	leave_queues(flows, f);
 	set_state(flows_at(flows, f), FLOW_FREE);
 	hops_give_back(&flows->hops, flows_at(flows, f)->hop, flow_last(flows_at(flows, f)));
 	flows->check_at[f] = FLOW_NEVER;
-	queues_append(&flows->queues, &flows->free, f);
+	queues_append(&flows->resting, &flows->free, f);
 }
 
 void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const uint64_t hashes[2])
@@ -290,32 +307,29 @@ void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const u
 	index_add(&flows->index, hashes[SERVER], f << 1 | SERVER);
 	set_life(flow, server, state);
 	if (state == FLOW_QUARANTINE)
-		queues_append(&flows->queues, &flows->quarantine, f);
+		rest(flows, f);
 }
 
 void flows_abandon(struct flows *flows, uint32_t f)
 {
 	set_state(flows_at(flows, f), FLOW_FREE);
 	flows->check_at[f] = FLOW_NEVER;
-	queues_append(&flows->queues, &flows->free, f);
+	queues_append(&flows->resting, &flows->free, f);
 }
 
 void flows_doom(struct flows *flows, uint32_t f)
 {
 	set_state(flows_at(flows, f), FLOW_FREE);
 	flows->check_at[f] = FLOW_NEVER;
-	queues_append(&flows->queues, &flows->doomed, f);
+	if (flows_at(flows, f)->hop == HOPS_OWN)
+		set_hop(flows_at(flows, f), HOPS_NOWHERE);
+	queues_append(&flows->resting, &flows->doomed, f);
 }
 
 void flows_undoom(struct flows *flows, uint32_t f)
 {
-	queues_remove(&flows->queues, &flows->doomed, f);
-	queues_append(&flows->queues, &flows->free, f);
-}
-
-void flows_set_created_ms(struct flows *flows, uint32_t f, uint64_t ms)
-{
-	memcpy(flows->cold[f].created_ms, &ms, sizeof(flows->cold[f].created_ms));
+	queues_remove(&flows->resting, &flows->doomed, f);
+	queues_append(&flows->resting, &flows->free, f);
 }
 
 void flows_rename(struct flows *flows, uint32_t f, const struct tuple arrive[2])
@@ -371,11 +385,11 @@ void flows_set_stamp(struct flows *flows, uint32_t f, uint32_t stamp)
 
 void flows_quarantine(struct flows *flows, uint32_t f, uint8_t flags, uint32_t now)
 {
-	leave_list(flows, f);
+	leave_queues(flows, f);
 	set_state(flows_at(flows, f), FLOW_QUARANTINE);
 	flow_set_last(flows_at(flows, f), now);
 	flows_at(flows, f)->flags |= flags;
-	queues_append(&flows->queues, &flows->quarantine, f);
+	rest(flows, f);
 }
 
 void flows_reset(struct flows *flows, uint32_t f, enum end end, uint64_t now_ms)
@@ -394,7 +408,7 @@ void flows_revive(struct flows *flows, uint32_t f)
 {
 	struct flow *flow = flows_at(flows, f);
 
-	leave_list(flows, f);
+	leave_queues(flows, f);
 	flow->flags &= (uint8_t)~FLOW_RESET_BY_US;
 	set_state(flow, flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN);
 }
@@ -410,9 +424,13 @@ void flows_set_client(struct flows *flows, uint32_t f, uint16_t place, const str
 
 	const uint16_t old = flow->hop;
 
+	if (place == HOPS_OWN && !flow_is_live(flow)) {
+		hops_give_back(&flows->hops, place, flow_last(flow));
+		return;
+	}
 	if (place == HOPS_OWN) {
 		set_hop(flow, HOPS_NOWHERE);
-		hop_store(flows_own(flows, f), hop);
+		hop_store(&flows->spare[f], hop);
 	}
 	set_hop(flow, place);
 	hops_give_back(&flows->hops, old, flow_last(flow));
@@ -437,14 +455,14 @@ void flows_reopen(struct flows *flows, uint32_t f, uint64_t now_ms)
 	const struct flow *flow = flows_at(flows, f);
 	const struct tuple arrive[2] = {flow->arrive[CLIENT], flow->arrive[SERVER]};
 
-	leave_list(flows, f);
+	leave_queues(flows, f);
 	hops_give_back(&flows->hops, flow->hop, tick_of_ms(now_ms));
 	begin(flows, f, arrive, flow->server, now_ms);
 }
 
 void flows_set_state(struct flows *flows, uint32_t f, enum flow_state state)
 {
-	leave_list(flows, f);
+	leave_queues(flows, f);
 	set_state(flows_at(flows, f), state);
 }
 
@@ -457,31 +475,4 @@ void flows_check_by(struct flows *flows, uint32_t f, uint32_t at)
 void flows_check_again(struct flows *flows, uint32_t f, uint32_t at)
 {
 	flows->check_at[f] = at;
-}
-
-enum { SCAN = 16 };
-
-static bool any_due(const uint32_t check_at[SCAN], uint32_t now)
-{
-	uint32_t due = 0;
-
-	for (unsigned i = 0; i < SCAN; i++)
-		due |= check_at[i] <= now;
-	return due;
-}
-
-uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now)
-{
-	uint32_t i = *cursor;
-
-	while (i < limit) {
-		if (flows->check_at[i] <= now) {
-			__builtin_prefetch(&flows->queues.links[i], 1);
-			*cursor = i + 1;
-			return i;
-		}
-		i += limit - i >= SCAN && !any_due(&flows->check_at[i], now) ? SCAN : 1;
-	}
-	*cursor = limit;
-	return FLOW_NONE;
 }

@@ -14,7 +14,8 @@
  * rests at the tail of the free list.
  *
  * Renumbered, or moved to another hop: one write of one word; what it names is written before, and
- * isn't used for anything else before HOPS_REST.
+ * isn't used for anything else before HOPS_REST. Only of who keeps his hop himself is that
+ * overwritten when he rests, after his life says so.
  *
  * A reader looks at the flow's life once more before he writes. If he is held up right then, what
  * he writes comes late: next_seq, acked, limit and last of a flow that has ended decide nothing but
@@ -25,9 +26,10 @@
 
 #include "arena.h"
 #include "flow.h"
+#include "due.h"
 #include "hops.h"
 #include "index.h"
-#include "queues.h"
+#include "openings.h"
 #include "table.h"
 
 /* Of which numbers factors are made: those of tuples begin with 0. */
@@ -44,11 +46,10 @@ struct flows {
 	struct flow *flow; /* by index, as are: */
 	struct flow_cold *cold;
 	struct flow_sum *sums; /* by server, of the farms; or NULL: nobody wants to know */
-	struct queues queues;
-	struct flow_hops *own; /* hops of those for whom flows.hops has no room */
-	struct ip6 *client6;   /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
-	uint32_t *check_at;    /* tick at which to see if the flow has expired; FLOW_NEVER */
-	uint32_t *stamps;      /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
+	union flow_spare *spare;
+	struct ip6 *client6; /* of IPv6 flows, if the client's name is a hash; NULL: no IPv6 */
+	uint32_t *check_at;  /* tick at which to see if the flow has expired; FLOW_NEVER */
+	uint32_t *stamps;    /* its client's timestamp (RFC 7323), of SYN or FIN; 0: none */
 	struct index index;
 	struct hops hops;
 	struct hash_key key;
@@ -60,10 +61,11 @@ struct flows {
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
 	uint32_t reached;            /* flows from here on were never used */
-	struct flow_list free;       /* of those before reached */
-	struct flow_list half_open;  /* oldest first */
+	struct queues resting;       /* of flows: */
+	struct flow_list free;       /* those before reached */
 	struct flow_list doomed;     /* flows_doom() */
 	struct flow_list quarantine; /* and those that were reset; longest ended first */
+	struct openings openings;    /* half-open ones */
 };
 
 static inline struct flow *flows_at(const struct flows *flows, uint32_t flow)
@@ -89,28 +91,36 @@ static inline uint32_t flows_packets(const struct flows *flows, uint32_t flow, e
 	return BOTH_READ(flows->cold[flow].packets[end]) + flows->flow[flow].packets[end];
 }
 
-/* Where a flow's hop is if that is HOPS_OWN. */
-static inline struct flow_hop *flows_own(const struct flows *flows, uint32_t flow)
-{
-	return &flows->own[flow / 2].of[flow % 2];
-}
-
 /* Where the client's last packet came from; all zeros before the first. */
 static inline const struct hop *flows_client(const struct flows *flows, uint32_t flow)
 {
 	const uint16_t place = flows->flow[flow].hop;
 
-	return place == HOPS_OWN ? &flows_own(flows, flow)->hop : &flows->hops.places[place].hop;
+	return place == HOPS_OWN ? &flows->spare[flow].hop : &flows->hops.places[place].hop;
 }
 
-/* The flow that follows on its list, or FLOW_NONE. */
-static inline uint32_t flows_behind(const struct flows *flows, uint32_t flow)
+/* The half-open flow that is so for longest, and the one that follows upon it; and the same of
+ * those that rest. Or FLOW_NONE. */
+static inline uint32_t flows_first_half_open(const struct flows *flows)
 {
-	return flows->queues.links[flow].in[FLOW_BY_STATE].next;
+	return openings_flow(&flows->openings, flows->openings.list.head);
 }
 
-/* Takes an empty table of capacity flows from arena, or the arrays of its table (table.h). */
-void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity,
+static inline uint32_t flows_next_half_open(const struct flows *flows, uint32_t flow)
+{
+	const struct opening *at = &flows->openings.at[flows->spare[flow].opening];
+
+	return openings_flow(&flows->openings, at->in[FLOW_BY_STATE].next);
+}
+
+static inline uint32_t flows_next_resting(const struct flows *flows, uint32_t flow)
+{
+	return flows->spare[flow].rests[FLOW_BY_STATE].next;
+}
+
+/* Takes an empty table of capacity flows, half_open of which may be so, from arena, or the arrays
+ * of its table (table.h). */
+void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, uint32_t half_open,
                    struct hash_key key);
 
 /* Says which IPv6 addresses the names are that flows hold, for a process that comes after this. */
@@ -203,13 +213,21 @@ static inline void flows_use_sums(struct flows *flows, struct flow_sum *sums)
 	flows->sums = sums;
 }
 
-/* Puts the flow at the end of the queue of this head, where it stands until its state changes. */
-void flows_queue(struct flows *flows, uint32_t flow, enum flow_queue queue, uint32_t head);
+/* Puts a flow that is half-open, or rests, at the end of the queue of this head, where it stands
+ * until its state changes. */
+void flows_queue_half_open(struct flows *flows, uint32_t flow, enum flow_queue queue,
+                           uint32_t head);
+void flows_queue_resting(struct flows *flows, uint32_t flow, uint32_t head);
 
-/* The flow that stands in it for longest, or FLOW_NONE. */
-static inline uint32_t flows_oldest(const struct flows *flows, uint32_t head)
+/* The flow that stands in such a queue for longest, or FLOW_NONE. */
+static inline uint32_t flows_oldest_half_open(const struct flows *flows, uint32_t head)
 {
-	const uint32_t first = flows->queues.heads[head].next;
+	return openings_flow(&flows->openings, flows->openings.queues.heads[head].next);
+}
+
+static inline uint32_t flows_oldest_resting(const struct flows *flows, uint32_t head)
+{
+	const uint32_t first = flows->resting.heads[head].next;
 
 	return first & FLOW_HEAD ? FLOW_NONE : first;
 }
@@ -226,7 +244,13 @@ uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const stru
                    uint16_t server, uint64_t now_ms, uint32_t check_at);
 
 /* When the flow was made, in ms since the table was. */
-uint64_t flows_created_ms(const struct flows *flows, uint32_t flow);
+static inline uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
+{
+	uint64_t ms = 0;
+
+	memcpy(&ms, flows->cold[f].created_ms, sizeof(flows->cold[f].created_ms));
+	return ms;
+}
 
 /* Forgets the flow, whatever its state. */
 void flows_remove(struct flows *flows, uint32_t flow);
@@ -250,7 +274,11 @@ void flows_name(struct flows *flows, uint32_t flow, const struct tuple arrive[2]
 void flows_doom(struct flows *flows, uint32_t flow);
 void flows_undoom(struct flows *flows, uint32_t flow);
 void flows_set_hop(struct flows *flows, uint32_t flow, uint16_t hop);
-void flows_set_created_ms(struct flows *flows, uint32_t flow, uint64_t ms);
+
+static inline void flows_set_created_ms(struct flows *flows, uint32_t f, uint64_t ms)
+{
+	memcpy(flows->cold[f].created_ms, &ms, sizeof(flows->cold[f].created_ms));
+}
 
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);
@@ -273,7 +301,8 @@ void flows_revive(struct flows *flows, uint32_t flow);
 /* Moves it to quarantine for good. */
 void flows_bury(struct flows *flows, uint32_t flow);
 
-/* The flow's client is answered at hop, whose place it has taken: HOPS_OWN if there was none. */
+/* The flow's client is answered at hop, whose place it has taken: HOPS_OWN if there was none, which
+ * a flow that rests doesn't keep. */
 void flows_set_client(struct flows *flows, uint32_t flow, uint16_t place, const struct hop *hop);
 
 /* Adds to what came from end, beyond what the flow itself counts: bytes in whole FLOW_SUM_BYTES. */
@@ -319,8 +348,17 @@ static inline void flows_count(struct flows *flows, uint32_t f, enum end end, ui
 
 /*
  * The next flow in [*cursor, limit) whose check_at is now or earlier, or FLOW_NONE; *cursor moves
- * behind it, or to limit. Fetches its links into the cache.
+ * behind it, or to limit. Fetches its spare part into the cache.
  */
-uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit, uint32_t now);
+static inline uint32_t flows_next_due(const struct flows *flows, uint32_t *cursor, uint32_t limit,
+                                      uint32_t now)
+{
+	const uint32_t f = due_next(flows->check_at, cursor, limit, now);
+
+	if (f == limit)
+		return FLOW_NONE;
+	__builtin_prefetch(&flows->spare[f], 1);
+	return f;
+}
 
 #endif

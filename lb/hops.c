@@ -5,8 +5,8 @@
  * few thousand hops, or even tens of thousands, find room, all but one in a million. A place that
  * nobody holds any more rests before it is given to another hop.
  *
- * A hop that finds no room isn't refused: its flows keep it themselves. Nothing here judges whether
- * a client is where a hop says; see progress.c and follow.c.
+ * A hop that finds no room isn't refused: its flows keep it themselves, up to their end. Nothing
+ * here judges whether a client is where a hop says; see progress.c and follow.c.
  */
 #include "hops.h"
 
@@ -80,6 +80,28 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 	}
 	hops->places[found].users++;
 	return (uint16_t)found;
+}
+
+uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t now)
+{
+	const uint32_t first = set_of(hops, hop) * HOPS_WAYS;
+	uint32_t p = hops_find(hops, hop);
+
+	for (uint32_t i = 0; p == HOPS_OWN && i < HOPS_TRIES && i < hops->nplaces; i++) {
+		const uint32_t at = (first + i) & (hops->nplaces - 1);
+
+		/* one that leads there already needn't rest */
+		if (at == HOPS_OWN || at == HOPS_NOWHERE || hops->places[at].users ||
+		    (hops->rests[at] > now && !hop_eq(&hops->places[at].hop, hop)))
+			continue;
+		hops->origins[at] = *hop;
+		hops_answer(hops, (uint16_t)at, hop);
+		p = at;
+	}
+	if (p == HOPS_OWN)
+		p = HOPS_NOWHERE;
+	hops_take_place(hops, (uint16_t)p);
+	return (uint16_t)p;
 }
 
 void hops_adopt(struct hops *hops, uint32_t now)

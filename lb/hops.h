@@ -28,6 +28,7 @@ enum {
 	HOPS_PLACES_MIN = 8 * HOPS_WAYS,
 	HOPS_PLACES_MAX = UINT16_MAX + 1, /* named by 16 bits */
 	HOPS_REST = 20,                   /* ticks (flow.h): 2 s */
+	HOPS_TRIES = 1024,
 };
 
 struct hops_place {
@@ -37,19 +38,6 @@ struct hops_place {
 };
 
 static_assert(sizeof(struct hops_place) == 16, "a lookup is a shift");
-
-/* The hop of a flow whose hop is HOPS_OWN. */
-struct flow_hop {
-	struct hop hop;
-	uint8_t unused;
-};
-
-/* Of flows 2 i and 2 i + 1, beside each other: an element of a table (table.h). */
-struct flow_hops {
-	struct flow_hop of[2];
-};
-
-static_assert(sizeof(struct flow_hops) == 24, "each flow has one, used or not");
 
 struct hops {
 	struct hops_place *places;
@@ -95,6 +83,12 @@ void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows);
  * at tick now. */
 uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop *hop,
                    uint32_t now);
+
+/*
+ * Takes a place for a hop that its flow can't keep itself any more; in whichever set there is one,
+ * as nobody else is to find it: HOPS_NOWHERE if none of HOPS_TRIES is free.
+ */
+uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t now);
 
 /* The place of this origin if it has users, else HOPS_OWN. */
 uint16_t hops_find(const struct hops *hops, const struct hop *origin);

@@ -12,7 +12,7 @@
  *   3. of each such slot the flow and end: lane_ref(), flow_of(), end_of()
  *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's
  *   5. where it goes: lane_to(), flow_life_server() or, to a client, lane_hop() in places[] or
- * own[]; what comes from a client must come from that hop
+ * spare[]; what comes from a client must come from that hop
  *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same;
  *      one with FIN by lane_note_last(), and its end by notes_put()
  *   7. count it: lane_count()

@@ -109,7 +109,10 @@ static unsigned foresee(struct lb *lb, struct job *jobs, unsigned i, unsigned n)
 	return i;
 }
 
-__attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct frame *frames, unsigned n, struct job *jobs, unsigned next, uint32_t tick, lb_time now, struct verdict *ret)
+__attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct frame *frames,
+                                                           unsigned n, struct job *jobs,
+                                                           unsigned next, uint32_t tick,
+                                                           lb_time now, struct verdict *ret)
 {
 	for (unsigned i = 0; i < n; i++) {
 		decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);

@@ -1,34 +1,38 @@
 /*
- * Queues: doubly linked, through an array of links beside the flows. A flow is on at most one list
- * by its state, so one pair of links serves these all.
+ * Queues: doubly linked. Links are written as who reads them for a hop reads them (union
+ * flow_spare).
  */
 #include "queues.h"
 
-void queues_append(struct queues *queues, struct flow_list *list, uint32_t f)
+static void set_link(struct flow_link *link, uint32_t next, uint32_t prev)
 {
-	queues->links[f].in[FLOW_BY_STATE].next = FLOW_NONE;
-	queues->links[f].in[FLOW_BY_STATE].prev = list->tail;
+	BOTH_WRITE(link->next, next);
+	BOTH_WRITE(link->prev, prev);
+}
+
+void queues_append(struct queues *queues, struct flow_list *list, uint32_t at)
+{
+	set_link(queues_link(queues, at, FLOW_BY_STATE), FLOW_NONE, list->tail);
 	if (list->tail == FLOW_NONE)
-		list->head = f;
+		list->head = at;
 	else
-		queues->links[list->tail].in[FLOW_BY_STATE].next = f;
-	list->tail = f;
+		BOTH_WRITE(queues_link(queues, list->tail, FLOW_BY_STATE)->next, at);
+	list->tail = at;
 	list->length++;
 }
 
-void queues_remove(struct queues *queues, struct flow_list *list, uint32_t f)
+void queues_remove(struct queues *queues, struct flow_list *list, uint32_t at)
 {
-	const uint32_t next = queues->links[f].in[FLOW_BY_STATE].next,
-	               prev = queues->links[f].in[FLOW_BY_STATE].prev;
+	const struct flow_link link = *queues_link(queues, at, FLOW_BY_STATE);
 
-	if (prev == FLOW_NONE)
-		list->head = next;
+	if (link.prev == FLOW_NONE)
+		list->head = link.next;
 	else
-		queues->links[prev].in[FLOW_BY_STATE].next = next;
-	if (next == FLOW_NONE)
-		list->tail = prev;
+		BOTH_WRITE(queues_link(queues, link.prev, FLOW_BY_STATE)->next, link.next);
+	if (link.next == FLOW_NONE)
+		list->tail = link.prev;
 	else
-		queues->links[next].in[FLOW_BY_STATE].prev = prev;
+		BOTH_WRITE(queues_link(queues, link.next, FLOW_BY_STATE)->prev, link.prev);
 	list->length--;
 }
 
@@ -38,46 +42,43 @@ void queues_begin(struct flow_link *heads, uint32_t n)
 		heads[i] = (struct flow_link){FLOW_HEAD | i, FLOW_HEAD | i};
 }
 
-void queues_stand_in_none(struct queues *queues, uint32_t f)
+void queues_stand_apart(struct queues *queues, uint32_t at, enum flow_queue queue)
 {
-	queues->links[f].in[FLOW_BY_POOL].next = FLOW_NONE;
-	queues->links[f].in[FLOW_BY_SERVER].next = FLOW_NONE;
+	BOTH_WRITE(queues_link(queues, at, queue)->next, FLOW_NONE);
 }
 
-/* A flow's link, or a head. */
+/* An element's link, or a head. */
 static struct flow_link *link_of(struct queues *queues, uint32_t at, enum flow_queue queue)
 {
-	return at & FLOW_HEAD ? &queues->heads[at & ~FLOW_HEAD] : &queues->links[at].in[queue];
+	return at & FLOW_HEAD ? &queues->heads[at & ~FLOW_HEAD] : queues_link(queues, at, queue);
 }
 
-void queues_join(struct queues *queues, uint32_t f, enum flow_queue queue, uint32_t head)
+void queues_join(struct queues *queues, uint32_t at, enum flow_queue queue, uint32_t head)
 {
 	const uint32_t last = queues->heads[head].prev;
 
-	queues->links[f].in[queue] = (struct flow_link){FLOW_HEAD | head, last};
-	link_of(queues, last, queue)->next = f;
-	queues->heads[head].prev = f;
+	set_link(queues_link(queues, at, queue), FLOW_HEAD | head, last);
+	BOTH_WRITE(link_of(queues, last, queue)->next, at);
+	queues->heads[head].prev = at;
 }
 
-void queues_leave(struct queues *queues, uint32_t f, enum flow_queue queue)
+void queues_leave(struct queues *queues, uint32_t at, enum flow_queue queue)
 {
-	const struct flow_link link = queues->links[f].in[queue];
+	const struct flow_link link = *queues_link(queues, at, queue);
 
 	if (link.next == FLOW_NONE)
 		return;
-	link_of(queues, link.next, queue)->prev = link.prev;
-	link_of(queues, link.prev, queue)->next = link.next;
-	queues->links[f].in[queue].next = FLOW_NONE;
+	BOTH_WRITE(link_of(queues, link.next, queue)->prev, link.prev);
+	BOTH_WRITE(link_of(queues, link.prev, queue)->next, link.next);
+	queues_stand_apart(queues, at, queue);
 }
 
-void queues_prefetch(const struct queues *queues, uint32_t f)
+void queues_prefetch(const struct queues *queues, uint32_t at, enum flow_queue queue)
 {
-	for (unsigned queue = 0; queue < FLOW_QUEUES; queue++) {
-		const struct flow_link *link = &queues->links[f].in[queue];
+	const struct flow_link *link = queues_link(queues, at, queue);
 
-		if (!(link->next & FLOW_HEAD))
-			__builtin_prefetch(&queues->links[link->next], 1);
-		if (!(link->prev & FLOW_HEAD))
-			__builtin_prefetch(&queues->links[link->prev], 1);
-	}
+	if (!(link->next & FLOW_HEAD))
+		__builtin_prefetch(queues_link(queues, link->next, queue), 1);
+	if (!(link->prev & FLOW_HEAD))
+		__builtin_prefetch(queues_link(queues, link->prev, queue), 1);
 }

@@ -459,8 +459,8 @@ static bool is_foreign(const struct screen *screen, const struct frame *frame, s
 }
 
 /* Where that isn't asked of each frame: if it is settled by where it came from, or by Ethernet. */
-__attribute__((noinline)) static bool
-is_nothing(const struct screen *screen, const struct frame *frame, struct verdict *ret)
+__attribute__((noinline)) static bool is_nothing(const struct screen *screen,
+                                                 const struct frame *frame, struct verdict *ret)
 {
 	return is_held(screen, frame, ret) || is_foreign(screen, frame, ret);
 }
@@ -470,8 +470,7 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 {
 	bool is_loop = frame->len >= ETH_HEADER_BYTES && is_own_mac(screen, frame->data + ETH_SRC);
 
-	if (__builtin_expect(screen->is_special, 0) && !is_loop &&
-	    is_nothing(screen, frame, ret))
+	if (__builtin_expect(screen->is_special, 0) && !is_loop && is_nothing(screen, frame, ret))
 		return REST_NONE;
 	if (!is_loop && parse_is_plain(frame)) {
 		job->key.ipv6 = false;

@@ -7,14 +7,14 @@
  * elements one after the other, each a multiple of TABLE_ALIGN bytes long, as in a BPF array map
  * (which rounds up to that). For each there is the name of such a map, and its element's type.
  *
- * Anything that isn't here (lists, check times, pools of SNAT ports, the rules' state) is the
- * process's own and can be made anew from these.
+ * Anything that isn't here, and links (lists, check times, pools of SNAT ports, the rules' state)
+ * is the process's own and can be made anew from these.
  *
  *   head     one: how large the others are and what the index is hashed by
  *   buckets  the index: index.h
  *   flows    flow.h, as are:
  *   cold     what few packets need of a flow, and what both sides count
- *   own      hops of flows for whom there is no place, two in an element
+ *   spare    what flows need by their state: hops for whom there is no place, links
  *   places   hops: hops.h
  *   client6  IPv6 clients' addresses; needed only if there are any
  *   known6   the IPv6 addresses that flows name: rules.names, which a reload only adds to
@@ -30,14 +30,14 @@
 #include <assert.h>
 #include <stdbool.h>
 
-enum { TABLE_LAYOUT = 3, TABLE_ALIGN = 8 };
+enum { TABLE_LAYOUT = 4, TABLE_ALIGN = 8 };
 
 #define TABLE_ARRAYS(X)                                                                            \
 	X(HEAD, head, struct table_head)                                                           \
 	X(BUCKETS, buckets, struct bucket)                                                         \
 	X(FLOWS, flows, struct flow)                                                               \
 	X(COLD, cold, struct flow_cold)                                                            \
-	X(OWN, own, struct flow_hops)                                                              \
+	X(SPARE, spare, union flow_spare)                                                          \
 	X(PLACES, places, struct hops_place)                                                       \
 	X(CLIENT6, client6, struct ip6)                                                            \
 	X(NAMES, known6, struct ip6)                                                               \

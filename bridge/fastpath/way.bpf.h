@@ -40,13 +40,13 @@ INLINE bool find_client(const struct found *found, struct hop *ret)
 		*ret = at->hop;
 	} else {
 		const uint32_t f = found->f - part->base[TABLE_FLOWS];
-		struct flow_hops *at;
+		union flow_spare *at;
 
-		i = part->base[TABLE_OWN] + f / 2;
-		at = bpf_map_lookup_elem(&own, &i);
+		i = part->base[TABLE_SPARE] + f;
+		at = bpf_map_lookup_elem(&spare, &i);
 		if (!at)
 			return false;
-		*ret = at->of[f & 1].hop;
+		*ret = at->hop;
 	}
 	return true;
 }

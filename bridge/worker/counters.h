@@ -37,7 +37,7 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "flows that were reset when they opened, being more than their client may have")         \
 	X(FLOWS_REFUSED, "flows", "refused", COUNTER_GROWS, b->counts.refused,                     \
 	  "SYNs to a service port that were turned away")                                          \
-	X(FLOWS_HALF_OPEN, "flows", "half_open", COUNTER_GAUGE, b->flows.half_open.length,         \
+	X(FLOWS_HALF_OPEN, "flows", "half_open", COUNTER_GAUGE, b->flows.openings.list.length,     \
 	  "live flows whose client hasn't acknowledged the server's SYN yet")                      \
 	X(FLOWS_QUARANTINED, "flows", "quarantined", COUNTER_GAUGE, balance_quarantined(b),        \
 	  "ended flows whose place and SNAT port still rest")                                      \

@@ -167,35 +167,59 @@ static uint32_t count_in(const struct flows *flows, unsigned states)
 	return n;
 }
 
+/* Whose element of the queues it is. */
+static uint32_t flow_at(const struct flows *flows, const struct queues *queues, uint32_t at)
+{
+	if (queues == &flows->resting)
+		return at;
+	ENSURE(flows->spare[flows->openings.at[at].flow].opening == at);
+	return flows->openings.at[at].flow;
+}
+
 /* Both ways, each flow in one of these states (as bits) once. */
-static void check_list(const struct flows *flows, const struct flow_list *list, unsigned states)
+static void check_list(const struct flows *flows, const struct queues *queues,
+                       const struct flow_list *list, unsigned states)
 {
 	uint32_t n = 0, before = FLOW_NONE;
 
-	for (uint32_t f = list->head; f != FLOW_NONE; f = flows_behind(flows, f)) {
+	for (uint32_t at = list->head; at != FLOW_NONE;
+	     at = queues_link(queues, at, FLOW_BY_STATE)->next) {
 		ENSURE(n++ < flows->places);
-		ENSURE(is_in(flows, f, states) &&
-		       flows->queues.links[f].in[FLOW_BY_STATE].prev == before);
-		before = f;
+		ENSURE(is_in(flows, flow_at(flows, queues, at), states) &&
+		       queues_link(queues, at, FLOW_BY_STATE)->prev == before);
+		before = at;
 	}
 	ENSURE(list->tail == before);
 	ENSURE(n == list->length && n == count_in(flows, states));
 }
 
 /* How many stand in the queue, each of which must be in one of these states. */
-static uint32_t check_queue(const struct flows *flows, uint32_t head, enum flow_queue queue,
-                            unsigned states)
+static uint32_t check_queue(const struct flows *flows, const struct queues *queues, uint32_t head,
+                            enum flow_queue queue, unsigned states)
 {
-	uint32_t n = 0, before = FLOW_HEAD | head, f;
+	uint32_t n = 0, before = FLOW_HEAD | head, at;
 
-	for (f = flows->queues.heads[head].next; !(f & FLOW_HEAD);
-	     f = flows->queues.links[f].in[queue].next) {
+	for (at = queues->heads[head].next; !(at & FLOW_HEAD);
+	     at = queues_link(queues, at, queue)->next) {
 		ENSURE(n++ < flows->capacity);
-		ENSURE(is_in(flows, f, states) && flows->queues.links[f].in[queue].prev == before);
-		before = f;
+		ENSURE(is_in(flows, flow_at(flows, queues, at), states) &&
+		       queues_link(queues, at, queue)->prev == before);
+		before = at;
 	}
-	ENSURE(f == (FLOW_HEAD | head) && flows->queues.heads[head].prev == before);
+	ENSURE(at == (FLOW_HEAD | head) && queues->heads[head].prev == before);
 	return n;
+}
+
+/* Each place for a half-open flow is one's, or vacant. */
+static void check_openings(const struct flows *flows, uint32_t most)
+{
+	uint32_t n = 0;
+
+	for (uint32_t at = flows->openings.vacant; at != FLOW_NONE;
+	     at = flows->openings.at[at].in[FLOW_BY_STATE].next) {
+		ENSURE(n++ < most && at < most && flows->openings.at[at].flow == FLOW_NONE);
+	}
+	ENSURE(n + flows->openings.list.length == most);
 }
 
 /* Each half-open flow stands in its server's queue; and in its pool's, as each that rests does, if
@@ -210,15 +234,18 @@ static void check_queues(const struct balance *balance)
 	struct snat_port port;
 
 	for (unsigned s = 0; s < farms->rules->nservers; s++) {
-		uint32_t n = check_queue(flows, farms_opening(farms, s), FLOW_BY_SERVER, half_open);
+		uint32_t n = check_queue(flows, &flows->openings.queues, farms_opening(farms, s),
+		                         FLOW_BY_SERVER, half_open);
 
 		ENSURE(n == farms->sched.servers[s].half_open);
 		by_server += n;
 	}
-	ENSURE(by_server == flows->half_open.length);
+	ENSURE(by_server == flows->openings.list.length);
 	for (uint32_t p = 0; p < farms->snat.npools; p++)
-		by_pool += check_queue(flows, farms_resting(p), FLOW_BY_POOL, resting) +
-		           check_queue(flows, farms_half_open(p), FLOW_BY_POOL, half_open);
+		by_pool += check_queue(flows, &flows->resting, farms_resting(p), FLOW_BY_POOL,
+		                       resting) +
+		           check_queue(flows, &flows->openings.queues, farms_half_open(p),
+		                       FLOW_BY_POOL, half_open);
 	for (uint32_t f = 0; f < flows->reached; f++)
 		pooled += is_in(flows, f, resting | half_open) &&
 		          balance_locate_port(balance, flows_at(flows, f), &port);
@@ -256,10 +283,12 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_strays(balance);
 	check_kept(balance);
 	check_index(flows);
-	check_list(flows, &flows->free, 1u << FLOW_FREE);
-	check_list(flows, &flows->half_open, 1u << FLOW_HALF_OPEN);
-	check_list(flows, &flows->quarantine, 1u << FLOW_RESET | 1u << FLOW_QUARANTINE);
-	ENSURE(flows->half_open.length <= balance->most_half_open);
+	check_list(flows, &flows->resting, &flows->free, 1u << FLOW_FREE);
+	check_list(flows, &flows->openings.queues, &flows->openings.list, 1u << FLOW_HALF_OPEN);
+	check_list(flows, &flows->resting, &flows->quarantine,
+	           1u << FLOW_RESET | 1u << FLOW_QUARANTINE);
+	ENSURE(flows->openings.list.length <= balance->most_half_open);
+	check_openings(flows, balance->most_half_open);
 	check_queues(balance);
 	check_hops(flows);
 	check_timers(flows);

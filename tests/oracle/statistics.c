@@ -16,7 +16,7 @@ void statistics_read(const struct lb *lb, struct statistics *ret)
 	        .resets = balance->counts.resets,
 	        .revived = balance->counts.revived,
 	        .open = balance_open_flows(balance),
-	        .half_open = balance->flows.half_open.length,
+	        .half_open = balance->flows.openings.list.length,
 	        .resting = balance_quarantined(balance),
 	        .stickies_evicted = balance->persist.evicted,
 	};

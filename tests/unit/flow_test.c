@@ -20,10 +20,10 @@ static void begin(uint32_t capacity)
 	const struct hash_key key = {{1, 2}};
 	struct arena measure = {0}, arena = {0};
 
-	flows_lay_out(&flows, &measure, capacity, key);
+	flows_lay_out(&flows, &measure, capacity, capacity, key);
 	mem = arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
 	memset(mem, 0xa5, measure.used);
-	flows_lay_out(&flows, &arena, capacity, key);
+	flows_lay_out(&flows, &arena, capacity, capacity, key);
 	require_eq(arena.used, measure.used);
 }
 
@@ -173,18 +173,20 @@ START_TEST(half_open_is_first_in_first_out)
 	begin(CAPACITY);
 	for (uint32_t i = 0; i < 4; i++)
 		f[i] = add(i);
-	ck_assert_uint_eq(flows.half_open.head, f[0]);
-	ck_assert_uint_eq(flows.half_open.length, 4);
+	ck_assert_uint_eq(flows_first_half_open(&flows), f[0]);
+	ck_assert_uint_eq(flows_next_half_open(&flows, f[0]), f[1]);
+	ck_assert_uint_eq(flows.openings.list.length, 4);
 	flows_set_state(&flows, f[1], FLOW_OPEN);
 	flows_set_state(&flows, f[1], FLOW_CLOSING);
 	flows_quarantine(&flows, f[0], 0, 5);
-	ck_assert_uint_eq(flows.half_open.head, f[2]);
+	ck_assert_uint_eq(flows_first_half_open(&flows), f[2]);
 	flows_reopen(&flows, f[0], 100);
-	ck_assert_uint_eq(flows.half_open.tail, f[0]);
+	ck_assert_uint_eq(flows_next_half_open(&flows, f[3]), f[0]);
+	ck_assert_uint_eq(flows_next_half_open(&flows, f[0]), FLOW_NONE);
 	flows_remove(&flows, f[2]);
 	flows_remove(&flows, f[1]);
-	ck_assert_uint_eq(flows.half_open.head, f[3]);
-	ck_assert_uint_eq(flows.half_open.length, 2);
+	ck_assert_uint_eq(flows_first_half_open(&flows), f[3]);
+	ck_assert_uint_eq(flows.openings.list.length, 2);
 	ck_assert_uint_eq(flows.quarantine.length, 0);
 	ck_assert_uint_eq(flows.free.length, 2);
 	free(mem);
@@ -342,6 +344,86 @@ START_TEST(clients_of_many_hops)
 }
 END_TEST
 
+/* What a flow that rests needs for its queues is where others keep their hops. */
+START_TEST(who_rests_keeps_no_hop)
+{
+	const uint32_t n = 60000;
+	const uint64_t later_ms = 1000 * FLOW_MS_PER_TICK;
+	uint32_t kept = 0;
+
+	begin(n);
+	take_hops(n);
+	for (uint32_t f = 0; f < n; f++)
+		flows_set_state(&flows, f, FLOW_OPEN);
+	for (uint32_t f = 0; f < n; f += 2) /* makes room */
+		flows_remove(&flows, f);
+	for (uint32_t f = 1; f < n; f += 2) {
+		const struct hop hop = hop_of(f);
+		const bool is_own = flows_at(&flows, f)->hop == HOPS_OWN;
+
+		flows_reset(&flows, f, CLIENT, later_ms);
+		require(flows_at(&flows, f)->hop != HOPS_OWN);
+		require(hop_eq(flows_client(&flows, f), &hop));
+		kept += is_own;
+	}
+	require_eq(flows.quarantine.length, n / 2);
+	require_eq(flows.hops.places[HOPS_OWN].users, 0);
+	ck_assert_uint_gt(kept, 100);
+	for (uint32_t f = 1; f < n; f += 2) {
+		flows_revive(&flows, f);
+		flows_remove(&flows, f);
+	}
+	no_hop_is_held();
+	free(mem);
+}
+END_TEST
+
+/* One that can't keep a hop stays where it was. */
+START_TEST(who_rests_moves_to_no_hop_of_its_own)
+{
+	const struct hop before = hop_of(1), after = hop_of(2);
+	uint32_t f, next;
+
+	begin(CAPACITY);
+	f = add(1);
+	next = add(2);
+	set_client(f, &before);
+	flows_quarantine(&flows, f, 0, 5);
+	flows_quarantine(&flows, next, 0, 5);
+	hops_take_place(&flows.hops, HOPS_OWN); /* as if there had been no room */
+	flows_set_client(&flows, f, HOPS_OWN, &after);
+	require(hop_eq(flows_client(&flows, f), &before));
+	require_eq(flows_next_resting(&flows, f), next);
+	flows_remove(&flows, f);
+	flows_remove(&flows, next);
+	no_hop_is_held();
+	free(mem);
+}
+END_TEST
+
+/* A half-open flow has a place beside, which it leaves when it opens or ends. */
+START_TEST(half_open_flows_have_places)
+{
+	uint32_t first, f;
+
+	begin(CAPACITY);
+	first = add(0);
+	f = flows.spare[first].opening;
+	require_eq(flows.openings.at[f].flow, first);
+	flows_set_state(&flows, first, FLOW_OPEN);
+	require_eq(flows.openings.at[f].flow, FLOW_NONE);
+	require_eq(flows.spare[add(1)].opening, f); /* the one that was left last is next */
+	for (uint32_t i = 0; i < 10 * CAPACITY; i++) {
+		const uint32_t other = add(CAPACITY + i);
+
+		require_eq(flows.openings.at[flows.spare[other].opening].flow, other);
+		flows_remove(&flows, other);
+	}
+	require_eq(flows.openings.list.length, 1);
+	free(mem);
+}
+END_TEST
+
 /* A place that its last user has given back goes to no other hop for a while. */
 START_TEST(hops_rest)
 {
@@ -491,6 +573,9 @@ Suite *flow_suite(void)
 	                              sums_by_server,
 	                              counts_carry,
 	                              clients_of_many_hops,
+	                              who_rests_keeps_no_hop,
+	                              who_rests_moves_to_no_hop_of_its_own,
+	                              half_open_flows_have_places,
 	                              hops_rest,
 	                              client_moves,
 	                              check_at_only_moves_forward,

@@ -655,8 +655,8 @@ START_TEST(ipv4_flows_cost_no_more)
 	rules->max_connections = 1001000;
 	large = lb_size(rules, &share_whole);
 	rules_free(rules);
-	/* flow, cold, links, own hop, check_at, stamp; index; persist; shared: hops */
-	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 24 + 12 + 4 + 4 + 19 + 8 + 1);
+	/* flow, cold, spare, check_at, stamp; index; persist; shared: hops */
+	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 16 + 4 + 4 + 19 + 8 + 1);
 }
 END_TEST
 

@@ -52,7 +52,7 @@ static bool find(const struct flows *flows, const struct tuple *tuple, struct la
 static bool has_hop(const struct flows *flows, uint32_t f)
 {
 	const uint16_t place = lane_hop(flows_at(flows, f));
-	const struct hop hop = place == HOPS_OWN ? hop_load(flows_own(flows, f))
+	const struct hop hop = place == HOPS_OWN ? hop_load(&flows->spare[f])
 	                                         : hop_load(&flows->hops.places[place]);
 
 	return place != HOPS_NOWHERE && hop.ntags <= FRAME_TAGS_MAX;

@@ -1,0 +1,47 @@
+/*
+ * Half-open flows: what only they need, in places of their own, as many as there may be. Their
+ * queues are of these places.
+ */
+#ifndef LB_OPENINGS_H
+#define LB_OPENINGS_H
+
+#include "arena.h"
+#include "queues.h"
+
+struct opening {
+	struct flow_link in[FLOW_QUEUES];
+	uint32_t flow; /* FLOW_NONE: vacant */
+	uint32_t unused;
+};
+
+static_assert(sizeof(struct opening) == 32, "half a cache line");
+
+struct openings {
+	struct opening *at;
+	struct queues queues;  /* of these */
+	struct flow_list list; /* those that flows have, oldest first */
+	uint32_t vacant;       /* the others, the one that was left last first */
+};
+
+void openings_lay_out(struct openings *openings, struct arena *arena, uint32_t n);
+
+/* Takes a place for the flow. There is one: who would be one too many has somebody make way. */
+uint32_t openings_take(struct openings *openings, uint32_t flow);
+
+/* Leaves it, and the queues. */
+void openings_leave(struct openings *openings, uint32_t at);
+
+/* It stands in no queue of a head. */
+static inline void openings_stand_apart(struct openings *openings, uint32_t at)
+{
+	queues_stand_apart(&openings->queues, at, FLOW_BY_POOL);
+	queues_stand_apart(&openings->queues, at, FLOW_BY_SERVER);
+}
+
+/* Whose place it is, at being one or the end of a queue: FLOW_NONE. */
+static inline uint32_t openings_flow(const struct openings *openings, uint32_t at)
+{
+	return at & FLOW_HEAD ? FLOW_NONE : openings->at[at].flow;
+}
+
+#endif
