@@ -479,6 +479,7 @@ void admit_foresee(struct balance *balance, const struct packet *packet, unsigne
 	struct snat_port port;
 	struct tuple tuple;
 
+	flows_foresee(&balance->flows);
 	if (server == SERVER_NONE || !foresee_port(&wish, server, &port))
 		return;
 	tuple = arrival_at(&wish, server, port);

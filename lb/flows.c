@@ -236,17 +236,35 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows->spare[f].opening = openings_take(&flows->openings, f);
 }
 
+/* The place of the next new flow, if there is room. */
+static uint32_t next_place(const struct flows *flows)
+{
+	return flows->reached < flows->places && flows->free.length <= FLOWS_REST
+	               ? flows->reached
+	               : flows->free.head;
+}
+
+void flows_foresee(const struct flows *flows)
+{
+	const uint32_t f = next_place(flows);
+
+	if (f == FLOW_NONE)
+		return;
+	flows_prefetch(flows, f);
+	__builtin_prefetch(&flows->cold[f], 1);
+	__builtin_prefetch(&flows->spare[f], 1);
+	openings_prefetch(&flows->openings, flows->openings.vacant);
+}
+
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
                    uint16_t server, uint64_t now_ms, uint32_t check_at)
 {
-	uint32_t f;
+	const uint32_t f = next_place(flows);
 
-	if (flows->reached < flows->places && flows->free.length <= FLOWS_REST) {
-		f = flows->reached++;
-	} else {
-		f = flows->free.head;
+	if (f == flows->reached)
+		flows->reached++;
+	else
 		queues_remove(&flows->resting, &flows->free, f);
-	}
 	if (client6)
 		both_copy(&flows->client6[f], client6, sizeof(*client6));
 	begin(flows, f, arrive, server, now_ms);

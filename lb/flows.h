@@ -243,6 +243,9 @@ bool flows_have_room(const struct flows *flows);
 uint32_t flows_add(struct flows *flows, const struct tuple arrive[2], const struct ip6 *client6,
                    uint16_t server, uint64_t now_ms, uint32_t check_at);
 
+/* Fetches what the next one will need into the cache. */
+void flows_foresee(const struct flows *flows);
+
 /* When the flow was made, in ms since the table was. */
 static inline uint64_t flows_created_ms(const struct flows *flows, uint32_t f)
 {

@@ -38,6 +38,12 @@ static inline void openings_stand_apart(struct openings *openings, uint32_t at)
 	queues_stand_apart(&openings->queues, at, FLOW_BY_SERVER);
 }
 
+static inline void openings_prefetch(const struct openings *openings, uint32_t at)
+{
+	if (at != FLOW_NONE)
+		__builtin_prefetch(&openings->at[at], 1);
+}
+
 /* Whose place it is, at being one or the end of a queue: FLOW_NONE. */
 static inline uint32_t openings_flow(const struct openings *openings, uint32_t at)
 {

@@ -122,6 +122,16 @@ __attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct
 	}
 }
 
+/* Fetches what SYNs, and answers to them, will need besides, as far as it can be known by now.
+ * Returns which is the first SYN, or n. */
+__attribute__((noinline)) static unsigned begin_long(struct lb *lb, struct job *jobs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (jobs[i].rest == REST_TCP && jobs[i].guess != FLOW_NONE)
+			__builtin_prefetch(&lb->balance.flows.cold[flow_of(jobs[i].guess)], 1);
+	return foresee(lb, jobs, 0, n);
+}
+
 void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
 	const struct screen screen = engine_screen(lb);
@@ -145,7 +155,7 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	for (unsigned i = 0; i < n && lb->balance.flows.client6; i++)
 		if (jobs[i].rest == REST_PLAIN_IPV6)
 			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
-	next = any_long ? foresee(lb, jobs, 0, n) : n;
+	next = any_long ? begin_long(lb, jobs, n) : n;
 	if (__builtin_expect(screen.has_stack, 0))
 		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {

@@ -10,6 +10,13 @@ static void set_link(struct flow_link *link, uint32_t next, uint32_t prev)
 	BOTH_WRITE(link->prev, prev);
 }
 
+/* As it was written, half by half: else a load would wait for what the neighbour has just stored.
+ */
+static struct flow_link get_link(const struct flow_link *link)
+{
+	return (struct flow_link){BOTH_READ(link->next), BOTH_READ(link->prev)};
+}
+
 void queues_append(struct queues *queues, struct flow_list *list, uint32_t at)
 {
 	set_link(queues_link(queues, at, FLOW_BY_STATE), FLOW_NONE, list->tail);
@@ -23,7 +30,7 @@ void queues_append(struct queues *queues, struct flow_list *list, uint32_t at)
 
 void queues_remove(struct queues *queues, struct flow_list *list, uint32_t at)
 {
-	const struct flow_link link = *queues_link(queues, at, FLOW_BY_STATE);
+	const struct flow_link link = get_link(queues_link(queues, at, FLOW_BY_STATE));
 
 	if (link.prev == FLOW_NONE)
 		list->head = link.next;
@@ -64,7 +71,7 @@ void queues_join(struct queues *queues, uint32_t at, enum flow_queue queue, uint
 
 void queues_leave(struct queues *queues, uint32_t at, enum flow_queue queue)
 {
-	const struct flow_link link = *queues_link(queues, at, queue);
+	const struct flow_link link = get_link(queues_link(queues, at, queue));
 
 	if (link.next == FLOW_NONE)
 		return;

@@ -149,8 +149,10 @@ static uint32_t resolve(struct lb *lb, const struct frame *frame, const struct p
 {
 	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
 
-	if (end_of(ref) == SERVER || flow->state != FLOW_HALF_OPEN ||
-	    anew_older(&lb->balance.anew, flow_of(ref)) == FLOW_NONE ||
+	if (end_of(ref) == SERVER || flow->state != FLOW_HALF_OPEN)
+		return ref;
+	__builtin_prefetch(&lb->balance.flows.spare[flow_of(ref)], 1); /* it may open now */
+	if (anew_older(&lb->balance.anew, flow_of(ref)) == FLOW_NONE ||
 	    !parse_is_intact(frame, packet))
 		return ref;
 	return progress_resolve(&lb->balance, ref, packet, now);
