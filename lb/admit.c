@@ -131,8 +131,7 @@ static bool can_reach(const void *of, unsigned s)
 	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
 }
 
-/* If the server isn't full, or has somebody who makes way. This and the next are tests of a wish:
- * sched_test. */
+/* If the server isn't full, or has somebody who makes way: a sched_test of a wish. */
 static bool is_open(const void *of, unsigned server)
 {
 	const struct wish *wish = of;
