@@ -263,6 +263,11 @@ RUNS ?= 5
 bench-engine: deps $(B)/bench-engine ## what the engine costs (FLOWS="1000 10000000" RUNS=5 JSON=FILE; 3 min.)
 	@$(B)/bench-engine -r $(RUNS) $(if $(JSON),-j $(JSON)) $(FLOWS)
 
+.PHONY: bench-operators
+bench-operators: PACKAGES += $(BENCH_PACKAGES)
+bench-operators: deps everything ## what operators who ask each second cost the wire (FLOWS=200000 ROUNDS=8; 5 min.)
+	@FLOWS=$(if $(findstring command line,$(origin FLOWS)),$(FLOWS)) ROUNDS=$(ROUNDS) tests/lab.sh tests/bench/operators.sh
+
 .PHONY: bench
 bench: ## both (JSON=FILE gets all the figures)
 	@$(MAKE) -s bench-engine JSON=.build/engine.json
