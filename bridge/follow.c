@@ -85,6 +85,19 @@ static void follow_rules_beside_host(struct live *live, const struct rules *rule
 	cable_route(live->cable, rules->routing);
 }
 
+/* Goes over to the filters' program that was made before. */
+static bool follow_filters(struct live *live, const struct rules *rules)
+{
+	int err = live->unfiltered;
+
+	if (!err)
+		err = fastpath_use_filters(live->fastpath, rules, clock_now());
+	if (err)
+		log_warning("filters are the process's, and packet sockets carry all: %s",
+		            strerror(-err));
+	return !err;
+}
+
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
 static void follow_fastpath(struct live *live, const struct rules *rules)
 {
@@ -97,6 +110,8 @@ static void follow_fastpath(struct live *live, const struct rules *rules)
 		log_warning("the rules are too many for the fast path: packet sockets again");
 		active = false;
 	}
+	if (active && !follow_filters(live, rules))
+		active = false;
 	if (!live->fastpath && fastpath_is_wanted(rules) && !live->is_refused)
 		log_warning("%s: [bridge] fast_path: stays off until a restart",
 		            live->options->config);
@@ -106,8 +121,7 @@ static void follow_fastpath(struct live *live, const struct rules *rules)
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (reopen(live, (enum side)side) < 0)
 			cable_retry(live->cable, (enum side)side, clock_now());
-	log_info("fast path %s%s", active ? "on" : "off",
-	         rules->nfilters ? ": filters are the process's" : "");
+	log_info("fast path %s", active ? "on" : "off");
 }
 
 void follow_rules(void *ctx, const struct rules *rules)
@@ -193,6 +207,8 @@ int follow_check_new(void *ctx, const struct rules *rules, const struct rules *b
 {
 	struct live *live = ctx;
 
+	if (live->fastpath)
+		live->unfiltered = fastpath_prepare_filters(live->fastpath, rules);
 	return follow_check(live, follow_with_carrier(live, way_ports(rules)), rules, before);
 }
 

@@ -145,8 +145,6 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 		err = crew_init(&live->crew, live->share.n);
 	if (!err && (err = open_guard(live, rules)) == 0)
 		err = open_fastpath(live, rules, heritage);
-	if (rules->nfilters && rules->fast_path != FAST_PATH_OFF)
-		log_info("fast path off: filters are the process's");
 	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath, fastpath_is_wanted(rules));
@@ -155,6 +153,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
 	if (!err)
 		err = crew_steer(&live->crew, rules, &live->share);
+	if (!err && live->fastpath)
+		err = fastpath_use_filters(live->fastpath, rules, clock_now());
 	return err ? err : attach(live);
 }
 
@@ -192,6 +192,7 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 	        .files = {.config = options->config, .stats = options->stats, .rules = rules},
 	        .ports = ports,
 	        .nports = NSIDES,
+	        .programs = live->fastpath,
 	        .listeners = live->sockets.fds,
 	        .nlisteners = SOCKET_KINDS,
 	};

@@ -107,9 +107,11 @@ static __noinline int answer_nd(struct __sk_buff *skb, uint32_t side, uint32_t l
 INLINE int answer(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
                   const struct link_head *head)
 {
+	const uint32_t l3 = head->l3 & 31; /* as it is: the verifier may have forgotten */
+
 	if (head->ethertype == ETHERTYPE_ARP)
-		return answer_arp(skb, c, side, head->l3);
-	return head->ethertype == ETHERTYPE_IPV6 ? answer_nd(skb, side, head->l3) : TC_ACT_SHOT;
+		return answer_arp(skb, c, side, l3);
+	return head->ethertype == ETHERTYPE_IPV6 ? answer_nd(skb, side, l3) : TC_ACT_SHOT;
 }
 
 #endif

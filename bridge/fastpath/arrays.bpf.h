@@ -46,13 +46,19 @@ INLINE struct fastpath_counts *find_counts(void)
 	return bpf_map_lookup_elem(&counts, &cpu);
 }
 
-/* Copies len bytes at offset, wherever in the frame they lie; false if it doesn't hold them. */
+/* Copies len bytes at offset, less than 128, wherever in the frame they lie; false if it doesn't
+ * hold them. */
 INLINE bool load(struct __sk_buff *skb, uint32_t offset, void *to, uint32_t len)
 {
-	const uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const uint8_t *at = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	uint64_t bounded = offset;
 
-	if (data + offset + len <= end) {
-		__builtin_memcpy(to, data + offset, len);
+	/* as it is; the verifier may have forgotten, and the compiler would leave it out */
+	if (!__builtin_constant_p(offset))
+		__asm__ volatile("%0 &= 127" : "+r"(bounded));
+	at += bounded;
+	if (at + len <= end) {
+		__builtin_memcpy(to, at, len);
 		return true;
 	}
 	return bpf_skb_load_bytes(skb, offset, to, len) == 0;

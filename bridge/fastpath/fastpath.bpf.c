@@ -11,6 +11,7 @@
  * process ends, however it does: that is how a program knows at once that nobody is there.
  */
 #include "answer.bpf.h"
+#include "filter.bpf.h"
 #include "host.bpf.h"
 #include "segment4.bpf.h"
 #include "segment6.bpf.h"
@@ -24,20 +25,38 @@ INLINE int go_on_to_flow(struct __sk_buff *skb, const struct link_head *head, bo
 	return TC_ACT_UNSPEC;
 }
 
+INLINE bool is_own_mac(const struct fastpath_conf *c, uint64_t mac)
+{
+	return mac == c->sides[OUTSIDE].mac || mac == c->sides[INSIDE].mac;
+}
+
+/* On a cable: not bridged, as it is sent to us. */
+INLINE bool is_for_host(const struct fastpath_conf *c, enum what what, const struct link_head *head)
+{
+	return (what == WIRE || what == TOLD) && is_own_mac(c, head->dst);
+}
+
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
 	struct fastpath_counts *n = find_counts();
 	struct link_head head;
 	enum what what = WIRE;
+	bool is_loop;
+	int act;
 
 	if (!c || !n || !c->active)
 		return TC_ACT_OK;
 	if (!read_link(skb, &head))
 		return TC_ACT_OK;
-	if (head.src == c->sides[OUTSIDE].mac || head.src == c->sides[INSIDE].mac)
+	is_loop = is_own_mac(c, head.src);
+	if (!is_loop)
+		what = judge(skb, &head, &c->tables[c->table & 1]);
+	if (c->filtered && (act = filtered(skb, n, side, &head, what,
+	                                   is_loop || is_for_host(c, what, &head))) >= 0)
+		return act;
+	if (is_loop)
 		return drop(skb, n, side, WHY_LOOP);
-	what = judge(skb, &head, &c->tables[c->table & 1]);
 	switch (what) {
 	case WIRE:
 		return pass(skb, c, n, side, &head, false);
@@ -67,14 +86,24 @@ INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 	struct fastpath_conf *c = find_conf();
 	struct fastpath_counts *n = find_counts();
 	struct link_head head;
+	enum what what = HOSTS;
+	bool is_loop, is_others;
+	int act;
 
 	if (!c || !n || !c->active || !read_link(skb, &head))
 		return TC_ACT_UNSPEC;
-	if (head.src == c->sides[OUTSIDE].mac || head.src == c->sides[INSIDE].mac)
+	is_loop = is_own_mac(c, head.src);
+	is_others = !(head.dst & 1) && head.dst != c->sides[side].mac;
+	if (!is_loop && !is_others)
+		what = judge_here(skb, &head, side);
+	if (c->filtered &&
+	    (act = filtered(skb, n, side, &head, what, what == HOSTS || what == TOLD)) >= 0)
+		return act;
+	if (is_loop)
 		return drop(skb, n, side, WHY_LOOP);
-	if (!(head.dst & 1) && head.dst != c->sides[side].mac)
+	if (is_others)
 		return leave_to_host(skb, n, side, WHY_OTHER_HOST);
-	switch (judge_here(skb, &head, side)) {
+	switch (what) {
 	case TOLD:
 		return tell_both(skb, c, n, side);
 	case OURS_UDP:

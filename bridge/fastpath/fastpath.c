@@ -6,6 +6,7 @@
  */
 #include "fastpath.h"
 
+#include "filters.h"
 #include "maps.h"
 #include "punt.h"
 #include "known.h"
@@ -34,6 +35,7 @@ struct fastpath {
 	struct mnl_socket *socket;
 	struct pins pins;
 	struct maps maps;
+	struct filters filters;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
 	bool was_left, inherits;
@@ -126,6 +128,11 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	fastpath->inherits = fastpath->maps.inherited;
 	/* until the workers run, flows go on as without a process */
 	fastpath_beat(fastpath, (lb_time){0});
+	*ret_what = "the filters' program";
+	filters_begin(&fastpath->filters, &fastpath->maps.loaded);
+	if ((err = filters_prepare(&fastpath->filters, rules)) < 0)
+		return err;
+	*ret_what = "maps of an earlier process";
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
 	if (find_left(&fastpath->pins, &left))
@@ -144,7 +151,7 @@ static void detach(struct fastpath *fastpath, struct attached *end)
 
 	if (!end->ifindex)
 		return;
-	for (place.priority = TC_RECEIVE; place.priority <= TC_FLOW6; place.priority++)
+	for (place.priority = TC_FILTERS; place.priority <= TC_FLOW6; place.priority++)
 		tc_detach(fastpath->socket, &place);
 	if (end->hook_made && tc_is_empty(fastpath->socket, end->ifindex))
 		tc_remove_hook(fastpath->socket, end->ifindex);
@@ -155,6 +162,7 @@ static void detach(struct fastpath *fastpath, struct attached *end)
 
 static void forget(struct fastpath *fastpath)
 {
+	filters_close(&fastpath->filters);
 	maps_close(&fastpath->maps);
 	if (fastpath->socket)
 		mnl_socket_close(fastpath->socket);
@@ -376,6 +384,18 @@ static int attach(struct fastpath *fastpath, int ifindex, uint16_t priority,
 	                 loaded_name(&fastpath->maps.loaded, program));
 }
 
+/* Nothing is there, or what is. */
+static int attach_filters(struct fastpath *fastpath, int ifindex, enum side side)
+{
+	const struct tc_place place = {.ifindex = ifindex, .priority = TC_FILTERS};
+	const int program = fastpath->filters.programs[side];
+
+	if (program >= 0)
+		return tc_attach(fastpath->socket, &place, program, "filters");
+	tc_detach(fastpath->socket, &place);
+	return 0;
+}
+
 int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is)
 {
 	const struct link *link = &is->link;
@@ -392,10 +412,60 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 		return err;
 	fastpath_follow(fastpath, side, is);
 	note_attached(fastpath, side);
-	err = attach(fastpath, link->index, TC_RECEIVE, LOADED_RECEIVE + side);
+	err = attach_filters(fastpath, link->index, side);
+	if (!err)
+		err = attach(fastpath, link->index, TC_RECEIVE, LOADED_RECEIVE + side);
 	if (!err)
 		err = attach(fastpath, link->index, TC_FLOW, LOADED_FLOW + side);
 	return err ? err : attach(fastpath, link->index, TC_FLOW6, LOADED_FLOW6 + side);
+}
+
+int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules)
+{
+	return filters_prepare(&fastpath->filters, rules);
+}
+
+/* Nobody reads what the program says unless it is there. */
+static void set_filtered(struct fastpath *fastpath, bool filtered)
+{
+	__atomic_store_n(&fastpath->maps.conf->filtered, filtered, __ATOMIC_SEQ_CST);
+}
+
+int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, lb_time now)
+{
+	int old[NSIDES], err = 0;
+
+	filters_use(&fastpath->filters, rules, now, old);
+	if (!rules->nfilters)
+		set_filtered(fastpath, false);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (fastpath->ends[side].ifindex && !err)
+			err = attach_filters(fastpath, fastpath->ends[side].ifindex,
+			                     (enum side)side);
+	set_filtered(fastpath, rules->nfilters && !err);
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (old[side] >= 0)
+			close(old[side]);
+	return err;
+}
+
+bool fastpath_filters(const struct fastpath *fastpath)
+{
+	return fastpath_is_active(fastpath) && fastpath->maps.conf->filtered;
+}
+
+void fastpath_filter_count(const struct fastpath *fastpath, unsigned filter,
+                           struct fastpath_filter_counts *ret)
+{
+	*ret = (struct fastpath_filter_counts){0};
+	if (fastpath)
+		filters_count(&fastpath->filters, filter, ret);
+}
+
+bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
+                         struct fastpath_filter_seen *ret)
+{
+	return fastpath && filters_see(&fastpath->filters, filter, ret);
 }
 
 void fastpath_activate(struct fastpath *fastpath, bool active)

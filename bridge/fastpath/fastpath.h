@@ -12,10 +12,10 @@
 
 struct fastpath;
 
-/* If the rules want one: the programs know no filters. */
+/* If the rules want one. */
 static inline bool fastpath_is_wanted(const struct rules *rules)
 {
-	return rules->fast_path != FAST_PATH_OFF && !rules->nfilters;
+	return rules->fast_path != FAST_PATH_OFF;
 }
 
 /* Looks for what an earlier process has left for these interfaces; heritage_close() is due. */
@@ -89,6 +89,24 @@ bool fastpath_is_active(const struct fastpath *fastpath);
 
 /* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for it. */
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
+
+/*
+ * Makes the filters' program for these rules, and goes over to it. In between it may be that
+ * another one is prepared instead. Return 0, or a negative errno: the kernel won't have it, or it
+ * can't be put in its place. Without filters there is none.
+ */
+int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules);
+int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, lb_time now);
+
+/* If filters are the programs', and the process has no part in them but resets. fastpath may be
+ * NULL, as for what follows: then a filter has done nothing. */
+bool fastpath_filters(const struct fastpath *fastpath);
+
+/* What one of them has done since the start, and a frame for the log: see filters.h. */
+void fastpath_filter_count(const struct fastpath *fastpath, unsigned filter,
+                           struct fastpath_filter_counts *ret);
+bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
+                         struct fastpath_filter_seen *ret);
 
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
 void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret);

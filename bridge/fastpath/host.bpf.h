@@ -17,13 +17,12 @@ INLINE bool is_answered(const struct guard_conf *g, const struct ip6 *ip, enum s
 	return place && place->kinds & GUARD_ANSWERED << side;
 }
 
-INLINE enum what judge_arp_here(struct __sk_buff *skb, const struct link_head *head,
-                                const struct guard_conf *g, enum side side)
+INLINE enum what judge_arp_here(struct __sk_buff *skb, const struct guard_conf *g, enum side side)
 {
 	uint8_t arp[ARP_BYTES];
 	struct ip6 target;
 
-	if (!load(skb, head->l3, arp, sizeof(arp)) || !is_arp_ipv4(arp))
+	if (!load(skb, ETH_HEADER_BYTES, arp, sizeof(arp)) || !is_arp_ipv4(arp))
 		return HOSTS;
 	map4(&target, arp + ARP_TPA);
 	return is_answered(g, &target, side) ? OURS : TOLD;
@@ -34,7 +33,7 @@ INLINE enum what judge_ipv4_here(struct __sk_buff *skb, const struct link_head *
 {
 	uint8_t ip[IPV4_HEADER_BYTES];
 
-	if (!load(skb, head->l3, ip, sizeof(ip)) || !guard4(skb, g))
+	if (!load(skb, ETH_HEADER_BYTES, ip, sizeof(ip)) || !guard4(skb, g))
 		return HOSTS;
 	return judge_ours4(skb, head, ip);
 }
@@ -46,30 +45,31 @@ INLINE enum what judge_ipv6_here(struct __sk_buff *skb, const struct link_head *
 	struct ip6 target;
 	bool is_ours;
 
-	if (!load(skb, head->l3, ip, sizeof(ip)))
+	if (!load(skb, ETH_HEADER_BYTES, ip, sizeof(ip)))
 		return HOSTS;
 	is_ours = guard6(skb, g);
 	if (is_mld_query(skb, head, ip))
 		return TOLD;
-	if (!is_nd(skb, head, ip, nd))
+	if (!is_nd(skb, ETH_HEADER_BYTES, ip, nd))
 		return is_ours ? judge_ours6(skb, head, ip) : HOSTS;
 	__builtin_memcpy(&target, nd + ND_TARGET, sizeof(target));
 	return is_ours || is_answered(g, &target, side) ? OURS : TOLD;
 }
 
-INLINE enum what judge_here(struct __sk_buff *skb, const struct link_head *head, enum side side)
+/* Apart, for want of room on the stack. */
+static __noinline int judge_here(struct __sk_buff *skb, const struct link_head *head, uint32_t side)
 {
 	uint32_t zero = 0;
 	const struct guard_conf *g = bpf_map_lookup_elem(&guard_conf, &zero);
 
-	if (!g || head->l3 != ETH_HEADER_BYTES || head->vlan != VLAN_NONE)
+	if (!g || !head || head->l3 != ETH_HEADER_BYTES || head->vlan != VLAN_NONE)
 		return HOSTS; /* VLANs are the host's */
 	if (head->ethertype == ETHERTYPE_ARP)
-		return judge_arp_here(skb, head, g, side);
+		return judge_arp_here(skb, g, (enum side)(side & 1));
 	if (head->ethertype == ETHERTYPE_IPV4)
 		return judge_ipv4_here(skb, head, g);
 	if (head->ethertype == ETHERTYPE_IPV6)
-		return judge_ipv6_here(skb, head, g, side);
+		return judge_ipv6_here(skb, head, g, (enum side)(side & 1));
 	return HOSTS;
 }
 

@@ -176,11 +176,10 @@ INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head,
 }
 
 /* If it is a neighbour solicitation or advertisement, which ret is set to. */
-INLINE bool is_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip,
-                  uint8_t ret[ND_BYTES])
+INLINE bool is_nd(struct __sk_buff *skb, uint32_t l3, const uint8_t *ip, uint8_t ret[ND_BYTES])
 {
 	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_ICMPV6 &&
-	       load(skb, head->l3 + IPV6_HEADER_BYTES, ret, ND_BYTES) &&
+	       load(skb, l3 + IPV6_HEADER_BYTES, ret, ND_BYTES) &&
 	       (ret[ICMP_TYPE] == ND_SOLICITATION || ret[ICMP_TYPE] == ND_ADVERTISEMENT);
 }
 
@@ -189,7 +188,7 @@ INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, c
 {
 	uint8_t nd[ND_BYTES];
 
-	if (!is_nd(skb, head, ip, nd))
+	if (!is_nd(skb, head->l3, ip, nd))
 		return WIRE;
 	return kinds6(nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }

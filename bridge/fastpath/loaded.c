@@ -30,10 +30,16 @@ const char *const loaded_guard_names[LOADED_GUARD_MAPS] = {"guard_conf", "guard_
                                                            "guard_ports"};
 
 #define TABLE_NAME(constant, name, type) [LOADED_TABLE + TABLE_##constant] = #name,
-static const char *const map_names[LOADED_MAPS] = {
-        [LOADED_CONF] = "conf",  [LOADED_ADDRESSES] = "addresses", [LOADED_COUNTS] = "counts",
-        [LOADED_WAYS] = "ways",  [LOADED_NAMES] = "names",         [LOADED_PARTS] = "parts",
-        TABLE_ARRAYS(TABLE_NAME)};
+static const char *const map_names[LOADED_MAPS] = {[LOADED_CONF] = "conf",
+                                                   [LOADED_ADDRESSES] = "addresses",
+                                                   [LOADED_COUNTS] = "counts",
+                                                   [LOADED_WAYS] = "ways",
+                                                   [LOADED_NAMES] = "names",
+                                                   [LOADED_PARTS] = "parts",
+                                                   [LOADED_FILTERS] = "filters",
+                                                   [LOADED_FILTER_COUNTS] = "filter_counts",
+                                                   [LOADED_FILTER_SEEN] = "filter_seen",
+                                                   TABLE_ARRAYS(TABLE_NAME)};
 #undef TABLE_NAME
 
 #define TABLE_BYTES(constant, name, type) [LOADED_TABLE + TABLE_##constant] = sizeof(type),
@@ -44,6 +50,9 @@ static const uint32_t element_bytes[LOADED_MAPS] = {
         [LOADED_WAYS] = sizeof(struct fastpath_way),
         [LOADED_NAMES] = sizeof(struct ip6),
         [LOADED_PARTS] = sizeof(struct fastpath_part),
+        [LOADED_FILTERS] = sizeof(struct fastpath_filter),
+        [LOADED_FILTER_COUNTS] = sizeof(struct fastpath_filter_counts),
+        [LOADED_FILTER_SEEN] = sizeof(struct fastpath_filter_seen),
         TABLE_ARRAYS(TABLE_BYTES)};
 #undef TABLE_BYTES
 
@@ -82,6 +91,13 @@ const char *loaded_name(const struct loaded *loaded, enum loaded_program program
 {
 	return loaded->beside_host && is_receiver(program) ? host_names[program - LOADED_RECEIVE]
 	                                                   : program_names[program];
+}
+
+uint32_t loaded_processors(void)
+{
+	const int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? (uint32_t)n : 1;
 }
 
 static int set_sizes(struct loaded *loaded, const uint32_t sizes[LOADED_MAPS],
@@ -133,13 +149,6 @@ static int find_programs(struct loaded *loaded)
 		loaded->programs[i] = bpf_program__fd(program);
 	}
 	return 0;
-}
-
-uint32_t loaded_processors(void)
-{
-	const int n = libbpf_num_possible_cpus();
-
-	return n > 0 ? (uint32_t)n : 1;
 }
 
 int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],

@@ -30,7 +30,10 @@ enum loaded_map {
 	LOADED_WAYS,   /* by number of the server */
 	LOADED_NAMES,  /* by index of rules.names */
 	LOADED_PARTS,  /* by worker */
-	LOADED_TABLE,  /* the engine's arrays; + enum table_array_id */
+	LOADED_FILTERS,
+	LOADED_FILTER_COUNTS,
+	LOADED_FILTER_SEEN,
+	LOADED_TABLE, /* the engine's arrays; + enum table_array_id */
 	LOADED_MAPS = LOADED_TABLE + TABLE_NARRAYS,
 };
 

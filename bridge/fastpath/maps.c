@@ -110,6 +110,8 @@ static void set_elements(struct wanted *wanted, uint32_t places)
 	wanted->elements[LOADED_WAYS] = RULES_SERVERS_KEPT_MAX;
 	wanted->elements[LOADED_NAMES] = wanted->rules->nnames ? RULES_NAMES_MAX : 1;
 	wanted->elements[LOADED_PARTS] = RULES_WORKERS_MAX;
+	wanted->elements[LOADED_FILTERS] = wanted->elements[LOADED_FILTER_SEEN] = 2 * FILTER_HALF;
+	wanted->elements[LOADED_FILTER_COUNTS] = 2 * FILTER_HALF * loaded_processors();
 	lay_out(wanted);
 }
 
@@ -121,6 +123,7 @@ static bool lie_so(const struct heritage *heritage, const struct wanted *wanted)
 		    heritage->elements[LOADED_TABLE + a] != wanted->elements[LOADED_TABLE + a])
 			return false;
 	return heritage->elements[LOADED_COUNTS] >= wanted->elements[LOADED_COUNTS] &&
+	       heritage->elements[LOADED_FILTER_COUNTS] >= wanted->elements[LOADED_FILTER_COUNTS] &&
 	       heritage->elements[LOADED_WAYS] == wanted->elements[LOADED_WAYS] &&
 	       heritage->elements[LOADED_ADDRESSES] == 2 * heritage->conf.table_places;
 }

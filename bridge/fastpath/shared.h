@@ -11,14 +11,15 @@
 #include "../../lb/address.h"
 #include "../../lb/flow.h"
 #include "../../lb/frame.h"
+#include "../../lb/rules.h"
 #include "../../lb/share.h"
 #include "../../lb/table.h"
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 6,
+	FASTPATH_LAYOUT = 7,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
-	FASTPATH_MAPS_MAX = 16,
+	FASTPATH_MAPS_MAX = 24,
 };
 
 /* Of a port. */
@@ -63,9 +64,11 @@ struct fastpath_conf {
 	struct fastpath_left left[NSIDES];
 	struct share share; /* any worker's */
 	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
-	uint32_t client6; /* the map of that name is there */
-	uint32_t mode;    /* enum mode */
-	uint32_t routes;  /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
+	uint32_t client6;      /* the map of that name is there */
+	uint32_t mode;         /* enum mode */
+	uint32_t filters_half; /* of their maps: that of the filters in use */
+	uint32_t filtered;     /* the filters' program is there */
+	uint32_t routes;       /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
 	/* what the table was made for, as the rules have it */
 	uint32_t max_connections, max_half_open;
 	uint32_t maps[FASTPATH_MAPS_MAX]; /* the kernel's numbers of those that belong together, by
@@ -155,5 +158,49 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 /* What the first program tells the second one, in skb->cb: where layer 3 begins, and whether the
  * frame crosses if it is no flow's. */
 enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6 };
+
+/* And what the filters' program, if there is one, has told the first one: the packets that the
+ * frame stands for, doubled, and which half of the map `filters` it asked; and in two words which
+ * ones have matched, as bits. */
+enum { FASTPATH_CB_PACKETS = 0, FASTPATH_CB_MATCHED = 3 };
+
+enum { FILTER_IMAGE_BYTES = 256, FILTER_HALF = RULES_FILTERS_MAX, FILTER_SEEN_BYTES = 112 };
+
+/* What filters look at. */
+struct filter_image {
+	uint64_t matched; /* which ones have, so far */
+	uint32_t len;     /* of the frame, or of the first packet that it was made of */
+	uint32_t shift;   /* bytes that the frame has not: a tag that the kernel has taken out */
+	uint32_t packets; /* that the frame was made of */
+	uint32_t scratch;
+	uint8_t bytes[FILTER_IMAGE_BYTES];
+};
+
+/* Of the map `filters`, in two halves: what is done by a filter. */
+struct fastpath_filter {
+	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
+	uint64_t paid_ns;
+	uint32_t action; /* enum rules_filter_action */
+	uint32_t log;
+};
+
+/* Of the map `filter_counts`, both halves for each processor: as struct firewall_counts. */
+struct fastpath_filter_counts {
+	uint64_t matched, over, dropped;
+	uint64_t last_ns;
+};
+
+/* Of the map `filter_seen`, in two halves: a frame for the log, when one is wanted. */
+struct fastpath_filter_seen {
+	uint32_t wanted,
+	        ready; /* set by the process, and by the program; cleared by the other one */
+	uint32_t over, side;
+	uint32_t len;
+	uint8_t bytes[FILTER_SEEN_BYTES - 4];
+};
+
+static_assert(sizeof(struct fastpath_filter) == 32 && sizeof(struct fastpath_filter_counts) == 32 &&
+                      sizeof(struct fastpath_filter_seen) == 128,
+              "a lookup is a shift");
 
 #endif

@@ -10,7 +10,7 @@
 struct mnl_socket;
 
 /* Ours of a port, in the order in which they run, each if the one before says TC_ACT_UNSPEC. */
-enum tc_priority { TC_RECEIVE = 1, TC_FLOW, TC_FLOW6, TC_GUARD };
+enum tc_priority { TC_FILTERS = 1, TC_RECEIVE, TC_FLOW, TC_FLOW6, TC_GUARD };
 
 struct tc_place {
 	int ifindex;

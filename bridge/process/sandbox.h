@@ -11,6 +11,7 @@ struct sandbox {
 	struct files files; /* to go on using */
 	const int *ports;   /* descriptors of packet sockets, to be put in their place again */
 	unsigned nports;
+	bool programs;        /* to load into the kernel, as long as it runs */
 	const int *listeners; /* sockets by which others may connect; -1 is none */
 	unsigned nlisteners;
 };

@@ -17,6 +17,7 @@
 #include "sanitized.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -101,6 +102,14 @@ static int add_listener(scmp_filter_ctx filter, int fd)
 	return add_calls(filter, &call, 1);
 }
 
+/* To load a program into the kernel, and nothing else that bpf() does. */
+static int add_programs(scmp_filter_ctx filter)
+{
+	const struct call call = {SCMP_SYS(bpf), IS(0, BPF_PROG_LOAD)};
+
+	return add_calls(filter, &call, 1);
+}
+
 static int add_conditional(scmp_filter_ctx filter)
 {
 	const struct call calls[] = {
@@ -135,6 +144,7 @@ struct ports {
 	unsigned n;
 	const int *listeners;
 	unsigned nlisteners;
+	bool programs;
 };
 
 static int fill(scmp_filter_ctx filter, const struct ports *ports)
@@ -149,6 +159,8 @@ static int fill(scmp_filter_ctx filter, const struct ports *ports)
 	for (unsigned i = 0; !err && i < ports->nlisteners; i++)
 		if (ports->listeners[i] >= 0)
 			err = add_listener(filter, ports->listeners[i]);
+	if (!err && ports->programs)
+		err = add_programs(filter);
 	return err ? err : add_conditional(filter);
 }
 
@@ -177,9 +189,10 @@ static int install(uint32_t otherwise, fill_filter *rules, const struct ports *p
 	return err;
 }
 
-int syscalls_limit(const int *ports, unsigned nports, const int *listeners, unsigned nlisteners)
+int syscalls_limit(const int *ports, unsigned nports, const int *listeners, unsigned nlisteners,
+                   bool programs)
 {
-	const struct ports places = {ports, nports, listeners, nlisteners};
+	const struct ports places = {ports, nports, listeners, nlisteners, programs};
 	int err = install(SCMP_ACT_ALLOW, hide_clone3, &places, false);
 
 	if (!err)

@@ -169,12 +169,16 @@ static void turn_away(struct worker *worker, struct frame *frame, const struct v
 /* Deals with the frames that filters have something against; returns how many are left. */
 static unsigned filter(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
+	const bool is_kernels = fastpath_filters(worker->fastpath);
+	struct firewall *firewall = worker->setup.firewall;
 	struct verdict verdict;
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		if (firewall_lets(worker->setup.firewall, worker->lb,
-		                  worker->ports[frames[i].side]->name, &frames[i], now, &verdict))
+		if (is_kernels ? !firewall_resets(firewall, worker->lb, &frames[i], now, &verdict)
+		               : firewall_lets(firewall, worker->lb,
+		                               worker->ports[frames[i].side]->name, &frames[i], now,
+		                               &verdict))
 			frames[left++] = frames[i];
 		else
 			turn_away(worker, &frames[i], &verdict, now);

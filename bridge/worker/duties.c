@@ -85,6 +85,8 @@ void duties_tick(struct worker *worker, lb_time now)
 	announce(worker, now);
 	report(worker, now);
 	publish_some(worker, now);
+	if (!worker->share.worker)
+		firewall_log(worker->setup.firewall, worker->fastpath, worker->ports, now);
 	places_ask(worker, now);
 	worker_log_ended(worker);
 }

@@ -127,6 +127,30 @@ static unsigned take_snat(uint64_t *ret, const struct farms *farms, unsigned f)
 	return rules_all_snat(farm);
 }
 
+static void add_filter(struct firewall_counts *sum, const struct firewall_counts *counts)
+{
+	sum->matched += counts->matched;
+	sum->over += counts->over;
+	sum->dropped += counts->dropped;
+	if (counts->last.ns > sum->last.ns)
+		sum->last = counts->last;
+}
+
+/* What the process has filtered, and the kernel. */
+static void take_filter(struct figures *figures, const struct worker *worker, unsigned filter)
+{
+	struct fastpath_filter_counts counts;
+
+	figures->filters[filter] = firewall_counts(worker->setup.firewall, filter);
+	if (worker->share.worker)
+		return;
+	fastpath_filter_count(worker->fastpath, filter, &counts);
+	add_filter(&figures->filters[filter], &(struct firewall_counts){.matched = counts.matched,
+	                                                                .over = counts.over,
+	                                                                .dropped = counts.dropped,
+	                                                                .last = {counts.last_ns}});
+}
+
 void figures_take(struct figures *figures, struct worker *worker)
 {
 	const struct rules *rules = worker->setup.rules;
@@ -150,7 +174,7 @@ void figures_take(struct figures *figures, struct worker *worker)
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		n += take_snat(&figures->snat_in_use[n], farms, f);
 	for (unsigned i = 0; i < rules->nfilters; i++)
-		figures->filters[i] = firewall_counts(worker->setup.firewall, i);
+		take_filter(figures, worker, i);
 	if (!worker->share.worker)
 		take_verdicts(figures, worker);
 }
@@ -159,15 +183,6 @@ static void add(uint64_t *sum, const uint64_t *values, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		sum[i] += values[i];
-}
-
-static void add_filter(struct firewall_counts *sum, const struct firewall_counts *counts)
-{
-	sum->matched += counts->matched;
-	sum->over += counts->over;
-	sum->dropped += counts->dropped;
-	if (counts->last.ns > sum->last.ns)
-		sum->last = counts->last;
 }
 
 void figures_add(struct figures *sum, const struct figures *figures, const struct rules *rules)

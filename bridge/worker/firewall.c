@@ -15,58 +15,43 @@
 #include "firewall.h"
 
 #include "events.h"
+#include "../fastpath/expression.h"
 #include "../process/log.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
 #include <stdlib.h>
 
-enum { FIREWALL_SNAPLEN = 262144, FIREWALL_PACKET_BYTES = 16384 };
+enum { FIREWALL_PACKET_BYTES = 16384 };
 
 struct filter {
-	struct bpf_program program;
+	struct expression expression;
 	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
 	uint64_t paid_ns;
 	struct firewall_counts counts;
 	struct events_limit said;
+	uint64_t logged; /* what the kernel had matched, when its frame was last looked at */
 };
 
 struct firewall {
 	const struct rules *rules;
+	bool any_reset;
 	uint8_t packet[FIREWALL_PACKET_BYTES]; /* the first one of a merged frame */
 	struct filter filters[];               /* by rules.filters[] */
 };
 
 /* ---- Compiling ---- */
 
-/* Returns 0, or -EINVAL with the reason in libpcap's words in why. */
-static int compile(const struct rules_filter *rule, struct bpf_program *ret,
-                   char why[PCAP_ERRBUF_SIZE])
-{
-	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, FIREWALL_SNAPLEN);
-	int err = -ENOMEM;
-
-	snprintf(why, PCAP_ERRBUF_SIZE, "out of memory");
-	if (!pcap)
-		return err;
-	err = pcap_compile(pcap, ret, rule->match, 1, PCAP_NETMASK_UNKNOWN) ? -EINVAL : 0;
-	if (err)
-		snprintf(why, PCAP_ERRBUF_SIZE, "%s", pcap_geterr(pcap));
-	pcap_close(pcap);
-	return err;
-}
-
 int firewall_check(const struct rules *rules, const char *path, const char *consequence)
 {
-	char why[PCAP_ERRBUF_SIZE];
+	char why[EXPRESSION_WHY_BYTES];
 	int ret = 0;
 
 	for (unsigned i = 0; i < rules->nfilters; i++) {
 		const struct rules_filter *rule = &rules->filters[i];
-		struct bpf_program program;
+		struct expression expression;
 
-		if (compile(rule, &program, why) == 0) {
-			pcap_freecode(&program);
+		if (expression_compile(rule, &expression, why) == 0) {
+			expression_free(&expression);
 			continue;
 		}
 		log_error("%s:%u: [filter %s] match: %s: %s%s", path, rule->line, rule->name,
@@ -91,7 +76,7 @@ int firewall_new(const struct rules *rules, const struct share *share, lb_time n
 {
 	const size_t n = rules->nfilters;
 	struct firewall *firewall;
-	char why[PCAP_ERRBUF_SIZE];
+	char why[EXPRESSION_WHY_BYTES];
 
 	*ret = NULL;
 	if (!n)
@@ -103,10 +88,11 @@ int firewall_new(const struct rules *rules, const struct share *share, lb_time n
 	for (unsigned i = 0; i < n; i++) {
 		struct filter *filter = &firewall->filters[i];
 
-		if (compile(&rules->filters[i], &filter->program, why) < 0) {
+		if (expression_compile(&rules->filters[i], &filter->expression, why) < 0) {
 			firewall_free(firewall);
 			return -EINVAL;
 		}
+		firewall->any_reset |= rules->filters[i].action == ON_MATCH_RESET;
 		set_rate(filter, rules->filters[i].rate, share, now);
 	}
 	*ret = firewall;
@@ -116,7 +102,7 @@ int firewall_new(const struct rules *rules, const struct share *share, lb_time n
 void firewall_free(struct firewall *firewall)
 {
 	for (unsigned i = 0; firewall && i < firewall->rules->nfilters; i++)
-		pcap_freecode(&firewall->filters[i].program);
+		expression_free(&firewall->filters[i].expression);
 	free(firewall);
 }
 
@@ -124,6 +110,7 @@ static void inherit(struct filter *filter, const struct filter *old)
 {
 	filter->counts = old->counts;
 	filter->said = old->said;
+	filter->logged = old->logged;
 	if (filter->cost_ns == old->cost_ns)
 		filter->paid_ns = old->paid_ns;
 }
@@ -217,7 +204,7 @@ static bool matches(const struct rules_filter *rule, const struct filter *filter
                     const struct frame *frame, const struct view *view)
 {
 	return rule->sides >> frame->side & 1 &&
-	       bpf_filter(filter->program.bf_insns, view->data, view->wire_len, view->len);
+	       expression_matches(&filter->expression, view->data, view->wire_len, view->len);
 }
 
 bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
@@ -251,6 +238,54 @@ bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, s
 			return true;
 	}
 	return true;
+}
+
+bool firewall_resets(struct firewall *firewall, struct lb *lb, struct frame *frame, lb_time now,
+                     struct verdict *ret)
+{
+	struct view view = {frame->data, frame->len, frame->wire_len, 1};
+
+	if (!firewall->any_reset)
+		return false;
+	if (frame->merged)
+		unmerge(firewall, frame, &view);
+	for (unsigned i = 0; i < firewall->rules->nfilters; i++) {
+		const struct rules_filter *rule = &firewall->rules->filters[i];
+
+		if (rule->action != ON_MATCH_COUNT &&
+		    matches(rule, &firewall->filters[i], frame, &view))
+			return rule->action == ON_MATCH_RESET &&
+			       lb_filter(lb, frame, WHY_FILTER_RESET, now, ret);
+	}
+	return false;
+}
+
+/* Of one filter. The line says how many there were since the last one. */
+static void log_seen(struct firewall *firewall, unsigned i, struct fastpath *fastpath,
+                     struct port *const ports[NSIDES], lb_time now)
+{
+	struct filter *filter = &firewall->filters[i];
+	struct fastpath_filter_counts counts;
+	struct fastpath_filter_seen seen;
+	struct frame frame = {.data = seen.bytes};
+
+	if (!firewall->rules->filters[i].log || !fastpath_filter_see(fastpath, i, &seen))
+		return;
+	fastpath_filter_count(fastpath, i, &counts);
+	frame.len = frame.wire_len = seen.len < sizeof(seen.bytes) ? seen.len : sizeof(seen.bytes);
+	frame.side = seen.side & 1;
+	if (counts.matched > filter->logged)
+		filter->said.since += counts.matched - filter->logged - 1;
+	filter->logged = counts.matched;
+	events_filtered(&filter->said, &firewall->rules->filters[i], seen.over,
+	                ports[frame.side]->name, &frame, now);
+}
+
+void firewall_log(struct firewall *firewall, struct fastpath *fastpath,
+                  struct port *const ports[NSIDES], lb_time now)
+{
+	for (unsigned i = 0; firewall && fastpath && i < firewall->rules->nfilters; i++)
+		log_seen(firewall, i, fastpath, ports, now);
 }
 
 struct firewall_counts firewall_counts(const struct firewall *firewall, unsigned filter)

@@ -5,6 +5,7 @@
 #ifndef BRIDGE_FIREWALL_H
 #define BRIDGE_FIREWALL_H
 
+#include "../fastpath/fastpath.h"
 #include "../port/port.h"
 #include "../../lb/lb.h"
 
@@ -42,6 +43,15 @@ void firewall_inherit(struct firewall *firewall, const struct firewall *old);
  */
 bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
                    lb_time now, struct verdict *ret);
+
+/* The same where filters are the kernel's (fastpath_filters()), which leaves only resets to us, and
+ * has counted them: says if the frame doesn't go on. */
+bool firewall_resets(struct firewall *firewall, struct lb *lb, struct frame *frame, lb_time now,
+                     struct verdict *ret);
+
+/* Says what filters in the kernel want to have said. firewall and fastpath may be NULL. */
+void firewall_log(struct firewall *firewall, struct fastpath *fastpath,
+                  struct port *const ports[NSIDES], lb_time now);
 
 /* Of the filter with that number; zeros if firewall is NULL. */
 struct firewall_counts firewall_counts(const struct firewall *firewall, unsigned filter);

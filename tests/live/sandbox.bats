@@ -99,6 +99,14 @@ reload()
 	tmbridge_stop
 }
 
+@test "with the kernel's fast path it may load programs as well, for filters at a reload" {
+	sed 's/^fast_path = .*/fast_path = kernel/' "$LAB_DIR/lb.ini" >"$LAB_DIR/fast.ini"
+	tmbridge_start "$LAB_DIR/fast.ini"
+	threads_have CapEff 0000008000003000
+	threads_have Seccomp 2
+	tmbridge_stop
+}
+
 @test "reload, statistics and log rotation go on working" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	connect 4

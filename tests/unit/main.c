@@ -41,7 +41,7 @@ int main(void)
 	        numbers_suite,     announcer_suite, lane_suite,       adopt_suite,
 	        manager_suite,     services_suite,  times_suite,      fastest_suite,
 	        limits_suite,      firewall_suite,  precedence_suite, kept_suite,
-	        listener_suite,
+	        listener_suite,    filters_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -26,6 +26,7 @@ Suite *fastest_suite(void);
 Suite *limits_suite(void);
 Suite *listener_suite(void);
 Suite *firewall_suite(void);
+Suite *filters_suite(void);
 Suite *fastpath_suite(void);
 Suite *flow_suite(void);
 Suite *table_suite(void);

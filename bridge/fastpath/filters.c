@@ -1,0 +1,228 @@
+/*
+ * Filters in the kernel, as the process sees them.
+ *
+ * The maps have two halves, of which the program says which one it asked; so all filters change in
+ * the moment in which one program is put in the place of another.
+ *
+ * To load a program is the only thing that the process needs of bpf() after its start.
+ */
+#include "filters.h"
+
+#include "classic.h"
+#include "expression.h"
+#include "../process/log.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void filters_begin(struct filters *filters, const struct loaded *loaded)
+{
+	*filters = (struct filters){.loaded = loaded, .conf = loaded->maps[LOADED_CONF].at};
+	for (unsigned side = 0; side < NSIDES; side++)
+		filters->programs[side] = filters->next[side] = -1;
+}
+
+static void close_all(int programs[NSIDES])
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		if (programs[side] >= 0)
+			close(programs[side]);
+		programs[side] = -1;
+	}
+}
+
+void filters_close(struct filters *filters)
+{
+	if (!filters->loaded)
+		return;
+	close_all(filters->programs);
+	close_all(filters->next);
+}
+
+/* ---- Loading ---- */
+
+static int load(const struct classic *classic)
+{
+	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SCHED_CLS,
+	                       .insn_cnt = classic->n,
+	                       .insns = (uint64_t)(uintptr_t)classic->insns,
+	                       .license = (uint64_t)(uintptr_t) "GPL",
+	                       .prog_name = "filters"};
+	const long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* One that counts has no say in whether the others are asked. */
+static bool decides(const struct rules_filter *filter)
+{
+	return filter->action != ON_MATCH_COUNT;
+}
+
+static void ask_all(struct classic *classic, const struct rules *rules, enum side side,
+                    const struct expression *expressions)
+{
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		if (rules->filters[i].sides >> side & 1)
+			classic_ask(classic, expressions[i].instructions, expressions[i].n, i,
+			            decides(&rules->filters[i]));
+}
+
+static int prepare(const struct filters *filters, const struct rules *rules, enum side side,
+                   const struct expression *expressions)
+{
+	const struct bpf_object *object = filters->loaded->object;
+	const struct bpf_program *image = bpf_object__find_program_by_name(object, "filter_image");
+	struct classic classic;
+	int ret;
+
+	classic_begin(&classic, bpf_object__find_map_fd_by_name(object, "filter_images"),
+	              !filters->conf->filters_half);
+	ask_all(&classic, rules, side, expressions);
+	ret = classic_end(&classic, bpf_program__insns(image),
+	                  (uint32_t)bpf_program__insn_cnt(image));
+	if (!ret)
+		ret = load(&classic);
+	classic_free(&classic);
+	return ret;
+}
+
+int filters_prepare(struct filters *filters, const struct rules *rules)
+{
+	struct expression expressions[RULES_FILTERS_MAX] = {{0}};
+	char why[EXPRESSION_WHY_BYTES];
+	int err = 0;
+
+	close_all(filters->next);
+	for (unsigned i = 0; i < rules->nfilters && !err; i++)
+		err = expression_compile(&rules->filters[i], &expressions[i], why);
+	for (unsigned side = 0; rules->nfilters && side < NSIDES && !err; side++) {
+		filters->next[side] = prepare(filters, rules, (enum side)side, expressions);
+		err = filters->next[side] < 0 ? filters->next[side] : 0;
+	}
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		expression_free(&expressions[i]);
+	if (err)
+		close_all(filters->next);
+	return err;
+}
+
+/* ---- Using ---- */
+
+static struct fastpath_filter *filter_at(const struct filters *filters, unsigned half, unsigned i)
+{
+	return (struct fastpath_filter *)filters->loaded->maps[LOADED_FILTERS].at +
+	       half * FILTER_HALF + i;
+}
+
+static struct fastpath_filter_seen *seen_at(const struct filters *filters, unsigned half,
+                                            unsigned i)
+{
+	return (struct fastpath_filter_seen *)filters->loaded->maps[LOADED_FILTER_SEEN].at +
+	       half * FILTER_HALF + i;
+}
+
+/* The bucket begins full. */
+static struct fastpath_filter made_of(const struct rules_filter *rule, lb_time now)
+{
+	struct fastpath_filter ret = {.action = rule->action, .log = rule->log};
+
+	if (!rule->rate)
+		return ret;
+	ret.cost_ns = LB_NS_PER_S / rule->rate;
+	ret.depth_ns = ret.cost_ns > LB_NS_PER_S ? ret.cost_ns : LB_NS_PER_S;
+	ret.paid_ns = now.ns - ret.depth_ns;
+	return ret;
+}
+
+static int find(const struct filters *filters, const char *name)
+{
+	for (unsigned i = 0; i < filters->n; i++)
+		if (!strcmp(filters->kept[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+static void fill(const struct filters *filters, const struct rules_filter *rule, unsigned i,
+                 lb_time now, struct filters_kept *ret)
+{
+	const unsigned half = !filters->conf->filters_half;
+	struct fastpath_filter *filter = filter_at(filters, half, i);
+	const int old = find(filters, rule->name);
+
+	*ret = (struct filters_kept){.before = {0}};
+	memcpy(ret->name, rule->name, sizeof(ret->name));
+	*filter = made_of(rule, now);
+	*seen_at(filters, half, i) = (struct fastpath_filter_seen){.wanted = rule->log};
+	if (old < 0)
+		return;
+	filters_count(filters, (unsigned)old, &ret->before);
+	if (filter_at(filters, !half, (unsigned)old)->cost_ns == filter->cost_ns)
+		filter->paid_ns = filter_at(filters, !half, (unsigned)old)->paid_ns;
+}
+
+static void clear_counts(const struct filters *filters, unsigned half)
+{
+	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
+	struct fastpath_filter_counts *counts = map->at;
+
+	for (uint32_t at = half * FILTER_HALF; at < map->elements; at += 2 * FILTER_HALF)
+		memset(&counts[at], 0, FILTER_HALF * sizeof(*counts));
+}
+
+void filters_use(struct filters *filters, const struct rules *rules, lb_time now, int old[NSIDES])
+{
+	struct filters_kept kept[RULES_FILTERS_MAX];
+
+	clear_counts(filters, !filters->conf->filters_half);
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		fill(filters, &rules->filters[i], i, now, &kept[i]);
+	memcpy(filters->kept, kept, rules->nfilters * sizeof(*kept));
+	filters->n = rules->nfilters;
+	filters->conf->filters_half = !filters->conf->filters_half;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		old[side] = filters->programs[side];
+		filters->programs[side] = filters->next[side];
+		filters->next[side] = -1;
+	}
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* ---- Asking ---- */
+
+void filters_count(const struct filters *filters, unsigned filter,
+                   struct fastpath_filter_counts *ret)
+{
+	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
+	const struct fastpath_filter_counts *counts = map->at;
+	uint32_t at = filters->conf->filters_half * FILTER_HALF + filter;
+
+	*ret = filter < filters->n ? filters->kept[filter].before
+	                           : (struct fastpath_filter_counts){0};
+	for (; filter < filters->n && at < map->elements; at += 2 * FILTER_HALF) {
+		const uint64_t last = __atomic_load_n(&counts[at].last_ns, __ATOMIC_RELAXED);
+
+		ret->matched += __atomic_load_n(&counts[at].matched, __ATOMIC_RELAXED);
+		ret->over += __atomic_load_n(&counts[at].over, __ATOMIC_RELAXED);
+		ret->dropped += __atomic_load_n(&counts[at].dropped, __ATOMIC_RELAXED);
+		if (last > ret->last_ns)
+			ret->last_ns = last;
+	}
+}
+
+bool filters_see(struct filters *filters, unsigned filter, struct fastpath_filter_seen *ret)
+{
+	struct fastpath_filter_seen *seen = seen_at(filters, filters->conf->filters_half, filter);
+
+	if (filter >= filters->n || !__atomic_load_n(&seen->ready, __ATOMIC_ACQUIRE))
+		return false;
+	*ret = *seen;
+	__atomic_store_n(&seen->ready, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&seen->wanted, 1, __ATOMIC_RELEASE);
+	return true;
+}

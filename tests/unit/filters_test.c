@@ -1,0 +1,439 @@
+/*
+ * Filters in the kernel against filters in the process: each expression asked about each frame of
+ * our captures, untagged, tagged, cut short, merged; and what is done with frames that match, and
+ * counted of them.
+ *
+ * A test run can't give a program a tag beside the frame; a live test has that. It takes the right
+ * to load programs; without it there is nothing to be seen here.
+ */
+#include "fixture.h"
+#include "random.h"
+#include "suites.h"
+
+#include "../../bridge/fastpath/expression.h"
+#include "../../bridge/fastpath/filters.h"
+#include "../../bridge/fastpath/maps.h"
+#include "../../bridge/worker/firewall.h"
+#include "../../lb/wire.h"
+
+#include <bpf/bpf.h>
+#include <cap-ng.h>
+#include <errno.h>
+#include <glob.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* whose struct bpf_insn is another one */
+#include <pcap/pcap.h>
+
+enum {
+	LEAST = ETH_HEADER_BYTES + IPV6_HEADER_BYTES, /* bytes that a test run wants */
+	LONGEST = FRAMES_BYTES - 2 * FRAME_TAG_BYTES
+};
+
+static const char *const expressions[] = {
+        "",
+        "tcp",
+        "udp or arp",
+        "ip6",
+        "ip and not tcp",
+        "tcp port 5061",
+        "tcp dst portrange 5060-5075",
+        "src net 10.0.0.0/24 and dst port 443",
+        "host 10.0.0.40 or host 10.0.0.41 or ip6 host fd00::40",
+        "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+        "tcp[tcpflags] == tcp-ack and tcp[13] & 8 = 0",
+        "ip[2:2] > 60",
+        "ip[8] < 64 or ip6[7] < 64",
+        "len > 100",
+        "len <= 74",
+        "greater 200 and tcp",
+        "vlan",
+        "vlan 7",
+        "vlan 7 and tcp",
+        "vlan and vlan and ip",
+        "vlan 7 and (host 10.0.0.40 or tcp port 80)",
+        "not vlan and ether[12:2] = 0x0800",
+        "ether multicast or ether broadcast",
+        "ether src 02:00:00:00:00:41 or ether dst 02:00:00:00:00:01",
+        "ip[6:2] & 0x3fff != 0",
+        "icmp or icmp6",
+        "icmp[icmptype] == icmp-echo or icmp[icmptype] == icmp-unreach",
+        "ip multicast",
+        "tcp[((tcp[12] & 0xf0) >> 2):4] = 0x47455420",
+        "tcp[((tcp[12:1] & 0xf0) >> 2) + 200 : 2] > 1000",
+        "ether[300] > 100",
+        "ether[255:4] != 0",
+        "ether[len - 1] & 1 = 1",
+        "ip[ip[3]] > 10",
+        "(ip[2:2] - ((ip[0] & 0xf) << 2)) - ((tcp[12] & 0xf0) >> 2) != 0",
+        "ip[2:2] * 3 % 7 = 2 or ip[4:2] / 5 > 100 or ip[10:2] ^ 0x5555 > 0x8000",
+        "tcp[4:4] >> (ip[1] & 63) & 1 = 1",
+        "portrange 1-1023 and (src net 10.0.0.0/8 or 192.168.0.0/16) and not port 135",
+        "ip proto 6 and ip[0] & 0xf > 5",
+        "ip6 proto 6 or ip6 proto 17",
+        "dst host 10.0.0.40 and (tcp port 5060 or tcp port 5061 or tcp port 443 or tcp port 444)",
+        "less 60 or ether proto 0x88cc",
+};
+
+enum { NEXPRESSIONS = sizeof(expressions) / sizeof(*expressions) };
+
+static struct rules *rules;
+static struct maps maps;
+static struct filters filters;
+static struct expression compiled[NEXPRESSIONS];
+static struct engine engine;
+static unsigned asked, matched;
+
+static void add(const char *match, enum rules_filter_action action)
+{
+	struct rules_filter *filter = &rules->filters[rules->nfilters];
+
+	snprintf(filter->name, sizeof(filter->name), "f%u", rules->nfilters++);
+	filter->match = strdup(match);
+	filter->action = action;
+	filter->sides = 1 << OUTSIDE | 1 << INSIDE;
+}
+
+static void begin(void)
+{
+	rules = fixture_rules(2);
+	rules->filters = calloc(RULES_FILTERS_MAX, sizeof(*rules->filters));
+}
+
+/* As a running process has it: without CAP_PERFMON, for which the verifier lets more pass. */
+static int prepare(void)
+{
+	int ret;
+
+	capng_get_caps_process();
+	capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1);
+	ck_assert_int_eq(capng_apply(CAPNG_SELECT_CAPS), 0);
+	ret = filters_prepare(&filters, rules);
+	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1);
+	ck_assert_int_eq(capng_apply(CAPNG_SELECT_CAPS), 0);
+	return ret;
+}
+
+/* False if programs can't be loaded here. */
+static bool load(void)
+{
+	int err;
+
+	engine_start(&engine, rules);
+	err = maps_open(&maps, rules, &share_whole, 1, NULL, NULL);
+	if (err < 0)
+		ck_assert_int_eq(err, -EPERM);
+	if (err < 0)
+		return false;
+	filters_begin(&filters, &maps.loaded);
+	ck_assert_int_eq(prepare(), 0);
+	return true;
+}
+
+static void end(void)
+{
+	filters_close(&filters);
+	filters = (struct filters){.loaded = NULL};
+	maps_close(&maps);
+	engine_stop(&engine);
+}
+
+static uint32_t run(int program, const struct built *built, struct __sk_buff *ctx)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = built->frame.data,
+	            .data_size_in = built->frame.len, .ctx_in = ctx, .ctx_size_in = sizeof(*ctx),
+	            .ctx_out = ctx, .ctx_size_out = sizeof(*ctx));
+
+	ck_assert_msg(bpf_prog_test_run_opts(program, &opts) == 0,
+	              "a frame of %u bytes isn't taken", built->frame.len);
+	return opts.retval;
+}
+
+/* ---- What matches ---- */
+
+static uint64_t kernel_says(const struct built *built)
+{
+	struct __sk_buff ctx = {.gso_size = built->frame.merged};
+
+	require_eq((int32_t)run(filters.next[OUTSIDE], built, &ctx), TC_ACT_UNSPEC);
+	return ctx.cb[FASTPATH_CB_MATCHED] | (uint64_t)ctx.cb[FASTPATH_CB_MATCHED + 1] << 32;
+}
+
+static void ask(const struct built *built, uint32_t len)
+{
+	const uint64_t says = kernel_says(built);
+
+	for (unsigned i = 0; i < NEXPRESSIONS; i++) {
+		const bool is = expression_matches(&compiled[i], built->frame.data, len, len);
+
+		asked++;
+		matched += is;
+		ck_assert_msg(is == (says >> i & 1), "\"%s\": %d in the process, of %u bytes",
+		              expressions[i], is, len);
+	}
+}
+
+/* A tag in its place in the frame. */
+static void tag(struct built *built, uint16_t tpid, uint16_t tci)
+{
+	uint8_t *at = built->frame.data + ETH_TYPE;
+
+	memmove(at + FRAME_TAG_BYTES, at, built->frame.len - ETH_TYPE);
+	be16_store(at, be16_from(tpid));
+	be16_store(at + 2, be16_from(tci));
+	built->frame.len += FRAME_TAG_BYTES;
+	built->frame.wire_len = built->frame.len;
+}
+
+/* As the first of three packets that it was made of. */
+static void ask_merged(struct built *built)
+{
+	uint8_t *ip = built->frame.data + ETH_HEADER_BYTES;
+	const uint32_t l4 = ETH_HEADER_BYTES + (ip[0] & 15u) * 4;
+	const uint32_t headers = l4 + (built->frame.data[l4 + TCP_DATA_OFFSET] >> 4) * 4u;
+	uint32_t size;
+
+	if (be16_get(be16_load(built->frame.data + ETH_TYPE)) != ETHERTYPE_IPV4 ||
+	    ip[0] >> 4 != 4 || ip[IPV4_PROTOCOL] != IPPROTO_NUM_TCP ||
+	    built->frame.len < headers + 12)
+		return;
+	size = (built->frame.len - headers) / 3;
+	built->frame.merged = (uint16_t)size;
+	{
+		const uint64_t says = kernel_says(built);
+
+		be16_store(ip + IPV4_TOTAL_LENGTH,
+		           be16_from((uint16_t)(headers + size - ETH_HEADER_BYTES)));
+		for (unsigned i = 0; i < NEXPRESSIONS; i++)
+			ck_assert_msg(expression_matches(&compiled[i], built->frame.data,
+			                                 headers + size,
+			                                 headers + size) == (says >> i & 1),
+			              "\"%s\": of a merged frame", expressions[i]);
+	}
+}
+
+static void set(struct built *built, const u_char *data, uint32_t len)
+{
+	built->frame =
+	        (struct frame){.data = built->bytes + FRAME_HEADROOM, .len = len, .wire_len = len};
+	memcpy(built->frame.data, data, len);
+}
+
+static void ask_all(const u_char *data, uint32_t len)
+{
+	struct built built;
+
+	set(&built, data, len);
+	ask(&built, len);
+	set(&built, data, LEAST + random_below(len - LEAST + 1));
+	ask(&built, built.frame.len);
+	set(&built, data, len);
+	ask_merged(&built);
+	set(&built, data, len);
+	tag(&built, ETHERTYPE_8021Q, random_below(2) ? 7 : 8);
+	ask(&built, built.frame.len);
+	tag(&built, random_below(2) ? ETHERTYPE_8021AD : ETHERTYPE_8021Q, 7);
+	ask(&built, built.frame.len);
+}
+
+static void each_of(const char *path, void (*take)(const u_char *data, uint32_t len))
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const u_char *data;
+
+	while (pcap && pcap_next_ex(pcap, &header, &data) == 1)
+		if (header->caplen == header->len && header->len >= LEAST && header->len <= LONGEST)
+			take(data, header->len);
+	if (pcap)
+		pcap_close(pcap);
+}
+
+static void each_frame(void (*take)(const u_char *data, uint32_t len))
+{
+	glob_t found;
+
+	ck_assert_int_eq(glob("pcaps/*/*-in.pcap*", 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		each_of(found.gl_pathv[i], take);
+	globfree(&found);
+}
+
+START_TEST(expressions_say_the_same)
+{
+	char why[EXPRESSION_WHY_BYTES];
+
+	begin();
+	for (unsigned i = 0; i < NEXPRESSIONS; i++) {
+		add(expressions[i], ON_MATCH_COUNT);
+		ck_assert_msg(expression_compile(&rules->filters[i], &compiled[i], why) == 0,
+		              "%s: %s", expressions[i], why);
+	}
+	if (load()) {
+		asked = matched = 0;
+		each_frame(ask_all);
+		ck_assert_uint_gt(asked, 10000);
+		ck_assert_uint_gt(matched, asked / 20);
+		end();
+	}
+	for (unsigned i = 0; i < NEXPRESSIONS; i++)
+		expression_free(&compiled[i]);
+}
+END_TEST
+
+/* ---- What is done ---- */
+
+static struct firewall *firewall;
+
+static void do_both(const u_char *data, uint32_t len)
+{
+	struct __sk_buff ctx = {0};
+	struct fastpath_filter_counts is;
+	struct firewall_counts was;
+	struct verdict verdict;
+	struct built built;
+
+	set(&built, data, len);
+	run(filters.programs[OUTSIDE], &built, &ctx);
+	run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
+	firewall_lets(firewall, engine.lb, "eth0", &built.frame, engine.now, &verdict);
+	for (unsigned i = 0; i < rules->nfilters; i++) {
+		filters_count(&filters, i, &is);
+		was = firewall_counts(firewall, i);
+		require_eq(is.matched, was.matched);
+		require_eq(is.dropped, was.dropped);
+		require_eq(is.over, was.over);
+	}
+}
+
+static void set_conf(void)
+{
+	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		maps.conf->sides[side] = (struct fastpath_side){
+		        .ifindex = 1, .mtu = 1500, .mac = fastpath_mac(macs[side].b)};
+	maps.conf->active = maps.conf->filtered = true;
+	maps.conf->alive_ns = UINT64_MAX;
+	ck_assert_int_eq(loaded_attend(&maps.loaded), 0);
+}
+
+START_TEST(what_matches_is_treated_and_counted_the_same)
+{
+	int old[NSIDES];
+
+	begin();
+	add("ip6", ON_MATCH_COUNT);
+	add("tcp port 5061", ON_MATCH_COUNT);
+	add("arp or icmp6", ON_MATCH_PASS);
+	add("tcp[tcpflags] & tcp-rst != 0", ON_MATCH_DROP);
+	add("tcp[tcpflags] & tcp-syn != 0", ON_MATCH_PASS);
+	add("tcp port 443 or tcp port 80", ON_MATCH_RESET);
+	add("len > 100", ON_MATCH_COUNT);
+	add("host 10.0.0.41", ON_MATCH_DROP);
+	rules->filters[7].sides = 1 << INSIDE;
+	add("udp", ON_MATCH_DROP);
+	rules->filters[8].rate = 1; /* of a drop it says nothing */
+	rules->filters[8].log = true;
+	if (load()) {
+		ck_assert_int_eq(firewall_new(rules, &share_whole, engine.now, &firewall), 0);
+		filters_use(&filters, rules, engine.now, old);
+		set_conf();
+		each_frame(do_both);
+		firewall_free(firewall);
+		end();
+	}
+}
+END_TEST
+
+START_TEST(a_rate_holds_and_counts_go_on_over_a_reload)
+{
+	struct fastpath_filter_counts counts;
+	struct fastpath_filter_seen seen;
+	struct __sk_buff ctx;
+	struct built built;
+	struct spec spec = spec_syn(fixture_client(1), 40000, 22);
+	int old[NSIDES];
+
+	begin();
+	add("ip6", ON_MATCH_DROP);
+	add("tcp dst port 22", ON_MATCH_PASS);
+	rules->filters[1].rate = 5;
+	rules->filters[1].log = true;
+	if (!load())
+		return;
+	filters_use(&filters, rules, (lb_time){10 * LB_NS_PER_S}, old);
+	set_conf();
+	spec.to = fixture_server(0);
+	spec.dst = mac_of(7); /* it crosses */
+	frames_tcp(&built, &spec);
+	for (unsigned i = 0; i < 50; i++) {
+		ctx = (struct __sk_buff){.gso_size = 0};
+		run(filters.programs[OUTSIDE], &built, &ctx);
+		run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
+	}
+	filters_count(&filters, 1, &counts);
+	ck_assert_uint_eq(counts.matched, 50);
+	ck_assert_uint_ge(counts.over, 40); /* or less, should this take a second */
+	ck_assert_uint_lt(counts.over, 46);
+	ck_assert_uint_eq(counts.dropped, counts.over);
+	ck_assert(filters_see(&filters, 1, &seen));
+	ck_assert(!filters_see(&filters, 1, &seen));
+	ck_assert_int_eq(memcmp(seen.bytes, built.frame.data, built.frame.len), 0);
+	/* the same one is the first one now */
+	free(rules->filters[0].match);
+	rules->filters[0] = rules->filters[1];
+	rules->filters[--rules->nfilters].match = NULL;
+	ck_assert_int_eq(prepare(), 0);
+	filters_use(&filters, rules, (lb_time){10 * LB_NS_PER_S}, old);
+	for (unsigned side = 0; side < NSIDES; side++)
+		close(old[side]);
+	ctx = (struct __sk_buff){.gso_size = 0};
+	run(filters.programs[OUTSIDE], &built, &ctx);
+	run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
+	filters_count(&filters, 0, &counts);
+	ck_assert_uint_eq(counts.matched, 51);
+	end();
+}
+END_TEST
+
+/* As many as there may be, each of 50 instructions or more. */
+START_TEST(many_and_long_ones_are_taken)
+{
+	char match[2048];
+	struct __sk_buff ctx = {0};
+	struct built built;
+	struct spec spec = spec_syn(fixture_client(1), 40000, 22);
+
+	begin();
+	for (unsigned i = 0; i < RULES_FILTERS_MAX; i++) {
+		int n = snprintf(match, sizeof(match), "ip and tcp and (dst host 192.168.1.%u", i);
+
+		for (unsigned k = 0; k < 45; k++)
+			n += snprintf(match + n, sizeof(match) - (size_t)n, " or 192.168.2.%u", k);
+		snprintf(match + n, sizeof(match) - (size_t)n, ")");
+		add(i == RULES_FILTERS_MAX - 1 ? "tcp" : match, ON_MATCH_DROP);
+	}
+	if (!load())
+		return;
+	frames_tcp(&built, &spec);
+	run(filters.next[OUTSIDE], &built, &ctx);
+	ck_assert_uint_eq(ctx.cb[FASTPATH_CB_MATCHED], 0);
+	ck_assert_uint_eq(ctx.cb[FASTPATH_CB_MATCHED + 1], 1u << 31);
+	end();
+}
+END_TEST
+
+Suite *filters_suite(void)
+{
+	const TTest *const tests[] = {
+	        expressions_say_the_same, what_matches_is_treated_and_counted_the_same,
+	        a_rate_holds_and_counts_go_on_over_a_reload, many_and_long_ones_are_taken, NULL};
+
+	return suite_of("filters", tests);
+}
