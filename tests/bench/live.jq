@@ -10,15 +10,15 @@ def unit($figure): {latency: "us", conns: "conn/s", packets: "req/s", wirepacket
 def cpu_unit($figure): {latency: "us/trip", conns: "us/conn", packets: "us/req",
 	wirepackets: "us/packet"}[$figure] // "s/GB";
 
-def is_tmbridge: startswith("tmbridge");
+def is_tmbridge: startswith("tmbridge") or startswith("routed");
 
 # What tmbridge with its fast path is to reach, against whom; the sign says which way is good.
 def target($name; $to): {
-	bulk1: {nft: ">= 1.1"}, bulk4: {nft: ">= 1.1"}, bulk16: {nft: ">= 1.1"},
+	bulk1: {nft: ">= 1.1", router: ">= 1.0"}, bulk4: {nft: ">= 1.1", router: ">= 1.0"}, bulk16: {nft: ">= 1.1"},
 	"bulk1 cpu": {nft: "<= 0.85"}, "bulk4 cpu": {nft: "<= 0.85"}, "bulk16 cpu": {nft: "<= 0.85"},
 	wire4: {bridge: ">= 1.1"},
-	conns: {nft: ">= 1.2"}, "conns cpu": {nft: "<= 0.9"},
-	"latency p50": {nft: "<= 0.85", bridge: "<= 1.0"}, "latency p99": {nft: "<= 0.8"}
+	conns: {nft: ">= 1.2", router: ">= 1.0"}, "conns cpu": {nft: "<= 0.9"},
+	"latency p50": {nft: "<= 0.85", bridge: "<= 1.0", router: "<= 1.0"}, "latency p99": {nft: "<= 0.8"}
 }[$name][$to];
 
 def reached($target; $ratio): if $target == null then null

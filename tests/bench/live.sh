@@ -5,11 +5,15 @@
 #
 # Contenders (CONTENDERS; any number of them, tmbridge with several binaries or settings as well):
 #	tmbridge	the program at $TMBRIDGE, TM+SNAT
-#	tmbridge:PATH,SETTING...	another one (no PATH: the same), with settings of lab_ini()
+#	tmbridge:PATH,SETTING...	another one (no PATH: the same), with settings of lab_ini(), and filters=N, of
+#		50 instructions each, all of which TCP runs through
 #	bridge	the kernel's bridge. Nothing balances, so its clients go to fe1 itself: the reference
 #	nft	that bridge, with the VIP on it and nftables' DNAT and SNAT. The frames that are not for
 #		the VIP don't pass nftables (bridge-nf-call-iptables = 0)
 #	haproxy	that bridge, with the VIP on it and HAProxy in TCP mode with splice, one thread
+# and with TOPOLOGY=routed, where the place is between two subnets:
+#	routed	tmbridge in that mode, with settings as above
+#	router	the kernel's routing with nftables' DNAT and SNAT
 #
 # Figures (FIGURES), all but wire* through the VIP:
 #	bulk1 bulk4 bulk16	TCP in so many streams from the client, by iperf3, to fe1 only, since
@@ -29,9 +33,16 @@
 #
 # RUNS rounds (5) of SECONDS_EACH seconds (3) for each figure. JSON=FILE gets all as JSON.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../topologies.sh"
 
 RUNS=${RUNS:-5}
 SECONDS_EACH=${SECONDS_EACH:-3}
+NET=10.0.0
+if [[ ${TOPOLOGY:-} = routed ]]; then
+	NET=192.168.0
+	CONTENDERS=${CONTENDERS:-routed routed:,bridge.fast_path=kernel router}
+	FIGURES=${FIGURES:-bulk1 bulk4 bulk16 conns packets latency}
+fi
 CONTENDERS=${CONTENDERS:-tmbridge tmbridge:,bridge.fast_path=kernel bridge nft haproxy}
 FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirepackets conns packets latency}
 HERE=$LAB_ROOT/tests/bench
@@ -43,7 +54,7 @@ FAILED=0
 VIP_ONE=10.0.0.44
 HTTP=80 IPERF=5201 SOCKPERF=5202
 HTTP_CONNECTIONS=32
-readonly RUNS SECONDS_EACH CONTENDERS FIGURES HERE RESULTS VIP_ONE HTTP IPERF SOCKPERF HTTP_CONNECTIONS
+readonly RUNS SECONDS_EACH CONTENDERS FIGURES NET HERE RESULTS VIP_ONE HTTP IPERF SOCKPERF HTTP_CONNECTIONS
 
 # Contenders. Each leaves the place as it found it.
 
@@ -91,6 +102,45 @@ stop_nft()
 	stop_bridge
 }
 
+# VIP_ONE is an address of tmb's as $VIP is, but tmbridge answers for it itself.
+start_router()
+{
+	ip -n tmb addr add "$VIP_ONE/24" dev eth0
+	lab_sysctl tmb net.ipv4.ip_forward=1 net.ipv4.conf.{all,eth0,eth1}.send_redirects=0 \
+		net.netfilter.nf_conntrack_tcp_timeout_time_wait=10
+	in_ns tmb nft -f - <<-END
+		table ip balance {
+			chain prerouting {
+				type nat hook prerouting priority dstnat;
+				ip daddr $VIP tcp dport $HTTP dnat to numgen inc mod 2 map { 0 : $NET.41, 1 : $NET.42 }
+				ip daddr $VIP_ONE dnat to $NET.41
+			}
+			chain postrouting {
+				type nat hook postrouting priority srcnat;
+				ct status dnat ip daddr { $NET.41, $NET.42 } snat to $NET.40
+			}
+		}
+	END
+}
+
+stop_router()
+{
+	in_ns tmb nft delete table ip balance
+	lab_sysctl tmb net.ipv4.ip_forward=0
+	ip -n tmb addr del "$VIP_ONE/24" dev eth0
+}
+
+start_routed() # [PATH[,SETTING...]]
+{
+	farms "${1:-},bridge.mode=routed"
+	TMBRIDGE=${PROGRAM:-$TMBRIDGE} topology_start
+}
+
+stop_routed()
+{
+	stop_tmbridge
+}
+
 start_haproxy()
 {
 	wire_with_vips
@@ -123,21 +173,39 @@ stop_haproxy()
 	stop_bridge
 }
 
-start_tmbridge() # [PATH[,SETTING...]]
+# Writes lb.ini, and sets PROGRAM.
+farms() # [PATH[,SETTING...]]
 {
-	local settings
+	local settings filters=0 i
 
 	IFS=, read -ra settings <<<"${1:-}"
+	PROGRAM=${settings[0]:-}
+	for i in "${!settings[@]}"; do
+		[[ ${settings[i]} != filters=* ]] || {
+			filters=${settings[i]#*=}
+			unset "settings[i]"
+		}
+	done
 	lab_ini "ports = $HTTP" 'scheduler = lc' "${settings[@]:1}"
+	sed -i "s/^address = 10\.0\.0\./address = $NET./" "$LAB_DIR/lb.ini"
 	cat >>"$LAB_DIR/lb.ini" <<-END
 		[farm one]
 		vip = $VIP_ONE
 		ports = $HTTP, $IPERF, $SOCKPERF
 		[server one]
 		farm = one
-		address = 10.0.0.41
+		address = $NET.41
 	END
-	TMBRIDGE=${settings[0]:-$TMBRIDGE} tmbridge_start "$LAB_DIR/lb.ini"
+	for ((i = 0; i < filters; i++)); do
+		printf '[filter f%s]\nmatch = ip and tcp and (dst host 192.168.1.%s%s)\naction = drop\n' $i $i \
+			"$(printf ' or 192.168.2.%s' {1..46})"
+	done >>"$LAB_DIR/lb.ini"
+}
+
+start_tmbridge() # [PATH[,SETTING...]]
+{
+	farms "${1:-}"
+	TMBRIDGE=${PROGRAM:-$TMBRIDGE} tmbridge_start "$LAB_DIR/lb.ini"
 }
 
 stop_tmbridge()
@@ -156,7 +224,7 @@ contender_start() # CONTENDER
 		ip -n "$ns" neigh flush all
 	done
 	wait_until 10 in_ns client curl -sf -m 1 "http://$TO/name" "http://$TO_ONE/name" || {
-		cat "$LAB_DIR/${1%%:*}.err" >&2
+		cat "$LAB_DIR/$(process_of "$1").err" >&2
 		lab_die "$1 doesn't work"
 	}
 }
@@ -243,12 +311,20 @@ machine_cpu()
 		'/^cpu / { print ($2 + $3 + $4 + $7 + $8) / hz, $9 / hz; exit }' /proc/stat
 }
 
+process_of() # CONTENDER
+{
+	local name=${1%%:*}
+
+	[[ $name != routed ]] || name=tmbridge
+	echo "$name"
+}
+
 # Prints the seconds that all threads of the contender's process ran; 0 if it has none.
 process_cpu() # CONTENDER
 {
 	local pid
 
-	if pid=$(cat "$LAB_DIR/${1%%:*}.pid" 2>/dev/null); then
+	if pid=$(cat "$LAB_DIR/$(process_of "$1").pid" 2>/dev/null); then
 		cat "/proc/$pid"/task/*/schedstat | awk '{ ns += $1 } END { print ns / 1e9 }'
 	else
 		echo 0
@@ -316,7 +392,7 @@ servers_start()
 	lab_spawn iperf fe1 iperf3 -s -p "$IPERF"
 	wait_until 5 server_listens fe1 "$IPERF"
 	[[ " $FIGURES " != *" latency "* ]] || {
-		lab_spawn sockperf fe1 taskset -c 0 sockperf server --tcp -i 10.0.0.41 -p "$SOCKPERF"
+		lab_spawn sockperf fe1 taskset -c 0 sockperf server --tcp -i "$NET.41" -p "$SOCKPERF"
 		wait_until 5 server_listens fe1 "$SOCKPERF"
 	}
 }
@@ -344,7 +420,11 @@ main()
 	local summary table ns
 
 	OTHERS=$(others_percent)
-	lab_up ipv6=off
+	if [[ ${TOPOLOGY:-} = routed ]]; then
+		routed_up
+	else
+		lab_up ipv6=off
+	fi
 	for ns in client fe1 fe2; do # what rests would be walked through for each new connection
 		lab_sysctl "$ns" net.ipv4.tcp_max_tw_buckets=0
 	done

@@ -55,6 +55,31 @@ START_TEST(a_full_file_is_taken)
 }
 END_TEST
 
+START_TEST(there_are_at_most_64_filters)
+{
+	char text[(RULES_FILTERS_MAX + 2) * 64] = FARM_X SERVER_A, error[TEXT_BYTES];
+	size_t used = strlen(text), last = 0;
+	struct rules *rules;
+	unsigned lines = 1;
+
+	for (unsigned i = 0; i <= RULES_FILTERS_MAX; i++) {
+		last = used;
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+		                         "[filter f%u]\nmatch = tcp\naction = count\n", i);
+	}
+	for (size_t i = 0; i < last; i++)
+		lines += text[i] == '\n';
+	snprintf(error, sizeof(error), "lb.ini:%u: more than %u [filter NAME] sections", lines,
+	         RULES_FILTERS_MAX);
+	expect_error(text, error);
+	text[last] = '\0';
+	rules = expect_rules(text);
+	ck_assert_uint_eq(rules->nfilters, RULES_FILTERS_MAX);
+	ck_assert_str_eq(rules->filters[RULES_FILTERS_MAX - 1].name, "f63");
+	rules_free(rules);
+}
+END_TEST
+
 /* Each farm brings 257 addresses: 63 of them, and the 64th's VIP, leave 192 of 256. */
 START_TEST(ipv6_addresses_are_bounded)
 {
@@ -239,6 +264,7 @@ Suite *cfg_bounds_suite(void)
 	tcase_add_test(tcase, a_check_says_and_expects_so_much);
 	tcase_add_test(tcase, a_list_has_so_many_prefixes);
 	tcase_add_test(tcase, ipv6_addresses_are_bounded);
+	tcase_add_test(tcase, there_are_at_most_64_filters);
 	tcase_add_test(tcase, a_file_has_at_most_a_mebibyte);
 	tcase_add_test(tcase, a_line_has_at_most_1000_bytes);
 	suite_add_tcase(suite, tcase);

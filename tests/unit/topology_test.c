@@ -8,11 +8,12 @@
 #include "../../lb/way.h"
 
 #include "fixture.h"
+#include "frames6.h"
 
 static struct engine engine;
 static struct built built;
 
-enum { ACK = 0x10, SYN = 0x02, PSH = 0x08, TTL = 8 };
+enum { ACK = 0x10, SYN = 0x02, PSH = 0x08, TTL = 8, HOP_LIMIT = 7 };
 
 static struct rules_net net_of(uint8_t a, uint8_t b, uint8_t c, uint8_t d, unsigned bits,
                                enum side side)
@@ -193,6 +194,84 @@ START_TEST(what_is_too_long_is_quoted_as_it_came)
 }
 END_TEST
 
+static struct verdict send6(const struct spec *spec, unsigned hops)
+{
+	struct built four;
+
+	frames_tcp(&four, spec);
+	frames6_of(&built, &four);
+	built.frame.data[built.l3 + HOP_LIMIT] = (uint8_t)hops;
+	return engine_input(&engine, &built);
+}
+
+/* Without DF as with it: nothing is cut up. */
+START_TEST(df_makes_no_difference)
+{
+	struct talk talk;
+	struct spec spec;
+
+	talk_open(&talk, &engine, fixture_client(2), 40000, 5061);
+	lb_set_mtu(engine.lb, OUTSIDE, 1500);
+	lb_set_mtu(engine.lb, INSIDE, 1000);
+	for (unsigned df = 0; df < 2; df++) {
+		spec = talk_spec(&talk, CLIENT, PSH | ACK, 961);
+		spec.tcp_options = 0;
+		spec.fragment = df ? 0x4000 : 0;
+		require_eq(why_of(&spec), WHY_TOO_BIG);
+		spec.payload = 960;
+		require_eq(why_of(&spec), WHY_FLOW_HIT);
+	}
+}
+END_TEST
+
+/* Hop limits of 0, 1 and 2; one byte more than the other link takes, and as many. */
+START_TEST(ipv6_is_a_hop_on_the_way_as_well)
+{
+	struct rules *rules = fixture_rules(2);
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+	const struct ip6 outside = fixture_ip6(ip4(10, 9, 0, 1));
+	struct verdict v;
+
+	engine_stop(&engine);
+	fixture_make_ipv6(rules);
+	rules->mode = MODE_ROUTED;
+	rules->nets.all[0] =
+	        (struct rules_net){.address = outside, .prefix = 96 + 16, .side = OUTSIDE};
+	rules->nets.all[1] = (struct rules_net){
+	        .address = fixture_ip6(ip4(10, 0, 0, 40)), .prefix = 96 + 24, .side = INSIDE};
+	rules->nets.n = 2;
+	way_settle(rules);
+	engine_start(&engine, rules);
+	lb_set_mtu(engine.lb, OUTSIDE, 1500);
+	lb_set_mtu(engine.lb, INSIDE, 1280);
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	for (unsigned hops = 0; hops < 2; hops++) {
+		v = send6(&spec, hops);
+		require_eq(v.why, WHY_TTL_EXPIRED);
+		require_eq(v.own.icmp_type, 3);
+		require(ip6_eq(&v.own.src6, &outside));
+	}
+	require_eq(send6(&spec, 2).why, WHY_FLOW_NEW);
+	require_eq(built.frame.data[built.l3 + HOP_LIMIT], 1);
+	spec = (struct spec){.side = OUTSIDE,
+	                     .dst = FIXTURE_OUTSIDE_MAC,
+	                     .src = spec.src,
+	                     .from = spec.from,
+	                     .to = spec.to,
+	                     .sport = spec.sport,
+	                     .dport = spec.dport,
+	                     .seq = spec.seq,
+	                     .flags = SYN,
+	                     .payload = 1280 - 40 - 20 + 1};
+	v = send6(&spec, 64);
+	require_eq(v.why, WHY_TOO_BIG);
+	require_eq(v.own.icmp_type, 2);
+	require_eq(v.own.mtu, 1280);
+	spec.payload--;
+	require_eq(send6(&spec, 64).why, WHY_FLOW_HIT);
+}
+END_TEST
+
 START_TEST(servers_are_where_subnets_and_gateways_say)
 {
 	struct rules *rules = rules_for(MODE_ROUTED);
@@ -227,6 +306,8 @@ Suite *topology_suite(void)
 	                              arp_for_the_hosts_own_addresses_is_the_hosts,
 	                              a_ttl_that_ends_is_answered_and_nothing_is_noted,
 	                              what_is_too_long_is_quoted_as_it_came,
+	                              df_makes_no_difference,
+	                              ipv6_is_a_hop_on_the_way_as_well,
 	                              servers_are_where_subnets_and_gateways_say,
 	                              NULL};
 	Suite *suite = suite_create("topology");
