@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct bpf_insn;
-struct sock_filter; /* linux/filter.h: the same as libpcap's struct bpf_insn */
+struct sock_filter; /* the kernel's: the same as libpcap's struct bpf_insn */
 
 /* A program in the making; zeros are one that hasn't begun. */
 struct classic {
