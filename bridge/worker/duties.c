@@ -63,7 +63,7 @@ static void publish_some(struct worker *worker, lb_time now)
 {
 	const unsigned n = worker->setup.rules->nservers;
 
-	if (!worker->fastpath || worker->share.worker || !n)
+	if (!worker->fastpath || worker->share.worker)
 		return;
 	fastpath_beat(worker->fastpath, now);
 	for (unsigned i = 0; i < n && i < DUTIES_WAYS_A_TICK; i++) {
