@@ -20,7 +20,7 @@ teardown()
 # A farm in which fe1 alone is.
 start() # [SETTING...]
 {
-	FAST_PATH=${FAST:-kernel} lab_ini 'ports = 80, 5061' 'fe2.state = disabled' "$@"
+	FAST_PATH=${FAST:-kernel} lab_ini 'ports = 80, 444, 5061' 'fe2.state = disabled' "$@"
 	tmbridge_start "$LAB_DIR/lb.ini"
 }
 
@@ -145,7 +145,7 @@ traces()
 # To off or auto, with what runs.
 turn() # SETTING off|on WORKERS
 {
-	lab_ini 'ports = 80, 5061' 'fe2.state = disabled' "bridge.workers = $3" "bridge.fast_path = $1"
+	lab_ini 'ports = 80, 444, 5061' 'fe2.state = disabled' "bridge.workers = $3" "bridge.fast_path = $1"
 	lab_signal tmbridge HUP
 	wait_until 5 grep -q "fast path $2" "$LAB_DIR/tmbridge.err"
 }
@@ -154,14 +154,14 @@ off_and_on() # WORKERS
 {
 	start "bridge.workers = $1"
 	talk_begin 1500
-	lab_spawn many client "$TOOLS/talks" connect "$VIP" 80 50 20000 5
+	lab_spawn many client "$TOOLS/talks" connect "$VIP" 444 50 20000 5
 	wait_until 10 grep -q open "$LAB_DIR/many.out"
 	turn off off "$1"
 	tmbridge_counts .fast_path.active false
 	turn auto on "$1"
 	talk_ends
 	tmbridge_stats | jq -e '.fast_path.active and .fast_path.forwarded > 20'
-	lab_signal many TERM
+	lab_signal many TERM || { cat "$LAB_DIR"/many.{out,err} "$LAB_DIR/tmbridge.err"; false; }
 	[[ $(lab_wait many 10) = 0 ]] || { cat "$LAB_DIR"/many.{out,err} >&2; false; }
 	tail -1 "$LAB_DIR/many.out" | jq -e '.lost == 0 and .rounds > 100'
 	tmbridge_stop
@@ -169,8 +169,8 @@ off_and_on() # WORKERS
 }
 
 @test "SIGHUP turns it off and on under load, with one worker and with three, and no flow is lost" {
-	lab_spawn echoes fe1 "$TOOLS/talks" serve 80
-	wait_until 5 server_listens fe1 80
+	lab_spawn echoes fe1 "$TOOLS/talks" serve 444 # not 80, where another test's server may be
+	wait_until 5 server_listens fe1 444
 	off_and_on 1
 	off_and_on 3
 	lab_kill echoes
