@@ -304,7 +304,8 @@ static int keep_all_snat(struct rules *rules, const struct rules *old, const boo
 			if (!rules->farms[f].gone && !old->farms[o].gone &&
 			    be32_eq(rules->farms[f].vip, old->farms[o].vip))
 				err = keep_snat(rules, &rules->farms[f], &old->farms[o], used);
-		used += used ? rules_all_snat(&old->farms[o]) + 1 : 0;
+		if (used)
+			used += rules_all_snat(&old->farms[o]) + 1;
 	}
 	return err;
 }
