@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 1, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 2, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
 	struct flow flow;
@@ -29,6 +29,8 @@ struct recalled_server {
 	unsigned weight;
 	bool is_up, is_known;
 	uint64_t turn, farm_turn;
+	lb_time ramp;
+	struct agent agent;
 	struct hop hop;
 };
 
@@ -110,12 +112,17 @@ static bool take_server(struct recall *recall, char *rest)
 {
 	struct recalled_server *server = grow(&recall->servers, sizeof(*server));
 	char state[RECALL_WORD_BYTES], health[RECALL_WORD_BYTES];
-	int at = 0;
+	int at = 0, drains, maint;
 
-	if (!server ||
-	    sscanf(rest, "%63s %255s %u %255s %" SCNu64 " %" SCNu64 "%n", server->name, state,
-	           &server->weight, health, &server->turn, &server->farm_turn, &at) != 6)
+	if (!server || sscanf(rest,
+	                      "%63s %255s %u %255s %" SCNu64 " %" SCNu64 " %" SCNu64
+	                      " %d %d %" SCNu8 " %" SCNu32 "%n",
+	                      server->name, state, &server->weight, health, &server->turn,
+	                      &server->farm_turn, &server->ramp.ns, &drains, &maint,
+	                      &server->agent.percent, &server->agent.max_connections, &at) != 11)
 		return false;
+	server->agent.drains = drains;
+	server->agent.maint = maint;
 	while (server->state < RULES_NSTATES && strcmp(state, rules_state_words[server->state]))
 		server->state++;
 	server->is_up = !strcmp(health, health_name(HEALTH_UP));
@@ -256,6 +263,7 @@ static void recall_servers(const struct recall *recall, struct worker *worker, l
 			continue;
 		if (!server->is_up)
 			lb_force_health(worker->lb, s, HEALTH_DOWN, now);
+		health_recall(&worker->setup.farms->health, s, &server->agent, server->ramp);
 		place.hop = server->hop;
 		if (server->is_known)
 			neigh_placed(worker->setup.neigh, &place, now);

@@ -171,6 +171,13 @@ bool health_in_doubt(const struct health *health, unsigned server, unsigned chec
 
 #define HEALTH_STEP_NS (HEALTH_RAMP_S * LB_NS_PER_S / HEALTH_RAMP_STEPS)
 
+void health_recall(struct health *health, unsigned server, const struct agent *agent, lb_time ramp)
+{
+	health->servers[server].agent = *agent;
+	health->servers[server].ramp = ramp;
+	health->changes++;
+}
+
 unsigned health_ramp(const struct health *health, unsigned server, lb_time now)
 {
 	lb_time began = health->servers[server].ramp;

@@ -78,6 +78,10 @@ bool health_agent(struct health *health, unsigned server, const struct agent *ag
  */
 bool health_force(struct health *health, unsigned server, enum health_verdict verdict, lb_time now);
 
+/* Takes what was known of a server beside its verdict: what its agent had said, and when its ramp
+ * began. */
+void health_recall(struct health *health, unsigned server, const struct agent *agent, lb_time ramp);
+
 /* If the last results of the check contradict its verdict, so that it is worth asking sooner. */
 bool health_in_doubt(const struct health *health, unsigned server, unsigned check);
 

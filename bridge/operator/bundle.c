@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 1, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 2, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -41,6 +41,8 @@ struct part {
 struct place {
 	uint64_t turn, farm_turn;
 	enum health_verdict verdict;
+	struct agent agent;
+	lb_time ramp;
 	bool is_known;
 	struct hop hop;
 };
@@ -120,6 +122,8 @@ static void keep_places(struct bundle *bundle, const struct worker *worker)
 		        .turn = farms->sched.servers[s].turn,
 		        .farm_turn = farms->sched.turns[rules->servers[s].farm],
 		        .verdict = health_of(&farms->health, s),
+		        .agent = farms->health.servers[s].agent,
+		        .ramp = farms->health.servers[s].ramp,
 		        .is_known = hop,
 		};
 		if (hop)
@@ -174,9 +178,14 @@ static void print_head(FILE *out, const struct bundle *bundle, const struct worl
 
 static void print_server(FILE *out, const struct rules_server *rule, const struct place *place)
 {
+	const struct agent *agent = &place->agent;
+
 	fprintf(out, "{\"bundle\":\"server %s %s %u %s %" PRIu64 " %" PRIu64, rule->name,
 	        rules_state_words[rule->state], rule->weight, health_name(place->verdict),
 	        place->turn, place->farm_turn);
+	fprintf(out, " %" PRIu64 " %d %d %u %" PRIu32,
+	        place->ramp.ns ? place->ramp.ns + clock_wall_offset() : 0, agent->drains,
+	        agent->maint, agent->percent, agent->max_connections);
 	if (place->is_known)
 		print_hex(out, &place->hop, sizeof(place->hop));
 	else
