@@ -210,6 +210,11 @@ bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
 	return true;
 }
 
+void lb_take_notes(struct lb *lb, lb_time now)
+{
+	progress_take_all(&lb->balance, now);
+}
+
 unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more)
 {
 	struct own_list out = {.items = ret, .max = max};

@@ -93,6 +93,12 @@ bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
 bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
 
 /*
+ * Takes what another writer of the table has noted of flows that end (notes.h). lb_poll() does so
+ * too; before a burst, those that are over don't count as load when a server is chosen.
+ */
+void lb_take_notes(struct lb *lb, lb_time now);
+
+/*
  * Does what time asks for, and describes up to max frames (at least EXPIRE_RESETS_MAX) to be sent
  * in ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
  * Sets *ret_more if there is more to do at once. Returns the number of frames. Call it every few

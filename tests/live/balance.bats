@@ -41,11 +41,8 @@ vip_answers() # N
 	tmbridge_start "$LAB_DIR/lb.ini"
 	answers=$(vip_answers 40)
 	echo "$answers" | uniq -c
-	# with the fast path, an end of a connection that passed in the kernel counts from the next tick on
-	slack=0
-	[[ $FAST_PATH = off ]] || slack=2
-	(($(grep -c fe1 <<<"$answers") >= 30 - slack && $(grep -c fe1 <<<"$answers") <= 30 + slack))
-	[[ $(wc -l <<<"$answers") = 40 ]]
+	[[ $(grep -c fe1 <<<"$answers") = 30 ]]
+	[[ $(grep -c fe2 <<<"$answers") = 10 ]]
 	tmbridge_stop
 }
 
