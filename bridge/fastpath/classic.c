@@ -5,11 +5,9 @@
  *	R7  the image               R8  X
  *	R4  the length of what is looked at
  *
- * and M[] is on the stack. What has matched is in the image, and not in a register, of which the
- * verifier would look at each possible value. Offsets that are known and within the image cost one
- *comparison and one load; those that aren't are compared with its end first, and what lies behind
- *it is asked of the kernel. As with libpcap a load from behind the end of the packet says that it
- *doesn't match.
+ * and M[] is on the stack. Offsets that are known and within the image cost one comparison and one
+ * load; those that aren't are compared with its end first, and what lies behind it is asked of the
+ * kernel. As with libpcap a load from behind the end of the packet says that it doesn't match.
  *
  * Classic programs only jump forwards, so a jump is noted and gets its distance when its target is
  * there. What can't be reached is left out: the verifier refuses it.
@@ -21,154 +19,21 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
-#include <linux/pkt_cls.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	REG_A = BPF_REG_0,
 	REG_LEN = BPF_REG_4,
-	REG_CONTEXT = BPF_REG_6,
-	REG_IMAGE = BPF_REG_7,
 	REG_X = BPF_REG_8,
 
-	STACK_LOADED = -8, /* what the kernel has loaded, or the map's key */
-	STACK_M = -16 - 4 * BPF_MEMWORDS,
-
-	CLASSIC_MAX = 1 << 20, /* instructions: the most that the kernel looks at */
+	STACK_M = CLASSIC_STACK_LOADED - 8 - 4 * BPF_MEMWORDS,
 };
 
-/* ---- Instructions ---- */
-
-static void emit_wide(struct classic *c, unsigned code, unsigned dst, unsigned src, int off,
-                      uint32_t imm)
+static void load_length(struct code *c)
 {
-	if (c->n == c->room && !c->err) {
-		const uint32_t room = c->room ? 2 * c->room : 256;
-		struct bpf_insn *insns =
-		        room <= CLASSIC_MAX ? realloc(c->insns, room * sizeof(*insns)) : NULL;
-
-		if (!insns)
-			c->err = room <= CLASSIC_MAX ? -ENOMEM : -E2BIG;
-		else
-			c->insns = insns, c->room = room;
-	}
-	if (c->err)
-		return;
-	c->insns[c->n++] = (struct bpf_insn){.code = (uint8_t)code,
-	                                     .dst_reg = dst & 15u,
-	                                     .src_reg = src & 15u,
-	                                     .off = (int16_t)off,
-	                                     .imm = (int32_t)imm};
-}
-
-static void emit(struct classic *c, unsigned code, unsigned dst, unsigned src, int off)
-{
-	emit_wide(c, code, dst, src, off, 0);
-}
-
-static void emit_imm(struct classic *c, unsigned code, unsigned dst, uint32_t imm)
-{
-	emit_wide(c, code, dst, 0, 0, imm);
-}
-
-static void move(struct classic *c, unsigned dst, unsigned src)
-{
-	emit(c, BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0);
-}
-
-/* A number of 32 bits, the rest being 0. */
-static void set(struct classic *c, unsigned dst, uint32_t number)
-{
-	emit_imm(c, BPF_ALU | BPF_MOV | BPF_K, dst, number);
-}
-
-static void call(struct classic *c, uint32_t helper)
-{
-	emit_imm(c, BPF_JMP | BPF_CALL, 0, helper);
-}
-
-/* A 64-bit number, or with src = BPF_PSEUDO_MAP_FD a map. */
-static void set_wide(struct classic *c, unsigned dst, unsigned src, uint64_t number)
-{
-	emit_wide(c, BPF_LD | BPF_DW | BPF_IMM, dst, src, 0, (uint32_t)number);
-	emit_imm(c, 0, 0, (uint32_t)(number >> 32));
-}
-
-static void load_length(struct classic *c)
-{
-	emit(c, BPF_LDX | BPF_MEM | BPF_W, REG_LEN, REG_IMAGE, offsetof(struct filter_image, len));
-}
-
-/* ---- Ends ---- */
-
-static void leave(struct classic *c)
-{
-	set(c, BPF_REG_0, (uint32_t)TC_ACT_UNSPEC);
-	emit(c, BPF_JMP | BPF_EXIT, 0, 0, 0);
-}
-
-static void tell(struct classic *c, unsigned from, unsigned word)
-{
-	emit(c, BPF_STX | BPF_MEM | BPF_W, REG_CONTEXT, from,
-	     (int)(offsetof(struct __sk_buff, cb) + word * sizeof(uint32_t)));
-}
-
-/* Tells the programs behind what has matched. */
-static void finish(struct classic *c)
-{
-	emit(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, REG_IMAGE,
-	     offsetof(struct filter_image, packets));
-	emit_imm(c, BPF_ALU | BPF_LSH | BPF_K, BPF_REG_1, 1);
-	emit_imm(c, BPF_ALU | BPF_OR | BPF_K, BPF_REG_1, c->half);
-	tell(c, BPF_REG_1, FASTPATH_CB_PACKETS);
-	emit(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, REG_IMAGE,
-	     offsetof(struct filter_image, matched));
-	tell(c, BPF_REG_1, FASTPATH_CB_MATCHED);
-	emit_imm(c, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_1, 32);
-	tell(c, BPF_REG_1, FASTPATH_CB_MATCHED + 1);
-	leave(c);
-}
-
-void classic_begin(struct classic *c, int images, uint32_t half)
-{
-	*c = (struct classic){.half = half};
-	move(c, REG_CONTEXT, BPF_REG_1);
-	set(c, BPF_REG_2, 0);
-	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);
-	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED + 1);
-	c->call = c->n;
-	emit(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0);
-	emit_wide(c, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0);
-	leave(c);
-	emit_imm(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0);
-	emit(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_1, STACK_LOADED);
-	set_wide(c, BPF_REG_1, BPF_PSEUDO_MAP_FD, (uint32_t)images);
-	move(c, BPF_REG_2, BPF_REG_10);
-	emit_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, (uint32_t)STACK_LOADED);
-	call(c, BPF_FUNC_map_lookup_elem);
-	emit_wide(c, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0);
-	leave(c);
-	move(c, REG_IMAGE, BPF_REG_0);
-}
-
-int classic_end(struct classic *c, const struct bpf_insn *image, uint32_t n)
-{
-	if (!c->is_complete)
-		finish(c);
-	if (!c->err)
-		c->insns[c->call].imm = (int32_t)(c->n - c->call - 1);
-	for (uint32_t i = 0; i < n; i++)
-		emit_wide(c, image[i].code, image[i].dst_reg, image[i].src_reg, image[i].off,
-		          (uint32_t)image[i].imm);
-	return c->err;
-}
-
-void classic_free(struct classic *c)
-{
-	free(c->insns);
-	*c = (struct classic){0};
+	code_add(c, BPF_LDX | BPF_MEM | BPF_W, REG_LEN, CLASSIC_IMAGE,
+	         offsetof(struct filter_image, len));
 }
 
 /* ---- Jumps ---- */
@@ -179,7 +44,7 @@ struct jump {
 };
 
 struct asked {
-	struct classic *c;
+	struct code *c;
 	const struct sock_filter *in;
 	uint32_t n;
 	struct jump *jumps; /* room for three for each instruction */
@@ -196,7 +61,7 @@ static void jump(struct asked *a, unsigned code, unsigned dst, unsigned src, uin
 {
 	a->jumps[a->njumps++] = (struct jump){a->c->n, place};
 	a->is_reached[place] = true;
-	emit_wide(a->c, code, dst, src, 0, imm);
+	code_add_all(a->c, code, dst, src, 0, imm);
 }
 
 static void go_to(struct asked *a, uint32_t place)
@@ -206,14 +71,8 @@ static void go_to(struct asked *a, uint32_t place)
 
 static void settle_jumps(struct asked *a)
 {
-	for (uint32_t i = 0; i < a->njumps && !a->c->err; i++) {
-		const uint32_t distance = a->at[a->jumps[i].place] - a->jumps[i].at - 1;
-
-		if (distance > INT16_MAX)
-			a->c->err = -E2BIG;
-		else
-			a->c->insns[a->jumps[i].at].off = (int16_t)distance;
-	}
+	for (uint32_t i = 0; i < a->njumps; i++)
+		code_land_at(a->c, a->jumps[i].at, a->at[a->jumps[i].place]);
 }
 
 /* The opposite of a comparison, or 0. */
@@ -262,28 +121,28 @@ static uint32_t bytes_of(unsigned size)
 	return size == BPF_W ? 4 : size == BPF_H ? 2 : 1;
 }
 
-static void to_host_order(struct classic *c, unsigned reg, uint32_t bytes)
+static void to_host_order(struct code *c, unsigned reg, uint32_t bytes)
 {
 	if (bytes > 1)
-		emit_imm(c, BPF_ALU | BPF_END | BPF_TO_BE, reg, bytes * 8);
+		code_add_imm(c, BPF_ALU | BPF_END | BPF_TO_BE, reg, bytes * 8);
 }
 
 /* From the frame, at the offset in R1 of what the expression sees. Loses R1 to R5. */
 static void load_far(struct asked *a, unsigned size)
 {
-	struct classic *c = a->c;
+	struct code *c = a->c;
 
-	move(c, BPF_REG_2, BPF_REG_1);
-	emit(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, REG_IMAGE,
-	     offsetof(struct filter_image, shift));
-	emit(c, BPF_ALU64 | BPF_SUB | BPF_X, BPF_REG_2, BPF_REG_3, 0);
-	move(c, BPF_REG_1, REG_CONTEXT);
-	move(c, BPF_REG_3, BPF_REG_10);
-	emit_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, (uint32_t)STACK_LOADED);
-	set(c, BPF_REG_4, bytes_of(size));
-	call(c, BPF_FUNC_skb_load_bytes);
+	code_move(c, BPF_REG_2, BPF_REG_1);
+	code_add(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_3, CLASSIC_IMAGE,
+	         offsetof(struct filter_image, shift));
+	code_add(c, BPF_ALU64 | BPF_SUB | BPF_X, BPF_REG_2, BPF_REG_3, 0);
+	code_move(c, BPF_REG_1, CLASSIC_CONTEXT);
+	code_move(c, BPF_REG_3, BPF_REG_10);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, (uint32_t)CLASSIC_STACK_LOADED);
+	code_set(c, BPF_REG_4, bytes_of(size));
+	code_call(c, BPF_FUNC_skb_load_bytes);
 	jump(a, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, NO_MATCH(a));
-	emit(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_10, STACK_LOADED);
+	code_add(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_10, CLASSIC_STACK_LOADED);
 	load_length(c);
 }
 
@@ -295,10 +154,10 @@ static void load_at(struct asked *a, unsigned size, uint32_t k)
 		return jump(a, BPF_JMP | BPF_JGE | BPF_K, REG_LEN, 0, 0, NO_MATCH(a));
 	jump(a, BPF_JMP | BPF_JLT | BPF_K, REG_LEN, 0, k + bytes, NO_MATCH(a));
 	if (k + bytes <= FILTER_IMAGE_BYTES) {
-		emit(a->c, BPF_LDX | BPF_MEM | size, REG_A, REG_IMAGE,
-		     (int)(offsetof(struct filter_image, bytes) + k));
+		code_add(a->c, BPF_LDX | BPF_MEM | size, REG_A, CLASSIC_IMAGE,
+		         (int)(offsetof(struct filter_image, bytes) + k));
 	} else {
-		set(a->c, BPF_REG_1, k);
+		code_set(a->c, BPF_REG_1, k);
 		load_far(a, size);
 	}
 	to_host_order(a->c, REG_A, bytes);
@@ -307,26 +166,25 @@ static void load_at(struct asked *a, unsigned size, uint32_t k)
 static void load_behind_x(struct asked *a, unsigned size, uint32_t k)
 {
 	const uint32_t bytes = bytes_of(size);
-	struct classic *c = a->c;
+	struct code *c = a->c;
 	uint32_t near, far;
 
-	set(c, BPF_REG_1, k);
-	emit(c, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, REG_X, 0);
-	move(c, BPF_REG_2, BPF_REG_1);
-	emit_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, bytes);
+	code_set(c, BPF_REG_1, k);
+	code_add(c, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, REG_X, 0);
+	code_move(c, BPF_REG_2, BPF_REG_1);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, bytes);
 	jump(a, BPF_JMP | BPF_JGT | BPF_X, BPF_REG_2, REG_LEN, 0, NO_MATCH(a));
 	far = c->n;
-	emit_wide(c, BPF_JMP | BPF_JGT | BPF_K, BPF_REG_1, 0, 0, FILTER_IMAGE_BYTES - bytes);
-	move(c, BPF_REG_2, REG_IMAGE);
-	emit(c, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_2, BPF_REG_1, 0);
-	emit(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_2, offsetof(struct filter_image, bytes));
+	code_add_all(c, BPF_JMP | BPF_JGT | BPF_K, BPF_REG_1, 0, 0, FILTER_IMAGE_BYTES - bytes);
+	code_move(c, BPF_REG_2, CLASSIC_IMAGE);
+	code_add(c, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_2, BPF_REG_1, 0);
+	code_add(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_2,
+	         offsetof(struct filter_image, bytes));
 	near = c->n;
-	emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
-	if (!c->err)
-		c->insns[far].off = (int16_t)(c->n - far - 1);
+	code_add(c, BPF_JMP | BPF_JA, 0, 0, 0);
+	code_land(c, far);
 	load_far(a, size);
-	if (!c->err)
-		c->insns[near].off = (int16_t)(c->n - near - 1);
+	code_land(c, near);
 	to_host_order(c, REG_A, bytes);
 }
 
@@ -337,19 +195,19 @@ static int place_of_m(uint32_t k)
 
 static void translate_load(struct asked *a, const struct sock_filter *in)
 {
-	struct classic *c = a->c;
+	struct code *c = a->c;
 
 	switch (BPF_MODE(in->code)) {
 	case BPF_IMM:
-		return set(c, REG_A, in->k);
+		return code_set(c, REG_A, in->k);
 	case BPF_ABS:
 		return load_at(a, BPF_SIZE(in->code), in->k);
 	case BPF_IND:
 		return load_behind_x(a, BPF_SIZE(in->code), in->k);
 	case BPF_MEM:
-		return emit(c, BPF_LDX | BPF_MEM | BPF_W, REG_A, BPF_REG_10, place_of_m(in->k));
+		return code_add(c, BPF_LDX | BPF_MEM | BPF_W, REG_A, BPF_REG_10, place_of_m(in->k));
 	case BPF_LEN:
-		return move(c, REG_A, REG_LEN);
+		return code_move(c, REG_A, REG_LEN);
 	default:
 		c->err = -EINVAL;
 	}
@@ -357,25 +215,25 @@ static void translate_load(struct asked *a, const struct sock_filter *in)
 
 static void translate_load_x(struct asked *a, const struct sock_filter *in)
 {
-	struct classic *c = a->c;
+	struct code *c = a->c;
 
 	switch (BPF_MODE(in->code)) {
 	case BPF_IMM:
-		return set(c, REG_X, in->k);
+		return code_set(c, REG_X, in->k);
 	case BPF_MEM:
-		return emit(c, BPF_LDX | BPF_MEM | BPF_W, REG_X, BPF_REG_10, place_of_m(in->k));
+		return code_add(c, BPF_LDX | BPF_MEM | BPF_W, REG_X, BPF_REG_10, place_of_m(in->k));
 	case BPF_LEN:
-		return move(c, REG_X, REG_LEN);
+		return code_move(c, REG_X, REG_LEN);
 	case BPF_MSH: /* the length of an IPv4 header */
 		if (in->k >= FILTER_IMAGE_BYTES) {
 			c->err = -E2BIG;
 			return;
 		}
 		jump(a, BPF_JMP | BPF_JLE | BPF_K, REG_LEN, 0, in->k, NO_MATCH(a));
-		emit(c, BPF_LDX | BPF_MEM | BPF_B, REG_X, REG_IMAGE,
-		     (int)(offsetof(struct filter_image, bytes) + in->k));
-		emit_imm(c, BPF_ALU | BPF_AND | BPF_K, REG_X, 15);
-		return emit_imm(c, BPF_ALU | BPF_LSH | BPF_K, REG_X, 2);
+		code_add(c, BPF_LDX | BPF_MEM | BPF_B, REG_X, CLASSIC_IMAGE,
+		         (int)(offsetof(struct filter_image, bytes) + in->k));
+		code_add_imm(c, BPF_ALU | BPF_AND | BPF_K, REG_X, 15);
+		return code_add_imm(c, BPF_ALU | BPF_LSH | BPF_K, REG_X, 2);
 	default:
 		c->err = -EINVAL;
 	}
@@ -384,19 +242,19 @@ static void translate_load_x(struct asked *a, const struct sock_filter *in)
 /* ---- The rest ---- */
 
 /* Shifts by 32 and more leave nothing. */
-static void shift(struct classic *c, unsigned op, const struct sock_filter *in)
+static void shift(struct code *c, unsigned op, const struct sock_filter *in)
 {
 	if (BPF_SRC(in->code) == BPF_K) {
 		if (in->k < 32)
-			emit_imm(c, BPF_ALU | op | BPF_K, REG_A, in->k);
+			code_add_imm(c, BPF_ALU | op | BPF_K, REG_A, in->k);
 		else
-			set(c, REG_A, 0);
+			code_set(c, REG_A, 0);
 		return;
 	}
-	emit_wide(c, BPF_JMP32 | BPF_JLE | BPF_K, REG_X, 0, 2, 31);
-	set(c, REG_A, 0);
-	emit(c, BPF_JMP | BPF_JA, 0, 0, 1);
-	emit(c, BPF_ALU | op | BPF_X, REG_A, REG_X, 0);
+	code_add_all(c, BPF_JMP32 | BPF_JLE | BPF_K, REG_X, 0, 2, 31);
+	code_set(c, REG_A, 0);
+	code_add(c, BPF_JMP | BPF_JA, 0, 0, 1);
+	code_add(c, BPF_ALU | op | BPF_X, REG_A, REG_X, 0);
 }
 
 static void translate_arithmetic(struct asked *a, const struct sock_filter *in)
@@ -407,7 +265,7 @@ static void translate_arithmetic(struct asked *a, const struct sock_filter *in)
 	if (op == BPF_LSH || op == BPF_RSH)
 		return shift(a->c, op, in);
 	if (op == BPF_NEG)
-		return emit_imm(a->c, BPF_ALU | BPF_NEG, REG_A, 0);
+		return code_add_imm(a->c, BPF_ALU | BPF_NEG, REG_A, 0);
 	if (op > BPF_XOR) {
 		a->c->err = -EINVAL;
 		return;
@@ -415,9 +273,9 @@ static void translate_arithmetic(struct asked *a, const struct sock_filter *in)
 	if ((op == BPF_DIV || op == BPF_MOD) && by_x)
 		jump(a, BPF_JMP32 | BPF_JEQ | BPF_K, REG_X, 0, 0, NO_MATCH(a));
 	if (by_x)
-		emit(a->c, BPF_ALU | op | BPF_X, REG_A, REG_X, 0);
+		code_add(a->c, BPF_ALU | op | BPF_X, REG_A, REG_X, 0);
 	else
-		emit_imm(a->c, BPF_ALU | op | BPF_K, REG_A, in->k);
+		code_add_imm(a->c, BPF_ALU | op | BPF_K, REG_A, in->k);
 }
 
 static void translate_return(struct asked *a, const struct sock_filter *in)
@@ -428,9 +286,9 @@ static void translate_return(struct asked *a, const struct sock_filter *in)
 	go_to(a, NO_MATCH(a));
 }
 
-static void store(struct classic *c, unsigned from, uint32_t k)
+static void store(struct code *c, unsigned from, uint32_t k)
 {
-	emit(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, from, place_of_m(k));
+	code_add(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, from, place_of_m(k));
 }
 
 static void translate_one(struct asked *a, uint32_t pc)
@@ -453,13 +311,12 @@ static void translate_one(struct asked *a, uint32_t pc)
 	case BPF_RET:
 		return translate_return(a, in);
 	default: /* BPF_MISC */
-		return BPF_MISCOP(in->code) == BPF_TAX ? move(a->c, REG_X, REG_A)
-		                                       : move(a->c, REG_A, REG_X);
+		return BPF_MISCOP(in->code) == BPF_TAX ? code_move(a->c, REG_X, REG_A)
+		                                       : code_move(a->c, REG_A, REG_X);
 	}
 }
 
-/* If all that it says about itself holds: that it ends, and where it jumps to. */
-static bool is_sound(const struct sock_filter *in, uint32_t n)
+bool classic_is_sound(const struct sock_filter *in, uint32_t n)
 {
 	for (uint32_t pc = 0; pc < n; pc++) {
 		const struct sock_filter *i = &in[pc];
@@ -483,6 +340,7 @@ static bool ends(const struct sock_filter *in)
 	return BPF_CLASS(in->code) == BPF_RET || BPF_CLASS(in->code) == BPF_JMP;
 }
 
+/* M[] that is read begins as 0. */
 static void begin(struct asked *a)
 {
 	bool clear[BPF_MEMWORDS] = {false};
@@ -491,8 +349,8 @@ static void begin(struct asked *a)
 		if ((BPF_CLASS(a->in[pc].code) == BPF_LD || BPF_CLASS(a->in[pc].code) == BPF_LDX) &&
 		    BPF_MODE(a->in[pc].code) == BPF_MEM)
 			clear[a->in[pc].k] = true;
-	set(a->c, REG_A, 0);
-	set(a->c, REG_X, 0);
+	code_set(a->c, REG_A, 0);
+	code_set(a->c, REG_X, 0);
 	load_length(a->c);
 	for (uint32_t k = 0; k < BPF_MEMWORDS; k++)
 		if (clear[k])
@@ -500,9 +358,9 @@ static void begin(struct asked *a)
 	a->is_reached[0] = true;
 }
 
-static void translate(struct asked *a, unsigned number, bool decides)
+static void translate(struct asked *a, classic_matched *matched, void *context)
 {
-	struct classic *c = a->c;
+	struct code *c = a->c;
 
 	begin(a);
 	for (uint32_t pc = 0; pc < a->n && !c->err; pc++) {
@@ -514,41 +372,36 @@ static void translate(struct asked *a, unsigned number, bool decides)
 			a->is_reached[pc + 1] = true;
 	}
 	a->at[MATCH(a)] = c->n;
-	if (a->is_reached[MATCH(a)]) {
-		set_wide(c, BPF_REG_1, 0, UINT64_C(1) << number);
-		emit(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_2, REG_IMAGE,
-		     offsetof(struct filter_image, matched));
-		emit(c, BPF_ALU64 | BPF_OR | BPF_X, BPF_REG_2, BPF_REG_1, 0);
-		emit(c, BPF_STX | BPF_MEM | BPF_DW, REG_IMAGE, BPF_REG_2,
-		     offsetof(struct filter_image, matched));
-		if (decides)
-			finish(c);
-	}
+	if (a->is_reached[MATCH(a)])
+		matched(context);
 	a->at[NO_MATCH(a)] = c->n;
-	c->is_complete = decides && !a->is_reached[NO_MATCH(a)];
 	settle_jumps(a);
 }
 
-void classic_ask(struct classic *c, const struct sock_filter *expression, uint32_t n,
-                 unsigned number, bool decides)
+bool classic_translate(struct code *code, const struct sock_filter *expression, uint32_t n,
+                       classic_matched *matched, void *context)
 {
 	enum { JUMPS_OF_ONE = 3 };
-	struct asked a = {.c = c, .in = expression, .n = n};
+	struct asked a = {.c = code, .in = expression, .n = n};
+	bool may_not_match = true;
 
-	if (c->err || c->is_complete)
-		return;
-	if (!is_sound(expression, n)) {
-		c->err = -EINVAL;
-		return;
+	if (code->err)
+		return true;
+	if (!classic_is_sound(expression, n)) {
+		code->err = -EINVAL;
+		return true;
 	}
 	a.jumps = calloc(n * JUMPS_OF_ONE, sizeof(*a.jumps));
 	a.at = calloc(n + 2, sizeof(*a.at));
 	a.is_reached = calloc(n + 2, sizeof(*a.is_reached));
-	if (a.jumps && a.at && a.is_reached)
-		translate(&a, number, decides);
-	else
-		c->err = -ENOMEM;
+	if (a.jumps && a.at && a.is_reached) {
+		translate(&a, matched, context);
+		may_not_match = a.is_reached[NO_MATCH(&a)];
+	} else {
+		code->err = -ENOMEM;
+	}
 	free(a.jumps);
 	free(a.at);
 	free(a.is_reached);
+	return may_not_match;
 }

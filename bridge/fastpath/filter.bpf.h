@@ -1,7 +1,7 @@
 /*
  * Filters, before anything else: what they look at of a frame, and what is done by those that have
  * matched. Which ones have is found out by a program that the process makes of their expressions
- * (classic.c); it comes first, and begins by calling filter_image().
+ * (asking.c); it comes first, and begins by calling filter_image().
  *
  * It is the same as worker/firewall.c does, but that a reset is the process's.
  */

@@ -8,7 +8,7 @@
  */
 #include "filters.h"
 
-#include "classic.h"
+#include "asking.h"
 #include "expression.h"
 #include "../process/log.h"
 
@@ -46,11 +46,11 @@ void filters_close(struct filters *filters)
 
 /* ---- Loading ---- */
 
-static int load(const struct classic *classic)
+static int load(const struct asking *asking)
 {
 	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SCHED_CLS,
-	                       .insn_cnt = classic->n,
-	                       .insns = (uint64_t)(uintptr_t)classic->insns,
+	                       .insn_cnt = asking->code.n,
+	                       .insns = (uint64_t)(uintptr_t)asking->code.insns,
 	                       .license = (uint64_t)(uintptr_t) "GPL",
 	                       .prog_name = "filters"};
 	const long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
@@ -64,13 +64,13 @@ static bool decides(const struct rules_filter *filter)
 	return filter->action != ON_MATCH_COUNT;
 }
 
-static void ask_all(struct classic *classic, const struct rules *rules, enum side side,
+static void ask_all(struct asking *asking, const struct rules *rules, enum side side,
                     const struct expression *expressions)
 {
 	for (unsigned i = 0; i < rules->nfilters; i++)
 		if (rules->filters[i].sides >> side & 1)
-			classic_ask(classic, expressions[i].instructions, expressions[i].n, i,
-			            decides(&rules->filters[i]));
+			asking_add(asking, expressions[i].instructions, expressions[i].n, i,
+			           decides(&rules->filters[i]));
 }
 
 static int prepare(const struct filters *filters, const struct rules *rules, enum side side,
@@ -78,17 +78,17 @@ static int prepare(const struct filters *filters, const struct rules *rules, enu
 {
 	const struct bpf_object *object = filters->loaded->object;
 	const struct bpf_program *image = bpf_object__find_program_by_name(object, "filter_image");
-	struct classic classic;
+	struct asking asking;
 	int ret;
 
-	classic_begin(&classic, bpf_object__find_map_fd_by_name(object, "filter_images"),
-	              !filters->conf->filters_half);
-	ask_all(&classic, rules, side, expressions);
-	ret = classic_end(&classic, bpf_program__insns(image),
-	                  (uint32_t)bpf_program__insn_cnt(image));
+	asking_begin(&asking, bpf_object__find_map_fd_by_name(object, "filter_images"),
+	             !filters->conf->filters_half);
+	ask_all(&asking, rules, side, expressions);
+	ret = asking_end(&asking, bpf_program__insns(image),
+	                 (uint32_t)bpf_program__insn_cnt(image));
 	if (!ret)
-		ret = load(&classic);
-	classic_free(&classic);
+		ret = load(&asking);
+	asking_free(&asking);
 	return ret;
 }
 

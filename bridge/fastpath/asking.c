@@ -1,0 +1,121 @@
+/*
+ * What has matched is in the image, and not in a register, of which the verifier would look at each
+ * possible value.
+ */
+#include "asking.h"
+
+#include "classic.h"
+#include "shared.h"
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <stddef.h>
+
+static void leave(struct code *c)
+{
+	code_set(c, BPF_REG_0, (uint32_t)TC_ACT_UNSPEC);
+	code_add(c, BPF_JMP | BPF_EXIT, 0, 0, 0);
+}
+
+static void tell(struct code *c, unsigned from, unsigned word)
+{
+	code_add(c, BPF_STX | BPF_MEM | BPF_W, CLASSIC_CONTEXT, from,
+	         (int)(offsetof(struct __sk_buff, cb) + word * sizeof(uint32_t)));
+}
+
+/* Tells the programs behind what has matched. */
+static void finish(struct asking *asking)
+{
+	struct code *c = &asking->code;
+
+	code_add(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, CLASSIC_IMAGE,
+	         offsetof(struct filter_image, packets));
+	code_add_imm(c, BPF_ALU | BPF_LSH | BPF_K, BPF_REG_1, 1);
+	code_add_imm(c, BPF_ALU | BPF_OR | BPF_K, BPF_REG_1, asking->half);
+	tell(c, BPF_REG_1, FASTPATH_CB_PACKETS);
+	code_add(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, CLASSIC_IMAGE,
+	         offsetof(struct filter_image, matched));
+	tell(c, BPF_REG_1, FASTPATH_CB_MATCHED);
+	code_add_imm(c, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_1, 32);
+	tell(c, BPF_REG_1, FASTPATH_CB_MATCHED + 1);
+	leave(c);
+}
+
+static void leave_without(struct code *c, unsigned reg)
+{
+	code_add_all(c, BPF_JMP | BPF_JNE | BPF_K, reg, 0, 2, 0);
+	leave(c);
+}
+
+void asking_begin(struct asking *asking, int images, uint32_t half)
+{
+	struct code *c = &asking->code;
+
+	*asking = (struct asking){.half = half};
+	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
+	code_set(c, BPF_REG_2, 0);
+	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);
+	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED + 1);
+	asking->call = c->n;
+	code_add(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0);
+	leave_without(c, BPF_REG_0);
+	code_add_imm(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0);
+	code_add(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_1, CLASSIC_STACK_LOADED);
+	code_set_wide(c, BPF_REG_1, BPF_PSEUDO_MAP_FD, (uint32_t)images);
+	code_move(c, BPF_REG_2, BPF_REG_10);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, (uint32_t)CLASSIC_STACK_LOADED);
+	code_call(c, BPF_FUNC_map_lookup_elem);
+	leave_without(c, BPF_REG_0);
+	code_move(c, CLASSIC_IMAGE, BPF_REG_0);
+}
+
+struct match {
+	struct asking *asking;
+	unsigned number;
+	bool decides;
+};
+
+static void note_match(void *context)
+{
+	const struct match *match = context;
+	struct code *c = &match->asking->code;
+
+	code_set_wide(c, BPF_REG_1, 0, UINT64_C(1) << match->number);
+	code_add(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_2, CLASSIC_IMAGE,
+	         offsetof(struct filter_image, matched));
+	code_add(c, BPF_ALU64 | BPF_OR | BPF_X, BPF_REG_2, BPF_REG_1, 0);
+	code_add(c, BPF_STX | BPF_MEM | BPF_DW, CLASSIC_IMAGE, BPF_REG_2,
+	         offsetof(struct filter_image, matched));
+	if (match->decides)
+		finish(match->asking);
+}
+
+void asking_add(struct asking *asking, const struct sock_filter *expression, uint32_t n,
+                unsigned number, bool decides)
+{
+	struct match match = {asking, number, decides};
+
+	if (!asking->is_complete)
+		asking->is_complete =
+		        !classic_translate(&asking->code, expression, n, note_match, &match) &&
+		        decides;
+}
+
+int asking_end(struct asking *asking, const struct bpf_insn *image, uint32_t n)
+{
+	struct code *c = &asking->code;
+
+	if (!asking->is_complete)
+		finish(asking);
+	if (!c->err)
+		c->insns[asking->call].imm = (int32_t)(c->n - asking->call - 1);
+	for (uint32_t i = 0; i < n; i++)
+		code_add_all(c, image[i].code, image[i].dst_reg, image[i].src_reg, image[i].off,
+		             (uint32_t)image[i].imm);
+	return c->err;
+}
+
+void asking_free(struct asking *asking)
+{
+	code_free(&asking->code);
+}
