@@ -120,7 +120,7 @@ $(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
-$(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o recent.o clock.o journal.o datagram.o) \
+$(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o recent.o details.o text.o clock.o journal.o datagram.o) \
 		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o) $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser -lbpf
 

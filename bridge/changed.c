@@ -39,7 +39,12 @@ struct changed *changed_of(const struct rules *old, const struct rules *rules)
 
 void changed_say(const struct changed *changed, const char *file, const char *how)
 {
-	log_info("%s: %s%s", file, how, changed && !changed->n ? ": no key has changed" : "");
+	struct details details = {.n = 0};
+
+	if (changed)
+		details_number(&details, "changes", changed->n);
+	log_with(LOG_INFO, &details, "%s: %s%s", file, how,
+	         changed && !changed->n ? ": no key has changed" : "");
 	for (unsigned i = 0; changed && i < changed->n && i < CHANGED_MAX; i++)
 		log_info("%s: %s", file, changed->lines[i]);
 	if (changed && changed->n > CHANGED_MAX)

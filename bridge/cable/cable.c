@@ -38,6 +38,7 @@ static void judge_mtus(struct cable *cable)
 	const struct plug *plugs = cable->plugs;
 	uint32_t is[NSIDES], *was = cable->mtus;
 	enum side small;
+	struct details details = {.n = 0};
 
 	for (unsigned side = 0; side < NSIDES; side++) {
 		if (cable->is_hosts || plugs[side].is.state == LINK_GONE)
@@ -47,14 +48,17 @@ static void judge_mtus(struct cable *cable)
 	if (is[OUTSIDE] == was[OUTSIDE] && is[INSIDE] == was[INSIDE])
 		return;
 	small = is[OUTSIDE] < is[INSIDE] ? OUTSIDE : INSIDE;
+	details_number(&details, "outside_mtu", is[OUTSIDE]);
+	details_number(&details, "inside_mtu", is[INSIDE]);
 	if (is[OUTSIDE] != is[INSIDE])
-		log_warning("%s, %s: the MTUs differ, %u and %u: what is longer than %u is lost on "
-		            "its way to %s",
-		            plugs[OUTSIDE].name, plugs[INSIDE].name, is[OUTSIDE], is[INSIDE],
-		            is[small], plugs[small].name);
+		log_with(LOG_WARNING, &details,
+		         "%s, %s: the MTUs differ, %u and %u: what is longer than %u is lost on "
+		         "its way to %s",
+		         plugs[OUTSIDE].name, plugs[INSIDE].name, is[OUTSIDE], is[INSIDE],
+		         is[small], plugs[small].name);
 	else if (was[OUTSIDE] != was[INSIDE])
-		log_info("%s, %s: the MTUs are the same again, %u", plugs[OUTSIDE].name,
-		         plugs[INSIDE].name, is[OUTSIDE]);
+		log_with(LOG_INFO, &details, "%s, %s: the MTUs are the same again, %u",
+		         plugs[OUTSIDE].name, plugs[INSIDE].name, is[OUTSIDE]);
 	memcpy(was, is, sizeof(is));
 }
 

@@ -38,22 +38,30 @@ static void set_state(struct plug *plug, enum link_state state, lb_time now)
 
 static void say_state(const struct plug *plug, enum link_state state, lb_time now)
 {
+	struct details details = {.n = 0};
+
 	if (state == plug->is.state)
 		return;
+	details_text(&details, "link", link_state_name(state));
 	if (state == LINK_UP)
-		log_info("%s: link up, after %.1f s", plug->name, seconds(plug->dead, now));
+		details_seconds(&details, "after_s", seconds(plug->dead, now));
+	if (state == LINK_UP)
+		log_with(LOG_INFO, &details, "%s: link up, after %.1f s", plug->name,
+		         seconds(plug->dead, now));
 	else if (state == LINK_DOWN && !plug->is.held)
-		log_warning("%s: link down: it was set down", plug->name);
+		log_with(LOG_WARNING, &details, "%s: link down: it was set down", plug->name);
 	else if (state == LINK_NO_CARRIER && !plug->rising)
-		log_warning("%s: link down: no carrier", plug->name);
+		log_with(LOG_WARNING, &details, "%s: link down: no carrier", plug->name);
 }
 
 static void say_mac(const struct plug *plug, const struct mac *mac)
 {
 	const uint8_t *b = mac->b;
+	struct details details = {.n = 0};
 
-	log_info("%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now", plug->name, b[0], b[1],
-	         b[2], b[3], b[4], b[5]);
+	details_mac(&details, "mac", b);
+	log_with(LOG_INFO, &details, "%s: its MAC address is %02x:%02x:%02x:%02x:%02x:%02x now",
+	         plug->name, b[0], b[1], b[2], b[3], b[4], b[5]);
 }
 
 /* Another one who would handle the same frames, unless it did so before. */
@@ -67,7 +75,10 @@ static void say_hazards(const struct plug *plug, const struct link *before, cons
 
 static void gone(struct plug *plug, lb_time now)
 {
-	log_warning("%s: gone; waiting for it", plug->name);
+	struct details details = {.n = 0};
+
+	details_text(&details, "link", link_state_name(LINK_GONE));
+	log_with(LOG_WARNING, &details, "%s: gone; waiting for it", plug->name);
 	set_state(plug, LINK_GONE, now);
 	plug->dead = now;
 	plug->rising = plug->anew = false;
@@ -96,10 +107,13 @@ static void back(struct plug *plug, struct mnl_socket *socket, const struct link
 	                                  [LINK_NO_CARRIER] = ", without a carrier",
 	                                  [LINK_DOWN] = ", but it is down"};
 	enum link_state state = plug_state_of(link);
+	struct details details = {.n = 0};
 
 	settings_again(&plug->settings, socket, link);
-	log_info("%s: back after %.1f s%s", plug->name, seconds(plug->dead, now),
-	         plug->is.held ? "" : but[state]);
+	details_text(&details, "link", link_state_name(state));
+	details_seconds(&details, "after_s", seconds(plug->dead, now));
+	log_with(LOG_INFO, &details, "%s: back after %.1f s%s", plug->name,
+	         seconds(plug->dead, now), plug->is.held ? "" : but[state]);
 	if (!mac_eq(&link->mac, &plug->is.link.mac))
 		say_mac(plug, &link->mac);
 	say_hazards(plug, &(struct link){0}, link);

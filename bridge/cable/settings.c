@@ -307,6 +307,7 @@ static void look_at(struct settings *settings, enum setting_name name, struct mn
 {
 	const struct kind *kind = &kinds[name];
 	struct setting *setting = &settings->setting[name];
+	struct details details = {.n = 0};
 	bool done;
 
 	if (is_spared(settings, kind)) {
@@ -315,11 +316,14 @@ static void look_at(struct settings *settings, enum setting_name name, struct mn
 	}
 	renew_file(setting);
 	set(settings, name, socket, link, &done);
-	if (done)
-		log_warning("%s: net.%s.conf.%s.%s was set to %u: it is %u again, while tmbridge "
-		            "runs",
-		            link->name, kind->family, link->name, kind->name, setting->before,
-		            kind->wanted);
+	if (!done)
+		return;
+	details_text(&details, "setting", kind->name);
+	details_number(&details, "was", setting->before);
+	details_number(&details, "is", kind->wanted);
+	log_with(LOG_WARNING, &details,
+	         "%s: net.%s.conf.%s.%s was set to %u: it is %u again, while tmbridge runs",
+	         link->name, kind->family, link->name, kind->name, setting->before, kind->wanted);
 }
 
 /* An IPv4 address may have come. */

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <syslog.h>
 
+enum { EVENT_BYTES = 5 * RECENT_BYTES + RECENT_DETAILS_BYTES + 256 }; /* of a record, at most */
+
 static const char *level_name(int level)
 {
 	return level <= LOG_ERR ? "error" : level == LOG_WARNING ? "warning" : "info";
@@ -44,14 +46,15 @@ static void print(struct answer *answer, const struct recent *recent)
 
 	memcpy(about, recent->text, len);
 	about[len] = 0;
-	answer_record(answer,
-	              "{\"event\":%" PRIu64 ",\"time\":\"%s\",\"level\":\"%s\",\"about\":\"%s\"%s,"
-	              "\"text\":\"%s\"}",
-	              recent->number,
-	              text_time((lb_time){(uint64_t)recent->time_ms * LB_NS_PER_MS}, 0, time),
-	              level_name(recent->level),
-	              text_json(about, escaped_about, sizeof(escaped_about)), thing(about, of),
-	              text_json(colon ? colon + 2 : recent->text, what, sizeof(what)));
+	answer_record(
+	        answer,
+	        "{\"event\":%" PRIu64 ",\"time\":\"%s\",\"level\":\"%s\",\"about\":\"%s\"%s%s,"
+	        "\"text\":\"%s\"}",
+	        recent->number,
+	        text_time((lb_time){(uint64_t)recent->time_ms * LB_NS_PER_MS}, 0, time),
+	        level_name(recent->level), text_json(about, escaped_about, sizeof(escaped_about)),
+	        thing(about, of), recent->details,
+	        text_json(colon ? colon + 2 : recent->text, what, sizeof(what)));
 }
 
 /* What has been pushed out meanwhile is lost to this reader. */
@@ -61,7 +64,7 @@ static void go(struct world *world, struct client *client, lb_time now)
 	struct recent recent;
 
 	(void)world, (void)now;
-	while (client->events.next <= recent_last() && answer_room(answer) > 4 * RECENT_BYTES) {
+	while (client->events.next <= recent_last() && answer_room(answer) > EVENT_BYTES) {
 		if (recent_get(client->events.next, &recent))
 			print(answer, &recent);
 		else if (client->events.next + RECENT_PLACES <= recent_last())

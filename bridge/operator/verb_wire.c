@@ -23,6 +23,8 @@ static void bypass(struct worker *worker, void *ctx, lb_time now)
 
 static void set_bypass(struct world *world, struct client *client, struct request *request, bool on)
 {
+	struct details details = {.n = 0};
+
 	if (verbs_too_much(client, request))
 		return;
 	if (crew_errand(world->crew, bypass, &on)) {
@@ -30,10 +32,12 @@ static void set_bypass(struct world *world, struct client *client, struct reques
 		            "a worker doesn't move");
 		return;
 	}
+	details_flag(&details, "bypass", on);
 	if (world->bypass != on)
-		log_warning("wire: %s", on ? "bypass: no connection is balanced any more, those "
-		                             "that there are go on"
-		                           : "on: connections are balanced");
+		log_with(LOG_WARNING, &details, "wire: %s",
+		         on ? "bypass: no connection is balanced any more, those "
+		              "that there are go on"
+		            : "on: connections are balanced");
 	world->bypass = on;
 	answer_record(&client->answer, "{\"bypass\":%s,\"text\":\"wire: %s\"}",
 	              on ? "true" : "false", on ? "bypass" : "on");

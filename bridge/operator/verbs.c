@@ -74,7 +74,10 @@ static void refuse_unknown(struct client *client, const struct request *request)
 
 static void say_who(const struct client *client, const char *line)
 {
-	log_info("control: uid %u: %s", client->peer.uid, line);
+	struct details details = {.n = 0};
+
+	details_number(&details, "uid", client->peer.uid);
+	log_with(LOG_INFO, &details, "control: uid %u: %s", client->peer.uid, line);
 }
 
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now)

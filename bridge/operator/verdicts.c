@@ -57,6 +57,7 @@ int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *serv
 {
 	struct given given = {.server = server, .why = why, .verdict = verdict};
 	struct verdict_given *at;
+	struct details details = {.n = 0};
 
 	forget(verdicts, server);
 	if (verdicts->n == VERDICTS_MAX)
@@ -66,7 +67,10 @@ int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *serv
 	at = &verdicts->all[verdicts->n++];
 	snprintf(at->server, sizeof(at->server), "%s", server);
 	at->until = until;
-	log_info("server %s: %s, as an operator says: %s", server, health_name(verdict), why);
+	details_text(&details, "health", health_name(verdict));
+	details_text(&details, "reason", fault_name(FAULT_SAID));
+	log_with(LOG_INFO, &details, "server %s: %s, as an operator says: %s", server,
+	         health_name(verdict), why);
 	return 0;
 }
 

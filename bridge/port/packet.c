@@ -342,14 +342,17 @@ void packet_look(struct port *port, lb_time now)
 {
 	struct packet_port *packet = packet_of(port);
 	uint64_t n = __atomic_load_n(&packet->inlet.too_long, __ATOMIC_RELAXED);
+	struct details details = {.n = 0};
 
 	if (n == packet->told_too_long ||
 	    (packet->told.ns && now.ns - packet->told.ns < TELL_AGAIN_NS))
 		return;
-	log_warning("%s: %" PRIu64 " merged frames of more than 64 KiB are lost (BIG TCP): ip link "
-	            "set DEVICE gso_max_size 65536 gso_ipv4_max_size 65536 gro_max_size 65536 "
-	            "gro_ipv4_max_size 65536, there and where they come from",
-	            port->name, n - packet->told_too_long);
+	details_number(&details, "count", n - packet->told_too_long);
+	log_with(LOG_WARNING, &details,
+	         "%s: %" PRIu64 " merged frames of more than 64 KiB are lost (BIG TCP): ip link "
+	         "set DEVICE gso_max_size 65536 gso_ipv4_max_size 65536 gro_max_size 65536 "
+	         "gro_ipv4_max_size 65536, there and where they come from",
+	         port->name, n - packet->told_too_long);
 	packet->told_too_long = n;
 	packet->told = now;
 }

@@ -17,7 +17,11 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-enum { JOURNAL_BYTES = 4096, JOURNAL_WHERE_BYTES = 256 };
+enum {
+	JOURNAL_BYTES = 4096,
+	JOURNAL_WHERE_BYTES = 256,
+	JOURNAL_NAME_BYTES = 65 /* systemd.journal-fields(7): 64 */
+};
 
 static int journal = -1; /* socket */
 
@@ -79,7 +83,18 @@ static void add_where(struct record *record, const char *message)
 	add_thing(record, message, bytes, "farm ", "TMBRIDGE_FARM");
 }
 
-bool journal_send(int level, const char *message)
+static void add_detail(struct record *record, const struct detail *detail)
+{
+	char name[JOURNAL_NAME_BYTES] = "TMBRIDGE_";
+	size_t len = strlen(name);
+
+	for (const char *c = detail->name; *c && len < sizeof(name) - 1; c++)
+		name[len++] = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+	name[len] = 0;
+	add(record, name, detail->value, strlen(detail->value));
+}
+
+bool journal_send(int level, const char *message, const struct details *details)
 {
 	struct record record = {.bytes = 0};
 	char number[sizeof("-2147483648")];
@@ -91,5 +106,7 @@ bool journal_send(int level, const char *message)
 	add(&record, "SYSLOG_IDENTIFIER", "tmbridge", strlen("tmbridge"));
 	add(&record, "MESSAGE", message, strlen(message));
 	add_where(&record, message);
+	for (unsigned i = 0; details && i < details->n; i++)
+		add_detail(&record, &details->all[i]);
 	return datagram_send(journal, record.data, record.bytes);
 }

@@ -5,7 +5,7 @@
 #ifndef BRIDGE_JOURNAL_H
 #define BRIDGE_JOURNAL_H
 
-#include <stdbool.h>
+#include "details.h"
 
 /*
  * Connects to the journal whose socket is path, or to the machine's own if that is NULL. Once,
@@ -16,8 +16,9 @@ void journal_close(void);
 
 /*
  * Sends a message, "WHERE: WHAT", of a syslog level. Waits for nobody; false if it couldn't be
- * sent. From any thread.
+ * sent. From any thread. Its details, which may be NULL, are fields as well: client_bytes is
+ * TMBRIDGE_CLIENT_BYTES.
  */
-bool journal_send(int level, const char *message);
+bool journal_send(int level, const char *message, const struct details *details);
 
 #endif

@@ -81,14 +81,14 @@ static void write_line(int level, const char *message)
 		atomic_fetch_add(&lost, missing + 1);
 }
 
-static void print(int level, const char *format, va_list args)
+static void print(int level, const struct details *details, const char *format, va_list args)
 {
 	char message[LOG_LINE_BYTES - LOG_PREFIX_BYTES];
 
 	vsnprintf(message, sizeof(message), format, args);
 	if (level != LOG_DEBUG)
-		recent_note(level & LOG_PRIMASK, message); /* whatever becomes of it now */
-	if (!journal_send(level, message))
+		recent_note(level & LOG_PRIMASK, message, details); /* whatever becomes of it now */
+	if (!journal_send(level, message, details))
 		write_line(level, message);
 }
 
@@ -97,7 +97,7 @@ void log_error(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(LOG_ERR, format, args);
+	print(LOG_ERR, NULL, format, args);
 	va_end(args);
 }
 
@@ -106,7 +106,7 @@ void log_warning(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(LOG_WARNING, format, args);
+	print(LOG_WARNING, NULL, format, args);
 	va_end(args);
 }
 
@@ -115,7 +115,7 @@ void log_info(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(LOG_INFO, format, args);
+	print(LOG_INFO, NULL, format, args);
 	va_end(args);
 }
 
@@ -126,6 +126,15 @@ void log_debug(const char *format, ...)
 	if (!verbose)
 		return;
 	va_start(args, format);
-	print(LOG_DEBUG, format, args);
+	print(LOG_DEBUG, NULL, format, args);
+	va_end(args);
+}
+
+void log_with(int level, const struct details *details, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(level, details, format, args);
 	va_end(args);
 }

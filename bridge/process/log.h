@@ -4,7 +4,10 @@
 #ifndef BRIDGE_LOG_H
 #define BRIDGE_LOG_H
 
+#include "details.h"
+
 #include <stdbool.h>
+#include <syslog.h> /* the levels */
 
 /* Connects to the journal if stderr leads there. Once, before the process shuts itself in. */
 void log_open(void);
@@ -20,5 +23,9 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Likewise, of a syslog level, with what it says as members of its own for programs. */
+void log_with(int level, const struct details *details, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -21,7 +21,7 @@ struct place {
 static struct place places[RECENT_PLACES];
 static atomic_ullong last;
 
-void recent_note(int level, const char *text)
+void recent_note(int level, const char *text, const struct details *details)
 {
 	const uint64_t number = atomic_fetch_add(&last, 1) + 1;
 	struct place *place = &places[number % RECENT_PLACES];
@@ -30,6 +30,7 @@ void recent_note(int level, const char *text)
 
 	recent.time_ms = (int64_t)(clock_wall() / LB_NS_PER_MS);
 	strncpy(recent.text, text, sizeof(recent.text) - 1);
+	details_json(details, recent.details, sizeof(recent.details));
 	memcpy(words, &recent, sizeof(recent));
 	atomic_store(&place->number, 0);
 	for (size_t i = 0; i < RECENT_WORDS; i++)

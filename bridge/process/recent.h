@@ -4,13 +4,13 @@
 #ifndef BRIDGE_RECENT_H
 #define BRIDGE_RECENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "details.h"
 
 enum {
-	RECENT_LINES = 1000,  /* that are kept, */
-	RECENT_PLACES = 1024, /* and some more, that may be being written */
-	RECENT_BYTES = 480,   /* of a line, with its NUL */
+	RECENT_LINES = 1000,        /* that are kept, */
+	RECENT_PLACES = 1024,       /* and some more, that may be being written */
+	RECENT_BYTES = 480,         /* of a line, with its NUL */
+	RECENT_DETAILS_BYTES = 320, /* of its details as JSON, likewise */
 };
 
 struct recent {
@@ -18,10 +18,12 @@ struct recent {
 	int64_t time_ms; /* of the day, since 1970 */
 	int level;       /* syslog's */
 	char text[RECENT_BYTES];
+	char details[RECENT_DETAILS_BYTES]; /* members with a comma before each */
 };
 
-/* Keeps a line, cut to fit. From any thread; waits for nobody. */
-void recent_note(int level, const char *text);
+/* Keeps a line, cut to fit, and its details, which may be NULL. From any thread; waits for nobody.
+ */
+void recent_note(int level, const char *text, const struct details *details);
 
 /* The number of the last one; 0: there was none. */
 uint64_t recent_last(void);

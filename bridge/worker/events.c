@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { EVENTS_EVERY_S = 10, EVENTS_CLIENT_BYTES = 64 };
+enum { EVENTS_EVERY_S = 10 };
 
 int events_init(struct events *events, const struct farms *farms)
 {
@@ -69,60 +69,81 @@ static bool is_time(struct events_limit *limit, lb_time now, uint64_t *ret)
 void events_farm(struct events *events, const struct farms *farms, unsigned farm)
 {
 	bool up = sched_is_up(&farms->sched, farm);
+	struct details details = {.n = 0};
 
 	if (up == events->farm_up[farm])
 		return;
 	events->farm_up[farm] = up;
-	if (up)
-		log_info("farm %s: up", farms->rules->farms[farm].name);
-	else
-		log_error("farm %s: down: no server is up", farms->rules->farms[farm].name);
+	details_flag(&details, "up", up);
+	log_with(up ? LOG_INFO : LOG_ERR, &details, "farm %s: %s", farms->rules->farms[farm].name,
+	         up ? "up" : "down: no server is up");
 }
 
 void events_kept(struct events *events, const struct farms *farms, unsigned farm)
 {
 	const bool kept = farms->health.farms[farm].kept;
+	struct details details = {.n = 0};
 
 	if (kept == events->farm_kept[farm])
 		return;
 	events->farm_kept[farm] = kept;
-	if (kept)
-		log_warning("farm %s: all its servers fail: those that are up stay so (all_down = "
-		            "keep); is tmbridge cut off from them?",
-		            farms->rules->farms[farm].name);
-	else
-		log_info("farm %s: checks count again", farms->rules->farms[farm].name);
+	details_flag(&details, "kept", kept);
+	log_with(kept ? LOG_WARNING : LOG_INFO, &details, "farm %s: %s",
+	         farms->rules->farms[farm].name,
+	         kept ? "all its servers fail: those that are up stay so (all_down = keep); is "
+	                "tmbridge cut off from them?"
+	              : "checks count again");
+}
+
+/* What was found at a server's port. */
+static void details_fault(struct details *details, const struct fault *fault)
+{
+	details_number(details, "port", be16_get(fault->port));
+	details_text(details, "reason", fault_name((enum fault_kind)fault->kind));
 }
 
 void events_agent(struct events *events, const struct rules *rules,
                   const struct probe_result *result)
 {
 	bool *silent = &events->agent_silent[result->server];
+	struct details details = {.n = 0};
 	char text[FAULT_TEXT_BYTES];
 
 	if (*silent == !result->ok)
 		return;
 	*silent = !result->ok;
+	details_flag(&details, "silent", *silent);
 	if (*silent)
-		log_warning("server %s: %s: what it has said last counts on",
-		            rules->servers[result->server].name, fault_text(&result->fault, text));
+		details_fault(&details, &result->fault);
+	if (*silent)
+		log_with(LOG_WARNING, &details, "server %s: %s: what it has said last counts on",
+		         rules->servers[result->server].name, fault_text(&result->fault, text));
 	else
-		log_info("server %s: its agent answers", rules->servers[result->server].name);
+		log_with(LOG_INFO, &details, "server %s: its agent answers",
+		         rules->servers[result->server].name);
 }
 
 void events_verdict(struct events *events, const struct farms *farms,
                     const struct probe_result *result, enum health_verdict was, uint64_t for_ns)
 {
 	const struct rules_server *server = &farms->rules->servers[result->server];
+	const enum health_verdict is = health_of(&farms->health, result->server);
+	const double seconds = (double)for_ns / (double)LB_NS_PER_S;
+	struct details details = {.n = 0};
 	char text[FAULT_TEXT_BYTES];
-	double seconds = (double)for_ns / (double)LB_NS_PER_S;
 
-	if (health_of(&farms->health, result->server) == HEALTH_UP)
-		log_info("server %s: up, after %.1f s %s", server->name, seconds, health_name(was));
+	details_text(&details, "health", health_name(is));
+	details_text(&details, "was", health_name(was));
+	details_seconds(&details, "after_s", seconds);
+	if (is != HEALTH_UP)
+		details_fault(&details, &result->fault);
+	if (is == HEALTH_UP)
+		log_with(LOG_INFO, &details, "server %s: up, after %.1f s %s", server->name,
+		         seconds, health_name(was));
 	else
-		log_warning("server %s: %s: %s, after %.1f s %s", server->name,
-		            health_name(health_of(&farms->health, result->server)),
-		            fault_text(&result->fault, text), seconds, health_name(was));
+		log_with(LOG_WARNING, &details, "server %s: %s: %s, after %.1f s %s", server->name,
+		         health_name(is), fault_text(&result->fault, text), seconds,
+		         health_name(was));
 	events_farm(events, farms, server->farm);
 }
 
@@ -150,19 +171,16 @@ static const char *refusal(enum lb_why why)
 	}
 }
 
-/* The client that an answer was made for: "client 10.0.0.9: ", if it is he that is refused. */
-static const char *client_of(const struct own *own, enum lb_why why, char *ret, size_t size)
+/* The client that an answer was made for, if it is he that is refused, else nothing. */
+static const char *client_of(const struct own *own, enum lb_why why, char ret[INET6_ADDRSTRLEN])
 {
-	char ip[INET6_ADDRSTRLEN];
-
 	*ret = 0;
 	if (why < WHY_CLIENT_DENIED || why > WHY_CLIENT_BLOCKED)
 		return ret;
 	if (own->ipv6)
-		inet_ntop(AF_INET6, &own->dst6, ip, sizeof(ip));
+		inet_ntop(AF_INET6, &own->dst6, ret, INET6_ADDRSTRLEN);
 	else
-		inet_ntop(AF_INET, &own->tuple.dst, ip, sizeof(ip));
-	snprintf(ret, size, "client %s: ", ip);
+		inet_ntop(AF_INET, &own->tuple.dst, ret, INET6_ADDRSTRLEN);
 	return ret;
 }
 
@@ -171,37 +189,55 @@ void events_refused(struct events *events, const struct farms *farms, const stru
 {
 	const enum lb_why why = (enum lb_why)(v->why == WHY_CLIENT_DROPPED ? v->limit : v->why);
 	const char *what = refusal(why);
-	char client[EVENTS_CLIENT_BYTES];
+	struct details details = {.n = 0};
+	char client[INET6_ADDRSTRLEN];
 	uint64_t n;
 
-	if (what && is_time(&events->refused[why], now, &n))
-		log_warning("farm %s: connections refused (%" PRIu64 "): %s%s",
-		            farms->rules->farms[v->farm].name, n,
-		            client_of(&v->own, why, client, sizeof(client)), what);
+	if (!what || !is_time(&events->refused[why], now, &n))
+		return;
+	client_of(&v->own, why, client);
+	details_text(&details, "reason", lb_why_name(why));
+	details_number(&details, "count", n);
+	if (*client)
+		details_text(&details, "client", client);
+	log_with(LOG_WARNING, &details, "farm %s: connections refused (%" PRIu64 "): %s%s%s%s",
+	         farms->rules->farms[v->farm].name, n, *client ? "client " : "", client,
+	         *client ? ": " : "", what);
 }
 
 void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now)
 {
 	const struct rules_server *rule = &rules->servers[server];
+	const unsigned observe = rules->farms[rule->farm].observe;
+	struct details details = {.n = 0};
 	uint64_t n;
 
-	if (is_time(&events->suspect, now, &n))
-		log_warning("server %s: %u connections in a row without an answer: probed at once "
-		            "(%" PRIu64 ")",
-		            rule->name, rules->farms[rule->farm].observe, n);
+	if (!is_time(&events->suspect, now, &n))
+		return;
+	details_number(&details, "unanswered", observe);
+	details_number(&details, "count", n);
+	log_with(LOG_WARNING, &details,
+	         "server %s: %u connections in a row without an answer: probed at once (%" PRIu64
+	         ")",
+	         rule->name, observe, n);
 }
 
 void events_conflict(struct events *events, const struct rules *rules, const char *port,
                      const struct sighting *who, lb_time now)
 {
 	const uint8_t *mac = who->hop.mac.b;
+	struct details details = {.n = 0};
 	char ip[TEXT_ADDRESS_BYTES];
 	uint64_t n;
 
-	if (is_time(&events->conflict, now, &n))
-		log_warning("%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
-		            text_address(rules, who->ip, ip), mac[0], mac[1], mac[2], mac[3],
-		            mac[4], mac[5]);
+	if (!is_time(&events->conflict, now, &n))
+		return;
+	text_address(rules, who->ip, ip);
+	details_text(&details, "address", ip);
+	details_mac(&details, "mac", mac);
+	details_number(&details, "count", n);
+	log_with(LOG_WARNING, &details, "%s: %s is claimed by %02x:%02x:%02x:%02x:%02x:%02x", port,
+	         ip, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 /* "02:00:00:00:00:41 on eth1" */
@@ -222,18 +258,27 @@ void events_neighbour(struct events *events, const struct rules *rules,
 {
 	const char *name = rules->servers[what->server].name;
 	char from[EVENTS_PLACE_BYTES], to[EVENTS_PLACE_BYTES];
+	struct details details = {.n = 0};
 	uint64_t n;
 
 	if (!is_time(what->moved ? &events->moved : &events->attempted, now, &n))
 		return;
+	details_flag(&details, "moved", what->moved);
+	details_mac(&details, "mac", what->to.mac.b);
+	details_text(&details, "interface", ports[what->to.side]->name);
+	details_mac(&details, "mac_before", what->from.mac.b);
+	details_text(&details, "interface_before", ports[what->from.side]->name);
+	details_number(&details, "count", n);
 	if (what->moved)
-		log_warning("server %s: moved from %s, where it doesn't answer any more, to %s "
-		            "(%" PRIu64 ")",
-		            name, place(&what->from, ports, from), place(&what->to, ports, to), n);
+		log_with(LOG_WARNING, &details,
+		         "server %s: moved from %s, where it doesn't answer any more, to %s "
+		         "(%" PRIu64 ")",
+		         name, place(&what->from, ports, from), place(&what->to, ports, to), n);
 	else
-		log_warning("server %s: %s claims to be it: it answers at %s, and stays there "
-		            "(%" PRIu64 ")",
-		            name, place(&what->to, ports, to), place(&what->from, ports, from), n);
+		log_with(LOG_WARNING, &details,
+		         "server %s: %s claims to be it: it answers at %s, and stays there "
+		         "(%" PRIu64 ")",
+		         name, place(&what->to, ports, to), place(&what->from, ports, from), n);
 }
 
 /* "10.0.0.9 > 10.0.0.40", or who sent a frame of something else. */
@@ -262,12 +307,17 @@ void events_filtered(struct events_limit *limit, const struct rules_filter *filt
                      const char *port, const struct frame *frame, lb_time now)
 {
 	char ends[2 * INET6_ADDRSTRLEN + sizeof(" > ")];
+	struct details details = {.n = 0};
 	uint64_t n;
 
 	if (!is_time(limit, now, &n))
 		return;
 	print_ends(frame, ends, sizeof(ends));
-	log_info("filter %s: %s%s (%" PRIu64 "): %s on %s", filter->name,
+	details_text(&details, "action", rules_filter_action_words[filter->action]);
+	details_flag(&details, "over", over);
+	details_number(&details, "count", n);
+	details_text(&details, "interface", port);
+	log_with(LOG_INFO, &details, "filter %s: %s%s (%" PRIu64 "): %s on %s", filter->name,
 	         rules_filter_action_words[filter->action], over ? ", above its rate" : "", n, ends,
 	         port);
 }

@@ -73,6 +73,7 @@ static int make_workers(struct workers *workers, const struct rules *rules,
 static void log_adoption(const struct workers *workers)
 {
 	struct adoption sum = {0};
+	struct details details = {.n = 0};
 	unsigned unread = 0;
 
 	for (unsigned k = 0; k < workers->n; k++) {
@@ -84,7 +85,11 @@ static void log_adoption(const struct workers *workers)
 		sum.damaged += one->damaged;
 		unread += !one->done;
 	}
-	log_info("%u connections of an earlier process go on%s", sum.open,
+	details_number(&details, "open", sum.open);
+	details_number(&details, "unfit", sum.unfit);
+	details_number(&details, "half_open", sum.half_open);
+	details_number(&details, "damaged", sum.damaged);
+	log_with(LOG_INFO, &details, "%u connections of an earlier process go on%s", sum.open,
 	         unread ? ", but for a part that can't be read" : "");
 	if (sum.unfit)
 		log_warning("%u connections no longer fit the rules: they are reset", sum.unfit);

@@ -128,7 +128,8 @@ metric_is() # LINE
 	server_is fe1 '.weight == 7 and .state == "drain"'
 	sed -i '/^\[server fe1\]/a weight = 3' "$LAB_DIR/lb.ini"
 	tmb reload | seek 'server fe1: weight: what an operator said of it is over'
-	tmb events -o json | jq -se 'any(.server == "fe1" and .about == "server fe1")'
+	tmb events -o json | jq -se 'any(.server == "fe1" and .about == "server fe1") and any(.changes == 0) and any(.uid == 0) and
+		any(.server == "fe1" and .health == "up" and .was == "unknown" and (.after_s | type) == "number")'
 	server_is fe1 '.weight == 3 and .weight_in_file == null and .state == "drain"'
 	tmb server enable fe1
 	server_is fe1 '.state == "active"'

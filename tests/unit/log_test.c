@@ -4,6 +4,7 @@
 #include "suites.h"
 
 #include "../../bridge/process/log.h"
+#include "../../bridge/process/recent.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -49,9 +50,55 @@ START_TEST(full_pipe_loses_lines)
 }
 END_TEST
 
+static const char *kept_details(const struct details *details, struct recent *ret)
+{
+	recent_note(LOG_INFO, "said", details);
+	ck_assert(recent_get(recent_last(), ret));
+	return ret->details;
+}
+
+START_TEST(details_are_kept_as_members)
+{
+	struct details details = {.n = 0}, many = {.n = 0};
+	struct recent recent;
+
+	ck_assert_str_eq(kept_details(NULL, &recent), "");
+	ck_assert_str_eq(kept_details(&details, &recent), "");
+	details_number(&details, "count", UINT64_MAX);
+	details_seconds(&details, "after_s", 4.04);
+	details_flag(&details, "up", true);
+	details_text(&details, "reason", "a \"b\\\n");
+	details_mac(&details, "mac", (const uint8_t[]){2, 0, 0, 0, 0, 0x4f});
+	ck_assert_str_eq(kept_details(&details, &recent),
+	                 ",\"count\":18446744073709551615,\"after_s\":4.0,\"up\":true,"
+	                 "\"reason\":\"a \\\"b\\\\\\u000a\",\"mac\":\"02:00:00:00:00:4f\"");
+	for (unsigned i = 0; i < DETAILS_MAX + 1; i++)
+		details_number(&many, "n", i);
+	ck_assert_uint_eq(many.n, DETAILS_MAX);
+	ck_assert_ptr_nonnull(strstr(kept_details(&many, &recent), ",\"n\":7"));
+	ck_assert_ptr_null(strstr(recent.details, ",\"n\":8"));
+}
+END_TEST
+
+/* Whatever fits is whole: never half a member, which would be no JSON. */
+START_TEST(details_that_do_not_fit_are_left_out)
+{
+	struct details details = {.n = 0};
+	char ret[sizeof(",\"a\":1,\"c\":3")];
+
+	details_number(&details, "a", 1);
+	details_text(&details, "b", "0123456789012345678901234567890123456789");
+	details_number(&details, "c", 3);
+	ck_assert_str_eq(details_json(&details, ret, sizeof(ret)), ",\"a\":1,\"c\":3");
+	ck_assert_str_eq(details_json(&details, ret, sizeof(ret) - 1), ",\"a\":1");
+	ck_assert_str_eq(details_json(&details, ret, 1), "");
+}
+END_TEST
+
 Suite *log_suite(void)
 {
-	const TTest *const tests[] = {full_pipe_loses_lines, NULL};
+	const TTest *const tests[] = {full_pipe_loses_lines, details_are_kept_as_members,
+	                              details_that_do_not_fit_are_left_out, NULL};
 
 	return suite_of("log", tests);
 }

@@ -159,6 +159,7 @@ START_TEST(the_journal_gets_levels_and_what_it_is_about)
 {
 	char path[64];
 	int fd = listener(path, sizeof(path));
+	struct details details = {.n = 0};
 
 	journal_open(path);
 	log_warning("server %s: down: port %u: no answer", "web1", 80);
@@ -177,10 +178,18 @@ START_TEST(the_journal_gets_levels_and_what_it_is_about)
 	log_info("nothing in particular");
 	journal_has(fd, "TMBRIDGE_WHERE", NULL);
 	told(fd);
+	details_number(&details, "client_bytes", UINT64_MAX);
+	details_text(&details, "reason", "a \"word\"\n");
+	log_with(LOG_WARNING, &details, "farm web: refused");
+	journal_has(fd, "MESSAGE", "farm web: refused");
+	journal_has(fd, "PRIORITY", "4");
+	journal_has(fd, "TMBRIDGE_CLIENT_BYTES", "18446744073709551615");
+	journal_has(fd, "TMBRIDGE_REASON", "a \"word\"\n");
+	told(fd);
 	log_info("%05000d: long", 1);
 	journal_has(fd, "PRIORITY", "6");
 	journal_close();
-	ck_assert(!journal_send(LOG_INFO, "too late"));
+	ck_assert(!journal_send(LOG_INFO, "too late", NULL));
 	close(fd);
 }
 END_TEST
