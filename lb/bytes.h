@@ -89,6 +89,30 @@ static inline bool mac_is_group(const struct mac *m)
 	return m->b[0] & 1;
 }
 
+/* One that a single host can have. */
+static inline bool mac_is_host(const struct mac *m)
+{
+	static const struct mac none;
+
+	return !mac_is_group(m) && !mac_eq(m, &none);
+}
+
+/* Neither of no host nor of many (RFC 6890, RFC 1112). */
+static inline bool be32_is_host(be32 ip)
+{
+	return ip.b[0] != 0 && ip.b[0] != 127 && ip.b[0] < 224;
+}
+
+/* The same: neither unspecified, loopback, multicast (RFC 4291, 2.4) nor mapped IPv4 (RFC 6890). */
+static inline bool ip6_is_host(const struct ip6 *ip)
+{
+	static const struct ip6 unspecified, loopback = {{[15] = 1}};
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !ip6_eq(ip, &unspecified) && !ip6_eq(ip, &loopback) && ip->b[0] != 0xff &&
+	       memcmp(ip, mapped, sizeof(mapped)) != 0;
+}
+
 static inline be16 be16_load(const uint8_t *p)
 {
 	be16 v;

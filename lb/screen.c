@@ -16,6 +16,13 @@ static bool is_own_mac(const struct screen *screen, const uint8_t *p)
 	       !memcmp(p, &screen->macs[INSIDE], sizeof(screen->macs[0]));
 }
 
+/* Whether a host but us can have it: what reflects our own frames, a mirror or a loop, is nobody's
+ * place. */
+static bool is_hosts_mac(const struct screen *screen, const struct mac *mac)
+{
+	return mac_is_host(mac) && !is_own_mac(screen, mac->b);
+}
+
 static const struct address *find(const struct screen *screen, const struct packet *packet,
                                   be32 address)
 {
@@ -77,27 +84,11 @@ static bool is_ours_here(const struct screen *screen, be32 address, uint8_t kind
 	       (!screen->has_stack || way_is_ours(screen->farms->rules, address, (enum side)side));
 }
 
-/* Neither of no host nor of many (RFC 6890, RFC 1112). */
-static bool is_host_ipv4(be32 ip)
-{
-	return ip.b[0] != 0 && ip.b[0] != 127 && ip.b[0] < 224;
-}
-
-/* The same: neither unspecified, loopback, multicast (RFC 4291, 2.4) nor mapped IPv4 (RFC 6890). */
-static bool is_host_ip6(const struct ip6 *ip)
-{
-	static const struct ip6 unspecified, loopback = {{[15] = 1}};
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !ip6_eq(ip, &unspecified) && !ip6_eq(ip, &loopback) && ip->b[0] != 0xff &&
-	       memcmp(ip, mapped, sizeof(mapped)) != 0;
-}
-
 bool screen_is_martian(const struct screen *screen, const struct frame *frame,
                        const struct packet *packet)
 {
-	bool is_host = packet->kind == PACKET_IPV6 ? is_host_ip6(packet->src6)
-	                                           : is_host_ipv4(packet->tuple.src);
+	bool is_host = packet->kind == PACKET_IPV6 ? ip6_is_host(packet->src6)
+	                                           : be32_is_host(packet->tuple.src);
 
 	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || !is_host ||
 	       screen_src(screen, packet)->kinds & ADDRESS_OURS;
@@ -107,17 +98,16 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 {
 	uint8_t sender = screen_src(screen, packet)->kinds;
 	uint8_t target = screen_dst(screen, packet)->kinds;
+	const bool is_hosts = is_hosts_mac(screen, &packet->arp_sender);
 
-	v->sighted = sender & (ADDRESS_SERVER | ADDRESS_NEXT);
+	v->sighted = is_hosts && sender & (ADDRESS_SERVER | ADDRESS_NEXT);
 	v->conflict = is_ours_here(screen, packet->tuple.src, sender, packet->from.side);
-	v->heard = packet->arp_oper && !v->conflict && !mac_is_group(&packet->arp_sender) &&
-	           !is_own_mac(screen, packet->arp_sender.b) && is_host_ipv4(packet->tuple.src);
+	v->heard = is_hosts && packet->arp_oper && !v->conflict && be32_is_host(packet->tuple.src);
 	v->sighting = (struct sighting){.address = ip6_mapped(packet->tuple.src),
 	                                .ip = packet->tuple.src,
 	                                .hop = packet->from,
 	                                .overrides = true};
 	v->sighting.hop.mac = packet->arp_sender;
-	v->sighting.overrides = true;
 	if (!is_ours_here(screen, packet->tuple.dst, target, packet->from.side))
 		return;
 	if (mac_is_group(&packet->arp_sender)) {
@@ -158,7 +148,7 @@ static void answer_nd(const struct packet *packet, const struct nd *nd, struct v
 
 	const bool is_new = ip6_eq(packet->src6, &unspecified);
 
-	if (mac_is_group(&nd->mac) || (!is_new && !is_host_ip6(packet->src6)))
+	if (mac_is_group(&nd->mac) || (!is_new && !ip6_is_host(packet->src6)))
 		return verdict_settle(v, WHY_MARTIAN);
 	verdict_answer(v, WHY_ND_REPLY, packet, OWN_ND_REPLY);
 	v->own.to.mac = nd->mac;
@@ -172,11 +162,11 @@ static void sight_nd(const struct screen *screen, const struct packet *packet, c
                      uint8_t kinds, be32 name, struct verdict *v)
 {
 	const struct ip6 *address = nd->is_solicitation ? packet->src6 : nd->target;
+	const bool is_hosts = is_hosts_mac(screen, &nd->mac);
 
-	v->sighted = kinds & (ADDRESS_SERVER | ADDRESS_NEXT);
+	v->sighted = is_hosts && kinds & (ADDRESS_SERVER | ADDRESS_NEXT);
 	v->conflict = is_ours_here(screen, name, kinds, packet->from.side);
-	v->heard = !v->conflict && nd->has_mac && !mac_is_group(&nd->mac) &&
-	           !is_own_mac(screen, nd->mac.b) && is_host_ip6(address);
+	v->heard = is_hosts && nd->has_mac && !v->conflict && ip6_is_host(address);
 	v->sighting = (struct sighting){
 	        .address = *address, .ip = name, .hop = packet->from, .overrides = nd->overrides};
 	v->sighting.hop.mac = nd->mac;

@@ -818,6 +818,16 @@ START_TEST(servers_are_seen)
 	ck_assert(v.why == WHY_NOT_OURS && v.sighted);
 	spec.dst = &vip6; /* asks us for somebody else */
 	ck_assert_uint_eq(input_nd(&spec).why, WHY_ND_OTHER);
+	/* where no host can be: our own ports, a group */
+	for (unsigned i = 0; i < 3; i++) {
+		const struct mac nowhere[] = {
+		        FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC, {{0x33, 0x33, 0, 0, 0, 1}}};
+
+		spec = (struct nd_spec){136,      0x60,     255,        &server6,
+		                        &client6, &server6, nowhere[i], INSIDE};
+		v = input_nd(&spec);
+		ck_assert(!v.sighted && !v.heard);
+	}
 	finish();
 }
 END_TEST

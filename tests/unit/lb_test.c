@@ -318,6 +318,36 @@ START_TEST(arp_reply_of_a_server_is_noted)
 }
 END_TEST
 
+/* A mirror or a loop may give our own address back, from another source. */
+START_TEST(nobody_is_where_no_host_can_be)
+{
+	const struct mac nowhere[] = {FIXTURE_OUTSIDE_MAC,
+	                              FIXTURE_INSIDE_MAC,
+	                              {{0}},
+	                              {{1, 0, 0x5e, 0, 0, 1}},
+	                              {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}};
+	struct spec spec = arp_spec(2);
+	struct verdict v;
+
+	begin();
+	spec.side = INSIDE;
+	spec.from = fixture_server(1);
+	spec.to = ip4(10, 0, 0, 1);
+	for (unsigned i = 0; i < 2 * (sizeof(nowhere) / sizeof(nowhere[0])); i++) {
+		spec.arp_oper = 1 + (uint16_t)(i % 2);
+		frames_arp(&built, &spec);
+		memcpy(built.frame.data + ETH_HEADER_BYTES + 8, &nowhere[i / 2], 6);
+		v = check_why(WHY_NOT_OURS);
+		ck_assert(!v.sighted && !v.heard);
+	}
+	spec.arp_sender = mac_of(0x55);
+	frames_arp(&built, &spec);
+	v = check_why(WHY_NOT_OURS);
+	ck_assert(v.sighted && v.heard);
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(arp_conflict_is_told)
 {
 	struct spec spec = arp_spec(2);
@@ -1760,6 +1790,7 @@ Suite *lb_suite(void)
 	                              host_gets_its_own,
 	                              arp_request_is_answered,
 	                              arp_reply_of_a_server_is_noted,
+	                              nobody_is_where_no_host_can_be,
 	                              arp_conflict_is_told,
 	                              arp_of_another_kind,
 	                              arp_of_a_group_mac,
