@@ -2,52 +2,30 @@
  * The connection log.
  *
  * Each worker puts records into a ring of its own, one writer thread takes them out, makes lines
- * and writes them: no locks, and if the disk is slow or full the rings fill up and lines are
- * counted lost. Lines are appended with one write() each batch; what doesn't fit on the disk is cut
- * off again, so that a log holds whole lines only. Pipes get line by line, and lose those that
- * their reader doesn't come to take.
+ * and writes them (logfile.c): no locks, and if the disk is slow or full the rings fill up and
+ * lines are counted lost.
  *
  * A reload replaces the log by another one, which also reopens its files (logrotate). The old one's
  * writer finishes what waits, closes the files and ends. What then is left of it, the counts above
- * all, the next reload takes over.
+ * all, the next reload takes over. Until then two writers may have one file.
  */
 #include "connlog.h"
 
+#include "logfile.h"
 #include "logline.h"
 #include "../process/clock.h"
-#include "../process/log.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
-	CONNLOG_QUEUE = 8192, /* lines of a worker that wait for the disk */
-	CONNLOG_BATCH = 64,   /* lines for one write() */
-	CONNLOG_COMPLAIN_S = 10,
-	CONNLOG_READER_MS = 1000, /* for the reader of a pipe */
-	CONNLOG_DRAIN_MS = 5000,  /* at the end, for all workers */
-};
-
-struct file {
-	const char *path;
-	int fd;
-	bool is_regular; /* else a pipe or device, whose reader may be slow */
-	bool stalled;    /* the reader was waited for in vain */
-	bool is_needed;  /* by a farm that is in the file: it must be there */
-	bool has_complained;
-	lb_time complained; /* by CLOCK_MONOTONIC, as others may be set */
+	CONNLOG_QUEUE = 8192,    /* lines of a worker that wait for the disk */
+	CONNLOG_BATCH = 64,      /* lines for one write() */
+	CONNLOG_DRAIN_MS = 5000, /* at the end, for all workers */
 };
 
 /* One worker's. */
@@ -59,7 +37,7 @@ struct queue {
 };
 
 struct connlog {
-	struct file *files; /* each path once */
+	struct logfile *files; /* each path once */
 	unsigned nfiles;
 	int *file_of;  /* by rules.farms[]: its file, or -1 */
 	char *paths;   /* copies of the paths, which outlive the rules */
@@ -67,7 +45,7 @@ struct connlog {
 	pthread_t thread;
 	sem_t queued;             /* posted for each line, and at the end */
 	atomic_bool ending, done; /* done: the writer has closed the files, and ends */
-	atomic_ullong written, lost;
+	struct logfile_counts counts;
 	unsigned drained_ms; /* spent in connlog_drain() */
 	struct connlog *before;
 	unsigned nqueues;
@@ -86,76 +64,6 @@ static int find_path(const struct connlog *connlog, const char *path)
 static uint64_t wall_clock_offset(const struct connlog *connlog)
 {
 	return connlog->threaded ? clock_wall_offset() : 0;
-}
-
-static void complain(struct file *file, int err)
-{
-	lb_time now = clock_now();
-
-	if (file->has_complained && now.ns - file->complained.ns < CONNLOG_COMPLAIN_S * LB_NS_PER_S)
-		return;
-	log_warning("%s: connection log: %s: lines are lost", file->path, strerror(err));
-	file->has_complained = true;
-	file->complained = now;
-}
-
-/* Appends to a file, all or nothing. Returns 0 or a negative errno. */
-static int append(const struct file *file, const char *text, size_t len)
-{
-	ssize_t done = write(file->fd, text, len);
-	int err = errno;
-
-	if (done == (ssize_t)len)
-		return 0;
-	if (done > 0) {
-		off_t end = lseek(file->fd, 0, SEEK_END);
-
-		err = ENOSPC;
-		if (end < done || ftruncate(file->fd, end - done) < 0)
-			err = EIO;
-	}
-	return -err;
-}
-
-/*
- * Hands a line to the reader of a pipe, for whom it waits once. Pipes take up to PIPE_BUF whole or
- * not at all (pipe(7)).
- */
-static int hand_over(struct file *file, const char *line, size_t len)
-{
-	struct pollfd out = {.fd = file->fd, .events = POLLOUT};
-	ssize_t done;
-
-	static_assert(LOGLINE_BYTES <= PIPE_BUF, "a line is written whole");
-	file->stalled = poll(&out, 1, file->stalled ? 0 : CONNLOG_READER_MS) == 0;
-	if (file->stalled)
-		return -EAGAIN;
-	done = write(file->fd, line, len);
-	return done == (ssize_t)len ? 0 : done < 0 ? -errno : -EIO;
-}
-
-static void count(struct connlog *connlog, struct file *file, unsigned n, int err)
-{
-	atomic_fetch_add(err ? &connlog->lost : &connlog->written, n);
-	if (err)
-		complain(file, -err);
-}
-
-/* Writes n lines, or counts them lost. */
-static void put_lines(struct connlog *connlog, struct file *file, const char *text, size_t len,
-                      unsigned n)
-{
-	if (file->is_regular) {
-		count(connlog, file, n, append(file, text, len));
-		return;
-	}
-	for (; n; n--) {
-		size_t line = (size_t)((const char *)memchr(text, '\n', len) - text) + 1;
-
-		count(connlog, file, 1, hand_over(file, text, line));
-		text += line;
-		len -= line;
-	}
 }
 
 /* Takes up to a batch of lines for one file off a queue and writes them. False if it was empty. */
@@ -179,7 +87,7 @@ static bool write_batch(struct connlog *connlog, struct queue *queue)
 		n++;
 	}
 	atomic_store_explicit(&queue->head, head, memory_order_release);
-	put_lines(connlog, &connlog->files[file], text, len, n);
+	logfile_put(&connlog->files[file], text, len, n, &connlog->counts);
 	return true;
 }
 
@@ -198,11 +106,8 @@ static void write_all(struct connlog *connlog)
 /* Closes the files and frees the queues; the counts remain. */
 static void put_away(struct connlog *connlog)
 {
-	for (unsigned i = 0; i < connlog->nfiles; i++) {
-		if (connlog->files[i].fd > STDERR_FILENO)
-			close(connlog->files[i].fd);
-		connlog->files[i].fd = -1;
-	}
+	for (unsigned i = 0; i < connlog->nfiles; i++)
+		logfile_close(&connlog->files[i]);
 	free(connlog->queues);
 	connlog->queues = NULL;
 }
@@ -219,33 +124,6 @@ static void *write_lines(void *arg)
 	put_away(connlog);
 	atomic_store(&connlog->done, true);
 	return NULL;
-}
-
-/* Returns a descriptor or a negative errno. A pipe is not waited for, here and later. */
-static int open_path(const char *path)
-{
-	int fd;
-
-	if (!strcmp(path, "-"))
-		return STDOUT_FILENO;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
-	if (fd >= 0)
-		return fd;
-	fd = -errno;
-	log_error("%s: connection log: %s", path,
-	          fd == -ENXIO ? "nobody reads this pipe" : strerror(-fd));
-	return fd;
-}
-
-static int open_file(struct file *file)
-{
-	struct stat st;
-
-	file->fd = open_path(file->path);
-	if (file->fd < 0)
-		return file->fd;
-	file->is_regular = fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode);
-	return 0;
 }
 
 /* Copies the paths that rules name, each once. */
@@ -267,7 +145,8 @@ static int collect_paths(struct connlog *connlog, const struct rules *rules)
 		if (path && file < 0) {
 			strcpy(connlog->paths + at, path);
 			file = (int)connlog->nfiles++;
-			connlog->files[file] = (struct file){.path = connlog->paths + at, .fd = -1};
+			connlog->files[file].path = connlog->paths + at;
+			connlog->files[file].fd = -1;
 			at += strlen(path) + 1;
 		}
 		connlog->file_of[f] = file;
@@ -292,7 +171,7 @@ static int start(struct connlog *connlog)
 	int err = 0;
 
 	for (unsigned i = 0; i < connlog->nfiles && !err; i++) {
-		err = open_file(&connlog->files[i]);
+		err = logfile_open(&connlog->files[i]);
 		if (err && !connlog->files[i].is_needed)
 			err = 0; /* its lines will be counted lost */
 	}
@@ -328,8 +207,8 @@ static void take_over(struct connlog *connlog)
 			continue;
 		}
 		*link = old->before;
-		atomic_fetch_add(&connlog->written, atomic_load(&old->written));
-		atomic_fetch_add(&connlog->lost, atomic_load(&old->lost));
+		atomic_fetch_add(&connlog->counts.written, atomic_load(&old->counts.written));
+		atomic_fetch_add(&connlog->counts.lost, atomic_load(&old->counts.lost));
 		end(old);
 	}
 }
@@ -406,13 +285,13 @@ void connlog_put(struct connlog *connlog, unsigned number, const struct rules *r
 	if (!connlog || !rules->farms[farm].connlog)
 		return;
 	if (file < 0) {
-		atomic_fetch_add(&connlog->lost, 1);
+		atomic_fetch_add(&connlog->counts.lost, 1);
 		return;
 	}
 	queue = &connlog->queues[number];
 	tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
 	if (tail - atomic_load_explicit(&queue->head, memory_order_acquire) == CONNLOG_QUEUE) {
-		atomic_fetch_add(&connlog->lost, 1);
+		logfile_lose(&connlog->files[file], 1, ENOBUFS, &connlog->counts);
 		return;
 	}
 	logline_make(&queue->lines[tail % CONNLOG_QUEUE], rules, ended);
@@ -444,8 +323,8 @@ struct connlog_counts connlog_counts(const struct connlog *connlog)
 	struct connlog_counts counts = {0, 0};
 
 	for (; connlog; connlog = connlog->before) {
-		counts.written += atomic_load(&connlog->written);
-		counts.lost += atomic_load(&connlog->lost);
+		counts.written += atomic_load(&connlog->counts.written);
+		counts.lost += atomic_load(&connlog->counts.lost);
 	}
 	return counts;
 }

@@ -316,6 +316,8 @@ lines_are() # NUMBER
 	log_says 'connection log: .*lines are lost'
 	[[ $(grep -c 'lines are lost' "$LAB_DIR/tmbridge.err") = 1 ]]
 	tmbridge_stop
+	# each lost line is said, the last ones at the end
+	[[ $(sed -nE 's/.*lines are lost \(([0-9]+)\)$/\1/p' "$LAB_DIR/tmbridge.err" | jq -s add) = $(jq .connlog.lost "$LAB_DIR/stats.json") ]]
 }
 
 lines_add_up()

@@ -34,14 +34,14 @@ int main(void)
 	        l2_suite,          neigh_suite,     capture_suite,    mirror_suite,
 	        carrier_suite,     share_suite,     revive_suite,     edges_suite,
 	        steer_suite,       oracle_suite,    snat_twin_suite,  persist_twin_suite,
-	        frag_twin_suite,   vnet_suite,      log_suite,        timers_suite,
-	        text_suite,        page_suite,      probes_suite,     vlan_suite,
-	        known_suite,       fastpath_suite,  judge_suite,      inlet_suite,
-	        segments_suite,    segment_suite,   topology_suite,   inbox_suite,
-	        numbers_suite,     announcer_suite, lane_suite,       adopt_suite,
-	        manager_suite,     services_suite,  times_suite,      fastest_suite,
-	        limits_suite,      firewall_suite,  precedence_suite, kept_suite,
-	        listener_suite,    filters_suite,
+	        frag_twin_suite,   vnet_suite,      log_suite,        logfile_suite,
+	        timers_suite,      text_suite,      page_suite,       probes_suite,
+	        vlan_suite,        known_suite,     fastpath_suite,   judge_suite,
+	        inlet_suite,       segments_suite,  segment_suite,    topology_suite,
+	        inbox_suite,       numbers_suite,   announcer_suite,  lane_suite,
+	        adopt_suite,       manager_suite,   services_suite,   times_suite,
+	        fastest_suite,     limits_suite,    firewall_suite,   precedence_suite,
+	        kept_suite,        listener_suite,  filters_suite,
 	};
 	SRunner *runner = srunner_create(NULL);
 	int failed;

@@ -46,6 +46,7 @@ Suite *l2_suite(void);
 Suite *lb_suite(void);
 Suite *lb_ends_suite(void);
 Suite *log_suite(void);
+Suite *logfile_suite(void);
 Suite *manager_suite(void);
 Suite *mirror_suite(void);
 Suite *neigh_suite(void);
