@@ -2,6 +2,7 @@
  * status, server list, farm list: all made of one record.
  */
 #include "cli.h"
+#include "totals.h"
 
 #include "../process/log.h"
 
@@ -34,6 +35,7 @@ static json_t *take(struct ask *ask, int *ret)
 
 	if (record && (end = ask_next(ask, ret)))
 		json_decref(end);
+	totals_add(record);
 	return record;
 }
 
@@ -204,9 +206,14 @@ static void show_farm(const json_t *farm)
 	size_t i;
 	const json_t *server;
 
-	printf("\nfarm %s  %s  %s%s\n", text(farm, "name"), text(farm, "vip"),
+	printf("\nfarm %s  %s  %s%s  %.0f flows", text(farm, "name"), text(farm, "vip"),
 	       json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
-	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "");
+	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "",
+	       value(farm, "connections"));
+	if (json_object_get(farm, "bits_s"))
+		printf(", %s new/s, %s bit/s", a_second(farm, "created_s"),
+		       table_bytes(value(farm, "bits_s")));
+	printf("\n");
 	printf("  %-17s%-16s%-12s%-8s%7s%5s%7s%7s%7s%6s%6s\n", "SERVER", "ADDRESS", "STATE",
 	       "HEALTH", "SINCE", "WGHT", "FLOWS", "NEW/s", "BIT/s", "P50ms", "P99ms");
 	json_array_foreach(json_object_get(farm, "servers"), i, server) show_server_line(server);
@@ -318,6 +325,8 @@ static const struct column server_columns[] = {
         {"SINCE", "since", COLUMN_AGE, false},
         {"WEIGHT", "weight", COLUMN_NUMBER, false},
         {"FLOWS", "connections", COLUMN_NUMBER, false},
+        {"NEW/s", "created_s", COLUMN_BYTES, false},
+        {"BIT/s", "bits_s", COLUMN_BYTES, false},
         {"HALF-OPEN", "half_open", COLUMN_NUMBER, true},
         {"TOTAL", "connections_total", COLUMN_NUMBER, true},
         {"FROM CLIENTS", "client_bytes", COLUMN_BYTES, true},
@@ -338,6 +347,8 @@ static const struct column farm_columns[] = {
         {"SERVERS", "nservers", COLUMN_NUMBER, false},
         {"SERVERS UP", "nup", COLUMN_NUMBER, false},
         {"FLOWS", "connections", COLUMN_NUMBER, false},
+        {"NEW/s", "created_s", COLUMN_BYTES, false},
+        {"BIT/s", "bits_s", COLUMN_BYTES, false},
         {NULL, NULL, COLUMN_TEXT, false},
 };
 
@@ -352,7 +363,6 @@ int show_servers(const struct cli *cli, struct ask *ask)
 	{
 		json_array_foreach(json_object_get(farm, "servers"), s, server)
 		{
-			json_object_set(server, "farm", json_object_get(farm, "name"));
 			json_object_set(server, "failed", json_object_get(server, "probes_failed"));
 			if (table)
 				table_add(table, server);
@@ -365,22 +375,6 @@ int show_servers(const struct cli *cli, struct ask *ask)
 	return ret;
 }
 
-static void count_servers(json_t *farm)
-{
-	size_t i, up = 0;
-	json_int_t flows = 0;
-	const json_t *server, *servers = json_object_get(farm, "servers");
-
-	json_array_foreach(servers, i, server)
-	{
-		up += !strcmp(text(server, "health"), "up");
-		flows += json_integer_value(json_object_get(server, "connections"));
-	}
-	json_object_set_new(farm, "nservers", json_integer((json_int_t)json_array_size(servers)));
-	json_object_set_new(farm, "nup", json_integer((json_int_t)up));
-	json_object_set_new(farm, "connections", json_integer(flows));
-}
-
 int show_farms(const struct cli *cli, struct ask *ask)
 {
 	int ret;
@@ -390,7 +384,6 @@ int show_farms(const struct cli *cli, struct ask *ask)
 
 	json_array_foreach(json_object_get(status, "farms"), f, farm)
 	{
-		count_servers(farm);
 		if (table)
 			table_add(table, farm);
 	}

@@ -5,6 +5,7 @@
  * looks.
  */
 #include "cli.h"
+#include "totals.h"
 
 #include "../process/log.h"
 #include "../../cfg/nearest.h"
@@ -61,21 +62,9 @@ static json_t *ask_status(const struct cli *cli, int *ret)
 	*ret = ask_open(cli->instance, false, &ask);
 	if (!*ret)
 		status = ask_send(ask, "status") ? ask_next(ask, ret) : NULL;
+	totals_add(status);
 	ask_close(ask);
 	return status;
-}
-
-static double value(const json_t *object, const char *member)
-{
-	return json_number_value(json_object_get(object, member));
-}
-
-/* What a server's flows carry a second, both ways; null as long as there is no rate. */
-static json_t *bits_of(const json_t *server)
-{
-	if (!json_object_get(server, "client_bytes_s"))
-		return json_null();
-	return json_real(8 * (value(server, "client_bytes_s") + value(server, "server_bytes_s")));
 }
 
 static void add_servers(struct top *top, const json_t *status)
@@ -85,22 +74,7 @@ static void add_servers(struct top *top, const json_t *status)
 
 	json_array_foreach(json_object_get(status, "farms"), f, farm)
 	        json_array_foreach(json_object_get(farm, "servers"), s, server)
-	{
-		json_object_set(server, "farm", json_object_get(farm, "name"));
-		json_object_set_new(server, "bits_s", bits_of(server));
-		table_add(top->table, server);
-	}
-}
-
-static double sum(const json_t *farm, const char *member)
-{
-	const json_t *server;
-	double sum = 0;
-	size_t s;
-
-	json_array_foreach(json_object_get(farm, "servers"), s, server) sum +=
-	        value(server, member);
-	return sum;
+	                table_add(top->table, server);
 }
 
 static void add_farms(struct top *top, const json_t *status)
@@ -108,16 +82,7 @@ static void add_farms(struct top *top, const json_t *status)
 	json_t *farm;
 	size_t f;
 
-	json_array_foreach(json_object_get(status, "farms"), f, farm)
-	{
-		json_object_set_new(farm, "connections",
-		                    json_integer((json_int_t)sum(farm, "connections")));
-		json_object_set_new(farm, "created_s", json_real(sum(farm, "created_s")));
-		json_object_set_new(
-		        farm, "bits_s",
-		        json_real(8 * (sum(farm, "client_bytes_s") + sum(farm, "server_bytes_s"))));
-		table_add(top->table, farm);
-	}
+	json_array_foreach(json_object_get(status, "farms"), f, farm) table_add(top->table, farm);
 }
 
 static void add_reasons(struct top *top, const json_t *status)

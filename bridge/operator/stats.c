@@ -224,7 +224,8 @@ static void print_override(FILE *out, const struct snapshot *snapshot, unsigned 
 		        override_value(key, override->in_file, value));
 }
 
-static void print_server_rates(FILE *out, const struct snapshot *snapshot, unsigned s)
+/* Of n servers together, from that one on. */
+static void print_server_rates(FILE *out, const struct snapshot *snapshot, unsigned s, unsigned n)
 {
 	static const struct {
 		const char *member;
@@ -234,10 +235,15 @@ static void print_server_rates(FILE *out, const struct snapshot *snapshot, unsig
 	             {"server_bytes", SERVER_COUNTER_SERVER_BYTES}};
 	const struct rates *rates = snapshot->rates;
 
-	for (unsigned i = 0; rates && i < sizeof(shown) / sizeof(shown[0]); i++)
-		print_rate(out, rates, shown[i].member,
-		           rates->from.sum.servers[s][shown[i].counter],
-		           rates->to.sum.servers[s][shown[i].counter]);
+	for (unsigned i = 0; rates && i < sizeof(shown) / sizeof(shown[0]); i++) {
+		uint64_t from = 0, to = 0;
+
+		for (unsigned k = 0; k < n; k++) {
+			from += rates->from.sum.servers[s + k][shown[i].counter];
+			to += rates->to.sum.servers[s + k][shown[i].counter];
+		}
+		print_rate(out, rates, shown[i].member, from, to);
+	}
 }
 
 static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
@@ -252,7 +258,7 @@ static void print_server(FILE *out, const struct snapshot *snapshot, unsigned s)
 	print_time(out, "since", snapshot, health->since);
 	fprintf(out, ",\"weight\":%u", rule->weight);
 	print_members(out, server_counter_names, snapshot->sum.servers[s], NSERVER_COUNTERS);
-	print_server_rates(out, snapshot, s);
+	print_server_rates(out, snapshot, s, 1);
 	print_connect(out, &snapshot->sum.times[s].connect);
 	fprintf(out, ",\"probes_ok\":%" PRIu64 ",\"probes_failed\":%" PRIu64, health->probes_ok,
 	        health->probes_failed);
@@ -294,8 +300,9 @@ static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
 
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
 	print_address(out, rules, farm->vip);
-	fprintf(out, ",\"up\":%s,\"removed\":%s,\n   \"snat\":[", word(snapshot->sum.farm_up[f]),
-	        word(farm->gone));
+	fprintf(out, ",\"up\":%s,\"removed\":%s", word(snapshot->sum.farm_up[f]), word(farm->gone));
+	print_server_rates(out, snapshot, farm->server, farm->nservers);
+	fprintf(out, ",\n   \"snat\":[");
 	for (unsigned i = 0; i < rules_all_snat(farm); i++) {
 		fprintf(out, "%s{\"address\":", i ? "," : "");
 		print_address(out, rules, farm->snat[i]);

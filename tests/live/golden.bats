@@ -29,7 +29,7 @@ is_golden() # NAME VERB...
 	is_golden status status
 	is_golden server-list server list
 	is_golden server-list-wide server list -o wide --sort flows
-	[[ $("$TMBRIDGE" server list -o csv --no-header --limit 1) = ocspool,ocsfe01.contoso.com,10.0.0.41,active,up,20*Z,10,617,2,28000,123456789,9876543210,0.412,12.5,18756,0,, ]]
+	[[ $("$TMBRIDGE" server list -o csv --no-header --limit 1) = ocspool,ocsfe01.contoso.com,10.0.0.41,active,up,20*Z,10,617,6.3,1209600,2,28000,123456789,9876543210,0.412,12.5,18756,0,, ]]
 	is_golden farm-list farm list
 }
 

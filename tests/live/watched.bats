@@ -128,7 +128,8 @@ wire_is() # on|bypass
 
 top_has_rates()
 {
-	tmb status -o json | jq -e '.rates.created >= 0 and .ports.outside.received_s >= 0 and .farms[0].servers[0].created_s >= 0'
+	tmb status -o json | jq -e '.rates.created >= 0 and .ports.outside.received_s >= 0 and .farms[0].servers[0].created_s >= 0 and
+		(.farms[0] | .server_bytes_s - (.servers | map(.server_bytes_s) | add) | fabs < 1)'
 }
 
 captured() # FILE FIELD... : of each packet

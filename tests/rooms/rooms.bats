@@ -204,7 +204,7 @@ calls() # FUNCTIONS FILE...
 
 @test "functions are no longer than 60 lines" {
 	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 60)
-		print FILENAME ":" start ": " FNR - start + 2 " lines" }' $(bridge_files c) lb/*.c cfg/*.c
+		print FILENAME ":" start ": " FNR - start + 2 " lines"; start = 0 }' $(bridge_files c) lb/*.c cfg/*.c
 	echo "$output"
 	[[ -z $output ]]
 }
