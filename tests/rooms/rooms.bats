@@ -215,6 +215,13 @@ calls() # FUNCTIONS FILE...
 	[[ -z $output ]]
 }
 
+@test "each suite of the units is run" {
+	run diff <(sed -nE 's/^Suite \*([a-z0-9_]+)_suite\(void\)$/\1/p' tests/unit/*.c tests/oracle/*.c | sort) \
+		<(sed -nE 's/^\tX\(([a-z0-9_]+)\).*/\1/p' tests/unit/suites.h | sort)
+	echo "$output"
+	[[ $status = 0 && $(grep -c '_suite(void)$' tests/unit/lb_test.c) -ge 1 ]]
+}
+
 # Whether make would give -Werror to the compiler, CI being $1: yes or no.
 has_werror() # CI GOAL...
 {
