@@ -44,6 +44,11 @@
 	X(lane)                                                                                    \
 	X(lb)                                                                                      \
 	X(lb_ends)                                                                                 \
+	X(lb_farms)                                                                                \
+	X(lb_flow)                                                                                 \
+	X(lb_others)                                                                               \
+	X(lb_rst)                                                                                  \
+	X(lb_wire)                                                                                 \
 	X(limits)                                                                                  \
 	X(listener)                                                                                \
 	X(log)                                                                                     \
