@@ -69,6 +69,7 @@
 	X(revive)                                                                                  \
 	X(rewrite)                                                                                 \
 	X(sched)                                                                                   \
+	X(sched_who)                                                                               \
 	X(segment)                                                                                 \
 	X(segments)                                                                                \
 	X(services)                                                                                \
