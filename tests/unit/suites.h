@@ -37,6 +37,9 @@
 	X(index)                                                                                   \
 	X(inlet)                                                                                   \
 	X(ipv6)                                                                                    \
+	X(ipv6_names)                                                                              \
+	X(ipv6_nd)                                                                                 \
+	X(ipv6_only)                                                                               \
 	X(judge)                                                                                   \
 	X(kept)                                                                                    \
 	X(known)                                                                                   \

@@ -1,0 +1,158 @@
+/*
+ * The names by which the flow table tells IPv6 clients apart.
+ */
+#include "ipv6_fixture.h"
+
+#include <stdlib.h>
+
+/* ---- names ---- */
+
+/* Two addresses with the same hash, under the key of the tests. */
+static void find_collision(struct ip6 ret[2])
+{
+	enum { N = 300000 };
+	static const struct hash_key key;
+	uint64_t factors[5];
+	struct seen {
+		be32 name;
+		uint32_t number;
+	} *seen = calloc(1u << 20, sizeof(*seen));
+	struct ip6 ip = fixture_ip6(ip4(0, 0, 0, 0));
+
+	factors_make(factors, sizeof(factors) / sizeof(*factors), &key, FLOWS_FACTORS6);
+	for (uint32_t i = 1; i < N; i++) {
+		be32 name;
+		uint32_t slot;
+
+		frames_put32(ip.b + 8, i);
+		frames_put32(ip.b + 12, i * 2654435761u ^ i >> 7);
+		name = name_hashed(factors, &ip);
+		slot = be32_get(name) & ((1u << 20) - 1);
+		while (seen[slot].number && !be32_eq(seen[slot].name, name))
+			slot = (slot + 1) & ((1u << 20) - 1);
+		if (seen[slot].number) {
+			ret[0] = ret[1] = ip;
+			frames_put32(ret[0].b + 8, seen[slot].number);
+			free(seen);
+			return;
+		}
+		seen[slot] = (struct seen){name, i};
+	}
+	ck_abort_msg("no two of %d addresses have the same hash", N);
+}
+
+START_TEST(clients_of_the_same_hash_are_told_apart)
+{
+	struct ip6 clients[2];
+	struct built built[2], answer;
+	struct verdict v[2];
+
+	find_collision(clients);
+	begin(2);
+	for (unsigned i = 0; i < 2; i++) {
+		struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+		struct built syn;
+
+		frames_tcp(&syn, &spec);
+		frames6_of(&built[i], &syn);
+		memcpy(built[i].frame.data + built[i].l3 + 8, &clients[i], 16);
+		frames6_fix(&built[i], 6);
+		v[i] = engine_input(&six, &built[i]);
+		ck_assert_uint_eq(v[i].why, WHY_FLOW_NEW);
+	}
+	ck_assert_uint_ne(v[0].flow, v[1].flow);
+	ck_assert_uint_ne(v[0].way.server, v[1].way.server); /* they alternate */
+	for (unsigned i = 0; i < 2; i++) {
+		uint8_t *ip, *tcp;
+
+		frames_copy(&answer, &built[i]);
+		ip = answer.frame.data + answer.l3;
+		tcp = answer.frame.data + answer.l4;
+		memcpy(ip + 8, built[i].frame.data + built[i].l3 + 24, 16);
+		memcpy(ip + 24, built[i].frame.data + built[i].l3 + 8, 16);
+		memcpy(tcp, built[i].frame.data + built[i].l4 + 2, 2);
+		memcpy(tcp + 2, built[i].frame.data + built[i].l4, 2);
+		tcp[13] = SYN | ACK;
+		answer.frame.side = INSIDE;
+		frames6_fix(&answer, 6);
+		ck_assert_uint_eq(engine_input(&six, &answer).flow, v[i].flow);
+		ck_assert_mem_eq(ip + 24, &clients[i], 16);
+		ck_assert_uint_eq(frames6_tcp_error(&answer), 0);
+	}
+	finish();
+}
+END_TEST
+
+START_TEST(names_outlive_a_reload)
+{
+	struct rules *rules;
+	struct built built;
+
+	begin_six();
+	for (unsigned i = 0; i < 3; i++) {
+		rules = fixture_rules(4); /* of which the first ones come last */
+		for (unsigned s = 0; s < 4; s++)
+			rules->servers[s].address =
+			        i % 2 ? ip4(10, 0, 0, (uint8_t)(44 - s)) : fixture_server(s);
+		fixture_make_ipv6(rules);
+		engine_reload(&six, rules);
+		build(&built, CLIENT, 10);
+		ck_assert_uint_eq(engine_input(&six, &built).why, WHY_FLOW_HIT);
+		check_addresses(&built, talk.snat, four.rules->servers[talk.server].address);
+		ck_assert_uint_eq(rules->nnames, 5);
+	}
+	engine_reload(&six, fixture_rules(2)); /* IPv4: the IPv6 farm is gone */
+	engine_wait_ms(&six, 1000);
+	ck_assert_uint_eq(six.nowns, 3); /* all are acknowledged at one end only */
+	for (unsigned i = 0; i < six.nowns; i++)
+		ck_assert(six.owns[i].ipv6);
+	finish();
+}
+END_TEST
+
+START_TEST(first_ipv6_farm_by_reload)
+{
+	struct rules *rules = fixture_rules(2);
+	struct built built;
+
+	begin_six();
+	engine_stop(&six);
+	engine_start(&six, fixture_rules(2));
+	build(&built, CLIENT, 10);
+	ck_assert_uint_eq(engine_input(&six, &built).why, WHY_TO_HOST);
+	fixture_make_ipv6(rules);
+	engine_reload(&six, rules);
+	ck_assert_uint_eq(engine_input(&six, &built).why, WHY_NO_FLOW);
+	finish();
+}
+END_TEST
+
+/* IPv6 costs IPv4 no memory. */
+START_TEST(ipv4_flows_cost_no_more)
+{
+	struct rules *rules = fixture_rules(2);
+	size_t small, large;
+
+	rules->max_connections = 1000;
+	rules->max_half_open = 1000;
+	small = lb_size(rules, &share_whole);
+	rules->max_connections = 1001000;
+	large = lb_size(rules, &share_whole);
+	rules_free(rules);
+	/* flow, cold, spare, check_at, stamp; index; persist; shared: hops */
+	ck_assert_uint_le((large - small) / 1000000, 64 + 32 + 16 + 4 + 4 + 19 + 8 + 1);
+}
+END_TEST
+
+Suite *ipv6_names_suite(void)
+{
+	const TTest *const tests[] = {
+	        clients_of_the_same_hash_are_told_apart,
+	        names_outlive_a_reload,
+	        first_ipv6_farm_by_reload,
+	        ipv4_flows_cost_no_more,
+	        NULL,
+	};
+
+	return suite_of("ipv6_names", tests);
+}
