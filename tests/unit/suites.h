@@ -12,6 +12,8 @@
 	X(adopt)                                                                                   \
 	X(announcer)                                                                               \
 	X(balance)                                                                                 \
+	X(balance_full)                                                                            \
+	X(balance_ports)                                                                           \
 	X(capture)                                                                                 \
 	X(carrier)                                                                                 \
 	X(cfg)                                                                                     \

@@ -1,0 +1,230 @@
+/*
+ * SNAT ports of connections: whose they are, and when none is left.
+ */
+#include "balance_fixture.h"
+
+/* With n SNAT ports for each server and service. */
+static void begin_with_ports(uint16_t n)
+{
+	struct rules *rules = fixture_rules(2);
+
+	fixture_set_snat_ports(&rules->farms[0], 6000, (uint16_t)(6000 + n - 1));
+	engine_start(&engine, rules);
+}
+
+/* Whatever the scheduler prefers: a server without ports is passed over as one that is full. */
+START_TEST(server_without_ports_is_passed_over)
+{
+	enum { PORTS = 10 };
+	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR,
+	                                           SCHED_SOURCE};
+
+	for (unsigned i = 0; i < 5; i++) {
+		struct rules *rules = fixture_rules(2);
+
+		rules->farms[0].scheduler = schedulers[i];
+		rules->farms[0].persist_ms = i % 2 ? 60 * S : 0;
+		rules->servers[0].weight = 10;
+		fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+		engine_start(&engine, rules);
+		for (unsigned c = 0; c < 2 * PORTS; c++)
+			talk_open(&talk, &engine, fixture_client(c % 3), (uint16_t)(40000 + c),
+			          443);
+		for (unsigned s = 0; s < 2; s++)
+			ck_assert_uint_eq(balance()->farms->sched.servers[s].connections, PORTS);
+		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 50000, 443).why,
+		                  WHY_SNAT_EXHAUSTED);
+		ck_assert_uint_gt(balance()->counts.passed_over, 0);
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Of each pool the port that has rested for longest, whatever rests in others. */
+START_TEST(resting_ports_are_those_of_the_pool)
+{
+	enum { PORTS = 300 };
+	struct talk talks[2 * PORTS];
+	struct rules *rules = fixture_rules(1);
+
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 2 * PORTS; i++) {
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, i < PORTS ? 443 : 444);
+		talk_close(&talks[i], i < PORTS ? SERVER : CLIENT);
+	}
+	for (unsigned i = 0; i < PORTS; i++) {
+		talk_open(&talk, &engine, fixture_client(i), 50000, i % 2 ? 443 : 444);
+		ck_assert_uint_eq(talk.snat_port, talks[i % 2 ? i / 2 : PORTS + i / 2].snat_port);
+	}
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, PORTS);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* However many half-open flows of other services are older. */
+START_TEST(half_open_ports_are_those_of_the_pool)
+{
+	enum { OTHERS = 600, PORTS = 700 };
+	struct rules *rules = fixture_rules(1);
+	struct talk first, half;
+
+	rules->max_half_open = 10000;
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < OTHERS; i++)
+		talk_syn(&half, &engine, fixture_client(i), 40000, 443);
+	talk_syn(&first, &engine, fixture_client(5000), 40000, 444);
+	for (unsigned i = 1; i < 3 * PORTS; i++)
+		ck_assert_uint_eq(
+		        talk_syn(&half, &engine, fixture_client(5000 + i), 40000, 444).why,
+		        WHY_FLOW_NEW);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 2 * PORTS);
+	ck_assert_uint_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The server sees the port that the client uses, if nobody else's rests or lives there. */
+START_TEST(own_port_is_preferred)
+{
+	struct talk other, again;
+
+	begin();
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	ck_assert_uint_eq(talk.snat_port, 40000);
+	talk_open(&other, &engine, fixture_client(2), 40000, 443);
+	ck_assert_uint_eq(other.snat_port, 40000); /* at the other server */
+	talk_open(&again, &engine, fixture_client(3), 40000, 443);
+	ck_assert_uint_ne(again.snat_port, 40000);
+	ck_assert_uint_eq(balance()->counts.own_port, 2);
+	talk_open(&again, &engine, fixture_client(4), 5060, 443); /* a service port of the VIP */
+	ck_assert_uint_ne(again.snat_port, 5060);
+	talk_open(&again, &engine, fixture_client(5), 1000, 443); /* below snat_ports */
+	ck_assert_uint_ge(again.snat_port, 1024);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* It is his again at whatever server, but nobody else's while it rests. */
+START_TEST(own_port_is_his_while_it_rests)
+{
+	struct spec syn = spec_syn(fixture_client(1), 40000, 443);
+	struct talk his;
+
+	begin();
+	for (unsigned i = 0; i < 10; i++) {
+		syn.seq += 1000000; /* so that a TIME_WAIT takes it */
+		ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+		talk_send(&his, SERVER, SYN | ACK, 0);
+		talk_send(&his, CLIENT, ACK, 0);
+		ck_assert_uint_eq(his.snat_port, 40000);
+		ck_assert_uint_eq(his.server, i % 2);
+		talk_close(&his, SERVER);
+		check_books();
+	}
+	ck_assert_uint_eq(quarantined(), 2);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
+	/* not if the server would take it for something old */
+	syn.seq -= 5000000;
+	ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_ne(his.snat_port, 40000);
+	for (unsigned i = 0; i < 2; i++) {
+		talk_open(&talk, &engine, fixture_client(2 + i), 40000, 443);
+		ck_assert_uint_ne(talk.snat_port, 40000);
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(no_snat_port_refuses)
+{
+	begin_with_ports(3);
+	for (unsigned i = 0; i < 6; i++)
+		talk_open(&talk, &engine, fixture_client(i), 40000, 443);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+	                  WHY_SNAT_EXHAUSTED);
+	ck_assert_uint_eq(balance()->counts.refused, 1);
+	/* other services have ports of their own */
+	talk_open(&talk, &engine, fixture_client(9), 40000, 444);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Nor does it cost anybody else his place. */
+START_TEST(no_snat_port_in_a_full_table)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk rests;
+
+	rules->max_connections = 3;
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
+	engine_start(&engine, rules);
+	talk_open(&rests, &engine, fixture_client(1), 40000, 444);
+	talk_close(&rests, SERVER);
+	talk_open(&talk, &engine, fixture_client(2), 40000, 443);
+	talk_open(&talk, &engine, fixture_client(3), 40000, 5060);
+	ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 40000, 443).why,
+	                  WHY_SNAT_EXHAUSTED);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
+	ck_assert_uint_eq(talk_send(&rests, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(no_snat_port_cuts_quarantine)
+{
+	struct talk talks[2], more;
+
+	begin_with_ports(1);
+	for (unsigned i = 0; i < 2; i++)
+		talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+	talk_close(&talks[0], SERVER);
+	talk_open(&more, &engine, fixture_client(9), 40000, 443);
+	ck_assert_uint_eq(more.server, talks[0].server);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 1);
+	ck_assert_uint_eq(more.snat_port, talks[0].snat_port);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+START_TEST(cut_in_a_shared_pool)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk more;
+
+	fixture_set_ports(&rules->farms[0], 7000, 7000 + RULES_POOLED_PORTS_MAX);
+	fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 7000);
+	talk_close(&talk, SERVER);
+	ck_assert_uint_eq(talk_syn(&more, &engine, fixture_client(2), 40000, 7001).why,
+	                  WHY_FLOW_NEW);
+	engine_stop(&engine);
+}
+END_TEST
+
+Suite *balance_ports_suite(void)
+{
+	const TTest *const tests[] = {
+	        server_without_ports_is_passed_over,
+	        resting_ports_are_those_of_the_pool,
+	        half_open_ports_are_those_of_the_pool,
+	        own_port_is_preferred,
+	        own_port_is_his_while_it_rests,
+	        no_snat_port_refuses,
+	        no_snat_port_in_a_full_table,
+	        no_snat_port_cuts_quarantine,
+	        cut_in_a_shared_pool,
+	        NULL,
+	};
+
+	return suite_of("balance_ports", tests);
+}
