@@ -1,67 +1,8 @@
 /*
  * Other rules while connections live: what stays, what drains, what is reset.
  */
-#include "fixture.h"
+#include "reload_fixture.h"
 #include "random.h"
-#include "memory.h"
-#include "suites.h"
-
-#include "../../lb/takeover.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-enum { ACK = 0x10, SYN = 0x02, S = 1000, MANY = 60 };
-
-static struct engine engine;
-static struct talk talk;
-
-static const struct balance *balance(void)
-{
-	return lb_balance(engine.lb);
-}
-
-/* Rules of the given servers, by the last byte of their addresses, in this order. */
-static struct rules *rules_of(const uint8_t *last, unsigned n)
-{
-	struct rules *rules = fixture_rules(n);
-
-	for (unsigned s = 0; s < n; s++)
-		rules->servers[s].address = ip4(10, 0, 0, last[s]);
-	return rules;
-}
-
-/* What the counters owe each other; quarantine holds ports too, unless the new rules have none
- * such. */
-static void check_books(void)
-{
-	uint64_t ended = 0, connections = 0;
-
-	for (unsigned i = 0; i < ENDED_WHYS; i++)
-		ended += balance()->counts.ended[i];
-	for (unsigned s = 0; s < engine.rules->nservers; s++)
-		connections += balance()->farms->sched.servers[s].connections;
-	ck_assert_uint_eq(balance()->counts.created, ended + balance_open_flows(balance()));
-	ck_assert_uint_eq(connections, balance_open_flows(balance()));
-}
-
-/* That the talk goes on, to the server at address. */
-static void check_goes_on(struct talk *t, be32 address)
-{
-	struct spec spec = talk_spec(t, CLIENT, ACK, 10);
-	struct built built;
-	struct verdict v;
-
-	frames_tcp(&built, &spec);
-	v = engine_input(&engine, &built);
-	require_eq(v.why, WHY_FLOW_HIT);
-	require(v.way.server < engine.rules->nservers);
-	require(be32_eq(engine.rules->servers[v.way.server].address, address));
-	require(!memcmp(built.frame.data + built.l3 + 16, &address, 4));
-	t->server = v.way.server;
-	t->next[CLIENT] += 10;
-	require_eq(talk_send(t, SERVER, ACK, 10).why, WHY_FLOW_HIT);
-}
 
 START_TEST(flows_go_along_when_servers_move)
 {
@@ -86,37 +27,6 @@ START_TEST(flows_go_along_when_servers_move)
 	engine_wait_ms(&engine, 200 * S);
 	ck_assert_uint_eq(balance()->farms->snat.in_use[0], 0);
 	engine_stop(&engine);
-}
-END_TEST
-
-/* New flows never get a tuple that an old one still has. */
-START_TEST(ports_in_use_stay_in_use)
-{
-	static const uint8_t servers[] = {41, 42};
-	static struct talk talks[MANY], more[MANY];
-
-	for (unsigned round = 0; round < 2; round++) {
-		struct rules *rules = rules_of(servers, 2);
-
-		fixture_set_snat_ports(&rules->farms[0], 6000, 6000 + MANY - 1);
-		engine_start(&engine, rules);
-		for (unsigned i = 0; i < MANY; i++)
-			talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
-		rules = rules_of(servers, 2);
-		fixture_set_snat_ports(&rules->farms[0], (uint16_t)(6000 + round * 20),
-		                       6000 + MANY - 1);
-		engine_reload(&engine, rules);
-		for (unsigned i = 0; i < MANY; i++) {
-			if (talk_syn(&more[i], &engine, fixture_client(100 + i), 40000, 443).why !=
-			    WHY_FLOW_NEW)
-				continue;
-			for (unsigned k = 0; k < MANY; k++)
-				require(more[i].server != talks[k].server ||
-				        more[i].snat_port != talks[k].snat_port);
-		}
-		check_books();
-		engine_stop(&engine);
-	}
 }
 END_TEST
 
@@ -262,101 +172,6 @@ START_TEST(flows_of_a_removed_farm_are_reset)
 	engine_reload(&engine, fixture_rules(2));
 	ck_assert_uint_eq(engine.rules->nfarms, 1);
 	engine_stop(&engine);
-}
-END_TEST
-
-static struct rules *checked_rules(unsigned nservers, unsigned nchecks)
-{
-	struct rules *rules = fixture_rules(nservers);
-	struct rules_farm *farm = &rules->farms[0];
-
-	farm->checks = calloc(nchecks, sizeof(*farm->checks));
-	for (unsigned i = 0; i < nchecks; i++)
-		farm->checks[i] = farm->ports[i];
-	farm->nchecks = nchecks;
-	return rules;
-}
-
-START_TEST(verdicts_go_along)
-{
-	engine_start(&engine, checked_rules(3, 1));
-	lb_probed(engine.lb, 0, 0, true, engine.now);
-	for (unsigned i = 0; i < 3; i++)
-		lb_probed(engine.lb, 1, 0, false, engine.now);
-	engine_reload(&engine, checked_rules(4, 2));
-	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_UP);
-	ck_assert_int_eq(health_of(&balance()->farms->health, 1), HEALTH_DOWN);
-	ck_assert_int_eq(health_of(&balance()->farms->health, 2), HEALTH_UNKNOWN);
-	ck_assert_int_eq(health_of(&balance()->farms->health, 3), HEALTH_UNKNOWN);
-	/* the new check of the first one fails for real */
-	for (unsigned i = 0; i < 3; i++)
-		lb_probed(engine.lb, 0, 1, false, engine.now);
-	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_DOWN);
-	/* without checks all are up */
-	engine_reload(&engine, fixture_rules(4));
-	for (unsigned s = 0; s < 4; s++)
-		ck_assert_int_eq(health_of(&balance()->farms->health, s), HEALTH_UP);
-	engine_stop(&engine);
-}
-END_TEST
-
-static enum health_verdict health_of_first(void)
-{
-	return health_of(&balance()->farms->health, 0);
-}
-
-/* What nobody has checked isn't believed: who was away comes back as somebody new. */
-START_TEST(server_that_was_away_is_unknown)
-{
-	for (unsigned removed = 0; removed < 2; removed++) {
-		struct rules *rules = checked_rules(2, 1);
-
-		engine_start(&engine, checked_rules(2, 1));
-		lb_probed(engine.lb, 0, 0, true, engine.now);
-		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-		ck_assert_uint_eq(talk.server, 0);
-		if (removed)
-			rules->servers[0].address = ip4(10, 0, 0, 99);
-		else
-			rules->servers[0].state = STATE_DISABLED;
-		engine_reload(&engine, rules);
-		check_goes_on(&talk, fixture_server(0));
-		engine_wait_ms(&engine, 60 * S);
-		engine_reload(&engine, checked_rules(2, 1));
-		ck_assert_int_eq(health_of_first(), HEALTH_UNKNOWN);
-		check_goes_on(&talk, fixture_server(0));
-		lb_probed(engine.lb, 0, 0, true, engine.now);
-		ck_assert_int_eq(health_of_first(), HEALTH_UP);
-		ck_assert_uint_eq(health_ramp(&balance()->farms->health, 0, engine.now), 1);
-		ck_assert_uint_eq(balance()->farms->health.servers[0].probes_ok, 2);
-		engine_stop(&engine);
-	}
-}
-END_TEST
-
-/* Who is away is probed while he has flows, and they end with him. */
-START_TEST(server_that_is_away_may_die)
-{
-	for (unsigned removed = 0; removed < 2; removed++) {
-		struct rules *rules = checked_rules(2, 1);
-		unsigned server;
-
-		engine_start(&engine, checked_rules(2, 1));
-		lb_probed(engine.lb, 0, 0, true, engine.now);
-		lb_probed(engine.lb, 1, 0, true, engine.now);
-		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-		if (removed)
-			rules->servers[talk.server].address = ip4(10, 0, 0, 99);
-		else
-			rules->servers[talk.server].state = STATE_DISABLED;
-		engine_reload(&engine, rules);
-		server = removed ? 2 : talk.server;
-		for (unsigned i = 0; i < 3; i++)
-			lb_probed(engine.lb, server, 0, false, engine.now);
-		engine_wait_ms(&engine, 100);
-		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
-		engine_stop(&engine);
-	}
 }
 END_TEST
 
@@ -529,208 +344,22 @@ START_TEST(removed_farm_keeps_its_log)
 }
 END_TEST
 
-/* Whichever allocation fails: it says so, and the old rules are as they were. */
-START_TEST(memory_may_run_out)
-{
-	struct rules *old = fixture_two_farms();
-	const bool referenced[4] = {true, true, true, true};
-	uint16_t map[4];
-	unsigned n = 0;
-	int err;
-
-	old->farms[0].connlog = strdup("-");
-	fixture_make_ipv6(old);
-	do {
-		struct rules *rules = fixture_rules(1);
-		bool failed;
-
-		rules->farms[0].vip = ip4(10, 0, 9, 40);
-		fixture_make_ipv6(rules);
-		memory_fail_at(++n);
-		err = takeover_rules(rules, old, referenced, NULL, map);
-		failed = memory_has_failed();
-		ck_assert_int_eq(err, failed ? -ENOMEM : 0);
-		rules_free(rules);
-	} while (err);
-	ck_assert_uint_gt(n, 4);
-	ck_assert_uint_eq(old->nfarms, 2);
-	ck_assert_uint_eq(old->nservers, 4);
-	rules_free(old);
-	rules_free(NULL);
-}
-END_TEST
-
-/* The farm has n servers, none of which is one of fixture_rules()'s. */
-static void make_others(struct rules *rules, unsigned n)
-{
-	rules->servers = realloc(rules->servers, n * sizeof(*rules->servers));
-	for (unsigned s = 0; s < n; s++) {
-		rules->servers[s] = rules->servers[0];
-		rules->servers[s].address = ip4(10, 1, (uint8_t)(s >> 8), (uint8_t)s);
-	}
-	rules->nservers = rules->farms[0].nservers = n;
-}
-
-/* Servers that are gone count as well: they have numbers. */
-/* Names of earlier rules stay: so they run out by and by. */
-START_TEST(addresses_have_no_more_names)
-{
-	struct rules *old = fixture_rules(1), *rules = fixture_rules(1);
-	struct ip6 ip = {{0xfd}};
-	bool referenced[1] = {false};
-	uint16_t map[1];
-	be32 name;
-
-	for (unsigned i = 0; i < RULES_NAMES_MAX; i++) {
-		ip.b[14] = (uint8_t)(i >> 8);
-		ip.b[15] = (uint8_t)i;
-		ck_assert_int_eq(rules_name(old, &ip, &name), 0);
-	}
-	ip.b[1] = 1;
-	ck_assert_int_eq(rules_name(rules, &ip, &rules->servers[0].address), 0);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), -EOVERFLOW);
-	rules_free(rules);
-	rules_free(old);
-}
-END_TEST
-
-START_TEST(servers_have_no_more_numbers)
-{
-	struct rules *rules = fixture_rules(1), *old = fixture_rules(2);
-	const bool referenced[2] = {true, true};
-	uint16_t map[2];
-
-	make_others(rules, RULES_SERVERS_KEPT_MAX - 1);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), -E2BIG);
-	make_others(rules, RULES_SERVERS_KEPT_MAX - 2);
-	ck_assert_int_eq(takeover_rules(rules, old, referenced, NULL, map), 0);
-	ck_assert_uint_eq(map[1], RULES_SERVERS_KEPT_MAX - 1);
-	rules_free(rules);
-	rules_free(old);
-}
-END_TEST
-
-/* All servers that a file can have are others than before: their numbers, and those of the gone. */
-START_TEST(goes_on_with_the_greatest_number)
-{
-	struct rules *rules = fixture_rules(1);
-
-	engine_start(&engine, rules);
-	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-	rules = fixture_rules(1);
-	make_others(rules, RULES_SERVERS_MAX);
-	engine_reload(&engine, rules);
-	ck_assert_uint_eq(flows_at(&balance()->flows, 0)->server, RULES_SERVERS_MAX);
-	check_goes_on(&talk, fixture_server(0));
-	ck_assert_uint_eq(balance()->farms->sched.servers[RULES_SERVERS_MAX].connections, 1);
-	talk_close(&talk, CLIENT);
-	ck_assert_uint_eq(balance()->farms->sched.servers[RULES_SERVERS_MAX].connections, 0);
-	ck_assert_uint_eq(balance()->farms->sched.servers[0].connections, 0);
-	ck_assert_uint_eq(balance()->farms->sched.servers[0].load, 0);
-	engine_stop(&engine);
-}
-END_TEST
-
-/* Two services with a pool each, then one pool for all: a port that one flow gives back is
- * another's still. */
-START_TEST(port_given_back_is_still_another_s)
-{
-	struct rules *rules = fixture_rules(1);
-	struct talk other, t[3];
-
-	fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
-	engine_start(&engine, rules);
-	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-	talk_open(&other, &engine, fixture_client(2), 40000, 444);
-	rules = fixture_rules(1);
-	fixture_set_snat_ports(&rules->farms[0], 6000, 6002);
-	fixture_set_ports(&rules->farms[0], 400, 400 + RULES_POOLED_PORTS_MAX);
-	engine_reload(&engine, rules);
-	talk_close(&talk, SERVER);
-	engine_wait_ms(&engine, 200 * S);
-	ck_assert_uint_eq(balance_quarantined(balance()), 0);
-	for (unsigned i = 0; i < 2; i++) {
-		talk_open(&t[i], &engine, fixture_client(10 + i), 40000, 444);
-		ck_assert_uint_ne(t[i].snat_port, 6000);
-	}
-	ck_assert_uint_eq(talk_syn(&t[2], &engine, fixture_client(12), 40000, 444).why,
-	                  WHY_SNAT_EXHAUSTED);
-	check_goes_on(&other, fixture_server(0));
-	/* one that has ended gives it up */
-	talk_close(&other, SERVER);
-	ck_assert_uint_eq(balance_quarantined(balance()), 1);
-	talk_open(&t[2], &engine, fixture_client(12), 40000, 444);
-	ck_assert_uint_eq(t[2].snat_port, 6000);
-	ck_assert_uint_eq(balance_quarantined(balance()), 0);
-	check_goes_on(&t[2], fixture_server(0));
-	ck_assert_uint_eq(balance()->farms->snat.in_use[0], 3);
-	check_books();
-	engine_stop(&engine);
-}
-END_TEST
-
-/* A client uses its port again: the server sees it where the rules of today say. */
-START_TEST(reopened_only_as_the_rules_say)
-{
-	const be32 before = ip4(10, 0, 0, 60), after = ip4(10, 0, 0, 61);
-
-	for (unsigned i = 0; i < 4; i++) {
-		struct rules *rules = fixture_rules(1);
-		struct spec syn = spec_syn(fixture_client(1), 40000, 443);
-		struct talk again;
-
-		fixture_set_snat(&rules->farms[0], &before, 1);
-		engine_start(&engine, rules);
-		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-		talk_close(&talk, CLIENT);
-		ck_assert_uint_eq(balance_quarantined(balance()), 1);
-		rules = fixture_rules(1);
-		fixture_set_snat(&rules->farms[0], i == 1 ? &after : &before, i != 2);
-		if (i == 3)
-			fixture_set_snat_ports(&rules->farms[0],
-			                       (uint16_t)(talk.snat_port ^ 0x4000),
-			                       (uint16_t)(talk.snat_port ^ 0x4000));
-		engine_reload(&engine, rules);
-		syn.seq = talk.next[CLIENT] + 1;
-		talk_syn_from(&again, &engine, &syn);
-		talk_send(&again, SERVER, 0x12, 0);
-		talk_send(&again, CLIENT, 0x10, 0);
-		ck_assert(be32_eq(again.snat, i == 1 ? after : i == 2 ? again.client : before));
-		if (i == 2)
-			ck_assert_uint_eq(again.snat_port, 40000);
-		else if (i != 1)
-			ck_assert((again.snat_port == talk.snat_port) == (i == 0));
-		check_goes_on(&again, fixture_server(0));
-		check_books();
-		engine_stop(&engine);
-	}
-}
-END_TEST
-
 Suite *reload_suite(void)
 {
-	const TTest *const tests[] = {flows_go_along_when_servers_move,
-	                              shorter_idle_timeout_counts_for_flows_that_exist,
-	                              ports_in_use_stay_in_use,
-	                              removed_server_drains,
-	                              removed_server_returns,
-	                              flows_of_a_removed_farm_are_reset,
-	                              verdicts_go_along,
-	                              server_that_was_away_is_unknown,
-	                              server_that_is_away_may_die,
-	                              service_that_is_gone_lets_its_flows_live,
-	                              clients_stick_through_a_reload,
-	                              fragments_follow_through_a_reload,
-	                              random_reloads_balance,
-	                              removed_server_of_the_first_of_two_farms,
-	                              removed_farm_keeps_its_log,
-	                              memory_may_run_out,
-	                              servers_have_no_more_numbers,
-	                              addresses_have_no_more_names,
-	                              goes_on_with_the_greatest_number,
-	                              port_given_back_is_still_another_s,
-	                              reopened_only_as_the_rules_say,
-	                              NULL};
+	const TTest *const tests[] = {
+	        flows_go_along_when_servers_move,
+	        shorter_idle_timeout_counts_for_flows_that_exist,
+	        removed_server_drains,
+	        removed_server_returns,
+	        flows_of_a_removed_farm_are_reset,
+	        service_that_is_gone_lets_its_flows_live,
+	        clients_stick_through_a_reload,
+	        fragments_follow_through_a_reload,
+	        random_reloads_balance,
+	        removed_server_of_the_first_of_two_farms,
+	        removed_farm_keeps_its_log,
+	        NULL,
+	};
 
 	return suite_of("reload", tests);
 }

@@ -71,6 +71,8 @@
 	X(precedence)                                                                              \
 	X(probes)                                                                                  \
 	X(reload)                                                                                  \
+	X(reload_numbers)                                                                          \
+	X(reload_verdicts)                                                                         \
 	X(revive)                                                                                  \
 	X(rewrite)                                                                                 \
 	X(sched)                                                                                   \

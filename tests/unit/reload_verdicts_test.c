@@ -1,0 +1,113 @@
+/*
+ * What is known of a server's health when rules are replaced.
+ */
+#include "reload_fixture.h"
+
+#include <stdlib.h>
+
+static struct rules *checked_rules(unsigned nservers, unsigned nchecks)
+{
+	struct rules *rules = fixture_rules(nservers);
+	struct rules_farm *farm = &rules->farms[0];
+
+	farm->checks = calloc(nchecks, sizeof(*farm->checks));
+	for (unsigned i = 0; i < nchecks; i++)
+		farm->checks[i] = farm->ports[i];
+	farm->nchecks = nchecks;
+	return rules;
+}
+
+START_TEST(verdicts_go_along)
+{
+	engine_start(&engine, checked_rules(3, 1));
+	lb_probed(engine.lb, 0, 0, true, engine.now);
+	for (unsigned i = 0; i < 3; i++)
+		lb_probed(engine.lb, 1, 0, false, engine.now);
+	engine_reload(&engine, checked_rules(4, 2));
+	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_UP);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 1), HEALTH_DOWN);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 2), HEALTH_UNKNOWN);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 3), HEALTH_UNKNOWN);
+	/* the new check of the first one fails for real */
+	for (unsigned i = 0; i < 3; i++)
+		lb_probed(engine.lb, 0, 1, false, engine.now);
+	ck_assert_int_eq(health_of(&balance()->farms->health, 0), HEALTH_DOWN);
+	/* without checks all are up */
+	engine_reload(&engine, fixture_rules(4));
+	for (unsigned s = 0; s < 4; s++)
+		ck_assert_int_eq(health_of(&balance()->farms->health, s), HEALTH_UP);
+	engine_stop(&engine);
+}
+END_TEST
+
+static enum health_verdict health_of_first(void)
+{
+	return health_of(&balance()->farms->health, 0);
+}
+
+/* What nobody has checked isn't believed: who was away comes back as somebody new. */
+START_TEST(server_that_was_away_is_unknown)
+{
+	for (unsigned removed = 0; removed < 2; removed++) {
+		struct rules *rules = checked_rules(2, 1);
+
+		engine_start(&engine, checked_rules(2, 1));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		ck_assert_uint_eq(talk.server, 0);
+		if (removed)
+			rules->servers[0].address = ip4(10, 0, 0, 99);
+		else
+			rules->servers[0].state = STATE_DISABLED;
+		engine_reload(&engine, rules);
+		check_goes_on(&talk, fixture_server(0));
+		engine_wait_ms(&engine, 60 * S);
+		engine_reload(&engine, checked_rules(2, 1));
+		ck_assert_int_eq(health_of_first(), HEALTH_UNKNOWN);
+		check_goes_on(&talk, fixture_server(0));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		ck_assert_int_eq(health_of_first(), HEALTH_UP);
+		ck_assert_uint_eq(health_ramp(&balance()->farms->health, 0, engine.now), 1);
+		ck_assert_uint_eq(balance()->farms->health.servers[0].probes_ok, 2);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Who is away is probed while he has flows, and they end with him. */
+START_TEST(server_that_is_away_may_die)
+{
+	for (unsigned removed = 0; removed < 2; removed++) {
+		struct rules *rules = checked_rules(2, 1);
+		unsigned server;
+
+		engine_start(&engine, checked_rules(2, 1));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		lb_probed(engine.lb, 1, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		if (removed)
+			rules->servers[talk.server].address = ip4(10, 0, 0, 99);
+		else
+			rules->servers[talk.server].state = STATE_DISABLED;
+		engine_reload(&engine, rules);
+		server = removed ? 2 : talk.server;
+		for (unsigned i = 0; i < 3; i++)
+			lb_probed(engine.lb, server, 0, false, engine.now);
+		engine_wait_ms(&engine, 100);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+Suite *reload_verdicts_suite(void)
+{
+	const TTest *const tests[] = {
+	        verdicts_go_along,
+	        server_that_was_away_is_unknown,
+	        server_that_is_away_may_die,
+	        NULL,
+	};
+
+	return suite_of("reload_verdicts", tests);
+}
