@@ -43,6 +43,7 @@
 	X(ipv6_nd)                                                                                 \
 	X(ipv6_only)                                                                               \
 	X(judge)                                                                                   \
+	X(judge_anew)                                                                              \
 	X(kept)                                                                                    \
 	X(known)                                                                                   \
 	X(l2)                                                                                      \

@@ -1,0 +1,350 @@
+/*
+ * When a connection begins anew where there is one already, and at which server.
+ */
+#include "judge_fixture.h"
+
+#include <stdlib.h>
+
+/* ---- beginning anew ---- */
+
+/* The client has crashed and uses its port again, from elsewhere; so has the server. */
+static void crash(uint32_t client, uint32_t server)
+{
+	struct spec spec;
+
+	talk.next[CLIENT] = client;
+	spec = from_elsewhere(CLIENT, SYN);
+	spec.ack = 0;
+	check_stray(&spec);
+	talk.next[CLIENT]++;
+	talk.next[SERVER] = server;
+}
+
+static void check_anew(void)
+{
+	struct spec spec = from_elsewhere(CLIENT, ACK);
+
+	ck_assert(is_at(ELSEWHERE));
+	pass(&spec);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	ck_assert(!flow_is_closing(flow()));
+	ck_assert_uint_eq(flow()->next_seq[CLIENT], talk.next[CLIENT]);
+	ck_assert_uint_eq(flow()->next_seq[SERVER], talk.next[SERVER]);
+	ck_assert_uint_eq(balance()->farms->sched.servers[0].load, 1);
+	ck_assert_uint_eq(balance()->farms->sched.servers[0].connections, 1);
+	talk_close(&talk, CLIENT);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_FIN], 1);
+	ck_assert_uint_eq(balance()->farms->sched.servers[0].connections, 0);
+	ck_assert_uint_eq(balance()->counts.created, 1);
+	engine_stop(&engine);
+}
+
+START_TEST(begins_anew_by_the_server_s_answer)
+{
+	/* open, half-closed by either, closing */
+	for (unsigned i = 0; i < 4; i++) {
+		begin();
+		if (i & 1)
+			talk_send(&talk, SERVER, FIN | ACK, 0);
+		if (i & 2)
+			talk_send(&talk, CLIENT, FIN | ACK, 0);
+		crash(3000000000, 1500000000);
+		talk_send(&talk, SERVER, SYN | ACK, 0);
+		check_anew();
+	}
+}
+END_TEST
+
+/* A FIN from before the handshake was complete (RFC 7413) is of the old numbers. */
+START_TEST(early_fin_is_forgotten)
+{
+	begin_half_open();
+	talk_send(&talk, SERVER, SYN | ACK, 0);
+	talk_send(&talk, SERVER, FIN | ACK, 0);
+	crash(3000000000, 1500000000);
+	talk_send(&talk, SERVER, SYN | ACK, 0);
+	check_anew();
+}
+END_TEST
+
+/* A server with SYN cookies may answer the same SYN with other numbers. */
+START_TEST(other_answer_to_the_same_syn)
+{
+	begin_half_open();
+	talk_send(&talk, SERVER, SYN | ACK, 0);
+	talk.next[SERVER] = 1500000000;
+	talk_send(&talk, SERVER, SYN | ACK, 0);
+	talk_send(&talk, CLIENT, ACK, 0);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Neither an answer to another SYN, nor one that comes too late, nor a damaged one. */
+START_TEST(what_begins_nothing_anew)
+{
+	struct spec spec;
+
+	begin();
+	crash(3000000000, 1500000000);
+	spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
+	spec.ack++;
+	check_stray(&spec);
+	spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
+	frames_tcp(&built, &spec);
+	built.frame.data[built.l4 + 16] ^= 4;
+	engine_input(&engine, &built);
+	ck_assert(is_at(HOME));
+	engine_wait_ms(&engine, 6 * S);
+	check_stray(&spec);
+	ck_assert(is_at(HOME));
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The server has no use for the port any more: the client is told, and the flow ends. */
+START_TEST(refused_anew)
+{
+	begin();
+	crash(3000000000, 0);
+	talk_send(&talk, SERVER, RST | ACK, 0);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_RST], 1);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Of a closed window, which an end has shrunk: Linux resets with its edge (tcp_acceptable_seq()).
+ */
+START_TEST(rst_at_the_edge_of_the_window)
+{
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		struct spec spec;
+
+		begin();
+		talk_send(&talk, end_other(end), ACK, 0);
+		talk_send(&talk, end, ACK, 1000);
+		spec = talk_spec(&talk, end, RST, 0);
+		spec.seq -= 400;
+		pass(&spec);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_RST], 1);
+		talk_send(&talk, end, ACK, 0);
+		ck_assert_uint_eq(balance()->counts.revived, 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* ---- a server that is given no connections any more ---- */
+
+enum leaving { IS_DOWN, IS_DRAINED, IS_DISABLED, IS_WEIGHTLESS, LEAVINGS };
+
+static struct talk second;
+
+/* Two servers; the one that has the flow is left in that way. */
+static void leave(enum leaving how)
+{
+	struct rules_server *server;
+
+	server = &engine.rules->servers[talk.server];
+	if (how == IS_DOWN)
+		for (unsigned i = 0; i < 3; i++)
+			lb_probed(engine.lb, talk.server, 0, false, engine.now);
+	else if (how == IS_WEIGHTLESS)
+		server->weight = 0;
+	else
+		server->state = how == IS_DRAINED ? STATE_DRAIN : STATE_DISABLED;
+	if (how != IS_DOWN)
+		engine_rules_changed(&engine);
+}
+
+static struct rules *two_checked(void)
+{
+	struct rules *rules = fixture_rules(2);
+
+	rules->farms[0].on_down = ON_DOWN_KEEP;
+	rules->farms[0].checks = calloc(1, sizeof(*rules->farms[0].checks));
+	rules->farms[0].checks[0] = be16_from(443);
+	rules->farms[0].nchecks = 1;
+	return rules;
+}
+
+static void begin_with_two(void)
+{
+	engine_start(&engine, two_checked());
+	lb_probed(engine.lb, 0, 0, true, engine.now);
+	lb_probed(engine.lb, 1, 0, true, engine.now);
+}
+
+/* The client uses its port again: it gets the other server, and when that has answered the first
+ * flow is over. */
+START_TEST(syn_on_a_flow_of_a_server_that_is_left)
+{
+	for (enum leaving how = IS_DOWN; how < LEAVINGS; how++) {
+		struct spec spec = syn_again(HOME);
+		uint32_t last;
+
+		begin_with_two();
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		last = flow()->last;
+		leave(how);
+		engine_wait_ms(&engine, 500);
+		ck_assert_uint_eq(talk_syn_from(&second, &engine, &spec).why, WHY_FLOW_NEW);
+		ck_assert_uint_ne(second.server, talk.server);
+		ck_assert_uint_eq(flow()->last, last);
+		ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+		ck_assert_uint_eq(talk_send(&second, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(talk_send(&second, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(flow()->state, FLOW_QUARANTINE);
+		ck_assert_uint_eq(balance_open_flows(balance()), 1);
+		ck_assert_uint_eq(talk_send(&second, CLIENT, ACK, 10).way.server, second.server);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* A stranger's SYN in its name: the client goes on, whatever has become of the other flow. */
+START_TEST(stranger_s_syn_on_a_flow_of_a_server_that_is_left)
+{
+	/* nothing; its server answers; refuses; it is evicted in time; the stranger tries again */
+	for (unsigned then = 0; then < 5; then++) {
+		struct spec spec = syn_again(ELSEWHERE);
+		struct verdict v;
+
+		begin_with_two();
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		leave(IS_DRAINED);
+		ck_assert_uint_eq(talk_syn_from(&second, &engine, &spec).why, WHY_FLOW_NEW);
+		if (then == 1)
+			talk_send(&second, SERVER, SYN | ACK, 0);
+		if (then == 2)
+			talk_send(&second, SERVER, RST | ACK, 0);
+		if (then == 3)
+			engine_wait_ms(&engine, HALF_OPEN_MS + 125 * S);
+		if (then == 4) {
+			talk_send(&second, SERVER, RST | ACK, 0);
+			spec.seq -= 1000000;
+			ck_assert_uint_eq(talk_syn_from(&second, &engine, &spec).why, WHY_FLOW_NEW);
+		}
+		ck_assert(is_at(HOME));
+		v = talk_send(&talk, CLIENT, ACK, 100);
+		ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(v.way.server, talk.server);
+		ck_assert_uint_eq(v.flow, 0);
+		ck_assert_uint_eq(balance_open_flows(balance()), 1);
+		talk_close(&talk, CLIENT);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_FIN], 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Half-open: the same SYN once more gets another server, unless the first one has answered and may
+ * yet be heard. */
+START_TEST(half_open_flow_of_a_server_that_is_left)
+{
+	for (enum leaving how = IS_DOWN; how < LEAVINGS; how++)
+		for (unsigned answered = 0; answered < 2; answered++) {
+			struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+			const bool stays = answered && how != IS_DOWN;
+			struct verdict v;
+
+			begin_with_two();
+			talk_syn(&talk, &engine, fixture_client(1), 40000, 443);
+			if (answered)
+				talk_send(&talk, SERVER, SYN | ACK, 0);
+			leave(how);
+			v = talk_syn_from(&second, &engine, &spec);
+			ck_assert_uint_eq(v.why, stays ? WHY_FLOW_HIT : WHY_FLOW_NEW);
+			ck_assert((v.way.server == talk.server) == stays);
+			ck_assert_uint_eq(balance_open_flows(balance()), 1);
+			ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], !stays);
+			engine_stop(&engine);
+		}
+}
+END_TEST
+
+/* ---- the server's TIME_WAIT ---- */
+
+/* A SYN with that timestamp, or none if it is 0. */
+static struct verdict stamped(struct talk *ret, uint32_t seq, uint32_t stamp, uint8_t flags)
+{
+	struct spec spec = flags == SYN ? spec_syn(fixture_client(1), 40000, 443)
+	                                : talk_spec(&talk, CLIENT, flags, 0);
+	struct verdict v;
+
+	spec.tcp_options = 12;
+	spec.seq = seq;
+	frames_tcp(&built, &spec);
+	if (stamp) {
+		uint8_t *option = built.frame.data + built.l4 + 20;
+
+		memset(option, 1, 12);
+		option[2] = 8;
+		option[3] = 10;
+		frames_put32(option + 4, stamp);
+		frames_fix(&built);
+	}
+	v = engine_input(&engine, &built);
+	if (v.act == LB_FORWARD && ret)
+		ret->snat_port = frames_get16(built.frame.data + built.l4);
+	return v;
+}
+
+/* A port is used again, and the same SNAT port if a server in TIME_WAIT would take that (RFC 6191).
+ */
+START_TEST(port_used_again_into_time_wait)
+{
+	static const struct {
+		uint32_t before, fin, after; /* timestamps */
+		int seq;                     /* what comes next, and this */
+		bool same;
+	} cases[] = {
+	        {0, 0, 0, 1, true},          {0, 0, 0, 0, false},     {0, 0, 0, -1000, false},
+	        {10, 20, 21, -1000, true},   {10, 20, 20, 0, false},  {10, 20, 20, 1, true},
+	        {10, 20, 19, 100000, false}, {10, 20, 0, 1, true},    {0, 0, 20, -5, false},
+	        {10, 0, 11, -1000, true},    {10, 0, 9, 1000, false}, {0xffffffff, 0, 3, -9, true},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint32_t next;
+
+		engine_start(&engine, fixture_rules(1));
+		talk_syn(&talk, &engine, fixture_client(1), 40000, 443);
+		engine_stop(&engine);
+		engine_start(&engine, fixture_rules(1));
+		ck_assert_uint_eq(stamped(&talk, talk.next[CLIENT] - 1, cases[i].before, SYN).why,
+		                  WHY_FLOW_NEW);
+		talk.engine = &engine;
+		talk_send(&talk, SERVER, SYN | ACK, 0);
+		talk_send(&talk, CLIENT, ACK, 0);
+		talk_send(&talk, SERVER, FIN | ACK, 0);
+		stamped(NULL, talk.next[CLIENT]++, cases[i].fin, FIN | ACK);
+		talk_send(&talk, SERVER, ACK, 0);
+		ck_assert_uint_eq(balance_quarantined(balance()), 1);
+		next = talk.next[CLIENT] + (uint32_t)cases[i].seq;
+		second = talk;
+		ck_assert_uint_eq(stamped(&second, next, cases[i].after, SYN).why, WHY_FLOW_NEW);
+		ck_assert_msg((second.snat_port == talk.snat_port) == cases[i].same, "case %u", i);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+Suite *judge_anew_suite(void)
+{
+	const TTest *const tests[] = {
+	        begins_anew_by_the_server_s_answer,
+	        early_fin_is_forgotten,
+	        other_answer_to_the_same_syn,
+	        what_begins_nothing_anew,
+	        refused_anew,
+	        rst_at_the_edge_of_the_window,
+	        syn_on_a_flow_of_a_server_that_is_left,
+	        stranger_s_syn_on_a_flow_of_a_server_that_is_left,
+	        half_open_flow_of_a_server_that_is_left,
+	        port_used_again_into_time_wait,
+	        NULL,
+	};
+
+	return suite_of("judge_anew", tests);
+}
