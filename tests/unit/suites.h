@@ -81,6 +81,7 @@
 	X(segment)                                                                                 \
 	X(segments)                                                                                \
 	X(services)                                                                                \
+	X(services_reload)                                                                         \
 	X(share)                                                                                   \
 	X(snat)                                                                                    \
 	X(snat_twin)                                                                               \
