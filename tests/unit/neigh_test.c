@@ -1,57 +1,10 @@
 /*
  * Where the servers are, whom to ask, and frames that wait.
  */
-#include "fixture.h"
+#include "neigh_fixture.h"
 #include "suites.h"
 
-#include "../../bridge/worker/neigh.h"
-
 enum { SLOTS = 64, SMALL = 100 };
-
-static struct rules *rules;
-static struct neigh_table *table;
-static lb_time now;
-
-static void begin(unsigned nservers, bool has_mac)
-{
-	rules = fixture_rules(nservers);
-	for (unsigned s = 0; s < nservers; s++)
-		rules->servers[s].has_mac = has_mac;
-	now = (lb_time){1000 * LB_NS_PER_S};
-	table = neigh_new(rules, true);
-}
-
-static void end(void)
-{
-	neigh_free(table);
-	rules_free(rules);
-}
-
-static void wait_ms(uint64_t ms)
-{
-	now.ns += ms * LB_NS_PER_MS;
-}
-
-static struct sighting sighting_of(unsigned server, uint8_t mac, enum side side)
-{
-	return (struct sighting){.ip = fixture_server(server),
-	                         .hop = {.mac = mac_of(mac), .side = side & 1},
-	                         .overrides = true};
-}
-
-static bool is_mac(const struct hop *hop, uint8_t last)
-{
-	const struct mac mac = mac_of(last);
-
-	return mac_eq(&hop->mac, &mac);
-}
-
-static bool see(unsigned server, uint8_t mac)
-{
-	struct sighting sighting = sighting_of(server, mac, INSIDE);
-
-	return neigh_sighted(table, &sighting, now);
-}
 
 /* Lets the questions of the start go unanswered. */
 static void give_up_all(void)
@@ -314,209 +267,6 @@ START_TEST(reload_keeps_what_is_known)
 }
 END_TEST
 
-/* The next question must be a direct one to mac, n ms from now. */
-static void asked_at(uint8_t mac, uint64_t ms)
-{
-	struct neigh_question question;
-
-	if (ms) {
-		wait_ms(ms - 1);
-		ck_assert(!neigh_next_question(table, now, &question));
-		wait_ms(1);
-	}
-	ck_assert(neigh_next_question(table, now, &question));
-	ck_assert(question.is_direct && is_mac(&question.to, mac));
-	ck_assert(!neigh_next_question(table, now, &question));
-}
-
-/* A server that is known to be at 0x41, inside. */
-static void begin_known(void)
-{
-	begin(1, false);
-	see(0, 0x41);
-	wait_ms(5000);
-}
-
-static struct neigh_event only_event(void)
-{
-	struct neigh_event event = {0}, none;
-
-	ck_assert(neigh_next_event(table, &event));
-	ck_assert(!neigh_next_event(table, &none));
-	return event;
-}
-
-START_TEST(a_claim_is_no_move_while_the_server_answers)
-{
-	struct sighting forged = sighting_of(0, 0x66, OUTSIDE);
-	struct neigh_event event;
-	struct neigh_question question;
-
-	begin_known();
-	for (unsigned i = 0; i < 3; i++) {
-		ck_assert(neigh_sighted(table, &forged, now));
-		ck_assert(is_mac(neigh_find(table, 0, now), 0x41));
-		asked_at(0x41, i ? 1000 : 0); /* once a second, however often that is claimed */
-		ck_assert(neigh_sighted(table, &forged, now));
-		ck_assert(see(0, 0x41));
-		ck_assert(!neigh_next_question(table, now, &question));
-		event = only_event();
-		ck_assert(!event.moved && is_mac(&event.from, 0x41) && is_mac(&event.to, 0x66));
-		ck_assert_uint_eq(event.to.side, OUTSIDE);
-		ck_assert(is_mac(neigh_find(table, 0, now), 0x41));
-	}
-	ck_assert_uint_eq(neigh_counts(table)->attempts, 3);
-	ck_assert_uint_eq(neigh_counts(table)->moves, 0);
-	end();
-}
-END_TEST
-
-START_TEST(a_claim_is_a_move_when_it_doesnt)
-{
-	struct sighting other = sighting_of(0, 0x66, OUTSIDE);
-	struct neigh_question question;
-	struct neigh_event event;
-	unsigned server;
-
-	begin_known();
-	while (neigh_next_found(table, &server))
-		;
-	neigh_sighted(table, &other, now);
-	asked_at(0x41, 0);
-	asked_at(0x41, 250);
-	asked_at(0x41, 250);
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x41));
-	wait_ms(250);
-	ck_assert(!neigh_next_question(table, now, &question));
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x66));
-	ck_assert_uint_eq(neigh_find(table, 0, now)->side, OUTSIDE);
-	event = only_event();
-	ck_assert(event.moved && is_mac(&event.from, 0x41) && is_mac(&event.to, 0x66));
-	ck_assert(neigh_next_found(table, &server) && server == 0);
-	ck_assert(!neigh_next_found(table, &server));
-	ck_assert_uint_eq(neigh_counts(table)->moves, 1);
-	end();
-}
-END_TEST
-
-START_TEST(another_side_is_another_place)
-{
-	struct sighting outside = sighting_of(0, 0x41, OUTSIDE);
-
-	begin_known();
-	neigh_sighted(table, &outside, now);
-	ck_assert_uint_eq(neigh_find(table, 0, now)->side, INSIDE);
-	asked_at(0x41, 0);
-	end();
-}
-END_TEST
-
-START_TEST(without_override_nothing_known_is_replaced)
-{
-	struct sighting humble = sighting_of(0, 0x66, INSIDE);
-	struct neigh_question question;
-
-	humble.overrides = false;
-	begin_known();
-	ck_assert(neigh_sighted(table, &humble, now));
-	ck_assert(!neigh_next_question(table, now, &question));
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x41)); /* stale: its use has it asked */
-	asked_at(0x41, 0);
-	see(0, 0x41);
-	ck_assert(!neigh_next_event(table, &(struct neigh_event){0}));
-	end();
-	begin(1, false); /* nothing known: taken */
-	ck_assert(neigh_sighted(table, &humble, now));
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x66));
-	end();
-}
-END_TEST
-
-/* Who says so again and again has it asked no more than once a second. */
-START_TEST(made_stale_all_the_time)
-{
-	struct sighting humble = sighting_of(0, 0x66, INSIDE);
-	struct neigh_question question;
-	unsigned n = 0;
-
-	humble.overrides = false;
-	begin_known();
-	for (unsigned ms = 0; ms < 5000; ms++, wait_ms(1)) {
-		neigh_sighted(table, &humble, now);
-		neigh_find(table, 0, now);
-		while (neigh_next_question(table, now, &question)) {
-			ck_assert(question.is_direct);
-			see(0, 0x41);
-			n++;
-		}
-	}
-	ck_assert(n >= 4 && n <= 6);
-	end();
-}
-END_TEST
-
-START_TEST(a_silent_change_is_found_when_it_is_doubted)
-{
-	struct neigh_question question;
-
-	begin_known();
-	neigh_doubt(table, 0, now);
-	asked_at(0x41, 0);
-	neigh_doubt(table, 0, now);
-	asked_at(0x41, 250);
-	asked_at(0x41, 250);
-	wait_ms(250);
-	ck_assert(neigh_next_question(table, now, &question));
-	ck_assert(!question.is_direct && question.sides == 1u << INSIDE);
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x41)); /* for want of a better one */
-	see(0, 0x77);
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x77));
-	ck_assert(only_event().moved);
-	ck_assert(!neigh_next_question(table, now, &question));
-	end();
-}
-END_TEST
-
-START_TEST(who_has_just_answered_is_not_doubted)
-{
-	struct neigh_question question;
-
-	begin_known();
-	see(0, 0x41);
-	wait_ms(999);
-	neigh_doubt(table, 0, now);
-	ck_assert(!neigh_next_question(table, now, &question));
-	wait_ms(1);
-	neigh_doubt(table, 0, now);
-	asked_at(0x41, 0);
-	end();
-}
-END_TEST
-
-START_TEST(a_neighbour_in_another_vlan_is_another_one)
-{
-	struct sighting sighting = sighting_of(0, 0x55, INSIDE);
-
-	rules = fixture_rules(1);
-	rules->servers[0].has_mac = false;
-	rules->farms[0].vlan = rules->servers[0].vlan = 7;
-	now = (lb_time){1000 * LB_NS_PER_S};
-	table = neigh_new(rules, true);
-	ck_assert(!neigh_sighted(table, &sighting, now));
-	sighting.hop.ntags = 1;
-	sighting.hop.tci[0] = be16_from(99);
-	ck_assert(!neigh_sighted(table, &sighting, now));
-	ck_assert_ptr_null(neigh_find(table, 0, now));
-	sighting.hop.tci[0] = be16_from(7 | 3 << 13);
-	ck_assert(neigh_sighted(table, &sighting, now));
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x55));
-	sighting.hop.tci[0] = be16_from(7); /* of another priority: the same place */
-	ck_assert(neigh_sighted(table, &sighting, now));
-	ck_assert(!neigh_next_question(table, now, &(struct neigh_question){0}));
-	end();
-}
-END_TEST
-
 START_TEST(farms_with_a_server_in_common_ask_once)
 {
 	struct neigh_question question;
@@ -537,26 +287,6 @@ START_TEST(farms_with_a_server_in_common_ask_once)
 	for (n = 0; neigh_next_found(table, &server); n++)
 		sum += server;
 	ck_assert(n == 2 && sum == 2);
-	end();
-}
-END_TEST
-
-START_TEST(a_following_table_leaves_claims_to_the_leading_one)
-{
-	struct neigh_question question;
-	struct sighting place;
-
-	begin(1, false);
-	neigh_free(table);
-	table = neigh_new(rules, false);
-	ck_assert(!neigh_next_question(table, now, &question));
-	ck_assert(see(0, 0x41));
-	ck_assert(see(0, 0x66));
-	ck_assert(!neigh_next_question(table, now, &question));
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x41));
-	place = sighting_of(0, 0x66, OUTSIDE);
-	neigh_placed(table, &place, now);
-	ck_assert(is_mac(neigh_find(table, 0, now), 0x66));
 	end();
 }
 END_TEST
@@ -582,29 +312,22 @@ END_TEST
 
 Suite *neigh_suite(void)
 {
-	const TTest *const tests[] = {given_mac_is_not_asked_for,
-	                              asked_at_start_inside_then_everywhere,
-	                              disabled_server_is_not_asked_for,
-	                              sighting_is_noted,
-	                              nonsense_is_not_noted,
-	                              asked_again_after_a_minute,
-	                              frames_wait_in_order,
-	                              places_run_out,
-	                              frames_are_given_up,
-	                              server_is_asked_for_though_no_place,
-	                              reload_keeps_what_is_known,
-	                              a_claim_is_no_move_while_the_server_answers,
-	                              a_claim_is_a_move_when_it_doesnt,
-	                              another_side_is_another_place,
-	                              without_override_nothing_known_is_replaced,
-	                              made_stale_all_the_time,
-	                              a_silent_change_is_found_when_it_is_doubted,
-	                              who_has_just_answered_is_not_doubted,
-	                              a_neighbour_in_another_vlan_is_another_one,
-	                              farms_with_a_server_in_common_ask_once,
-	                              a_following_table_leaves_claims_to_the_leading_one,
-	                              many_are_asked_a_few_at_a_time,
-	                              NULL};
+	const TTest *const tests[] = {
+	        given_mac_is_not_asked_for,
+	        asked_at_start_inside_then_everywhere,
+	        disabled_server_is_not_asked_for,
+	        sighting_is_noted,
+	        nonsense_is_not_noted,
+	        asked_again_after_a_minute,
+	        frames_wait_in_order,
+	        places_run_out,
+	        frames_are_given_up,
+	        server_is_asked_for_though_no_place,
+	        reload_keeps_what_is_known,
+	        farms_with_a_server_in_common_ask_once,
+	        many_are_asked_a_few_at_a_time,
+	        NULL,
+	};
 
 	return suite_of("neigh", tests);
 }

@@ -62,6 +62,7 @@
 	X(manager)                                                                                 \
 	X(mirror)                                                                                  \
 	X(neigh)                                                                                   \
+	X(neigh_claims)                                                                            \
 	X(numbers)                                                                                 \
 	X(options)                                                                                 \
 	X(oracle)                                                                                  \
