@@ -32,6 +32,7 @@
 	X(filters)                                                                                 \
 	X(firewall)                                                                                \
 	X(flow)                                                                                    \
+	X(flow_hops)                                                                               \
 	X(frag)                                                                                    \
 	X(frag_twin)                                                                               \
 	X(icmp)                                                                                    \
