@@ -86,6 +86,7 @@
 	X(services_reload)                                                                         \
 	X(share)                                                                                   \
 	X(snat)                                                                                    \
+	X(snat_pools)                                                                              \
 	X(snat_twin)                                                                               \
 	X(steer)                                                                                   \
 	X(table)                                                                                   \
