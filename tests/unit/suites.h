@@ -25,6 +25,7 @@
 	X(chat)                                                                                    \
 	X(csum)                                                                                    \
 	X(edges)                                                                                   \
+	X(edges_wrong)                                                                             \
 	X(ended)                                                                                   \
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
