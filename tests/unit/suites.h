@@ -92,6 +92,7 @@
 	X(steer)                                                                                   \
 	X(table)                                                                                   \
 	X(tcp)                                                                                     \
+	X(tcp_strays)                                                                              \
 	X(text)                                                                                    \
 	X(timers)                                                                                  \
 	X(times)                                                                                   \
