@@ -58,6 +58,8 @@
 	X(lb_rst)                                                                                  \
 	X(lb_wire)                                                                                 \
 	X(limits)                                                                                  \
+	X(limits_count)                                                                            \
+	X(limits_table)                                                                            \
 	X(listener)                                                                                \
 	X(log)                                                                                     \
 	X(logfile)                                                                                 \

@@ -1,0 +1,174 @@
+/*
+ * client_connections: what is counted, and what is done with those beyond.
+ */
+#include "limits_fixture.h"
+#include "suites.h"
+
+/* ---- client_connections ---- */
+
+START_TEST(connections_are_counted)
+{
+	struct talk talks[3];
+
+	begin();
+	farm()->client_connections = 3;
+	go();
+	for (unsigned i = 0; i < 3; i++)
+		talks[i] = open_one(1, (uint16_t)(1 + i));
+	ck_assert_uint_eq(knock(1, 10), WHY_CLIENT_CONNECTIONS);
+	ck_assert_uint_eq(knock(2, 10), WHY_FLOW_NEW);
+	talk_close(&talks[0], CLIENT);
+	talks[0] = open_one(1, 11);
+	ck_assert_uint_eq(knock(1, 12), WHY_CLIENT_CONNECTIONS);
+	talk_send(&talks[1], SERVER, RST, 0);
+	open_one(1, 13);
+	ck_assert_uint_eq(knock(1, 14), WHY_CLIENT_CONNECTIONS);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* SYNs alone count for nothing: what opens beyond the limit is reset then, at both ends. */
+START_TEST(what_opens_beyond_is_reset)
+{
+	const uint8_t syn_ack = 0x12;
+	struct talk talks[5];
+
+	begin();
+	farm()->client_connections = 3;
+	go();
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_uint_eq(
+		        talk_syn(&talks[i], &engine, fixture_client(1), (uint16_t)(1 + i), PORT)
+		                .why,
+		        WHY_FLOW_NEW);
+		talk_send(&talks[i], SERVER, syn_ack, 0);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(talk_send(&talks[i], CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(counts()->over, 0);
+	ck_assert_uint_eq(talk_send(&talks[3], CLIENT, ACK, 5).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(counts()->over, 1);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_LIMIT], 1);
+	engine.nowns = 0;
+	engine_poll(&engine);
+	engine_wait_ms(&engine, 10);
+	ck_assert_uint_ge(engine.nowns, 2);
+	ck_assert_uint_eq(talk_send(&talks[3], CLIENT, ACK, 5).why, WHY_NO_FLOW);
+	ck_assert_uint_eq(talk_send(&talks[2], CLIENT, ACK, 5).why, WHY_FLOW_HIT);
+	talk_close(&talks[0], SERVER);
+	ck_assert_uint_eq(talk_send(&talks[4], CLIENT, ACK, 5).why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(counts()->over, 1);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* One client can't have all SNAT ports: beyond its limit the others' connections are safe. */
+START_TEST(one_client_leaves_snat_ports_to_others)
+{
+	unsigned got = 0;
+
+	begin();
+	fixture_set_snat_ports(farm(), 2000, 2009); /* for each of two servers */
+	farm()->client_connections = 5;
+	go();
+	for (unsigned i = 0; i < 200; i++)
+		if (knock(1, (uint16_t)(1 + i)) == WHY_FLOW_NEW)
+			got++;
+	ck_assert_uint_ge(got, 20);
+	for (unsigned c = 2; c < 17; c++)
+		open_one(c, 1);
+	for (unsigned i = 0; i < 5; i++)
+		open_one(1, (uint16_t)(1000 + i));
+	ck_assert_uint_eq(knock(1, 2000), WHY_CLIENT_CONNECTIONS);
+	ck_assert_uint_eq(knock(99, 1), WHY_SNAT_EXHAUSTED);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A reload takes along what is open, however farms are numbered; and counts what wasn't counted. */
+START_TEST(reload_counts_anew)
+{
+	begin();
+	farm()->client_connections = 3;
+	go();
+	for (unsigned i = 0; i < 3; i++)
+		open_one(1, (uint16_t)(1 + i));
+	begin();
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(knock(1, 10), WHY_FLOW_NEW);
+	begin();
+	farm()->client_connections = 3;
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(knock(1, 11), WHY_CLIENT_CONNECTIONS);
+	ck_assert_uint_eq(knock(2, 11), WHY_FLOW_NEW);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Who is blocked is so though all servers are others, and the farm has another name and number. */
+START_TEST(a_block_outlives_its_servers)
+{
+	begin();
+	farm()->client_rate = 10;
+	farm()->block_for_ms = 3600000;
+	go();
+	for (unsigned i = 0; i < 10; i++) {
+		struct talk talk = open_one(1, (uint16_t)(1 + i));
+
+		talk_close(&talk, CLIENT);
+	}
+	ck_assert_uint_eq(knock(1, 100), WHY_CLIENT_RATE);
+	engine_wait_ms(&engine, 130 * 1000);
+	rules = fixture_two_farms();
+	rules->farms[0].vip = rules->farms[1].vip;
+	rules->farms[1].vip = fixture_vip();
+	for (unsigned f = 0; f < 2; f++)
+		fixture_set_snat(&rules->farms[f], &rules->farms[f].vip, 1);
+	strcpy(rules->farms[1].name, "other");
+	fixture_set_ports(&rules->farms[1], PORT, PORT);
+	for (unsigned s = 0; s < rules->nservers; s++)
+		rules->servers[s].address = fixture_server(100 + s);
+	rules->farms[1].client_rate = 10;
+	rules->farms[1].block_for_ms = 3600000;
+	engine_reload(&engine, rules);
+	ck_assert_uint_eq(knock(1, 101), WHY_CLIENT_BLOCKED);
+	ck_assert_uint_eq(knock(2, 101), WHY_FLOW_NEW);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Of IPv6 a /64 is a client. */
+START_TEST(an_ipv6_network_is_one_client)
+{
+	struct ip6 first = fixture_ip6(fixture_client(1)), same = first, other = first;
+	struct limits_asker asker, its;
+
+	begin();
+	fixture_make_ipv6(rules);
+	farm()->client_rate = 1;
+	same.b[15] ^= 1;
+	other.b[7] ^= 1;
+	asker = limits_asker(rules, 0, &first);
+	its = limits_asker(rules, 0, &same);
+	ck_assert_uint_eq(asker.key, its.key);
+	its = limits_asker(rules, 0, &other);
+	ck_assert_uint_ne(asker.key, its.key);
+	go();
+	engine_stop(&engine);
+}
+END_TEST
+
+Suite *limits_count_suite(void)
+{
+	const TTest *const tests[] = {
+	        connections_are_counted,
+	        what_opens_beyond_is_reset,
+	        one_client_leaves_snat_ports_to_others,
+	        reload_counts_anew,
+	        a_block_outlives_its_servers,
+	        an_ipv6_network_is_one_client,
+	        NULL,
+	};
+
+	return suite_of("limits_count", tests);
+}
