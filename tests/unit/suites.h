@@ -35,6 +35,7 @@
 	X(flow)                                                                                    \
 	X(flow_hops)                                                                               \
 	X(frag)                                                                                    \
+	X(frag_table)                                                                              \
 	X(frag_twin)                                                                               \
 	X(icmp)                                                                                    \
 	X(inbox)                                                                                   \
