@@ -73,6 +73,7 @@
 	X(oracle)                                                                                  \
 	X(page)                                                                                    \
 	X(parse)                                                                                   \
+	X(parse_bounds)                                                                            \
 	X(persist)                                                                                 \
 	X(persist_twin)                                                                            \
 	X(precedence)                                                                              \
