@@ -48,6 +48,7 @@
 	X(judge)                                                                                   \
 	X(judge_anew)                                                                              \
 	X(kept)                                                                                    \
+	X(kept_ports)                                                                              \
 	X(known)                                                                                   \
 	X(l2)                                                                                      \
 	X(lane)                                                                                    \
