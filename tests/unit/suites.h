@@ -79,6 +79,7 @@
 	X(persist_twin)                                                                            \
 	X(precedence)                                                                              \
 	X(probes)                                                                                  \
+	X(probes_reload)                                                                           \
 	X(reload)                                                                                  \
 	X(reload_numbers)                                                                          \
 	X(reload_verdicts)                                                                         \
