@@ -30,6 +30,7 @@
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
+	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
 	X(firewall)                                                                                \
 	X(flow)                                                                                    \

@@ -1,0 +1,242 @@
+/*
+ * The kernel's programs against the engine: frames of the wire, and those of our captures, go where
+ * the engine says they go.
+ */
+#include "fastpath_fixture.h"
+
+#include <bpf/bpf.h>
+#include <glob.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#define PCAP_DONT_INCLUDE_PCAP_BPF_H /* whose struct bpf_insn is another one */
+#include <pcap/pcap.h>
+
+enum { WIRE_EVENTS = 10000 };
+
+/* Anything: to us or not, whole or not. */
+static void build_anything(struct built *built)
+{
+	struct spec spec = {
+	        .dst = mac_of((uint8_t)random_below(4)),
+	        .src = mac_of(
+	                (uint8_t)(random_below(20) ? 0x90 + random_below(3) : random_below(4))),
+	        .side = random_below(2) ? INSIDE : OUTSIDE,
+	        .from = random_below(3) ? fixture_client(random_below(3)) : fixture_server(0),
+	        .to = random_below(2) ? fixture_vip() : fixture_server(random_below(3)),
+	        .ntags = random_below(FRAMES_TAGS + 1),
+	        .protocol = random_below(2) ? 17 : (uint8_t)random_next(),
+	        .arp_oper = (uint16_t)random_below(4),
+	        .payload = (uint16_t)random_below(100),
+	        .sport = 1234,
+	        .dport = 443,
+	        .flags = (uint8_t)random_next(),
+	        .icmp_type = random_below(2) ? 8 : (uint8_t)random_below(16),
+	};
+	static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100};
+
+	for (unsigned i = 0; i < FRAMES_TAGS; i++) {
+		spec.tpid[i] = tpids[random_below(3)];
+		spec.tci[i] = (uint16_t)random_next();
+	}
+	switch (random_below(5)) {
+	case 0:
+		frames_arp(built, &spec);
+		break;
+	case 1:
+		frames_icmp(built, &spec);
+		break;
+	case 2:
+		frames_ipv4(built, &spec);
+		break;
+	case 3:
+		frames_tcp(built, &spec);
+		break;
+	default:
+		spec.payload = (uint16_t)(spec.payload + LEAST);
+		frames_ether(built, &spec, (uint16_t)random_next());
+	}
+	if (!random_below(4))
+		built->frame.data[random_below(built->frame.len)] ^= (uint8_t)random_next();
+	/* a test run takes no frame that doesn't hold the IP header that its EtherType says */
+	if (!random_below(8) && built->frame.len > LEAST) {
+		built->frame.len = LEAST + random_below(built->frame.len - LEAST);
+		built->frame.wire_len = built->frame.len;
+	}
+}
+
+/* What the first program says must be what the engine does, or that it is the engine's to say. */
+static void check_act(uint32_t act, bool is_left, const struct verdict *v)
+{
+	switch (act) {
+	case TC_ACT_REDIRECT:
+		require(is_left || v->act == LB_BRIDGE);
+		break;
+	case TC_ACT_OK:
+		require((is_left && v->act != LB_ANSWER) || v->why == WHY_TO_HOST ||
+		        (mode != MODE_TRANSPARENT && v->why == WHY_OTHER_HOST));
+		break;
+	case TC_ACT_SHOT:
+		require(v->why == WHY_LOOP || v->why == WHY_PROTOCOL_NOT_SERVED);
+		break;
+	default: /* TCP to us, or so it seems */
+		require_eq((int32_t)act, TC_ACT_UNSPEC);
+		is_left = true;
+	}
+	/* whatever the engine would say that needs more than a look is left to it */
+	if (v->act != LB_BRIDGE && v->why != WHY_TO_HOST && v->why != WHY_OTHER_HOST &&
+	    v->why != WHY_LOOP && v->why != WHY_PROTOCOL_NOT_SERVED)
+		require(is_left);
+}
+
+/* The first program's opinion of the frame, and the engine's. */
+static void judge_both(struct built *built)
+{
+	const uint64_t before = punted();
+	struct __sk_buff ctx = {0};
+	struct built theirs;
+	struct verdict v;
+	uint32_t act;
+
+	frames_copy(&theirs, built);
+	act = run(LOADED_RECEIVE, &theirs, &ctx);
+	require(memcmp(theirs.frame.data, built->frame.data, built->frame.len) == 0);
+	v = engine_input(&plain, built);
+	check_act(act, punted() != before, &v);
+}
+
+START_TEST(frames_of_the_wire_go_the_same_way)
+{
+	struct built built;
+
+	if (!begin(false))
+		return;
+	for (unsigned i = 0; i < WIRE_EVENTS; i++) {
+		build_anything(&built);
+		judge_both(&built);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(what_is_the_hosts_goes_to_it)
+{
+	struct built built;
+
+	for (mode = MODE_TRANSPARENT + 1; mode <= MODE_ONE_ARMED; mode++) {
+		for (unsigned n = 0; n < 2; n++) {
+			if (!begin(n))
+				break;
+			for (unsigned i = 0; i < WIRE_EVENTS / 8; i++) {
+				build_anything(&built);
+				judge_both(&built);
+			}
+			end();
+		}
+	}
+	mode = MODE_TRANSPARENT;
+}
+END_TEST
+
+/* Puts an extension header of that type, 8 bytes long, between the IPv6 header and what follows. */
+static void extend(struct built *built, uint8_t type)
+{
+	uint8_t *ip = built->frame.data + built->l3, *p = ip + IPV6_HEADER_BYTES;
+
+	memmove(p + 8, p, built->frame.len - built->l3 - IPV6_HEADER_BYTES);
+	memset(p, 0, 8);
+	p[0] = ip[IPV6_NEXT_HEADER];
+	p[2] = type == IPPROTO_NUM_ROUTING ? 0 : 1; /* of options: padding */
+	p[3] = type == IPPROTO_NUM_ROUTING ? 0 : 4;
+	ip[IPV6_NEXT_HEADER] = type;
+	frames_put16(ip + IPV6_PAYLOAD_LENGTH,
+	             (uint16_t)(frames_get16(ip + IPV6_PAYLOAD_LENGTH) + 8));
+	built->frame.len += 8;
+	built->frame.wire_len += 8;
+	built->l4 += 8;
+}
+
+/* The host must not answer for a service port that it has a listener at, whatever comes before. */
+START_TEST(behind_extension_headers_it_is_ours_as_well)
+{
+	static const uint8_t types[] = {IPPROTO_NUM_HOP_BY_HOP, IPPROTO_NUM_DESTINATION,
+	                                IPPROTO_NUM_ROUTING};
+	struct built built;
+
+	for (mode = MODE_TRANSPARENT + 1; mode <= MODE_ONE_ARMED; mode++) {
+		for (unsigned n = 0; n < 8; n++) { /* the VIP is the host's in some of them */
+			if (!begin(true))
+				break;
+			for (unsigned i = 0; i < 3 * IPV6_EXTENSIONS_MAX; i++) {
+				const struct spec syn =
+				        spec_syn(fixture_client(0), (uint16_t)(5000 + i), 443);
+
+				build(&built, &syn);
+				for (unsigned k = 0; k <= i % IPV6_EXTENSIONS_MAX; k++)
+					extend(&built, types[i % 3]);
+				judge_both(&built);
+			}
+			end();
+		}
+	}
+	mode = MODE_TRANSPARENT;
+}
+END_TEST
+
+/* Those that a test run takes. Returns how many. */
+static unsigned judge_capture(const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const u_char *data;
+	unsigned n = 0;
+
+	while (pcap && pcap_next_ex(pcap, &header, &data) == 1) {
+		const bool is_inside = strstr(path, "in.pcap");
+		struct built built = {.l3 = ETH_HEADER_BYTES};
+
+		if (header->caplen != header->len || header->len < LEAST ||
+		    header->len > FRAMES_BYTES)
+			continue;
+		built.frame = (struct frame){.data = built.bytes + FRAME_HEADROOM,
+		                             .len = header->len,
+		                             .wire_len = header->len,
+		                             .side = is_inside ? INSIDE : OUTSIDE};
+		memcpy(built.frame.data, data, header->len);
+		judge_both(&built);
+		n++;
+	}
+	if (pcap)
+		pcap_close(pcap);
+	return n;
+}
+
+START_TEST(frames_of_captures_go_the_same_way)
+{
+	glob_t found;
+	unsigned n = 0;
+
+	if (!begin(false))
+		return;
+	ck_assert_int_eq(glob("pcaps/*/*.pcap*", 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		n += judge_capture(found.gl_pathv[i]);
+	ck_assert_uint_gt(n, 1000);
+	globfree(&found);
+	end();
+}
+END_TEST
+
+Suite *fastpath_wire_suite(void)
+{
+	const TTest *const tests[] = {
+	        frames_of_the_wire_go_the_same_way,
+	        what_is_the_hosts_goes_to_it,
+	        behind_extension_headers_it_is_ours_as_well,
+	        frames_of_captures_go_the_same_way,
+	        NULL,
+	};
+
+	return suite_of("fastpath_wire", tests);
+}
