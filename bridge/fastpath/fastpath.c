@@ -6,6 +6,7 @@
  */
 #include "fastpath.h"
 
+#include "attached.h"
 #include "filters.h"
 #include "maps.h"
 #include "punt.h"
@@ -22,12 +23,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What was done to an interface. */
-struct attached {
-	int ifindex; /* 0: none */
-	bool hook_made, made_promiscuous;
-};
-
 static_assert(sizeof(((struct fastpath_left *)NULL)->ours) / sizeof(uint32_t) >= NSETTINGS,
               "room for all");
 
@@ -40,22 +35,6 @@ struct fastpath {
 	struct attached ends[NSIDES];
 	bool was_left, inherits;
 };
-
-static int attach_nobody(struct fastpath *fastpath, int ifindex)
-{
-	struct tc_place place = {.ifindex = ifindex, .priority = TC_RECEIVE};
-	int err = tc_add_hook(fastpath->socket, ifindex);
-
-	if (err == -EEXIST)
-		err = 0;
-	for (int egress = 0; egress < 2 && !err; egress++) {
-		place.egress = egress;
-		err = tc_attach(fastpath->socket, &place,
-		                fastpath->maps.loaded.programs[LOADED_NOBODY],
-		                loaded_name(&fastpath->maps.loaded, LOADED_NOBODY));
-	}
-	return err;
-}
 
 /* What an earlier process has left there, if it can be read. */
 static bool find_left(const struct pins *pins, struct fastpath_conf *ret)
@@ -101,7 +80,8 @@ static int make_punts(struct fastpath *fastpath, int outside)
 	int err = punt_make(fastpath->socket, outside, fastpath->punts);
 
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = attach_nobody(fastpath, fastpath->punts[side].index);
+		err = attached_nobody(fastpath->socket, &fastpath->maps.loaded,
+		                      fastpath->punts[side].index);
 	return err;
 }
 
@@ -144,22 +124,6 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	return loaded_attend(&fastpath->maps.loaded);
 }
 
-/* What is gone, or was changed by others meanwhile, is no matter. */
-static void detach(struct fastpath *fastpath, struct attached *end)
-{
-	struct tc_place place = {.ifindex = end->ifindex};
-
-	if (!end->ifindex)
-		return;
-	for (place.priority = TC_FILTERS; place.priority <= TC_FLOW6; place.priority++)
-		tc_detach(fastpath->socket, &place);
-	if (end->hook_made && tc_is_empty(fastpath->socket, end->ifindex))
-		tc_remove_hook(fastpath->socket, end->ifindex);
-	if (end->made_promiscuous)
-		link_set_promiscuous(fastpath->socket, end->ifindex, false);
-	*end = (struct attached){0};
-}
-
 static void forget(struct fastpath *fastpath)
 {
 	filters_close(&fastpath->filters);
@@ -174,7 +138,7 @@ void fastpath_close(struct fastpath *fastpath)
 	if (!fastpath)
 		return;
 	for (unsigned side = 0; side < NSIDES; side++)
-		detach(fastpath, &fastpath->ends[side]);
+		attached_remove(fastpath->socket, &fastpath->ends[side]);
 	if (fastpath->punts[OUTSIDE].index)
 		punt_remove(fastpath->socket, &fastpath->punts[OUTSIDE]);
 	/* the pins are root's, whom this process no longer is: they may stay */
@@ -342,7 +306,7 @@ void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cab
 	__atomic_store_n(&conf->ifindex, ifindex, __ATOMIC_RELEASE);
 }
 
-/* What detach() would set back, also if somebody else does it. */
+/* What attached_remove() would set back, also if somebody else does it. */
 static void note_attached(struct fastpath *fastpath, enum side side)
 {
 	const struct attached *end = &fastpath->ends[side];
@@ -361,27 +325,6 @@ void fastpath_note_left(struct fastpath *fastpath, enum side side, const struct 
 		ret->ours[i] = left->ours[i];
 		ret->before[i] = left->before[i];
 	}
-}
-
-/* A packet socket's promiscuity ends with the process. */
-static int make_promiscuous(struct fastpath *fastpath, struct attached *end,
-                            const struct link *link)
-{
-	int err = 0;
-
-	if (!link->promiscuous && !end->made_promiscuous)
-		err = link_set_promiscuous(fastpath->socket, link->index, true);
-	end->made_promiscuous |= !link->promiscuous && !err;
-	return err;
-}
-
-static int attach(struct fastpath *fastpath, int ifindex, uint16_t priority,
-                  enum loaded_program program)
-{
-	const struct tc_place place = {.ifindex = ifindex, .priority = priority};
-
-	return tc_attach(fastpath->socket, &place, fastpath->maps.loaded.programs[program],
-	                 loaded_name(&fastpath->maps.loaded, program));
 }
 
 /* Nothing is there, or what is. */
@@ -408,16 +351,21 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 	end->hook_made |= !err;
 	if (err < 0 && err != -EEXIST)
 		return err;
-	if (!fastpath->maps.conf->routes && (err = make_promiscuous(fastpath, end, link)) < 0)
+	if (!fastpath->maps.conf->routes &&
+	    (err = attached_make_promiscuous(fastpath->socket, end, link)) < 0)
 		return err;
 	fastpath_follow(fastpath, side, is);
 	note_attached(fastpath, side);
 	err = attach_filters(fastpath, link->index, side);
 	if (!err)
-		err = attach(fastpath, link->index, TC_RECEIVE, LOADED_RECEIVE + side);
+		err = attached_add(fastpath->socket, &fastpath->maps.loaded, link->index,
+		                   TC_RECEIVE, LOADED_RECEIVE + side);
 	if (!err)
-		err = attach(fastpath, link->index, TC_FLOW, LOADED_FLOW + side);
-	return err ? err : attach(fastpath, link->index, TC_FLOW6, LOADED_FLOW6 + side);
+		err = attached_add(fastpath->socket, &fastpath->maps.loaded, link->index, TC_FLOW,
+		                   LOADED_FLOW + side);
+	return err ? err
+	           : attached_add(fastpath->socket, &fastpath->maps.loaded, link->index, TC_FLOW6,
+	                          LOADED_FLOW6 + side);
 }
 
 int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules)

@@ -1,0 +1,54 @@
+#include "attached.h"
+
+#include "tc.h"
+
+#include <errno.h>
+
+int attached_add(struct mnl_socket *socket, const struct loaded *loaded, int ifindex,
+                 uint16_t priority, enum loaded_program program)
+{
+	const struct tc_place place = {.ifindex = ifindex, .priority = priority};
+
+	return tc_attach(socket, &place, loaded->programs[program], loaded_name(loaded, program));
+}
+
+int attached_nobody(struct mnl_socket *socket, const struct loaded *loaded, int ifindex)
+{
+	struct tc_place place = {.ifindex = ifindex, .priority = TC_RECEIVE};
+	int err = tc_add_hook(socket, ifindex);
+
+	if (err == -EEXIST)
+		err = 0;
+	for (int egress = 0; egress < 2 && !err; egress++) {
+		place.egress = egress;
+		err = tc_attach(socket, &place, loaded->programs[LOADED_NOBODY],
+		                loaded_name(loaded, LOADED_NOBODY));
+	}
+	return err;
+}
+
+int attached_make_promiscuous(struct mnl_socket *socket, struct attached *end,
+                              const struct link *link)
+{
+	int err = 0;
+
+	if (!link->promiscuous && !end->made_promiscuous)
+		err = link_set_promiscuous(socket, link->index, true);
+	end->made_promiscuous |= !link->promiscuous && !err;
+	return err;
+}
+
+void attached_remove(struct mnl_socket *socket, struct attached *end)
+{
+	struct tc_place place = {.ifindex = end->ifindex};
+
+	if (!end->ifindex)
+		return;
+	for (place.priority = TC_FILTERS; place.priority <= TC_FLOW6; place.priority++)
+		tc_detach(socket, &place);
+	if (end->hook_made && tc_is_empty(socket, end->ifindex))
+		tc_remove_hook(socket, end->ifindex);
+	if (end->made_promiscuous)
+		link_set_promiscuous(socket, end->ifindex, false);
+	*end = (struct attached){0};
+}
