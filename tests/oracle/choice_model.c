@@ -14,15 +14,10 @@ struct burden {
 	uint32_t weight_least, weight_most;
 };
 
-static const struct rules_server *server_of(const struct model *m, unsigned s)
-{
-	return &m->rules->servers[s];
-}
-
 static bool is_up_as(const struct model *m, unsigned s, enum rules_state state)
 {
-	return m->servers[s].health == HEALTH_UP && server_of(m, s)->weight > 0 &&
-	       server_of(m, s)->state == state;
+	return m->servers[s].health == HEALTH_UP && model_server(m, s)->weight > 0 &&
+	       model_server(m, s)->state == state;
 }
 
 static bool any_is(const struct model *m, unsigned farm, enum rules_state state)
@@ -35,9 +30,9 @@ static bool any_is(const struct model *m, unsigned farm, enum rules_state state)
 	return false;
 }
 
-static bool may_take(const struct model *m, unsigned s)
+bool choice_model_may_take(const struct model *m, unsigned s)
 {
-	const unsigned farm = server_of(m, s)->farm;
+	const unsigned farm = model_server(m, s)->farm;
 
 	if (is_up_as(m, s, STATE_ACTIVE))
 		return true;
@@ -52,7 +47,7 @@ bool choice_model_farm_is_up(const struct model *m, unsigned farm)
 	const struct rules_farm *f = model_farm(m, farm);
 
 	for (unsigned s = f->server; s < f->server + f->nservers; s++)
-		if (may_take(m, s))
+		if (choice_model_may_take(m, s))
 			return true;
 	return false;
 }
@@ -68,8 +63,8 @@ unsigned choice_model_connections(const struct model *m, unsigned server)
 
 bool choice_model_is_full(const struct model *m, unsigned s)
 {
-	return server_of(m, s)->max_connections &&
-	       choice_model_connections(m, s) >= server_of(m, s)->max_connections;
+	return model_server(m, s)->max_connections &&
+	       choice_model_connections(m, s) >= model_server(m, s)->max_connections;
 }
 
 /* If the flow makes room at its server: it has 100 ms to open, by a clock of ms. */
@@ -113,8 +108,8 @@ static uint32_t grown(const struct model *m, unsigned s, bool late)
 
 static struct burden burden_of(const struct model *m, unsigned s)
 {
-	const bool lc = model_farm(m, server_of(m, s)->farm)->scheduler == SCHED_LC;
-	const uint32_t weight = lc ? 1 : server_of(m, s)->weight;
+	const bool lc = model_farm(m, model_server(m, s)->farm)->scheduler == SCHED_LC;
+	const uint32_t weight = lc ? 1 : model_server(m, s)->weight;
 	struct burden burden = {0, 0, weight * grown(m, s, true), weight * grown(m, s, false)};
 
 	for (unsigned i = 0; i < m->nflows; i++) {
@@ -200,7 +195,7 @@ void choice_model_answered(struct model *m, unsigned server, double ns, bool sur
 static double cost(const struct model *m, unsigned s, bool most)
 {
 	const struct server_model *its = &m->servers[s];
-	const double weight = server_of(m, s)->weight * (double)grown(m, s, most),
+	const double weight = model_server(m, s)->weight * (double)grown(m, s, most),
 	             mean = !its->connect_is_unsure ? its->connect * worth(m, its)
 	                    : most                  ? (double)FASTEST_UNANSWERED_NS
 	                                            : 0;
@@ -219,7 +214,7 @@ static uint32_t fast(const struct model *m, unsigned farm, uint32_t candidates)
 	uint32_t ret = candidates;
 
 	for (unsigned s = f->server; s < f->server + f->nservers; s++)
-		if (may_take(m, s) && !(candidates >> s & 1))
+		if (choice_model_may_take(m, s) && !(candidates >> s & 1))
 			return candidates; /* whoever was drawn beside it had no rival */
 	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
 		bool worst = candidates >> s & 1;
@@ -231,66 +226,6 @@ static uint32_t fast(const struct model *m, unsigned farm, uint32_t candidates)
 			ret &= ~(1u << s);
 	}
 	return ret;
-}
-
-static struct sticky *sticky_of(struct model *m, unsigned server, const struct addr *client)
-{
-	for (unsigned i = 0; i < m->nstickies; i++)
-		if (m->stickies[i].server == server && addr_eq(&m->stickies[i].client, client))
-			return &m->stickies[i];
-	return NULL;
-}
-
-void choice_model_used(struct model *m, const struct flow_model *f)
-{
-	struct sticky *sticky =
-	        model_farm(m, f->farm)->persist_ms ? sticky_of(m, f->server, &f->client) : NULL;
-
-	if (sticky)
-		sticky->used = m->now;
-}
-
-/* If the client must, or may, be given this server of his again; out of those that have room for
- * sure. */
-static enum maybe sticks_to(const struct model *m, const struct sticky *sticky, uint32_t candidates)
-{
-	const struct rules_server *server = server_of(m, sticky->server);
-	const uint64_t persist = model_farm(m, server->farm)->persist_ms * LB_NS_PER_MS;
-
-	if (m->servers[sticky->server].health != HEALTH_UP || !server->weight ||
-	    server->state > STATE_LAST_RESORT || m->now > sticky->used + persist + MODEL_LATE_NS)
-		return NO;
-	if (!(candidates >> sticky->server & 1) || sticky->evicted != m->stickies_evicted ||
-	    m->now + 2 * MODEL_EARLY_NS > sticky->noted + persist)
-		return MAYBE;
-	return YES;
-}
-
-void choice_model_server_out(struct model *m, unsigned server)
-{
-	for (unsigned i = 0; i < m->nstickies; i++)
-		if (m->stickies[i].server == server)
-			m->stickies[i].noted = 0;
-}
-
-/* Servers that the client may stick to, as bits: of several that he had, one. Or must: *ret_must.
- * Those that have room for sure, and those that may. */
-static uint32_t sticks(const struct model *m, unsigned farm, const struct addr *client,
-                       uint32_t candidates, uint32_t possible, bool *ret_must)
-{
-	uint32_t ret = 0;
-
-	*ret_must = false;
-	for (unsigned i = 0; i < m->nstickies; i++) {
-		const struct sticky *sticky = &m->stickies[i];
-		enum maybe does = NO;
-
-		if (server_of(m, sticky->server)->farm == farm && addr_eq(&sticky->client, client))
-			does = sticks_to(m, sticky, candidates);
-		*ret_must |= does == YES;
-		ret |= does == NO ? 0 : 1u << sticky->server;
-	}
-	return ret & (candidates | possible);
 }
 
 /* Who may be chosen if all candidates, and perhaps some of the possible ones too, can be. */
@@ -331,7 +266,7 @@ static struct rooms rooms_of(const struct model *m, unsigned farm, unsigned serv
 		const enum maybe room = full ? would_make_room(m, s) : YES,
 		                 reach = ports_model_reach(m, farm, s, service);
 
-		if (!may_take(m, s))
+		if (!choice_model_may_take(m, s))
 			continue;
 		ret.has_room[full][room] |= 1u << s;
 		ret.reached[full][room < reach ? room : reach] |= 1u << s;
@@ -363,7 +298,7 @@ uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
 		possible |= r.reached[1][YES] | r.reached[1][MAYBE];
 	m->last_candidates = r.reached[made][YES] | possible;
 	m->choice_is_unsure = possible != 0;
-	*ret = sticks(m, farm, client, sure, maybe, &must);
+	*ret = sticky_model_candidates(m, farm, client, sure, maybe, &must);
 	if (!must)
 		*ret |= made ? m->last_candidates
 		             : scheduled(m, farm, client, port, r.reached[0][YES], possible);
@@ -377,8 +312,8 @@ static void check_turns(const struct model *m, unsigned farm, uint32_t candidate
 
 	for (unsigned s = 0; s < m->rules->nservers; s++)
 		for (unsigned t = 0; t < m->rules->nservers; t++) {
-			uint32_t w = rr ? 1 : server_of(m, s)->weight,
-			         v = rr ? 1 : server_of(m, t)->weight;
+			uint32_t w = rr ? 1 : model_server(m, s)->weight,
+			         v = rr ? 1 : model_server(m, t)->weight;
 
 			if (!(candidates >> s & 1) || !(candidates >> t & 1))
 				continue;
@@ -412,9 +347,9 @@ static void count_turn(struct model *m, unsigned farm, unsigned server)
 
 static uint32_t weight_in_turns(const struct model *m, unsigned s)
 {
-	return model_farm(m, server_of(m, s)->farm)->scheduler == SCHED_LC
+	return model_farm(m, model_server(m, s)->farm)->scheduler == SCHED_LC
 	               ? 1
-	               : server_of(m, s)->weight;
+	               : model_server(m, s)->weight;
 }
 
 /* If two servers are as loaded as each other beyond doubt. */
@@ -434,7 +369,7 @@ static void count_passed(struct model *m, unsigned farm, unsigned server, uint32
 	uint32_t weights = 0;
 
 	for (unsigned s = f->server; s < f->server + f->nservers; s++)
-		weights += server_of(m, s)->weight;
+		weights += model_server(m, s)->weight;
 	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
 		struct server_model *its = &m->servers[s];
 		bool had_more = its->turns * weight_in_turns(m, server) >
@@ -448,40 +383,6 @@ static void count_passed(struct model *m, unsigned farm, unsigned server, uint32
 		if (its->passed > 2 * weights / weight_in_turns(m, s) + 2)
 			report_mismatch("server %u, an equal, has been passed over %u times", s,
 			                its->passed);
-	}
-}
-
-/* That the client has this server, as far as it matters. */
-static struct sticky *add_sticky(struct model *m, const struct addr *client, unsigned server)
-{
-	struct sticky *sticky = sticky_of(m, server, client);
-
-	if (sticky)
-		return sticky;
-	if (m->nstickies == MODEL_STICKIES)
-		report_mismatch("the model can't remember more clients");
-	sticky = &m->stickies[m->nstickies++];
-	*sticky = (struct sticky){.server = server, .client = *client};
-	return sticky;
-}
-
-/* He sticks to the server of a connection that is open; before that he may. */
-void choice_model_opened(struct model *m, const struct flow_model *f, bool surely)
-{
-	struct sticky *sticky;
-
-	if (!model_farm(m, f->farm)->persist_ms)
-		return;
-	/* he need not be given again what he had before */
-	for (unsigned i = 0; i < m->nstickies; i++)
-		if (server_of(m, m->stickies[i].server)->farm == f->farm &&
-		    addr_eq(&m->stickies[i].client, &f->client))
-			m->stickies[i].noted = 0;
-	sticky = add_sticky(m, &f->client, f->server);
-	sticky->used = m->now;
-	if (surely && may_take(m, f->server)) {
-		sticky->noted = m->now;
-		sticky->evicted = m->stickies_evicted_before;
 	}
 }
 
@@ -515,10 +416,11 @@ void choice_model_chosen(struct model *m, unsigned farm, const struct addr *clie
 	if (server >= m->rules->nservers || !(allowed >> server & 1))
 		report_mismatch("server %u was chosen, allowed are %x", server, allowed);
 	if (is_hashed(f) && !m->made_room && !m->choice_is_unsure &&
-	    !sticks(m, farm, client, 0, ~0u, &must))
+	    !sticky_model_candidates(m, farm, client, 0, ~0u, &must))
 		note_sourced(m, farm, client, port, server);
 	if (f->persist_ms)
-		add_sticky(m, client, server)->used = m->now; /* he doesn't wait for his turn */
+		sticky_model_add(m, client, server)->used =
+		        m->now; /* he doesn't wait for his turn */
 	else
 		count_turn(m, farm, server);
 	if (m->choice_is_unsure)

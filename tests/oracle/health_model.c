@@ -75,7 +75,7 @@ static void change(struct model *m, unsigned server, enum health_verdict to)
 	}
 	s->health = to;
 	if (to == HEALTH_DOWN)
-		choice_model_server_out(m, server);
+		sticky_model_server_out(m, server);
 	if (to == HEALTH_DOWN)
 		condemn(m, server, f->on_down == ON_DOWN_RESET);
 }

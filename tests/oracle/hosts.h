@@ -47,6 +47,10 @@ struct hosts {
 
 void hosts_begin(struct hosts *hosts, struct world *world);
 
+/* What an end of a talk would say if it said nothing: an acknowledgment of all that it has. */
+struct letter;
+struct letter hosts_letter(const struct hosts *hosts, const struct talk *talk, enum end end);
+
 /* Makes the next frame. */
 void hosts_make(struct hosts *hosts, struct made *ret);
 

@@ -70,6 +70,11 @@ static inline const struct rules_farm *model_farm(const struct model *model, uns
 	return &model->rules->farms[farm];
 }
 
+static inline const struct rules_server *model_server(const struct model *model, unsigned server)
+{
+	return &model->rules->servers[server];
+}
+
 /*
  * The farm that has the address as VIP or, if not vip_only, for SNAT, where frames come from there
  * (NULL: anywhere); or -1. A farm with a VLAN has its VIP in that one only, and the addresses for
@@ -146,14 +151,26 @@ void choice_model_chosen(struct model *model, unsigned farm, const struct addr *
                          unsigned port, unsigned server, uint32_t allowed);
 /* When it can't be told who there was to choose from: turns are counted anew. */
 void choice_model_forget_turns(struct model *model, unsigned farm);
-/* The flow, new until now, is open, or may be. */
-void choice_model_opened(struct model *model, const struct flow_model *flow, bool surely);
-/* Nobody must stick to a server that has been out. */
-void choice_model_server_out(struct model *model, unsigned server);
-/* Notes that a connection of the flow's client is used. */
-void choice_model_used(struct model *model, const struct flow_model *flow);
+/* If the server is up, and it is for those of its state to take connections. */
+bool choice_model_may_take(const struct model *model, unsigned server);
 bool choice_model_farm_is_up(const struct model *model, unsigned farm);
 unsigned choice_model_connections(const struct model *model, unsigned server);
+
+/*
+ * Servers that the client may stick to, as bits: of several that he had, one. Or must: *ret_must.
+ * Those that have room for sure, and those that may.
+ */
+uint32_t sticky_model_candidates(const struct model *model, unsigned farm,
+                                 const struct addr *client, uint32_t candidates, uint32_t possible,
+                                 bool *ret_must);
+/* That the client has this server, as far as it matters. */
+struct sticky *sticky_model_add(struct model *model, const struct addr *client, unsigned server);
+/* The flow, new until now, is open, or may be. */
+void sticky_model_opened(struct model *model, const struct flow_model *flow, bool surely);
+/* Nobody must stick to a server that has been out. */
+void sticky_model_server_out(struct model *model, unsigned server);
+/* Notes that a connection of the flow's client is used. */
+void sticky_model_used(struct model *model, const struct flow_model *flow);
 
 /* If the flow is to the port of the server's address that the service of its farm is at, from
  * whichever farm, and from a SNAT address that this one has, too. */
