@@ -209,8 +209,12 @@ calls() # FUNCTIONS FILE...
 	[[ -z $output ]]
 }
 
-@test "files of lb are no longer than 500 lines" {
-	run awk 'FNR > 500 { print FILENAME; nextfile }' lb/*.[ch]
+@test "files are no longer than 500 lines" {
+	local files
+
+	mapfile -t files < <(find bridge cfg lb tests -name '*.[ch]')
+	[[ ${#files[@]} -gt 400 ]]
+	run awk 'FNR > 500 { print FILENAME; nextfile }' "${files[@]}"
 	echo "$output"
 	[[ -z $output ]]
 }
