@@ -340,30 +340,37 @@ static uint16_t pick_fastest(struct sched *sched, unsigned f, lb_time now, sched
 	return picked != SERVER_NONE ? picked : pick_next_if(sched, f, now, test, of);
 }
 
-uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now)
+/* Whoever the client is. This and the other switch have no default: a scheduler that is forgotten
+ * there doesn't compile. */
+static bool goes_by_turn(const struct sched *sched, unsigned farm)
 {
 	switch (sched->rules->farms[farm].scheduler) {
+	case SCHED_WLC:
+	case SCHED_LC:
+	case SCHED_WRR:
+	case SCHED_RR:
+		return true;
 	case SCHED_SOURCE:
 	case SCHED_HASH:
 	case SCHED_FASTEST:
-		return sched_pick_if(sched, farm, client, port, now, passes_all, NULL);
-	default:
-		return pick_next(sched, farm, now);
+	case RULES_NSCHEDULERS:
+		break;
 	}
+	return false;
+}
+
+uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now)
+{
+	if (goes_by_turn(sched, farm))
+		return pick_next(sched, farm, now);
+	return sched_pick_if(sched, farm, client, port, now, passes_all, NULL);
 }
 
 uint16_t sched_foresee(const struct sched *sched, unsigned farm)
 {
-	switch (sched->rules->farms[farm].scheduler) {
-	case SCHED_SOURCE:
-	case SCHED_HASH:
-	case SCHED_FASTEST:
+	if (!goes_by_turn(sched, farm) || !sched->farms[farm].is_made || !sched->farms[farm].n)
 		return SERVER_NONE;
-	default:
-		return sched->farms[farm].is_made && sched->farms[farm].n
-		               ? sched->heap[sched->rules->farms[farm].server]
-		               : SERVER_NONE;
-	}
+	return sched->heap[sched->rules->farms[farm].server];
 }
 
 uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
@@ -376,9 +383,14 @@ uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 por
 		return pick_by_hash(sched, farm, (struct asker){client, port}, test, of);
 	case SCHED_FASTEST:
 		return pick_fastest(sched, farm, now, test, of);
-	default:
-		return pick_next_if(sched, farm, now, test, of);
+	case SCHED_WLC:
+	case SCHED_LC:
+	case SCHED_WRR:
+	case SCHED_RR:
+	case RULES_NSCHEDULERS:
+		break;
 	}
+	return pick_next_if(sched, farm, now, test, of);
 }
 
 void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now)

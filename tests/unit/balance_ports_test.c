@@ -16,13 +16,11 @@ static void begin_with_ports(uint16_t n)
 START_TEST(server_without_ports_is_passed_over)
 {
 	enum { PORTS = 10 };
-	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC, SCHED_WRR, SCHED_RR,
-	                                           SCHED_SOURCE};
 
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++) {
 		struct rules *rules = fixture_rules(2);
 
-		rules->farms[0].scheduler = schedulers[i];
+		rules->farms[0].scheduler = (enum rules_scheduler)i;
 		rules->farms[0].persist_ms = i % 2 ? 60 * S : 0;
 		rules->servers[0].weight = 10;
 		fixture_set_snat_ports(&rules->farms[0], 2000, 2000 + PORTS - 1);

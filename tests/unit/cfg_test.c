@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -297,6 +298,20 @@ static bool has_row(enum section section, const char *key, const struct right *r
 	return false;
 }
 
+START_TEST(each_scheduler_is_tested)
+{
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++) {
+		char line[64];
+		bool found = false;
+
+		snprintf(line, sizeof(line), "scheduler = %s", rules_scheduler_words[i]);
+		for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
+			found |= strcasecmp(rights[r].line, line) == 0;
+		ck_assert_msg(found, "no row of the good values is %s", line);
+	}
+}
+END_TEST
+
 /* Whoever adds a key adds a row of what it does, which shows in the rules as text above. */
 START_TEST(each_key_is_tested)
 {
@@ -383,6 +398,7 @@ Suite *cfg_suite(void)
 	tcase_add_loop_test(tcase, a_right_key_is_taken, 0, ROWS(rights));
 	tcase_add_loop_test(tcase, what_is_shown_reads_back, 0, ROWS(rights));
 	tcase_add_loop_test(tcase, a_preset_gives_way_to_keys, 0, ROWS(presets));
+	tcase_add_test(tcase, each_scheduler_is_tested);
 	tcase_add_test(tcase, each_key_is_tested);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -70,11 +70,9 @@ END_TEST
 /* One that is full comes after those that aren't, but before nobody while one would make room. */
 START_TEST(half_open_ones_make_room)
 {
-	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_RR, SCHED_SOURCE};
-
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++) {
 		begin(2);
-		rules->farms[0].scheduler = schedulers[i];
+		rules->farms[0].scheduler = (enum rules_scheduler)i;
 		rules->servers[0].max_connections = rules->servers[1].max_connections = 2;
 		rules_changed();
 		for (unsigned c = 0; c < 4; c++)
@@ -107,13 +105,11 @@ static bool is_another(const void *of, unsigned server)
 /* The best of those that pass, whatever the scheduler. */
 START_TEST(who_does_not_pass_is_passed_over)
 {
-	const enum rules_scheduler schedulers[] = {SCHED_WLC, SCHED_LC,     SCHED_WRR,
-	                                           SCHED_RR,  SCHED_SOURCE, SCHED_HASH};
 	unsigned but;
 
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < RULES_NSCHEDULERS; i++) {
 		begin(3);
-		rules->farms[0].scheduler = schedulers[i];
+		rules->farms[0].scheduler = (enum rules_scheduler)i;
 		rules_changed();
 		for (but = 0; but < 3; but++) {
 			uint16_t first = sched_pick(&sched, 0, fixture_client(1), be16_from(0),
@@ -121,7 +117,9 @@ START_TEST(who_does_not_pass_is_passed_over)
 			         next = sched_pick_if(&sched, 0, fixture_client(1), be16_from(0),
 			                              now, is_another, &but);
 
-			ck_assert(first == but ? next != but && next < 3 : next == first);
+			ck_assert(next != but && next < 3);
+			if (i != SCHED_FASTEST && first != but) /* that draws anew each time */
+				ck_assert_uint_eq(next, first);
 		}
 		end();
 	}
