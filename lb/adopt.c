@@ -230,7 +230,7 @@ static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 
 static bool is_hop(const struct hop *hop)
 {
-	return !mac_is_group(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
+	return mac_is_host(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
 }
 
 /* Where its client is; if that can't be, its next packet says. */

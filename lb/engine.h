@@ -51,6 +51,13 @@ static inline void engine_route(const struct lb *lb, uint32_t ref, struct verdic
 	            flows_client(flows, v->flow));
 }
 
+/* If it goes to a client of whom it isn't known where he is. */
+static inline bool engine_is_nowhere(const struct lb *lb, uint32_t ref)
+{
+	return end_of(ref) == SERVER &&
+	       flows_at(&lb->balance.flows, flow_of(ref))->hop == HOPS_NOWHERE;
+}
+
 /* If a packet of no flow here, which arrives in vlan as key says, is another worker's: settles it
  * then. */
 static inline bool engine_is_elsewhere(const struct lb *lb, const struct flow_key *key,

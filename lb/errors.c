@@ -67,6 +67,8 @@ void errors_input(struct lb *lb, struct frame *frame, const struct job *job, str
 		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
 	if (screen_is_martian(&screen, frame, packet))
 		return screen_settle_no_flow(&screen, frame, packet, WHY_MARTIAN, v);
+	if (engine_is_nowhere(lb, ref))
+		return verdict_settle(v, WHY_CLIENT_NOWHERE);
 	balance_arrival(&lb->balance, flow_of(ref), end_other(end_of(ref)), &quoted);
 	outer.tuple = (struct tuple){.src = packet->tuple.src, .dst = quoted.tuple.src};
 	outer.dst6 = quoted.src6;

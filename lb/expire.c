@@ -51,6 +51,8 @@ void expire_reset(struct balance *balance, uint32_t f, enum end to, struct own_l
 	const struct flow *flow = flows_at(&balance->flows, f);
 	uint32_t expected = flow_next(flow, end_other(to));
 
+	if (to == CLIENT && flow->hop == HOPS_NOWHERE)
+		return; /* nobody knows where */
 	add_reset(balance, f, to, expected, out);
 	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow_acked(flow, to) != expected)
 		add_reset(balance, f, to, flow_acked(flow, to), out);

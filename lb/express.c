@@ -20,8 +20,8 @@
  */
 static uint64_t difference(const struct hop *hop, const struct frame *frame)
 {
-	const uint64_t mac_mask =
-	        0xffffffffffff; /* the two bytes behind it are hop.tci[0]: no tag */
+	/* the two bytes behind it are hop.tci[0]: no tag */
+	const uint64_t mac_mask = 0xffffffffffff;
 	const uint64_t source = word64_load(frame->data + ETH_SRC);
 
 	return ((source & mac_mask) ^ hop_head(hop)) | (hop_tail(hop) ^ (frame->side & 1u) << 24);
@@ -62,6 +62,12 @@ static inline __attribute__((always_inline)) bool note(struct balance *balance,
 	return true;
 }
 
+/* And it is known where its client is. */
+static inline bool is_open(const struct flow *flow)
+{
+	return flow->state == FLOW_OPEN && flow->hop != HOPS_NOWHERE;
+}
+
 static inline bool is_ack(const uint8_t *tcp)
 {
 	return (tcp[TCP_FLAGS] & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
@@ -77,7 +83,7 @@ static inline bool express_ipv4(struct balance *balance, struct frame *frame, co
 	struct tuple to;
 	csum_acc change;
 
-	if (ref == FLOW_NONE || flow->state != FLOW_OPEN || flow_is_ipv6(flow) ||
+	if (ref == FLOW_NONE || !is_open(flow) || flow_is_ipv6(flow) ||
 	    !tuple_eq(&flow->arrive[end_of(ref)], &from) || !is_ack(tcp))
 		return false;
 	if (!note(balance, frame, ref, tcp,
@@ -121,7 +127,7 @@ static inline bool express_ipv6(struct balance *balance, struct frame *frame, co
 	struct tuple to;
 	csum_acc change;
 
-	if (ref == FLOW_NONE || flow->state != FLOW_OPEN || !flow_is_ipv6(flow) ||
+	if (ref == FLOW_NONE || !is_open(flow) || !flow_is_ipv6(flow) ||
 	    !tuple_eq(&flow->arrive[end_of(ref)], &job->key.tuple) ||
 	    difference_ip6(client, &job->key, frame) || !is_ack(tcp))
 		return false;

@@ -26,7 +26,7 @@ void follow_packet(struct balance *balance, uint32_t f, const struct hop *from)
 {
 	struct ip6 client;
 
-	if (hop_eq(flows_client(&balance->flows, f), from))
+	if (hop_eq(flows_client(&balance->flows, f), from) || !mac_is_host(&from->mac))
 		return;
 	client = balance_client(balance, f);
 	answer(balance, f, &client, from);

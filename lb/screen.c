@@ -90,7 +90,7 @@ bool screen_is_martian(const struct screen *screen, const struct frame *frame,
 	bool is_host = packet->kind == PACKET_IPV6 ? ip6_is_host(packet->src6)
 	                                           : be32_is_host(packet->tuple.src);
 
-	return frame->data[ETH_DST] & 1 || mac_is_group(&packet->from.mac) || !is_host ||
+	return frame->data[ETH_DST] & 1 || !mac_is_host(&packet->from.mac) || !is_host ||
 	       screen_src(screen, packet)->kinds & ADDRESS_OURS;
 }
 
@@ -110,7 +110,7 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 	v->sighting.hop.mac = packet->arp_sender;
 	if (!is_ours_here(screen, packet->tuple.dst, target, packet->from.side))
 		return;
-	if (mac_is_group(&packet->arp_sender)) {
+	if (!mac_is_host(&packet->arp_sender)) {
 		verdict_settle(v, WHY_MARTIAN);
 	} else if (packet->arp_oper == ARP_REQUEST) {
 		verdict_answer(v, WHY_ARP_REPLY, packet, OWN_ARP_REPLY);
@@ -148,7 +148,7 @@ static void answer_nd(const struct packet *packet, const struct nd *nd, struct v
 
 	const bool is_new = ip6_eq(packet->src6, &unspecified);
 
-	if (mac_is_group(&nd->mac) || (!is_new && !ip6_is_host(packet->src6)))
+	if (!mac_is_host(&nd->mac) || (!is_new && !ip6_is_host(packet->src6)))
 		return verdict_settle(v, WHY_MARTIAN);
 	verdict_answer(v, WHY_ND_REPLY, packet, OWN_ND_REPLY);
 	v->own.to.mac = nd->mac;

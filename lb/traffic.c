@@ -26,8 +26,13 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                 lb_time now, struct verdict *v)
 {
+	const struct flow *flow = flows_at(&lb->balance.flows, flow_of(ref));
+	const struct hop client = *flows_client(&lb->balance.flows, flow_of(ref));
+
 	if (engine_is_spent(lb, frame))
 		return router_expired(engine_rules(lb), &lb->refuse, frame, packet, now, v);
+	if (engine_is_nowhere(lb, ref))
+		return verdict_settle(v, WHY_CLIENT_NOWHERE);
 	if (progress_expects(&lb->balance, ref, packet))
 		progress_goes_on(&lb->balance, ref, packet, frame->wire_len, now);
 	else if (parse_is_intact(frame, packet))
@@ -35,6 +40,8 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 	else
 		progress_count(&lb->balance, ref, frame->wire_len);
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
+	if (engine_is_nowhere(lb, ref)) /* from now on: it has ended by this */
+		way_of_flow(&v->way, false, flow->server, &client);
 }
 
 /*

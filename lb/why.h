@@ -113,6 +113,9 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(ECHO_NO_SERVER, LB_DROP, "echo_no_server")                                               \
 	/* an ICMP error about nothing that a flow has sent */                                     \
 	X(ICMP_NO_FLOW, LB_DROP, "icmp_no_flow")                                                   \
+	/* to a client of whom it isn't known where he is: hops.h had no room when his flow ended  \
+	 */                                                                                        \
+	X(CLIENT_NOWHERE, LB_DROP, "client_nowhere")                                               \
 	/* of another worker, whose queue was full */                                              \
 	X(NOT_HANDED_OVER, LB_DROP, "not_handed_over")                                             \
 	/* of another worker: it isn't among the reasons here, but has one there */                \

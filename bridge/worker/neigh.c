@@ -256,7 +256,7 @@ bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, l
 	const uint16_t vlan = hop_vlan(&sighting->hop);
 	bool any = false;
 
-	if (mac_is_group(&sighting->hop.mac))
+	if (!mac_is_host(&sighting->hop.mac))
 		return false;
 	for (uint32_t i = *neighbours_place(&table->all, sighting->ip); i != NEIGH_NONE;
 	     i = table->all.items[i].same) {

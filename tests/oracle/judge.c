@@ -26,7 +26,7 @@ static bool is_no_sender(const struct model *m, const struct addr *a, const stru
 bool judge_is_martian(const struct model *m, const struct seen *s)
 {
 	return is_no_sender(m, &s->src, &s->from) || mac_is_group(&s->to) ||
-	       mac_is_group(&s->from.mac);
+	       !is_somebodys(&s->from.mac);
 }
 
 /* What outranks all answers, or 0. A partial checksum is nobody's to judge. */

@@ -165,7 +165,7 @@ static void check_sighting(const struct model *m, const struct seen *s, const st
 
 static void judge_arp(struct model *m, const struct seen *s, const struct verdict *v)
 {
-	if (mac_is_group(&s->arp_sender) || mac_is_group(&s->from.mac)) {
+	if (!is_somebodys(&s->arp_sender) || !is_somebodys(&s->from.mac)) {
 		judge_why(v, BIT(WHY_MARTIAN) | BIT(WHY_ARP_OTHER));
 		return;
 	}

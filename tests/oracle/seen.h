@@ -66,6 +66,13 @@ bool is_in_vlan(const struct hop *from, unsigned vlan);
 
 void seen_read(const struct frame *frame, struct seen *ret);
 
+/* If it can be the address of a network card that somebody has. */
+static inline bool is_somebodys(const struct mac *mac)
+{
+	return !(mac->b[0] & 1) &&
+	       (mac->b[0] | mac->b[1] | mac->b[2] | mac->b[3] | mac->b[4] | mac->b[5]);
+}
+
 /* What the TCP packet must be with these addresses and ports: as damaged as it was. */
 void seen_rewrite(uint8_t *frame, const struct seen *seen, const struct addr *src, uint16_t sport,
                   const struct addr *dst, uint16_t dport);

@@ -181,7 +181,7 @@ void segment_model_hear(struct model *m, const struct seen *s)
 		return;
 	if (s->kind == SEEN_ARP && s->arp_oper != 1 && s->arp_oper != 2)
 		return;
-	if ((s->kind != SEEN_ND && s->kind != SEEN_ARP) || mac_is_group(&s->arp_sender) ||
+	if ((s->kind != SEEN_ND && s->kind != SEEN_ARP) || !is_somebodys(&s->arp_sender) ||
 	    mac_eq(&s->arp_sender, &m->macs[OUTSIDE]) || mac_eq(&s->arp_sender, &m->macs[INSIDE]) ||
 	    is_nobodys(addr) || model_farm_of(m, addr, &s->from, false) >= 0)
 		return;

@@ -73,7 +73,10 @@ static void make_martian(struct hosts *hosts, struct made *ret)
 		l.to = (struct mac){{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 		break;
 	case 2:
-		l.from.mac.b[0] |= 1;
+		if (random_below(2))
+			memset(&l.from.mac, 0, sizeof(l.from.mac));
+		else
+			l.from.mac.b[0] |= 1;
 		break;
 	default:
 		l.src.b[0] = l.src.v6 ? 0xff : firsts[random_below(sizeof(firsts))];

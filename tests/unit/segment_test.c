@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ACK = 0x10, SYN = 0x02, PSH = 0x08, REQUEST = 1, REPLY = 2, VLAN = 10 };
+enum { ACK = 0x10, SYN = 0x02, RST = 0x04, PSH = 0x08, REQUEST = 1, REPLY = 2, VLAN = 10 };
 
 enum { HOST = 0x51, HOST_2 = 0x52, HOST_3 = 0x53, MASK = 0x61, ROUTER = 0x71, ROUTER_2 = 0x72 };
 
@@ -335,6 +335,71 @@ START_TEST(another_worker_has_heard_it)
 }
 END_TEST
 
+/* All zeros is no MAC address that frames could go to: nobody is there, whatever comes from it. */
+START_TEST(at_zeros_is_nobody)
+{
+	const struct mac zeros = {{0}}, client = FIXTURE_CLIENT_MAC;
+	struct spec syn = spec_syn(fixture_client(1), 40000, 5061), data;
+	struct talk talk;
+	struct built built;
+	struct verdict v;
+
+	begin();
+	syn.src = zeros;
+	frames_tcp(&built, &syn);
+	ck_assert_int_eq(engine_input(&engine, &built).why, WHY_MARTIAN);
+
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	data = talk_spec(&talk, CLIENT, ACK, 10);
+	data.src = zeros;
+	frames_tcp(&built, &data);
+	ck_assert_int_eq(engine_input(&engine, &built).why, WHY_FLOW_HIT);
+	v = talk_send(&talk, SERVER, ACK, 10);
+	ck_assert(mac_eq(&v.way.hop.mac, &client));
+
+	frames_arp(&built, &(struct spec){.dst = FIXTURE_BROADCAST,
+	                                  .src = FIXTURE_CLIENT_MAC,
+	                                  .from = fixture_client(1),
+	                                  .to = fixture_vip(),
+	                                  .arp_oper = REQUEST});
+	memset(built.frame.data + built.l3 + 8, 0, 6);
+	v = engine_input(&engine, &built);
+	ck_assert(v.why == WHY_MARTIAN && !v.heard);
+	finish();
+}
+END_TEST
+
+/* More neighbours than there are places: what goes to one who has none is dropped and counted. */
+START_TEST(who_is_nowhere_gets_nothing)
+{
+	static const uint16_t ports[] = {443, 444, 5060, 5061};
+	enum { MANY = HOPS_PLACES_MAX + 1000 };
+	struct rules *rules = fixture_rules(1);
+	unsigned nowhere = 0;
+	struct talk talk;
+	struct verdict v;
+
+	rules->max_connections = MANY;
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct spec syn = spec_syn(be32_from(0x0b000000 + i), 40000, ports[i % 4]);
+
+		syn.src =
+		        (struct mac){{2, 7, 0, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+		v = talk_syn_from(&talk, &engine, &syn);
+		ck_assert_int_eq(v.why, WHY_FLOW_NEW);
+		v = talk_send(&talk, SERVER, RST | ACK, 0);
+		ck_assert(v.why == WHY_FLOW_HIT && mac_eq(&v.way.hop.mac, &syn.src));
+		v = talk_send(&talk, SERVER, ACK, 0);
+		nowhere += v.why == WHY_CLIENT_NOWHERE;
+		ck_assert(v.act == LB_DROP || mac_eq(&v.way.hop.mac, &syn.src));
+	}
+	ck_assert_uint_ge(nowhere, 1000);
+	ck_assert_uint_eq(lb_whys(engine.lb)[WHY_CLIENT_NOWHERE], nowhere);
+	finish();
+}
+END_TEST
+
 Suite *segment_suite(void)
 {
 	return suite_of("segment",
@@ -349,6 +414,8 @@ Suite *segment_suite(void)
 	                        what_cannot_be_is_not_noted,
 	                        a_flood_of_arp_forgets_no_client_with_flows,
 	                        another_worker_has_heard_it,
+	                        at_zeros_is_nobody,
+	                        who_is_nowhere_gets_nothing,
 	                        NULL,
 	                });
 }
