@@ -185,6 +185,7 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	take_table(&addresses->named, arena, places_for(rules->nnames ? n : 0));
 	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
 	addresses->users = arena_take(arena, n, sizeof(*addresses->users));
+	addresses->untagged = arena_take(arena, rules->nnames + 1, sizeof(*addresses->untagged));
 	local_lay_out(&addresses->local, arena, rules);
 	if (!addresses->names)
 		return;
@@ -193,6 +194,10 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 		*find_name(addresses, &rules->names[i]) = i + 1;
 	fill(addresses, rules, false);
 	fill(addresses, rules, true);
+	addresses->untagged[0] = 0;
+	for (uint32_t i = 0; i < rules->nnames; i++)
+		addresses->untagged[i + 1] =
+		        addresses_find_name(addresses, name_of(i), VLAN_NONE)->kinds;
 }
 
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret)

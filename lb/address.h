@@ -48,6 +48,7 @@ struct addresses {
 	uint32_t nusers;
 	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
+	uint8_t *untagged; /* by index + 1: kinds of what is untagged; of 0, no name, none */
 	const struct rules *rules;
 	struct local *local; /* NULL: the host takes part in nothing */
 	bool any_no_snat;    /* there is an ADDRESS_NO_SNAT */
@@ -133,6 +134,12 @@ static inline bool addresses_name_either(const struct addresses *addresses, cons
 		return addresses_name(addresses, ip, ret);
 	*ret = be32_from(index); /* name_of(index - 1) */
 	return index;
+}
+
+/* The kinds of a name of the rules in no VLAN. */
+static inline uint8_t addresses_untagged(const struct addresses *addresses, be32 name)
+{
+	return addresses->untagged[be32_get(name)];
 }
 
 #endif

@@ -97,7 +97,8 @@ static_assert(offsetof(struct flow, next_seq) % 4 == 0 && offsetof(struct flow, 
 struct flow_cold {
 	uint64_t bytes[2];        /* both add */
 	uint32_t packets[2];      /* both add */
-	uint8_t created_ms[5];    /* ms since the table was made, low byte first: 34 years */
+	uint8_t created_ms[5];    /* ms since the table was made, low byte first: 34 years; read as
+	                             a word, with what follows */
 	uint8_t reset_ms;         /* of its RST: ms since the tick in `last` began */
 	uint8_t created_fraction; /* of the ms in created_ms, in FLOW_FRACTION_US */
 	uint8_t unused;
@@ -130,6 +131,8 @@ static_assert(sizeof(union flow_spare) == 16, "one of the arrays of table.h");
 
 enum { FLOW_FRACTION_US = 4 };
 
+#define FLOW_CREATED_MAX 0xffffffffffull /* of created_ms */
+
 /*
  * What the flows of a server have carried, by the end that it came from. A packet isn't added to
  * it: a flow is, each time that FLOW_SUM_BYTES are full, and with the rest when it ends.
@@ -147,6 +150,8 @@ static inline void flow_sum_add(struct flow_sum *sum, const struct flow_sum *mor
 }
 
 static_assert(sizeof(struct flow_cold) == 32, "half a cache line");
+static_assert(offsetof(struct flow_cold, created_ms) == sizeof(struct flow_cold) - sizeof(uint64_t),
+              "a word");
 
 /* The words that two may write. */
 static inline uint32_t flow_next(const struct flow *flow, enum end end)

@@ -58,15 +58,15 @@ void life_check(struct balance *balance, uint32_t f)
 void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now)
 {
 	const struct rules_farm *farm = farms_of_server(balance->farms, flow->server);
-	const struct persist_key key = persist_key(farm, flow->arrive[CLIENT].src);
-	uint32_t persist_ms = farm->persist_ms;
-	uint32_t tick = balance_tick(balance, now),
-	         until = flow_last(flow) + persist_ms / FLOW_MS_PER_TICK;
+	const uint32_t tick = balance_tick(balance, now),
+	               until = flow_last(flow) + farm->persist_ms / FLOW_MS_PER_TICK;
+	struct persist_key key;
 	uint16_t sticks;
 
 	if (flow->state == FLOW_HALF_OPEN || until <= tick ||
 	    !sched_may_take(&balance->farms->sched, flow->server))
 		return;
+	key = persist_key(farm, flow->arrive[CLIENT].src);
 	/* a client that has moved on to another server stays there */
 	if (!is_new && persist_find(&balance->persist, key, true, tick, &sticks) &&
 	    sticks != flow->server)

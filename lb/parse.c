@@ -316,7 +316,7 @@ void parse_plain(const struct frame *frame, struct packet *packet)
 	packet->l4 = PARSE_PLAIN_L4;
 	packet->l4_len =
 	        (uint16_t)(be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES);
-	packet->from = parse_plain_hop(frame);
+	parse_plain_hop(frame, &packet->from);
 	tuple_load_addresses(&packet->tuple, ip + IPV4_SRC);
 	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
 	packet->src6 = packet->dst6 = NULL;
@@ -336,7 +336,7 @@ void parse_plain_ipv6(const struct frame *frame, struct packet *packet)
 	packet->l3 = PARSE_PLAIN_L3;
 	packet->l4 = PARSE_PLAIN_L4_IPV6;
 	packet->l4_len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
-	packet->from = parse_plain_hop(frame);
+	parse_plain_hop(frame, &packet->from);
 	tuple_load_ports(&packet->tuple, tcp + TCP_SRC);
 	packet->src6 = (const struct ip6 *)(ip + IPV6_SRC);
 	packet->dst6 = (const struct ip6 *)(ip + IPV6_DST);

@@ -141,13 +141,16 @@ static inline bool parse_is_plain_ipv6(const struct frame *frame)
 /* Its packet, but for the names in the tuple, which are the caller's. */
 void parse_plain_ipv6(const struct frame *frame, struct packet *packet);
 
-/* Who sent a plain frame. */
-static inline struct hop parse_plain_hop(const struct frame *frame)
+/* Who sent a plain frame. By words, and in its place, as tuple_of(): what is put together in
+ * smaller pieces would be waited for. */
+static inline void parse_plain_hop(const struct frame *frame, struct hop *ret)
 {
-	struct hop hop = {.side = frame->side & 1u};
+	const uint64_t mac_mask = 0xffffffffffff; /* behind it: no tags */
+	const uint64_t head = word64_load(frame->data + ETH_SRC) & mac_mask;
+	const uint32_t tail = (frame->side & 1u) << 24;
 
-	memcpy(&hop.mac, frame->data + ETH_SRC, sizeof(hop.mac));
-	return hop;
+	memcpy((uint8_t *)ret + sizeof(*ret) - sizeof(tail), &tail, sizeof(tail));
+	memcpy(ret, &head, sizeof(head));
 }
 
 /* What the TCP header of a segment of len bytes with these flags says about sequence numbers; see

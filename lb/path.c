@@ -48,14 +48,6 @@ static bool has_key(const struct job *job)
 	return job->rest != REST_NONE && job->rest != REST_FRAGMENT;
 }
 
-/* The long or the short way. */
-static inline void decide(struct lb *lb, struct frame *frame, struct job *job, uint32_t tick,
-                          lb_time now, struct verdict *v)
-{
-	if (!rest_is_plain(job->rest) || !express(&lb->balance, frame, job, tick, v))
-		finish(lb, frame, job, now, v);
-}
-
 /* The smaller of both links' MTUs. */
 static uint32_t smallest(const struct lb *lb)
 {
@@ -76,10 +68,9 @@ __attribute__((noinline)) static void decide_as_router(struct lb *lb, struct fra
 	if (job->rest == REST_NONE)
 		return finish(lb, frame, job, now, v);
 	router_keep(frame, smallest(lb), &original);
-	if (rest_is_plain(job->rest) && router_is_last(frame))
+	if (!rest_is_plain(job->rest) || router_is_last(frame) ||
+	    !express(&lb->balance, frame, job, tick, v))
 		finish(lb, frame, job, now, v);
-	else
-		decide(lb, frame, job, tick, now, v);
 	if (v->act != LB_FORWARD || v->why == WHY_FRAGMENT_HELD)
 		return;
 	mtu = lb->mtus[way_side(&v->way, rules)];
@@ -128,8 +119,20 @@ __attribute__((noinline)) static unsigned begin_long(struct lb *lb, struct job *
 {
 	for (unsigned i = 0; i < n; i++)
 		if (jobs[i].rest == REST_TCP && jobs[i].guess != FLOW_NONE)
-			__builtin_prefetch(&lb->balance.flows.cold[flow_of(jobs[i].guess)], 1);
+			flows_fetch_answer(&lb->balance.flows, flow_of(jobs[i].guess));
 	return foresee(lb, jobs, 0, n);
+}
+
+/*
+ * The same of what plain frames that begin or end something will need, of these n: flows that
+ * aren't open. Once there is one there are mostly more, and a burst without any pays nothing.
+ */
+__attribute__((noinline)) static void begin_turning(const struct lb *lb, const struct job *jobs,
+                                                    unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (rest_is_plain(jobs[i].rest) && jobs[i].guess != FLOW_NONE)
+			flows_fetch_turn(&lb->balance.flows, flow_of(jobs[i].guess));
 }
 
 void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
@@ -137,8 +140,9 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	const struct screen screen = engine_screen(lb);
 	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[PATH_BURST];
-	bool any_long = false; /* TCP that isn't plain, as SYNs are */
-	unsigned next;         /* SYN */
+	bool any_long = false;    /* TCP that isn't plain, as SYNs are */
+	bool any_turning = false; /* plain, but not for the short way */
+	unsigned next;            /* SYN */
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
@@ -159,7 +163,14 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	if (__builtin_expect(screen.has_stack, 0))
 		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {
-		decide(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
+		if (!rest_is_plain(jobs[i].rest)) {
+			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
+		} else if (!express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i])) {
+			if (!any_turning)
+				begin_turning(lb, &jobs[i], n - i);
+			any_turning = true;
+			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
+		}
 		lb->whys[ret[i].why]++;
 		if (i == next)
 			next = foresee(lb, jobs, i + 1, n);

@@ -60,7 +60,7 @@ static inline bool plain_key_ipv6(const struct addresses *addresses, const uint6
 	ret->ipv6 = true;
 	ret->hashed = hashed;
 	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
-	return addresses_find_name(addresses, dst, VLAN_NONE)->kinds & ADDRESS_OURS ||
+	return (!name_is_hashed(dst) && addresses_untagged(addresses, dst) & ADDRESS_OURS) ||
 	       (addresses->any_no_snat &&
 	        addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
