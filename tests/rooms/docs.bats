@@ -253,6 +253,18 @@ anchors() # DOCUMENT
 	grep -E '^#+ ' "$1" | sed -E 's/^#+ //' | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'
 }
 
+# Whoever adds a key of [bridge] says what a reload does with it.
+@test "the section on reloads has each key of [bridge], and those that need a restart are the same everywhere" {
+	local says restart
+
+	says=$(section bridge/OPERATING.md '## Reload' | sed -nE '/^- of `\[bridge\]`/,/^(- [^o]|$)/p')
+	same "$(sed -n '/^static const struct key bridge_keys/,/^}/p' cfg/keys.c | sed -nE 's/^ +\{"([a-z_]+)".*/\1/p')" \
+		"$(grep -oE '`[a-z_]+`' <<<"$says" | tr -d '`')"
+	restart=$(sed -nE 's/.*\[bridge\] ([a-z_]+): (stays %[us]|is %s, and).*/\1/p' bridge/reload.c)
+	same "$restart" "$(awk '/^\.It Cm/ { key = $3 } /^A change needs a restart\.$/ { print key }' cfg/lb.ini.5)"
+	same "$restart" "$(sed '/count at once/,$d' <<<"$says" | grep -oE '`[a-z_]+`' | tr -d '`')"
+}
+
 @test "links lead somewhere" {
 	local document link file broken="" n=0
 
