@@ -33,6 +33,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	segment_lay_out(&balance->segment, arena, &key);
 	waits_lay_out(&balance->waits, arena);
 	limits_lay_out(&balance->limits, arena, &key);
+	strangers_lay_out(&balance->strangers, arena, share, &key, now);
 	ended_lay_out(&balance->ended, arena);
 }
 

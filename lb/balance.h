@@ -14,6 +14,7 @@
 #include "persist.h"
 #include "limits.h"
 #include "segment.h"
+#include "strangers.h"
 #include "waits.h"
 #include "rewrite.h"
 #include "why.h"
@@ -61,6 +62,7 @@ struct balance {
 	struct segment segment;
 	struct waits waits;
 	struct limits limits;
+	struct strangers strangers;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */
@@ -93,6 +95,13 @@ static inline uint16_t balance_us(const struct balance *balance, lb_time now)
 static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 {
 	return flow_tick(now, balance->epoch);
+}
+
+/* If so many have asked for a connection, and then said no more, that it looks like a flood. */
+static inline bool balance_is_flooded(const struct balance *balance)
+{
+	return balance->flows.openings.list.length >=
+	       balance->most_half_open - balance->most_half_open / 2;
 }
 
 /*

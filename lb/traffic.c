@@ -100,6 +100,20 @@ static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const s
 	return false;
 }
 
+/* If SYNs don't come in a flood, or this one isn't of it as far as can be told; else settles it. */
+static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
+{
+	const struct tuple *tuple = &job->key.tuple;
+
+	if (!balance_is_flooded(&lb->balance) ||
+	    strangers_admit(&lb->balance.strangers, tuple->src,
+	                    flows_hash(&lb->balance.flows, tuple), now))
+		return true;
+	lb->balance.counts.refused++;
+	verdict_settle(v, WHY_STRANGER);
+	return false;
+}
+
 /* A SYN that may begin a flow, as far as the flows there are go. */
 static void begin(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
                   lb_time now, struct verdict *v)
@@ -118,6 +132,8 @@ static void begin(struct lb *lb, struct frame *frame, const struct job *job, uin
 		if (!is_admitted(lb, &asker, &client, packet, now, v))
 			return;
 	}
+	if (!is_no_flood(lb, job, now, v))
+		return;
 	why = admit_open(&lb->balance, packet, &job->key, old, job->farm, job->service, now, &ref);
 	if (why != WHY_FLOW_NEW)
 		return refuse(&lb->refuse, v, why, packet, now);

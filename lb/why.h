@@ -67,6 +67,8 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(FILTER_RATE, LB_DROP, "filter_rate")                                                     \
 	/* a SYN over any of these limits, with on_limit = drop */                                 \
 	X(CLIENT_DROPPED, LB_DROP, "client_dropped")                                               \
+	/* a SYN of a client that has never been here, in a flood: see strangers.c */              \
+	X(STRANGER, LB_DROP, "stranger")                                                           \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
 	/* to a port's own MAC address, or not transparent and not ours: the host's stack has it   \
@@ -142,7 +144,7 @@ static inline enum lb_act lb_why_act(enum lb_why why)
 static inline bool lb_why_refuses(enum lb_why why)
 {
 	return (why >= WHY_PORT_NOT_SERVED && why <= WHY_OTHER_VLAN) ||
-	       (why >= WHY_CLIENT_DENIED && why <= WHY_CLIENT_DROPPED);
+	       (why >= WHY_CLIENT_DENIED && why <= WHY_STRANGER);
 }
 
 const char *lb_why_name(enum lb_why why);

@@ -89,7 +89,7 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 		events_refused(&worker->setup.events, worker->setup.farms, v, now);
 		break;
 	case LB_DROP:
-		if (v->why == WHY_CLIENT_DROPPED)
+		if (lb_why_refuses(v->why))
 			events_refused(&worker->setup.events, worker->setup.farms, v, now);
 		if (v->why == WHY_PROBE)
 			checks_reply(worker, &v->probe, frame, now);

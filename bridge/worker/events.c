@@ -166,6 +166,8 @@ static const char *refusal(enum lb_why why)
 		return "it begins more than its client_rate";
 	case WHY_CLIENT_BLOCKED:
 		return "it is blocked (block_for)";
+	case WHY_STRANGER:
+		return "a flood of SYNs: who has never been here must ask twice";
 	default:
 		return NULL;
 	}

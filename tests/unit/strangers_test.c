@@ -1,0 +1,253 @@
+/*
+ * Who is let in during a flood of SYNs: clients that are known, those that ask again, and the first
+ * of the others in each second.
+ */
+#include "fixture.h"
+#include "suites.h"
+
+#include "../../lb/strangers.h"
+
+#include <stdlib.h>
+
+enum { PORT = 443, PER_S = 20000, KNOWN_SYNS = 250, KNOWN_S = 1800, MOST_HALF_OPEN = 4 };
+
+static struct engine engine;
+static struct strangers strangers;
+static void *memory;
+static lb_time now;
+
+/* As a worker has it, of so many. */
+static void begin(uint16_t workers)
+{
+	const struct hash_key key = {{0x0123456789abcdef, 0xfedcba9876543211}};
+	const struct share share = {.n = workers, .worker = 0};
+	struct arena arena = {0};
+
+	now.ns = 17 * LB_NS_PER_S;
+	strangers_lay_out(&strangers, &arena, &share, &key, now);
+	memory = aligned_alloc(ARENA_ALIGN, arena.used);
+	arena = (struct arena){.base = memory};
+	strangers_lay_out(&strangers, &arena, &share, &key, now);
+	now.ns += 10 * LB_NS_PER_S;
+}
+
+static void wait_ms(uint64_t ms)
+{
+	now.ns += ms * LB_NS_PER_MS;
+}
+
+/* A SYN of that number, of a client of its own; likewise. */
+static bool ask(unsigned syn)
+{
+	const struct tuple tuple =
+	        tuple_of(be32_from(0x0b000000 + syn), fixture_vip(), be16_from(1), be16_from(PORT));
+	const uint64_t factors[4] = {0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb,
+	                             0xd6e8feb86659fd93};
+
+	return strangers_admit(&strangers, tuple.src, tuple_multilinear(factors, &tuple), now);
+}
+
+/* How many of n are let in, numbered from first. */
+static unsigned ask_all(unsigned first, unsigned n)
+{
+	unsigned admitted = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		admitted += ask(first + i);
+	return admitted;
+}
+
+START_TEST(so_many_a_second)
+{
+	begin(1);
+	ck_assert_uint_eq(ask_all(0, PER_S), PER_S);
+	ck_assert(!ask(PER_S));
+	wait_ms(500);
+	ck_assert_uint_eq(ask_all(100000, PER_S), PER_S / 2);
+	wait_ms(5000); /* saves up no more than a second's */
+	ck_assert_uint_eq(ask_all(200000, PER_S + 100), PER_S);
+	free(memory);
+}
+END_TEST
+
+START_TEST(workers_share_the_rate)
+{
+	unsigned admitted;
+
+	begin(3);
+	admitted = ask_all(0, PER_S);
+
+	ck_assert_uint_ge(admitted, PER_S / 3);
+	ck_assert_uint_le(admitted, PER_S / 3 + 20); /* who is taken for one that asks again */
+	free(memory);
+}
+END_TEST
+
+/* 1 s later, or 3 s. Who comes 6 s later has to ask twice again. */
+START_TEST(who_asks_again_is_let_in)
+{
+	static const unsigned ms[] = {1000, 2999, 3001, 6100};
+
+	for (unsigned i = 0; i < 4; i++) {
+		begin(1);
+		ask_all(0, PER_S);
+		ck_assert(!ask(PER_S) && !ask(PER_S + 1));
+		wait_ms(ms[i]);
+		ask_all(100000, PER_S);
+		ck_assert_int_eq(ask(PER_S), ms[i] < 6000);
+		ck_assert(ask(PER_S) || ms[i] < 6000);
+		free(memory);
+	}
+}
+END_TEST
+
+/* So many of these a second as of the others. */
+START_TEST(a_flood_that_asks_again_is_one)
+{
+	begin(1);
+	ask_all(0, 3 * PER_S);
+	wait_ms(1000);
+	ck_assert_uint_le(ask_all(0, 3 * PER_S), 2 * PER_S);
+	free(memory);
+}
+END_TEST
+
+/* One in 14 is taken for somebody who asks again, at 100,000 a second. */
+START_TEST(a_flood_seldom_looks_like_asking_again)
+{
+	unsigned admitted = 0;
+
+	begin(1);
+	for (unsigned s = 0; s < 6; s++) {
+		admitted = ask_all(s * 100000, 100000);
+		wait_ms(1000);
+	}
+	ck_assert_uint_ge(admitted, PER_S);
+	ck_assert_uint_le(admitted, PER_S + 100000 / 14);
+	free(memory);
+}
+END_TEST
+
+START_TEST(known_clients_are_let_in)
+{
+	begin(1);
+	strangers_met(&strangers, be32_from(0x0b000000 + 99999), now);
+	ask_all(0, PER_S);
+	for (unsigned i = 0; i < KNOWN_SYNS; i++)
+		ck_assert(ask(99999));
+	ck_assert(!ask(99999)); /* somebody uses his name: he's no better than others */
+	ck_assert(!ask(99998));
+	wait_ms(1000);
+	ask_all(100000, PER_S);
+	ck_assert(ask(99999));
+	free(memory);
+}
+END_TEST
+
+START_TEST(who_was_here_long_ago_is_a_stranger)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		begin(1);
+		strangers_met(&strangers, be32_from(0x0b000000 + 99999), now);
+		wait_ms(KNOWN_S * 1000 + late * 2000);
+		ask_all(0, PER_S);
+		ck_assert_int_eq(ask(99999), !late);
+		free(memory);
+	}
+}
+END_TEST
+
+/* Of a table that is full the latest are known. */
+START_TEST(the_latest_are_known)
+{
+	unsigned known = 0;
+
+	begin(1);
+	for (unsigned i = 0; i < 200000; i++) {
+		strangers_met(&strangers, be32_from(0x0b100000 + i), now);
+		now.ns += LB_NS_PER_MS;
+	}
+	ask_all(0, PER_S);
+	for (unsigned i = 190000; i < 200000; i++)
+		known += ask(0x100000 + i);
+	ck_assert_uint_ge(known, 9900);
+	free(memory);
+}
+END_TEST
+
+/* ---- Through the engine ---- */
+
+static enum lb_why knock(unsigned client, uint16_t sport)
+{
+	struct talk talk;
+
+	return (enum lb_why)talk_syn(&talk, &engine, fixture_client(client), sport, PORT).why;
+}
+
+/* As many SYNs at once as are let in in a second, and more. */
+static void flood(void)
+{
+	for (unsigned i = 0; i < PER_S + MOST_HALF_OPEN; i++)
+		knock(1000 + i / 16, (uint16_t)(1 + i % 16));
+}
+
+static void begin_engine(void)
+{
+	struct rules *rules = fixture_rules(2);
+
+	rules->max_half_open = MOST_HALF_OPEN;
+	engine_start(&engine, rules);
+}
+
+START_TEST(a_flood_takes_nobody_away)
+{
+	struct talk talk;
+
+	begin_engine();
+	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
+	flood();
+	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
+	ck_assert_uint_ge(lb_balance(engine.lb)->counts.refused, 1);
+	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW); /* he has been here */
+	ck_assert_uint_eq(talk_send(&talk, CLIENT, TCP_ACK, 10).why, WHY_FLOW_HIT);
+	engine.now.ns += LB_NS_PER_S;
+	flood();
+	ck_assert_uint_eq(knock(2, 1), WHY_FLOW_NEW); /* asks again */
+	ck_assert_uint_eq(knock(3, 1), WHY_STRANGER);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* While fewer than half are half-open there is no flood, however many come. */
+START_TEST(without_a_flood_nobody_is_a_stranger)
+{
+	struct talk talk;
+
+	begin_engine();
+	for (unsigned i = 0; i < 2 * PER_S; i++) {
+		talk_open(&talk, &engine, fixture_client(i / 16), (uint16_t)(1 + i % 16), PORT);
+		talk_send(&talk, CLIENT, TCP_RST, 0);
+		if (i % 500 == 0)
+			engine_wait_ms(&engine, BALANCE_RESET_S * 1000 + 1000);
+	}
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.refused, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+Suite *strangers_suite(void)
+{
+	const TTest *const tests[] = {so_many_a_second,
+	                              workers_share_the_rate,
+	                              who_asks_again_is_let_in,
+	                              a_flood_that_asks_again_is_one,
+	                              a_flood_seldom_looks_like_asking_again,
+	                              known_clients_are_let_in,
+	                              who_was_here_long_ago_is_a_stranger,
+	                              the_latest_are_known,
+	                              a_flood_takes_nobody_away,
+	                              without_a_flood_nobody_is_a_stranger,
+	                              NULL};
+
+	return suite_of("strangers", tests);
+}
