@@ -1,7 +1,7 @@
 # tmbridge: `make` builds, `make help` lists the rest. All that is made goes to .build/VARIANT/.
 #
-# VARIANT is release (the default), debug (ASan and UBSan), clang-debug, tsan (ThreadSanitizer), or what the fuzzers
-# and the coverage report are made of: fuzz, coverage.
+# VARIANT is release (the default), debug (gcc's ASan and UBSan), fuzz (clang's, and what fuzzers need), tsan (ThreadSanitizer)
+# or coverage (what its report is made of).
 
 VERSION := 0.1.0
 VARIANT ?= release
@@ -50,10 +50,6 @@ else ifeq ($(VARIANT),debug)
   CC := gcc
   CFLAGS ?= $(SANITIZE)
   LDFLAGS ?= -fsanitize=address,undefined
-else ifeq ($(VARIANT),clang-debug)
-  CC := clang
-  CFLAGS ?= $(SANITIZE)
-  LDFLAGS ?= -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
   CC := clang
   CFLAGS ?= -O1 -fsanitize=thread -fno-omit-frame-pointer
@@ -69,7 +65,7 @@ else ifeq ($(VARIANT),coverage)
   LDFLAGS ?= -fprofile-instr-generate
   INSTRUMENT = $(if $(filter $(B)/lb/% $(B)/cfg/%,$@),-fprofile-instr-generate -fcoverage-mapping)
 else
-  $(error VARIANT=$(VARIANT): release, debug, clang-debug, tsan, fuzz or coverage)
+  $(error VARIANT=$(VARIANT): release, debug, fuzz, tsan or coverage)
 endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
@@ -184,16 +180,14 @@ check: ## units, rooms and replays, as released and sanitized: under a minute; i
 	$(MAKE) -s -j$$(nproc) release debug
 	VARIANTS="release debug" tests/run.sh unit rooms replay
 
-.PHONY: variants release debug clang-debug fuzz-variant
-variants: release debug clang-debug fuzz-variant check-format
+.PHONY: variants release debug clang-and-fuzzers
+variants: release debug clang-and-fuzzers check-format
 release:
 	$(MAKE) VARIANT=$@ everything
 debug: # the tools are always those of release
 	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge tmbridge-console unit bench-engine)
-clang-debug: # see part_variants() in tests/run.sh
-	$(MAKE) VARIANT=$@ .build/$@/unit
-fuzz-variant:
-	$(MAKE) VARIANT=fuzz fuzzers
+clang-and-fuzzers: # the units by another compiler: see part_variants() in tests/run.sh
+	$(MAKE) VARIANT=fuzz .build/fuzz/unit fuzzers
 
 # The virtual machine with Debian 12's kernel: see tests/vm/README.md.
 

@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-VARIANTS=${VARIANTS:-release debug clang-debug}
+VARIANTS=${VARIANTS:-release debug fuzz}
 LIMIT_S=${LIMIT_S:-600}
 FUZZ_S=${FUZZ_S:-60}
 PASSED=0 FAILED=0
@@ -31,7 +31,7 @@ FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 part_variants() # PART
 {
 	case $1 in
-	unit) echo release debug clang-debug ;;
+	unit) echo release debug fuzz ;;
 	rooms) echo release ;;
 	*) echo release debug ;;
 	esac
