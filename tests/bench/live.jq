@@ -4,10 +4,10 @@ def median: sort | if length % 2 == 1 then .[length / 2 | floor]
 	else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 def spread: {min: min, median: median, max: max, runs: .};
 
-def unit($figure): {latency: "us", conns: "conn/s", packets: "req/s", wirepackets: "kpps"}[$figure] // "Gbit/s";
+def unit($figure): {latency: "us", wirelatency: "us", conns: "conn/s", packets: "req/s", wirepackets: "kpps"}[$figure] // "Gbit/s";
 
 # Of CPU time for each unit of work.
-def cpu_unit($figure): {latency: "us/trip", conns: "us/conn", packets: "us/req",
+def cpu_unit($figure): {latency: "us/trip", wirelatency: "us/trip", conns: "us/conn", packets: "us/req",
 	wirepackets: "us/packet"}[$figure] // "s/GB";
 
 def is_tmbridge: startswith("tmbridge") or startswith("routed");
@@ -16,7 +16,7 @@ def is_tmbridge: startswith("tmbridge") or startswith("routed");
 def target($name; $to): {
 	bulk1: {nft: ">= 1.1", router: ">= 1.0"}, bulk4: {nft: ">= 1.1", router: ">= 1.0"}, bulk16: {nft: ">= 1.1"},
 	"bulk1 cpu": {nft: "<= 0.85"}, "bulk4 cpu": {nft: "<= 0.85"}, "bulk16 cpu": {nft: "<= 0.85"},
-	wire4: {bridge: ">= 1.1"},
+	wire4: {bridge: ">= 1.1"}, "wirelatency p50": {bridge: "<= 0.9"},
 	conns: {nft: ">= 1.2", router: ">= 1.0"}, "conns cpu": {nft: "<= 0.9"},
 	"latency p50": {nft: "<= 0.85", bridge: "<= 1.0", router: "<= 1.0"}, "latency p99": {nft: "<= 0.8"}
 }[$name][$to];

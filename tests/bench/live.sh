@@ -18,7 +18,7 @@
 # Figures (FIGURES), all but wire* through the VIP:
 #	bulk1 bulk4 bulk16	TCP in so many streams from the client, by iperf3, to fe1 only, since
 #		iperf3's connections have to meet in one server
-#	wire1 wire4 wire16	the same past the VIP, to fe1 itself
+#	wire1 wire4 wire16 wirelatency	the same, and latency, past the VIP, to fe1 itself
 #	wirepackets	UDP of 16 bytes past the VIP, as fast as it goes; those that arrive count
 #	conns	HTTP with Connection: close, over fe1 and fe2, by wrk
 #	packets	HTTP on kept connections; each request and each response is one small packet
@@ -44,7 +44,7 @@ if [[ ${TOPOLOGY:-} = routed ]]; then
 	FIGURES=${FIGURES:-bulk1 bulk4 bulk16 conns packets latency}
 fi
 CONTENDERS=${CONTENDERS:-tmbridge tmbridge:,bridge.fast_path=kernel bridge nft haproxy}
-FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirepackets conns packets latency}
+FIGURES=${FIGURES:-bulk1 bulk4 bulk16 wire1 wire4 wire16 wirelatency wirepackets conns packets latency}
 HERE=$LAB_ROOT/tests/bench
 RESULTS=$LAB_DIR/results.jsonl
 LAB_CONNECTIONS=1000000 # the default of lb.ini
@@ -279,9 +279,9 @@ load_http() # [HEADER]
 			select($requests > 0) | {values: {"": $rate}, work: ($requests / 1e6)}'
 }
 
-load_latency()
+load_latency() # ADDRESS
 {
-	in_client taskset -c 0 sockperf ping-pong --tcp -i "$TO_ONE" -p "$SOCKPERF" -m 64 -t "$SECONDS_EACH" --full-rtt |
+	in_client taskset -c 0 sockperf ping-pong --tcp -i "$1" -p "$SOCKPERF" -m 64 -t "$SECONDS_EACH" --full-rtt |
 		jq -ncR '[inputs] | join(" ") | . as $all |
 			def percentile($p): $all | capture("percentile " + $p + " *= *(?<us>[0-9.]+)").us | tonumber;
 			(capture("SentMessages=(?<n>[0-9]+)").n | tonumber) as $n |
@@ -294,10 +294,11 @@ load() # FIGURE
 	case $1 in
 	bulk*) load_streams "$TO_ONE" "${1#bulk}" ;;
 	wirepackets) load_wirepackets ;;
+	wirelatency) load_latency 10.0.0.41 ;;
 	wire*) load_streams 10.0.0.41 "${1#wire}" ;;
 	conns) load_http 'Connection: close' ;;
 	packets) load_http ;;
-	latency) load_latency ;;
+	latency) load_latency "$TO_ONE" ;;
 	*) lab_die "no such figure: $1" ;;
 	esac
 }
@@ -391,7 +392,7 @@ servers_start()
 	server_http fe2 "$HTTP"
 	lab_spawn iperf fe1 iperf3 -s -p "$IPERF"
 	wait_until 5 server_listens fe1 "$IPERF"
-	[[ " $FIGURES " != *" latency "* ]] || {
+	[[ $FIGURES != *latency* ]] || {
 		lab_spawn sockperf fe1 taskset -c 0 sockperf server --tcp -i "$NET.41" -p "$SOCKPERF"
 		wait_until 5 server_listens fe1 "$SOCKPERF"
 	}
