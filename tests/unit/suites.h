@@ -97,6 +97,7 @@
 	X(snat_pools)                                                                              \
 	X(snat_twin)                                                                               \
 	X(steer)                                                                                   \
+	X(strangers)                                                                               \
 	X(table)                                                                                   \
 	X(tcp)                                                                                     \
 	X(tcp_strays)                                                                              \
