@@ -158,7 +158,7 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	return err ? err : attach(live);
 }
 
-/* The interfaces, and what goes on on them. */
+/* The interfaces, and what happens on them. */
 static int take_wire(struct live *live, struct rules *rules, struct hash_key *key)
 {
 	const char *const *names = live->options->names;

@@ -37,7 +37,7 @@ struct index_walk {
 	uint8_t tag;
 };
 
-/* Takes an empty index for entries entries at most from arena. */
+/* Takes an empty index from arena, for at most so many entries. */
 void index_lay_out(struct index *index, struct arena *arena, uint32_t entries);
 
 /* There must be fewer entries than index_lay_out() was told; equal hashes are fine. */

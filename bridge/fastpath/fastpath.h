@@ -70,8 +70,8 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable);
 const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side);
 
 /*
- * Attaches the programs to the interface of a side, which may be another one than before; is is how
- * it is now. Returns 0 or a negative errno.
+ * Attaches the programs to the interface of a side, which may be another one than before, and
+ * is now as `is` says. Returns 0 or a negative errno.
  */
 int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is);
 

@@ -42,7 +42,7 @@ struct cursor {
 	const uint8_t *frame;
 	uint32_t len, at, l4;
 	enum name name;
-	uint16_t next; /* EtherType or protocol of what is at at */
+	uint16_t next; /* EtherType or protocol of what begins there */
 	struct layers *layers;
 };
 

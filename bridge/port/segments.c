@@ -78,7 +78,7 @@ static csum_acc pseudo_of(const uint8_t *ip, uint8_t protocol, uint32_t bytes)
 	return csum_pseudo(src, dst, protocol, (uint16_t)bytes);
 }
 
-/* The sum at field, of bytes from from on, and of what begins. */
+/* Writes the checksum to field, of the bytes at from, which field lies in, added to begins. */
 static void sum_up(uint8_t *field, csum_acc begins, const uint8_t *from, uint32_t bytes)
 {
 	csum_store(field, 0);

@@ -37,8 +37,8 @@ struct ip6 packets_ip6(uint8_t last);
 
 /* Write a frame of at most PACKETS_BYTES bytes, and return its length. */
 uint32_t packets_tcp(uint8_t *frame, const struct shape *shape);
-/* From shape's src to its dst, an error of that type, or ICMPv6 if so, that quotes the first bytes
- * bytes of the other packet. */
+/* From shape's src to its dst, an error of that type, or ICMPv6 if so, that quotes so many
+ * of the other packet's first bytes. */
 uint32_t packets_icmp_error(uint8_t *frame, const struct shape *shape, uint8_t type,
                             const struct shape *quoted, uint32_t bytes);
 uint32_t packets_echo(uint8_t *frame, const struct shape *shape);

@@ -204,9 +204,24 @@ calls() # FUNCTIONS FILE...
 
 @test "functions are no longer than 60 lines" {
 	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 60)
-		print FILENAME ":" start ": " FNR - start + 2 " lines"; start = 0 }' $(bridge_files c) lb/*.c cfg/*.c
+		print FILENAME ":" start ": " FNR - start + 2 " lines"; start = 0 }' $(bridge_files c) lb/*.c cfg/*.c tests/*/*.c
 	echo "$output"
 	[[ -z $output ]]
+}
+
+# Their lengths, in order.
+function_lengths() # FILE...
+{
+	awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start) print FNR - start + 2; start = 0 }' "$@" | sort -n
+}
+
+@test "half of the functions have 11 lines at most, nine in ten 25" {
+	function_lengths $(bridge_files c) lb/*.c cfg/*.c >"$BATS_TEST_TMPDIR/lengths"
+	n=$(wc -l <"$BATS_TEST_TMPDIR/lengths")
+	[[ $n -gt 2000 ]]
+	echo "of $n: half $(sed -n "$((n / 2))p" "$BATS_TEST_TMPDIR/lengths"), nine in ten $(sed -n "$((n * 9 / 10))p" "$BATS_TEST_TMPDIR/lengths")"
+	[[ $(sed -n "$((n / 2))p" "$BATS_TEST_TMPDIR/lengths") -le 11 ]]
+	[[ $(sed -n "$((n * 9 / 10))p" "$BATS_TEST_TMPDIR/lengths") -le 25 ]]
 }
 
 @test "files are no longer than 500 lines" {

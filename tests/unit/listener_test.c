@@ -317,7 +317,7 @@ START_TEST(old_queriers)
 }
 END_TEST
 
-/* More of them than are looked at at once, IPv4 as well. */
+/* More of them than are looked at together, IPv4 as well. */
 START_TEST(many_addresses)
 {
 	begin(600);
