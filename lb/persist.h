@@ -69,7 +69,7 @@ void persist_note(struct persist *persist, struct persist_key key, uint16_t serv
 void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until);
 
-/* When servers are numbered anew: map says how, UINT16_MAX being gone. */
+/* When servers are numbered anew: map says how, SERVER_NONE being gone. */
 void persist_renumber(struct persist *persist, const uint16_t *map);
 
 #endif
