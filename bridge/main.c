@@ -8,6 +8,7 @@
 #include "process/log.h"
 #include "process/signals.h"
 #include "offline.h"
+#include "recall.h"
 #include "worker/firewall.h"
 #include "options.h"
 #include "../cfg/cfg.h"
@@ -70,12 +71,14 @@ static bool has_interfaces(const struct options *options, const struct rules *ru
 
 static struct rules *load_first(const struct options *options, struct cfg_text *text)
 {
-	struct rules_nets host;
+	struct rules_nets host = {.n = 0};
 	struct rules *rules;
 
 	if (options->mode == MODE_LIVE)
 		host_ask(options->names, &host);
-	rules = load(options, text, options->mode == MODE_LIVE ? &host : NULL, "");
+	else if (options->bundle && recall_host(options->bundle, &host) < 0)
+		return NULL;
+	rules = load(options, text, options->mode == MODE_LIVE || host.n ? &host : NULL, "");
 	if (!rules || has_interfaces(options, rules))
 		return rules;
 	rules_free(rules);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 2, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 3, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
 	struct flow flow;
@@ -31,6 +31,8 @@ struct recalled_server {
 	uint64_t turn, farm_turn;
 	lb_time ramp;
 	struct agent agent;
+	enum side side;  /* where the host's routes lead to it, */
+	struct ip6 next; /* by that one */
 	struct hop hop;
 };
 
@@ -44,6 +46,7 @@ struct recall {
 	lb_time epoch;
 	struct hash_key key;
 	struct mac macs[NSIDES];
+	struct rules_nets nets; /* of the host */
 	struct growing names, servers, flows;
 	struct memory arrays[TABLE_NARRAYS]; /* of the worker's engine */
 };
@@ -108,6 +111,35 @@ static bool take_name(struct recall *recall, char *rest)
 	return name && take_hex(&rest, name, sizeof(*name));
 }
 
+static bool take_net(struct recall *recall, char *rest)
+{
+	struct rules_net *net = &recall->nets.all[recall->nets.n];
+	unsigned side, prefix;
+	int at = 0;
+
+	if (recall->nets.n == RULES_NETS_MAX || sscanf(rest, "%u %u%n", &side, &prefix, &at) != 2 ||
+	    side >= NSIDES || prefix > 8 * sizeof(net->address))
+		return false;
+	rest += at;
+	net->side = (uint8_t)side;
+	net->prefix = (uint8_t)prefix;
+	recall->nets.n++;
+	return take_hex(&rest, &net->address, sizeof(net->address));
+}
+
+/* The rest of a server's line: SIDE NEXT HOP. */
+static bool take_place(struct recalled_server *server, char *rest)
+{
+	const char *side = strtok_r(NULL, " ", &rest);
+
+	if (!side || (*side != '0' && *side != '1') ||
+	    !take_hex(&rest, &server->next, sizeof(server->next)))
+		return false;
+	server->side = (enum side)(*side - '0');
+	server->is_known = rest && strcmp(rest, "-");
+	return !server->is_known || take_hex(&rest, &server->hop, sizeof(server->hop));
+}
+
 static bool take_server(struct recall *recall, char *rest)
 {
 	struct recalled_server *server = grow(&recall->servers, sizeof(*server));
@@ -126,10 +158,7 @@ static bool take_server(struct recall *recall, char *rest)
 	while (server->state < RULES_NSTATES && strcmp(state, rules_state_words[server->state]))
 		server->state++;
 	server->is_up = !strcmp(health, health_name(HEALTH_UP));
-	rest += at;
-	server->is_known = strcmp(rest, " -");
-	return server->state < RULES_NSTATES &&
-	       (!server->is_known || take_hex(&rest, &server->hop, sizeof(server->hop)));
+	return server->state < RULES_NSTATES && take_place(server, rest + at);
 }
 
 static bool take_flow(struct recall *recall, char *rest)
@@ -147,8 +176,9 @@ static bool take_line(struct recall *recall, char *line)
 	static const struct {
 		const char *word;
 		bool (*take)(struct recall *recall, char *rest);
-	} kinds[] = {{"state", take_state}, {"key", take_key},       {"mac", take_mac},
-	             {"name", take_name},   {"server", take_server}, {"flow", take_flow}};
+	} kinds[] = {{"state", take_state}, {"key", take_key}, {"mac", take_mac},
+	             {"name", take_name},   {"net", take_net}, {"server", take_server},
+	             {"flow", take_flow}};
 	char *rest = strchr(line, ' ');
 
 	line[strcspn(line, "\n")] = 0;
@@ -233,6 +263,27 @@ static const struct recalled_server *find_server(const struct recall *recall, co
 	return NULL;
 }
 
+int recall_host(const char *directory, struct rules_nets *ret)
+{
+	struct recall *recall;
+	int err = recall_read(directory, &recall);
+
+	if (err)
+		return err;
+	*ret = recall->nets;
+	recall_free(recall);
+	return 0;
+}
+
+/* As the host's routes had it; false if memory runs out. */
+static bool set_next(struct rules *rules, struct rules_server *server, const struct ip6 *next)
+{
+	if (!ip6_is_mapped(next))
+		return rules_name(rules, next, &server->next) == 0;
+	memcpy(&server->next, next->b + sizeof(*next) - sizeof(be32), sizeof(be32));
+	return true;
+}
+
 void recall_rules(const struct recall *recall, struct rules *rules)
 {
 	static const be16 none;
@@ -248,6 +299,8 @@ void recall_rules(const struct recall *recall, struct rules *rules)
 			continue;
 		rules->servers[s].state = server->state;
 		rules->servers[s].weight = (uint8_t)server->weight;
+		if (rules_has_stack(rules) && set_next(rules, &rules->servers[s], &server->next))
+			rules->servers[s].side = (uint8_t)server->side;
 	}
 }
 
@@ -257,7 +310,7 @@ static void recall_servers(const struct recall *recall, struct worker *worker, l
 
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct recalled_server *server = find_server(recall, rules->servers[s].name);
-		struct sighting place = {.ip = rules->servers[s].address};
+		struct sighting place = {.ip = way_next(rules, s)};
 
 		if (!server)
 			continue;

@@ -15,6 +15,10 @@ int recall_read(const char *directory, struct recall **ret);
 /* recall may be NULL. */
 void recall_free(struct recall *recall);
 
+/* The addresses that the host had, where the mode is one in which it has some. Reads the bundle for
+ * that alone. Returns 0, or a negative errno with the reason logged. */
+int recall_host(const char *directory, struct rules_nets *ret);
+
 const struct hash_key *recall_key(const struct recall *recall);
 const struct mac *recall_macs(const struct recall *recall); /* by enum side */
 

@@ -275,3 +275,37 @@ changes_by_reload() # SNAT-ADDRESS ANOTHER-ONE
 	lab_signal tmbridge HUP
 	wait_until 5 said_since "$lines" "mode: is $mode, and changing it to transparent needs a restart"
 }
+
+bundle_goes_on()
+{
+	[[ -s $LAB_DIR/bundle/capture.pcapng ]] && grep -q ^flow "$LAB_DIR/bundle/state"
+}
+
+# Connections of before and of now to the address, of which a bundle is made, and replayed without what it was of: what is
+# sent is the same.
+topology_replays() # ADDRESS FILTER...
+{
+	local line
+
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 30 -w "$1" 5061 3>&-; }
+	read -r -t 30 line <&"${HELD[0]}"
+	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" "${@:2}"
+	wait_until 10 bundle_goes_on
+	echo >&"${HELD[1]}"
+	read -r -t 30 line <&"${HELD[0]}"
+	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
+	in_ns client "$TOOLS/manyconns" connect -n 5 -t 10 "$1" 5061 | jq -e '.echoed == 5'
+	wait_until 10 bundle_has_ended
+	lab_kill bundle
+	"$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
+	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
+		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
+	[[ $(tcpdump -r "$LAB_DIR/again-outside.pcap" tcp 2>/dev/null | wc -l) -ge 30 ]]
+	rm -r "$LAB_DIR/bundle"
+}
+
+# The five later connections have closed, both ways.
+bundle_has_ended()
+{
+	[[ $(tcpdump -r "$LAB_DIR/bundle/outside-in.pcap" 'dst port 5061 and (tcp[13] & 5 != 0 or ip6[53] & 5 != 0)' 2>/dev/null | wc -l) -ge 5 ]]
+}

@@ -45,7 +45,8 @@ static bool open_capture(struct pack *pack, const char *directory, unsigned i)
 	snprintf(name, sizeof(name), "%s.pcap", names[i]);
 	file = open_in(directory, name);
 	pack->captures[i] = file ? pcap_dump_fopen(pack->pcap, file) : NULL;
-	return pack->captures[i];
+	/* one without a frame is a capture as well, however this ends */
+	return pack->captures[i] && pcap_dump_flush(pack->captures[i]) == 0;
 }
 
 struct pack *pack_open(const char *directory, int snap)

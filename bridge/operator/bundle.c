@@ -5,7 +5,8 @@
  *   key HEX                        of the hashes
  *   mac SIDE HEX                   of a port: 0 or 1, as enum side has it
  *   name HEX                       an IPv6 address that flows name, in order
- *   server NAME STATE WEIGHT HEALTH TURN FARM_TURN HOP
+ *   net SIDE PREFIX HEX            an address of the host's, in modes where it has some
+ *   server NAME STATE WEIGHT HEALTH TURN FARM_TURN RAMP AGENT... SIDE NEXT HOP
  *   flow FLOW COLD CLIENT6 HOP     their bytes
  *   rules TEXT                     a line of the file in force
  *
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 2, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 3, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -174,9 +175,27 @@ static void print_head(FILE *out, const struct bundle *bundle, const struct worl
 	print_line(out, "mac 1", &worker->ports[1]->mac, sizeof(struct mac));
 	for (uint32_t i = 0; i < rules->nnames; i++)
 		print_line(out, "name", &rules->names[i], sizeof(rules->names[i]));
+	for (unsigned i = 0; i < rules->nets.n; i++) {
+		const struct rules_net *net = &rules->nets.all[i];
+
+		fprintf(out, "{\"bundle\":\"net %u %u", net->side, net->prefix);
+		print_hex(out, &net->address, sizeof(net->address));
+		fprintf(out, "\"}\n");
+	}
 }
 
-static void print_server(FILE *out, const struct rules_server *rule, const struct place *place)
+/* Where the host's routes lead to it, which no file says. */
+static void print_next(FILE *out, const struct rules *rules, const struct rules_server *rule)
+{
+	const struct ip6 next =
+	        name_is_ipv6(rule->next) ? *rules_ip6(rules, rule->next) : ip6_mapped(rule->next);
+
+	fprintf(out, " %u", rule->side);
+	print_hex(out, &next, sizeof(next));
+}
+
+static void print_server(FILE *out, const struct rules *rules, const struct rules_server *rule,
+                         const struct place *place)
 {
 	const struct agent *agent = &place->agent;
 
@@ -186,6 +205,7 @@ static void print_server(FILE *out, const struct rules_server *rule, const struc
 	fprintf(out, " %" PRIu64 " %d %d %u %" PRIu32,
 	        place->ramp.ns ? place->ramp.ns + clock_wall_offset() : 0, agent->drains,
 	        agent->maint, agent->percent, agent->max_connections);
+	print_next(out, rules, rule);
 	if (place->is_known)
 		print_hex(out, &place->hop, sizeof(place->hop));
 	else
@@ -238,7 +258,7 @@ char *bundle_text(const struct bundle *bundle, const struct world *world)
 	print_head(out, bundle, world);
 	for (unsigned s = 0; s < rules->nservers; s++)
 		if (!rules->servers[s].gone)
-			print_server(out, &rules->servers[s], &bundle->places[s]);
+			print_server(out, rules, &rules->servers[s], &bundle->places[s]);
 	for (unsigned k = 0; k < bundle->n; k++)
 		print_flows(out, &bundle->parts[k]);
 	print_rules(out, world->text);

@@ -51,6 +51,10 @@ setup()
 	tmbridge_stats | stats_add_up
 }
 
+@test "capture --bundle: the replay knows the host's addresses and routes" {
+	topology_replays 10.0.0.40 'tcp and (host 10.0.0.100 or (host 10.0.0.40 and not portrange 1008-1023))'
+}
+
 @test "what is no service is the host's: its own services, and its own connections to the same servers" {
 	server_tcp_at tmb 22
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]

@@ -66,6 +66,10 @@ forwarding()
 	tmbridge_stats | stats_add_up
 }
 
+@test "capture --bundle: the replay knows the host's addresses" {
+	topology_replays fd00::40 tcp and host fd00::100
+}
+
 @test "what is no service is the host's: its own services, and its own connections to the same servers" {
 	server_tcp_at tmb 22
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
