@@ -6,6 +6,7 @@
 
 #include "classic.h"
 #include "shared.h"
+#include "sifting.h"
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -47,11 +48,11 @@ static void leave_without(struct code *c, unsigned reg)
 	leave(c);
 }
 
-void asking_begin(struct asking *asking, int images, uint32_t half)
+void asking_begin(struct asking *asking, int images, uint32_t half, const struct sieve *sieve)
 {
 	struct code *c = &asking->code;
 
-	*asking = (struct asking){.half = half};
+	*asking = (struct asking){.half = half, .always = sieve_always(sieve)};
 	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
 	code_set(c, BPF_REG_2, 0);
 	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);
@@ -67,7 +68,52 @@ void asking_begin(struct asking *asking, int images, uint32_t half)
 	code_call(c, BPF_FUNC_map_lookup_elem);
 	leave_without(c, BPF_REG_0);
 	code_move(c, CLASSIC_IMAGE, BPF_REG_0);
+	sifting_add(c, sieve);
 }
+
+/* ---- Candidates ---- */
+
+enum { GROUP = 8 }; /* filters of which a byte says if any of them is a candidate */
+
+static void load_candidates(struct code *c, unsigned group)
+{
+	const unsigned byte = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? group : GROUP - 1 - group;
+
+	code_add(c, BPF_LDX | BPF_MEM | BPF_B, BPF_REG_1, CLASSIC_IMAGE,
+	         (int)(offsetof(struct filter_image, candidates) + byte));
+}
+
+static void end_group(struct asking *asking)
+{
+	if (asking->past)
+		code_land(&asking->code, asking->past);
+	asking->past = 0;
+}
+
+/* Those of a group in which there is none are skipped together. */
+static void enter_group(struct asking *asking, unsigned number)
+{
+	struct code *c = &asking->code;
+
+	if (asking->past && asking->group == number / GROUP)
+		return;
+	end_group(asking);
+	asking->group = number / GROUP;
+	load_candidates(c, asking->group);
+	asking->past = c->n;
+	code_add_all(c, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, 0);
+}
+
+/* Returns a jump past the filter, taken if it is no candidate. */
+static uint32_t skip_unless_candidate(struct code *c, unsigned number)
+{
+	load_candidates(c, number / GROUP);
+	code_add_all(c, BPF_JMP | BPF_JSET | BPF_K, BPF_REG_1, 0, 1, 1u << number % GROUP);
+	code_add(c, BPF_JMP | BPF_JA, 0, 0, 0);
+	return c->n - 1;
+}
+
+/* ---- Expressions ---- */
 
 struct match {
 	struct asking *asking;
@@ -93,20 +139,30 @@ static void note_match(void *context)
 void asking_add(struct asking *asking, const struct sock_filter *expression, uint32_t n,
                 unsigned number, bool decides)
 {
+	const bool is_asked_always = asking->always >> number & 1;
 	struct match match = {asking, number, decides};
+	uint32_t past = 0;
+	bool may_not_match;
 
-	if (!asking->is_complete)
-		asking->is_complete =
-		        !classic_translate(&asking->code, expression, n, note_match, &match) &&
-		        decides;
+	if (asking->is_complete)
+		return;
+	enter_group(asking, number);
+	if (!is_asked_always)
+		past = skip_unless_candidate(&asking->code, number);
+	may_not_match = classic_translate(&asking->code, expression, n, note_match, &match);
+	if (!is_asked_always)
+		code_land(&asking->code, past);
+	asking->is_complete = is_asked_always && decides && !may_not_match;
 }
 
 int asking_end(struct asking *asking, const struct bpf_insn *image, uint32_t n)
 {
 	struct code *c = &asking->code;
 
-	if (!asking->is_complete)
+	if (!asking->is_complete || asking->past) {
+		end_group(asking);
 		finish(asking);
+	}
 	if (!c->err)
 		c->insns[asking->call].imm = (int32_t)(c->n - asking->call - 1);
 	for (uint32_t i = 0; i < n; i++)

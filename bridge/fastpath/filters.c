@@ -73,22 +73,35 @@ static void ask_all(struct asking *asking, const struct rules *rules, enum side 
 			           decides(&rules->filters[i]));
 }
 
+static uint64_t asked(const struct rules *rules, enum side side)
+{
+	uint64_t ret = 0;
+
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		ret |= (uint64_t)(rules->filters[i].sides >> side & 1) << i;
+	return ret;
+}
+
 static int prepare(const struct filters *filters, const struct rules *rules, enum side side,
                    const struct expression *expressions)
 {
 	const struct bpf_object *object = filters->loaded->object;
 	const struct bpf_program *image = bpf_object__find_program_by_name(object, "filter_image");
 	struct asking asking;
-	int ret;
+	struct sieve *sieve;
+	int ret = sieve_new(expressions, asked(rules, side), &sieve);
 
+	if (ret)
+		return ret;
 	asking_begin(&asking, bpf_object__find_map_fd_by_name(object, "filter_images"),
-	             !filters->conf->filters_half);
+	             !filters->conf->filters_half, sieve);
 	ask_all(&asking, rules, side, expressions);
 	ret = asking_end(&asking, bpf_program__insns(image),
 	                 (uint32_t)bpf_program__insn_cnt(image));
 	if (!ret)
 		ret = load(&asking);
 	asking_free(&asking);
+	sieve_free(sieve);
 	return ret;
 }
 

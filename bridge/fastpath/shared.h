@@ -164,7 +164,12 @@ enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6 };
  * ones have matched, as bits. */
 enum { FASTPATH_CB_PACKETS = 0, FASTPATH_CB_MATCHED = 3 };
 
-enum { FILTER_IMAGE_BYTES = 256, FILTER_HALF = RULES_FILTERS_MAX, FILTER_SEEN_BYTES = 112 };
+enum {
+	FILTER_IMAGE_BYTES = 256,
+	FILTER_HALF = RULES_FILTERS_MAX,
+	FILTER_SEEN_BYTES = 112,
+	FILTER_FIELDS = 16
+};
 
 /* What filters look at. */
 struct filter_image {
@@ -173,6 +178,8 @@ struct filter_image {
 	uint32_t shift;   /* bytes that the frame has not: a tag that the kernel has taken out */
 	uint32_t packets; /* that the frame was made of */
 	uint32_t scratch;
+	uint64_t candidates;          /* those that may match (sieve.h) */
+	uint64_t left[FILTER_FIELDS]; /* by each field that was looked up */
 	uint8_t bytes[FILTER_IMAGE_BYTES];
 };
 

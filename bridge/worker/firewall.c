@@ -1,6 +1,7 @@
 /*
  * Filters are classic BPF programs that libpcap has compiled, run one after the other on the bytes
- * of the frame with its VLAN tags in place, until one of them decides. `count` never does: what it
+ * of the frame with its VLAN tags in place, until one of them decides. Those that can't match, by
+ * what a sieve says of the frame, are left out. `count` never does: what it
  * matches goes on to the next one, so that a rehearsal changes nothing. What none decides passes.
  *
  * Nothing is known of connections: each frame is judged by itself. A frame that the kernel or the
@@ -15,7 +16,7 @@
 #include "firewall.h"
 
 #include "events.h"
-#include "../fastpath/expression.h"
+#include "../fastpath/sieve.h"
 #include "../process/log.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 enum { FIREWALL_PACKET_BYTES = 16384 };
 
 struct filter {
-	struct expression expression;
 	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
 	uint64_t paid_ns;
 	struct firewall_counts counts;
@@ -35,6 +35,8 @@ struct filter {
 struct firewall {
 	const struct rules *rules;
 	bool any_reset;
+	struct expression expressions[RULES_FILTERS_MAX];
+	struct sieve *sieves[NSIDES];          /* of those of a side */
 	uint8_t packet[FIREWALL_PACKET_BYTES]; /* the first one of a merged frame */
 	struct filter filters[];               /* by rules.filters[] */
 };
@@ -71,12 +73,28 @@ static void set_rate(struct filter *filter, uint32_t rate, const struct share *s
 	filter->paid_ns = now.ns - filter->depth_ns;
 }
 
+static int compile(struct firewall *firewall, const struct rules *rules)
+{
+	uint64_t asked[NSIDES] = {0};
+	char why[EXPRESSION_WHY_BYTES];
+	int err = 0;
+
+	for (unsigned i = 0; i < rules->nfilters && !err; i++) {
+		err = expression_compile(&rules->filters[i], &firewall->expressions[i], why);
+		for (unsigned side = 0; side < NSIDES; side++)
+			asked[side] |= (uint64_t)(rules->filters[i].sides >> side & 1) << i;
+	}
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = sieve_new(firewall->expressions, asked[side], &firewall->sieves[side]);
+	return err;
+}
+
 int firewall_new(const struct rules *rules, const struct share *share, lb_time now,
                  struct firewall **ret)
 {
 	const size_t n = rules->nfilters;
 	struct firewall *firewall;
-	char why[EXPRESSION_WHY_BYTES];
+	int err;
 
 	*ret = NULL;
 	if (!n)
@@ -85,15 +103,14 @@ int firewall_new(const struct rules *rules, const struct share *share, lb_time n
 	if (!firewall)
 		return -ENOMEM;
 	firewall->rules = rules;
+	err = compile(firewall, rules);
+	if (err) {
+		firewall_free(firewall);
+		return err;
+	}
 	for (unsigned i = 0; i < n; i++) {
-		struct filter *filter = &firewall->filters[i];
-
-		if (expression_compile(&rules->filters[i], &filter->expression, why) < 0) {
-			firewall_free(firewall);
-			return -EINVAL;
-		}
 		firewall->any_reset |= rules->filters[i].action == ON_MATCH_RESET;
-		set_rate(filter, rules->filters[i].rate, share, now);
+		set_rate(&firewall->filters[i], rules->filters[i].rate, share, now);
 	}
 	*ret = firewall;
 	return 0;
@@ -102,7 +119,9 @@ int firewall_new(const struct rules *rules, const struct share *share, lb_time n
 void firewall_free(struct firewall *firewall)
 {
 	for (unsigned i = 0; firewall && i < firewall->rules->nfilters; i++)
-		expression_free(&firewall->filters[i].expression);
+		expression_free(&firewall->expressions[i]);
+	for (unsigned side = 0; firewall && side < NSIDES; side++)
+		sieve_free(firewall->sieves[side]);
 	free(firewall);
 }
 
@@ -200,28 +219,37 @@ static enum lb_why reason(const struct rules_filter *rule, bool over)
 	}
 }
 
-static bool matches(const struct rules_filter *rule, const struct filter *filter,
-                    const struct frame *frame, const struct view *view)
+/* The first filter that matches the frame, and is not before `from`; or RULES_FILTERS_MAX. */
+static unsigned find_match(const struct firewall *firewall, uint64_t candidates, unsigned from,
+                           const struct view *view)
 {
-	return rule->sides >> frame->side & 1 &&
-	       expression_matches(&filter->expression, view->data, view->wire_len, view->len);
+	candidates &= from < RULES_FILTERS_MAX ? UINT64_MAX << from : 0;
+	for (; candidates; candidates &= candidates - 1) {
+		const unsigned i = (unsigned)__builtin_ctzll(candidates);
+
+		if (expression_matches(&firewall->expressions[i], view->data, view->wire_len,
+		                       view->len))
+			return i;
+	}
+	return RULES_FILTERS_MAX;
 }
 
 bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
                    lb_time now, struct verdict *ret)
 {
 	struct view view = {frame->data, frame->len, frame->wire_len, 1};
+	uint64_t candidates;
 
 	if (frame->merged)
 		unmerge(firewall, frame, &view);
-	for (unsigned i = 0; i < firewall->rules->nfilters; i++) {
+	candidates = sieve_pass(firewall->sieves[frame->side], view.data, view.len);
+	for (unsigned i = 0; (i = find_match(firewall, candidates, i, &view)) < RULES_FILTERS_MAX;
+	     i++) {
 		const struct rules_filter *rule = &firewall->rules->filters[i];
 		struct filter *filter = &firewall->filters[i];
 		enum lb_why why;
 		bool over;
 
-		if (!matches(rule, filter, frame, &view))
-			continue;
 		over = rule->rate && !pay(filter, view.packets, now);
 		why = reason(rule, over);
 		if (why != LB_NWHYS && !lb_filter(lb, frame, why, now, ret))
@@ -244,16 +272,18 @@ bool firewall_resets(struct firewall *firewall, struct lb *lb, struct frame *fra
                      struct verdict *ret)
 {
 	struct view view = {frame->data, frame->len, frame->wire_len, 1};
+	uint64_t candidates;
 
 	if (!firewall->any_reset)
 		return false;
 	if (frame->merged)
 		unmerge(firewall, frame, &view);
-	for (unsigned i = 0; i < firewall->rules->nfilters; i++) {
+	candidates = sieve_pass(firewall->sieves[frame->side], view.data, view.len);
+	for (unsigned i = 0; (i = find_match(firewall, candidates, i, &view)) < RULES_FILTERS_MAX;
+	     i++) {
 		const struct rules_filter *rule = &firewall->rules->filters[i];
 
-		if (rule->action != ON_MATCH_COUNT &&
-		    matches(rule, &firewall->filters[i], frame, &view))
+		if (rule->action != ON_MATCH_COUNT)
 			return rule->action == ON_MATCH_RESET &&
 			       lb_filter(lb, frame, WHY_FILTER_RESET, now, ret);
 	}
