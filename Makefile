@@ -351,6 +351,14 @@ SOAK_S ?= 1200
 soak: deps everything ## reload every 5 s while servers die and return, with connections all the time, for SOAK_S seconds (1200)
 	SOAK_S=$(SOAK_S) tests/soak.sh
 
+# Raw frames against connections that are held: see tests/attack.sh. FAST_PATH=kernel in the environment is another form.
+
+ATTACK_S ?= 20
+
+.PHONY: attack
+attack: deps everything ## forge segments, ICMP errors and ARP against 50 held connections during reloads, for ATTACK_S seconds (20)
+	ATTACK_S=$(ATTACK_S) tests/attack.sh
+
 # What honest clients notice of a flood of SYNs, and connects that stall: see tests/bench/flood.sh.
 
 .PHONY: bench-flood

