@@ -127,6 +127,7 @@ static inline void end(void)
 	engine_stop(&plain);
 	engine_stop(&shared);
 	maps_close(&maps);
+	maps = (struct maps){0};
 	guard_close(guard);
 	guard = NULL;
 }
