@@ -82,10 +82,21 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 	return (uint16_t)found;
 }
 
+/* What a flow that kept its hop itself has for an origin: no frame comes from a group's address, so
+ * no neighbour that moves takes it along, as none did before. */
+static struct hop kept_origin(const struct hop *hop)
+{
+	struct hop origin = *hop;
+
+	origin.mac.b[0] |= 1;
+	return origin;
+}
+
 uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t now)
 {
-	const uint32_t first = set_of(hops, hop) * HOPS_WAYS;
-	uint32_t p = hops_find(hops, hop);
+	const struct hop origin = kept_origin(hop);
+	const uint32_t first = set_of(hops, &origin) * HOPS_WAYS;
+	uint32_t p = hops_find(hops, &origin);
 
 	for (uint32_t i = 0; p == HOPS_OWN && i < HOPS_TRIES && i < hops->nplaces; i++) {
 		const uint32_t at = (first + i) & (hops->nplaces - 1);
@@ -94,7 +105,7 @@ uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t n
 		if (at == HOPS_OWN || at == HOPS_NOWHERE || hops->places[at].users ||
 		    (hops->rests[at] > now && !hop_eq(&hops->places[at].hop, hop)))
 			continue;
-		hops->origins[at] = *hop;
+		hops->origins[at] = origin;
 		hops_answer(hops, (uint16_t)at, hop);
 		p = at;
 	}

@@ -86,7 +86,8 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 
 /*
  * Takes a place for a hop that its flow can't keep itself any more; in whichever set there is one,
- * as nobody else is to find it: HOPS_NOWHERE if none of HOPS_TRIES is free.
+ * as nobody else is to find it, so that no neighbour moves it: HOPS_NOWHERE if none of HOPS_TRIES
+ * is free.
  */
 uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t now);
 

@@ -180,6 +180,33 @@ START_TEST(client_moves)
 }
 END_TEST
 
+/* A flow that kept its hop itself is answered there when it rests, too, wherever those are answered
+ * meanwhile whose packets come from there: as one whose neighbour is known by another address. */
+START_TEST(who_rests_isnt_moved_by_others)
+{
+	const struct hop here = hop_of(1), there = hop_of(2), elsewhere = hop_of(3);
+	uint32_t f, g;
+	uint16_t place;
+
+	begin(2);
+	f = add(1);
+	g = add(2);
+	flows_set_client(&flows, f, HOPS_OWN, &here);
+	hops_take_place(&flows.hops, HOPS_OWN); /* as if there had been no room */
+	place = hops_take(&flows.hops, &here, &there, 100);
+	flows_set_client(&flows, g, place, &there);
+	flows_quarantine(&flows, f, 0, 100);
+	require(hop_eq(flows_client(&flows, f), &here));
+	hops_answer(&flows.hops, hops_find(&flows.hops, &here), &elsewhere);
+	require(hop_eq(flows_client(&flows, f), &here));
+	require(hop_eq(flows_client(&flows, g), &elsewhere));
+	flows_remove(&flows, f);
+	flows_remove(&flows, g);
+	no_hop_is_held();
+	free(mem);
+}
+END_TEST
+
 Suite *flow_hops_suite(void)
 {
 	const TTest *const tests[] = {
@@ -188,6 +215,7 @@ Suite *flow_hops_suite(void)
 	        who_rests_moves_to_no_hop_of_its_own,
 	        hops_rest,
 	        client_moves,
+	        who_rests_isnt_moved_by_others,
 	        NULL,
 	};
 
