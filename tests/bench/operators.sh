@@ -6,7 +6,7 @@
 # trips of 64 bytes are timed on the wire. In turns, SECONDS_EACH seconds each (8), nobody asks anything, and
 # status, flows (all of them), metrics and a capture are asked for each second. ROUNDS of both (8). The result is the median of the
 # rounds' p99, and of their ratio, since only what is measured one after the other can be compared; and whether
-# a frame was missed. Askers have the lowest priority, as the machine has no processor to spare for them.
+# a frame was missed, by either. Askers have the lowest priority, as the machine has no processor to spare for them.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
@@ -89,8 +89,9 @@ p99()
 
 round() # quiet | asked
 {
-	local asker
+	local asker before
 
+	before=$(missed)
 	in_ns client iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
 	sleep 0.5
 	if [[ $1 = asked ]]; then
@@ -104,16 +105,21 @@ round() # quiet | asked
 		wait $asker || true
 	fi
 	wait %?iperf3 2>/dev/null || true
+	echo $(($(missed) - before)) >>"$LAB_DIR/missed.$1"
+}
+
+missed_in() # quiet | asked
+{
+	awk '{ n += $1 } END { print n + 0 }' "$LAB_DIR/missed.$1"
 }
 
 main()
 {
-	local before quiet asked
+	local quiet asked
 
 	mapfile -t SETTINGS < <(tr ';' '\n' <<<"${SETTINGS:-}" | grep . || true)
 	set_up
 	open_flows
-	before=$(missed)
 	for ((r = 0; r < ROUNDS; r++)); do
 		if ((r % 2)); then
 			asked=$(round asked) quiet=$(round quiet)
@@ -129,7 +135,7 @@ main()
 		print(f"p99 of a round trip on the wire: {statistics.median(quiet):.0f} us, asked {statistics.median(asked):.0f} us;"
 		      f" ratio {statistics.median([a / q for q, a in zip(quiet, asked)]):.3f}")
 	END
-	echo "flows: $(figure .flows.open), frames missed or not sent: $(($(missed) - before))"
+	echo "flows: $(figure .flows.open), frames missed or not sent: $(missed_in quiet), asked $(missed_in asked)"
 	tmbridge_stop
 	lab_down
 }
