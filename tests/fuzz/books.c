@@ -48,9 +48,20 @@ static void check_servers(const struct balance *balance)
 	}
 }
 
-/* The farm's address that a flow has a port of, or -1: with snat = off, or after a reload. */
+static bool serves_from(const struct rules_farm *farm, be16 port)
+{
+	for (unsigned i = 0; i < farm->nports; i++)
+		if (be16_eq(rules_server_port(farm, i), port))
+			return true;
+	return false;
+}
+
+/* The farm's address that a flow has a port of, or -1: with snat = off, or after a reload, by which
+ * its address may be gone, or its server's port. */
 static int snat_of(const struct rules_farm *farm, const struct flow *flow)
 {
+	if (!serves_from(farm, flow->arrive[SERVER].sport))
+		return -1;
 	for (unsigned i = 0; i < farm->nsnat; i++)
 		if (be32_eq(farm->snat[i], flow->arrive[SERVER].dst))
 			return (int)i;

@@ -22,7 +22,7 @@ teardown()
 	lab_spawn transfer client curl -sS --limit-rate 5M --max-time 60 -o "$LAB_DIR/got" "http://$VIP/large"
 	wait_until 5 test -s "$LAB_DIR/got"
 	in_ns dc "$TOOLS/synflood" eth0 02:00:00:00:00:01 "$VIP" 80 10 >"$LAB_DIR/sent"
-	[[ ! -s $LAB_DIR/transfer.status ]]
+	[[ ! -s $LAB_DIR/transfer.status ]] || { cat "$LAB_DIR"/transfer.{status,err} "$LAB_DIR/tmbridge.err" && ls -l "$LAB_DIR/got" && false; }
 	timeout 15 bash -c 'until nsenter --net=/run/netns/client curl -sS --max-time 1 "http://'"$VIP"'/name"; do :; done'
 	[[ $(lab_wait transfer 60) = 0 ]]
 	cmp "$LAB_DIR/got" "$LAB_DIR/www/large"

@@ -18,7 +18,7 @@ source "$BATS_TEST_DIRNAME/../operator.sh"
 	tmb version | seek '^tmbridge [0-9.]*, process [0-9]*, .*lb.ini$'
 	tmb events | seek 'balancing$'
 	tmb server list -o csv | seek '^pool,fe1,10.0.0.41,active,up,'
-	tmb farm list | seek -E '^pool +10.0.0.40 +true +2 +2 +0$'
+	tmb farm list | seek -E '^pool +10.0.0.40 +true +2 +2 +0( |$)'
 }
 
 # What somebody else's parser makes of the metrics: "NAME{LABELS} VALUE" a line.
