@@ -33,7 +33,7 @@ struct fastpath {
 	struct filters filters;
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
-	bool was_left, inherits;
+	bool was_left, inherits, has_begun;
 };
 
 /* What an earlier process has left there, if it can be read. */
@@ -117,6 +117,7 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 		return err;
 	if (find_left(&fastpath->pins, &left))
 		take_over(fastpath, cable, &left);
+	fastpath->has_begun = true;
 	*ret_what = "making a pair of veth devices";
 	if ((err = make_punts(fastpath, cable_state(cable, OUTSIDE)->link.index)) < 0)
 		return err;
@@ -210,11 +211,13 @@ void fastpath_find(const char *const names[NSIDES], struct heritage *ret)
 		heritage_find(ret, &pins);
 }
 
-/* Goes without one, or for want of one not at all: then what was there goes on as it was. */
+/* Goes without one, or for want of one not at all: then what was there goes on as it was. Before
+ * this one has begun it has put nothing anywhere, and what is there is an earlier one's. */
 static int open_failed(struct fastpath *fastpath, const char *const names[NSIDES],
                        struct cable *cable, const struct rules *rules, const char *what, int err)
 {
-	if (rules->fast_path == FAST_PATH_KERNEL && fastpath_was_left(fastpath))
+	if (!fastpath->has_begun ||
+	    (rules->fast_path == FAST_PATH_KERNEL && fastpath_was_left(fastpath)))
 		fastpath_leave(fastpath);
 	else
 		fastpath_close(fastpath);
@@ -390,7 +393,8 @@ int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, l
 		if (fastpath->ends[side].ifindex && !err)
 			err = attach_filters(fastpath, fastpath->ends[side].ifindex,
 			                     (enum side)side);
-	set_filtered(fastpath, rules->nfilters && !err);
+	if (!err) /* else all is left to the process, but not before it says so */
+		set_filtered(fastpath, rules->nfilters);
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (old[side] >= 0)
 			close(old[side]);

@@ -135,9 +135,12 @@ INLINE bool pay(struct fastpath_filter *filter, uint32_t packets, uint64_t now)
 		cost = filter->depth_ns;
 	for (unsigned n = 0; n < TRIES; n++) {
 		const uint64_t paid = *(volatile uint64_t *)&filter->paid_ns;
-		const uint64_t from = now - paid > filter->depth_ns ? now - filter->depth_ns : paid;
+		/* another processor may have paid by a later clock: then paid is after now */
+		const uint64_t from = (int64_t)(now - paid) > (int64_t)filter->depth_ns
+		                              ? now - filter->depth_ns
+		                              : paid;
 
-		if (now - from < cost)
+		if ((int64_t)(now - from) < (int64_t)cost)
 			return false;
 		if (__sync_val_compare_and_swap(&filter->paid_ns, paid, from + cost) == paid)
 			return true;

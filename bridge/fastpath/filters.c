@@ -48,13 +48,18 @@ void filters_close(struct filters *filters)
 
 static int load(const struct asking *asking)
 {
-	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SCHED_CLS,
-	                       .insn_cnt = asking->code.n,
-	                       .insns = (uint64_t)(uintptr_t)asking->code.insns,
-	                       .license = (uint64_t)(uintptr_t) "GPL",
-	                       .prog_name = "filters"};
-	const long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	enum { TRIES = 5 }; /* as libbpf has it: the verifier gives up for a signal */
+	union bpf_attr attr;
+	long fd = -1;
 
+	memset(&attr, 0, sizeof(attr)); /* all of it, which the kernel checks */
+	attr.prog_type = BPF_PROG_TYPE_SCHED_CLS;
+	attr.insn_cnt = asking->code.n;
+	attr.insns = (uint64_t)(uintptr_t)asking->code.insns;
+	attr.license = (uint64_t)(uintptr_t) "GPL";
+	memcpy(attr.prog_name, "filters", sizeof("filters"));
+	for (unsigned n = 0; n < TRIES && fd < 0 && (n == 0 || errno == EAGAIN); n++)
+		fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 	return fd < 0 ? -errno : (int)fd;
 }
 

@@ -217,6 +217,22 @@ is_neighbour() # ADDRESS
 	tmbridge_stop
 }
 
+@test "a start whose filters the kernel can't have leaves nothing of the earlier one beside it" {
+	ini 'fe1 fe2'
+	start
+	tmbridge_stop
+	sed -i 's/^fast_path = .*/fast_path = auto/' "$LAB_DIR/lb.ini"
+	printf '[filter f]\nmatch = ip6 protochain 6\nside = both\naction = count\n' >>"$LAB_DIR/lb.ini"
+	start
+	tmbridge_counts .fast_path.active false
+	for port in eth0 eth1; do
+		[[ -z $(in_ns tmb tc filter show dev $port ingress) ]]
+	done
+	in_ns client ping -c 5 -i 0.1 -W 2 10.0.0.42 >"$LAB_DIR/ping.out"
+	grep -q ' 5 received, 0% packet loss' "$LAB_DIR/ping.out" || { cat "$LAB_DIR/ping.out" >&2; false; }
+	tmbridge_stop
+}
+
 # Prints what the machine itself made conversations past tmbridge's process wait at the longest, in ms.
 direct_end()
 {
