@@ -224,7 +224,7 @@ is_neighbour() # ADDRESS
 	sed -i 's/^fast_path = .*/fast_path = auto/' "$LAB_DIR/lb.ini"
 	printf '[filter f]\nmatch = ip6 protochain 6\nside = both\naction = count\n' >>"$LAB_DIR/lb.ini"
 	start
-	tmbridge_counts .fast_path.active false
+	grep -q "no fast path, but packet sockets: the filters' program" "$LAB_DIR/tmbridge.err" || { cat "$LAB_DIR/tmbridge.err" >&2; false; }
 	for port in eth0 eth1; do
 		[[ -z $(in_ns tmb tc filter show dev $port ingress) ]]
 	done
@@ -268,7 +268,8 @@ direct_end()
 		start
 	done
 	waited=$(direct_end)
-	talks_end "$((100 + waited))"
+	# make kills wants 100 ms; among other tests one retransmission has been seen in some runs, 200 ms later
+	talks_end "$((waited + (${KILLS:-3} < 50 ? 300 : 100)))"
 	[[ ${KILLS:-3} -lt 50 ]] || cat "$LAB_DIR"/{client?,direct}.out >&3
 	lab_signal ping INT
 	lab_wait ping 5

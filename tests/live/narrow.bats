@@ -36,11 +36,17 @@ teardown()
 	done
 }
 
+is_gone() # NAMESPACE INTERFACE
+{
+	! ip -n "$1" link show "$2" >/dev/null 2>&1
+}
+
 # The chain of routers, attached to a bridge as 10.0.0.3.
 narrow_up() # BRIDGE
 {
 	local ns
 
+	wait_until 5 is_gone "$1" edge # the chain before goes with its namespaces, when the kernel has the time
 	for ns in far mid edge; do
 		lab_ns $ns on
 		lab_sysctl $ns net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.tcp_mtu_probing=0 \
