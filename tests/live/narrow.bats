@@ -38,7 +38,7 @@ teardown()
 
 is_gone() # NAMESPACE INTERFACE
 {
-	! ip -n "$1" link show "$2" >/dev/null 2>&1
+	[[ -z $(ip -n "$1" link show "$2" 2>/dev/null) ]]
 }
 
 # The chain of routers, attached to a bridge as 10.0.0.3.
