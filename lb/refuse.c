@@ -17,6 +17,7 @@
  */
 #include "refuse.h"
 
+#include "bucket.h"
 #include "wire.h"
 
 enum { SELDOM, OFTEN };
@@ -68,12 +69,7 @@ static unsigned source_of(const struct refuse *refuse, const struct packet *pack
 /* Takes a token; false if there is none. */
 static bool pay(uint64_t *paid_ns, lb_time now)
 {
-	if (now.ns - *paid_ns > REFUSE_COST * REFUSE_BURST)
-		*paid_ns = now.ns - REFUSE_COST * REFUSE_BURST;
-	if (now.ns - *paid_ns < REFUSE_COST)
-		return false;
-	*paid_ns += REFUSE_COST;
-	return true;
+	return bucket_pay(paid_ns, REFUSE_COST, REFUSE_COST * REFUSE_BURST, now);
 }
 
 /* The same of a source, up to a level that it may have at most. */

@@ -323,4 +323,14 @@ static inline be16 rules_server_port(const struct rules_farm *farm, unsigned ser
  * RULES_POOLED_PORTS_MAX. */
 unsigned rules_pools_per_server(const struct rules_farm *farm);
 
+/* The filters that are asked about frames which arrive on that side, one bit each. */
+static inline uint64_t rules_filters_of(const struct rules *rules, enum side side)
+{
+	uint64_t ret = 0;
+
+	for (unsigned i = 0; i < rules->nfilters; i++)
+		ret |= (uint64_t)(rules->filters[i].sides >> side & 1) << i;
+	return ret;
+}
+
 #endif

@@ -22,6 +22,8 @@
  */
 #include "strangers.h"
 
+#include "bucket.h"
+
 #include <string.h>
 
 enum {
@@ -171,12 +173,7 @@ static bool asks_again(struct strangers *strangers, uint64_t hash)
 /* Takes a token of those of a second; false if there is none. */
 static bool pay(const struct strangers *strangers, uint64_t *paid_ns, lb_time now)
 {
-	if (now.ns - *paid_ns > LB_NS_PER_S)
-		*paid_ns = now.ns - LB_NS_PER_S;
-	if (now.ns - *paid_ns < strangers->cost_ns)
-		return false;
-	*paid_ns += strangers->cost_ns;
-	return true;
+	return bucket_pay(paid_ns, strangers->cost_ns, LB_NS_PER_S, now);
 }
 
 bool strangers_admit(struct strangers *strangers, be32 client, uint64_t hash, lb_time now)

@@ -30,7 +30,7 @@ struct strangers {
 	struct hash_key key;
 	lb_time begun;
 	uint64_t cost_ns;                      /* of a SYN */
-	uint64_t first_paid_ns, again_paid_ns; /* up to then, as in refuse.c */
+	uint64_t first_paid_ns, again_paid_ns; /* buckets */
 };
 
 /* Takes what a worker with that share needs. */

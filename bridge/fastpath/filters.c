@@ -78,15 +78,6 @@ static void ask_all(struct asking *asking, const struct rules *rules, enum side 
 			           decides(&rules->filters[i]));
 }
 
-static uint64_t asked(const struct rules *rules, enum side side)
-{
-	uint64_t ret = 0;
-
-	for (unsigned i = 0; i < rules->nfilters; i++)
-		ret |= (uint64_t)(rules->filters[i].sides >> side & 1) << i;
-	return ret;
-}
-
 static int prepare(const struct filters *filters, const struct rules *rules, enum side side,
                    const struct expression *expressions)
 {
@@ -94,7 +85,7 @@ static int prepare(const struct filters *filters, const struct rules *rules, enu
 	const struct bpf_program *image = bpf_object__find_program_by_name(object, "filter_image");
 	struct asking asking;
 	struct sieve *sieve;
-	int ret = sieve_new(expressions, asked(rules, side), &sieve);
+	int ret = sieve_new(expressions, rules_filters_of(rules, side), &sieve);
 
 	if (ret)
 		return ret;

@@ -18,6 +18,7 @@
 #include "events.h"
 #include "../fastpath/sieve.h"
 #include "../process/log.h"
+#include "../../lb/bucket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,17 +76,14 @@ static void set_rate(struct filter *filter, uint32_t rate, const struct share *s
 
 static int compile(struct firewall *firewall, const struct rules *rules)
 {
-	uint64_t asked[NSIDES] = {0};
 	char why[EXPRESSION_WHY_BYTES];
 	int err = 0;
 
-	for (unsigned i = 0; i < rules->nfilters && !err; i++) {
+	for (unsigned i = 0; i < rules->nfilters && !err; i++)
 		err = expression_compile(&rules->filters[i], &firewall->expressions[i], why);
-		for (unsigned side = 0; side < NSIDES; side++)
-			asked[side] |= (uint64_t)(rules->filters[i].sides >> side & 1) << i;
-	}
 	for (unsigned side = 0; side < NSIDES && !err; side++)
-		err = sieve_new(firewall->expressions, asked[side], &firewall->sieves[side]);
+		err = sieve_new(firewall->expressions, rules_filters_of(rules, (enum side)side),
+		                &firewall->sieves[side]);
 	return err;
 }
 
@@ -196,12 +194,7 @@ static bool pay(struct filter *filter, uint32_t packets, lb_time now)
 
 	if (cost > filter->depth_ns)
 		cost = filter->depth_ns;
-	if (now.ns - filter->paid_ns > filter->depth_ns)
-		filter->paid_ns = now.ns - filter->depth_ns;
-	if (now.ns - filter->paid_ns < cost)
-		return false;
-	filter->paid_ns += cost;
-	return true;
+	return bucket_pay(&filter->paid_ns, cost, filter->depth_ns, now);
 }
 
 /* What a filter that matches wants: a reason to end here, or LB_NWHYS to go on. */
