@@ -147,14 +147,15 @@ static int add_filter(struct draft *drafts, const struct expression *expression,
 	struct cuts cuts;
 	int err = cuts_find(expression->instructions, expression->n, &cuts);
 
+	if (err)
+		return err;
 	for (unsigned kind = 0; kind < CUTS_KINDS && !err; kind++) {
 		if (!cuts.cuts[kind])
 			drafts[kind].always |= filter;
 		for (uint32_t i = 0; i < cuts.n[kind] && !err; i++)
 			err = add(&drafts[kind], &cuts.cuts[kind][i], filter);
 	}
-	if (!err)
-		cuts_free(&cuts);
+	cuts_free(&cuts);
 	return err;
 }
 
