@@ -9,7 +9,10 @@
 
 #include <stdlib.h>
 
-enum { PORT = 443, PER_S = 20000, KNOWN_SYNS = 250, KNOWN_S = 1800, MOST_HALF_OPEN = 4 };
+enum { PORT = 443, PER_S = 20000, KNOWN_SYNS = 250, KNOWN_S = 1800 };
+
+/* The least, one more, few, and the default. */
+static const uint32_t most_half_open[] = {1, 2, 4, 65536};
 
 static struct engine engine;
 static struct strangers strangers;
@@ -185,17 +188,17 @@ static enum lb_why knock(unsigned client, uint16_t sport)
 }
 
 /* As many SYNs at once as are let in in a second, and more. */
-static void flood(void)
+static void flood(uint32_t half_open)
 {
-	for (unsigned i = 0; i < PER_S + MOST_HALF_OPEN; i++)
+	for (unsigned i = 0; i < PER_S + half_open; i++)
 		knock(1000 + i / 16, (uint16_t)(1 + i % 16));
 }
 
-static void begin_engine(void)
+static void begin_engine(uint32_t half_open)
 {
 	struct rules *rules = fixture_rules(2);
 
-	rules->max_half_open = MOST_HALF_OPEN;
+	rules->max_half_open = half_open;
 	engine_start(&engine, rules);
 }
 
@@ -203,15 +206,15 @@ START_TEST(a_flood_takes_nobody_away)
 {
 	struct talk talk;
 
-	begin_engine();
+	begin_engine(most_half_open[_i]);
 	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
-	flood();
+	flood(most_half_open[_i]);
 	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
 	ck_assert_uint_ge(lb_balance(engine.lb)->counts.refused, 1);
 	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW); /* he has been here */
 	ck_assert_uint_eq(talk_send(&talk, CLIENT, TCP_ACK, 10).why, WHY_FLOW_HIT);
 	engine.now.ns += LB_NS_PER_S;
-	flood();
+	flood(most_half_open[_i]);
 	ck_assert_uint_eq(knock(2, 1), WHY_FLOW_NEW); /* asks again */
 	ck_assert_uint_eq(knock(3, 1), WHY_STRANGER);
 	engine_stop(&engine);
@@ -223,7 +226,7 @@ START_TEST(without_a_flood_nobody_is_a_stranger)
 {
 	struct talk talk;
 
-	begin_engine();
+	begin_engine(most_half_open[_i]);
 	for (unsigned i = 0; i < 2 * PER_S; i++) {
 		talk_open(&talk, &engine, fixture_client(i / 16), (uint16_t)(1 + i % 16), PORT);
 		talk_send(&talk, CLIENT, TCP_RST, 0);
@@ -245,9 +248,13 @@ Suite *strangers_suite(void)
 	                              known_clients_are_let_in,
 	                              who_was_here_long_ago_is_a_stranger,
 	                              the_latest_are_known,
-	                              a_flood_takes_nobody_away,
-	                              without_a_flood_nobody_is_a_stranger,
 	                              NULL};
+	Suite *suite = suite_of("strangers", tests);
+	TCase *engines = tcase_create("engine");
+	const int sizes = sizeof(most_half_open) / sizeof(*most_half_open);
 
-	return suite_of("strangers", tests);
+	tcase_add_loop_test(engines, a_flood_takes_nobody_away, 0, sizes);
+	tcase_add_loop_test(engines, without_a_flood_nobody_is_a_stranger, 0, sizes / 2);
+	suite_add_tcase(suite, engines);
+	return suite;
 }
