@@ -256,6 +256,17 @@ lab_wait() # NAME SECONDS
 	cat "$LAB_DIR/$1.status"
 }
 
+# All echo requests up to the last one that was answered have been, and they are at least COUNT. (As lost, ping itself also counts what is on
+# its way when it ends, and it ends as early as twice the longest round trip after the last request: with -w, it goes on until COUNT answers
+# have come.)
+pings_answered() # OUTPUT COUNT
+{
+	sed -nE 's/.* icmp_seq=([0-9]+) .*time=.*/\1/p' "$1" | sort -nu | awk -v least="$2" '{ last = $1 } END {
+		printf "pings: %d of the first %d answered\n", NR, last
+		exit !(NR == last && NR >= least)
+	}' >&2
+}
+
 lab_kill() # NAME
 {
 	[[ -s $LAB_DIR/$1.status ]] || lab_signal "$1" KILL 2>/dev/null || true

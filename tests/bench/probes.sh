@@ -41,7 +41,7 @@ probes_turn() # CHECKS
 	sleep 6 # the first probes aren't spread yet
 	before=$(probes_so_far)
 	at=$EPOCHREALTIME
-	in_ns client ping -i 0.002 -c 2000 -s 56 10.0.0.42 >"$LAB_DIR/pings" || true
+	in_ns client ping -i 0.002 -w 20 -c 2000 -s 56 10.0.0.42 >"$LAB_DIR/pings" || true
 	after=$(probes_so_far)
 	sed -nE 's/.*time=([0-9.]+) ms$/\1/p' "$LAB_DIR/pings" | sort -n | awk -v checks="$1" \
 		-v rate="$(bc <<<"($after - $before) / ($EPOCHREALTIME - $at)")" '{ t[NR] = $1 } END {

@@ -256,6 +256,6 @@ time.sleep(100)' "$1" "$RUN/status"
 		lab_kill "misuse-$how"
 	done
 	wait_until 5 tmb status -i eth0-eth1
-	lossless=$(in_ns client ping -q -c 20 -i 0.01 10.0.0.41 | grep -c ' 0% packet loss')
-	[[ $lossless = 1 ]]
+	in_ns client ping -c 20 -i 0.01 -w 10 10.0.0.41 >"$LAB_DIR/pings"
+	pings_answered "$LAB_DIR/pings" 20
 }

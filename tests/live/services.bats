@@ -97,7 +97,7 @@ farm_is() # NAME UP
 	for name in "${held[@]}"; do
 		wait_until 5 grep -q fe "$LAB_DIR/$name.out"
 	done
-	lab_spawn pings client ping -i 0.05 -q "$VIP"
+	lab_spawn pings client ping -i 0.05 "$VIP"
 	for name in fe1-http fe2-http; do
 		lab_signal $name TERM # its workers end with it
 		lab_wait $name 5
@@ -111,7 +111,7 @@ farm_is() # NAME UP
 	[[ $(connect client "$VIP6" 5060 20 | grep -c '^fe') = 20 ]]
 	lab_signal pings INT
 	lab_wait pings 5
-	grep -E ' 0% packet loss' "$LAB_DIR/pings.out"
+	pings_answered "$LAB_DIR/pings.out" 20
 	in_ns client ping -q -c 1 -W 2 "$VIP6"
 	for name in "${held[@]}"; do
 		[[ ! -s $LAB_DIR/$name.status ]]
