@@ -228,7 +228,7 @@ void flows_model_reset(struct model *m, struct flow_model *f, enum end by)
 void flows_model_revive(struct model *m, struct flow_model *f)
 {
 	m->counts.ended[ENDED_RST]--;
-	m->counts.revived++;
+	m->counts.counters[COUNTER_FLOWS_REVIVED]++;
 	f->life = f->ended_life;
 	f->there = YES;
 	f->unrecorded = false;
@@ -301,6 +301,15 @@ unsigned flows_model_half_open(const struct model *m, bool for_sure)
 
 	for (unsigned i = 0; i < m->nflows; i++)
 		n += flows_model_is_half_open(&m->flows[i]) > (for_sure ? MAYBE : NO);
+	return n;
+}
+
+unsigned flows_model_unrecorded(const struct model *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->nflows; i++)
+		n += m->flows[i].unrecorded;
 	return n;
 }
 

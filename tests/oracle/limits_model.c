@@ -114,9 +114,26 @@ static void note_refused(struct model *m, unsigned farm, const struct addr *clie
 
 	if (!(whys >> WHY_CLIENT_RATE & 1) || !f->block_for_ms || spent == NO)
 		return;
+	model_counts(m, COUNTER_LIMITS_BLOCKS, spent == YES && whys == 1ull << WHY_CLIENT_RATE, 1);
 	if (spent == YES && whys == 1ull << WHY_CLIENT_RATE && !l->unsure)
 		l->blocked_least = until;
 	l->blocked_most = until + LB_NS_PER_S / 10;
+}
+
+/* By one of these reasons, as bits. */
+static void count_refused(struct model *m, uint64_t whys)
+{
+	static const struct {
+		enum lb_why why;
+		enum counter counter;
+	} kinds[] = {{WHY_CLIENT_DENIED, COUNTER_LIMITS_DENIED},
+	             {WHY_CLIENT_CONNECTIONS, COUNTER_LIMITS_CONNECTIONS},
+	             {WHY_CLIENT_RATE, COUNTER_LIMITS_RATE},
+	             {WHY_CLIENT_BLOCKED, COUNTER_LIMITS_BLOCKED}};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (whys >> kinds[i].why & 1)
+			model_counts(m, kinds[i].counter, whys == 1ull << kinds[i].why, 1);
 }
 
 bool limits_model_refuses(struct model *m, const struct seen *s, const struct verdict *v,
@@ -135,7 +152,7 @@ bool limits_model_refuses(struct model *m, const struct seen *s, const struct ve
 		report_mismatch("a client is refused, and shouldn't be");
 	if (must == NO || (must == MAYBE && !said && v->why != WHY_RST_LIMITED))
 		return false;
-	m->counts.refused++;
+	m->counts.counters[COUNTER_FLOWS_REFUSED]++;
 	if (f->on_limit == ON_LIMIT_DROP) {
 		if (v->why != WHY_CLIENT_DROPPED || !(whys >> v->limit & 1))
 			report_mismatch("%s instead of client_dropped",
@@ -151,6 +168,7 @@ bool limits_model_refuses(struct model *m, const struct seen *s, const struct ve
 			whys = 1ull << v->why;
 		}
 	}
+	count_refused(m, whys);
 	if (!denied)
 		note_refused(m, farm, &s->src, whys);
 	return true;

@@ -85,11 +85,11 @@ void model_expect(struct model *m, struct ended *ended, unsigned n, const struct
 
 	m->ended = ended;
 	m->nended = n;
-	m->resets =
-	        after->ended[ENDED_RST] + after->revived - known->ended[ENDED_RST] - known->revived;
-	m->revivals = after->revived - known->revived;
+	m->revivals =
+	        after->counters[COUNTER_FLOWS_REVIVED] - known->counters[COUNTER_FLOWS_REVIVED];
+	m->resets = after->ended[ENDED_RST] - known->ended[ENDED_RST] + m->revivals;
 	m->stickies_evicted_before = m->stickies_evicted;
-	m->stickies_evicted = after->stickies_evicted;
+	m->stickies_evicted = after->counters[COUNTER_PERSIST_EVICTED];
 	flows_model_bury(m);
 }
 

@@ -174,6 +174,12 @@ struct limited {
 	bool unsure;
 };
 
+/* A counter where the model compared it last, and how often it has counted since, at least and at
+ * most. */
+struct counted {
+	uint64_t before, least, most;
+};
+
 struct model {
 	const struct rules *rules;
 	struct mac macs[NSIDES];
@@ -199,9 +205,9 @@ struct model {
 	unsigned nsources;
 	struct limited limited[MODEL_LIMITED];
 	unsigned nlimited;
-	struct addr denied[MODEL_FARMS]; /* a client that the farm denies; zeros: none */
-	struct statistics counts;        /* what must have been counted so far */
-	uint64_t cuts_least, cuts_most;
+	struct addr denied[MODEL_FARMS];   /* a client that the farm denies; zeros: none */
+	struct statistics counts;          /* what must have been counted so far */
+	struct counted counted[NCOUNTERS]; /* those that are told by ranges */
 	/* clients that the engine has forgotten for lack of room: before the burst, and by now */
 	uint64_t stickies_evicted_before, stickies_evicted;
 	/* what the engine did in the burst that is being told: flows that a RST ended, and revived

@@ -4,6 +4,7 @@
  * ORACLE_SEED and ORACLE_EVENTS in the environment say which and how many; a mismatch says with
  * which it happens again.
  */
+#include "counted.h"
 #include "hosts.h"
 
 #include "../unit/random.h"
@@ -165,6 +166,7 @@ START_TEST(engine_does_as_the_model)
 		report_begin(seed, n, done == 0);
 		run_world(n);
 	}
+	ck_assert_msg(!counted_forgotten(), "counter %s: see counted.c", counted_forgotten());
 }
 END_TEST
 

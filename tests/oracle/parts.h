@@ -50,11 +50,21 @@ void flows_model_bury(struct model *model);
 void flows_model_rested(struct model *model, bool polled);
 
 unsigned flows_model_live(const struct model *model);
+/* Those that an end has reset, and that may be revived. */
+unsigned flows_model_unrecorded(const struct model *model);
 /* If the flow is half-open. */
 enum maybe flows_model_is_half_open(const struct flow_model *flow);
 /* Half-open, or quarantined: those that are for sure, or those that may be. */
 unsigned flows_model_half_open(const struct model *model, bool for_sure);
 unsigned flows_model_resting(const struct model *model, bool for_sure);
+
+/* The engine must have counted that so often, and may have so often. */
+static inline void model_counts(struct model *model, enum counter counter, uint64_t least,
+                                uint64_t most)
+{
+	model->counted[counter].least += least;
+	model->counted[counter].most += most;
+}
 
 /* The next record, or NULL. */
 const struct ended *model_next_ended(const struct model *model);

@@ -99,14 +99,13 @@ void room_model_make(struct model *m, bool was_short)
 		report_mismatch("a flow was made in a full table");
 	if (live + flows_model_resting(m, true) < size) {
 		if (was_short || live + flows_model_resting(m, false) >= size) {
-			m->cuts_most++;
+			model_counts(m, COUNTER_FLOWS_QUARANTINE_CUT, 0, 1);
 			doubt_resting(m);
 		}
 		return;
 	}
 	forget_doubted(m); /* there is no place where they might be */
-	m->cuts_most++;
-	m->cuts_least++;
+	model_counts(m, COUNTER_FLOWS_QUARANTINE_CUT, 1, 1);
 	flows_model_remove(m, longest_resting(m));
 }
 
@@ -126,8 +125,8 @@ void room_model_replace(struct model *m, const struct flow_model *new)
 
 		if (flows_model_goes_to(m, f, new->server, new->service) &&
 		    f->snat_port == new->snat_port && addr_eq(&f->snat, &new->snat)) {
-			m->cuts_most++;
-			m->cuts_least += f->there == YES && !same_client;
+			model_counts(m, COUNTER_FLOWS_QUARANTINE_CUT,
+			             f->there == YES && !same_client, 1);
 			flows_model_remove(m, f);
 		} else if (same_client && f->listed) {
 			f->listed = false;

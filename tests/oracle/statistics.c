@@ -1,7 +1,27 @@
 /*
- * Reading the engine's counters, as bridge/worker/counters.h has them.
+ * Reading the engine's counters, as the list of them says what they are: for a worker that has
+ * nothing but the engine.
  */
 #include "statistics.h"
+
+#include "../../bridge/worker/worker.h"
+
+static void read_counters(const struct lb *lb, uint64_t ret[NCOUNTERS])
+{
+	const struct worker *w = &(struct worker){.lb = (struct lb *)(uintptr_t)lb};
+	const struct balance *b = lb_balance(lb);
+	const struct segment *g = &b->segment;
+	const struct neigh_counts *n = &(struct neigh_counts){0};
+	const struct fastpath_counts *f = &(struct fastpath_counts){0};
+
+#define FIRST(value)                                        0
+#define VALUE(enumerator, group, member, kind, value, help) (uint64_t)(value),
+	const uint64_t values[] = {COUNTERS(VALUE)};
+#undef VALUE
+#undef FIRST
+
+	memcpy(ret, values, sizeof(values));
+}
 
 void statistics_read(const struct lb *lb, struct statistics *ret)
 {
@@ -9,17 +29,8 @@ void statistics_read(const struct lb *lb, struct statistics *ret)
 	const struct rules *rules = balance->farms->rules;
 	unsigned address = 0;
 
-	*ret = (struct statistics){
-	        .created = balance->counts.created,
-	        .refused = balance->counts.refused,
-	        .cut = balance->counts.quarantine_cut,
-	        .resets = balance->counts.resets,
-	        .revived = balance->counts.revived,
-	        .open = balance_open_flows(balance),
-	        .half_open = balance->flows.openings.list.length,
-	        .resting = balance_quarantined(balance),
-	        .stickies_evicted = balance->persist.evicted,
-	};
+	*ret = (struct statistics){0};
+	read_counters(lb, ret->counters);
 	memcpy(ret->whys, lb_whys(lb), sizeof(ret->whys));
 	memcpy(ret->ended, balance->counts.ended, sizeof(ret->ended));
 	for (unsigned s = 0; s < rules->nservers; s++) {

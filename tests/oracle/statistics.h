@@ -5,21 +5,21 @@
 #ifndef ORACLE_STATISTICS_H
 #define ORACLE_STATISTICS_H
 
+#include "../../bridge/worker/counters.h"
 #include "../../lb/lb.h"
 
 enum { STATISTICS_SERVERS = 16, STATISTICS_SNAT = 16 };
 
 struct statistics {
 	uint64_t whys[LB_NWHYS];
-	uint64_t created, ended[ENDED_WHYS], refused, cut, resets, revived;
-	uint32_t open, half_open, resting;
+	uint64_t ended[ENDED_WHYS];
+	uint64_t counters[NCOUNTERS]; /* those of the process are 0, and one worker is running */
 	struct {
 		uint32_t connections;
 		uint64_t total, ok, failed;
 		enum health_verdict health;
 	} servers[STATISTICS_SERVERS];
 	uint32_t ports_in_use[STATISTICS_SNAT]; /* by farm and SNAT address */
-	uint64_t stickies_evicted;
 };
 
 void statistics_read(const struct lb *lb, struct statistics *ret);

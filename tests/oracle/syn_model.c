@@ -20,7 +20,7 @@ static void begin_flow(struct model *m, struct flow_model *f, const struct seen 
 	fate = life_model_packet(f, CLIENT, s, m->now);
 	if (fate.ends != NO)
 		report_mismatch("the model ends a flow by its first SYN");
-	m->counts.created++;
+	m->counts.counters[COUNTER_FLOWS_CREATED]++;
 	m->servers[f->server].total++;
 }
 
@@ -49,6 +49,14 @@ static struct flow_model read_choice(const struct model *m, const struct seen *n
 	return f;
 }
 
+/* One that is made in an older one's place has its port, wherever that came from. */
+static void count_own_port(struct model *m, const struct flow_model *f,
+                           const struct flow_model *old)
+{
+	if (model_farm(m, f->farm)->nsnat && f->snat_port == f->client_port)
+		model_counts(m, COUNTER_FLOWS_OWN_PORT, !old, 1);
+}
+
 static void make_flow(struct model *m, const struct frame *before, const struct frame *after,
                       const struct seen *s, const struct verdict *v, unsigned farm,
                       unsigned service)
@@ -69,6 +77,7 @@ static void make_flow(struct model *m, const struct frame *before, const struct 
 	room_model_make(m, was_short);
 	begin_flow(m, &f, s, v);
 	f.older = older;
+	count_own_port(m, &f, old);
 	*flows_model_add(m) = f;
 	if (flows_model_older(m, &f))
 		flows_model_older(m, &f)->listed = false;
@@ -86,7 +95,7 @@ static void judge_refusal(struct model *m, const struct seen *s, const struct ve
 {
 	const bool may_be_full = established(m, false) >= m->rules->max_connections;
 
-	m->counts.refused++;
+	m->counts.counters[COUNTER_FLOWS_REFUSED]++;
 	if (whys & BIT(WHY_FLOW_NEW) && may_be_full)
 		whys |= BIT(WHY_TABLE_FULL);
 	whys &= ~BIT(WHY_FLOW_NEW);

@@ -161,7 +161,7 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
 	if (service < 0) /* not a VIP in this VLAN, or its port isn't served any more */
 		return judge_no_flow(m, before, after, s, v);
 	if (elsewhere) {
-		m->counts.refused++;
+		m->counts.counters[COUNTER_FLOWS_REFUSED]++;
 		return judge_rst(m, s, v, WHY_OTHER_VLAN);
 	}
 	give_way(m, f);
