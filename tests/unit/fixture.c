@@ -6,6 +6,8 @@
 
 #include "../../lb/takeover.h"
 
+#include <malloc.h>
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -134,6 +136,30 @@ static void use_ip6(struct engine *engine, const struct rules *rules)
 	lb_use_ip6(engine->lb, engine->ip6_mem);
 }
 
+/* The memory of the last engine, for the next one if that is of its size: to take and give back
+ * some millions of bytes each time would be most of what short tests do where AddressSanitizer is
+ * built in. */
+static void *kept;
+
+static void *take_memory(size_t bytes)
+{
+	void *mem = kept;
+
+	if (!mem || malloc_usable_size(mem) != bytes)
+		return aligned_alloc(ARENA_ALIGN, bytes);
+	ASAN_UNPOISON_MEMORY_REGION(mem, bytes);
+	kept = NULL;
+	return mem;
+}
+
+static void give_back(void *mem)
+{
+	free(kept);
+	kept = mem;
+	if (mem)
+		ASAN_POISON_MEMORY_REGION(mem, malloc_usable_size(mem));
+}
+
 void engine_start_share(struct engine *engine, struct rules *rules, const struct share *share)
 {
 	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
@@ -142,7 +168,7 @@ void engine_start_share(struct engine *engine, struct rules *rules, const struct
 
 	*engine = (struct engine){.rules = rules};
 	engine->now = (lb_time){EPOCH_S * LB_NS_PER_S};
-	engine->mem = aligned_alloc(ARENA_ALIGN, size);
+	engine->mem = take_memory(size);
 	memset(engine->mem, 0xa5, size); /* nothing may count on zeros */
 	engine->farms_mem = aligned_alloc(ARENA_ALIGN, farms_bytes);
 	memset(engine->farms_mem, 0xa5, farms_bytes);
@@ -219,7 +245,7 @@ void engine_stop_shared(struct engine *engine, struct table *table)
 
 void engine_stop(struct engine *engine)
 {
-	free(engine->mem);
+	give_back(engine->mem);
 	free(engine->farms_mem);
 	free(engine->ip6_mem);
 	rules_free(engine->rules);
