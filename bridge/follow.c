@@ -85,17 +85,18 @@ static void follow_rules_beside_host(struct live *live, const struct rules *rule
 	cable_route(live->cable, rules->routing);
 }
 
-/* Goes over to the filters' program that was made before. */
-static bool follow_filters(struct live *live, const struct rules *rules)
+bool follow_filters(struct live *live, const struct rules *rules, bool wanted)
 {
-	int err = live->unfiltered;
+	const int err =
+	        wanted ? fastpath_use_filters(live->fastpath, rules, clock_now()) : -ECANCELED;
 
 	if (!err)
-		err = fastpath_use_filters(live->fastpath, rules, clock_now());
-	if (err)
+		return true;
+	fastpath_forgo_filters(live->fastpath, rules);
+	if (wanted)
 		log_warning("filters are the process's, and packet sockets carry all: %s",
 		            strerror(-err));
-	return !err;
+	return false;
 }
 
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
@@ -110,8 +111,8 @@ static void follow_fastpath(struct live *live, const struct rules *rules)
 		log_warning("the rules are too many for the fast path: packet sockets again");
 		active = false;
 	}
-	if (active && !follow_filters(live, rules))
-		active = false;
+	if (live->fastpath)
+		active = follow_filters(live, rules, active);
 	if (!live->fastpath && fastpath_is_wanted(rules) && !live->is_refused)
 		log_warning("%s: [bridge] fast_path: stays off until a restart",
 		            live->options->config);
@@ -208,7 +209,7 @@ int follow_check_new(void *ctx, const struct rules *rules, const struct rules *b
 	struct live *live = ctx;
 
 	if (live->fastpath)
-		live->unfiltered = fastpath_prepare_filters(live->fastpath, rules);
+		fastpath_prepare_filters(live->fastpath, rules); /* follow_filters() says if not */
 	return follow_check(live, follow_with_carrier(live, way_ports(rules)), rules, before);
 }
 

@@ -50,6 +50,10 @@ int follow_check_rest(struct live *live);
 void follow_hold(struct live *live, unsigned sides);
 void follow_held(struct live *live);
 
+/* Has the programs go over to the filters of rules that they were prepared for, if the fast path is
+ * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
+bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
+
 /* Turns the fast path on or off, as rules want it, and as far as they fit it. */
 void follow_rules(void *live, const struct rules *rules);
 

@@ -20,10 +20,9 @@ struct live {
 	struct overrides overrides; /* that lie over them */
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
-	int unfiltered;      /* why the kernel won't have the last rules' filters; 0: it has */
-	bool is_refused;     /* the kernel would not have one */
-	struct guard *guard; /* where the host has what isn't ours; or NULL */
-	bool keep;           /* what it does goes on at the end */
+	bool is_refused;           /* the kernel would not have one */
+	struct guard *guard;       /* where the host has what isn't ours; or NULL */
+	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct share share;    /* of the first worker */
 	struct writer *writer; /* of the statistics, or NULL: there are none */

@@ -6,6 +6,7 @@
 #include "client/cli.h"
 #include "live.h"
 #include "process/log.h"
+#include "process/names.h"
 #include "process/signals.h"
 #include "offline.h"
 #include "recall.h"
@@ -124,6 +125,7 @@ int main(int argc, char **argv)
 	if (options.mode != MODE_LIVE)
 		signals_let_go();
 	log_verbose(options.verbose);
+	names_from_files();
 	if (options.mode == MODE_RELEASE)
 		return live_release(&options) < 0 ? EXIT_RUNTIME : EXIT_SUCCESS;
 	rules = load_first(&options, &text);

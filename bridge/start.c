@@ -147,14 +147,13 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 		err = open_fastpath(live, rules, heritage);
 	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
 	if (!err && live->fastpath)
-		fastpath_activate(live->fastpath, fastpath_is_wanted(rules));
+		fastpath_activate(live->fastpath,
+		                  follow_filters(live, rules, fastpath_is_wanted(rules)));
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
 	if (!err)
 		err = crew_steer(&live->crew, rules, &live->share);
-	if (!err && live->fastpath)
-		err = fastpath_use_filters(live->fastpath, rules, clock_now());
 	return err ? err : attach(live);
 }
 

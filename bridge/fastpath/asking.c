@@ -31,8 +31,8 @@ static void finish(struct asking *asking)
 
 	code_add(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, CLASSIC_IMAGE,
 	         offsetof(struct filter_image, packets));
-	code_add_imm(c, BPF_ALU | BPF_LSH | BPF_K, BPF_REG_1, 1);
-	code_add_imm(c, BPF_ALU | BPF_OR | BPF_K, BPF_REG_1, asking->half);
+	code_add_imm(c, BPF_ALU | BPF_LSH | BPF_K, BPF_REG_1, FILTER_PARTS_SHIFT);
+	code_add_imm(c, BPF_ALU | BPF_OR | BPF_K, BPF_REG_1, asking->part);
 	tell(c, BPF_REG_1, FASTPATH_CB_PACKETS);
 	code_add(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, CLASSIC_IMAGE,
 	         offsetof(struct filter_image, matched));
@@ -48,11 +48,11 @@ static void leave_without(struct code *c, unsigned reg)
 	leave(c);
 }
 
-void asking_begin(struct asking *asking, int images, uint32_t half, const struct sieve *sieve)
+void asking_begin(struct asking *asking, int images, uint32_t part, const struct sieve *sieve)
 {
 	struct code *c = &asking->code;
 
-	*asking = (struct asking){.half = half, .always = sieve_always(sieve)};
+	*asking = (struct asking){.part = part, .always = sieve_always(sieve)};
 	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
 	code_set(c, BPF_REG_2, 0);
 	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);

@@ -18,16 +18,16 @@ struct sock_filter;
 struct asking {
 	struct code code;
 	uint32_t call;    /* which one calls the function that makes the image */
-	uint32_t half;    /* asking_begin() */
+	uint32_t part;    /* asking_begin() */
 	uint64_t always;  /* those that are asked about each frame */
 	unsigned group;   /* of the last filter, eight of which are one; and the jump past it */
 	uint32_t past;    /* 0: none */
 	bool is_complete; /* nothing after this is reached, but past a group */
 };
 
-/* Begins: images is the descriptor of the map of images, half (0 or 1) is what the programs behind
- * are told of which filters were asked. Only those that pass the sieve will be. */
-void asking_begin(struct asking *asking, int images, uint32_t half, const struct sieve *sieve);
+/* Begins: images is the descriptor of the map of images, part (below FILTER_PARTS) is what the
+ * programs behind are told of which filters were asked. Only those that pass the sieve will be. */
+void asking_begin(struct asking *asking, int images, uint32_t part, const struct sieve *sieve);
 
 /* Numbers only grow. Asks the expression of n instructions, as the one with that number (0-63).
  * decides says that none behind it is asked if it matches. */

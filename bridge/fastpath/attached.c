@@ -12,6 +12,18 @@ int attached_add(struct mnl_socket *socket, const struct loaded *loaded, int ifi
 	return tc_attach(socket, &place, loaded->programs[program], loaded_name(loaded, program));
 }
 
+int attached_set_filters(struct mnl_socket *socket, const struct attached *end, int program)
+{
+	const struct tc_place place = {.ifindex = end->ifindex, .priority = TC_FILTERS};
+
+	if (!end->ifindex)
+		return 0;
+	if (program >= 0)
+		return tc_attach(socket, &place, program, "filters");
+	tc_detach(socket, &place); /* it may be that there is none */
+	return 0;
+}
+
 int attached_nobody(struct mnl_socket *socket, const struct loaded *loaded, int ifindex)
 {
 	struct tc_place place = {.ifindex = ifindex, .priority = TC_RECEIVE};

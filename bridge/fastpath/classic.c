@@ -51,6 +51,7 @@ struct asked {
 	uint32_t njumps;
 	uint32_t *at;     /* by instruction, and those two */
 	bool *is_reached; /* likewise */
+	bool computes_x;  /* X may be anything, and not only the length of a header */
 };
 
 #define MATCH(asked)    ((asked)->n)
@@ -163,6 +164,16 @@ static void load_at(struct asked *a, unsigned size, uint32_t k)
 	to_host_order(a->c, REG_A, bytes);
 }
 
+/* Of R1 nothing is known from then on. Without CAP_PERFMON the verifier refuses an offset that it
+ * knows to be one number on a way, and not on another. */
+static void forget(struct code *c)
+{
+	const int scratch = offsetof(struct filter_image, scratch);
+
+	code_add(c, BPF_STX | BPF_MEM | BPF_W, CLASSIC_IMAGE, BPF_REG_1, scratch);
+	code_add(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, CLASSIC_IMAGE, scratch);
+}
+
 static void load_behind_x(struct asked *a, unsigned size, uint32_t k)
 {
 	const uint32_t bytes = bytes_of(size);
@@ -174,6 +185,8 @@ static void load_behind_x(struct asked *a, unsigned size, uint32_t k)
 	code_move(c, BPF_REG_2, BPF_REG_1);
 	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, bytes);
 	jump(a, BPF_JMP | BPF_JGT | BPF_X, BPF_REG_2, REG_LEN, 0, NO_MATCH(a));
+	if (a->computes_x)
+		forget(c);
 	far = c->n;
 	code_add_all(c, BPF_JMP | BPF_JGT | BPF_K, BPF_REG_1, 0, 0, FILTER_IMAGE_BYTES - bytes);
 	code_move(c, BPF_REG_2, CLASSIC_IMAGE);
@@ -340,11 +353,19 @@ static bool ends(const struct sock_filter *in)
 	return BPF_CLASS(in->code) == BPF_RET || BPF_CLASS(in->code) == BPF_JMP;
 }
 
+static bool computes_x(const struct sock_filter *in)
+{
+	return in->code == (BPF_MISC | BPF_TAX) ||
+	       (BPF_CLASS(in->code) == BPF_LDX && BPF_MODE(in->code) != BPF_MSH);
+}
+
 /* M[] that is read begins as 0. */
 static void begin(struct asked *a)
 {
 	bool clear[BPF_MEMWORDS] = {false};
 
+	for (uint32_t pc = 0; pc < a->n; pc++)
+		a->computes_x |= computes_x(&a->in[pc]);
 	for (uint32_t pc = 0; pc < a->n; pc++)
 		if ((BPF_CLASS(a->in[pc].code) == BPF_LD || BPF_CLASS(a->in[pc].code) == BPF_LDX) &&
 		    BPF_MODE(a->in[pc].code) == BPF_MEM)

@@ -34,6 +34,7 @@ struct fastpath {
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
 	bool was_left, inherits, has_begun;
+	int unfiltered; /* why the kernel won't have the filters that were prepared last, or 0 */
 };
 
 /* What an earlier process has left there, if it can be read. */
@@ -110,7 +111,8 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	fastpath_beat(fastpath, (lb_time){0});
 	*ret_what = "the filters' program";
 	filters_begin(&fastpath->filters, &fastpath->maps.loaded);
-	if ((err = filters_prepare(&fastpath->filters, rules)) < 0)
+	if ((err = fastpath_prepare_filters(fastpath, rules)) < 0 &&
+	    rules->fast_path == FAST_PATH_KERNEL)
 		return err;
 	*ret_what = "maps of an earlier process";
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
@@ -330,16 +332,10 @@ void fastpath_note_left(struct fastpath *fastpath, enum side side, const struct 
 	}
 }
 
-/* Nothing is there, or what is. */
-static int attach_filters(struct fastpath *fastpath, int ifindex, enum side side)
+static int attach_filters(struct fastpath *fastpath, enum side side)
 {
-	const struct tc_place place = {.ifindex = ifindex, .priority = TC_FILTERS};
-	const int program = fastpath->filters.programs[side];
-
-	if (program >= 0)
-		return tc_attach(fastpath->socket, &place, program, "filters");
-	tc_detach(fastpath->socket, &place);
-	return 0;
+	return attached_set_filters(fastpath->socket, &fastpath->ends[side],
+	                            fastpath->filters.programs[side]);
 }
 
 int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cable_state *is)
@@ -359,7 +355,7 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 		return err;
 	fastpath_follow(fastpath, side, is);
 	note_attached(fastpath, side);
-	err = attach_filters(fastpath, link->index, side);
+	err = attach_filters(fastpath, side);
 	if (!err)
 		err = attached_add(fastpath->socket, &fastpath->maps.loaded, link->index,
 		                   TC_RECEIVE, LOADED_RECEIVE + side);
@@ -373,7 +369,8 @@ int fastpath_attach(struct fastpath *fastpath, enum side side, const struct cabl
 
 int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules)
 {
-	return filters_prepare(&fastpath->filters, rules);
+	fastpath->unfiltered = filters_prepare(&fastpath->filters, rules);
+	return fastpath->unfiltered;
 }
 
 /* Nobody reads what the program says unless it is there. */
@@ -386,19 +383,26 @@ int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, l
 {
 	int old[NSIDES], err = 0;
 
+	if (fastpath->unfiltered)
+		return fastpath->unfiltered;
 	filters_use(&fastpath->filters, rules, now, old);
 	if (!rules->nfilters)
 		set_filtered(fastpath, false);
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (fastpath->ends[side].ifindex && !err)
-			err = attach_filters(fastpath, fastpath->ends[side].ifindex,
-			                     (enum side)side);
-	if (!err) /* else all is left to the process, but not before it says so */
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = attach_filters(fastpath, (enum side)side);
+	if (!err) { /* else all is left to the process, but not before it says so */
+		filters_used(&fastpath->filters);
 		set_filtered(fastpath, rules->nfilters);
+	}
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (old[side] >= 0)
 			close(old[side]);
 	return err;
+}
+
+void fastpath_forgo_filters(struct fastpath *fastpath, const struct rules *rules)
+{
+	filters_forgo(&fastpath->filters, rules);
 }
 
 bool fastpath_filters(const struct fastpath *fastpath)
@@ -420,9 +424,20 @@ bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
 	return fastpath && filters_see(&fastpath->filters, filter, ret);
 }
 
+/* Nobody reads what it says, and it takes time of each frame. */
+static void remove_filters(struct fastpath *fastpath)
+{
+	set_filtered(fastpath, false);
+	filters_drop(&fastpath->filters);
+	for (unsigned side = 0; side < NSIDES; side++)
+		attach_filters(fastpath, (enum side)side);
+}
+
 void fastpath_activate(struct fastpath *fastpath, bool active)
 {
-	__atomic_store_n(&fastpath->maps.conf->active, active, __ATOMIC_RELEASE);
+	__atomic_store_n(&fastpath->maps.conf->active, active, __ATOMIC_SEQ_CST);
+	if (!active)
+		remove_filters(fastpath);
 }
 
 bool fastpath_is_active(const struct fastpath *fastpath)

@@ -92,11 +92,15 @@ int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
 
 /*
  * Makes the filters' program for these rules, and goes over to it. In between it may be that
- * another one is prepared instead. Return 0, or a negative errno: the kernel won't have it, or it
- * can't be put in its place. Without filters there is none.
+ * another one is prepared instead. Return 0, or a negative errno: the kernel won't have it, which
+ * both say, or it can't be put in its place. Without filters there is none. At the start it is
+ * there.
  */
 int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, lb_time now);
+
+/* The filters of these rules are in force, but the process's, while this isn't active. */
+void fastpath_forgo_filters(struct fastpath *fastpath, const struct rules *rules);
 
 /* If filters are the programs', and the process has no part in them but resets. fastpath may be
  * NULL, as for what follows: then a filter has done nothing. */

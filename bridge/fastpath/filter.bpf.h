@@ -23,18 +23,20 @@ MAP_ARRAY(filter_seen, struct fastpath_filter_seen)
 
 /* ---- What is looked at ---- */
 
-/* Copies the beginning of the frame, the tag in its place. */
+/* Copies the beginning of the frame, the tag in its place. Fails only of what is shorter than an
+ * Ethernet header. */
 INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
 {
 	enum { ADDRESSES = ETH_TYPE };
 	const uint32_t shift = skb->vlan_present ? FRAME_TAG_BYTES : 0;
-	uint32_t rest = skb->len - ADDRESSES;
+	const uint32_t len = skb->len;
+	uint32_t rest = len - ADDRESSES;
 	be16 tag[2];
 
-	if (skb->len < ETH_HEADER_BYTES || skb->len > UINT16_MAX * 8)
+	if (len < ETH_HEADER_BYTES)
 		return false;
 	image->shift = shift;
-	image->len = skb->len + shift;
+	image->len = len + shift;
 	if (bpf_skb_load_bytes(skb, 0, image->bytes, ADDRESSES) < 0)
 		return false;
 	if (!shift) {
@@ -51,56 +53,48 @@ INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
 	                          rest) == 0;
 }
 
-/* A number below 128, of which the verifier then knows nothing else: without CAP_PERFMON it wants
- * an addition to a pointer to be the same on all ways to it. */
-INLINE uint32_t hide(struct filter_image *image, uint32_t number)
+/*
+ * Takes out the header that the kernel puts into a merged frame of more than 64 KiB (RFC 2675, 2;
+ * "BIG TCP"): none of its packets has it, and expressions don't look behind it.
+ */
+INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
+                           const struct first *first)
 {
-	*(volatile uint32_t *)&image->scratch = number;
-	return *(volatile uint32_t *)&image->scratch & 127;
-}
+	enum { JUMBO_BYTES = 8, JUMBO_TYPE = 0xc2, L3_MASK = 31, ROOM = 240 };
+	uint16_t type;
+	const uint32_t l3 = first_l3(first, &type);
+	const uint32_t jumbo = l3 + IPV6_HEADER_BYTES;
+	uint32_t rest = image->len - jumbo - JUMBO_BYTES, to;
+	uint8_t next;
 
-/* Behind the tags. */
-INLINE uint32_t find_l3(const struct filter_image *image, uint16_t *ret_type)
-{
-	const uint16_t first = be16_get(be16_load(image->bytes + ETH_TYPE));
-	const uint16_t second = be16_get(be16_load(image->bytes + ETH_TYPE + FRAME_TAG_BYTES));
-
-	*ret_type = first;
-	if (!is_tag(first))
-		return ETH_HEADER_BYTES;
-	*ret_type = second;
-	if (!is_tag(second))
-		return ETH_HEADER_BYTES + FRAME_TAG_BYTES;
-	*ret_type = be16_get(be16_load(image->bytes + ETH_TYPE + 2 * FRAME_TAG_BYTES));
-	return ETH_HEADER_BYTES + 2 * FRAME_TAG_BYTES;
+	if (type != ETHERTYPE_IPV6 ||
+	    first_byte(first, l3 + IPV6_NEXT_HEADER) != IPPROTO_NUM_HOP_BY_HOP ||
+	    first_byte(first, jumbo + IPV6_EXTENSION_LENGTH) != 0 ||
+	    first_byte(first, jumbo + 2) != JUMBO_TYPE)
+		return;
+	next = first_byte(first, jumbo);
+	to = (first_at(first, l3) & L3_MASK) + IPV6_HEADER_BYTES;
+	if (rest > ROOM)
+		rest = ROOM;
+	if (!rest || bpf_skb_load_bytes(skb, jumbo + JUMBO_BYTES - image->shift, image->bytes + to,
+	                                rest) < 0)
+		return;
+	image->bytes[first_at(first, l3 + IPV6_NEXT_HEADER)] = next;
+	image->len -= JUMBO_BYTES;
+	image->shift -= JUMBO_BYTES;
 }
 
 /* Makes it that of the first packet of a merged frame, as it was on the wire. */
-INLINE void unmerge(struct filter_image *image, uint32_t merged)
+INLINE void unmerge(struct __sk_buff *skb, struct filter_image *image)
 {
-	uint16_t type;
-	const uint32_t l3 = hide(image, find_l3(image, &type));
-	const bool ipv6 = type == ETHERTYPE_IPV6;
-	const uint8_t first = image->bytes[l3];
-	const uint8_t protocol =
-	        image->bytes[hide(image, l3 + (ipv6 ? IPV6_NEXT_HEADER : IPV4_PROTOCOL))];
-	const uint32_t l4 =
-	        hide(image, l3 + (ipv6 ? (uint32_t)IPV6_HEADER_BYTES : (first & 15) * 4u));
-	uint32_t headers = UDP_HEADER_BYTES, len;
-	uint8_t *at;
+	struct first first = {image->bytes, &image->scratch, 0, 0};
 
-	if (protocol == IPPROTO_NUM_TCP)
-		headers = (image->bytes[l4 + TCP_DATA_OFFSET] >> 4) * 4u;
-	len = l4 + headers + merged;
-	if ((!ipv6 && type != ETHERTYPE_IPV4) || image->len <= len ||
-	    (protocol != IPPROTO_NUM_TCP && protocol != IPPROTO_NUM_UDP))
+	take_out_jumbo(skb, image, &first);
+	first.len = image->len;
+	if (!first_packet(&first, skb->gso_size))
 		return;
-	image->packets = (image->len - l4 - headers + merged - 1) / merged;
-	image->len = len;
-	len -= l3 + (ipv6 ? (uint32_t)IPV6_HEADER_BYTES : 0);
-	at = image->bytes + hide(image, l3 + (ipv6 ? IPV6_PAYLOAD_LENGTH : IPV4_TOTAL_LENGTH));
-	at[0] = (uint8_t)(len >> 8);
-	at[1] = (uint8_t)len;
+	image->len = first.len;
+	image->packets = first.packets;
 }
 
 /* Called by the filters' program, which has its instructions. Returns 0 if there is nothing to look
@@ -116,7 +110,7 @@ int filter_image(struct __sk_buff *skb)
 	image->packets = 1;
 	image->matched = 0;
 	if (skb->gso_size)
-		unmerge(image, skb->gso_size);
+		unmerge(skb, image);
 	return 1;
 }
 
@@ -186,7 +180,7 @@ enum { FILTER_BEYOND = 2 }; /* beside the side's bit: no filter has a say in the
 __noinline int apply_filter(struct __sk_buff *skb, uint32_t place, uint32_t packets, uint32_t flags)
 {
 	struct fastpath_filter *filter = bpf_map_lookup_elem(&filters, &place);
-	uint32_t i = bpf_get_smp_processor_id() * 2 * FILTER_HALF + place;
+	uint32_t i = bpf_get_smp_processor_id() * FILTER_PARTS * FILTER_PART + place;
 	struct fastpath_filter_counts *counts = bpf_map_lookup_elem(&filter_counts, &i);
 	const uint64_t now = bpf_ktime_get_coarse_ns();
 	enum filtered ret;
@@ -234,13 +228,14 @@ INLINE int filtered(struct __sk_buff *skb, struct fastpath_counts *n, enum side 
 {
 	const uint64_t matched =
 	        skb->cb[FASTPATH_CB_MATCHED] | (uint64_t)skb->cb[FASTPATH_CB_MATCHED + 1] << 32;
-	const uint32_t base = (skb->cb[FASTPATH_CB_PACKETS] & 1) * FILTER_HALF;
-	const uint32_t packets = skb->cb[FASTPATH_CB_PACKETS] >> 1;
+	const uint32_t told = skb->cb[FASTPATH_CB_PACKETS];
+	const uint32_t base = (told & (FILTER_PARTS - 1)) * FILTER_PART;
+	const uint32_t packets = told >> FILTER_PARTS_SHIFT;
 
 	if (!matched)
 		return -1;
 	beyond |= what == OURS_TCP && is_to_probe(skb, head);
-	for (uint32_t i = 0; i < FILTER_HALF; i++) {
+	for (uint32_t i = 0; i < FILTER_PART; i++) {
 		if (!(matched >> i & 1))
 			continue;
 		switch (apply_filter(skb, base + i, packets, side | (beyond ? FILTER_BEYOND : 0))) {

@@ -1,8 +1,10 @@
 /*
  * Filters in the kernel, as the process sees them.
  *
- * The maps have two halves, of which the program says which one it asked; so all filters change in
- * the moment in which one program is put in the place of another.
+ * The maps have several parts, of which the program says which one it asked; so all filters of a
+ * side change in the moment in which one program is put in the place of another. Only a part that
+ * no program can name is written. As this process, or the one before, may have died with one side's
+ * program exchanged and the other's not, the maps themselves say which parts may be named.
  *
  * To load a program is the only thing that the process needs of bpf() after its start.
  */
@@ -90,7 +92,7 @@ static int prepare(const struct filters *filters, const struct rules *rules, enu
 	if (ret)
 		return ret;
 	asking_begin(&asking, bpf_object__find_map_fd_by_name(object, "filter_images"),
-	             !filters->conf->filters_half, sieve);
+	             filters->next_part, sieve);
 	ask_all(&asking, rules, side, expressions);
 	ret = asking_end(&asking, bpf_program__insns(image),
 	                 (uint32_t)bpf_program__insn_cnt(image));
@@ -101,6 +103,17 @@ static int prepare(const struct filters *filters, const struct rules *rules, enu
 	return ret;
 }
 
+/* A part that no program names. If each may be named, which takes as many deaths in the middle of
+ * an exchange, any. */
+static uint32_t free_part(const struct filters *filters)
+{
+	uint32_t part = 0;
+
+	while (part < FILTER_PARTS - 1 && filters->conf->filters_parts >> part & 1)
+		part++;
+	return part;
+}
+
 int filters_prepare(struct filters *filters, const struct rules *rules)
 {
 	struct expression expressions[RULES_FILTERS_MAX] = {{0}};
@@ -108,6 +121,7 @@ int filters_prepare(struct filters *filters, const struct rules *rules)
 	int err = 0;
 
 	close_all(filters->next);
+	filters->next_part = free_part(filters);
 	for (unsigned i = 0; i < rules->nfilters && !err; i++)
 		err = expression_compile(&rules->filters[i], &expressions[i], why);
 	for (unsigned side = 0; rules->nfilters && side < NSIDES && !err; side++) {
@@ -123,17 +137,17 @@ int filters_prepare(struct filters *filters, const struct rules *rules)
 
 /* ---- Using ---- */
 
-static struct fastpath_filter *filter_at(const struct filters *filters, unsigned half, unsigned i)
+static struct fastpath_filter *filter_at(const struct filters *filters, uint32_t part, unsigned i)
 {
 	return (struct fastpath_filter *)filters->loaded->maps[LOADED_FILTERS].at +
-	       half * FILTER_HALF + i;
+	       part * FILTER_PART + i;
 }
 
-static struct fastpath_filter_seen *seen_at(const struct filters *filters, unsigned half,
+static struct fastpath_filter_seen *seen_at(const struct filters *filters, uint32_t part,
                                             unsigned i)
 {
 	return (struct fastpath_filter_seen *)filters->loaded->maps[LOADED_FILTER_SEEN].at +
-	       half * FILTER_HALF + i;
+	       part * FILTER_PART + i;
 }
 
 /* The bucket begins full. */
@@ -149,71 +163,108 @@ static struct fastpath_filter made_of(const struct rules_filter *rule, lb_time n
 	return ret;
 }
 
-static int find(const struct filters *filters, const char *name)
+/* The filter of that name that is in force, or NULL. */
+static const struct filters_kept *find(const struct filters *filters, const char *name)
 {
 	for (unsigned i = 0; i < filters->n; i++)
 		if (!strcmp(filters->kept[i].name, name))
-			return (int)i;
-	return -1;
+			return &filters->kept[i];
+	return NULL;
 }
 
+static void count(const struct filters *filters, const struct filters_kept *kept,
+                  struct fastpath_filter_counts *ret);
+
+/* Filter i of rules in the part that is next. */
 static void fill(const struct filters *filters, const struct rules_filter *rule, unsigned i,
                  lb_time now, struct filters_kept *ret)
 {
-	const unsigned half = !filters->conf->filters_half;
-	struct fastpath_filter *filter = filter_at(filters, half, i);
-	const int old = find(filters, rule->name);
+	struct fastpath_filter *filter = filter_at(filters, filters->next_part, i), *before;
+	const struct filters_kept *old = find(filters, rule->name);
 
-	*ret = (struct filters_kept){.before = {0}};
+	*ret = (struct filters_kept){.place = (int)i};
 	memcpy(ret->name, rule->name, sizeof(ret->name));
 	*filter = made_of(rule, now);
-	*seen_at(filters, half, i) = (struct fastpath_filter_seen){.wanted = rule->log};
-	if (old < 0)
+	*seen_at(filters, filters->next_part, i) =
+	        (struct fastpath_filter_seen){.wanted = rule->log};
+	if (!old)
 		return;
-	filters_count(filters, (unsigned)old, &ret->before);
-	if (filter_at(filters, !half, (unsigned)old)->cost_ns == filter->cost_ns)
-		filter->paid_ns = filter_at(filters, !half, (unsigned)old)->paid_ns;
+	count(filters, old, &ret->before);
+	if (old->place < 0)
+		return;
+	before = filter_at(filters, filters->part, (unsigned)old->place);
+	if (before->cost_ns == filter->cost_ns)
+		filter->paid_ns = before->paid_ns;
 }
 
-static void clear_counts(const struct filters *filters, unsigned half)
+static void clear_counts(const struct filters *filters, uint32_t part)
 {
 	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
 	struct fastpath_filter_counts *counts = map->at;
 
-	for (uint32_t at = half * FILTER_HALF; at < map->elements; at += 2 * FILTER_HALF)
-		memset(&counts[at], 0, FILTER_HALF * sizeof(*counts));
+	for (uint32_t at = part * FILTER_PART; at < map->elements; at += FILTER_PARTS * FILTER_PART)
+		memset(&counts[at], 0, FILTER_PART * sizeof(*counts));
+}
+
+/* In the maps, where it is left if this process dies. */
+static void note_parts(const struct filters *filters, uint32_t parts)
+{
+	__atomic_store_n(&filters->conf->filters_parts, parts, __ATOMIC_SEQ_CST);
 }
 
 void filters_use(struct filters *filters, const struct rules *rules, lb_time now, int old[NSIDES])
 {
 	struct filters_kept kept[RULES_FILTERS_MAX];
 
-	clear_counts(filters, !filters->conf->filters_half);
+	clear_counts(filters, filters->next_part);
 	for (unsigned i = 0; i < rules->nfilters; i++)
 		fill(filters, &rules->filters[i], i, now, &kept[i]);
 	memcpy(filters->kept, kept, rules->nfilters * sizeof(*kept));
 	filters->n = rules->nfilters;
-	filters->conf->filters_half = !filters->conf->filters_half;
+	filters->part = filters->next_part;
+	note_parts(filters, filters->conf->filters_parts | 1u << filters->part);
 	for (unsigned side = 0; side < NSIDES; side++) {
 		old[side] = filters->programs[side];
 		filters->programs[side] = filters->next[side];
 		filters->next[side] = -1;
 	}
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void filters_used(struct filters *filters)
+{
+	note_parts(filters, 1u << filters->part);
+}
+
+void filters_drop(struct filters *filters)
+{
+	close_all(filters->programs);
+}
+
+void filters_forgo(struct filters *filters, const struct rules *rules)
+{
+	struct filters_kept kept[RULES_FILTERS_MAX];
+
+	for (unsigned i = 0; i < rules->nfilters; i++) {
+		const struct filters_kept *old = find(filters, rules->filters[i].name);
+
+		kept[i] = old ? *old : (struct filters_kept){.place = -1};
+		memcpy(kept[i].name, rules->filters[i].name, sizeof(kept[i].name));
+	}
+	memcpy(filters->kept, kept, rules->nfilters * sizeof(*kept));
+	filters->n = rules->nfilters;
 }
 
 /* ---- Asking ---- */
 
-void filters_count(const struct filters *filters, unsigned filter,
-                   struct fastpath_filter_counts *ret)
+static void count(const struct filters *filters, const struct filters_kept *kept,
+                  struct fastpath_filter_counts *ret)
 {
 	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
 	const struct fastpath_filter_counts *counts = map->at;
-	uint32_t at = filters->conf->filters_half * FILTER_HALF + filter;
+	uint32_t at = filters->part * FILTER_PART + (uint32_t)kept->place;
 
-	*ret = filter < filters->n ? filters->kept[filter].before
-	                           : (struct fastpath_filter_counts){0};
-	for (; filter < filters->n && at < map->elements; at += 2 * FILTER_HALF) {
+	*ret = kept->before;
+	for (; kept->place >= 0 && at < map->elements; at += FILTER_PARTS * FILTER_PART) {
 		const uint64_t last = __atomic_load_n(&counts[at].last_ns, __ATOMIC_RELAXED);
 
 		ret->matched += __atomic_load_n(&counts[at].matched, __ATOMIC_RELAXED);
@@ -224,11 +275,22 @@ void filters_count(const struct filters *filters, unsigned filter,
 	}
 }
 
+void filters_count(const struct filters *filters, unsigned filter,
+                   struct fastpath_filter_counts *ret)
+{
+	*ret = (struct fastpath_filter_counts){0};
+	if (filter < filters->n)
+		count(filters, &filters->kept[filter], ret);
+}
+
 bool filters_see(struct filters *filters, unsigned filter, struct fastpath_filter_seen *ret)
 {
-	struct fastpath_filter_seen *seen = seen_at(filters, filters->conf->filters_half, filter);
+	struct fastpath_filter_seen *seen;
 
-	if (filter >= filters->n || !__atomic_load_n(&seen->ready, __ATOMIC_ACQUIRE))
+	if (filter >= filters->n || filters->kept[filter].place < 0)
+		return false;
+	seen = seen_at(filters, filters->part, (unsigned)filters->kept[filter].place);
+	if (!__atomic_load_n(&seen->ready, __ATOMIC_ACQUIRE))
 		return false;
 	*ret = *seen;
 	__atomic_store_n(&seen->ready, 0, __ATOMIC_RELAXED);

@@ -7,17 +7,18 @@
 #include "loaded.h"
 #include "../../lb/rules.h"
 
-/* A filter's part of rules, as far as it outlives them. */
+/* A filter of the rules that are in force, in their order. */
 struct filters_kept {
 	char name[RULES_NAME_BYTES];
-	struct fastpath_filter_counts
-	        before; /* what one of that name had counted in the other half */
+	struct fastpath_filter_counts before; /* what one of that name had counted in other parts */
+	int place; /* in the part of the maps that is in use; -1: the kernel doesn't have it */
 };
 
 struct filters {
 	const struct loaded *loaded;
-	struct fastpath_conf *conf; /* filters_half: which half of the maps is in use */
-	unsigned n;                 /* in use */
+	struct fastpath_conf *conf; /* filters_parts: those of the maps that may be in use */
+	uint32_t part, next_part;   /* of the maps: for programs, and for next */
+	unsigned n;
 	struct filters_kept kept[RULES_FILTERS_MAX];
 	int programs[NSIDES], next[NSIDES]; /* descriptors; -1: none */
 };
@@ -32,9 +33,18 @@ int filters_prepare(struct filters *filters, const struct rules *rules);
 
 /*
  * Goes over to what was prepared for these rules, as programs[] are from now on; filters of the
- * same names go on counting. Those of before, in old, are the caller's to take off and to close.
+ * same names go on counting. Those of before, in old, are the caller's to take off and to close;
+ * once they are off, filters_used() says so.
  */
 void filters_use(struct filters *filters, const struct rules *rules, lb_time now, int old[NSIDES]);
+void filters_used(struct filters *filters);
+
+/* Closes the programs: they are off. */
+void filters_drop(struct filters *filters);
+
+/* These rules are in force without the kernel: what it has counted for filters of the same names
+ * stands beside these. */
+void filters_forgo(struct filters *filters, const struct rules *rules);
 
 /* What one of them has done, on all processors. */
 void filters_count(const struct filters *filters, unsigned filter,

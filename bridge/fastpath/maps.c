@@ -110,8 +110,9 @@ static void set_elements(struct wanted *wanted, uint32_t places)
 	wanted->elements[LOADED_WAYS] = RULES_SERVERS_KEPT_MAX;
 	wanted->elements[LOADED_NAMES] = wanted->rules->nnames ? RULES_NAMES_MAX : 1;
 	wanted->elements[LOADED_PARTS] = RULES_WORKERS_MAX;
-	wanted->elements[LOADED_FILTERS] = wanted->elements[LOADED_FILTER_SEEN] = 2 * FILTER_HALF;
-	wanted->elements[LOADED_FILTER_COUNTS] = 2 * FILTER_HALF * loaded_processors();
+	wanted->elements[LOADED_FILTERS] = wanted->elements[LOADED_FILTER_SEEN] =
+	        FILTER_PARTS * FILTER_PART;
+	wanted->elements[LOADED_FILTER_COUNTS] = FILTER_PARTS * FILTER_PART * loaded_processors();
 	lay_out(wanted);
 }
 

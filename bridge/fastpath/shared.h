@@ -8,6 +8,7 @@
 #ifndef BRIDGE_FASTPATH_SHARED_H
 #define BRIDGE_FASTPATH_SHARED_H
 
+#include "first.h"
 #include "../../lb/address.h"
 #include "../../lb/flow.h"
 #include "../../lb/frame.h"
@@ -17,7 +18,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 7,
+	FASTPATH_LAYOUT = 8,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
 	FASTPATH_MAPS_MAX = 24,
 };
@@ -64,11 +65,11 @@ struct fastpath_conf {
 	struct fastpath_left left[NSIDES];
 	struct share share; /* any worker's */
 	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
-	uint32_t client6;      /* the map of that name is there */
-	uint32_t mode;         /* enum mode */
-	uint32_t filters_half; /* of their maps: that of the filters in use */
-	uint32_t filtered;     /* the filters' program is there */
-	uint32_t routes;       /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
+	uint32_t client6;       /* the map of that name is there */
+	uint32_t mode;          /* enum mode */
+	uint32_t filters_parts; /* of their maps: bits of those that an attached program may name */
+	uint32_t filtered;      /* the filters' program is there */
+	uint32_t routes;        /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
 	/* what the table was made for, as the rules have it */
 	uint32_t max_connections, max_half_open;
 	uint32_t maps[FASTPATH_MAPS_MAX]; /* the kernel's numbers of those that belong together, by
@@ -160,13 +161,18 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6 };
 
 /* And what the filters' program, if there is one, has told the first one: the packets that the
- * frame stands for, doubled, and which half of the map `filters` it asked; and in two words which
- * ones have matched, as bits. */
+ * frame stands for, times FILTER_PARTS, and which part of the map `filters` it asked; and in two
+ * words which ones have matched, as bits. */
 enum { FASTPATH_CB_PACKETS = 0, FASTPATH_CB_MATCHED = 3 };
+
+/* The maps of filters have several parts, of which each program names one. One part would do, and
+ * another one to fill; but a process that dies while it exchanges the programs of both sides leaves
+ * two that are in use. */
+enum { FILTER_PARTS_SHIFT = 2, FILTER_PARTS = 1 << FILTER_PARTS_SHIFT };
 
 enum {
 	FILTER_IMAGE_BYTES = 256,
-	FILTER_HALF = RULES_FILTERS_MAX,
+	FILTER_PART = RULES_FILTERS_MAX, /* places of a part */
 	FILTER_SEEN_BYTES = 112,
 	FILTER_FIELDS = 16
 };
@@ -175,15 +181,17 @@ enum {
 struct filter_image {
 	uint64_t matched; /* which ones have, so far */
 	uint32_t len;     /* of the frame, or of the first packet that it was made of */
-	uint32_t shift;   /* bytes that the frame has not: a tag that the kernel has taken out */
+	uint32_t shift;   /* bytes that the frame has not: a tag that the kernel has taken out. Less
+	                     those that the image has not, of a header that it has put in */
 	uint32_t packets; /* that the frame was made of */
 	uint32_t scratch;
 	uint64_t candidates;          /* those that may match (sieve.h) */
 	uint64_t left[FILTER_FIELDS]; /* by each field that was looked up */
 	uint8_t bytes[FILTER_IMAGE_BYTES];
+	uint8_t beyond[FIRST_BEYOND]; /* first.h reads as far */
 };
 
-/* Of the map `filters`, in two halves: what is done by a filter. */
+/* Of the map `filters`, in its parts: what is done by a filter. */
 struct fastpath_filter {
 	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
 	uint64_t paid_ns;
@@ -191,13 +199,13 @@ struct fastpath_filter {
 	uint32_t log;
 };
 
-/* Of the map `filter_counts`, both halves for each processor: as struct firewall_counts. */
+/* Of the map `filter_counts`, all parts for each processor: as struct firewall_counts. */
 struct fastpath_filter_counts {
 	uint64_t matched, over, dropped;
 	uint64_t last_ns;
 };
 
-/* Of the map `filter_seen`, in two halves: a frame for the log, when one is wanted. */
+/* Of the map `filter_seen`, in its parts: a frame for the log, when one is wanted. */
 struct fastpath_filter_seen {
 	uint32_t wanted,
 	        ready; /* set by the process, and by the program; cleared by the other one */

@@ -13,6 +13,7 @@
 #include "landlock.h"
 
 #include "log.h"
+#include "names.h"
 #include "sanitized.h"
 
 #include <errno.h>
@@ -146,10 +147,28 @@ static int allow_settings(int ruleset)
 	return add_rule(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
 }
 
+/* As they are now; those that aren't there need no rule. */
+static int allow_names(int ruleset)
+{
+	const char *path;
+	int err = 0;
+
+	for (unsigned i = 0; !err && (path = names_file(i)); i++) {
+		err = allow(ruleset, path, LANDLOCK_ACCESS_FS_READ_FILE);
+		if (err == -ENOENT)
+			err = 0;
+		else if (err < 0)
+			log_error("%s: Landlock: %s", path, strerror(-err));
+	}
+	return err;
+}
+
 static int allow_all(int ruleset, const struct files *files, uint64_t known)
 {
 	int err = allow_files(ruleset, files, known);
 
+	if (!err)
+		err = allow_names(ruleset);
 	if (!err && (err = allow_settings(ruleset)) < 0)
 		log_error("Landlock: settings of the interfaces: %s", strerror(-err));
 	if (!err && SANITIZED) /* the search for leaks */

@@ -10,20 +10,23 @@
  *
  * A rate is a bucket of one second's packets, written as the time up to when all is paid for.
  *
- * Expressions with names of hosts or services take files and the network to compile, which a
- * process in its sandbox doesn't have: they fail at a reload.
+ * Names in expressions are looked up in files of this host (process/names.h), so that a reload
+ * finds what the start has found.
  */
 #include "firewall.h"
 
 #include "events.h"
+#include "../fastpath/first.h"
 #include "../fastpath/sieve.h"
 #include "../process/log.h"
+#include "../process/names.h"
 #include "../../lb/bucket.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { FIREWALL_PACKET_BYTES = 16384 };
+/* At least as long as the longest merged frame. */
+enum { FIREWALL_PACKET_BYTES = (64 << 10) + FIRST_BYTES };
 
 struct filter {
 	uint64_t cost_ns, depth_ns; /* of a packet, and of the bucket; of no rate 0 */
@@ -44,6 +47,21 @@ struct firewall {
 
 /* ---- Compiling ---- */
 
+/* libpcap says "unknown host", "unknown port" and the like. */
+static void say_wrong(const struct rules_filter *rule, const char *path, const char *why,
+                      const char *consequence)
+{
+	const char *lost = strstr(why, "unknown") ? names_lost() : NULL;
+
+	if (lost)
+		log_error("%s:%u: [filter %s] match: %s: %s: %s has been replaced, so its names "
+		          "take a restart%s",
+		          path, rule->line, rule->name, rule->match, why, lost, consequence);
+	else
+		log_error("%s:%u: [filter %s] match: %s: %s%s", path, rule->line, rule->name,
+		          rule->match, why, consequence);
+}
+
 int firewall_check(const struct rules *rules, const char *path, const char *consequence)
 {
 	char why[EXPRESSION_WHY_BYTES];
@@ -57,8 +75,7 @@ int firewall_check(const struct rules *rules, const char *path, const char *cons
 			expression_free(&expression);
 			continue;
 		}
-		log_error("%s:%u: [filter %s] match: %s: %s%s", path, rule->line, rule->name,
-		          rule->match, why, consequence);
+		say_wrong(rule, path, why, consequence);
 		ret = -EINVAL;
 	}
 	return ret;
@@ -149,42 +166,23 @@ struct view {
 	uint32_t packets;
 };
 
-/* Where the payload of a merged frame begins, or 0 if that isn't known. */
-static uint32_t payload_at(const struct frame *frame, struct packet *packet)
-{
-	parse_frame(frame, packet);
-	if ((packet->kind != PACKET_IPV4 && packet->kind != PACKET_IPV6) ||
-	    !parse_ip(frame, packet))
-		return 0;
-	if (packet->protocol != IPPROTO_NUM_TCP)
-		return packet->protocol == IPPROTO_NUM_UDP ? packet->l4 + (uint32_t)UDP_HEADER_BYTES
-		                                           : 0u;
-	if (!parse_tcp(frame, packet))
-		return 0;
-	return packet->l4 + (frame->data[packet->l4 + TCP_DATA_OFFSET] >> 4) * 4u;
-}
-
-/* The first packet of a merged frame, as it was on the wire; a tunnel's is left as it is. */
+/* The first packet of a merged frame, as it was on the wire. */
 static void unmerge(struct firewall *firewall, const struct frame *frame, struct view *view)
 {
-	struct packet packet = {0};
-	const uint32_t headers = payload_at(frame, &packet);
-	const uint32_t len = headers + frame->merged;
-	uint8_t *l3 = firewall->packet + packet.l3;
+	volatile uint32_t scratch;
+	struct first first = {firewall->packet, &scratch, frame->wire_len, 1};
+	const uint32_t some = frame->len < FIRST_BYTES ? frame->len : FIRST_BYTES;
 
-	if (!headers || frame->wire_len <= len || frame->len < headers ||
-	    len > FIREWALL_PACKET_BYTES)
+	memcpy(first.bytes, frame->data, some);
+	memset(first.bytes + some, 0, FIRST_BYTES - some);
+	if (!first_packet(&first, frame->merged) || first.len > FIREWALL_PACKET_BYTES)
 		return;
-	view->packets = (frame->wire_len - headers + frame->merged - 1) / frame->merged;
-	view->wire_len = len;
-	view->len = frame->len < len ? frame->len : len;
-	view->data = firewall->packet;
-	memcpy(firewall->packet, frame->data, view->len);
-	if (packet.kind == PACKET_IPV4)
-		be16_store(l3 + IPV4_TOTAL_LENGTH, be16_from((uint16_t)(len - packet.l3)));
-	else
-		be16_store(l3 + IPV6_PAYLOAD_LENGTH,
-		           be16_from((uint16_t)(len - packet.l3 - IPV6_HEADER_BYTES)));
+	view->data = first.bytes;
+	view->wire_len = first.len;
+	view->len = frame->len < first.len ? frame->len : first.len;
+	view->packets = first.packets;
+	if (view->len > some)
+		memcpy(first.bytes + some, frame->data + some, view->len - some);
 }
 
 /* If the filter's rate allows for these packets; then they are paid for. */

@@ -217,20 +217,26 @@ is_neighbour() # ADDRESS
 	tmbridge_stop
 }
 
-@test "a start whose filters the kernel can't have leaves nothing of the earlier one beside it" {
+@test "a start whose filters the kernel can't have takes the connections into the process, and a reload gives them back" {
 	ini 'fe1 fe2'
 	start
+	talks_begin 20
 	tmbridge_stop
 	sed -i 's/^fast_path = .*/fast_path = auto/' "$LAB_DIR/lb.ini"
 	printf '[filter f]\nmatch = ip6 protochain 6\nside = both\naction = count\n' >>"$LAB_DIR/lb.ini"
 	start
-	grep -q "no fast path, but packet sockets: the filters' program" "$LAB_DIR/tmbridge.err" || { cat "$LAB_DIR/tmbridge.err" >&2; false; }
-	for port in eth0 eth1; do
-		[[ -z $(in_ns tmb tc filter show dev $port ingress) ]]
-	done
-	in_ns client ping -c 5 -i 0.1 -w 10 10.0.0.42 >"$LAB_DIR/ping.out"
+	adopted 60
+	grep -q "filters are the process's, and packet sockets carry all" "$LAB_DIR/tmbridge.err" || { cat "$LAB_DIR/tmbridge.err" >&2; false; }
+	tmbridge_counts .fast_path.active false
+	wait_until 5 eval 'tmbridge_stats | jq -e ".filters[0].matched > 200"'
+	in_ns client ping -c 5 -i 0.1 -w 10 10.0.0.42 >"$LAB_DIR/ping.out" # once each, though programs are there
 	never grep DUP "$LAB_DIR/ping.out"
 	pings_answered "$LAB_DIR/ping.out" 5
+	sed -i 's/^match = .*/match = ip6 and tcp/' "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 10 tmbridge_counts .fast_path.active true
+	rounds_go_on
+	talks_end
 	tmbridge_stop
 }
 

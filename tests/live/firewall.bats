@@ -59,6 +59,33 @@ reload()
 	[[ $status = 2 && $output = *"lb.ini:$(grep -n prt "$LAB_DIR/lb.ini" | cut -d: -f1): [filter bad] match: tcp prt 22: "*"syntax error"* ]]
 }
 
+# In a copy of /etc, so that a file there can be replaced.
+@test "names are looked up in this host's files, at a reload as at the start" {
+	cp -a /etc "$LAB_DIR/etc"
+	mount --bind "$LAB_DIR/etc" /etc
+	echo '10.0.0.41 firstfe' >>/etc/hosts
+	echo 'labssh 22/tcp' >>/etc/services
+	rules <<-'END'
+		[filter named]
+		match = host firstfe and tcp dst port labssh
+		action = reset
+	END
+	tmbridge_start "$LAB_DIR/lb.ini"
+	[[ $(try 10.0.0.41 22) = refused ]]
+	sed -i 's/^action = reset/action = count/' "$LAB_DIR/lb.ini"
+	reload
+	[[ $(try 10.0.0.41 22) = connected ]]
+	filter named '.matched >= 2'
+
+	sed 's/firstfe/otherfe/' /etc/hosts >/etc/hosts.new
+	mv /etc/hosts.new /etc/hosts
+	sed -i 's/host firstfe/host otherfe/' "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 10 grep -q "lb.ini:[0-9]*: \[filter named\] .*: unknown host 'otherfe': /etc/hosts has been replaced, so its names take a restart (not reloaded" "$LAB_DIR/tmbridge.err"
+	tmbridge_stop
+	umount /etc
+}
+
 @test "the rehearsal changes nothing, drop and reset do, and a reload swaps them" {
 	local fast_path
 

@@ -6,22 +6,15 @@
  * A test run can't give a program a tag beside the frame; a live test has that. It takes the right
  * to load programs; without it there is nothing to be seen here.
  */
-#include "fixture.h"
+#include "filtering.h"
 #include "random.h"
 #include "suites.h"
 
 #include "../../bridge/fastpath/sieve.h"
-#include "../../bridge/fastpath/filters.h"
-#include "../../bridge/fastpath/maps.h"
 #include "../../bridge/worker/firewall.h"
 #include "../../lb/wire.h"
 
-#include <bpf/bpf.h>
-#include <cap-ng.h>
-#include <errno.h>
 #include <glob.h>
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -77,96 +70,41 @@ static const char *const expressions[] = {
         "ip6 proto 6 or ip6 proto 17",
         "dst host 10.0.0.40 and (tcp port 5060 or tcp port 5061 or tcp port 443 or tcp port 444)",
         "less 60 or ether proto 0x88cc",
+        /* odd ones */
+        "0 = 0",
+        "greater 0",
+        "less 0",
+        "greater 4294967295",
+        "len > 4294967295",
+        "vlan and vlan and vlan",
+        "ether[2147483647] = 0 or ether[100000000] = 0",
+        "ether[len - 100000:4] = 0",
+        "ether[len - 300] > 7",
+        "ip[ip[0] - 255] = 0",
+        "ip[0] - 255 > 0x80000000",
+        "1 / ip[1] = 0",
+        "ip[1] % ip[1] = 0",
+        "ip[8:4] / ip[4] > 0 and ip[8:4] % ip[5] > 3",
+        "ether[0] >> ip[1] = 1 or ether[5] << ip[3] > 0x80000000",
+        "ether[ether[0]] = ether[ether[ether[1]]]",
+        "ether proto \\arp or ip proto \\udp or port ldap",
+        "pppoes or mpls or geneve",
+        "llc or iso proto 1 or decnet host 1.2",
+        "host 1.2.3 or net 10",
 };
 
 enum { NEXPRESSIONS = sizeof(expressions) / sizeof(*expressions) };
 
-static struct rules *rules;
-static struct maps maps;
-static struct filters filters;
+static struct filtering f;
 static struct expression compiled[NEXPRESSIONS];
-static struct engine engine;
 static struct sieve *sieve; /* of all of them */
 static unsigned asked, matched;
 
-static void add(const char *match, enum rules_filter_action action)
-{
-	struct rules_filter *filter = &rules->filters[rules->nfilters];
-
-	snprintf(filter->name, sizeof(filter->name), "f%u", rules->nfilters++);
-	filter->match = strdup(match);
-	filter->action = action;
-	filter->sides = 1 << OUTSIDE | 1 << INSIDE;
-}
-
-static void begin(void)
-{
-	rules = fixture_rules(2);
-	rules->filters = calloc(RULES_FILTERS_MAX, sizeof(*rules->filters));
-}
-
-/* As a running process has it: without CAP_PERFMON, for which the verifier lets more pass. */
-static int prepare(void)
-{
-	int ret;
-
-	capng_get_caps_process();
-	capng_updatev(CAPNG_DROP, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1);
-	ck_assert_int_eq(capng_apply(CAPNG_SELECT_CAPS), 0);
-	ret = filters_prepare(&filters, rules);
-	capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_PERFMON, CAP_SYS_ADMIN, -1);
-	ck_assert_int_eq(capng_apply(CAPNG_SELECT_CAPS), 0);
-	return ret;
-}
-
-/* False if programs can't be loaded here. */
-static bool load(void)
-{
-	int err;
-
-	engine_start(&engine, rules);
-	err = maps_open(&maps, rules, &share_whole, 1, NULL, NULL);
-	if (err < 0)
-		ck_assert_int_eq(err, -EPERM);
-	if (err < 0)
-		return false;
-	filters_begin(&filters, &maps.loaded);
-	ck_assert_int_eq(prepare(), 0);
-	return true;
-}
-
-static void end(void)
-{
-	filters_close(&filters);
-	filters = (struct filters){.loaded = NULL};
-	maps_close(&maps);
-	engine_stop(&engine);
-}
-
-static uint32_t run(int program, const struct built *built, struct __sk_buff *ctx)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = built->frame.data,
-	            .data_size_in = built->frame.len, .ctx_in = ctx, .ctx_size_in = sizeof(*ctx),
-	            .ctx_out = ctx, .ctx_size_out = sizeof(*ctx));
-
-	ck_assert_msg(bpf_prog_test_run_opts(program, &opts) == 0,
-	              "a frame of %u bytes isn't taken", built->frame.len);
-	return opts.retval;
-}
-
 /* ---- What matches ---- */
-
-static uint64_t kernel_says(const struct built *built)
-{
-	struct __sk_buff ctx = {.gso_size = built->frame.merged};
-
-	require_eq((int32_t)run(filters.next[OUTSIDE], built, &ctx), TC_ACT_UNSPEC);
-	return ctx.cb[FASTPATH_CB_MATCHED] | (uint64_t)ctx.cb[FASTPATH_CB_MATCHED + 1] << 32;
-}
 
 static void ask(const struct built *built, uint32_t len)
 {
-	const uint64_t says = kernel_says(built);
+	const uint64_t says = filtering_says(&f, built);
 	const uint64_t may = sieve_pass(sieve, built->frame.data, len);
 
 	for (unsigned i = 0; i < NEXPRESSIONS; i++) {
@@ -207,7 +145,7 @@ static void ask_merged(struct built *built)
 	size = (built->frame.len - headers) / 3;
 	built->frame.merged = (uint16_t)size;
 	{
-		const uint64_t says = kernel_says(built);
+		const uint64_t says = filtering_says(&f, built);
 
 		be16_store(ip + IPV4_TOTAL_LENGTH,
 		           be16_from((uint16_t)(headers + size - ETH_HEADER_BYTES)));
@@ -273,19 +211,19 @@ START_TEST(expressions_say_the_same)
 {
 	char why[EXPRESSION_WHY_BYTES];
 
-	begin();
+	filtering_begin(&f);
 	for (unsigned i = 0; i < NEXPRESSIONS; i++) {
-		add(expressions[i], ON_MATCH_COUNT);
-		ck_assert_msg(expression_compile(&rules->filters[i], &compiled[i], why) == 0,
+		filtering_add(&f, expressions[i], ON_MATCH_COUNT);
+		ck_assert_msg(expression_compile(&f.rules->filters[i], &compiled[i], why) == 0,
 		              "%s: %s", expressions[i], why);
 	}
 	ck_assert_int_eq(sieve_new(compiled, (UINT64_C(1) << NEXPRESSIONS) - 1, &sieve), 0);
-	if (load()) {
+	if (filtering_load(&f)) {
 		asked = matched = 0;
 		each_frame(ask_all);
 		ck_assert_uint_gt(asked, 10000);
 		ck_assert_uint_gt(matched, asked / 20);
-		end();
+		filtering_end(&f);
 	}
 	for (unsigned i = 0; i < NEXPRESSIONS; i++)
 		expression_free(&compiled[i]);
@@ -342,18 +280,16 @@ static struct firewall *firewall;
 
 static void do_both(const u_char *data, uint32_t len)
 {
-	struct __sk_buff ctx = {0};
 	struct fastpath_filter_counts is;
 	struct firewall_counts was;
 	struct verdict verdict;
 	struct built built;
 
 	set(&built, data, len);
-	run(filters.programs[OUTSIDE], &built, &ctx);
-	run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
-	firewall_lets(firewall, engine.lb, "eth0", &built.frame, engine.now, &verdict);
-	for (unsigned i = 0; i < rules->nfilters; i++) {
-		filters_count(&filters, i, &is);
+	filtering_receive(&f, &built);
+	firewall_lets(firewall, f.engine.lb, "eth0", &built.frame, f.engine.now, &verdict);
+	for (unsigned i = 0; i < f.rules->nfilters; i++) {
+		filters_count(&f.filters, i, &is);
 		was = firewall_counts(firewall, i);
 		require_eq(is.matched, was.matched);
 		require_eq(is.dropped, was.dropped);
@@ -361,42 +297,30 @@ static void do_both(const u_char *data, uint32_t len)
 	}
 }
 
-static void set_conf(void)
-{
-	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
-
-	for (unsigned side = 0; side < NSIDES; side++)
-		maps.conf->sides[side] = (struct fastpath_side){
-		        .ifindex = 1, .mtu = 1500, .mac = fastpath_mac(macs[side].b)};
-	maps.conf->active = maps.conf->filtered = true;
-	maps.conf->alive_ns = UINT64_MAX;
-	ck_assert_int_eq(loaded_attend(&maps.loaded), 0);
-}
-
 START_TEST(what_matches_is_treated_and_counted_the_same)
 {
 	int old[NSIDES];
 
-	begin();
-	add("ip6", ON_MATCH_COUNT);
-	add("tcp port 5061", ON_MATCH_COUNT);
-	add("arp or icmp6", ON_MATCH_PASS);
-	add("tcp[tcpflags] & tcp-rst != 0", ON_MATCH_DROP);
-	add("tcp[tcpflags] & tcp-syn != 0", ON_MATCH_PASS);
-	add("tcp port 443 or tcp port 80", ON_MATCH_RESET);
-	add("len > 100", ON_MATCH_COUNT);
-	add("host 10.0.0.41", ON_MATCH_DROP);
-	rules->filters[7].sides = 1 << INSIDE;
-	add("udp", ON_MATCH_DROP);
-	rules->filters[8].rate = 1; /* of a drop it says nothing */
-	rules->filters[8].log = true;
-	if (load()) {
-		ck_assert_int_eq(firewall_new(rules, &share_whole, engine.now, &firewall), 0);
-		filters_use(&filters, rules, engine.now, old);
-		set_conf();
+	filtering_begin(&f);
+	filtering_add(&f, "ip6", ON_MATCH_COUNT);
+	filtering_add(&f, "tcp port 5061", ON_MATCH_COUNT);
+	filtering_add(&f, "arp or icmp6", ON_MATCH_PASS);
+	filtering_add(&f, "tcp[tcpflags] & tcp-rst != 0", ON_MATCH_DROP);
+	filtering_add(&f, "tcp[tcpflags] & tcp-syn != 0", ON_MATCH_PASS);
+	filtering_add(&f, "tcp port 443 or tcp port 80", ON_MATCH_RESET);
+	filtering_add(&f, "len > 100", ON_MATCH_COUNT);
+	filtering_add(&f, "host 10.0.0.41", ON_MATCH_DROP);
+	f.rules->filters[7].sides = 1 << INSIDE;
+	filtering_add(&f, "udp", ON_MATCH_DROP);
+	f.rules->filters[8].rate = 1; /* of a drop it says nothing */
+	f.rules->filters[8].log = true;
+	if (filtering_load(&f)) {
+		ck_assert_int_eq(firewall_new(f.rules, &share_whole, f.engine.now, &firewall), 0);
+		filters_use(&f.filters, f.rules, f.engine.now, old);
+		filtering_activate(&f);
 		each_frame(do_both);
 		firewall_free(firewall);
-		end();
+		filtering_end(&f);
 	}
 }
 END_TEST
@@ -405,50 +329,45 @@ START_TEST(a_rate_holds_and_counts_go_on_over_a_reload)
 {
 	struct fastpath_filter_counts counts;
 	struct fastpath_filter_seen seen;
-	struct __sk_buff ctx;
 	struct built built;
 	struct spec spec = spec_syn(fixture_client(1), 40000, 22);
 	int old[NSIDES];
 
-	begin();
-	add("ip6", ON_MATCH_DROP);
-	add("tcp dst port 22", ON_MATCH_PASS);
-	rules->filters[1].rate = 5;
-	rules->filters[1].log = true;
-	if (!load())
+	filtering_begin(&f);
+	filtering_add(&f, "ip6", ON_MATCH_DROP);
+	filtering_add(&f, "tcp dst port 22", ON_MATCH_PASS);
+	f.rules->filters[1].rate = 5;
+	f.rules->filters[1].log = true;
+	if (!filtering_load(&f))
 		return;
-	filters_use(&filters, rules, (lb_time){10 * LB_NS_PER_S}, old);
-	set_conf();
+	filters_use(&f.filters, f.rules, (lb_time){10 * LB_NS_PER_S}, old);
+	filtering_activate(&f);
 	spec.to = fixture_server(0);
 	spec.dst = mac_of(7); /* it crosses */
 	frames_tcp(&built, &spec);
 	for (unsigned i = 0; i < 50; i++) {
-		ctx = (struct __sk_buff){.gso_size = 0};
-		run(filters.programs[OUTSIDE], &built, &ctx);
-		run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
+		filtering_receive(&f, &built);
 	}
-	filters_count(&filters, 1, &counts);
+	filters_count(&f.filters, 1, &counts);
 	ck_assert_uint_eq(counts.matched, 50);
 	ck_assert_uint_ge(counts.over, 40); /* or less, should this take a second */
 	ck_assert_uint_lt(counts.over, 46);
 	ck_assert_uint_eq(counts.dropped, counts.over);
-	ck_assert(filters_see(&filters, 1, &seen));
-	ck_assert(!filters_see(&filters, 1, &seen));
+	ck_assert(filters_see(&f.filters, 1, &seen));
+	ck_assert(!filters_see(&f.filters, 1, &seen));
 	ck_assert_int_eq(memcmp(seen.bytes, built.frame.data, built.frame.len), 0);
 	/* the same one is the first one now */
-	free(rules->filters[0].match);
-	rules->filters[0] = rules->filters[1];
-	rules->filters[--rules->nfilters].match = NULL;
-	ck_assert_int_eq(prepare(), 0);
-	filters_use(&filters, rules, (lb_time){10 * LB_NS_PER_S}, old);
+	free(f.rules->filters[0].match);
+	f.rules->filters[0] = f.rules->filters[1];
+	f.rules->filters[--f.rules->nfilters].match = NULL;
+	ck_assert_int_eq(filtering_prepare(&f), 0);
+	filters_use(&f.filters, f.rules, (lb_time){10 * LB_NS_PER_S}, old);
 	for (unsigned side = 0; side < NSIDES; side++)
 		close(old[side]);
-	ctx = (struct __sk_buff){.gso_size = 0};
-	run(filters.programs[OUTSIDE], &built, &ctx);
-	run(maps.loaded.programs[LOADED_RECEIVE + OUTSIDE], &built, &ctx);
-	filters_count(&filters, 0, &counts);
+	filtering_receive(&f, &built);
+	filters_count(&f.filters, 0, &counts);
 	ck_assert_uint_eq(counts.matched, 51);
-	end();
+	filtering_end(&f);
 }
 END_TEST
 
@@ -456,26 +375,25 @@ END_TEST
 START_TEST(many_and_long_ones_are_taken)
 {
 	char match[2048];
-	struct __sk_buff ctx = {0};
 	struct built built;
 	struct spec spec = spec_syn(fixture_client(1), 40000, 22);
+	uint64_t says;
 
-	begin();
+	filtering_begin(&f);
 	for (unsigned i = 0; i < RULES_FILTERS_MAX; i++) {
 		int n = snprintf(match, sizeof(match), "ip and tcp and (dst host 192.168.1.%u", i);
 
 		for (unsigned k = 0; k < 45; k++)
 			n += snprintf(match + n, sizeof(match) - (size_t)n, " or 192.168.2.%u", k);
 		snprintf(match + n, sizeof(match) - (size_t)n, ")");
-		add(i == RULES_FILTERS_MAX - 1 ? "tcp" : match, ON_MATCH_DROP);
+		filtering_add(&f, i == RULES_FILTERS_MAX - 1 ? "tcp" : match, ON_MATCH_DROP);
 	}
-	if (!load())
+	if (!filtering_load(&f))
 		return;
 	frames_tcp(&built, &spec);
-	run(filters.next[OUTSIDE], &built, &ctx);
-	ck_assert_uint_eq(ctx.cb[FASTPATH_CB_MATCHED], 0);
-	ck_assert_uint_eq(ctx.cb[FASTPATH_CB_MATCHED + 1], 1u << 31);
-	end();
+	says = filtering_says(&f, &built);
+	ck_assert_uint_eq(says, UINT64_C(1) << 63);
+	filtering_end(&f);
 }
 END_TEST
 

@@ -394,6 +394,74 @@ START_TEST(what_cannot_be_compiled_is_refused)
 }
 END_TEST
 
+/* A filter that matches nothing, or all, for a reason that nobody sees is worse than none. */
+START_TEST(odd_expressions_are_named)
+{
+	static const char *const odd[] = {"inbound",
+	                                  "outbound and tcp",
+	                                  "ether[-1] = 0",
+	                                  "ether[4294967295] = 0",
+	                                  "ip broadcast",
+	                                  "vlan 5000",
+	                                  "ip[0] / 0 = 1",
+	                                  "ip[0] % 0 = 1",
+	                                  "tcp[4:4] << 40 = 0",
+	                                  "tcp[0:3] = 1",
+	                                  "1 = 2",
+	                                  "port 99999",
+	                                  "len > 4294967296",
+	                                  "net 300.1.1.1",
+	                                  "tcp port nosuchport",
+	                                  "host nosuchhost.invalid",
+	                                  "ether host nosuchhost",
+	                                  "gateway fe1",
+	                                  "on eth0",
+	                                  "type mgt",
+	                                  "(tcp",
+	                                  "tcp)",
+	                                  "tcp and",
+	                                  "and",
+	                                  "\\"};
+
+	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		begin();
+		add("tcp", ON_MATCH_DROP);
+		add(odd[i], ON_MATCH_DROP)->line = 70 + i;
+		ck_assert_msg(firewall_check(rules, "lb.ini", "") == -EINVAL, "%s", odd[i]);
+		rules_free(rules);
+	}
+}
+END_TEST
+
+/* The kernel has no such loop, so this is the process's. */
+START_TEST(headers_are_walked)
+{
+	struct spec spec = crossing(22);
+	struct built ipv4;
+	uint8_t *ip;
+
+	begin();
+	add("ip6 protochain 6", ON_MATCH_DROP);
+	go();
+	frames_tcp(&ipv4, &spec);
+	frames6_of(&built, &ipv4);
+	ck_assert(!lets_built());
+	ip = built.frame.data + built.l3;
+	memmove(ip + 48, ip + 40, built.frame.len - built.l3 - 40);
+	memset(ip + 40, 0, 8);
+	ip[40] = ip[6];
+	ip[6] = 60; /* destination options */
+	built.frame.wire_len = built.frame.len += 8;
+	ck_assert(!lets_built());
+	ip[40] = 17;
+	ck_assert(lets_built());
+	frames_tcp(&built, &spec);
+	ck_assert(lets_built());
+	counted(0, 2, 0, 2);
+	end();
+}
+END_TEST
+
 Suite *firewall_suite(void)
 {
 	const TTest *const tests[] = {the_first_one_that_matches_decides,
@@ -409,6 +477,8 @@ Suite *firewall_suite(void)
 	                              counts_and_rates_go_along,
 	                              as_many_as_there_may_be,
 	                              what_cannot_be_compiled_is_refused,
+	                              odd_expressions_are_named,
+	                              headers_are_walked,
 	                              NULL};
 
 	return suite_of("firewall", tests);

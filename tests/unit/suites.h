@@ -32,6 +32,8 @@
 	X(fastpath)                                                                                \
 	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
+	X(filters_exchange)                                                                        \
+	X(filters_merged)                                                                          \
 	X(firewall)                                                                                \
 	X(flow)                                                                                    \
 	X(flow_hops)                                                                               \

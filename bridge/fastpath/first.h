@@ -1,0 +1,195 @@
+/*
+ * The first of the packets that a merged frame was made of, as it was on the wire: how long it was,
+ * and what its headers said of that. Filters judge a merged frame by it.
+ *
+ * The kernel's programs and the process compile this, so both see the same. What is neither TCP nor
+ * UDP, nor one of these in VXLAN or GENEVE (RFC 7348, 8926), is left as it is: nothing says where
+ * the payload begins that was cut.
+ */
+#ifndef BRIDGE_FIRST_H
+#define BRIDGE_FIRST_H
+
+#include "../../lb/frame.h"
+#include "../../lb/wire.h"
+
+enum {
+	FIRST_MASK = 255, /* headers begin here at the latest */
+	FIRST_BEYOND = 64,
+	FIRST_BYTES = FIRST_MASK + 1 + FIRST_BEYOND, /* that must be there to be read */
+	FIRST_EXTENSIONS_MAX = 2,
+
+	FIRST_VXLAN_PORT = 4789,
+	FIRST_VXLAN_BYTES = 8,
+	FIRST_GENEVE_PORT = 6081,
+	FIRST_GENEVE_BYTES = 8,
+	FIRST_GENEVE_PROTOCOL = 2,
+	FIRST_GENEVE_OPTIONS = 0x3f, /* of the first byte: their length, in units of 4 bytes */
+	FIRST_GENEVE_ETHERNET = 0x6558,
+	FIRST_UDP_LENGTH = 4,
+};
+
+struct first {
+	uint8_t *bytes; /* FIRST_BYTES, those that the frame hasn't being anything */
+	volatile uint32_t *scratch;
+	uint32_t len;     /* in: of the frame; out: of the packet */
+	uint32_t packets; /* out: in the frame */
+};
+
+/* An IP header, and where what it carries begins. */
+struct first_ip {
+	uint32_t l3, l4;
+	uint32_t length_at, length_from; /* of its length: where it is, and where it counts from */
+	uint8_t protocol;
+};
+
+#define FIRST_INLINE static inline __attribute__((always_inline))
+
+/* A number of which the kernel's verifier then knows nothing but the mask: without CAP_PERFMON it
+ * wants an addition to a pointer to be the same on all ways to it. */
+FIRST_INLINE uint32_t first_at(const struct first *first, uint32_t number)
+{
+	*first->scratch = number;
+	return *first->scratch & FIRST_MASK;
+}
+
+FIRST_INLINE uint8_t first_byte(const struct first *first, uint32_t at)
+{
+	return first->bytes[first_at(first, at)];
+}
+
+FIRST_INLINE uint16_t first_load16(const struct first *first, uint32_t at)
+{
+	const uint8_t *p = first->bytes + first_at(first, at);
+
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+FIRST_INLINE void first_store16(const struct first *first, uint32_t at, uint32_t value)
+{
+	uint8_t *p = first->bytes + first_at(first, at);
+
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+/* Where layer 3 begins, behind the tags. */
+FIRST_INLINE uint32_t first_l3(const struct first *first, uint16_t *ret_type)
+{
+	uint32_t l3 = ETH_HEADER_BYTES;
+	unsigned tpid;
+
+	*ret_type = first_load16(first, ETH_TYPE);
+	for (unsigned n = 0; n < FRAME_TAGS_MAX && tpid_of(*ret_type, &tpid); n++) {
+		*ret_type = first_load16(first, l3 + 2);
+		l3 += FRAME_TAG_BYTES;
+	}
+	return l3;
+}
+
+FIRST_INLINE void first_skip_extensions(const struct first *first, struct first_ip *ip)
+{
+	for (unsigned n = 0; n < FIRST_EXTENSIONS_MAX; n++) {
+		if (ip->protocol != IPPROTO_NUM_HOP_BY_HOP && ip->protocol != IPPROTO_NUM_ROUTING &&
+		    ip->protocol != IPPROTO_NUM_DESTINATION)
+			return;
+		ip->protocol = first_byte(first, ip->l4);
+		ip->l4 += (first_byte(first, ip->l4 + IPV6_EXTENSION_LENGTH) + 1u) *
+		          IPV6_EXTENSION_BYTES;
+	}
+}
+
+/* The one that begins at l3, behind that EtherType; false if there is none, or too far behind. */
+FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t type,
+                                struct first_ip *ret)
+{
+	ret->l3 = l3;
+	if (type == ETHERTYPE_IPV4) {
+		ret->l4 = l3 + (first_byte(first, l3) & 15u) * 4;
+		ret->protocol = first_byte(first, l3 + IPV4_PROTOCOL);
+		ret->length_at = l3 + IPV4_TOTAL_LENGTH;
+		ret->length_from = l3;
+	} else if (type == ETHERTYPE_IPV6) {
+		ret->l4 = l3 + (uint32_t)IPV6_HEADER_BYTES;
+		ret->protocol = first_byte(first, l3 + IPV6_NEXT_HEADER);
+		ret->length_at = l3 + IPV6_PAYLOAD_LENGTH;
+		ret->length_from = ret->l4;
+		first_skip_extensions(first, ret);
+	} else {
+		return false;
+	}
+	return ret->l4 <= FIRST_MASK;
+}
+
+/* Where the payload of TCP or UDP begins, or 0. */
+FIRST_INLINE uint32_t first_payload(const struct first *first, const struct first_ip *ip)
+{
+	if (ip->protocol == IPPROTO_NUM_TCP)
+		return ip->l4 + (first_byte(first, ip->l4 + TCP_DATA_OFFSET) >> 4) * 4u;
+	return ip->protocol == IPPROTO_NUM_UDP ? ip->l4 + (uint32_t)UDP_HEADER_BYTES : 0;
+}
+
+/* The Ethernet header within the UDP of a tunnel, or 0. */
+FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct first_ip *ip)
+{
+	const uint16_t port = first_load16(first, ip->l4 + TCP_DST); /* UDP's is there as well */
+	const uint32_t at = ip->l4 + (uint32_t)UDP_HEADER_BYTES;
+
+	if (port == FIRST_VXLAN_PORT)
+		return at + FIRST_VXLAN_BYTES;
+	if (port != FIRST_GENEVE_PORT ||
+	    first_load16(first, at + FIRST_GENEVE_PROTOCOL) != FIRST_GENEVE_ETHERNET)
+		return 0;
+	return at + FIRST_GENEVE_BYTES + (first_byte(first, at) & FIRST_GENEVE_OPTIONS) * 4u;
+}
+
+/*
+ * The IP header within a tunnel whose payload was cut. If the payloads of UDP were merged side by
+ * side, each of them with a header of its own, there is none: the first one says how long it is
+ * itself.
+ */
+FIRST_INLINE bool first_find_inner(const struct first *first, const struct first_ip *outer,
+                                   uint32_t merged, struct first_ip *ret)
+{
+	const uint32_t ethernet = first_tunnelled(first, outer);
+	const uint32_t l3 = ethernet + ETH_HEADER_BYTES;
+
+	if (!ethernet || l3 > FIRST_MASK ||
+	    !first_read_ip(first, l3, first_load16(first, ethernet + ETH_TYPE), ret))
+		return false;
+	return first_load16(first, ret->length_at) + ret->length_from !=
+	       outer->l4 + UDP_HEADER_BYTES + merged;
+}
+
+FIRST_INLINE void first_set_lengths(const struct first *first, const struct first_ip *ip)
+{
+	first_store16(first, ip->length_at, first->len - ip->length_from);
+	if (ip->protocol == IPPROTO_NUM_UDP)
+		first_store16(first, ip->l4 + FIRST_UDP_LENGTH, first->len - ip->l4);
+}
+
+/* Changes all that is in first to what it was in the first packet, each but the last of which had
+ * so many bytes of payload. Returns false, and changes nothing, if that isn't known. */
+FIRST_INLINE bool first_packet(struct first *first, uint32_t merged)
+{
+	struct first_ip outer = {0}, inner = {0}; /* the verifier knows of no is_tunnel */
+	uint32_t payload, frame = first->len;
+	bool is_tunnel;
+	uint16_t type;
+
+	payload = first_l3(first, &type);
+	if (!merged || !first_read_ip(first, payload, type, &outer))
+		return false;
+	is_tunnel = outer.protocol == IPPROTO_NUM_UDP &&
+	            first_find_inner(first, &outer, merged, &inner);
+	payload = is_tunnel ? first_payload(first, &inner) : first_payload(first, &outer);
+	if (!payload || frame <= payload + merged)
+		return false;
+	first->packets = (frame - payload + merged - 1) / merged;
+	first->len = payload + merged;
+	first_set_lengths(first, &outer);
+	if (is_tunnel)
+		first_set_lengths(first, &inner);
+	return true;
+}
+
+#endif
