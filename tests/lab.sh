@@ -225,7 +225,8 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 	local name=$1 ns=$2
 
 	shift 2
-	: >"$LAB_DIR/$name.pid" >"$LAB_DIR/$name.status"
+	# nor may what an earlier one of the name has said be taken for this one's, which opens its files when its turn comes
+	: >"$LAB_DIR/$name.pid" >"$LAB_DIR/$name.status" >"$LAB_DIR/$name.out" >"$LAB_DIR/$name.err"
 	(
 		set +e
 		lab_close_descriptors

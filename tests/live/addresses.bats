@@ -111,7 +111,7 @@ many_addresses()
 	ip -n dc addr add 10.2.127.251/32 dev eth0
 	many_addresses
 	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
-	wait_until 10 in_ns client ping -c 1 -W 0.1 10.0.0.41
+	wait_until 10 in_ns client ping -c 1 -W 0.1 10.0.0.41 || { cat "$LAB_DIR/tmbridge.err" >&2; false; }
 	never log_says 'balancing$'
 	[[ $(lab_wait tmbridge 20) = 1 ]]
 	log_says '10.2.127.251 belongs to 02:00:00:00:00:10 already'

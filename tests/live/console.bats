@@ -174,6 +174,7 @@ history_has() # NAME
 	says 404 post '{"do":["server","drain","nobody"]}'
 	says 200 ask /api/config
 	body | jq -se 'map(.text // empty) | any(test("farm pool"))'
+	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
 	says 200 ask '/api/flows?q=state+any&limit=2'
 	[[ $(body | tail -n 1) = '{"end":true,"exit":0,"cut":true}' && $(body | wc -l) = 3 ]]
 	says 200 ask "/api/who?q=$VIP:5061"
