@@ -127,7 +127,7 @@ all_ports_answer()
 # The SYN of the connection, as ADDRESS:PORT -> ADDRESS:PORT, in a capture's text.
 first_syn() # CAPTURE
 {
-	sed -nE 's/.*IP ([0-9.]+)\.([0-9]+) > ([0-9.]+)\.([0-9]+): Flags \[S\].*/\1:\2 -> \3:\4/p' "$1" | head -n 1
+	sed -nE 's/.*IP ([0-9.]+)\.([0-9]+) > ([0-9.]+)\.([0-9]+): Flags \[S\].*/\1:\2 -> \3:\4/p' "$1" | sed -n 1p
 }
 
 four_addresses()
@@ -280,7 +280,7 @@ ask() # VERB...
 # What a server sees as the held connection's peer: one of ours.
 peer_of() # NAME
 {
-	grep -oE '10\.0\.0\.40:[0-9]+' "$LAB_DIR/$1.out" | head -n 1
+	grep -oE '10\.0\.0\.40:[0-9]+' "$LAB_DIR/$1.out" | sed -n 1p
 }
 
 drains() # NAME: its connection, and then the order itself
@@ -295,7 +295,7 @@ drains() # NAME: its connection, and then the order itself
 
 state_is() # SERVER STATE
 {
-	"$TMBRIDGE" status -o json | head -n 1 |
+	"$TMBRIDGE" status -o json | sed -n 1p |
 		jq -e --arg name "$1" --arg state "$2" '.farms[].servers[] | select(.name == $name) | .state == $state'
 }
 

@@ -250,6 +250,12 @@ lab_signal() # NAME SIGNAL
 	kill -"$2" "$pid"
 }
 
+# As grep -q, which ends before it has read all, by which the command that it reads from may end with SIGPIPE. (So does head; sed -n 1p doesn't.)
+seek() # GREP-ARGUMENT...
+{
+	grep "$@" >/dev/null
+}
+
 # Prints the exit status.
 lab_wait() # NAME SECONDS
 {
@@ -338,7 +344,7 @@ server_http() # NAMESPACE PORT
 
 server_listens() # NAMESPACE PORT
 {
-	in_ns "$1" ss -Hltn "sport = :$2" | grep -q .
+	in_ns "$1" ss -Hltn "sport = :$2" | seek .
 }
 
 # Random content, the same each time, and fast.

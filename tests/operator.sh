@@ -2,12 +2,6 @@
 
 RUN=/run/tmbridge/eth0-eth1
 
-# grep -q would end before it has read all, and what it reads from with SIGPIPE.
-seek()
-{
-	grep "$@" >/dev/null
-}
-
 tmb() # VERB...
 {
 	"$TMBRIDGE" "$@"
@@ -15,7 +9,7 @@ tmb() # VERB...
 
 servers_are_up() # N
 {
-	[[ $(tmb status -o json | head -n 1 | jq '[.farms[].servers[] | select(.health == "up")] | length') = "$1" ]]
+	[[ $(tmb status -o json | sed -n 1p | jq '[.farms[].servers[] | select(.health == "up")] | length') = "$1" ]]
 }
 
 # A client whose connection stays until it is killed, from that port.

@@ -37,7 +37,7 @@ record_start() # LB-INI-SETTING...
 
 servers_are_known()
 {
-	tcpdump -n -r "$LAB_DIR/inside-in.pcap" 'arp[6:2] = 2' 2>/dev/null | grep -q 10.0.0.42
+	tcpdump -n -r "$LAB_DIR/inside-in.pcap" 'arp[6:2] = 2' 2>/dev/null | seek 10.0.0.42
 }
 
 record_stop()

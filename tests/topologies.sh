@@ -135,7 +135,7 @@ topology_reload()
 
 said_since() # LINES PATTERN
 {
-	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | grep -q "$2"
+	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | seek "$2"
 }
 
 # What tests of several modes have in common.
@@ -242,7 +242,7 @@ fails_and_returns() # VIP
 	ip -n fe1 addr add "$NET6::41/64" dev eth0 nodad 2>/dev/null || true
 	ip -n fe1 -6 route add default via "$(front_end_gateway 6)" 2>/dev/null || true
 	wait_until 10 said_since "$lines" 'server fe1: up'
-	connects client "$1" 5061 4 | grep -q '^fe1 '
+	connects client "$1" 5061 4 | seek '^fe1 '
 	lab_kill held1
 	lab_kill held2
 }

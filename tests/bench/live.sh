@@ -365,7 +365,7 @@ others_percent()
 
 machine()
 {
-	jq -nc --arg others "$OTHERS" --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" \
+	jq -nc --arg others "$OTHERS" --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sed -n 1p)" \
 		--arg cpus "$(nproc)" --arg kernel "$(uname -sr)" \
 		--arg memory "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" \
 		--arg tools "$(versions)" --arg date "$(date -uI)" \
@@ -378,7 +378,7 @@ versions()
 {
 	{
 		"$TMBRIDGE" -V
-		iperf3 --version | head -1 | cut -d ' ' -f 1-2
+		iperf3 --version | sed -n 1p | cut -d ' ' -f 1-2
 		haproxy -v | sed -n 's/^HAProxy version \([0-9.]*\).*/HAProxy \1/p'
 		nft --version | cut -d ' ' -f 1-2
 		wrk -v | sed -n 's/^\(wrk [^ ]*\).*/\1/p'

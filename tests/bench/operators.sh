@@ -50,7 +50,7 @@ open_flows()
 
 figure() # JQ
 {
-	"$TMBRIDGE" status -o json | head -n 1 | jq "$1"
+	"$TMBRIDGE" status -o json | sed -n 1p | jq "$1"
 }
 
 missed()

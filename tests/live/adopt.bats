@@ -97,7 +97,7 @@ restart_again_and_again() # WORKERS [WORKERS-LATER]
 	ini 'fe1 fe2' "workers = ${2:-$1}"
 	start
 	adopted 200
-	[[ ${2:-$1} = "$1" ]] || grep -q "workers: stays $1 until a start that finds no open connection" "$LAB_DIR/tmbridge.err"
+	[[ ${2:-$1} = "$1" ]] || seek "workers: stays $1 until a start that finds no open connection" "$LAB_DIR/tmbridge.err"
 	tmbridge_counts .workers.running "$1"
 	# what begins now gets other ports than those that are taken
 	lab_spawn new client "$TOOLS/talks" connect 10.0.0.40 5061 20 2000 10
@@ -160,7 +160,7 @@ restart_again_and_again() # WORKERS [WORKERS-LATER]
 is_neighbour() # ADDRESS
 {
 	in_ns client ping -c 1 -W 1 "$1" || true
-	ip -n client neigh show "$1" | grep -q 'lladdr 02:00:00:00:00:01'
+	ip -n client neigh show "$1" | seek 'lladdr 02:00:00:00:00:01'
 }
 
 @test "without a process: neighbours are answered, connections end, and who comes next knows" {
@@ -174,7 +174,7 @@ is_neighbour() # ADDRESS
 	# nor can anybody else take the address
 	lab_sysctl client net.ipv6.conf.eth0.accept_dad=1
 	ip -n client addr add fd00::40/64 dev eth0
-	wait_until 5 eval "ip -n client addr show dev eth0 | grep fd00::40 | grep -q dadfailed"
+	wait_until 5 eval "ip -n client addr show dev eth0 | grep fd00::40 | seek dadfailed"
 	ip -n client addr del fd00::40/64 dev eth0
 	lab_sysctl client net.ipv6.conf.eth0.accept_dad=0
 	talks_end

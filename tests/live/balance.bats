@@ -91,7 +91,7 @@ vip_answers() # N
 @test "by default the SNAT address is the VIP" {
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	vip_connect -n 2 -g | grep -qE '^fe1 10\.0\.0\.40:[0-9]+ 10\.0\.0\.41:5061$'
+	vip_connect -n 2 -g | seek -E '^fe1 10\.0\.0\.40:[0-9]+ 10\.0\.0\.41:5061$'
 	tmbridge_stop
 }
 

@@ -42,8 +42,8 @@ teardown_file()
 	echo "$output"
 	[[ $status = 0 && $output = *"ok and is told nothing"* && $output != *"not ok"* ]]
 	# what it has shown is what status says
-	[[ $(sed -n 's/^numbers //p' <<<"$output") = "$(tmb status -o json | head -n 1 |
+	[[ $(sed -n 's/^numbers //p' <<<"$output") = "$(tmb status -o json | sed -n 1p |
 		jq -c '[.farms[0].servers[] | [.name, .connections_total, .client_bytes, .server_bytes]]')" ]]
-	[[ $(sed -n 's/^shown //p' <<<"$output") = "$(tmb status -o json | head -n 1 | jq -c '[.farms[0].servers[].connections_total | tostring]')" ]]
+	[[ $(sed -n 's/^shown //p' <<<"$output") = "$(tmb status -o json | sed -n 1p | jq -c '[.farms[0].servers[].connections_total | tostring]')" ]]
 	server_is fe1 '.state == "drain"'
 }

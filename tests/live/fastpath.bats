@@ -35,7 +35,7 @@ talk_begin() # PAUSE-MS
 
 talk_stands()
 {
-	in_ns client ss -Htn state established "dst $VIP" | grep -q .
+	in_ns client ss -Htn state established "dst $VIP" | seek .
 }
 
 talk_ends()

@@ -58,8 +58,8 @@ vip_connect() # NAMESPACE OPTION...
 		ip -n $ns -6 neigh flush dev eth0
 		in_ns $ns ping -q -c 2 -W 2 -s 1000 "$VIP"
 	done
-	ip -n client -6 neigh show "$VIP" | tee /dev/stderr | grep -q 02:00:00:00:00:01
-	ip -n fe1 -6 neigh show "$VIP" | tee /dev/stderr | grep -q 02:00:00:00:00:02
+	ip -n client -6 neigh show "$VIP" | tee /dev/stderr | seek 02:00:00:00:00:01
+	ip -n fe1 -6 neigh show "$VIP" | tee /dev/stderr | seek 02:00:00:00:00:02
 }
 
 @test "what is past the VIP crosses" {
@@ -134,5 +134,5 @@ vip_connect() # NAMESPACE OPTION...
 
 dc_gave_up()
 {
-	ip -n dc -6 addr show dev eth0 | grep -q 'fd00::40/64.*dadfailed'
+	ip -n dc -6 addr show dev eth0 | seek 'fd00::40/64.*dadfailed'
 }

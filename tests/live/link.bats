@@ -96,7 +96,7 @@ put_in() # INTERFACE MAC NAMESPACE
 traffic_flows()
 {
 	wait_until 3 in_ns dc ping -c 1 -W 0.2 10.0.0.41
-	in_ns client curl -sf -m 3 "http://$VIP/name" | grep -q '^fe'
+	in_ns client curl -sf -m 3 "http://$VIP/name" | seek '^fe'
 }
 
 processor_ms() # that it has used, in its loop and in the kernel

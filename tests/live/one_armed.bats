@@ -112,7 +112,7 @@ setup()
 	ip -n client neigh flush all
 	in_ns client arping -q -c 1 -w 2 -I eth0 10.0.0.49
 	run in_ns client ping -c 1 -W 1 fd00::49
-	ip -n client neigh show fd00::49 | grep -q 'lladdr 02:00:00:00:00:01'
+	ip -n client neigh show fd00::49 | seek 'lladdr 02:00:00:00:00:01'
 	in_ns tmb "$TMBRIDGE" wire release eth0
 	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
 }

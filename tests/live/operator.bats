@@ -65,7 +65,7 @@ metric_is() # LINE
 	[[ $(tmb flows --no-header age over 1h | wc -l) = 0 && $(tmb flows --no-header to 10.0.0.0/24 and bytes under 1M | wc -l) = 2 ]]
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	[[ $(tmb flows --no-header "$client" -o wide | wc -l) = 1 ]]
-	tmb flows -o csv | head -n 1 | seek '^client,vip,snat,server_name,state,'
+	tmb flows -o csv | sed -n 1p | seek '^client,vip,snat,server_name,state,'
 	tmb flows | awk 'length > 100 { exit 1 }'
 	run tmb flows server fe11
 	[[ $status = 4 && $output = *"fe11: no such server (did you mean fe1?)"* ]]

@@ -119,7 +119,7 @@ by_client()
 
 	for i in 0 1 2 3 4 5 6 7; do
 		echo "10.0.0.$((100 + i)) $(in_ns client "$TOOLS/manyconns" connect -c -g -a "10.0.0.$((100 + i))" -A 1 \
-			"$VIP" 5061 | head -n 1 | cut -d' ' -f1)"
+			"$VIP" 5061 | sed -n 1p | cut -d' ' -f1)"
 	done
 }
 
@@ -129,7 +129,7 @@ by_client()
 	lab_ini 'ports = 5060, 5061, 5065' 'persist = 5m'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	servers=$(for port in 5060 5061 5065 5061 5060; do
-		PORT=$port vip_connect -c -g | head -n 1 | cut -d' ' -f1
+		PORT=$port vip_connect -c -g | sed -n 1p | cut -d' ' -f1
 	done | sort -u)
 	[[ $servers = fe[12] ]]
 	tmbridge_stop
@@ -158,7 +158,7 @@ by_client()
 @test "snat = off: the server sees the client, the client the VIP" {
 	lab_ini 'ports = 5061' 'snat = off'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	vip_connect -n 4 -j 1 -c -g | head -n 4 | grep -cE '^fe[12] 10\.0\.0\.100:[0-9]+ 10\.0\.0\.4[12]:5061$' | grep -qx 4
+	vip_connect -n 4 -j 1 -c -g | sed -n 1,4p | grep -cE '^fe[12] 10\.0\.0\.100:[0-9]+ 10\.0\.0\.4[12]:5061$' | seek -x 4
 	vip_connect -n 50 | jq -e '.echoed == 50'
 	# by another client: a port that this one has just had on the VIP would be that flow's at the server
 	in_ns dc "$TOOLS/manyconns" connect -n 5 10.0.0.41 5061 | jq -e '.servers.fe1 == 5'

@@ -28,7 +28,7 @@ reload()
 
 reload_is_over() # LINES
 {
-	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | grep -q reloaded
+	tail -n "+$(($1 + 1))" "$LAB_DIR/tmbridge.err" | seek reloaded
 }
 
 # Two processes of 10,000 connections each, as many files as one may have open, that use each once
@@ -79,7 +79,7 @@ crowd_is_well()
 		{"name": "fe3", "state": "active", "connections": 0, "removed": false},
 		{"name": "fe2", "state": "drain", "connections": 10000, "removed": true}]'
 	# who is new goes to the new server first, which has no load; nobody to the one that is gone
-	vip_connect -n 10 -j 1 -c -g | grep -c ' 10.0.0.43:5061$' | grep -qx 10
+	vip_connect -n 10 -j 1 -c -g | grep -c ' 10.0.0.43:5061$' | seek -x 10
 	exec {crowd0}>&- {crowd1}>&-
 	wait_until 60 all_have_ended # on a machine that is busy their FINs are lost, and come again later and later
 	reload

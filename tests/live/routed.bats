@@ -115,7 +115,7 @@ mtu_is() # MTU
 
 path_mtu_is() # ADDRESS MTU
 {
-	in_ns client ip route get "$1" | grep -q "mtu $2"
+	in_ns client ip route get "$1" | seek "mtu $2"
 }
 
 # Connections that go on and on, by a farm of its own.

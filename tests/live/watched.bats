@@ -148,7 +148,7 @@ capture() # FILE WORDS...
 	capture one.pcapng --both -c 6 tcp port 5061 and host 10.0.0.100
 	hold four
 	[[ $(lab_wait one.pcapng 10) = 0 ]]
-	captured one.pcapng frame.interface_name ip.src ip.dst frame.comment | head -n 2 >"$LAB_DIR/captured"
+	captured one.pcapng frame.interface_name ip.src ip.dst frame.comment | sed -n 1,2p >"$LAB_DIR/captured"
 	grep -qE $'^outside-in\t10.0.0.100\t10.0.0.40\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
 	grep -qE $'^inside-out\t10.0.0.40\t10.0.0.4[12]\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
 	capture two.pcapng --dropped=protocol_not_served -c 1
@@ -235,7 +235,7 @@ bundle_has() # CAPTURE FILTER N
 	[[ $status = 0 && $output = *" connections go on"* ]]
 	sent_alike
 	# an answer of its own among them, which the capture calls so
-	captured bundle/capture.pcapng frame.interface_name tcp.srcport frame.comment | grep -qE $'^outside-out\t9\town: reset$'
+	captured bundle/capture.pcapng frame.interface_name tcp.srcport frame.comment | seek -E $'^outside-out\t9\town: reset$'
 	run "$TMBRIDGE" -b "$LAB_DIR/nothing" -w "$LAB_DIR/again-outside.pcap"
 	[[ $status = 2 ]]
 	sed -i '1s/state [0-9]*/state 99/' "$LAB_DIR/bundle/state"

@@ -271,3 +271,10 @@ has_werror() # CI GOAL...
 	echo "$output"
 	[[ $status = 1 ]]
 }
+
+# Where a pipe fails if any of its commands does, whoever writes into one that ends early fails now and then, by SIGPIPE.
+@test "no test reads only the beginning of what a command says" {
+	run grep -nE '\| *(head|grep -[a-zA-Z]*q)' $(grep -l 'lab\.sh' tests/*.sh tests/*/*.sh tests/*/*.bats | grep -v '^tests/rooms/')
+	echo "$output"
+	[[ $status = 1 ]]
+}

@@ -23,7 +23,7 @@ teardown()
 	ip -n probe link add eth0 up type veth peer name eth1
 	in_ns probe tc qdisc add dev eth0 clsact
 	in_ns probe tc filter add dev eth0 ingress bpf direct-action object-pinned "$PIN"
-	in_ns probe tc filter show dev eth0 ingress | grep -q 'direct-action.*jited'
+	in_ns probe tc filter show dev eth0 ingress | seek 'direct-action.*jited'
 	ip netns del probe
 }
 

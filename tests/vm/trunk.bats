@@ -57,7 +57,7 @@ tags_are() # SIDE PATTERN
 	lab_wait "watch-$1" 10 >/dev/null
 	tcpdump -r "$LAB_DIR/$1.pcap" -enn 2>/dev/null | grep 'Flags \[' >"$LAB_DIR/$1.text"
 	[[ $(wc -l <"$LAB_DIR/$1.text") -gt 50 ]]
-	! grep -vE "$2" "$LAB_DIR/$1.text" | head -n 3 | grep . >&2 || lab_die "on $1 not all have the tags $2"
+	! grep -vE "$2" "$LAB_DIR/$1.text" | sed -n 1,3p | grep . >&2 || lab_die "on $1 not all have the tags $2"
 }
 
 transfers() # NAMESPACE
@@ -140,7 +140,7 @@ trunked()
 	ip -n fe1 addr add "$VIP/32" dev eth0.30
 	ip -n fe1 route add 10.0.0.130 dev eth0.30 src "$VIP"
 	in_ns client ping -q -c 2 -W 5 -I eth0.30 "$VIP"
-	in_ns client arping -c 1 -w 5 -I eth0.30 "$VIP" | grep -q 02:00:00:00:00:41
-	in_ns client arping -c 1 -w 5 -I eth0.20 "$VIP" | grep -q 02:00:00:00:00:01
+	in_ns client arping -c 1 -w 5 -I eth0.30 "$VIP" | seek 02:00:00:00:00:41
+	in_ns client arping -c 1 -w 5 -I eth0.20 "$VIP" | seek 02:00:00:00:00:01
 	tmbridge_stop
 }
