@@ -239,7 +239,7 @@ lab_spawn() # NAME NAMESPACE COMMAND...
 		[[ -z $REPORTS ]] || grep -A 40 'Sanitizer:' "$LAB_DIR/$name.err" >>"$REPORTS"
 		mv "$LAB_DIR/$name.status.new" "$LAB_DIR/$name.status"
 	) >/dev/null 2>&1 &
-	wait_until 5 test -s "$LAB_DIR/$name.pid"
+	wait_until 15 test -s "$LAB_DIR/$name.pid"
 }
 
 lab_signal() # NAME SIGNAL
@@ -296,7 +296,7 @@ lab_kill_all()
 server_tcp() # NAMESPACE PORT...
 {
 	lab_spawn "$1-tcp" "$1" "$TOOLS/manyconns" serve "$@"
-	wait_until 5 server_listens "$1" "$2"
+	wait_until 20 server_listens "$1" "$2"
 }
 
 # The certificate's name is the server's.
@@ -308,7 +308,7 @@ server_tls() # NAMESPACE PORT
 		-subj "/CN=$1" -days 2 -keyout "$pair.key" -out "$pair.crt" 2>/dev/null
 	lab_spawn "$1-tls-$2" "$1" openssl s_server -accept "$2" -www -quiet \
 		-key "$pair.key" -cert "$pair.crt"
-	wait_until 5 server_listens "$1" "$2"
+	wait_until 20 server_listens "$1" "$2"
 }
 
 # Serves the files in $LAB_DIR/www, and the server's name as /name; takes files for /up/.
@@ -339,7 +339,7 @@ server_http() # NAMESPACE PORT
 		}
 	END
 	lab_spawn "$1-http" "$1" nginx -e stderr -c "$LAB_DIR/$1-nginx.conf"
-	wait_until 5 server_listens "$1" "$2"
+	wait_until 20 server_listens "$1" "$2"
 }
 
 server_listens() # NAMESPACE PORT
@@ -367,7 +367,7 @@ tmbridge_start() # INI [ARGUMENT...]
 {
 	rm -f "$LAB_DIR/stats.json"
 	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$1" -s "$LAB_DIR/stats.json" "${@:2}"
-	wait_until 10 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
+	wait_until 20 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || tmbridge_fail "ended at once"
 }
 
@@ -390,7 +390,7 @@ tmbridge_stats()
 {
 	: >"$LAB_DIR/stats.json"
 	lab_signal tmbridge USR1
-	wait_until 5 test -s "$LAB_DIR/stats.json" || return 1
+	wait_until 15 test -s "$LAB_DIR/stats.json" || return 1
 	cat "$LAB_DIR/stats.json"
 }
 

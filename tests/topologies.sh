@@ -115,7 +115,7 @@ topology_ini() # MODE [SETTING...]
 topology_start() # [ARGUMENT...]
 {
 	lab_spawn tmbridge tmb "$TMBRIDGE" "${INTERFACES[@]}" -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json" "$@"
-	wait_until 10 topology_is_up || tmbridge_fail "didn't start"
+	wait_until 20 topology_is_up || tmbridge_fail "didn't start"
 }
 
 topology_is_up()
@@ -130,7 +130,7 @@ topology_reload()
 
 	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
 	lab_signal tmbridge HUP
-	wait_until 10 said_since "$lines" 'reloaded'
+	wait_until 20 said_since "$lines" 'reloaded'
 }
 
 said_since() # LINES PATTERN
@@ -148,14 +148,14 @@ topology_services()
 
 	for fe in fe1 fe2; do
 		lab_spawn "$fe-tcp" "$fe" "$TOOLS/manyconns" serve "$fe" $PORTS
-		wait_until 5 server_listens "$fe" 8404
+		wait_until 20 server_listens "$fe" 8404
 	done
 }
 
 server_tcp_at() # NAMESPACE PORT
 {
 	lab_spawn "$1-own" "$1" "$TOOLS/manyconns" serve "$1" "$2"
-	wait_until 5 server_listens "$1" "$2"
+	wait_until 20 server_listens "$1" "$2"
 }
 
 server_http_at() # (NAMESPACE PORT)...
@@ -175,7 +175,7 @@ connects() # NAMESPACE ADDRESS PORT N
 capture() # NAMESPACE FILTER [OPTION...]
 {
 	lab_spawn "$1-dump" "$1" tcpdump -i eth0 -n -l --immediate-mode "${@:3}" "$2"
-	wait_until 5 grep -q listening "$LAB_DIR/$1-dump.err"
+	wait_until 20 grep -q listening "$LAB_DIR/$1-dump.err"
 }
 
 # Counts, in the host's stack, what is the balancer's.
@@ -233,7 +233,7 @@ fails_and_returns() # VIP
 	done
 	[[ -n $on_first ]]
 	ip -n fe1 link set eth0 down
-	wait_until 10 said_since "$lines" 'server fe1: down'
+	wait_until 20 said_since "$lines" 'server fe1: down'
 	wait_until 2 test -s "$LAB_DIR/$on_first.status"
 	[[ $(connects client "$1" 5061 3 | cut -d' ' -f1 | sort -u) = fe2 ]]
 	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
@@ -241,7 +241,7 @@ fails_and_returns() # VIP
 	ip -n fe1 route add default via "$(front_end_gateway)" 2>/dev/null || true
 	ip -n fe1 addr add "$NET6::41/64" dev eth0 nodad 2>/dev/null || true
 	ip -n fe1 -6 route add default via "$(front_end_gateway 6)" 2>/dev/null || true
-	wait_until 10 said_since "$lines" 'server fe1: up'
+	wait_until 20 said_since "$lines" 'server fe1: up'
 	connects client "$1" 5061 4 | seek '^fe1 '
 	lab_kill held1
 	lab_kill held2
@@ -290,12 +290,12 @@ topology_replays() # ADDRESS FILTER...
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 30 -w "$1" 5061 3>&-; }
 	read -r -t 30 line <&"${HELD[0]}"
 	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" "${@:2}"
-	wait_until 10 bundle_goes_on
+	wait_until 20 bundle_goes_on
 	echo >&"${HELD[1]}"
 	read -r -t 30 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
 	in_ns client "$TOOLS/manyconns" connect -n 5 -t 10 "$1" 5061 | jq -e '.echoed == 5'
-	wait_until 10 bundle_has_ended
+	wait_until 20 bundle_has_ended
 	lab_kill bundle
 	"$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
 	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \

@@ -125,7 +125,7 @@ many_addresses()
 listen()
 {
 	lab_spawn ear switch tcpdump -i tmb -Q in -n -l -s 100 arp
-	wait_until 5 grep -q listening "$LAB_DIR/ear.err"
+	wait_until 20 grep -q listening "$LAB_DIR/ear.err"
 }
 
 has_announced() # TIMES

@@ -11,7 +11,7 @@ setup_file()
 	lab_tag vserver 0x8100:7
 	for server in fe1 fe2 vserver; do
 		lab_spawn "talks-$server" $server "$TOOLS/talks" serve 5061
-		wait_until 5 server_listens $server 5061
+		wait_until 20 server_listens $server 5061
 	done
 }
 

@@ -76,7 +76,7 @@ vip_answers() # N
 	lab_ini 'ports = 5061' 'snat = 10.0.0.47'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	lab_spawn capture client tcpdump -i eth0 --immediate-mode -U -w "$LAB_DIR/client.pcap" tcp
-	wait_until 5 grep -q listening "$LAB_DIR/capture.err"
+	wait_until 20 grep -q listening "$LAB_DIR/capture.err"
 	greetings=$(vip_connect -n 4 -j 1 -g)
 	echo "$greetings"
 	[[ $(grep -cE '^(fe[12]) 10\.0\.0\.47:[0-9]+ 10\.0\.0\.4[12]:5061$' <<<"$greetings") = 4 ]]

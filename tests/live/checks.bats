@@ -18,7 +18,7 @@ teardown()
 peer() # PEER-OPTION... PORT WANT REPLY
 {
 	lab_spawn "peer-${*: -3:1}" fe1 "$TOOLS/peer" "$@"
-	wait_until 5 server_listens fe1 "${*: -3:1}"
+	wait_until 20 server_listens fe1 "${*: -3:1}"
 }
 
 # Each has had several good probes, and no other.

@@ -29,7 +29,7 @@ serve() # SETTING... -- STEP...
 	lab_ini "${settings[@]}"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	lab_spawn server fe1 "$TOOLS/talk" serve 5061 "${@:2}"
-	wait_until 5 server_listens fe1 5061
+	wait_until 20 server_listens fe1 5061
 }
 
 client_starts() # STEP...
@@ -51,7 +51,7 @@ watch()
 
 	for side in switch segment; do
 		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -i tmb -s 200 -w "$LAB_DIR/$side.pcap" tcp port 5061
-		wait_until 5 grep -q listening "$LAB_DIR/watch-$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/watch-$side.err"
 	done
 }
 
@@ -180,7 +180,7 @@ flows() # JQ-EXPRESSION
 	both_end_well
 	lab_kill server
 	lab_spawn server fe1 "$TOOLS/talk" serve 5061 recv:10 rst
-	wait_until 5 server_listens fe1 5061
+	wait_until 20 server_listens fe1 5061
 	client_starts send:10 reset
 	both_end_well
 	tmbridge_stats | jq -e '.flows.open == 0 and .flows.closed == 2 and .flows.reset == 2 and

@@ -28,7 +28,7 @@ start() # [SETTING...]
 talk_begin() # PAUSE-MS
 {
 	lab_spawn server fe1 "$TOOLS/talk" serve 5061 recv:10 send:1000 "pause:$1" send:3000000 recv:3000000 eof fin
-	wait_until 5 server_listens fe1 5061
+	wait_until 20 server_listens fe1 5061
 	lab_spawn client client "$TOOLS/talk" connect "$VIP" 5061 send:10 recv:1000 recv:3000000 send:3000000 fin eof
 	wait_until 5 talk_stands || { cat "$LAB_DIR"/client.* "$LAB_DIR"/server.* >&2; in_ns client ss -tan >&2; false; }
 }
@@ -172,7 +172,7 @@ off_and_on() # WORKERS
 
 @test "SIGHUP turns it off and on under load, with one worker and with three, and no flow is lost" {
 	lab_spawn echoes fe1 "$TOOLS/talks" serve 444 # not 80, where another test's server may be
-	wait_until 5 server_listens fe1 444
+	wait_until 20 server_listens fe1 444
 	off_and_on 1
 	off_and_on 3
 	lab_kill echoes
@@ -192,7 +192,7 @@ without_bpf() # COMMAND...
 	rm -f "$LAB_DIR/stats.json"
 	lab_spawn tmbridge tmb setpriv --bounding-set -bpf,-sys_admin,-perfmon \
 		"$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
-	wait_until 10 tmbridge_is_up
+	wait_until 20 tmbridge_is_up
 	[[ $(grep -c 'no fast path, but packet sockets: ' "$LAB_DIR/tmbridge.err") = 1 ]]
 	tmbridge_counts .fast_path.active false
 	tmbridge_stop

@@ -9,7 +9,7 @@ source "$BATS_TEST_DIRNAME/../lab.sh"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	for side in switch segment; do
 		lab_spawn "$side" "$side" tcpdump -i tmb -Q in -n -e -l
-		wait_until 5 grep -q listening "$LAB_DIR/$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/$side.err"
 	done
 	in_ns dc ping -c 1 10.0.0.42 # it would be seen
 	sleep 12

@@ -72,7 +72,7 @@ vip_connect() # NAMESPACE OPTION...
 
 	for side in switch segment; do
 		lab_spawn "$side" "$side" tcpdump -U --immediate-mode -i tmb -w "$LAB_DIR/$side.pcap" ip6 and tcp port 5061
-		wait_until 5 grep -q listening "$LAB_DIR/$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/$side.err"
 	done
 	in_ns client ethtool -K eth0 tx off >/dev/null
 	vip_connect client -n 5 -c

@@ -157,7 +157,7 @@ promiscuity()
 	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ RTMIN RTMAX; do
 		lab_signal tmbridge "$signal"
 	done
-	wait_until 10 tmbridge_is_up
+	wait_until 20 tmbridge_is_up
 	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ TTOU RTMIN RTMAX; do
 		lab_signal tmbridge "$signal"
 	done
@@ -171,8 +171,8 @@ promiscuity()
 	wait_until 2 signals_are_held
 	lab_signal tmbridge USR1
 	lab_signal tmbridge HUP
-	wait_until 10 tmbridge_is_up
-	wait_until 5 test -s "$LAB_DIR/stats.json"
+	wait_until 20 tmbridge_is_up
+	wait_until 15 test -s "$LAB_DIR/stats.json"
 	wait_until 5 grep -q reloaded "$LAB_DIR/tmbridge.err"
 	tmbridge_stop
 }
@@ -195,7 +195,7 @@ signals_are_held()
 	mkfifo "$LAB_DIR/pipe"
 	exec {reader}<>"$LAB_DIR/pipe"
 	lab_spawn tmbridge tmb bash -c 'exec "$0" eth0 eth1 -f "$1" -s - >"$2"' "$TMBRIDGE" "$LAB_DIR/lb.ini" "$LAB_DIR/pipe"
-	wait_until 10 tmbridge_is_up
+	wait_until 20 tmbridge_is_up
 	# more than a pipe holds
 	for ((i = 0; i < 60; i++)); do
 		lab_signal tmbridge USR1

@@ -317,7 +317,7 @@ settings() # what ought to be restored
 	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 enp1s0 -f "$LAB_DIR/lb.ini"
 	[[ $status = 1 && $output = "tmbridge: eth0, enp1s0: are one interface, by two of its names" ]]
 	lab_spawn tmbridge tmb "$TMBRIDGE" enp1s0 $long -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
-	wait_until 10 tmbridge_is_up
+	wait_until 20 tmbridge_is_up
 	traffic_flows
 	take_away eth0
 	says 1 '^tmbridge: enp1s0: gone; waiting for it$'
@@ -419,7 +419,7 @@ listen()
 {
 	for side in switch segment; do
 		lab_spawn "$side" "$side" tcpdump -i tmb -Q in -n -e -l -s 200
-		wait_until 5 grep -q listening "$LAB_DIR/$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/$side.err"
 	done
 }
 

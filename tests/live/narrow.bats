@@ -142,7 +142,7 @@ watch_errors()
 	for side in switch segment; do
 		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -i tmb -w "$LAB_DIR/$side.pcap" \
 			'icmp[0] = 3 or icmp6[0] = 2'
-		wait_until 5 grep -q listening "$LAB_DIR/watch-$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/watch-$side.err"
 	done
 }
 

@@ -44,7 +44,7 @@ has_settled()
 send() # HEADER... L4 PAYLOAD SEGMENT
 {
 	lab_spawn watch segment tcpdump -U --immediate-mode -B 65536 -s 2000 -i tmb -Q in -w "$LAB_DIR/watch.pcap" ether src 02:02:02:02:02:ab
-	wait_until 5 grep -q listening "$LAB_DIR/watch.err"
+	wait_until 20 grep -q listening "$LAB_DIR/watch.err"
 	: >"$LAB_DIR/machine.out"
 	echo "$@" >"$LAB_DIR/frames"
 	wait_until 5 grep -q sent "$LAB_DIR/machine.out"

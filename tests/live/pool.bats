@@ -76,7 +76,7 @@ all_ports_from_fe2()
 
 @test "disabled: no connections and no probes; all disabled: refused" {
 	lab_spawn probes fe2 tcpdump -n -l --immediate-mode -i eth0 'tcp port 5061'
-	wait_until 5 grep -q listening "$LAB_DIR/probes.err"
+	wait_until 20 grep -q listening "$LAB_DIR/probes.err"
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 500ms' 'check_timeout = 300ms' 'fe2.state = disabled'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 health_is fe1 up

@@ -124,7 +124,7 @@ talks_begin()
 	printf '[farm talks]\nvip = 10.0.0.40\nports = 9000\ncheck = none\n[server talker]\nfarm = talks\naddress = 192.168.0.41\n' >>"$LAB_DIR/lb.ini"
 	topology_reload
 	lab_spawn talkers fe1 "$TOOLS/talks" serve 9000
-	wait_until 5 server_listens fe1 9000
+	wait_until 20 server_listens fe1 9000
 	lab_spawn talking client "$TOOLS/talks" connect 10.0.0.40 9000 20 2000 20
 	wait_until 10 tmbridge_counts '[.farms[] | select(.name == "talks") | .servers[0].connections]' '[20]'
 }

@@ -340,7 +340,7 @@ unlink ok" ]]
 	[[ $status = 1 && $output = *"tmbridge: --user nobody: only root can become another user" ]]
 	TMBRIDGE="env ${lent[*]} $TMBRIDGE"
 	lab_spawn tmbridge tmb $TMBRIDGE eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
-	wait_until 10 tmbridge_is_up
+	wait_until 20 tmbridge_is_up
 	threads_have Uid "$(printf "$(id -u daemon) %.0s" 1 2 3)$(id -u daemon)"
 	threads_have CapEff $LEFT
 	threads_have CapPrm $LEFT

@@ -25,7 +25,7 @@ setup_file()
 	serve_ldap 390 'require authc'
 	wait $database
 	for port in 25 80 389 390 443 444 5432 6379 6380; do
-		wait_until 10 server_listens fe1 $port
+		wait_until 20 server_listens fe1 $port
 	done
 }
 

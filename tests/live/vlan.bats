@@ -26,7 +26,7 @@ watch_tags()
 
 	for side in switch segment; do
 		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -Q in -i tmb -s 200 -w "$LAB_DIR/$side.pcap"
-		wait_until 5 grep -q listening "$LAB_DIR/watch-$side.err"
+		wait_until 20 grep -q listening "$LAB_DIR/watch-$side.err"
 	done
 }
 

@@ -225,8 +225,8 @@ bundle_has() # CAPTURE FILTER N
 	jq -e '.echoed == 6 and .lost == 0' <<<"$line"
 	in_ns client "$TOOLS/manyconns" connect -n 7 -t 10 "$VIP" 5061 | jq -e '.echoed == 7'
 	in_ns client bash -c "exec 3<>/dev/tcp/$VIP/9" || true
-	wait_until 10 bundle_has outside-out 'src host 10.0.0.40 and src port 9' 1
-	wait_until 10 bundle_has inside-in 'src port 5061' 40
+	wait_until 20 bundle_has outside-out 'src host 10.0.0.40 and src port 9' 1
+	wait_until 20 bundle_has inside-in 'src port 5061' 40
 	lab_kill bundle
 	[[ $(stat -c %a "$LAB_DIR/bundle") = 700 && $(stat -c %a "$LAB_DIR/bundle/state") = 600 ]]
 	diff "$LAB_DIR/bundle/lb.ini" "$LAB_DIR/lb.ini"

@@ -81,7 +81,7 @@ arp_finds() # NAMESPACE ADDRESS MAC
 	local full
 
 	lab_spawn iperf fe1 iperf3 -s -1 -J
-	wait_until 5 server_listens fe1 5201
+	wait_until 20 server_listens fe1 5201
 	in_ns client iperf3 -c 10.0.0.41 -u -b $((50 / LAB_PATIENCE))M -t 1 -J >"$LAB_DIR/udp.json"
 	# none is lost, but what the receiver itself has counted as too much for its socket: that isn't the wire's
 	full=$(in_ns fe1 nstat -asz UdpRcvbufErrors | awk '$1 == "UdpRcvbufErrors" { print $2 }')
