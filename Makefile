@@ -13,8 +13,9 @@ BUILD_PACKAGES := gcc make pkg-config libc6-dev libpcap-dev libnet1-dev libmnl-d
 TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-ping iputils-arping ethtool tcpdump \
 	tshark curl openssl nginx-light iperf3 jq procps util-linux git mandoc clang-format nftables bsdextrautils \
 	python3-prometheus-client libjs-dygraphs
-# Servers, for checks of real ones; `make deps` alone doesn't install them, as a package may start its server.
-SERVER_PACKAGES := python3 redis-server slapd postgresql-15
+# Servers, for checks of real ones, and a browser; `make deps` alone doesn't install them, as a package may start its server, and
+# the browser is 100 MB with what it needs.
+SERVER_PACKAGES := python3 redis-server slapd postgresql-15 chromium-headless-shell
 BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
 VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
@@ -110,7 +111,7 @@ $(B)/%.a:
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg
 
 $(B)/unit: LDFLAGS += -fno-lto # it need not be fast
-$(B)/unit: $(UNIT) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
+$(B)/unit: $(UNIT) $(patsubst %,$(B)/bridge/console/%.o,address guard history seats) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
 
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
@@ -226,8 +227,8 @@ tsan: deps tsan-build ## all live tests under ThreadSanitizer, with 2 and 4 work
 	! grep . $(TSAN_REPORTS) # no report
 
 .PHONY: console-test
-console-test: PACKAGES += chromium
-console-test: deps everything ## the console in a browser, which is fetched if need be; screenshots in .build/screenshots
+console-test: PACKAGES += python3 chromium-headless-shell
+console-test: deps everything ## the console in a browser; screenshots in .build/screenshots
 	tests/lab.sh bats tests/live/browser.bats
 
 .PHONY: demo

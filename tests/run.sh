@@ -52,7 +52,6 @@ part_files() # PART VARIANT
 	fast) [[ $2 != release ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE ;;
 	live)
 		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
-			[[ $file = */browser.bats && -z $(command -v chromium) ]] && continue # make console-test fetches it
 			[[ $2 != release ]] && grep -q '^# bats file_tags=plain' "$file" || echo "$file"
 		done | awk '!seen[$0]++'
 		;;

@@ -6,12 +6,20 @@
 #include "api.h"
 
 #include "query.h"
+#include "../process/clock.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { API_LINE_BYTES = 4096, API_LIMIT = 200 };
+enum {
+	API_LINE_BYTES = 4096,
+	API_LIMIT = 200,
+	API_VIEWERS = 3, /* at a time; the status socket has 12 places, for all who look */
+	API_OPERATORS = 2,
+	API_PATIENCE_S = 5, /* until it is one's turn */
+};
 
 enum { OK = 200, BAD = 400, NOT_FOUND = 404, CONFLICT = 409, FAILED = 500, AWAY = 503, LATE = 504 };
 
@@ -39,6 +47,19 @@ static const char *const doings[] = {
         "server health ", "farm drain ",    "farm enable ",    "flow reset ",
         "wire bypass",    "wire on",        "reload",
 };
+
+void api_open(struct api *api, const struct options *options, struct feed *feed)
+{
+	*api = (struct api){.options = options, .feed = feed};
+	sem_init(&api->viewers, 0, API_VIEWERS);
+	sem_init(&api->operators, 0, API_OPERATORS);
+}
+
+void api_close(struct api *api)
+{
+	sem_destroy(&api->viewers);
+	sem_destroy(&api->operators);
+}
 
 static void take(struct reply *ret, unsigned status, const char *type, char *text, size_t len)
 {
@@ -79,15 +100,26 @@ static void ask(const struct question *question, struct reply *ret)
 	struct answer answer;
 
 	query(question, &answer);
-	if (answer.text && answer.exit != QUERY_NOT_IN_TIME) {
+	if (!answer.why) {
 		take(ret, status_of(answer.exit), "application/x-ndjson", answer.text, answer.len);
 		return;
 	}
 	free(answer.text);
-	api_refuse(status_of(answer.exit),
-	           answer.exit == QUERY_NOT_THERE ? "no tmbridge runs, or it may not be asked"
-	                                          : "tmbridge doesn't answer",
-	           ret);
+	api_refuse(status_of(answer.exit), answer.why, ret);
+}
+
+/* Waits until it is one's turn; false, with ret, if that doesn't come. */
+static bool queue_up(sem_t *turns, struct reply *ret)
+{
+	const struct timespec until = clock_in(API_PATIENCE_S * LB_NS_PER_S);
+	int err;
+
+	do
+		err = sem_clockwait(turns, CLOCK_MONOTONIC, &until) ? errno : 0;
+	while (err == EINTR);
+	if (err)
+		api_refuse(AWAY, "too many ask at once", ret);
+	return !err;
 }
 
 /* Words of printable ASCII only, as the socket takes them. */
@@ -108,8 +140,8 @@ static unsigned limit_of(api_argument *argument, void *ctx)
 	return n && n <= 1000 ? (unsigned)n : API_LIMIT;
 }
 
-static void ask_verb(const struct options *options, const struct asking *asking,
-                     api_argument *argument, void *ctx, struct reply *ret)
+static void ask_verb(const struct api *api, const struct asking *asking, api_argument *argument,
+                     void *ctx, struct reply *ret)
 {
 	const char *words = asking->argument ? argument(ctx, asking->argument) : NULL;
 	char line[API_LINE_BYTES], limit[32] = "";
@@ -126,7 +158,7 @@ static void ask_verb(const struct options *options, const struct asking *asking,
 	if (n >= (int)sizeof(line) || !is_plain(line))
 		api_refuse(BAD, "too long, or not plain ASCII", ret);
 	else
-		ask(&(struct question){.instance = options->instance,
+		ask(&(struct question){.instance = api->options->instance,
 		                       .line = line,
 		                       .limit = asking->limited == BY_US ? limit_of(argument, ctx)
 		                                                         : 0},
@@ -156,12 +188,12 @@ static char *lines_of(char *records)
 	return text;
 }
 
-static void get_metrics(const struct options *options, struct reply *ret)
+static void get_metrics(const struct api *api, struct reply *ret)
 {
 	struct reply records;
 	char *text;
 
-	ask(&(struct question){.instance = options->instance, .line = "metrics"}, &records);
+	ask(&(struct question){.instance = api->options->instance, .line = "metrics"}, &records);
 	if (records.status != OK) {
 		*ret = records;
 		return;
@@ -174,7 +206,7 @@ static void get_metrics(const struct options *options, struct reply *ret)
 
 /* ---- All of it ---- */
 
-static void get_history(struct feed *feed, api_argument *argument, void *ctx, struct reply *ret)
+static void get_history(const struct api *api, api_argument *argument, void *ctx, struct reply *ret)
 {
 	const char *range = argument(ctx, "range"), *names = argument(ctx, "names");
 	char *text = NULL;
@@ -185,30 +217,40 @@ static void get_history(struct feed *feed, api_argument *argument, void *ctx, st
 		api_refuse(FAILED, "out of memory", ret);
 		return;
 	}
-	feed_print_history(feed, out,
+	feed_print_history(api->feed, out,
 	                   range && !strcmp(range, "week") ? HISTORY_BY_MINUTE : HISTORY_BY_SECOND,
 	                   names ? names : "");
 	fclose(out);
 	take(ret, OK, "application/json", text, len);
 }
 
-void api_get(const struct options *options, struct feed *feed, const char *path,
-             api_argument *argument, void *ctx, struct reply *ret)
+static const struct asking *asking_of(const char *path)
 {
-	if (!strcmp(path, "/metrics")) {
-		get_metrics(options, ret);
-		return;
-	}
-	if (!strcmp(path, "/api/history")) {
-		get_history(feed, argument, ctx, ret);
-		return;
-	}
 	for (unsigned i = 0; i < sizeof(askings) / sizeof(askings[0]); i++)
-		if (!strcmp(path, askings[i].path)) {
-			ask_verb(options, &askings[i], argument, ctx, ret);
-			return;
-		}
-	api_refuse(NOT_FOUND, "no such path", ret);
+		if (!strcmp(path, askings[i].path))
+			return &askings[i];
+	return NULL;
+}
+
+void api_get(struct api *api, const char *path, api_argument *argument, void *ctx,
+             struct reply *ret)
+{
+	const bool is_metrics = !strcmp(path, "/metrics");
+	const struct asking *asking = asking_of(path);
+
+	if (!is_metrics && !asking && strcmp(path, "/api/history")) {
+		api_refuse(NOT_FOUND, "no such path", ret);
+		return;
+	}
+	if (!queue_up(&api->viewers, ret))
+		return;
+	if (asking)
+		ask_verb(api, asking, argument, ctx, ret);
+	else if (is_metrics)
+		get_metrics(api, ret);
+	else
+		get_history(api, argument, ctx, ret);
+	sem_post(&api->viewers);
 }
 
 /* The words of "do" as a line; false if they aren't such. */
@@ -242,7 +284,16 @@ static bool is_doing(const char *line)
 	return false;
 }
 
-void api_do(const struct options *options, const char *body, size_t len, struct reply *ret)
+static void act(struct api *api, const char *line, struct reply *ret)
+{
+	if (!queue_up(&api->operators, ret))
+		return;
+	ask(&(struct question){.instance = api->options->instance, .control = true, .line = line},
+	    ret);
+	sem_post(&api->operators);
+}
+
+void api_do(struct api *api, const char *body, size_t len, struct reply *ret)
 {
 	char line[API_LINE_BYTES];
 	json_t *request = json_loadb(body, len, 0, NULL);
@@ -254,8 +305,5 @@ void api_do(const struct options *options, const char *body, size_t len, struct 
 	else if (!is_doing(line))
 		api_refuse(BAD, "that changes nothing, or is not to be done from here", ret);
 	else
-		ask(&(struct question){.instance = options->instance,
-		                       .control = true,
-		                       .line = line},
-		    ret);
+		act(api, line, ret);
 }

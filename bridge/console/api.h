@@ -7,6 +7,20 @@
 #include "feed.h"
 #include "options.h"
 
+#include <semaphore.h>
+
+/* Who answers. Questions are asked few at a time, as a running tmbridge has few places for who
+ * asks, and an answer is long. */
+struct api {
+	const struct options *options;
+	struct feed *feed;
+	sem_t viewers, operators; /* how many more may ask now */
+};
+
+/* options and feed must stay. */
+void api_open(struct api *api, const struct options *options, struct feed *feed);
+void api_close(struct api *api);
+
 struct reply {
 	unsigned status; /* of HTTP */
 	const char *type;
@@ -19,14 +33,14 @@ typedef const char *api_argument(void *ctx, const char *name);
 
 /*
  * Answers GET of a path: /metrics, or what the socket says, as it says it, to /api/VERB. status is
- * 404 if there is nothing of that name.
+ * 404 if there is nothing of that name, 503 if too many ask.
  */
-void api_get(const struct options *options, struct feed *feed, const char *path,
-             api_argument *argument, void *ctx, struct reply *ret);
+void api_get(struct api *api, const char *path, api_argument *argument, void *ctx,
+             struct reply *ret);
 
 /* Does what a body, {"do":["server","drain","web1"]}, says, if it is a verb that changes something.
  */
-void api_do(const struct options *options, const char *body, size_t len, struct reply *ret);
+void api_do(struct api *api, const char *body, size_t len, struct reply *ret);
 
 /* What it takes to ask, which anybody may know: {"token":true,"admin":false}. */
 void api_needs(const struct options *options, struct reply *ret);

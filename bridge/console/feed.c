@@ -160,7 +160,7 @@ static void ask_events(struct feed *feed, FILE *out)
 	snprintf(line, sizeof(line), "events --limit %d", FEED_EVENTS);
 	query(&(struct question){.instance = feed->instance, .line = line}, &answer);
 	pthread_mutex_lock(&feed->lock);
-	if (answer.text && answer.exit == 0)
+	if (!answer.why && answer.exit == 0)
 		print_events(feed, out, answer.text);
 	pthread_mutex_unlock(&feed->lock);
 	free(answer.text);
@@ -183,12 +183,13 @@ static void ask(struct feed *feed)
 	if (!out)
 		return;
 	query(&(struct question){.instance = feed->instance, .line = "status"}, &answer);
-	record = answer.text && answer.exit == 0 ? json_loads(first_line(answer.text), 0, NULL)
+	record = !answer.why && answer.exit == 0 ? json_loads(first_line(answer.text), 0, NULL)
 	                                         : NULL;
 	if (record)
 		fprintf(out, "event: figures\ndata: %s\n\n", answer.text);
 	else
-		fprintf(out, "event: away\ndata: {\"exit\":%d}\n\n", answer.exit);
+		fprintf(out, "event: away\ndata: {\"exit\":%d,\"why\":\"%s\"}\n\n", answer.exit,
+		        answer.why ? answer.why : "tmbridge gives no figures");
 	free(answer.text);
 	if (record && is_anew(feed, record))
 		feed->last_event = -1;
@@ -284,8 +285,12 @@ char *feed_wait(struct feed *feed, uint64_t *seen)
 
 void feed_print_history(struct feed *feed, FILE *out, enum history_range range, const char *names)
 {
+	struct history *picked;
+
 	pthread_mutex_lock(&feed->lock);
-	history_print(feed->history, out, range, names,
-	              (int64_t)(clock_wall_offset() / LB_NS_PER_S));
+	picked = history_pick(feed->history, names);
 	pthread_mutex_unlock(&feed->lock);
+	if (picked) /* printing takes long: nobody's news wait for it */
+		history_print(picked, out, range, (int64_t)(clock_wall_offset() / LB_NS_PER_S));
+	history_free(picked);
 }

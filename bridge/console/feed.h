@@ -25,7 +25,8 @@ void feed_free(struct feed *feed);
  */
 char *feed_wait(struct feed *feed, uint64_t *seen);
 
-/* Prints what the figures were, as history_print() does. */
+/* Prints what the figures of these names were, as history_pick() and history_print() do; nothing if
+ * memory runs out. */
 void feed_print_history(struct feed *feed, FILE *out, enum history_range range, const char *names);
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "guard.h"
 
+#include "address.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -47,13 +49,13 @@ bool guard_knows_host(const struct options *options, const char *host)
 
 	if (!host || !cut_port(host, options->port, name, sizeof(name)))
 		return false;
-	if (!strcasecmp(name, options->address))
+	if (address_is_same(name, options->address))
 		return true;
-	if (options_is_loopback(options->address) &&
-	    (!strcasecmp(name, "localhost") || options_is_loopback(name)))
+	if (address_is_loopback(options->address) &&
+	    (!strcasecmp(name, "localhost") || address_is_loopback(name)))
 		return true;
 	for (unsigned i = 0; i < options->nhosts; i++)
-		if (!strcasecmp(name, options->hosts[i]))
+		if (address_is_same(name, options->hosts[i]))
 			return true;
 	return false;
 }
@@ -78,12 +80,13 @@ bool guard_knows_token(const struct options *options, const char *authorization)
 	       is_same(options->token, authorization + sizeof(scheme) - 1);
 }
 
-/* Of a page of ours, or of none. */
-static bool is_own(const struct options *options, const char *origin)
+/* Of a page that came by the very name and port that is asked, or of none: other ports of this
+ * machine are somebody else's. */
+static bool is_own(const struct guard_request *request)
 {
-	const char *host = origin ? strstr(origin, "://") : NULL;
+	const char *host = request->origin ? strstr(request->origin, "://") : NULL;
 
-	return !origin || (host && guard_knows_host(options, host + strlen("://")));
+	return !request->origin || (host && !strcasecmp(host + strlen("://"), request->host));
 }
 
 unsigned guard_any(const struct options *options, const struct guard_request *request,
@@ -93,7 +96,7 @@ unsigned guard_any(const struct options *options, const struct guard_request *re
 	if (!guard_knows_host(options, request->host))
 		return GUARD_MISDIRECTED;
 	*ret_why = "another page may not ask";
-	return is_own(options, request->origin) ? 0 : GUARD_FORBIDDEN;
+	return is_own(request) ? 0 : GUARD_FORBIDDEN;
 }
 
 unsigned guard_figures(const struct options *options, const struct guard_request *request,

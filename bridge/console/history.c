@@ -14,6 +14,7 @@ enum { PER_MINUTE = 60 };
 
 struct series {
 	char name[HISTORY_NAME_BYTES];
+	int64_t last; /* the second of the newest value, or of its beginning */
 	float hour[HISTORY_HOUR], week[HISTORY_WEEK];
 	double sum; /* of this minute */
 	unsigned n;
@@ -57,55 +58,137 @@ static void clear_second(struct history *history, int64_t second)
 	}
 }
 
+static void clear_all(struct history *history)
+{
+	for (unsigned i = 0; i < history->nseries; i++) {
+		struct series *series = history->series[i];
+
+		forget(series->hour, HISTORY_HOUR);
+		forget(series->week, HISTORY_WEEK);
+		series->sum = 0;
+		series->n = 0;
+	}
+}
+
 void history_begin(struct history *history, int64_t second)
 {
 	const int64_t longest = (int64_t)HISTORY_WEEK * PER_MINUTE;
 
 	if (second == history->second)
 		return; /* the newest place is written again */
-	if (!history->second || second - history->second > longest)
-		history->second = second - 1; /* all that there was is too old */
+	if (!history->second || second - history->second > longest) {
+		clear_all(history); /* it is too old */
+		history->second = second;
+	}
 	while (history->second < second)
 		clear_second(history, ++history->second);
 }
 
-static struct series *find(const struct history *history, const char *name)
+static struct series *find(const struct history *history, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < history->nseries; i++) {
+		const char *known = history->series[i]->name;
+
+		if (!strncmp(known, name, len) && !known[len])
+			return history->series[i];
+	}
+	return NULL;
+}
+
+static bool is_plain(const char *name)
+{
+	for (; *name; name++)
+		if (*name < ' ' || *name > '~' || *name == '"' || *name == '\\')
+			return false;
+	return true;
+}
+
+/* The place of one that has had no value for as long as anybody looks back by the second: a server
+ * that was renamed or removed. NULL: there is none. */
+static struct series *forgotten(const struct history *history)
 {
 	for (unsigned i = 0; i < history->nseries; i++)
-		if (!strcmp(history->series[i]->name, name))
+		if (history->second - history->series[i]->last > HISTORY_HOUR)
 			return history->series[i];
 	return NULL;
+}
+
+static struct series *new_series(struct history *history)
+{
+	struct series *series;
+
+	if (history->nseries == HISTORY_SERIES_MAX)
+		return forgotten(history);
+	series = calloc(1, sizeof(*series));
+	if (series)
+		history->series[history->nseries++] = series;
+	return series;
 }
 
 static struct series *add(struct history *history, const char *name)
 {
 	struct series *series;
 
-	if (history->nseries == HISTORY_SERIES_MAX || strlen(name) >= HISTORY_NAME_BYTES)
-		return NULL;
-	series = calloc(1, sizeof(*series));
-	if (!series)
+	if (strlen(name) >= HISTORY_NAME_BYTES || !is_plain(name) ||
+	    !(series = new_series(history)))
 		return NULL;
 	strcpy(series->name, name);
+	series->last = history->second;
+	series->sum = 0;
+	series->n = 0;
 	forget(series->hour, HISTORY_HOUR);
 	forget(series->week, HISTORY_WEEK);
-	history->series[history->nseries++] = series;
 	return series;
 }
 
 void history_note(struct history *history, const char *name, double value)
 {
-	struct series *series = find(history, name);
+	struct series *series = find(history, name, strlen(name));
 
 	if (!series && !(series = add(history, name)))
 		return;
 	if (isnan(value))
 		return;
+	series->last = history->second;
 	series->hour[history->second % HISTORY_HOUR] = (float)value;
 	series->sum += value;
 	series->n++;
 	series->week[history->second / PER_MINUTE % HISTORY_WEEK] =
 	        (float)(series->sum / series->n);
+}
+
+/* False if memory runs out. */
+static bool pick(struct history *picked, const struct series *series)
+{
+	struct series *copy;
+
+	if (!series || find(picked, series->name, strlen(series->name)))
+		return true;
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return false;
+	*copy = *series;
+	picked->series[picked->nseries++] = copy;
+	return true;
+}
+
+struct history *history_pick(const struct history *history, const char *names)
+{
+	struct history *picked = history_new();
+	size_t n;
+
+	if (!picked)
+		return NULL;
+	picked->second = history->second;
+	for (unsigned i = 0; *names && i < HISTORY_PICKED_MAX; i++) {
+		n = strcspn(names, ",");
+		if (!pick(picked, find(history, names, n))) {
+			history_free(picked);
+			return NULL;
+		}
+		names += n + (names[n] == ',');
+	}
+	return picked;
 }
 
 static void print_series(const struct history *history, FILE *out, enum history_range range,
@@ -128,32 +211,13 @@ static void print_series(const struct history *history, FILE *out, enum history_
 	fprintf(out, "]");
 }
 
-/* Names are joined by commas. */
-static bool is_among(const char *names, const char *name)
-{
-	const size_t len = strlen(name);
-	size_t n;
-
-	for (; *names; names += n + (names[n] == ',')) {
-		n = strcspn(names, ",");
-		if (n == len && !strncmp(names, name, len))
-			return true;
-	}
-	return false;
-}
-
-/* Each once, however often it is asked for: what a request costs is bounded by what there is. */
 void history_print(const struct history *history, FILE *out, enum history_range range,
-                   const char *names, int64_t offset)
+                   int64_t offset)
 {
-	unsigned n = 0;
-
 	fprintf(out, "{\"step\":%d,\"end\":%" PRId64 ",\"series\":{",
 	        range == HISTORY_BY_SECOND ? 1 : PER_MINUTE, history->second + offset);
 	for (unsigned i = 0; i < history->nseries; i++) {
-		if (!is_among(names, history->series[i]->name))
-			continue;
-		fprintf(out, "%s", n++ ? "," : "");
+		fprintf(out, "%s", i ? "," : "");
 		print_series(history, out, range, history->series[i]);
 	}
 	fprintf(out, "}}");

@@ -13,6 +13,7 @@ enum {
 	HISTORY_WEEK = 7 * 1440, /* minutes */
 	HISTORY_SERIES_MAX = 1024,
 	HISTORY_NAME_BYTES = 160,
+	HISTORY_PICKED_MAX = 32, /* at a time: a week of one is up to 100 KB of text */
 };
 
 struct history;
@@ -25,17 +26,22 @@ void history_free(struct history *history);
  * values. */
 void history_begin(struct history *history, int64_t second);
 
-/* The value of a series in this second. Beyond the bounds, series are left out. */
+/* The value of a series in this second. Beyond the bounds, a series takes the place of one that has
+ * had no value for an hour, or is left out; so is one whose name isn't what stands in a JSON
+ * string. */
 void history_note(struct history *history, const char *name, double value);
 
 enum history_range { HISTORY_BY_SECOND, HISTORY_BY_MINUTE };
 
+/* A copy of series by their names, with commas between: the first HISTORY_PICKED_MAX, each once; a
+ * name that there is no series of is left out. NULL if memory runs out. */
+struct history *history_pick(const struct history *history, const char *names);
+
 /*
- * Prints a JSON object of series, named with commas between: their values, oldest first, null where
- * there is none; a name that there is no series of is left out. "end" is the newest one's second,
- * of Unix time if offset is what that is ahead of the seconds here.
+ * Prints a JSON object of all series: their values, oldest first, null where there is none. "end"
+ * is the newest one's second, of Unix time if offset is what that is ahead of the seconds here.
  */
 void history_print(const struct history *history, FILE *out, enum history_range range,
-                   const char *names, int64_t offset);
+                   int64_t offset);
 
 #endif

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 enum { EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
@@ -41,12 +42,20 @@ static void say_where(const struct options *options)
 	manager_ready(where);
 }
 
+/* Until a signal ends it. */
+static void tend(struct server *server, const sigset_t *signals)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	while (sigtimedwait(signals, NULL, &second) < 0)
+		server_tend(server);
+}
+
 static int run(const struct options *options)
 {
 	struct feed *feed;
 	struct server *server;
 	sigset_t signals;
-	int signal_number;
 
 	hold_signals(&signals);
 	pages_open();
@@ -54,7 +63,7 @@ static int run(const struct options *options)
 	server = feed ? server_start(options, feed) : NULL;
 	if (server) {
 		say_where(options);
-		sigwait(&signals, &signal_number);
+		tend(server, &signals);
 		manager_stopping();
 	}
 	if (feed)

@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include "address.h"
 #include "../process/log.h"
 #include "../process/text.h"
 
@@ -73,17 +74,6 @@ static int parse_listen(char *text, struct options *ret)
 	return 0;
 }
 
-/* Not a name that merely begins so: anybody may have one that leads here. */
-bool options_is_loopback(const char *address)
-{
-	struct in_addr ip4;
-	struct in6_addr ip6;
-
-	if (inet_pton(AF_INET, address, &ip4) == 1)
-		return ntohl(ip4.s_addr) >> 24 == IN_LOOPBACKNET;
-	return inet_pton(AF_INET6, address, &ip6) == 1 && IN6_IS_ADDR_LOOPBACK(&ip6);
-}
-
 static int parse_option(int option, char *arg, struct options *ret)
 {
 	switch (option) {
@@ -122,24 +112,39 @@ static int parse_option(int option, char *arg, struct options *ret)
 	}
 }
 
+/* A word as a header can carry it: one that was cut, or has a blank at its end, would be known to
+ * nobody. */
+static bool is_token(const char *line)
+{
+	const size_t len = strlen(line);
+
+	for (const char *c = line; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			return false;
+	return len >= OPTIONS_TOKEN_LEAST && len < OPTIONS_TOKEN_BYTES;
+}
+
 /* The first line of the file. */
 static int read_token(struct options *options)
 {
+	char line[OPTIONS_TOKEN_BYTES + 2]; /* one byte more than fits, and the line's end */
 	FILE *file = fopen(options->token_file, "re");
 
 	if (!file) {
 		log_error("console: %s: %m", options->token_file);
-		return -errno;
+		return -ENOENT;
 	}
-	if (!fgets(options->token, sizeof(options->token), file))
-		options->token[0] = '\0';
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
 	fclose(file);
-	options->token[strcspn(options->token, "\r\n")] = '\0';
-	if (strlen(options->token) >= OPTIONS_TOKEN_LEAST)
-		return 0;
-	log_error("console: %s: a token has %d characters or more", options->token_file,
-	          OPTIONS_TOKEN_LEAST);
-	return -EINVAL;
+	line[strcspn(line, "\r\n")] = '\0';
+	if (!is_token(line)) {
+		log_error("console: %s: a token is a word of %d to %d characters of ASCII",
+		          options->token_file, OPTIONS_TOKEN_LEAST, OPTIONS_TOKEN_BYTES - 1);
+		return -EINVAL;
+	}
+	strcpy(options->token, line);
+	return 0;
 }
 
 static int check(const struct options *options)
@@ -148,7 +153,7 @@ static int check(const struct options *options)
 		return complain("--certificate and --key go together");
 	if (options->admin && !options->token_file)
 		return complain("--admin takes a --token-file");
-	if (!options_is_loopback(options->address) &&
+	if (!address_is_loopback(options->address) &&
 	    (!options->token_file || !options->certificate))
 		return complain("elsewhere than on loopback it takes a --certificate, its --key, "
 		                "and a --token-file");

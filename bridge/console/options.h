@@ -24,7 +24,4 @@ struct options {
 /* Returns 0, or a negative errno with the reason logged. argv must stay. */
 int options_parse(int argc, char **argv, struct options *ret);
 
-/* Whether only this machine can reach the address. */
-bool options_is_loopback(const char *address);
-
 #endif

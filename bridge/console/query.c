@@ -5,9 +5,11 @@
 #include "query.h"
 
 #include "../operator/socket.h"
+#include "../process/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { QUERY_WAIT_S = 10, QUERY_READ_BYTES = 64 << 10, QUERY_SPARE_BYTES = 64 };
+enum { QUERY_WAIT_S = 5, QUERY_READ_BYTES = 64 << 10, QUERY_SPARE_BYTES = 64 };
 
 static int connect_to(const char *instance, const char *name)
 {
@@ -38,8 +40,13 @@ static int connect_to(const char *instance, const char *name)
 	return -1;
 }
 
-/* To the only one that somebody listens for; -1: to none, or there are several. */
-static int connect_to_only(const char *name)
+static const char nobody[] = "no tmbridge runs, or it may not be asked",
+                  several[] = "several run here: the console takes an --instance",
+                  late[] = "tmbridge doesn't answer", half[] = "tmbridge answered but half",
+                  long_one[] = "the answer is too long";
+
+/* To the only one that somebody listens for; -1, with the reason: to none, or there are several. */
+static int connect_to_only(const char *name, const char **ret_why)
 {
 	DIR *directory = opendir(RUN_DIRECTORY);
 	struct dirent *entry;
@@ -59,6 +66,7 @@ static int connect_to_only(const char *name)
 		closedir(directory);
 	if (n > 1)
 		close(found);
+	*ret_why = n > 1 ? several : nobody;
 	return n == 1 ? found : -1;
 }
 
@@ -130,34 +138,53 @@ static bool is_cut(struct answer *answer, struct counted *counted, unsigned limi
 	return false;
 }
 
-static void hear(int fd, unsigned limit, struct answer *answer)
+/* Waits for something to read; false when it is too late. */
+static bool wait_for(int fd, lb_time until)
 {
+	struct pollfd polled = {.fd = fd, .events = POLLIN};
+	const lb_time now = clock_now();
+
+	return now.ns < until.ns &&
+	       poll(&polled, 1, (int)((until.ns - now.ns) / LB_NS_PER_MS) + 1) > 0;
+}
+
+/* Returns why the answer isn't whole, or NULL if it is. Whoever says a little now and then is late,
+ * too. */
+static const char *hear(int fd, unsigned limit, struct answer *answer)
+{
+	const lb_time until = {clock_now().ns + QUERY_WAIT_S * LB_NS_PER_S};
 	struct counted counted = {0, 0};
 	size_t room = 0;
 	ssize_t n;
 
 	do {
 		if (!make_room(answer, &room))
-			return;
-		n = read(fd, answer->text + answer->len, QUERY_READ_BYTES);
-		if (n < 0 && errno == EAGAIN)
+			return long_one;
+		if (!wait_for(fd, until)) {
 			answer->exit = QUERY_NOT_IN_TIME;
+			return late;
+		}
+		n = read(fd, answer->text + answer->len, QUERY_READ_BYTES);
 		if (n <= 0)
-			return;
+			return half;
 		answer->len += (size_t)n;
 		answer->text[answer->len] = '\0';
 	} while (!is_cut(answer, &counted, limit) && !is_end(answer));
+	return NULL;
 }
 
 void query(const struct question *question, struct answer *ret)
 {
 	const char *name = question->control ? "control" : "status", *line = question->line;
-	int fd = question->instance ? connect_to(question->instance, name) : connect_to_only(name);
+	const char *why = nobody;
+	int fd = question->instance ? connect_to(question->instance, name)
+	                            : connect_to_only(name, &why);
 
-	*ret = (struct answer){.exit = fd < 0 ? QUERY_NOT_THERE : QUERY_FAILED};
+	*ret = (struct answer){.exit = fd < 0 ? QUERY_NOT_THERE : QUERY_FAILED, .why = why};
 	if (fd < 0)
 		return;
+	ret->why = late;
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) >= 0 && send(fd, "\n", 1, MSG_NOSIGNAL) == 1)
-		hear(fd, question->limit, ret);
+		ret->why = hear(fd, question->limit, ret);
 	close(fd);
 }

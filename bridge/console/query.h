@@ -9,7 +9,7 @@
 
 enum {
 	QUERY_FAILED = 1,
-	QUERY_NOT_THERE = 3, /* nobody runs, or this user may not ask */
+	QUERY_NOT_THERE = 3, /* nobody runs, or this user may not ask, or several run */
 	QUERY_NOT_IN_TIME = 5,
 };
 
@@ -18,7 +18,8 @@ enum { QUERY_BYTES_MAX = 16 << 20 }; /* of an answer */
 struct answer {
 	char *text; /* the lines as they came, the last one included; for the caller to free */
 	size_t len;
-	int exit; /* as the last line says, or one of the above */
+	int exit;        /* as the last line says, or one of the above */
+	const char *why; /* there is no whole answer; NULL: there is */
 };
 
 /* A question. */
@@ -30,7 +31,7 @@ struct question {
 };
 
 /*
- * Asks, and waits for the answer: some seconds at most. text is NULL if there was none. One that
+ * Asks, and waits for the answer: five seconds at most, and some for the connection. One that
  * was cut at its limit ends with {"end":true,"exit":0,"cut":true}.
  */
 void query(const struct question *question, struct answer *ret);

@@ -1,10 +1,11 @@
 # Looks at the console as somebody with a browser does, by the keyboard where he can: browser.py URL TOKEN DIRECTORY
 # prints "ok WHAT" or "not ok WHAT" for each thing, and leaves screenshots in DIRECTORY. Chromium is driven by its own
 # protocol over two pipes.
-import base64, json, os, subprocess, sys, time
+import base64, json, os, shutil, subprocess, sys, time
 
 URL, TOKEN, SHOTS = sys.argv[1:4]
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run",
+BROWSER = shutil.which("chromium-headless-shell") or "chromium"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run",
          "--disable-extensions", "--disable-component-update", "--remote-debugging-pipe", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
 
 
@@ -18,7 +19,7 @@ class Browser:
             os.dup2(13, 3), os.dup2(14, 4)
 
         self.process = subprocess.Popen(
-            ["chromium", "--user-data-dir=" + SHOTS + "/profile"] + FLAGS,
+            [BROWSER, "--user-data-dir=" + SHOTS + "/profile"] + FLAGS,
             preexec_fn=pipes, close_fds=False, stderr=subprocess.DEVNULL)
         os.close(to_it), os.close(from_it)
         self.rest, self.number, self.complaints, self.session = b"", 0, [], None
@@ -155,14 +156,24 @@ was = browser.value("state.now.uptime_s")
 until("nor afterwards", f"state.now.uptime_s > {was} + 0.5")
 
 browser.value("location.hash = 'overview'")
-browser.size(390, 800)
 browser.dark(True)
 until("dark", "matchMedia('(prefers-color-scheme: dark)').matches")
+browser.shot("overview-dark")
+browser.value("location.hash = 'farm/pool'")
+until("nothing of a farm is out of sight", "[...document.querySelectorAll('#farm-servers')].every((e) => e.scrollWidth <= e.clientWidth)")
+browser.shot("farm-dark")
+browser.size(390, 800)
+browser.shot("phone-farm-dark")
+browser.value("location.hash = 'overview'")
 until("nothing is wider than a phone", "document.documentElement.scrollWidth <= 390")
 browser.shot("phone-dark")
 browser.value("location.hash = 'flows'")
 time.sleep(0.1)
-browser.shot("phone-flows")
+browser.shot("phone-flows-dark")
+browser.dark(False)
+browser.value("location.hash = 'overview'")
+until("light again", "!matchMedia('(prefers-color-scheme: dark)').matches")
+browser.shot("phone-light")
 check("no complaint of the browser", not browser.complaints)
 for complaint in browser.complaints:
     print("#", complaint)

@@ -206,9 +206,14 @@ history_has() # NAME
 	refused 'takes a --certificate' --listen '[::]:8643' --token-file "$LAB_DIR/token"
 	refused '--admin takes a --token-file' --admin
 	echo short >"$LAB_DIR/short"
-	refused '16 characters or more' --token-file "$LAB_DIR/short"
+	refused '16 to 128 characters' --token-file "$LAB_DIR/short"
+	printf 'x%.0s' {1..129} >"$LAB_DIR/long"
+	refused '16 to 128 characters' --token-file "$LAB_DIR/long"
+	echo '0123456789 abcdef0123' >"$LAB_DIR/blank"
+	refused '16 to 128 characters' --token-file "$LAB_DIR/blank"
 	refused 'go together' --certificate "$LAB_DIR/short"
 	refused 'not an address' --listen localhost:80
+	refused 'takes a --certificate' --listen '[::ffff:127.0.0.1]:8643'
 }
 
 @test "by TLS" {

@@ -23,6 +23,9 @@
 	X(cfg_values)                                                                              \
 	X(cfg_wrong)                                                                               \
 	X(chat)                                                                                    \
+	X(console_guard)                                                                           \
+	X(console_history)                                                                         \
+	X(console_seats)                                                                           \
 	X(csum)                                                                                    \
 	X(edges)                                                                                   \
 	X(edges_wrong)                                                                             \

@@ -252,9 +252,9 @@ function actions(server) {
 	};
 	const button = (title, on) => element('button',
 		{ type: 'button', on, name: `${title} ${server.name}`, 'aria-label': `${title} ${server.name}` }, title);
-	return element('span', {},
-		button('Drain', run('server', 'drain', server.name)), ' ', button('Enable', run('server', 'enable', server.name)), ' ',
-		button('Disable', run('server', 'disable', server.name)), ' ', button('Weight', weigh));
+	return element('span', { className: 'actions' },
+		button('Drain', run('server', 'drain', server.name)), button('Enable', run('server', 'enable', server.name)),
+		button('Disable', run('server', 'disable', server.name)), button('Weight', weigh));
 }
 
 /* A value that somebody has laid over the file's is marked, and says the file's. */
@@ -332,7 +332,7 @@ function plot(id, names, labels) {
 	const line = getComputedStyle(document.documentElement).getPropertyValue('--line');
 	state.plots[id] = { key: titles.join(), graph: new Dygraph($(id), rows, {
 		labels: titles, colors: COLOURS, legend: 'never', includeZero: true, gridLineColor: line, axisLineColor: line,
-		strokeWidth: 1.4, labelsKMB: true, digitsAfterDecimal: 1, axes: { y: { axisLabelWidth: 42 } },
+		strokeWidth: 1.4, axes: { y: { axisLabelWidth: 42, axisLabelFormatter: (value) => short(value) } },
 		highlightCallback: (event, x, points) => showLegend(id, x, points),
 		unhighlightCallback: () => showLegend(id, null),
 	}) };
@@ -479,7 +479,7 @@ function take(kind, data) {
 		addEvent(JSON.parse(data));
 		showEvents();
 	} else if (kind === 'away') {
-		if (!state.away) say('tmbridge does not answer: it does not run, or this console may not ask it.');
+		if (!state.away) say(`No figures: ${JSON.parse(data).why}.`);
 		state.away = true;
 	} else if (kind === 'figures' && !state.paused) {
 		const first = !state.now;
