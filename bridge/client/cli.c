@@ -21,34 +21,42 @@ static const struct command {
 	cli_show *show;
 	const char *asks;
 	cli_asks *run; /* or it asks itself */
+	bool rows;     /* each record is a row */
 } commands[] = {
-        {"capture", NULL, true, NULL, NULL, run_capture},
-        {"config", "check", false, NULL, NULL, check_config},
-        {"config", "diff", false, show_overrides, NULL, NULL},
-        {"config", "show", false, show_done, NULL, NULL},
-        {"events", NULL, false, show_events, NULL, NULL},
-        {"farm", "drain", true, show_done, NULL, NULL},
-        {"farm", "enable", true, show_done, NULL, NULL},
-        {"farm", "list", false, show_farms, "status", NULL},
-        {"flow", "reset", true, show_resets, NULL, NULL},
-        {"flows", NULL, false, show_flows, NULL, NULL},
-        {"metrics", NULL, false, show_metrics, NULL, NULL},
-        {"reload", NULL, true, show_done, NULL, NULL},
-        {"server", "disable", true, show_done, NULL, NULL},
-        {"server", "drain", true, show_done, NULL, NULL},
-        {"server", "enable", true, show_done, NULL, NULL},
-        {"server", "health", true, show_done, NULL, NULL},
-        {"server", "list", false, show_servers, "status", NULL},
-        {"server", "weight", true, show_done, NULL, NULL},
-        {"status", NULL, false, show_status, NULL, NULL},
-        {"top", NULL, false, NULL, NULL, show_top},
-        {"version", NULL, false, show_version, NULL, NULL},
-        {"who", NULL, false, NULL, NULL, show_who},
-        {"wire", "bypass", true, show_done, NULL, NULL},
-        {"wire", "on", true, show_done, NULL, NULL},
+        {"capture", NULL, true, NULL, NULL, run_capture, false},
+        {"config", "check", false, NULL, NULL, check_config, false},
+        {"config", "diff", false, show_overrides, NULL, NULL, true},
+        {"config", "show", false, show_done, NULL, NULL, false},
+        {"events", NULL, false, show_events, NULL, NULL, false},
+        {"farm", "drain", true, show_done, NULL, NULL, false},
+        {"farm", "enable", true, show_done, NULL, NULL, false},
+        {"farm", "list", false, show_farms, "status", NULL, false},
+        {"flow", "reset", true, show_resets, NULL, NULL, false},
+        {"flows", NULL, false, show_flows, NULL, NULL, true},
+        {"metrics", NULL, false, show_metrics, NULL, NULL, false},
+        {"reload", NULL, true, show_done, NULL, NULL, false},
+        {"server", "disable", true, show_done, NULL, NULL, false},
+        {"server", "drain", true, show_done, NULL, NULL, false},
+        {"server", "enable", true, show_done, NULL, NULL, false},
+        {"server", "health", true, show_done, NULL, NULL, false},
+        {"server", "list", false, show_servers, "status", NULL, false},
+        {"server", "weight", true, show_done, NULL, NULL, false},
+        {"status", NULL, false, show_status, NULL, NULL, false},
+        {"top", NULL, false, NULL, NULL, show_top, false},
+        {"version", NULL, false, show_version, NULL, NULL, false},
+        {"who", NULL, false, NULL, NULL, show_who, false},
+        {"wire", "bypass", true, show_done, NULL, NULL, false},
+        {"wire", "on", true, show_done, NULL, NULL, false},
 };
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+/* A file, which interfaces come with; events -f goes on, and has none. */
+static bool is_file(int argc, char **argv, int i)
+{
+	return !strncmp(argv[i], "--config", 8) ||
+	       (!strcmp(argv[i], "-f") && i + 1 < argc && argv[i + 1][0] != '-');
+}
 
 bool cli_is_meant(int argc, char **argv)
 {
@@ -60,9 +68,9 @@ bool cli_is_meant(int argc, char **argv)
 		word += 2;
 	for (unsigned i = 0; word < argc && i < NCOMMANDS; i++)
 		known |= !strcmp(argv[word], commands[i].name);
-	/* interfaces may be called anything, but come with a file */
+	/* interfaces may be called anything */
 	for (int i = 1; i < argc; i++)
-		known &= strcmp(argv[i], "-f") && strncmp(argv[i], "--config", 8);
+		known &= !is_file(argc, argv, i);
 	return known && !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
 }
 
@@ -128,6 +136,17 @@ static int parse_watch(const char *word, double *ret)
 	return complain("--watch takes seconds", word, NULL);
 }
 
+/* If it is one of those with a value, which isn't there. */
+static bool lacks_value(const char *word)
+{
+	static const char *const options[] = {"-i", "-o", "--sort", "--limit"};
+	bool is = false;
+
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		is |= !strcmp(word, options[i]);
+	return is;
+}
+
 /* Takes argv[*i] if it says how to show. Returns 1 if so, 0 if it is for others, or -1 if it is
  * wrong. */
 static int take_option(struct cli *cli, int argc, char **argv, int *i)
@@ -150,6 +169,8 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
 		cli->header = false;
 	else if (!strcmp(argv[*i], "--once"))
 		cli->once = true;
+	else if (lacks_value(argv[*i]))
+		return complain("takes a value", argv[*i], NULL) ? -1 : 0;
 	else
 		return 0;
 	return 1;
@@ -202,6 +223,19 @@ static const struct command *find(const char *line)
 	return NULL;
 }
 
+/* The first word alone says too little. */
+static int complain_of_half(const char *first)
+{
+	char all[256] = "";
+
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		if (!strcmp(first, commands[i].name))
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
+			         *all ? ", " : "", commands[i].second);
+	log_error("%s: what? %s", first, all);
+	return ASK_USAGE;
+}
+
 /* The first word is a verb, or cli_is_meant() would have said no. */
 static int refuse(const char *line)
 {
@@ -213,8 +247,9 @@ static int refuse(const char *line)
 	second = strchr(words, ' ');
 	if (second && (behind = strchr(second + 1, ' ')))
 		*behind = 0;
-	if (second)
-		nearest.word = second + 1;
+	if (!second)
+		return complain_of_half(words);
+	nearest.word = second + 1;
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (commands[i].second && begins_with(line, commands[i].name, &rest))
 			nearest_offer(&nearest, commands[i].second);
@@ -235,6 +270,13 @@ static int show_json(struct ask *ask)
 	return status;
 }
 
+/* A list that was taken out of another answer, sorted or cut, isn't shown as it came. */
+static bool is_as_it_came(const struct cli *cli, const struct command *command)
+{
+	return cli->format == TABLE_JSON && !command->asks &&
+	       !(command->rows && (cli->sort || cli->limit));
+}
+
 static int once(const struct cli *cli, const struct command *command)
 {
 	struct ask *ask = NULL;
@@ -247,7 +289,7 @@ static int once(const struct cli *cli, const struct command *command)
 		return status;
 	if (!ask_send(ask, command->asks ? command->asks : cli->line))
 		status = ASK_FAILED;
-	else if (cli->format == TABLE_JSON)
+	else if (is_as_it_came(cli, command))
 		status = show_json(ask);
 	else
 		status = command->show(cli, ask);
@@ -255,7 +297,7 @@ static int once(const struct cli *cli, const struct command *command)
 	return status;
 }
 
-static int watch(const struct cli *cli, const struct command *command)
+static int watch(struct cli *cli, const struct command *command)
 {
 	const struct timespec pause = {
 	        .tv_sec = (time_t)cli->watch_s,
@@ -267,6 +309,7 @@ static int watch(const struct cli *cli, const struct command *command)
 			fputs("\033[H\033[2J", stdout);
 		status = once(cli, command);
 		fflush(stdout);
+		cli->header &= cli->format != TABLE_CSV; /* once is enough for a program */
 		nanosleep(&pause, NULL);
 	}
 	return status;
@@ -283,6 +326,15 @@ int cli_run(int argc, char **argv)
 	command = find(cli.line);
 	if (!command)
 		return refuse(cli.line);
+	if (command->asks && strlen(cli.line) > strlen(command->name) + strlen(command->second) + 1)
+		return complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
+	if (command->show == show_events && cli.limit) { /* the last ones: who has them all cuts */
+		char limit[32];
+
+		snprintf(limit, sizeof(limit), "--limit %u", cli.limit);
+		if (!add_word(cli.line, limit))
+			return complain("too long", "the request", NULL);
+	}
 	return cli.watch_s > 0 ? watch(&cli, command) : once(&cli, command);
 }
 
@@ -290,9 +342,12 @@ int cli_table(const struct cli *cli, struct table *table)
 {
 	int status = 0;
 
-	if (cli->sort && !table_sort(table, cli->sort))
-		status = complain("no such column", cli->sort, NULL);
-	else
+	if (cli->sort && !table_sort(table, cli->sort)) {
+		struct nearest nearest = {.word = cli->sort};
+
+		table_offer(table, &nearest);
+		status = complain("no such column", cli->sort, nearest_best(&nearest));
+	} else
 		table_print(table, cli->limit);
 	table_free(table);
 	return status;

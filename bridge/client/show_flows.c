@@ -7,6 +7,7 @@
  */
 #include "cli.h"
 
+#include "../process/clock.h"
 #include "../process/log.h"
 
 #include <glob.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <zlib.h>
 
 static const struct column flow_columns[] = {
@@ -109,6 +111,16 @@ static bool set_time(struct search *search, const char *text)
 	return true;
 }
 
+/* The endpoint, or any of an address if no port was said. */
+static bool is_at(const char *value, const char *endpoint)
+{
+	const size_t len = strlen(endpoint);
+	const bool has_port =
+	        *endpoint == '[' ? endpoint[len - 1] != ']' : strchr(endpoint, ':') != NULL;
+
+	return !strncmp(value, endpoint, len) && (!value[len] || (!has_port && value[len] == ':'));
+}
+
 static bool is_meant(const struct search *search, const json_t *record)
 {
 	static const char *const members[] = {"client", "vip", "snat", "server"};
@@ -120,7 +132,7 @@ static bool is_meant(const struct search *search, const json_t *record)
 	for (unsigned i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		const char *value = json_string_value(json_object_get(record, members[i]));
 
-		is |= value && !strcmp(value, search->endpoint);
+		is |= value && is_at(value, search->endpoint);
 	}
 	if (search->server && (!name || strcmp(name, search->server)))
 		return false;
@@ -129,6 +141,19 @@ static bool is_meant(const struct search *search, const json_t *record)
 	if (*search->at && end && strncmp(end, search->at, strlen(search->at)) < 0)
 		return false;
 	return is;
+}
+
+/* If a flow of now had begun by then. One that has ended is in the log, with its times. */
+static bool had_begun(const struct search *search, const json_t *flow)
+{
+	const char *state = json_string_value(json_object_get(flow, "state"));
+	const double age_s = json_number_value(json_object_get(flow, "age_ms")) / 1000;
+	struct tm tm = {.tm_sec = 59}; /* unless the time says which */
+
+	if (!state || !strcmp(state, "reset") || !strcmp(state, "resting"))
+		return false;
+	strptime(search->at, "%Y-%m-%dT%H:%M:%S", &tm);
+	return (double)clock_wall() / LB_NS_PER_S - age_s < (double)timegm(&tm) + 1;
 }
 
 static void search_file(struct search *search, const char *path)
@@ -182,7 +207,7 @@ static char *take_word(char **words, unsigned *n, const char *option)
 
 static int search_all(const struct cli *cli, struct ask *ask, struct search *search)
 {
-	struct table *table = NULL;
+	struct table *table;
 	json_t *record;
 	size_t i;
 	int status;
@@ -192,7 +217,7 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 
 		if (log)
 			search_logs(search, log);
-		else if (!*search->at)
+		else if (!*search->at || had_begun(search, record))
 			json_array_append(search->found, record);
 		json_decref(record);
 	}
@@ -202,16 +227,11 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 		log_error("%s: nobody, as far as is known", search->endpoint);
 		return ASK_NO_OBJECT;
 	}
-	if (cli->format != TABLE_JSON)
-		table = table_new(who_columns, cli->format, cli->header);
-	json_array_foreach(search->found, i, record)
-	{
-		if (cli->format == TABLE_JSON)
-			json_dumpf(record, stdout, JSON_COMPACT), putchar('\n');
-		else if (table)
-			table_add(table, record);
-	}
-	return cli->format == TABLE_JSON ? 0 : cli_table(cli, table);
+	table = table_new(who_columns, cli->format, cli->header);
+	if (!table)
+		return ASK_FAILED;
+	json_array_foreach(search->found, i, record) table_add(table, record);
+	return cli_table(cli, table);
 }
 
 int show_who(const struct cli *cli, const char *line)

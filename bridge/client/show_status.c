@@ -206,10 +206,10 @@ static void show_farm(const json_t *farm)
 	size_t i;
 	const json_t *server;
 
-	printf("\nfarm %s  %s  %s%s  %.0f flows", text(farm, "name"), text(farm, "vip"),
+	printf("\nfarm %s  %s  %s%s  %.0f flow%s", text(farm, "name"), text(farm, "vip"),
 	       json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
 	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "",
-	       value(farm, "connections"));
+	       value(farm, "connections"), value(farm, "connections") == 1 ? "" : "s");
 	if (json_object_get(farm, "bits_s"))
 		printf(", %s new/s, %s bit/s", a_second(farm, "created_s"),
 		       table_bytes(value(farm, "bits_s")));
@@ -290,14 +290,17 @@ static void show_warnings(const json_t *status)
 		add_warning(n, "wire", "bypass: nothing is balanced");
 }
 
+/* A program that wants rows gets the servers'. */
 int show_status(const struct cli *cli, struct ask *ask)
 {
 	int ret;
-	json_t *status = take(ask, &ret);
+	json_t *status;
 	const json_t *farm;
 	size_t i;
 
-	(void)cli;
+	if (cli->format == TABLE_CSV)
+		return show_servers(cli, ask);
+	status = take(ask, &ret);
 	if (!status)
 		return ret;
 	printf("tmbridge %s, up %s, %.0f worker%s\n\n", text(status, "version"),
@@ -410,22 +413,49 @@ int show_version(const struct cli *cli, struct ask *ask)
 	return ret;
 }
 
+static const struct column event_columns[] = {
+        {"TIME", "time", COLUMN_TEXT, false},   {"LEVEL", "level", COLUMN_TEXT, false},
+        {"ABOUT", "about", COLUMN_TEXT, false}, {"TEXT", "text", COLUMN_TEXT, false},
+        {NULL, NULL, COLUMN_TEXT, false},
+};
+
+/* A table of one row, as there may be no end of them. */
+static void print_event_row(const json_t *event, bool header)
+{
+	struct table *table = table_new(event_columns, TABLE_CSV, header);
+
+	if (!table)
+		return;
+	table_add(table, event);
+	table_print(table, 0);
+	table_free(table);
+}
+
+static void print_event(const json_t *event)
+{
+	const json_t *lost = json_object_get(event, "lost");
+	const char *about = text(event, "about");
+
+	if (lost)
+		printf("(%" PRIi64 " were lost)\n", (int64_t)json_integer_value(lost));
+	else
+		printf("%s  %-8s %s%s%s\n", text(event, "time"), text(event, "level"), about,
+		       *about ? ": " : "", text(event, "text"));
+}
+
 /* As they come: with -f there is no end. */
 int show_events(const struct cli *cli, struct ask *ask)
 {
+	bool header = cli->header;
 	json_t *record;
 	int ret;
 
-	(void)cli;
 	while ((record = ask_next(ask, &ret))) {
-		const json_t *lost = json_object_get(record, "lost");
-		const char *about = text(record, "about");
-
-		if (lost)
-			printf("(%" PRIi64 " were lost)\n", (int64_t)json_integer_value(lost));
-		else
-			printf("%s  %-8s %s%s%s\n", text(record, "time"), text(record, "level"),
-			       about, *about ? ": " : "", text(record, "text"));
+		if (cli->format != TABLE_CSV)
+			print_event(record);
+		else if (!json_object_get(record, "lost"))
+			print_event_row(record, header);
+		header = false;
 		fflush(stdout);
 		json_decref(record);
 	}

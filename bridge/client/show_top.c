@@ -165,20 +165,22 @@ static const struct view {
 
 enum { NVIEWS = sizeof(views) / sizeof(views[0]), TOP_ROWS = 20, TOP_PAUSE_S = 1 };
 
-/* --by WORD, or the first one. NULL, with what is wrong logged. */
+/* By the words behind the verb: --by WORD or --by=WORD, or none. NULL, with what is wrong logged.
+ */
 static const struct view *choose(const char *line)
 {
-	const char *word = strstr(line, "--by");
-	struct nearest nearest = {.word = word ? word + strlen("--by ") : ""};
+	const char *words = line + strlen("top");
+	const bool is_by = !strncmp(words, " --by ", 6) || !strncmp(words, " --by=", 6);
+	struct nearest nearest = {.word = is_by ? words + 6 : words};
 
-	if (!word)
+	if (!*words)
 		return &views[0];
 	for (unsigned i = 0; i < NVIEWS; i++) {
 		nearest_offer(&nearest, views[i].name);
-		if (!strcmp(nearest.word, views[i].name))
+		if (is_by && !strcmp(nearest.word, views[i].name))
 			return &views[i];
 	}
-	log_error("--by server, farm, reason or client%s%s%s",
+	log_error("top [--by server|farm|reason|client] [--once]%s%s%s",
 	          nearest_best(&nearest) ? " (did you mean " : "",
 	          nearest_best(&nearest) ? nearest_best(&nearest) : "",
 	          nearest_best(&nearest) ? "?)" : "");

@@ -15,6 +15,7 @@
 enum { TABLE_COLUMNS_MAX = 24, CELL_BYTES = 24, CELLS = 8 };
 
 struct row {
+	char *json; /* all of the record, for TABLE_JSON */
 	char *cells[TABLE_COLUMNS_MAX];
 	double numbers[TABLE_COLUMNS_MAX];
 };
@@ -101,9 +102,11 @@ struct table *table_new(const struct column *columns, enum table_format format, 
 
 void table_free(struct table *table)
 {
-	for (size_t i = 0; table && i < table->n; i++)
+	for (size_t i = 0; table && i < table->n; i++) {
+		free(table->rows[i].json);
 		for (unsigned c = 0; c < table->ncolumns; c++)
 			free(table->rows[i].cells[c]);
+	}
 	if (table)
 		free(table->rows);
 	free(table);
@@ -152,6 +155,9 @@ void table_add(struct table *table, const json_t *record)
 		table->room = room;
 	}
 	row = &table->rows[table->n++];
+	row->json = table->format == TABLE_JSON
+	                    ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15))
+	                    : NULL;
 	for (unsigned c = 0; c < table->ncolumns; c++) {
 		const struct column *column = &table->columns[c];
 		const json_t *value = json_object_get(record, column->member);
@@ -191,6 +197,12 @@ bool table_sort(struct table *table, const char *by)
 	return false;
 }
 
+void table_offer(const struct table *table, struct nearest *nearest)
+{
+	for (unsigned c = 0; c < table->ncolumns; c++)
+		nearest_offer(nearest, table->columns[c].member);
+}
+
 /* ---- Printing ---- */
 
 static bool is_shown(const struct table *table, unsigned column)
@@ -223,6 +235,12 @@ static void print_csv(const struct table *table, size_t n)
 		}
 		putchar('\n');
 	}
+}
+
+static void print_json(const struct table *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		puts(table->rows[i].json ? table->rows[i].json : "{}");
 }
 
 /* Numbers to the right, and nothing behind the last column. */
@@ -269,6 +287,8 @@ void table_print(const struct table *table, unsigned limit)
 
 	if (table->format == TABLE_CSV)
 		print_csv(table, n);
+	else if (table->format == TABLE_JSON)
+		print_json(table, n);
 	else
 		print_text(table, n);
 }

@@ -4,6 +4,8 @@
 #ifndef BRIDGE_TABLE_H
 #define BRIDGE_TABLE_H
 
+#include "../../cfg/nearest.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -36,6 +38,9 @@ void table_add(struct table *table, const json_t *record);
 /* Sorts by a column's title (in any case) or member, the largest number or first text first; false
  * if there is none of that name. */
 bool table_sort(struct table *table, const char *by);
+
+/* Offers the columns' members to whoever looks for the nearest one. */
+void table_offer(const struct table *table, struct nearest *nearest);
 
 /* Prints the first rows to stdout: limit of them, 0 is all. */
 void table_print(const struct table *table, unsigned limit);

@@ -37,18 +37,17 @@ static int find_farm(const struct rules *rules, const char *name, struct nearest
 	return -1;
 }
 
-/* The first word of request is a server in the file. Returns its number, or -1 with the answer
- * ended. */
+/* The first of that many words is a server in the file. Returns its number, or -1 with the answer
+ * ended, by the usage if there are more or fewer. */
 static int take_server(const struct world *world, struct client *client, struct request *request,
-                       unsigned words)
+                       unsigned words, const char *usage)
 {
 	const struct rules *rules = world->crew->workers.rules;
 	struct nearest nearest;
 	int s;
 
 	if (request->n != words) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            words > 1 ? "a server's name, and a value" : "a server's name");
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "%s", usage);
 		return -1;
 	}
 	s = find_server(rules, request->words[0], &nearest);
@@ -232,11 +231,13 @@ static bool take_wait(struct client *client, struct request *request, lb_time no
 static void to_state(struct world *world, struct client *client, struct request *request,
                      enum rules_state state, lb_time now)
 {
+	const char *usage = state == STATE_DRAIN ? "server drain NAME [--wait 15m] [--then reset]"
+	                                         : "server disable NAME [--reset]";
 	bool waits;
 	int s;
 
 	if (!take_wait(client, request, now, &waits) ||
-	    (s = take_server(world, client, request, 1)) < 0)
+	    (s = take_server(world, client, request, 1, usage)) < 0)
 		return;
 	strcpy(client->wait.server, world->crew->workers.rules->servers[s].name);
 	if (!change(world, client, (unsigned)s, OVERRIDE_STATE, state))
@@ -281,7 +282,7 @@ static enum rules_state enabled(const struct world *world, const struct rules_se
 void verb_server_enable(struct world *world, struct client *client, struct request *request,
                         lb_time now)
 {
-	const int s = take_server(world, client, request, 1);
+	const int s = take_server(world, client, request, 1, "server enable NAME");
 
 	(void)now;
 	if (s < 0)
@@ -305,7 +306,8 @@ void verb_server_weight(struct world *world, struct client *client, struct reque
                         lb_time now)
 {
 	const bool back = request_take_flag(request, "--reset");
-	const int s = take_server(world, client, request, back ? 1 : 2);
+	const int s = take_server(world, client, request, back ? 1 : 2,
+	                          "server weight NAME N, or NAME --reset");
 	const struct override *before;
 	uint32_t weight;
 
@@ -335,7 +337,8 @@ static void farm_to(struct world *world, struct client *client, struct request *
 	bool laid = true;
 
 	if (request->n != 1) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "a farm's name");
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            drain ? "farm drain NAME" : "farm enable NAME");
 		return;
 	}
 	if (f < 0) {

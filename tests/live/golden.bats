@@ -48,6 +48,7 @@ is_golden() # NAME VERB...
 @test "who, version, metrics, config show, what a change says, and a mistake" {
 	is_golden who who 10.0.0.40:13170
 	is_golden version version
+	is_golden events-csv events -o csv
 	is_golden metrics metrics
 	is_golden config-show config show
 	is_golden flow-reset flow reset server fe1
@@ -79,6 +80,36 @@ is_golden() # NAME VERB...
 	lab_kill second
 	run "$TMBRIDGE" status
 	[[ $status = 3 && $output = *"no tmbridge is running here"* ]]
+}
+
+# What becomes of a line in a bash that somebody sits at, when he presses Tab behind it.
+tabbed() # LINE
+{
+	/usr/bin/python3 - "$1" "$LAB_ROOT/bridge/client/tmbridge.bash" "${TMBRIDGE%/*}" <<-'END'
+		import os, pty, sys
+		pid, fd = pty.fork()
+		if not pid:
+		    os.environ.update(PATH=sys.argv[3] + ":" + os.environ["PATH"], PS1="", TERM="dumb", HISTFILE="")
+		    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+		os.write(fd, f"source {sys.argv[2]}; bind 'set bell-style none'\n{sys.argv[1]}\t\x01echo '<\x05>'\nexit\n".encode())
+		said = b""
+		try:
+		    while part := os.read(fd, 4096): said += part
+		except OSError: pass
+		print([line for line in said.decode().splitlines() if line.startswith("<")][-1])
+	END
+}
+
+@test "completion in a bash that somebody sits at" {
+	lab_spawn third tmb /usr/bin/python3 "$BATS_TEST_DIRNAME/../golden/fake.py" "$GOLDEN" eth4-eth5
+	wait_until 10 test -S /run/tmbridge/eth4-eth5/status
+	[[ $(tabbed 'tmbridge ser') = '<tmbridge server >' ]]
+	[[ $(tabbed 'tmbridge -i eth4') = '<tmbridge -i eth4-eth5 >' ]]
+	[[ $(tabbed 'tmbridge -o json server drain ocsfe01') = '<tmbridge -o json server drain ocsfe01.contoso.com >' ]]
+	[[ $(tabbed 'tmbridge -i eth4-eth5 flows state open and server ocsfe01') = '<tmbridge -i eth4-eth5 flows state open and server ocsfe01.contoso.com >' ]]
+	[[ $(tabbed 'tmbridge -i eth9-eth9 server drain ocs') = '<tmbridge -i eth9-eth9 server drain ocs>' ]]
+	[[ $(tabbed 'tmbridge server health ocsfe01.contoso.com d') = '<tmbridge server health ocsfe01.contoso.com down >' ]]
+	lab_kill third
 }
 
 @test "completion knows verbs, and asks for names" {

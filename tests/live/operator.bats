@@ -73,7 +73,13 @@ metric_is() # LINE
 	[[ $status = 2 && $output = *"did you mean state?"* ]]
 	run tmb flows state open and
 	[[ $status = 2 ]]
-	for wrong in "flows --limit two" "flows --limit -1" "events --limit 5x" "status --watch=soon" "status --watch=0" "capture -c few" "capture -t -3" "capture -c"; do
+	tmb flows -o json --limit 1 | jq -se 'length == 1'
+	tmb flows -o json --sort age | jq -se 'length == 2 and .[0].age_ms >= .[1].age_ms'
+	tmb server list -o json --sort name --limit 1 | jq -se 'length == 1 and .[0].name == "fe1" and .[0].farm == "pool"'
+	tmb top --once --by client -o json | jq -se '.[0].client == "10.0.0.100"'
+	tmb status -o csv --no-header | seek '^pool,fe2,10.0.0.42,active,up,'
+	tmb events -o csv --limit 2 | awk -F, 'NR == 1 && $0 != "time,level,about,text" { exit 1 } END { exit NR != 3 }'
+	for wrong in "flows -o" "flows --sort" "flows --limit" "status -i" "flows --limit two" "flows --limit -1" "events --limit 5x" "status --watch=soon" "status --watch=0" "capture -c few" "capture -t -3" "capture -c"; do
 		run tmb $wrong
 		[[ $status = 2 && -n $output ]]
 	done
@@ -90,9 +96,15 @@ metric_is() # LINE
 	[[ $status = 4 && $output = *"nobody, as far as is known"* ]]
 	run tmb who nonsense
 	[[ $status = 2 ]]
+	tmb who "$snat" --server fe1 --at "$(date -u +%FT%T)" | seek "^$client " # it is still there, and was then
+	run tmb who "$snat" --server fe1 --at 2026-01-01T00:00
+	[[ $status = 4 ]]
 	echo '{"start":"2026-11-28T10:00:00.000Z","end":"2026-11-28T10:05:00.000Z","client":"10.9.9.9:99","vip":"10.0.0.40:5061","snat":"10.0.0.40:77","server":"10.0.0.41:5061","server_name":"fe1","why":"fin"}' |
 		gzip >"$LAB_DIR/conn.log.2.gz"
 	tmb who 10.0.0.40:77 | seek '^10.9.9.9:99 .* fin '
+	tmb who 10.9.9.9 | seek '^10.9.9.9:99 .* fin '
+	run tmb who 10.9.9
+	[[ $status != 0 ]]
 	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | seek '^10.9.9.9:99 '
 	run tmb who 10.0.0.40:77 --at 2026-11-28T10:06
 	[[ $status = 4 ]]
@@ -114,6 +126,50 @@ metric_is() # LINE
 	tmb events | seek "control: uid 0: flow reset server $server"
 	run tmb flow reset server "$server"
 	[[ $status = 4 ]]
+}
+
+@test "events -f goes on, and says what is new" {
+	lab_spawn follow tmb "$TMBRIDGE" events -f --limit 1
+	wait_until 5 test -s "$LAB_DIR/follow.out"
+	never grep -q 'flow reset state half_open' "$LAB_DIR/follow.out"
+	run tmb flow reset state half_open
+	wait_until 5 grep -q 'control: uid 0: flow reset state half_open' "$LAB_DIR/follow.out"
+	lab_kill follow
+}
+
+# "tmbridge WORDS" ends with status 2, and says that.
+is_wrong() # PATTERN WORD...
+{
+	run tmb "${@:2}"
+	echo "${*:2}: $output"
+	[[ $status = 2 && $output = *"$1"* ]]
+}
+
+@test "what is wrong with a request is said" {
+	is_wrong 'server drain NAME [--wait 15m]' server drain
+	is_wrong 'server drain NAME [--wait 15m]' server drain fe1 fe2
+	is_wrong 'server drain NAME [--wait 15m]' server drain fe1 --wait
+	is_wrong 'not a duration' server drain fe1 --wait soon
+	is_wrong '--then reset' server drain fe1 --then again
+	is_wrong 'server disable NAME' server disable
+	is_wrong 'server enable NAME' server enable fe1 fe2
+	is_wrong 'server weight NAME N' server weight fe1
+	is_wrong 'not a weight (0 to 100)' server weight fe1 -1
+	is_wrong 'server health NAME up|down' server health fe1 down --for
+	is_wrong 'farm drain NAME' farm drain
+	is_wrong 'farm enable NAME' farm enable pool pool
+	is_wrong 'disable, drain, enable, health, list, weight' server
+	is_wrong 'bypass, on' wire
+	is_wrong 'did you mean bypass?' wire bypas
+	is_wrong 'unexpected' farm list pool
+	is_wrong 'unexpected' status now
+	is_wrong 'unexpected' reload now
+	is_wrong 'top [--by server|farm|reason|client]' top --by
+	is_wrong 'top [--by server|farm|reason|client]' top fe1
+	is_wrong 'which ones?' flow reset
+	is_wrong 'no such column' flows --sort colour
+	is_wrong 'did you mean json?' flows -o jsn
+	server_is fe1 '.state == "active" and .weight == 1'
 }
 
 @test "server weight, drain, enable: over the file, shown, kept over a reload, until the file says something else" {
