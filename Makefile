@@ -1,7 +1,7 @@
 # tmbridge: `make` builds, `make help` lists the rest. All that is made goes to .build/VARIANT/.
 #
-# VARIANT is release (the default), debug (gcc's ASan and UBSan), fuzz (clang's, and what fuzzers need), tsan (ThreadSanitizer)
-# or coverage (what its report is made of).
+# VARIANT is release (the default, by gcc), debug (clang's ASan and UBSan, and what fuzzers need), tsan (ThreadSanitizer) or
+# coverage (what its report is made of).
 
 VERSION := 0.1.0
 VARIANT ?= release
@@ -44,29 +44,24 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 ifeq ($(VARIANT),release)
   CC := gcc
   AR := gcc-ar
-  CFLAGS ?= -O3 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(findstring tests/,$@),,$(LTO))
+  CFLAGS ?= $(if $(findstring tests/unit/,$@),-O1,-O3) -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(findstring tests/,$@),,$(LTO))
   LDFLAGS ?= -O3 $(LTO) -pie -Wl,-z,relro,-z,now
   LTO := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)
-  CC := gcc
-  CFLAGS ?= $(SANITIZE)
+  CC := clang
+  CFLAGS ?= $(SANITIZE) $(if $(filter $(FUZZED),$@),-fsanitize=fuzzer-no-link)
   LDFLAGS ?= -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
   CC := clang
   CFLAGS ?= -O1 -fsanitize=thread -fno-omit-frame-pointer
   LDFLAGS ?= -fsanitize=thread
-else ifeq ($(VARIANT),fuzz)
-  CC := clang
-  CFLAGS ?= $(SANITIZE) $(INSTRUMENT)
-  LDFLAGS ?= -fsanitize=address,undefined
-  INSTRUMENT = $(if $(findstring tests/,$@),,-fsanitize=fuzzer-no-link)
 else ifeq ($(VARIANT),coverage)
   CC := clang
   CFLAGS ?= -O0 -DNDEBUG $(INSTRUMENT) # asserts never fail: no branches to be taken
   LDFLAGS ?= -fprofile-instr-generate
   INSTRUMENT = $(if $(filter $(B)/lb/% $(B)/cfg/%,$@),-fprofile-instr-generate -fcoverage-mapping)
 else
-  $(error VARIANT=$(VARIANT): release, debug, fuzz, tsan or coverage)
+  $(error VARIANT=$(VARIANT): release, debug, tsan or coverage)
 endif
 
 LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
@@ -173,22 +168,25 @@ everything: $(B)/tmbridge $(B)/tmbridge-console $(B)/unit $(B)/bench-engine $(TO
 .PHONY: test
 test: PACKAGES += $(SERVER_PACKAGES)
 test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
-	$(MAKE) -j$$(nproc) variants
-	tests/run.sh
+	$(MAKE) -j$$(nproc) for-live-tests
+	BUILD="release debug" tests/run.sh
 
 .PHONY: check
 check: ## units, rooms and replays, as released and sanitized: under a minute; installs nothing, needs no root
 	$(MAKE) -s -j$$(nproc) release debug
 	VARIANTS="release debug" tests/run.sh unit rooms replay
 
-.PHONY: variants release debug clang-and-fuzzers
-variants: release debug clang-and-fuzzers check-format
+# What tests/run.sh begins with, and what it has made meanwhile, each of a variant.
+.PHONY: release debug for-live-tests for-tests-release for-tests-debug
 release:
 	$(MAKE) VARIANT=$@ everything
 debug: # the tools are always those of release
 	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge tmbridge-console unit bench-engine)
-clang-and-fuzzers: # the units by another compiler: see part_variants() in tests/run.sh
-	$(MAKE) VARIANT=fuzz .build/fuzz/unit fuzzers
+for-live-tests:
+	$(MAKE) VARIANT=release .build/release/tmbridge .build/release/tmbridge-console $(TOOLS:$(B)/%=.build/release/%)
+for-tests-release: release check-format
+for-tests-debug: debug
+	$(MAKE) VARIANT=debug fuzzers
 
 # The virtual machine with Debian 12's kernel: see tests/vm/README.md.
 
@@ -280,10 +278,13 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 FUZZ_S ?= 600
 FUZZERS := frame sequence ini adopt check request
 FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
+FUZZED_REQUEST := $(patsubst %,$(B)/bridge/%.o,operator/filter operator/request process/text)
+FUZZED_CHECK := $(patsubst %,$(B)/bridge/worker/%.o,chat answer fault)
+FUZZED := $(LB) $(CFG) $(FUZZED_REQUEST) $(FUZZED_CHECK)
 
 $(B)/fuzz.a: $(FUZZ)
 
-$(B)/fuzz_request: $(B)/bridge/operator/filter.o $(B)/bridge/operator/request.o $(B)/bridge/process/text.o
+$(B)/fuzz_request: $(FUZZED_REQUEST)
 
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) -liniparser
@@ -291,14 +292,14 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/fuzz.a $(B)/cfg.a $(B)/lb.a
 $(B)/seeds: $(B)/tests/fuzz/seeds.o $(B)/fuzz.a
 	$(CC) $(LDFLAGS) -o $@ $^ -lpcap
 
-$(B)/fuzz_check: $(patsubst %,$(B)/bridge/worker/%.o,chat answer fault)
+$(B)/fuzz_check: $(FUZZED_CHECK)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS:%=$(B)/fuzz_%) $(B)/seeds
 
 .PHONY: fuzz
 fuzz: deps ## fuzz the engine and lb.ini, FUZZ_S seconds each (600)
-	$(MAKE) VARIANT=fuzz fuzzers
+	$(MAKE) VARIANT=debug fuzzers
 	tests/fuzz/run.sh $(FUZZ_S) $(FUZZERS)
 
 # Coverage

@@ -30,8 +30,8 @@ WORKERS=${WORKERS:-}        # likewise; empty: one
 LAB_USER=$(getent passwd tmbridge >/dev/null && echo tmbridge || echo nobody) # as tmbridge itself chooses
 REPORTS=${REPORTS:-}        # a file for what sanitizers report, also of processes that a test kills
 export LAB_ROOT VARIANT TMBRIDGE CONSOLE TOOLS LAB_DIR LAB_CONNECTIONS LAB_PATIENCE VIP VIP6 FAST_PATH WORKERS LAB_USER REPORTS
-export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=symbolize=0 # shut in it can't start a program for that: addr2line -fie .build/tsan/tmbridge ADDRESS
+# Shut in, it can't start a program that finds names: addr2line -fie .build/VARIANT/tmbridge ADDRESS does.
+export ASAN_OPTIONS=detect_leaks=1:symbolize=0 UBSAN_OPTIONS=print_stacktrace=1:symbolize=0 TSAN_OPTIONS=symbolize=0
 
 # Process 1 of the lab's process namespace: with its end the kernel kills all others in there. It
 # has to handle signals that a process 1 would else be immune to.

@@ -2,36 +2,39 @@
 #
 # Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live, fast and fuzz (default:
 # all); fast are those of live in which the kernel's fast path takes part, with it. VARIANTS names the
-# builds to run them with; all must have been built, and the fuzzers.
+# builds to run them with. All must have been built, and the fuzzers, but for those that BUILD names:
+# these are made here, beside the tests that don't need them yet.
 #
-# A job is a part, a build and a file. Those of all parts but live and fast run first, two at a time; then the
-# live ones, which mostly wait, four at a time, and beside these the fuzzers at idle priority. Each
-# job has a limit of time and ends with the caller, by whatever signal. What a job says is shown when
-# its turn comes. The last line is the result, "N passed, N failed". What can't be run here is
-# skipped, which counts as failed under CI=true.
+# A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, several at a
+# time; and those that compute, one for each processor, which yield to the live ones, as do the builds. At
+# idle priority the fuzzers run beside. Each job has a limit of time and ends with the caller, by whatever
+# signal. A line says when a job has ended; what it said follows when all have, then what failed once more.
+# The last line is the result, "N passed, N failed". What can't be run here is skipped, which counts as
+# failed under CI=true.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-VARIANTS=${VARIANTS:-release debug fuzz}
+VARIANTS=${VARIANTS:-release debug}
+BUILD=${BUILD:-}
 LIMIT_S=${LIMIT_S:-600}
 FUZZ_S=${FUZZ_S:-60}
+LIVE_JOBS=${LIVE_JOBS:-6} # at a time
+SHOWN_LINES=30           # of a failure, in the end
 PASSED=0 FAILED=0
-export LIMIT_S FUZZ_S CONTAINED
+export BUILD LIMIT_S FUZZ_S CONTAINED LOGS
 
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
-LONG_LIVE="edges link vlan failover reload pool bulk"
+LONG_LIVE="link edges adopt failover downs addresses fastpath reload pool vlan bulk"
 
 # Those that run a second time, with fast_path = kernel.
 FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 
-# Which builds tell something: rooms are one source, and clang's sanitizers find in live and in
-# replay what gcc's do. A live test, or a file of them, has the tag `plain` where the sanitizers have nothing to see that they don't
-# see elsewhere: it waits for time to pass, or is about another program, or runs together what other tests run; and `apart` where
-# the fast path has no part in it.
+# Which builds tell something: rooms are one source. A live test, or a file of them, has the tag `plain` where the
+# sanitizers have nothing to see that they don't see elsewhere: it waits for time to pass, or is about another program, or runs
+# together what other tests run; and `apart` where the fast path has no part in it.
 part_variants() # PART
 {
 	case $1 in
-	unit) echo release debug fuzz ;;
 	rooms) echo release ;;
 	*) echo release debug ;;
 	esac
@@ -74,8 +77,29 @@ bounded() # COMMAND...
 {
 	local own=()
 
-	[[ $CONTAINED = no ]] || own=(unshare --mount --pid --fork --kill-child --mount-proc)
+	# its first process is a shell: a command that gives up rights would outlive its parent
+	[[ $CONTAINED = no ]] || own=(unshare --mount --pid --fork --kill-child --mount-proc bash -c '"$@"; exit $?' --)
 	setpriv --pdeathsig KILL timeout -k 5 "$LIMIT_S" setpriv --pdeathsig KILL "${own[@]}" "$@"
+}
+
+# Makes a variant, and leaves a file that says so: built, or not.
+build() # VARIANT
+{
+	local result=unbuilt
+
+	! bounded chrt --idle 0 make -s -j"$(nproc)" "for-tests-$1" || result=built
+	touch "$LOGS/$result.$1"
+	[[ $result = built ]]
+}
+
+# Waits until what a job needs is built. That of which live tests and replays consist is there from the start, as released.
+wait_for_build() # PART VARIANT
+{
+	[[ " $BUILD " = *" $2 "* && "$1 $2" != @(live|fast|rooms)" release" ]] || return 0
+	until [[ -e $LOGS/built.$2 ]]; do
+		[[ ! -e $LOGS/unbuilt.$2 ]] || { echo "$2 couldn't be built"; return 1; }
+		sleep 0.2
+	done
 }
 
 run_job() # PART VARIANT FILE
@@ -84,6 +108,7 @@ run_job() # PART VARIANT FILE
 
 	export VARIANT=$2
 	case $1 in
+	build) build "$2" ;;
 	unit) # a fork for each test takes a sanitized process most of its time
 		[[ $2 = release ]] || export CK_FORK=no
 		bounded "$3"
@@ -101,10 +126,32 @@ run_job() # PART VARIANT FILE
 	esac
 }
 
+log_of() # PART VARIANT FILE
+{
+	echo "$LOGS/$(tr "/ " __ <<<"$*")"
+}
+
+# Runs a job with its output in its log, and notes how it ended and how long it took. CPU is that of all that it started.
+log_job() # PART VARIANT FILE
+{
+	local log status=0 cpu waited
+
+	log=$(log_of "$@")
+	wait_for_build "$@" >"$log" 2>&1 || status=1
+	waited=$SECONDS
+	[[ $status != 0 ]] || run_job "$@" >>"$log" 2>&1 || status=$?
+	times >"$log.cpu"
+	cpu=$(awk -F'[ms ]' 'END { printf "%d", 60 * ($1 + $4) + $2 + $5 }' "$log.cpu")
+	echo "$status $((SECONDS - waited)) $cpu" >"$log.status"
+	echo "$*: $((SECONDS - waited)) s, $cpu s of CPU, status $status"
+}
+
+# What is said of a failure is repeated in the end.
 failed() # WHAT
 {
 	FAILED=$((FAILED + 1))
 	echo "failed: $1"
+	echo "failed: $1" >>"$LOGS/failures"
 }
 
 skipped() # WHAT
@@ -114,6 +161,25 @@ skipped() # WHAT
 	else
 		echo "skipped: $1"
 	fi
+}
+
+# The lines of a log that tell of failures: bats' "not ok" with what follows, of much the beginning and the end; Check's; and of
+# others the last.
+failures_in() # LOG
+{
+	awk -v most="$SHOWN_LINES" '
+		function show(i) {
+			for (i = 1; i <= n; i++) {
+				if (n > most && i == 7) { print "# ..."; i = n - most + 7 }
+				print lines[i]
+			}
+			n = 0
+		}
+		/^(not )?ok / { show(); inside = /^not/ }
+		inside { lines[++n] = $0; said = 1 }
+		/:[FE]:[^:]*:[^:]*:-?[0-9]+: / { print; said = 1 }
+		{ last[NR % most] = $0 }
+		END { show(); for (i = NR - most + 1; !said && i <= NR; i++) if (i > 0) print last[i % most] }' "$1"
 }
 
 # Counts what Check and bats said; a job that ended badly without saying so counts as well.
@@ -126,7 +192,7 @@ count() # NAME LOG STATUS
 			FAILED=$((FAILED + BASH_REMATCH[2] + BASH_REMATCH[3]))
 			PASSED=$((PASSED + BASH_REMATCH[1] - BASH_REMATCH[2] - BASH_REMATCH[3]))
 		elif [[ $line =~ ^ok\ .*#\ skip ]]; then
-			skipped "${line#ok }"
+			skipped "$1: ${line#ok }"
 		elif [[ $line = "ok "* ]]; then
 			PASSED=$((PASSED + 1))
 		elif [[ $line = "not ok "* ]]; then
@@ -135,54 +201,47 @@ count() # NAME LOG STATUS
 		printf '  %s\n' "$line"
 	done <"$2"
 	[[ $3 = 0 || $FAILED -gt $before ]] || failed "$1 ended with status $3"
+	[[ $3 = 0 && $FAILED = "$before" ]] || { echo "$1:"; failures_in "$2" | sed 's/^/  /'; } >>"$LOGS/failures"
 }
 
-# Runs the jobs, read as lines.
-run_jobs() # AT-A-TIME
+# Runs the jobs of a queue, and lets go of them: to be waited for.
+start_jobs() # QUEUE AT-A-TIME NICENESS
 {
-	local jobs log
+	setpriv --pdeathsig KILL nice -n "$3" xargs -a "$LOGS/$1" -r -P "$2" -L 1 setpriv --pdeathsig KILL tests/run.sh --job &
+}
 
-	jobs=$(cat)
-	setpriv --pdeathsig KILL xargs -r -P "$1" -L 1 setpriv --pdeathsig KILL bash -c 'log=$0/$(tr "/ " __ <<<"$*")
-		SECONDS=0
-		setpriv --pdeathsig KILL tests/run.sh --job "$@" >"$log" 2>&1
-		echo "$? $SECONDS" >"$log.status"' "$LOGS" <<<"$jobs" || true
+count_jobs() # <JOBS
+{
+	local job log status seconds cpu
+
 	while IFS= read -r job; do
-		[[ -n $job ]] || continue
-		log=$LOGS/$(tr "/ " __ <<<"$job")
-		read -r status seconds <"$log.status" || status=1 seconds=?
-		echo "$job: $seconds s"
+		log=$(log_of "$job")
+		read -r status seconds cpu 2>/dev/null <"$log.status" || status=1 seconds="?" cpu="?"
+		echo "$job: $seconds s, $cpu s of CPU"
 		count "$job" "$log" "$status"
-	done <<<"$jobs"
+	done
 }
 
-FUZZERS_PID=
-start_fuzzers()
+# Those of the parts, each in its queue. Live ones of a variant that is built meanwhile come last.
+queue_jobs() # PART...
 {
-	setpriv --pdeathsig KILL tests/run.sh --job fuzz fuzz all >"$LOGS/fuzz" 2>&1 &
-	FUZZERS_PID=$!
-}
+	local part variant
 
-run_fuzz()
-{
-	local status=0
-
-	wait "$FUZZERS_PID" || status=$?
-	echo "fuzz"
-	count fuzz "$LOGS/fuzz" "$status"
-}
-
-run_live() # PART
-{
-	if [[ $CONTAINED = no ]]; then
-		skipped "$1: it takes root, and the right to make namespaces"
-	else
-		run_jobs 4 < <(part_jobs "$1") # not behind a pipe, where what is counted would be lost
-	fi
+	for variant in $BUILD; do
+		echo "build $variant all" >>"$LOGS/build"
+	done
+	for part; do
+		case $part in
+		fuzz) echo "fuzz debug all" >>"$LOGS/fuzz" ;;
+		live | fast) [[ $CONTAINED = no ]] || part_jobs "$part" >>"$LOGS/live" ;;
+		*) part_jobs "$part" >>"$LOGS/compute" ;;
+		esac
+	done
+	sort -s -r -k 2,2 -o "$LOGS/live" "$LOGS/live" # release before debug
 }
 
 if [[ ${1:-} = --job ]]; then
-	run_job "${@:2}"
+	log_job "${@:2}"
 	exit
 fi
 [[ $# -gt 0 ]] || set -- unit rooms replay live fast fuzz
@@ -196,13 +255,18 @@ CONTAINED=yes # labs can be built
 tests/lab.sh true 2>/dev/null || CONTAINED=no
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
+touch "$LOGS"/{build,compute,live,fuzz}
+queue_jobs "$@"
+start_jobs live "$LIVE_JOBS" 0
+start_jobs build 1 19
+start_jobs compute "$(nproc)" 10
+start_jobs fuzz 1 19
+wait
 for part; do
-	[[ $part = live || $part = fast || $part = fuzz ]] || part_jobs "$part"
-done >"$LOGS/jobs"
-run_jobs 2 <"$LOGS/jobs"
-[[ " $* " != *" fuzz "* ]] || start_fuzzers
-[[ " $* " != *" live "* ]] || run_live live
-[[ " $* " != *" fast "* ]] || run_live fast
-[[ " $* " != *" fuzz "* ]] || run_fuzz
+	[[ $CONTAINED = yes || $part != @(live|fast) ]] || skipped "$part: it takes root, and the right to make namespaces"
+done
+cat "$LOGS"/{build,compute,live,fuzz} >"$LOGS/all"
+count_jobs <"$LOGS/all"
+[[ ! -s $LOGS/failures ]] || { echo "what failed:"; cat "$LOGS/failures"; }
 echo "$PASSED passed, $FAILED failed"
 [[ $FAILED = 0 && $PASSED -gt 0 ]]

@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 CAPTURES=${CAPTURES:-../shared/captures/malformed}
-DIR=.build/fuzz
+BUILT=.build/debug
+DIR=.build/fuzz # what was found and learnt
 SECONDS_EACH=$1
 shift
 
@@ -17,7 +18,7 @@ make_seeds()
 {
 	rm -rf "$DIR/start"
 	mkdir -p "$DIR"/start/{frame,sequence,ini,adopt,check,request}
-	"$DIR/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
+	"$BUILT/seeds" "$DIR/start/frame" "$DIR/start/sequence" \
 		$(find "$CAPTURES" -name '*.pcap*' 2>/dev/null | sort)
 	for ini in cfg/example.ini pcaps/*/lb.ini; do
 		cp "$ini" "$DIR/start/ini/${ini//\//-}"
@@ -48,7 +49,7 @@ fuzz() # NAME
 
 	mkdir -p "$DIR/$1.corpus"
 	# shellcheck disable=SC2046
-	setpriv --pdeathsig KILL "$DIR/fuzz_$1" -max_total_time="$SECONDS_EACH" \
+	setpriv --pdeathsig KILL "$BUILT/fuzz_$1" -max_total_time="$SECONDS_EACH" \
 		-rss_limit_mb=4096 -artifact_prefix="$DIR/$1-" $(options "$1") \
 		"$DIR/$1.corpus" "$DIR/start/$1" >"$log" 2>&1 || {
 		tail -40 "$log"

@@ -8,6 +8,7 @@
 #include "random.h"
 #include "suites.h"
 
+#include "../../bridge/process/sanitized.h"
 #include "../../lb/wire.h"
 #include "../fuzz/books.h"
 
@@ -15,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { TALKS = 6, TWINS = 4, EVENTS = 60000, S = 1000, RACE_EVENTS = 20000 };
+enum { TALKS = 6, TWINS = 4, EVENTS = SANITIZED ? 15000 : 60000, S = 1000, RACE_EVENTS = 20000 };
 
 static struct engine engine;
 static struct table table;
