@@ -104,8 +104,6 @@ static void follow_fastpath(struct live *live, const struct rules *rules)
 {
 	bool active = live->fastpath && fastpath_is_wanted(rules);
 
-	if (live->fastpath && live->held)
-		fastpath_hold(live->fastpath, true);
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	if (active && fastpath_set_rules(live->fastpath, rules) < 0) {
 		log_warning("the rules are too many for the fast path: packet sockets again");

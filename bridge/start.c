@@ -69,10 +69,10 @@ static void log_kept(const struct live *live, const struct rules *rules, bool by
 
 /*
  * What there is to go on with. If flows do, the table's size, its key and the number of workers are
- * what they were; else heritage is given up if the rules have others.
+ * what they were; else heritage is given up if the rules have others. Returns 0 or -ENOMEM.
  */
-static void inherit(struct live *live, struct rules *rules, struct hash_key *key,
-                    struct heritage *heritage)
+static int inherit(struct live *live, struct rules *rules, struct hash_key *key,
+                   struct heritage *heritage)
 {
 	const bool by_address = workers_keep_clients(rules);
 	const struct fastpath_conf *conf = &heritage->conf;
@@ -90,12 +90,13 @@ static void inherit(struct live *live, struct rules *rules, struct hash_key *key
 		heritage_close(heritage);
 	}
 	if (!heritage->any)
-		return;
+		return 0;
 	log_kept(live, rules, by_address, conf);
 	rules->max_connections = conf->max_connections;
 	rules->max_half_open = conf->max_half_open;
 	*key = heritage->key;
 	live->share = conf->share;
+	return heritage_name(heritage, rules);
 }
 
 static int open_fastpath(struct live *live, const struct rules *rules,
@@ -174,10 +175,11 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 	if (err < 0)
 		return err;
 	live->share = workers_share(rules, 0, workers_wanted(rules), key);
-	inherit(live, rules, key, &heritage);
+	err = inherit(live, rules, key, &heritage);
 	live->max_connections = rules->max_connections;
 	live->max_half_open = rules->max_half_open;
-	err = open_ports(live, rules, &heritage);
+	if (!err)
+		err = open_ports(live, rules, &heritage);
 	heritage_close(&heritage);
 	return err;
 }

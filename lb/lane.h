@@ -13,7 +13,7 @@
  *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's
  *   5. where it goes: lane_to(), flow_life_server() or, to a client, lane_hop() in places[] or
  * spare[]; what comes from a client must come from that hop
- *   6. judge the segment and note it: lane_note(), which looks once more if the flow is the same;
+ *   6. judge the segment and note it: lane_note(), which looks once more if the flow is open;
  *      one with FIN by lane_note_last(), and its end by notes_put()
  *   7. count it: lane_count()
  *   8. rewrite: the tuple that it leaves with is that of step 5
@@ -92,15 +92,21 @@ static inline uint16_t lane_hop(const struct flow *flow)
 	return BOTH_READ_FIRST(flow->hop);
 }
 
+/* If the flow is still open. Its server may have another number by now, as rules have changed. */
+static inline bool lane_is_open(const struct flow *flow)
+{
+	return flow_life_state(BOTH_READ_FIRST(flow->life)) == FLOW_OPEN;
+}
+
 /*
  * Judges the segment, which has ACK and neither SYN, FIN nor RST, and comes from a server, or from
  * where the flow's client is (else it has to prove more, to the process); and if it is what the
- * flow goes on with notes it at tick now. False if it isn't, or the flow is no longer what it was.
+ * flow goes on with notes it at tick now. False if it isn't, or the flow is no longer open.
  */
 static inline bool lane_note(struct flow *flow, enum end end, const struct packet *packet,
-                             const struct lane *lane, uint32_t now)
+                             uint32_t now)
 {
-	if (BOTH_READ_FIRST(flow->life) != lane->life || !tcp_is_expected(flow, end, packet))
+	if (!lane_is_open(flow) || !tcp_is_expected(flow, end, packet))
 		return false;
 	tcp_advance(flow, end, packet);
 	flow_set_last(flow, now);
@@ -126,13 +132,12 @@ static inline uint8_t lane_fin(const struct flow *flow, enum end end, uint8_t no
  * already; NOTES_NONE if there is nothing.
  */
 static inline bool lane_note_last(struct flow *flow, enum end end, const struct packet *packet,
-                                  const struct lane *lane, uint32_t now, uint8_t noted,
-                                  uint8_t *ret_how)
+                                  uint32_t now, uint8_t noted, uint8_t *ret_how)
 {
 	const bool resets = packet->tcp_flags & TCP_RST;
 
 	*ret_how = NOTES_NONE;
-	if (BOTH_READ_FIRST(flow->life) != lane->life ||
+	if (!lane_is_open(flow) ||
 	    !(resets ? tcp_rst_is_expected(flow, end, packet) : tcp_is_near(flow, end, packet)))
 		return false;
 	if (resets) {

@@ -177,29 +177,28 @@ static int rename_farm(struct rules *rules, const struct ip6 *names, struct rule
 	return err;
 }
 
-/* Makes names those that old has. */
-static int copy_names(struct rules *rules, const struct rules *old)
+/* Makes names the n of before. */
+static int copy_names(struct rules *rules, const struct ip6 *before, uint32_t n)
 {
 	uint32_t room = 1;
 
 	rules->names = NULL;
 	rules->nnames = 0;
-	while (room < old->nnames)
+	while (room < n)
 		room *= 2;
 	rules->names = realloc(NULL, room * sizeof(*rules->names));
 	if (!rules->names)
 		return -ENOMEM;
-	if (old->nnames)
-		memcpy(rules->names, old->names, old->nnames * sizeof(*rules->names));
-	rules->nnames = old->nnames;
+	if (n)
+		memcpy(rules->names, before, n * sizeof(*rules->names));
+	rules->nnames = n;
 	return 0;
 }
 
-/* Gives rules the names that old has, and after them those of addresses that are new. */
-static int take_over_names(struct rules *rules, const struct rules *old)
+int takeover_names(struct rules *rules, const struct ip6 *before, uint32_t n)
 {
 	struct ip6 *names = rules->names;
-	int err = copy_names(rules, old);
+	int err = copy_names(rules, before, n);
 
 	for (unsigned f = 0; f < rules->nfarms && !err; f++)
 		err = rename_farm(rules, names, &rules->farms[f]);
@@ -325,7 +324,7 @@ int takeover_rules(struct rules *rules, const struct rules *old, const bool *ref
 	int err = make_room(rules, old) ? 0 : -ENOMEM;
 
 	if (!err)
-		err = take_over_names(rules, old);
+		err = takeover_names(rules, old->names, old->nnames);
 
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])

@@ -126,6 +126,17 @@ INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
 	return data + bytes <= end || (skb->len >= bytes && bpf_skb_pull_data(skb, bytes) == 0);
 }
 
+/* If it is the process's in any case: then this doesn't return, unless it crosses as well. */
+INLINE bool is_held(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
+{
+	if (!c->held)
+		return false;
+	if (skb->cb[FASTPATH_CB_CROSSES])
+		return c->held == FASTPATH_RENAMED || is_well(c);
+	punt(skb, side);
+	return c->held == FASTPATH_RENAMED;
+}
+
 INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 {
 	const uint32_t headers =
@@ -139,7 +150,7 @@ INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 		return TC_ACT_SHOT;
 	if (!c->active)
 		return TC_ACT_UNSPEC;
-	if (!c->held && can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + headers)) {
+	if (!is_held(skb, c, side) && can_read(skb, (skb->cb[FASTPATH_CB_L3] & 31) + headers)) {
 		act = ipv6 ? forward6(skb, c, n, side) : forward4(skb, c, n, side);
 		if (act >= 0)
 			return act;

@@ -6,13 +6,11 @@
  */
 #include "fastpath.h"
 
-#include "attached.h"
-#include "filters.h"
-#include "maps.h"
-#include "punt.h"
 #include "known.h"
+#include "punt.h"
 #include "tc.h"
 #include "told.h"
+#include "whole.h"
 #include "../process/log.h"
 #include "../../lb/lb.h"
 #include "../../lb/parse.h"
@@ -22,20 +20,6 @@
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static_assert(sizeof(((struct fastpath_left *)NULL)->ours) / sizeof(uint32_t) >= NSETTINGS,
-              "room for all");
-
-struct fastpath {
-	struct mnl_socket *socket;
-	struct pins pins;
-	struct maps maps;
-	struct filters filters;
-	struct link punts[NSIDES];
-	struct attached ends[NSIDES];
-	bool was_left, inherits, has_begun;
-	int unfiltered; /* why the kernel won't have the filters that were prepared last, or 0 */
-};
 
 /* What an earlier process has left there, if it can be read. */
 static bool find_left(const struct pins *pins, struct fastpath_conf *ret)
@@ -273,27 +257,6 @@ bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, ui
 	return known_kinds(maps->conf, maps->addresses, &key, vlan) & ADDRESS_OURS;
 }
 
-int fastpath_begin(struct fastpath *fastpath, const struct rules *rules)
-{
-	if (!fastpath_inherits(fastpath))
-		return 0;
-	if (maps_are_others(&fastpath->maps, rules))
-		maps_hold(&fastpath->maps, true);
-	return maps_renumber(&fastpath->maps, rules);
-}
-
-int fastpath_begun(struct fastpath *fastpath, const struct rules *rules)
-{
-	int err;
-
-	if (!fastpath_inherits(fastpath))
-		return 0;
-	fastpath->inherits = false;
-	err = maps_set_rules(&fastpath->maps, rules);
-	maps_hold(&fastpath->maps, false);
-	return err;
-}
-
 const struct link *fastpath_punt(const struct fastpath *fastpath, enum side side)
 {
 	return &fastpath->punts[side];
@@ -468,29 +431,7 @@ void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct tab
 
 void fastpath_hold(struct fastpath *fastpath, bool held)
 {
-	maps_hold(&fastpath->maps, held);
-}
-
-void fastpath_set_way(struct fastpath *fastpath, const struct rules *rules, unsigned server,
-                      const struct hop *hop)
-{
-	maps_set_way(&fastpath->maps, rules, server, hop);
-}
-
-bool fastpath_way(const struct fastpath *fastpath, unsigned server, struct hop *ret)
-{
-	return maps_way(&fastpath->maps, server, ret);
-}
-
-bool fastpath_used_way(struct fastpath *fastpath, unsigned server)
-{
-	return maps_used_way(&fastpath->maps, server);
-}
-
-void fastpath_take_sums(struct fastpath *fastpath, unsigned n, struct flow_sum *sums)
-{
-	if (fastpath)
-		maps_take_sums(&fastpath->maps, n, sums);
+	maps_hold(&fastpath->maps, held ? FASTPATH_HELD : FASTPATH_FREE);
 }
 
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret)

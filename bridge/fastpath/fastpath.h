@@ -115,11 +115,20 @@ bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
 void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret);
 
-/*
- * Flows are all the process's, from when this returns until it is called again: when they and the
- * rules they refer to change other than one by one.
- */
+/* Flows are all the process's, as long as there is one, from when this returns until it is called
+ * again: when somebody wants to see what crosses, or our addresses aren't used yet. */
 void fastpath_hold(struct fastpath *fastpath, bool held);
+
+/*
+ * Rules follow in which server s of n has the number map[s], if it has any flows. Until
+ * fastpath_renumbered(), which is due if this returns true, a flow's server may have either; and
+ * ways are those of the new rules. What the old numbers' flows have carried is added to sums, of
+ * the new ones, then. fastpath may be NULL.
+ */
+bool fastpath_renumber(struct fastpath *fastpath, const struct rules *rules, const uint16_t *map,
+                       unsigned n);
+void fastpath_renumbered(struct fastpath *fastpath, const uint16_t *map, unsigned n,
+                         struct flow_sum *sums);
 
 /* Where a server of rules is, or NULL: the process's to find out. */
 void fastpath_set_way(struct fastpath *fastpath, const struct rules *rules, unsigned server,

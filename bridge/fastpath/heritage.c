@@ -9,6 +9,7 @@
 #include "heritage.h"
 
 #include "../../lb/flows.h"
+#include "../../lb/takeover.h"
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -70,7 +71,17 @@ static bool read_head(struct heritage *heritage)
 		return false;
 	heritage->other_layout = head.layout != TABLE_LAYOUT;
 	heritage->key = (struct hash_key){{head.key[0], head.key[1]}};
+	heritage->nnames = head.nnames;
 	return !heritage->other_layout;
+}
+
+/* All of the map, to be read; or NULL. munmap() is due. */
+static const void *look_into(int map, const struct bpf_map_info *info)
+{
+	const void *at = mmap(NULL, (size_t)info->max_entries * info->value_size, PROT_READ,
+	                      MAP_SHARED, map, 0);
+
+	return at != MAP_FAILED ? at : NULL;
 }
 
 static uint32_t count_live(int map)
@@ -79,11 +90,7 @@ static uint32_t count_live(int map)
 	const struct flow *flows;
 	uint32_t n = 0;
 
-	if (!describe(map, &info))
-		return 0;
-	flows = mmap(NULL, (size_t)info.max_entries * sizeof(*flows), PROT_READ, MAP_SHARED, map,
-	             0);
-	if (flows == MAP_FAILED)
+	if (!describe(map, &info) || !(flows = look_into(map, &info)))
 		return 0;
 	for (uint32_t f = 0; f < info.max_entries; f++) {
 		const enum flow_state state = flow_life_state(BOTH_READ(flows[f].life));
@@ -116,6 +123,22 @@ void heritage_close(struct heritage *heritage)
 		if (heritage->maps[i] >= 0)
 			close(heritage->maps[i]);
 	heritage_none(heritage);
+}
+
+int heritage_name(const struct heritage *heritage, struct rules *rules)
+{
+	const int map = heritage->maps[LOADED_TABLE + TABLE_NAMES];
+	const uint32_t n = heritage->nnames;
+	struct bpf_map_info info;
+	const struct ip6 *names;
+	int err;
+
+	if (!rules->nnames || n + rules->nnames > RULES_NAMES_MAX || !describe(map, &info) ||
+	    n > info.max_entries || !(names = look_into(map, &info)))
+		return 0;
+	err = takeover_names(rules, names, n);
+	munmap((void *)names, (size_t)info.max_entries * info.value_size);
+	return err;
 }
 
 bool heritage_is_mode(const struct heritage *heritage, const struct rules *rules)

@@ -15,6 +15,7 @@ struct heritage {
 	uint32_t elements[LOADED_MAPS];
 	struct fastpath_conf conf; /* as it was left */
 	struct hash_key key;       /* that the table was made with */
+	uint32_t nnames;           /* of IPv6 addresses, that its flows have */
 	uint32_t live;             /* flows that go on */
 	bool other_layout;         /* there was something that can't be read */
 };
@@ -23,6 +24,10 @@ struct heritage {
 void heritage_none(struct heritage *heritage);
 void heritage_find(struct heritage *heritage, const struct pins *pins);
 void heritage_close(struct heritage *heritage);
+
+/* Gives the IPv6 addresses of rules the names that flows have, unless they are too many then.
+ * Returns 0, or -ENOMEM: then rules are only good for rules_free(). */
+int heritage_name(const struct heritage *heritage, struct rules *rules);
 
 /* If it was left by a process of the same mode: else its flows mean something else. */
 bool heritage_is_mode(const struct heritage *heritage, const struct rules *rules);

@@ -52,6 +52,11 @@ static void set_names(struct maps *maps, const struct rules *rules)
 		memcpy(names->at, rules->names, rules->nnames * sizeof(*rules->names));
 }
 
+static struct fastpath_way *ways_in(const struct maps *maps, uint32_t half)
+{
+	return maps->all_ways + (half & 1) * FASTPATH_WAYS;
+}
+
 static void find_memory(struct maps *maps)
 {
 	const struct object_memory *memory = maps->loaded.maps;
@@ -59,7 +64,8 @@ static void find_memory(struct maps *maps)
 	maps->conf = memory[LOADED_CONF].at;
 	maps->addresses = memory[LOADED_ADDRESSES].at;
 	maps->counts = memory[LOADED_COUNTS].at;
-	maps->ways = memory[LOADED_WAYS].at;
+	maps->all_ways = memory[LOADED_WAYS].at;
+	maps->ways = ways_in(maps, maps->conf->ways_half);
 	maps->parts = memory[LOADED_PARTS].at;
 }
 
@@ -107,7 +113,7 @@ static void set_elements(struct wanted *wanted, uint32_t places)
 	wanted->elements[LOADED_CONF] = 1;
 	wanted->elements[LOADED_ADDRESSES] = 2 * places;
 	wanted->elements[LOADED_COUNTS] = loaded_processors();
-	wanted->elements[LOADED_WAYS] = RULES_SERVERS_KEPT_MAX;
+	wanted->elements[LOADED_WAYS] = 2 * FASTPATH_WAYS;
 	wanted->elements[LOADED_NAMES] = wanted->rules->nnames ? RULES_NAMES_MAX : 1;
 	wanted->elements[LOADED_PARTS] = RULES_WORKERS_MAX;
 	wanted->elements[LOADED_FILTERS] = wanted->elements[LOADED_FILTER_SEEN] =
@@ -144,6 +150,7 @@ int maps_open(struct maps *maps, const struct rules *rules, const struct share *
 {
 	struct wanted wanted = {.rules = rules, .shares = shares, .n = n};
 	const uint32_t places = known_places(rules);
+	struct fastpath_counts before;
 	int reuse[LOADED_MAPS], err;
 
 	*maps = (struct maps){0};
@@ -155,9 +162,10 @@ int maps_open(struct maps *maps, const struct rules *rules, const struct share *
 	if ((err = loaded_open(&maps->loaded, wanted.elements, reuse, guard)) < 0)
 		return err;
 	find_memory(maps);
-	maps_count(maps, &maps->before);
-	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++)
-		maps->ways[s].sum = (struct flow_sum){{0}}; /* of a process before this one */
+	maps_count(maps, &before);
+	maps->before = before;
+	for (unsigned s = 0; s < 2 * FASTPATH_WAYS; s++)
+		maps->all_ways[s].sum = (struct flow_sum){{0}}; /* of a process before this one */
 	return maps->inherited ? 0 : begin_anew(maps, &wanted);
 }
 
@@ -184,7 +192,7 @@ void maps_table(const struct maps *maps, unsigned worker, struct table *ret)
 		ret->arrays[TABLE_CLIENT6].memory = NULL;
 }
 
-void maps_hold(struct maps *maps, bool held)
+void maps_hold(struct maps *maps, enum fastpath_held held)
 {
 	__atomic_store_n(&maps->conf->held, held, __ATOMIC_SEQ_CST);
 }
@@ -196,15 +204,37 @@ static struct ip6 address_of(const struct rules *rules, unsigned server)
 	return name_is_ipv6(address) ? *rules_ip6(rules, address) : ip6_mapped(address);
 }
 
-static void set_way(struct fastpath_way *way, const struct ip6 *address, const struct hop *hop)
+/* Whose way it is: of a server of rules, or of nobody. */
+static struct fastpath_way way_of(const struct rules *rules, unsigned server)
 {
-	if (hop && way->known && hop_eq(&way->hop, hop) && ip6_eq(&way->address, address))
-		return;
+	struct fastpath_way way = {.known = 0};
+
+	if (server >= rules->nservers)
+		return way;
+	way.address = address_of(rules, server);
+	way.name = rules->servers[server].address;
+	way.vip = rules->farms[rules->servers[server].farm].vip;
+	return way;
+}
+
+static void forget_way(struct fastpath_way *way)
+{
 	__atomic_store_n(&way->known, 0, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void set_way(struct fastpath_way *way, const struct fastpath_way *whose,
+                    const struct hop *hop)
+{
+	if (hop && way->known && hop_eq(&way->hop, hop) && ip6_eq(&way->address, &whose->address) &&
+	    fastpath_is_way(way, whose->name, whose->vip))
+		return;
+	forget_way(way);
 	if (!hop)
 		return;
-	way->address = *address;
+	way->address = whose->address;
+	way->name = whose->name;
+	way->vip = whose->vip;
 	way->hop = *hop;
 	__atomic_store_n(&way->known, 1, __ATOMIC_RELEASE);
 }
@@ -212,11 +242,25 @@ static void set_way(struct fastpath_way *way, const struct ip6 *address, const s
 void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
                   const struct hop *hop)
 {
-	const struct ip6 nobody = {{0}};
-	const struct ip6 address = server < rules->nservers ? address_of(rules, server) : nobody;
+	const struct fastpath_way whose = way_of(rules, server);
 
-	set_way(&maps->ways[server], &address, hop);
+	set_way(&maps->ways[server], &whose, hop);
 }
+
+/* Adds to sum what was added to the way's since this was done last; sum may be NULL. */
+static void take_sum(struct fastpath_way *way, struct flow_sum *sum)
+{
+	for (unsigned end = 0; end < 2; end++) {
+		uint64_t *bytes = &way->sum.bytes[end], is = 0;
+
+		if (__atomic_load_n(bytes, __ATOMIC_RELAXED))
+			is = __atomic_exchange_n(bytes, 0, __ATOMIC_RELAXED);
+		if (sum)
+			sum->bytes[end] += is;
+	}
+}
+
+/* ---- Servers that get other numbers ---- */
 
 static bool is_way_of(const struct fastpath_way *way, const struct rules *rules, unsigned server)
 {
@@ -227,7 +271,7 @@ static bool is_way_of(const struct fastpath_way *way, const struct rules *rules,
 	       vlan_matches(vlan, hop_vlan(&way->hop));
 }
 
-static bool has_other_names(const struct maps *maps, const struct rules *rules)
+bool maps_have_other_names(const struct maps *maps, const struct rules *rules)
 {
 	const struct object_memory *names = &maps->loaded.maps[LOADED_TABLE + TABLE_NAMES];
 	const struct table_head *head = maps->loaded.maps[LOADED_TABLE + TABLE_HEAD].at;
@@ -237,45 +281,94 @@ static bool has_other_names(const struct maps *maps, const struct rules *rules)
 	             memcmp(names->at, rules->names, n * sizeof(*rules->names)) != 0);
 }
 
-bool maps_are_others(const struct maps *maps, const struct rules *rules)
+bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules)
 {
-	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++)
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
 		if (maps->ways[s].known &&
 		    (s >= rules->nservers || !is_way_of(&maps->ways[s], rules, s)))
 			return true;
-	return has_other_names(maps, rules);
+	return false;
+}
+
+/* Ways as they were. */
+struct ways_before {
+	struct fastpath_way *ways;
+	unsigned n;
+};
+
+static int copy_ways(const struct fastpath_way *ways, struct ways_before *ret)
+{
+	ret->n = FASTPATH_WAYS;
+	while (ret->n && !ways[ret->n - 1].known)
+		ret->n--;
+	ret->ways = malloc((ret->n + 1u) * sizeof(*ways));
+	if (!ret->ways)
+		return -ENOMEM;
+	memcpy(ret->ways, ways, ret->n * sizeof(*ways));
+	return 0;
 }
 
 /* The way of the server among those before, or NULL: mostly it has the number that it had. */
-static const struct fastpath_way *find_way(const struct fastpath_way *ways, unsigned n,
+static const struct fastpath_way *find_way(const struct ways_before *before,
                                            const struct rules *rules, unsigned server)
 {
-	if (is_way_of(&ways[server], rules, server))
-		return &ways[server];
-	for (unsigned s = 0; s < n; s++)
-		if (is_way_of(&ways[s], rules, server))
-			return &ways[s];
+	if (server < before->n && is_way_of(&before->ways[server], rules, server))
+		return &before->ways[server];
+	for (unsigned s = 0; s < before->n; s++)
+		if (is_way_of(&before->ways[s], rules, server))
+			return &before->ways[s];
 	return NULL;
 }
 
+/* Fills the other half from what either had: who began this before may have died over it. */
 int maps_renumber(struct maps *maps, const struct rules *rules)
 {
-	struct fastpath_way *before = malloc(RULES_SERVERS_KEPT_MAX * sizeof(*before));
-	unsigned n = RULES_SERVERS_KEPT_MAX;
+	const uint32_t half = maps->conf->ways_half & 1;
+	struct ways_before in = {NULL, 0}, other = {NULL, 0};
+	int err = copy_ways(ways_in(maps, half), &in);
 
-	if (!before)
-		return -ENOMEM;
-	memcpy(before, maps->ways, RULES_SERVERS_KEPT_MAX * sizeof(*before));
-	while (n && !before[n - 1].known)
-		n--;
-	for (unsigned s = 0; s < RULES_SERVERS_KEPT_MAX; s++) {
-		const struct fastpath_way *way =
-		        s < rules->nservers ? find_way(before, n, rules, s) : NULL;
+	if (!err)
+		err = copy_ways(ways_in(maps, !half), &other);
+	maps->ways = ways_in(maps, !half);
+	for (unsigned s = 0; s < FASTPATH_WAYS && !err; s++) {
+		const struct fastpath_way *way = NULL;
 
+		if (s < rules->nservers && !(way = find_way(&in, rules, s)))
+			way = find_way(&other, rules, s);
 		maps_set_way(maps, rules, s, way ? &way->hop : NULL);
 	}
-	free(before);
-	return 0;
+	free(in.ways);
+	free(other.ways);
+	return err;
+}
+
+bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map, unsigned n)
+{
+	const struct fastpath_way *before = maps->ways;
+	bool any = false;
+
+	for (unsigned s = 0; s < n; s++)
+		any |= map[s] != SERVER_NONE && map[s] != s;
+	if (!any)
+		return false;
+	maps->ways = ways_in(maps, !(maps->conf->ways_half & 1));
+	for (unsigned s = 0; s < n; s++)
+		if (map[s] != SERVER_NONE && is_way_of(&before[s], rules, map[s]))
+			maps_set_way(maps, rules, map[s], &before[s].hop);
+	return true;
+}
+
+void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct flow_sum *sums)
+{
+	const uint32_t half = maps->ways != ways_in(maps, 0);
+	struct fastpath_way *before = ways_in(maps, !half);
+
+	__atomic_store_n(&maps->conf->ways_half, half, __ATOMIC_SEQ_CST);
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
+		if (before[s].known)
+			forget_way(&before[s]);
+	for (unsigned s = 0; s < n; s++)
+		take_sum(&before[s], map[s] != SERVER_NONE ? &sums[map[s]] : NULL);
 }
 
 bool maps_way(const struct maps *maps, unsigned server, struct hop *ret)
@@ -297,13 +390,7 @@ bool maps_used_way(struct maps *maps, unsigned server)
 void maps_take_sums(struct maps *maps, unsigned n, struct flow_sum *sums)
 {
 	for (unsigned s = 0; s < n; s++)
-		for (unsigned end = 0; end < 2; end++) {
-			uint64_t *bytes = &maps->ways[s].sum.bytes[end];
-
-			if (__atomic_load_n(bytes, __ATOMIC_RELAXED))
-				sums[s].bytes[end] +=
-				        __atomic_exchange_n(bytes, 0, __ATOMIC_RELAXED);
-		}
+		take_sum(&maps->ways[s], &sums[s]);
 }
 
 void maps_count(const struct maps *maps, struct fastpath_counts *ret)

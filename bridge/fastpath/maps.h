@@ -13,6 +13,7 @@ struct maps {
 	struct fastpath_conf *conf;
 	struct fastpath_address *addresses;
 	struct fastpath_counts *counts; /* by processor */
+	struct fastpath_way *all_ways;  /* both halves, and that which is, or will be, in use: */
 	struct fastpath_way *ways;      /* by server */
 	struct fastpath_part *parts;    /* by worker */
 	struct fastpath_counts before;  /* what they had counted when this process began */
@@ -39,16 +40,29 @@ int maps_set_rules(struct maps *maps, const struct rules *rules);
 void maps_table(const struct maps *maps, unsigned worker, struct table *ret);
 
 /* From when this returns flows are all the process's, or not any more. */
-void maps_hold(struct maps *maps, bool held);
+void maps_hold(struct maps *maps, enum fastpath_held held);
 
 /* Where a server of rules is, or NULL: the process's to find out. */
 void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
                   const struct hop *hop);
 
-/* Of maps that were inherited: if servers or IPv6 addresses of these rules have other numbers than
- * those in them; and gives the servers' ways these numbers. Returns 0 or -ENOMEM. */
-bool maps_are_others(const struct maps *maps, const struct rules *rules);
+/* Of maps that were inherited: if IPv6 addresses, or servers, of these rules have other numbers
+ * than those in them. */
+bool maps_have_other_names(const struct maps *maps, const struct rules *rules);
+bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules);
+
+/*
+ * From now on a flow's server may have the number that it had, or that it has by these rules, which
+ * are all that the functions here speak of; until maps_renumbered(), from when on only the latter
+ * one counts. The first one is for maps that were inherited; returns 0 or -ENOMEM. The second one
+ * is for rules whose n servers get the numbers map[]; false if all that have flows keep theirs:
+ * then maps_renumbered() isn't due. That adds what has been carried by the old numbers, n of which
+ * became map[], to sums.
+ */
 int maps_renumber(struct maps *maps, const struct rules *rules);
+bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map,
+                      unsigned n);
+void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct flow_sum *sums);
 
 /* Where a server is; false if that isn't known. */
 bool maps_way(const struct maps *maps, unsigned server, struct hop *ret);

@@ -146,9 +146,8 @@ INLINE bool note_last(const struct found *found, const struct packet *packet, ui
 	struct notes_place at;
 	uint8_t how;
 
-	if (!find_notes(found, &at) ||
-	    !lane_note_last(found->flow, found->end & 1, packet, &found->lane, now,
-	                    notes_of(at.word, at.flow), &how))
+	if (!find_notes(found, &at) || !lane_note_last(found->flow, found->end & 1, packet, now,
+	                                               notes_of(at.word, at.flow), &how))
 		return false;
 	if (how)
 		notes_put(found->head, at.word, at.group, at.flow, how);
@@ -168,8 +167,7 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	const uint8_t ends = packet->tcp_flags & (TCP_FIN | TCP_RST);
 	bool is_left; /* to the process */
 
-	if (!is_elsewhere && !ends &&
-	    lane_note(found->flow, found->end & 1, packet, &found->lane, now))
+	if (!is_elsewhere && !ends && lane_note(found->flow, found->end & 1, packet, now))
 		return;
 	is_left = is_elsewhere || ends != TCP_FIN || !is_intact(skb, at, packet->seq_len);
 	if (is_left && is_well(c))
@@ -182,12 +180,12 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 }
 
 /* Adds to what the flows of this one's server have carried. */
-INLINE void sum_up(const struct found *found, uint64_t bytes)
+INLINE void sum_up(const struct fastpath_conf *c, const struct found *found,
+                   const struct tuple *arrives, uint64_t bytes)
 {
-	uint32_t server = flow_life_server(found->lane.life);
 	struct fastpath_way *way;
 
-	if (!bytes || !(way = bpf_map_lookup_elem(&ways, &server)))
+	if (!bytes || !(way = find_way_to(c, found, arrives)))
 		return;
 	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
 }
@@ -196,8 +194,9 @@ INLINE void sum_up(const struct found *found, uint64_t bytes)
  * and gives the frame, whose bytes begin at eth, its MAC addresses. False if that, and the rest, is
  * the process's; nothing has changed then. */
 INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
-                  const struct found *found, const struct hop *from, uint8_t *eth,
-                  const uint8_t *tcp, uint32_t at, uint32_t len, enum side side, struct hop *ret_to)
+                  const struct found *found, const struct tuple *arrives, const struct hop *from,
+                  uint8_t *eth, const uint8_t *tcp, uint32_t at, uint32_t len, enum side side,
+                  struct hop *ret_to)
 {
 	const uint32_t headers = at - ETH_HEADER_BYTES + (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
@@ -205,12 +204,12 @@ INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct f
 	struct packet packet;
 	bool is_elsewhere = false;
 
-	if (!counted || !find_way(found, from, ret_to, &is_elsewhere) || !can_tag(ret_to) ||
-	    !goes_by(skb, c, ret_to->side, headers))
+	if (!counted || !find_way(c, found, arrives, from, ret_to, &is_elsewhere) ||
+	    !can_tag(ret_to) || !goes_by(skb, c, ret_to->side, headers))
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
 	note(skb, c, n, found, is_elsewhere, &packet, at, side);
-	sum_up(found, lane_count(counted, found->end & 1, 1, bytes_of(skb)));
+	sum_up(c, found, arrives, lane_count(counted, found->end & 1, 1, bytes_of(skb)));
 	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
 	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
 	return true;

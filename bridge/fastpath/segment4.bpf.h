@@ -32,7 +32,8 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
-	    !admit(skb, c, n, &found, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side, &to))
+	    !admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side,
+	           &to))
 		return -1;
 	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
 	if (c->routes)

@@ -109,7 +109,8 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
 	if (!src || !dst ||
-	    !admit(skb, c, n, &found, &from, data, tcp, l3 + IPV6_HEADER_BYTES, len, side, &to))
+	    !admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV6_HEADER_BYTES, len, side,
+	           &to))
 		return -1;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
 	if (c->routes)

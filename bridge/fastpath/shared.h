@@ -18,7 +18,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 8,
+	FASTPATH_LAYOUT = 9,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
 	FASTPATH_MAPS_MAX = 24,
 };
@@ -63,8 +63,9 @@ struct fastpath_conf {
 	struct fastpath_table tables[2];
 	struct fastpath_side sides[NSIDES];
 	struct fastpath_left left[NSIDES];
-	struct share share; /* any worker's */
-	uint32_t held; /* flows are the process's for now: it gives their servers other numbers */
+	struct share share;     /* any worker's */
+	uint32_t held;          /* enum fastpath_held */
+	uint32_t ways_half;     /* of the map `ways`: that of the rules in use */
 	uint32_t client6;       /* the map of that name is there */
 	uint32_t mode;          /* enum mode */
 	uint32_t filters_parts; /* of their maps: bits of those that an attached program may name */
@@ -76,19 +77,37 @@ struct fastpath_conf {
 	                                     enum loaded_map; the last to be written */
 };
 
+/* What flows are the process's for now. Without a process those of FASTPATH_HELD go on; those of
+ * FASTPATH_RENAMED can't, as some have names of IPv6 addresses that others have for other ones. */
+enum fastpath_held { FASTPATH_FREE, FASTPATH_HELD, FASTPATH_RENAMED };
+
 /*
  * Of the map `ways`, by number of the server: where it is. While `known` is 0 the rest may change;
  * who reads looks at it before and after.
+ *
+ * The map has two halves of FASTPATH_WAYS. While rules follow upon others that number servers
+ * otherwise, one half has the old numbers and the other one the new ones: a flow has either, one
+ * after the other gets the new one, and by its addresses it is found which. At other times nothing
+ * is known in the half that isn't in use.
  */
 struct fastpath_way {
 	struct ip6 address; /* the server's, that of IPv4 being mapped: who comes after has other
-	                       numbers */
+	                       numbers, and names */
 	struct hop hop;
 	uint8_t known;
 	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
 	struct flow_sum sum; /* of its flows; added to by the program, taken by the process */
-	uint64_t unused[2];
+	be32 name, vip;      /* of the server and its farm, as its flows have them */
+	uint64_t unused;
 };
+
+enum { FASTPATH_WAYS = RULES_SERVERS_KEPT_MAX };
+
+/* If it is the way of the flows with that server of that VIP. */
+static inline bool fastpath_is_way(const struct fastpath_way *way, be32 server, be32 vip)
+{
+	return be32_eq(way->name, server) && be32_eq(way->vip, vip);
+}
 
 static_assert(sizeof(struct fastpath_way) == 64, "a lookup is a shift");
 

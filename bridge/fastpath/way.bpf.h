@@ -51,12 +51,36 @@ INLINE bool find_client(const struct found *found, struct hop *ret)
 	return true;
 }
 
-/* Where a server is. */
-INLINE bool find_server(uint32_t server, struct hop *ret)
+/* The way to the flow's server in that half, or NULL: it isn't known, or the flow's number for it
+ * is one of the other half. */
+INLINE struct fastpath_way *way_in(uint32_t half, const struct found *found,
+                                   const struct tuple *arrives)
 {
-	struct fastpath_way *way = bpf_map_lookup_elem(&ways, &server);
+	const bool is_client = !(found->end & 1);
+	const be32 server = is_client ? found->lane.to.dst : arrives->src;
+	const be32 vip = is_client ? arrives->dst : found->lane.to.src;
+	const uint32_t i = (half & 1) * FASTPATH_WAYS + flow_life_server(found->lane.life);
+	struct fastpath_way *way = bpf_map_lookup_elem(&ways, &i);
 
-	if (!way || !BOTH_READ_FIRST(way->known))
+	return way && BOTH_READ_FIRST(way->known) && fastpath_is_way(way, server, vip) ? way : NULL;
+}
+
+INLINE struct fastpath_way *find_way_to(const struct fastpath_conf *c, const struct found *found,
+                                        const struct tuple *arrives)
+{
+	const uint32_t half = BOTH_READ_FIRST(c->ways_half);
+	struct fastpath_way *way = way_in(half, found, arrives);
+
+	return way ? way : way_in(!half, found, arrives);
+}
+
+/* Where the flow's server is. */
+INLINE bool find_server(const struct fastpath_conf *c, const struct found *found,
+                        const struct tuple *arrives, struct hop *ret)
+{
+	struct fastpath_way *way = find_way_to(c, found, arrives);
+
+	if (!way)
 		return false;
 	*ret = way->hop;
 	BOTH_FENCE();
@@ -91,7 +115,8 @@ INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
 
 /* Where the segment goes, and if its sender, a client, isn't where it was; false if it is the
  * process's to say. */
-INLINE bool find_way(const struct found *found, const struct hop *from, struct hop *ret,
+INLINE bool find_way(const struct fastpath_conf *c, const struct found *found,
+                     const struct tuple *arrives, const struct hop *from, struct hop *ret,
                      bool *ret_is_elsewhere)
 {
 	if (!find_client(found, ret))
@@ -99,7 +124,7 @@ INLINE bool find_way(const struct found *found, const struct hop *from, struct h
 	if (found->end == SERVER)
 		return true;
 	*ret_is_elsewhere = !hop_eq(from, ret);
-	return find_server(flow_life_server(found->lane.life), ret);
+	return find_server(c, found, arrives, ret);
 }
 
 #endif

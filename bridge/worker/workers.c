@@ -285,24 +285,25 @@ static bool is_outdated(const struct workers *workers, const struct workers_next
 int workers_swap(struct workers *workers, struct workers_next *next, lb_time now)
 {
 	struct rules *old = workers->rules;
+	bool renumbers;
 
 	for (unsigned k = 0; workers->n > 1 && k < workers->n; k++)
 		burst_take_news(&workers->worker[k], now); /* by the old rules, as the following */
 	if (is_outdated(workers, next))
 		return -EAGAIN;
-	/* flows and servers get other numbers, one by one */
-	if (workers->fastpath)
-		fastpath_hold(workers->fastpath, true);
 	fastpath_take_sums(workers->fastpath, old->nservers, workers->worker[0].setup.farms->sums);
+	/* flows get their servers' numbers one by one */
+	renumbers = fastpath_renumber(workers->fastpath, next->rules, next->map, old->nservers);
 	for (unsigned k = 0; k < workers->n; k++) {
 		worker_log_ended(&workers->worker[k]);
 		worker_move(&workers->worker[k], &next->setups[k], next->map, now);
 		checks_poll(&workers->worker[k], now);
 		worker_log_to(&workers->worker[k], next->connlog, k);
 	}
+	if (renumbers)
+		fastpath_renumbered(workers->fastpath, next->map, old->nservers,
+		                    workers->worker[0].setup.farms->sums);
 	worker_publish(&workers->worker[0]);
-	if (workers->fastpath)
-		fastpath_hold(workers->fastpath, false);
 	connlog_replace(next->connlog, workers->connlog);
 	workers->rules = next->rules;
 	workers->generation++;

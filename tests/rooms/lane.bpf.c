@@ -99,7 +99,7 @@ SECTION("tc") int lane(struct __sk_buff *skb)
 	              &packet);
 	f = flow_of(found.ref);
 	counts = map_lookup(&cold, &f);
-	if (!counts || !lane_note(found.flow, end_of(found.ref), &packet, &found.lane,
+	if (!counts || !lane_note(found.flow, end_of(found.ref), &packet,
 	                          flow_tick((lb_time){ktime()}, (lb_time){h->epoch_ns})))
 		return TC_ACT_UNSPEC;
 	lane_count(counts, end_of(found.ref), 1, skb->len);

@@ -215,10 +215,9 @@ static void pass_alone(unsigned i, enum end end, uint8_t flags, uint16_t payload
 	uint64_t *notes = table.arrays[TABLE_NOTES].memory;
 	struct table_head *head = table.arrays[TABLE_HEAD].memory;
 	uint64_t *word = &notes[notes_at(i)], *group = &notes[notes_group_at(head->flows, i)];
-	const struct lane lane = {.life = flow->life};
 	uint8_t how;
 
-	lane_note_last(flow, end, &packet, &lane, flow->last, notes_of(word, i), &how);
+	lane_note_last(flow, end, &packet, flow->last, notes_of(word, i), &how);
 	notes_put(head, word, group, i, how);
 	talk->next[end] = packet.seq + packet.seq_len;
 }

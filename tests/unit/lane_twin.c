@@ -60,16 +60,15 @@ static bool has_hop(const struct flows *flows, uint32_t f)
 
 /* As lane_note() does it, or for one with FIN the rest as well. */
 static bool note(const struct flows *flows, uint32_t ref, const struct packet *packet,
-                 const struct lane *lane, uint32_t tick)
+                 uint32_t tick)
 {
 	const uint32_t f = flow_of(ref);
 	uint64_t *word = &flows->notes[notes_at(f)];
 	uint8_t how;
 
 	if (!(packet->tcp_flags & TCP_FIN))
-		return lane_note(flows_at(flows, f), end_of(ref), packet, lane, tick);
-	if (!lane_note_last(flows_at(flows, f), end_of(ref), packet, lane, tick, notes_of(word, f),
-	                    &how))
+		return lane_note(flows_at(flows, f), end_of(ref), packet, tick);
+	if (!lane_note_last(flows_at(flows, f), end_of(ref), packet, tick, notes_of(word, f), &how))
 		return false;
 	if (how)
 		notes_put(flows->head, word, &flows->notes[notes_group_at(flows->places, f)], f,
@@ -88,7 +87,7 @@ bool twin_run(const struct flows *flows, const struct twin_segment *segment, uin
 	uint32_t ref;
 
 	if (!find(flows, &segment->tuple, &lane, &ref) || !has_hop(flows, flow_of(ref)) ||
-	    !note(flows, ref, &packet, &lane, tick))
+	    !note(flows, ref, &packet, tick))
 		return false;
 	lane_count(&flows->cold[flow_of(ref)], end_of(ref), 1, segment->len + 54);
 	return true;

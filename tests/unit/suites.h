@@ -33,6 +33,7 @@
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
+	X(fastpath_ways)                                                                           \
 	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
 	X(filters_exchange)                                                                        \
