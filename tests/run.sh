@@ -95,7 +95,7 @@ build() # VARIANT
 # Waits until what a job needs is built. That of which live tests and replays consist is there from the start, as released.
 wait_for_build() # PART VARIANT
 {
-	[[ " $BUILD " = *" $2 "* && "$1 $2" != @(live|fast|rooms)" release" ]] || return 0
+	[[ " $BUILD " = *" $2 "* && $1 != build && "$1 $2" != @(live|fast|rooms)" release" ]] || return 0
 	until [[ -e $LOGS/built.$2 ]]; do
 		[[ ! -e $LOGS/unbuilt.$2 ]] || { echo "$2 couldn't be built"; return 1; }
 		sleep 0.2
