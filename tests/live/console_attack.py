@@ -89,6 +89,7 @@ class Console:
         self.port, self.err = port, f"{DIRECTORY}/console{port}.err"
         self.process = subprocess.Popen([CONSOLE, "--instance", name, "--listen", f"127.0.0.1:{port}", *options], stderr=open(self.err, "w"))
         self.wait("to listen", lambda: "console: http" in self.said())
+        self.idle = self.files()
 
     def said(self):
         return open(self.err).read()
@@ -159,9 +160,10 @@ def hold(console, n, data, room=None):
     return [console.connect(data, room) for _ in range(n)]
 
 
-def leave(crowd):
+def leave(console, crowd):
     for s in crowd:
         s.close()
+    console.wait("all have left", lambda: console.files() <= console.idle + 4)
 
 
 def first_of(s):
@@ -177,22 +179,22 @@ def crowds():
     check("and hold no more than their seats", one.files() < 110)
     crowd += hold(one, 1000, b"")
     one.works("nor do 1000 who say nothing")
-    leave(crowd)
+    leave(one, crowd)
     crowd = hold(one, 150, one.head("GET /api/status HTTP/1.1"))
     one.works("nor 150 without the token, who are made to wait")
-    leave(crowd)
+    leave(one, crowd)
     crowd = hold(one, 40, one.head("GET /api/stream HTTP/1.1", BEARER), 2048)
     one.works("nor 40 who look and don't read")
     opened = [first_of(s) for s in crowd]
     check("of whom some may", 20 <= opened.count(b"HTTP/1.1 200") <= 24)
-    leave(crowd)
+    leave(one, crowd)
     crowd = hold(one, 60, one.head("GET /api/config HTTP/1.1", BEARER), 2048)
     one.works("nor 60 who ask for 4 MB each and don't read")
     check(f"which takes a bounded memory ({one.mebibytes()} MiB)", one.mebibytes() < (900 if "debug" in CONSOLE else 300))
-    leave(crowd)
+    leave(one, crowd)
     crowd = hold(one, 40, one.head("GET /api/flows HTTP/1.1", BEARER))
     one.works("nor 40 who ask at once")
-    leave(crowd)
+    leave(one, crowd)
     check(f"who take {fake.most} places at the socket", fake.most <= 4)
 
 
@@ -281,7 +283,7 @@ def tls():
     guest.request("GET", "/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
     check("half a handshake, a hundred times, and no TLS at all", guest.getresponse().status == 200)
     guest.close()
-    leave(crowd)
+    leave(three, crowd)
     three.end()
 
 
@@ -289,7 +291,6 @@ open(f"{DIRECTORY}/token", "w").write(TOKEN + "\n")
 fake, bad = Fake("good"), Fake("bad")
 one = Console("good", 8642, "--token-file", f"{DIRECTORY}/token", "--admin")
 two = Console("bad", 8643, "--token-file", f"{DIRECTORY}/token")
-before = one.files()
 beside = [threading.Thread(target=broken), threading.Thread(target=tls)]
 for thread in beside:
     thread.start()
@@ -297,6 +298,6 @@ crowds()
 requests()
 for thread in beside:
     thread.join()
-one.wait("all have left", lambda: one.files() <= before + 4)
+leave(one, [])
 one.end()
 two.end()

@@ -137,6 +137,20 @@ metric_is() # LINE
 	lab_kill follow
 }
 
+rows_of_fe1() # N
+{
+	[[ $(grep -c '^pool,fe1,' "$LAB_DIR/watch.out") -ge $1 ]]
+}
+
+@test "again and again, with one line of titles for programs; colours on a terminal only" {
+	lab_spawn watch tmb "$TMBRIDGE" server list -o csv --watch=0.2
+	wait_until 10 rows_of_fe1 3
+	lab_kill watch
+	[[ $(grep -c '^farm,' "$LAB_DIR/watch.out") = 1 ]]
+	script -qec "$TMBRIDGE status" /dev/null | seek $'\e\\[32mup'
+	never seek $'\e' <(tmb status)
+}
+
 # "tmbridge WORDS" ends with status 2, and says that.
 is_wrong() # PATTERN WORD...
 {
