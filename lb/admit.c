@@ -18,9 +18,8 @@
  *
  * The SNAT port is the client's own port number if that is free, or rests after a connection of the
  * same client and port (asked only of who has had one lately, as it takes a look at the table):
- * then the server sees what it would see without us, and its TIME_WAIT,
- * sequence numbers and timestamps fit (RFC 9293, 3.6.1; RFC 6191). Else it is the one that was
- * longest unused.
+ * then the server sees what it would see without us, and its TIME_WAIT, sequence numbers and
+ * timestamps fit (RFC 9293, 3.6.1; RFC 6191). Else it is the one that was longest unused.
  *
  * A client that uses a port again while its old flow is in quarantine gets a server chosen anew. If
  * the choice falls on the same one, the old SNAT port serves again. Either way only if the client's
@@ -360,6 +359,7 @@ static enum lb_why open_new(const struct wish *wish, uint32_t old, uint16_t serv
 	unlist_older(wish, old);
 	f = flows_add(&balance->flows, syn.arrive, wish->key->hashed, server,
 	              balance_ms(balance, wish->now), life_deadline(balance, &syn));
+	balance_note_flow(balance, f, true);
 	balance->flows.cold[f].created_fraction =
 	        (uint8_t)(balance_us(balance, wish->now) / FLOW_FRACTION_US);
 	sched_count_flow(&balance->farms->sched, server, 1);

@@ -163,6 +163,44 @@ void balance_count_clients(struct balance *balance, lb_time now)
 	}
 }
 
+void balance_bar_flow(struct balance *balance, uint32_t f, bool begins)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct ip6 client = balance_client(balance, f);
+
+	barred_flow(balance->limits.barred, limits_key(flow_is_ipv6(flow), &client),
+	            flow->arrive[CLIENT].sport, begins);
+}
+
+/* If any farm has limits, and all connections of a client are known here. */
+static bool may_bar(const struct farms *farms)
+{
+	bool ret = false;
+
+	for (unsigned f = 0; f < farms->rules->nfarms; f++)
+		ret |= limits_any(&farms->rules->farms[f]);
+	return ret && (farms->share.n == 1 || farms->share.by_address);
+}
+
+/* By other rules, or as it is the first time. */
+static void bar_anew(struct balance *balance)
+{
+	if (!balance->limits.barred)
+		return;
+	balance->is_barring = may_bar(balance->farms);
+	barred_clear(balance->limits.barred);
+	barred_forget_flows(balance->limits.barred);
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
+			balance_note_flow(balance, f, true);
+}
+
+void balance_use_barred(struct balance *balance, struct barred *barred)
+{
+	balance->limits.barred = barred;
+	bar_anew(balance);
+}
+
 /* The farm that serves the first port of a farm of other rules, or LIMITS_NO_FARM. */
 static uint16_t farm_by_port(const struct farms *farms, const struct rules_farm *old)
 {
@@ -317,6 +355,7 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 	balance->has_moved = true;
 	queue_all(balance);
 	balance_count_clients(balance, balance->swept);
+	bar_anew(balance);
 }
 
 void balance_referenced(const struct balance *balance, bool *ret)

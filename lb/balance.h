@@ -73,6 +73,7 @@ struct balance {
 	uint32_t reap_cursor;  /* the same, for flows of servers that are down or gone */
 	uint32_t reap_left;    /* flows still to be looked at for that */
 	uint32_t reap_reached; /* how far the table reached when that was counted */
+	bool is_barring;       /* flows are counted in limits.barred, as some farm has limits */
 	bool has_moved;        /* since a reload not all flows have been looked at for that */
 	uint32_t follow_cursor, follow_left; /* flows still to be looked at by follow_look() */
 	uint32_t follow_began;               /* tick of that */
@@ -141,6 +142,18 @@ struct limits_asker balance_asker(const struct balance *balance, uint32_t flow);
 
 /* Counts the open connections of clients whose farm limits these, from the flows. */
 void balance_count_clients(struct balance *balance, lb_time now);
+
+/* Counts the flow, which begins or is forgotten, where SYNs that clients may not send are known. */
+void balance_bar_flow(struct balance *balance, uint32_t flow, bool begins);
+
+static inline void balance_note_flow(struct balance *balance, uint32_t flow, bool begins)
+{
+	if (__builtin_expect(balance->is_barring, 0))
+		balance_bar_flow(balance, flow, begins);
+}
+
+/* Keeps there from now on what SYNs are known to get nothing, if the rules limit anybody. */
+void balance_use_barred(struct balance *balance, struct barred *barred);
 
 /* Takes farms, whose rules no flow is of yet, into use. */
 void balance_begin(struct balance *balance, struct farms *farms);

@@ -20,8 +20,9 @@ struct lb {
 	struct frags frags;
 	uint64_t whys[LB_NWHYS];
 	struct refuse refuse;
-	uint8_t held;  /* see lb_hold() */
-	bool bypassed; /* see lb_bypass() */
+	struct barred_counts barred; /* what has been taken of these */
+	uint8_t held;                /* see lb_hold() */
+	bool bypassed;               /* see lb_bypass() */
 };
 
 static inline const struct rules *engine_rules(const struct lb *lb)

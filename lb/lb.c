@@ -123,14 +123,23 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	return lb;
 }
 
+/* What the engine says of SYNs is about to change. */
+static void unbar(struct lb *lb)
+{
+	if (lb->balance.limits.barred)
+		barred_clear(lb->balance.limits.barred);
+}
+
 void lb_hold(struct lb *lb, unsigned sides)
 {
 	lb->held = (uint8_t)sides;
+	unbar(lb);
 }
 
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac)
 {
 	lb->macs[side] = *mac;
+	unbar(lb);
 }
 
 void lb_set_mtu(struct lb *lb, enum side side, uint32_t mtu)
@@ -275,6 +284,61 @@ bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict
 void lb_bypass(struct lb *lb, bool bypass)
 {
 	lb->bypassed = bypass;
+	unbar(lb);
+}
+
+void lb_use_barred(struct lb *lb, struct barred *barred, const struct hash_key *key)
+{
+	if (barred)
+		barred_begin(barred, key);
+	lb->barred = (struct barred_counts){0};
+	balance_use_barred(&lb->balance, barred);
+}
+
+void lb_rest_barred(struct lb *lb, bool rests)
+{
+	struct barred *barred = lb->balance.limits.barred;
+
+	if (barred && barred->rests != rests)
+		barred_rest(barred, rests);
+}
+
+/* So many SYNs that a limit has refused, and nothing has answered. */
+static void count_barred(struct lb *lb, unsigned kind, uint64_t n)
+{
+	struct limits_counts *counts = &lb->balance.limits.counts;
+	uint64_t *const by_limit[BARRED_LIMITS] = {
+	        [BARRED_DENIED] = &counts->denied,
+	        [BARRED_CONNECTIONS] = &counts->connections,
+	        [BARRED_RATE] = &counts->rate,
+	        [BARRED_BLOCKED] = &counts->blocked,
+	};
+
+	*by_limit[kind % BARRED_LIMITS] += n;
+	counts->elsewhere += n;
+	lb->whys[kind < BARRED_RST ? WHY_CLIENT_DROPPED : WHY_RST_LIMITED] += n;
+	lb->balance.counts.refused += n;
+}
+
+bool lb_take_barred(struct lb *lb, lb_time now, struct barred_counts *ret)
+{
+	struct barred *barred = lb->balance.limits.barred;
+	struct barred_counts sum, *taken = &lb->barred;
+	uint64_t n = 0;
+
+	if (!barred)
+		return false;
+	barred_sum_up(barred, now, &sum);
+	*ret = (struct barred_counts){0};
+	for (unsigned side = 0; side < NSIDES; side++) {
+		for (unsigned i = 0; i < BARRED_KINDS; i++) {
+			n += ret->frames[side][i] = sum.frames[side][i] - taken->frames[side][i];
+			count_barred(lb, i, ret->frames[side][i]);
+		}
+		ret->bytes[side] = sum.bytes[side] - taken->bytes[side];
+	}
+	*taken = sum;
+	return n;
 }
 
 bool lb_take_suspect(struct lb *lb, uint16_t *ret)

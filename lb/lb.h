@@ -136,6 +136,17 @@ bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict
  */
 void lb_bypass(struct lb *lb, bool bypass);
 
+/*
+ * Keeps in barred, which others may read (barred.h), which SYNs are known to get nothing; NULL:
+ * nowhere. It begins empty, and must stay. While it rests nothing is known.
+ */
+void lb_use_barred(struct lb *lb, struct barred *barred, const struct hash_key *key);
+void lb_rest_barred(struct lb *lb, bool rests);
+
+/* Counts what has been dropped by it since the last call as if the engine had. Sets *ret to that;
+ * false if it is nothing. */
+bool lb_take_barred(struct lb *lb, lb_time now, struct barred_counts *ret);
+
 /* Takes a server that is to be probed at once, as clients get no answer; false if there is none. */
 bool lb_take_suspect(struct lb *lb, uint16_t *ret);
 

@@ -300,6 +300,7 @@ void life_forget(struct balance *balance, uint32_t f)
 		kept_count(&balance->farms->kept, flows_at(&balance->flows, f), -1);
 	balance_give_port_back(balance, flows_at(&balance->flows, f));
 	sched_count_flow(&balance->farms->sched, flows_at(&balance->flows, f)->server, -1);
+	balance_note_flow(balance, f, false);
 	flows_remove(&balance->flows, f);
 }
 

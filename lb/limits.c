@@ -47,9 +47,7 @@ struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const
 	return (struct limits_asker){
 	        .rules = rules,
 	        .farm = farm,
-	        .key = name_is_ipv6(rule->vip) ? (uint64_t)be32_get(be32_load(ip->b)) << 32 |
-	                                                 be32_get(be32_load(ip->b + 4))
-	                                       : be32_get(be32_load(ip->b + 12)),
+	        .key = limits_key(name_is_ipv6(rule->vip), ip),
 	        .exempt = prefixes_find(&rule->exempt, ip) == PREFIX_EXEMPT,
 	};
 }
@@ -152,6 +150,13 @@ static bool is_kept(const struct rules *rules, const struct limits_client *clien
 	return its >= (opened ? BLOCKED : WHOLE / 2);
 }
 
+/* What was foreseen of the client may not be so any more. */
+static void retract(struct limits *limits, uint64_t key)
+{
+	if (limits->barred)
+		barred_retract(limits->barred, key);
+}
+
 /* A place of the set for somebody new, or NULL. */
 static struct limits_client *make_room(struct limits *limits, struct limits_client *set,
                                        const struct rules *rules, bool opened, lb_time now)
@@ -171,6 +176,8 @@ static struct limits_client *make_room(struct limits *limits, struct limits_clie
 		}
 	}
 	limits->counts.forgotten += place ? place->open || place->blocked_t > tenths(now) : opened;
+	if (place)
+		retract(limits, place->key);
 	return place;
 }
 
@@ -250,6 +257,27 @@ enum lb_why limits_judge(struct limits *limits, const struct limits_asker *asker
 	return why;
 }
 
+enum lb_why limits_foresee(const struct limits *limits, const struct limits_asker *asker,
+                           const struct ip6 *ip, lb_time now, lb_time *ret_until)
+{
+	const struct rules_farm *farm = farm_of(asker);
+	const struct limits_client *client = find(limits, asker);
+	int64_t paid_ns;
+
+	ret_until->ns = UINT64_MAX;
+	if (is_listed_out(farm, ip))
+		return WHY_CLIENT_DENIED;
+	if (farm->block_for_ms && client->blocked_t > tenths(now)) {
+		ret_until->ns = client->blocked_t * LIMITS_TENTH_NS;
+		return WHY_CLIENT_BLOCKED;
+	}
+	if (farm->client_connections && client->open >= farm->client_connections)
+		return WHY_CLIENT_CONNECTIONS;
+	paid_ns = client->opened_ns > client->asked_ns ? client->opened_ns : client->asked_ns;
+	ret_until->ns = (uint64_t)(paid_ns + cost_of(farm));
+	return WHY_CLIENT_RATE;
+}
+
 void limits_begun(struct limits *limits, const struct limits_asker *asker, lb_time now)
 {
 	struct limits_client *client;
@@ -271,6 +299,7 @@ bool limits_opened(struct limits *limits, const struct limits_asker *asker, lb_t
 	client = meet(limits, asker, true, now);
 	if (!client)
 		return true;
+	retract(limits, asker->key);
 	if (farm->client_rate) {
 		client->asked_ns -= cost_of(farm);
 		pay(farm, &client->opened_ns, now);
@@ -288,8 +317,10 @@ void limits_closed(struct limits *limits, const struct limits_asker *asker)
 	struct limits_client *client =
 	        farm_of(asker)->client_connections && !asker->exempt ? find(limits, asker) : NULL;
 
-	if (client && client->open)
-		client->open--;
+	if (!client || !client->open)
+		return;
+	client->open--;
+	retract(limits, asker->key);
 }
 
 void limits_revived(struct limits *limits, const struct limits_asker *asker, lb_time now)

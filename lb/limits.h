@@ -8,6 +8,7 @@
 #define LB_LIMITS_H
 
 #include "arena.h"
+#include "barred.h"
 #include "own.h"
 #include "rules.h"
 #include "tuple.h"
@@ -38,6 +39,8 @@ struct limits_counts {
 	uint64_t over;      /* connections that opened beyond the limit, and were reset */
 	uint64_t forgotten; /* clients with connections, or blocked, for whom there was no room */
 	uint64_t clients;   /* that are remembered now */
+	uint64_t
+	        elsewhere; /* of denied, connections, rate and blocked: dropped before the engine */
 };
 
 /* A flow whose ends are to be told that it has been ended. */
@@ -52,6 +55,7 @@ struct limits {
 	struct limits_counts counts;
 	struct limits_reset resets[LIMITS_OVER];
 	unsigned nresets;
+	struct barred *barred; /* what is known of clients elsewhere is taken back there; or NULL */
 };
 
 /* Who asks. */
@@ -70,6 +74,14 @@ static inline bool limits_any(const struct rules_farm *farm)
 	return farm->access.n || farm->client_connections || farm->client_rate;
 }
 
+/* An address, of IPv4 as ip6_mapped(), as limits_client.key. */
+static inline uint64_t limits_key(bool is_ipv6, const struct ip6 *ip)
+{
+	return is_ipv6 ? (uint64_t)be32_get(be32_load(ip->b)) << 32 |
+	                         be32_get(be32_load(ip->b + sizeof(be32)))
+	               : be32_get(be32_load(ip->b + 12));
+}
+
 /* ip: of IPv4 as ip6_mapped(). */
 struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const struct ip6 *ip);
 
@@ -79,6 +91,13 @@ struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const
  */
 enum lb_why limits_judge(struct limits *limits, const struct limits_asker *asker,
                          const struct ip6 *ip, lb_time now);
+
+/*
+ * What would refuse the client, whom limits_judge() has just refused, from now on; sets *ret_until
+ * to when that ends, as long as nothing else is noted of him.
+ */
+enum lb_why limits_foresee(const struct limits *limits, const struct limits_asker *asker,
+                           const struct ip6 *ip, lb_time now, lb_time *ret_until);
 
 /* Notes that it has begun one; that this is open, by what only its client can have sent: false if
  * it is one too many; that an open one has ended; or goes on after all. */

@@ -111,6 +111,27 @@ void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const str
 	}
 }
 
+/* A source that asks often waits for its own place at least, and for the bucket of those; one that
+ * asks seldom, as it may soon again, for either. */
+lb_time refuse_until(const struct refuse *refuse, enum lb_why why, const struct packet *packet,
+                     lb_time now)
+{
+	const struct refuse_limit *limit = &refuse->limits[kind_of(why)];
+	const uint64_t ms = (now.ns - refuse->begun.ns) / LB_NS_PER_MS;
+	const uint32_t since = (uint32_t)ms - limit->paid_ms[source_of(refuse, packet)];
+	const bool may_be_seldom = since + REFUSE_OFTEN_MS > REFUSE_SOURCE_MS / 2 &&
+	                           limit->paid_ns[SELDOM] < limit->paid_ns[OFTEN];
+	lb_time ret = {limit->paid_ns[may_be_seldom ? SELDOM : OFTEN] + REFUSE_COST};
+
+	if (since < REFUSE_OFTEN_MS) {
+		const uint64_t his =
+		        refuse->begun.ns + (ms + REFUSE_OFTEN_MS - since) * LB_NS_PER_MS;
+
+		ret.ns = his > ret.ns ? his : ret.ns;
+	}
+	return ret;
+}
+
 bool refuse_by_icmp(struct refuse *refuse, struct verdict *v, enum lb_why why,
                     const struct packet *packet, lb_time now)
 {

@@ -39,6 +39,10 @@ void refuse_begin(struct refuse *refuse, const struct hash_key *key, lb_time now
 void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const struct packet *packet,
             lb_time now);
 
+/* After WHY_RST_LIMITED: up to when it stays so for the packet's source, at least. */
+lb_time refuse_until(const struct refuse *refuse, enum lb_why why, const struct packet *packet,
+                     lb_time now);
+
 /* The same by an ICMP error, else WHY_ICMP_LIMITED: says if so. What it is has to be added. */
 bool refuse_by_icmp(struct refuse *refuse, struct verdict *v, enum lb_why why,
                     const struct packet *packet, lb_time now);

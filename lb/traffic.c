@@ -81,6 +81,30 @@ void traffic_seek(const struct lb *lb, struct job *job)
 	                               job->packet.tuple.dport, &job->farm, &job->service);
 }
 
+/* Has SYNs like this one, which v says no RST answers, dropped elsewhere for as long as they would
+ * be here. */
+static void bar(const struct lb *lb, const struct limits_asker *asker, const struct ip6 *client,
+                const struct packet *packet, lb_time now, const struct verdict *v)
+{
+	const struct balance *balance = &lb->balance;
+	const bool is_reset = v->why == WHY_RST_LIMITED;
+	struct barred_syn syn;
+	enum lb_why why;
+	lb_time until, rst;
+
+	if (!balance->is_barring || hop_vlan(&packet->from) > VLAN_ID_MASK ||
+	    !(is_reset || v->why == WHY_CLIENT_DROPPED))
+		return;
+	why = limits_foresee(&balance->limits, asker, client, now, &until);
+	if (is_reset) {
+		rst = refuse_until(&lb->refuse, why, packet, now);
+		until = rst.ns < until.ns ? rst : until;
+	}
+	barred_describe(packet, asker->key, &syn);
+	barred_put(balance->limits.barred, &syn,
+	           why - WHY_CLIENT_DENIED + (is_reset ? BARRED_RST : 0u), until, now);
+}
+
 /* If the limits for clients let the farm's client begin a connection; else settles the SYN. */
 static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const struct ip6 *client,
                         const struct packet *packet, lb_time now, struct verdict *v)
@@ -92,11 +116,12 @@ static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const s
 	lb->balance.counts.refused++;
 	if (asker->rules->farms[asker->farm].on_limit == ON_LIMIT_RESET) {
 		refuse(&lb->refuse, v, why, packet, now);
-		return false;
+	} else {
+		verdict_answer(v, why, packet, OWN_TCP); /* for who tells of it */
+		v->limit = (uint8_t)why;
+		verdict_settle(v, WHY_CLIENT_DROPPED);
 	}
-	verdict_answer(v, why, packet, OWN_TCP); /* for who tells of it */
-	v->limit = (uint8_t)why;
-	verdict_settle(v, WHY_CLIENT_DROPPED);
+	bar(lb, asker, client, packet, now, v);
 	return false;
 }
 

@@ -14,6 +14,7 @@
 	X(balance)                                                                                 \
 	X(balance_full)                                                                            \
 	X(balance_ports)                                                                           \
+	X(barred)                                                                                  \
 	X(capture)                                                                                 \
 	X(carrier)                                                                                 \
 	X(cfg)                                                                                     \
