@@ -68,7 +68,7 @@ LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 CONSOLE := $(patsubst %.c,$(B)/%.o,$(wildcard bridge/console/*.c)) $(B)/bridge/console/page.o
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c bridge/console/% %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
-	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o
+	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -145,7 +145,10 @@ $(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
 $(B)/bridge/fastpath/guard_program.c: $(B)/bridge/fastpath/guard.bpf.o
 	@$(call as_bytes,guard_program,guard_program)
 
-$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o: %.o: %.c
+$(B)/bridge/fastpath/bouncer_program.c: $(B)/bridge/fastpath/bouncer.bpf.o
+	@$(call as_bytes,bouncer_program,bouncer_program)
+
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o: %.o: %.c
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -153,8 +153,10 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	for (unsigned k = 0; k < live->crew.n; k++)
 		for (unsigned side = 0; side < NSIDES && !err; side++)
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
-	if (!err)
+	if (!err) {
+		crew_load_bouncers(&live->crew, rules);
 		err = crew_steer(&live->crew, rules, &live->share);
+	}
 	return err ? err : attach(live);
 }
 
@@ -243,6 +245,7 @@ int start_live(struct live *live, struct rules *rules)
 	    (err = workers_init(&live->crew.workers, rules, &key, live->crew.ports, &live->share,
 	                        live->fastpath, true, clock_now())) < 0)
 		return err;
+	crew_use_bouncers(&live->crew);
 	if (fastpath_inherits(live->fastpath) && fastpath_begun(live->fastpath, rules) < 0)
 		follow_rules(live, rules); /* without one, then */
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "../process/clock.h"
 #include "../process/text.h"
+#include "../worker/barring.h"
 #include "../worker/tap.h"
 
 #include <errno.h>
@@ -117,6 +118,7 @@ static void attach(struct worker *worker, void *ctx, lb_time now)
 
 	(void)now;
 	worker->tap = worker->voice.tap = capture ? capture->taps[worker->share.worker] : NULL;
+	barring_rest(worker);
 	if (capture && capture->bundle)
 		bundle_take(capture->bundle, worker);
 }

@@ -47,6 +47,7 @@ struct packet_port {
 	struct inlet inlet;
 	struct outlet outlet;
 	unsigned sharers;
+	int program;            /* a filter of what is received; -1: none */
 	uint64_t told_too_long; /* frames, and when that was said last */
 	lb_time told;
 };
@@ -166,6 +167,9 @@ static int open_inlet(struct packet_port *packet, const struct link *link)
 	if ((err = renew_socket(fd)) < 0 || (err = set_receive_options(*fd, link->index)) < 0 ||
 	    (err = inlet_open(&packet->inlet, *fd, packet->sharers)) < 0)
 		return err;
+	if (packet->program >= 0 &&
+	    (err = set_option(*fd, SOL_SOCKET, SO_ATTACH_BPF, packet->program)) < 0)
+		return err;
 	return bind_socket(*fd, link, ETH_P_ALL);
 }
 
@@ -229,7 +233,7 @@ int packet_open_none(enum side side, struct port **ret)
 	if (!packet)
 		return -ENOMEM;
 	packet->port = (struct port){.ops = &no_ops, .name = "none", .side = side};
-	packet->inlet.fd = -1;
+	packet->inlet.fd = packet->program = -1;
 	*ret = &packet->port;
 	return 0;
 }
@@ -247,6 +251,7 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
 	        (struct port){.ops = &ops, .name = name, .side = side, .mac = where->send->mac};
 	packet->inlet.fd = -1;
 	packet->sharers = sharers;
+	packet->program = -1;
 	err = outlet_init(&packet->outlet);
 	if (!err)
 		err = inlet_init(&packet->inlet);
@@ -259,6 +264,24 @@ int packet_open(enum side side, const char *name, const struct packet_where *whe
 	}
 	*ret = &packet->port;
 	return 0;
+}
+
+int packet_set_program(struct port *port, int program)
+{
+	struct packet_port *packet = packet_of(port);
+	int err;
+
+	if (is_none(port) || packet->program == program)
+		return 0;
+	err = set_option(packet->inlet.fd, SOL_SOCKET, SO_ATTACH_BPF, program);
+	if (!err)
+		packet->program = program;
+	return err;
+}
+
+bool packet_has_program(const struct port *port)
+{
+	return packet_of(port)->program >= 0;
 }
 
 int packet_set_mtu(struct port *port, const struct link *link)

@@ -34,6 +34,13 @@ int packet_open_none(enum side side, struct port **ret);
  */
 int packet_reopen(struct port *port, const struct packet_where *where);
 
+/*
+ * From now on port receives what program lets it, a descriptor of one for socket filters, which
+ * must stay, and which keeps out what the host sends. Returns 0 or a negative errno.
+ */
+int packet_set_program(struct port *port, int program);
+bool packet_has_program(const struct port *port);
+
 /* The interface that port sends by has another MTU. port may not be in use meanwhile. Returns 0 or
  * a negative errno. */
 int packet_set_mtu(struct port *port, const struct link *link);

@@ -422,7 +422,7 @@ static int join(struct port *port, const struct port *first)
 
 	if (group_of(port))
 		return 0;
-	if ((err = ignore_outgoing(port)) < 0)
+	if (!packet_has_program(port) && (err = ignore_outgoing(port)) < 0)
 		return err;
 	if (port == first)
 		group |= (uint32_t)PACKET_FANOUT_FLAG_UNIQUEID << 16;

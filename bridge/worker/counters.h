@@ -95,6 +95,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "SYNs of clients beyond their client_rate")                                              \
 	X(LIMITS_BLOCKED, "limits", "blocked", COUNTER_GROWS, b->limits.counts.blocked,            \
 	  "SYNs of clients that were blocked")                                                     \
+	X(LIMITS_IN_KERNEL, "limits", "in_kernel", COUNTER_GROWS, b->limits.counts.elsewhere,      \
+	  "SYNs among these that the kernel dropped before they reached the process")              \
 	X(LIMITS_BLOCKS, "limits", "blocks", COUNTER_GROWS, b->limits.counts.blocks,               \
 	  "times that a client was blocked")                                                       \
 	X(LIMITS_CLIENTS, "limits", "clients", COUNTER_GAUGE, b->limits.counts.clients,            \

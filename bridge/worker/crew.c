@@ -9,6 +9,7 @@
 #include "../port/steer.h"
 #include "../../lb/way.h"
 #include "../process/clock.h"
+#include "../process/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ int crew_init(struct crew *crew, unsigned n)
 	crew->n = n;
 	crew->ports = calloc(n, sizeof(*crew->ports));
 	crew->loops = calloc(n, sizeof(*crew->loops));
-	return crew->ports && crew->loops ? 0 : -ENOMEM;
+	crew->bouncers = calloc(n, sizeof(*crew->bouncers));
+	return crew->ports && crew->loops && crew->bouncers ? 0 : -ENOMEM;
 }
 
 void crew_free(struct crew *crew)
@@ -27,8 +29,53 @@ void crew_free(struct crew *crew)
 		for (unsigned side = 0; side < NSIDES; side++)
 			if (crew->ports[k][side])
 				packet_close(crew->ports[k][side]);
+	for (unsigned k = 0; crew->bouncers && k < crew->n; k++)
+		bouncer_close(crew->bouncers[k]);
 	free(crew->ports);
 	free(crew->loops);
+	free(crew->bouncers);
+}
+
+static bool has_limits(const struct rules *rules)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (limits_any(&rules->farms[f]))
+			return true;
+	return false;
+}
+
+void crew_load_bouncers(struct crew *crew, const struct rules *rules)
+{
+	int err = 0;
+
+	for (unsigned k = 0; k < crew->n && !err; k++)
+		err = bouncer_open(&crew->bouncers[k]);
+	if (err < 0 && has_limits(rules))
+		log_info("what limits for clients refuse isn't dropped in the kernel: %s (it takes "
+		         "CAP_BPF)",
+		         strerror(-err));
+}
+
+void crew_use_bouncers(struct crew *crew)
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		if (crew->bouncers[k])
+			lb_use_barred(crew->workers.worker[k].lb, bouncer_table(crew->bouncers[k]),
+			              &crew->workers.worker[k].key);
+}
+
+/* They stay where they are, and then know nothing. */
+static void post_bouncers(struct crew *crew, const struct rules *rules)
+{
+	int err = 0;
+
+	for (unsigned k = 0; has_limits(rules) && k < crew->n; k++)
+		for (unsigned side = 0; crew->bouncers[k] && side < NSIDES && !err; side++)
+			err = packet_set_program(
+			        crew->ports[k][side],
+			        bouncer_program_fd(crew->bouncers[k], (enum side)side));
+	if (err < 0)
+		log_warning("a filter of packet sockets: %s", strerror(-err));
 }
 
 int crew_start(struct crew *crew)
@@ -98,6 +145,7 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 	struct port *ports[RULES_WORKERS_MAX];
 	int err = 0;
 
+	post_bouncers(crew, rules);
 	for (unsigned side = 0; crew->n > 1 && side < NSIDES && !err; side++) {
 		for (unsigned k = 0; k < crew->n; k++)
 			ports[k] = crew->ports[k][side];

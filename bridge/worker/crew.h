@@ -6,11 +6,13 @@
 
 #include "loop.h"
 #include "workers.h"
+#include "../fastpath/bouncer.h"
 
 struct crew {
-	unsigned n;           /* workers */
-	workers_ports *ports; /* by worker: packet ports */
-	struct loop **loops;  /* by worker, or NULL while it isn't running */
+	unsigned n;                /* workers */
+	workers_ports *ports;      /* by worker: packet ports */
+	struct loop **loops;       /* by worker, or NULL while it isn't running */
+	struct bouncer **bouncers; /* by worker; NULL: the kernel has none */
 	struct workers workers;
 };
 
@@ -19,6 +21,14 @@ int crew_init(struct crew *crew, unsigned n);
 
 /* Closes the ports and frees that memory; the workers must have been freed. */
 void crew_free(struct crew *crew);
+
+/*
+ * Loads what keeps from the workers' sockets the SYNs that they are known to drop; if the kernel
+ * has none they get all, which is logged if the rules limit anybody. The workers, once there are
+ * any, are to be told.
+ */
+void crew_load_bouncers(struct crew *crew, const struct rules *rules);
+void crew_use_bouncers(struct crew *crew);
 
 /* Starts the threads. Returns 0 or a negative errno, with the reason logged. */
 int crew_start(struct crew *crew);
@@ -43,8 +53,9 @@ int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void
 void crew_stop(struct crew *crew);
 
 /*
- * Lets several workers share what arrives as rules ask for: at first, after a reload, or when ports
- * were opened anew. Returns 0, or a negative errno with the reason logged.
+ * Lets several workers share what arrives as rules ask for, and has bouncers at their sockets if
+ * there are limits for clients: at first, after a reload, or when ports were opened anew. Returns
+ * 0, or a negative errno with the reason logged.
  */
 int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share);
 

@@ -3,6 +3,7 @@
  */
 #include "duties.h"
 
+#include "barring.h"
 #include "checks.h"
 #include "places.h"
 
@@ -88,6 +89,7 @@ void duties_tick(struct worker *worker, lb_time now)
 	if (!worker->share.worker)
 		firewall_log(worker->setup.firewall, worker->fastpath, worker->ports, now);
 	places_ask(worker, now);
+	barring_count(worker, now);
 	worker_log_ended(worker);
 }
 

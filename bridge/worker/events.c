@@ -207,6 +207,11 @@ void events_refused(struct events *events, const struct farms *farms, const stru
 	         *client ? ": " : "", what);
 }
 
+void events_refused_elsewhere(struct events *events, enum lb_why why, uint64_t n)
+{
+	events->refused[why].since += n;
+}
+
 void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now)
 {
 	const struct rules_server *rule = &rules->servers[server];

@@ -62,6 +62,9 @@ void events_conflict(struct events *events, const struct rules *rules, const cha
 /* Says, now and then, that a server is probed at once as clients get no answer. */
 void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now);
 
+/* Others have refused so many for that reason, for the next line to say. */
+void events_refused_elsewhere(struct events *events, enum lb_why why, uint64_t n);
+
 /* Says, now and then, that the filter has matched: frame, which port has received, is the last one;
  * over: above its rate. */
 void events_filtered(struct events_limit *limit, const struct rules_filter *filter, bool over,

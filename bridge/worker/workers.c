@@ -7,6 +7,8 @@
  */
 #include "workers.h"
 
+#include "barring.h"
+
 #include "burst.h"
 #include "checks.h"
 #include "../process/log.h"
@@ -141,8 +143,10 @@ void workers_free(struct workers *workers)
 
 void workers_finish(struct workers *workers, bool go_on, lb_time now)
 {
-	for (unsigned k = 0; k < workers->n; k++)
+	for (unsigned k = 0; k < workers->n; k++) {
+		barring_count(&workers->worker[k], now);
 		worker_finish(&workers->worker[k], go_on, now);
+	}
 }
 
 void workers_note_flows(const struct workers *workers)

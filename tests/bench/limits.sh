@@ -8,7 +8,7 @@
 # rounds (5); CONNECTS connections (2000) each. SETTINGS: of [bridge], such as bridge.fast_path=kernel.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
-RUNS=${RUNS:-5} CONNECTS=${CONNECTS:-2000} SETTINGS=${SETTINGS:-}
+ROWS=${ROWS:-none past limited unlimited} RUNS=${RUNS:-5} CONNECTS=${CONNECTS:-2000} SETTINGS=${SETTINGS:-}
 PORT=5061 FLOODER=10.0.0.66
 
 # Prints p50 and p99 in us, and how many weren't answered within 0.9 s, before a SYN is sent again.
@@ -61,12 +61,12 @@ main()
 	server_tcp fe1 "$PORT"
 	server_tcp fe2 "$PORT"
 	for ((round = 0; round < RUNS; round++)); do
-		for kind in none past limited unlimited; do
+		for kind in $ROWS; do
 			row "$kind"
 		done
 	done | tee "$LAB_DIR/rows" >&2
 	printf '%-10s %8s %8s %12s\n' flood p50_us p99_us late
-	for kind in none past limited unlimited; do
+	for kind in $ROWS; do
 		awk -v k="$kind" '$1 == k { print $2, $3, $4 }' "$LAB_DIR/rows" |
 			jq -Rrs --arg k "$kind" '[split("\n")[] | select(. != "") | split(" ") | map(tonumber)] |
 				def median: sort | .[length / 2 | floor]; [$k, (map(.[0]) | median), (map(.[1]) | median), (map(.[2]) | add)] | @tsv'

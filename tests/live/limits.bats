@@ -33,7 +33,8 @@ connects() # NAMESPACE CONNECTED REFUSED
 	connects client 200 0
 	[[ $(lab_wait flood 20) = 0 ]]
 	tmbridge_stats | jq -e '.limits.rate > 20000 and .reasons.client_dropped == .limits.rate and
-		.limits.blocks == 0 and .flows.half_open < 200'
+		.limits.blocks == 0 and .flows.half_open < 200 and
+		.limits.in_kernel > .limits.rate / 2'
 	grep -q 'client 10.0.0.66: it begins more than its client_rate' "$LAB_DIR/tmbridge.err"
 	tmbridge_stats | stats_add_up
 	tmbridge_stop

@@ -29,6 +29,7 @@ static const char *const left_out[NCOUNTERS] = {
         [COUNTER_PERSIST_EVICTED] = "the model believes it: persist_twin.c checks it",
         [COUNTER_LIMITS_CLIENTS] = OF_THE_HASH,
         [COUNTER_LIMITS_FORGOTTEN] = OF_THE_HASH,
+        [COUNTER_LIMITS_IN_KERNEL] = OF_THE_PROCESS,
         [COUNTER_CONNLOG_WRITTEN] = OF_THE_PROCESS,
         [COUNTER_FAST_PATH_ACTIVE] = OF_THE_PROCESS,
         [COUNTER_FAST_PATH_BRIDGED] = OF_THE_PROCESS,

@@ -122,7 +122,7 @@ module_arrows()
 	output=$(grep -vE '/\*|^[^:]*:[0-9]+:[[:space:]]*\*' <<<"$output")
 	echo "$output"
 	# the name of a capture's side, the smaller of two MTUs, programs that are made twice, and keys
-	[[ -z $(grep -vE '^(cfg/net_keys|bridge/port/capture|bridge/cable/cable|bridge/fastpath/fastpath\.bpf)\.c:' <<<"$output") ]]
+	[[ -z $(grep -vE '^(cfg/net_keys|bridge/port/capture|bridge/cable/cable|bridge/fastpath/(fastpath|bouncer)\.bpf)\.c:' <<<"$output") ]]
 }
 
 # Symbols that an archive needs from elsewhere, as "MEMBER SYMBOL".
