@@ -367,7 +367,7 @@ tmbridge_start() # INI [ARGUMENT...]
 {
 	rm -f "$LAB_DIR/stats.json"
 	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$1" -s "$LAB_DIR/stats.json" "${@:2}"
-	wait_until 20 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
+	wait_until 40 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || tmbridge_fail "ended at once"
 }
 

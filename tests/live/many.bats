@@ -31,7 +31,7 @@ many_lines() # LINES-EACH
 }
 
 @test "70,000 connections at a time, all answered by their servers" {
-	lab_ini 'ports = 5061' 'bridge.max_connections = 100000'
+	lab_ini 'ports = 5061' 'bridge.max_connections = 100000' 'bridge.max_half_open = 100000'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	many_clients 14000
 	wait_until 60 many_lines 1
