@@ -51,10 +51,10 @@ bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, ui
 
 /*
  * Before the first worker adopts its flows, or begins without any, and after the last one has. In
- * between flows are the process's if their servers have other numbers by these rules. Returns 0,
- * -ENOMEM, or -E2BIG if the rules are too many for it. fastpath may be NULL.
+ * between a flow's server may have the number that it had, or that it has by these rules. The
+ * latter returns 0, -ENOMEM, or -E2BIG if the rules are too many for it. fastpath may be NULL.
  */
-int fastpath_begin(struct fastpath *fastpath, const struct rules *rules);
+void fastpath_begin(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_begun(struct fastpath *fastpath, const struct rules *rules);
 
 /* Once attached to both sides: has it outlive the process. Returns 0 or a negative errno. */

@@ -10,7 +10,6 @@
 #include "../../lb/lb.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* The engine's arrays begin at multiples of so many elements: at multiples of ARENA_ALIGN bytes. */
 enum { PART_ALIGN = ARENA_ALIGN / TABLE_ALIGN };
@@ -290,56 +289,35 @@ bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules)
 	return false;
 }
 
-/* Ways as they were. */
-struct ways_before {
-	struct fastpath_way *ways;
-	unsigned n;
-};
-
-static int copy_ways(const struct fastpath_way *ways, struct ways_before *ret)
-{
-	ret->n = FASTPATH_WAYS;
-	while (ret->n && !ways[ret->n - 1].known)
-		ret->n--;
-	ret->ways = malloc((ret->n + 1u) * sizeof(*ways));
-	if (!ret->ways)
-		return -ENOMEM;
-	memcpy(ret->ways, ways, ret->n * sizeof(*ways));
-	return 0;
-}
-
-/* The way of the server among those before, or NULL: mostly it has the number that it had. */
-static const struct fastpath_way *find_way(const struct ways_before *before,
+/* The way of the server among the first n, or NULL: mostly it has the number that it had. */
+static const struct fastpath_way *find_way(const struct fastpath_way *ways, unsigned n,
                                            const struct rules *rules, unsigned server)
 {
-	if (server < before->n && is_way_of(&before->ways[server], rules, server))
-		return &before->ways[server];
-	for (unsigned s = 0; s < before->n; s++)
-		if (is_way_of(&before->ways[s], rules, server))
-			return &before->ways[s];
+	if (is_way_of(&ways[server], rules, server))
+		return &ways[server];
+	for (unsigned s = 0; s < n; s++)
+		if (is_way_of(&ways[s], rules, server))
+			return &ways[s];
 	return NULL;
 }
 
-/* Fills the other half from what either had: who began this before may have died over it. */
-int maps_renumber(struct maps *maps, const struct rules *rules)
+/* The half in use stays as it is: so does what it says to the flows whose servers have no new
+ * number yet, and to who comes after one that has died over this. */
+void maps_renumber(struct maps *maps, const struct rules *rules)
 {
 	const uint32_t half = maps->conf->ways_half & 1;
-	struct ways_before in = {NULL, 0}, other = {NULL, 0};
-	int err = copy_ways(ways_in(maps, half), &in);
+	const struct fastpath_way *before = ways_in(maps, half);
+	unsigned n = FASTPATH_WAYS;
 
-	if (!err)
-		err = copy_ways(ways_in(maps, !half), &other);
+	while (n && !before[n - 1].known)
+		n--;
 	maps->ways = ways_in(maps, !half);
-	for (unsigned s = 0; s < FASTPATH_WAYS && !err; s++) {
-		const struct fastpath_way *way = NULL;
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++) {
+		const struct fastpath_way *way =
+		        s < rules->nservers ? find_way(before, n, rules, s) : NULL;
 
-		if (s < rules->nservers && !(way = find_way(&in, rules, s)))
-			way = find_way(&other, rules, s);
 		maps_set_way(maps, rules, s, way ? &way->hop : NULL);
 	}
-	free(in.ways);
-	free(other.ways);
-	return err;
 }
 
 bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map, unsigned n)

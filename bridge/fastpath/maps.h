@@ -54,12 +54,11 @@ bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules)
 /*
  * From now on a flow's server may have the number that it had, or that it has by these rules, which
  * are all that the functions here speak of; until maps_renumbered(), from when on only the latter
- * one counts. The first one is for maps that were inherited; returns 0 or -ENOMEM. The second one
- * is for rules whose n servers get the numbers map[]; false if all that have flows keep theirs:
- * then maps_renumbered() isn't due. That adds what has been carried by the old numbers, n of which
- * became map[], to sums.
+ * one counts. The first one is for maps that were inherited. The second one is for rules whose n
+ * servers get the numbers map[]; false if all that have flows keep theirs: then maps_renumbered()
+ * isn't due. That adds what has been carried by the old numbers, n of which became map[], to sums.
  */
-int maps_renumber(struct maps *maps, const struct rules *rules);
+void maps_renumber(struct maps *maps, const struct rules *rules);
 bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map,
                       unsigned n);
 void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct flow_sum *sums);

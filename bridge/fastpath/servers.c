@@ -5,15 +5,15 @@
 #include "fastpath.h"
 #include "whole.h"
 
-int fastpath_begin(struct fastpath *fastpath, const struct rules *rules)
+void fastpath_begin(struct fastpath *fastpath, const struct rules *rules)
 {
 	if (!fastpath_inherits(fastpath))
-		return 0;
+		return;
 	if (maps_have_other_names(&fastpath->maps, rules))
 		maps_hold(&fastpath->maps, FASTPATH_RENAMED);
 	else if (!maps_have_other_numbers(&fastpath->maps, rules))
-		return 0;
-	return maps_renumber(&fastpath->maps, rules);
+		return;
+	maps_renumber(&fastpath->maps, rules);
 }
 
 int fastpath_begun(struct fastpath *fastpath, const struct rules *rules)

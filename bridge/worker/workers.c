@@ -59,8 +59,9 @@ static int make_workers(struct workers *workers, const struct rules *rules,
                         const struct share *any, lb_time now)
 {
 	struct inbox **inboxes = workers->n > 1 ? workers->inboxes : NULL;
-	int err = fastpath_begin(workers->fastpath, rules);
+	int err = 0;
 
+	fastpath_begin(workers->fastpath, rules);
 	for (unsigned k = 0; k < workers->n && !err; k++) {
 		struct share share = *any;
 

@@ -106,7 +106,7 @@ static void give_numbers(const bool ipv6)
 	/* who has done this has died, and another one begins */
 	maps.ways = maps.all_ways;
 	ck_assert(maps_have_other_numbers(&maps, &turned));
-	ck_assert_int_eq(maps_renumber(&maps, &turned), 0);
+	maps_renumber(&maps, &turned);
 	require_all_cross();
 	flows_renumber(flows(), flow_numbers[1], map[talks[1].server]);
 	require_all_cross();
