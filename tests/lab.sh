@@ -390,8 +390,20 @@ tmbridge_stats()
 {
 	: >"$LAB_DIR/stats.json"
 	lab_signal tmbridge USR1
-	wait_until 15 test -s "$LAB_DIR/stats.json" || return 1
+	wait_until 15 test -s "$LAB_DIR/stats.json" || { tmbridge_stands && return 1; }
 	cat "$LAB_DIR/stats.json"
+}
+
+# Says at what each thread is, of one that doesn't do what it should, and what it has said.
+tmbridge_stands()
+{
+	local pid task
+
+	read -r pid <"$LAB_DIR/tmbridge.pid"
+	for task in "/proc/$pid/task"/*; do
+		echo "${task##*/}: $(cut -d' ' -f2,3,14,15 "$task/stat") $(<"$task/syscall") $(tr '\n' ' ' <"$task/stack")"
+	done >&2 || true
+	cat "$LAB_DIR/tmbridge.err" >&2
 }
 
 # Fails unless the sums hold that the statistics promise. Reads one object or several.

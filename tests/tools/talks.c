@@ -2,13 +2,17 @@
  * Many TCP connections at once, over each of which question and answer go on until SIGTERM.
  *
  *   talks serve PORT              sends back whatever comes, over IPv4 and IPv6
- *   talks connect ADDRESS PORT N BYTES MS
+ *   talks connect ADDRESS PORT N BYTES MS [BESIDE...]
  *
  * The client sends up to BYTES over each of N connections, waits until all have come back, compares
  * them, and MS later does it again. When all are open it says "open"; upon SIGTERM it ends the
  * rounds that are underway and closes. Then it prints, as JSON, how many rounds there were, the
  * longest one in ms, and how many connections were lost. Status 1 if any was. Rounds of more than
  * 100 ms are told as they end, by when they began (s since 1970) and the connection's port.
+ *
+ * N connections go to each of the addresses BESIDE as well, which count as lost only; the longest
+ * of their rounds is told apart. Both kinds have this process in common, and their servers if these
+ * are the same: what the machine keeps either of them waiting for, both wait for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,7 +47,7 @@ struct talk {
 	uint32_t size, sent, got;
 	uint8_t next_out, next_in; /* of the pattern */
 	int64_t since;             /* ms: of this round, or of the pause before it */
-	bool is_pause;
+	bool is_pause, is_beside;
 };
 
 static uint8_t buffer[CHUNK];
@@ -134,9 +138,9 @@ _Noreturn static void serve(const char *port)
 
 struct talks {
 	struct talk *talks;
-	unsigned n, lost;
+	unsigned n, beside, lost; /* beside: of n */
 	uint32_t bytes;
-	int64_t pause_ms, longest_ms;
+	int64_t pause_ms, longest_ms, beside_ms;
 	uint64_t rounds;
 };
 
@@ -220,11 +224,13 @@ static void tell(const struct talk *talk, int64_t ms)
 
 static void end_round(struct talks *all, struct talk *talk, int64_t now)
 {
+	int64_t *longest = talk->is_beside ? &all->beside_ms : &all->longest_ms;
+
 	if (now - talk->since > LONG_MS)
 		tell(talk, now - talk->since);
-	if (now - talk->since > all->longest_ms)
-		all->longest_ms = now - talk->since;
-	all->rounds++;
+	if (now - talk->since > *longest)
+		*longest = now - talk->since;
+	all->rounds += !talk->is_beside;
 	talk->is_pause = true;
 	talk->since = now;
 }
@@ -274,14 +280,21 @@ static void handle(struct talks *all, const struct epoll_event *event)
 		send_more(all, talk);
 }
 
-static int connect_all(const char *address, const char *port, struct talks *all)
+static void connect_some(const char *address, const char *port, struct talks *all, unsigned first,
+                         unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		all->talks[i] = (struct talk){.fd = connect_to(address, port),
+		                              .is_pause = true,
+		                              .is_beside = i >= all->n - all->beside};
+		watch(EPOLL_CTL_ADD, all->talks[i].fd, EPOLLIN, i);
+	}
+}
+
+static int talk_on(struct talks *all)
 {
 	struct epoll_event events[EVENTS];
 
-	for (unsigned i = 0; i < all->n; i++) {
-		all->talks[i] = (struct talk){.fd = connect_to(address, port), .is_pause = true};
-		watch(EPOLL_CTL_ADD, all->talks[i].fd, EPOLLIN, i);
-	}
 	printf("open\n");
 	fflush(stdout);
 	while (go_on(all)) {
@@ -290,8 +303,10 @@ static int connect_all(const char *address, const char *port, struct talks *all)
 		for (int i = 0; i < n; i++)
 			handle(all, &events[i]);
 	}
-	printf("{\"connections\":%u,\"lost\":%u,\"rounds\":%llu,\"longest_ms\":%lld}\n", all->n,
-	       all->lost, (unsigned long long)all->rounds, (long long)all->longest_ms);
+	printf("{\"connections\":%u,\"lost\":%u,\"rounds\":%llu,\"longest_ms\":%lld,"
+	       "\"beside_ms\":%lld}\n",
+	       all->n - all->beside, all->lost, (unsigned long long)all->rounds,
+	       (long long)all->longest_ms, (long long)all->beside_ms);
 	return all->lost ? 1 : 0;
 }
 
@@ -300,23 +315,29 @@ int main(int argc, char **argv)
 	const struct rlimit files = {ECHO_FDS, ECHO_FDS};
 	struct sigaction action = {.sa_handler = stop};
 	struct talks all = {0};
+	unsigned n;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_NOFILE, &files);
 	poller = epoll_create1(0);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve(argv[2]);
-	if (argc != 7 || strcmp(argv[1], "connect") != 0) {
-		fprintf(stderr,
-		        "usage: talks serve PORT | talks connect ADDRESS PORT N BYTES MS\n");
+	if (argc < 7 || strcmp(argv[1], "connect") != 0) {
+		fprintf(stderr, "usage: talks serve PORT | talks connect ADDRESS PORT N BYTES MS "
+		                "[BESIDE...]\n");
 		return 2;
 	}
 	sigaction(SIGTERM, &action, NULL);
-	all.n = (unsigned)atoi(argv[4]);
+	n = (unsigned)atoi(argv[4]);
+	all.beside = n * (unsigned)(argc - 7);
+	all.n = n + all.beside;
 	all.bytes = (uint32_t)atoi(argv[5]);
 	all.pause_ms = atoi(argv[6]);
 	all.talks = calloc(all.n, sizeof(*all.talks));
 	if (!all.talks || !all.bytes)
 		die("connections and bytes");
-	return connect_all(argv[2], argv[3], &all);
+	connect_some(argv[2], argv[3], &all, 0, n);
+	for (int i = 7; i < argc; i++)
+		connect_some(argv[i], argv[3], &all, n * (unsigned)(i - 6), n);
+	return talk_on(&all);
 }
