@@ -183,18 +183,22 @@ static bool is_resettable(const struct screen *screen, const struct frame *frame
 	       !screen_is_martian(screen, frame, packet);
 }
 
-/* If the frame, screened, is the host's, a loop, or a server's answer to a probe. */
+/* If the frame, screened, is the host's, a loop, or a server's answer to a probe. What is left to
+ * do may still be the host's, as its addresses may be ours as well. */
 static bool is_beyond_filters(const struct screen *screen, const struct frame *frame,
                               struct job *job, struct verdict *v)
 {
 	if (job->rest == REST_NONE)
 		return v->why == WHY_TO_HOST || v->why == WHY_OTHER_HOST || v->why == WHY_LOOP;
+	if (job->rest == REST_ICMP_ERROR)
+		return screen_is_hosts(screen, &job->packet, &job->key.tuple);
 	if (rest_is_plain(job->rest))
 		screen_plain(frame, job, v);
 	else if (job->rest != REST_TCP)
 		return false;
-	return screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS &&
-	       traffic_is_probe_reply(screen, &job->packet);
+	return screen_is_hosts(screen, &job->packet, &job->packet.tuple) ||
+	       (screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS &&
+	        traffic_is_probe_reply(screen, &job->packet));
 }
 
 bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,

@@ -98,6 +98,57 @@ START_TEST(what_is_no_service_is_the_hosts)
 }
 END_TEST
 
+/* If a filter has a say in the frame. */
+static bool is_filtered(void)
+{
+	struct verdict verdict;
+
+	return lb_filter(engine.lb, &built.frame, WHY_FILTERED, engine.now, &verdict);
+}
+
+static bool is_filtered_tcp(struct spec spec, uint16_t dport)
+{
+	spec.dport = dport;
+	frames_tcp(&built, &spec);
+	return is_filtered();
+}
+
+/* A router's error about a packet that was sent from the VIP's address and that port. */
+static bool is_filtered_error(uint16_t sport)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, sport), sent = spec;
+	struct built quoted;
+
+	sent.from = fixture_vip();
+	sent.to = fixture_client(1);
+	sent.sport = sport;
+	sent.dport = 40000;
+	frames_tcp(&quoted, &sent);
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	spec.icmp_type = 3;
+	spec.icmp_code = 1;
+	frames_icmp_error(&built, &spec, &quoted, 40);
+	return is_filtered();
+}
+
+START_TEST(filters_have_no_say_in_what_is_the_hosts)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 0);
+
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	ck_assert(!is_filtered_tcp(spec, 22));
+	ck_assert(is_filtered_tcp(spec, 5061));
+	spec.ip_options = 4; /* the long way */
+	ck_assert(!is_filtered_tcp(spec, 22));
+	ck_assert(is_filtered_tcp(spec, 5061));
+	ck_assert(is_filtered_tcp(from_server(5061, 0, ACK), 1024));
+	ck_assert(!is_filtered_tcp(from_server(22, 0, ACK), 1024)); /* its own connection */
+	ck_assert(!is_filtered_tcp(from_server(5061, 0, ACK), RULES_PROBE_PORT));
+	ck_assert(!is_filtered_error(22));
+	ck_assert(is_filtered_error(5061));
+}
+END_TEST
+
 START_TEST(arp_for_the_hosts_own_addresses_is_the_hosts)
 {
 	struct spec spec = {.side = OUTSIDE,
@@ -303,6 +354,7 @@ END_TEST
 Suite *topology_suite(void)
 {
 	const TTest *const tests[] = {what_is_no_service_is_the_hosts,
+	                              filters_have_no_say_in_what_is_the_hosts,
 	                              arp_for_the_hosts_own_addresses_is_the_hosts,
 	                              a_ttl_that_ends_is_answered_and_nothing_is_noted,
 	                              what_is_too_long_is_quoted_as_it_came,
