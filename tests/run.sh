@@ -6,8 +6,8 @@
 # these are made here, beside the tests that don't need them yet.
 #
 # A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, several at a
-# time; and those that compute, one for each processor, which yield to the live ones, as do the builds. At
-# idle priority the fuzzers run beside. Each job has a limit of time and ends with the caller, by whatever
+# time; and those that compute, one for each processor, which yield to the builds, and these to the live
+# ones. The fuzzers have what is left. Each job has a limit of time and ends with the caller, by whatever
 # signal. A line says when a job has ended; what it said follows when all have, then what failed once more.
 # The last line is the result, "N passed, N failed". What can't be run here is skipped, which counts as
 # failed under CI=true.
@@ -87,7 +87,7 @@ build() # VARIANT
 {
 	local result=unbuilt
 
-	! bounded chrt --idle 0 make -s -j"$(nproc)" "for-tests-$1" || result=built
+	! bounded make -s -j"$(nproc)" "for-tests-$1" || result=built
 	touch "$LOGS/$result.$1"
 	[[ $result = built ]]
 }
@@ -120,7 +120,7 @@ run_job() # PART VARIANT FILE
 		bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3"
 		;;
 	fuzz)
-		bounded chrt --idle 0 tests/fuzz/run.sh "$FUZZ_S" frame sequence ini adopt check request
+		AT_ONCE=3 bounded tests/fuzz/run.sh "$FUZZ_S" sequence frame adopt ini check request
 		;;
 	*) bounded bats --tap --timing "$3" ;;
 	esac
@@ -258,7 +258,7 @@ trap 'rm -rf "$LOGS"' EXIT
 touch "$LOGS"/{build,compute,live,fuzz}
 queue_jobs "$@"
 start_jobs live "$LIVE_JOBS" 0
-start_jobs build 1 19
+start_jobs build 1 5
 start_jobs compute "$(nproc)" 10
 start_jobs fuzz 1 19
 wait

@@ -1,6 +1,6 @@
 #!/bin/bash
 #
-# Runs fuzzers that have been built, one after the other: tests/fuzz/run.sh SECONDS NAME...
+# Runs fuzzers that have been built, AT_ONCE of them at a time (1): tests/fuzz/run.sh SECONDS NAME...
 #
 # A finding is kept in .build/fuzz and fails the run; it then becomes a unit test. A fuzzer that got no
 # further than its seeds has shown nothing, and fails as well.
@@ -65,9 +65,11 @@ fuzz() # NAME
 	echo "ok fuzz $1: $runs runs in $SECONDS_EACH s"
 }
 
-failed=0
+if [[ ${FUZZ_ONE:-} = yes ]]; then
+	fuzz "$1"
+	exit
+fi
 make_seeds
-for name; do
-	fuzz "$name" || failed=1
-done
-exit $failed
+export FUZZ_ONE=yes
+printf '%s\n' "$@" | setpriv --pdeathsig KILL xargs -P "${AT_ONCE:-1}" -I NAME \
+	setpriv --pdeathsig KILL tests/fuzz/run.sh "$SECONDS_EACH" NAME

@@ -11,6 +11,7 @@
 
 #include "../../bridge/fastpath/guard.h"
 #include "../../bridge/fastpath/maps.h"
+#include "../../bridge/process/sanitized.h"
 #include "../../lb/csum.h"
 #include "../../lb/way.h"
 #include "../../lb/wire.h"

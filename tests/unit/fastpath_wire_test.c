@@ -162,10 +162,15 @@ static void judge_hosts(bool ipv6, bool vip_is_hosts)
 
 START_TEST(what_is_the_hosts_goes_to_it)
 {
+	const unsigned any = random_below(3); /* the kernel's part is the same, sanitized or not */
+
 	for (mode = MODE_TRANSPARENT + 1; mode <= MODE_ONE_ARMED; mode++) {
-		judge_hosts(false, random_below(2));
-		judge_hosts(true, false);
-		judge_hosts(true, true);
+		if (!SANITIZED || any == 0)
+			judge_hosts(false, random_below(2));
+		if (!SANITIZED || any == 1)
+			judge_hosts(true, false);
+		if (!SANITIZED || any == 2)
+			judge_hosts(true, true);
 	}
 	mode = MODE_TRANSPARENT;
 }
