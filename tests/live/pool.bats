@@ -171,8 +171,8 @@ by_client()
 	hold idle
 	wait_until 5 is_over idle
 	grep -q 'Connection reset by peer' "$LAB_DIR/idle.err"
-	wait_until 2 no_sockets fe1 'sport = :5061'
-	wait_until 2 no_sockets fe2 'sport = :5061'
+	wait_until 10 no_sockets fe1 'sport = :5061'
+	wait_until 10 no_sockets fe2 'sport = :5061'
 	coproc USED { in_ns client "$TOOLS/manyconns" connect -n 1 -w "$VIP" 5061 3>&-; }
 	for _ in 1 2 3 4 5; do
 		echo >&"${USED[1]}"
