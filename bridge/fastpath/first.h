@@ -98,7 +98,8 @@ FIRST_INLINE void first_skip_extensions(const struct first *first, struct first_
 	}
 }
 
-/* The one that begins at l3, behind that EtherType; false if there is none, or too far behind. */
+/* The one that begins at l3, behind that EtherType; false if there is none, or what it carries is
+ * too far behind to be read and written. */
 FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t type,
                                 struct first_ip *ret)
 {
@@ -117,7 +118,7 @@ FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t
 	} else {
 		return false;
 	}
-	return ret->l4 <= FIRST_MASK;
+	return ret->l4 + TCP_HEADER_BYTES <= FIRST_MASK;
 }
 
 /* Where the payload of TCP or UDP begins, or 0. */

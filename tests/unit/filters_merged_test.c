@@ -7,6 +7,7 @@
 #include "suites.h"
 
 #include "../../bridge/fastpath/expression.h"
+#include "../../bridge/fastpath/first.h"
 #include "../../bridge/port/segments.h"
 #include "../../bridge/worker/firewall.h"
 
@@ -304,9 +305,35 @@ START_TEST(merged_frames_are_judged_as_their_first_packet)
 }
 END_TEST
 
+/* UDP behind an extension header of IPv6, as far behind as that reaches. */
+static void behind(unsigned units, bool is_read)
+{
+	uint8_t bytes[FIRST_BYTES] = {0}, before[FIRST_BYTES];
+	volatile uint32_t scratch;
+	struct first first = {bytes, &scratch, 2000, 1};
+
+	frames_put16(bytes + ETH_TYPE, ETHERTYPE_IPV6);
+	bytes[14 + IPV6_NEXT_HEADER] = IPPROTO_NUM_DESTINATION;
+	bytes[14 + 40] = IPPROTO_NUM_UDP;
+	bytes[14 + 40 + 1] = (uint8_t)(units - 1);
+	memcpy(before, bytes, sizeof(before));
+	ck_assert_int_eq(first_packet(&first, 500), is_read);
+	ck_assert_mem_eq(bytes, before, 14 + IPV6_PAYLOAD_LENGTH);
+	if (!is_read)
+		ck_assert_mem_eq(bytes, before, sizeof(before));
+}
+
+START_TEST(what_is_too_far_behind_is_left_as_it_is)
+{
+	for (unsigned units = 1; units <= 256; units++)
+		behind(units, 14 + 40 + 8 * units + TCP_HEADER_BYTES <= FIRST_MASK);
+}
+END_TEST
+
 Suite *filters_merged_suite(void)
 {
-	const TTest *const tests[] = {merged_frames_are_judged_as_their_first_packet, NULL};
+	const TTest *const tests[] = {merged_frames_are_judged_as_their_first_packet,
+	                              what_is_too_far_behind_is_left_as_it_is, NULL};
 
 	return suite_of("filters_merged", tests);
 }
