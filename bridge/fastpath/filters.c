@@ -172,8 +172,35 @@ static const struct filters_kept *find(const struct filters *filters, const char
 	return NULL;
 }
 
-static void count(const struct filters *filters, const struct filters_kept *kept,
-                  struct fastpath_filter_counts *ret);
+/* Adds to ret what the program that names the part has counted, at that place of it. */
+static void add_counts(const struct filters *filters, uint32_t part, int place,
+                       struct fastpath_filter_counts *ret)
+{
+	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
+	const struct fastpath_filter_counts *counts = map->at;
+	uint32_t at = part * FILTER_PART + (uint32_t)place;
+
+	for (; place >= 0 && at < map->elements; at += FILTER_PARTS * FILTER_PART) {
+		const uint64_t last = __atomic_load_n(&counts[at].last_ns, __ATOMIC_RELAXED);
+
+		ret->matched += __atomic_load_n(&counts[at].matched, __ATOMIC_RELAXED);
+		ret->over += __atomic_load_n(&counts[at].over, __ATOMIC_RELAXED);
+		ret->dropped += __atomic_load_n(&counts[at].dropped, __ATOMIC_RELAXED);
+		if (last > ret->last_ns)
+			ret->last_ns = last;
+	}
+}
+
+/* What was counted in the part before counts as `before` from now on: nobody names it any more. */
+static void settle(struct filters *filters)
+{
+	for (unsigned i = 0; i < filters->n; i++) {
+		struct filters_kept *kept = &filters->kept[i];
+
+		add_counts(filters, filters->part_before, kept->place_before, &kept->before);
+		kept->place_before = -1;
+	}
+}
 
 /* Filter i of rules in the part that is next. */
 static void fill(const struct filters *filters, const struct rules_filter *rule, unsigned i,
@@ -182,14 +209,15 @@ static void fill(const struct filters *filters, const struct rules_filter *rule,
 	struct fastpath_filter *filter = filter_at(filters, filters->next_part, i), *before;
 	const struct filters_kept *old = find(filters, rule->name);
 
-	*ret = (struct filters_kept){.place = (int)i};
+	*ret = (struct filters_kept){.place = (int)i, .place_before = -1};
 	memcpy(ret->name, rule->name, sizeof(ret->name));
 	*filter = made_of(rule, now);
 	*seen_at(filters, filters->next_part, i) =
 	        (struct fastpath_filter_seen){.wanted = rule->log};
 	if (!old)
 		return;
-	count(filters, old, &ret->before);
+	ret->before = old->before;
+	ret->place_before = old->place;
 	if (old->place < 0)
 		return;
 	before = filter_at(filters, filters->part, (unsigned)old->place);
@@ -216,11 +244,13 @@ void filters_use(struct filters *filters, const struct rules *rules, lb_time now
 {
 	struct filters_kept kept[RULES_FILTERS_MAX];
 
+	settle(filters); /* if it is due: filters_used() may not have been */
 	clear_counts(filters, filters->next_part);
 	for (unsigned i = 0; i < rules->nfilters; i++)
 		fill(filters, &rules->filters[i], i, now, &kept[i]);
 	memcpy(filters->kept, kept, rules->nfilters * sizeof(*kept));
 	filters->n = rules->nfilters;
+	filters->part_before = filters->part;
 	filters->part = filters->next_part;
 	note_parts(filters, filters->conf->filters_parts | 1u << filters->part);
 	for (unsigned side = 0; side < NSIDES; side++) {
@@ -232,6 +262,7 @@ void filters_use(struct filters *filters, const struct rules *rules, lb_time now
 
 void filters_used(struct filters *filters)
 {
+	settle(filters);
 	note_parts(filters, 1u << filters->part);
 }
 
@@ -247,7 +278,7 @@ void filters_forgo(struct filters *filters, const struct rules *rules)
 	for (unsigned i = 0; i < rules->nfilters; i++) {
 		const struct filters_kept *old = find(filters, rules->filters[i].name);
 
-		kept[i] = old ? *old : (struct filters_kept){.place = -1};
+		kept[i] = old ? *old : (struct filters_kept){.place = -1, .place_before = -1};
 		memcpy(kept[i].name, rules->filters[i].name, sizeof(kept[i].name));
 	}
 	memcpy(filters->kept, kept, rules->nfilters * sizeof(*kept));
@@ -256,31 +287,17 @@ void filters_forgo(struct filters *filters, const struct rules *rules)
 
 /* ---- Asking ---- */
 
-static void count(const struct filters *filters, const struct filters_kept *kept,
-                  struct fastpath_filter_counts *ret)
-{
-	const struct object_memory *map = &filters->loaded->maps[LOADED_FILTER_COUNTS];
-	const struct fastpath_filter_counts *counts = map->at;
-	uint32_t at = filters->part * FILTER_PART + (uint32_t)kept->place;
-
-	*ret = kept->before;
-	for (; kept->place >= 0 && at < map->elements; at += FILTER_PARTS * FILTER_PART) {
-		const uint64_t last = __atomic_load_n(&counts[at].last_ns, __ATOMIC_RELAXED);
-
-		ret->matched += __atomic_load_n(&counts[at].matched, __ATOMIC_RELAXED);
-		ret->over += __atomic_load_n(&counts[at].over, __ATOMIC_RELAXED);
-		ret->dropped += __atomic_load_n(&counts[at].dropped, __ATOMIC_RELAXED);
-		if (last > ret->last_ns)
-			ret->last_ns = last;
-	}
-}
-
 void filters_count(const struct filters *filters, unsigned filter,
                    struct fastpath_filter_counts *ret)
 {
+	const struct filters_kept *kept = &filters->kept[filter];
+
 	*ret = (struct fastpath_filter_counts){0};
-	if (filter < filters->n)
-		count(filters, &filters->kept[filter], ret);
+	if (filter >= filters->n)
+		return;
+	*ret = kept->before;
+	add_counts(filters, filters->part_before, kept->place_before, ret);
+	add_counts(filters, filters->part, kept->place, ret);
 }
 
 bool filters_see(struct filters *filters, unsigned filter, struct fastpath_filter_seen *ret)

@@ -12,12 +12,14 @@ struct filters_kept {
 	char name[RULES_NAME_BYTES];
 	struct fastpath_filter_counts before; /* what one of that name had counted in other parts */
 	int place; /* in the part of the maps that is in use; -1: the kernel doesn't have it */
+	int place_before; /* while programs are exchanged: in the part before, or -1 */
 };
 
 struct filters {
 	const struct loaded *loaded;
 	struct fastpath_conf *conf; /* filters_parts: those of the maps that may be in use */
 	uint32_t part, next_part;   /* of the maps: for programs, and for next */
+	uint32_t part_before;       /* for those that programs take the place of */
 	unsigned n;
 	struct filters_kept kept[RULES_FILTERS_MAX];
 	int programs[NSIDES], next[NSIDES]; /* descriptors; -1: none */

@@ -139,6 +139,7 @@ START_TEST(a_death_between_both_sides_leaves_both)
 	filtering_activate(&f);
 	frame_to_22();
 	left_is_as_it_was(f.filters.programs[OUTSIDE], TC_ACT_SHOT);
+	ck_assert_uint_eq(matched(0), 1);
 
 	/* its reload exchanges one side's program, and not the other's */
 	one_filter(ON_MATCH_PASS);
@@ -148,6 +149,8 @@ START_TEST(a_death_between_both_sides_leaves_both)
 	second = f.filters.programs[OUTSIDE];
 	left_is_as_it_was(first, TC_ACT_SHOT);
 	left_is_as_it_was(second, TC_ACT_REDIRECT);
+	/* what either has counted meanwhile counts, and once */
+	ck_assert_uint_eq(matched(0), 3);
 
 	/* the next one, which dies likewise */
 	for (unsigned i = 0; i < 2; i++) {
