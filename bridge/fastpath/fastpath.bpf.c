@@ -129,10 +129,10 @@ INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
 /* If it is the process's in any case: then this doesn't return, unless it crosses as well. */
 INLINE bool is_held(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
 {
-	if (!c->held)
+	if (!c->held || (c->held == FASTPATH_HELD && !is_well(c)))
 		return false;
 	if (skb->cb[FASTPATH_CB_CROSSES])
-		return c->held == FASTPATH_RENAMED || is_well(c);
+		return true;
 	punt(skb, side);
 	return c->held == FASTPATH_RENAMED;
 }

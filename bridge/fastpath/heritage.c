@@ -16,6 +16,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Names that are taken over at a start. Reloads add to them, until they are too many and a start
+ * has to begin anew with them: so that must not take over what leaves no room. */
+enum { HERITAGE_NAMES_MAX = RULES_NAMES_MAX / 2 };
+
 static bool describe(int map, struct bpf_map_info *ret)
 {
 	uint32_t bytes = sizeof(*ret);
@@ -133,8 +137,9 @@ int heritage_name(const struct heritage *heritage, struct rules *rules)
 	const struct ip6 *names;
 	int err;
 
-	if (!rules->nnames || n + rules->nnames > RULES_NAMES_MAX || !describe(map, &info) ||
-	    n > info.max_entries || !(names = look_into(map, &info)))
+	if (!heritage->live || !(heritage->conf.client6 || rules->nnames) ||
+	    n > HERITAGE_NAMES_MAX || n + rules->nnames > RULES_NAMES_MAX ||
+	    !describe(map, &info) || n > info.max_entries || !(names = look_into(map, &info)))
 		return 0;
 	err = takeover_names(rules, names, n);
 	munmap((void *)names, (size_t)info.max_entries * info.value_size);

@@ -25,7 +25,8 @@ void heritage_none(struct heritage *heritage);
 void heritage_find(struct heritage *heritage, const struct pins *pins);
 void heritage_close(struct heritage *heritage);
 
-/* Gives the IPv6 addresses of rules the names that flows have, unless they are too many then.
+/* Gives the IPv6 addresses of rules the names that flows have, unless those are many or there are
+ * no flows; also if rules have none, so that flows' names go on to mean what they do.
  * Returns 0, or -ENOMEM: then rules are only good for rules_free(). */
 int heritage_name(const struct heritage *heritage, struct rules *rules);
 

@@ -235,7 +235,8 @@ static void set_way(struct fastpath_way *way, const struct fastpath_way *whose,
 	way->name = whose->name;
 	way->vip = whose->vip;
 	way->hop = *hop;
-	__atomic_store_n(&way->known, 1, __ATOMIC_RELEASE);
+	way->times = (uint8_t)(way->times % UINT8_MAX + 1);
+	__atomic_store_n(&way->known, way->times, __ATOMIC_RELEASE);
 }
 
 void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
@@ -282,10 +283,13 @@ bool maps_have_other_names(const struct maps *maps, const struct rules *rules)
 
 bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules)
 {
-	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
-		if (maps->ways[s].known &&
-		    (s >= rules->nservers || !is_way_of(&maps->ways[s], rules, s)))
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++) {
+		const struct fastpath_way *way = &maps->ways[s], whose = way_of(rules, s);
+
+		if (way->known && (s >= rules->nservers || !is_way_of(way, rules, s) ||
+		                   !fastpath_is_way(way, whose.name, whose.vip)))
 			return true;
+	}
 	return false;
 }
 
@@ -320,20 +324,62 @@ void maps_renumber(struct maps *maps, const struct rules *rules)
 	}
 }
 
+/* If all that have flows keep their numbers. Where farms share the VIP, flows may go to another
+ * server than their old one's heir: to one that follows upon it as well. */
+static bool keep_numbers(const struct rules *rules, const uint16_t *map, unsigned n)
+{
+	bool keep = true;
+
+	for (unsigned s = 0; s < n; s++)
+		keep &= map[s] == SERVER_NONE || map[s] == s;
+	for (unsigned s = 0; s < rules->nservers; s++)
+		keep &= !rules->servers[s].was || rules->servers[s].was == s + 1;
+	return keep;
+}
+
 bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map, unsigned n)
 {
 	const struct fastpath_way *before = maps->ways;
-	bool any = false;
 
-	for (unsigned s = 0; s < n; s++)
-		any |= map[s] != SERVER_NONE && map[s] != s;
-	if (!any)
+	if (keep_numbers(rules, map, n))
 		return false;
 	maps->ways = ways_in(maps, !(maps->conf->ways_half & 1));
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
+		take_sum(&maps->ways[s], NULL); /* by who was late when this half was left */
 	for (unsigned s = 0; s < n; s++)
 		if (map[s] != SERVER_NONE && is_way_of(&before[s], rules, map[s]))
 			maps_set_way(maps, rules, map[s], &before[s].hop);
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const unsigned was = rules->servers[s].was;
+
+		if (was && !maps->ways[s].known && is_way_of(&before[was - 1], rules, s))
+			maps_set_way(maps, rules, s, &before[was - 1].hop);
+	}
 	return true;
+}
+
+/* The way of the same server of the same VIP, or NULL. */
+static struct fastpath_way *heir_of(const struct maps *maps, const struct fastpath_way *way)
+{
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
+		if (maps->ways[s].known && fastpath_is_way(&maps->ways[s], way->name, way->vip))
+			return &maps->ways[s];
+	return NULL;
+}
+
+/* What was carried by the numbers of before counts by those in use, to which programs add. */
+static void pass_on_sums(const struct maps *maps, struct fastpath_way *before)
+{
+	for (unsigned s = 0; s < FASTPATH_WAYS; s++) {
+		struct flow_sum sum = {{0}};
+		struct fastpath_way *heir;
+
+		take_sum(&before[s], &sum);
+		if (!(sum.bytes[CLIENT] | sum.bytes[SERVER]) || !(heir = heir_of(maps, &before[s])))
+			continue;
+		for (unsigned end = 0; end < 2; end++)
+			__atomic_fetch_add(&heir->sum.bytes[end], sum.bytes[end], __ATOMIC_RELAXED);
+	}
 }
 
 void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct flow_sum *sums)
@@ -347,6 +393,8 @@ void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct 
 			forget_way(&before[s]);
 	for (unsigned s = 0; s < n; s++)
 		take_sum(&before[s], map[s] != SERVER_NONE ? &sums[map[s]] : NULL);
+	if (!map)
+		pass_on_sums(maps, before);
 }
 
 bool maps_way(const struct maps *maps, unsigned server, struct hop *ret)

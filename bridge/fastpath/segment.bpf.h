@@ -179,13 +179,18 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	n->unattended[side]++;
 }
 
-/* Adds to what the flows of this one's server have carried. */
+/* Adds to what the flows of this one's server have carried, by its number if nobody knows where it
+ * is. */
 INLINE void sum_up(const struct fastpath_conf *c, const struct found *found,
                    const struct tuple *arrives, uint64_t bytes)
 {
 	struct fastpath_way *way;
+	uint8_t known;
 
-	if (!bytes || !(way = find_way_to(c, found, arrives)))
+	if (!bytes)
+		return;
+	way = find_way_to(c, found, arrives, &known);
+	if (!way && (!(way = way_at(BOTH_READ(c->ways_half), found)) || BOTH_READ(way->known)))
 		return;
 	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
 }

@@ -83,7 +83,8 @@ enum fastpath_held { FASTPATH_FREE, FASTPATH_HELD, FASTPATH_RENAMED };
 
 /*
  * Of the map `ways`, by number of the server: where it is. While `known` is 0 the rest may change;
- * who reads looks at it before and after.
+ * who reads looks at it before and after. It is another number than before whenever the rest has
+ * changed, so that who was held up between two reads can tell.
  *
  * The map has two halves of FASTPATH_WAYS. While rules follow upon others that number servers
  * otherwise, one half has the old numbers and the other one the new ones: a flow has either, one
@@ -98,7 +99,8 @@ struct fastpath_way {
 	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
 	struct flow_sum sum; /* of its flows; added to by the program, taken by the process */
 	be32 name, vip;      /* of the server and its farm, as its flows have them */
-	uint64_t unused;
+	uint8_t times;       /* the last number of `known`, after which 1 to 255 begin again */
+	uint8_t unused[7];
 };
 
 enum { FASTPATH_WAYS = RULES_SERVERS_KEPT_MAX };

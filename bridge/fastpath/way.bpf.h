@@ -51,40 +51,50 @@ INLINE bool find_client(const struct found *found, struct hop *ret)
 	return true;
 }
 
-/* The way to the flow's server in that half, or NULL: it isn't known, or the flow's number for it
- * is one of the other half. */
+/* What has the flow's number for its server in that half. */
+INLINE struct fastpath_way *way_at(uint32_t half, const struct found *found)
+{
+	const uint32_t i = (half & 1) * FASTPATH_WAYS + flow_life_server(found->lane.life);
+
+	return bpf_map_lookup_elem(&ways, &i);
+}
+
+/* The way to the flow's server in that half, and its `known` then; or NULL: it isn't known, or the
+ * flow's number for it is one of the other half. */
 INLINE struct fastpath_way *way_in(uint32_t half, const struct found *found,
-                                   const struct tuple *arrives)
+                                   const struct tuple *arrives, uint8_t *ret_known)
 {
 	const bool is_client = !(found->end & 1);
 	const be32 server = is_client ? found->lane.to.dst : arrives->src;
 	const be32 vip = is_client ? arrives->dst : found->lane.to.src;
-	const uint32_t i = (half & 1) * FASTPATH_WAYS + flow_life_server(found->lane.life);
-	struct fastpath_way *way = bpf_map_lookup_elem(&ways, &i);
+	struct fastpath_way *way = way_at(half, found);
 
-	return way && BOTH_READ_FIRST(way->known) && fastpath_is_way(way, server, vip) ? way : NULL;
+	if (!way || !(*ret_known = BOTH_READ_FIRST(way->known)))
+		return NULL;
+	return fastpath_is_way(way, server, vip) ? way : NULL;
 }
 
 INLINE struct fastpath_way *find_way_to(const struct fastpath_conf *c, const struct found *found,
-                                        const struct tuple *arrives)
+                                        const struct tuple *arrives, uint8_t *ret_known)
 {
 	const uint32_t half = BOTH_READ_FIRST(c->ways_half);
-	struct fastpath_way *way = way_in(half, found, arrives);
+	struct fastpath_way *way = way_in(half, found, arrives, ret_known);
 
-	return way ? way : way_in(!half, found, arrives);
+	return way ? way : way_in(!half, found, arrives, ret_known);
 }
 
 /* Where the flow's server is. */
 INLINE bool find_server(const struct fastpath_conf *c, const struct found *found,
                         const struct tuple *arrives, struct hop *ret)
 {
-	struct fastpath_way *way = find_way_to(c, found, arrives);
+	uint8_t known = 0;
+	struct fastpath_way *way = find_way_to(c, found, arrives, &known);
 
 	if (!way)
 		return false;
 	*ret = way->hop;
 	BOTH_FENCE();
-	if (!BOTH_READ(way->known))
+	if (BOTH_READ(way->known) != known)
 		return false;
 	if (!way->used)
 		BOTH_WRITE(way->used, 1);

@@ -84,6 +84,34 @@ static void require_all_cross(void)
 			ck_assert(crosses(i, end));
 }
 
+/* A farm gives a port, and flows, to another one of its VIP that has its servers as well. */
+static void split(void)
+{
+	static const uint16_t map[] = {0, 1};
+	struct flow_sum sums[3] = {{{0}}};
+	struct rules_server servers[3];
+	struct rules rules = *shared.rules;
+
+	for (unsigned s = 0; s < 3; s++) {
+		servers[s] = shared.rules->servers[s % 2];
+		servers[s].was = (uint16_t)(s % 2 + 1);
+	}
+	rules.servers = servers;
+	rules.nservers = 3;
+	ck_assert(maps_renumber_by(&maps, &rules, map, 2));
+	for (unsigned i = 0; i < WAYS_TALKS; i++)
+		if (!talks[i].server)
+			flows_renumber(flows(), flow_numbers[i], 2);
+	require_all_cross();
+	maps_renumbered(&maps, map, 2, sums);
+	require_all_cross();
+	for (unsigned i = 0; i < WAYS_TALKS; i++)
+		flows_renumber(flows(), flow_numbers[i], (uint16_t)talks[i].server);
+	servers[2].was = 0;
+	rules.nservers = 2;
+	ck_assert(!maps_renumber_by(&maps, &rules, map, 2));
+}
+
 static void give_numbers(const bool ipv6)
 {
 	static const uint16_t map[] = {1, 0}, same[] = {0, SERVER_NONE};
@@ -98,13 +126,14 @@ static void give_numbers(const bool ipv6)
 	servers[1] = turned.servers[0];
 	turned.servers = servers;
 	require_all_cross();
+	split();
 	ck_assert(!maps_renumber_by(&maps, shared.rules, same, 2));
 	ck_assert(maps_renumber_by(&maps, &turned, map, 2));
 	require_all_cross();
 	flows_renumber(flows(), flow_numbers[0], map[talks[0].server]);
 	require_all_cross();
 	/* who has done this has died, and another one begins */
-	maps.ways = maps.all_ways;
+	maps.ways = maps.all_ways + maps.conf->ways_half * FASTPATH_WAYS;
 	ck_assert(maps_have_other_numbers(&maps, &turned));
 	maps_renumber(&maps, &turned);
 	require_all_cross();
@@ -119,12 +148,116 @@ static void give_numbers(const bool ipv6)
 	end();
 }
 
+/* By a start whose rules have no IPv6, or that is with n names found and so many flows. */
+static uint32_t names_inherited(uint32_t n, uint32_t live)
+{
+	struct heritage heritage = {.nnames = n, .live = live, .conf.client6 = 1};
+	struct rules *rules = fixture_rules(2);
+	uint32_t ret;
+
+	heritage.maps[LOADED_TABLE + TABLE_NAMES] = bpf_object__find_map_fd_by_name(
+	        maps.loaded.object, loaded_map_name(LOADED_TABLE + TABLE_NAMES));
+	ck_assert_int_eq(heritage_name(&heritage, rules), 0);
+	ret = rules->nnames;
+	rules_free(rules);
+	return ret;
+}
+
+START_TEST(names_are_inherited_while_that_leaves_room)
+{
+	if (!begin_talks(true))
+		return;
+	ck_assert_uint_eq(names_inherited(3, 1), 3);
+	ck_assert_uint_eq(names_inherited(3, 0), 0);
+	ck_assert_uint_eq(names_inherited(RULES_NAMES_MAX / 2, 1), RULES_NAMES_MAX / 2);
+	ck_assert_uint_eq(names_inherited(RULES_NAMES_MAX / 2 + 1, 1), 0);
+	end();
+}
+END_TEST
+
 START_TEST(servers_get_other_numbers)
 {
 	give_numbers(false);
 	give_numbers(true);
 }
 END_TEST
+
+/* Farms that have changed places, whose servers are the same ones. */
+static void require_vip_tells(void)
+{
+	struct rules_farm farm = shared.rules->farms[0];
+	struct rules rules = *shared.rules;
+
+	ck_assert(!maps_have_other_numbers(&maps, &rules));
+	farm.vip = ip4(10, 1, 2, 3);
+	rules.farms = &farm;
+	ck_assert(maps_have_other_numbers(&maps, &rules));
+}
+
+static void require_sums(const struct flow_sum *sum, uint64_t client, uint64_t server)
+{
+	ck_assert_uint_eq(sum->bytes[CLIENT], client);
+	ck_assert_uint_eq(sum->bytes[SERVER], server);
+}
+
+/* What is carried while numbers change counts for the server that has carried it, and once. */
+static void keep_sums(void)
+{
+	static const uint16_t map[] = {1, 0};
+	struct flow_sum sums[2] = {{{0}}};
+	struct rules_server servers[2] = {shared.rules->servers[1], shared.rules->servers[0]};
+	struct rules turned = *shared.rules;
+
+	turned.servers = servers;
+	maps_renumber(&maps, &turned);
+	maps.all_ways[0].sum.bytes[CLIENT] = 5;
+	maps.ways[1].sum.bytes[CLIENT] = 70;
+	maps.ways[0].sum.bytes[SERVER] = 900;
+	maps_renumbered(&maps, NULL, 0, NULL);
+	maps_take_sums(&maps, 2, sums);
+	require_sums(&sums[0], 0, 900);
+	require_sums(&sums[1], 75, 0);
+	/* late */
+	maps.all_ways[0].sum.bytes[CLIENT] = 3;
+	ck_assert(maps_renumber_by(&maps, shared.rules, map, 2));
+	maps_renumbered(&maps, map, 2, sums);
+	maps_take_sums(&maps, 2, sums);
+	require_sums(&sums[0], 0, 900);
+	require_sums(&sums[1], 75, 0);
+}
+
+/* What a server says that nobody knows the way to is counted. */
+static void count_unknown(void)
+{
+	const unsigned server = talks[0].server;
+	const struct hop hop = {.mac = server_mac(server), .side = home() & 1};
+	struct flow_sum sums[2] = {{{0}}};
+
+	flows()->cold[flow_numbers[0]].bytes[SERVER] = FLOW_SUM_BYTES - 1;
+	maps_set_way(&maps, shared.rules, server, NULL);
+	ck_assert(!crosses(0, CLIENT) && crosses(0, SERVER));
+	maps_take_sums(&maps, 2, sums);
+	require_sums(&sums[server], 0, FLOW_SUM_BYTES);
+	maps_set_way(&maps, shared.rules, server, &hop);
+	require_all_cross();
+}
+
+/* Who is held up while he reads a way sees that it is another one. */
+static void change_way(void)
+{
+	struct hop hop = {.mac = mac_of(0x77), .side = home() & 1};
+	const struct fastpath_way *way = &maps.ways[2];
+	uint8_t before = 0;
+
+	for (unsigned n = 0; n < 600; n++) {
+		hop.tci[0] = be16_from((uint16_t)n);
+		maps_set_way(&maps, shared.rules, 2, &hop);
+		ck_assert(way->known && way->known != before);
+		before = way->known;
+	}
+	maps_set_way(&maps, shared.rules, 2, NULL);
+	ck_assert(!way->known);
+}
 
 static void leave_alone(void)
 {
@@ -138,7 +271,15 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 {
 	if (!begin_talks(false))
 		return;
+	require_vip_tells();
+	keep_sums();
+	count_unknown();
+	change_way();
 	maps_hold(&maps, FASTPATH_HELD);
+	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
+	maps.conf->alive_ns = 0; /* as before a process is ready that follows upon who held them */
+	require_all_cross();
+	maps.conf->alive_ns = UINT64_MAX;
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	leave_alone();
 	require_all_cross();
@@ -155,6 +296,7 @@ Suite *fastpath_ways_suite(void)
 	const TTest *const tests[] = {
 	        servers_get_other_numbers,
 	        flows_that_are_the_process_s_go_on_without_one,
+	        names_are_inherited_while_that_leaves_room,
 	        NULL,
 	};
 
