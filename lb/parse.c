@@ -210,20 +210,24 @@ bool parse_is_icmp(const struct packet *packet)
 	       (packet->kind == PACKET_IPV6 ? IPPROTO_NUM_ICMPV6 : IPPROTO_NUM_ICMP);
 }
 
-/* The link-layer address option of that type among len bytes of options, or NULL. */
-static const uint8_t *find_nd_option(const uint8_t *p, uint32_t len, uint8_t type)
+/* Sets *ret to the link-layer address option of that type among len bytes of options, or NULL.
+ * False if one of them has no length. */
+static bool find_nd_option(const uint8_t *p, uint32_t len, uint8_t type, const uint8_t **ret)
 {
+	*ret = NULL;
 	while (len >= ND_OPTION_BYTES) {
 		uint32_t step = p[ND_OPTION_LENGTH] * (uint32_t)ND_OPTION_BYTES;
 
-		if (step == 0 || step > len)
-			return NULL;
+		if (step == 0)
+			return false;
 		if (p[0] == type && step == ND_OPTION_BYTES)
-			return p + ND_OPTION_MAC;
+			*ret = p + ND_OPTION_MAC;
+		if (step > len)
+			break;
 		p += step;
 		len -= step;
 	}
-	return NULL;
+	return true;
 }
 
 bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd *ret)
@@ -234,14 +238,16 @@ bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd 
 	nd = at(frame, packet->l3 + (uint32_t)IPV6_HEADER_BYTES, len);
 	if (!nd || len < ND_BYTES || ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_ICMPV6 ||
 	    ip[IPV6_HOP_LIMIT] != ND_HOP_LIMIT || nd[ICMP_CODE] != 0 ||
-	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT))
+	    (nd[ICMP_TYPE] != ND_SOLICITATION && nd[ICMP_TYPE] != ND_ADVERTISEMENT) ||
+	    nd[ND_TARGET] == IPV6_GROUP)
 		return false;
 	ret->is_solicitation = nd[ICMP_TYPE] == ND_SOLICITATION;
 	ret->overrides = ret->is_solicitation || nd[ND_FLAGS] & ND_OVERRIDE;
 	ret->target = (const struct ip6 *)(nd + ND_TARGET);
 	ret->mac = packet->from.mac;
-	mac = find_nd_option(nd + ND_BYTES, len - (uint32_t)ND_BYTES,
-	                     ret->is_solicitation ? ND_OPTION_SOURCE : ND_OPTION_TARGET);
+	if (!find_nd_option(nd + ND_BYTES, len - (uint32_t)ND_BYTES,
+	                    ret->is_solicitation ? ND_OPTION_SOURCE : ND_OPTION_TARGET, &mac))
+		return false;
 	ret->has_mac = mac != NULL;
 	if (mac)
 		memcpy(&ret->mac, mac, sizeof(ret->mac));

@@ -65,6 +65,7 @@ enum {
 	IPV6_HOP_LIMIT = 7,
 	IPV6_SRC = 8,
 	IPV6_DST = 24,
+	IPV6_GROUP = 0xff, /* the first byte of a multicast address (RFC 4291, 2.7) */
 
 	/* extension headers: the next one's number first, then the length */
 	IPV6_EXTENSION_BYTES = 8, /* of the shortest, and the unit of the length */

@@ -177,6 +177,7 @@ END_TEST
 
 START_TEST(what_a_host_must_not_believe_is_not_believed)
 {
+	static const struct ip6 group = {{0xff, 0x02, [15] = 1}};
 	struct nd_spec spec = {136, 0x60, 64, &server6, &vip6, &server6, mac_of(0x55), INSIDE};
 	struct built built;
 	struct verdict v;
@@ -193,7 +194,10 @@ START_TEST(what_a_host_must_not_believe_is_not_believed)
 	built.frame.data[built.l4 + 25] = 0; /* an option without length */
 	frames6_fix(&built, 58);
 	v = engine_input(&six, &built);
-	ck_assert(is_mac(&v.sighting.hop.mac, 0x66));
+	ck_assert(v.why == WHY_ICMP_OTHER && !v.sighted && !v.heard);
+	spec.target = &group;
+	v = input_nd(&spec);
+	ck_assert(v.why == WHY_ICMP_OTHER && !v.sighted && !v.heard);
 	spec.dst = &client6;
 	spec.target = spec.src = &client6;
 	ck_assert_uint_eq(input_nd(&spec).why, WHY_NOT_OURS);
