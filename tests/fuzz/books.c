@@ -304,3 +304,45 @@ void books_check(const struct lb *lb, uint64_t nframes)
 	check_hops(flows);
 	check_timers(flows);
 }
+
+/* The client's open connections, by the flows. */
+static unsigned count_open(const struct balance *balance, const struct limits_client *client)
+{
+	unsigned n = 0;
+
+	for (uint32_t f = 0; f < balance->flows.reached; f++) {
+		const struct flow *flow = flows_at(&balance->flows, f);
+		struct limits_asker asker;
+
+		if (!flow_is_live(flow) || flow->state == FLOW_HALF_OPEN)
+			continue;
+		asker = balance_asker(balance, f);
+		n += asker.farm == client->farm && asker.key == client->key;
+	}
+	return n;
+}
+
+void books_check_limits(const struct lb *lb)
+{
+	const struct balance *balance = lb_balance(lb);
+	const struct limits *limits = &balance->limits;
+	uint64_t clients = 0, places = 0, flows = 0;
+
+	for (unsigned i = 0; i < LIMITS_CLIENTS; i++) {
+		const struct limits_client *client = &limits->clients[i];
+
+		if (client->farm == LIMITS_NO_FARM)
+			continue;
+		clients++;
+		if (balance->farms->rules->farms[client->farm].client_connections)
+			ENSURE(client->open == count_open(balance, client));
+	}
+	ENSURE(clients == limits->counts.clients);
+	if (!balance->is_barring)
+		return;
+	for (unsigned i = 0; i < BARRED_FLOWS; i++)
+		places += limits->barred->flows[i];
+	for (uint32_t f = 0; f < balance->flows.reached; f++)
+		flows += flows_at(&balance->flows, f)->state != FLOW_FREE;
+	ENSURE(places == flows);
+}

@@ -9,4 +9,7 @@
 /* Aborts unless they do, so many frames having been put in. */
 void books_check(const struct lb *lb, uint64_t nframes);
 
+/* The same of what is kept of clients that have limits, which takes longer. */
+void books_check_limits(const struct lb *lb);
+
 #endif

@@ -9,7 +9,7 @@
 #include "packets.h"
 #include "../../lb/takeover.h"
 
-enum { OPTIONS = 5 * 2 * 2, SERVERS_MAX = 64, SNAT_MAX = 256, NFARMS = 6, NSERVERS = 8 };
+enum { OPTIONS = 5 * 2 * 2 * 2, SERVERS_MAX = 64, SNAT_MAX = 256, NFARMS = 6, NSERVERS = 8 };
 
 /* Rules with their state; the two memories of the engine, or what they held. */
 struct setup {
@@ -22,6 +22,13 @@ static struct setup live, images[OPTIONS], current;
 static size_t farms_bytes, lb_bytes, ip6_bytes;
 static uint64_t frames;
 static bool is_other;
+static struct barred barred;
+
+/* Whether clients have limits by that option, and what is over them gets a RST or nothing. */
+static bool is_limited(uint8_t option)
+{
+	return option / 20 % 2;
+}
 
 static void *copy(const void *from, size_t bytes)
 {
@@ -68,6 +75,11 @@ static void add_farm(struct rules *rules, uint8_t option, bool ipv6, uint8_t vip
 	        .nchecks = snat,
 	        .connlog = copy("-", 2),
 	        .server = rules->nservers,
+	        .client_rate = is_limited(option) ? 4 : 0,
+	        .client_burst = 5,
+	        .client_connections = is_limited(option) ? 4 : 0,
+	        .block_for_ms = 1500,
+	        .on_limit = option / 10 % 2 ? ON_LIMIT_RESET : ON_LIMIT_DROP,
 	};
 }
 
@@ -223,7 +235,14 @@ struct lb *engine_new(uint8_t option)
 	memcpy(live.ip6, image->ip6, ip6_bytes);
 	current = (struct setup){.rules = image->rules};
 	is_other = false;
+	if (is_limited(chosen))
+		lb_use_barred(live.lb, &barred, &key);
 	return live.lb;
+}
+
+struct barred *engine_barred(void)
+{
+	return is_limited(chosen) ? &barred : NULL;
 }
 
 /* What a reload has made; of the memory for the farms there are two, in turn. */

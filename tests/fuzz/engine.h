@@ -31,10 +31,13 @@ enum {
 	ENGINE_SERVER_SEQ = 1000,
 };
 
-/* Ready for frames, at time 1 s; option, of any value, chooses scheduler, on_idle and on_down.
- * There is one engine at a time, and it is always the same for the same option. */
+/* Ready for frames, at time 1 s; option, of any value, chooses scheduler, on_idle, on_down and
+ * limits. There is one engine at a time, and it is always the same for the same option. */
 struct lb *engine_new(uint8_t option);
 void engine_free(void);
+
+/* Where it keeps which SYNs it is known to drop; or NULL: it has no limits for clients. */
+struct barred *engine_barred(void);
 
 /* Frames that it got to open its flows. */
 uint64_t engine_frames(void);

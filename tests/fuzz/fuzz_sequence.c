@@ -10,6 +10,7 @@
 #include "packets.h"
 #include "steps.h"
 #include "witness.h"
+#include "../unit/barred_twin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -86,15 +87,36 @@ static void check_frame(const struct witness *witness, const struct frame *frame
 		note_held(witness);
 }
 
+/* If it would be dropped before the engine: so a frame that comes alone, and is all there. */
+static bool is_barred(void)
+{
+	const struct frame *frame = &run.frames[0];
+	uint32_t kind;
+
+	return run.n == 1 && engine_barred() && frame->len == frame->wire_len &&
+	       barred_twin_drops(engine_barred(), frame, run.now, &kind);
+}
+
+/* Whether a checksum is partial the engine is told, while others go by what it is. */
+static void check_barred(const struct verdict *verdict)
+{
+	ENSURE(verdict->act == LB_DROP);
+	ENSURE(verdict->why == WHY_CLIENT_DROPPED || verdict->why == WHY_RST_LIMITED ||
+	       verdict->why == WHY_BAD_CHECKSUM);
+}
+
 static void flush(void)
 {
 	struct verdict verdicts[BURST], verdict;
+	const bool barred = is_barred();
 	struct frame frame;
 
 	for (unsigned i = 0; i < run.n; i++)
 		witness_before(&witnesses[i], &run.frames[i]);
 	lb_input(run.lb, run.frames, run.n, run.now, verdicts);
 	run.nframes += run.n;
+	if (barred)
+		check_barred(&verdicts[0]);
 	for (unsigned i = 0; i < run.n; i++) {
 		check_frame(&witnesses[i], &run.frames[i], &verdicts[i]);
 		free(run.frames[i].data - FRAME_HEADROOM);
@@ -385,6 +407,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	flush();
 	books_check(run.lb, run.nframes);
+	books_check_limits(run.lb);
 	engine_free();
 	return 0;
 }

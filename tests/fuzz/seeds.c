@@ -67,8 +67,9 @@ static void put_frame(const char *dir, unsigned n, const uint8_t *frame, uint32_
 
 static void end_sequence(const char *dir, unsigned n)
 {
+	sequence.bytes[0] = (uint8_t)n; /* the engine's option: each has its turn */
 	write_file(dir, n, "sequence", sequence.bytes, sequence.len);
-	sequence.len = 1; /* the engine's option */
+	sequence.len = 1;
 }
 
 /* ---- from captures ---- */
