@@ -37,9 +37,21 @@ static struct limited *of(struct model *m, unsigned farm, const struct addr *cli
 	return l;
 }
 
-static bool is_limited(const struct rules_farm *f)
+static bool is_listed(const struct addr *listed, const struct addr *client)
 {
-	return f->client_connections || f->client_rate;
+	return listed->b[0] && addr_eq(listed, client);
+}
+
+static bool is_exempt(const struct model *m, unsigned farm, const struct addr *client)
+{
+	return is_listed(&m->exempt[farm], client);
+}
+
+static bool is_limited(const struct model *m, unsigned farm, const struct addr *client)
+{
+	const struct rules_farm *f = model_farm(m, farm);
+
+	return (f->client_connections || f->client_rate) && !is_exempt(m, farm, client);
 }
 
 /* Connections that the client has open, for sure or perhaps, but for one. */
@@ -52,17 +64,13 @@ static unsigned open_of(const struct model *m, unsigned farm, const struct addr 
 		const struct flow_model *f = &m->flows[i];
 		const bool open = f->life == LIFE_OPEN || f->life == LIFE_CLOSING;
 
-		if (f == but || f->farm != farm || !is_same(&f->client, client))
+		if (f == but || f->farm != farm || !is_same(&f->client, client) ||
+		    is_exempt(m, farm, &f->client))
 			continue;
 		n += for_sure ? open && f->surely_open
 		              : open || (f->life == LIFE_HALF_OPEN && f->doubtful);
 	}
 	return n;
-}
-
-static bool is_denied(const struct model *m, unsigned farm, const struct addr *client)
-{
-	return m->denied[farm].b[0] && addr_eq(&m->denied[farm], client);
 }
 
 /* If an account has less than one; to a hair. */
@@ -142,11 +150,11 @@ bool limits_model_refuses(struct model *m, const struct seen *s, const struct ve
 	const struct rules_farm *f = model_farm(m, farm);
 	const bool said = (v->why >= WHY_CLIENT_DENIED && v->why <= WHY_CLIENT_BLOCKED) ||
 	                  v->why == WHY_CLIENT_DROPPED;
-	const bool denied = is_denied(m, farm, &s->src);
+	const bool denied = is_listed(&m->denied[farm], &s->src);
 	enum maybe must = denied ? YES : NO;
 	uint64_t whys = denied ? 1ull << WHY_CLIENT_DENIED : 0;
 
-	if (!denied && is_limited(f))
+	if (!denied && is_limited(m, farm, &s->src))
 		whys = reasons(m, farm, &s->src, &must);
 	if (must == NO && said)
 		report_mismatch("a client is refused, and shouldn't be");
@@ -176,14 +184,14 @@ bool limits_model_refuses(struct model *m, const struct seen *s, const struct ve
 
 void limits_model_begun(struct model *m, unsigned farm, const struct addr *client)
 {
-	if (model_farm(m, farm)->client_rate)
+	if (model_farm(m, farm)->client_rate && is_limited(m, farm, client))
 		of(m, farm, client)->asked -= 1;
 }
 
 enum maybe limits_model_opened(struct model *m, const struct flow_model *f, bool surely)
 {
 	const struct rules_farm *farm = model_farm(m, f->farm);
-	struct limited *l = is_limited(farm) ? of(m, f->farm, &f->client) : NULL;
+	struct limited *l = is_limited(m, f->farm, &f->client) ? of(m, f->farm, &f->client) : NULL;
 
 	if (!l)
 		return NO;

@@ -206,6 +206,7 @@ struct model {
 	struct limited limited[MODEL_LIMITED];
 	unsigned nlimited;
 	struct addr denied[MODEL_FARMS];   /* a client that the farm denies; zeros: none */
+	struct addr exempt[MODEL_FARMS];   /* likewise, whom no limit but that concerns */
 	struct statistics counts;          /* what must have been counted so far */
 	struct counted counted[NCOUNTERS]; /* those that are told by ranges */
 	/* clients that the engine has forgotten for lack of room: before the burst, and by now */

@@ -34,6 +34,8 @@ static void copy_farm(struct rules_farm *f)
 	f->connlog = strdup(f->connlog);
 	f->access.first = copy(f->access.first, f->access.n, sizeof(*f->access.first));
 	f->access.word = copy(f->access.word, f->access.n, sizeof(*f->access.word));
+	f->exempt.first = copy(f->exempt.first, f->exempt.n, sizeof(*f->exempt.first));
+	f->exempt.word = copy(f->exempt.word, f->exempt.n, sizeof(*f->exempt.word));
 }
 
 /* Room for names as rules_name() has it. */

@@ -189,23 +189,33 @@ static void set_server(struct rules *rules, unsigned farm, unsigned n,
 		take_over_server(rules, farm, n);
 }
 
-/* The first of the farm's clients may be denied. */
-static void deny(struct world *w, unsigned farm)
+/* The client is what an empty list has. */
+static void list(const struct addr *client, enum prefix_word word, struct prefixes *ret)
 {
-	struct prefixes *access = &w->rules->farms[farm].access;
-	const struct addr client = world_client(w, farm, 0);
 	struct ip6 ip;
 
-	if (random_below(4))
-		return;
-	w->model.denied[farm] = client;
-	memcpy(&ip, client.b, sizeof(ip));
-	if (!client.v6)
-		ip = ip6_mapped(be32_load(client.b));
-	*access = (struct prefixes){calloc(3, sizeof(ip)), calloc(3, 1), 3};
-	access->first[1] = access->first[2] = ip;
-	access->first[2].b[15]++;
-	access->word[1] = PREFIX_DENY;
+	memcpy(&ip, client->b, sizeof(ip));
+	if (!client->v6)
+		ip = ip6_mapped(be32_load(client->b));
+	*ret = (struct prefixes){calloc(3, sizeof(ip)), calloc(3, 1), 3};
+	ret->first[1] = ret->first[2] = ip;
+	ret->first[2].b[15]++;
+	ret->word[1] = (uint8_t)word;
+}
+
+/* The first of the farm's clients may be denied, and the second one exempt. */
+static void list_clients(struct world *w, unsigned farm)
+{
+	struct rules_farm *rules = &w->rules->farms[farm];
+
+	if (!random_below(4)) {
+		w->model.denied[farm] = world_client(w, farm, 0);
+		list(&w->model.denied[farm], PREFIX_DENY, &rules->access);
+	}
+	if (!random_below(4)) {
+		w->model.exempt[farm] = world_client(w, farm, 1);
+		list(&w->model.exempt[farm], PREFIX_EXEMPT, &rules->exempt);
+	}
 }
 
 static struct rules *make_rules(void)
@@ -260,7 +270,7 @@ void world_begin(struct world *w)
 	}
 	model_init(&w->model, rules, macs, w->now);
 	for (unsigned f = 0; f < rules->nfarms; f++)
-		deny(w, f);
+		list_clients(w, f);
 	world_begin_reloads(w);
 }
 
