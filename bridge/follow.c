@@ -218,7 +218,7 @@ void follow_hold(struct live *live, unsigned sides)
 	for (unsigned k = 0; k < live->crew.n; k++)
 		worker_hold(&live->crew.workers.worker[k], sides);
 	if (live->fastpath)
-		fastpath_hold(live->fastpath, sides);
+		fastpath_hold(live->fastpath, FASTPATH_HOLD_UNCHECKED, sides);
 }
 
 /* The workers run. */

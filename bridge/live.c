@@ -199,7 +199,6 @@ static int start_loops(struct live *live)
 	                             .config = live->options->config,
 	                             .overrides = &live->overrides,
 	                             .text = live->text,
-	                             .held = &live->held,
 	                             .reload = reload,
 	                             .ctx = live};
 	live->desk = desk_new(&live->world, &live->sockets);

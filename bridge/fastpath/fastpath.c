@@ -429,9 +429,13 @@ void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct tab
 	maps_table(&fastpath->maps, worker, ret);
 }
 
-void fastpath_hold(struct fastpath *fastpath, bool held)
+void fastpath_hold(struct fastpath *fastpath, enum fastpath_hold why, bool held)
 {
-	maps_hold(&fastpath->maps, held ? FASTPATH_HELD : FASTPATH_FREE);
+	if (held)
+		fastpath->holds |= why;
+	else
+		fastpath->holds &= ~(unsigned)why;
+	maps_hold(&fastpath->maps, fastpath->holds ? FASTPATH_HELD : FASTPATH_FREE);
 }
 
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret)

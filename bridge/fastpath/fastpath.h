@@ -115,9 +115,12 @@ bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
 void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret);
 
-/* Flows are all the process's, as long as there is one, from when this returns until it is called
- * again: when somebody wants to see what crosses, or our addresses aren't used yet. */
-void fastpath_hold(struct fastpath *fastpath, bool held);
+/* Why flows are all the process's, as long as there is one: our addresses aren't used yet, or
+ * somebody wants to see what crosses. */
+enum fastpath_hold { FASTPATH_HOLD_UNCHECKED = 1, FASTPATH_HOLD_CAPTURE = 2 };
+
+/* They are for that reason, from when this returns, or not any more. */
+void fastpath_hold(struct fastpath *fastpath, enum fastpath_hold why, bool held);
 
 /*
  * Rules follow in which server s of n has the number map[s], if it has any flows. Until

@@ -20,6 +20,7 @@ struct fastpath {
 	struct link punts[NSIDES];
 	struct attached ends[NSIDES];
 	bool was_left, inherits, has_begun;
+	unsigned holds; /* enum fastpath_hold */
 	int unfiltered; /* why the kernel won't have the filters that were prepared last, or 0 */
 };
 

@@ -26,8 +26,7 @@ struct capture_of {
 	struct tap *taps[RULES_WORKERS_MAX];
 	struct bundle *bundle; /* is wanted; or NULL */
 	unsigned n, next;
-	uint64_t lost;       /* that have been told */
-	uint64_t generation; /* of the rules for which the fast path is held */
+	uint64_t lost; /* that have been told */
 };
 
 /* ---- The filter ---- */
@@ -124,13 +123,12 @@ static void attach(struct worker *worker, void *ctx, lb_time now)
 }
 
 /* Flows are the process's meanwhile: what crosses in the kernel is seen by nobody. */
-static void hold_fastpath(const struct world *world, struct capture_of *capture, bool hold)
+static void hold_fastpath(const struct world *world, bool hold)
 {
 	struct fastpath *fastpath = world->crew->workers.fastpath;
 
-	capture->generation = world->crew->workers.generation;
 	if (fastpath)
-		fastpath_hold(fastpath, hold || *world->held);
+		fastpath_hold(fastpath, FASTPATH_HOLD_CAPTURE, hold);
 }
 
 /* The workers let go of it first: if one doesn't move, what it has stays. */
@@ -141,7 +139,7 @@ static void stop(struct world *world, struct client *client)
 	(void)client;
 	world->capture = NULL;
 	if (capture)
-		hold_fastpath(world, capture, false);
+		hold_fastpath(world, false);
 	if (!capture || crew_errand(world->crew, attach, NULL))
 		return;
 	for (unsigned k = 0; k < capture->n; k++)
@@ -162,7 +160,7 @@ static int start(struct world *world, struct capture_of *capture, const struct t
 			capture->n++;
 	}
 	world->capture = capture;
-	hold_fastpath(world, capture, true);
+	hold_fastpath(world, true);
 	if (!err)
 		err = crew_errand(world->crew, attach, capture);
 	if (err)
@@ -217,8 +215,6 @@ static void go(struct world *world, struct client *client, lb_time now)
 	bool any = false;
 
 	(void)now;
-	if (capture->generation != world->crew->workers.generation)
-		hold_fastpath(world, capture, true); /* a reload has let go of it */
 	while (answer_room(&client->answer) > CAPTURE_RECORD_BYTES && take(capture, &record)) {
 		print(world, client, &record);
 		any = true;

@@ -24,7 +24,6 @@ struct world {
 	void *ctx;
 	bool bypass; /* nothing is balanced */
 	struct verdicts verdicts;
-	const unsigned *held; /* sides on which our addresses aren't used: see fastpath_hold() */
 	struct capture_of *capture; /* of who captures now; or NULL */
 	struct rates rates;
 	lb_time started; /* by clock_now() */

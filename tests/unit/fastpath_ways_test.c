@@ -4,6 +4,9 @@
  */
 #include "fastpath_fixture.h"
 
+#include "../../bridge/fastpath/fastpath.h"
+#include "../../bridge/fastpath/whole.h"
+
 #include <bpf/libbpf.h>
 
 enum { WAYS_TALKS = 2 }; /* one for each server */
@@ -259,6 +262,23 @@ static void change_way(void)
 	ck_assert(!way->known);
 }
 
+/* Who is held for two reasons is until both have gone. */
+static void hold_twice(void)
+{
+	struct fastpath fastpath = {.maps = maps};
+
+	fastpath_hold(&fastpath, FASTPATH_HOLD_UNCHECKED, true);
+	fastpath_hold(&fastpath, FASTPATH_HOLD_CAPTURE, true);
+	ck_assert(!crosses(0, CLIENT));
+	fastpath_hold(&fastpath, FASTPATH_HOLD_UNCHECKED, false);
+	ck_assert(!crosses(0, CLIENT));
+	fastpath_hold(&fastpath, FASTPATH_HOLD_UNCHECKED, true);
+	fastpath_hold(&fastpath, FASTPATH_HOLD_CAPTURE, false);
+	ck_assert(!crosses(0, CLIENT));
+	fastpath_hold(&fastpath, FASTPATH_HOLD_UNCHECKED, false);
+	require_all_cross();
+}
+
 static void leave_alone(void)
 {
 	const int array = bpf_object__find_map_fd_by_name(maps.loaded.object, "attendant");
@@ -275,6 +295,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	keep_sums();
 	count_unknown();
 	change_way();
+	hold_twice();
 	maps_hold(&maps, FASTPATH_HELD);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	maps.conf->alive_ns = 0; /* as before a process is ready that follows upon who held them */
