@@ -348,6 +348,7 @@ int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, l
 
 	if (fastpath->unfiltered)
 		return fastpath->unfiltered;
+	fastpath->unfiltered = -ENODATA; /* what has been prepared is used once */
 	filters_use(&fastpath->filters, rules, now, old);
 	if (!rules->nfilters)
 		set_filtered(fastpath, false);

@@ -5,6 +5,9 @@
 #include "filtering.h"
 #include "suites.h"
 
+#include "../../bridge/fastpath/fastpath.h"
+#include "../../bridge/fastpath/whole.h"
+
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <stdio.h>
@@ -58,6 +61,18 @@ static void frame_to_22(void)
 	frames_tcp(&built, &spec);
 }
 
+/* Who asks for filters again that he has not prepared again doesn't lose those that there are. */
+static void use_once(void)
+{
+	struct fastpath fastpath = {.maps = f.maps, .filters = f.filters};
+
+	ck_assert_int_eq(fastpath_prepare_filters(&fastpath, f.rules), 0);
+	ck_assert_int_eq(fastpath_use_filters(&fastpath, f.rules, f.engine.now), 0);
+	ck_assert_int_lt(fastpath_use_filters(&fastpath, f.rules, f.engine.now), 0);
+	ck_assert_int_ge(fastpath.filters.programs[OUTSIDE], 0);
+	f.filters = fastpath.filters;
+}
+
 START_TEST(counts_follow_names_where_the_kernel_refuses)
 {
 	struct fastpath_filter_seen seen;
@@ -72,6 +87,7 @@ START_TEST(counts_follow_names_where_the_kernel_refuses)
 		return;
 	use();
 	filtering_activate(&f);
+	use_once();
 	frame_to_22();
 	for (unsigned i = 0; i < 3; i++)
 		filtering_receive(&f, &built);
