@@ -5,7 +5,7 @@
 # builds to run them with. All must have been built, and the fuzzers, but for those that BUILD names:
 # these are made here, beside the tests that don't need them yet.
 #
-# A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, several at a
+# A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, five at a
 # time; and those that compute, one for each processor, which yield to the builds, and these to the live
 # ones. The fuzzers have what is left. Each job has a limit of time and ends with the caller, by whatever
 # signal. A line says when a job has ended; what it said follows when all have, then what failed once more.
@@ -18,7 +18,7 @@ VARIANTS=${VARIANTS:-release debug}
 BUILD=${BUILD:-}
 LIMIT_S=${LIMIT_S:-600}
 FUZZ_S=${FUZZ_S:-60}
-LIVE_JOBS=${LIVE_JOBS:-6} # at a time
+LIVE_JOBS=${LIVE_JOBS:-5} # at a time
 SHOWN_LINES=30           # of a failure, in the end
 PASSED=0 FAILED=0
 export BUILD LIMIT_S FUZZ_S CONTAINED LOGS

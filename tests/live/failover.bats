@@ -63,7 +63,7 @@ teardown()
 	[[ -n $(sockets fe1 'sport = :5061') ]]
 	lab_kill fe1-checked
 	wait_until $IN_TIME health_is fe1 down
-	wait_until 1 no_sockets fe1 'sport = :5061'
+	wait_until 10 no_sockets fe1 'sport = :5061'
 	grep -q 'Connection reset by peer' "$LAB_DIR/$ON_FE1.err"
 	[[ -n $(sockets fe2 'sport = :5061') ]]
 	tmbridge_stop
