@@ -126,12 +126,17 @@ INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
 	return data + bytes <= end || (skb->len >= bytes && bpf_skb_pull_data(skb, bytes) == 0);
 }
 
-/* If it is the process's in any case: then this doesn't return, unless it crosses as well. */
+/* If it is the process's in any case: then this doesn't return, unless the host's stack gets it as
+ * well. What nobody is there for goes on as a flow's: a client would reset a connection whose
+ * segments came to it as its server has sent them. */
 INLINE bool is_held(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
 {
+	struct link_head head;
+
 	if (!c->held || (c->held == FASTPATH_HELD && !is_well(c)))
 		return false;
-	if (skb->cb[FASTPATH_CB_CROSSES])
+	if (skb->cb[FASTPATH_CB_CROSSES] &&
+	    (c->held == FASTPATH_RENAMED || !read_link(skb, &head) || is_own_mac(c, head.dst)))
 		return true;
 	punt(skb, side);
 	return c->held == FASTPATH_RENAMED;

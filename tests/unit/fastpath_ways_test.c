@@ -279,6 +279,24 @@ static void hold_twice(void)
 	require_all_cross();
 }
 
+/* With `snat = off` what a server says crosses, if it is no flow's: of a flow it goes on as the
+ * VIP's, and not as its server has sent it. */
+static void require_translated(void)
+{
+	struct spec spec = talk_spec(&talks[0], SERVER, TCP_ACK, 40);
+	struct __sk_buff ctx = {0};
+	struct built built;
+	be32 from;
+
+	spec.dst = mac_of(0x90);
+	build(&built, &spec);
+	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), (uint32_t)TC_ACT_UNSPEC);
+	ctx.cb[FASTPATH_CB_CROSSES] = 1;
+	ck_assert_uint_eq(run(LOADED_FLOW, &built, &ctx), (uint32_t)TC_ACT_REDIRECT);
+	from = be32_load(built.frame.data + built.l3 + IPV4_SRC);
+	ck_assert_uint_eq(be32_get(from), be32_get(fixture_vip()));
+}
+
 static void leave_alone(void)
 {
 	const int array = bpf_object__find_map_fd_by_name(maps.loaded.object, "attendant");
@@ -304,6 +322,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	leave_alone();
 	require_all_cross();
+	require_translated();
 	maps_hold(&maps, FASTPATH_RENAMED);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	maps_hold(&maps, FASTPATH_FREE);
