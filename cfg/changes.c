@@ -9,6 +9,7 @@
 #include "keys.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
 	VALUE_SHOWN = 200, /* bytes of a value that a line shows */
@@ -96,6 +97,29 @@ static struct rules_server *server_named(const struct rules *rules, const char *
 	return NULL;
 }
 
+static bool same_list(const struct prefixes *a, const struct prefixes *b)
+{
+	return a->n == b->n && (!a->n || (!memcmp(a->first, b->first, a->n * sizeof(*a->first)) &&
+	                                  !memcmp(a->word, b->word, a->n)));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Lists in files of their own: the key is what it was. */
+static void compare_lists(const struct changes *c, const struct rules_farm *old,
+                          const struct rules_farm *now)
+{
+	if (same_text(old->allow, now->allow) && same_text(old->deny, now->deny) &&
+	    !same_list(&old->access, &now->access))
+		say_section(c, SECTION_FARM, now->name, "allow, deny: a file has another list");
+	if (same_text(old->client_exempt, now->client_exempt) &&
+	    !same_list(&old->exempt, &now->exempt))
+		say_section(c, SECTION_FARM, now->name, "client_exempt: a file has another list");
+}
+
 static void compare_farms(const struct changes *c)
 {
 	for (unsigned i = 0; i < c->rules->nfarms; i++) {
@@ -104,10 +128,12 @@ static void compare_farms(const struct changes *c)
 		struct target old = {.rules = (struct rules *)c->old,
 		                     .farm = farm_named(c->old, now.farm->name, i)};
 
-		if (old.farm)
-			compare_keys(c, SECTION_FARM, now.farm->name, &old, &now);
-		else
+		if (!old.farm) {
 			say_section(c, SECTION_FARM, now.farm->name, "is new");
+			continue;
+		}
+		compare_keys(c, SECTION_FARM, now.farm->name, &old, &now);
+		compare_lists(c, old.farm, now.farm);
 	}
 }
 

@@ -51,6 +51,7 @@ connects() # NAMESPACE CONNECTED REFUSED
 	echo '10.0.0.10/32 ; as of now' >"$LAB_DIR/deny.txt"
 	lab_signal tmbridge HUP
 	wait_until 10 grep -q 'reloaded' "$LAB_DIR/tmbridge.err"
+	grep -q 'deny: a file has another list' "$LAB_DIR/tmbridge.err"
 	connects dc 0 3
 	tmbridge_stats | jq -e '.limits.denied == 3 and .reasons.client_denied == 3'
 	connects client 0 3

@@ -120,6 +120,28 @@ START_TEST(what_was_gone_before_is_not_said_again)
 }
 END_TEST
 
+/* The key is the same, but not what it leads to. */
+START_TEST(lists_in_files_are_compared)
+{
+	struct rules *old = expect_rules(FARM_X "deny = 192.0.2.1\nclient_exempt = 192.0.2.7\n");
+	struct rules *now = expect_rules(FARM_X "deny = 192.0.2.1\nclient_exempt = 192.0.2.7\n");
+	struct line line = {0};
+
+	changes(old, now, take_change, &line);
+	ck_assert_str_eq(line.text, "");
+	now->farms[0].access.first[1].b[15]++;
+	changes(old, now, take_change, &line);
+	ck_assert_str_eq(line.text, "[farm x] allow, deny: a file has another list\n");
+	line = (struct line){0};
+	now->farms[0].access.first[1].b[15]--;
+	now->farms[0].exempt.word[0] = PREFIX_EXEMPT;
+	changes(old, now, take_change, &line);
+	ck_assert_str_eq(line.text, "[farm x] client_exempt: a file has another list\n");
+	rules_free(old);
+	rules_free(now);
+}
+END_TEST
+
 START_TEST(a_long_change_is_cut)
 {
 	char text[TEXT_BYTES] = FARM_X "snat = 10.0.0.2";
@@ -146,6 +168,7 @@ Suite *cfg_changes_suite(void)
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_reload_says_what_changed, 0, ROWS(changed));
 	tcase_add_test(tcase, what_was_gone_before_is_not_said_again);
+	tcase_add_test(tcase, lists_in_files_are_compared);
 	tcase_add_test(tcase, a_long_change_is_cut);
 	suite_add_tcase(suite, tcase);
 	return suite;
