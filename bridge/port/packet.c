@@ -167,9 +167,8 @@ static int open_inlet(struct packet_port *packet, const struct link *link)
 	if ((err = renew_socket(fd)) < 0 || (err = set_receive_options(*fd, link->index)) < 0 ||
 	    (err = inlet_open(&packet->inlet, *fd, packet->sharers)) < 0)
 		return err;
-	if (packet->program >= 0 &&
-	    (err = set_option(*fd, SOL_SOCKET, SO_ATTACH_BPF, packet->program)) < 0)
-		return err;
+	if (packet->program >= 0 && set_option(*fd, SOL_SOCKET, SO_ATTACH_BPF, packet->program) < 0)
+		packet->program = -1; /* the socket does without */
 	return bind_socket(*fd, link, ETH_P_ALL);
 }
 

@@ -21,7 +21,7 @@ enum {
 	ROWS_MAX = 16,
 	PACKETS = 1 << 21,  /* of a run */
 	PROGRAM_SHARE = 16, /* of these that go through the programs, each by calls of the kernel */
-	BATCH = 1 << 16,    /* connections of a run */
+	BATCH = 1 << 14,    /* connections of a run */
 	QUICK = 64,         /* parts of those that do for a trial */
 	FRAME_SMALL = 64,
 	FRAME_SMALL_IPV6 = 80, /* the least that holds data is 75 */

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Further lines of the farm's section, in the environment: what limits for clients cost. */
+#define SUBJECT_LINES "BENCH_FARM"
+
 enum {
 	SUBJECT_OWNS = 256,         /* frames that lb_poll() may ask for at a time */
 	SUBJECT_PER_SNAT = 3000000, /* flows for one SNAT address: of 4.1 million ports */
@@ -26,12 +29,16 @@ static void write_address(FILE *ini, const char *key, bool ipv6, unsigned last)
 
 static void write_ini(FILE *ini, uint32_t capacity, bool ipv6)
 {
+	const char *lines = getenv(SUBJECT_LINES);
+
 	fprintf(ini, "[bridge]\nmax_connections = %u\n[farm bench]\nports = %d-%d\n", capacity,
 	        SUBJECT_FIRST_SERVICE, SUBJECT_FIRST_SERVICE + SUBJECT_SERVICES - 1);
 	write_address(ini, "vip = ", ipv6, 40);
 	write_address(ini, "\nsnat = ", ipv6, 40);
 	for (unsigned i = 1; i <= capacity / SUBJECT_PER_SNAT; i++)
 		write_address(ini, ", ", ipv6, 40 + i);
+	if (lines)
+		fprintf(ini, "\n%s", lines);
 	for (unsigned s = 0; s < SUBJECT_SERVERS; s++) {
 		fprintf(ini, "\n[server s%u]\nfarm = bench\n", s);
 		write_address(ini, "address = ", ipv6, 100 + s);
@@ -62,6 +69,8 @@ static struct rules *make_rules(uint32_t capacity, bool ipv6)
 	return rules;
 }
 
+static struct barred barred;
+
 void subject_make(struct subject *subject, uint32_t capacity, bool ipv6)
 {
 	const struct hash_key key = {{0x0706050403020100, 0x0f0e0d0c0b0a0908}};
@@ -82,6 +91,8 @@ void subject_make(struct subject *subject, uint32_t capacity, bool ipv6)
 			measure_fail("no memory");
 		lb_use_ip6(subject->lb, subject->ip6_memory.at);
 	}
+	if (getenv(SUBJECT_LINES))
+		lb_use_barred(subject->lb, &barred, &key);
 	subject->bytes = measure_memory() - before;
 }
 
