@@ -149,7 +149,7 @@ INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 	struct fastpath_conf *c = find_conf();
 	struct fastpath_counts *n = find_counts();
 	struct link_head head;
-	int act;
+	int act = FORWARD_UNKNOWN;
 
 	if (!c || !n)
 		return TC_ACT_SHOT;
@@ -160,7 +160,7 @@ INLINE int receive_flow(struct __sk_buff *skb, enum side side, bool ipv6)
 		if (act >= 0)
 			return act;
 	}
-	if (skb->cb[FASTPATH_CB_CROSSES])
+	if (skb->cb[FASTPATH_CB_CROSSES] && act != FORWARD_LEFT)
 		return read_link(skb, &head) ? leave_to_process(skb, c, n, side, &head)
 		                             : TC_ACT_SHOT;
 	punt(skb, side);

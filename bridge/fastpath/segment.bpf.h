@@ -9,6 +9,10 @@
 #include "way.bpf.h"
 #include "../../lb/ttl.h"
 
+/* What forward4() and forward6() say of a frame that they don't send off: it is no open flow's as
+ * far as they know; or it is, and the process's to judge or to send. */
+enum { FORWARD_UNKNOWN = -1, FORWARD_LEFT = -2 };
+
 /* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
  * one doesn't hold. */
 INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,

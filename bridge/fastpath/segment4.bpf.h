@@ -7,8 +7,7 @@
 #include "segment.bpf.h"
 #include "../../lb/rewrite.h"
 
-/* Forwards a segment of an open flow; returns -1 if the frame is none, or another one's to decide.
- */
+/* Forwards a segment of an open flow; else returns FORWARD_... */
 INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                     enum side side)
 {
@@ -22,19 +21,20 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	uint32_t len;
 
 	if (data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
-		return -1;
+		return FORWARD_UNKNOWN;
 	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
 	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len) ||
 	    (c->routes && ttl_is_last4(ip)))
-		return -1;
+		return FORWARD_UNKNOWN;
 	if (!read_hop(skb, data, l3, side, &from))
-		return -1;
+		return FORWARD_UNKNOWN;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
-	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found) ||
-	    !admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side,
+	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found))
+		return FORWARD_UNKNOWN;
+	if (!admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side,
 	           &to))
-		return -1;
+		return FORWARD_LEFT;
 	addresses = rewrite_ipv4(ip, &arrives, &found.lane.to);
 	if (c->routes)
 		ttl_spend4(ip);

@@ -89,29 +89,29 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	csum_acc addresses;
 
 	if (!c->client6 || data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
-		return -1;
+		return FORWARD_UNKNOWN;
 	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
 	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len) ||
 	    (c->routes && ttl_is_last6(ip)))
-		return -1;
+		return FORWARD_UNKNOWN;
 	if (!read_hop(skb, data, l3, side, &from))
-		return -1;
+		return FORWARD_UNKNOWN;
 	arrives.src = name_at(ip + IPV6_SRC, hop_vlan(&from));
 	arrives.dst = name_at(ip + IPV6_DST, hop_vlan(&from));
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(&arrives, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us, &found))
-		return -1;
+		return FORWARD_UNKNOWN;
 	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
 	client = bpf_map_lookup_elem(&client6, &i);
 	if (!client || !is_client(arrives.src, ip + IPV6_SRC, client) ||
 	    !is_client(arrives.dst, ip + IPV6_DST, client))
-		return -1;
+		return FORWARD_UNKNOWN;
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
 	if (!src || !dst ||
 	    !admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV6_HEADER_BYTES, len, side,
 	           &to))
-		return -1;
+		return FORWARD_LEFT;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
 	if (c->routes)
 		bpf_csum_update(skb, csum_fold(ttl_spend6(ip)));

@@ -297,6 +297,23 @@ static void require_translated(void)
 	ck_assert_uint_eq(be32_get(from), be32_get(fixture_vip()));
 }
 
+/* And if only the process can send it (to a client behind two tags) not at all. */
+static void require_dropped(void)
+{
+	struct spec spec = talk_spec(&talks[0], SERVER, TCP_ACK, 40);
+	struct hops_place *place = &flows()->hops.places[flows_at(flows(), flow_numbers[0])->hop];
+	struct __sk_buff ctx = {0};
+	struct built built;
+
+	spec.dst = mac_of(0x90);
+	build(&built, &spec);
+	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), (uint32_t)TC_ACT_UNSPEC);
+	ctx.cb[FASTPATH_CB_CROSSES] = 1;
+	place->hop.ntags = 2;
+	ck_assert_uint_eq(run(LOADED_FLOW, &built, &ctx), (uint32_t)TC_ACT_SHOT);
+	place->hop.ntags = 0;
+}
+
 static void leave_alone(void)
 {
 	const int array = bpf_object__find_map_fd_by_name(maps.loaded.object, "attendant");
@@ -323,6 +340,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	leave_alone();
 	require_all_cross();
 	require_translated();
+	require_dropped();
 	maps_hold(&maps, FASTPATH_RENAMED);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	maps_hold(&maps, FASTPATH_FREE);
