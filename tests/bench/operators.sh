@@ -53,9 +53,10 @@ figure() # JQ
 	"$TMBRIDGE" status -o json | sed -n 1p | jq "$1"
 }
 
-missed()
+# Frames that had no room when they came, and such as the way out didn't take.
+lost()
 {
-	figure '[.ports[] | .missed + .send_failed] | add'
+	figure '([.ports[].missed] | add), ([.ports[].send_failed] | add)' | paste -s -d ' '
 }
 
 ask_all()
@@ -91,7 +92,7 @@ round() # quiet | asked
 {
 	local asker before
 
-	before=$(missed)
+	before=$(lost)
 	in_ns client iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
 	sleep 0.5
 	if [[ $1 = asked ]]; then
@@ -105,12 +106,12 @@ round() # quiet | asked
 		wait $asker || true
 	fi
 	wait %?iperf3 2>/dev/null || true
-	echo $(($(missed) - before)) >>"$LAB_DIR/missed.$1"
+	echo "$before $(lost)" >>"$LAB_DIR/lost.$1"
 }
 
-missed_in() # quiet | asked
+lost_in() # quiet | asked
 {
-	awk '{ n += $1 } END { print n + 0 }' "$LAB_DIR/missed.$1"
+	awk '{ missed += $3 - $1; unsent += $4 - $2 } END { print missed + 0 " missed, " unsent + 0 " not sent" }' "$LAB_DIR/lost.$1"
 }
 
 main()
@@ -135,7 +136,7 @@ main()
 		print(f"p99 of a round trip on the wire: {statistics.median(quiet):.0f} us, asked {statistics.median(asked):.0f} us;"
 		      f" ratio {statistics.median([a / q for q, a in zip(quiet, asked)]):.3f}")
 	END
-	echo "flows: $(figure .flows.open), frames missed or not sent: $(missed_in quiet), asked $(missed_in asked)"
+	echo "flows: $(figure .flows.open); frames: $(lost_in quiet); asked: $(lost_in asked)"
 	tmbridge_stop
 	lab_down
 }
