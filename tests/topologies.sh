@@ -276,6 +276,40 @@ changes_by_reload() # SNAT-ADDRESS ANOTHER-ONE
 	wait_until 5 said_since "$lines" "mode: is $mode, and changing it to transparent needs a restart"
 }
 
+# Filters have a say in what goes to the VIPs, and none in what is the host's; in each version of IP. SSH to the host is served.
+filters_have_a_say()
+{
+	local vip
+
+	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
+	cat >>"$LAB_DIR/lb.ini" <<-'END'
+		[filter syns]
+		match = tcp[tcpflags] & tcp-syn != 0 or ip6 proto 6
+		side = outside
+		action = count
+		[filter web]
+		match = tcp dst port 444
+		side = outside
+		action = reset
+		[filter ssh]
+		match = tcp port 22
+		action = drop
+	END
+	topology_reload
+	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
+	for vip in 10.0.0.40 fd00::40; do
+		[[ $(connects client $vip 5061 2 | wc -l) = 2 ]]
+		run in_ns client timeout 5 bash -c "exec 3<>/dev/tcp/$vip/444"
+		[[ $status = 1 ]] # and not the time
+	done
+	tmbridge_stats | jq -e '.filters | .[0].matched >= 6 and .[1].dropped == 2 and .[2].matched == 0'
+	tmbridge_counts .reasons.filter_reset 2
+	tmbridge_counts .fast_path.active "$([[ $FAST_PATH = kernel ]] && echo true || echo false)"
+	tmbridge_stats | stats_add_up
+	mv "$LAB_DIR/lb.ini.kept" "$LAB_DIR/lb.ini"
+	topology_reload
+}
+
 bundle_goes_on()
 {
 	[[ -s $LAB_DIR/bundle/capture.pcapng ]] && grep -q ^flow "$LAB_DIR/bundle/state"

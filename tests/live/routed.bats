@@ -77,6 +77,7 @@ forwarding()
 	[[ $(connects tmb 192.168.0.42 5061 1) = "fe2 192.168.0.40:"* ]]
 	in_ns client ping -c 1 -W 2 10.0.0.40
 	in_ns client ping -c 1 -W 2 fd00::40
+	filters_have_a_say
 }
 
 @test "a packet whose TTL ends here is answered, and one less is left of others" {
