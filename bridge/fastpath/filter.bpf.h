@@ -64,7 +64,7 @@ INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
 	uint16_t type;
 	const uint32_t l3 = first_l3(first, &type);
 	const uint32_t jumbo = l3 + IPV6_HEADER_BYTES;
-	uint32_t rest = image->len - jumbo - JUMBO_BYTES, to;
+	uint32_t less = image->len - jumbo - JUMBO_BYTES - 1, to; /* than the rest, by one */
 	uint8_t next;
 
 	if (type != ETHERTYPE_IPV6 ||
@@ -74,10 +74,13 @@ INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
 		return;
 	next = first_byte(first, jumbo);
 	to = (first_at(first, l3) & L3_MASK) + IPV6_HEADER_BYTES;
-	if (rest > ROOM)
-		rest = ROOM;
-	if (!rest || bpf_skb_load_bytes(skb, jumbo + JUMBO_BYTES - image->shift, image->bytes + to,
-	                                rest) < 0)
+	/* what isn't there isn't loaded. The verifier of Linux 6.1 doesn't see that what isn't 0 is
+	 * more, but that one more than anything is */
+	if (less > ROOM - 1)
+		less = ROOM - 1;
+	__asm__ volatile("" : "+r"(less));
+	if (bpf_skb_load_bytes(skb, jumbo + JUMBO_BYTES - image->shift, image->bytes + to,
+	                       less + 1) < 0)
 		return;
 	image->bytes[first_at(first, l3 + IPV6_NEXT_HEADER)] = next;
 	image->len -= JUMBO_BYTES;
