@@ -30,7 +30,7 @@ INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
 	enum { ADDRESSES = ETH_TYPE };
 	const uint32_t shift = skb->vlan_present ? FRAME_TAG_BYTES : 0;
 	const uint32_t len = skb->len;
-	uint32_t rest = len - ADDRESSES;
+	uint32_t less = len - ADDRESSES - 1; /* than the rest, by one: see take_out_jumbo() */
 	be16 tag[2];
 
 	if (len < ETH_HEADER_BYTES)
@@ -40,17 +40,19 @@ INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
 	if (bpf_skb_load_bytes(skb, 0, image->bytes, ADDRESSES) < 0)
 		return false;
 	if (!shift) {
-		if (rest > FILTER_IMAGE_BYTES - ADDRESSES)
-			rest = FILTER_IMAGE_BYTES - ADDRESSES;
-		return bpf_skb_load_bytes(skb, ADDRESSES, image->bytes + ADDRESSES, rest) == 0;
+		if (less > FILTER_IMAGE_BYTES - ADDRESSES - 1)
+			less = FILTER_IMAGE_BYTES - ADDRESSES - 1;
+		__asm__ volatile("" : "+r"(less));
+		return bpf_skb_load_bytes(skb, ADDRESSES, image->bytes + ADDRESSES, less + 1) == 0;
 	}
-	if (rest > FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES)
-		rest = FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES;
+	if (less > FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES - 1)
+		less = FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES - 1;
+	__asm__ volatile("" : "+r"(less));
 	tag[0] = be16_from(bpf_ntohs(skb->vlan_proto));
 	tag[1] = be16_from((uint16_t)skb->vlan_tci);
 	__builtin_memcpy(image->bytes + ADDRESSES, tag, sizeof(tag));
 	return bpf_skb_load_bytes(skb, ADDRESSES, image->bytes + ADDRESSES + FRAME_TAG_BYTES,
-	                          rest) == 0;
+	                          less + 1) == 0;
 }
 
 /*
