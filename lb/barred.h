@@ -15,6 +15,9 @@
  *   client and source port, and what finds its place taken is the engine's.
  * - Anything out of the ordinary is the engine's: options of IP, fragments, data, a checksum that
  *   doesn't hold, a packet that may go no further.
+ * - What is still in a socket has not happened yet: a SYN right behind the packet that would let it
+ *   in (an ACK that opens a connection, a FIN) may be dropped before the engine has seen that, some
+ *   microseconds in all. Its client sends it again.
  *
  * Both read and write it, without a lock: see both.h. The engine never reads what it has written
  * here but to write it, so that no verdict depends on it. This header is compiled for both.

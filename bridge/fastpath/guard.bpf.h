@@ -48,8 +48,12 @@ INLINE bool has_port(const struct guard_conf *c, uint32_t slot, uint16_t port)
 {
 	uint32_t i = (c->half & 1) * GUARD_SLOTS + slot;
 	const struct guard_ports *ports = bpf_map_lookup_elem(&guard_ports, &i);
+	uint64_t bounded = port;
 
-	return ports && ports->words[port / 64] >> port % 64 & 1;
+	/* as it is: the verifier of Linux 6.1 forgets how large a number may be when it is put by
+	 */
+	__asm__ volatile("%0 &= 65535" : "+r"(bounded));
+	return ports && ports->words[bounded / 64] >> bounded % 64 & 1;
 }
 
 /* If TCP with these addresses and ports is tmbridge's. */

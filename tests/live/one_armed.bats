@@ -60,6 +60,7 @@ setup()
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
 	[[ $(connects tmb 10.0.1.42 5061 1) = "fe2 10.0.0.40:"* ]]
 	in_ns client ping -c 1 -W 2 10.0.0.40
+	filters_have_a_say
 }
 
 @test "bulk, both ways round" {

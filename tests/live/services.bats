@@ -111,7 +111,7 @@ farm_is() # NAME UP
 	[[ $(connect client "$VIP6" 5060 20 | grep -c '^fe') = 20 ]]
 	lab_signal pings INT
 	lab_wait pings 5
-	pings_answered "$LAB_DIR/pings.out" 20
+	pings_answered "$LAB_DIR/pings.out" 5
 	in_ns client ping -q -c 1 -W 2 "$VIP6"
 	for name in "${held[@]}"; do
 		[[ ! -s $LAB_DIR/$name.status ]]
