@@ -32,3 +32,13 @@ teardown()
 	echo "$output"
 	[[ $status != 0 && $output = *"invalid access to packet"* && ! -e $PIN ]]
 }
+
+@test "all of tmbridge's own pass it, for each mode" {
+	for object in fastpath guard bouncer; do
+		mkdir "$PIN"
+		bpftool prog loadall "$LAB_ROOT/.build/release/bridge/fastpath/$object.bpf.o" "$PIN" >"$LAB_DIR/verifier" 2>&1 ||
+			{ tail -n 30 "$LAB_DIR/verifier" >&2; false; }
+		[[ -n $(ls "$PIN") ]]
+		rm -rf "$PIN"
+	done
+}
