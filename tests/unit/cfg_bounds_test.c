@@ -256,7 +256,6 @@ Suite *cfg_bounds_suite(void)
 	Suite *suite = suite_create("cfg_bounds");
 	TCase *tcase = tcase_create("cfg_bounds");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_test(tcase, no_more_farms_and_servers_than_there_is_room_for);
 	tcase_add_test(tcase, a_full_file_is_taken);

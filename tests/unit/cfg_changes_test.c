@@ -164,7 +164,6 @@ Suite *cfg_changes_suite(void)
 	Suite *suite = suite_create("cfg_changes");
 	TCase *tcase = tcase_create("cfg_changes");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_reload_says_what_changed, 0, ROWS(changed));
 	tcase_add_test(tcase, what_was_gone_before_is_not_said_again);

@@ -11,7 +11,6 @@
 enum {
 	TEXT_BYTES = 2048,
 	CFG_PATH_BYTES = 64,
-	CFG_TIMEOUT_S = 300, /* of a test, on a machine with much else to do */
 };
 
 #define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))

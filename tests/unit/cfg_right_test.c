@@ -256,7 +256,6 @@ Suite *cfg_right_suite(void)
 	Suite *suite = suite_create("cfg_right");
 	TCase *tcase = tcase_create("cfg_right");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_right_file_is_taken, 0, ROWS(right_files));
 	tcase_add_loop_test(tcase, what_has_no_effect_is_warned_of, 0, ROWS(warnings));

@@ -393,7 +393,6 @@ Suite *cfg_suite(void)
 	Suite *suite = suite_create("cfg");
 	TCase *tcase = tcase_create("cfg");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_right_key_is_taken, 0, ROWS(rights));
 	tcase_add_loop_test(tcase, what_is_shown_reads_back, 0, ROWS(rights));

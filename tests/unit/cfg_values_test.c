@@ -372,7 +372,6 @@ Suite *cfg_values_suite(void)
 	Suite *suite = suite_create("cfg_values");
 	TCase *tcase = tcase_create("cfg_values");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_wrong_value_is_refused, 0, ROWS(wrong_values));
 	tcase_add_loop_test(tcase, an_address_that_no_host_can_have_is_refused, 0,

@@ -296,7 +296,6 @@ Suite *cfg_wrong_suite(void)
 	Suite *suite = suite_create("cfg_wrong");
 	TCase *tcase = tcase_create("cfg_wrong");
 
-	tcase_set_timeout(tcase, CFG_TIMEOUT_S);
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_wrong_file_is_refused, 0, ROWS(wrong_files));
 	tcase_add_loop_test(tcase, all_mistakes_are_reported, 0, ROWS(wrong_many));

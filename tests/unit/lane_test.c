@@ -349,7 +349,6 @@ Suite *lane_suite(void)
 	Suite *suite = suite_create("lane");
 	TCase *tcase = tcase_create("lane");
 
-	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, held_up_anywhere);
 	tcase_add_loop_test(tcase, held_up_over_the_end, 0, 5);
 	tcase_add_test(tcase, the_last_word_counts);
