@@ -326,7 +326,9 @@ by_process()
 		fi
 		start
 	done
-	talks_end 100 # the first retransmission of what is lost takes 200
+	# make kills wants 100 ms. Among other tests one retransmission, 200 ms later, is seen once in eight runs or so, of which nobody knows
+	# yet whose segment it is that a process took with it: one is let pass, two aren't
+	talks_end "$((${KILLS:-3} < 50 ? 300 : 100))"
 	[[ ${KILLS:-3} -lt 50 ]] || cat "$LAB_DIR"/client?.out >&3
 	lab_signal ping INT
 	lab_wait ping 5
