@@ -175,11 +175,7 @@ void balance_bar_flow(struct balance *balance, uint32_t f, bool begins)
 /* If any farm has limits, and all connections of a client are known here. */
 static bool may_bar(const struct farms *farms)
 {
-	bool ret = false;
-
-	for (unsigned f = 0; f < farms->rules->nfarms; f++)
-		ret |= limits_any(&farms->rules->farms[f]);
-	return ret && (farms->share.n == 1 || farms->share.by_address);
+	return limits_any_farm(farms->rules) && (farms->share.n == 1 || farms->share.by_address);
 }
 
 /* By other rules, or as it is the first time. */

@@ -74,6 +74,15 @@ static inline bool limits_any(const struct rules_farm *farm)
 	return farm->access.n || farm->client_connections || farm->client_rate;
 }
 
+/* The same of all farms. */
+static inline bool limits_any_farm(const struct rules *rules)
+{
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (limits_any(&rules->farms[f]))
+			return true;
+	return false;
+}
+
 /* An address, of IPv4 as ip6_mapped(), as limits_client.key. */
 static inline uint64_t limits_key(bool is_ipv6, const struct ip6 *ip)
 {

@@ -25,15 +25,9 @@ static int load(struct bouncer *bouncer)
 	if (err < 0 || (err = bpf_object__load(bouncer->object)) < 0 ||
 	    (err = object_map(bouncer->object, "barred", &bouncer->table)) < 0)
 		return err;
-	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct bpf_program *program =
-		        bpf_object__find_program_by_name(bouncer->object, names[side]);
-
-		if (!program)
-			return -ENOENT;
-		bouncer->programs[side] = bpf_program__fd(program);
-	}
-	return 0;
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		err = object_program(bouncer->object, names[side], &bouncer->programs[side]);
+	return err;
 }
 
 int bouncer_open(struct bouncer **ret)

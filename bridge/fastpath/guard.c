@@ -149,7 +149,6 @@ static int set_size(struct guard *guard, const char *name, uint32_t elements)
 
 static int load(struct guard *guard)
 {
-	const struct bpf_program *program;
 	int err = object_open(guard_program, guard_program_bytes, &guard->object);
 
 	if (err < 0 || (err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
@@ -159,9 +158,7 @@ static int load(struct guard *guard)
 	    (err = object_map(guard->object, "guard_places", &guard->places)) < 0 ||
 	    (err = object_map(guard->object, "guard_ports", &guard->ports)) < 0)
 		return err;
-	program = bpf_object__find_program_by_name(guard->object, "guard");
-	guard->program = program ? bpf_program__fd(program) : -1;
-	return program ? 0 : -ENOENT;
+	return object_program(guard->object, "guard", &guard->program);
 }
 
 int guard_open(const struct rules *rules, struct guard **ret)

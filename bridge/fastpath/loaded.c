@@ -140,15 +140,12 @@ static void choose_programs(struct loaded *loaded)
 
 static int find_programs(struct loaded *loaded)
 {
-	for (unsigned i = 0; i < LOADED_PROGRAMS; i++) {
-		const struct bpf_program *program = bpf_object__find_program_by_name(
-		        loaded->object, loaded_name(loaded, (enum loaded_program)i));
+	int err = 0;
 
-		if (!program)
-			return -ENOENT;
-		loaded->programs[i] = bpf_program__fd(program);
-	}
-	return 0;
+	for (unsigned i = 0; i < LOADED_PROGRAMS && !err; i++)
+		err = object_program(loaded->object, loaded_name(loaded, (enum loaded_program)i),
+		                     &loaded->programs[i]);
+	return err;
 }
 
 int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],

@@ -50,3 +50,11 @@ void object_unmap(const struct object_memory *memory)
 	if (memory->at)
 		munmap(memory->at, memory->bytes);
 }
+
+int object_program(const struct bpf_object *object, const char *name, int *ret)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+	*ret = program ? bpf_program__fd(program) : -1;
+	return program ? 0 : -ENOENT;
+}

@@ -25,4 +25,8 @@ int object_open(const void *bytes, size_t n, struct bpf_object **ret);
 int object_map(const struct bpf_object *object, const char *name, struct object_memory *ret);
 void object_unmap(const struct object_memory *memory);
 
+/* Sets *ret to the descriptor of a loaded object's program, by its name. Returns 0, or -ENOENT: it
+ * has none. */
+int object_program(const struct bpf_object *object, const char *name, int *ret);
+
 #endif

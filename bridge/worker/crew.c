@@ -36,21 +36,13 @@ void crew_free(struct crew *crew)
 	free(crew->bouncers);
 }
 
-static bool has_limits(const struct rules *rules)
-{
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		if (limits_any(&rules->farms[f]))
-			return true;
-	return false;
-}
-
 void crew_load_bouncers(struct crew *crew, const struct rules *rules)
 {
 	int err = 0;
 
 	for (unsigned k = 0; k < crew->n && !err; k++)
 		err = bouncer_open(&crew->bouncers[k]);
-	if (err < 0 && has_limits(rules))
+	if (err < 0 && limits_any_farm(rules))
 		log_info("what limits for clients refuse isn't dropped in the kernel: %s (it takes "
 		         "CAP_BPF)",
 		         strerror(-err));
@@ -69,7 +61,9 @@ static void post_bouncers(struct crew *crew, const struct rules *rules)
 {
 	int err = 0;
 
-	for (unsigned k = 0; has_limits(rules) && k < crew->n; k++)
+	if (!limits_any_farm(rules))
+		return;
+	for (unsigned k = 0; k < crew->n; k++)
 		for (unsigned side = 0; crew->bouncers[k] && side < NSIDES && !err; side++)
 			err = packet_set_program(
 			        crew->ports[k][side],

@@ -8,7 +8,6 @@
 #include "workers.h"
 
 #include "barring.h"
-
 #include "burst.h"
 #include "checks.h"
 #include "../process/log.h"
