@@ -342,6 +342,14 @@ server_http() # NAMESPACE PORT
 	wait_until 20 server_listens "$1" "$2"
 }
 
+# Before a flood: of thousands that are half open the timers expire together, and their SYN-ACKs sent again don't
+# fit what the kernel queues of received frames, 1000 for each processor, of whichever lab on this machine.
+servers_expect_floods()
+{
+	lab_sysctl fe1 net.ipv4.tcp_synack_retries=0
+	lab_sysctl fe2 net.ipv4.tcp_synack_retries=0
+}
+
 server_listens() # NAMESPACE PORT
 {
 	in_ns "$1" ss -Hltn "sport = :$2" | seek .

@@ -131,18 +131,32 @@ log_of() # PART VARIANT FILE
 	echo "$LOGS/$(tr "/ " __ <<<"$*")"
 }
 
-# Runs a job with its output in its log, and notes how it ended and how long it took. CPU is that of all that it started.
+# Frames that found the kernel's queues of received ones full: 1000 for each processor of this machine, whichever
+# lab they are of. So a test that fills them takes frames from those beside it as well.
+queue_drops()
+{
+	local dropped sum=0
+
+	while read -r _ dropped _; do
+		sum=$((sum + 0x$dropped))
+	done </proc/net/softnet_stat
+	echo "$sum"
+}
+
+# Runs a job with its output in its log, and notes how it ended, how long it took, and how many frames the machine
+# dropped meanwhile. CPU is that of all that it started.
 log_job() # PART VARIANT FILE
 {
-	local log status=0 cpu waited
+	local log status=0 cpu waited drops
 
 	log=$(log_of "$@")
 	wait_for_build "$@" >"$log" 2>&1 || status=1
 	waited=$SECONDS
+	drops=$(queue_drops)
 	[[ $status != 0 ]] || run_job "$@" >>"$log" 2>&1 || status=$?
 	times >"$log.cpu"
 	cpu=$(awk -F'[ms ]' 'END { printf "%d", 60 * ($1 + $4) + $2 + $5 }' "$log.cpu")
-	echo "$status $((SECONDS - waited)) $cpu" >"$log.status"
+	echo "$status $((SECONDS - waited)) $cpu $(($(queue_drops) - drops))" >"$log.status"
 	echo "$*: $((SECONDS - waited)) s, $cpu s of CPU, status $status"
 }
 
@@ -212,12 +226,13 @@ start_jobs() # QUEUE AT-A-TIME NICENESS
 
 count_jobs() # <JOBS
 {
-	local job log status seconds cpu
+	local job log status seconds cpu drops
 
 	while IFS= read -r job; do
 		log=$(log_of "$job")
-		read -r status seconds cpu 2>/dev/null <"$log.status" || status=1 seconds="?" cpu="?"
-		echo "$job: $seconds s, $cpu s of CPU"
+		read -r status seconds cpu drops 2>/dev/null <"$log.status" || status=1 seconds="?" cpu="?" drops=0
+		[[ $drops = 0 ]] || drops="$drops, of all labs"
+		echo "$job: $seconds s, $cpu s of CPU; frames dropped by the machine's queues: $drops"
 		count "$job" "$log" "$status"
 	done
 }

@@ -118,6 +118,7 @@ teardown()
 	echo "$line"
 	jq -e '.servers.fe2 == 5000' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
+	in_ns fe1 ss -HKtn 'sport = :5061' >/dev/null # with the link, all their FINs would come at once, again and again
 	books_balance
 	tmbridge_stop
 }

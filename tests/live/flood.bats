@@ -6,6 +6,7 @@ source "$BATS_TEST_DIRNAME/../failover.sh"
 setup_file()
 {
 	lab_up
+	servers_expect_floods
 	lab_file large 64
 	server_http fe1 80
 	server_http fe2 80

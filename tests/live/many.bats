@@ -30,6 +30,11 @@ many_lines() # LINES-EACH
 	[[ $(cat "$LAB_DIR"/many? | wc -l) = $(($1 * CLIENTS)) ]]
 }
 
+all_have_ended()
+{
+	tmbridge_stats | jq -e '.flows.open == 0 and .farms[0].snat[0].ports_in_use == 0'
+}
+
 @test "70,000 connections at a time, all answered by their servers" {
 	lab_ini 'ports = 5061' 'bridge.max_connections = 100000' 'bridge.max_half_open = 100000'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -48,6 +53,10 @@ many_lines() # LINES-EACH
 	cat "$LAB_DIR"/many?
 	[[ $(jq -s 'map(.echoed) | add' "$LAB_DIR"/many?) = 70000 ]]
 	[[ $(jq -s 'map(.lost) | add' "$LAB_DIR"/many?) = 0 ]]
+	for fd in "${go[@]}"; do
+		exec {fd}>&-
+	done
+	wait_until 60 all_have_ended
 	tmbridge_stats | stats_add_up
 	tmbridge_stop
 }

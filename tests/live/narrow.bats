@@ -7,9 +7,14 @@
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
+# A window of a thousand small segments or fragments would not fit what the kernel queues of received frames.
+SMALL_WINDOW=("net.ipv4.tcp_rmem=4096 131072 400000")
+
 setup_file()
 {
 	lab_up
+	lab_sysctl client "${SMALL_WINDOW[@]}"
+	lab_sysctl fe1 "${SMALL_WINDOW[@]}"
 	lab_file big 8
 	server_http fe1 80
 }
@@ -50,7 +55,7 @@ narrow_up() # BRIDGE
 	for ns in far mid edge; do
 		lab_ns $ns on
 		lab_sysctl $ns net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.tcp_mtu_probing=0 \
-			net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+			net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 "${SMALL_WINDOW[@]}"
 	done
 	LAB_MTU=1500 lab_cable edge eth0 02:00:00:00:00:03 "$1" edge
 	ip -n "$1" link set edge master br0

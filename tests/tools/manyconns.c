@@ -12,7 +12,8 @@
  * closes each one once it was greeted. With -g it prints the greetings. Else it holds them all,
  * sends a line over each and checks who answers: once; or with -w once for each line on stdin,
  * until its end; with -b over all of them at once. Each round ends with a line of JSON on stdout.
- * Nothing heard for -t seconds ends a round.
+ * Nothing heard for -t seconds ends a round. In the end it closes them, some at a time: of as many
+ * FINs as there are connections some get lost, and those come again together.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,10 +38,12 @@ enum {
 	EVENTS = 256,
 	SERVERS = 16,
 	WORKERS = 4,
-	BACKLOG = 65535
+	BACKLOG = 65535,
+	ENDING_AT_ONCE = 100,
+	END_MS = 1000
 };
 
-enum state { IDLE, CONNECTING, GREETING, HELD, ECHOING, OVER };
+enum state { IDLE, CONNECTING, GREETING, HELD, ECHOING, ENDING, OVER };
 
 struct conn {
 	int fd;
@@ -374,6 +377,31 @@ static void round_run(int epoll, struct conn *conns, enum state from, const stru
 	}
 }
 
+/* Each is over when its other end has said so too, or when nothing was heard for a second. */
+static void conns_end(int epoll, struct conn *conns, unsigned n)
+{
+	struct epoll_event events[EVENTS];
+	unsigned next = 0, ending = 0;
+	int heard;
+
+	do {
+		for (; next < n && ending < ENDING_AT_ONCE; next++)
+			if (conns[next].state == HELD) {
+				shutdown(conns[next].fd, SHUT_WR);
+				conns[next].state = ENDING;
+				ending++;
+			}
+		heard = ending ? epoll_wait(epoll, events, EVENTS, END_MS) : 0;
+		for (int i = 0; i < heard; i++) {
+			struct conn *c = &conns[events[i].data.u64];
+
+			ending -= c->state == ENDING;
+			if (c->state != OVER)
+				conn_close(c);
+		}
+	} while (heard > 0);
+}
+
 static void report(double since)
 {
 	printf("{\"connected\":%u,\"refused\":%u,\"reset\":%u,\"timeout\":%u,\"failed\":%u,"
@@ -407,6 +435,7 @@ static int connect_run(const struct options *o)
 		round_run(epoll, conns, HELD, o);
 		report(start);
 	}
+	conns_end(epoll, conns, o->n);
 	free(conns);
 	return 0;
 }
