@@ -1,6 +1,6 @@
 # Attacks the console as its guests, and as a tmbridge that is broken: console_attack.py CONSOLE DIRECTORY
 # prints "ok WHAT" or "not ok WHAT" for each thing. What stands in tmbridge's place is made up here.
-import concurrent.futures, http.client, json, os, random, socket, ssl, subprocess, sys, threading, time
+import concurrent.futures, http.client, json, os, random, select, socket, ssl, subprocess, sys, threading, time
 
 CONSOLE, DIRECTORY = sys.argv[1:3]
 TOKEN = "0123456789abcdef0123"
@@ -18,9 +18,16 @@ def check(what, good):
 
 # ---- In tmbridge's place ----
 
+# Also by one who has been answered, until he closes it. (That he has done so shows at once, whenever the thread that answers him goes on.)
+def is_held(client):
+    poll = select.poll()
+    poll.register(client, 0)
+    return not poll.poll(0)
+
+
 class Fake:
     def __init__(self, name):
-        self.name, self.how, self.now, self.most, self.lock = name, "well", 0, 0, threading.Lock()
+        self.name, self.how, self.clients, self.most, self.lock = name, "well", set(), 0, threading.Lock()
         os.makedirs(f"/run/tmbridge/{name}", exist_ok=True)
         self.listeners = []
         self.listen()
@@ -49,8 +56,8 @@ class Fake:
 
     def answer(self, client):
         with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
+            self.clients.add(client)
+            self.most = max(self.most, sum(map(is_held, self.clients)))
         try:
             words = client.makefile().readline().split()
             if words:
@@ -58,8 +65,8 @@ class Fake:
         except OSError:
             pass
         with self.lock:
-            self.now -= 1
-        client.close()
+            self.clients.remove(client)
+            client.close()
 
     def say(self, client, words):
         if self.how == "silent":
