@@ -15,6 +15,7 @@
 	X(balance_full)                                                                            \
 	X(balance_ports)                                                                           \
 	X(barred)                                                                                  \
+	X(barred_full)                                                                             \
 	X(capture)                                                                                 \
 	X(carrier)                                                                                 \
 	X(cfg)                                                                                     \
