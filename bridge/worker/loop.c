@@ -131,14 +131,17 @@ static void run_round(struct loop *loop)
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
 	lb_time now = clock_now();
 	bool inbox = burst_take_inbox(loop->worker, now);
+	bool slept = false;
 
 	if (outside || inside || inbox)
 		loop->active = now;
-	else if (now.ns - loop->active.ns > LOOP_SPIN_NS)
+	else if ((slept = now.ns - loop->active.ns > LOOP_SPIN_NS))
 		sleep_until_event(loop, now);
 	else
 		sched_yield();
 	tick(loop, clock_now());
+	if (slept) /* it may have been woken for an errand before a tick was due again */
+		run_errand(loop, clock_now());
 	atomic_store_explicit(&loop->rounds,
 	                      atomic_load_explicit(&loop->rounds, memory_order_relaxed) + 1,
 	                      memory_order_relaxed);
