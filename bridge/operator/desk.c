@@ -3,6 +3,10 @@
  * reads for long. So whatever he does costs the others nothing but their turn, and a turn is
  * bounded: one read, one step of an answer, one write.
  *
+ * What viewers ask, and their coming and going, takes a fifth of the time, all together, and pauses
+ * for the rest: so who connects and closes, or asks, as fast as he can leaves the processors to the
+ * wire. Operators don't wait.
+ *
  * A client may ask again when his answer has ended. Who closes his half of the connection still
  * gets the rest.
  */
@@ -21,13 +25,17 @@ enum {
 	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
 	DESK_ROOM = 4096,     /* for what is worth going on */
 	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
+	DESK_SHARE = 5,       /* viewers have one part of so many */
+	DESK_CREDIT_MS = 5,   /* as if they had paused for that long, if they have */
 };
 
 struct desk {
 	struct world *world;
 	const struct sockets *sockets;
 	struct client clients[DESK_CLIENTS];
-	unsigned turn; /* the client that is served first next time */
+	unsigned turn;   /* the client that is served first next time */
+	lb_time viewers; /* when they may come and ask again */
+	bool pauses;     /* they may not in this turn; else all may, or the first would take all */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -86,12 +94,38 @@ static bool has_output(const struct client *client)
 	return waits;
 }
 
+static bool viewers_pause(const struct desk *desk)
+{
+	return clock_now().ns < desk->viewers.ns;
+}
+
+/* What has been done for viewers since the thread had used so much is paid for. */
+static void charge(struct desk *desk, uint64_t used)
+{
+	const uint64_t cost = clock_used() - used;
+	const uint64_t credit = clock_now().ns - DESK_CREDIT_MS * LB_NS_PER_MS;
+
+	if (desk->viewers.ns < credit)
+		desk->viewers.ns = credit;
+	desk->viewers.ns += DESK_SHARE * cost;
+}
+
+/* Has asked, and waits until it is looked at. */
+static bool has_line(const struct client *client)
+{
+	return client->fd >= 0 && !is_served(client) && memchr(client->line, '\n', client->got);
+}
+
 unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 {
 	unsigned n = 0;
 
-	for (unsigned kind = 0; desk && kind < SOCKET_KINDS; kind++)
-		ret[n++] = (struct pollfd){.fd = desk->sockets->fds[kind], .events = POLLIN};
+	for (unsigned kind = 0; desk && kind < SOCKET_KINDS; kind++) {
+		const bool pauses = kind == SOCKET_STATUS && viewers_pause(desk);
+		const int fd = pauses ? -1 : desk->sockets->fds[kind];
+
+		ret[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
 	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++) {
 		const struct client *client = &desk->clients[i];
 		short events = has_output(client) ? POLLOUT : 0;
@@ -104,13 +138,20 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 	return n;
 }
 
-/* How long viewers pause who go over the flows: a whole number of ms, and not longer than ms. */
-static int pause_ms(const struct desk *desk, int ms)
+/* How long it is until then: a whole number of ms, and not longer than ms. */
+static int pause_ms(lb_time until, int ms)
 {
-	const uint64_t now = clock_now().ns, until = desk->world->viewers.ns;
-	const uint64_t left = until > now ? (until - now) / LB_NS_PER_MS + 1 : 0;
+	const uint64_t now = clock_now().ns;
+	const uint64_t left = until.ns > now ? (until.ns - now) / LB_NS_PER_MS + 1 : 0;
 
 	return left < (uint64_t)ms ? (int)left : ms;
+}
+
+/* If something is to be done for him at once. */
+static bool is_due(const struct desk *desk, const struct client *client)
+{
+	return (client->go && client->is_busy && answer_room(&client->answer) > DESK_ROOM) ||
+	       (has_line(client) && (client->is_operator || !viewers_pause(desk)));
 }
 
 int desk_wait_ms(const struct desk *desk)
@@ -121,14 +162,19 @@ int desk_wait_ms(const struct desk *desk)
 	for (unsigned i = 0; desk && i < DESK_CLIENTS; i++) {
 		const struct client *client = &desk->clients[i];
 
-		if (client->fd < 0 || !client->go)
+		if (client->fd < 0)
 			continue;
-		if (client->is_busy && answer_room(&client->answer) > DESK_ROOM)
+		if (is_due(desk, client))
 			return 0;
-		ms = DESK_GO_MS;
-		waits |= client->has_to_wait;
+		if (client->go)
+			ms = DESK_GO_MS;
+		waits |= client->go && client->has_to_wait;
 	}
-	return waits ? pause_ms(desk, ms) : ms;
+	if (waits)
+		ms = pause_ms(desk->world->viewers, ms);
+	if (desk && viewers_pause(desk))
+		ms = pause_ms(desk->viewers, ms);
+	return ms;
 }
 
 /* ---- Coming ---- */
@@ -190,6 +236,16 @@ static void welcome(struct desk *desk, enum socket_kind kind, lb_time now)
 	}
 }
 
+static void welcome_viewers(struct desk *desk, lb_time now)
+{
+	const uint64_t used = clock_used();
+
+	if (desk->pauses)
+		return;
+	welcome(desk, SOCKET_STATUS, now);
+	charge(desk, used);
+}
+
 /* ---- Asking ---- */
 
 /* Answers the first line of what has come, if there is one and the one before has been answered. */
@@ -221,6 +277,18 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	answer_clear(&client->answer);
 	verbs_ask(desk->world, client, line, now);
 	client->patient = later(now, DESK_PATIENCE_S);
+}
+
+/* Likewise, when it is his turn, and at his cost. */
+static void hear_out(struct desk *desk, struct client *client, lb_time now)
+{
+	const uint64_t used = clock_used();
+
+	if (!client->is_operator && desk->pauses)
+		return;
+	take_line(desk, client, now);
+	if (!client->is_operator)
+		charge(desk, used);
 }
 
 /* Who has closed his half may still read; who has closed the whole may not. */
@@ -282,7 +350,7 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 	bool there = hear(client) && !has_left(client);
 
 	if (there) {
-		take_line(desk, client, now);
+		hear_out(desk, client, now);
 		go_on(desk, client, now);
 		there = speak(client, now);
 	}
@@ -300,8 +368,9 @@ void desk_serve(struct desk *desk, lb_time now)
 		return;
 	verdicts_expire(&desk->world->verdicts, desk->world->crew, now);
 	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
-	for (unsigned kind = 0; kind < SOCKET_KINDS; kind++)
-		welcome(desk, (enum socket_kind)kind, now);
+	desk->pauses = viewers_pause(desk);
+	welcome(desk, SOCKET_CONTROL, now);
+	welcome_viewers(desk, now);
 	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
 		struct client *client = &desk->clients[(desk->turn + i) % DESK_CLIENTS];
 

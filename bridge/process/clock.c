@@ -15,6 +15,11 @@ lb_time clock_now(void)
 	return (lb_time){read_clock(CLOCK_MONOTONIC)};
 }
 
+uint64_t clock_used(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clock_condition(pthread_cond_t *ret)
 {
 	pthread_condattr_t attr;

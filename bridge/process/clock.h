@@ -12,6 +12,9 @@
 /* CLOCK_MONOTONIC, which stands still while the machine sleeps and never goes back. */
 lb_time clock_now(void);
 
+/* How long this thread has had a processor, in ns: what it has cost others. */
+uint64_t clock_used(void);
+
 /* A condition that is waited for by this clock, until the time that is ns from now: who sets the
  * time of day neither ends a wait nor draws it out. */
 void clock_condition(pthread_cond_t *ret);
