@@ -63,6 +63,13 @@ sockets() # NAMESPACE FILTER
 	in_ns "$1" ss -Htn state connected exclude time-wait "$2"
 }
 
+# What an earlier test has left: its last FINs, or their ACKs, may have been under way when tmbridge ended.
+no_sockets_of_before()
+{
+	in_ns fe1 ss -HKtn state connected >/dev/null
+	in_ns fe2 ss -HKtn state connected >/dev/null
+}
+
 no_sockets() # NAMESPACE FILTER
 {
 	[[ -z $(sockets "$@") ]]

@@ -59,11 +59,12 @@ teardown()
 	lab_ini 'ports = 5061' 'check = 444' 'check_interval = 500ms' 'check_timeout = 300ms' 'fall = 2'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
+	no_sockets_of_before
 	hold_both
 	[[ -n $(sockets fe1 'sport = :5061') ]]
 	lab_kill fe1-checked
 	wait_until $IN_TIME health_is fe1 down
-	wait_until 10 no_sockets fe1 'sport = :5061'
+	wait_until 3 no_sockets fe1 'sport = :5061'
 	grep -q 'Connection reset by peer' "$LAB_DIR/$ON_FE1.err"
 	[[ -n $(sockets fe2 'sport = :5061') ]]
 	tmbridge_stop

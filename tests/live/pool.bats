@@ -168,11 +168,12 @@ by_client()
 @test "idle connections: both ends are reset; one that is used stays" {
 	lab_ini 'ports = 5061' 'idle_timeout = 2s'
 	tmbridge_start "$LAB_DIR/lb.ini"
+	no_sockets_of_before
 	hold idle
 	wait_until 5 is_over idle
 	grep -q 'Connection reset by peer' "$LAB_DIR/idle.err"
-	wait_until 10 no_sockets fe1 'sport = :5061'
-	wait_until 10 no_sockets fe2 'sport = :5061'
+	wait_until 3 no_sockets fe1 'sport = :5061'
+	wait_until 3 no_sockets fe2 'sport = :5061'
 	coproc USED { in_ns client "$TOOLS/manyconns" connect -n 1 -w "$VIP" 5061 3>&-; }
 	for _ in 1 2 3 4 5; do
 		echo >&"${USED[1]}"

@@ -37,6 +37,16 @@ hostile() # PYTHON
 	server_is fe1 '.state == "active"'
 }
 
+@test "200 questions in a row, each answered when the one before has been, take no 5 s of waiting for the workers" {
+	run hostile 's = connect(); r = b""; begun = time.time()
+	for i in range(200):
+	    s.send(b"status\n")
+	    while not r.endswith(b"}\n") or b"\"end\"" not in r[-40:]: r += s.recv(9999)
+	    r = b""
+	print(time.time() - begun < 5)'
+	[[ $output = True ]]
+}
+
 @test "1000 connects, and who never reads: the next one is served, operators meanwhile too" {
 	hostile 'crowd = []
 	for i in range(1000):
@@ -50,6 +60,43 @@ hostile() # PYTHON
 	[[ $(head -n 1 "$LAB_DIR/hostile") -ge 900 && $(tail -n 1 "$LAB_DIR/hostile") = True ]]
 	wait_until 5 servers_are_up 2
 	in_ns dc ping -c 1 -W 1 10.0.0.41
+}
+
+control_ms() # that the thread of the sockets has used
+{
+	awk '{ print int($1 / 1000000) }' "/proc/$(<"$LAB_DIR/tmbridge.pid")/task/$(<"$LAB_DIR/tmbridge.pid")/schedstat"
+}
+
+# Two who do that for two seconds; how often others have had an answer meanwhile, who look and who operate.
+often() # PYTHON
+{
+	hostile "import threading
+	def often():
+	    while time.time() < end:
+	        try: $1
+	        except OSError: pass
+	def asks(kind):
+	    while time.time() < end:
+	        try: s = connect(kind); s.send(b'version\\n'); answers[kind] += b'pid' in s.recv(999); s.close(); time.sleep(.01)
+	        except OSError: pass
+	answers = {'status': 0, 'control': 0}
+	end = time.time() + 2
+	threads = [threading.Thread(target=often) for i in range(2)] + [threading.Thread(target=asks, args=(kind,)) for kind in answers]
+	for t in threads: t.start()
+	for t in threads: t.join()
+	print(*answers.values())"
+}
+
+@test "who connects and closes, or asks, as fast as he can gets a part of a processor; others are served meanwhile" {
+	local how before used status control
+
+	for how in 'connect().close()' 's = connect(); s.send(b"status\n"); s.recv(9); s.close()'; do
+		before=$(control_ms)
+		read -r status control < <(often "$how")
+		used=$(($(control_ms) - before))
+		echo "$how: $used ms in 2 s; $status and $control others served"
+		((used < 1000 && status > 3 && control > 30))
+	done
 }
 
 @test "a reader who is slow loses records, which are counted, and nobody else does" {
