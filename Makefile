@@ -24,6 +24,7 @@ VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 
 	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate \
 	libmicrohttpd12 libjs-dygraphs
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
+VM_PROGRAMS := $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c)) # for its kernel to judge
 
 SHELL := /bin/bash
 
@@ -170,9 +171,14 @@ everything: $(B)/tmbridge $(B)/tmbridge-console $(B)/unit $(B)/bench-engine $(TO
 
 .PHONY: test
 test: PACKAGES += $(SERVER_PACKAGES)
-test: deps ## install what is missing, build, and run all tests, also under ASan and UBSan
+test: deps vm-packages ## install what is missing, build, and run all tests, also under ASan and UBSan
 	$(MAKE) -j$$(nproc) for-live-tests
-	BUILD="release debug" tests/run.sh
+	BUILD="release debug" VM_GUEST_PACKAGES="$(VM_GUEST_PACKAGES)" tests/run.sh
+
+# The tests do without them.
+.PHONY: vm-packages
+vm-packages:
+	-@$(MAKE) -s deps PACKAGES="$(VM_PACKAGES)"
 
 .PHONY: check
 check: ## units, rooms and replays, as released and sanitized: under a minute; installs nothing, needs no root
@@ -187,7 +193,7 @@ debug: # the tools are always those of release
 	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge tmbridge-console unit bench-engine)
 for-live-tests:
 	$(MAKE) VARIANT=release .build/release/tmbridge .build/release/tmbridge-console $(TOOLS:$(B)/%=.build/release/%)
-for-tests-release: release check-format
+for-tests-release: release check-format $(VM_PROGRAMS)
 for-tests-debug: debug
 	$(MAKE) VARIANT=debug fuzzers
 
@@ -209,7 +215,7 @@ vm-shell: deps vm-build ## a shell in that machine, the project and its tests be
 
 .PHONY: vm-build
 vm-build:
-	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c))
+	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(VM_PROGRAMS)
 	@$(MAKE) -s deb >.build/deb.log 2>&1 || { cat .build/deb.log; false; }
 
 # All live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, or about time, and fail.

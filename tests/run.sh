@@ -1,13 +1,14 @@
 #!/bin/bash
 #
-# Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live, fast and fuzz (default:
-# all); fast are those of live in which the kernel's fast path takes part, with it. VARIANTS names the
-# builds to run them with. All must have been built, and the fuzzers, but for those that BUILD names:
-# these are made here, beside the tests that don't need them yet.
+# Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live, fast, vm and fuzz (default:
+# all); fast are those of live in which the kernel's fast path takes part, with it; vm are those of the virtual
+# machine that no other kernel can stand in for, where one can be had. VARIANTS names the builds to run them
+# with. All must have been built, and the fuzzers, but for those that BUILD names: these are made here, beside
+# the tests that don't need them yet.
 #
 # A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, five at a
 # time; and those that compute, one for each processor, which yield to the builds, and these to the live
-# ones. The fuzzers have what is left. Each job has a limit of time and ends with the caller, by whatever
+# ones, as does the virtual machine. The fuzzers have what is left. Each job has a limit of time and ends with the caller, by whatever
 # signal. A line says when a job has ended; what it said follows when all have, then what failed once more.
 # The last line is the result, "N passed, N failed". What can't be run here is skipped, which counts as
 # failed under CI=true.
@@ -16,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VARIANTS=${VARIANTS:-release debug}
 BUILD=${BUILD:-}
-LIMIT_S=${LIMIT_S:-600}
+LIMIT_S=${LIMIT_S:-900} # a job, of which others leave the half
 FUZZ_S=${FUZZ_S:-60}
 LIVE_JOBS=${LIVE_JOBS:-5} # at a time
 SHOWN_LINES=30           # of a failure, in the end
@@ -35,7 +36,7 @@ FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 part_variants() # PART
 {
 	case $1 in
-	rooms) echo release ;;
+	rooms | vm) echo release ;;
 	*) echo release debug ;;
 	esac
 }
@@ -52,6 +53,7 @@ part_files() # PART VARIANT
 			[[ $2 != release && $file = */@(valgrind|captures).bats ]] || echo "$file"
 		done
 		;;
+	vm) echo tests/vm/short.sh ;;
 	fast) [[ $2 != release ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE ;;
 	live)
 		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
@@ -119,6 +121,7 @@ run_job() # PART VARIANT FILE
 		[[ $2 = release ]] || tags=(--filter-tags '!plain')
 		bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3"
 		;;
+	vm) bounded tests/vm/short.sh ;;
 	fuzz)
 		AT_ONCE=3 bounded tests/fuzz/run.sh "$FUZZ_S" sequence frame adopt ini check request
 		;;
@@ -248,6 +251,7 @@ queue_jobs() # PART...
 	for part; do
 		case $part in
 		fuzz) echo "fuzz debug all" >>"$LOGS/fuzz" ;;
+		vm) [[ $CONTAINED = no ]] || part_jobs "$part" >>"$LOGS/vm" ;;
 		live | fast) [[ $CONTAINED = no ]] || part_jobs "$part" >>"$LOGS/live" ;;
 		*) part_jobs "$part" >>"$LOGS/compute" ;;
 		esac
@@ -259,10 +263,10 @@ if [[ ${1:-} = --job ]]; then
 	log_job "${@:2}"
 	exit
 fi
-[[ $# -gt 0 ]] || set -- unit rooms replay live fast fuzz
+[[ $# -gt 0 ]] || set -- unit rooms replay live fast vm fuzz
 for part; do
-	[[ " unit rooms replay live fast fuzz " = *" $part "* ]] || {
-		echo "tests/run.sh: no such part: $part (unit, rooms, replay, live, fast, fuzz)" >&2
+	[[ " unit rooms replay live fast vm fuzz " = *" $part "* ]] || {
+		echo "tests/run.sh: no such part: $part (unit, rooms, replay, live, fast, vm, fuzz)" >&2
 		exit 2
 	}
 done
@@ -270,17 +274,18 @@ CONTAINED=yes # labs can be built
 tests/lab.sh true 2>/dev/null || CONTAINED=no
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
-touch "$LOGS"/{build,compute,live,fuzz}
+touch "$LOGS"/{build,compute,live,vm,fuzz}
 queue_jobs "$@"
 start_jobs live "$LIVE_JOBS" 0
 start_jobs build 1 5
-start_jobs compute "$(nproc)" 10
+start_jobs compute "$(nproc)" 5
+start_jobs vm 1 5
 start_jobs fuzz 1 19
 wait
 for part; do
-	[[ $CONTAINED = yes || $part != @(live|fast) ]] || skipped "$part: it takes root, and the right to make namespaces"
+	[[ $CONTAINED = yes || $part != @(live|fast|vm) ]] || skipped "$part: it takes root, and the right to make namespaces"
 done
-cat "$LOGS"/{build,compute,live,fuzz} >"$LOGS/all"
+cat "$LOGS"/{build,compute,live,vm,fuzz} >"$LOGS/all"
 count_jobs <"$LOGS/all"
 [[ ! -s $LOGS/failures ]] || { echo "what failed:"; cat "$LOGS/failures"; }
 echo "$PASSED passed, $FAILED failed"
