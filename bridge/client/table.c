@@ -11,8 +11,17 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { TABLE_COLUMNS_MAX = 24, CELL_BYTES = 24, CELLS = 8 };
+enum {
+	TABLE_COLUMNS_MAX = 24,
+	TABLE_WIDTH = 100,   /* of a line on a terminal, but in TABLE_WIDE */
+	TABLE_GAP = 2,       /* between columns */
+	TABLE_TEXT_MIN = 12, /* to which a text may be cut for that */
+	TABLE_CELL_BYTES = 1024,
+	CELL_BYTES = 24,
+	CELLS = 8,
+};
 
 struct row {
 	char *json; /* all of the record, for TABLE_JSON */
@@ -243,19 +252,57 @@ static void print_json(const struct table *table, size_t n)
 		puts(table->rows[i].json ? table->rows[i].json : "{}");
 }
 
+/* The column whose texts are longest, of those that may be shorter; or -1. */
+static int longest(const struct table *table, const int *widths)
+{
+	int ret = -1;
+
+	for (unsigned c = 0; c < table->ncolumns; c++)
+		if (is_shown(table, c) && table->columns[c].kind == COLUMN_TEXT &&
+		    widths[c] > TABLE_TEXT_MIN && (ret < 0 || widths[c] > widths[ret]))
+			ret = (int)c;
+	return ret;
+}
+
+/* Makes lines fit a terminal, as far as texts may be cut: IPv6 addresses are long. */
+static void fit(const struct table *table, int *widths)
+{
+	int total = -TABLE_GAP, c;
+
+	for (unsigned i = 0; i < table->ncolumns; i++)
+		total += is_shown(table, i) ? widths[i] + TABLE_GAP : 0;
+	for (; total > TABLE_WIDTH && (c = longest(table, widths)) >= 0; total--)
+		widths[c]--;
+}
+
+/* Of a text that is longer than its column the middle is left out: what it ends with, such as a
+ * port, says as much as what it begins with. */
+static void put_cell(const char *text, int width, bool left, char ret[TABLE_CELL_BYTES])
+{
+	const int len = (int)strlen(text), gap = sizeof("..") - 1, tail = (width - gap) / 2;
+
+	if (len <= width)
+		snprintf(ret, TABLE_CELL_BYTES, "%*s", left ? -width : width, text);
+	else
+		snprintf(ret, TABLE_CELL_BYTES, "%.*s..%s", width - gap - tail, text,
+		         text + len - tail);
+}
+
 /* Numbers to the right, and nothing behind the last column. */
 static void print_line(const struct table *table, const int *widths, char *const *cells)
 {
-	char line[4096];
+	char line[4096], cell[TABLE_CELL_BYTES];
 	size_t at = 0;
 
 	for (unsigned c = 0; c < table->ncolumns && at < sizeof(line) - 1; c++) {
 		const bool left = table->columns[c].kind == COLUMN_TEXT;
 		const char *text = cells ? cells[c] : table->columns[c].title;
 
-		if (is_shown(table, c))
-			at += (size_t)snprintf(line + at, sizeof(line) - at, "%s%*s",
-			                       at ? "  " : "", left ? -widths[c] : widths[c], text);
+		if (!is_shown(table, c))
+			continue;
+		put_cell(text, widths[c], left, cell);
+		at += (size_t)snprintf(line + at, sizeof(line) - at, "%*s%s", at ? TABLE_GAP : 0,
+		                       "", cell);
 	}
 	at = strnlen(line, sizeof(line) - 1);
 	while (at && line[at - 1] == ' ')
@@ -275,6 +322,8 @@ static void print_text(const struct table *table, size_t n)
 			if ((int)strlen(table->rows[i].cells[c]) > widths[c])
 				widths[c] = (int)strlen(table->rows[i].cells[c]);
 	}
+	if (table->format == TABLE_TEXT && isatty(STDOUT_FILENO))
+		fit(table, widths);
 	if (table->header)
 		print_line(table, widths, NULL);
 	for (size_t i = 0; i < n; i++)

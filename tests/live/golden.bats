@@ -45,6 +45,20 @@ is_golden() # NAME VERB...
 	is_golden top-client top --once --by client
 }
 
+# As it is at a terminal.
+seen() # NAME VERB...
+{
+	[[ -z ${GOLDEN_WRITE:-} ]] || script -qec "$TMBRIDGE ${*:2}" /dev/null | tr -d '\r' >"$GOLDEN/$1.txt"
+	diff "$GOLDEN/$1.txt" <(script -qec "$TMBRIDGE ${*:2}" /dev/null | tr -d '\r')
+	[[ $(awk 'length > most { most = length } END { print most }' "$GOLDEN/$1.txt") = 100 ]]
+}
+
+@test "long addresses are cut to fit a terminal, and nowhere else" {
+	seen flows-long flows server ocsfe06
+	"$TMBRIDGE" flows server ocsfe06 | seek -F '[2001:db8:1234:5678:9abc:def0:1122:3344]:65535'
+	script -qec "$TMBRIDGE flows server ocsfe06 -o wide" /dev/null | seek -F '[2001:db8:aaaa:bbbb:cccc:dddd:eeee:fffe]:64321'
+}
+
 @test "who, version, metrics, config show, what a change says, and a mistake" {
 	is_golden who who 10.0.0.40:13170
 	is_golden version version
