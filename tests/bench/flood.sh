@@ -90,6 +90,7 @@ stalls() # NAME
 }
 
 lab_up
+servers_expect_floods
 for server in fe1 fe2; do
 	lab_spawn "$server" "$server" "$TOOLS/visits" serve "$server" 5061
 	wait_until 5 server_listens "$server" 5061
