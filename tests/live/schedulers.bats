@@ -63,6 +63,7 @@ servers_of_ports() # PORT...
 @test "hash: an address and port has its server, also after the other one was away" {
 	local before ports="20001 20002 20003 20004 20005 20006 20007 20008"
 
+	lab_sysctl client net.ipv4.ip_local_reserved_ports=20001-20008 # nobody else gets one of these
 	lab_ini 'ports = 5061' 'scheduler = hash' 'check = 5061' 'check_interval = 300ms' 'check_timeout = 300ms' 'fall = 2'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
