@@ -23,6 +23,7 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 zlib1g libsubunit0 \
 	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate \
 	libmicrohttpd12 libjs-dygraphs
+VM_SHORT_PACKAGES := systemd-sysv kmod bats bpftool iproute2 jq procps # for tests/vm/short.sh
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 VM_PROGRAMS := $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c)) # for its kernel to judge
 
@@ -173,7 +174,7 @@ everything: $(B)/tmbridge $(B)/tmbridge-console $(B)/unit $(B)/bench-engine $(TO
 test: PACKAGES += $(SERVER_PACKAGES)
 test: deps vm-packages ## install what is missing, build, and run all tests, also under ASan and UBSan
 	$(MAKE) -j$$(nproc) for-live-tests
-	BUILD="release debug" VM_GUEST_PACKAGES="$(VM_GUEST_PACKAGES)" tests/run.sh
+	BUILD="release debug" VM_SHORT_PACKAGES="$(VM_SHORT_PACKAGES)" tests/run.sh
 
 # The tests do without them.
 .PHONY: vm-packages
