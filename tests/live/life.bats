@@ -224,6 +224,6 @@ signals_are_held()
 	chown "$LAB_USER" "$LAB_DIR/logs"
 	(ulimit -Sn 1024 && tmbridge_start "$LAB_DIR/thousand.ini")
 	lab_signal tmbridge HUP
-	wait_until 10 grep -q reloaded "$LAB_DIR/tmbridge.err"
+	wait_until 40 grep -q reloaded "$LAB_DIR/tmbridge.err"
 	tmbridge_stop
 }
