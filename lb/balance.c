@@ -363,13 +363,14 @@ void balance_referenced(const struct balance *balance, bool *ret)
 void balance_referenced_snat(const struct balance *balance, bool *ret)
 {
 	const struct farms *farms = balance->farms;
+	const uint32_t strays = BOTH_READ(balance->strays);
 
 	for (unsigned f = 0; f < farms->rules->nfarms; f++) {
 		const struct rules_farm *farm = &farms->rules->farms[f];
 
 		for (unsigned i = 0; i < farm->nsnat; i++) /* a stray may have any of them */
-			*ret++ |= balance->strays ||
-			          farms->snat.in_use[farms->snat.farms[f].address + i];
+			*ret++ |= strays ||
+			          BOTH_READ(farms->snat.in_use[farms->snat.farms[f].address + i]);
 		for (unsigned i = 0; i < farm->nkept; i++)
 			*ret++ |= kept_flows(&farms->kept, f, i);
 		*ret++ |= !farm->nsnat || kept_flows(&farms->kept, f, farm->nkept);

@@ -37,10 +37,12 @@ static bool find(const struct rules_farm *farm, const struct flow *flow, unsigne
 void kept_count(struct kept *kept, const struct flow *flow, int by)
 {
 	const unsigned farm = kept->rules->servers[flow->server].farm;
+	uint32_t *flows;
 	unsigned i;
 
 	if (!find(&kept->rules->farms[farm], flow, &i))
 		return;
-	kept->flows[kept->first[farm] + i] += (uint32_t)by;
+	flows = &kept->flows[kept->first[farm] + i];
+	BOTH_WRITE(*flows, *flows + (uint32_t)by);
 	kept->all += (uint32_t)by;
 }

@@ -26,7 +26,7 @@ void kept_count(struct kept *kept, const struct flow *flow, int by);
 /* Flows of the farm's i-th kept address; of the one behind these: without SNAT. */
 static inline uint32_t kept_flows(const struct kept *kept, unsigned farm, unsigned i)
 {
-	return kept->flows[kept->first[farm] + i];
+	return BOTH_READ(kept->flows[kept->first[farm] + i]);
 }
 
 #endif

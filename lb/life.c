@@ -295,7 +295,7 @@ void life_forget(struct balance *balance, uint32_t f)
 {
 	life_bury(balance, f);
 	if (balance->strays && balance_is_stray(balance, flows_at(&balance->flows, f)))
-		balance->strays--;
+		BOTH_WRITE(balance->strays, balance->strays - 1);
 	if (balance->farms->kept.all)
 		kept_count(&balance->farms->kept, flows_at(&balance->flows, f), -1);
 	balance_give_port_back(balance, flows_at(&balance->flows, f));

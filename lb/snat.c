@@ -443,12 +443,19 @@ bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
 	return !pool_is_busy(&snat->templates[of], n);
 }
 
+static void count_in_use(struct snat *snat, unsigned farm, struct snat_port port, int by)
+{
+	uint32_t *in_use = &snat->in_use[snat->farms[farm].address + port.address];
+
+	BOTH_WRITE(*in_use, *in_use + (uint32_t)by);
+}
+
 void snat_keep(struct snat *snat, unsigned farm, struct snat_port port)
 {
 	pool_mark_busy(&snat->pools[port.pool], be16_get(port.port));
 	if (snat->next[port.pool].port == be16_get(port.port))
 		find_next(snat, port.pool);
-	snat->in_use[snat->farms[farm].address + port.address]++;
+	count_in_use(snat, farm, port, 1);
 	BOTH_WRITE(snat->next[port.pool].taken, snat->next[port.pool].taken + 1);
 }
 
@@ -468,6 +475,6 @@ void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 	/* a port kept from before a reload may not be one that these rules allow */
 	if (snat_allows(snat, farm, port))
 		free_port(snat, port.pool, be16_get(port.port));
-	snat->in_use[snat->farms[farm].address + port.address]--;
+	count_in_use(snat, farm, port, -1);
 	BOTH_WRITE(snat->next[port.pool].taken, snat->next[port.pool].taken - 1);
 }

@@ -275,6 +275,18 @@ static bool has_snat(const struct rules_farm *farm, be32 address)
 	return false;
 }
 
+/* If farm lacks an address of old's, a farm of the same VIP, and may keep it. */
+static bool lacks(const struct rules *rules, const struct rules_farm *farm, be32 address)
+{
+	return farm->nkept < RULES_SNAT_KEPT_MAX && !has_snat(farm, address) &&
+	       !is_taken(rules, address);
+}
+
+static bool lacks_off(const struct rules_farm *farm, const struct rules_farm *old)
+{
+	return farm->nsnat && !farm->keeps_off && (!old->nsnat || old->keeps_off);
+}
+
 /* Adds to farm the addresses of old, a farm of the same VIP, that are used; NULL: any may be. */
 static int keep_snat(const struct rules *rules, struct rules_farm *farm,
                      const struct rules_farm *old, const bool *used)
@@ -285,28 +297,54 @@ static int keep_snat(const struct rules *rules, struct rules_farm *farm,
 	if (!snat)
 		return -ENOMEM;
 	farm->snat = snat;
-	for (unsigned i = 0; i < n && farm->nkept < RULES_SNAT_KEPT_MAX; i++)
-		if ((!used || used[i]) && !has_snat(farm, old->snat[i]) &&
-		    !is_taken(rules, old->snat[i]))
+	for (unsigned i = 0; i < n; i++)
+		if ((!used || used[i]) && lacks(rules, farm, old->snat[i]))
 			snat[farm->nsnat + farm->nkept++] = old->snat[i];
-	farm->keeps_off |= farm->nsnat && (!old->nsnat || old->keeps_off) && (!used || used[n]);
+	farm->keeps_off |= lacks_off(farm, old) && (!used || used[n]);
 	return 0;
 }
 
 /* Flows may come to any farm of their VIP, by their port. */
+static bool may_follow(const struct rules_farm *farm, const struct rules_farm *old)
+{
+	return !farm->gone && !old->gone && be32_eq(farm->vip, old->vip);
+}
+
 static int keep_all_snat(struct rules *rules, const struct rules *old, const bool *used)
 {
 	int err = 0;
 
 	for (unsigned o = 0; o < old->nfarms && !err; o++) {
 		for (unsigned f = 0; f < rules->nfarms && !err; f++)
-			if (!rules->farms[f].gone && !old->farms[o].gone &&
-			    be32_eq(rules->farms[f].vip, old->farms[o].vip))
+			if (may_follow(&rules->farms[f], &old->farms[o]))
 				err = keep_snat(rules, &rules->farms[f], &old->farms[o], used);
 		if (used)
 			used += rules_all_snat(&old->farms[o]) + 1;
 	}
 	return err;
+}
+
+/* If farm would keep more of old's by what is used now. */
+static bool misses(const struct rules *rules, const struct rules_farm *farm,
+                   const struct rules_farm *old, const bool *then, const bool *now)
+{
+	const unsigned n = rules_all_snat(old);
+
+	for (unsigned i = 0; i < n; i++)
+		if (now[i] && !then[i] && lacks(rules, farm, old->snat[i]))
+			return true;
+	return now[n] && !then[n] && lacks_off(farm, old);
+}
+
+bool takeover_misses(const struct rules *rules, const struct rules *old, const bool *then,
+                     const bool *now)
+{
+	for (unsigned o = 0, at = 0; o < old->nfarms; at += rules_all_snat(&old->farms[o++]) + 1)
+		for (unsigned f = 0; f < rules->nfarms; f++)
+			if (may_follow(&rules->farms[f], &old->farms[o]) &&
+			    misses(rules, &rules->farms[f], &old->farms[o], then + at, now + at))
+				return true;
+	return false;
 }
 
 size_t takeover_count_snat(const struct rules *rules)

@@ -25,6 +25,10 @@
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
                    const bool *used, uint16_t *ret_map);
 
+/* If rules, made so when then said which addresses are used, would keep more by what is used now. */
+bool takeover_misses(const struct rules *rules, const struct rules *old, const bool *then,
+                     const bool *now);
+
 /* Gives rules the n names of IPv6 addresses that there were before, and after them those of
  * addresses that are new. Fails as takeover_rules() does. */
 int takeover_names(struct rules *rules, const struct ip6 *before, uint32_t n);

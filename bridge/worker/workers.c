@@ -192,29 +192,31 @@ struct workers_next {
 	unsigned n;           /* setups made */
 	struct connlog *connlog;
 	uint16_t *map; /* from old servers to new ones: see takeover_rules() */
+	bool *used;    /* the SNAT addresses that were used, see there; and room to look again */
+	bool *used_now;
 };
 
-static void mark_referenced(const struct workers *workers, bool *ret, bool *ret_snat)
+static void mark_used(const struct workers *workers, bool *ret)
 {
-	for (unsigned k = 0; k < workers->n; k++) {
-		balance_referenced(lb_balance(workers->worker[k].lb), ret);
-		balance_referenced_snat(lb_balance(workers->worker[k].lb), ret_snat);
-	}
+	for (unsigned k = 0; k < workers->n; k++)
+		balance_referenced_snat(lb_balance(workers->worker[k].lb), ret);
 }
 
-/* Numbers the old servers in the new rules, to which those with flows that are gone are added. */
-static int take_over(const struct workers *workers, struct rules *rules, uint16_t *map)
+/* Numbers the old servers in the new rules, to which those with flows that are gone are added. The
+ * workers go on meanwhile. */
+static int take_over(const struct workers *workers, struct workers_next *next)
 {
 	bool *referenced = calloc(workers->rules->nservers + 1u, sizeof(*referenced));
-	bool *used = calloc(takeover_count_snat(workers->rules) + 1u, sizeof(*used));
 	int err = -ENOMEM;
 
-	if (referenced && used) {
-		mark_referenced(workers, referenced, used);
-		err = takeover_rules(rules, workers->rules, referenced, used, map);
+	if (referenced) {
+		for (unsigned k = 0; k < workers->n; k++)
+			balance_referenced(lb_balance(workers->worker[k].lb), referenced);
+		mark_used(workers, next->used);
+		err = takeover_rules(next->rules, workers->rules, referenced, next->used,
+		                     next->map);
 	}
 	free(referenced);
-	free(used);
 	return err;
 }
 
@@ -233,13 +235,16 @@ static int prepare(const struct workers *workers, struct workers_next *next, lb_
 
 static int build(const struct workers *workers, struct workers_next *next, lb_time now)
 {
+	const size_t nsnat = takeover_count_snat(workers->rules);
 	int err;
 
 	next->map = calloc(workers->rules->nservers + 1u, sizeof(*next->map));
+	next->used = calloc(nsnat + 1, sizeof(*next->used));
+	next->used_now = calloc(nsnat + 1, sizeof(*next->used_now));
 	next->setups = calloc(workers->n, sizeof(*next->setups));
-	if (!next->map || !next->setups)
+	if (!next->map || !next->used || !next->used_now || !next->setups)
 		return -ENOMEM;
-	if ((err = take_over(workers, next->rules, next->map)) < 0 ||
+	if ((err = take_over(workers, next)) < 0 ||
 	    (err = connlog_open(next->rules, workers->n, workers->live, workers->connlog,
 	                        &next->connlog)) < 0)
 		return err;
@@ -273,17 +278,21 @@ void workers_discard(struct workers_next *next)
 	rules_free(next->rules);
 	free(next->setups);
 	free(next->map);
+	free(next->used);
+	free(next->used_now);
 	free(next);
 }
 
-/* If a server has got flows since, that had none and has no new number. */
+/* If a server has got flows since, that had none and has no new number; or a SNAT address that is
+ * to go, which would be nobody's. */
 static bool is_outdated(const struct workers *workers, const struct workers_next *next)
 {
 	for (unsigned s = 0; s < workers->rules->nservers; s++)
 		for (unsigned k = 0; next->map[s] == SERVER_NONE && k < workers->n; k++)
 			if (sched_has_flows(&workers->worker[k].setup.farms->sched, s))
 				return true;
-	return false;
+	mark_used(workers, next->used_now);
+	return takeover_misses(next->rules, workers->rules, next->used, next->used_now);
 }
 
 int workers_swap(struct workers *workers, struct workers_next *next, lb_time now)

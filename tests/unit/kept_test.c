@@ -4,6 +4,8 @@
  */
 #include "kept_fixture.h"
 
+#include "../../lb/takeover.h"
+
 static const struct change {
 	struct file before, after;
 	uint16_t client_vlan;
@@ -171,13 +173,50 @@ START_TEST(taken_out_and_back)
 }
 END_TEST
 
+/* The rules after the change, for which those before had their addresses used or not. */
+static struct rules *taken_over(const struct change *change, const struct rules *old,
+                                const bool *used)
+{
+	const bool referenced[8] = {true, true, true, true, true, true, true, true};
+	struct rules *ret = rules_of(&change->after, false);
+	uint16_t map[8];
+
+	require(old->nservers <= 8 && takeover_rules(ret, old, referenced, used, map) == 0);
+	return ret;
+}
+
+/* What has come into use since the rules were made is missed if they would have kept it. */
+START_TEST(used_since)
+{
+	const bool none[16] = {false};
+	bool all[16];
+	unsigned missed = 0;
+
+	memset(all, true, sizeof(all));
+	for (unsigned i = 0; i < NCHANGES; i++) {
+		struct rules *old = rules_of(&changes[i].before, false);
+		struct rules *without = taken_over(&changes[i], old, none),
+		             *with = taken_over(&changes[i], old, all);
+		const struct rules_farm *a = &without->farms[0], *b = &with->farms[0];
+		const bool differ = a->nkept != b->nkept || a->keeps_off != b->keeps_off;
+
+		require(takeover_count_snat(old) <= 16);
+		require_eq(takeover_misses(without, old, none, all), differ);
+		require(!takeover_misses(without, old, none, none));
+		require(!takeover_misses(with, old, none, all));
+		missed += differ;
+		rules_free(with);
+		rules_free(without);
+		rules_free(old);
+	}
+	require(missed >= 4 && missed < NCHANGES);
+}
+END_TEST
+
 Suite *kept_suite(void)
 {
 	const TTest *const tests[] = {
-	        goes_on_or_is_reset,
-	        by_each_of_three_workers,
-	        taken_out_and_back,
-	        NULL,
+	        goes_on_or_is_reset, by_each_of_three_workers, taken_out_and_back, used_since, NULL,
 	};
 
 	return suite_of("kept", tests);
