@@ -38,8 +38,8 @@ struct snat {
 	struct snat_key *keys;       /* by pool: what it is of */
 	uint32_t *index, index_mask; /* pools by that, plus 1: open addressing */
 	uint32_t *turns;             /* by rules.servers[]: the address index whose turn it is */
-	uint32_t *in_use;            /* ports taken, by farm and SNAT address; others look as well */
-	uint32_t npools;             /* places for pools: one for each slot, which may share them */
+	uint32_t *in_use; /* ports taken, by farm and SNAT address; also read by others */
+	uint32_t npools;  /* places for pools: one for each slot, which may share them */
 };
 
 /* A port that was handed out. */

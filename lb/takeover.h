@@ -25,7 +25,8 @@
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
                    const bool *used, uint16_t *ret_map);
 
-/* If rules, made so when then said which addresses are used, would keep more by what is used now. */
+/* If rules, made so when then said which addresses are used, would keep more by what is used now.
+ */
 bool takeover_misses(const struct rules *rules, const struct rules *old, const bool *then,
                      const bool *now);
 
