@@ -122,8 +122,9 @@ static const char *why_not(int err)
 	}
 }
 
-/* Returns -EAGAIN if a server has got a flow meanwhile that is to go and had none. */
-static int try(const struct reload *reload, struct cfg_text *text)
+/* Returns -EAGAIN if a server or SNAT address that is to go has got a flow meanwhile, and had none.
+ */
+static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 {
 	struct workers *workers = &reload->crew->workers;
 	struct workers_next *next = NULL;
@@ -136,7 +137,7 @@ static int try(const struct reload *reload, struct cfg_text *text)
 	err = check(reload, rules);
 	changed = changed_of(workers->rules, rules); /* before what is gone is taken over */
 	if (!err)
-		err = workers_build(workers, rules, clock_now(), &next);
+		err = workers_build(workers, rules, is_last, clock_now(), &next);
 	else
 		rules_free(rules);
 	if (!err) {
@@ -161,7 +162,7 @@ int reload_run(const struct reload *reload)
 	for (unsigned i = 0; i < RELOAD_TRIES && err == -EAGAIN; i++) {
 		struct cfg_text text = reload->from_file ? (struct cfg_text){0} : *reload->text;
 
-		err = try(reload, &text);
+		err = try(reload, &text, i + 1 == RELOAD_TRIES);
 		settle(reload, &text, !err);
 	}
 	if (err)

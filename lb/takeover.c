@@ -304,10 +304,12 @@ static int keep_snat(const struct rules *rules, struct rules_farm *farm,
 	return 0;
 }
 
-/* Flows may come to any farm of their VIP, by their port. */
-static bool may_follow(const struct rules_farm *farm, const struct rules_farm *old)
+/* If flows of old's may come to farm: it follows upon it, or has a port of it. */
+static bool may_get_flows(const struct rules_farm *farm, const struct rules_farm *heir,
+                          const struct rules_farm *old)
 {
-	return !farm->gone && !old->gone && be32_eq(farm->vip, old->vip);
+	return !farm->gone && !old->gone && be32_eq(farm->vip, old->vip) &&
+	       (farm == heir || share_a_port(farm, old));
 }
 
 static int keep_all_snat(struct rules *rules, const struct rules *old, const bool *used)
@@ -315,8 +317,10 @@ static int keep_all_snat(struct rules *rules, const struct rules *old, const boo
 	int err = 0;
 
 	for (unsigned o = 0; o < old->nfarms && !err; o++) {
+		const struct rules_farm *heir = heir_of(rules, old, o);
+
 		for (unsigned f = 0; f < rules->nfarms && !err; f++)
-			if (may_follow(&rules->farms[f], &old->farms[o]))
+			if (may_get_flows(&rules->farms[f], heir, &old->farms[o]))
 				err = keep_snat(rules, &rules->farms[f], &old->farms[o], used);
 		if (used)
 			used += rules_all_snat(&old->farms[o]) + 1;
@@ -336,14 +340,29 @@ static bool misses(const struct rules *rules, const struct rules_farm *farm,
 	return now[n] && !then[n] && lacks_off(farm, old);
 }
 
+static bool any_misses(const struct rules *rules, const struct rules *old, unsigned o,
+                       const bool *then, const bool *now)
+{
+	const struct rules_farm *heir = heir_of(rules, old, o);
+
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (may_get_flows(&rules->farms[f], heir, &old->farms[o]) &&
+		    misses(rules, &rules->farms[f], &old->farms[o], then, now))
+			return true;
+	return false;
+}
+
 bool takeover_misses(const struct rules *rules, const struct rules *old, const bool *then,
                      const bool *now)
 {
-	for (unsigned o = 0, at = 0; o < old->nfarms; at += rules_all_snat(&old->farms[o++]) + 1)
-		for (unsigned f = 0; f < rules->nfarms; f++)
-			if (may_follow(&rules->farms[f], &old->farms[o]) &&
-			    misses(rules, &rules->farms[f], &old->farms[o], then + at, now + at))
-				return true;
+	for (unsigned o = 0, at = 0; o < old->nfarms; o++) {
+		const unsigned n = rules_all_snat(&old->farms[o]) + 1;
+
+		if (memcmp(then + at, now + at, n * sizeof(*now)) != 0 &&
+		    any_misses(rules, old, o, then + at, now + at))
+			return true;
+		at += n;
+	}
 	return false;
 }
 

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 unsigned workers_wanted(const struct rules *rules)
 {
@@ -204,7 +205,7 @@ static void mark_used(const struct workers *workers, bool *ret)
 
 /* Numbers the old servers in the new rules, to which those with flows that are gone are added. The
  * workers go on meanwhile. */
-static int take_over(const struct workers *workers, struct workers_next *next)
+static int take_over(const struct workers *workers, struct workers_next *next, bool keep_all)
 {
 	bool *referenced = calloc(workers->rules->nservers + 1u, sizeof(*referenced));
 	int err = -ENOMEM;
@@ -213,6 +214,8 @@ static int take_over(const struct workers *workers, struct workers_next *next)
 		for (unsigned k = 0; k < workers->n; k++)
 			balance_referenced(lb_balance(workers->worker[k].lb), referenced);
 		mark_used(workers, next->used);
+		if (keep_all)
+			memset(next->used, true, takeover_count_snat(workers->rules));
 		err = takeover_rules(next->rules, workers->rules, referenced, next->used,
 		                     next->map);
 	}
@@ -233,7 +236,8 @@ static int prepare(const struct workers *workers, struct workers_next *next, lb_
 	return err;
 }
 
-static int build(const struct workers *workers, struct workers_next *next, lb_time now)
+static int build(const struct workers *workers, struct workers_next *next, bool keep_all,
+                 lb_time now)
 {
 	const size_t nsnat = takeover_count_snat(workers->rules);
 	int err;
@@ -244,14 +248,14 @@ static int build(const struct workers *workers, struct workers_next *next, lb_ti
 	next->setups = calloc(workers->n, sizeof(*next->setups));
 	if (!next->map || !next->used || !next->used_now || !next->setups)
 		return -ENOMEM;
-	if ((err = take_over(workers, next)) < 0 ||
+	if ((err = take_over(workers, next, keep_all)) < 0 ||
 	    (err = connlog_open(next->rules, workers->n, workers->live, workers->connlog,
 	                        &next->connlog)) < 0)
 		return err;
 	return prepare(workers, next, now);
 }
 
-int workers_build(const struct workers *workers, struct rules *rules, lb_time now,
+int workers_build(const struct workers *workers, struct rules *rules, bool keep_all, lb_time now,
                   struct workers_next **ret)
 {
 	struct workers_next *next = calloc(1, sizeof(*next));
@@ -262,7 +266,7 @@ int workers_build(const struct workers *workers, struct rules *rules, lb_time no
 		return -ENOMEM;
 	}
 	next->rules = rules;
-	err = build(workers, next, now);
+	err = build(workers, next, keep_all, now);
 	if (err < 0)
 		workers_discard(next);
 	else

@@ -55,10 +55,11 @@ struct workers_next;
 
 /*
  * For a reload: makes all that rules ask for, the connection log included, while the workers go on.
- * rules are taken over, and freed on failure. Returns 0 and sets *ret, or a negative errno with the
- * reason logged.
+ * rules are taken over, and freed on failure. keep_all: all SNAT addresses that there are stay
+ * ours, whether used or not, so that none can come into use meanwhile. Returns 0 and sets *ret, or
+ * a negative errno with the reason logged.
  */
-int workers_build(const struct workers *workers, struct rules *rules, lb_time now,
+int workers_build(const struct workers *workers, struct rules *rules, bool keep_all, lb_time now,
                   struct workers_next **ret);
 
 /*

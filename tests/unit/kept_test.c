@@ -213,10 +213,41 @@ START_TEST(used_since)
 }
 END_TEST
 
+/* What another farm of the VIP has is none of the farm's, whichever ports it has. */
+START_TEST(a_farm_beside)
+{
+	static const struct file beside = {
+	        .snat = {38}, .vip = 40, .other_vip = 40, .other_snat = 39};
+
+	for (unsigned off = 0; off < 2; off++) {
+		struct rules *old = rules_of(&beside, false), *new = rules_of(&beside, false);
+		const bool referenced[8] = {true, true, true, true},
+		           used[] = {true, true, true, true};
+		uint16_t map[8];
+
+		for (unsigned i = 0; i < 2; i++) {
+			struct rules *rules = i ? new : old;
+
+			rules->farms[1].ports[0] = be16_from(4711);
+			rules->farms[1].nports = 1;
+			if (off)
+				rules->farms[1].nsnat = 0;
+		}
+		require(takeover_rules(new, old, referenced, used, map) == 0);
+		for (unsigned f = 0; f < 2; f++)
+			require(!new->farms[f].nkept && !new->farms[f].keeps_off);
+		rules_free(new);
+		rules_free(old);
+	}
+}
+END_TEST
+
 Suite *kept_suite(void)
 {
 	const TTest *const tests[] = {
-	        goes_on_or_is_reset, by_each_of_three_workers, taken_out_and_back, used_since, NULL,
+	        goes_on_or_is_reset, by_each_of_three_workers,
+	        taken_out_and_back,  used_since,
+	        a_farm_beside,       NULL,
 	};
 
 	return suite_of("kept", tests);
