@@ -103,26 +103,33 @@ static bool viewers_pause(const struct desk *desk)
 static void charge(struct desk *desk, uint64_t used)
 {
 	const uint64_t cost = clock_used() - used;
-	const uint64_t credit = clock_now().ns - DESK_CREDIT_MS * LB_NS_PER_MS;
+	const uint64_t now = clock_now().ns, credit = DESK_CREDIT_MS * LB_NS_PER_MS;
 
-	if (desk->viewers.ns < credit)
-		desk->viewers.ns = credit;
+	if (desk->viewers.ns + credit < now)
+		desk->viewers.ns = now - credit;
 	desk->viewers.ns += DESK_SHARE * cost;
+}
+
+/* Waits while viewers pause: who neither gets an answer nor has something left to read. */
+static bool is_put_off(const struct client *client)
+{
+	return !client->is_operator && !client->go && !has_output(client);
 }
 
 /* Has asked, and waits until it is looked at. */
 static bool has_line(const struct client *client)
 {
-	return client->fd >= 0 && !is_served(client) && memchr(client->line, '\n', client->got);
+	return client->fd >= 0 && memchr(client->line, '\n', client->got) && !is_served(client);
 }
 
 unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 {
+	const bool pauses = desk && viewers_pause(desk);
 	unsigned n = 0;
 
 	for (unsigned kind = 0; desk && kind < SOCKET_KINDS; kind++) {
-		const bool pauses = kind == SOCKET_STATUS && viewers_pause(desk);
-		const int fd = pauses ? -1 : desk->sockets->fds[kind];
+		const bool waits = kind == SOCKET_STATUS && pauses;
+		const int fd = waits ? -1 : desk->sockets->fds[kind];
 
 		ret[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
@@ -132,7 +139,7 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 
 		if (!client->gone && client->got < REQUEST_BYTES)
 			events |= POLLIN;
-		if (client->fd >= 0)
+		if (client->fd >= 0 && !(pauses && is_put_off(client)))
 			ret[n++] = (struct pollfd){.fd = client->fd, .events = events};
 	}
 	return n;
@@ -279,24 +286,14 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	client->patient = later(now, DESK_PATIENCE_S);
 }
 
-/* Likewise, when it is his turn, and at his cost. */
-static void hear_out(struct desk *desk, struct client *client, lb_time now)
-{
-	const uint64_t used = clock_used();
-
-	if (!client->is_operator && desk->pauses)
-		return;
-	take_line(desk, client, now);
-	if (!client->is_operator)
-		charge(desk, used);
-}
-
-/* Who has closed his half may still read; who has closed the whole may not. */
+/* Who has closed his half may still read; who has closed the whole may not. (Of whom as much has
+ * come as is held, nothing is read that would say so.) */
 static bool has_left(const struct client *client)
 {
 	struct pollfd fd = {.fd = client->fd};
 
-	return client->gone && poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR);
+	return (client->gone || client->got == REQUEST_BYTES) && poll(&fd, 1, 0) > 0 &&
+	       fd.revents & (POLLHUP | POLLERR);
 }
 
 /* False if he is gone for good. */
@@ -350,7 +347,7 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 	bool there = hear(client) && !has_left(client);
 
 	if (there) {
-		hear_out(desk, client, now);
+		take_line(desk, client, now);
 		go_on(desk, client, now);
 		there = speak(client, now);
 	}
@@ -360,6 +357,18 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 	    (client->gone && !is_served(client) && !memchr(client->line, '\n', client->got)) ||
 	    now.ns > client->patient.ns)
 		say_good_bye(desk, client);
+}
+
+/* Who has been asking or is silent, at the cost of all viewers if he is one; what goes on has its
+ * own share. */
+static void take_turn(struct desk *desk, struct client *client, lb_time now)
+{
+	const bool is_charged = !client->is_operator && !client->go;
+	const uint64_t used = is_charged ? clock_used() : 0;
+
+	serve(desk, client, now);
+	if (is_charged)
+		charge(desk, used);
 }
 
 void desk_serve(struct desk *desk, lb_time now)
@@ -374,8 +383,8 @@ void desk_serve(struct desk *desk, lb_time now)
 	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
 		struct client *client = &desk->clients[(desk->turn + i) % DESK_CLIENTS];
 
-		if (client->fd >= 0)
-			serve(desk, client, now);
+		if (client->fd >= 0 && !(desk->pauses && is_put_off(client)))
+			take_turn(desk, client, now);
 	}
 	desk->turn++; /* nobody is always the first one */
 }
