@@ -178,7 +178,7 @@ test: deps vm-packages ## install what is missing, build, and run all tests, als
 
 # The tests do without them.
 .PHONY: vm-packages
-vm-packages:
+vm-packages: deps # not both at a time
 	-@$(MAKE) -s deps PACKAGES="$(VM_PACKAGES)"
 
 .PHONY: check
