@@ -35,7 +35,6 @@ struct desk {
 	struct client clients[DESK_CLIENTS];
 	unsigned turn;   /* the client that is served first next time */
 	lb_time viewers; /* when they may come and ask again */
-	bool pauses;     /* they may not in this turn; else all may, or the first would take all */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -247,8 +246,6 @@ static void welcome_viewers(struct desk *desk, lb_time now)
 {
 	const uint64_t used = clock_used();
 
-	if (desk->pauses)
-		return;
 	welcome(desk, SOCKET_STATUS, now);
 	charge(desk, used);
 }
@@ -371,19 +368,23 @@ static void take_turn(struct desk *desk, struct client *client, lb_time now)
 		charge(desk, used);
 }
 
+/* In a turn viewers pause or all may ask: else who comes first would take all of their time. */
 void desk_serve(struct desk *desk, lb_time now)
 {
+	bool pauses;
+
 	if (!desk)
 		return;
 	verdicts_expire(&desk->world->verdicts, desk->world->crew, now);
 	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
-	desk->pauses = viewers_pause(desk);
+	pauses = viewers_pause(desk);
 	welcome(desk, SOCKET_CONTROL, now);
-	welcome_viewers(desk, now);
+	if (!pauses)
+		welcome_viewers(desk, now);
 	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
 		struct client *client = &desk->clients[(desk->turn + i) % DESK_CLIENTS];
 
-		if (client->fd >= 0 && !(desk->pauses && is_put_off(client)))
+		if (client->fd >= 0 && !(pauses && is_put_off(client)))
 			take_turn(desk, client, now);
 	}
 	desk->turn++; /* nobody is always the first one */
