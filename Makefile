@@ -245,7 +245,7 @@ demo: deps ## install what is missing, build, and walk through the pool in a lab
 	@STAY=$(STAY) MODE=$(MODE) tests/demo.sh
 
 .PHONY: bench-limits
-bench-limits: deps $(B)/tmbridge ## what a flood from one address costs the others, with and without client_rate (RUNS=5; 2 min.)
+bench-limits: deps $(B)/tmbridge ## what a flood from one address costs the others, under client_rate (RUNS=5; 1 min.)
 	@tests/lab.sh bash tests/bench/limits.sh
 
 .PHONY: bench-live
