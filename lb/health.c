@@ -6,8 +6,9 @@
  * checks are, and down as soon as one is. With `all_down = keep` a check that is up stays so while
  * each server of the farm fails, by the last probe of some check: then it is more likely that who
  * probes is cut off. As soon as one server is good again, the others go down with their next
- * failure. What a probe is, and when it is sent, is bridge/'s
- * business.
+ * failure. The first to fail doesn't go down before another server has been good since then: with
+ * `fall = 1` or 2 it may have failed that often when the others haven't been asked yet. What a
+ * probe is, and when it is sent, is bridge/'s business.
  */
 #include "health.h"
 
@@ -17,7 +18,7 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 	uint32_t nchecks = 0;
 
 	health->rules = rules;
-	health->changes = 0;
+	health->changes = health->reports = 0;
 	health->servers = arena_take(arena, rules->nservers, sizeof(*health->servers));
 	health->farms = arena_take(arena, rules->nfarms, sizeof(*health->farms));
 	if (health->farms)
@@ -45,19 +46,48 @@ static struct health_farm *farm_of(const struct health *health, unsigned server)
 	return &health->farms[health->rules->servers[server].farm];
 }
 
-/* If a failure is no reason to take a server out now. */
-static bool keeps(const struct health *health, unsigned server)
+static const struct rules_farm *rule_of(const struct health *health, unsigned server)
 {
-	const struct health_farm *farm = farm_of(health, server);
-
-	return health->rules->farms[health->rules->servers[server].farm].all_down ==
-	               ALL_DOWN_KEEP &&
-	       farm->failing == farm->servers && health->servers[server].failing;
+	return &health->rules->farms[health->rules->servers[server].farm];
 }
 
-static void judge_check(struct health_check *check, const struct rules_farm *farm, bool ok,
-                        bool kept)
+/* If each of the farm's servers fails. */
+static bool all_fail(const struct health_farm *farm)
 {
+	return farm->failing == farm->servers;
+}
+
+/* If another server of the farm has been good since the check began to fail. */
+static bool has_witness(const struct health *health, unsigned server,
+                        const struct health_check *check)
+{
+	const struct rules_farm *rule = rule_of(health, server);
+
+	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++)
+		if (health->servers[s].good > check->began &&
+		    !rules_is_left(&health->rules->servers[s]))
+			return true;
+	return false;
+}
+
+/* If a failure of the check is no reason to take its server out now. */
+static bool keeps(const struct health *health, unsigned server, const struct health_check *check)
+{
+	return rule_of(health, server)->all_down == ALL_DOWN_KEEP &&
+	       health->servers[server].failing &&
+	       (all_fail(farm_of(health, server)) || !has_witness(health, server, check));
+}
+
+static void note_streak(struct health *health, struct health_check *check)
+{
+	if (!check->streak)
+		check->began = health->reports;
+	check->streak += check->streak < UINT32_MAX;
+}
+
+static void judge_check(struct health *health, unsigned server, struct health_check *check, bool ok)
+{
+	const struct rules_farm *farm = rule_of(health, server);
 	enum health_verdict says = ok ? HEALTH_UP : HEALTH_DOWN;
 	uint32_t needed = ok ? farm->rise : farm->fall;
 
@@ -65,10 +95,10 @@ static void judge_check(struct health_check *check, const struct rules_farm *far
 		check->streak = 0;
 		return;
 	}
-	check->streak += check->streak < UINT32_MAX;
+	note_streak(health, check);
 	if (check->verdict == HEALTH_UNKNOWN && ok)
 		needed = 1;
-	if (check->streak < needed || (kept && check->verdict == HEALTH_UP))
+	if (check->streak < needed || (check->verdict == HEALTH_UP && keeps(health, server, check)))
 		return;
 	check->verdict = (uint8_t)says;
 	check->streak = 0;
@@ -93,13 +123,9 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 	return verdict;
 }
 
-static const struct rules_farm *rule_of(const struct health *health, unsigned server)
-{
-	return &health->rules->farms[health->rules->servers[server].farm];
-}
-
-/* Counts the server anew among those of its farm that fail, or are kept. */
-static void count(struct health *health, unsigned server)
+/* Counts the server anew among those of its farm that fail, or are kept, as it was or as all fail
+ * now. */
+static void count(struct health *health, unsigned server, bool was_kept)
 {
 	const struct rules_farm *rule = rule_of(health, server);
 	struct health_server *state = &health->servers[server];
@@ -114,6 +140,7 @@ static void count(struct health *health, unsigned server)
 	if (rules_is_left(&health->rules->servers[server]))
 		failing = kept = false;
 	farm->failing = (uint16_t)(farm->failing + failing - state->failing);
+	kept &= was_kept || all_fail(farm);
 	farm->kept = (uint16_t)(farm->kept + kept - state->kept);
 	state->failing = failing;
 	state->kept = kept;
@@ -138,15 +165,17 @@ static bool change(struct health *health, unsigned server, lb_time now)
 
 bool health_report(struct health *health, unsigned server, unsigned check, bool ok, lb_time now)
 {
-	const struct rules_farm *farm = &health->rules->farms[health->rules->servers[server].farm];
 	struct health_server *state = &health->servers[server];
 
+	health->reports++;
 	state->probes_ok += ok;
 	state->probes_failed += !ok;
 	health->checks[state->check + check].failed = !ok;
-	count(health, server);
-	judge_check(&health->checks[state->check + check], farm, ok, keeps(health, server));
-	count(health, server);
+	count(health, server, state->kept);
+	if (!state->failing)
+		state->good = health->reports;
+	judge_check(health, server, &health->checks[state->check + check], ok);
+	count(health, server, state->kept);
 	return change(health, server, now);
 }
 
@@ -217,6 +246,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 	const struct health_server *before = &old->servers[from_server];
 	uint32_t first = state->check;
 
+	health->reports = old->reports;
 	state->probes_ok = before->probes_ok;
 	state->probes_failed = before->probes_failed;
 	state->forced = before->forced;
@@ -240,7 +270,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 	state->failing = state->kept = false; /* not counted yet */
 	if (!be16_eq(to->agent, from->agent))
 		state->agent = agent_silent();
-	count(health, to_server);
+	count(health, to_server, before->kept);
 	state->verdict = (uint8_t)judge_server(health, to_server);
 }
 

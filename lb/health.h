@@ -18,6 +18,7 @@ struct health_check {
 	uint8_t verdict; /* enum health_verdict */
 	bool failed;     /* the last probe */
 	uint32_t streak; /* results in a row that contradict the verdict */
+	uint64_t began;  /* health.reports when the first of these came */
 };
 
 struct health_server {
@@ -29,6 +30,8 @@ struct health_server {
 	lb_time since;   /* of this verdict */
 	lb_time ramp;    /* when the ramp began; 0: none */
 	uint64_t probes_ok, probes_failed;
+	uint64_t good;  /* health.reports when its last probe was good, and so were its other checks
+	                 */
 	uint32_t check; /* its first in health.checks */
 	struct agent agent;
 };
@@ -46,6 +49,7 @@ struct health {
 	struct health_farm *farms; /* by rules.farms[] */
 	uint64_t
 	        changes; /* of any verdict or ramp, counted: for who keeps what follows from them */
+	uint64_t reports; /* results of probes, counted: which of two came first */
 };
 
 /* Takes its state from arena; servers with nothing to check are up, the others unknown. */

@@ -19,18 +19,35 @@ static bool all_fail(const struct model *m, const struct rules_farm *f)
 	return true;
 }
 
-/* If one that is up stays so whatever its checks say. */
-static bool is_kept(const struct model *m, const struct rules_farm *f, unsigned server)
+/* If no server in service has been all good later than that. */
+static bool none_good_after(const struct model *m, const struct rules_farm *f, uint64_t when)
+{
+	uint64_t latest = 0;
+
+	for (unsigned s = f->server; s < f->server + f->nservers; s++)
+		if (m->rules->servers[s].state != STATE_DISABLED && !m->rules->servers[s].gone &&
+		    m->servers[s].all_good > latest)
+			latest = m->servers[s].all_good;
+	return latest <= when;
+}
+
+/* If one that is up stays so whatever its check says, which has failed now. */
+static bool is_kept(const struct model *m, const struct rules_farm *f, unsigned server,
+                    const struct check_model *c)
 {
 	const struct rules_server *rule = &m->rules->servers[server];
+	const uint64_t since = c->streak ? c->since : m->results;
 
 	return f->all_down == ALL_DOWN_KEEP && rule->state != STATE_DISABLED && !rule->gone &&
-	       all_fail(m, f);
+	       (all_fail(m, f) || none_good_after(m, f, since));
 }
 
 /* What is known of the check after another result. */
-static void note_result(struct check_model *c, const struct rules_farm *f, bool ok, bool kept)
+static void note_result(struct check_model *c, const struct rules_farm *f, bool ok, bool kept,
+                        uint64_t result)
 {
+	if (!c->streak)
+		c->since = result;
 	if (c->up == MAYBE && ok) {
 		c->up = YES; /* at start the first is enough */
 		c->streak = 0;
@@ -80,6 +97,15 @@ static void change(struct model *m, unsigned server, enum health_verdict to)
 		condemn(m, server, f->on_down == ON_DOWN_RESET);
 }
 
+static bool is_all_good(const struct server_model *s, unsigned nchecks)
+{
+	bool ret = true;
+
+	for (unsigned c = 0; c < nchecks; c++)
+		ret &= !s->checks[c].failed;
+	return ret;
+}
+
 void model_probed(struct model *m, unsigned server, unsigned check, bool ok, bool changed,
                   enum health_verdict health, lb_time now)
 {
@@ -90,8 +116,11 @@ void model_probed(struct model *m, unsigned server, unsigned check, bool ok, boo
 	m->now = now.ns;
 	s->ok += ok;
 	s->failed += !ok;
+	m->results++;
 	s->checks[check].failed = !ok;
-	note_result(&s->checks[check], f, ok, is_kept(m, f, server));
+	if (is_all_good(s, f->nchecks))
+		s->all_good = m->results;
+	note_result(&s->checks[check], f, ok, is_kept(m, f, server, &s->checks[check]), m->results);
 	want = verdict_of(s, f->nchecks);
 	if (want != health || changed != (want != s->health))
 		report_mismatch("server %u is %s, expected %s (it was %s, changed is %d)", server,

@@ -118,7 +118,8 @@ struct neighbour_model {
 struct check_model {
 	enum maybe up; /* MAYBE: nothing is known yet */
 	unsigned streak;
-	bool failed; /* the last one */
+	bool failed;    /* the last one */
+	uint64_t since; /* when it began to contradict what is known: model.results */
 };
 
 struct server_model {
@@ -127,6 +128,7 @@ struct server_model {
 	bool late;     /* there since a reload only, or known again since: its next return counts */
 	uint64_t since;
 	struct check_model checks[MODEL_CHECKS];
+	uint64_t all_good; /* when its last results were last all good: model.results */
 	uint64_t total, ok, failed;
 	uint32_t turns;     /* taken since its farm's candidates changed */
 	uint32_t passed;    /* times in a row that an equal was preferred */
@@ -200,6 +202,7 @@ struct model {
 	struct sourced *sourced;
 	unsigned nsourced;
 	uint64_t order, ids;
+	uint64_t results; /* of probes */
 	struct rate_model rates[MODEL_RATES];
 	struct source_model sources[MODEL_SOURCES];
 	unsigned nsources;

@@ -100,12 +100,51 @@ START_TEST(server_that_is_away_may_die)
 }
 END_TEST
 
+static struct rules *keeping_rules(unsigned nservers)
+{
+	struct rules *rules = checked_rules(nservers, 1);
+
+	rules->farms[0].all_down = ALL_DOWN_KEEP;
+	return rules;
+}
+
+static void probe_first(unsigned n, bool ok)
+{
+	for (unsigned s = 0; s < n; s++)
+		lb_probed(engine.lb, s, 0, ok, engine.now);
+}
+
+/* Who hasn't been asked yet is no proof that the others could be reached. */
+START_TEST(a_new_server_ends_no_all_down_keep)
+{
+	const struct health *health;
+
+	engine_start(&engine, keeping_rules(2));
+	probe_first(2, true);
+	for (unsigned i = 0; i < 4; i++)
+		probe_first(2, false);
+	engine_reload(&engine, keeping_rules(3));
+	health = &balance()->farms->health;
+	ck_assert_uint_eq(health->farms[0].kept, 2);
+	probe_first(2, false);
+	ck_assert_int_eq(health_of_first(), HEALTH_UP);
+	lb_probed(engine.lb, 2, 0, true, engine.now);
+	ck_assert_int_eq(health_of_first(), HEALTH_UP);
+	probe_first(2, false);
+	ck_assert_int_eq(health_of_first(), HEALTH_DOWN);
+	ck_assert_int_eq(health_of(health, 2), HEALTH_UP);
+	ck_assert_uint_eq(health->farms[0].kept, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *reload_verdicts_suite(void)
 {
 	const TTest *const tests[] = {
 	        verdicts_go_along,
 	        server_that_was_away_is_unknown,
 	        server_that_is_away_may_die,
+	        a_new_server_ends_no_all_down_keep,
 	        NULL,
 	};
 

@@ -209,11 +209,41 @@ START_TEST(one_that_fails_alone_isnt_kept)
 	rules->farms[0].all_down = ALL_DOWN_KEEP;
 	for (unsigned s = 0; s < 2; s++)
 		health_report(&health, s, 0, true, now);
-	fail_all(1, 3);
+	fail_all(1, 2);
+	health_report(&health, 1, 0, true, now);
+	fail_all(1, 1);
 	ck_assert_int_eq(health_of(&health, 0), HEALTH_DOWN);
 	fail_all(2, 5); /* now all do: the last one stays */
 	ck_assert_int_eq(health_of(&health, 1), HEALTH_UP);
 	end();
+}
+END_TEST
+
+/* Whoever fails first isn't taken out before another one has been asked: with a small `fall` that
+ * would be too soon to know. */
+START_TEST(the_first_to_fail_waits_for_another_one_s_word)
+{
+	for (unsigned fall = 1; fall <= 2; fall++) {
+		begin_with(checked_rules(3, 1));
+		rules->farms[0].all_down = ALL_DOWN_KEEP;
+		rules->farms[0].fall = fall;
+		for (unsigned s = 0; s < 3; s++)
+			health_report(&health, s, 0, true, now);
+		fail_all(1, fall + 1); /* twice as often as the others are asked */
+		ck_assert_int_eq(health_of(&health, 0), HEALTH_UP);
+		ck_assert_uint_eq(health.farms[0].kept, 0);
+		health_report(&health, 1, 0, false, now);
+		ck_assert_int_eq(health_of(&health, 1), HEALTH_UP);
+		/* the third is good: so it is these two */
+		health_report(&health, 2, 0, true, now);
+		ck_assert(health_report(&health, 0, 0, false, now));
+		for (unsigned i = 1; i < fall; i++)
+			ck_assert(!health_report(&health, 1, 0, false, now) || i + 1 == fall);
+		health_report(&health, 1, 0, false, now);
+		ck_assert_int_eq(health_of(&health, 1), HEALTH_DOWN);
+		ck_assert_int_eq(health_of(&health, 2), HEALTH_UP);
+		end();
+	}
 }
 END_TEST
 
@@ -336,6 +366,7 @@ Suite *sched_who_suite(void)
 	        fall_and_rise,
 	        when_all_fail_at_once_they_are_kept_if_so_wished,
 	        one_that_fails_alone_isnt_kept,
+	        the_first_to_fail_waits_for_another_one_s_word,
 	        an_agent_is_understood,
 	        what_an_agent_says_counts,
 	        an_agent_may_limit_connections,
