@@ -6,19 +6,22 @@
 
 #include <string.h>
 
-enum { WORD_MAX = 16 };
+enum { WORD_MAX = 32 };
 
-/* The number that the n bytes at text are, digits and nothing else, or UINT32_MAX. */
-static uint32_t number_of(const char *text, unsigned n)
+/* If the n bytes at text are a number, digits and nothing else: which, but at most UINT32_MAX. */
+static bool read_number(const char *text, unsigned n, uint32_t *ret)
 {
 	uint64_t number = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (text[i] < '0' || text[i] > '9' || number > UINT32_MAX / 10)
-			return UINT32_MAX;
+		if (text[i] < '0' || text[i] > '9')
+			return false;
 		number = number * 10 + (uint64_t)(text[i] - '0');
+		if (number > UINT32_MAX)
+			number = UINT32_MAX;
 	}
-	return n && number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+	*ret = (uint32_t)number;
+	return n;
 }
 
 static bool is(const char *word, unsigned n, const char *what)
@@ -31,16 +34,11 @@ static void take_number(struct agent *agent, const char *word, unsigned n)
 	const unsigned prefix = sizeof("maxconn:") - 1;
 	uint32_t number;
 
-	if (word[n - 1] == '%') {
-		number = number_of(word, n - 1);
-		if (number != UINT32_MAX)
-			agent->percent =
-			        (uint8_t)(number < AGENT_PERCENT_MAX ? number : AGENT_PERCENT_MAX);
-	} else if (n > prefix && memcmp(word, "maxconn:", prefix) == 0) {
-		number = number_of(word + prefix, n - prefix);
-		if (number != UINT32_MAX)
-			agent->max_connections = number;
-	}
+	if (word[n - 1] == '%' && read_number(word, n - 1, &number))
+		agent->percent = (uint8_t)(number < AGENT_PERCENT_MAX ? number : AGENT_PERCENT_MAX);
+	else if (n > prefix && memcmp(word, "maxconn:", prefix) == 0 &&
+	         read_number(word + prefix, n - prefix, &number))
+		agent->max_connections = number;
 }
 
 static void take_word(struct agent *agent, const char *word, unsigned n)

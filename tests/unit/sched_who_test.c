@@ -275,10 +275,18 @@ START_TEST(an_agent_is_understood)
 	        {"maint ready", {.percent = 100}},
 	        {"101%", {.percent = 100}},
 	        {"0%", {.percent = 0}},
-	        {"% x% -5% 5 4294967295% 99999999999999999999%", {.percent = 100}},
+	        {"5% % x% -5% 5 5%%", {.percent = 5}},
+	        {"5% 99999999999999999999%", {.percent = 100}},
 	        {"maxconn:12", {.percent = 100, .max_connections = 12}},
-	        {"maxconn: maxconn:x maxconn:4294967296", {.percent = 100}},
+	        {"maxconn: maxconn:x maxconn:-1", {.percent = 100}},
+	        /* more than there can be is no limit that one meets, but the one before is over */
+	        {"maxconn:7 maxconn:999999999999", {.percent = 100, .max_connections = UINT32_MAX}},
+	        {"maxconn:4294967295", {.percent = 100, .max_connections = UINT32_MAX}},
+	        {"maxconn:123456789", {.percent = 100, .max_connections = 123456789}},
+	        {"maxconn:7 maxconn:0", {.percent = 100}},
+	        {"1% 4294967296%", {.percent = 100}},
 	        {"downdowndowndowndown", {.percent = 100}},
+	        {"maxconn:00000000000000000000000000000000001", {.percent = 100}},
 	};
 
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
