@@ -6,7 +6,7 @@
  *
  * They come from RULES_PROBE_PORTS source ports in turn, which flows never get. Farms may have a
  * SNAT address and a server in common: their probes of one port don't use the same source port at a
- * time.
+ * time, and who finds none free waits.
  *
  * Servers that are disabled, or gone from the rules, have probes too, which begin only while these
  * have flows: whose end is the farm's on_down.
@@ -24,7 +24,11 @@
 
 #define PROBE_NONE UINT32_MAX
 
-enum { PROBES_ROOMS = 256 }; /* answers that come in pieces, at a time */
+enum {
+	PROBES_ROOMS = 256,    /* answers that come in pieces, at a time */
+	PROBES_BUSY_MS = 10,   /* until one that found no port of ours looks again */
+	PROBES_AGAIN_MS = 100, /* from one to the next of a suspect: the least check_interval */
+};
 
 struct probes {
 	struct probe_world world;
@@ -312,14 +316,24 @@ static bool is_taken(const struct probes *probes, const struct probe *probe, be1
 	return other && other != probe && !probe_rests(other) && be16_eq(other->port, port);
 }
 
+/* Goes on to the next round whose port is free; false if none is. */
+static bool find_port(const struct probes *probes, struct probe *probe)
+{
+	for (unsigned i = 0; i < RULES_PROBE_PORTS; i++, probe->round++)
+		if (!is_taken(probes, probe, port_of(probe->round)))
+			return true;
+	return false;
+}
+
 /* From the next port in turn, with a sequence number that goes with it. */
 static void begin(struct probes *probes, struct probe *probe, lb_time now)
 {
 	struct tuple place = arrival_of(probes, probe);
 
-	for (unsigned i = 0; i < RULES_PROBE_PORTS; i++)
-		if (is_taken(probes, probe, port_of(probe->round)))
-			probe->round++;
+	if (!find_port(probes, probe)) {
+		probe->next.ns = now.ns + PROBES_BUSY_MS * LB_NS_PER_MS;
+		return;
+	}
 	place.dst = be32_from(probe->round);
 	probe_begin(probe, port_of(probe->round), (uint32_t)tuple_hash(&probes->key, &place), now);
 }
@@ -365,10 +379,12 @@ void probes_hurry(struct probes *probes, unsigned server, lb_time now)
 
 	for (unsigned c = 0; c < n && probe_of(probes, server, c); c++) {
 		struct probe *probe = probe_of(probes, server, c);
+		const uint64_t soonest = probe->chat.began.ns + PROBES_AGAIN_MS * LB_NS_PER_MS;
+		const lb_time next = {soonest > now.ns ? soonest : now.ns};
 
-		if (!probe_rests(probe) || probe->next.ns <= now.ns)
+		if (!probe_rests(probe) || probe->next.ns <= next.ns)
 			continue;
-		probe->next = now;
+		probe->next = next;
 		set_timer(probes, probe);
 	}
 }

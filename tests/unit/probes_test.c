@@ -183,6 +183,64 @@ START_TEST(two_farms_probes_of_one_port_have_ports_of_their_own)
 }
 END_TEST
 
+/* A farm may have more probes of one port of a server than there are ports of ours. */
+START_TEST(whoever_finds_no_port_of_ours_waits_for_one)
+{
+	enum { MOST = RULES_CHECKS_MAX + 1 };
+	struct own first;
+
+	rules = fixture_rules(1);
+	set_checks(&rules->farms[0], RULES_CHECKS_MAX);
+	for (unsigned i = 0; i < RULES_CHECKS_MAX; i++)
+		rules->farms[0].checks[i] = be16_from(443);
+	rules->farms[0].agent = be16_from(443);
+	start();
+	poll();
+	ck_assert_uint_eq(out.n, RULES_PROBE_PORTS);
+	ck_assert_uint_lt(RULES_PROBE_PORTS, MOST);
+	for (unsigned i = 0; i < out.n; i++)
+		for (unsigned j = 0; j < i; j++)
+			ck_assert(!tuple_eq(&items[i].tuple, &items[j].tuple));
+	first = items[0];
+	ck_assert_uint_le(wait_due(), 100);
+	ck_assert_uint_eq(out.n, 0);
+	answer_to(&first, TCP_RST | TCP_ACK, first.seq + 1);
+	ck_assert_uint_eq(ended, 1);
+	ck_assert_uint_le(wait_due(), 100);
+	ck_assert_uint_eq(out.n, 1);
+	ck_assert(tuple_eq(&items[0].tuple, &first.tuple));
+	end();
+}
+END_TEST
+
+/* Clients can say at any rate that a server doesn't answer. */
+START_TEST(a_suspect_is_probed_at_once_but_not_without_end)
+{
+	unsigned n = 0;
+
+	begin(1, 1);
+	poll();
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		if (out.n) {
+			const struct own syn = items[0];
+
+			n++;
+			answer_to(&syn, TCP_RST | TCP_ACK, syn.seq + 1);
+		}
+		now.ns += LB_NS_PER_MS;
+		probes_hurry(probes, 0, now);
+		poll();
+	}
+	ck_assert_uint_ge(n, 9);
+	ck_assert_uint_le(n, 11);
+	now.ns += 1000 * LB_NS_PER_MS;
+	probes_hurry(probes, 0, now);
+	poll();
+	only_syn();
+	end();
+}
+END_TEST
+
 START_TEST(waits_until_the_server_is_found)
 {
 	struct neigh_question question;
@@ -220,6 +278,8 @@ Suite *probes_suite(void)
 	        whoever_answers_all_so_isnt_asked_without_end,
 	        an_answer_to_an_earlier_round_ends_that_and_not_this_one,
 	        two_farms_probes_of_one_port_have_ports_of_their_own,
+	        whoever_finds_no_port_of_ours_waits_for_one,
+	        a_suspect_is_probed_at_once_but_not_without_end,
 	        waits_until_the_server_is_found,
 	        NULL,
 	};
