@@ -204,6 +204,28 @@ static void warn_of_preset(const struct where *where, const struct rules_farm *f
 			              be16_get(farm->checks[i]));
 }
 
+/* Keys that say something of what isn't there: who writes them expects something else. */
+static void warn_of_idle_keys(const struct where *where, const struct rules_farm *farm)
+{
+	const bool is_probed = farm->nchecks || rules_has_agent(farm);
+	const bool is_limited = farm->client_rate || farm->client_connections;
+	const struct {
+		const char *key, *needs;
+		bool idle;
+	} keys[] = {
+	        {"client_burst", "client_rate", farm->client_burst && !farm->client_rate},
+	        {"block_for", "client_rate", farm->block_for_ms && !farm->client_rate},
+	        {"client_exempt", "client_rate or client_connections", !is_limited},
+	        {"observe", "check", farm->observe && !is_probed},
+	        {"all_down", "check", farm->all_down == ALL_DOWN_KEEP && !farm->nchecks},
+	};
+
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].idle && where_has(farm_where(where, farm), keys[i].key))
+			where_warning(where, farm_where(where, farm), keys[i].key,
+			              "does nothing without %s", keys[i].needs);
+}
+
 static bool is_used(const struct rules *rules, unsigned script)
 {
 	for (unsigned f = 0; f < rules->nfarms; f++)
@@ -244,6 +266,7 @@ int crosscheck(const struct where *where, const struct rules *rules)
 		warn_of_servers(where, rules, &rules->farms[i]);
 		warn_of_preset(where, &rules->farms[i]);
 		warn_of_mapped(where, &rules->farms[i]);
+		warn_of_idle_keys(where, &rules->farms[i]);
 	}
 	if (!where->notes->errors)
 		warn_of_scripts(where, rules);

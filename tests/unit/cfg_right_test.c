@@ -181,6 +181,20 @@ static const struct wrong warnings[] = {
          "lb.ini:3: [farm x] ports: 5061 isn't among them, but the preset checks it on each "
          "server: write check = to have others checked"},
         {WITH_PRESET, "ports = 444, 5060:5061", ""},
+        {WITH_FARM, "client_connections = 2\nclient_burst = 5\nblock_for = 1m",
+         "lb.ini:5: [farm x] client_burst: does nothing without client_rate\n"
+         "lb.ini:6: [farm x] block_for: does nothing without client_rate"},
+        {WITH_FARM, "deny = 10.0.0.0/8\nclient_exempt = 10.0.0.1",
+         "lb.ini:5: [farm x] client_exempt: does nothing without client_rate or "
+         "client_connections"},
+        {WITH_FARM, "observe = 5\nall_down = keep",
+         "lb.ini:4: [farm x] observe: does nothing without check\n"
+         "lb.ini:5: [farm x] all_down: does nothing without check"},
+        {WITH_FARM, "observe = 5\nagent = 9999\nclient_burst = rate\nblock_for = off", ""},
+        {WITH_FARM,
+         "check = 80\nobserve = 5\nall_down = keep\nclient_rate = 1\nclient_burst = 5\n"
+         "block_for = 1m\nclient_exempt = 10.0.0.1",
+         ""},
         {WITH_BRIDGE, "workers = 1", ""},
         {WITH_BRIDGE, "workers = auto", ""},
         {WITH_BRIDGE,
