@@ -6,7 +6,9 @@
  * when nothing is left that time could change, the rest of a gap is skipped. A timestamp that goes
  * back doesn't take the clock back.
  *
- * There is one worker, whatever lb.ini says: the order of frames is all that counts.
+ * There is one worker, whatever lb.ini says: the order of frames is all that counts. But a bundle
+ * has as many as the process that it is of. Then the first one gets all frames, and hands over
+ * those that belong to others, who decide as theirs did.
  *
  * The engine begins a little before the first frame. So what it does by the clock, above all its
  * probes, is never later than when the captures were taken live, and the answers in them come
@@ -25,6 +27,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define OFFLINE_STEP_NS (100 * LB_NS_PER_MS)
 #define OFFLINE_LEAD_NS (10 * LB_NS_PER_MS)
@@ -53,35 +56,62 @@ static struct port *next_port(struct port *ports[NSIDES], lb_time *ret)
 }
 
 /* When to stop next between two frames. */
-static uint64_t next_step(const struct worker *worker, lb_time now)
+static uint64_t next_step(const struct workers *workers, lb_time now)
 {
-	uint64_t due = duties_due(worker).ns;
-	uint64_t step = lb_is_busy(worker->lb) ? now.ns + OFFLINE_STEP_NS : UINT64_MAX;
+	uint64_t next = UINT64_MAX;
 
-	if (due <= now.ns)
-		due = now.ns + LB_NS_PER_MS;
-	return due < step ? due : step;
+	for (unsigned k = 0; k < workers->n; k++) {
+		const struct worker *worker = &workers->worker[k];
+		uint64_t due = duties_due(worker).ns;
+
+		if (due <= now.ns)
+			due = now.ns + LB_NS_PER_MS;
+		if (lb_is_busy(worker->lb) && now.ns + OFFLINE_STEP_NS < due)
+			due = now.ns + OFFLINE_STEP_NS;
+		next = due < next ? due : next;
+	}
+	return next;
 }
 
-static lb_time advance(struct worker *worker, lb_time now, lb_time to)
+/* What workers have sent to each other is done, and what comes of it. */
+static void settle(const struct workers *workers, lb_time now)
+{
+	bool any = workers->n > 1;
+
+	while (any) {
+		any = false;
+		for (unsigned k = 0; k < workers->n; k++)
+			any |= burst_take_inbox(&workers->worker[k], now);
+	}
+}
+
+static void tick(const struct workers *workers, lb_time now)
+{
+	for (unsigned k = 0; k < workers->n; k++)
+		duties_tick(&workers->worker[k], now);
+	settle(workers, now);
+}
+
+static lb_time advance(const struct workers *workers, lb_time now, lb_time to)
 {
 	uint64_t step;
 
 	if (to.ns > now.ns && to.ns - now.ns > OFFLINE_GAP_NS)
 		now.ns = to.ns - OFFLINE_GAP_NS;
-	while ((step = next_step(worker, now)) < to.ns) {
+	while ((step = next_step(workers, now)) < to.ns) {
 		now.ns = step;
-		duties_tick(worker, now);
+		tick(workers, now);
 	}
 	if (now.ns < to.ns)
 		now = to;
-	duties_tick(worker, now);
+	tick(workers, now);
 	return now;
 }
 
 /* recalled: it was at work already, and has said what it says at a start. */
-static void replay(struct worker *worker, bool recalled, lb_time *now)
+static void replay(const struct workers *workers, bool recalled, lb_time *now)
 {
+	struct worker *worker = &workers->worker[0];
 	struct frame frames[PORT_BURST];
 	struct port *port;
 	lb_time time;
@@ -89,8 +119,9 @@ static void replay(struct worker *worker, bool recalled, lb_time *now)
 	if (!recalled)
 		duties_start(worker, *now);
 	while ((port = next_port(worker->ports, &time))) {
-		*now = advance(worker, *now, time);
+		*now = advance(workers, *now, time);
 		burst_decide(worker, frames, port->ops->receive(port, frames), *now);
+		settle(workers, *now);
 	}
 }
 
@@ -115,7 +146,7 @@ static int run(const struct options *options, struct workers *workers, bool reca
 {
 	lb_time now = start;
 
-	replay(&workers->worker[0], recalled, &now);
+	replay(workers, recalled, &now);
 	workers_finish(workers, false, now);
 	return options->stats ? write_stats(options->stats, workers, start, now) : 0;
 }
@@ -123,23 +154,27 @@ static int run(const struct options *options, struct workers *workers, bool reca
 static int replay_ports(const struct options *options, struct rules *rules,
                         struct port *ports[NSIDES], struct recall *recall)
 {
-	const workers_ports all_ports[1] = {{ports[OUTSIDE], ports[INSIDE]}};
+	workers_ports all_ports[RULES_WORKERS_MAX];
 	const struct hash_key *key = recall ? recall_key(recall) : &options->key;
+	const struct share *share = recall ? recall_share(recall) : &share_whole;
 	struct workers workers;
 	lb_time start = {0};
 	int err;
 
 	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
+	for (unsigned k = 0; k < share->n; k++)
+		memcpy(all_ports[k], ports,
+		       sizeof(all_ports[k])); /* the same ones: they take turns */
 	if (recall)
 		recall_rules(recall, rules);
-	err = workers_init(&workers, rules, key, all_ports, &share_whole, NULL, false, start);
+	err = workers_init(&workers, rules, key, all_ports, share, NULL, false, start);
 	if (err < 0) {
 		rules_free(rules);
 		return err;
 	}
 	if (recall)
-		err = recall_worker(recall, &workers.worker[0], start);
+		err = recall_workers(recall, &workers, start);
 	if (!err)
 		err = run(options, &workers, recall, start);
 	workers_free(&workers);

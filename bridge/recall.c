@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 3, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 4, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
+	uint16_t worker;
 	struct flow flow;
 	struct flow_cold cold;
 	struct ip6 client6;
@@ -28,12 +29,18 @@ struct recalled_server {
 	enum rules_state state;
 	unsigned weight;
 	bool is_up, is_known;
-	uint64_t turn, farm_turn;
 	lb_time ramp;
 	struct agent agent;
 	enum side side;  /* where the host's routes lead to it, */
 	struct ip6 next; /* by that one */
 	struct hop hop;
+};
+
+/* Whose turn it was, as a worker had it. */
+struct recalled_turn {
+	uint16_t worker;
+	char name[RULES_NAME_BYTES];
+	uint64_t server, farm;
 };
 
 /* What is read grows by doubling. */
@@ -45,10 +52,11 @@ struct growing {
 struct recall {
 	lb_time epoch;
 	struct hash_key key;
+	struct share share; /* any worker's */
 	struct mac macs[NSIDES];
 	struct rules_nets nets; /* of the host */
-	struct growing names, servers, flows;
-	struct memory arrays[TABLE_NARRAYS]; /* of the worker's engine */
+	struct growing names, servers, turns, flows;
+	struct memory arrays[RULES_WORKERS_MAX][TABLE_NARRAYS]; /* of the workers' engines */
 };
 
 /* ---- Reading ---- */
@@ -94,6 +102,17 @@ static bool take_state(struct recall *recall, char *rest)
 static bool take_key(struct recall *recall, char *rest)
 {
 	return sscanf(rest, "%16" SCNx64 "%16" SCNx64, &recall->key.k[0], &recall->key.k[1]) == 2;
+}
+
+static bool take_share(struct recall *recall, char *rest)
+{
+	struct share *share = &recall->share;
+	int by_address;
+
+	if (sscanf(rest, "%" SCNu16 " %d %" SCNu32, &share->n, &by_address, &share->salt) != 3)
+		return false;
+	share->by_address = by_address;
+	return share->n >= 1 && share->n <= RULES_WORKERS_MAX;
 }
 
 static bool take_mac(struct recall *recall, char *rest)
@@ -146,12 +165,10 @@ static bool take_server(struct recall *recall, char *rest)
 	char state[RECALL_WORD_BYTES], health[RECALL_WORD_BYTES];
 	int at = 0, drains, maint;
 
-	if (!server || sscanf(rest,
-	                      "%63s %255s %u %255s %" SCNu64 " %" SCNu64 " %" SCNu64
-	                      " %d %d %" SCNu8 " %" SCNu32 "%n",
-	                      server->name, state, &server->weight, health, &server->turn,
-	                      &server->farm_turn, &server->ramp.ns, &drains, &maint,
-	                      &server->agent.percent, &server->agent.max_connections, &at) != 11)
+	if (!server ||
+	    sscanf(rest, "%63s %255s %u %255s %" SCNu64 " %d %d %" SCNu8 " %" SCNu32 "%n",
+	           server->name, state, &server->weight, health, &server->ramp.ns, &drains, &maint,
+	           &server->agent.percent, &server->agent.max_connections, &at) != 9)
 		return false;
 	server->agent.drains = drains;
 	server->agent.maint = maint;
@@ -161,11 +178,23 @@ static bool take_server(struct recall *recall, char *rest)
 	return server->state < RULES_NSTATES && take_place(server, rest + at);
 }
 
+static bool take_turn(struct recall *recall, char *rest)
+{
+	struct recalled_turn *turn = grow(&recall->turns, sizeof(*turn));
+
+	return turn && sscanf(rest, "%" SCNu16 " %63s %" SCNu64 " %" SCNu64, &turn->worker,
+	                      turn->name, &turn->server, &turn->farm) == 4;
+}
+
 static bool take_flow(struct recall *recall, char *rest)
 {
 	struct recalled_flow *flow = grow(&recall->flows, sizeof(*flow));
+	int at = 0;
 
-	return flow && take_hex(&rest, &flow->flow, sizeof(flow->flow)) &&
+	if (!flow || sscanf(rest, "%" SCNu16 "%n", &flow->worker, &at) != 1)
+		return false;
+	rest += at;
+	return take_hex(&rest, &flow->flow, sizeof(flow->flow)) &&
 	       take_hex(&rest, &flow->cold, sizeof(flow->cold)) &&
 	       take_hex(&rest, &flow->client6, sizeof(flow->client6)) &&
 	       take_hex(&rest, &flow->hop, sizeof(flow->hop));
@@ -176,9 +205,9 @@ static bool take_line(struct recall *recall, char *line)
 	static const struct {
 		const char *word;
 		bool (*take)(struct recall *recall, char *rest);
-	} kinds[] = {{"state", take_state}, {"key", take_key}, {"mac", take_mac},
-	             {"name", take_name},   {"net", take_net}, {"server", take_server},
-	             {"flow", take_flow}};
+	} kinds[] = {{"state", take_state},   {"key", take_key},   {"share", take_share},
+	             {"mac", take_mac},       {"name", take_name}, {"net", take_net},
+	             {"server", take_server}, {"turn", take_turn}, {"flow", take_flow}};
 	char *rest = strchr(line, ' ');
 
 	line[strcspn(line, "\n")] = 0;
@@ -207,6 +236,7 @@ static int read_lines(struct recall *recall, const char *path)
 		n++;
 		good = take_line(recall, line) && recall->epoch.ns;
 	}
+	good = good && recall->share.n;
 	if (!good || !n)
 		log_error("%s:%u: not what `capture --bundle` of this version writes", path, n);
 	free(line);
@@ -233,10 +263,12 @@ void recall_free(struct recall *recall)
 {
 	if (!recall)
 		return;
-	for (unsigned a = 0; a < TABLE_NARRAYS; a++)
-		memory_free(&recall->arrays[a]);
+	for (unsigned k = 0; k < RULES_WORKERS_MAX; k++)
+		for (unsigned a = 0; a < TABLE_NARRAYS; a++)
+			memory_free(&recall->arrays[k][a]);
 	free(recall->names.items);
 	free(recall->servers.items);
+	free(recall->turns.items);
 	free(recall->flows.items);
 	free(recall);
 }
@@ -244,6 +276,11 @@ void recall_free(struct recall *recall)
 const struct hash_key *recall_key(const struct recall *recall)
 {
 	return &recall->key;
+}
+
+const struct share *recall_share(const struct recall *recall)
+{
+	return &recall->share;
 }
 
 const struct mac *recall_macs(const struct recall *recall)
@@ -320,40 +357,57 @@ static void recall_servers(const struct recall *recall, struct worker *worker, l
 		place.hop = server->hop;
 		if (server->is_known)
 			neigh_placed(worker->setup.neigh, &place, now);
-		sched_recall(&worker->setup.farms->sched, s, server->turn, server->farm_turn);
 	}
+}
+
+static void recall_turns(const struct recall *recall, struct worker *worker)
+{
+	const struct recalled_turn *turns = (const void *)recall->turns.items;
+	const struct rules *rules = worker->setup.rules;
+
+	for (uint32_t i = 0; i < recall->turns.n; i++)
+		for (unsigned s = 0; s < rules->nservers; s++)
+			if (turns[i].worker == worker->share.worker &&
+			    !strcmp(turns[i].name, rules->servers[s].name))
+				sched_recall(&worker->setup.farms->sched, s, turns[i].server,
+				             turns[i].farm);
 }
 
 /* ---- Flows ---- */
 
-static int take_arrays(struct recall *recall, struct table *table)
+static int take_arrays(struct memory memories[TABLE_NARRAYS], struct table *table)
 {
 	int err = 0;
 
 	for (unsigned a = 0; a < TABLE_NARRAYS && !err; a++) {
 		struct table_array *array = &table->arrays[a];
 
-		err = memory_take(&recall->arrays[a], array->elements * array->element_bytes);
-		array->memory = recall->arrays[a].at;
+		err = memory_take(&memories[a], array->elements * array->element_bytes);
+		array->memory = memories[a].at;
 	}
 	return err;
 }
 
-static void fill(const struct recall *recall, const struct table *table, uint32_t n)
+/* The flows of that worker, as many as there is room for. */
+static void fill(const struct recall *recall, const struct table *table, unsigned worker)
 {
+	const uint32_t room = (uint32_t)table->arrays[TABLE_FLOWS].elements;
 	const struct recalled_flow *from = (const void *)recall->flows.items;
 	struct table_head *head = table->arrays[TABLE_HEAD].memory;
 	struct flow *flows = table->arrays[TABLE_FLOWS].memory;
 	struct flow_cold *cold = table->arrays[TABLE_COLD].memory;
 	union flow_spare *spare = table->arrays[TABLE_SPARE].memory;
 	struct ip6 *client6 = table->arrays[TABLE_CLIENT6].memory;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		flows[i] = from[i].flow;
-		flows[i].hop = HOPS_OWN;
-		cold[i] = from[i].cold;
-		spare[i].hop = from[i].hop;
-		client6[i] = from[i].client6;
+	for (uint32_t i = 0; i < recall->flows.n && n < room; i++) {
+		if (from[i].worker != worker)
+			continue;
+		flows[n] = from[i].flow;
+		flows[n].hop = HOPS_OWN;
+		cold[n] = from[i].cold;
+		spare[n].hop = from[i].hop;
+		client6[n++] = from[i].client6;
 	}
 	if (recall->names.n && recall->names.n <= table->arrays[TABLE_NAMES].elements) {
 		memcpy(table->arrays[TABLE_NAMES].memory, recall->names.items,
@@ -372,10 +426,6 @@ static int adopt(struct worker *worker, struct table *table, struct memory *scra
 	if (!lb)
 		return -EINVAL;
 	worker->lb = lb;
-	log_info("%" PRIu32 " connections go on, %" PRIu32 " have ended, %" PRIu32
-	         " were half-open and are forgotten, %" PRIu32 " don't fit the rules",
-	         worker->adoption.open, worker->adoption.quarantined, worker->adoption.half_open,
-	         worker->adoption.unfit + worker->adoption.damaged);
 	return 0;
 }
 
@@ -386,8 +436,7 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 	struct memory mem = {0}, scratch = {0};
 	const size_t bytes = lb_table_sizes(worker->setup.rules, &worker->share, &table);
 	const struct table_array *buckets = &table.arrays[TABLE_BUCKETS];
-	const uint32_t room = (uint32_t)table.arrays[TABLE_FLOWS].elements;
-	int err = take_arrays(recall, &table);
+	int err = take_arrays(recall->arrays[worker->share.worker], &table);
 
 	if (!err)
 		err = memory_take(&mem, bytes);
@@ -399,7 +448,7 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 		worker->has_ip6 = true;
 		worker->lb = lb_init_shared(mem.at, &table, worker->setup.farms, &recall->key, macs,
 		                            recall->epoch);
-		fill(recall, &table, recall->flows.n < room ? recall->flows.n : room);
+		fill(recall, &table, worker->share.worker);
 		err = adopt(worker, &table, &scratch, now);
 	} else {
 		memory_free(&mem);
@@ -408,16 +457,37 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 	return err;
 }
 
-int recall_worker(struct recall *recall, struct worker *worker, lb_time now)
+static int recall_worker(struct recall *recall, struct worker *worker, lb_time now)
 {
-	int err;
+	int err = recall_flows(recall, worker, now);
+
+	if (err)
+		return err;
+	recall_servers(recall, worker, now);
+	recall_turns(recall, worker);
+	return 0;
+}
+
+static void log_adoption(const struct workers *workers)
+{
+	const struct adoption sum = workers_adoption(workers);
+
+	log_info("%" PRIu32 " connections go on, %" PRIu32 " have ended, %" PRIu32
+	         " were half-open and are forgotten, %" PRIu32 " don't fit the rules",
+	         sum.open, sum.quarantined, sum.half_open, sum.unfit + sum.damaged);
+}
+
+int recall_workers(struct recall *recall, struct workers *workers, lb_time now)
+{
+	int err = 0;
 
 	if (recall->epoch.ns > now.ns) {
 		log_error("the bundle: it begins after its captures");
 		return -EINVAL;
 	}
-	err = recall_flows(recall, worker, now);
+	for (unsigned k = 0; k < workers->n && !err; k++)
+		err = recall_worker(recall, &workers->worker[k], now);
 	if (!err)
-		recall_servers(recall, worker, now);
+		log_adoption(workers);
 	return err;
 }

@@ -4,7 +4,7 @@
 #ifndef BRIDGE_RECALL_H
 #define BRIDGE_RECALL_H
 
-#include "worker/worker.h"
+#include "worker/workers.h"
 
 struct recall;
 
@@ -20,15 +20,16 @@ void recall_free(struct recall *recall);
 int recall_host(const char *directory, struct rules_nets *ret);
 
 const struct hash_key *recall_key(const struct recall *recall);
-const struct mac *recall_macs(const struct recall *recall); /* by enum side */
+const struct share *recall_share(const struct recall *recall); /* of any of its workers */
+const struct mac *recall_macs(const struct recall *recall);    /* by enum side */
 
 /* Before there is a worker: servers are what operators had made of them, and nobody checks them. */
 void recall_rules(const struct recall *recall, struct rules *rules);
 
 /*
- * Gives a worker, which has just been made, the flows, the servers' places and verdicts. recall
- * must stay as long as it. Returns 0, or a negative errno with the reason logged.
+ * Gives the workers, which have just been made, the flows, the servers' places and verdicts. recall
+ * must stay as long as they. Returns 0, or a negative errno with the reason logged.
  */
-int recall_worker(struct recall *recall, struct worker *worker, lb_time now);
+int recall_workers(struct recall *recall, struct workers *workers, lb_time now);
 
 #endif

@@ -3,26 +3,29 @@
  *
  *   state FORMAT LAYOUT EPOCH_NS   of the flows: TABLE_LAYOUT, and the time of day when tick 0 was
  *   key HEX                        of the hashes
+ *   share WORKERS BY_ADDRESS SALT  how flows are shared out among workers (lb/share.h)
  *   mac SIDE HEX                   of a port: 0 or 1, as enum side has it
  *   name HEX                       an IPv6 address that flows name, in order
  *   net SIDE PREFIX HEX            an address of the host's, in modes where it has some
- *   server NAME STATE WEIGHT HEALTH TURN FARM_TURN RAMP AGENT... SIDE NEXT HOP
- *   flow FLOW COLD CLIENT6 HOP     their bytes
+ *   server NAME STATE WEIGHT HEALTH RAMP AGENT... SIDE NEXT HOP
+ *   turn WORKER NAME TURN FARM_TURN
+ *   flow WORKER FLOW COLD CLIENT6 HOP     their bytes
  *   rules TEXT                     a line of the file in force
  *
- * A flow that another worker has got, or that ends, while others are copied is in it or isn't.
+ * Each worker's part is as it is when its capture begins.
  */
 #include "bundle.h"
 
 #include "../process/clock.h"
 #include "../process/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 3, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 4, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -32,15 +35,19 @@ struct bundled {
 	struct hop hop;
 };
 
+struct turn {
+	uint64_t server, farm;
+};
+
 /* Of a worker. */
 struct part {
 	struct bundled *flows;
 	uint32_t n, room, left; /* left: found no room */
+	struct turn *turns;     /* by rules.servers[] */
 };
 
 /* Of a server, as the first worker has it. */
 struct place {
-	uint64_t turn, farm_turn;
 	enum health_verdict verdict;
 	struct agent agent;
 	lb_time ramp;
@@ -65,31 +72,38 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 	        balance_open_flows(balance) + balance_quarantined(balance) + BUNDLE_SPARE;
 }
 
-struct bundle *bundle_new(struct crew *crew)
+static bool make_part(struct part *part, const struct rules *rules)
 {
-	struct bundle *bundle = calloc(1, sizeof(*bundle));
-	bool good = bundle && !crew_errand(crew, count, bundle);
+	part->flows = malloc(part->room * sizeof(*part->flows));
+	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
+	return part->flows && part->turns;
+}
 
-	if (good)
-		bundle->places =
-		        calloc(crew->workers.rules->nservers + 1u, sizeof(*bundle->places));
-	good = good && bundle->places;
-	for (unsigned k = 0; good && k < crew->n; k++) {
+int bundle_new(struct crew *crew, struct bundle **ret)
+{
+	const struct rules *rules = crew->workers.rules;
+	struct bundle *bundle = calloc(1, sizeof(*bundle));
+	int err = bundle ? crew_errand(crew, count, bundle) : -ENOMEM;
+
+	if (!err && !(bundle->places = calloc(rules->nservers + 1u, sizeof(*bundle->places))))
+		err = -ENOMEM;
+	for (unsigned k = 0; !err && k < crew->n; k++) {
 		bundle->n++;
-		bundle->parts[k].flows =
-		        malloc(bundle->parts[k].room * sizeof(*bundle->parts[k].flows));
-		good = bundle->parts[k].flows;
+		err = make_part(&bundle->parts[k], rules) ? 0 : -ENOMEM;
 	}
-	if (good)
-		return bundle;
-	bundle_free(bundle);
-	return NULL;
+	if (!err)
+		*ret = bundle;
+	else
+		bundle_free(bundle);
+	return err;
 }
 
 void bundle_free(struct bundle *bundle)
 {
-	for (unsigned k = 0; bundle && k < bundle->n; k++)
+	for (unsigned k = 0; bundle && k < bundle->n; k++) {
 		free(bundle->parts[k].flows);
+		free(bundle->parts[k].turns);
+	}
 	if (bundle)
 		free(bundle->places);
 	free(bundle);
@@ -120,8 +134,6 @@ static void keep_places(struct bundle *bundle, const struct worker *worker)
 		const struct hop *hop = neigh_known(worker->setup.neigh, s);
 
 		bundle->places[s] = (struct place){
-		        .turn = farms->sched.servers[s].turn,
-		        .farm_turn = farms->sched.turns[rules->servers[s].farm],
 		        .verdict = health_of(&farms->health, s),
 		        .agent = farms->health.servers[s].agent,
 		        .ramp = farms->health.servers[s].ramp,
@@ -132,6 +144,16 @@ static void keep_places(struct bundle *bundle, const struct worker *worker)
 	}
 }
 
+static void keep_turns(struct part *part, const struct worker *worker)
+{
+	const struct rules *rules = worker->setup.rules;
+	const struct sched *sched = &worker->setup.farms->sched;
+
+	for (unsigned s = 0; s < rules->nservers; s++)
+		part->turns[s] = (struct turn){.server = sched->servers[s].turn,
+		                               .farm = sched->turns[rules->servers[s].farm]};
+}
+
 void bundle_take(struct bundle *bundle, const struct worker *worker)
 {
 	const struct balance *balance = lb_balance(worker->lb);
@@ -139,6 +161,7 @@ void bundle_take(struct bundle *bundle, const struct worker *worker)
 
 	if (!worker->share.worker)
 		keep_places(bundle, worker);
+	keep_turns(part, worker);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
 			keep(part, &balance->flows, f);
@@ -171,6 +194,8 @@ static void print_head(FILE *out, const struct bundle *bundle, const struct worl
 	fprintf(out, "{\"bundle\":\"state %d %d %" PRIu64 "\"}\n", BUNDLE_FORMAT, TABLE_LAYOUT,
 	        bundle->epoch_ns + clock_wall_offset());
 	fprintf(out, "{\"bundle\":\"key %016" PRIx64 "%016" PRIx64 "\"}\n", key.k[0], key.k[1]);
+	fprintf(out, "{\"bundle\":\"share %u %d %" PRIu32 "\"}\n", worker->share.n,
+	        worker->share.by_address, worker->share.salt);
 	print_line(out, "mac 0", &worker->ports[0]->mac, sizeof(struct mac));
 	print_line(out, "mac 1", &worker->ports[1]->mac, sizeof(struct mac));
 	for (uint32_t i = 0; i < rules->nnames; i++)
@@ -199,9 +224,8 @@ static void print_server(FILE *out, const struct rules *rules, const struct rule
 {
 	const struct agent *agent = &place->agent;
 
-	fprintf(out, "{\"bundle\":\"server %s %s %u %s %" PRIu64 " %" PRIu64, rule->name,
-	        rules_state_words[rule->state], rule->weight, health_name(place->verdict),
-	        place->turn, place->farm_turn);
+	fprintf(out, "{\"bundle\":\"server %s %s %u %s", rule->name, rules_state_words[rule->state],
+	        rule->weight, health_name(place->verdict));
 	fprintf(out, " %" PRIu64 " %d %d %u %" PRIu32,
 	        place->ramp.ns ? place->ramp.ns + clock_wall_offset() : 0, agent->drains,
 	        agent->maint, agent->percent, agent->max_connections);
@@ -213,12 +237,18 @@ static void print_server(FILE *out, const struct rules *rules, const struct rule
 	fprintf(out, "\"}\n");
 }
 
-static void print_flows(FILE *out, const struct part *part)
+static void print_part(FILE *out, const struct rules *rules, const struct part *part,
+                       unsigned worker)
 {
+	for (unsigned s = 0; s < rules->nservers; s++)
+		if (!rules->servers[s].gone)
+			fprintf(out, "{\"bundle\":\"turn %u %s %" PRIu64 " %" PRIu64 "\"}\n",
+			        worker, rules->servers[s].name, part->turns[s].server,
+			        part->turns[s].farm);
 	for (uint32_t i = 0; i < part->n; i++) {
 		const struct bundled *bundled = &part->flows[i];
 
-		fprintf(out, "{\"bundle\":\"flow");
+		fprintf(out, "{\"bundle\":\"flow %u", worker);
 		print_hex(out, &bundled->flow, sizeof(bundled->flow));
 		print_hex(out, &bundled->cold, sizeof(bundled->cold));
 		print_hex(out, &bundled->client6, sizeof(bundled->client6));
@@ -260,7 +290,7 @@ char *bundle_text(const struct bundle *bundle, const struct world *world)
 		if (!rules->servers[s].gone)
 			print_server(out, rules, &rules->servers[s], &bundle->places[s]);
 	for (unsigned k = 0; k < bundle->n; k++)
-		print_flows(out, &bundle->parts[k]);
+		print_part(out, rules, &bundle->parts[k], k);
 	print_rules(out, world->text);
 	if (fclose(out) == 0)
 		return text;

@@ -9,8 +9,9 @@
 
 struct bundle;
 
-/* With room for the flows that there are now. NULL if memory runs out. */
-struct bundle *bundle_new(struct crew *crew);
+/* With room for the flows that there are now. Returns 0 and sets *ret, or -ENOMEM, or -ETIMEDOUT if
+ * a worker doesn't move. */
+int bundle_new(struct crew *crew, struct bundle **ret);
 void bundle_free(struct bundle *bundle);
 
 /* By the worker: copies its flows, which takes about 100 ns for each. */

@@ -4,13 +4,12 @@
  */
 #include "snapshot.h"
 
-#include "../process/clock.h"
-
 #include "../port/packet.h"
 #include "../process/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The errand of a worker; ctx is the array of figures by worker. */
 static void take(struct worker *worker, void *ctx, lb_time now)
@@ -69,15 +68,24 @@ int snapshot_offline(struct snapshot *ret, const struct workers *workers, lb_tim
 	                            .ports = workers->worker[0].ports,
 	                            .taken = now,
 	                            .started = started};
-	int err = figures_init(&snapshot.sum, workers->rules);
+	struct figures *each = calloc(workers->n, sizeof(*each));
+	int err = each ? 0 : -ENOMEM;
 
-	if (err) {
-		snapshot_free(&snapshot);
-		return err;
+	for (unsigned k = 0; k < workers->n && !err; k++) {
+		err = figures_init(&each[k], workers->rules);
+		if (err)
+			continue;
+		figures_take(&each[k], &workers->worker[k]);
+		if (k) /* whose ports are the first one's */
+			memset(each[k].ports, 0, sizeof(each[k].ports));
 	}
-	figures_take(&snapshot.sum, &workers->worker[0]);
-	*ret = snapshot;
-	return 0;
+	if (!err) {
+		add_up(&snapshot, each, workers->n);
+		*ret = snapshot;
+	}
+	if (each)
+		free_each(each, workers->n);
+	return err;
 }
 
 void snapshot_look_at_snat(struct snapshot *snapshot, const struct workers *workers)

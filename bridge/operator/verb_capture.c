@@ -21,12 +21,17 @@
 
 enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 * TAP_BYTES + 512 };
 
+/* How long a record waits for those of a worker who may have earlier ones, but doesn't say so; and
+ * for how long of that he is expected to say so at once. */
+#define CAPTURE_LATE_NS LB_NS_PER_S
+#define CAPTURE_SOON_NS (10 * LB_NS_PER_MS)
+
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
 	struct tap *taps[RULES_WORKERS_MAX];
 	struct bundle *bundle; /* is wanted; or NULL */
-	unsigned n, next;
-	uint64_t lost; /* that have been told */
+	unsigned n;            /* taps */
+	uint64_t lost;         /* that have been told */
 };
 
 /* ---- The filter ---- */
@@ -196,34 +201,68 @@ static void print(struct world *world, struct client *client, const struct tap_r
 	              record->len, hex);
 }
 
-/* Those of all workers in turn. */
-static bool take(struct capture_of *capture, struct tap_record *ret)
+/* Of all workers who has the earliest record, and who may still have an earlier one; NULL: nobody.
+ */
+struct next {
+	struct tap *tap;
+	struct inbox *behind;
+	lb_time first, passed; /* of that record; up to when he behind has none */
+};
+
+static struct next look(const struct capture_of *capture, const struct workers *workers)
 {
-	for (unsigned i = 0; i < capture->n; i++) {
-		capture->next = (capture->next + 1) % capture->n;
-		if (tap_take(capture->taps[capture->next], ret))
-			return true;
+	struct next next = {.first = {UINT64_MAX}, .passed = {UINT64_MAX}};
+
+	for (unsigned k = 0; k < capture->n; k++) {
+		bool any;
+		const lb_time time = tap_next(capture->taps[k], &any);
+
+		if (any && time.ns < next.first.ns) {
+			next.first = time;
+			next.tap = capture->taps[k];
+		} else if (!any && time.ns < next.passed.ns) {
+			next.passed = time;
+			next.behind = workers->inboxes[k];
+		}
 	}
-	return false;
+	if (next.passed.ns >= next.first.ns)
+		next.behind = NULL;
+	return next;
+}
+
+/* Says the next record, if there is one, and none can come that is earlier: so they are in order,
+ * whoever has them. Sets *ret_soon if there will be, at once. */
+static bool say_next(struct world *world, struct client *client, lb_time now, bool *ret_soon)
+{
+	const struct next next = look(world->capture, &world->crew->workers);
+	struct tap_record record;
+
+	*ret_soon = false;
+	if (next.tap && next.behind && now.ns < next.first.ns + CAPTURE_LATE_NS) {
+		inbox_wake(next.behind); /* he may sleep */
+		*ret_soon = now.ns < next.first.ns + CAPTURE_SOON_NS;
+		return false;
+	}
+	if (!next.tap || !tap_take(next.tap, &record))
+		return false;
+	print(world, client, &record);
+	return true;
 }
 
 static void go(struct world *world, struct client *client, lb_time now)
 {
 	struct capture_of *capture = world->capture;
-	struct tap_record record;
 	uint64_t lost = 0;
-	bool any = false;
+	bool any = false, soon = false;
 
-	(void)now;
-	while (answer_room(&client->answer) > CAPTURE_RECORD_BYTES && take(capture, &record)) {
-		print(world, client, &record);
+	while (answer_room(&client->answer) > CAPTURE_RECORD_BYTES &&
+	       say_next(world, client, now, &soon))
 		any = true;
-	}
 	for (unsigned k = 0; k < capture->n; k++)
 		lost += tap_lost(capture->taps[k]);
 	client->answer.lost += lost - capture->lost;
 	capture->lost = lost;
-	client->is_busy = any;
+	client->is_busy = any || soon;
 }
 
 /* Says what the replay begins with; false if there is no memory for it. */
@@ -283,17 +322,19 @@ void verb_capture(struct world *world, struct client *client, struct request *re
 		free(capture);
 		return;
 	}
-	err = capture && (!wish.bundle || (capture->bundle = bundle_new(world->crew)))
-	              ? start(world, capture, &wish)
-	              : -ENOMEM;
+	err = !capture ? -ENOMEM : wish.bundle ? bundle_new(world->crew, &capture->bundle) : 0;
+	if (err)
+		free(capture);
+	else
+		err = start(world, capture, &wish);
 	if (!err && !say_bundle(world, client)) {
 		stop(world, client);
 		err = -ENOMEM;
 	}
-	if (err) {
+	if (err)
 		answer_fail(&client->answer, ANSWER_FAILED, "failed", NULL, "%s", strerror(-err));
+	if (err)
 		return;
-	}
 	client->go = go;
 	client->stop = stop;
 }

@@ -67,8 +67,16 @@ static void hear_query(struct worker *worker, const struct frame *frame, lb_time
 		note_query(worker, &news.query, now);
 }
 
-static void dispatch(struct worker *worker, struct frame *frame, const struct verdict *v,
-                     lb_time now)
+/* To the worker whose it is; or it is dropped after all. */
+static void hand_over(struct worker *worker, const struct frame *frame, struct verdict *v)
+{
+	if (inbox_put_frame(worker->inboxes[v->worker], frame))
+		return;
+	lb_not_handed_over(worker->lb);
+	verdict_settle(v, WHY_NOT_HANDED_OVER);
+}
+
+static void dispatch(struct worker *worker, struct frame *frame, struct verdict *v, lb_time now)
 {
 	switch ((enum lb_act)v->act) {
 	case LB_BRIDGE:
@@ -95,8 +103,7 @@ static void dispatch(struct worker *worker, struct frame *frame, const struct ve
 			checks_reply(worker, &v->probe, frame, now);
 		break;
 	case LB_HAND_OVER:
-		if (!inbox_put_frame(worker->inboxes[v->worker], frame))
-			lb_not_handed_over(worker->lb);
+		hand_over(worker, frame, v);
 		break;
 	}
 	if (is_multicast6(frame))
@@ -120,7 +127,7 @@ static int sent_by(const struct worker *worker, const struct verdict *v)
 }
 
 /* The i-th of a burst; the same, and says so to who watches. */
-static void dispatch_watched(struct worker *worker, struct frame *frame, const struct verdict *v,
+static void dispatch_watched(struct worker *worker, struct frame *frame, struct verdict *v,
                              unsigned i, lb_time now)
 {
 	const struct flows *flows = &lb_balance(worker->lb)->flows;
@@ -158,8 +165,7 @@ static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_t
 }
 
 /* A frame that a filter has something against. */
-static void turn_away(struct worker *worker, struct frame *frame, const struct verdict *v,
-                      lb_time now)
+static void turn_away(struct worker *worker, struct frame *frame, struct verdict *v, lb_time now)
 {
 	if (worker->tap)
 		tap_before(worker->tap, frame, 1);

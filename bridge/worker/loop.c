@@ -139,6 +139,8 @@ static void run_round(struct loop *loop)
 		sleep_until_event(loop, now);
 	else
 		sched_yield();
+	if (loop->worker->tap)
+		tap_passed(loop->worker->tap, now);
 	tick(loop, clock_now());
 	if (slept) /* it may have been woken for an errand before a tick was due again */
 		run_errand(loop, clock_now());

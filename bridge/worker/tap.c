@@ -23,6 +23,7 @@ struct tap {
 	_Alignas(64) atomic_uint head; /* records taken */
 	_Alignas(64) atomic_uint tail; /* and put */
 	atomic_ullong lost;
+	_Atomic uint64_t passed; /* ns: of tap_passed() */
 	struct tap_record records[TAP_RECORDS];
 };
 
@@ -40,6 +41,11 @@ struct tap *tap_new(const struct tap_wish *wish)
 void tap_free(struct tap *tap)
 {
 	free(tap);
+}
+
+void tap_passed(struct tap *tap, lb_time now)
+{
+	atomic_store_explicit(&tap->passed, now.ns, memory_order_release);
 }
 
 static uint32_t kept_of(uint32_t len)
@@ -82,7 +88,8 @@ static bool is_meant(const struct tap_wish *wish, const struct verdict *v)
 {
 	if (wish->why >= 0)
 		return v->why == wish->why;
-	return !wish->dropped || v->act == LB_DROP;
+	/* what goes to another worker is seen there */
+	return wish->dropped ? v->act == LB_DROP : v->act != LB_HAND_OVER;
 }
 
 void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const struct verdict *v,
@@ -142,6 +149,16 @@ bool tap_take(struct tap *tap, struct tap_record *ret)
 	memcpy(ret, record, offsetof(struct tap_record, bytes) + record->kept);
 	atomic_store_explicit(&tap->head, head + 1, memory_order_release);
 	return true;
+}
+
+lb_time tap_next(const struct tap *tap, bool *ret_any)
+{
+	/* looked at first: what was put before it is seen then */
+	const uint64_t passed = atomic_load_explicit(&tap->passed, memory_order_acquire);
+	const unsigned head = atomic_load_explicit(&tap->head, memory_order_relaxed);
+
+	*ret_any = head != atomic_load_explicit(&tap->tail, memory_order_acquire);
+	return *ret_any ? tap->records[head % TAP_RECORDS].time : (lb_time){passed};
 }
 
 uint64_t tap_lost(const struct tap *tap)

@@ -38,6 +38,9 @@ struct tap;
 struct tap *tap_new(const struct tap_wish *wish);
 void tap_free(struct tap *tap);
 
+/* By the worker: what it puts from now on is of that time or a later one. */
+void tap_passed(struct tap *tap, lb_time now);
+
 /*
  * By the worker: the frames of a burst, before anything becomes of them; and each of them after,
  * the i-th, of a flow to this server (or SERVER_NONE), sent on that side, or not (-1).
@@ -50,9 +53,12 @@ void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const str
 void tap_sent(struct tap *tap, const struct frame *frame, unsigned side, const char *what,
               lb_time now);
 
-/* By another thread: the next record; false if there is none. And how many there was no room for.
+/*
+ * By another thread: the next record; false if there is none. When that is of, or, if there is
+ * none, the time before which there will be none any more. And how many there was no room for.
  */
 bool tap_take(struct tap *tap, struct tap_record *ret);
+lb_time tap_next(const struct tap *tap, bool *ret_any);
 uint64_t tap_lost(const struct tap *tap);
 
 #endif

@@ -72,28 +72,34 @@ static int make_workers(struct workers *workers, const struct rules *rules,
 	return err;
 }
 
-/* What has become of flows that were found. */
-static void log_adoption(const struct workers *workers)
+struct adoption workers_adoption(const struct workers *workers)
 {
-	struct adoption sum = {0};
-	struct details details = {.n = 0};
-	unsigned unread = 0;
+	struct adoption sum = {.done = true};
 
 	for (unsigned k = 0; k < workers->n; k++) {
 		const struct adoption *one = &workers->worker[k].adoption;
 
 		sum.open += one->open;
+		sum.quarantined += one->quarantined;
 		sum.half_open += one->half_open;
 		sum.unfit += one->unfit;
 		sum.damaged += one->damaged;
-		unread += !one->done;
+		sum.done &= one->done;
 	}
+	return sum;
+}
+
+static void log_adoption(const struct workers *workers)
+{
+	const struct adoption sum = workers_adoption(workers);
+	struct details details = {.n = 0};
+
 	details_number(&details, "open", sum.open);
 	details_number(&details, "unfit", sum.unfit);
 	details_number(&details, "half_open", sum.half_open);
 	details_number(&details, "damaged", sum.damaged);
 	log_with(LOG_INFO, &details, "%u connections of an earlier process go on%s", sum.open,
-	         unread ? ", but for a part that can't be read" : "");
+	         sum.done ? "" : ", but for a part that can't be read");
 	if (sum.unfit)
 		log_warning("%u connections no longer fit the rules: they are reset", sum.unfit);
 	if (sum.half_open || sum.damaged)
@@ -113,7 +119,7 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
 	                            .fastpath = fastpath,
 	                            .live = live};
 	err = workers->worker ? connlog_open(rules, n, live, NULL, &workers->connlog) : -ENOMEM;
-	if (!err && live)
+	if (!err && (live || n > 1))
 		err = make_inboxes(workers);
 	if (!err)
 		err = make_workers(workers, rules, key, ports, share, now);

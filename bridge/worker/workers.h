@@ -41,6 +41,9 @@ int workers_init(struct workers *workers, struct rules *rules, const struct hash
                  bool live, lb_time now);
 void workers_free(struct workers *workers);
 
+/* What has become of flows that were found, those of all workers. */
+struct adoption workers_adoption(const struct workers *workers);
+
 /* At the end, when no worker is running: nothing will come any more, or open flows go on without
  * this process. Waits for the connection log. */
 void workers_finish(struct workers *workers, bool go_on, lb_time now);

@@ -107,6 +107,7 @@
 	X(steer)                                                                                   \
 	X(strangers)                                                                               \
 	X(table)                                                                                   \
+	X(tap)                                                                                     \
 	X(tcp)                                                                                     \
 	X(tcp_strays)                                                                              \
 	X(text)                                                                                    \

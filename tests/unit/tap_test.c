@@ -1,0 +1,108 @@
+/*
+ * What is copied of frames: in which order, what isn't, and what finds no room.
+ */
+#include "suites.h"
+
+#include "../../bridge/worker/tap.h"
+#include "../../lb/rules.h"
+
+static struct tap *tap;
+
+static void begin(const struct tap_wish *wish)
+{
+	tap = tap_new(wish);
+	ck_assert_ptr_nonnull(tap);
+}
+
+static void say(uint64_t ns)
+{
+	static uint8_t bytes[64];
+	const struct frame frame = {.data = bytes, .len = sizeof(bytes)};
+
+	tap_sent(tap, &frame, INSIDE, "reset", (lb_time){ns});
+}
+
+static void require_next(bool any, uint64_t ns)
+{
+	bool is;
+	const lb_time next = tap_next(tap, &is);
+
+	ck_assert_int_eq(is, any);
+	ck_assert_uint_eq(next.ns, ns);
+}
+
+/* Who puts several workers' records in order goes by that. */
+START_TEST(says_what_comes_next)
+{
+	struct tap_record record;
+
+	begin(&(struct tap_wish){.why = -1});
+	require_next(false, 0);
+	tap_passed(tap, (lb_time){100});
+	require_next(false, 100);
+	say(150);
+	say(160);
+	tap_passed(tap, (lb_time){200});
+	require_next(true, 150);
+	ck_assert(tap_take(tap, &record) && record.time.ns == 150);
+	require_next(true, 160);
+	ck_assert(tap_take(tap, &record) && record.time.ns == 160);
+	require_next(false, 200);
+	ck_assert(!tap_take(tap, &record));
+	tap_free(tap);
+}
+END_TEST
+
+/* A frame that has come, of which that has become; says if there is a record of it. */
+static bool is_kept(const struct tap_wish *wish, enum lb_why why)
+{
+	static uint8_t bytes[64];
+	const struct frame frame = {.data = bytes, .len = sizeof(bytes), .side = OUTSIDE};
+	const struct verdict verdict = {.why = (uint8_t)why, .act = (uint8_t)lb_why_act(why)};
+	struct tap_record record;
+	bool ret;
+
+	begin(wish);
+	tap_before(tap, &frame, 1);
+	tap_after(tap, 0, &frame, &verdict, SERVER_NONE, -1, (lb_time){1});
+	ret = tap_take(tap, &record);
+	ck_assert(!ret || (record.why == why && !record.out && record.side == OUTSIDE));
+	tap_free(tap);
+	return ret;
+}
+
+START_TEST(what_goes_to_another_worker_is_seen_there)
+{
+	const struct tap_wish all = {.why = -1}, dropped = {.why = -1, .dropped = true};
+	const struct tap_wish one = {.why = WHY_HANDED_OVER};
+
+	ck_assert(is_kept(&all, WHY_NO_FLOW) && !is_kept(&all, WHY_HANDED_OVER));
+	ck_assert(is_kept(&all, WHY_NOT_HANDED_OVER) && is_kept(&dropped, WHY_NOT_HANDED_OVER));
+	ck_assert(!is_kept(&dropped, WHY_HANDED_OVER) && !is_kept(&dropped, WHY_NOT_OURS));
+	ck_assert(is_kept(&one, WHY_HANDED_OVER) && !is_kept(&one, WHY_NOT_OURS));
+}
+END_TEST
+
+START_TEST(what_finds_no_room_is_counted)
+{
+	struct tap_record record;
+
+	begin(&(struct tap_wish){.why = -1});
+	for (unsigned i = 0; i <= TAP_RECORDS; i++)
+		say(i);
+	ck_assert_uint_eq(tap_lost(tap), 1);
+	for (unsigned i = 0; i < TAP_RECORDS; i++)
+		ck_assert(tap_take(tap, &record) && record.time.ns == i);
+	ck_assert(!tap_take(tap, &record));
+	tap_free(tap);
+}
+END_TEST
+
+Suite *tap_suite(void)
+{
+	const TTest *const tests[] = {says_what_comes_next,
+	                              what_goes_to_another_worker_is_seen_there,
+	                              what_finds_no_room_is_counted, NULL};
+
+	return suite_of("tap", tests);
+}
