@@ -88,6 +88,7 @@ void answer_hold(struct answer *answer, char *text)
 		return;
 	}
 	answer->text = text;
+	answer->text_len = strlen(text);
 	answer->text_at = 0;
 }
 
@@ -127,7 +128,7 @@ const char *answer_next(const struct answer *answer, size_t *ret_len)
 {
 	/* the last line is said while a text is held: it follows that */
 	if (answer->text) {
-		*ret_len = strlen(answer->text + answer->text_at);
+		*ret_len = answer->text_len - answer->text_at;
 		return answer->text + answer->text_at;
 	}
 	*ret_len = waiting(answer);
@@ -141,7 +142,7 @@ void answer_sent(struct answer *answer, size_t len)
 		return;
 	}
 	answer->text_at += len;
-	if (answer->text[answer->text_at])
+	if (answer->text_at < answer->text_len)
 		return;
 	free(answer->text);
 	answer->text = NULL;

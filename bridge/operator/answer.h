@@ -25,7 +25,7 @@ struct answer {
 	char out[ANSWER_BYTES];
 	size_t at, len; /* what waits is out[at] up to len */
 	char *text;     /* more, which is held until it has been sent; or NULL */
-	size_t text_at;
+	size_t text_at, text_len;
 	uint64_t lost; /* records that found no room since the last that did */
 	bool ended;
 };

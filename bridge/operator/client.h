@@ -31,6 +31,8 @@ struct client {
 	bool gone;       /* has said all that he will */
 	lb_time patient; /* when he is given up on: has neither asked nor read */
 	struct answer answer;
+	bool is_stalled;   /* a worker doesn't move: later, see verbs_stall() */
+	lb_time late;      /* when that has been so for too long; 0: it isn't so */
 	bool is_busy;      /* it has more to say at once, if there is room */
 	bool has_to_wait;  /* up to world.viewers */
 	client_stop *stop; /* when it is over, by whomever; or NULL */

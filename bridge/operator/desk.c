@@ -1,7 +1,8 @@
 /*
  * Each client has buffers of his own, of a fixed size, and is given up on if he neither asks nor
  * reads for long. So whatever he does costs the others nothing but their turn, and a turn is
- * bounded: one read, one step of an answer, one write.
+ * bounded: one read, one step of an answer, one write. What waits for a worker who doesn't move is
+ * begun again and again, and nobody else waits for it (verbs_stall()).
  *
  * What viewers ask, and their coming and going, takes a fifth of the time, all together, and pauses
  * for the rest: so who connects and closes, or asks, as fast as he can leaves the processors to the
@@ -157,7 +158,8 @@ static int pause_ms(lb_time until, int ms)
 static bool is_due(const struct desk *desk, const struct client *client)
 {
 	return (client->go && client->is_busy && answer_room(&client->answer) > DESK_ROOM) ||
-	       (has_line(client) && (client->is_operator || !viewers_pause(desk)));
+	       (has_line(client) && !client->is_stalled &&
+	        (client->is_operator || !viewers_pause(desk)));
 }
 
 int desk_wait_ms(const struct desk *desk)
@@ -172,7 +174,7 @@ int desk_wait_ms(const struct desk *desk)
 			continue;
 		if (is_due(desk, client))
 			return 0;
-		if (client->go)
+		if (client->go || client->is_stalled)
 			ms = DESK_GO_MS;
 		waits |= client->go && client->has_to_wait;
 	}
@@ -237,7 +239,7 @@ static void welcome(struct desk *desk, enum socket_kind kind, lb_time now)
 		client->is_operator = kind == SOCKET_CONTROL;
 		client->peer = peer;
 		client->got = 0;
-		client->gone = false;
+		client->gone = client->is_stalled = false;
 		client->patient = later(now, DESK_PATIENCE_S);
 	}
 }
@@ -276,11 +278,16 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 		line[len - 2] = 0;
 	if (memchr(line, 0, len) < (void *)(line + strlen(line)))
 		line[0] = 0;
-	memmove(client->line, client->line + len, client->got - len);
-	client->got -= len;
 	answer_clear(&client->answer);
+	if (!client->is_stalled)
+		client->late.ns = 0;
+	client->is_stalled = false;
 	verbs_ask(desk->world, client, line, now);
 	client->patient = later(now, DESK_PATIENCE_S);
+	if (client->is_stalled && !client->go)
+		return; /* the line stays */
+	memmove(client->line, client->line + len, client->got - len);
+	client->got -= len;
 }
 
 /* Who has closed his half may still read; who has closed the whole may not. (Of whom as much has
@@ -331,6 +338,8 @@ static bool speak(struct client *client, lb_time now)
 static void go_on(struct desk *desk, struct client *client, lb_time now)
 {
 	client->is_busy = client->has_to_wait = false;
+	if (client->go)
+		client->is_stalled = false;
 	if (client->go && !client->answer.ended)
 		client->go(desk->world, client, now);
 	if (client->answer.ended) {

@@ -311,7 +311,6 @@ void verb_capture(struct world *world, struct client *client, struct request *re
 	struct tap_wish wish;
 	int err;
 
-	(void)now;
 	if (world->capture) {
 		answer_fail(&client->answer, ANSWER_REFUSED, "busy", NULL,
 		            "somebody else captures now: one at a time");
@@ -331,7 +330,9 @@ void verb_capture(struct world *world, struct client *client, struct request *re
 		stop(world, client);
 		err = -ENOMEM;
 	}
-	if (err)
+	if (err == -ETIMEDOUT)
+		verbs_stall(client, now);
+	else if (err)
 		answer_fail(&client->answer, ANSWER_FAILED, "failed", NULL, "%s", strerror(-err));
 	if (err)
 		return;

@@ -46,14 +46,14 @@ static void print(struct answer *answer, const struct rules *rules, const struct
 
 /* ---- Going over them ---- */
 
-static void fail_scan(struct client *client, int err)
+/* It goes on later, or has failed. */
+static void interrupt(struct client *client, int err, lb_time now)
 {
 	if (err == -ESTALE)
 		answer_fail(&client->answer, ANSWER_FAILED, "reloaded", NULL,
 		            "the rules have changed meanwhile: ask again");
 	else
-		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
-		            "a worker doesn't move");
+		verbs_stall(client, now);
 }
 
 /*
@@ -80,16 +80,16 @@ static void go(struct world *world, struct client *client, lb_time now)
 	const size_t room = answer_room(&client->answer) / FLOW_RECORD_BYTES;
 	int over;
 
-	(void)now;
 	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
 	client->is_busy = !client->has_to_wait;
 	if (!room || client->has_to_wait)
 		return;
 	over = step(world, client, (unsigned)room);
 	if (over < 0) {
-		fail_scan(client, over);
+		interrupt(client, over, now);
 		return;
 	}
+	client->late.ns = 0;
 	for (unsigned i = 0; i < scan->n; i++)
 		print(&client->answer, world->crew->workers.rules, &scan->found[i]);
 	client->flows.n += scan->n;

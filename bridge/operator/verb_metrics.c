@@ -34,8 +34,7 @@ void verb_metrics(struct world *world, struct client *client, struct request *re
 	struct snapshot snapshot;
 	char *lines, *records;
 
-	(void)now;
-	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
+	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, now, &snapshot))
 		return;
 	lines = metrics_text(&snapshot);
 	snapshot_free(&snapshot);

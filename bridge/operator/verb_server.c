@@ -142,7 +142,7 @@ static bool change(struct world *world, struct client *client, unsigned s, enum 
 
 struct count {
 	const char *server;
-	uint32_t connections;
+	uint32_t connections[RULES_WORKERS_MAX]; /* by worker */
 };
 
 static void count(struct worker *worker, void *ctx, lb_time now)
@@ -153,17 +153,22 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 	(void)now;
 	for (unsigned s = 0; s < rules->nservers; s++)
 		if (!strcmp(rules->servers[s].name, count->server))
-			count->connections += worker->setup.farms->sched.servers[s].connections;
+			count->connections[worker->share.worker] +=
+			        worker->setup.farms->sched.servers[s].connections;
 }
 
-/* Live flows of a server; 0 if it isn't there any more. */
-static uint32_t connections_of(struct world *world, const char *server)
+/* Counts the live flows of a server; 0 if it isn't there any more. False if a worker doesn't move.
+ */
+static bool count_connections(struct world *world, const char *server, uint32_t *ret)
 {
-	struct count sum = {.server = server};
+	struct count each = {.server = server};
 
+	if (crew_errand(world->crew, count, &each))
+		return false;
+	*ret = 0;
 	for (unsigned k = 0; k < world->crew->n; k++)
-		crew_errand_to(world->crew, k, count, &sum);
-	return sum.connections;
+		*ret += each.connections[k];
+	return true;
 }
 
 static void say_left(struct client *client, uint32_t n)
@@ -187,8 +192,14 @@ static void reset_rest(struct world *world, struct client *client, lb_time now)
 
 static void go(struct world *world, struct client *client, lb_time now)
 {
-	const uint32_t n = connections_of(world, client->wait.server);
+	uint32_t n;
 
+	if (!count_connections(world, client->wait.server, &n)) {
+		if (now.ns >= client->wait.until.ns)
+			verbs_stall(client, now);
+		return;
+	}
+	client->late.ns = 0;
 	if (n != client->wait.last || (!n && client->wait.reset))
 		say_left(client, n);
 	client->wait.last = n;

@@ -17,14 +17,15 @@ static void join_lines(char *text)
 		*at = ' ';
 }
 
-bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret)
+bool verbs_snapshot(struct world *world, struct client *client, lb_time now, struct snapshot *ret)
 {
 	int err = snapshot_take(ret, world->crew, world->started);
 
-	if (err)
-		answer_fail(&client->answer, err == -ETIMEDOUT ? ANSWER_NOT_IN_TIME : ANSWER_FAILED,
-		            "no_figures", NULL, "the figures: %s",
-		            err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
+	if (err == -ETIMEDOUT)
+		verbs_stall(client, now);
+	else if (err)
+		answer_fail(&client->answer, ANSWER_FAILED, "no_figures", NULL, "the figures: %s",
+		            strerror(-err));
 	return !err;
 }
 
@@ -33,8 +34,7 @@ void verb_status(struct world *world, struct client *client, struct request *req
 	struct snapshot snapshot;
 	char *text;
 
-	(void)now;
-	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, &snapshot))
+	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, now, &snapshot))
 		return;
 	snapshot_look_at_snat(&snapshot, &world->crew->workers);
 	snapshot.overrides = world->overrides;

@@ -21,15 +21,15 @@ static void bypass(struct worker *worker, void *ctx, lb_time now)
 	lb_bypass(worker->lb, *on);
 }
 
-static void set_bypass(struct world *world, struct client *client, struct request *request, bool on)
+static void set_bypass(struct world *world, struct client *client, struct request *request, bool on,
+                       lb_time now)
 {
 	struct details details = {.n = 0};
 
 	if (verbs_too_much(client, request))
 		return;
 	if (crew_errand(world->crew, bypass, &on)) {
-		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
-		            "a worker doesn't move");
+		verbs_stall(client, now);
 		return;
 	}
 	details_flag(&details, "bypass", on);
@@ -47,14 +47,12 @@ static void set_bypass(struct world *world, struct client *client, struct reques
 void verb_wire_bypass(struct world *world, struct client *client, struct request *request,
                       lb_time now)
 {
-	(void)now;
-	set_bypass(world, client, request, true);
+	set_bypass(world, client, request, true, now);
 }
 
 void verb_wire_on(struct world *world, struct client *client, struct request *request, lb_time now)
 {
-	(void)now;
-	set_bypass(world, client, request, false);
+	set_bypass(world, client, request, false, now);
 }
 
 /* ---- server health ---- */
@@ -116,6 +114,10 @@ void verb_server_health(struct world *world, struct client *client, struct reque
 		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_server",
 		            nearest_server(world->crew->workers.rules, request->words[0]),
 		            "%s: no such server", request->words[0]);
+		return;
+	}
+	if (err == -ETIMEDOUT) {
+		verbs_stall(client, now);
 		return;
 	}
 	if (err) {

@@ -11,26 +11,26 @@
 
 /* clang-format off */
 static const struct verb verbs[] = {
-        {"capture", NULL, true, verb_capture},
-        {"config", "diff", false, verb_config_diff},
-        {"config", "show", false, verb_config_show},
-        {"events", NULL, false, verb_events},
-        {"farm", "drain", true, verb_farm_drain},
-        {"farm", "enable", true, verb_farm_enable},
-        {"flow", "reset", true, verb_flow_reset},
-        {"flows", NULL, false, verb_flows},
-        {"metrics", NULL, false, verb_metrics},
-        {"reload", NULL, true, verb_reload},
-        {"server", "disable", true, verb_server_disable},
-        {"server", "drain", true, verb_server_drain},
-        {"server", "enable", true, verb_server_enable},
-        {"server", "health", true, verb_server_health},
-        {"server", "weight", true, verb_server_weight},
-        {"status", NULL, false, verb_status},
-        {"version", NULL, false, verb_version},
-        {"who", NULL, false, verb_who},
-        {"wire", "bypass", true, verb_wire_bypass},
-        {"wire", "on", true, verb_wire_on},
+        {"capture", NULL, true, TAKES_ERRANDS, verb_capture},
+        {"config", "diff", false, TAKES_NONE, verb_config_diff},
+        {"config", "show", false, TAKES_NONE, verb_config_show},
+        {"events", NULL, false, TAKES_NONE, verb_events},
+        {"farm", "drain", true, TAKES_STOP, verb_farm_drain},
+        {"farm", "enable", true, TAKES_STOP, verb_farm_enable},
+        {"flow", "reset", true, TAKES_ERRANDS, verb_flow_reset},
+        {"flows", NULL, false, TAKES_ERRANDS, verb_flows},
+        {"metrics", NULL, false, TAKES_ERRANDS, verb_metrics},
+        {"reload", NULL, true, TAKES_STOP, verb_reload},
+        {"server", "disable", true, TAKES_STOP, verb_server_disable},
+        {"server", "drain", true, TAKES_STOP, verb_server_drain},
+        {"server", "enable", true, TAKES_STOP, verb_server_enable},
+        {"server", "health", true, TAKES_ERRANDS, verb_server_health},
+        {"server", "weight", true, TAKES_STOP, verb_server_weight},
+        {"status", NULL, false, TAKES_ERRANDS, verb_status},
+        {"version", NULL, false, TAKES_NONE, verb_version},
+        {"who", NULL, false, TAKES_ERRANDS, verb_who},
+        {"wire", "bypass", true, TAKES_ERRANDS, verb_wire_bypass},
+        {"wire", "on", true, TAKES_ERRANDS, verb_wire_on},
 };
 /* clang-format on */
 
@@ -80,6 +80,32 @@ static void say_who(const struct client *client, const char *line)
 	log_with(LOG_INFO, &details, "control: uid %u: %s", client->peer.uid, line);
 }
 
+static void do_nothing(struct worker *worker, void *ctx, lb_time now)
+{
+	(void)worker;
+	(void)ctx;
+	(void)now;
+}
+
+/* If the workers can be had for that. Who is to stand still is waited for, however long. */
+static bool can_have(struct crew *crew, enum verb_takes takes)
+{
+	if (takes == TAKES_STOP)
+		return !crew_errand(crew, do_nothing, NULL);
+	return takes == TAKES_NONE || !crew_is_stuck(crew);
+}
+
+void verbs_stall(struct client *client, lb_time now)
+{
+	if (!client->late.ns)
+		client->late.ns = now.ns + VERBS_LATE_MS * LB_NS_PER_MS;
+	client->is_stalled = now.ns < client->late.ns;
+	client->is_busy = false;
+	if (!client->is_stalled)
+		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
+		            "a worker doesn't move");
+}
+
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now)
 {
 	char said[256];
@@ -103,8 +129,12 @@ void verbs_ask(struct world *world, struct client *client, char *line, lb_time n
 		            "%s: only by the control socket", verb->name);
 		return;
 	}
-	if (verb->changes)
+	if (verb->changes && !client->late.ns)
 		say_who(client, said);
+	if (!can_have(world->crew, verb->takes)) {
+		verbs_stall(client, now);
+		return;
+	}
 	request.n -= verb->second ? 2 : 1;
 	memmove(request.words, request.words + (verb->second ? 2 : 1),
 	        (request.n + 1) * sizeof(*request.words));

@@ -14,20 +14,31 @@
 typedef void verb_begin(struct world *world, struct client *client, struct request *request,
                         lb_time now);
 
+/* Of workers: none, an errand of each, or that all stand still. */
+enum verb_takes { TAKES_NONE, TAKES_ERRANDS, TAKES_STOP };
+
 struct verb {
 	const char *name, *second; /* "server", "drain"; second may be NULL */
 	bool changes;              /* something: only by the control socket, and logged */
+	enum verb_takes takes;
 	verb_begin *begin;
 };
 
 /* Begins to answer a line, which is written to. */
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now);
 
+/*
+ * A worker doesn't move. Nobody waits for it here: a request is begun anew, and an answer gone on
+ * with, until it does; or, if that takes longer than VERBS_LATE_MS, the answer ends.
+ */
+enum { VERBS_LATE_MS = 2000 };
+void verbs_stall(struct client *client, lb_time now);
+
 /* Ends the answer: a word was left over. True if so. */
 bool verbs_too_much(struct client *client, const struct request *request);
 
-/* Takes a snapshot, for the caller to free; or ends the answer, and is false. */
-bool verbs_snapshot(struct world *world, struct client *client, struct snapshot *ret);
+/* Takes a snapshot, for the caller to free; or ends the answer or puts it off, and is false. */
+bool verbs_snapshot(struct world *world, struct client *client, lb_time now, struct snapshot *ret);
 
 /* Ends the flows that a filter means, and the answer after all that has been said. */
 void verbs_end_flows(struct world *world, struct client *client, const struct request *request,

@@ -14,20 +14,18 @@
 struct given {
 	const char *server, *why;
 	enum health_verdict verdict; /* HEALTH_UNKNOWN: that of the probes */
-	bool found;
 };
 
 static void give(struct worker *worker, void *ctx, lb_time now)
 {
 	const struct rules *rules = worker->setup.rules;
-	struct given *given = ctx;
+	const struct given *given = ctx;
 
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		struct server_faults *faults = &worker->setup.faults[s];
 
 		if (strcmp(rules->servers[s].name, given->server))
 			continue;
-		given->found = true;
 		lb_force_health(worker->lb, s, given->verdict, now);
 		if (given->verdict != HEALTH_DOWN)
 			continue;
@@ -38,11 +36,15 @@ static void give(struct worker *worker, void *ctx, lb_time now)
 	}
 }
 
-static bool tell(struct crew *crew, struct given *given)
+/* 0, -ENOENT or -ETIMEDOUT. */
+static int tell(struct crew *crew, struct given *given)
 {
-	for (unsigned k = 0; k < crew->n; k++)
-		crew_errand_to(crew, k, give, given);
-	return given->found;
+	const struct rules *rules = crew->workers.rules;
+	unsigned s = 0;
+
+	while (s < rules->nservers && strcmp(rules->servers[s].name, given->server))
+		s++;
+	return s < rules->nservers ? crew_errand(crew, give, given) : -ENOENT;
 }
 
 static void forget(struct verdicts *verdicts, const char *server)
@@ -58,15 +60,20 @@ int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *serv
 	struct given given = {.server = server, .why = why, .verdict = verdict};
 	struct verdict_given *at;
 	struct details details = {.n = 0};
+	int err;
 
 	forget(verdicts, server);
 	if (verdicts->n == VERDICTS_MAX)
 		return -ENOSPC;
-	if (!tell(crew, &given))
-		return -ENOENT;
+	err = tell(crew, &given);
+	if (err == -ENOENT)
+		return err;
+	/* also if some haven't been told: of the others it is taken back */
 	at = &verdicts->all[verdicts->n++];
 	snprintf(at->server, sizeof(at->server), "%s", server);
 	at->until = until;
+	if (err)
+		return err;
 	details_text(&details, "health", health_name(verdict));
 	details_text(&details, "reason", fault_name(FAULT_SAID));
 	log_with(LOG_INFO, &details, "server %s: %s, as an operator says: %s", server,
@@ -80,10 +87,12 @@ void verdicts_expire(struct verdicts *verdicts, struct crew *crew, lb_time now)
 		struct verdict_given over = verdicts->all[i];
 		struct given given = {.server = over.server, .verdict = HEALTH_UNKNOWN};
 
-		if (over.until.ns > now.ns)
+		int err;
+
+		if (over.until.ns > now.ns || (err = tell(crew, &given)) == -ETIMEDOUT)
 			continue;
 		verdicts->all[i--] = verdicts->all[--verdicts->n];
-		if (tell(crew, &given))
+		if (!err)
 			log_info("server %s: what an operator said of its health is over",
 			         over.server);
 	}

@@ -20,12 +20,13 @@ struct verdicts {
 
 /*
  * Gives a server a verdict until that time, instead of what probes say; why is noted as what
- * failed. Returns 0, -ENOENT, or -ENOSPC if there are too many.
+ * failed. Returns 0, -ENOENT, -ENOSPC if there are too many, or -ETIMEDOUT if a worker doesn't
+ * move: then some have it.
  */
 int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *server,
                   enum health_verdict verdict, const char *why, lb_time until);
 
-/* Takes back those whose time is over. */
+/* Takes back those whose time is over; from workers who don't move later. */
 void verdicts_expire(struct verdicts *verdicts, struct crew *crew, lb_time now);
 
 #endif

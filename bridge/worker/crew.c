@@ -82,30 +82,46 @@ int crew_start(struct crew *crew)
 	return err;
 }
 
-int crew_errand(struct crew *crew, loop_errand *errand, void *ctx)
+/* Of n workers from the first one on. Whoever is stuck isn't sent there. */
+static int send_some(struct crew *crew, unsigned first, unsigned n, loop_errand *errand, void *ctx)
 {
-	const lb_time now = clock_now();
+	const struct timespec until = clock_in(CREW_ERRAND_MS * LB_NS_PER_MS);
+	bool goes[RULES_WORKERS_MAX];
 	int err = 0;
 
-	for (unsigned k = 0; k < crew->n; k++)
-		if (crew->loops[k])
-			loop_send(crew->loops[k], errand, ctx);
+	for (unsigned k = first; k < first + n; k++) {
+		struct loop *loop = crew->loops[k];
+
+		goes[k] = loop && !loop_is_stuck(loop);
+		if (goes[k])
+			loop_send(loop, errand, ctx);
+		else if (loop)
+			err = -ETIMEDOUT;
 		else
-			errand(&crew->workers.worker[k], ctx, now);
-	for (unsigned k = 0; k < crew->n; k++)
-		if (crew->loops[k] && !loop_wait_done(crew->loops[k]))
+			errand(&crew->workers.worker[k], ctx, clock_now());
+	}
+	for (unsigned k = first; k < first + n; k++)
+		if (goes[k] && !loop_wait_done(crew->loops[k], &until))
 			err = -ETIMEDOUT;
 	return err;
 }
 
+int crew_errand(struct crew *crew, loop_errand *errand, void *ctx)
+{
+	return send_some(crew, 0, crew->n, errand, ctx);
+}
+
 int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx)
 {
-	if (!crew->loops[worker]) {
-		errand(&crew->workers.worker[worker], ctx, clock_now());
-		return 0;
-	}
-	loop_send(crew->loops[worker], errand, ctx);
-	return loop_wait_done(crew->loops[worker]) ? 0 : -ETIMEDOUT;
+	return send_some(crew, worker, 1, errand, ctx);
+}
+
+bool crew_is_stuck(const struct crew *crew)
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		if (crew->loops[k] && loop_is_stuck(crew->loops[k]))
+			return true;
+	return false;
 }
 
 void crew_pause(struct crew *crew)

@@ -42,12 +42,17 @@ void crew_resume(struct crew *crew);
 
 /*
  * Has each worker do it between two bursts, and waits until all have; ctx is the same for all.
- * While no threads run it is done here and now. Returns 0, or -ETIMEDOUT if some didn't come to it.
+ * While no threads run it is done here and now. Returns 0, or -ETIMEDOUT if some didn't come to it
+ * within CREW_ERRAND_MS: then they are stuck, and nobody waits for them until they move again.
  */
+enum { CREW_ERRAND_MS = 100 };
 int crew_errand(struct crew *crew, loop_errand *errand, void *ctx);
 
 /* The same of one worker. */
 int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx);
+
+/* If any is. */
+bool crew_is_stuck(const struct crew *crew);
 
 /* Ends the threads. What they had handed to each other is still done. */
 void crew_stop(struct crew *crew);

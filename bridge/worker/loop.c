@@ -44,6 +44,8 @@ struct loop {
 	atomic_uint wish;    /* enum wish: the control thread's */
 	atomic_uint rounds; /* how many there were: the thread's, for others to see that it moves */
 	unsigned seen;      /* of rounds, by loop_has_moved() */
+	bool was_late;      /* with an errand: */
+	unsigned late;      /* rounds then */
 	lb_time ticked, active;
 	unsigned bursts; /* so far */
 	loop_errand *errand;
@@ -220,28 +222,36 @@ void loop_send(struct loop *loop, loop_errand *errand, void *ctx)
 }
 
 /* The lock is held. */
-static void wait_for_errand(struct loop *loop)
+static void wait_for_errand(struct loop *loop, const struct timespec *until)
 {
-	const struct timespec at = clock_in(LOOP_ERRAND_MS * LB_NS_PER_MS);
 	int err = 0;
 
 	while (err != ETIMEDOUT && atomic_load(&loop->sent) != SENT_NONE)
-		err = pthread_cond_timedwait(&loop->changed, &loop->lock, &at);
+		err = pthread_cond_timedwait(&loop->changed, &loop->lock, until);
 }
 
-bool loop_wait_done(struct loop *loop)
+bool loop_wait_done(struct loop *loop, const struct timespec *until)
 {
 	unsigned waits = SENT_WAITS;
 	bool done = true;
 
 	pthread_mutex_lock(&loop->lock);
-	wait_for_errand(loop);
-	if (atomic_compare_exchange_strong(&loop->sent, &waits, SENT_NONE))
+	wait_for_errand(loop, until);
+	if (atomic_compare_exchange_strong(&loop->sent, &waits, SENT_NONE)) {
 		done = false;
+		loop->was_late = true;
+		loop->late = atomic_load_explicit(&loop->rounds, memory_order_relaxed);
+	}
 	while (atomic_load(&loop->sent) != SENT_NONE) /* it has begun: it will end */
 		pthread_cond_wait(&loop->changed, &loop->lock);
 	pthread_mutex_unlock(&loop->lock);
 	return done;
+}
+
+bool loop_is_stuck(const struct loop *loop)
+{
+	return loop->was_late &&
+	       loop->late == atomic_load_explicit(&loop->rounds, memory_order_relaxed);
 }
 
 void loop_stop(struct loop *loop)

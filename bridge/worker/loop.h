@@ -6,6 +6,8 @@
 
 #include "worker.h"
 
+#include <time.h>
+
 struct loop;
 
 /*
@@ -25,13 +27,14 @@ void loop_stop(struct loop *loop);
 typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
 
 /*
- * loop_send() has the thread do it soon, loop_wait_done() waits until it has. False if it wasn't
- * done within LOOP_ERRAND_MS: then it won't be. One at a time, from one thread; both are for a loop
- * that isn't asked to stand still.
+ * loop_send() has the thread do it soon, loop_wait_done() waits until it has, up to that time (of
+ * clock_in()). False if it hasn't begun by then: then it won't, and the loop is stuck until its
+ * thread has been through a round. One at a time, from one thread; both are for a loop that isn't
+ * asked to stand still.
  */
-enum { LOOP_ERRAND_MS = 2000 };
 void loop_send(struct loop *loop, loop_errand *errand, void *ctx);
-bool loop_wait_done(struct loop *loop);
+bool loop_wait_done(struct loop *loop, const struct timespec *until);
+bool loop_is_stuck(const struct loop *loop);
 
 /*
  * loop_pause() asks the thread to stand still after the burst that it is at, loop_wait_paused()

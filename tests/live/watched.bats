@@ -48,6 +48,40 @@ hostile() # PYTHON
 	[[ $output = True ]]
 }
 
+# All threads but that of the sockets stand still, until nobody holds them any more.
+STANDSTILL='import ctypes, os
+	ptrace = ctypes.CDLL(None).ptrace
+	SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+	pid = int(open("'$LAB_DIR'/tmbridge.pid").read())
+	threads = [int(t) for t in os.listdir(f"/proc/{pid}/task") if int(t) != pid]
+	def hold():
+	    for t in threads: ptrace(SEIZE, t, None, None); ptrace(INTERRUPT, t, None, None); os.waitpid(t, 0x40000000)
+	def let_go():
+	    for t in threads: ptrace(DETACH, t, None, None)
+	def answer(s):
+	    r = b""
+	    while b"\"end\":true" not in r: r += s.recv(99999)
+	    return r.decode()'
+
+@test "workers that don't move: who asks them waits, in vain for 2 s, and nobody else does" {
+	run hostile "$STANDSTILL"'
+	def ask(s, line): s.send(line + b"\n"); begun = time.time(); answer(s); return time.time() - begun
+	viewers, c = [connect() for i in range(10)], connect("control")
+	drains = connect("control")
+	hold()
+	drains.send(b"server drain fe2\n"); time.sleep(.05)
+	for s in viewers: s.send(b"status\n")
+	time.sleep(.3)
+	slowest = max(ask(c, line) for line in [b"version", b"events --limit 1", b"config diff"] * 20)
+	vain = sum("\"exit\":5" in answer(s) and 1 for s in viewers + [drains])
+	s = viewers[0]; s.send(b"status\n"); c.send(b"server weight fe1 1\n"); time.sleep(.2)
+	let_go()
+	print(vain, slowest < 1 or slowest, "exit\":0" in answer(s), "exit\":0" in answer(c))'
+	echo "$output"
+	[[ $output = "11 True True True" ]]
+	server_is fe2 '.state == "active"'
+}
+
 @test "1000 connects, and who never reads: the next one is served, operators meanwhile too" {
 	hostile 'crowd = []
 	for i in range(1000):
