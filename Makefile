@@ -111,7 +111,7 @@ $(B)/unit: LDFLAGS += -fno-lto # it need not be fast
 $(B)/unit: $(UNIT) $(patsubst %,$(B)/bridge/console/%.o,address guard history seats) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $$(pkg-config --libs check)
 
-BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c))) $(B)/tests/bench/feed_program.o
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
 $(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o recent.o details.o text.o clock.o journal.o datagram.o) \
@@ -136,21 +136,24 @@ $(B)/%.bpf.o: %.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
 
-as_bytes = { echo '\#include "bridge/fastpath/$(1).h"'; \
-	echo '_Alignas(8) const unsigned char $(2)[] = {'; \
+as_bytes = { echo '\#include "$(patsubst $(B)/%.c,%.h,$@)"'; \
+	echo '_Alignas(8) const unsigned char $(1)[] = {'; \
 	od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
-	echo '};'; echo 'const size_t $(2)_bytes = sizeof($(2));'; } >$@
+	echo '};'; echo 'const size_t $(1)_bytes = sizeof($(1));'; } >$@
 
 $(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
-	@$(call as_bytes,program,fastpath_program)
+	@$(call as_bytes,fastpath_program)
 
 $(B)/bridge/fastpath/guard_program.c: $(B)/bridge/fastpath/guard.bpf.o
-	@$(call as_bytes,guard_program,guard_program)
+	@$(call as_bytes,guard_program)
 
 $(B)/bridge/fastpath/bouncer_program.c: $(B)/bridge/fastpath/bouncer.bpf.o
-	@$(call as_bytes,bouncer_program,bouncer_program)
+	@$(call as_bytes,bouncer_program)
 
-$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o: %.o: %.c
+$(B)/tests/bench/feed_program.c: $(B)/tests/bench/feed.bpf.o
+	@$(call as_bytes,feed_program)
+
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: %.o: %.c
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -20,7 +20,7 @@
 enum {
 	ROWS_MAX = 16,
 	PACKETS = 1 << 21,  /* of a run */
-	PROGRAM_SHARE = 16, /* of these that go through the programs, each by calls of the kernel */
+	PROGRAM_SHARE = 16, /* of these that go through the programs, thrice */
 	BATCH = 1 << 14,    /* connections of a run */
 	QUICK = 64,         /* parts of those that do for a trial */
 	FRAME_SMALL = 64,
@@ -274,8 +274,7 @@ static void print_row(const struct row *row)
 	printf("%-44s %11s %11.2f\n", "  of the floor", "",
 	       figure_median(&row->ns) / figure_median(&row->floor_ns));
 	if (row->program_ns.n)
-		print_figure("  by the programs in the kernel, one by one", "ns a packet",
-		             &row->program_ns, 0);
+		print_figure("  by the programs in the kernel", "ns a packet", &row->program_ns, 0);
 }
 
 static void print_memory(const struct row *row)

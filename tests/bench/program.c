@@ -1,61 +1,77 @@
 /*
- * A test run takes one frame, so there are no bursts, and between two frames there is the way into
- * the kernel and back: what the programs had in the processor's caches may be gone by then.
+ * A test run goes through a whole ring of frames (feed.bpf.c), first with a program that does
+ * nothing, then with the first program and with the second one: what these take is what they take
+ * beyond it.
  */
 #include "program.h"
 
+#include "feed.h"
+#include "feed_program.h"
 #include "measure.h"
 #include "../../bridge/fastpath/maps.h"
 #include "../../lb/wire.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <stdlib.h>
 
 enum {
-	PROGRAM_IDLE_RUNS = 10000,
 	PROGRAM_MTU = 1500,
-	PROGRAM_IFINDEX = 1, /* where nothing is sent: a test run redirects nowhere */
-	PROGRAM_BYTES = 2048,
+	PROGRAM_IFINDEX = 1,     /* where nothing is sent: a test run redirects nowhere */
 	PROGRAM_LEFT_MOST = 100, /* 1 % */
 };
+
+static_assert((int)FEED_TARGETS == (int)NSIDES, "a program for each side");
 
 static const struct mac server_mac = {{2, 0, 0, 0, 0, 0x41}};
 
 struct program {
 	struct maps maps;
-	double idle_ns;
+	struct bpf_object *object; /* of the program that feeds them */
+	struct object_memory memory;
+	struct feed *feed;
+	int feeder, targets; /* descriptors */
 };
 
-/* Returns what the program says, and adds the time to *ns. */
-static uint32_t run(struct program *program, int fd, struct frame *frame, struct __sk_buff *ctx,
-                    uint64_t *ns)
+/* Which programs are fed: those of the two sides. */
+static void feed_to(const struct program *program, int outside, int inside)
 {
-	static uint8_t out[PROGRAM_BYTES];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data, .data_size_in = frame->len,
-	            .data_out = out, .data_size_out = sizeof(out), .ctx_in = ctx,
-	            .ctx_size_in = sizeof(*ctx), .ctx_out = ctx, .ctx_size_out = sizeof(*ctx));
+	const int fds[NSIDES] = {[OUTSIDE] = outside, [INSIDE] = inside};
 
-	(void)program;
-	if (bpf_prog_test_run_opts(fd, &opts) != 0)
-		measure_fail("a test run fails");
-	*ns += opts.duration;
-	return opts.retval;
+	for (uint32_t side = 0; side < NSIDES; side++)
+		if (bpf_map_update_elem(program->targets, &side, &fds[side], BPF_ANY) < 0)
+			measure_fail("a program can't be fed");
 }
 
-static void measure_idle(struct program *program)
+/* Has the programs go through the first n frames of the ring; the last one is to end so. Returns ns
+ * for each. */
+static uint32_t run(const struct program *program, const struct frame *like, unsigned n,
+                    uint32_t end)
 {
-	uint8_t bytes[ETH_HEADER_BYTES + IPV4_HEADER_BYTES + TCP_HEADER_BYTES] = {0};
-	struct frame frame = {.data = bytes, .len = sizeof(bytes)};
-	uint64_t ns = 0;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = like->data, .data_size_in = like->len,
+	            .repeat = (int)n);
 
-	for (unsigned i = 0; i < PROGRAM_IDLE_RUNS; i++) {
-		struct __sk_buff ctx = {0};
+	program->feed->next = 0;
+	if (bpf_prog_test_run_opts(program->feeder, &opts) != 0 || program->feed->next != n)
+		measure_fail("a test run fails");
+	if (opts.retval != end)
+		measure_fail("a program ends with %d instead of %d", (int)opts.retval, (int)end);
+	return opts.duration;
+}
 
-		run(program, program->maps.loaded.programs[LOADED_NOBODY], &frame, &ctx, &ns);
-	}
-	program->idle_ns = (double)ns / PROGRAM_IDLE_RUNS;
+static int open_feeder(struct program *program)
+{
+	int err = object_open(feed_program, feed_program_bytes, &program->object);
+
+	if (err < 0 || (err = bpf_object__load(program->object)) < 0 ||
+	    (err = object_map(program->object, "ring", &program->memory)) < 0)
+		return err;
+	program->feed = program->memory.at;
+	program->feed->l3 = ETH_HEADER_BYTES;
+	program->targets = bpf_object__find_map_fd_by_name(program->object, "targets");
+	return object_program(program->object, "feed", &program->feeder);
 }
 
 static void set_up(struct program *program, const struct rules *rules)
@@ -97,13 +113,12 @@ struct program *program_open(struct subject *subject)
 	if (!program)
 		measure_fail("no memory");
 	if (maps_open(&program->maps, subject->rules, &share_whole, 1, NULL, NULL) < 0 ||
-	    loaded_attend(&program->maps.loaded) < 0) {
+	    loaded_attend(&program->maps.loaded) < 0 || open_feeder(program) < 0) {
 		program_close(program);
 		return NULL;
 	}
 	set_up(program, subject->rules);
 	move_engine(program, subject);
-	measure_idle(program);
 	return program;
 }
 
@@ -111,39 +126,47 @@ void program_close(struct program *program)
 {
 	if (!program)
 		return;
+	object_unmap(&program->memory);
+	bpf_object__close(program->object);
 	maps_close(&program->maps);
 	free(program);
 }
 
-static uint64_t punted(const struct program *program)
+static uint64_t forwarded(const struct program *program)
 {
 	struct fastpath_counts counts;
 
 	maps_count(&program->maps, &counts);
-	return counts.punted[OUTSIDE] + counts.punted[INSIDE];
+	return counts.whys[WHY_FLOW_HIT];
 }
 
-uint64_t program_input(struct program *program, struct frame *frames, unsigned n)
+static void put(struct feed *feed, const struct frame *frames, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(feed->frames[i].data, frames[i].data, FEED_BYTES);
+		feed->frames[i].target = frames[i].side;
+	}
+}
+
+uint64_t program_input(struct program *program, const struct frame *frames, unsigned n)
 {
 	const int *programs = program->maps.loaded.programs;
-	const uint64_t before = punted(program);
-	const double idle = 2 * program->idle_ns * n;
-	uint64_t ns = 0;
+	const int nobody = programs[LOADED_NOBODY];
+	const uint64_t before = forwarded(program);
+	uint32_t idle, first, second;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct __sk_buff ctx = {0};
-		const uint32_t side = frames[i].side;
-
-		if (run(program, programs[LOADED_RECEIVE + side], &frames[i], &ctx, &ns) !=
-		            (uint32_t)TC_ACT_UNSPEC ||
-		    run(program, programs[LOADED_FLOW + side], &frames[i], &ctx, &ns) !=
-		            TC_ACT_REDIRECT)
-			measure_fail("the programs don't forward");
-	}
+	put(program->feed, frames, n);
+	feed_to(program, nobody, nobody);
+	idle = run(program, frames, n, TC_ACT_SHOT);
+	feed_to(program, programs[LOADED_RECEIVE + OUTSIDE], programs[LOADED_RECEIVE + INSIDE]);
+	first = run(program, frames, n, (uint32_t)TC_ACT_UNSPEC);
+	feed_to(program, programs[LOADED_FLOW + OUTSIDE], programs[LOADED_FLOW + INSIDE]);
+	second = run(program, frames, n, TC_ACT_REDIRECT);
 	/* what isn't in the first buckets, or not among the first of the same tag, is the process's
 	 */
-	if (punted(program) - before > n / PROGRAM_LEFT_MOST)
-		measure_fail("of %u frames the programs leave %lu to the process", n,
-		             punted(program) - before);
-	return ns > (uint64_t)idle ? ns - (uint64_t)idle : 0;
+	if (forwarded(program) - before < n - n / PROGRAM_LEFT_MOST)
+		measure_fail("of %u frames the programs forward %lu", n,
+		             forwarded(program) - before);
+	return (uint64_t)n * (first > idle ? first - idle : 0) +
+	       (uint64_t)n * (second > idle ? second - idle : 0);
 }

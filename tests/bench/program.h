@@ -15,8 +15,11 @@ struct program;
 struct program *program_open(struct subject *subject);
 void program_close(struct program *program); /* may be NULL */
 
-/* Passes in n frames, nearly all of which must be forwarded. Returns the time that it took, in ns,
- * less that of a program that does nothing. */
-uint64_t program_input(struct program *program, struct frame *frames, unsigned n);
+/*
+ * Passes in n frames of one length, at most a ring (feed.h), nearly all of which must be forwarded.
+ * Returns the time that it took, in ns, less that of a program that does nothing. The frames stay
+ * as they are.
+ */
+uint64_t program_input(struct program *program, const struct frame *frames, unsigned n);
 
 #endif
