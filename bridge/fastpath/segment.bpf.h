@@ -208,17 +208,15 @@ INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct f
                   struct hop *ret_to)
 {
 	const uint32_t headers = at - ETH_HEADER_BYTES + (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
-	uint32_t i = found->part->base[TABLE_COLD] + found->f - found->part->base[TABLE_FLOWS];
-	struct flow_cold *counted = bpf_map_lookup_elem(&cold, &i);
 	struct packet packet;
 	bool is_elsewhere = false;
 
-	if (!counted || !find_way(c, found, arrives, from, ret_to, &is_elsewhere) ||
-	    !can_tag(ret_to) || !goes_by(skb, c, ret_to->side, headers))
+	if (!find_way(c, found, arrives, from, ret_to, &is_elsewhere) || !can_tag(ret_to) ||
+	    !goes_by(skb, c, ret_to->side, headers))
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
 	note(skb, c, n, found, is_elsewhere, &packet, at, side);
-	sum_up(c, found, arrives, lane_count(counted, found->end & 1, 1, bytes_of(skb)));
+	sum_up(c, found, arrives, lane_count(found->cold, found->end & 1, 1, bytes_of(skb)));
 	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
 	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
 	return true;
