@@ -204,6 +204,12 @@ static enum fate fate_of_state(const struct flow *flow)
 	}
 }
 
+/* Of one that doesn't fit the rules: nobody is to hear of one that has ended. */
+static enum fate unfit(enum fate fate)
+{
+	return fate == FATE_OPEN ? FATE_UNFIT : FATE_FREE;
+}
+
 /* What is to become of the flow; one that goes on has this process's numbers then. */
 static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 {
@@ -217,12 +223,12 @@ static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 	if (fate == FATE_OPEN && (!has_numbers(flow, CLIENT) || !has_numbers(flow, SERVER)))
 		return FATE_DAMAGED;
 	if (flow_is_ipv6(flow) && !rename_flow(a, f))
-		return fate == FATE_OPEN ? FATE_UNFIT : FATE_DAMAGED;
+		return unfit(fate);
 	server = find_farm(a, flow) ? find_server(a, flow) : SERVER_NONE;
 	if (server != SERVER_NONE)
 		flows_renumber(flows, f, server);
 	if (server == SERVER_NONE || !has_peer(a, flow, ret))
-		return fate == FATE_OPEN ? FATE_UNFIT : FATE_DAMAGED;
+		return unfit(fate);
 	return fate;
 }
 
