@@ -179,8 +179,10 @@ static int read_file(struct value *value, const char *path, char **ret)
 
 	if (fd >= 0)
 		close(fd);
-	return err && err != -ENOMEM ? value_wrong(value, path, "can't be read: %s", strerror(-err))
-	                             : err;
+	if (!err || err == -ENOMEM)
+		return err;
+	return value_wrong(value, path, "can't be read: %s",
+	                   err == -EINVAL ? "it is no regular file" : strerror(-err));
 }
 
 /* Notes that the rules hang on that file too. */

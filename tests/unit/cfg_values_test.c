@@ -152,6 +152,8 @@ static const struct wrong wrong_values[] = {
          "lb.ini:4: [farm x] deny: 192.0.2.1, , has a comma too many"},
         {WITH_FARM, "deny = @/nowhere/deny.txt",
          "lb.ini:4: [farm x] deny: /nowhere/deny.txt can't be read: No such file or directory"},
+        {WITH_FARM, "deny = @/dev/null",
+         "lb.ini:4: [farm x] deny: /dev/null can't be read: it is no regular file"},
         {WITH_FARM, "client_connections = 50001",
          "lb.ini:4: [farm x] client_connections: 50001 is not a number from 1 to 50000, nor off"},
         {WITH_FARM, "client_rate = 0",
