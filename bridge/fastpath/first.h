@@ -3,8 +3,9 @@
  * and what its headers said of that. Filters judge a merged frame by it.
  *
  * The kernel's programs and the process compile this, so both see the same. What is neither TCP nor
- * UDP, nor one of these in VXLAN or GENEVE (RFC 7348, 8926), is left as it is: nothing says where
- * the payload begins that was cut.
+ * UDP, nor one of these in one tunnel, is left as it is: nothing says where the payload begins that
+ * was cut. Tunnels are VXLAN, GENEVE (RFC 7348, 8926), GRE without sequence numbers (RFC 2784,
+ * 2890), and IP in IP (RFC 2003, 4213, 2473).
  */
 #ifndef BRIDGE_FIRST_H
 #define BRIDGE_FIRST_H
@@ -26,6 +27,16 @@ enum {
 	FIRST_GENEVE_OPTIONS = 0x3f, /* of the first byte: their length, in units of 4 bytes */
 	FIRST_GENEVE_ETHERNET = 0x6558,
 	FIRST_UDP_LENGTH = 4,
+
+	FIRST_IPV4_IN_IP = 4, /* protocols */
+	FIRST_IPV6_IN_IP = 41,
+	FIRST_GRE = 47,
+	FIRST_GRE_BYTES = 4,
+	FIRST_GRE_CHECKSUM = 0x80, /* of the first byte; each is 4 bytes more */
+	FIRST_GRE_KEY = 0x20,
+	FIRST_GRE_OTHER = 0x5f,   /* source routing, sequence numbers and what is reserved */
+	FIRST_GRE_VERSION = 0x07, /* of the second one */
+	FIRST_GRE_PROTOCOL = 2,
 };
 
 struct first {
@@ -130,10 +141,10 @@ FIRST_INLINE uint32_t first_payload(const struct first *first, const struct firs
 }
 
 /* The Ethernet header within the UDP of a tunnel, or 0. */
-FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct first_ip *ip)
+FIRST_INLINE uint32_t first_in_udp(const struct first *first, uint32_t l4)
 {
-	const uint16_t port = first_load16(first, ip->l4 + TCP_DST); /* UDP's is there as well */
-	const uint32_t at = ip->l4 + (uint32_t)UDP_HEADER_BYTES;
+	const uint16_t port = first_load16(first, l4 + TCP_DST); /* UDP's is there as well */
+	const uint32_t at = l4 + (uint32_t)UDP_HEADER_BYTES;
 
 	if (port == FIRST_VXLAN_PORT)
 		return at + FIRST_VXLAN_BYTES;
@@ -141,6 +152,41 @@ FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct fi
 	    first_load16(first, at + FIRST_GENEVE_PROTOCOL) != FIRST_GENEVE_ETHERNET)
 		return 0;
 	return at + FIRST_GENEVE_BYTES + (first_byte(first, at) & FIRST_GENEVE_OPTIONS) * 4u;
+}
+
+/* What GRE carries, of that EtherType, or 0. */
+FIRST_INLINE uint32_t first_in_gre(const struct first *first, uint32_t l4, uint16_t *ret_type)
+{
+	const uint8_t has = first_byte(first, l4);
+
+	*ret_type = first_load16(first, l4 + FIRST_GRE_PROTOCOL);
+	if (has & FIRST_GRE_OTHER || first_byte(first, l4 + 1) & FIRST_GRE_VERSION)
+		return 0;
+	return l4 + FIRST_GRE_BYTES + (has & FIRST_GRE_CHECKSUM ? 4 : 0) +
+	       (has & FIRST_GRE_KEY ? 4 : 0);
+}
+
+/* The header of layer 3, of that EtherType, within a tunnel, or 0. */
+FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct first_ip *ip,
+                                      uint16_t *ret_type)
+{
+	uint32_t at = ip->l4;
+
+	*ret_type = FIRST_GENEVE_ETHERNET;
+	if (ip->protocol == FIRST_IPV4_IN_IP)
+		*ret_type = ETHERTYPE_IPV4;
+	else if (ip->protocol == FIRST_IPV6_IN_IP)
+		*ret_type = ETHERTYPE_IPV6;
+	else if (ip->protocol == FIRST_GRE)
+		at = first_in_gre(first, at, ret_type);
+	else if (ip->protocol == IPPROTO_NUM_UDP)
+		at = first_in_udp(first, at);
+	else
+		return 0;
+	if (!at || *ret_type != FIRST_GENEVE_ETHERNET)
+		return at;
+	*ret_type = first_load16(first, at + ETH_TYPE);
+	return at + ETH_HEADER_BYTES;
 }
 
 /*
@@ -151,14 +197,14 @@ FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct fi
 FIRST_INLINE bool first_find_inner(const struct first *first, const struct first_ip *outer,
                                    uint32_t merged, struct first_ip *ret)
 {
-	const uint32_t ethernet = first_tunnelled(first, outer);
-	const uint32_t l3 = ethernet + ETH_HEADER_BYTES;
+	uint16_t type;
+	const uint32_t l3 = first_tunnelled(first, outer, &type);
 
-	if (!ethernet || l3 > FIRST_MASK ||
-	    !first_read_ip(first, l3, first_load16(first, ethernet + ETH_TYPE), ret))
+	if (!l3 || l3 > FIRST_MASK || !first_read_ip(first, l3, type, ret))
 		return false;
-	return first_load16(first, ret->length_at) + ret->length_from !=
-	       outer->l4 + UDP_HEADER_BYTES + merged;
+	return outer->protocol != IPPROTO_NUM_UDP ||
+	       first_load16(first, ret->length_at) + ret->length_from !=
+	               outer->l4 + UDP_HEADER_BYTES + merged;
 }
 
 FIRST_INLINE void first_set_lengths(const struct first *first, const struct first_ip *ip)
@@ -180,8 +226,7 @@ FIRST_INLINE bool first_packet(struct first *first, uint32_t merged)
 	payload = first_l3(first, &type);
 	if (!merged || !first_read_ip(first, payload, type, &outer))
 		return false;
-	is_tunnel = outer.protocol == IPPROTO_NUM_UDP &&
-	            first_find_inner(first, &outer, merged, &inner);
+	is_tunnel = first_find_inner(first, &outer, merged, &inner);
 	payload = is_tunnel ? first_payload(first, &inner) : first_payload(first, &outer);
 	if (!payload || frame <= payload + merged)
 		return false;

@@ -13,7 +13,17 @@
 
 #include <stdio.h>
 
-enum kind { KIND_TCP, KIND_UDP, KIND_VXLAN, KIND_GENEVE, KIND_SIDE_BY_SIDE, KINDS };
+enum kind {
+	KIND_TCP,
+	KIND_UDP,
+	KIND_VXLAN,
+	KIND_GENEVE,
+	KIND_SIDE_BY_SIDE,
+	KIND_IP_IN_IP,
+	KIND_GRE,
+	KIND_GRE_ETHERNET, /* with a checksum and a key */
+	KINDS
+};
 
 struct shape {
 	enum kind kind;
@@ -45,6 +55,11 @@ static const char *const expressions[] = {
         "udp[40:2] = len - 72",
         "udp[34:2] = len - 104",
         "udp[90:4] != 0",
+        "ip proto 4 and ip[22:2] = len - 34",
+        "ip proto 41 and ip[24:2] = len - 74",
+        "ip proto 47 and ip[26:2] = len - 38",
+        "ip proto 47 and ip[48:2] = len - 60",
+        "ip6 proto 47 and ip6[48:2] = len - 98",
         "vlan and tcp port 5061",
         "vlan and ip[2:2] = len - 18",
         "vlan and ip6[4:2] = len - 58",
@@ -159,10 +174,41 @@ static uint8_t *put_tunnel(uint8_t *p, const struct shape *shape, struct lengths
 	return put_ethernet(p + 8, shape, 0, shape->inner_ipv6);
 }
 
+/* The protocol by which the outer header of IP says what is in it. */
+static uint8_t protocol_of(const struct shape *shape)
+{
+	switch (shape->kind) {
+	case KIND_TCP:
+		return IPPROTO_NUM_TCP;
+	case KIND_IP_IN_IP:
+		return shape->inner_ipv6 ? 41 : 4;
+	case KIND_GRE:
+	case KIND_GRE_ETHERNET:
+		return 47;
+	default:
+		return IPPROTO_NUM_UDP;
+	}
+}
+
+/* What is in a tunnel that isn't UDP, up to its own IP header. */
+static uint8_t *put_ip_tunnel(uint8_t *p, const struct shape *shape)
+{
+	if (shape->kind == KIND_IP_IN_IP)
+		return p;
+	memset(p, 0, 12);
+	if (shape->kind == KIND_GRE) {
+		frames_put16(p + 2, shape->inner_ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+		return p + 4;
+	}
+	p[0] = 0xa0;
+	frames_put16(p + 2, 0x6558);
+	return put_ethernet(p + 12, shape, 0, shape->inner_ipv6);
+}
+
 static uint8_t *put_headers(uint8_t *p, const struct shape *shape, struct lengths *lengths,
                             uint8_t **ret_l4)
 {
-	const uint8_t protocol = shape->kind == KIND_TCP ? 6 : 17;
+	const uint8_t protocol = protocol_of(shape);
 	struct lengths inner = {.n = 0};
 
 	p = put_ethernet(p, shape, shape->ntags, shape->ipv6);
@@ -178,8 +224,8 @@ static uint8_t *put_headers(uint8_t *p, const struct shape *shape, struct length
 		frames_put16(inner.at[0], (uint16_t)(payload + shape->size - inner.from[0]));
 		return payload;
 	}
-	*ret_l4 =
-	        put_ip(put_tunnel(p, shape, lengths), shape->inner_ipv6, 6, false, false, lengths);
+	p = protocol == IPPROTO_NUM_UDP ? put_tunnel(p, shape, lengths) : put_ip_tunnel(p, shape);
+	*ret_l4 = put_ip(p, shape->inner_ipv6, 6, false, false, lengths);
 	return put_tcp(*ret_l4);
 }
 
