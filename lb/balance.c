@@ -259,9 +259,21 @@ void balance_queue(struct balance *balance, uint32_t f)
 		flows_queue_resting(&balance->flows, f, farms_resting(port.pool));
 }
 
+/* If the farm has, or keeps, what the flow's server knows its client by. */
+static bool has_snat_of(const struct rules_farm *farm, const struct flow *flow)
+{
+	if (!flow_has_snat(flow))
+		return !farm->nsnat || farm->keeps_off;
+	for (unsigned i = 0; i < rules_all_snat(farm); i++)
+		if (be32_eq(farm->snat[i], flow->arrive[SERVER].dst))
+			return true;
+	return false;
+}
+
 /*
- * Where farms share the VIP, a flow is of the one that serves its port, if that has the server too:
- * ports may have gone from one farm to another.
+ * Where farms share the VIP, a flow is of the one that serves its port, if that has the server too,
+ * and the flow's SNAT address: ports may have gone from one farm to another. Else it stays where it
+ * was, as an address that is in nobody's file is ours while its own farm has flows of it (kept.h).
  */
 static uint16_t server_by_port(const struct farms *farms, const struct flow *flow, uint16_t server)
 {
@@ -275,6 +287,8 @@ static uint16_t server_by_port(const struct farms *farms, const struct flow *flo
 	    f == rule->farm)
 		return server;
 	farm = &farms->rules->farms[f];
+	if (!has_snat_of(farm, flow))
+		return server;
 	for (unsigned s = farm->server; s < farm->server + farm->nservers; s++)
 		if (be32_eq(farms->rules->servers[s].address, rule->address))
 			return (uint16_t)s;

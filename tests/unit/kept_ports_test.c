@@ -162,6 +162,116 @@ START_TEST(ports_of_a_service_that_is_gone_are_somebody_s)
 }
 END_TEST
 
+/* ---- A port that goes from farm to farm by way of none ---- */
+
+/* Last bytes of SNAT addresses, 0: without. */
+static const struct handed_on {
+	const char *what;
+	uint8_t first[3]; /* the first farm's: before, when the port is the other's, later */
+	uint8_t other;
+	bool is_gone;   /* the first farm, when the port is the other's */
+	uint8_t server; /* an address of a server then, or 0 */
+	bool goes_on;
+} handed_on[] = {
+        {"nothing else", {38, 38, 38}, 39, false, 0, true},
+        {"its address is another one", {38, 37, 37}, 39, false, 0, true},
+        {"its address is another one later", {38, 38, 37}, 39, false, 0, true},
+        {"its address is the other's", {38, 39, 39}, 39, false, 0, true},
+        {"both have the address", {38, 38, 37}, 38, false, 0, true},
+        {"it has none any more", {38, 0, 0}, 39, false, 0, true},
+        {"it has none any more later", {38, 38, 0}, 39, false, 0, true},
+        {"it is gone", {38, 38, 38}, 39, true, 0, false},
+        {"it is gone, and its address is the other's", {39, 39, 39}, 39, true, 0, true},
+        {"its address is a server's", {38, 37, 37}, 39, false, 38, false},
+        {"the other has none", {38, 37, 37}, 0, false, 0, true},
+        {"it had none, and goes on so", {0, 0, 0}, 39, false, 0, true},
+        {"it had none, and has one", {0, 37, 37}, 39, false, 0, true},
+        {"it had none, and has one later", {0, 0, 37}, 39, false, 0, true},
+        {"it had none, and is gone", {0, 0, 0}, 39, true, 0, false},
+};
+
+static void set_ports(struct rules_farm *farm, uint16_t first, uint16_t second)
+{
+	fixture_set_ports(farm, 1, second ? 2 : 1);
+	farm->ports[0] = be16_from(first);
+	if (second)
+		farm->ports[1] = be16_from(second);
+}
+
+/* 443 is the first farm's, then nobody's, then the other's, and stays so. */
+static struct rules *rules_at(const struct handed_on *how, unsigned step, bool v6)
+{
+	const bool alone = step >= 2 && how->is_gone;
+	const uint8_t first = how->first[step < 2 ? 0 : step < 4 ? 1 : 2];
+	struct rules *rules = fixture_farms(alone ? 1 : 2, 2);
+	const be32 snat[] = {address(first), address(how->other)};
+
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		const bool is_other = alone || f;
+
+		rules->farms[f].vip = address(40);
+		strcpy(rules->farms[f].name, is_other ? "other" : "first");
+		fixture_set_snat(&rules->farms[f], &snat[is_other],
+		                 (is_other ? how->other : first) != 0);
+		for (unsigned s = 0; s < 2; s++)
+			rules->servers[2 * f + s].address = ip4(10, 0, 0, (uint8_t)(50 + s));
+		if (!is_other)
+			set_ports(&rules->farms[f], 80, step ? 0 : 443);
+		else
+			set_ports(&rules->farms[f], step < 2 ? 5060 : 443, step < 2 ? 0 : 5060);
+	}
+	if (step >= 2 && how->server) {
+		rules->servers[rules->nservers - 1].address = address(how->server);
+		rules->servers[1].address = address(how->server);
+	}
+	if (v6)
+		fixture_make_ipv6(rules);
+	return rules;
+}
+
+static unsigned resets_to_servers(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < engine.nowns; i++)
+		n += engine.owns[i].kind == OWN_TCP && engine.owns[i].server != SERVER_NONE;
+	return n;
+}
+
+/* Each goes on as it was, over all that follow, or both of its ends hear of it at once. */
+static void check_handed_on(const struct handed_on *how, bool v6)
+{
+	enum { STEPS = 7, HANDED_ON = 2 };
+	static struct conn conns[CONNS];
+
+	engine_start(&engine, rules_at(how, 0, v6));
+	for (unsigned i = 0; i < CONNS; i++)
+		open_at(&conns[i], v6, 0, i, 40000);
+	for (unsigned step = 1; step < STEPS; step++) {
+		engine_reload(&engine, rules_at(how, step, v6));
+		engine.nowns = 0;
+		engine_poll(&engine);
+		if (step >= HANDED_ON && !how->goes_on) {
+			ck_assert_msg(ended()[ENDED_RELOAD] == CONNS, "%s", how->what);
+			require_eq(resets_to_servers(), step == HANDED_ON ? CONNS : 0);
+			require(engine.nowns >= (step == HANDED_ON ? 2 * CONNS : 0));
+			continue;
+		}
+		ck_assert_msg(!ended()[ENDED_RELOAD], "%s, step %u", how->what, step);
+		for (unsigned i = 0; i < CONNS; i++)
+			check_goes_on(&conns[i]);
+	}
+	engine_stop(&engine);
+}
+
+START_TEST(a_port_goes_from_farm_to_farm_by_way_of_none)
+{
+	for (unsigned i = 0; i < sizeof(handed_on) / sizeof(*handed_on); i++)
+		for (unsigned v6 = 0; v6 < 2; v6++)
+			check_handed_on(&handed_on[i], v6);
+}
+END_TEST
+
 Suite *kept_ports_suite(void)
 {
 	const TTest *const tests[] = {
@@ -170,6 +280,7 @@ Suite *kept_ports_suite(void)
 	        what_rests_and_is_handed_out_no_more,
 	        all_are_looked_at_while_others_come,
 	        ports_of_a_service_that_is_gone_are_somebody_s,
+	        a_port_goes_from_farm_to_farm_by_way_of_none,
 	        NULL,
 	};
 
