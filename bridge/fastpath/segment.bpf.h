@@ -77,25 +77,30 @@ INLINE bool sum_pseudo(struct __sk_buff *skb, uint32_t at, uint32_t *ret)
 }
 
 /*
- * If the checksum of a segment with FIN is right, or partial: of one without data, as there is
- * mostly. at is where TCP begins in the frame, seq_len what it takes of its end's numbers: 1 then.
+ * If the checksum of a segment is right, as far as that costs little: it is partial, as of all that
+ * is merged; or there are no data; or the port has found it right. at is where TCP begins in the
+ * frame, data how many bytes are behind its header.
  */
-static __noinline int is_intact(struct __sk_buff *skb, uint32_t at, uint32_t seq_len)
+static __noinline int is_intact(struct __sk_buff *skb, uint32_t at, uint32_t data)
 {
 	uint8_t tcp[TCP_HEADER_BYTES_MAX] = {0};
 	uint32_t pseudo, sum, len;
 	uint16_t field;
 
-	if (seq_len != 1 || !load(skb, at, tcp, TCP_HEADER_BYTES) || !sum_pseudo(skb, at, &pseudo))
+	if (!load(skb, at, tcp, TCP_HEADER_BYTES) || !sum_pseudo(skb, at, &pseudo))
 		return 0;
 	len = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 	if (len < TCP_HEADER_BYTES || len > sizeof(tcp) ||
 	    bpf_skb_load_bytes(skb, at, tcp, len) < 0)
 		return 0;
-	pseudo = fold(pseudo) + bpf_htons((uint16_t)len);
-	sum = (uint32_t)bpf_csum_diff(NULL, 0, (uint32_t *)(void *)tcp, sizeof(tcp), pseudo);
+	pseudo = fold(pseudo) + bpf_htons((uint16_t)(len + data));
 	__builtin_memcpy(&field, tcp + TCP_CHECKSUM, sizeof(field));
-	return fold(sum) == UINT16_MAX || field == fold(pseudo);
+	if (field == fold(pseudo))
+		return 1;
+	if (data)
+		return bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0;
+	sum = (uint32_t)bpf_csum_diff(NULL, 0, (uint32_t *)(void *)tcp, sizeof(tcp), pseudo);
+	return fold(sum) == UINT16_MAX;
 }
 
 INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
@@ -159,9 +164,11 @@ INLINE bool note_last(const struct found *found, const struct packet *packet, ui
 }
 
 /*
- * Judges and notes the segment. What isn't expected, comes from elsewhere or is a RST is the
- * process's: then this doesn't return. If there is no process that is well, it is noted as far as
- * it is acceptable, and passes in any case, as it would there. at is where TCP begins.
+ * Judges and notes the segment. What isn't expected, and is neither acceptable nor known to be
+ * intact, comes from elsewhere or is a RST, is the process's: then this doesn't return. So what
+ * comes behind a gap, or out of order, isn't held up further behind the rest. If there is no
+ * process that is well, it is noted as far as it is acceptable, and passes in any case, as it would
+ * there. at is where TCP begins.
  */
 INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                  const struct found *found, bool is_elsewhere, const struct packet *packet,
@@ -173,7 +180,8 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 
 	if (!is_elsewhere && !ends && lane_note(found->flow, found->end & 1, packet, now))
 		return;
-	is_left = is_elsewhere || ends != TCP_FIN || !is_intact(skb, at, packet->seq_len);
+	is_left = is_elsewhere || ends & TCP_RST ||
+	          !is_intact(skb, at, packet->seq_len - (ends ? 1 : 0));
 	if (is_left && is_well(c))
 		punt(skb, side);
 	if (!is_elsewhere && note_last(found, packet, now) && !is_left)

@@ -6,12 +6,14 @@
  * as a cable, between two subnets, and beside the others; there VIP and SNAT address are the host's
  * own, or not.
  *
- * A test run can give a program neither a tag beside the frame nor a partial checksum; live tests
- * have both. FASTPATH_EVENTS in the environment: segments of each version of IP.
+ * A test run can give a program neither a tag beside the frame nor say that a checksum is partial;
+ * live tests have both. FASTPATH_EVENTS in the environment: segments of each version of IP.
  *
  * It takes the right to load programs; without it there is nothing to be seen here.
  */
 #include "fastpath_fixture.h"
+
+#include "../../lb/tcp.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -24,6 +26,7 @@
 #include <pcap/pcap.h>
 
 static struct talk talks[TALKS];
+static unsigned gaps_by_program;
 
 /* If the programs forward the frame, which they change then. */
 static bool programs_forward(struct built *built)
@@ -87,16 +90,39 @@ static void take_notes(void)
 	require(!more);
 }
 
+/* If the segment, which plain has judged, and shared hasn't, has data, and begins behind a gap. */
+static bool is_behind_a_gap(const struct built *arrived, const struct verdict *v)
+{
+	const enum end end = v->way.server == SERVER_NONE ? SERVER : CLIENT;
+	const uint8_t *tcp = arrived->frame.data + arrived->l4;
+	const uint32_t seq = frames_get32(tcp + TCP_SEQ), header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
+
+	return v->why == WHY_FLOW_HIT && arrived->frame.len > arrived->l4 + header &&
+	       tcp_seq_after(seq, flow_next(flows_at(&lb_balance(shared.lb)->flows, v->flow), end));
+}
+
+/* A test run knows of no partial checksums, and changes one as if it were whole. */
+static void level_checksums(const struct built *built, struct built *theirs)
+{
+	if (built->frame.flags & FRAME_CSUM_PARTIAL)
+		memcpy(theirs->frame.data + theirs->l4 + TCP_CHECKSUM,
+		       built->frame.data + built->l4 + TCP_CHECKSUM, sizeof(uint16_t));
+}
+
 /* The same frame through both. */
 static struct verdict pass(struct built *built)
 {
 	struct built theirs;
 	struct verdict v, w;
+	bool is_gap;
 
 	frames_copy(&theirs, built);
 	v = engine_input(&plain, built);
+	is_gap = is_behind_a_gap(&theirs, &v);
 	if (programs_forward(&theirs)) {
 		by_program++;
+		gaps_by_program += is_gap;
+		level_checksums(built, &theirs);
 		fins_by_program += built->frame.data[built->l4 + TCP_FLAGS] & TCP_FIN;
 		require_eq(v.why, WHY_FLOW_HIT);
 		take_notes();
@@ -170,6 +196,7 @@ static struct spec any_segment(const struct talk *t, enum end e)
 		spec.ack += random_below(200) - 100;
 	if (!random_below(20))
 		spec.seq += (uint32_t)random_next();
+	spec.partial = !random_below(4);
 	spec.tcp_options = random_below(2) ? 0 : 12;
 	spec.ip_options = random_below(20) ? 0 : 8;
 	spec.fragment = random_below(20) ? 0 : 0x2000;
@@ -222,6 +249,7 @@ static bool exchange_some(bool ipv6)
 {
 	if (!begin(ipv6))
 		return false;
+	gaps_by_program = 0;
 	for (unsigned i = 0; i < TALKS; i++)
 		open_talk(&talks[i]);
 	for (unsigned i = 0; i < EVENTS; i++)
@@ -229,6 +257,7 @@ static bool exchange_some(bool ipv6)
 	require(by_program > EVENTS / 10);
 	require(by_engine > EVENTS / 20);
 	require(fins_by_program > EVENTS / 1000);
+	require(gaps_by_program > EVENTS / 2000);
 	end();
 	return true;
 }
