@@ -69,6 +69,13 @@ struct ip6 balance_client(const struct balance *balance, uint32_t f)
 	                          : ip6_mapped(flow->arrive[CLIENT].src);
 }
 
+uint64_t balance_client_key(const struct balance *balance, uint32_t f)
+{
+	const struct ip6 client = balance_client(balance, f);
+
+	return limits_key(flow_is_ipv6(flows_at(&balance->flows, f)), &client);
+}
+
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)
 {
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
@@ -165,11 +172,8 @@ void balance_count_clients(struct balance *balance, lb_time now)
 
 void balance_bar_flow(struct balance *balance, uint32_t f, bool begins)
 {
-	const struct flow *flow = flows_at(&balance->flows, f);
-	const struct ip6 client = balance_client(balance, f);
-
-	barred_flow(balance->limits.barred, limits_key(flow_is_ipv6(flow), &client),
-	            flow->arrive[CLIENT].sport, begins);
+	barred_flow(balance->limits.barred, balance_client_key(balance, f),
+	            flows_at(&balance->flows, f)->arrive[CLIENT].sport, begins);
 }
 
 /* If any farm has limits, and all connections of a client are known here. */

@@ -120,6 +120,9 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 /* The address of the flow's client; of IPv4 as ip6_mapped(). */
 struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
+/* The same as limits_key(). */
+uint64_t balance_client_key(const struct balance *balance, uint32_t flow);
+
 /*
  * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the
  * present rules don't know its service or address: these are strays, and so is what has a port that

@@ -136,7 +136,7 @@ static bool open_up(struct balance *balance, uint32_t f, const struct packet *pa
 		return false;
 	}
 	life_persist(balance, flow, true, now);
-	strangers_met(&balance->strangers, flow->arrive[CLIENT].src, now);
+	strangers_met(&balance->strangers, balance_client_key(balance, f), now);
 	return true;
 }
 

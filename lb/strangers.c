@@ -12,13 +12,14 @@
  * - who has opened a connection in the last STRANGERS_KNOWN_S is let in, STRANGERS_KNOWN_SYNS times
  *   a second: whoever floods in his name takes no more than that, of him or of us;
  * - of others STRANGERS_PER_S a second are; and as many again that ask for the second time. Those
- * that are not are told nothing: a client asks again, and a RST would send him away.
+ *   that are not are told nothing: a client asks again, and a RST would send him away.
  *
  * Known clients are kept in sets of STRANGERS_WAYS, in which who has opened one longest ago makes
- * way. Who has asked is a Bloom filter, of the present STRANGERS_PERIOD_MS and the ones before it:
- * so it is remembered for one to two of them. At 100,000 SYNs a second one in 14 is taken for one
- * that has been sent before; at 300,000 two in five, and then clients who aren't known must ask
- * more often.
+ * way. They are known as limits.h knows them, so that who has a whole IPv6 network is one of them.
+ * Who has asked is a Bloom filter, of the present STRANGERS_PERIOD_MS and the ones before it: so it
+ * is remembered for one to two of them. Of 300,000 SYNs a second one in 28 is taken for one that
+ * has been sent before; of a million nearly half, which is more than are let in, and then clients
+ * who aren't known must ask more often.
  */
 #include "strangers.h"
 
@@ -32,35 +33,46 @@ enum {
 	STRANGERS_KNOWN_SYNS = 250,
 	STRANGERS_CLIENTS = 32768,
 	STRANGERS_WAYS = 4,
-	STRANGERS_BITS_LOG = 21,
+	STRANGERS_BITS_LOG = 23, /* of all workers together, and the least of one */
+	STRANGERS_BITS_LOG_MIN = 18,
+	STRANGERS_BITS = 3, /* of a SYN */
 	STRANGERS_PERIOD_MS = 3000,
-	STRANGERS_UNIT_S = 2, /* 36 hours have that many in 16 bits */
 };
 
-enum {
-	STRANGERS_SETS = STRANGERS_CLIENTS / STRANGERS_WAYS,
-	STRANGERS_BITS = 1 << STRANGERS_BITS_LOG,
-	STRANGERS_WORDS = STRANGERS_BITS / 64,
-};
+enum { STRANGERS_SETS = STRANGERS_CLIENTS / STRANGERS_WAYS };
 
-static_assert(STRANGERS_KNOWN_SYNS <= UINT8_MAX, "client.syns");
-static_assert(sizeof(struct strangers_client) == 8, "a set in half a cache line");
+static_assert(STRANGERS_KNOWN_SYNS <= UINT16_MAX, "client.syns");
+static_assert(STRANGERS_WAYS * sizeof(struct strangers_client) == 64, "a set is a cache line");
+
+/* Each worker gets its share of a flood. */
+static unsigned bits_log_of(const struct share *share)
+{
+	unsigned log = STRANGERS_BITS_LOG;
+
+	while (log > STRANGERS_BITS_LOG_MIN && 1u << (STRANGERS_BITS_LOG - log) < share->n)
+		log--;
+	return log;
+}
+
+static size_t bytes_of(const struct strangers *strangers)
+{
+	return ((size_t)1 << strangers->bits_log) / 8;
+}
 
 void strangers_lay_out(struct strangers *strangers, struct arena *arena, const struct share *share,
                        const struct hash_key *key, lb_time now)
 {
 	const uint32_t rate = share_of_limit(share, STRANGERS_PER_S);
 
-	*strangers = (struct strangers){
-	        .key = *key, .begun = now, .cost_ns = LB_NS_PER_S / (rate ? rate : 1)};
+	*strangers = (struct strangers){.bits_log = bits_log_of(share),
+	                                .key = *key,
+	                                .begun = now,
+	                                .cost_ns = LB_NS_PER_S / (rate ? rate : 1)};
 	strangers->clients = arena_take(arena, STRANGERS_CLIENTS, sizeof(*strangers->clients));
 	for (unsigned i = 0; i < 2; i++)
-		strangers->asked[i].words = arena_take(arena, STRANGERS_WORDS, sizeof(uint64_t));
-	if (!strangers->clients)
-		return;
-	memset(strangers->clients, 0, STRANGERS_CLIENTS * sizeof(*strangers->clients));
-	for (unsigned i = 0; i < 2; i++)
-		memset(strangers->asked[i].words, 0, STRANGERS_WORDS * sizeof(uint64_t));
+		strangers->asked[i].words = arena_take(arena, bytes_of(strangers), 1);
+	if (strangers->clients)
+		memset(strangers->clients, 0, STRANGERS_CLIENTS * sizeof(*strangers->clients));
 }
 
 static uint64_t age_s(const struct strangers *strangers, lb_time now)
@@ -68,52 +80,45 @@ static uint64_t age_s(const struct strangers *strangers, lb_time now)
 	return (now.ns - strangers->begun.ns) / LB_NS_PER_S;
 }
 
-static uint16_t unit(const struct strangers *strangers, lb_time now)
+static struct strangers_client *set_of(const struct strangers *strangers, uint64_t client)
 {
-	return (uint16_t)(age_s(strangers, now) / STRANGERS_UNIT_S);
+	const uint64_t hash = siphash(&strangers->key, &client, 1);
+
+	return &strangers->clients[((hash & 0xffffffff) * STRANGERS_SETS >> 32) * STRANGERS_WAYS];
 }
 
-static struct strangers_client *set_of(const struct strangers *strangers, be32 client)
-{
-	uint64_t hash = strangers->key.k[0] + (strangers->key.k[1] | 1) * be32_get(client);
-
-	hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15; /* odd */
-	return &strangers->clients[((hash >> 32) * STRANGERS_SETS >> 32) * STRANGERS_WAYS];
-}
-
-static struct strangers_client *find(const struct strangers *strangers, be32 client)
+static struct strangers_client *find(const struct strangers *strangers, uint64_t client)
 {
 	struct strangers_client *set = set_of(strangers, client);
 
 	for (unsigned i = 0; i < STRANGERS_WAYS; i++)
-		if (be32_eq(set[i].address, client))
+		if (set[i].key == client)
 			return &set[i];
 	return NULL;
 }
 
-void strangers_met(struct strangers *strangers, be32 client, lb_time now)
+void strangers_met(struct strangers *strangers, uint64_t client, lb_time now)
 {
-	const uint16_t u = unit(strangers, now);
 	struct strangers_client *set = set_of(strangers, client), *place = find(strangers, client);
 
 	if (!place) {
 		place = set;
 		for (unsigned i = 1; i < STRANGERS_WAYS; i++)
-			if ((uint16_t)(u - set[i].opened_u) > (uint16_t)(u - place->opened_u))
+			if (place->key && (!set[i].key || set[i].opened_s < place->opened_s))
 				place = &set[i];
-		*place = (struct strangers_client){.address = client};
+		*place = (struct strangers_client){.key = client};
 	}
-	place->opened_u = u;
+	place->opened_s = (uint32_t)age_s(strangers, now);
 }
 
 /* If the client is known, and hasn't asked too often in this second. */
-static bool is_known(struct strangers *strangers, be32 client, lb_time now)
+static bool is_known(struct strangers *strangers, uint64_t client, lb_time now)
 {
 	struct strangers_client *known = find(strangers, client);
-	const uint8_t second = (uint8_t)age_s(strangers, now);
+	const uint64_t age = age_s(strangers, now);
+	const uint16_t second = (uint16_t)age;
 
-	if (!known || (uint16_t)(unit(strangers, now) - known->opened_u) >
-	                      STRANGERS_KNOWN_S / STRANGERS_UNIT_S)
+	if (!known || age - known->opened_s > STRANGERS_KNOWN_S)
 		return false;
 	if (known->second != second) {
 		known->second = second;
@@ -123,13 +128,6 @@ static bool is_known(struct strangers *strangers, be32 client, lb_time now)
 		return false;
 	known->syns++;
 	return true;
-}
-
-static void forget(struct strangers_asked *asked)
-{
-	if (asked->any)
-		memset(asked->words, 0, STRANGERS_WORDS * sizeof(*asked->words));
-	asked->any = false;
 }
 
 /* Sees to it that asked[0] is the present period's. */
@@ -143,30 +141,46 @@ static void keep_up(struct strangers *strangers, lb_time now)
 		return;
 	strangers->asked[0] = strangers->asked[1];
 	strangers->asked[1] = latest;
-	forget(&strangers->asked[0]);
+	strangers->asked[0].any = false;
 	if (period > strangers->period + 1)
-		forget(&strangers->asked[1]);
+		strangers->asked[1].any = false;
 	strangers->period = period;
 }
 
-static bool has(const struct strangers_asked *asked, uint32_t bit)
+/* Only the lower half of the hash is as good as drawn at random (tuple_multilinear()), so all of
+ * its bits are made of that. */
+static void bits_of(const struct strangers *strangers, uint64_t hash, uint32_t ret[STRANGERS_BITS])
 {
-	return asked->words[bit / 64] >> bit % 64 & 1;
+	const uint32_t half = (uint32_t)hash, shift = 32 - strangers->bits_log;
+
+	ret[0] = half >> shift;
+	ret[1] = half * SHARE_FACTOR_1 >> shift;
+	ret[2] = half * SHARE_FACTOR_2 >> shift;
+}
+
+static bool has(const struct strangers_asked *asked, const uint32_t bits[STRANGERS_BITS])
+{
+	bool ret = asked->any;
+
+	for (unsigned i = 0; ret && i < STRANGERS_BITS; i++)
+		ret = asked->words[bits[i] / 64] >> bits[i] % 64 & 1;
+	return ret;
 }
 
 /* If a SYN of that hash has been turned away lately; if not, it has now. */
 static bool asks_again(struct strangers *strangers, uint64_t hash)
 {
-	const uint32_t a = (uint32_t)hash % STRANGERS_BITS,
-	               b = (uint32_t)(hash >> (64 - STRANGERS_BITS_LOG));
 	struct strangers_asked *asked = strangers->asked;
+	uint32_t bits[STRANGERS_BITS];
 
-	for (unsigned i = 0; i < 2; i++)
-		if (asked[i].any && has(&asked[i], a) && has(&asked[i], b))
-			return true;
-	asked->words[a / 64] |= (uint64_t)1 << a % 64;
-	asked->words[b / 64] |= (uint64_t)1 << b % 64;
+	bits_of(strangers, hash, bits);
+	if (has(&asked[0], bits) || has(&asked[1], bits))
+		return true;
+	if (!asked->any)
+		memset(asked->words, 0, bytes_of(strangers));
 	asked->any = true;
+	for (unsigned i = 0; i < STRANGERS_BITS; i++)
+		asked->words[bits[i] / 64] |= (uint64_t)1 << bits[i] % 64;
 	return false;
 }
 
@@ -176,7 +190,7 @@ static bool pay(const struct strangers *strangers, uint64_t *paid_ns, lb_time no
 	return bucket_pay(paid_ns, strangers->cost_ns, LB_NS_PER_S, now);
 }
 
-bool strangers_admit(struct strangers *strangers, be32 client, uint64_t hash, lb_time now)
+bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now)
 {
 	if (is_known(strangers, client, now) || pay(strangers, &strangers->first_paid_ns, now))
 		return true;

@@ -6,26 +6,26 @@
 #define LB_STRANGERS_H
 
 #include "arena.h"
-#include "name.h"
 #include "share.h"
 #include "tuple.h"
 
 struct strangers_client {
-	be32 address;      /* 0: none; of IPv6 its name */
-	uint16_t opened_u; /* when it last opened a connection, in STRANGERS_UNIT_S */
-	uint8_t second;    /* of its last SYN in a flood */
-	uint8_t syns;      /* of these in that second */
+	uint64_t key;      /* as limits.h knows clients; 0: none */
+	uint32_t opened_s; /* when it last opened a connection */
+	uint16_t second;   /* of its last SYN in a flood */
+	uint16_t syns;     /* of these in that second */
 };
 
-/* What was turned away within a time, as two bits for each SYN. */
+/* What was turned away within a time, as some bits for each SYN. */
 struct strangers_asked {
 	uint64_t *words;
-	bool any;
+	bool any; /* else they say nothing */
 };
 
 struct strangers {
 	struct strangers_client *clients;
 	struct strangers_asked asked[2]; /* now, and in the time before */
+	unsigned bits_log;               /* how many bits each has */
 	uint64_t period;                 /* the number of the present one */
 	struct hash_key key;
 	lb_time begun;
@@ -37,10 +37,10 @@ struct strangers {
 void strangers_lay_out(struct strangers *strangers, struct arena *arena, const struct share *share,
                        const struct hash_key *key, lb_time now);
 
-/* The client has opened a connection: so there is somebody at that address. Of IPv6 by name. */
-void strangers_met(struct strangers *strangers, be32 client, lb_time now);
+/* The client (limits_key()) has opened a connection: so there is somebody at that address. */
+void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);
 
 /* In a flood: if the SYN may begin a connection. hash: of all its addresses and ports. */
-bool strangers_admit(struct strangers *strangers, be32 client, uint64_t hash, lb_time now);
+bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now);
 
 #endif

@@ -125,17 +125,26 @@ static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const s
 	return false;
 }
 
+static uint64_t client_key(const struct packet *packet)
+{
+	const struct ip6 client = packet->src6 ? *packet->src6 : ip6_mapped(packet->tuple.src);
+
+	return limits_key(packet->src6, &client);
+}
+
+static void turn_away(struct lb *lb, struct verdict *v)
+{
+	lb->balance.counts.refused++;
+	verdict_settle(v, WHY_STRANGER);
+}
+
 /* If SYNs don't come in a flood, or this one isn't of it as far as can be told; else settles it. */
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
-	const struct tuple *tuple = &job->key.tuple;
-
 	if (!balance_is_flooded(&lb->balance) ||
-	    strangers_admit(&lb->balance.strangers, tuple->src,
-	                    flows_hash(&lb->balance.flows, tuple), now))
+	    strangers_admit(&lb->balance.strangers, client_key(&job->packet), job->hash, now))
 		return true;
-	lb->balance.counts.refused++;
-	verdict_settle(v, WHY_STRANGER);
+	turn_away(lb, v);
 	return false;
 }
 

@@ -110,6 +110,36 @@ START_TEST(martian_syn)
 }
 END_TEST
 
+/* What comes of a SYN of 2001:db8:NETWORK::10.9.HOST. */
+static enum lb_why knock(uint16_t network, unsigned host, uint16_t sport)
+{
+	const struct spec spec = spec_syn(fixture_client(host), sport, 443);
+	struct built four_syn, built;
+
+	frames_tcp(&four_syn, &spec);
+	frames6_of(&built, &four_syn);
+	frames_put16(built.frame.data + built.l3 + 8 + 4, network);
+	frames6_fix(&built, 6);
+	return (enum lb_why)engine_input(&six, &built).why;
+}
+
+/* In a flood: where one has opened a connection others have as well, and together they count as one
+ * client. */
+START_TEST(a_network_is_one_client)
+{
+	unsigned let_in = 0;
+
+	begin_six();
+	for (unsigned i = 0; knock(1, i, 1) == WHY_FLOW_NEW; i++)
+		;
+	for (unsigned i = 0; knock(0, 10 + i, 1) == WHY_FLOW_NEW; i++)
+		let_in++;
+	ck_assert_uint_eq(let_in, 250);
+	ck_assert_uint_eq(knock(2, 2, 1), WHY_STRANGER);
+	finish();
+}
+END_TEST
+
 /* The len bytes at offset of the packet whole, as a fragment. */
 static void cut(struct built *ret, const struct built *whole, uint32_t offset, uint32_t len)
 {
@@ -314,6 +344,7 @@ Suite *ipv6_only_suite(void)
 	        extension_headers_have_limits,
 	        hop_limit_flow_label_and_class_are_kept,
 	        martian_syn,
+	        a_network_is_one_client,
 	        fragments_follow_in_any_order,
 	        errors_are_translated,
 	        errors_about_nothing_are_dropped,
