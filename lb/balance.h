@@ -98,11 +98,13 @@ static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 	return flow_tick(now, balance->epoch);
 }
 
-/* If so many have asked for a connection, and then said no more, that it looks like a flood. */
+/* If so many have asked for a connection, and then said no more, that it looks like a flood; or so
+ * much comes that what begins one must wait. */
 static inline bool balance_is_flooded(const struct balance *balance)
 {
-	return balance->flows.openings.list.length >=
-	       balance->most_half_open - balance->most_half_open / 2;
+	return balance->strangers.is_pressed ||
+	       balance->flows.openings.list.length >=
+	               balance->most_half_open - balance->most_half_open / 2;
 }
 
 /*

@@ -291,6 +291,11 @@ void lb_bypass(struct lb *lb, bool bypass)
 	unbar(lb);
 }
 
+void lb_press(struct lb *lb, bool pressed)
+{
+	lb->balance.strangers.is_pressed = pressed;
+}
+
 void lb_use_barred(struct lb *lb, struct barred *barred, const struct hash_key *key)
 {
 	if (barred)

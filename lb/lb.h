@@ -137,6 +137,12 @@ bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict
 void lb_bypass(struct lb *lb, bool bypass);
 
 /*
+ * While it is pressed, more frames wait than can be dealt with soon: then SYNs are let in as in a
+ * flood. To be said before each burst, of the frames that wait behind it.
+ */
+void lb_press(struct lb *lb, bool pressed);
+
+/*
  * Keeps in barred, which others may read (barred.h), which SYNs are known to get nothing; NULL:
  * nowhere. It begins empty, and must stay. While it rests nothing is known.
  */

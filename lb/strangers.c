@@ -7,12 +7,16 @@
  * SYN that nobody answers is sent again after 1 s (RFC 6298, 2), or 3 s by old ones. And he comes
  * slowly.
  *
- * So while half of max_half_open are taken
+ * So while half of max_half_open are taken, or more frames wait than can be dealt with soon
  *
  * - who has opened a connection in the last STRANGERS_KNOWN_S is let in, STRANGERS_KNOWN_SYNS times
  *   a second: whoever floods in his name takes no more than that, of him or of us;
  * - of others STRANGERS_PER_S a second are; and as many again that ask for the second time. Those
  *   that are not are told nothing: a client asks again, and a RST would send him away.
+ *
+ * What a second's tokens hold may be used at once, but while frames wait only what a small part of
+ * one does: a flood's first SYNs, each of which costs as much as many that are turned away, would
+ * fill all the room that there is for frames, and what finds none is lost whoever has sent it.
  *
  * Known clients are kept in sets of STRANGERS_WAYS, in which who has opened one longest ago makes
  * way. They are known as limits.h knows them, so that who has a whole IPv6 network is one of them.
@@ -29,6 +33,7 @@
 
 enum {
 	STRANGERS_PER_S = 20000,
+	STRANGERS_PRESSED_MS = 50, /* tokens of so long may be used at once while frames wait */
 	STRANGERS_KNOWN_S = 1800,
 	STRANGERS_KNOWN_SYNS = 250,
 	STRANGERS_CLIENTS = 32768,
@@ -187,7 +192,10 @@ static bool asks_again(struct strangers *strangers, uint64_t hash)
 /* Takes a token of those of a second; false if there is none. */
 static bool pay(const struct strangers *strangers, uint64_t *paid_ns, lb_time now)
 {
-	return bucket_pay(paid_ns, strangers->cost_ns, LB_NS_PER_S, now);
+	const uint64_t depth_ns =
+	        strangers->is_pressed ? STRANGERS_PRESSED_MS * LB_NS_PER_MS : LB_NS_PER_S;
+
+	return bucket_pay(paid_ns, strangers->cost_ns, depth_ns, now);
 }
 
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now)

@@ -29,6 +29,7 @@ struct strangers {
 	uint64_t period;                 /* the number of the present one */
 	struct hash_key key;
 	lb_time begun;
+	bool is_pressed;                       /* see lb_press() */
 	uint64_t cost_ns;                      /* of a SYN */
 	uint64_t first_paid_ns, again_paid_ns; /* buckets */
 };

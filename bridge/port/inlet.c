@@ -308,6 +308,15 @@ static unsigned take_small(struct inlet *inlet, const struct burst *burst, enum 
 	return left;
 }
 
+/* If that part of the places, counted from the next one, holds frames. */
+static bool is_pressed(const struct inlet *inlet)
+{
+	const struct tpacket2_hdr *far =
+	        place_at(inlet, inlet->next + inlet->nplaces / INLET_PRESSED_PART);
+
+	return __atomic_load_n(&far->tp_status, __ATOMIC_RELAXED) & TP_STATUS_USER;
+}
+
 unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[PORT_BURST])
 {
 	struct burst burst;
@@ -315,6 +324,7 @@ unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[POR
 	burst.n = burst.nlarge = burst.paired = burst.used = 0;
 	release_places(inlet);
 	take_places(inlet, &burst);
+	inlet->is_pressed = burst.n == PORT_BURST && is_pressed(inlet);
 	if (!burst.n)
 		return 0;
 	inlet->vain = 0;

@@ -16,6 +16,7 @@ struct inlet {
 	uint32_t nplaces;                /* of it: a power of two */
 	uint32_t next;                   /* the place to look at */
 	uint32_t held;                   /* how many before it aren't the kernel's again */
+	bool is_pressed;                 /* behind the last burst a quarter of them held frames */
 	struct inlet_messages *messages; /* room for a burst from the queue */
 	struct packet_offload offloads[PORT_BURST]; /* of frames in the ring */
 	unsigned vain;     /* times in a row that the socket had news, but no frame */
@@ -35,6 +36,7 @@ enum {
 	INLET_PLACES = 64 << 10,
 	INLET_PLACES_MIN = 8 << 10,
 	INLET_PLACE_BYTES = 512, /* 430 of them for the frame */
+	INLET_PRESSED_PART = 4,
 };
 
 /* Takes memory for a burst of large frames. Returns 0 or -ENOMEM; inlet_free() is due in either

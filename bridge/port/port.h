@@ -42,6 +42,7 @@ struct port {
 	struct mac mac;
 	struct port_link link;
 	struct port_counts counts;
+	bool is_pressed; /* a good part of the room for what arrives was taken, at the last look */
 	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;
 };

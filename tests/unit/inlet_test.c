@@ -330,6 +330,30 @@ START_TEST(around)
 }
 END_TEST
 
+/* Pressed is who has a quarter of the places, and one more, still before him. */
+START_TEST(pressed)
+{
+	uint8_t got[PLACES];
+
+	begin();
+	for (uint8_t i = 0; i < PORT_BURST + PLACES / 4; i++)
+		put(i, SMALL);
+	ck_assert_uint_eq(receive(got, 0), PORT_BURST);
+	ck_assert(!fake.inlet.is_pressed);
+	ck_assert_uint_eq(receive(got, 0), PLACES / 4);
+	ck_assert_uint_eq(receive(got, 0), 0);
+	for (uint8_t i = 0; i <= PORT_BURST + PLACES / 4; i++)
+		put(i, SMALL);
+	ck_assert_uint_eq(receive(got, 0), PORT_BURST);
+	ck_assert(fake.inlet.is_pressed);
+	receive(got, 0);
+	ck_assert(!fake.inlet.is_pressed);
+	receive(got, 0);
+	ck_assert(!fake.inlet.is_pressed);
+	end();
+}
+END_TEST
+
 /* No look at an empty ring is a system call, nor one at a ring of small frames. */
 START_TEST(calls)
 {
@@ -360,6 +384,7 @@ Suite *inlet_suite(void)
 	                              wakes_for_frames,
 	                              too_long_or_no_room,
 	                              around,
+	                              pressed,
 	                              calls,
 	                              NULL};
 

@@ -12,6 +12,7 @@
 enum {
 	PORT = 443,
 	PER_S = 20000,
+	PRESSED = PER_S / 20, /* at once */
 	KNOWN_SYNS = 250,
 	KNOWN_S = 1800,
 };
@@ -144,6 +145,29 @@ START_TEST(a_flood_seldom_looks_like_asking_again)
 }
 END_TEST
 
+/* While frames wait, no more at once than of a small part of a second; in all as many as ever. */
+START_TEST(few_at_once_while_frames_wait)
+{
+	unsigned admitted = 0;
+
+	begin(1);
+	strangers.is_pressed = true;
+	for (unsigned i = 0; i < 2; i++) { /* the second time they ask again */
+		admitted = ask_all(0, PER_S);
+		ck_assert_uint_ge(admitted, PRESSED - 20);
+		ck_assert_uint_le(admitted, PRESSED + 20);
+	}
+	admitted = 0;
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		wait_ms(1);
+		admitted += ask_all(100000 + 300 * ms, 300);
+	}
+	ck_assert_uint_ge(admitted, PER_S);
+	ck_assert_uint_le(admitted, PER_S + 300000 / 28);
+	free(memory);
+}
+END_TEST
+
 START_TEST(known_clients_are_let_in)
 {
 	begin(1);
@@ -234,6 +258,24 @@ START_TEST(a_flood_takes_nobody_away)
 }
 END_TEST
 
+/* Fewer than half are half-open, but frames wait. */
+START_TEST(frames_that_wait_make_a_flood)
+{
+	struct talk talk;
+
+	begin_engine(65536);
+	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
+	lb_press(engine.lb, true);
+	flood(0);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.created, 1 + PRESSED);
+	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
+	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW);
+	lb_press(engine.lb, false);
+	ck_assert_uint_eq(knock(3, 1), WHY_FLOW_NEW);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* While fewer than half are half-open there is no flood, however many come. */
 START_TEST(without_a_flood_nobody_is_a_stranger)
 {
@@ -253,10 +295,15 @@ END_TEST
 
 Suite *strangers_suite(void)
 {
-	const TTest *const tests[] = {so_many_a_second,         workers_share_the_rate,
-	                              who_asks_again_is_let_in, a_flood_that_asks_again_is_one,
-	                              known_clients_are_let_in, who_was_here_long_ago_is_a_stranger,
-	                              the_latest_are_known,     NULL};
+	const TTest *const tests[] = {so_many_a_second,
+	                              workers_share_the_rate,
+	                              who_asks_again_is_let_in,
+	                              a_flood_that_asks_again_is_one,
+	                              few_at_once_while_frames_wait,
+	                              known_clients_are_let_in,
+	                              who_was_here_long_ago_is_a_stranger,
+	                              the_latest_are_known,
+	                              NULL};
 	Suite *suite = suite_of("strangers", tests);
 	TCase *rates = tcase_create("rates"), *engines = tcase_create("engine");
 	const int sizes = sizeof(most_half_open) / sizeof(*most_half_open);
@@ -265,6 +312,7 @@ Suite *strangers_suite(void)
 	suite_add_tcase(suite, rates);
 	tcase_add_loop_test(engines, a_flood_takes_nobody_away, 0, sizes);
 	tcase_add_loop_test(engines, without_a_flood_nobody_is_a_stranger, 0, sizes / 2);
+	tcase_add_test(engines, frames_that_wait_make_a_flood);
 	suite_add_tcase(suite, engines);
 	return suite;
 }
