@@ -12,7 +12,9 @@
  * - who has opened a connection in the last STRANGERS_KNOWN_S is let in, STRANGERS_KNOWN_SYNS times
  *   a second: whoever floods in his name takes no more than that, of him or of us;
  * - of others STRANGERS_PER_S a second are; and as many again that ask for the second time. Those
- *   that are not are told nothing: a client asks again, and a RST would send him away.
+ *   that are not are told nothing: a client asks again, and a RST would send him away;
+ * - a SYN that repeats one that was let in goes on to the server STRANGERS_REPEATS_PER_S times a
+ *   second: else a few addresses and ports would do for a flood that passes.
  *
  * What a second's tokens hold may be used at once, but while frames wait only what a small part of
  * one does: a flood's first SYNs, each of which costs as much as many that are turned away, would
@@ -33,6 +35,7 @@
 
 enum {
 	STRANGERS_PER_S = 20000,
+	STRANGERS_REPEATS_PER_S = 5000,
 	STRANGERS_PRESSED_MS = 50, /* tokens of so long may be used at once while frames wait */
 	STRANGERS_KNOWN_S = 1800,
 	STRANGERS_KNOWN_SYNS = 250,
@@ -48,6 +51,7 @@ enum { STRANGERS_SETS = STRANGERS_CLIENTS / STRANGERS_WAYS };
 
 static_assert(STRANGERS_KNOWN_SYNS <= UINT16_MAX, "client.syns");
 static_assert(STRANGERS_WAYS * sizeof(struct strangers_client) == 64, "a set is a cache line");
+static_assert(STRANGERS_PER_S % STRANGERS_REPEATS_PER_S == 0, "the one costs so many of the other");
 
 /* Each worker gets its share of a flood. */
 static unsigned bits_log_of(const struct share *share)
@@ -189,19 +193,26 @@ static bool asks_again(struct strangers *strangers, uint64_t hash)
 	return false;
 }
 
-/* Takes a token of those of a second; false if there is none. */
-static bool pay(const struct strangers *strangers, uint64_t *paid_ns, lb_time now)
+/* Takes n tokens of such a bucket; false if there aren't as many. */
+static bool pay(const struct strangers *strangers, uint64_t *paid_ns, unsigned n, lb_time now)
 {
 	const uint64_t depth_ns =
 	        strangers->is_pressed ? STRANGERS_PRESSED_MS * LB_NS_PER_MS : LB_NS_PER_S;
 
-	return bucket_pay(paid_ns, strangers->cost_ns, depth_ns, now);
+	return bucket_pay(paid_ns, n * strangers->cost_ns, depth_ns, now);
 }
 
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now)
 {
-	if (is_known(strangers, client, now) || pay(strangers, &strangers->first_paid_ns, now))
+	if (is_known(strangers, client, now) || pay(strangers, &strangers->first_paid_ns, 1, now))
 		return true;
 	keep_up(strangers, now);
-	return asks_again(strangers, hash) && pay(strangers, &strangers->again_paid_ns, now);
+	return asks_again(strangers, hash) && pay(strangers, &strangers->again_paid_ns, 1, now);
+}
+
+bool strangers_repeats(struct strangers *strangers, uint64_t client, lb_time now)
+{
+	return is_known(strangers, client, now) ||
+	       pay(strangers, &strangers->repeats_paid_ns,
+	           STRANGERS_PER_S / STRANGERS_REPEATS_PER_S, now);
 }

@@ -29,9 +29,9 @@ struct strangers {
 	uint64_t period;                 /* the number of the present one */
 	struct hash_key key;
 	lb_time begun;
-	bool is_pressed;                       /* see lb_press() */
-	uint64_t cost_ns;                      /* of a SYN */
-	uint64_t first_paid_ns, again_paid_ns; /* buckets */
+	bool is_pressed;                                        /* see lb_press() */
+	uint64_t cost_ns;                                       /* of a SYN */
+	uint64_t first_paid_ns, again_paid_ns, repeats_paid_ns; /* buckets */
 };
 
 /* Takes what a worker with that share needs. */
@@ -43,5 +43,9 @@ void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);
 
 /* In a flood: if the SYN may begin a connection. hash: of all its addresses and ports. */
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now);
+
+/* The same of one that repeats what has begun a connection that isn't open yet: if it may go on to
+ * the server. */
+bool strangers_repeats(struct strangers *strangers, uint64_t client, lb_time now);
 
 #endif

@@ -148,6 +148,18 @@ static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struc
 	return false;
 }
 
+/* The same of a SYN to the flow ref, if that is half-open: there the server has its like. */
+static bool is_no_flood_of_repeats(struct lb *lb, const struct packet *packet, uint32_t ref,
+                                   lb_time now, struct verdict *v)
+{
+	if (flows_at(&lb->balance.flows, flow_of(ref))->state != FLOW_HALF_OPEN ||
+	    !balance_is_flooded(&lb->balance) ||
+	    strangers_repeats(&lb->balance.strangers, client_key(packet), now))
+		return true;
+	turn_away(lb, v);
+	return false;
+}
+
 /* A SYN that may begin a flow, as far as the flows there are go. */
 static void begin(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
                   lb_time now, struct verdict *v)
@@ -282,8 +294,11 @@ void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time no
 		progress_take(&lb->balance, flow_of(ref), now);
 		ref = resolve(lb, frame, packet, ref, now);
 	}
-	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn))
-		return hit(lb, frame, packet, ref, now, v);
+	if (ref != FLOW_NONE && is_passed_on(lb, ref, packet, is_syn)) {
+		if (!is_syn || is_no_flood_of_repeats(lb, packet, ref, now, v))
+			hit(lb, frame, packet, ref, now, v);
+		return;
+	}
 	if (lb->bypassed && !traffic_is_probe_reply(&screen, packet))
 		return screen_settle_other(&screen, frame, v);
 	if ((ref == FLOW_NONE || end_of(ref) == CLIENT) &&

@@ -12,6 +12,7 @@
 enum {
 	PORT = 443,
 	PER_S = 20000,
+	REPEATS_PER_S = 5000,
 	PRESSED = PER_S / 20, /* at once */
 	KNOWN_SYNS = 250,
 	KNOWN_S = 1800,
@@ -168,6 +169,25 @@ START_TEST(few_at_once_while_frames_wait)
 }
 END_TEST
 
+/* Of SYNs that repeat what has been let in; a known client's go on as if they began something. */
+START_TEST(repeats_have_a_rate_of_their_own)
+{
+	unsigned passed = 0;
+
+	begin(1);
+	meet(7);
+	ask_all(100, PER_S);
+	for (unsigned i = 0; i < 2 * REPEATS_PER_S; i++)
+		passed += strangers_repeats(&strangers, 0x0b000000 + 99999, now);
+	ck_assert_uint_eq(passed, REPEATS_PER_S);
+	ck_assert(!ask(0) && ask(0)); /* who asks again isn't affected */
+	for (passed = 0; strangers_repeats(&strangers, 0x0b000000 + 7, now);)
+		passed++;
+	ck_assert_uint_eq(passed, KNOWN_SYNS);
+	free(memory);
+}
+END_TEST
+
 START_TEST(known_clients_are_let_in)
 {
 	begin(1);
@@ -276,6 +296,28 @@ START_TEST(frames_that_wait_make_a_flood)
 }
 END_TEST
 
+/* The same SYN again and again: its server has it. */
+START_TEST(a_flood_of_one_syn_passes_seldom)
+{
+	unsigned passed = 0;
+	struct talk talk;
+
+	begin_engine(65536);
+	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
+	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW);
+	ck_assert_uint_eq(knock(9, 1), WHY_FLOW_NEW);
+	for (unsigned i = 0; i < 2 * REPEATS_PER_S; i++)
+		ck_assert_uint_eq(knock(9, 1), WHY_FLOW_HIT);
+	flood(40000);
+	for (unsigned i = 0; i < 2 * REPEATS_PER_S; i++)
+		passed += knock(9, 1) == WHY_FLOW_HIT;
+	ck_assert_uint_eq(passed, REPEATS_PER_S);
+	ck_assert_uint_eq(knock(9, 1), WHY_STRANGER);
+	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_HIT); /* he has been here */
+	engine_stop(&engine);
+}
+END_TEST
+
 /* While fewer than half are half-open there is no flood, however many come. */
 START_TEST(without_a_flood_nobody_is_a_stranger)
 {
@@ -300,6 +342,7 @@ Suite *strangers_suite(void)
 	                              who_asks_again_is_let_in,
 	                              a_flood_that_asks_again_is_one,
 	                              few_at_once_while_frames_wait,
+	                              repeats_have_a_rate_of_their_own,
 	                              known_clients_are_let_in,
 	                              who_was_here_long_ago_is_a_stranger,
 	                              the_latest_are_known,
@@ -313,6 +356,7 @@ Suite *strangers_suite(void)
 	tcase_add_loop_test(engines, a_flood_takes_nobody_away, 0, sizes);
 	tcase_add_loop_test(engines, without_a_flood_nobody_is_a_stranger, 0, sizes / 2);
 	tcase_add_test(engines, frames_that_wait_make_a_flood);
+	tcase_add_test(engines, a_flood_of_one_syn_passes_seldom);
 	suite_add_tcase(suite, engines);
 	return suite;
 }
