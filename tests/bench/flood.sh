@@ -4,7 +4,8 @@
 # connections a second; as JSON lines, for tests/bench/README.md.
 #
 #   flood	SYNs from spoofed sources at each of RATES (20000 100000 0; 0: as fast as they go) for FLOOD_S seconds
-#		against tables of each of SIZES; beside them 100 honest visits a second, which stay up to 300 ms
+#		against tables of each of SIZES; beside them 100 honest visits a second, which stay up to 300 ms. FAMILY: 4 or 6,
+#		of IP; SOURCE: all from that address, instead of from many
 #	stalls	STALLS_RATE visits a second (10000) from one address, the server closing first, through tmbridge and
 #		through the kernel's NAT by turns, ROUNDS times
 #
@@ -21,6 +22,7 @@ AFTER_S=${AFTER_S:-4}
 STALLS_RATE=${STALLS_RATE:-10000}
 STALLS_S=${STALLS_S:-8}
 ROUNDS=${ROUNDS:-2}
+FAMILY=${FAMILY:-4}
 WHAT=${WHAT:-flood stalls}
 
 visits() # SECONDS RATE OPTION...
@@ -48,7 +50,7 @@ flood() # SIZE RATE
 	lab_ini 'ports = 5061' "bridge.max_connections = $1"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	visits 1 100 >/dev/null
-	lab_spawn flood dc "$TOOLS/synflood" eth0 02:00:00:00:00:01 "$VIP" 5061 "$FLOOD_S" 0.0.0.0 "$2"
+	lab_spawn flood dc "$TOOLS/synflood" eth0 02:00:00:00:00:01 "$VIP" 5061 "$FLOOD_S" "$SOURCE" "$2"
 	during=$(visits "$((FLOOD_S - 1))" 100 -l 300 | figures during)
 	[[ $(lab_wait flood 30) = 0 ]]
 	after=$(visits "$AFTER_S" 100 -l 300 | figures after)
@@ -89,6 +91,11 @@ stalls() # NAME
 	visits "$STALLS_S" "$STALLS_RATE" | jq -c --arg name "$1" --argjson rate "$STALLS_RATE" '{stalls_of: $name, rate: $rate} + .'
 }
 
+SOURCE=${SOURCE:-0.0.0.0}
+if [[ $FAMILY = 6 ]]; then
+	VIP=$VIP6
+	[[ $SOURCE != 0.0.0.0 ]] || SOURCE=::
+fi
 lab_up
 servers_expect_floods
 for server in fe1 fe2; do
