@@ -100,9 +100,9 @@ static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 
 /* If so many have asked for a connection, and then said no more, that it looks like a flood; or so
  * much comes that what begins one must wait. */
-static inline bool balance_is_flooded(const struct balance *balance)
+static inline bool balance_is_flooded(const struct balance *balance, lb_time now)
 {
-	return balance->strangers.is_pressed ||
+	return strangers_is_pressed(&balance->strangers, now) ||
 	       balance->flows.openings.list.length >=
 	               balance->most_half_open - balance->most_half_open / 2;
 }

@@ -291,9 +291,9 @@ void lb_bypass(struct lb *lb, bool bypass)
 	unbar(lb);
 }
 
-void lb_press(struct lb *lb, bool pressed)
+void lb_press(struct lb *lb, lb_time now)
 {
-	lb->balance.strangers.is_pressed = pressed;
+	strangers_press(&lb->balance.strangers, now);
 }
 
 void lb_use_barred(struct lb *lb, struct barred *barred, const struct hash_key *key)

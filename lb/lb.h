@@ -137,10 +137,10 @@ bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict
 void lb_bypass(struct lb *lb, bool bypass);
 
 /*
- * While it is pressed, more frames wait than can be dealt with soon: then SYNs are let in as in a
- * flood. To be said before each burst, of the frames that wait behind it.
+ * More frames wait than can be dealt with soon: for a while SYNs are let in as in a flood. To be
+ * said before a burst, of the frames that wait behind it.
  */
-void lb_press(struct lb *lb, bool pressed);
+void lb_press(struct lb *lb, lb_time now);
 
 /*
  * Keeps in barred, which others may read (barred.h), which SYNs are known to get nothing; NULL:

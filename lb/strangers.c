@@ -7,7 +7,8 @@
  * SYN that nobody answers is sent again after 1 s (RFC 6298, 2), or 3 s by old ones. And he comes
  * slowly.
  *
- * So while half of max_half_open are taken, or more frames wait than can be dealt with soon
+ * So while half of max_half_open are taken, or more frames wait than can be dealt with soon, or did
+ * within the last STRANGERS_PRESSED_MS
  *
  * - who has opened a connection in the last STRANGERS_KNOWN_S is let in, STRANGERS_KNOWN_SYNS times
  *   a second: whoever floods in his name takes no more than that, of him or of us;
@@ -36,7 +37,8 @@
 enum {
 	STRANGERS_PER_S = 20000,
 	STRANGERS_REPEATS_PER_S = 5000,
-	STRANGERS_PRESSED_MS = 50, /* tokens of so long may be used at once while frames wait */
+	STRANGERS_PRESSED_MS = 1000,
+	STRANGERS_PRESSED_SAVE_MS = 50, /* tokens of so long may be used at once meanwhile */
 	STRANGERS_KNOWN_S = 1800,
 	STRANGERS_KNOWN_SYNS = 250,
 	STRANGERS_CLIENTS = 32768,
@@ -196,10 +198,16 @@ static bool asks_again(struct strangers *strangers, uint64_t hash)
 /* Takes n tokens of such a bucket; false if there aren't as many. */
 static bool pay(const struct strangers *strangers, uint64_t *paid_ns, unsigned n, lb_time now)
 {
-	const uint64_t depth_ns =
-	        strangers->is_pressed ? STRANGERS_PRESSED_MS * LB_NS_PER_MS : LB_NS_PER_S;
+	const uint64_t depth_ns = strangers_is_pressed(strangers, now)
+	                                  ? STRANGERS_PRESSED_SAVE_MS * LB_NS_PER_MS
+	                                  : LB_NS_PER_S;
 
 	return bucket_pay(paid_ns, n * strangers->cost_ns, depth_ns, now);
+}
+
+void strangers_press(struct strangers *strangers, lb_time now)
+{
+	strangers->pressed_until.ns = now.ns + STRANGERS_PRESSED_MS * LB_NS_PER_MS;
 }
 
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now)

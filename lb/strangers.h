@@ -29,7 +29,7 @@ struct strangers {
 	uint64_t period;                 /* the number of the present one */
 	struct hash_key key;
 	lb_time begun;
-	bool is_pressed;                                        /* see lb_press() */
+	lb_time pressed_until;
 	uint64_t cost_ns;                                       /* of a SYN */
 	uint64_t first_paid_ns, again_paid_ns, repeats_paid_ns; /* buckets */
 };
@@ -37,6 +37,14 @@ struct strangers {
 /* Takes what a worker with that share needs. */
 void strangers_lay_out(struct strangers *strangers, struct arena *arena, const struct share *share,
                        const struct hash_key *key, lb_time now);
+
+/* More frames wait now than can be dealt with soon: so that is for a while. */
+void strangers_press(struct strangers *strangers, lb_time now);
+
+static inline bool strangers_is_pressed(const struct strangers *strangers, lb_time now)
+{
+	return now.ns < strangers->pressed_until.ns;
+}
 
 /* The client (limits_key()) has opened a connection: so there is somebody at that address. */
 void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);

@@ -141,7 +141,7 @@ static void turn_away(struct lb *lb, struct verdict *v)
 /* If SYNs don't come in a flood, or this one isn't of it as far as can be told; else settles it. */
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
-	if (!balance_is_flooded(&lb->balance) ||
+	if (!balance_is_flooded(&lb->balance, now) ||
 	    strangers_admit(&lb->balance.strangers, client_key(&job->packet), job->hash, now))
 		return true;
 	turn_away(lb, v);
@@ -153,7 +153,7 @@ static bool is_no_flood_of_repeats(struct lb *lb, const struct packet *packet, u
                                    lb_time now, struct verdict *v)
 {
 	if (flows_at(&lb->balance.flows, flow_of(ref))->state != FLOW_HALF_OPEN ||
-	    !balance_is_flooded(&lb->balance) ||
+	    !balance_is_flooded(&lb->balance, now) ||
 	    strangers_repeats(&lb->balance.strangers, client_key(packet), now))
 		return true;
 	turn_away(lb, v);

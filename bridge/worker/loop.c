@@ -67,7 +67,8 @@ static bool turn(struct loop *loop, struct port *port)
 		return false;
 	now = clock_now();
 	lb_take_notes(loop->worker->lb, now);
-	lb_press(loop->worker->lb, port->is_pressed);
+	if (port->is_pressed)
+		lb_press(loop->worker->lb, now);
 	burst_decide(loop->worker, frames, n, now);
 	if (++loop->bursts % LOOP_SAMPLE == 0)
 		times_note(&loop->worker->burst_times, &times_burst, clock_now().ns - now.ns);

@@ -130,7 +130,7 @@ START_TEST(a_network_is_one_client)
 	unsigned let_in = 0;
 
 	begin_six();
-	lb_press(six.lb, true);
+	lb_press(six.lb, six.now);
 	for (unsigned i = 0; knock(1, i, 1) == WHY_FLOW_NEW; i++)
 		;
 	for (unsigned i = 0; knock(0, 10 + i, 1) == WHY_FLOW_NEW; i++)

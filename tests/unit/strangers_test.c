@@ -152,7 +152,7 @@ START_TEST(few_at_once_while_frames_wait)
 	unsigned admitted = 0;
 
 	begin(1);
-	strangers.is_pressed = true;
+	strangers_press(&strangers, now);
 	for (unsigned i = 0; i < 2; i++) { /* the second time they ask again */
 		admitted = ask_all(0, PER_S);
 		ck_assert_uint_ge(admitted, PRESSED - 20);
@@ -161,6 +161,7 @@ START_TEST(few_at_once_while_frames_wait)
 	admitted = 0;
 	for (unsigned ms = 0; ms < 1000; ms++) {
 		wait_ms(1);
+		strangers_press(&strangers, now);
 		admitted += ask_all(100000 + 300 * ms, 300);
 	}
 	ck_assert_uint_ge(admitted, PER_S);
@@ -285,13 +286,17 @@ START_TEST(frames_that_wait_make_a_flood)
 
 	begin_engine(65536);
 	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
-	lb_press(engine.lb, true);
+	lb_press(engine.lb, engine.now);
 	flood(0);
 	ck_assert_uint_eq(lb_balance(engine.lb)->counts.created, 1 + PRESSED);
 	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
 	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW);
-	lb_press(engine.lb, false);
-	ck_assert_uint_eq(knock(3, 1), WHY_FLOW_NEW);
+	engine.now.ns += LB_NS_PER_S - 1;
+	flood(0);
+	ck_assert_uint_eq(knock(2, 2), WHY_STRANGER);
+	engine.now.ns++;
+	for (unsigned i = 0; i < PER_S + 100; i++)
+		ck_assert_uint_eq(knock(2, (uint16_t)(3 + i)), WHY_FLOW_NEW);
 	engine_stop(&engine);
 }
 END_TEST
