@@ -7,6 +7,15 @@
 
 /* ---- names ---- */
 
+static struct ip6 numbered(uint32_t number)
+{
+	struct ip6 ip = fixture_ip6(ip4(0, 0, 0, 0));
+
+	frames_put32(ip.b + 8, number);
+	frames_put32(ip.b + 12, number * 2654435761u ^ number >> 7);
+	return ip;
+}
+
 /* Two addresses with the same hash, under the key of the tests. */
 static void find_collision(struct ip6 ret[2])
 {
@@ -17,22 +26,18 @@ static void find_collision(struct ip6 ret[2])
 		be32 name;
 		uint32_t number;
 	} *seen = calloc(1u << 20, sizeof(*seen));
-	struct ip6 ip = fixture_ip6(ip4(0, 0, 0, 0));
 
 	factors_make(factors, sizeof(factors) / sizeof(*factors), &key, FLOWS_FACTORS6);
 	for (uint32_t i = 1; i < N; i++) {
-		be32 name;
 		uint32_t slot;
-
-		frames_put32(ip.b + 8, i);
-		frames_put32(ip.b + 12, i * 2654435761u ^ i >> 7);
-		name = name_hashed(factors, &ip);
+		const struct ip6 ip = numbered(i);
+		const be32 name = name_hashed(factors, &ip);
 		slot = be32_get(name) & ((1u << 20) - 1);
 		while (seen[slot].number && !be32_eq(seen[slot].name, name))
 			slot = (slot + 1) & ((1u << 20) - 1);
 		if (seen[slot].number) {
-			ret[0] = ret[1] = ip;
-			frames_put32(ret[0].b + 8, seen[slot].number);
+			ret[0] = numbered(seen[slot].number);
+			ret[1] = ip;
 			free(seen);
 			return;
 		}
@@ -41,8 +46,21 @@ static void find_collision(struct ip6 ret[2])
 	ck_abort_msg("no two of %d addresses have the same hash", N);
 }
 
+/* Passes in a packet of that client's. */
+static struct verdict send_as(const struct ip6 *client, const struct spec *spec, struct built *ret)
+{
+	struct built ipv4;
+
+	frames_tcp(&ipv4, spec);
+	frames6_of(ret, &ipv4);
+	memcpy(ret->frame.data + ret->l3 + 8, client, sizeof(*client));
+	frames6_fix(ret, 6);
+	return engine_input(&six, ret);
+}
+
 START_TEST(clients_of_the_same_hash_are_told_apart)
 {
+	enum { ISN_OF_SERVER = 5000 };
 	struct ip6 clients[2];
 	struct built built[2], answer;
 	struct verdict v[2];
@@ -50,14 +68,9 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 	find_collision(clients);
 	begin(2);
 	for (unsigned i = 0; i < 2; i++) {
-		struct spec spec = spec_syn(fixture_client(1), 40000, 443);
-		struct built syn;
+		const struct spec spec = spec_syn(fixture_client(1), 40000, 443);
 
-		frames_tcp(&syn, &spec);
-		frames6_of(&built[i], &syn);
-		memcpy(built[i].frame.data + built[i].l3 + 8, &clients[i], 16);
-		frames6_fix(&built[i], 6);
-		v[i] = engine_input(&six, &built[i]);
+		v[i] = send_as(&clients[i], &spec, &built[i]);
 		ck_assert_uint_eq(v[i].why, WHY_FLOW_NEW);
 	}
 	ck_assert_uint_ne(v[0].flow, v[1].flow);
@@ -72,12 +85,26 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 		memcpy(ip + 24, built[i].frame.data + built[i].l3 + 8, 16);
 		memcpy(tcp, built[i].frame.data + built[i].l4 + 2, 2);
 		memcpy(tcp + 2, built[i].frame.data + built[i].l4, 2);
+		frames_put32(tcp + 4, ISN_OF_SERVER);
+		frames_put32(tcp + 8, spec_syn(fixture_client(1), 0, 0).seq + 1);
 		tcp[13] = SYN | ACK;
 		answer.frame.side = INSIDE;
 		frames6_fix(&answer, 6);
 		ck_assert_uint_eq(engine_input(&six, &answer).flow, v[i].flow);
 		ck_assert_mem_eq(ip + 24, &clients[i], 16);
 		ck_assert_uint_eq(frames6_tcp_error(&answer), 0);
+	}
+	/* their numbers are the same, too: on open flows, those of the short way, the address alone
+	 * says whose a segment is */
+	for (unsigned n = 0; n < 4; n++) {
+		struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+
+		spec.seq++;
+		spec.ack = ISN_OF_SERVER + 1;
+		spec.flags = ACK;
+		ck_assert_uint_eq(send_as(&clients[n % 2], &spec, &built[0]).flow, v[n % 2].flow);
+		ck_assert_uint_eq(flows_at(&lb_balance(six.lb)->flows, v[n % 2].flow)->state,
+		                  FLOW_OPEN);
 	}
 	finish();
 }
