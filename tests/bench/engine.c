@@ -3,8 +3,8 @@
  *
  * RUNS: how often each figure is measured. HELD: the flows that the table holds while connections
  * come and go. FILE gets the figures as JSON. -q: only see that it works, with short runs. FLOWS:
- * established flows, one row for each. All times are processor time of lb_input() and lb_poll(),
- * without the writing of the frames.
+ * established flows, rows of IPv4 and IPv6 for each. All times are processor time of lb_input() and
+ * lb_poll(), without the writing of the frames.
  */
 #include "adoption.h"
 #include "measure.h"
@@ -49,7 +49,7 @@ struct row {
 };
 
 struct figures {
-	struct row rows[2 * ROWS_MAX + 1];
+	struct row rows[3 * ROWS_MAX + 1];
 	unsigned nrows;
 	struct figure new_ns, per_s, expiry_ns, second_us;
 	double bytes_per_flow;
@@ -261,18 +261,34 @@ static void print_figure(const char *what, const char *unit, const struct figure
 	       figure_median(figure), digits, figure_max(figure), unit);
 }
 
-static void print_row(const struct row *row)
+/* The row of as many flows by IPv4, frames being small; or NULL. */
+static const struct row *row_of_ipv4(const struct figures *figures, uint32_t flows)
 {
+	for (unsigned i = 0; i < figures->nrows; i++)
+		if (!figures->rows[i].ipv6 && figures->rows[i].flows == flows)
+			return &figures->rows[i];
+	return NULL;
+}
+
+static void print_ratio(const char *what, const struct figure *figure, const struct figure *of)
+{
+	printf("%-44s %11s %11.2f\n", what, "", figure_median(figure) / figure_median(of));
+}
+
+static void print_row(const struct figures *figures, const struct row *row)
+{
+	const struct row *ipv4 = row_of_ipv4(figures, row->flows);
 	char what[64];
 
 	snprintf(what, sizeof(what), "established %9u flows, %4u bytes, %s", row->flows,
 	         row->frame_bytes, row->ipv6 ? "IPv6" : "IPv4");
 	print_figure(what, "ns a packet", &row->ns, 1);
+	if (row->ipv6 && ipv4)
+		print_ratio("  of IPv4", &row->ns, &ipv4->ns);
 	if (row->ipv6)
 		return;
 	print_figure("  floor: found and rewritten, no more", "ns a packet", &row->floor_ns, 1);
-	printf("%-44s %11s %11.2f\n", "  of the floor", "",
-	       figure_median(&row->ns) / figure_median(&row->floor_ns));
+	print_ratio("  of the floor", &row->ns, &row->floor_ns);
 	if (row->program_ns.n)
 		print_figure("  by the programs in the kernel", "ns a packet", &row->program_ns, 0);
 }
@@ -291,7 +307,7 @@ static void print_table(const struct options *options, const struct figures *fig
 	       options->packets, options->batch, TRAFFIC_BURST);
 	printf("%-44s %11s %11s %11s\n", "", "minimum", "median", "maximum");
 	for (unsigned i = 0; i < figures->nrows; i++) {
-		print_row(&figures->rows[i]);
+		print_row(figures, &figures->rows[i]);
 		if (i + 1 == figures->nrows || figures->rows[i + 1].bytes != figures->rows[i].bytes)
 			print_memory(&figures->rows[i]);
 	}
@@ -399,7 +415,8 @@ int main(int argc, char **argv)
 	measure_pin(1);
 	for (unsigned i = 0; i < options.nflows; i++)
 		measure_rows(&options, &figures, options.flows[i], false);
-	measure_rows(&options, &figures, options.held, true);
+	for (unsigned i = 0; i < options.nflows; i++)
+		measure_rows(&options, &figures, options.flows[i], true);
 	measure_life(&options, &figures);
 	measure_memory_per_flow(&options, &figures);
 	adoption_measure(&figures.adoption_ms, options.held, options.runs);
