@@ -158,6 +158,12 @@ static uint32_t count(const struct rules *rules)
 	return n;
 }
 
+/*
+ * For so many names there is room at least: each IPv6 client is looked for among them, and a place
+ * that is somebody else's costs a guess of the processor's.
+ */
+enum { NAMES_LEAST = 256 };
+
 /* Places for a table of n: a power of two. */
 static uint32_t places_for(uint32_t n)
 {
@@ -178,7 +184,9 @@ static void take_table(struct address_table *table, struct arena *arena, uint32_
 
 void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules)
 {
-	const uint32_t n = count(rules), names = places_for(rules->nnames);
+	const uint32_t n = count(rules);
+	const uint32_t names =
+	        places_for(rules->nnames < NAMES_LEAST ? NAMES_LEAST : rules->nnames);
 
 	*addresses = (struct addresses){.names_mask = names - 1, .rules = rules};
 	take_table(&addresses->ipv4, arena, places_for(n));
@@ -200,13 +208,18 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 		        addresses_find_name(addresses, name_of(i), VLAN_NONE)->kinds;
 }
 
+uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip)
+{
+	return *find_name(addresses, ip);
+}
+
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret)
 {
-	uint32_t index = *find_name(addresses, ip);
+	const uint32_t number = addresses_number(addresses, ip);
 
-	if (index)
-		*ret = name_of(index - 1);
-	return index;
+	if (number)
+		*ret = name_of_number(number);
+	return number;
 }
 
 bool addresses_is_first(const struct addresses *addresses, unsigned farm, be32 ip)

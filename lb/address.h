@@ -48,7 +48,7 @@ struct addresses {
 	uint32_t nusers;
 	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
-	uint8_t *untagged; /* by index + 1: kinds of what is untagged; of 0, no name, none */
+	uint8_t *untagged; /* addresses_untagged() */
 	const struct rules *rules;
 	struct local *local; /* NULL: the host takes part in nothing */
 	bool any_no_snat;    /* there is an ADDRESS_NO_SNAT */
@@ -118,28 +118,32 @@ static inline uint32_t address_name_start(const struct addresses *addresses, con
 /* The name that the rules give to an IPv6 address; false if they don't know it. */
 bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be32 *ret);
 
+/* The number of the address's name: 1 for the first one that the rules give; 0 if they don't know
+ * it. */
+uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip);
+
 /*
  * The same, there being a name at all, for who can't foresee the answer, which costs a processor
- * more than all else: mostly without a branch. *ret is changed in any case.
+ * more than all else: mostly without a branch.
  */
-static inline bool addresses_name_either(const struct addresses *addresses, const struct ip6 *ip,
-                                         be32 *ret)
+static inline uint32_t addresses_number_either(const struct addresses *addresses,
+                                               const struct ip6 *ip)
 {
-	const uint32_t index = addresses->names[address_name_start(addresses, ip)];
-	const struct ip6 *name = &addresses->rules->names[index - !!index];
+	const uint32_t number = addresses->names[address_name_start(addresses, ip)];
+	const struct ip6 *name = &addresses->rules->names[number - !!number];
 	const uint64_t difference = (word64_load(name->b) ^ word64_load(ip->b)) |
 	                            (word64_load(name->b + 8) ^ word64_load(ip->b + 8));
 
-	if (__builtin_expect(index && difference, 0))
-		return addresses_name(addresses, ip, ret);
-	*ret = be32_from(index); /* name_of(index - 1) */
-	return index;
+	/* one condition: if they were two, the first one alone would be branched upon */
+	if (__builtin_expect(!!(difference & -(uint64_t) !!number), 0))
+		return addresses_number(addresses, ip);
+	return number;
 }
 
-/* The kinds of a name of the rules in no VLAN. */
-static inline uint8_t addresses_untagged(const struct addresses *addresses, be32 name)
+/* The kinds of the name of that number in no VLAN; of 0, none. */
+static inline uint8_t addresses_untagged(const struct addresses *addresses, uint32_t number)
 {
-	return addresses->untagged[be32_get(name)];
+	return addresses->untagged[number];
 }
 
 #endif

@@ -64,16 +64,28 @@ static inline csum_acc csum_change16(be16 from, be16 to)
 /* A sum of 64 bits, its carry added to it: as good as one of its four parts. */
 static inline uint64_t csum_carry(uint64_t a, uint64_t b)
 {
-	return a + b + (a + b < a);
+	uint64_t sum;
+	const bool carry = __builtin_add_overflow(a, b, &sum);
+
+	return sum + carry;
 }
 
-static inline csum_acc csum_change_ip6(const struct ip6 *from, const struct ip6 *to)
+/* Such a sum, to be added to others. */
+static inline csum_acc csum_of_carried(uint64_t sum)
 {
-	const uint64_t high = csum_carry(~word64_load(from->b), word64_load(to->b)),
-	               low = csum_carry(~word64_load(from->b + 8), word64_load(to->b + 8)),
-	               sum = csum_carry(high, low);
-
 	return (csum_acc)(uint32_t)sum + (sum >> 32);
+}
+
+/* What replacing both addresses, which stand one after the other at p, by these adds to a sum. */
+static inline csum_acc csum_change_ip6(const uint8_t *p, const struct ip6 *first,
+                                       const struct ip6 *second)
+{
+	const uint64_t a = csum_carry(~word64_load(p), word64_load(first->b)),
+	               b = csum_carry(~word64_load(p + 8), word64_load(first->b + 8)),
+	               c = csum_carry(~word64_load(p + 16), word64_load(second->b)),
+	               d = csum_carry(~word64_load(p + 24), word64_load(second->b + 8));
+
+	return csum_of_carried(csum_carry(csum_carry(a, b), csum_carry(c, d)));
 }
 
 /*

@@ -48,17 +48,17 @@ static inline __attribute__((always_inline)) bool note(struct balance *balance,
 	const enum end end = end_of(ref);
 	struct flows *flows = &balance->flows;
 	struct flow *flow = flows_at(flows, f);
+	const struct hop *client = flows_client(flows, f);
 	struct packet packet;
 
-	if (difference(flows_client(flows, f), frame) & -(uint64_t)(end == CLIENT))
+	if (difference(client, frame) & -(uint64_t)(end == CLIENT))
 		return false;
 	/* the flags that matter, known to the compiler */
 	parse_segment(tcp, len, TCP_ACK, &packet);
-	if (!tcp_is_expected(flow, end, &packet))
+	if (!tcp_take_expected(flow, end, &packet))
 		return false;
 	flows_count(flows, f, end, frame->wire_len, tick);
-	tcp_advance(flow, end, &packet);
-	settle(ret, ref, flow->server, flows_client(flows, f));
+	settle(ret, ref, flow->server, client);
 	return true;
 }
 
@@ -107,14 +107,15 @@ static const struct ip6 *ip6_of(const struct balance *balance, be32 name, const 
 }
 
 /* 0 if the flow's client is who the key says, as far as it says so. */
-static uint64_t difference_ip6(const struct ip6 *client, const struct flow_key *key,
-                               const struct frame *frame)
+static uint64_t difference_ip6(const struct ip6 *client, const struct flow_key *key)
 {
-	/* with a name that the rules know there is nothing to compare, but the same is done */
-	const uint8_t *a = key->hashed ? key->hashed->b : frame->data, *b = client->b;
+	/* with a name that the rules know he is compared with himself */
+	const uintptr_t is_known = -(uintptr_t)!key->hashed;
+	const struct ip6 *claimed =
+	        (const struct ip6 *)((uintptr_t)key->hashed | ((uintptr_t)client & is_known));
 
-	return ((word64_load(a) ^ word64_load(b)) | (word64_load(a + 8) ^ word64_load(b + 8))) &
-	       -(uint64_t) !!key->hashed;
+	return (word64_load(claimed->b) ^ word64_load(client->b)) |
+	       (word64_load(claimed->b + 8) ^ word64_load(client->b + 8));
 }
 
 static inline bool express_ipv6(struct balance *balance, struct frame *frame, const struct job *job,
@@ -129,7 +130,7 @@ static inline bool express_ipv6(struct balance *balance, struct frame *frame, co
 
 	if (ref == FLOW_NONE || !is_open(flow) || !flow_is_ipv6(flow) ||
 	    !tuple_eq(&flow->arrive[end_of(ref)], &job->key.tuple) ||
-	    difference_ip6(client, &job->key, frame) || !is_ack(tcp))
+	    difference_ip6(client, &job->key) || !is_ack(tcp))
 		return false;
 	if (!note(balance, frame, ref, tcp, be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)), tick,
 	          ret))

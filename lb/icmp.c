@@ -97,8 +97,7 @@ static csum_acc quote_addresses(uint8_t *ip, const struct icmp_error *error,
 
 	*header = 0;
 	if (error->src6) {
-		change = csum_change_ip6(error->src6, to->src6) +
-		         csum_change_ip6(error->dst6, to->dst6);
+		change = csum_change_ip6(ip + IPV6_SRC, to->src6, to->dst6);
 		memcpy(ip + IPV6_SRC, to->src6, sizeof(*to->src6));
 		memcpy(ip + IPV6_DST, to->dst6, sizeof(*to->dst6));
 		return change;

@@ -17,10 +17,16 @@
 
 enum { NAME_HASHED = 0x80 }; /* in the first byte */
 
+/* The name of that number: 1 for that of rules.names[0], and so on. */
+static inline be32 name_of_number(uint32_t number)
+{
+	return be32_from(number); /* 0.0.0.0 names nothing */
+}
+
 /* The name of rules.names[index], index being less than RULES_NAMES_MAX. */
 static inline be32 name_of(uint32_t index)
 {
-	return be32_from(index + 1); /* 0.0.0.0 names nothing */
+	return name_of_number(index + 1);
 }
 
 static inline uint32_t name_index(be32 name)
@@ -28,9 +34,14 @@ static inline uint32_t name_index(be32 name)
 	return be32_get(name) - 1;
 }
 
+static inline uint32_t name_hashed_number(const uint64_t factors[5], const struct ip6 *ip)
+{
+	return (uint32_t)NAME_HASHED << 24 | ip6_multilinear(factors, ip);
+}
+
 static inline be32 name_hashed(const uint64_t factors[5], const struct ip6 *ip)
 {
-	return be32_from((uint32_t)NAME_HASHED << 24 | ip6_multilinear(factors, ip));
+	return name_of_number(name_hashed_number(factors, ip));
 }
 
 static inline bool name_is_hashed(be32 name)

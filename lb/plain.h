@@ -21,21 +21,18 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 }
 
 /*
- * The name of an address, and in *hashed the address if the name is only its hash. Who sends,
- * client or server, can't be foreseen, and so nothing here branches on it.
+ * The name of an address, number being that of its name; in *hashed the address if that is only its
+ * hash. Who sends, client or server, can't be foreseen, and so nothing here branches on it.
  */
-static inline be32 plain_name(const struct addresses *addresses, const uint64_t factors6[5],
-                              const struct ip6 *ip, const struct ip6 **hashed)
+static inline be32 plain_name(const uint64_t factors6[5], const struct ip6 *ip, uint32_t number,
+                              const struct ip6 **hashed)
 {
-	const be32 hash = name_hashed(factors6, ip);
-	be32 known;
-	const uint64_t is_known = -(uint64_t)addresses_name_either(addresses, ip, &known);
-	const uint32_t name = (word32_load(&known) & (uint32_t)is_known) |
-	                      (word32_load(&hash) & ~(uint32_t)is_known);
+	const uint64_t is_known = -(uint64_t) !!number;
+	const uint32_t hash = name_hashed_number(factors6, ip);
 
 	*hashed = (const struct ip6 *)(((uintptr_t)*hashed & (uintptr_t)is_known) |
 	                               ((uintptr_t)ip & ~(uintptr_t)is_known));
-	return be32_load((const uint8_t *)&name);
+	return name_of_number(number | (hash & ~(uint32_t)is_known));
 }
 
 /*
@@ -47,22 +44,20 @@ static inline bool plain_key_ipv6(const struct addresses *addresses, const uint6
 {
 	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
 	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
+	const struct ip6 *src_at = (const struct ip6 *)(ip + IPV6_SRC);
 	const struct ip6 *dst_at = (const struct ip6 *)(ip + IPV6_DST), *hashed = NULL;
+	const uint32_t to = addresses_number_either(addresses, dst_at);
+	const bool is_to_us = addresses_untagged(addresses, to) & ADDRESS_OURS;
 	be32 src, dst;
 
-	if (!addresses_name_either(addresses, dst_at, &dst)) {
-		if (!addresses->any_no_snat)
-			return false;
-		dst = name_hashed(factors6, dst_at);
-		hashed = dst_at;
-	}
-	src = plain_name(addresses, factors6, (const struct ip6 *)(ip + IPV6_SRC), &hashed);
+	if (!is_to_us && !addresses->any_no_snat)
+		return false;
+	dst = is_to_us ? name_of_number(to) : plain_name(factors6, dst_at, to, &hashed);
+	src = plain_name(factors6, src_at, addresses_number_either(addresses, src_at), &hashed);
 	ret->ipv6 = true;
 	ret->hashed = hashed;
 	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
-	return (!name_is_hashed(dst) && addresses_untagged(addresses, dst) & ADDRESS_OURS) ||
-	       (addresses->any_no_snat &&
-	        addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
+	return is_to_us || addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT;
 }
 
 #endif

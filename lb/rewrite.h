@@ -28,8 +28,7 @@ static inline csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const
 /* Changes the addresses in an IPv6 header. Returns the change in their sum. */
 static inline csum_acc rewrite_ipv6(uint8_t *ip, const struct ip6 *src, const struct ip6 *dst)
 {
-	csum_acc change = csum_change_ip6((const struct ip6 *)(ip + IPV6_SRC), src) +
-	                  csum_change_ip6((const struct ip6 *)(ip + IPV6_DST), dst);
+	csum_acc change = csum_change_ip6(ip + IPV6_SRC, src, dst);
 
 	memmove(ip + IPV6_SRC, src, sizeof(*src)); /* they may be the same */
 	memmove(ip + IPV6_DST, dst, sizeof(*dst));

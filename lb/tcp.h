@@ -150,6 +150,32 @@ static inline void tcp_advance(struct flow *flow, enum end end, const struct pac
 }
 
 /*
+ * If a segment is what an open flow goes on with, notes it: tcp_is_expected() and tcp_advance() in
+ * one, each word of the flow being read once, and what the former has seen to not being asked
+ * again.
+ */
+static inline bool tcp_take_expected(struct flow *flow, enum end end, const struct packet *packet)
+{
+	const enum end other = end_other(end);
+	const uint32_t next = flow_next(flow, end), its_next = flow_next(flow, other);
+	const uint32_t acked = flow_acked(flow, end), its_acked = flow_acked(flow, other);
+	const uint32_t limit = flow_limit(flow, end), its_limit = flow_limit(flow, other);
+	const uint32_t after = packet->seq + packet->seq_len;
+	const uint32_t window = packet->ack + tcp_window(flow, end, packet);
+
+	if (tcp_seq_after(its_acked - TCP_LATELY, packet->seq) ||
+	    tcp_seq_after(packet->seq, next) || tcp_seq_after(after, limit + 1) ||
+	    tcp_seq_after(acked - TCP_LATELY, packet->ack) || tcp_seq_after(packet->ack, its_next))
+		return false;
+	if (!tcp_seq_after(acked, packet->ack)) {
+		flow_set_limit(flow, other, tcp_seq_after(window, its_limit) ? window : its_limit);
+		flow_set_acked(flow, end, packet->ack);
+	}
+	flow_set_next(flow, end, tcp_seq_after(after, next) ? after : next);
+	return true;
+}
+
+/*
  * What a segment that is no RST is to a live flow. elsewhere: it comes from the client's end, but
  * not from where its last acceptable one came; then only numbers count that nobody can make up who
  * doesn't see the connection. syn is the client's that waits for an answer, or NULL.

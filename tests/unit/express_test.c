@@ -406,11 +406,59 @@ START_TEST(guessed_wrong)
 }
 END_TEST
 
+/* A number at, or about, an edge of what may be. */
+static uint32_t about(uint32_t number)
+{
+	const uint32_t edges[] = {0, TCP_LATELY, -(uint32_t)TCP_LATELY, 1u << 31};
+
+	number += random_below(8) ? 0 : edges[random_below(4)];
+	return number + random_below(5) - 2;
+}
+
+/* Judging and noting in one is the same as one after the other, whatever the numbers. */
+START_TEST(judged_and_noted_at_once)
+{
+	enum { CASES = 300000 };
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < CASES; i++) {
+		const uint32_t base[] = {(uint32_t)random_next(), (uint32_t)random_next()};
+		const enum end end = random_below(2) ? SERVER : CLIENT;
+		const struct packet packet = {.tcp_flags = TCP_ACK,
+		                              .seq = about(base[end]),
+		                              .seq_len = random_below(4),
+		                              .ack = about(base[end_other(end)]),
+		                              .window = (uint16_t)random_below(4)};
+		struct flow one = {.wscales = (uint8_t)random_next()}, two;
+		bool is_taken;
+
+		for (enum end e = CLIENT; e <= SERVER; e++) {
+			one.next_seq[e] = about(base[e]);
+			one.limit[e] = about(base[e]);
+			one.acked[end_other(e)] = about(base[e]);
+		}
+		two = one;
+		is_taken = tcp_is_expected(&two, end, &packet);
+		if (is_taken)
+			tcp_advance(&two, end, &packet);
+		taken += is_taken;
+		require_eq(tcp_take_expected(&one, end, &packet), is_taken);
+		require(!memcmp(&one, &two, sizeof(one)));
+	}
+	ck_assert_uint_gt(taken, CASES / 50);
+	ck_assert_uint_lt(taken, CASES / 2);
+}
+END_TEST
+
 Suite *express_suite(void)
 {
-	const TTest *const tests[] = {
-	        short_way_is_the_long_way, without_snat,  bursts_make_no_difference,
-	        closed_as_it_opens,        guessed_wrong, NULL};
+	const TTest *const tests[] = {short_way_is_the_long_way,
+	                              without_snat,
+	                              bursts_make_no_difference,
+	                              closed_as_it_opens,
+	                              guessed_wrong,
+	                              judged_and_noted_at_once,
+	                              NULL};
 
 	return suite_of("express", tests);
 }
