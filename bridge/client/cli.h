@@ -16,7 +16,7 @@ struct cli {
 	double watch_s; /* --watch; 0: once */
 	const char *sort;
 	unsigned limit; /* 0: all */
-	bool header, once;
+	bool header, once, help;
 	char line[CLI_LINE_BYTES]; /* the words of the request */
 };
 
