@@ -12,10 +12,11 @@
  * have flows: whose end is the farm's on_down.
  *
  * An event costs the same however many probes there are: which is due next says a heap by time, and
- * to which one an answer belongs a hash of its addresses and the server's port.
+ * to which one an answer belongs its origin (origins.c).
  */
 #include "probes.h"
 
+#include "origins.h"
 #include "pace.h"
 #include "timers.h"
 
@@ -38,9 +39,8 @@ struct probes {
 	struct timers *timers;  /* by probe */
 	uint32_t *first;        /* by rules.servers[]: its first check's probe, or PROBE_NONE */
 	atomic_bool *has_flows; /* by rules.servers[]: see probes_note_flows() */
-	uint32_t *hashed;       /* the first probe of each hash */
-	uint32_t *same;         /* by probe: the next one of its hash */
-	uint32_t mask;
+	struct origins *origins;
+	uint32_t *origin; /* by probe */
 	struct pace pace; /* of events */
 };
 
@@ -68,40 +68,19 @@ static struct tuple arrival_of(const struct probes *probes, const struct probe *
 	                      .sport = probe_server_port(rules, probe)};
 }
 
-/* The head of the list in which probes of that arrival are. */
-static uint32_t *place_of(const struct probes *probes, const struct tuple *arrival)
+static uint32_t number_of(const struct probes *probes, const struct probe *probe)
 {
-	const struct tuple key = {
-	        .src = arrival->src, .dst = arrival->dst, .sport = arrival->sport};
-
-	return &probes->hashed[tuple_hash(&probes->key, &key) & probes->mask];
-}
-
-static bool is_of(const struct probes *probes, const struct probe *probe,
-                  const struct tuple *arrival)
-{
-	const struct tuple own = arrival_of(probes, probe);
-
-	return be32_eq(own.src, arrival->src) && be32_eq(own.dst, arrival->dst) &&
-	       be16_eq(own.sport, arrival->sport);
+	return (uint32_t)(probe - probes->probes);
 }
 
 /* The one that uses our port now or did so last, or else any of this arrival. */
 static struct probe *find(const struct probes *probes, const struct tuple *arrival)
 {
-	struct probe *found = NULL;
+	const uint32_t origin = origins_find(probes->origins, arrival);
 
-	for (uint32_t i = *place_of(probes, arrival); i != PROBE_NONE; i = probes->same[i]) {
-		struct probe *probe = &probes->probes[i];
-
-		if (!is_of(probes, probe, arrival))
-			continue;
-		if (!found || be16_eq(probe->port, arrival->dport))
-			found = probe;
-		if (be16_eq(probe->port, arrival->dport) && !probe_rests(probe))
-			break;
-	}
-	return found;
+	return origin == ORIGINS_NONE
+	               ? NULL
+	               : &probes->probes[origins_user(probes->origins, origin, arrival->dport)];
 }
 
 static struct probe *probe_of(const struct probes *probes, unsigned server, unsigned check)
@@ -127,16 +106,13 @@ static void add(struct probes *probes, unsigned server, unsigned check, uint32_t
 	uint32_t i = probes->n++;
 	struct probe *probe = &probes->probes[i];
 	struct tuple arrival;
-	uint32_t *place;
 
 	*probe = (struct probe){.server = (uint16_t)server,
 	                        .check = (uint16_t)check,
 	                        .phase = (uint32_t)(((uint64_t)i << 32) / n),
 	                        .next = now};
 	arrival = arrival_of(probes, probe);
-	place = place_of(probes, &arrival);
-	probes->same[i] = *place;
-	*place = i;
+	probes->origin[i] = origins_add(probes->origins, &arrival, i);
 	timers_note(probes->timers, i, now);
 }
 
@@ -167,23 +143,15 @@ static bool needs_rooms(const struct rules *rules)
 /* Takes the memory for n probes. False if there isn't enough. */
 static bool take_memory(struct probes *probes, uint32_t n)
 {
-	uint32_t places = 1;
-
-	while (places < 2 * n)
-		places *= 2;
-	probes->mask = places - 1;
 	probes->probes = calloc(n + 1u, sizeof(*probes->probes));
-	probes->same = calloc(n + 1u, sizeof(*probes->same));
+	probes->origin = calloc(n + 1u, sizeof(*probes->origin));
+	probes->origins = origins_new(n, &probes->key);
 	probes->first = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->first));
 	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
-	probes->hashed = malloc(places * sizeof(*probes->hashed));
 	probes->timers = timers_new(n);
 	probes->world.rooms = chat_rooms_new(needs_rooms(probes->world.rules) ? PROBES_ROOMS : 0);
-	if (!probes->probes || !probes->same || !probes->first || !probes->has_flows ||
-	    !probes->hashed || !probes->timers || !probes->world.rooms)
-		return false;
-	memset(probes->hashed, 0xff, places * sizeof(*probes->hashed)); /* PROBE_NONE */
-	return true;
+	return probes->probes && probes->origin && probes->origins && probes->first &&
+	       probes->has_flows && probes->timers && probes->world.rooms;
 }
 
 struct probes *probes_new(const struct rules *rules, const struct share *share,
@@ -212,41 +180,55 @@ void probes_free(struct probes *probes)
 		return;
 	timers_free(probes->timers);
 	chat_rooms_free(probes->world.rooms);
-	free(probes->hashed);
+	origins_free(probes->origins);
+	free(probes->origin);
 	free(probes->has_flows);
 	free(probes->first);
-	free(probes->same);
 	free(probes->probes);
 	free(probes);
-}
-
-/* If both are the same check, by their own rules, from the same address; and if pb's server is who
- * has the flows of pa's. */
-static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
-                    const struct probe *pb)
-{
-	const struct tuple arrival = arrival_of(b, pb);
-	const struct rules_server *rule = &b->world.rules->servers[pb->server];
-
-	return is_of(a, pa, &arrival) && rule->is_heir && pa->server + 1u == rule->was &&
-	       script_eq(probe_script(a->world.rules, pa), probe_script(b->world.rules, pb));
-}
-
-/* The old one of this probe, or NULL. */
-static struct probe *find_old(const struct probes *old, const struct probes *probes,
-                              const struct probe *probe)
-{
-	const struct tuple arrival = arrival_of(probes, probe);
-
-	for (uint32_t i = *place_of(old, &arrival); i != PROBE_NONE; i = old->same[i])
-		if (is_same(old, &old->probes[i], probes, probe))
-			return &old->probes[i];
-	return NULL;
 }
 
 static const struct rules_server *rule_of(const struct probes *probes, const struct probe *probe)
 {
 	return &probes->world.rules->servers[probe->server];
+}
+
+/* If both are the same check, by their own rules, from the same address. */
+static bool is_same(const struct probes *a, const struct probe *pa, const struct probes *b,
+                    const struct probe *pb)
+{
+	const struct tuple arrivals[] = {arrival_of(a, pa), arrival_of(b, pb)};
+
+	return tuple_eq(&arrivals[0], &arrivals[1]) &&
+	       script_eq(probe_script(a->world.rules, pa), probe_script(b->world.rules, pb));
+}
+
+/* The old one of this probe, or NULL: of the server who had the flows of this one's. */
+static struct probe *find_old(const struct probes *old, const struct probes *probes,
+                              const struct probe *probe)
+{
+	const struct rules_server *rule = rule_of(probes, probe);
+	const unsigned was = rule->was - 1u;
+
+	if (!rule->is_heir || !rule->was)
+		return NULL;
+	for (unsigned c = 0; c < nprobes_of(old->world.rules, was); c++) {
+		struct probe *before = probe_of(old, was, c);
+
+		if (before && is_same(old, before, probes, probe))
+			return before;
+	}
+	return NULL;
+}
+
+/* Who talks has the port, whoever had it before. */
+static void note_port(struct probes *probes, const struct probe *probe)
+{
+	const uint32_t i = number_of(probes, probe), origin = probes->origin[i];
+	const uint32_t last = origins_last(probes->origins, origin, probe->port);
+
+	if (last == ORIGINS_NONE || !probe_rests(probe))
+		origins_use(probes->origins, origin, probe->port, i);
 }
 
 /* Goes on with the old one's conversation, which is that one's no longer. */
@@ -259,8 +241,9 @@ static void take_over(struct probes *probes, struct probe *probe, struct probe *
 	probe->check = own.check;
 	probe->phase = own.phase;
 	old->chat = (struct chat){.state = CHAT_OVER};
-	timers_note(probes->timers, (uint32_t)(probe - probes->probes),
-	            probe_due(&probes->world, probe));
+	timers_note(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe));
+	if (probe->has_begun)
+		note_port(probes, probe);
 }
 
 /* Conversations that went over have their answers in the rooms of old, if that has any. */
@@ -296,8 +279,7 @@ void probes_inherit(struct probes *probes, struct probes *old)
 
 static void set_timer(struct probes *probes, const struct probe *probe)
 {
-	timers_set(probes->timers, (uint32_t)(probe - probes->probes),
-	           probe_due(&probes->world, probe));
+	timers_set(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe));
 }
 
 static be16 port_of(uint32_t round)
@@ -308,11 +290,10 @@ static be16 port_of(uint32_t round)
 /* If another one with the same addresses, and the same port of the server, has this one now. */
 static bool is_taken(const struct probes *probes, const struct probe *probe, be16 port)
 {
-	struct tuple arrival = arrival_of(probes, probe);
-	const struct probe *other;
+	const uint32_t i = number_of(probes, probe);
+	const uint32_t last = origins_last(probes->origins, probes->origin[i], port);
+	const struct probe *other = last == ORIGINS_NONE ? NULL : &probes->probes[last];
 
-	arrival.dport = port;
-	other = find(probes, &arrival);
 	return other && other != probe && !probe_rests(other) && be16_eq(other->port, port);
 }
 
@@ -336,6 +317,7 @@ static void begin(struct probes *probes, struct probe *probe, lb_time now)
 	}
 	place.dst = be32_from(probe->round);
 	probe_begin(probe, port_of(probe->round), (uint32_t)tuple_hash(&probes->key, &place), now);
+	note_port(probes, probe);
 }
 
 bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struct probe_result *ret)
@@ -397,7 +379,7 @@ void probes_found(struct probes *probes, unsigned server, lb_time now)
 		struct probe *probe = probe_of(probes, server, c);
 
 		if (probe->chat.state == CHAT_CONNECTS && !probe->chat.tries)
-			timers_set(probes->timers, (uint32_t)(probe - probes->probes), now);
+			timers_set(probes->timers, number_of(probes, probe), now);
 	}
 }
 

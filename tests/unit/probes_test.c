@@ -5,6 +5,8 @@
 
 #include "../../lb/wire.h"
 
+#include <time.h>
+
 static bool sent(unsigned i, uint8_t flags, uint32_t seq)
 {
 	return i < out.n && items[i].tcp_flags == flags && items[i].seq == seq;
@@ -213,6 +215,40 @@ START_TEST(whoever_finds_no_port_of_ours_waits_for_one)
 }
 END_TEST
 
+static uint64_t processor_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * LB_NS_PER_S + (uint64_t)used.tv_nsec;
+}
+
+/* A thousand want sixteen ports, and none of their servers answers: that takes a small part of a
+ * processor, also of a sanitized one. */
+START_TEST(who_waits_for_a_port_costs_little_however_many_they_are)
+{
+	const be32 snat = fixture_vip();
+	uint64_t before;
+
+	rules = fixture_farms(RULES_FARMS_MAX, 1);
+	for (unsigned f = 0; f < rules->nfarms; f++) {
+		fixture_set_snat(&rules->farms[f], &snat, 1);
+		rules->servers[f].address = rules->servers[0].address;
+		set_checks(&rules->farms[f], 1);
+	}
+	start();
+	poll();
+	ck_assert_uint_eq(out.n, RULES_PROBE_PORTS);
+	before = processor_ns();
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		now.ns += LB_NS_PER_MS;
+		poll();
+	}
+	ck_assert_uint_lt(processor_ns() - before, LB_NS_PER_S / 2);
+	end();
+}
+END_TEST
+
 /* Clients can say at any rate that a server doesn't answer. */
 START_TEST(a_suspect_is_probed_at_once_but_not_without_end)
 {
@@ -279,6 +315,7 @@ Suite *probes_suite(void)
 	        an_answer_to_an_earlier_round_ends_that_and_not_this_one,
 	        two_farms_probes_of_one_port_have_ports_of_their_own,
 	        whoever_finds_no_port_of_ours_waits_for_one,
+	        who_waits_for_a_port_costs_little_however_many_they_are,
 	        a_suspect_is_probed_at_once_but_not_without_end,
 	        waits_until_the_server_is_found,
 	        NULL,
