@@ -43,13 +43,26 @@ static void split_range(char *item, const char **ret_first, const char **ret_las
  */
 typedef int list_add(struct value *value, char *item, void *set);
 
+/* How long the first item of several is, which ends at a blank: but not at one beside what joins
+ * the ends of a range, or two ports. */
+static size_t item_bytes(const char *item)
+{
+	const char *end = item + strcspn(item, " \t"), *next = end + strspn(end, " \t");
+
+	while (*next && end > item && (strchr("-:", *next) || strchr("-:", end[-1]))) {
+		end = next + strcspn(next, " \t");
+		next = end + strspn(end, " \t");
+	}
+	return (size_t)(end - item);
+}
+
 int value_say_commas(struct value *value, const char *item)
 {
 	char list[VALUE_WHY_BYTES / 4] = "";
 	size_t used = 0;
 
 	for (size_t len; *item && used < sizeof(list); item += len + strspn(item + len, " \t")) {
-		len = strcspn(item, " \t");
+		len = item_bytes(item);
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%.*s",
 		                         used ? ", " : "", (int)len, item);
 	}
@@ -70,7 +83,7 @@ static int list_read(struct value *value, list_add *add, void *set)
 
 		if (!*item && *value->text)
 			return value_wrong(value, value->text, "has a comma too many");
-		if (!strpbrk(item, "-:") && strpbrk(item, " \t"))
+		if (item[item_bytes(item)])
 			return value_say_commas(value, item);
 		ret = add(value, item, set);
 	}
@@ -268,6 +281,7 @@ static bool complete(const char *first, const char *end, char ret[2 * VALUE_ADDR
 {
 	const char *dot = strrchr(first, strchr(first, ':') ? ':' : '.');
 
+	end += dot && *end == *dot; /* "10.0.0.43-.44" */
 	if (!ip_is(first) || !dot || strpbrk(end, ".:"))
 		return false;
 	snprintf(ret, 2 * VALUE_ADDRESS_BYTES, "%.*s%s", (int)(dot - first + 1), first, end);

@@ -381,6 +381,17 @@ static int scan_text(struct scan *scan, char *text)
 	return ret;
 }
 
+/* Whether a line that was refused was to begin a section: what follows is none of the one before.
+ */
+static bool begins_section(const char *bytes, size_t len)
+{
+	while (len && (*bytes == ' ' || *bytes == '\t')) {
+		bytes++;
+		len--;
+	}
+	return len && *bytes == '[';
+}
+
 /* bytes is a line without its line feed. Fails only for lack of memory. */
 static int scan_line(struct scan *scan, const char *bytes, size_t len)
 {
@@ -396,6 +407,8 @@ static int scan_line(struct scan *scan, const char *bytes, size_t len)
 		text = strip(buf);
 		ret = *text ? scan_text(scan, text) : 0;
 	}
+	if (ret == -EINVAL && begins_section(bytes, len))
+		scan->in = NULL;
 	if (ret == -EINVAL && scan->in)
 		scan->in->refused = true;
 	else if (ret == -EINVAL)

@@ -100,7 +100,7 @@ static const struct wrong wrong_values[] = {
          "lb.ini:3: [farm x] ports: 80 goes to port 80 of the servers, but 80 goes to 8080 "
          "already"},
         {WITH_PORTS, "ports = 80:8080 443",
-         "lb.ini:3: [farm x] ports: 8080 443 is not a TCP port (1-65535)"},
+         "lb.ini:3: [farm x] ports: 80:8080 443 has a blank where a comma belongs: 80:8080, 443"},
         {WITH_FARM, "check = 80:8080",
          "lb.ini:4: [farm x] check: 80:8080 is not a TCP port (1-65535)"},
         {WITH_PORTS, "ports = http", "lb.ini:3: [farm x] ports: http is not a TCP port (1-65535)"},
@@ -118,6 +118,9 @@ static const struct wrong wrong_values[] = {
          "(1-65535)"},
         {WITH_PORTS, "ports = 80 81",
          "lb.ini:3: [farm x] ports: 80 81 has a blank where a comma belongs: 80, 81"},
+        {WITH_PORTS, "ports = 80:8080 443:4443 5060 - 5061",
+         "lb.ini:3: [farm x] ports: 80:8080 443:4443 5060 - 5061 has a blank where a comma "
+         "belongs: 80:8080, 443:4443, 5060 - 5061"},
         {WITH_FARM, "check = 443\t80  81, 82",
          "lb.ini:4: [farm x] check: 443?80  81, 82 has a blank where a comma belongs: 443, 80, "
          "81"},
@@ -190,6 +193,9 @@ static const struct wrong wrong_values[] = {
          "right"},
         {WITH_FARM, "snat = 10.0.0.45-47",
          "lb.ini:4: [farm x] snat: 47 ends a range, which has two whole addresses: "
+         "10.0.0.45-10.0.0.47"},
+        {WITH_FARM, "snat = 10.0.0.45-.47",
+         "lb.ini:4: [farm x] snat: .47 ends a range, which has two whole addresses: "
          "10.0.0.45-10.0.0.47"},
         {WITH_FARM, "snat = 10.0.0.45-256",
          "lb.ini:4: [farm x] snat: 256 is not an IPv4 address such as 10.0.0.40"},

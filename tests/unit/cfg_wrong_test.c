@@ -226,6 +226,11 @@ static const struct {
          "lb.ini:1: unknown section [frm x]: did you mean [farm x]?"},
         {FARM_X "[farm x]\nvip = 5\ncolour = 1\n" SERVER_A,
          "lb.ini:4: [farm x] is there twice: first in line 1"},
+        /* nor does what follows belong to the section before one that can't be read */
+        {FARM_X SERVER_A "[farm \x01y]\nvip = 10.0.0.50\nports = 80\nweight = 1\n"
+                         "\t[farm z] \\\nvip = 10.0.0.51\nports = 80\n",
+         "lb.ini:7: byte 0x01: this is not a text file\n"
+         "lb.ini:11: ends with a backslash, which would join the next line to it"},
         /* what is missing may be what was misspelt */
         {"[farm x]\nvipp = 10.0.0.40\nprots = 80\n[server a]\nfarm = x\nadress = 10.0.0.41\n",
          "lb.ini:2: [farm x] unknown key `vipp`: did you mean `vip`?\n"
