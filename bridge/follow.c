@@ -123,15 +123,6 @@ static void follow_fastpath(struct live *live, const struct rules *rules)
 	log_info("fast path %s", active ? "on" : "off");
 }
 
-void follow_rules(void *ctx, const struct rules *rules)
-{
-	struct live *live = ctx;
-
-	if (rules_has_stack(rules))
-		follow_rules_beside_host(live, rules);
-	follow_fastpath(live, rules);
-}
-
 /* The workers must stand still. */
 static void follow(struct live *live, enum side side, const struct cable_change *change,
                    lb_time now)
@@ -202,10 +193,28 @@ int follow_check_first(struct live *live, unsigned sides, const struct rules *ru
 	return check(live, sides, rules, NULL, ret_more);
 }
 
+unsigned follow_unchecked(const struct live *live, const struct rules *rules,
+                          const struct rules *before)
+{
+	const unsigned all = way_ports(rules), sides = all & ~follow_with_carrier(live, all);
+
+	return sides && vacancy_is_wanted(rules, before, live->fastpath) ? sides : 0;
+}
+
+void follow_say_unchecked(const struct live *live, unsigned sides)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			log_warning("%s: has no carrier: whether our addresses are free there is "
+			            "checked when it has one, and until then none is used",
+			            live->options->names[side]);
+}
+
 int follow_check_new(void *ctx, const struct rules *rules, const struct rules *before)
 {
 	struct live *live = ctx;
 
+	live->to_hold = follow_unchecked(live, rules, before);
 	if (live->fastpath)
 		fastpath_prepare_filters(live->fastpath, rules); /* follow_filters() says if not */
 	return follow_check(live, follow_with_carrier(live, way_ports(rules)), rules, before);
@@ -219,6 +228,27 @@ void follow_hold(struct live *live, unsigned sides)
 		worker_hold(&live->crew.workers.worker[k], sides);
 	if (live->fastpath)
 		fastpath_hold(live->fastpath, FASTPATH_HOLD_UNCHECKED, sides);
+}
+
+/* Some addresses may be others now: those of sides that are held are soon checked again. */
+static void follow_addresses(struct live *live)
+{
+	const unsigned sides = live->to_hold & ~live->held;
+
+	if (sides)
+		follow_hold(live, live->held | sides);
+	live->retry_held = (lb_time){0};
+	follow_say_unchecked(live, sides);
+}
+
+void follow_rules(void *ctx, const struct rules *rules)
+{
+	struct live *live = ctx;
+
+	if (rules_has_stack(rules))
+		follow_rules_beside_host(live, rules);
+	follow_fastpath(live, rules);
+	follow_addresses(live);
 }
 
 /* The workers run. */

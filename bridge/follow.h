@@ -45,6 +45,15 @@ int follow_check_first(struct live *live, unsigned sides, const struct rules *ru
                        bool *ret_more);
 int follow_check_rest(struct live *live);
 
+/*
+ * Of the sides without a carrier all, if rules have addresses that before, which may be NULL, and
+ * an earlier process haven't: these can't be checked there, so the sides are to be held. The second
+ * one says so.
+ */
+unsigned follow_unchecked(const struct live *live, const struct rules *rules,
+                          const struct rules *before);
+void follow_say_unchecked(const struct live *live, unsigned sides);
+
 /* Uses our addresses nowhere on these sides; the workers must stand still, or not run yet. And
  * checks again, now and then, whether they are free there. */
 void follow_hold(struct live *live, unsigned sides);
@@ -54,7 +63,8 @@ void follow_held(struct live *live);
  * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
 
-/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
+/* Turns the fast path on or off, as rules want it, and as far as they fit it; and holds the sides
+ * on which follow_check_new() couldn't check what is new. */
 void follow_rules(void *live, const struct rules *rules);
 
 /* Notes, where the kernel keeps it, what of a side's settings is to be set back one day. */

@@ -216,12 +216,8 @@ static int check_at_start(struct live *live, const struct rules *rules)
 	int err;
 
 	/* what is in use already stays so */
-	live->held = fastpath_inherits(live->fastpath) ? 0 : all & ~sides;
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (live->held >> side & 1)
-			log_warning("%s: has no carrier: whether our addresses are free there is "
-			            "checked when it has one, and until then none is used",
-			            live->options->names[side]);
+	live->held = follow_unchecked(live, rules, NULL);
+	follow_say_unchecked(live, live->held);
 	if (fastpath_inherits(live->fastpath)) /* and the wire goes on in the kernel meanwhile */
 		return follow_check(live, sides, rules, NULL);
 	err = follow_check_first(live, sides, rules, &live->unchecked);

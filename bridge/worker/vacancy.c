@@ -323,6 +323,17 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
 	return err;
 }
 
+bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
+                       const struct fastpath *fastpath)
+{
+	struct wanted_list list = {0};
+	int err = list_new(rules, before, fastpath, &list);
+	bool ret = err || list.n;
+
+	free(list.items);
+	return ret;
+}
+
 /* ---- Beginning and end ---- */
 
 int vacancy_open(const char *const names[NSIDES], struct vacancy **ret)

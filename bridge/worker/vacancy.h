@@ -31,4 +31,8 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
                   const struct rules *rules, const struct rules *before,
                   const struct fastpath *fastpath, bool *ret_more);
 
+/* If there is any address that it would ask for; also if that can't be known for lack of memory. */
+bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
+                       const struct fastpath *fastpath);
+
 #endif

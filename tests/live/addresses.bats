@@ -46,6 +46,11 @@ start_unplugged()
 	wait_until 5 log_says 'balancing$'
 }
 
+log_says_times() # PATTERN TIMES
+{
+	[[ $(grep -cE "$1" "$LAB_DIR/tmbridge.err") = "$2" ]]
+}
+
 serves()
 {
 	in_ns client ip neigh flush dev eth0
@@ -75,6 +80,22 @@ serves()
 	plug
 	wait_until 3 log_says 'eth0: our addresses are checked, and in use'
 	wait_until 3 log_says 'eth1: our addresses are checked, and in use'
+	wait_until 3 serves
+
+	# what a reload adds meanwhile, too: here an address of somebody else
+	ip -n switch link set tmb down
+	wait_until 2 log_says 'eth0: link down'
+	sed -i "s/^vip = .*/&\nsnat = $VIP, 10.0.0.10/" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 3 log_says 'lb.ini: reloaded'
+	log_says_times 'eth0: has no carrier: whether our addresses are free' 2
+	ip -n switch link set tmb up
+	wait_until 3 log_says 'eth0: 10.0.0.10 belongs to 02:00:00:00:00:10 already'
+	in_ns client ip neigh flush dev eth0
+	[[ $(in_ns client arping -c 2 -w 2 -I eth0 10.0.0.10 | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
+	sed -i "s/^snat = .*/snat = $VIP/" "$LAB_DIR/lb.ini"
+	lab_signal tmbridge HUP
+	wait_until 3 log_says_times 'eth0: our addresses are checked, and in use' 2
 	wait_until 3 serves
 	tmbridge_stop
 }
