@@ -274,7 +274,7 @@ static int find_end(struct cable *cable, struct plug *plug, const char *name, lb
 		log_error("%s: %s", name, strerror(-err));
 		return err;
 	}
-	return claim_take(&plug->claim, &plug->is.link, name);
+	return claim_take(&plug->claim, cable->socket, &plug->is.link, name);
 }
 
 static int open_end(struct cable *cable, struct plug *plug, lb_time now)
@@ -308,7 +308,9 @@ static struct cable *new_cable(const char *const names[NSIDES], const struct cab
 	for (unsigned side = 0; side < NSIDES; side++) {
 		cable->plugs[side].is.state = LINK_GONE;
 		settings_init(&cable->plugs[side].settings);
-		cable->plugs[side].claim = (struct claim){-1, -1};
+		cable->plugs[side].claim = (struct claim){-1, -1, -1};
+		cable->plugs[side].other =
+		        cable->n == NSIDES ? &cable->plugs[way_across((enum side)side)].is : NULL;
 	}
 	return cable;
 }

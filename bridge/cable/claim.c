@@ -2,9 +2,10 @@
  * A claim is an abstract Unix socket (unix(7)): its name can be had once in a network namespace,
  * and is free again when the process is gone, however it ended. No file can be left behind.
  *
- * There are two names: of the interface's index, and of its name, as the interface that is put in
- * under the same name later is the claimant's, too (it waits for it, see cable.c), and is made when
- * no more names can be claimed.
+ * There are names of the interface's index, of its name, and of the one by which it was given: as
+ * the interface that is put in under that name later, or gets it, is the claimant's, too (it waits
+ * for it, see plug.c), at a time when it can claim no more. So who begins on an interface looks at
+ * all of its names.
  *
  * The socket listens, so that who finds it taken can ask the kernel who did that (SO_PEERCRED).
  * Nobody accepts a connection. Any user may take such a name; one who couldn't be running tmbridge
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -28,14 +30,15 @@ struct name {
 	socklen_t len;
 };
 
-/* The first byte is 0: that is what makes the name abstract. */
+/* The first byte is 0: that is what makes the name abstract. One that is too long can't be had. */
 static struct name make_name(const char *kind, const char *what)
 {
 	struct name name = {.address = {.sun_family = AF_UNIX}};
 	int n = snprintf(name.address.sun_path + 1, sizeof(name.address.sun_path) - 1,
 	                 "tmbridge/%s/%s", kind, what);
 
-	name.len = (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1 + (socklen_t)n;
+	if (n < (int)sizeof(name.address.sun_path))
+		name.len = (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1 + (socklen_t)n;
 	return name;
 }
 
@@ -95,19 +98,6 @@ static int take(const struct name *name, const char *interface, int *ret)
 	return err;
 }
 
-int claim_take(struct claim *claim, const struct link *link, const char *name)
-{
-	char number[sizeof("-2147483648")];
-	struct name by_index, by_name = make_name("name", link->name);
-	int err;
-
-	snprintf(number, sizeof(number), "%d", link->index);
-	by_index = make_name("index", number);
-	*claim = (struct claim){-1, -1};
-	err = take(&by_index, name, &claim->by_index);
-	return err ? err : take(&by_name, name, &claim->by_name);
-}
-
 static void drop(int *fd)
 {
 	if (*fd >= 0)
@@ -115,8 +105,58 @@ static void drop(int *fd)
 	*fd = -1;
 }
 
+struct others {
+	const struct link *link;
+	const char *given;
+	int err;
+};
+
+/* Nobody else is to wait for an interface of that name; but it isn't kept for us. */
+static void check_other(void *ctx, const char *name)
+{
+	struct others *others = ctx;
+	const struct name other = make_name("name", name);
+	int fd = -1;
+
+	if (others->err || !strcmp(name, others->link->name) || !strcmp(name, others->given))
+		return;
+	others->err = take(&other, others->given, &fd);
+	drop(&fd);
+}
+
+static int take_names(struct claim *claim, struct mnl_socket *socket, const struct link *link,
+                      const char *given)
+{
+	const struct name by_name = make_name("name", link->name),
+	                  by_given = make_name("name", given);
+	struct others others = {.link = link, .given = given};
+	int err = take(&by_name, given, &claim->by_name);
+
+	if (!err && strcmp(given, link->name) != 0)
+		err = take(&by_given, given, &claim->by_given);
+	if (err)
+		return err;
+	link_names(socket, link->index, check_other, &others);
+	return others.err;
+}
+
+int claim_take(struct claim *claim, struct mnl_socket *socket, const struct link *link,
+               const char *name)
+{
+	char number[sizeof("-2147483648")];
+	struct name by_index;
+	int err;
+
+	snprintf(number, sizeof(number), "%d", link->index);
+	by_index = make_name("index", number);
+	*claim = (struct claim){-1, -1, -1};
+	err = take(&by_index, name, &claim->by_index);
+	return err ? err : take_names(claim, socket, link, name);
+}
+
 void claim_drop(struct claim *claim)
 {
 	drop(&claim->by_index);
 	drop(&claim->by_name);
+	drop(&claim->by_given);
 }

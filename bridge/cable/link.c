@@ -183,6 +183,44 @@ int link_query_index(struct mnl_socket *socket, int index, struct link *ret)
 	return query(socket, make_request(buffer, RTM_GETLINK, 0, index), ret);
 }
 
+struct name_search {
+	link_name *each;
+	void *ctx;
+};
+
+static int read_other_name(const struct nlattr *attribute, void *data)
+{
+	const struct name_search *search = data;
+
+	if (mnl_attr_get_type(attribute) == IFLA_ALT_IFNAME)
+		search->each(search->ctx, mnl_attr_get_str(attribute));
+	return MNL_CB_OK;
+}
+
+static int read_names_attribute(const struct nlattr *attribute, void *data)
+{
+	const struct name_search *search = data;
+	const unsigned type = mnl_attr_get_type(attribute);
+
+	if (type == IFLA_IFNAME)
+		search->each(search->ctx, mnl_attr_get_str(attribute));
+	return type == IFLA_PROP_LIST ? mnl_attr_parse_nested(attribute, read_other_name, data)
+	                              : MNL_CB_OK;
+}
+
+static int read_names(const struct nlmsghdr *message, void *data)
+{
+	return mnl_attr_parse(message, sizeof(struct ifinfomsg), read_names_attribute, data);
+}
+
+int link_names(struct mnl_socket *socket, int index, link_name *each, void *ctx)
+{
+	struct name_search search = {.each = each, .ctx = ctx};
+	char buffer[LINK_REQUEST_BYTES];
+
+	return link_ask(socket, make_request(buffer, RTM_GETLINK, 0, index), read_names, &search);
+}
+
 struct address_search {
 	unsigned index;
 	int family; /* of the message at hand */

@@ -51,6 +51,10 @@ int link_open(unsigned groups, struct mnl_socket **ret);
 int link_query(struct mnl_socket *socket, const char *name, struct link *ret);
 int link_query_index(struct mnl_socket *socket, int index, struct link *ret);
 
+/* Calls each with every name of that interface. Returns 0 or a negative errno. */
+typedef void link_name(void *ctx, const char *name);
+int link_names(struct mnl_socket *socket, int index, link_name *each, void *ctx);
+
 /* Looks up the addresses that the host has there. Returns 0 or a negative errno. */
 int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret);
 

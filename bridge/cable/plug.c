@@ -4,7 +4,8 @@
  * some were lost.
  *
  * An interface is known by its index: it stays the same one under another name. When it is gone,
- * the next one of the name on the command line, or with that as another name, takes its place.
+ * the next one of the name on the command line, or with that as another name, takes its place;
+ * unless that is the other end, which would be a loop.
  */
 #include "plug.h"
 
@@ -90,15 +91,27 @@ void plug_note_use(struct plug *plug)
 	plug->is.used = plug->settings.ipv4_used || plug->settings.ipv6_used;
 }
 
+/* What keeps an interface of its name from being this end, or NULL. A name may be given to any. */
+static const char *flaw_of(const struct plug *plug, const struct link *link)
+{
+	const struct cable_state *other = plug->other;
+
+	if (!link->ethernet)
+		return "isn't an Ethernet interface: waiting for one that is";
+	if (other && other->state != LINK_GONE && other->link.index == link->index)
+		return "as another name of the other port: waiting for an interface of its own";
+	return NULL;
+}
+
 static bool fits(struct plug *plug, const struct link *link)
 {
-	if (link->ethernet)
-		return true;
-	if (plug->misfit != link->index)
-		log_warning("%s: is back, but isn't an Ethernet interface: waiting for one that is",
-		            plug->name);
-	plug->misfit = link->index;
-	return false;
+	const char *flaw = flaw_of(plug, link);
+
+	if (flaw && plug->misfit != link->index)
+		log_warning("%s: is back, but %s", plug->name, flaw);
+	if (flaw)
+		plug->misfit = link->index;
+	return !flaw;
 }
 
 static void back(struct plug *plug, struct mnl_socket *socket, const struct link *link, lb_time now)

@@ -29,8 +29,9 @@ struct cable_state {
 struct plug {
 	const char *name;
 	struct cable_state is;
-	lb_time dead;   /* since then it isn't LINK_UP */
-	lb_time raised; /* when we set it up, if rising */
+	const struct cable_state *other; /* how the other end is, or NULL: there is none */
+	lb_time dead;                    /* since then it isn't LINK_UP */
+	lb_time raised;                  /* when we set it up, if rising */
 	bool rising;
 	bool anew;     /* not yet told */
 	bool unknown;  /* its neighbours may know nothing of it yet: it has just come up */

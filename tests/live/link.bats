@@ -321,6 +321,9 @@ settings() # what ought to be restored
 	traffic_flows
 	take_away eth0
 	says 1 '^tmbridge: enp1s0: gone; waiting for it$'
+	ip -n tmb link property add dev eth1 altname enp1s0 # the other port isn't the one
+	says 1 '^tmbridge: enp1s0: is back, but as another name of the other port'
+	ip -n tmb link property del dev eth1 altname enp1s0
 	put_in eth0 02:00:00:00:01:01 switch # not yet the one
 	sleep 0.3
 	says_times 'enp1s0: back' 0
@@ -347,13 +350,17 @@ settings() # what ought to be restored
 		echo "$output"
 		[[ $status = 1 && $output =~ ^tmbridge:\ [a-z0-9]+:\ another\ tmbridge\ is\ running\ there,\ process\ $pid$ ]]
 	done
-	# an interface that comes under the same name is the first one's as well
+	# an interface that comes under the same name, or gets it, is the first one's as well, whatever else it is called
 	take_away eth0
 	says 1 'gone'
-	put_in eth0 02:00:00:00:00:01 switch
+	put_in eth5 02:00:00:00:00:01 switch
+	ip -n tmb link property add dev eth5 altname eth0
 	says 1 'back'
-	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 eth2 -f "$LAB_DIR/lb.ini"
-	[[ $status = 1 && $output = *"process $pid" ]]
+	for ports in "eth0 eth2" "eth5 eth2"; do
+		run in_ns tmb timeout 10 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
+		echo "$output"
+		[[ $status = 1 && $output = *"process $pid" ]]
+	done
 	traffic_flows
 	lab_kill tmbridge # SIGKILL leaves nothing behind
 	tmbridge_start "$LAB_DIR/lb.ini"
