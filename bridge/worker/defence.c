@@ -1,6 +1,6 @@
 /*
- * Few addresses are ever claimed by others, so few are remembered. If more are, somebody floods: an
- * answer to each claim would do his work for him.
+ * Few addresses are ever claimed by others at a time, so not all that there may be are remembered.
+ * If more are, somebody floods: an answer to each claim would do his work for him.
  */
 #include "defence.h"
 

@@ -5,9 +5,12 @@
 #define BRIDGE_DEFENCE_H
 
 #include "../../lb/frame.h"
+#include "../../lb/rules.h"
 
 enum {
-	DEFENCE_PLACES = 16,
+	/* a VIP and as many SNAT addresses as a farm may have: who has an old balancer's, and is
+	 * switched on again, claims them all at once */
+	DEFENCE_PLACES = 1 + RULES_SNAT_MAX,
 	DEFENCE_S =
 	        10, /* RFC 5227's DEFEND_INTERVAL: more often two hosts would shout at each other */
 };

@@ -193,8 +193,9 @@ START_TEST(a_flood_of_claims_is_not_answered_with_one)
 	unsigned n = 0;
 
 	now = (lb_time){1000 * LB_NS_PER_S};
-	for (unsigned i = 0; i < 200; i++)
-		n += defence_may(&defence, fixture_client(i), 0, now);
+	ck_assert_uint_gt(DEFENCE_PLACES, RULES_SNAT_MAX); /* all of a farm's, and its VIP */
+	for (unsigned i = 0; i < 2 * DEFENCE_PLACES; i++)
+		n += defence_may(&defence, ip4(10, 9, (uint8_t)(i >> 8), (uint8_t)i), 0, now);
 	ck_assert_uint_eq(n, DEFENCE_PLACES);
 }
 END_TEST
