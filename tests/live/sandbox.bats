@@ -210,11 +210,12 @@ has_landlock()
 
 	tmbridge_start "$LAB_DIR/lb.ini"
 	for thread in /proc/"$(pid)"/task/*; do
-		# It is this process, and what it needs it can.
-		run "$TOOLS/inject" "${thread##*/}" getpid "open=$LAB_DIR/lb.ini" "write=$LAB_DIR/logs/new" \
+		# It is this process, and what it needs it can; by another C library, whose sendmmsg() sends one at a time, as well.
+		run "$TOOLS/inject" "${thread##*/}" getpid sendmsg "open=$LAB_DIR/lb.ini" "write=$LAB_DIR/logs/new" \
 			"write=$LAB_DIR/stats.json.new" "unlink=$LAB_DIR/stats.json.new"
 		echo "$output"
 		[[ $output = "getpid $(awk '/^NSpid:/ { print $NF }' "$thread/../../status")
+sendmsg EBADF
 open ok
 write ok
 write ok

@@ -195,6 +195,7 @@ static const struct call {
 	bool gives_fd;
 } calls[] = {
         {"getpid", {SYS_getpid, {0}}, NULL, 0, false},
+        {"sendmsg", {SYS_sendmsg, {(uint64_t)-1, DATA, 0}}, NULL, 0, false},
         {"open", {SYS_openat, {(uint64_t)AT_FDCWD, DATA, O_RDONLY}}, NULL, 0, true},
         {"write",
          {SYS_openat, {(uint64_t)AT_FDCWD, DATA, O_WRONLY | O_CREAT, 0600}},
