@@ -14,6 +14,12 @@
 
 enum { HOPS_PLACES_PER_FLOW = 4 };
 
+/* If it is one of those that no hop is ever put into. */
+static inline bool is_set_aside(uint32_t place)
+{
+	return place == HOPS_OWN || place == HOPS_NOWHERE;
+}
+
 void hops_lay_out(struct hops *hops, struct arena *arena, uint32_t flows)
 {
 	hops->nplaces = HOPS_PLACES_MIN;
@@ -51,8 +57,7 @@ uint16_t hops_find(const struct hops *hops, const struct hop *origin)
 	const uint32_t first = set_of(hops, origin) * HOPS_WAYS;
 
 	for (uint32_t p = first; p < first + HOPS_WAYS; p++)
-		if (p != HOPS_OWN && p != HOPS_NOWHERE && hops->places[p].users &&
-		    hop_eq(&hops->origins[p], origin))
+		if (!is_set_aside(p) && hops->places[p].users && hop_eq(&hops->origins[p], origin))
 			return (uint16_t)p;
 	return HOPS_OWN;
 }
@@ -65,7 +70,7 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 	for (uint32_t p = first; p < first + HOPS_WAYS; p++) {
 		const struct hops_place *place = &hops->places[p];
 
-		if (p == HOPS_OWN || p == HOPS_NOWHERE)
+		if (is_set_aside(p))
 			continue;
 		if (hop_eq(&hops->origins[p], origin)) { /* in use, or at rest, or of before that */
 			found = p;
@@ -102,7 +107,7 @@ uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t n
 		const uint32_t at = (first + i) & (hops->nplaces - 1);
 
 		/* one that leads there already needn't rest */
-		if (at == HOPS_OWN || at == HOPS_NOWHERE || hops->places[at].users ||
+		if (is_set_aside(at) || hops->places[at].users ||
 		    (hops->rests[at] > now && !hop_eq(&hops->places[at].hop, hop)))
 			continue;
 		hops->origins[at] = origin;
