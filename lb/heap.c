@@ -11,7 +11,7 @@ static_assert(RULES_WEIGHT_MAX * HEALTH_RAMP_STEPS <= 1 << 16, "heap_rank()");
  * Load by share in units of 2^-32: two that differ do so by 1 / (share * share) at least, so none
  * are taken for equal.
  */
-uint64_t heap_rank(const struct heap *heap, const struct server *server)
+uint64_t heap_rank(const struct heap *heap, const struct sched_server *server)
 {
 	if (heap_is_full(server))
 		return server->half_open ? HEAP_RANK_LAST : HEAP_RANK_NEVER;
@@ -20,7 +20,7 @@ uint64_t heap_rank(const struct heap *heap, const struct server *server)
 
 bool heap_is_before(const struct heap *heap, unsigned a, unsigned b)
 {
-	const struct server *sa = &heap->servers[a], *sb = &heap->servers[b];
+	const struct sched_server *sa = &heap->servers[a], *sb = &heap->servers[b];
 
 	if (sa->rank != sb->rank)
 		return sa->rank < sb->rank;

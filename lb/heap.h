@@ -7,7 +7,8 @@
 #include "fastest.h"
 #include "rules.h"
 
-struct server {
+/* What its scheduler has of a server. */
+struct sched_server {
 	uint32_t connections; /* live flows */
 	uint32_t half_open;   /* those of them that aren't open yet: they may have to make room */
 	uint32_t load;        /* those in which neither end has sent FIN */
@@ -24,7 +25,7 @@ struct server {
 
 /* At hand while a server moves in it. */
 struct heap {
-	struct server *servers; /* sched.servers */
+	struct sched_server *servers; /* sched.servers */
 	uint16_t *at;
 	unsigned n;
 	bool by_load;
@@ -34,14 +35,14 @@ struct heap {
 #define HEAP_RANK_NEVER UINT64_MAX
 #define HEAP_RANK_LAST  (UINT64_MAX - 1)
 
-static inline bool heap_is_full(const struct server *server)
+static inline bool heap_is_full(const struct sched_server *server)
 {
 	return server->connections >= server->limit;
 }
 
 /* The rank that the server has by its load and its share: those that have their max_connections are
  * last. */
-uint64_t heap_rank(const struct heap *heap, const struct server *server);
+uint64_t heap_rank(const struct heap *heap, const struct sched_server *server);
 
 /* If server a comes before server b. */
 bool heap_is_before(const struct heap *heap, unsigned a, unsigned b);

@@ -75,7 +75,7 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 	memset(sched->farms, 0, rules->nfarms * sizeof(*sched->farms));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_farm *farm = &rules->farms[rules->servers[s].farm];
-		struct server *state = &sched->servers[s];
+		struct sched_server *state = &sched->servers[s];
 
 		state->step = weight_of(sched, s) ? SCHED_TURN / weight_of(sched, s) : 0;
 		sched->farms[rules->servers[s].farm].draws = (uint64_t)share->worker << 48;
@@ -183,7 +183,7 @@ static void move(struct sched *sched, unsigned server, bool sooner)
 static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 {
 	struct sched_farm *farm = &sched->farms[f];
-	struct server *state = &sched->servers[server];
+	struct sched_server *state = &sched->servers[server];
 	const struct heap heap = heap_of(sched, f);
 	lb_time until = health_ramp_until(sched->health, server, now);
 
@@ -291,7 +291,7 @@ static uint16_t pick_by_hash(const struct sched *sched, unsigned farm, struct as
 	return picked != SERVER_NONE ? picked : pick_by_score(sched, farm, asker, true, test, of);
 }
 
-static uint64_t cost_of(const struct server *server, lb_time now)
+static uint64_t cost_of(const struct sched_server *server, lb_time now)
 {
 	return fastest_cost(&server->answers, server->half_open, server->share, now);
 }
@@ -400,7 +400,7 @@ void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time n
 
 void sched_opened(struct sched *sched, unsigned server)
 {
-	struct server *state = &sched->servers[server];
+	struct sched_server *state = &sched->servers[server];
 	uint64_t *now = &sched->turns[sched->rules->servers[server].farm];
 
 	state->connections++;
@@ -416,7 +416,7 @@ void sched_opened(struct sched *sched, unsigned server)
 
 void sched_half_open_no_more(struct sched *sched, unsigned server)
 {
-	struct server *state = &sched->servers[server];
+	struct sched_server *state = &sched->servers[server];
 
 	state->half_open--;
 	if (!state->half_open && heap_is_full(state))
@@ -425,7 +425,7 @@ void sched_half_open_no_more(struct sched *sched, unsigned server)
 
 void sched_adopt(struct sched *sched, unsigned server, bool is_load)
 {
-	struct server *state = &sched->servers[server];
+	struct sched_server *state = &sched->servers[server];
 
 	state->connections++;
 	state->load += is_load;
@@ -467,7 +467,7 @@ void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, un
 void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
                     bool is_half_open, bool is_load)
 {
-	struct server *left = &sched->servers[from], *right = &sched->servers[to];
+	struct sched_server *left = &sched->servers[from], *right = &sched->servers[to];
 
 	left->flows--;
 	right->flows++;

@@ -23,8 +23,8 @@ struct sched {
 	const struct rules *rules;
 	const struct share *share;
 	const struct health *health;
-	struct server *servers; /* by rules.servers[] */
-	uint64_t *turns;        /* by farm: the virtual time of the last turn taken */
+	struct sched_server *servers; /* by rules.servers[] */
+	uint64_t *turns;              /* by farm: the virtual time of the last turn taken */
 	struct sched_farm *farms;
 	uint16_t *heap; /* of each farm from rules_farm.server on: the next one first */
 };

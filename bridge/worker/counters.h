@@ -130,8 +130,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	X(SENT_BYTES, "sent_bytes", COUNTER_GROWS, p->counts.sent_bytes,                           \
 	  "bytes of the frames that were sent")
 
-/* X(enumerator, member, kind, value in terms of s, a struct server, and c, what its flows have
- * carried, what it is): for each server */
+/* X(enumerator, member, kind, value in terms of s, a struct sched_server, and c, what its flows
+ * have carried, what it is): for each server */
 #define SERVER_COUNTERS(X)                                                                         \
 	X(CONNECTIONS, "connections", COUNTER_GAUGE, s->connections, "live flows")                 \
 	X(HALF_OPEN, "half_open", COUNTER_GAUGE, s->half_open, "those that aren't open yet")       \

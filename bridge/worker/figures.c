@@ -77,7 +77,7 @@ static void take_port(uint64_t ret[NPORT_COUNTERS], const struct port *p)
 	memcpy(ret, values, sizeof(values));
 }
 
-static void take_server(uint64_t ret[NSERVER_COUNTERS], const struct server *s,
+static void take_server(uint64_t ret[NSERVER_COUNTERS], const struct sched_server *s,
                         const struct flow_sum *c)
 {
 #define VALUE(enumerator, member, kind, value, help) (value),

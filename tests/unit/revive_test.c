@@ -17,7 +17,7 @@ static const struct balance *balance(void)
 	return lb_balance(engine.lb);
 }
 
-static const struct server *server(void)
+static const struct sched_server *server(void)
 {
 	return &balance()->farms->sched.servers[talk.server];
 }

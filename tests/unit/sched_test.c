@@ -331,7 +331,7 @@ static uint16_t pick_slowly(lb_time at)
 
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		const struct rules_server *rule = &rules->servers[s];
-		const struct server *state = &sched.servers[s];
+		const struct sched_server *state = &sched.servers[s];
 		unsigned share = (weighted ? rule->weight : 1u) * health_ramp(&health, s, at);
 		double load = by_load ? (double)state->load / share : 0;
 
