@@ -63,6 +63,23 @@ reasons() # as "ACT NAME"
 	[[ -z $missing ]]
 }
 
+# Whoever adds a reason says by its place in the list whether it turns somebody away.
+@test "reasons that turn somebody away are counted among the refusals, and no others" {
+	local name from to refusals="" inside=
+
+	while read -r name; do
+		for ends in $(sed -nE 's/.*why >= WHY_([A-Z_]+) && why <= WHY_([A-Z_]+)\).*/\1:\2/p' lb/why.h); do
+			from=${ends%:*} to=${ends#*:}
+			[[ $name != "$from" ]] || inside=yes
+			[[ $inside != yes ]] || [[ " $refusals " = *" $name "* ]] || refusals+=" $name"
+			[[ $name != "$to" ]] || inside=
+		done
+	done < <(sed -nE 's/^\tX\(([A-Z0-9_]+), LB_.*/\1/p' lb/why.h)
+	same "$(tr ' ' '\n' <<<"${refusals# }")" "$(awk '
+		/\/\*/ { meant = /answered with RST: (a SYN|TCP that)|\/\* a SYN |\[filter NAME\]/ }
+		/^\tX\(/ { if (meant && !/LB_FORWARD/) print; meant = 0 }' lb/why.h | sed -nE 's/^\tX\(([A-Z0-9_]+), .*/\1/p')"
+}
+
 # ---- counters ----
 
 # Those of the lists, as "PATH<TAB>WHAT IT IS".
@@ -238,6 +255,25 @@ ports() # LIST
 @test "the table of schedulers has each" {
 	same "$(sed -nE '/^Values: wlc/ { s/^Values: //; s/\.$//; s/, /\n/g; p }' cfg/lb.ini.5)" \
 		"$(table cfg/README.md scheduler | sed -nE 's/^\| `([a-z]+)` .*/\1/p')"
+}
+
+@test "the man page says of each scheduler what it does" {
+	same "$(sed -nE '/^Values: wlc/ { s/^Values: //; s/\.$//; s/, /\n/g; p }' cfg/lb.ini.5)" \
+		"$(sed -n '/^\.It Cm scheduler$/,/^Values:/p' cfg/lb.ini.5 | sed -nE 's/^\.Cm ([a-z]+) ,$/\1/p')"
+}
+
+# Keys that take one of some words, as "KEY WORD": the man page's are compared with the code by the units.
+@test "words that a key takes are the same in the table and in the man page" {
+	local page key words n=0
+
+	page=$(awk '/^\.It Cm/ { key = $3 } /^Values: [a-z0-9_-]+(, [a-z0-9_-]+)+\.$/ { sub(/^Values: /, ""); sub(/\.$/, ""); print key ":" $0 }' cfg/lb.ini.5)
+	while IFS=: read -r key words; do
+		n=$((n + 1))
+		echo "$key:" # in the column of values, or else with what each means
+		same "$(sed 's/, /\n/g' <<<"$words")" "$(grep -E "^\| \`$key\` \|" cfg/README.md | grep -v 'an expression, ' |
+			awk -F' [|] ' '{ print $(NF - 1) ~ /`/ ? $(NF - 1) : $2 }' | grep -oE '`[a-z0-9_-]+`' | tr -d '`')"
+	done <<<"$page"
+	[[ $n -ge 8 ]]
 }
 
 # ---- links and names of files ----
