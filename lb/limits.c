@@ -340,29 +340,6 @@ void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms)
 		limits->resets[limits->nresets++] = (struct limits_reset){flow, created_ms};
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* A client of two farms that have become one, whom client i is: of either account what is left in
- * the emptier one counts. */
-static void unite(struct limits *limits, unsigned i)
-{
-	struct limits_client *client = &limits->clients[i], *other;
-
-	for (unsigned j = i - i % LIMITS_WAYS; j < i && client->farm != LIMITS_NO_FARM; j++) {
-		other = &limits->clients[j];
-		if (other->farm != client->farm || other->key != client->key)
-			continue;
-		other->asked_ns = later(other->asked_ns, client->asked_ns);
-		other->opened_ns = later(other->opened_ns, client->opened_ns);
-		if (client->blocked_t > other->blocked_t)
-			other->blocked_t = client->blocked_t;
-		client->farm = LIMITS_NO_FARM;
-	}
-}
-
 void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms)
 {
 	for (unsigned i = 0; i < LIMITS_CLIENTS; i++) {
@@ -372,7 +349,6 @@ void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms
 			continue;
 		client->farm = client->farm < nfarms ? map[client->farm] : LIMITS_NO_FARM;
 		client->open = 0;
-		unite(limits, i);
 		limits->counts.clients -= client->farm == LIMITS_NO_FARM;
 	}
 }

@@ -8,7 +8,6 @@
 #include "../process/text.h"
 #include "../../cfg/nearest.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,42 +15,39 @@
 #include <unistd.h>
 
 /* A verb: how its answer is shown, and what is asked for it if not the verb itself. */
-/* clang-format off */
 static const struct command {
 	const char *name, *second;
-	const char *words; /* that follow, for --help */
-	bool control;      /* it changes something */
+	bool control; /* it changes something */
 	cli_show *show;
 	const char *asks;
 	cli_asks *run; /* or it asks itself */
 	bool rows;     /* each record is a row */
 } commands[] = {
-        {"capture", NULL, "[FILTER] [--both] [--dropped[=REASON]] [-c N] [-t SECONDS] [-w FILE | --bundle DIR]", true, NULL, NULL, run_capture, false},
-        {"config", "check", "[FILE]", false, NULL, NULL, check_config, false},
-        {"config", "diff", "", false, show_overrides, NULL, NULL, true},
-        {"config", "show", "", false, show_done, NULL, NULL, false},
-        {"events", NULL, "[-f]", false, show_events, NULL, NULL, false},
-        {"farm", "drain", "NAME", true, show_done, NULL, NULL, false},
-        {"farm", "enable", "NAME", true, show_done, NULL, NULL, false},
-        {"farm", "list", "", false, show_farms, "status", NULL, false},
-        {"flow", "reset", "EXPR", true, show_resets, NULL, NULL, false},
-        {"flows", NULL, "[EXPR]", false, show_flows, NULL, NULL, true},
-        {"metrics", NULL, "", false, show_metrics, NULL, NULL, false},
-        {"reload", NULL, "", true, show_done, NULL, NULL, false},
-        {"server", "disable", "NAME [--reset]", true, show_done, NULL, NULL, false},
-        {"server", "drain", "NAME [--wait TIME] [--then reset]", true, show_done, NULL, NULL, false},
-        {"server", "enable", "NAME", true, show_done, NULL, NULL, false},
-        {"server", "health", "NAME up|down [--why TEXT] [--for TIME]", true, show_done, NULL, NULL, false},
-        {"server", "list", "", false, show_servers, "status", NULL, false},
-        {"server", "weight", "NAME N|--reset", true, show_done, NULL, NULL, false},
-        {"status", NULL, "", false, show_status, NULL, NULL, false},
-        {"top", NULL, "[--by server|farm|reason|client] [--once]", false, NULL, NULL, show_top, false},
-        {"version", NULL, "", false, show_version, NULL, NULL, false},
-        {"who", NULL, "ADDRESS[:PORT] [--server NAME] [--at TIME]", false, NULL, NULL, show_who, false},
-        {"wire", "bypass", "", true, show_done, NULL, NULL, false},
-        {"wire", "on", "", true, show_done, NULL, NULL, false},
+        {"capture", NULL, true, NULL, NULL, run_capture, false},
+        {"config", "check", false, NULL, NULL, check_config, false},
+        {"config", "diff", false, show_overrides, NULL, NULL, true},
+        {"config", "show", false, show_done, NULL, NULL, false},
+        {"events", NULL, false, show_events, NULL, NULL, false},
+        {"farm", "drain", true, show_done, NULL, NULL, false},
+        {"farm", "enable", true, show_done, NULL, NULL, false},
+        {"farm", "list", false, show_farms, "status", NULL, false},
+        {"flow", "reset", true, show_resets, NULL, NULL, false},
+        {"flows", NULL, false, show_flows, NULL, NULL, true},
+        {"metrics", NULL, false, show_metrics, NULL, NULL, false},
+        {"reload", NULL, true, show_done, NULL, NULL, false},
+        {"server", "disable", true, show_done, NULL, NULL, false},
+        {"server", "drain", true, show_done, NULL, NULL, false},
+        {"server", "enable", true, show_done, NULL, NULL, false},
+        {"server", "health", true, show_done, NULL, NULL, false},
+        {"server", "list", false, show_servers, "status", NULL, false},
+        {"server", "weight", true, show_done, NULL, NULL, false},
+        {"status", NULL, false, show_status, NULL, NULL, false},
+        {"top", NULL, false, NULL, NULL, show_top, false},
+        {"version", NULL, false, show_version, NULL, NULL, false},
+        {"who", NULL, false, NULL, NULL, show_who, false},
+        {"wire", "bypass", true, show_done, NULL, NULL, false},
+        {"wire", "on", true, show_done, NULL, NULL, false},
 };
-/* clang-format on */
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -62,29 +58,16 @@ static bool is_file(int argc, char **argv, int i)
 	       (!strcmp(argv[i], "-f") && i + 1 < argc && argv[i + 1][0] != '-');
 }
 
-/* The verb that a word is, or nearly is: then *ret_known is false. NULL: neither. */
-static const char *verb_of(const char *word, bool *ret_known)
-{
-	struct nearest nearest = {.word = word};
-
-	*ret_known = false;
-	for (unsigned i = 0; i < NCOMMANDS; i++) {
-		nearest_offer(&nearest, commands[i].name);
-		*ret_known |= !strcmp(word, commands[i].name);
-	}
-	return nearest_best(&nearest);
-}
-
 bool cli_is_meant(int argc, char **argv)
 {
 	bool known = false;
+
 	int word = 1;
 
 	while (word + 2 < argc && (!strcmp(argv[word], "-i") || !strcmp(argv[word], "-o")))
 		word += 2;
-	/* without a file there is nothing else that a word could be, unless it is an interface */
-	if (word < argc && argv[word][0] != '-' && verb_of(argv[word], &known) && !known)
-		known = !if_nametoindex(argv[word]);
+	for (unsigned i = 0; word < argc && i < NCOMMANDS; i++)
+		known |= !strcmp(argv[word], commands[i].name);
 	/* interfaces may be called anything */
 	for (int i = 1; i < argc; i++)
 		known &= !is_file(argc, argv, i);
@@ -186,8 +169,6 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
 		cli->header = false;
 	else if (!strcmp(argv[*i], "--once"))
 		cli->once = true;
-	else if (!strcmp(argv[*i], "-h") || !strcmp(argv[*i], "--help"))
-		cli->help = true;
 	else if (lacks_value(argv[*i]))
 		return complain("takes a value", argv[*i], NULL) ? -1 : 0;
 	else
@@ -251,59 +232,28 @@ static int complain_of_half(const char *first)
 		if (!strcmp(first, commands[i].name))
 			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
 			         *all ? ", " : "", commands[i].second);
-	log_error("%s: what? %s%s", first, all, strcmp(first, "wire") ? "" : ", release");
+	log_error("%s: what? %s", first, all);
 	return ASK_USAGE;
 }
 
-/* The first word is a verb or nearly one, or cli_is_meant() would have said no. */
+/* The first word is a verb, or cli_is_meant() would have said no. */
 static int refuse(const char *line)
 {
 	char words[CLI_LINE_BYTES], *second, *behind;
 	struct nearest nearest = {.word = ""};
-	const char *rest, *verb;
-	bool is_known;
+	const char *rest;
 
 	snprintf(words, sizeof(words), "%s", line);
 	second = strchr(words, ' ');
-	if (second)
-		*second = 0;
-	verb = verb_of(words, &is_known);
-	if (!is_known)
-		return complain("no such verb", words, verb);
+	if (second && (behind = strchr(second + 1, ' ')))
+		*behind = 0;
 	if (!second)
 		return complain_of_half(words);
-	*second = ' ';
-	if ((behind = strchr(second + 1, ' ')))
-		*behind = 0;
 	nearest.word = second + 1;
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (commands[i].second && begins_with(line, commands[i].name, &rest))
 			nearest_offer(&nearest, commands[i].second);
 	return complain("no such verb", words, nearest_best(&nearest));
-}
-
-/* What may be said, beginning with the words that there are. */
-static int help(const char *line)
-{
-	char said[CLI_LINE_BYTES];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < NCOMMANDS; i++) {
-		const struct command *command = &commands[i];
-		const char *rest;
-
-		snprintf(said, sizeof(said), "%s%s%s", command->name, command->second ? " " : "",
-		         command->second ? command->second : "");
-		if (!begins_with(said, line, &rest) && !begins_with(line, said, &rest))
-			continue;
-		n++;
-		printf("%s%s%s\n", said, *command->words ? " " : "", command->words);
-	}
-	if (!n)
-		return refuse(line);
-	puts("with -i OUTSIDE-INSIDE, -o text|wide|json|csv, --watch[=SECONDS], --sort COLUMN,\n"
-	     "--limit N, --no-header; and see man tmbridge");
-	return 0;
 }
 
 /* The lines as they came, each a JSON object. */
@@ -373,8 +323,6 @@ int cli_run(int argc, char **argv)
 
 	if (status)
 		return status;
-	if (cli.help)
-		return help(cli.line);
 	command = find(cli.line);
 	if (!command)
 		return refuse(cli.line);
@@ -417,10 +365,6 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 	}
 	if (!table)
 		return ASK_FAILED;
-	if (status && table_is_empty(table)) {
-		table_free(table); /* no titles of nothing */
-		return status;
-	}
 	shown = cli_table(cli, table);
 	return status ? status : shown;
 }

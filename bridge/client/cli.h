@@ -16,7 +16,7 @@ struct cli {
 	double watch_s; /* --watch; 0: once */
 	const char *sort;
 	unsigned limit; /* 0: all */
-	bool header, once, help;
+	bool header, once;
 	char line[CLI_LINE_BYTES]; /* the words of the request */
 };
 

@@ -35,7 +35,7 @@ enum {
 };
 
 struct capture {
-	const char *path;      /* - is stdout; NULL: it isn't said */
+	const char *path;      /* - is stdout */
 	const char *directory; /* --bundle: for all that a replay takes; or NULL */
 	bool both, has_dropped;
 	const char *dropped; /* a reason */
@@ -234,10 +234,6 @@ static int parse(struct capture *capture, char *line)
 			snprintf(capture->filter + len, sizeof(capture->filter) - len, "%s%s",
 			         len ? " " : "", word);
 	}
-	if (capture->path && capture->directory)
-		return complain("-w FILE or --bundle DIRECTORY, not both");
-	if (!capture->path)
-		capture->path = "-";
 	return 0;
 }
 
@@ -354,7 +350,7 @@ static bool close_files(struct capture *capture)
 
 int run_capture(const struct cli *cli, const char *line)
 {
-	struct capture capture = {.path = NULL};
+	struct capture capture = {.path = "-"};
 	char words[CLI_LINE_BYTES], request[CLI_LINE_BYTES];
 	struct ask *ask = NULL;
 	int status;

@@ -9,7 +9,6 @@
 
 #include "../process/clock.h"
 #include "../process/log.h"
-#include "../process/text.h"
 
 #include <glob.h>
 #include <inttypes.h>
@@ -65,13 +64,8 @@ int show_done(const struct cli *cli, struct ask *ask)
 	(void)cli;
 	while ((record = ask_next(ask, &status))) {
 		const char *text = json_string_value(json_object_get(record, "text"));
-		const char *level = json_string_value(json_object_get(record, "level"));
 
-		if (text && level && !strcmp(level, "error"))
-			log_error("%s", text);
-		else if (text && level && !strcmp(level, "warning"))
-			log_warning("%s", text);
-		else if (text)
+		if (text)
 			printf("%s\n", text);
 		json_decref(record);
 	}
@@ -162,16 +156,6 @@ static bool had_begun(const struct search *search, const json_t *flow)
 	return (double)clock_wall() / LB_NS_PER_S - age_s < (double)timegm(&tm) + 1;
 }
 
-/* Says of a flow of now when it began, as logs do of one that was. */
-static void date(json_t *flow)
-{
-	const json_int_t age_ms = json_integer_value(json_object_get(flow, "age_ms"));
-	const lb_time start = {clock_wall() - (uint64_t)age_ms * LB_NS_PER_MS};
-	char text[TEXT_TIME_BYTES];
-
-	json_object_set_new(flow, "start", json_string(text_time(start, 0, text)));
-}
-
 static void search_file(struct search *search, const char *path)
 {
 	gzFile file = gzopen(path, "r"); /* reads what isn't compressed as it is */
@@ -233,10 +217,8 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 
 		if (log)
 			search_logs(search, log);
-		else if (!*search->at || had_begun(search, record)) {
-			date(record);
+		else if (!*search->at || had_begun(search, record))
 			json_array_append(search->found, record);
-		}
 		json_decref(record);
 	}
 	if (status)

@@ -138,8 +138,6 @@ static char *shown(const struct column *column, const json_t *value)
 {
 	if (!value || json_is_null(value))
 		return strdup("-");
-	if (json_is_boolean(value))
-		return strdup(json_is_true(value) ? "yes" : "no");
 	switch (column->kind) {
 	case COLUMN_BYTES:
 		return strdup(table_bytes(json_number_value(value)));
@@ -177,11 +175,6 @@ void table_add(struct table *table, const json_t *record)
 		                                             : json_number_value(value);
 		row->cells[c] = table->format == TABLE_CSV ? plain(value) : shown(column, value);
 	}
-}
-
-bool table_is_empty(const struct table *table)
-{
-	return !table->n;
 }
 
 struct order {

@@ -35,8 +35,6 @@ void table_free(struct table *table);
 /* Adds a row of the record's members. */
 void table_add(struct table *table, const json_t *record);
 
-bool table_is_empty(const struct table *table);
-
 /* Sorts by a column's title (in any case) or member, the largest number or first text first; false
  * if there is none of that name. */
 bool table_sort(struct table *table, const char *by);

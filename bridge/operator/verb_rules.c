@@ -13,7 +13,7 @@
 #include <string.h>
 #include <syslog.h>
 
-/* What the log was told since, but for the first error, which is the reason if it failed. */
+/* What the log was told since. The last error is the reason, if it failed. */
 static void repeat(struct client *client, uint64_t since, char why[RECENT_BYTES])
 {
 	struct recent recent;
@@ -23,22 +23,20 @@ static void repeat(struct client *client, uint64_t since, char why[RECENT_BYTES]
 	for (uint64_t i = since + 1; i <= recent_last(); i++) {
 		if (!recent_get(i, &recent))
 			continue;
-		if (recent.level <= LOG_ERR && !*why) {
-			strcpy(why, recent.text);
-			continue;
-		}
 		answer_record(&client->answer, "{\"level\":\"%s\",\"text\":\"%s\"}",
 		              recent.level <= LOG_ERR       ? "error"
 		              : recent.level == LOG_WARNING ? "warning"
 		                                            : "info",
 		              text_json(recent.text, text, sizeof(text)));
+		if (recent.level <= LOG_ERR && !*why)
+			strcpy(why, recent.text);
 	}
 }
 
 void verb_reload(struct world *world, struct client *client, struct request *request, lb_time now)
 {
 	const uint64_t since = recent_last();
-	char why[RECENT_BYTES], text[2 * RECENT_BYTES];
+	char why[RECENT_BYTES];
 	int err;
 
 	(void)now;
@@ -46,9 +44,6 @@ void verb_reload(struct world *world, struct client *client, struct request *req
 		return;
 	err = world->reload(world->ctx, true);
 	repeat(client, since, why);
-	if (!err && *why)
-		answer_record(&client->answer, "{\"level\":\"error\",\"text\":\"%s\"}",
-		              text_json(why, text, sizeof(text)));
 	if (!err)
 		answer_end(&client->answer);
 	else

@@ -12,20 +12,24 @@
 
 static_assert(TEXT_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
 
+const char *text_ip(be32 ip4, const struct ip6 *ip6, char ret[TEXT_ADDRESS_BYTES])
+{
+	if (ip6)
+		return inet_ntop(AF_INET6, ip6, ret, TEXT_ADDRESS_BYTES);
+	return inet_ntop(AF_INET, &ip4, ret, TEXT_ADDRESS_BYTES);
+}
+
 const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES])
 {
-	if (name_is_ipv6(address))
-		return inet_ntop(AF_INET6, rules_ip6(rules, address), ret, TEXT_ADDRESS_BYTES);
-	return inet_ntop(AF_INET, &address, ret, TEXT_ADDRESS_BYTES);
+	return text_ip(address, name_is_ipv6(address) ? rules_ip6(rules, address) : NULL, ret);
 }
 
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port, char ret[TEXT_ENDPOINT_BYTES])
 {
 	char address[TEXT_ADDRESS_BYTES];
 
-	inet_ntop(ip6 ? AF_INET6 : AF_INET, ip6 ? (const void *)ip6 : &ip4, address,
-	          sizeof(address));
-	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", address, be16_get(port));
+	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", text_ip(ip4, ip6, address),
+	         be16_get(port));
 	return ret;
 }
 

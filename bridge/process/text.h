@@ -11,6 +11,9 @@ enum { TEXT_ADDRESS_BYTES = 46, TEXT_ENDPOINT_BYTES = 56, TEXT_TIME_BYTES = 40 }
 /* An address of the rules, by its name if it is an IPv6 address. Returns ret. */
 const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES]);
 
+/* An address: *ip6 or, if that is NULL, ip4. Returns ret. */
+const char *text_ip(be32 ip4, const struct ip6 *ip6, char ret[TEXT_ADDRESS_BYTES]);
+
 /* An address and port: 10.0.0.40:443 or, if ip6 isn't NULL, [2001:db8::40]:443. Returns ret. */
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
                           char ret[TEXT_ENDPOINT_BYTES]);

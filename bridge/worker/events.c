@@ -7,7 +7,6 @@
 #include "../process/log.h"
 #include "../process/text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -174,16 +173,12 @@ static const char *refusal(enum lb_why why)
 }
 
 /* The client that an answer was made for, if it is he that is refused, else nothing. */
-static const char *client_of(const struct own *own, enum lb_why why, char ret[INET6_ADDRSTRLEN])
+static const char *client_of(const struct own *own, enum lb_why why, char ret[TEXT_ADDRESS_BYTES])
 {
 	*ret = 0;
 	if (why < WHY_CLIENT_DENIED || why > WHY_CLIENT_BLOCKED)
 		return ret;
-	if (own->ipv6)
-		inet_ntop(AF_INET6, &own->dst6, ret, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET, &own->tuple.dst, ret, INET6_ADDRSTRLEN);
-	return ret;
+	return text_ip(own->tuple.dst, own->ipv6 ? &own->dst6 : NULL, ret);
 }
 
 void events_refused(struct events *events, const struct farms *farms, const struct verdict *v,
@@ -192,7 +187,7 @@ void events_refused(struct events *events, const struct farms *farms, const stru
 	const enum lb_why why = (enum lb_why)(v->why == WHY_CLIENT_DROPPED ? v->limit : v->why);
 	const char *what = refusal(why);
 	struct details details = {.n = 0};
-	char client[INET6_ADDRSTRLEN];
+	char client[TEXT_ADDRESS_BYTES];
 	uint64_t n;
 
 	if (!what || !is_time(&events->refused[why], now, &n))
@@ -291,17 +286,14 @@ void events_neighbour(struct events *events, const struct rules *rules,
 /* "10.0.0.9 > 10.0.0.40", or who sent a frame of something else. */
 static void print_ends(const struct frame *frame, char *ret, size_t size)
 {
-	char src[INET6_ADDRSTRLEN] = "", dst[INET6_ADDRSTRLEN] = "";
+	char src[TEXT_ADDRESS_BYTES] = "", dst[TEXT_ADDRESS_BYTES] = "";
 	struct packet packet = {0};
 	const uint8_t *mac = packet.from.mac.b;
 
 	parse_frame(frame, &packet);
-	if (packet.kind == PACKET_IPV6) {
-		inet_ntop(AF_INET6, packet.src6, src, sizeof(src));
-		inet_ntop(AF_INET6, packet.dst6, dst, sizeof(dst));
-	} else if (packet.kind != PACKET_OTHER) {
-		inet_ntop(AF_INET, &packet.tuple.src, src, sizeof(src));
-		inet_ntop(AF_INET, &packet.tuple.dst, dst, sizeof(dst));
+	if (packet.kind != PACKET_OTHER) {
+		text_ip(packet.tuple.src, packet.src6, src);
+		text_ip(packet.tuple.dst, packet.dst6, dst);
 	}
 	if (*src)
 		snprintf(ret, size, "%s > %s", src, dst);
@@ -313,7 +305,7 @@ static void print_ends(const struct frame *frame, char *ret, size_t size)
 void events_filtered(struct events_limit *limit, const struct rules_filter *filter, bool over,
                      const char *port, const struct frame *frame, lb_time now)
 {
-	char ends[2 * INET6_ADDRSTRLEN + sizeof(" > ")];
+	char ends[2 * TEXT_ADDRESS_BYTES + sizeof(" > ")];
 	struct details details = {.n = 0};
 	uint64_t n;
 

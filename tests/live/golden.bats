@@ -76,14 +76,8 @@ seen() # NAME VERB...
 	is_golden farm-enable farm enable pool
 	is_golden wire-bypass wire bypass
 	is_golden wire-on wire on
-	is_golden help-server server --help
-	is_golden help-capture capture -h
 	run "$TMBRIDGE" server drain fe11
 	[[ $status = 4 && $output = "tmbridge: fe11: no such server (did you mean fe1?)" ]]
-	run "$TMBRIDGE" stauts
-	[[ $status = 2 && $output = "tmbridge: stauts: no such verb (did you mean status?)" ]]
-	run "$TMBRIDGE" lo # is one, and so nothing misspelt
-	[[ $status = 2 && $output = *"-f lb.ini is missing"* ]]
 }
 
 @test "several instances: which one, or an error that names them; none" {

