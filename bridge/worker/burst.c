@@ -5,7 +5,7 @@
  * receiving port's buffers are sent from. A frame that was decided to go to a server may still have
  * to wait for the server's MAC address (neigh.c).
  *
- * What the engine or a probe wants to say is described in struct own, made by own.c, and goes the
+ * What the engine or a probe wants to say is described in struct own, made by maker.c, and goes the
  * same way out.
  */
 #include "burst.h"

@@ -8,7 +8,7 @@
  * Frames live in a space that is used anew for each burst. It holds one answer for each frame of a
  * burst, and the requests that go out in between.
  */
-#include "own.h"
+#include "maker.h"
 
 #include "templates.h"
 #include "../port/l2.h"
@@ -24,15 +24,15 @@ enum {
 	OWN_ARENA_BYTES = 256 << 10, /* a burst of echo replies of 4 KiB, twice over */
 };
 
-struct own_maker {
+struct maker {
 	struct templates templates;
 	uint32_t used;
 	uint8_t space[OWN_ARENA_BYTES];
 };
 
-struct own_maker *own_maker_new(void)
+struct maker *maker_new(void)
 {
-	struct own_maker *maker = calloc(1, sizeof(*maker));
+	struct maker *maker = calloc(1, sizeof(*maker));
 
 	if (!maker) {
 		log_error("frames of our own: %s", strerror(ENOMEM));
@@ -45,19 +45,19 @@ struct own_maker *own_maker_new(void)
 	return maker;
 }
 
-void own_maker_free(struct own_maker *maker)
+void maker_free(struct maker *maker)
 {
 	free(maker);
 }
 
-void own_reuse(struct own_maker *maker)
+void maker_reuse(struct maker *maker)
 {
 	maker->used = 0;
 }
 
 /* An empty frame to hop of len bytes behind the Ethernet header, and where they go. */
-static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t ethertype,
-                      uint32_t len, const struct port *port, struct frame *ret)
+static uint8_t *start(struct maker *maker, const struct hop *hop, uint16_t ethertype, uint32_t len,
+                      const struct port *port, struct frame *ret)
 {
 	uint32_t total = l2_bytes(hop) + len;
 	uint8_t *data = maker->space + maker->used;
@@ -71,7 +71,7 @@ static uint8_t *start(struct own_maker *maker, const struct hop *hop, uint16_t e
 	return data + l2_bytes(hop);
 }
 
-static uint8_t *start_from(struct own_maker *maker, const struct template *template,
+static uint8_t *start_from(struct maker *maker, const struct template *template,
                            const struct hop *hop, uint16_t ethertype, uint32_t payload,
                            const struct port *port, struct frame *ret)
 {
@@ -92,7 +92,7 @@ static void fill_arp(uint8_t *arp, uint16_t oper, const struct port *port, be32 
 	be32_store(arp + ARP_TPA, target);
 }
 
-static bool arp_reply(struct own_maker *maker, const struct own *own, const struct port *port,
+static bool arp_reply(struct maker *maker, const struct own *own, const struct port *port,
                       struct frame *ret)
 {
 	uint8_t *p =
@@ -138,7 +138,7 @@ static void complete(uint8_t *p, uint16_t len, uint8_t *field, csum_acc pseudo)
 	csum_store(field, (uint16_t)~csum_fold(csum_add(pseudo, p, len)));
 }
 
-static bool tcp_segment(struct own_maker *maker, const struct own *own, const struct port *port,
+static bool tcp_segment(struct maker *maker, const struct own *own, const struct port *port,
                         struct frame *ret)
 {
 	uint8_t *ip = start_from(maker, own->ipv6 ? &maker->templates.tcp6 : &maker->templates.tcp,
@@ -164,7 +164,7 @@ static bool tcp_segment(struct own_maker *maker, const struct own *own, const st
 }
 
 /* The request's ICMP message as it is, but for the type (RFC 792; RFC 4443, 4.2). */
-static bool echo_reply(struct own_maker *maker, const struct own *own, const struct frame *request,
+static bool echo_reply(struct maker *maker, const struct own *own, const struct frame *request,
                        const struct port *port, struct frame *ret)
 {
 	uint8_t *ip =
@@ -185,7 +185,7 @@ static bool echo_reply(struct own_maker *maker, const struct own *own, const str
 }
 
 /* An ICMP error that quotes the beginning of the packet that it is about (RFC 792; RFC 4443, 3). */
-static bool icmp_error(struct own_maker *maker, const struct own *own, const struct frame *request,
+static bool icmp_error(struct maker *maker, const struct own *own, const struct frame *request,
                        const struct port *port, struct frame *ret)
 {
 	const uint16_t len = (uint16_t)(ICMP_HEADER_BYTES + own->l4_len);
@@ -208,7 +208,7 @@ static bool icmp_error(struct own_maker *maker, const struct own *own, const str
 }
 
 /* A message of neighbour discovery about target, from own->src6 to own->dst6. */
-static bool nd_message(struct own_maker *maker, const struct own *own, uint8_t type, uint8_t flags,
+static bool nd_message(struct maker *maker, const struct own *own, uint8_t type, uint8_t flags,
                        const struct ip6 *target, const struct port *port, struct frame *ret)
 {
 	uint8_t *ip =
@@ -259,7 +259,7 @@ static struct hop to_multicast(const struct hop *hop, const struct ip6 *ip)
 }
 
 /* One who has no address yet hears it as all do (RFC 4861, 7.2.4). */
-static bool nd_reply(struct own_maker *maker, const struct own *own, const struct port *port,
+static bool nd_reply(struct maker *maker, const struct own *own, const struct port *port,
                      struct frame *ret)
 {
 	struct own to = *own;
@@ -272,8 +272,8 @@ static bool nd_reply(struct own_maker *maker, const struct own *own, const struc
 	return nd_message(maker, &to, ND_ADVERTISEMENT, ND_OVERRIDE, &own->src6, port, ret);
 }
 
-bool own_make(struct own_maker *maker, const struct own *own, const struct frame *request,
-              const struct port *port, struct frame *ret)
+bool maker_make(struct maker *maker, const struct own *own, const struct frame *request,
+                const struct port *port, struct frame *ret)
 {
 	switch ((enum own_kind)own->kind) {
 	case OWN_ARP_REPLY:
@@ -290,8 +290,8 @@ bool own_make(struct own_maker *maker, const struct own *own, const struct frame
 	return false;
 }
 
-bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const struct hop *to,
-                     const struct port *port, struct frame *ret)
+bool maker_arp_request(struct maker *maker, be32 sender, be32 target, const struct hop *to,
+                       const struct port *port, struct frame *ret)
 {
 	static const struct mac unknown;
 	uint8_t *p = start_from(maker, &maker->templates.arp, to, ETHERTYPE_ARP, 0, port, ret);
@@ -301,8 +301,8 @@ bool own_arp_request(struct own_maker *maker, be32 sender, be32 target, const st
 	return p;
 }
 
-bool own_nd_announcement(struct own_maker *maker, const struct ip6 *ip, const struct hop *to,
-                         const struct port *port, struct frame *ret)
+bool maker_nd_announcement(struct maker *maker, const struct ip6 *ip, const struct hop *to,
+                           const struct port *port, struct frame *ret)
 {
 	const struct own own = {
 	        .to = to_multicast(to, &all_nodes), .ipv6 = true, .src6 = *ip, .dst6 = all_nodes};
@@ -318,7 +318,7 @@ static struct ip6 link_local(const struct mac *mac)
 }
 
 /* The IPv6 header and options of an MLD message to dst, in an otherwise empty frame, or NULL. */
-static uint8_t *start_mld(struct own_maker *maker, const struct ip6 *dst, uint32_t len,
+static uint8_t *start_mld(struct maker *maker, const struct ip6 *dst, uint32_t len,
                           const struct hop *to, const struct port *port, struct frame *ret)
 {
 	/* a router alert (RFC 2711), and padding */
@@ -348,7 +348,7 @@ static void complete_mld(uint8_t *mld, uint16_t len, const struct ip6 *dst, cons
 }
 
 /* RFC 2710, 4: to the group itself. */
-static bool mld_report1(struct own_maker *maker, const struct ip6 *group, const struct hop *to,
+static bool mld_report1(struct maker *maker, const struct ip6 *group, const struct hop *to,
                         const struct port *port, struct frame *ret)
 {
 	uint8_t *mld = start_mld(maker, group, MLD_QUERY1_BYTES, to, port, ret);
@@ -361,8 +361,8 @@ static bool mld_report1(struct own_maker *maker, const struct ip6 *group, const 
 	return true;
 }
 
-bool own_mld_report(struct own_maker *maker, enum own_mld kind, const struct ip6 *ip,
-                    const struct hop *to, const struct port *port, struct frame *ret)
+bool maker_mld_report(struct maker *maker, enum own_mld kind, const struct ip6 *ip,
+                      const struct hop *to, const struct port *port, struct frame *ret)
 {
 	static const struct ip6 routers = {{0xff, 0x02, [15] = 0x16}};
 	const struct ip6 group = ip6_solicited_node(ip);
@@ -381,9 +381,8 @@ bool own_mld_report(struct own_maker *maker, enum own_mld kind, const struct ip6
 	return true;
 }
 
-bool own_nd_solicitation(struct own_maker *maker, const struct ip6 *sender,
-                         const struct ip6 *target, const struct hop *to, const struct port *port,
-                         struct frame *ret)
+bool maker_nd_solicitation(struct maker *maker, const struct ip6 *sender, const struct ip6 *target,
+                           const struct hop *to, const struct port *port, struct frame *ret)
 {
 	struct own own = {.ipv6 = true,
 	                  .src6 = sender ? *sender : unspecified,

@@ -9,20 +9,20 @@
 
 int voice_open(struct voice *voice, struct port *const ports[NSIDES])
 {
-	*voice = (struct voice){.ports = {ports[OUTSIDE], ports[INSIDE]}, .maker = own_maker_new()};
+	*voice = (struct voice){.ports = {ports[OUTSIDE], ports[INSIDE]}, .maker = maker_new()};
 	return voice->maker ? 0 : -ENOMEM;
 }
 
 void voice_close(struct voice *voice)
 {
-	own_maker_free(voice->maker);
+	maker_free(voice->maker);
 }
 
 void voice_flush(struct voice *voice, lb_time now)
 {
 	port_flush(voice->ports[OUTSIDE], now);
 	port_flush(voice->ports[INSIDE], now);
-	own_reuse(voice->maker);
+	maker_reuse(voice->maker);
 }
 
 static void say(struct voice *voice, struct port *port, struct frame *frame, const char *what,
@@ -57,9 +57,9 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 
 	if (voice->held >> own->to.side & 1)
 		return;
-	if (!own_make(voice->maker, own, request, port, &frame)) {
+	if (!maker_make(voice->maker, own, request, port, &frame)) {
 		voice_flush(voice, now);
-		if (!own_make(voice->maker, own, request, port, &frame)) {
+		if (!maker_make(voice->maker, own, request, port, &frame)) {
 			port->counts.send_failed++;
 			return;
 		}
@@ -97,10 +97,10 @@ static void request(struct voice *voice, const struct rules *rules, be32 sender,
 	if (voice->held >> to->side & 1)
 		return;
 	if (name_is_ipv6(target))
-		made = own_nd_solicitation(voice->maker, sender6, rules_ip6(rules, target), to,
-		                           port, &frame);
+		made = maker_nd_solicitation(voice->maker, sender6, rules_ip6(rules, target), to,
+		                             port, &frame);
 	else
-		made = own_arp_request(voice->maker, sender, target, to, port, &frame);
+		made = maker_arp_request(voice->maker, sender, target, to, port, &frame);
 	if (made)
 		say(voice, port, &frame, what, now);
 }
@@ -131,9 +131,9 @@ void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, con
 	if (voice->held >> to->side & 1)
 		return;
 	if (name_is_ipv6(ip))
-		made = own_nd_announcement(voice->maker, rules_ip6(rules, ip), to, port, &frame);
+		made = maker_nd_announcement(voice->maker, rules_ip6(rules, ip), to, port, &frame);
 	else
-		made = own_arp_request(voice->maker, ip, ip, to, port, &frame);
+		made = maker_arp_request(voice->maker, ip, ip, to, port, &frame);
 	if (made)
 		say(voice, port, &frame, "announcement", now);
 }
@@ -145,6 +145,6 @@ void voice_join(struct voice *voice, enum own_mld kind, const struct rules *rule
 	struct frame frame;
 
 	if (!(voice->held >> to->side & 1) &&
-	    own_mld_report(voice->maker, kind, rules_ip6(rules, ip), to, port, &frame))
+	    maker_mld_report(voice->maker, kind, rules_ip6(rules, ip), to, port, &frame))
 		say(voice, port, &frame, "MLD report", now);
 }

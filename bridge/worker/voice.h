@@ -4,15 +4,15 @@
 #ifndef BRIDGE_VOICE_H
 #define BRIDGE_VOICE_H
 
+#include "maker.h"
 #include "neigh.h"
-#include "own.h"
 #include "tap.h"
 #include "../../lb/rules.h"
 
 /* By two ports, which must stay. */
 struct voice {
 	struct port *ports[NSIDES]; /* by enum side */
-	struct own_maker *maker;
+	struct maker *maker;
 	struct tap *tap; /* is told of each frame; or NULL */
 	uint8_t held;    /* sides (1 << side) on which nothing is said */
 };

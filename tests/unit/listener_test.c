@@ -5,7 +5,7 @@
 #include "suites.h"
 
 #include "../../bridge/worker/listener.h"
-#include "../../bridge/worker/own.h"
+#include "../../bridge/worker/maker.h"
 #include "../../lb/csum.h"
 #include "../../lb/parse.h"
 
@@ -330,7 +330,7 @@ END_TEST
 /* What goes out is what a host would take. */
 START_TEST(reports_are_sound)
 {
-	struct own_maker *maker = own_maker_new();
+	struct maker *maker = maker_new();
 	const struct port port = {.mac = FIXTURE_OUTSIDE_MAC};
 	const struct hop to = {.mac = FIXTURE_BROADCAST, .ntags = 0};
 	const struct ip6 ip = fixture_ip6(fixture_vip()), group = ip6_solicited_node(&ip);
@@ -341,7 +341,7 @@ START_TEST(reports_are_sound)
 		struct packet packet;
 		struct frame made;
 
-		ck_assert(own_mld_report(maker, kind, &ip, &to, &port, &made));
+		ck_assert(maker_mld_report(maker, kind, &ip, &to, &port, &made));
 		parse_frame(&made, &packet);
 		ck_assert(parse_ip(&made, &packet) && parse_l4_checksum_ok(&made, &packet));
 		ck_assert_uint_eq(packet.l4, MLD);
@@ -351,7 +351,7 @@ START_TEST(reports_are_sound)
 		ck_assert(old || made.data[MLD + 8] == records[kind]);
 		ck_assert_mem_eq(made.data + MLD + (old ? 8 : 12), &group, 16);
 	}
-	own_maker_free(maker);
+	maker_free(maker);
 }
 END_TEST
 
