@@ -156,7 +156,7 @@ static inline pcap_t *open_file(const char *path)
 	return pcap;
 }
 
-/* All frames that can be read. */
+/* All frames that can be read; closes the file: a run goes through more than may be open. */
 static inline struct frame *read_frames(pcap_t *pcap)
 {
 	struct frame *first = NULL, **end = &first;
@@ -175,6 +175,7 @@ static inline struct frame *read_frames(pcap_t *pcap)
 		*end = f;
 		end = &f->next;
 	}
+	pcap_close(pcap);
 	return first;
 }
 

@@ -46,10 +46,12 @@ bool filtering_load(struct filtering *f)
 
 	engine_start(&f->engine, f->rules);
 	err = maps_open(&f->maps, f->rules, &share_whole, 1, NULL, NULL);
-	if (err < 0)
+	if (err < 0) {
 		ck_assert_int_eq(err, -EPERM);
-	if (err < 0)
+		maps_close(&f->maps);
+		engine_stop(&f->engine);
 		return false;
+	}
 	filters_begin(&f->filters, &f->maps.loaded);
 	ck_assert_int_eq(filtering_prepare(f), 0);
 	return true;
