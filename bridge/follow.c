@@ -142,6 +142,8 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 		worker_set_mtu(&live->crew.workers.worker[k], side, is->link.mtu);
 	}
 	if (change->anew && !err)
+		err = crew_join(&live->crew, live->crew.workers.rules);
+	if (change->anew && !err)
 		err = crew_steer(&live->crew, live->crew.workers.rules,
 		                 &live->crew.workers.worker[0].share);
 	if (!err)
@@ -239,6 +241,17 @@ static void follow_addresses(struct live *live)
 		follow_hold(live, live->held | sides);
 	live->retry_held = (lb_time){0};
 	follow_say_unchecked(live, sides);
+}
+
+void follow_built(void *ctx, const struct rules *rules)
+{
+	struct live *live = ctx;
+
+	/* follow_rules() says if they don't fit */
+	if (rules_has_stack(rules))
+		guard_prepare_rules(live->guard, rules);
+	if (live->fastpath && fastpath_is_wanted(rules))
+		fastpath_prepare_rules(live->fastpath, rules);
 }
 
 void follow_rules(void *ctx, const struct rules *rules)

@@ -63,6 +63,9 @@ void follow_held(struct live *live);
  * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
 
+/* Makes ready what follow_rules() needs for them and grows with them, while the workers go on. */
+void follow_built(void *live, const struct rules *rules);
+
 /* Turns the fast path on or off, as rules want it, and as far as they fit it; and holds the sides
  * on which follow_check_new() couldn't check what is new. */
 void follow_rules(void *live, const struct rules *rules);

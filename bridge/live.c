@@ -92,6 +92,7 @@ static int reload(void *ctx, bool from_file)
 	                        .overrides = &live->overrides,
 	                        .crew = &live->crew,
 	                        .check = follow_check_new,
+	                        .built = follow_built,
 	                        .swapped = follow_rules,
 	                        .loaded = follow_loaded,
 	                        .ctx = live,

@@ -94,13 +94,14 @@ static int swap(const struct reload *reload, struct workers_next *next)
 	err = workers_swap(&crew->workers, next, began);
 	if (!err) {
 		reload->swapped(reload->ctx, crew->workers.rules);
-		/* or else frames are handed over from now on */
-		crew_steer(crew, crew->workers.rules, &crew->workers.worker[0].share);
+		crew_join(crew, crew->workers.rules);
 	}
 	now = clock_now();
 	crew_resume(crew);
 	log_debug("%s: the workers stood still for %" PRIu64 " us", reload->options->config,
 	          (now.ns - began.ns) / 1000);
+	if (!err)
+		crew_steer(crew, crew->workers.rules, &crew->workers.worker[0].share);
 	return err;
 }
 
@@ -141,6 +142,7 @@ static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 	else
 		rules_free(rules);
 	if (!err) {
+		reload->built(reload->ctx, workers_next_rules(next));
 		err = swap(reload, next);
 		workers_discard(next);
 	}

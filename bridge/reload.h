@@ -32,6 +32,8 @@ struct reload {
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
 	/* called with ctx: if the addresses are free that are new in rules; 0, or logs why not */
 	int (*check)(void *ctx, const struct rules *rules, const struct rules *before);
+	/* called with ctx when all else is made for these rules, while the workers go on */
+	void (*built)(void *ctx, const struct rules *rules);
 	/* called with ctx when the workers have other rules, and stand still */
 	void (*swapped)(void *ctx, const struct rules *rules);
 	void *ctx;

@@ -420,6 +420,11 @@ bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *f
 	       told_is_one(fastpath->maps.conf, fastpath->maps.addresses, frame);
 }
 
+int fastpath_prepare_rules(struct fastpath *fastpath, const struct rules *rules)
+{
+	return maps_prepare_rules(&fastpath->maps, rules);
+}
+
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules)
 {
 	return maps_set_rules(&fastpath->maps, rules);

@@ -87,7 +87,9 @@ void fastpath_note_left(struct fastpath *fastpath, enum side side,
 void fastpath_activate(struct fastpath *fastpath, bool active);
 bool fastpath_is_active(const struct fastpath *fastpath);
 
-/* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for it. */
+/* Makes ready for other rules, while those in use go on; and goes over to them, for which it has
+ * little to do then. Return 0, -ENOMEM, or -E2BIG if they are too many for it. */
+int fastpath_prepare_rules(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
 
 /*

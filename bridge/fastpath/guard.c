@@ -25,6 +25,7 @@ struct guard {
 	struct object_memory conf, places, ports;
 	struct link links[NSIDES]; /* index 0: none */
 	bool hook_made[NSIDES];
+	const struct rules *prepared; /* in the half that isn't in use; or NULL */
 };
 
 /* ---- What the program looks at ---- */
@@ -119,7 +120,7 @@ static void copy_local(struct half *half, const struct rules *rules)
 	memcpy(&half->ports[GUARD_SLOT_SERVERS], local->servers, sizeof(local->servers));
 }
 
-int guard_set_rules(struct guard *guard, const struct rules *rules)
+int guard_prepare_rules(struct guard *guard, const struct rules *rules)
 {
 	struct guard_conf *conf = guard->conf.at;
 	const uint32_t other = !conf->half;
@@ -129,14 +130,26 @@ int guard_set_rules(struct guard *guard, const struct rules *rules)
 	        .nslots = GUARD_SLOT_FIRST,
 	};
 
+	guard->prepared = NULL;
 	memset(half.places, 0, GUARD_PLACES * sizeof(*half.places));
 	memset(half.ports, 0, GUARD_SLOTS * sizeof(*half.ports));
 	copy_local(&half, rules);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		if (!add_farm(&half, rules, &rules->farms[f]))
 			return -E2BIG;
-	__atomic_store_n(&conf->half, other, __ATOMIC_RELEASE);
+	guard->prepared = rules;
 	return 0;
+}
+
+int guard_set_rules(struct guard *guard, const struct rules *rules)
+{
+	struct guard_conf *conf = guard->conf.at;
+	int err = guard->prepared == rules ? 0 : guard_prepare_rules(guard, rules);
+
+	guard->prepared = NULL;
+	if (!err)
+		__atomic_store_n(&conf->half, !conf->half, __ATOMIC_RELEASE);
+	return err;
 }
 
 /* ---- Loading ---- */

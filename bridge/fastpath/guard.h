@@ -28,7 +28,10 @@ struct loaded_guard guard_maps(const struct guard *guard);
 /* Removes one that another process has left on an interface; false if there was none. */
 bool guard_release(struct mnl_socket *socket, const struct link *link);
 
-/* Goes over to other rules. Returns 0 or, having changed nothing, -E2BIG if they don't fit. */
+/* Makes ready for other rules beside those in use, and goes over to them: the latter does the
+ * former as well, unless that was the last thing to be prepared. Return 0 or, with those in use as
+ * they were, -E2BIG if they don't fit. */
+int guard_prepare_rules(struct guard *guard, const struct rules *rules);
 int guard_set_rules(struct guard *guard, const struct rules *rules);
 
 #endif

@@ -130,8 +130,8 @@ static bool put_all(const struct fastpath_table *table, struct fastpath_address 
 	return ok;
 }
 
-int known_fill(struct fastpath_conf *conf, struct fastpath_address *places,
-               const struct rules *rules)
+int known_prepare(struct fastpath_conf *conf, struct fastpath_address *places,
+                  const struct rules *rules)
 {
 	const uint32_t other = !conf->table;
 	struct fastpath_table *table = &conf->tables[other];
@@ -151,10 +151,12 @@ int known_fill(struct fastpath_conf *conf, struct fastpath_address *places,
 			ok = put_all(table, places, &addresses);
 		}
 	free(memory);
-	if (!ok)
-		return -E2BIG;
-	__atomic_store_n(&conf->table, other, __ATOMIC_RELEASE);
-	return 0;
+	return ok ? 0 : -E2BIG;
+}
+
+void known_use(struct fastpath_conf *conf)
+{
+	__atomic_store_n(&conf->table, !conf->table, __ATOMIC_RELEASE);
 }
 
 uint32_t known_kinds(const struct fastpath_conf *conf, const struct fastpath_address *places,

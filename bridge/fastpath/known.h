@@ -11,11 +11,14 @@
 uint32_t known_places(const struct rules *rules);
 
 /*
- * Writes the addresses of rules into the half of places that conf doesn't use, and has it use that
- * one. Returns 0, -ENOMEM, or -E2BIG if they don't fit; then nothing has changed.
+ * Writes the addresses of rules into the half of places that conf doesn't use. Returns 0, -ENOMEM,
+ * or -E2BIG if they don't fit.
  */
-int known_fill(struct fastpath_conf *conf, struct fastpath_address *places,
-               const struct rules *rules);
+int known_prepare(struct fastpath_conf *conf, struct fastpath_address *places,
+                  const struct rules *rules);
+
+/* Has conf use that half. */
+void known_use(struct fastpath_conf *conf);
 
 /* What the address is in that VLAN, as the programs find it: ADDRESS_..., or 0. */
 uint32_t known_kinds(const struct fastpath_conf *conf, const struct fastpath_address *places,

@@ -81,8 +81,7 @@ static int begin_anew(struct maps *maps, const struct wanted *wanted)
 	maps->conf->max_connections = rules->max_connections;
 	maps->conf->max_half_open = rules->max_half_open;
 	memcpy(maps->parts, wanted->parts, wanted->n * sizeof(*wanted->parts));
-	set_names(maps, rules);
-	return known_fill(maps->conf, maps->addresses, rules);
+	return maps_set_rules(maps, rules);
 }
 
 static void note_maps(struct maps *maps)
@@ -173,10 +172,24 @@ void maps_close(struct maps *maps)
 	loaded_close(&maps->loaded);
 }
 
+int maps_prepare_rules(struct maps *maps, const struct rules *rules)
+{
+	int err;
+
+	set_names(maps, rules); /* those that there are stay what they are */
+	err = known_prepare(maps->conf, maps->addresses, rules);
+	maps->prepared = err ? NULL : rules;
+	return err;
+}
+
 int maps_set_rules(struct maps *maps, const struct rules *rules)
 {
-	set_names(maps, rules);
-	return known_fill(maps->conf, maps->addresses, rules);
+	int err = maps->prepared == rules ? 0 : maps_prepare_rules(maps, rules);
+
+	maps->prepared = NULL;
+	if (!err)
+		known_use(maps->conf);
+	return err;
 }
 
 void maps_table(const struct maps *maps, unsigned worker, struct table *ret)

@@ -18,6 +18,7 @@ struct maps {
 	struct fastpath_part *parts;    /* by worker */
 	struct fastpath_counts before;  /* what they had counted when this process began */
 	bool inherited;                 /* with the flows of another process in them */
+	const struct rules *prepared;   /* beside those in use; or NULL */
 };
 
 /*
@@ -33,7 +34,12 @@ void maps_close(struct maps *maps);
 /* Has them outlive the process. Returns 0 or a negative errno. */
 int maps_pin(struct maps *maps, const struct pins *pins);
 
-/* Goes over to other rules. Returns 0, -ENOMEM, or -E2BIG if they are too many for the maps. */
+/*
+ * Writes what other rules need beside what is in use, and goes over to them: the latter does the
+ * former as well, unless that was the last thing to be prepared. Return 0, -ENOMEM, or -E2BIG if
+ * they are too many for the maps.
+ */
+int maps_prepare_rules(struct maps *maps, const struct rules *rules);
 int maps_set_rules(struct maps *maps, const struct rules *rules);
 
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */

@@ -448,19 +448,29 @@ static struct sock_fprog program_of(const struct rules *rules, const struct shar
 	return (struct sock_fprog){.len = (unsigned short)n, .filter = at};
 }
 
-int steer_ports(struct port *const *ports, unsigned n, const struct rules *rules,
-                const struct share *share)
+static int say(const struct port *port, int err)
 {
-	struct sock_filter instructions[BPF_MAXINSNS];
-	struct sock_fprog program = program_of(rules, share, instructions);
+	if (err < 0)
+		log_error("%s: sharing frames between workers: %s", port->name, strerror(-err));
+	return err;
+}
+
+int steer_join(struct port *const *ports, unsigned n)
+{
 	int err = 0;
 
 	for (unsigned k = 0; k < n && !err; k++)
 		err = join(ports[k], ports[0]);
-	if (!err && setsockopt(packet_fd(ports[0]), SOL_PACKET, PACKET_FANOUT_DATA, &program,
-	                       sizeof(program)) < 0)
-		err = -errno;
-	if (err < 0)
-		log_error("%s: sharing frames between workers: %s", ports[0]->name, strerror(-err));
-	return err;
+	return say(ports[0], err);
+}
+
+int steer_ports(struct port *const *ports, const struct rules *rules, const struct share *share)
+{
+	struct sock_filter instructions[BPF_MAXINSNS];
+	struct sock_fprog program = program_of(rules, share, instructions);
+
+	return say(ports[0], setsockopt(packet_fd(ports[0]), SOL_PACKET, PACKET_FANOUT_DATA,
+	                                &program, sizeof(program)) < 0
+	                             ? -errno
+	                             : 0);
 }

@@ -19,10 +19,14 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
                   unsigned max);
 
 /*
- * Lets the packet ports of one side, of n workers in their order, share what arrives, and steers
- * it; again for other rules. Returns 0, or a negative errno with the reason logged.
+ * Lets the packet ports of one side, of n workers in their order, share what arrives; those that do
+ * stay. Until it is steered the first one gets all. Returns 0, or a negative errno with the reason
+ * logged.
  */
-int steer_ports(struct port *const *ports, unsigned n, const struct rules *rules,
-                const struct share *share);
+int steer_join(struct port *const *ports, unsigned n);
+
+/* Has each of them get what is his by these rules. The kernel takes its time, milliseconds or more,
+ * for which frames go on, and so may their threads. Likewise. */
+int steer_ports(struct port *const *ports, const struct rules *rules, const struct share *share);
 
 #endif

@@ -150,18 +150,35 @@ void crew_stop(struct crew *crew)
 		crew->loops[k] = NULL;
 }
 
-int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share)
+/* The ports of a side, by worker; false if there is nothing to be shared there. */
+static bool shared_ports(const struct crew *crew, const struct rules *rules, unsigned side,
+                         struct port *ret[RULES_WORKERS_MAX])
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		ret[k] = crew->ports[k][side];
+	return crew->n > 1 && way_ports(rules) >> side & 1;
+}
+
+int crew_join(struct crew *crew, const struct rules *rules)
 {
 	struct port *ports[RULES_WORKERS_MAX];
 	int err = 0;
 
 	post_bouncers(crew, rules);
-	for (unsigned side = 0; crew->n > 1 && side < NSIDES && !err; side++) {
-		for (unsigned k = 0; k < crew->n; k++)
-			ports[k] = crew->ports[k][side];
-		if (way_ports(rules) >> side & 1)
-			err = steer_ports(ports, crew->n, rules, share);
-	}
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		if (shared_ports(crew, rules, side, ports))
+			err = steer_join(ports, crew->n);
+	return err;
+}
+
+int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share)
+{
+	struct port *ports[RULES_WORKERS_MAX];
+	int err = 0;
+
+	for (unsigned side = 0; side < NSIDES && !err; side++)
+		if (shared_ports(crew, rules, side, ports))
+			err = steer_ports(ports, rules, share);
 	return err;
 }
 

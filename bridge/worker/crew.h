@@ -58,10 +58,14 @@ bool crew_is_stuck(const struct crew *crew);
 void crew_stop(struct crew *crew);
 
 /*
- * Lets several workers share what arrives as rules ask for, and has bouncers at their sockets if
- * there are limits for clients: at first, after a reload, or when ports were opened anew. Returns
- * 0, or a negative errno with the reason logged.
+ * Lets several workers share what arrives, and has bouncers at their sockets if there are limits
+ * for clients: at first, after a reload, or when ports were opened anew. No worker may be running.
+ * Returns 0, or a negative errno with the reason logged.
  */
+int crew_join(struct crew *crew, const struct rules *rules);
+
+/* Then has each get what is his by these rules; until that they hand over what isn't. They may be
+ * running: the kernel takes its time. Likewise. */
 int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share);
 
 /* Whether every thread has been through a round since this was true last. */

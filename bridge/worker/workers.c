@@ -280,6 +280,11 @@ int workers_build(const struct workers *workers, struct rules *rules, bool keep_
 	return err;
 }
 
+const struct rules *workers_next_rules(const struct workers_next *next)
+{
+	return next->rules;
+}
+
 void workers_discard(struct workers_next *next)
 {
 	for (unsigned k = 0; k < next->n; k++)

@@ -65,6 +65,9 @@ struct workers_next;
 int workers_build(const struct workers *workers, struct rules *rules, bool keep_all, lb_time now,
                   struct workers_next **ret);
 
+/* The rules that it is of: with what was taken over. */
+const struct rules *workers_next_rules(const struct workers_next *next);
+
 /*
  * Goes over to it, without losing a frame or a flow. No worker may be running. Returns 0, or
  * -EAGAIN with nothing changed, if a server that isn't in the rules any more has got its first flow
