@@ -55,12 +55,18 @@ struct first_ip {
 
 #define FIRST_INLINE static inline __attribute__((always_inline))
 
-/* A number of which the kernel's verifier then knows nothing but the mask: without CAP_PERFMON it
- * wants an addition to a pointer to be the same on all ways to it. */
-FIRST_INLINE uint32_t first_at(const struct first *first, uint32_t number)
+/* A number of which the kernel's verifier knows nothing from now on: so it goes on once from where
+ * several ways come together, and not once for each of them. */
+FIRST_INLINE uint32_t first_any(const struct first *first, uint32_t number)
 {
 	*first->scratch = number;
-	return *first->scratch & FIRST_MASK;
+	return *first->scratch;
+}
+
+/* Without CAP_PERFMON it wants an addition to a pointer to be the same on all ways to it. */
+FIRST_INLINE uint32_t first_at(const struct first *first, uint32_t number)
+{
+	return first_any(first, number) & FIRST_MASK;
 }
 
 FIRST_INLINE uint8_t first_byte(const struct first *first, uint32_t at)
@@ -129,6 +135,8 @@ FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t
 	} else {
 		return false;
 	}
+	ret->l4 = first_any(first, ret->l4);
+	ret->protocol = (uint8_t)first_any(first, ret->protocol);
 	return ret->l4 + TCP_HEADER_BYTES <= FIRST_MASK;
 }
 
@@ -198,8 +206,9 @@ FIRST_INLINE bool first_find_inner(const struct first *first, const struct first
                                    uint32_t merged, struct first_ip *ret)
 {
 	uint16_t type;
-	const uint32_t l3 = first_tunnelled(first, outer, &type);
+	const uint32_t l3 = first_any(first, first_tunnelled(first, outer, &type));
 
+	type = (uint16_t)first_any(first, type);
 	if (!l3 || l3 > FIRST_MASK || !first_read_ip(first, l3, type, ret))
 		return false;
 	return outer->protocol != IPPROTO_NUM_UDP ||
