@@ -48,6 +48,11 @@ says_times() # PATTERN TIMES
 	[[ $(grep -cE "$1" "$LAB_DIR/tmbridge.err") = "$2" ]]
 }
 
+has_link() # INTERFACE
+{
+	tmbridge_stats | jq -e --arg name "$1" '.ports[] | select(.name == $name) | .link == "up"'
+}
+
 has_flag() # NAMESPACE INTERFACE FLAG
 {
 	ip -n "$1" -j link show "$2" | jq -e --arg flag "$3" '.[0].flags | index($flag)'
@@ -279,7 +284,8 @@ settings() # what ought to be restored
 	tmbridge_start "$LAB_DIR/lb.ini"
 	take_away eth0
 	put_in eth0 02:00:00:00:00:03 switch
-	says 1 'eth0: link up'
+	says 1 'eth0: back after' # with the link, or with a line about that one later
+	wait_until 1 has_link eth0
 	[[ $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = 2 ]]
 	for ((i = 0; i < 8; i++)); do
 		traffic_flows
