@@ -72,8 +72,8 @@ static inline bool rules_is_probe_port(be16 port)
 
 /*
  * X(enumerator, word in lb.ini and the statistics, by load, by weight): how a server is chosen, and
- * what the comparison in heap.c goes by. One that is no comparison has a branch in sched_pick(),
- * and does with weights what it wants.
+ * what the order of the servers (sched.c) goes by. One that chooses otherwise has a function of its
+ * own in pick.c, and does with weights what it wants.
  */
 #define RULES_SCHEDULERS(X)                                                                        \
 	X(SCHED_WLC, "wlc", true, true)                                                            \

@@ -1,25 +1,22 @@
 /*
- * The schedulers.
+ * Who of a farm's servers may take a connection, and the order in which they are next.
  *
- * All but `source` are one comparison: the server with the least load is next, and among equals the
- * one whose turn is earliest. Load is connections for the weight (wlc), connections (lc), or
- * nothing (wrr, rr); a connection that is being closed doesn't count. Turns are virtual time: a
- * connection moves its server's turn on by 1/weight (rr and lc: by 1), so that turns rotate in
- * proportion to the weights; they begin staggered, so that a heavy server's turns are spread
- * between the others'. A server that was left out for a while resumes at the farm's present time
- * rather than collecting the turns that it missed (start-time fair queueing, Goyal, Vin and Cheng
- * 1996).
+ * The order is one comparison: the server with the least load is next, and among equals the one
+ * whose turn is earliest. The schedulers differ in what counts (RULES_SCHEDULERS): load is
+ * connections for the weight (wlc), connections (lc), or nothing (wrr, rr); a connection that is
+ * being closed doesn't count. Turns are virtual time: a connection moves its server's turn on by
+ * 1/weight (rr and lc: by 1), so that turns rotate in proportion to the weights; they begin
+ * staggered, so that a heavy server's turns are spread between the others'. A server that was left
+ * out for a while resumes at the farm's present time rather than collecting the turns that it
+ * missed (start-time fair queueing, Goyal, Vin and Cheng 1996).
  *
  * So the servers that may take connections are kept in a heap, the next one on top: a choice is
  * O(1), and what changes one server's load or turn moves it by O(log n). Which servers these are,
  * and their shares while one ramps up, changes seldom: then the heap is made anew.
  *
- * `source` and `hash` compare scores (score.h), which ask each server, and `fastest` the costs of
- * two that are drawn by lot (fastest.h).
+ * Schedulers that choose otherwise than by this order are in pick.c, as is the choice itself.
  */
 #include "sched.h"
-
-#include "score.h"
 
 /*
  * The turn of weight 1. Fine enough for weights up to 100 and for turns that begin staggered; and
@@ -84,7 +81,7 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
 	}
 }
 
-static bool is_in_state(const struct sched *sched, unsigned server, enum rules_state state)
+bool sched_is_in_state(const struct sched *sched, unsigned server, enum rules_state state)
 {
 	const struct rules_server *rule = &sched->rules->servers[server];
 
@@ -96,13 +93,12 @@ static bool any_in_state(const struct sched *sched, unsigned farm, enum rules_st
 	const struct rules_farm *rule = &sched->rules->farms[farm];
 
 	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++)
-		if (is_in_state(sched, s, state))
+		if (sched_is_in_state(sched, s, state))
 			return true;
 	return false;
 }
 
-/* The state that a server must have to get connections now. */
-static enum rules_state state_in_charge(const struct sched *sched, unsigned farm)
+enum rules_state sched_state_in_charge(const struct sched *sched, unsigned farm)
 {
 	if (any_in_state(sched, farm, STATE_ACTIVE))
 		return STATE_ACTIVE;
@@ -111,15 +107,15 @@ static enum rules_state state_in_charge(const struct sched *sched, unsigned farm
 
 bool sched_may_take(const struct sched *sched, unsigned server)
 {
-	if (is_in_state(sched, server, STATE_ACTIVE))
+	if (sched_is_in_state(sched, server, STATE_ACTIVE))
 		return true;
-	return is_in_state(sched, server,
-	                   state_in_charge(sched, sched->rules->servers[server].farm));
+	return sched_is_in_state(sched, server,
+	                         sched_state_in_charge(sched, sched->rules->servers[server].farm));
 }
 
 bool sched_is_up(const struct sched *sched, unsigned farm)
 {
-	return any_in_state(sched, farm, state_in_charge(sched, farm));
+	return any_in_state(sched, farm, sched_state_in_charge(sched, farm));
 }
 
 static const struct agent *agent_of(const struct sched *sched, unsigned server)
@@ -203,7 +199,7 @@ static void enter(struct sched *sched, unsigned f, unsigned server, lb_time now)
 static void make_heap(struct sched *sched, unsigned f, lb_time now)
 {
 	const struct rules_farm *rule = &sched->rules->farms[f];
-	enum rules_state state = state_in_charge(sched, f);
+	enum rules_state state = sched_state_in_charge(sched, f);
 
 	sched->farms[f] = (struct sched_farm){.changes = sched->health->changes,
 	                                      .until = {UINT64_MAX},
@@ -211,186 +207,18 @@ static void make_heap(struct sched *sched, unsigned f, lb_time now)
 	                                      .is_made = true};
 	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
 		sched->servers[s].place = SERVER_NONE;
-		if (is_in_state(sched, s, state))
+		if (sched_is_in_state(sched, s, state))
 			enter(sched, f, s, now);
 	}
 }
 
-static void keep_heap(struct sched *sched, unsigned f, lb_time now)
+struct heap sched_heap(struct sched *sched, unsigned f, lb_time now)
 {
 	const struct sched_farm *farm = &sched->farms[f];
 
 	if (!farm->is_made || farm->changes != sched->health->changes || now.ns >= farm->until.ns)
 		make_heap(sched, f, now);
-}
-
-static uint16_t unless_full(const struct sched *sched, uint16_t server)
-{
-	return server == SERVER_NONE || sched->servers[server].rank == HEAP_RANK_NEVER ? SERVER_NONE
-	                                                                               : server;
-}
-
-/* The next of a farm whose schedulers are the comparison. */
-static uint16_t pick_next(struct sched *sched, unsigned f, lb_time now)
-{
-	keep_heap(sched, f, now);
-	return unless_full(sched, sched->farms[f].n ? sched->heap[sched->rules->farms[f].server]
-	                                            : SERVER_NONE);
-}
-
-/* The same of those that pass. */
-static uint16_t pick_next_if(struct sched *sched, unsigned f, lb_time now, sched_test *test,
-                             const void *of)
-{
-	struct heap heap;
-	uint16_t next = SERVER_NONE;
-
-	keep_heap(sched, f, now);
-	heap = heap_of(sched, f);
-	for (unsigned i = 0; i < heap.n; i++)
-		if ((next == SERVER_NONE || heap_is_before(&heap, heap.at[i], next)) &&
-		    test(of, heap.at[i]))
-			next = heap.at[i];
-	return unless_full(sched, next);
-}
-
-static bool passes_all(const void *of, unsigned server)
-{
-	(void)of;
-	(void)server;
-	return true;
-}
-
-/* Of the servers that aren't full; or of those that are, but where somebody would make room. */
-static uint16_t pick_by_score(const struct sched *sched, unsigned farm, struct asker asker,
-                              bool full, sched_test *test, const void *of)
-{
-	const struct rules_farm *rule = &sched->rules->farms[farm];
-	enum rules_state state = state_in_charge(sched, farm);
-	uint64_t best = UINT64_MAX, score;
-	uint16_t picked = SERVER_NONE;
-
-	for (unsigned s = rule->server; s < rule->server + rule->nservers; s++) {
-		if (!is_in_state(sched, s, state) || sched_is_full(sched, s) != full ||
-		    (full && !sched->servers[s].half_open) || !test(of, s))
-			continue;
-		score = score_of(sched->rules, s, &asker, best);
-		if (score < best) {
-			best = score;
-			picked = (uint16_t)s;
-		}
-	}
-	return picked;
-}
-
-static uint16_t pick_by_hash(const struct sched *sched, unsigned farm, struct asker asker,
-                             sched_test *test, const void *of)
-{
-	uint16_t picked = pick_by_score(sched, farm, asker, false, test, of);
-
-	return picked != SERVER_NONE ? picked : pick_by_score(sched, farm, asker, true, test, of);
-}
-
-static uint64_t cost_of(const struct sched_server *server, lb_time now)
-{
-	return fastest_cost(&server->answers, server->half_open, server->share, now);
-}
-
-/* If server a, which isn't full, is a better choice than b, which may be SERVER_NONE. */
-static bool is_faster(const struct sched *sched, const struct heap *heap, uint16_t a, uint16_t b,
-                      lb_time now)
-{
-	uint64_t cost_a, cost_b;
-
-	if (sched->servers[a].rank >= HEAP_RANK_LAST || b == SERVER_NONE)
-		return sched->servers[a].rank < HEAP_RANK_LAST;
-	cost_a = cost_of(&sched->servers[a], now);
-	cost_b = cost_of(&sched->servers[b], now);
-	return cost_a != cost_b ? cost_a < cost_b : heap_is_before(heap, a, b);
-}
-
-/* The better one of picked and, if it passes, server. */
-static uint16_t faster(const struct sched *sched, const struct heap *heap, uint16_t server,
-                       uint16_t picked, lb_time now, sched_test *test, const void *of)
-{
-	return is_faster(sched, heap, server, picked, now) && test(of, server) ? server : picked;
-}
-
-/* Of two by lot; of all, if neither will do; and if these are full, as otherwise. */
-static uint16_t pick_fastest(struct sched *sched, unsigned f, lb_time now, sched_test *test,
-                             const void *of)
-{
-	uint16_t picked = SERVER_NONE;
-	struct heap heap;
-	unsigned i, j;
-
-	keep_heap(sched, f, now);
-	heap = heap_of(sched, f);
-	if (heap.n > 2) {
-		i = fastest_draw(&sched->farms[f].draws, heap.n);
-		j = fastest_draw(&sched->farms[f].draws, heap.n - 1);
-		j += j >= i;
-		picked = faster(sched, &heap, heap.at[i], picked, now, test, of);
-		picked = faster(sched, &heap, heap.at[j], picked, now, test, of);
-	}
-	if (picked != SERVER_NONE)
-		return picked;
-	for (i = 0; i < heap.n; i++)
-		picked = faster(sched, &heap, heap.at[i], picked, now, test, of);
-	return picked != SERVER_NONE ? picked : pick_next_if(sched, f, now, test, of);
-}
-
-/* Whoever the client is. This and the other switch have no default: a scheduler that is forgotten
- * there doesn't compile. */
-static bool goes_by_turn(const struct sched *sched, unsigned farm)
-{
-	switch (sched->rules->farms[farm].scheduler) {
-	case SCHED_WLC:
-	case SCHED_LC:
-	case SCHED_WRR:
-	case SCHED_RR:
-		return true;
-	case SCHED_SOURCE:
-	case SCHED_HASH:
-	case SCHED_FASTEST:
-	case RULES_NSCHEDULERS:
-		break;
-	}
-	return false;
-}
-
-uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now)
-{
-	if (goes_by_turn(sched, farm))
-		return pick_next(sched, farm, now);
-	return sched_pick_if(sched, farm, client, port, now, passes_all, NULL);
-}
-
-uint16_t sched_foresee(const struct sched *sched, unsigned farm)
-{
-	if (!goes_by_turn(sched, farm) || !sched->farms[farm].is_made || !sched->farms[farm].n)
-		return SERVER_NONE;
-	return sched->heap[sched->rules->farms[farm].server];
-}
-
-uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
-                       sched_test *test, const void *of)
-{
-	switch (sched->rules->farms[farm].scheduler) {
-	case SCHED_SOURCE:
-		return pick_by_hash(sched, farm, (struct asker){.client = client}, test, of);
-	case SCHED_HASH:
-		return pick_by_hash(sched, farm, (struct asker){client, port}, test, of);
-	case SCHED_FASTEST:
-		return pick_fastest(sched, farm, now, test, of);
-	case SCHED_WLC:
-	case SCHED_LC:
-	case SCHED_WRR:
-	case SCHED_RR:
-	case RULES_NSCHEDULERS:
-		break;
-	}
-	return pick_next_if(sched, farm, now, test, of);
+	return heap_of(sched, f);
 }
 
 void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now)

@@ -1,5 +1,6 @@
 /*
- * Which server gets the next connection, and how many each has.
+ * Who of a farm's servers may take a connection, how many each has, and in which order they are
+ * next. Which of them a connection gets is decided in pick.h.
  */
 #ifndef LB_SCHED_H
 #define LB_SCHED_H
@@ -48,23 +49,19 @@ bool sched_has_room(const struct sched *sched, unsigned server);
 /* If the server has its max_connections: one that is half-open must make room for another one. */
 bool sched_is_full(const struct sched *sched, unsigned server);
 
-/* The server for the farm's next connection, which client (or its ip6_digest()) asks for from port,
- * or SERVER_NONE. One that is full comes after all that are not. */
-uint16_t sched_pick(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now);
-
-/* A guess at that, which costs nothing; SERVER_NONE: it would. */
-uint16_t sched_foresee(const struct sched *sched, unsigned farm);
-
-/* What is asked of a server: of, as given to sched_pick_if(). */
-typedef bool sched_test(const void *of, unsigned server);
-
-/* The same of the servers that pass a test. It is asked of each: for when the first choice won't
- * do. */
-uint16_t sched_pick_if(struct sched *sched, unsigned farm, be32 client, be16 port, lb_time now,
-                       sched_test *test, const void *of);
-
-/* Notes one that is there already, open, when a table is taken over; is_load: no end has sent FIN.
+/*
+ * The state that a server of the farm must have to be given connections now: that of the active
+ * ones, or else of a later group. And if a server has that state, is up, and has a weight.
  */
+enum rules_state sched_state_in_charge(const struct sched *sched, unsigned farm);
+bool sched_is_in_state(const struct sched *sched, unsigned server, enum rules_state state);
+
+/* The farm's servers that may be given connections now, the next one first; those that are full
+ * (heap_is_full()) are last. Good until something is noted below, or time passes. */
+struct heap sched_heap(struct sched *sched, unsigned farm, lb_time now);
+
+/* Notes a connection that is there already, open, when a table is taken over; is_load: no end has
+ * sent FIN. */
 void sched_adopt(struct sched *sched, unsigned server, bool is_load);
 
 /*

@@ -3,7 +3,7 @@
  */
 #include "sole.h"
 
-#include "../../lb/sched.h"
+#include "../../lb/pick.h"
 #include "../../lb/snat.h"
 
 #include <stdlib.h>
@@ -57,8 +57,8 @@ static double pick_ns(struct sched *sched, uint16_t *held, unsigned n, uint64_t 
 		unsigned ended = below(random, CONNECTIONS);
 
 		sched_closed(sched, held[ended], true);
-		held[ended] = sched_pick(sched, 0, be32_from(below(random, UINT32_MAX)),
-		                         be16_from((uint16_t)below(random, UINT16_MAX)), now);
+		held[ended] = pick_server(sched, 0, be32_from(below(random, UINT32_MAX)),
+		                          be16_from((uint16_t)below(random, UINT16_MAX)), now);
 		sched_opened(sched, held[ended]);
 	}
 	return (double)measure_since(start) / n;

@@ -8,7 +8,7 @@
 #include "../../lb/rules.h"
 
 struct sole {
-	struct figure pick[RULES_NSCHEDULERS]; /* ns of sched_pick() and what goes with it */
+	struct figure pick[RULES_NSCHEDULERS]; /* ns of pick_server() and what goes with it */
 	struct figure port_half, port_full; /* ns of taking a port, and giving another one back */
 };
 

@@ -4,7 +4,7 @@
 #include "fixture.h"
 #include "suites.h"
 
-#include "../../lb/sched.h"
+#include "../../lb/pick.h"
 
 #include <stdlib.h>
 
@@ -41,7 +41,7 @@ static void end(void)
 
 static uint16_t pick(unsigned client, uint16_t port)
 {
-	return sched_pick(&sched, 0, fixture_client(client), be16_from(port), now);
+	return pick_server(&sched, 0, fixture_client(client), be16_from(port), now);
 }
 
 static void answer(uint16_t server, uint64_t us)

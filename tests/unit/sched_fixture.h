@@ -8,7 +8,7 @@
 #include "fixture.h"
 #include "suites.h"
 
-#include "../../lb/sched.h"
+#include "../../lb/pick.h"
 
 #include <stdlib.h>
 
@@ -55,7 +55,7 @@ static inline void rules_changed(void)
 
 static inline uint16_t open_one(void)
 {
-	uint16_t server = sched_pick(&sched, 0, fixture_client(1), be16_from(0), now);
+	uint16_t server = pick_server(&sched, 0, fixture_client(1), be16_from(0), now);
 
 	ck_assert_uint_ne(server, SERVER_NONE);
 	sched_opened(&sched, server);

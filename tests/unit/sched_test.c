@@ -55,7 +55,7 @@ START_TEST(turns_are_recalled)
 	for (unsigned s = 0; s < FIXTURE_SERVERS; s++)
 		sched_recall(&sched, s, turns[s], farm_turn);
 	for (unsigned i = 0; i < 8; i++) {
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now),
+		ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now),
 		                  next[i]);
 		sched_closed(&sched, open_one(), true);
 	}
@@ -175,7 +175,8 @@ START_TEST(weight_zero_and_drain_take_nothing)
 	rules->servers[2].state = STATE_DISABLED;
 	rules_changed();
 	ck_assert(!sched_is_up(&sched, 0));
-	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), SERVER_NONE);
+	ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now),
+	                  SERVER_NONE);
 	end();
 }
 END_TEST
@@ -217,12 +218,12 @@ START_TEST(farms_do_not_mix)
 {
 	begin_with(fixture_two_farms());
 	for (unsigned i = 0; i < 50; i++) {
-		uint16_t server = sched_pick(&sched, 1, fixture_client(1), be16_from(0), now);
+		uint16_t server = pick_server(&sched, 1, fixture_client(1), be16_from(0), now);
 
 		ck_assert(server == 2 || server == 3);
 		sched_opened(&sched, server);
 	}
-	ck_assert_uint_lt(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 2);
+	ck_assert_uint_lt(pick_server(&sched, 0, fixture_client(1), be16_from(0), now), 2);
 	end();
 }
 END_TEST
@@ -285,17 +286,17 @@ START_TEST(source_sticks)
 	use(SCHED_SOURCE);
 	rules->servers[2].weight = 2;
 	for (unsigned c = 0; c < 4000; c++) {
-		before[c] = sched_pick(&sched, 0, fixture_client(c), be16_from(0), now);
+		before[c] = pick_server(&sched, 0, fixture_client(c), be16_from(0), now);
 		got[before[c]]++;
 		sched_opened(&sched, before[c]);
-		require_eq(sched_pick(&sched, 0, fixture_client(c), be16_from(0), now), before[c]);
+		require_eq(pick_server(&sched, 0, fixture_client(c), be16_from(0), now), before[c]);
 	}
 	ck_assert_int_le(abs((int)got[0] - 1000), 130);
 	ck_assert_int_le(abs((int)got[1] - 1000), 130);
 	ck_assert_int_le(abs((int)got[2] - 2000), 160);
 	rules->servers[1].state = STATE_DRAIN;
 	for (unsigned c = 0; c < 4000; c++) {
-		uint16_t server = sched_pick(&sched, 0, fixture_client(c), be16_from(0), now);
+		uint16_t server = pick_server(&sched, 0, fixture_client(c), be16_from(0), now);
 
 		require(before[c] == 1 ? server != 1 : server == before[c]);
 	}
@@ -390,7 +391,7 @@ static void twin_step(unsigned loads[TWIN_SERVERS], unsigned rest[TWIN_SERVERS],
 		rest[s]--;
 		sched_closed(&sched, s, false);
 	} else {
-		picked = sched_pick(&sched, 0, fixture_client(1), be16_from(0), *at);
+		picked = pick_server(&sched, 0, fixture_client(1), be16_from(0), *at);
 		require_eq(picked, pick_slowly(*at));
 		if (picked == SERVER_NONE)
 			return;

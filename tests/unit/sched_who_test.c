@@ -59,7 +59,8 @@ START_TEST(max_connections_is_kept)
 	ck_assert_uint_eq(sched.servers[0].connections, 3);
 	rules->servers[1].max_connections = 17;
 	rules_changed();
-	ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), SERVER_NONE);
+	ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now),
+	                  SERVER_NONE);
 	ck_assert(sched_is_up(&sched, 0));
 	sched_closed(&sched, 0, true);
 	ck_assert_uint_eq(open_one(), 0);
@@ -77,20 +78,20 @@ START_TEST(half_open_ones_make_room)
 		rules_changed();
 		for (unsigned c = 0; c < 4; c++)
 			sched_opened(&sched,
-			             sched_pick(&sched, 0, fixture_client(1), be16_from(0), now));
+			             pick_server(&sched, 0, fixture_client(1), be16_from(0), now));
 		ck_assert_uint_eq(sched.servers[0].connections, 2);
 		ck_assert(sched_is_full(&sched, 0) && sched_has_room(&sched, 0));
 		sched_half_open_no_more(&sched, 0);
 		sched_half_open_no_more(&sched, 0);
 		ck_assert(!sched_has_room(&sched, 0));
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 1);
+		ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now), 1);
 		sched_closed(&sched, 0, true);
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now), 0);
+		ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now), 0);
 		sched_opened(&sched, 0);
 		sched_half_open_no_more(&sched, 0);
 		sched_half_open_no_more(&sched, 1);
 		sched_half_open_no_more(&sched, 1);
-		ck_assert_uint_eq(sched_pick(&sched, 0, fixture_client(1), be16_from(0), now),
+		ck_assert_uint_eq(pick_server(&sched, 0, fixture_client(1), be16_from(0), now),
 		                  SERVER_NONE);
 		end();
 	}
@@ -112,10 +113,10 @@ START_TEST(who_does_not_pass_is_passed_over)
 		rules->farms[0].scheduler = (enum rules_scheduler)i;
 		rules_changed();
 		for (but = 0; but < 3; but++) {
-			uint16_t first = sched_pick(&sched, 0, fixture_client(1), be16_from(0),
-			                            now),
-			         next = sched_pick_if(&sched, 0, fixture_client(1), be16_from(0),
-			                              now, is_another, &but);
+			uint16_t first = pick_server(&sched, 0, fixture_client(1), be16_from(0),
+			                             now),
+			         next = pick_server_if(&sched, 0, fixture_client(1), be16_from(0),
+			                               now, is_another, &but);
 
 			ck_assert(next != but && next < 3);
 			if (i != SCHED_FASTEST && first != but) /* that draws anew each time */
@@ -126,7 +127,7 @@ START_TEST(who_does_not_pass_is_passed_over)
 	begin(1);
 	but = 0;
 	ck_assert_uint_eq(
-	        sched_pick_if(&sched, 0, fixture_client(1), be16_from(0), now, is_another, &but),
+	        pick_server_if(&sched, 0, fixture_client(1), be16_from(0), now, is_another, &but),
 	        SERVER_NONE);
 	end();
 }

@@ -1,0 +1,266 @@
+/*
+ * Whether a server can be had for a SYN, and by which tuple its packets will come back.
+ *
+ * The SNAT port is the client's own port number if that is free, or rests after a connection of the
+ * same client and port (asked only of who has had one lately, as it takes a look at the table):
+ * then the server sees what it would see without us, and its TIME_WAIT, sequence numbers and
+ * timestamps fit (RFC 9293, 3.6.1; RFC 6191). Else it is the one that was longest unused.
+ *
+ * With `snat = off` the server sees the client's own address and port, and there is no SNAT port to
+ * take: its packets are recognized by their source.
+ */
+#include "wish.h"
+
+#include "life.h"
+#include "tcp.h"
+
+enum {
+	/* ms that a half-open flow has before it makes way for another one of a server that is
+	   full: its client's answer may be on its way, or be waiting to be read */
+	WISH_LEAST_AGE_MS = 100,
+	/* SNAT addresses at which the client's own port is asked for */
+	WISH_OWN_TRIES = 4,
+	/* ports that are tried for one that no live flow from before a reload has */
+	WISH_PORT_TRIES = 256,
+};
+
+/* The flow, and its end, that packets with this tuple belong to, whose address that isn't known by
+ * name is the client's; or FLOW_NONE. */
+static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
+{
+	const struct flow_key key = {.tuple = *tuple,
+	                             .ipv6 = wish->key->ipv6,
+	                             .hashed = wish_farm(wish)->nsnat ? NULL : wish->key->hashed};
+
+	return flows_find(&wish->balance->flows, &key, flows_hash(&wish->balance->flows, tuple));
+}
+
+static be32 address_of(const struct wish *wish, uint16_t server)
+{
+	return wish->balance->farms->rules->servers[server].address;
+}
+
+be16 wish_server_port(const struct wish *wish)
+{
+	return rules_server_port(wish_farm(wish), wish->service);
+}
+
+/* How packets from the server will arrive with `snat = off`. */
+static struct tuple arrival_without_snat(const struct wish *wish, uint16_t server)
+{
+	const struct tuple *client = &wish->packet->tuple;
+
+	return tuple_of(address_of(wish, server), client->src, wish_server_port(wish),
+	                client->sport);
+}
+
+/* The same with a SNAT port. */
+static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct snat_port port)
+{
+	return tuple_of(address_of(wish, server), wish_farm(wish)->snat[port.address],
+	                wish_server_port(wish), port.port);
+}
+
+/* The oldest such flow of the first of the server's pools for the service, in turn, with any. */
+static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+	const struct flows *flows = &wish->balance->flows;
+	uint32_t f = FLOW_NONE, pool;
+
+	for (unsigned i = 0; i < wish_farm(wish)->nsnat && f == FLOW_NONE; i++) {
+		pool = snat_pool(snat, wish->farm, server, wish->service, i);
+		f = rests ? flows_oldest_resting(flows, farms_resting(pool))
+		          : flows_oldest_half_open(flows, farms_half_open(pool));
+	}
+	return f;
+}
+
+/* If the server can be reached: see wish_can_be_had(). */
+static bool can_reach(const void *of, unsigned s)
+{
+	const struct wish *wish = of;
+	const uint16_t server = (uint16_t)s;
+	struct tuple tuple;
+	uint32_t ref;
+
+	if (wish_farm(wish)->nsnat)
+		return snat_has_free(&wish->balance->farms->snat, wish->farm, server,
+		                     wish->service) ||
+		       oldest_with_port(wish, server, true) != FLOW_NONE ||
+		       oldest_with_port(wish, server, false) != FLOW_NONE;
+	/* the client may have this port open to the same server already, by way of another VIP */
+	tuple = arrival_without_snat(wish, server);
+	ref = holder_of(wish, &tuple);
+	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
+}
+
+bool wish_is_open(const void *of, unsigned server)
+{
+	const struct wish *wish = of;
+	const struct balance *balance = wish->balance;
+	uint32_t f;
+
+	if (!sched_is_full(&balance->farms->sched, server))
+		return true;
+	f = flows_oldest_half_open(&balance->flows, farms_opening(balance->farms, server));
+	return f != FLOW_NONE && flows_created_ms(&balance->flows, f) + WISH_LEAST_AGE_MS <=
+	                                 balance_ms(balance, wish->now);
+}
+
+bool wish_can_be_had(const void *of, unsigned server)
+{
+	return wish_is_open(of, server) && can_reach(of, server);
+}
+
+/* Makes an older flow give up its port; false if there is none that may. */
+static bool free_a_port(const struct wish *wish, uint16_t server)
+{
+	uint32_t f = oldest_with_port(wish, server, true);
+
+	if (f != FLOW_NONE) {
+		life_cut_quarantine(wish->balance, f);
+		return true;
+	}
+	f = oldest_with_port(wish, server, false);
+	if (f == FLOW_NONE)
+		return false;
+	life_evict(wish->balance, f, wish->now);
+	return true;
+}
+
+static bool take_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	struct snat *snat = &wish->balance->farms->snat;
+
+	return snat_take(snat, wish->farm, server, wish->service, ret) ||
+	       (free_a_port(wish, server) &&
+	        snat_take(snat, wish->farm, server, wish->service, ret));
+}
+
+/* Sees to it that no flow has the tuple: one that rests gives it up. False if a live one has it. */
+static bool free_tuple(const struct wish *wish, const struct tuple *tuple)
+{
+	uint32_t ref = holder_of(wish, tuple);
+
+	if (ref == FLOW_NONE)
+		return true;
+	if (flow_is_live(flows_at(&wish->balance->flows, flow_of(ref))))
+		return false;
+	life_cut_quarantine(wish->balance, flow_of(ref));
+	return true;
+}
+
+/* If the flow is a resting one of the same client and port, whose server would take the SYN. */
+static bool is_his_own(const struct wish *wish, uint32_t f)
+{
+	const struct flow *flow = flows_at(&wish->balance->flows, f);
+
+	return !flow_is_live(flow) && tuple_eq(&flow->arrive[CLIENT], &wish->packet->tuple) &&
+	       tcp_may_reopen(flow, wish->balance->flows.stamps[f], wish->packet) &&
+	       (!wish->key->hashed || ip6_eq(&wish->balance->flows.client6[f], wish->key->hashed));
+}
+
+/* If a tuple may be a flow's though its port is free: one from before a reload. */
+static bool may_collide(const struct wish *wish)
+{
+	return wish->balance->strays;
+}
+
+/* If the client, whose packets find old, may have this port of his own number; one that he has left
+ * is given up then. */
+static bool is_free_for(const struct wish *wish, uint32_t old, struct snat_port port,
+                        const struct tuple *tuple)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+	const bool is_free = snat_is_free(snat, port);
+	uint32_t ref;
+
+	if (!may_collide(wish) && (is_free || old == FLOW_NONE))
+		return is_free;
+	ref = holder_of(wish, tuple);
+	if (is_free || ref == FLOW_NONE)
+		return is_free && ref == FLOW_NONE;
+	if (!is_his_own(wish, flow_of(ref)))
+		return false;
+	life_forget(wish->balance, flow_of(ref));
+	return snat_is_free(snat, port);
+}
+
+/* Takes the client's own port, if it is free or his. */
+static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server,
+                          struct snat_port *ret)
+{
+	struct snat *snat = &wish->balance->farms->snat;
+	struct tuple tuple;
+
+	for (unsigned i = 0; i < wish_farm(wish)->nsnat && i < WISH_OWN_TRIES; i++) {
+		if (!snat_port_of(snat, wish->farm, server, wish->service, i,
+		                  wish->packet->tuple.sport, ret))
+			continue;
+		tuple = arrival_at(wish, server, *ret);
+		if (!is_free_for(wish, old, *ret, &tuple))
+			continue;
+		snat_take_port(snat, wish->farm, server, *ret);
+		wish->balance->counts.own_port++;
+		return true;
+	}
+	return false;
+}
+
+/* Takes a port. Those that live strays have are kept from the others meanwhile, so that one that
+ * rests is given up if there are no more. */
+static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
+                        struct snat_port *ret)
+{
+	struct snat_port others[WISH_PORT_TRIES];
+	bool found = take_own_port(wish, old, server, ret);
+	struct tuple tuple;
+	unsigned n = 0;
+
+	while (!found && n < WISH_PORT_TRIES && take_port(wish, server, ret)) {
+		tuple = arrival_at(wish, server, *ret);
+		found = !may_collide(wish) || free_tuple(wish, &tuple);
+		if (!found)
+			others[n++] = *ret;
+	}
+	while (n)
+		snat_give_back(&wish->balance->farms->snat, wish->farm, others[--n]);
+	return found;
+}
+
+bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
+                         struct snat_port *ret_port, struct tuple *ret)
+{
+	if (!wish_farm(wish)->nsnat) {
+		*ret = arrival_without_snat(wish, server);
+		return free_tuple(wish, ret);
+	}
+	if (!choose_port(wish, old, server, ret_port))
+		return false;
+	*ret = arrival_at(wish, server, *ret_port);
+	return true;
+}
+
+/* The port that take_own_port() or snat_take() will find, others' ports aside. */
+static bool foresee_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+
+	for (unsigned i = 0; i < wish_farm(wish)->nsnat && i < WISH_OWN_TRIES; i++)
+		if (snat_port_of(snat, wish->farm, server, wish->service, i,
+		                 wish->packet->tuple.sport, ret) &&
+		    snat_is_free(snat, *ret))
+			return true;
+	return snat_peek(snat, wish->farm, server, wish->service, ret);
+}
+
+bool wish_foresee(const struct wish *wish, uint16_t server, struct tuple *ret)
+{
+	struct snat_port port;
+
+	if (!foresee_port(wish, server, &port))
+		return false;
+	*ret = arrival_at(wish, server, port);
+	return true;
+}
