@@ -142,10 +142,8 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 		worker_set_mtu(&live->crew.workers.worker[k], side, is->link.mtu);
 	}
 	if (change->anew && !err)
-		err = crew_join(&live->crew, live->crew.workers.rules);
-	if (change->anew && !err)
-		err = crew_steer(&live->crew, live->crew.workers.rules,
-		                 &live->crew.workers.worker[0].share);
+		err = crew_share_out(&live->crew, live->crew.workers.rules,
+		                     &live->crew.workers.worker[0].share);
 	if (!err)
 		return;
 	/* sockets that don't share yet would each get every frame */

@@ -155,10 +155,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 			err = open_port(live, (enum side)side, &live->crew.ports[k][side]);
 	if (!err) {
 		crew_load_bouncers(&live->crew, rules);
-		err = crew_join(&live->crew, rules);
+		err = crew_share_out(&live->crew, rules, &live->share);
 	}
-	if (!err)
-		err = crew_steer(&live->crew, rules, &live->share);
 	return err ? err : attach(live);
 }
 

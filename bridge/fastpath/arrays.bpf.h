@@ -22,13 +22,7 @@ MAP_ARRAY(ways, struct fastpath_way)
 MAP_ARRAY(names, struct ip6)
 MAP_ARRAY(parts, struct fastpath_part)
 TABLE_ARRAYS(MAP_TABLE)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, NSIDES);
-	__uint(key_size, sizeof(uint32_t));
-	__uint(value_size, sizeof(uint32_t));
-} attendant SEC(".maps");
+MAP_PROGRAMS(attendant, NSIDES)
 
 enum { BRIDGE_VLAN_BYTES = 4 }; /* by which the kernel's bridge lets a frame exceed the MTU */
 

@@ -23,36 +23,37 @@ MAP_ARRAY(filter_seen, struct fastpath_filter_seen)
 
 /* ---- What is looked at ---- */
 
+/* Copies what follows the frame's addresses to the image's byte `to`, as much as there is room for.
+ */
+INLINE bool copy_rest(struct __sk_buff *skb, struct filter_image *image, uint32_t to)
+{
+	uint32_t less = skb->len - ETH_TYPE - 1; /* than all, by one: see take_out_jumbo() */
+
+	if (less > FILTER_IMAGE_BYTES - to - 1)
+		less = FILTER_IMAGE_BYTES - to - 1;
+	__asm__ volatile("" : "+r"(less));
+	return bpf_skb_load_bytes(skb, ETH_TYPE, image->bytes + to, less + 1) == 0;
+}
+
 /* Copies the beginning of the frame, the tag in its place. Fails only of what is shorter than an
  * Ethernet header. */
 INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
 {
-	enum { ADDRESSES = ETH_TYPE };
 	const uint32_t shift = skb->vlan_present ? FRAME_TAG_BYTES : 0;
-	const uint32_t len = skb->len;
-	uint32_t less = len - ADDRESSES - 1; /* than the rest, by one: see take_out_jumbo() */
 	be16 tag[2];
 
-	if (len < ETH_HEADER_BYTES)
+	if (skb->len < ETH_HEADER_BYTES)
 		return false;
 	image->shift = shift;
-	image->len = len + shift;
-	if (bpf_skb_load_bytes(skb, 0, image->bytes, ADDRESSES) < 0)
+	image->len = skb->len + shift;
+	if (bpf_skb_load_bytes(skb, 0, image->bytes, ETH_TYPE) < 0)
 		return false;
-	if (!shift) {
-		if (less > FILTER_IMAGE_BYTES - ADDRESSES - 1)
-			less = FILTER_IMAGE_BYTES - ADDRESSES - 1;
-		__asm__ volatile("" : "+r"(less));
-		return bpf_skb_load_bytes(skb, ADDRESSES, image->bytes + ADDRESSES, less + 1) == 0;
-	}
-	if (less > FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES - 1)
-		less = FILTER_IMAGE_BYTES - ADDRESSES - FRAME_TAG_BYTES - 1;
-	__asm__ volatile("" : "+r"(less));
+	if (!shift)
+		return copy_rest(skb, image, ETH_TYPE);
 	tag[0] = be16_from(bpf_ntohs(skb->vlan_proto));
 	tag[1] = be16_from((uint16_t)skb->vlan_tci);
-	__builtin_memcpy(image->bytes + ADDRESSES, tag, sizeof(tag));
-	return bpf_skb_load_bytes(skb, ADDRESSES, image->bytes + ADDRESSES + FRAME_TAG_BYTES,
-	                          less + 1) == 0;
+	__builtin_memcpy(image->bytes + ETH_TYPE, tag, sizeof(tag));
+	return copy_rest(skb, image, ETH_TYPE + FRAME_TAG_BYTES);
 }
 
 /*

@@ -21,4 +21,13 @@
 		__type(value, value_type);                                                         \
 	} name SEC(".maps");
 
+/* An array of n programs, for tail calls. */
+#define MAP_PROGRAMS(name, n)                                                                      \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_PROG_ARRAY);                                             \
+		__uint(max_entries, (n));                                                          \
+		__uint(key_size, sizeof(uint32_t));                                                \
+		__uint(value_size, sizeof(uint32_t));                                              \
+	} name SEC(".maps");
+
 #endif

@@ -182,6 +182,13 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 	return err;
 }
 
+int crew_share_out(struct crew *crew, const struct rules *rules, const struct share *share)
+{
+	int err = crew_join(crew, rules);
+
+	return err ? err : crew_steer(crew, rules, share);
+}
+
 bool crew_has_moved(struct crew *crew)
 {
 	for (unsigned k = 0; k < crew->n; k++)

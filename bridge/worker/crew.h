@@ -68,6 +68,9 @@ int crew_join(struct crew *crew, const struct rules *rules);
  * running: the kernel takes its time. Likewise. */
 int crew_steer(struct crew *crew, const struct rules *rules, const struct share *share);
 
+/* Both, of workers that don't run yet, or of ports that are new to them. Likewise. */
+int crew_share_out(struct crew *crew, const struct rules *rules, const struct share *share);
+
 /* Whether every thread has been through a round since this was true last. */
 bool crew_has_moved(struct crew *crew);
 

@@ -12,13 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 MAP_ARRAY(ring, struct feed)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, FEED_TARGETS);
-	__uint(key_size, sizeof(uint32_t));
-	__uint(value_size, sizeof(uint32_t));
-} targets SEC(".maps");
+MAP_PROGRAMS(targets, FEED_TARGETS)
 
 SEC("tc")
 int feed(struct __sk_buff *skb)
