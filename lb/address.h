@@ -123,8 +123,9 @@ bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be3
 uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip);
 
 /*
- * The same, there being a name at all, for who can't foresee the answer, which costs a processor
- * more than all else: mostly without a branch.
+ * The same, where the rules give at least one name. Mostly without a branch: whether an address has
+ * a name is beyond what a processor can predict, and to guess wrong would cost it more than all the
+ * rest.
  */
 static inline uint32_t addresses_number_either(const struct addresses *addresses,
                                                const struct ip6 *ip)
@@ -140,7 +141,8 @@ static inline uint32_t addresses_number_either(const struct addresses *addresses
 	return number;
 }
 
-/* The kinds of the name of that number in no VLAN; of 0, none. */
+/* What the address with the name of that number is to us in untagged frames (ADDRESS_...); 0 for
+ * number 0. */
 static inline uint8_t addresses_untagged(const struct addresses *addresses, uint32_t number)
 {
 	return addresses->untagged[number];

@@ -8,7 +8,8 @@
 #include "arena.h"
 #include "tcp.h"
 
-/* A few at a time: a place is its flow's number, and the later one has it. */
+/* SYNs that are kept at a time. A flow's place is its number modulo this; of two that would have
+ * the same one the later SYN stays. */
 enum { ANEW_PLACES = 1024 };
 
 struct anew_syn {
@@ -26,8 +27,8 @@ struct anew_heir {
 struct anew {
 	struct anew_syn *places;
 	struct anew_heir *heirs;
-	uint32_t waiting; /* places that are taken: mostly none, and then there is nothing to look
-	                     at */
+	uint32_t waiting; /* places that are taken: mostly none, and then no place need be looked at
+	                   */
 };
 
 void anew_lay_out(struct anew *anew, struct arena *arena);
@@ -38,11 +39,12 @@ void anew_note(struct anew *anew, uint32_t flow, const struct packet *packet, ui
 /* The flow's SYN that waits, or NULL. */
 const struct anew_syn *anew_find(const struct anew *anew, uint32_t flow, uint32_t tick);
 
-/* Notes which older flow, or FLOW_NONE, one has just been made beside; and what was noted. */
+/* Notes that flow has just been made beside older, of the same client and port, which may be
+ * FLOW_NONE; and returns what was noted of it. */
 void anew_set_older(struct anew *anew, uint32_t flow, uint32_t older);
 uint32_t anew_older(const struct anew *anew, uint32_t flow);
 
-/* Nothing waits on that flow any more, if something did. */
+/* Forgets the flow's SYN that waits, if there is one. */
 void anew_forget(struct anew *anew, uint32_t flow);
 
 #endif

@@ -52,7 +52,7 @@ struct balance_counts {
 
 struct balance {
 	struct farms *farms;
-	struct flows flows; /* places for both of the following */
+	struct flows flows; /* as many places as may be open and half-open */
 	uint32_t most_open; /* connections beyond which none are begun */
 	uint32_t most_half_open;
 	uint32_t strays; /* flows from before a reload whose SNAT port isn't one of the present
@@ -98,8 +98,8 @@ static inline uint32_t balance_tick(const struct balance *balance, lb_time now)
 	return flow_tick(now, balance->epoch);
 }
 
-/* If so many have asked for a connection, and then said no more, that it looks like a flood; or so
- * much comes that what begins one must wait. */
+/* If it looks like a flood of SYNs: half of the half-open places are taken, or so many frames wait
+ * to be read that the frames which begin a connection are put off (strangers.h). */
 static inline bool balance_is_flooded(const struct balance *balance, lb_time now)
 {
 	return strangers_is_pressed(&balance->strangers, now) ||
@@ -114,7 +114,8 @@ static inline bool balance_is_flooded(const struct balance *balance, lb_time now
 void balance_lay_out(struct balance *balance, struct arena *arena, const struct rules *rules,
                      const struct share *share, struct hash_key key, lb_time now);
 
-/* The addresses and ports with which a packet arrives from end, or leaves that came as ref. */
+/* The addresses and ports with which the flow's packets arrive from end; and those with which a
+ * packet leaves that came from the flow's end in ref. */
 void balance_arrival(const struct balance *balance, uint32_t flow, enum end end,
                      struct rewrite_to *ret);
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret);
@@ -122,13 +123,14 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 /* The address of the flow's client; of IPv4 as ip6_mapped(). */
 struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
-/* The same as limits_key(). */
+/* The flow's client as limits_key() names him. */
 uint64_t balance_client_key(const struct balance *balance, uint32_t flow);
 
 /*
- * Where the flow's SNAT port stands; false if it has none to give back: `snat = off`, or the
- * present rules don't know its service or address: these are strays, and so is what has a port that
- * they don't hand out. The last one gives it back, if it has one.
+ * A stray is a flow from before a reload whose SNAT port the present rules don't hand out, or of
+ * whose service or SNAT address they know nothing. balance_locate_port() sets *ret to where the
+ * flow's port stands in the pools of the present rules, or returns false: `snat = off`, or they
+ * don't know it. balance_give_port_back() frees that port, if there is one.
  */
 bool balance_is_stray(const struct balance *balance, const struct flow *flow);
 bool balance_locate_port(const struct balance *balance, const struct flow *flow,
@@ -136,9 +138,10 @@ bool balance_locate_port(const struct balance *balance, const struct flow *flow,
 void balance_give_port_back(struct balance *balance, const struct flow *flow);
 
 /*
- * Marks a port as taken that a flow of the server had under other rules. Two may have had it, from
- * different pools that are one now: then tuples are looked up as if there were strays. False if
- * these rules don't give that port out: then the flow is one.
+ * Marks a port as taken that a flow of the server had under other rules. Returns false if these
+ * rules don't hand that port out: then the flow is a stray. Two flows may have had the port, from
+ * pools that are one pool now: from then on a port that looks free is looked up in the table, as if
+ * there were strays.
  */
 bool balance_keep_port(struct balance *balance, uint16_t server, struct snat_port port);
 
@@ -148,7 +151,8 @@ struct limits_asker balance_asker(const struct balance *balance, uint32_t flow);
 /* Counts the open connections of clients whose farm limits these, from the flows. */
 void balance_count_clients(struct balance *balance, lb_time now);
 
-/* Counts the flow, which begins or is forgotten, where SYNs that clients may not send are known. */
+/* Counts in limits.barred that the flow begins, or is forgotten: the SYNs of a flow aren't dropped
+ * there. */
 void balance_bar_flow(struct balance *balance, uint32_t flow, bool begins);
 
 static inline void balance_note_flow(struct balance *balance, uint32_t flow, bool begins)
@@ -157,15 +161,16 @@ static inline void balance_note_flow(struct balance *balance, uint32_t flow, boo
 		balance_bar_flow(balance, flow, begins);
 }
 
-/* Keeps there from now on what SYNs are known to get nothing, if the rules limit anybody. */
+/* From now on notes in barred which SYNs would only be refused again, if the rules have limits for
+ * clients. */
 void balance_use_barred(struct balance *balance, struct barred *barred);
 
-/* Takes farms, whose rules no flow is of yet, into use. */
+/* Has balance use farms, while there are no flows yet: else it is balance_move()'s to do. */
 void balance_begin(struct balance *balance, struct farms *farms);
 
 /*
- * Puts a flow whose state has just become half-open, reset or quarantined into its queues. The
- * former is for a new flow, whose port is known; NULL: it has none.
+ * Puts a flow whose state has just become half-open, reset or quarantined into its queues.
+ * balance_queue_new() is for a flow that has just been made, with its SNAT port; NULL: it has none.
  */
 void balance_queue_new(struct balance *balance, uint32_t flow, const struct snat_port *port);
 void balance_queue(struct balance *balance, uint32_t flow);

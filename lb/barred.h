@@ -44,7 +44,7 @@ enum {
 
 #define BARRED_LONGEST_NS LB_NS_PER_S
 
-/* By what it is refused. */
+/* Which of the farm's limits refuses it. */
 enum barred_limit {
 	BARRED_DENIED,
 	BARRED_CONNECTIONS,
@@ -80,8 +80,8 @@ struct barred_counts {
 struct barred {
 	uint64_t seed, factor; /* of hashes; the factor is odd */
 	uint64_t last_ns;      /* when the last entry ends; 0: there is none */
-	uint16_t generation;   /* of entries that count */
-	uint16_t rests;        /* not 0: none is to be made */
+	uint16_t generation;   /* of the entries that are valid; others are as good as empty */
+	uint16_t rests;        /* not 0: no entry is to be made */
 	uint32_t unused;
 	uint32_t epochs[BARRED_EPOCHS];
 	struct barred_entry entries[BARRED_SETS][BARRED_WAYS];
@@ -297,24 +297,25 @@ struct packet;
 /* An empty table. key is that of the engine's. */
 void barred_begin(struct barred *barred, const struct hash_key *key);
 
-/* Nothing is known of any SYN any more; while it rests, nothing will be. */
+/* Forgets all entries; and lets none be made while rests, or lets them again. */
 void barred_clear(struct barred *barred);
 void barred_rest(struct barred *barred, bool rests);
 
 /* What barred_read() says of the packet, a SYN; client: as limits.h knows him. */
 void barred_describe(const struct packet *packet, uint64_t client, struct barred_syn *ret);
 
-/* What is said of SYNs from there, of which syn is one, up to a time that isn't before now. */
+/* Makes an entry for SYNs like this one, from whichever port: that they get nothing up to a time,
+ * which isn't before now. */
 void barred_put(struct barred *barred, const struct barred_syn *syn, unsigned kind, lb_time until,
                 lb_time now);
 
-/* What is known of the client is over. */
+/* Takes back all entries of the client's. */
 void barred_retract(struct barred *barred, uint64_t client);
 
-/* A flow of the client's with that source port begins, or is forgotten. */
+/* Counts that a flow of the client's with that source port begins, or is forgotten. */
 void barred_flow(struct barred *barred, uint64_t client, be16 sport, bool begins);
 
-/* All flows are forgotten, to be counted anew. */
+/* Sets the count of all flows to none, for them to be counted anew. */
 void barred_forget_flows(struct barred *barred);
 
 /* Adds up what has been dropped so far, on all processors; to be called now and then. */

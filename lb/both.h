@@ -17,7 +17,8 @@
 #define BOTH_FETCH_ADD(x, v) (__sync_fetch_and_add(&(x), (v)))
 #define BOTH_OR(x, v)        ((void)__sync_fetch_and_or(&(x), (v)))
 
-/* A program looks at what it has read for what it reads next, and so does its processor. */
+/* A program needs no fence of the processor: the address of its second read always follows from its
+ * first one, and no processor turns such reads round. So only the compiler is held back. */
 #define BOTH_FENCE() __asm__ volatile("" ::: "memory")
 #define BOTH_READ_FIRST(x)                                                                         \
 	__extension__({                                                                            \
@@ -31,7 +32,7 @@
 		BOTH_WRITE(x, v);                                                                  \
 	})
 #else
-/* For tests that hold somebody up before each access. */
+/* Tests define it, to stop one of the two before each access. */
 #ifndef BOTH_STEP
 #define BOTH_STEP() ((void)0)
 #endif
@@ -41,13 +42,14 @@
 #define BOTH_ADD(x, v)       (BOTH_STEP(), (void)__atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 #define BOTH_FETCH_ADD(x, v) (BOTH_STEP(), __atomic_fetch_add(&(x), (v), __ATOMIC_RELAXED))
 
-/* Both ways: what was written before is seen by who sees this. The second one, which returns what
- * was there, is the engine's only. */
+/* Whoever sees the bits changed sees all that was written before, and the other way round.
+ * BOTH_TAKE() clears bits and returns which of them were set; only the engine calls it. */
 #define BOTH_OR(x, v)        (BOTH_STEP(), (void)__atomic_fetch_or(&(x), (v), __ATOMIC_SEQ_CST))
 #define BOTH_TAKE(x, mask)                                                                         \
 	(BOTH_STEP(), __atomic_fetch_and(&(x), ~(mask), __ATOMIC_SEQ_CST) & (mask))
 
-/* What is read after, or was written before, isn't older than this. */
+/* What is read after BOTH_READ_FIRST() isn't older than what that read; what was written before
+ * BOTH_WRITE_LAST() is seen by who sees what that wrote. */
 #define BOTH_READ_FIRST(x)    (BOTH_STEP(), __atomic_load_n(&(x), __ATOMIC_ACQUIRE))
 #define BOTH_WRITE_LAST(x, v) (BOTH_STEP(), __atomic_store_n(&(x), (v), __ATOMIC_RELEASE))
 #endif

@@ -1,14 +1,14 @@
 /*
- * A bucket of tokens, as a time: that up to when all is paid for. How long ago that is, is what the
- * bucket holds.
+ * A bucket of tokens, kept as one time: the one up to which all has been spent. What the bucket
+ * holds is the time since then, in ns, and never more than its depth.
  */
 #ifndef LB_BUCKET_H
 #define LB_BUCKET_H
 
 #include "bytes.h"
 
-/* Takes what costs that many ns, of a bucket that holds depth_ns at most; false if it doesn't hold
- * so much. */
+/* Spends cost_ns of a bucket that holds depth_ns at most; false, with nothing spent, if it doesn't
+ * hold so much. */
 static inline bool bucket_pay(uint64_t *paid_ns, uint64_t cost_ns, uint64_t depth_ns, lb_time now)
 {
 	if (now.ns - *paid_ns > depth_ns)

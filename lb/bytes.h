@@ -89,7 +89,7 @@ static inline bool mac_is_group(const struct mac *m)
 	return m->b[0] & 1;
 }
 
-/* One that a single host can have. */
+/* If a single host can have it: neither all zeros nor a group's. */
 static inline bool mac_is_host(const struct mac *m)
 {
 	static const struct mac none;
@@ -97,7 +97,8 @@ static inline bool mac_is_host(const struct mac *m)
 	return !mac_is_group(m) && !mac_eq(m, &none);
 }
 
-/* Neither of no host nor of many (RFC 6890, RFC 1112). */
+/* If a single host can have it on a network: not 0.0.0.0/8, loopback, multicast or reserved (RFC
+ * 6890, RFC 1112). */
 static inline bool be32_is_host(be32 ip)
 {
 	return ip.b[0] != 0 && ip.b[0] != 127 && ip.b[0] < 224;

@@ -16,7 +16,7 @@ enum ended_why {
 	ENDED_EVICTED,
 	ENDED_OPERATOR, /* somebody wanted it to */
 	ENDED_LIMIT,    /* it was one more than its client may have */
-	ENDED_EXIT,     /* it hasn't: it was open when the process ended */
+	ENDED_EXIT,     /* the flow hasn't ended: it was open when the process did */
 };
 
 struct ended {

@@ -52,15 +52,15 @@ static inline void engine_route(const struct lb *lb, uint32_t ref, struct verdic
 	            flows_client(flows, v->flow));
 }
 
-/* If it goes to a client of whom it isn't known where he is. */
+/* If the packet goes to a client whose place on the network isn't known. */
 static inline bool engine_is_nowhere(const struct lb *lb, uint32_t ref)
 {
 	return end_of(ref) == SERVER &&
 	       flows_at(&lb->balance.flows, flow_of(ref))->hop == HOPS_NOWHERE;
 }
 
-/* If a packet of no flow here, which arrives in vlan as key says, is another worker's: settles it
- * then. */
+/* If a packet for which this worker has no flow, and which arrives in vlan as key says, is another
+ * worker's: then its verdict is settled. */
 static inline bool engine_is_elsewhere(const struct lb *lb, const struct flow_key *key,
                                        const struct ip6 *src6, const struct ip6 *dst6,
                                        uint16_t vlan, struct verdict *v)
@@ -76,7 +76,8 @@ static inline bool engine_is_elsewhere(const struct lb *lb, const struct flow_ke
 	return true;
 }
 
-/* If it can't go further than here: on a cable there is no such thing. */
+/* If the frame's TTL or hop limit lets it go no further than here. Never so on a cable, which
+ * doesn't count them. */
 static inline bool engine_is_spent(const struct lb *lb, const struct frame *frame)
 {
 	return rules_has_stack(engine_rules(lb)) && router_is_last(frame);

@@ -1,6 +1,7 @@
 /*
  * The running state that hangs on the rules: which addresses are whose, which servers are up and
- * how loaded, which SNAT ports are taken. A reload makes another one and moves over.
+ * how loaded, which SNAT ports are taken. A reload makes another one and moves the flows to it
+ * (balance_move()).
  */
 #ifndef LB_FARMS_H
 #define LB_FARMS_H
@@ -32,9 +33,8 @@ struct farms {
 	struct flow_sum *sums;      /* by rules.servers[]: what their flows have carried */
 };
 
-/* Heads of the queues of a pool's resting flows, a pool's half-open ones, a server's half-open
- * ones.
- */
+/* Numbers of heads in queues[]: of a pool's resting flows, of a pool's half-open ones, and of a
+ * server's half-open ones. */
 static inline uint32_t farms_resting(uint32_t pool)
 {
 	return 2 * pool;
@@ -66,7 +66,7 @@ static inline bool farms_service(const struct farms *farms, const struct address
 	                     ret_farm, ret_service);
 }
 
-/* If any farm that has the address, as its VIP or for SNAT, has a server up. */
+/* If a farm that has the address, as its VIP or for SNAT, has a server that takes connections. */
 bool farms_is_up(const struct farms *farms, const struct address *address);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)

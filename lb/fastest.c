@@ -3,21 +3,21 @@
  *
  * The cost of a server is the mean of its connect times, times the connections that it is still to
  * answer and this one, for its weight. Two are drawn by lot, and the cheaper one is taken (the
- * power of two choices, Mitzenmacher 2001; the cost is Finagle's). By two, and with what is
- * underway, a fast server isn't run down by all who have seen the same mean; and one that hangs
- * gets no more, though its mean is from better times. A mean that nothing renews halves every
- * FASTEST_FORGET_S: so who was slow is tried again. The lots are a sequence that is the same at
- * each start.
+ * power of two choices, Mitzenmacher 2001; the cost is Finagle's). As two are drawn, and as
+ * connections that aren't answered yet count, a server that has been fast doesn't get all of the
+ * next ones; and one that hangs gets no more, though its mean was good. A mean that no answer
+ * renews halves every FASTEST_FORGET_S, so that a server that was slow is tried again. The lots are
+ * the same sequence after each start.
  */
 #include "fastest.h"
 
-/* Of a connect time, a new one counts by 1 / 2^3; and one that isn't known is this. */
+/* A new connect time counts in the mean by 1 / 2^3; a mean that isn't known is taken for this. */
 enum { FASTEST_MEAN_SHIFT = 3, FASTEST_UNKNOWN_NS = 1000 };
 
-/* After these nothing is left of a mean: see the assertion below. */
+/* So many halvings leave nothing of any mean: see the assertion below. */
 enum { FASTEST_HALVINGS_MAX = 30 };
 
-/* How often what the mean says has lost half of its worth. */
+/* How many times the mean has been halved by now. */
 static unsigned halvings(const struct answers *answers, lb_time now)
 {
 	const uint64_t n = (now.ns - answers->last.ns) / (FASTEST_FORGET_S * LB_NS_PER_S);

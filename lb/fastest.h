@@ -11,7 +11,7 @@ enum { FASTEST_FORGET_S = 10 };
 
 /* How long a server took for its last answers, SYN to SYN-ACK. */
 struct answers {
-	uint32_t mean_ns; /* when there was the last one; 0: unknown */
+	uint32_t mean_ns; /* as it was at `last`; 0: unknown */
 	lb_time last;
 };
 
@@ -26,8 +26,8 @@ uint32_t fastest_mean_ns(const struct answers *answers, lb_time now);
 uint64_t fastest_cost(const struct answers *answers, uint32_t unanswered, uint32_t weight,
                       lb_time now);
 
-/* The next number of a sequence, from 0 to n - 1; *draws says which it is, and how far it has got.
- */
+/* Draws a number from 0 to n - 1. *draws is the sequence's state: what it begins with says which
+ * sequence it is, and each draw moves it on. */
 unsigned fastest_draw(uint64_t *draws, unsigned n);
 
 #endif

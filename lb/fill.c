@@ -1,11 +1,11 @@
 /*
- * How full the pools of SNAT ports are: for who looks from another thread while the worker goes on.
+ * How full the pools of SNAT ports are. Another thread may ask while the worker goes on.
  */
 #include "snat.h"
 
 #include "both.h"
 
-/* a / b is more than c / d, of numbers of ports. */
+/* If a / b is more than c / d, all being numbers of ports. */
 static bool is_more(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	return a * d > c * b;

@@ -35,7 +35,7 @@ enum flow_state {
 	FLOW_RESET,
 	/*
 	 * Ended. Keeps its tuples, so that late packets find their way and its SNAT port isn't used
-	 * into the server's TIME_WAIT.
+	 * again while the server has it in TIME_WAIT.
 	 */
 	FLOW_QUARANTINE,
 };

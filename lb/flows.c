@@ -83,7 +83,7 @@ void flows_announce(struct flows *flows, lb_time epoch)
 	        .key = {flows->key.k[0], flows->key.k[1]},
 	        .epoch_ns = epoch.ns,
 	        .nnames = flows->head->nnames,
-	        .noted = 1, /* for what was noted meanwhile */
+	        .noted = 1, /* a program may have noted something before this */
 	};
 	memcpy(flows->head->factors, flows->factors, sizeof(flows->factors));
 	memcpy(flows->head->factors6, flows->factors6, sizeof(flows->factors6));
@@ -153,7 +153,7 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[CLIENT]));
 	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
 	if (flow->state != FLOW_RESET && flow->state != FLOW_QUARANTINE)
-		return; /* in no queue, or in those of few */
+		return; /* it stands in no queue, or in one of the half-open ones */
 	queues_prefetch(&flows->resting, f, FLOW_BY_STATE);
 	queues_prefetch(&flows->resting, f, FLOW_BY_POOL);
 }
@@ -181,7 +181,8 @@ static uint32_t tick_of_ms(uint64_t ms)
 	return tick < FLOW_NEVER ? (uint32_t)tick : FLOW_NEVER - 1;
 }
 
-/* Says what the flow is: all that was written before is seen by who sees this. */
+/* Writes the flow's server and state, in one word: a reader who sees it sees all that was written
+ * before. */
 static void set_life(struct flow *flow, uint16_t server, enum flow_state state)
 {
 	const uint16_t life = (uint16_t)(state << FLOW_SERVER_BITS | (server & FLOW_SERVER_MASK));
@@ -231,7 +232,8 @@ static void begin(struct flows *flows, uint32_t f, const struct tuple arrive[2],
 	flows->stamps[f] = 0;
 	flows->cold[f].reset_ms = 0;
 	if (flows->notes)
-		notes_take(flows->notes, f); /* one that came late */
+		notes_take(flows->notes, f); /* forgets a note that came late, of the flow that had
+		                                the place before */
 	set_life(flow, server, FLOW_HALF_OPEN);
 	flows->spare[f].opening = openings_take(&flows->openings, f);
 }
@@ -287,7 +289,8 @@ static void leave_queues(struct flows *flows, uint32_t f)
 	}
 }
 
-/* Begins to rest: its life has just said so, and its spare part is of links from now on. */
+/* Has the flow stand in the queues of those that rest. Its life has been written already; from now
+ * on its spare part holds links. */
 static void rest(struct flows *flows, uint32_t f)
 {
 	struct flow *flow = flows_at(flows, f);

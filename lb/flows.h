@@ -32,7 +32,8 @@
 #include "openings.h"
 #include "table.h"
 
-/* Of which numbers factors are made: those of tuples begin with 0. */
+/* The hash's factors are made from the key and a number: those of tuples from 0 on, those of IPv6
+ * addresses from this one on. */
 enum { FLOWS_FACTORS6 = 16 };
 
 /*
@@ -56,8 +57,9 @@ struct flows {
 	uint64_t factors[4];  /* of flows_hash(), made of key, as are: */
 	uint64_t factors6[5]; /* of name_hashed() */
 	struct table_head *head;
-	uint64_t *notes;             /* of another writer: notes.h; NULL: there is none */
-	struct ip6 *names;           /* for who comes after: see table.h; NULL: nobody does */
+	uint64_t *notes; /* of another writer: notes.h; NULL: there is none */
+	struct ip6 *
+	        names; /* for the process that takes the table over: see table.h; NULL: none will */
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
 	uint32_t reached;            /* flows from here on were never used */
@@ -79,7 +81,7 @@ static inline uint64_t flows_bytes(const struct flows *flows, uint32_t flow, enu
 	return BOTH_READ(flows->cold[flow].bytes[end]) + flows->flow[flow].bytes[end];
 }
 
-/* Those of them that aren't in the sum of its server while it lives. */
+/* The bytes of these that haven't been added to the sum of the flow's server yet. */
 static inline uint64_t flows_unsummed(const struct flows *flows, uint32_t flow, enum end end)
 {
 	return BOTH_READ(flows->cold[flow].bytes[end]) % FLOW_SUM_BYTES +
@@ -148,8 +150,8 @@ static inline uint64_t flows_hash(const struct flows *flows, const struct tuple 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */
 uint32_t flows_find(const struct flows *flows, const struct flow_key *key, uint64_t hash);
 
-/* Fetches the flow into the cache; and, once it and its links are there, what forgetting it touches
- * elsewhere, but for what a log is told. */
+/* flows_prefetch() fetches the flow into the cache; the second one, when flow and links are there,
+ * what forgetting it touches elsewhere, but for the record of its end. */
 static inline void flows_prefetch(const struct flows *flows, uint32_t flow)
 {
 	__builtin_prefetch(flows_at(flows, flow), 1);
@@ -232,7 +234,7 @@ static inline uint32_t flows_find_guessed(const struct flows *flows, const struc
 /* Takes the heads of queues into use: all flows stand in none of theirs. */
 void flows_use_heads(struct flows *flows, struct flow_link *heads);
 
-/* Has the sums of servers kept there from now on. */
+/* From now on adds what servers' flows carry to sums, by server. */
 static inline void flows_use_sums(struct flows *flows, struct flow_sum *sums)
 {
 	flows->sums = sums;
@@ -284,18 +286,16 @@ void flows_remove(struct flows *flows, uint32_t flow);
 void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
 
 /*
- * Of flows that were found in the table (adopt.c), whose words are as another process left them:
- * takes one into use as open, closing or quarantined, flows_hash() of its tuples being given; gives
- * one up; puts one aside, free but for its place, until it is undoomed; names its addresses anew,
- * its own address being in client6; has another place for its hop; and was made at another time.
+ * For flows that were found in the table (adopt.c), whose words are as another process left them,
+ * in the order below: takes one into use as open, closing or quarantined, flows_hash() of its
+ * tuples being given; gives one up; sets one aside, which keeps its place and nothing else, until
+ * flows_undoom(); gives its addresses other names, the client's address being in client6; sets the
+ * place of its hop; and sets the time when it was made.
  */
 void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state,
                  const uint64_t hashes[2]);
 void flows_abandon(struct flows *flows, uint32_t flow);
 void flows_rename(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
-
-/* Gives a flow that is in the index other names for the same addresses. */
-void flows_name(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
 void flows_doom(struct flows *flows, uint32_t flow);
 void flows_undoom(struct flows *flows, uint32_t flow);
 void flows_set_hop(struct flows *flows, uint32_t flow, uint16_t hop);
@@ -305,10 +305,13 @@ static inline void flows_set_created_ms(struct flows *flows, uint32_t f, uint64_
 	memcpy(flows->cold[f].created_ms, &ms, sizeof(flows->cold[f].created_ms));
 }
 
+/* Gives a flow that is in the index other names for the same addresses. */
+void flows_name(struct flows *flows, uint32_t flow, const struct tuple arrive[2]);
+
 /* Takes arrive[CLIENT] out of the index, for a newer flow of the same client and port. */
 void flows_unlist_client(struct flows *flows, uint32_t flow);
 
-/* Puts it in again, the newer flow being gone. */
+/* Puts it into the index again when the newer flow is gone. */
 void flows_list_client(struct flows *flows, uint32_t flow);
 
 /* Ends a live flow: it begins to rest in quarantine now. flags are added to its own. */
@@ -317,17 +320,17 @@ void flows_quarantine(struct flows *flows, uint32_t flow, uint8_t flags, uint32_
 /* Ends a live flow by a RST that end has sent: it may be revived up to flows_bury(). */
 void flows_reset(struct flows *flows, uint32_t flow, enum end end, uint64_t now_ms);
 
-/* When that was, in ms since the table was made. */
+/* When it was reset, in ms since the table was made. */
 uint64_t flows_reset_ms(const struct flows *flows, uint32_t flow);
 
 /* Makes a flow that was reset live again: open, or closing. Its limit[] has been set anew. */
 void flows_revive(struct flows *flows, uint32_t flow);
 
-/* Moves it to quarantine for good. */
+/* Moves a flow that was reset to quarantine: it won't be revived. */
 void flows_bury(struct flows *flows, uint32_t flow);
 
-/* The flow's client is answered at hop, whose place it has taken: HOPS_OWN if there was none, which
- * a flow that rests doesn't keep. */
+/* From now on the flow's client is answered at hop, of which the flow has taken the place; or
+ * HOPS_OWN, and hop is kept with the flow itself, but not by one that rests. */
 void flows_set_client(struct flows *flows, uint32_t flow, uint16_t place, const struct hop *hop);
 
 /* Adds to what came from end, beyond what the flow itself counts: bytes in whole FLOW_SUM_BYTES. */
@@ -343,13 +346,13 @@ void flows_reopen(struct flows *flows, uint32_t flow, uint64_t now_ms);
 /* From half-open or open to another live state but half-open. */
 void flows_set_state(struct flows *flows, uint32_t flow, enum flow_state state);
 
-/* Sees to it that the flow is looked at by tick at the latest. */
+/* Has expire.c look at the flow by tick at, at the latest. */
 void flows_check_by(struct flows *flows, uint32_t flow, uint32_t at);
 
-/* After a look: says when to look next. */
+/* Sets the tick at which to look at the flow next, having just looked. */
 void flows_check_again(struct flows *flows, uint32_t flow, uint32_t at);
 
-/* Notes that one of its ends was heard of at tick now. */
+/* Notes that a packet of the flow's came at tick now: moves its deadline. */
 static inline void flows_heard(struct flows *flows, uint32_t flow, uint32_t now)
 {
 	BOTH_WRITE(flows_at(flows, flow)->last, now);

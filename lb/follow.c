@@ -1,16 +1,16 @@
 /*
  * Following clients.
  *
- * Of a neighbour that is known a sighting moves all flows at once (segment.c). One that has only
- * now become known may have flows, which are answered where their packets came from so far. There
- * is no way from an address to its flows but to look through them: that is done in steps, at most
- * once a second, for all such neighbours together.
+ * When a neighbour that is known is sighted elsewhere, all of its flows move at once (segment.c).
+ * One that has only now become known may have flows already, which are answered where their packets
+ * came from. Finding those takes a search through all flows: that is done in steps, at most once a
+ * second, for all such neighbours together.
  */
 #include "follow.h"
 
 enum { FOLLOW_STEP = 8192 /* flows that one call looks at */ };
 
-/* From now on the flow is answered where its client's packets that come by this hop are. */
+/* From now on the flow is answered where the neighbour is whose packets come by this hop. */
 static void answer(struct balance *balance, uint32_t f, const struct ip6 *client,
                    const struct hop *from)
 {
@@ -38,7 +38,7 @@ bool follow_sighting(struct balance *balance, const struct sighting *sighting, l
 	                    balance_tick(balance, now));
 }
 
-/* Begins to look, if there is something to look for. */
+/* Begins a search, if a neighbour has become known since the last one. */
 static bool begin(struct balance *balance, uint32_t tick)
 {
 	if (!balance->segment.any_fresh || tick - balance->follow_began < FLOW_TICKS_PER_S)

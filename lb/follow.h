@@ -6,10 +6,12 @@
 
 #include "balance.h"
 
-/* A packet of the flow that was judged, and is acceptable, came from its client by this hop. */
+/* Notes that an acceptable packet of the flow's client came by this hop: from now on the client is
+ * answered there. */
 void follow_packet(struct balance *balance, uint32_t flow, const struct hop *from);
 
-/* Somebody whose address isn't ours said where it is. True if that was news. */
+/* Notes where an address that isn't ours is, as its owner says by ARP or neighbour discovery; flows
+ * of that client go with it. True if that was news. */
 bool follow_sighting(struct balance *balance, const struct sighting *sighting, lb_time now);
 
 /*

@@ -22,11 +22,11 @@ enum {
 struct frag_route {
 	be32 src, dst;
 	struct ip6 src6, dst6; /* of IPv6, instead */
-	uint16_t worker;       /* of whom they are */
+	uint16_t worker;       /* to which they belong */
 	struct way way;
 	be32 id;             /* the identification that they get */
 	uint64_t created_ms; /* when the flow was */
-	uint32_t flow;       /* FLOW_NONE: isn't a flow's, and crosses the wire as it is */
+	uint32_t flow;       /* FLOW_NONE: not a flow's: it crosses the wire as it is */
 };
 
 enum frag_result {
@@ -69,19 +69,20 @@ enum frag_result frags_take(struct frags *frags, const struct frame *frame,
 be32 frags_new_id(struct frags *frags, const struct frag_route *route, const struct share *share,
                   bool ipv6);
 
-/* Makes them begin where nobody can tell (RFC 7739). */
+/* Has identifications begin at numbers that nobody can guess (RFC 7739). */
 void frags_seed(struct frags *frags, const struct hash_key *key);
 
-/* Says where the first fragment of a datagram went, for the others. */
+/* Notes where the first fragment of a datagram went: the others follow it. */
 void frags_decide(struct frags *frags, uint32_t datagram, const struct frag_route *route);
 
 /*
- * A fragment that waited and whose datagram has been decided upon since; false if there is none.
- * The frame lives until the next frags_take().
+ * Takes out a fragment that waited and whose datagram has been decided upon since; false if there
+ * is none. The frame is valid until the next frags_take().
  */
 bool frags_release(struct frags *frags, struct frame *ret, const struct frag_route **ret_route);
 
-/* When servers are numbered anew: map says how, SERVER_NONE being gone. */
+/* Moves what is known of datagrams to other numbers of servers: map gives the new one by the old
+ * one, or SERVER_NONE for a server that is gone. */
 void frags_renumber(struct frags *frags, const uint16_t *map);
 
 /* Forgets what has waited for too long. */

@@ -7,7 +7,7 @@
 #include "bytes.h"
 #include "wire.h"
 
-/* Of tmbridge: the switch, clients and router are outside, the servers inside. */
+/* The sides of tmbridge: the switch, clients and router are outside, the servers inside. */
 enum side { OUTSIDE, INSIDE };
 enum { NSIDES = 2 };
 
@@ -32,10 +32,10 @@ struct frame {
 	uint32_t len;      /* bytes at data */
 	uint32_t wire_len; /* bytes it had on the wire: more than len in a capture that cut it */
 	uint32_t headroom; /* bytes before data that may be written */
-	uint16_t merged;   /* if it is: bytes of payload of each of its packets; or 0 */
-	uint8_t side;      /* enum side it came in by */
-	uint8_t flags;     /* FRAME_... */
-	void *port_data;   /* the receiving port's own, carried along untouched; NULL: none */
+	uint16_t merged; /* bytes of payload of each packet of a merged frame; 0: it isn't merged */
+	uint8_t side;    /* enum side it came in by */
+	uint8_t flags;   /* FRAME_... */
+	void *port_data; /* the receiving port's own, carried along untouched; NULL: none */
 };
 
 /* TPIDs of VLAN tags; the names of struct hop's tpid. */
@@ -88,7 +88,7 @@ static inline uint16_t hop_vlan(const struct hop *hop)
 	return be16_get(hop->tci[0]) & VLAN_ID_MASK;
 }
 
-/* If what is in the VLAN of a rule is meant when a frame is in vlan. */
+/* If a rule for VLAN `rule` (or VLAN_ANY) holds for a frame in vlan. */
 static inline bool vlan_matches(uint16_t rule, uint16_t vlan)
 {
 	return rule == VLAN_ANY || rule == vlan;

@@ -4,11 +4,11 @@
  * Each checked port has a verdict of its own, which changes after `fall` failures or `rise`
  * successes in a row; out of the unknown the first success is enough. A server is up while all its
  * checks are, and down as soon as one is. With `all_down = keep` a check that is up stays so while
- * each server of the farm fails, by the last probe of some check: then it is more likely that who
- * probes is cut off. As soon as one server is good again, the others go down with their next
- * failure. The first to fail doesn't go down before another server has been good since then: with
- * `fall = 1` or 2 it may have failed that often when the others haven't been asked yet. What a
- * probe is, and when it is sent, is bridge/'s business.
+ * each server of the farm fails, by the last probe of some check: then it is more likely that
+ * tmbridge itself is cut off. As soon as one server is good again, the others go down with their
+ * next failure. And the first one to fail doesn't go down before another server has had a good
+ * probe since then: with `fall = 1` or 2 it may have failed that often before the others were
+ * probed once. What a probe is, and when it is sent, is bridge/'s business.
  */
 #include "health.h"
 
@@ -70,7 +70,7 @@ static bool has_witness(const struct health *health, unsigned server,
 	return false;
 }
 
-/* If a failure of the check is no reason to take its server out now. */
+/* If the server stays up in spite of the check's failure, by `all_down = keep`. */
 static bool keeps(const struct health *health, unsigned server, const struct health_check *check)
 {
 	return rule_of(health, server)->all_down == ALL_DOWN_KEEP &&
@@ -123,8 +123,7 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 	return verdict;
 }
 
-/* Counts the server anew among those of its farm that fail, or are kept, as it was or as all fail
- * now. */
+/* Counts the server among those of its farm that fail, and among those that are kept. */
 static void count(struct health *health, unsigned server, bool was_kept)
 {
 	const struct rules_farm *rule = rule_of(health, server);
@@ -146,7 +145,8 @@ static void count(struct health *health, unsigned server, bool was_kept)
 	state->kept = kept;
 }
 
-/* Notes what follows for the server's verdict; says if it has changed. */
+/* Sets the server's verdict to what follows from its checks, its agent and an operator's word. True
+ * if it has changed. */
 static bool change(struct health *health, unsigned server, lb_time now)
 {
 	struct health_server *state = &health->servers[server];
@@ -227,7 +227,8 @@ lb_time health_ramp_until(const struct health *health, unsigned server, lb_time 
 	return (lb_time){health->servers[server].ramp.ns + step * HEALTH_STEP_NS};
 }
 
-/* If nobody has checked what old says of it, or checks what is known from now on. */
+/* If what old says of the server isn't believed: it wasn't checked there, or isn't checked from now
+ * on. */
 static bool is_unchecked(const struct health *health, unsigned to_server, const struct health *old,
                          unsigned from_server)
 {
@@ -255,7 +256,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 		return;
 	}
 	for (unsigned t = 0; t < to->nchecks; t++) {
-		/* a check that is new doesn't take out a server that is up, unless it fails */
+		/* a server that is up stays so until a check that is new has failed */
 		health->checks[first + t].verdict =
 		        before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
 		for (unsigned f = 0; f < from->nchecks; f++)

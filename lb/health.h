@@ -24,8 +24,9 @@ struct health_check {
 struct health_server {
 	uint8_t verdict; /* enum health_verdict */
 	bool failing;    /* the last probe of a check of it failed, and the rules have it */
-	bool kept;       /* it would be down, but for `all_down = keep` */
-	uint8_t forced;  /* the same, that counts instead; HEALTH_UNKNOWN: none does */
+	bool kept;       /* counts as up though its checks say down, by `all_down = keep` */
+	uint8_t forced;  /* a verdict that counts instead, as an operator wants it; HEALTH_UNKNOWN:
+	                    none */
 	bool late;       /* wasn't there from the start: ramps up like one that was down */
 	lb_time since;   /* of this verdict */
 	lb_time ramp;    /* when the ramp began; 0: none */
@@ -39,7 +40,7 @@ struct health_server {
 /* Of a farm's servers, those that are left (rules_is_left()) not counted. */
 struct health_farm {
 	uint16_t servers, failing;
-	uint16_t kept; /* that would be down, but for `all_down = keep` */
+	uint16_t kept; /* servers that count as up by `all_down = keep` alone */
 };
 
 struct health {
@@ -47,9 +48,9 @@ struct health {
 	struct health_server *servers; /* by rules.servers[] */
 	struct health_check *checks;
 	struct health_farm *farms; /* by rules.farms[] */
-	uint64_t
-	        changes; /* of any verdict or ramp, counted: for who keeps what follows from them */
-	uint64_t reports; /* results of probes, counted: which of two came first */
+	uint64_t changes; /* counts each change of a verdict or ramp: whoever keeps a result of
+	                     these sees if it is out of date */
+	uint64_t reports; /* counts results of probes: says which of two came first */
 };
 
 /* Takes its state from arena; servers with nothing to check are up, the others unknown. */
@@ -77,16 +78,16 @@ static inline bool health_takes(const struct health *health, unsigned server)
 bool health_agent(struct health *health, unsigned server, const struct agent *agent, lb_time now);
 
 /*
- * Has a verdict count instead of the probes', or with HEALTH_UNKNOWN theirs again. True if the
- * server's verdict changed.
+ * Sets a verdict that counts instead of the probes'; with HEALTH_UNKNOWN theirs counts again. True
+ * if the server's verdict changed.
  */
 bool health_force(struct health *health, unsigned server, enum health_verdict verdict, lb_time now);
 
-/* Takes what was known of a server beside its verdict: what its agent had said, and when its ramp
- * began. */
+/* Sets what was known of a server beside its verdict, as a recording has it (bridge/recall.c): what
+ * its agent had said, and when its ramp began. */
 void health_recall(struct health *health, unsigned server, const struct agent *agent, lb_time ramp);
 
-/* If the last results of the check contradict its verdict, so that it is worth asking sooner. */
+/* If the last results of the check contradict its verdict, so that it is worth probing sooner. */
 bool health_in_doubt(const struct health *health, unsigned server, unsigned check);
 
 /* How much of its weight the server counts with now: 1 to HEALTH_RAMP_STEPS. */

@@ -23,7 +23,7 @@ struct sched_server {
 	struct answers answers;
 };
 
-/* At hand while a server moves in it. */
+/* One farm's heap, put together for the time of a call. */
 struct heap {
 	struct sched_server *servers; /* sched.servers */
 	uint16_t *at;
@@ -31,7 +31,8 @@ struct heap {
 	bool by_load;
 };
 
-/* The rank of a server that is full; and of one where somebody would make room. */
+/* The rank of a server that is full; and of a full one that has a half-open flow, which would make
+ * room. */
 #define HEAP_RANK_NEVER UINT64_MAX
 #define HEAP_RANK_LAST  (UINT64_MAX - 1)
 

@@ -5,8 +5,8 @@
  * few thousand hops, or even tens of thousands, find room, all but one in a million. A place that
  * nobody holds any more rests before it is given to another hop.
  *
- * A hop that finds no room isn't refused: its flows keep it themselves, up to their end. Nothing
- * here judges whether a client is where a hop says; see progress.c and follow.c.
+ * A hop that finds no room isn't refused: its flows keep it themselves, up to their end. Whether a
+ * client really is where a hop says is judged elsewhere: see progress.c and follow.c.
  */
 #include "hops.h"
 
@@ -14,7 +14,7 @@
 
 enum { HOPS_PLACES_PER_FLOW = 4 };
 
-/* If it is one of those that no hop is ever put into. */
+/* If the place is HOPS_OWN or HOPS_NOWHERE, which no hop is ever put into. */
 static inline bool is_set_aside(uint32_t place)
 {
 	return place == HOPS_OWN || place == HOPS_NOWHERE;
@@ -72,7 +72,8 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 
 		if (is_set_aside(p))
 			continue;
-		if (hop_eq(&hops->origins[p], origin)) { /* in use, or at rest, or of before that */
+		if (hop_eq(&hops->origins[p], origin)) { /* in use, at rest, or free again and not
+			                                    given to another hop yet */
 			found = p;
 			break;
 		}
@@ -87,8 +88,8 @@ uint16_t hops_take(struct hops *hops, const struct hop *origin, const struct hop
 	return (uint16_t)found;
 }
 
-/* What a flow that kept its hop itself has for an origin: no frame comes from a group's address, so
- * no neighbour that moves takes it along, as none did before. */
+/* An origin for the hop of a flow that has kept it itself: one with a group's MAC address, which no
+ * frame comes from. So no neighbour that moves takes the flow along, as none did before. */
 static struct hop kept_origin(const struct hop *hop)
 {
 	struct hop origin = *hop;
@@ -106,7 +107,7 @@ uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t n
 	for (uint32_t i = 0; p == HOPS_OWN && i < HOPS_TRIES && i < hops->nplaces; i++) {
 		const uint32_t at = (first + i) & (hops->nplaces - 1);
 
-		/* one that leads there already needn't rest */
+		/* a place that has this hop already needn't rest */
 		if (is_set_aside(at) || hops->places[at].users ||
 		    (hops->rests[at] > now && !hop_eq(&hops->places[at].hop, hop)))
 			continue;
@@ -124,7 +125,7 @@ void hops_adopt(struct hops *hops, uint32_t now)
 {
 	for (uint32_t p = 0; p < hops->nplaces; p++) {
 		hops->places[p].users = 0;
-		hops->origins[p] = hops->places[p].hop; /* as it mostly is */
+		hops->origins[p] = hops->places[p].hop; /* mostly the same */
 		hops->rests[p] = now + HOPS_REST;
 	}
 }

@@ -1,15 +1,16 @@
 /*
- * Where clients are answered, at layer 2: at few neighbours, the router among them, that most are
- * behind. They are kept here once and a flow names its client's by 16 bits, so that a packet needs
- * no more of its flow than one cache line. A place is given back by as many as have taken it.
+ * Where clients are answered, at layer 2. Most clients are behind a few neighbours, such as the
+ * router: each of these is kept here once, and a flow names its client's by 16 bits, so that a
+ * packet needs no more of its flow than one cache line. A place is given back by as many as have
+ * taken it.
  *
  * A place is found by its origin: the hop that the packets come from or, of a neighbour whose
  * address is known (segment.h), its identity. Its hop is where that is answered, and mostly the
  * same; when a neighbour moves, changing it moves all who have the place.
  *
- * A hop is only kept in the few places that its hash says, so that it is found at once, whoever on
- * the segment makes hops up. A flow whose hop finds no room keeps it itself, which costs its own
- * packets another cache line, and nobody else's.
+ * A hop can only stand in the few places that its hash names, so that finding it takes bounded time
+ * even if somebody on the segment invents hops. A flow whose hop finds no room keeps it itself,
+ * which costs its own packets another cache line, and nobody else's.
  *
  * Who reads a place beside the engine may do so late: so one that is free is given to another hop
  * only HOPS_REST after.
@@ -34,7 +35,7 @@ enum {
 struct hops_place {
 	struct hop hop; /* where to answer */
 	uint8_t unused;
-	uint32_t users; /* of HOPS_OWN: who keep theirs themselves */
+	uint32_t users; /* of HOPS_OWN: flows that keep their hop themselves */
 };
 
 static_assert(sizeof(struct hops_place) == 16, "a lookup is a shift");
@@ -94,23 +95,24 @@ uint16_t hops_take_anywhere(struct hops *hops, const struct hop *hop, uint32_t n
 /* The place of this origin if it has users, else HOPS_OWN. */
 uint16_t hops_find(const struct hops *hops, const struct hop *origin);
 
-/* Whoever has the place is answered at hop from now on. */
+/* Changes where all flows that have the place are answered. */
 static inline void hops_answer(struct hops *hops, uint16_t place, const struct hop *hop)
 {
 	if (!hop_eq(&hops->places[place].hop, hop))
 		hop_store(&hops->places[place], hop);
 }
 
-/* One more user of the place. */
+/* Counts one more user of the place. */
 static inline void hops_take_place(struct hops *hops, uint16_t place)
 {
 	hops->places[place].users++;
 }
 
-/* After places were taken over from another engine's table: nobody uses any, but all rest. */
+/* After places were taken over from another process's table: marks all as unused, and as resting.
+ * */
 void hops_adopt(struct hops *hops, uint32_t now);
 
-/* One less, at tick now. */
+/* Counts one user less, at tick now. */
 void hops_give_back(struct hops *hops, uint16_t place, uint32_t now);
 
 #endif

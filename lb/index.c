@@ -44,7 +44,7 @@ void index_add(struct index *index, uint64_t hash, uint32_t ref)
 	}
 	unsigned slot = (unsigned)__builtin_ctz(match);
 
-	/* a reader who finds the tag finds the reference, too */
+	/* written before the tag: a reader who finds that finds the reference as well */
 	BOTH_WRITE(index->buckets[b].ref[slot], ref);
 	BOTH_WRITE_LAST(index->buckets[b].tag[slot], index_tag(hash));
 }

@@ -1,6 +1,6 @@
 /*
- * Counting who still has what is kept. A flow is found by its address alone, as the service whose
- * pool its port was of may be gone as well.
+ * How many flows still have a SNAT address that is kept. A flow counts by its address alone, as the
+ * service whose pool its port is from may be gone as well.
  */
 #include "kept.h"
 
@@ -20,7 +20,7 @@ void kept_lay_out(struct kept *kept, struct arena *arena, const struct rules *ru
 		memset(kept->flows, 0, n * sizeof(*kept->flows));
 }
 
-/* Which of the farm's the flow has; false if none. */
+/* Sets *ret to which of the farm's kept addresses the flow has; false if none. */
 static bool find(const struct rules_farm *farm, const struct flow *flow, unsigned *ret)
 {
 	*ret = farm->nkept;

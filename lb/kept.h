@@ -12,18 +12,18 @@
 struct kept {
 	const struct rules *rules;
 	uint32_t *first; /* by farm: its first one in flows */
-	uint32_t *flows; /* by kept address, and behind a farm's, of those without SNAT; that rest
-	                    too */
+	uint32_t *flows; /* by kept address, those that rest included; behind a farm's kept
+	                    addresses: flows without SNAT */
 	uint32_t all;
 };
 
 /* Takes the counts for rules from arena. */
 void kept_lay_out(struct kept *kept, struct arena *arena, const struct rules *rules);
 
-/* Counts the flow (1), or no longer (-1), if it is of a kept address. */
+/* Counts one flow more (by = 1) or less (-1), if it is of a kept address. */
 void kept_count(struct kept *kept, const struct flow *flow, int by);
 
-/* Flows of the farm's i-th kept address; of the one behind these: without SNAT. */
+/* How many flows have the farm's i-th kept address; i = nkept: how many have no SNAT address. */
 static inline uint32_t kept_flows(const struct kept *kept, unsigned farm, unsigned i)
 {
 	return BOTH_READ(kept->flows[kept->first[farm] + i]);

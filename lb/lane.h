@@ -72,7 +72,7 @@ struct lane {
 	struct tuple to; /* with which its packets leave */
 };
 
-/* If the flow is open and packets arrive from end with tuple: then says what it is. */
+/* If the flow is open and packets arrive from end with tuple; then sets *ret to what it is now. */
 static inline bool lane_look(const struct flow *flow, enum end end, const struct tuple *tuple,
                              struct lane *ret)
 {
@@ -113,7 +113,8 @@ static inline bool lane_note(struct flow *flow, enum end end, const struct packe
 	return true;
 }
 
-/* What is to be noted of a FIN of end's that has been taken, noted being what is already. */
+/* What notes_put() is to be given for a FIN of end's that has been accepted; noted is what it had
+ * before. */
 static inline uint8_t lane_fin(const struct flow *flow, enum end end, uint8_t noted)
 {
 	unsigned how = (unsigned)NOTE_FIN << end;
@@ -126,10 +127,10 @@ static inline uint8_t lane_fin(const struct flow *flow, enum end end, uint8_t no
 }
 
 /*
- * The same for what may have FIN or RST, and for what lane_note() wouldn't take while there is no
- * process whose it would be: it is acceptable as tcp_judge() and tcp_rst_is_believed() have it.
- * *ret_how is what is to be noted after this of the flow's end (notes.h), noted being what is
- * already; NOTES_NONE if there is nothing.
+ * The same for a segment that may have FIN or RST; and, while there is no process to leave it to,
+ * for one that lane_note() refuses: it must be acceptable to tcp_judge() or tcp_rst_is_believed().
+ * Sets *ret_how to what notes_put() is to be given of the flow's end, NOTES_NONE being nothing;
+ * noted is what it had before.
  */
 static inline bool lane_note_last(struct flow *flow, enum end end, const struct packet *packet,
                                   uint32_t now, uint8_t noted, uint8_t *ret_how)

@@ -1,6 +1,7 @@
 /*
- * The engine: how it is made, told of the world, moved to other rules, and asked. What it does with
- * frames begins in path.c, what time asks for in expire.c.
+ * The engine's functions for its callers: making it, noting what probes and operators say, going
+ * over to other rules, reading its figures. What becomes of frames begins in path.c, what time
+ * changes in expire.c.
  *
  * Frames are only touched from layer 3 upwards. Nothing is sent from here: an answer is described
  * in the verdict, and bridge/ makes it.
@@ -87,7 +88,7 @@ static bool is_adoptable(const struct table *table, const struct farms *farms, l
 	       head->nplaces == sizes.arrays[TABLE_PLACES].elements;
 }
 
-/* If flows that name an address by its number mean the same by the rules. */
+/* If the names of IPv6 addresses that flows have mean the same addresses by the rules. */
 static bool has_same_names(const struct flows *flows, const struct rules *rules)
 {
 	const uint32_t n = flows->head->nnames;
@@ -112,7 +113,7 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	lb = make(mem, table, farms, &key, macs, now);
 	lb->balance.epoch = epoch;
 	flows = &lb->balance.flows;
-	/* halfway between two namings there is nothing to be adopted */
+	/* a process that died while it gave addresses other names has left nothing to adopt */
 	if (!has_same_names(flows, farms->rules))
 		BOTH_WRITE(flows->head->layout, 0);
 	adopt_flows(&lb->balance, scratch, now, ret);
@@ -123,7 +124,7 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	return lb;
 }
 
-/* What the engine says of SYNs is about to change. */
+/* Forgets which SYNs get nothing, as the engine will judge them otherwise from now on. */
 static void unbar(struct lb *lb)
 {
 	if (lb->balance.limits.barred)
@@ -183,8 +184,8 @@ static bool is_resettable(const struct screen *screen, const struct frame *frame
 	       !screen_is_martian(screen, frame, packet);
 }
 
-/* If the frame, screened, is the host's, a loop, or a server's answer to a probe. What is left to
- * do may still be the host's, as its addresses may be ours as well. */
+/* If a frame that has been screened is the host's, a loop, or a server's answer to a probe. One for
+ * which something is left to do may be the host's as well, where it has our addresses. */
 static bool is_beyond_filters(const struct screen *screen, const struct frame *frame,
                               struct job *job, struct verdict *v)
 {
@@ -234,7 +235,7 @@ unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool
 
 	frags_expire(&lb->frags, now);
 	*ret_more = progress_take_all(&lb->balance, now);
-	*ret_more |= expire_doomed(&lb->balance, &out); /* before they are forgotten */
+	*ret_more |= expire_doomed(&lb->balance, &out); /* before these flows are forgotten */
 	*ret_more |= !expire_due(&lb->balance, now, &out);
 	*ret_more |= adopt_reset(&lb->balance, &out);
 	*ret_more |= expire_reap(&lb->balance, now, &out);
@@ -312,7 +313,7 @@ void lb_rest_barred(struct lb *lb, bool rests)
 		barred_rest(barred, rests);
 }
 
-/* So many SYNs that a limit has refused, and nothing has answered. */
+/* Counts n SYNs that a program has dropped, as the limit in kind would have refused them. */
 static void count_barred(struct lb *lb, unsigned kind, uint64_t n)
 {
 	struct limits_counts *counts = &lb->balance.limits.counts;

@@ -17,7 +17,7 @@ struct lb;
 
 /*
  * The bytes of memory, aligned to ARENA_ALIGN, that lb_init() needs for a worker's share of these
- * rules: for what stays, and (farms_size()) for what a reload replaces.
+ * rules. What a reload replaces is not in it: see farms_size().
  */
 size_t lb_size(const struct rules *rules, const struct share *share);
 
@@ -39,13 +39,13 @@ struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
                           const struct hash_key *key, const struct mac macs[NSIDES], lb_time now);
 
 /*
- * All frames from the sides whose bits (1 << side) are set are the wire's, as if none of our
- * addresses were one; until it is said otherwise.
+ * Passes all frames from the sides whose bits (1 << side) are set as on a cable, as if we had no
+ * addresses there; until another call says otherwise.
  */
 void lb_hold(struct lb *lb, unsigned sides);
 
 /*
- * An engine over arrays that hold what another process left there, perhaps in the middle of a
+ * Makes an engine over arrays that hold what another process left there, perhaps in the middle of a
  * write: see adopt.h. scratch is memory as for the array of TABLE_BUCKETS, needed during the call;
  * the key of farms is that in the table's head, and the time must be of the clock that the head's
  * epoch is of. Of IPv6, TABLE_CLIENT6 must be there. Flows that don't fit will be reset by
@@ -55,15 +55,16 @@ void lb_hold(struct lb *lb, unsigned sides);
 struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms *farms,
                     const struct mac macs[NSIDES], lb_time now, struct adoption *ret);
 
-/* The port of that side has another MAC address from now on. */
+/* Sets the MAC address of the port of that side, when it has changed. */
 void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);
 
-/* Where tmbridge is no cable: the longest packet, at layer 3, that leaves by that side; 0: any. */
+/* Sets the longest packet, in bytes from layer 3 on, that may leave by that side where tmbridge is
+ * no cable; 0: any. */
 void lb_set_mtu(struct lb *lb, enum side side, uint32_t mtu);
 
 /*
- * The bytes that the engine needs besides, aligned to ARENA_ALIGN, before it gets rules that name
- * IPv6 addresses; and takes them into use, once.
+ * The bytes, aligned to ARENA_ALIGN, that the engine needs besides before it gets rules with IPv6
+ * addresses; and has it use them, once. They must stay.
  */
 size_t lb_ip6_size(const struct lb *lb);
 void lb_use_ip6(struct lb *lb, void *mem);
@@ -78,10 +79,10 @@ void lb_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, stru
 void lb_not_handed_over(struct lb *lb);
 
 /*
- * Instead of lb_input(), for a frame that a filter has matched: settles and counts it for that
- * reason, WHY_FILTERED, WHY_FILTER_RATE, or WHY_FILTER_RESET, which only TCP gets, as far as the
- * limit of resets allows. False, nothing having been counted, if a filter has no say in it: it is
- * the host's, the answer to a probe, or a loop.
+ * To be called instead of lb_input() for a frame that a filter has matched: settles its verdict and
+ * counts it, for the reason WHY_FILTERED, WHY_FILTER_RATE, or WHY_FILTER_RESET, which only TCP
+ * gets, as far as the limit of resets allows. Returns false, nothing having been counted, if
+ * filters don't hold for the frame: it is the host's, the answer to a probe, or a loop.
  */
 bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
                struct verdict *ret);
@@ -93,29 +94,30 @@ bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
 bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
 
 /*
- * Takes what another writer of the table has noted of flows that end (notes.h). lb_poll() does so
- * too; before a burst, those that are over don't count as load when a server is chosen.
+ * Ends the flows of which a program has noted that they end (notes.h). lb_poll() does so too; to be
+ * called before a burst, so that they don't count as load any more when a server is chosen.
  */
 void lb_take_notes(struct lb *lb, lb_time now);
 
 /*
- * Does what time asks for, and describes up to max frames (at least EXPIRE_RESETS_MAX) to be sent
- * in ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
+ * Expires what is due, and describes up to max frames (at least EXPIRE_RESETS_MAX) to be sent in
+ * ret: RSTs to the ends of flows that have expired, whose server is down, or whose farm is gone.
  * Sets *ret_more if there is more to do at once. Returns the number of frames. Call it every few
  * milliseconds while lb_is_busy().
  */
 unsigned lb_poll(struct lb *lb, lb_time now, struct own *ret, unsigned max, bool *ret_more);
 
 /*
- * Ends a flow because somebody wants it, and describes the RSTs to its ends in out, which must have
- * room for EXPIRE_RESETS_MAX. False if it isn't live.
+ * Ends a flow because an operator wants it, and describes the RSTs to its ends in out, which must
+ * have room for EXPIRE_RESETS_MAX. False if it isn't live.
  */
 bool lb_end_flow(struct lb *lb, uint32_t flow, lb_time now, struct own_list *out);
 
-/* If there is a flow that time could change. */
+/* If there is a flow, or anything else, that lb_poll() may have to change. */
 bool lb_is_busy(const struct lb *lb);
 
-/* Notes what another worker has heard (verdict.heard), at a time not before that of other calls. */
+/* Notes where a neighbour is, as another worker has learnt from a frame (verdict.heard): flows of
+ * that client go with it. now must not be before that of an earlier call. */
 void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
 
 /*
@@ -124,36 +126,39 @@ void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
  */
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now);
 
-/* Notes what the server's agent says. True if the server's verdict changed, as of a probe. */
+/* Notes what the server's agent says, with the same consequences. True if the server's verdict
+ * changed. */
 bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time now);
 
-/* The same of a verdict that somebody gives instead, or with HEALTH_UNKNOWN takes back. */
+/* Sets a verdict of an operator's that counts instead of the probes'; HEALTH_UNKNOWN: theirs counts
+ * again. With the same consequences. */
 bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict, lb_time now);
 
 /*
- * While it is bypassed, TCP to us that is of no flow is the wire's, and no flow is begun; those
- * that there are go on, and our addresses stay ours.
+ * While the engine is bypassed it begins no flows: TCP to us without a flow passes as on a cable.
+ * Flows that there are go on, and ARP and echo requests are answered.
  */
 void lb_bypass(struct lb *lb, bool bypass);
 
 /*
- * More frames wait than can be dealt with soon: for a while SYNs are let in as in a flood. To be
- * said before a burst, of the frames that wait behind it.
+ * Notes that more frames wait than can be dealt with soon: for a while SYNs are let in as in a
+ * flood (strangers.h). To be called before a burst, of the frames that wait behind it.
  */
 void lb_press(struct lb *lb, lb_time now);
 
 /*
- * Keeps in barred, which others may read (barred.h), which SYNs are known to get nothing; NULL:
- * nowhere. It begins empty, and must stay. While it rests nothing is known.
+ * From now on notes in barred, which a program may read (barred.h), which SYNs get nothing; NULL:
+ * nowhere. barred is emptied, and must stay. The other function has nothing noted while rests.
  */
 void lb_use_barred(struct lb *lb, struct barred *barred, const struct hash_key *key);
 void lb_rest_barred(struct lb *lb, bool rests);
 
-/* Counts what has been dropped by it since the last call as if the engine had. Sets *ret to that;
- * false if it is nothing. */
+/* Counts what the program has dropped by barred since the last call, as if the engine had dropped
+ * it. Sets *ret to that; false if it is nothing. */
 bool lb_take_barred(struct lb *lb, lb_time now, struct barred_counts *ret);
 
-/* Takes a server that is to be probed at once, as clients get no answer; false if there is none. */
+/* Takes the next server that is to be probed at once, as its clients get no answer (observe.h);
+ * false if there is none. */
 bool lb_take_suspect(struct lb *lb, uint16_t *ret);
 
 /*
@@ -165,19 +170,20 @@ bool lb_take_suspect(struct lb *lb, uint16_t *ret);
 void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map);
 
 /*
- * At the end: makes records of flows that are open, unless they go on without this engine, and of
- * those that have been reset and might still have revived (life.c), as many as may wait, from
- * *cursor on, which begins with 0. False if there are no more of them.
+ * To be called at the end: makes records (lb_take_ended()) of flows that are open, unless go_on
+ * says that they go on without this engine, and of those that were reset and might have revived
+ * (life.c); as many as have room, from *cursor on, which begins with 0. False if there are no more
+ * of them.
  */
 bool lb_bury(struct lb *lb, uint32_t *cursor, bool go_on, lb_time now);
 
 /* Takes the record of a flow that has ended, oldest first; false if there is none. */
 bool lb_take_ended(struct lb *lb, struct ended *ret);
 
-/* Frames by reason, since the start: LB_NWHYS counters. */
+/* The frames counted by each reason since the start: LB_NWHYS counters, by enum lb_why. */
 const uint64_t *lb_whys(const struct lb *lb);
 
-/* For the statistics. */
+/* The connections, to be read by who makes statistics of them. */
 const struct balance *lb_balance(const struct lb *lb);
 const struct frags *lb_frags(const struct lb *lb);
 

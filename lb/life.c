@@ -7,13 +7,14 @@
  * While it is live a flow counts at its server; when it ends it goes to quarantine with its tuples
  * and its SNAT port; when that is over both are given back.
  *
- * A RST ends an open or closing flow as well, at once for all who count. But it may be a
- * stranger's, or the other end may not believe it; so for BALANCE_RESET_S the flow can be revived,
- * by what only its ends can say, and with it all counts. Who has sent a RST says nothing more: so
- * what the RST's alleged sender says revives at once; what the other end says, once it can't have
- * crossed the RST. What the sender's own RST has overtaken revives too, for nothing; but to wait
- * would be to lose the numbers of a flow that goes on fast. The flow is recorded as ended when it
- * can revive no more. Half-open ones have nothing to lose.
+ * A RST ends an open or closing flow as well, and it is no longer counted. But the RST may be a
+ * stranger's, or the other end may not believe it. So for BALANCE_RESET_S the flow can be revived,
+ * by packets that only its ends can send, and is counted again. An end that has sent a RST sends
+ * nothing more: so a packet of the RST's alleged sender revives the flow at once; one of the other
+ * end does so when it can't have crossed the RST on its way. A packet of the sender's that his own
+ * RST has overtaken revives the flow too, for nothing; but if tmbridge waited, it would lose track
+ * of the numbers of a flow that goes on fast. The flow is recorded as ended when it can't be
+ * revived any more. Half-open flows have nothing to lose, and end for good.
  */
 #include "life.h"
 
@@ -84,7 +85,7 @@ uint64_t life_age_ns(const struct balance *balance, uint32_t f, lb_time now)
 	return now.ns > begun ? now.ns - begun : 0;
 }
 
-/* Of a flow that ends: what isn't in its server's sum yet. */
+/* Adds to the server's sum what of a flow that ends isn't in it yet. */
 static void sum_up(struct balance *balance, uint32_t f)
 {
 	struct flow_sum *sum = &balance->farms->sums[flows_at(&balance->flows, f)->server];
@@ -136,7 +137,7 @@ void life_observe(struct balance *balance, uint32_t f, bool answered)
 	             flows_at(&balance->flows, f)->server, answered);
 }
 
-/* How old the flow was when its client was heard last. */
+/* How old the flow was when its client's last packet came, in ns. */
 static uint64_t asked_for_ns(const struct balance *balance, uint32_t f)
 {
 	const uint64_t ms = (uint64_t)flow_last(flows_at(&balance->flows, f)) * FLOW_MS_PER_TICK;
@@ -161,7 +162,7 @@ void life_note_answer(struct balance *balance, uint32_t f, bool answered, lb_tim
 		               answered ? ns : FASTEST_UNANSWERED_NS, now);
 }
 
-/* And is no longer; or is so after all. */
+/* Counts that it isn't any longer; or that it is after all. */
 static void uncount_client(struct balance *balance, uint32_t f)
 {
 	struct limits_asker asker;
@@ -184,7 +185,7 @@ static void recount_client(struct balance *balance, uint32_t f, lb_time now)
 	limits_revived(&balance->limits, &asker, now);
 }
 
-/* A live flow is one no longer. */
+/* Counts a live flow no more, at its server and client: it ends. */
 static void release(struct balance *balance, uint32_t f, enum ended_why why, lb_time now)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
@@ -213,7 +214,8 @@ uint32_t life_older(const struct balance *balance, uint32_t f)
 	               : FLOW_NONE;
 }
 
-/* A flow ends: if it never opened, the one beside which it was made has its client back. */
+/* If a flow that ends never opened, lists the older flow beside which it was made for its client
+ * again. */
 static void give_client_back(struct balance *balance, uint32_t f)
 {
 	const uint32_t older = life_older(balance, f);
@@ -321,7 +323,7 @@ void life_evict(struct balance *balance, uint32_t f, lb_time now)
 	life_drop(balance, f, ENDED_EVICTED, now);
 }
 
-/* If the server is given no connections any more, but may have some. */
+/* If the server gets no more connections, but may have some. */
 static bool is_left(const struct balance *balance, uint16_t server)
 {
 	const struct rules_server *rule = &balance->farms->rules->servers[server];

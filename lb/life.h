@@ -7,23 +7,25 @@
 
 #include "balance.h"
 
-/* The tick at which the flow expires if no packet comes; and has it looked at by then. */
+/* The tick at which the flow expires if no packet comes; and has expire.c look at it by then. */
 uint32_t life_deadline(const struct balance *balance, const struct flow *flow);
 void life_check(struct balance *balance, uint32_t flow);
 
-/* The flow's client sticks to its server, from the flow's last packet on; nobody's, if it isn't
- * open yet. is_new: it has just become so. */
+/* Has the flow's client stick to its server, counted from the flow's last packet; does nothing if
+ * the flow isn't open yet. is_new: it has just been opened. */
 void life_persist(struct balance *balance, const struct flow *flow, bool is_new, lb_time now);
 
-/* If the server of the flow has no use for it: its farm is gone, or it is down. */
+/* If the flow's server serves it no more: the farm is gone, or the server is down. */
 bool life_is_unserved(const struct balance *balance, const struct flow *flow);
 
 /* How old the flow is, in ns. */
 uint64_t life_age_ns(const struct balance *balance, uint32_t flow, lb_time now);
 
-/* If its server has answered its SYN; that it has, or won't; and what `observe` is told of it: for
- * a client who asks in vain that comes once he has asked for OBSERVE_PATIENCE_MS, which is_observed
- * says. */
+/*
+ * If the flow's server has answered its SYN. Notes that it has, or that it won't any more. And
+ * notes for observe.h that it has or hasn't; a client who gets no answer counts there only when he
+ * has waited for OBSERVE_PATIENCE_MS, which life_is_observed() says.
+ */
 bool life_is_answered(const struct flow *flow);
 void life_note_answer(struct balance *balance, uint32_t flow, bool answered, lb_time now);
 void life_observe(struct balance *balance, uint32_t flow, bool answered);
@@ -32,34 +34,36 @@ bool life_is_observed(const struct balance *balance, uint32_t flow);
 /* The live flow that still waits beside the newer one, or FLOW_NONE. */
 uint32_t life_older(const struct balance *balance, uint32_t flow);
 
-/* From live to reset, or if there was no connection yet to quarantine; and back to what it was. */
+/* Ends a live flow by a RST of `by`: it goes to reset, or to quarantine if it was never open. The
+ * other function brings one that was reset back to what it was. */
 void life_reset(struct balance *balance, uint32_t flow, enum end by, lb_time now);
 void life_revive(struct balance *balance, uint32_t flow, lb_time now);
 
-/* From live to quarantine; flags (FLOW_...) are added to the flow's. */
+/* Ends a live flow: it goes to quarantine; flags (FLOW_...) are added to the flow's. */
 void life_end(struct balance *balance, uint32_t flow, enum ended_why why, uint8_t flags,
               lb_time now);
 
-/* From reset to quarantine. Any other state stays. */
+/* Moves a flow from reset to quarantine; one in another state stays as it is. */
 void life_bury(struct balance *balance, uint32_t flow);
 
-/* From reset or quarantine to nothing; early, for another's sake. */
+/* Forgets a flow that was reset or is in quarantine; and one in quarantine before its time, as its
+ * place or port is needed. */
 void life_forget(struct balance *balance, uint32_t flow);
 void life_cut_quarantine(struct balance *balance, uint32_t flow);
 
 /* Ends a half-open flow and forgets it at once, without a word to its ends: so the client's next
- * SYN gets another server. life_evict(): for another's sake. */
+ * SYN gets another server. life_evict() is that where its place is needed for another flow. */
 void life_drop(struct balance *balance, uint32_t flow, enum ended_why why, lb_time now);
 void life_evict(struct balance *balance, uint32_t flow, lb_time now);
 
 /*
- * If a SYN of its client's makes another flow beside the live one: its server is given no
- * connections any more. A server that has answered already may go on with that, unless it is down.
+ * If a SYN of its client's begins another flow though this one is live: because its server gets no
+ * more connections. A flow whose server has answered already goes on, unless that is down.
  */
 bool life_gives_way(const struct balance *balance, const struct flow *flow);
 
-/* Makes way for that: drops the half-open flow ref, and returns FLOW_NONE or an older one that key
- * finds then; one that was open stays, and is returned. */
+/* Makes way for that other flow: if ref is half-open, drops it and returns what key finds then, an
+ * older flow or FLOW_NONE; one that is open stays, and is returned. */
 uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint32_t ref,
                        lb_time now);
 

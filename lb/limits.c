@@ -14,8 +14,8 @@
  * - client_connections counts what is open. Who begins many at once may have them all admitted;
  *   what opens beyond the limit is reset at that moment.
  *
- * An account is a time up to when all is paid for, as in refuse.c, and may be overdrawn by what was
- * admitted before.
+ * An account is kept as the time up to which all is paid for, as in refuse.c. It may be overdrawn:
+ * SYNs that were admitted before may all open.
  *
  * The table is set-associative as that of persist.c: a client has a few places, and the one who is
  * nearest to nothing makes room for a new one: who is blocked is never given up for somebody who
@@ -87,7 +87,7 @@ static int64_t most_of(const struct rules_farm *farm)
 	return cost_of(farm) * (farm->client_burst ? farm->client_burst : farm->client_rate);
 }
 
-/* What the account that is paid up to then holds. */
+/* What the account holds that is paid up to paid_ns, in ns. */
 static int64_t held(const struct rules_farm *farm, int64_t paid_ns, lb_time now)
 {
 	const int64_t ns = (int64_t)now.ns - paid_ns, most = most_of(farm);
@@ -107,7 +107,7 @@ static uint32_t tenths(lb_time now)
 
 enum { WHOLE = 1 << 16, BLOCKED = 2 * WHOLE };
 
-/* part of whole, as a part of WHOLE. */
+/* part / whole, in units of 1 / WHOLE. */
 static uint64_t fraction(int64_t part, int64_t whole)
 {
 	return part >= whole ? WHOLE : (uint64_t)((double)part * WHOLE / (double)whole);
@@ -128,7 +128,7 @@ static uint64_t proven(const struct rules_farm *farm, const struct limits_client
 	return connections > rate ? connections : rate;
 }
 
-/* The same by SYNs too, which count for half. */
+/* The same, with SYNs counted too, for half. */
 static uint64_t badness(const struct rules *rules, const struct limits_client *client, lb_time now)
 {
 	const struct rules_farm *farm = &rules->farms[client->farm];
@@ -141,7 +141,8 @@ static uint64_t badness(const struct rules *rules, const struct limits_client *c
 	return by_opened > by_asked ? by_opened : by_asked;
 }
 
-/* If the client isn't given up for somebody new, who has opened a connection or only asked. */
+/* If the client stays remembered when somebody new needs a place, who has opened a connection or
+ * only sent a SYN. */
 static bool is_kept(const struct rules *rules, const struct limits_client *client, bool opened,
                     lb_time now)
 {
@@ -150,14 +151,14 @@ static bool is_kept(const struct rules *rules, const struct limits_client *clien
 	return its >= (opened ? BLOCKED : WHOLE / 2);
 }
 
-/* What was foreseen of the client may not be so any more. */
+/* Takes back what limits_foresee() has led to being noted of the client. */
 static void retract(struct limits *limits, uint64_t key)
 {
 	if (limits->barred)
 		barred_retract(limits->barred, key);
 }
 
-/* A place of the set for somebody new, or NULL. */
+/* Gives up a place of the set for somebody new. NULL if all are kept. */
 static struct limits_client *make_room(struct limits *limits, struct limits_client *set,
                                        const struct rules *rules, bool opened, lb_time now)
 {
@@ -181,7 +182,7 @@ static struct limits_client *make_room(struct limits *limits, struct limits_clie
 	return place;
 }
 
-/* The client, who is now remembered if he wasn't; or NULL if there is no room for him. */
+/* Finds the client, or gives him a place; NULL if there is no room for him. */
 static struct limits_client *meet(struct limits *limits, const struct limits_asker *asker,
                                   bool opened, lb_time now)
 {
@@ -217,7 +218,7 @@ static void block(struct limits *limits, struct limits_client *client,
 	limits->counts.blocks++;
 }
 
-/* What a client who is remembered may not. */
+/* Judges a SYN of a client who is remembered: WHY_FLOW_NEW, or what refuses it. */
 static enum lb_why judge_client(struct limits *limits, struct limits_client *client,
                                 const struct rules_farm *farm, lb_time now)
 {

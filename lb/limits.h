@@ -39,8 +39,8 @@ struct limits_counts {
 	uint64_t over;      /* connections that opened beyond the limit, and were reset */
 	uint64_t forgotten; /* clients with connections, or blocked, for whom there was no room */
 	uint64_t clients;   /* that are remembered now */
-	uint64_t
-	        elsewhere; /* of denied, connections, rate and blocked: dropped before the engine */
+	uint64_t elsewhere; /* those of denied, connections, rate and blocked that a program dropped
+	                       before the engine */
 };
 
 /* A flow whose ends are to be told that it has been ended. */
@@ -55,7 +55,7 @@ struct limits {
 	struct limits_counts counts;
 	struct limits_reset resets[LIMITS_OVER];
 	unsigned nresets;
-	struct barred *barred; /* what is known of clients elsewhere is taken back there; or NULL */
+	struct barred *barred; /* where entries of clients are taken back; NULL: nowhere */
 };
 
 /* Who asks. */
@@ -68,13 +68,13 @@ struct limits_asker {
 
 void limits_lay_out(struct limits *limits, struct arena *arena, const struct hash_key *key);
 
-/* If there is anything to ask. */
+/* If the farm limits its clients in any way. */
 static inline bool limits_any(const struct rules_farm *farm)
 {
 	return farm->access.n || farm->client_connections || farm->client_rate;
 }
 
-/* The same of all farms. */
+/* If any farm does. */
 static inline bool limits_any_farm(const struct rules *rules)
 {
 	for (unsigned f = 0; f < rules->nfarms; f++)
@@ -95,33 +95,39 @@ static inline uint64_t limits_key(bool is_ipv6, const struct ip6 *ip)
 struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const struct ip6 *ip);
 
 /*
- * If a SYN of the client's may begin a connection: WHY_FLOW_NEW, or what refuses it. Blocks him if
- * it is that he has opened too many.
+ * Judges a SYN of the client's: returns WHY_FLOW_NEW if it may begin a connection, or what refuses
+ * it. Blocks the client if that is because he has opened too many.
  */
 enum lb_why limits_judge(struct limits *limits, const struct limits_asker *asker,
                          const struct ip6 *ip, lb_time now);
 
 /*
- * What would refuse the client, whom limits_judge() has just refused, from now on; sets *ret_until
- * to when that ends, as long as nothing else is noted of him.
+ * What will go on to refuse the client, whom limits_judge() has just refused. Sets *ret_until to
+ * when that ends if nothing else is noted of him.
  */
 enum lb_why limits_foresee(const struct limits *limits, const struct limits_asker *asker,
                            const struct ip6 *ip, lb_time now, lb_time *ret_until);
 
-/* Notes that it has begun one; that this is open, by what only its client can have sent: false if
- * it is one too many; that an open one has ended; or goes on after all. */
+/*
+ * Notes that the client has begun a connection; that it is open, as a packet proves that only he
+ * can have sent (false: it is one too many); that an open one has ended; that one that had ended
+ * goes on after all.
+ */
 void limits_begun(struct limits *limits, const struct limits_asker *asker, lb_time now);
 bool limits_opened(struct limits *limits, const struct limits_asker *asker, lb_time now);
 void limits_closed(struct limits *limits, const struct limits_asker *asker);
 void limits_revived(struct limits *limits, const struct limits_asker *asker, lb_time now);
 
-/* That flow was one too many, has been ended, and its ends are to hear of it; false if so many are
- * waiting that they will hear when they say something. */
+/*
+ * Notes that the flow was one too many and has been ended, for RSTs to be sent to its ends
+ * (expire_doomed()). False if LIMITS_OVER wait already: then its ends get a RST with the next
+ * packet that they send.
+ */
 void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms);
 
 /*
- * For other rules: map says the new number of each of nfarms farms, or LIMITS_NO_FARM. All
- * connections are forgotten, and are to be counted anew by limits_revived().
+ * Goes over to other rules: map gives the new number of each of nfarms farms, or LIMITS_NO_FARM.
+ * The counts of open connections are set to 0: the caller counts them anew by limits_revived().
  */
 void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms);
 

@@ -36,8 +36,8 @@ static inline bool local_is_answer(const struct local *local, be16 sport, be16 d
 	       local_has(local->snat, be16_get(dport));
 }
 
-/* Takes it from arena, and fills it in unless that only measures; NULL where the host has no part.
- */
+/* Takes the ports' memory from arena, and fills it in from rules unless arena only measures. Sets
+ * *ret to NULL where the mode has no host beside tmbridge. */
 void local_lay_out(struct local **ret, struct arena *arena, const struct rules *rules);
 
 #endif

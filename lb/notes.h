@@ -1,6 +1,7 @@
 /*
- * Notes: how ends of open flows have ended, as another writer of the table has seen it (lane.h): he
- * writes nothing of the engine's own, but tells it here, and it does what follows (progress.h).
+ * Notes: how ends of open flows have ended. A program that forwards (lane.h) sees a FIN or RST, and
+ * changes nothing of the flow's state: it writes a note here, and the engine, when it takes that,
+ * ends the flow (progress.h).
  *
  * They are a byte for each flow, eight to a word, and behind these a bit for each 64 flows. Who
  * notes goes upwards: the byte, the bit, and in the table's head that there is any. Who takes goes
@@ -56,7 +57,8 @@ static inline uint8_t notes_of(const uint64_t *word, uint32_t flow)
 	return (uint8_t)(BOTH_READ(*word) >> notes_shift(flow));
 }
 
-/* Adds how to what is noted, given both words. */
+/* Adds how (NOTE_...) to what is noted of a flow, given both of its words; sets the head's word
+ * that there is any. */
 static inline void notes_put(struct table_head *head, uint64_t *word, uint64_t *group,
                              uint32_t flow, uint8_t how)
 {
@@ -66,7 +68,7 @@ static inline void notes_put(struct table_head *head, uint64_t *word, uint64_t *
 }
 
 #ifndef __bpf__
-/* Takes what is noted of the flow. */
+/* Returns what is noted of the flow, and clears it. */
 static inline uint8_t notes_take(uint64_t *words, uint32_t flow)
 {
 	uint64_t *word = &words[notes_at(flow)];

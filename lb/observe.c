@@ -1,6 +1,6 @@
 /*
- * Counting what clients see. A suspect begins anew: it isn't one again before as many more
- * connections have got no answer.
+ * Counts connections without an answer. A server that has become a suspect is counted from 0 again:
+ * it isn't one once more before as many further connections have got no answer.
  */
 #include "observe.h"
 

@@ -21,7 +21,7 @@ struct observe {
 
 void observe_lay_out(struct observe *observe, struct arena *arena, const struct rules *rules);
 
-/* Notes that the server has answered a SYN, or hasn't, or has refused it. */
+/* Notes that the server has answered a SYN (a refusal is an answer as well), or that it hasn't. */
 void observe_note(struct observe *observe, const struct rules *rules, unsigned server,
                   bool answered);
 

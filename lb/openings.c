@@ -1,6 +1,6 @@
 /*
- * The places of half-open flows: few and close together, so that who begins and opens finds his
- * neighbours in the cache.
+ * The places of half-open flows. They are few and stand close together, so that connections that
+ * begin and open find them in the cache.
  */
 #include "openings.h"
 

@@ -25,13 +25,14 @@ struct openings {
 
 void openings_lay_out(struct openings *openings, struct arena *arena, uint32_t n);
 
-/* Takes a place for the flow. There is one: who would be one too many has somebody make way. */
+/* Takes a place for the flow. There must be one: the caller has an older flow make way where none
+ * is vacant. */
 uint32_t openings_take(struct openings *openings, uint32_t flow);
 
-/* Leaves it, and the queues. */
+/* Gives the place back, and takes it out of its queues. */
 void openings_leave(struct openings *openings, uint32_t at);
 
-/* It stands in no queue of a head. */
+/* Marks the place as standing in no queue of a head. */
 static inline void openings_stand_apart(struct openings *openings, uint32_t at)
 {
 	queues_stand_apart(&openings->queues, at, FLOW_BY_POOL);
@@ -44,7 +45,7 @@ static inline void openings_prefetch(const struct openings *openings, uint32_t a
 		__builtin_prefetch(&openings->at[at], 1);
 }
 
-/* Whose place it is, at being one or the end of a queue: FLOW_NONE. */
+/* The flow whose place it is; FLOW_NONE if at is the end of a queue. */
 static inline uint32_t openings_flow(const struct openings *openings, uint32_t at)
 {
 	return at & FLOW_HEAD ? FLOW_NONE : openings->at[at].flow;

@@ -1,6 +1,6 @@
 /*
- * The steering program (bridge/port/steer.c) knows the same by headers alone; here it is asked of
- * what the rules say of the packet's addresses.
+ * The steering program (bridge/port/steer.c) decides the same by headers alone; here it follows
+ * from what the rules say of the packet's addresses.
  */
 #include "owner.h"
 
@@ -22,9 +22,10 @@ unsigned owner_of(const struct farms *farms, const struct tuple *arriving, const
 	                                 : addresses_find(addresses, arriving->dst, vlan);
 
 	/*
-	 * What answers a probe looks like a client's packet where the VIP serves the port that the
-	 * probe came from. So all that a server sends there is the first worker's, who probes; one
-	 * that is a client has its flow there, of which the server's end is then there, too.
+	 * An answer to a probe looks like a client's packet if the VIP serves the port that the
+	 * probe came from. So all that a server sends to such a port belongs to the first worker,
+	 * which probes. A server that is a client there has its flow with the first worker as well,
+	 * the server's end of it included.
 	 */
 	if (dst->kinds & ADDRESS_OURS && src->kinds & ADDRESS_SERVER &&
 	    rules_is_probe_port(arriving->dport))

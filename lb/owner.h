@@ -1,5 +1,5 @@
 /*
- * Whose a packet is that belongs to no flow of this worker.
+ * To which worker a packet belongs for which this one has no flow.
  */
 #ifndef LB_OWNER_H
 #define LB_OWNER_H

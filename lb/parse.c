@@ -128,8 +128,8 @@ static void note_fragment(const uint8_t *p, uint32_t offset, struct packet *pack
 	packet->frag_more = fragment & IPV6_FRAGMENT_MORE;
 }
 
-/* If the walk goes on behind the extension header p of type next, the first fragment header or not.
- */
+/* If the walk goes on behind the extension header p of type next; in_fragment: a fragment header
+ * has been passed. */
 static bool is_walked(uint8_t next, const uint8_t *p, bool in_fragment)
 {
 	return next == IPPROTO_NUM_HOP_BY_HOP || next == IPPROTO_NUM_DESTINATION ||
@@ -167,7 +167,7 @@ bool parse_extensions(const struct frame *frame, uint32_t end, uint8_t *next, ui
 		*offset += len;
 		*next = p[0];
 		if (packet->is_fragment && packet->frag_offset)
-			return true; /* what follows is the middle of something */
+			return true; /* what follows is from the middle of a packet */
 	}
 	return true;
 }

@@ -10,7 +10,7 @@
 #include "wire.h"
 
 enum packet_kind {
-	PACKET_OTHER, /* nothing that can be addressed to us */
+	PACKET_OTHER, /* anything else: it can't be addressed to us */
 	PACKET_ARP,   /* ARP for Ethernet and IPv4 */
 	PACKET_IPV4,  /* an IPv4 header's fixed part, not yet checked */
 	PACKET_IPV6,  /* the same of IPv6 */
@@ -19,15 +19,16 @@ enum packet_kind {
 enum { PACKET_NO_WSCALE = 15 };
 
 struct packet {
-	uint8_t kind;          /* enum packet_kind */
-	uint8_t protocol;      /* parse_ip(): of layer 4, or of what isn't looked behind */
-	uint8_t tcp_flags;     /* TCP_FIN ... */
-	bool is_fragment;      /* parse_ip(): more follow, or the offset isn't 0 */
-	uint8_t arp_oper;      /* ARP: 1 request, 2 reply, 0 anything else */
-	uint16_t l3, l4;       /* offsets of the layer 3 and 4 headers in the frame */
-	uint16_t l4_len;       /* layer 4: header and payload, bytes, as the IP header says */
+	uint8_t kind;      /* enum packet_kind */
+	uint8_t protocol;  /* parse_ip(): of layer 4, or of the extension header at which the walk
+	                      ended */
+	uint8_t tcp_flags; /* TCP_FIN ... */
+	bool is_fragment;  /* parse_ip(): more follow, or the offset isn't 0 */
+	uint8_t arp_oper;  /* ARP: 1 request, 2 reply, 0 anything else */
+	uint16_t l3, l4;   /* offsets of the layer 3 and 4 headers in the frame */
+	uint16_t l4_len;   /* layer 4: header and payload, bytes, as the IP header says */
 	uint16_t frag_offset;  /* parse_ip(), of a fragment: where it belongs, in bytes */
-	be32 frag_id;          /* and of which packet it is */
+	be32 frag_id;          /* parse_ip(), of a fragment: the identification of its packet */
 	uint16_t frag_id_at;   /* where that stands in the frame: 2 bytes of IPv4, 4 of IPv6 */
 	bool frag_more;        /* more follow */
 	struct hop from;       /* who sent the frame, by its Ethernet header: for replies */
@@ -89,10 +90,11 @@ struct nd {
  */
 bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd *ret);
 
-/* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. */
+/* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. False
+ * if it doesn't fit in the packet. */
 bool parse_tcp(const struct frame *frame, struct packet *packet);
 
-/* Where layers 3 and 4 of a plain frame begin; and how the former does. */
+/* Where layers 3 and 4 of a plain frame begin, and the first byte of layer 3. */
 enum { PARSE_PLAIN_L3 = 14, PARSE_PLAIN_L4 = 34, PARSE_PLAIN_VERSION = 0x45 };
 
 /*
@@ -138,11 +140,11 @@ static inline bool parse_is_plain_ipv6(const struct frame *frame)
 	       length >= header && frame->wire_len >= PARSE_PLAIN_L4_IPV6 + length;
 }
 
-/* Its packet, but for the names in the tuple, which are the caller's. */
+/* What parse_plain() does, for such a frame; the names in the tuple are the caller's to fill in. */
 void parse_plain_ipv6(const struct frame *frame, struct packet *packet);
 
-/* Who sent a plain frame. By words, and in its place, as tuple_of(): what is put together in
- * smaller pieces would be waited for. */
+/* Sets *ret to who sent a plain frame. Written by words, and in its place, as by tuple_of(): a
+ * processor that reads as a word what was written by bytes has to wait for it. */
 static inline void parse_plain_hop(const struct frame *frame, struct hop *ret)
 {
 	const uint64_t mac_mask = 0xffffffffffff; /* behind it: no tags */

@@ -1,5 +1,5 @@
 /*
- * The path of each packet, what every frame pays for.
+ * The path of each packet: the steps that every frame goes through.
  *
  * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
  * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
@@ -113,8 +113,8 @@ __attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct
 	}
 }
 
-/* Fetches what SYNs, and answers to them, will need besides, as far as it can be known by now.
- * Returns which is the first SYN, or n. */
+/* Fetches into the cache what SYNs and the answers to them will need besides, as far as that is
+ * known yet. Returns the index of the first SYN, or n. */
 __attribute__((noinline)) static unsigned begin_long(struct lb *lb, struct job *jobs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -124,8 +124,9 @@ __attribute__((noinline)) static unsigned begin_long(struct lb *lb, struct job *
 }
 
 /*
- * The same of what plain frames that begin or end something will need, of these n: flows that
- * aren't open. Once there is one there are mostly more, and a burst without any pays nothing.
+ * The same for plain frames that open or end a connection: those whose flows aren't open. It is
+ * called only if there is one, as there are mostly several then, and so a burst without any pays
+ * nothing.
  */
 __attribute__((noinline)) static void begin_turning(const struct lb *lb, const struct job *jobs,
                                                     unsigned n)
@@ -141,8 +142,8 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[PATH_BURST];
 	bool any_long = false;    /* TCP that isn't plain, as SYNs are */
-	bool any_turning = false; /* plain, but not for the short way */
-	unsigned next;            /* SYN */
+	bool any_turning = false; /* plain frames that can't go the short way */
+	unsigned next;            /* index of the next SYN */
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);

@@ -3,11 +3,11 @@
  * places where it may stand, and the one that would expire first makes room for a new one. So it is
  * bounded, needs no sweeping, and forgets at worst an address too many.
  *
- * A client is sure to be one when a connection of his is open. Before that anybody could have sent
- * his SYN; then he sticks in places that no sure one needs.
+ * An entry is sure when a connection of the client is open. Before that anybody could have sent the
+ * SYN in his name: such an entry only takes places that no sure one needs.
  *
- * Farms that share a VIP share the set of a client. Where all places of it are his, there are more
- * in the following set, and so on: he sticks to a server of up to PERSIST_FARMS farms of a VIP.
+ * The farms of one VIP share a client's set. If all places of it are his, he gets places in the
+ * following set, and so on: so he may stick to a server in each of PERSIST_FARMS farms.
  */
 #include "persist.h"
 

@@ -8,8 +8,8 @@
 #include "rules.h"
 #include "tuple.h"
 
-/* Farms of one VIP of which a client may stick to a server each. Of more, one is forgotten for
- * another. */
+/* Of so many farms that share a VIP a client may stick to a server each; of more, noting another
+ * one forgets one of these. */
 enum { PERSIST_FARMS = 64 };
 
 enum persist_state {
@@ -58,18 +58,21 @@ static inline struct persist_key persist_key(const struct rules_farm *farm, be32
 bool persist_find(const struct persist *persist, struct persist_key key, bool sure, uint32_t now,
                   uint16_t *ret_server);
 
-/* Notes that it does, until a tick, or longer if that was noted of the same server before. */
+/* Notes that the client sticks to the server up to a tick, or to a later one that was noted of the
+ * same server before. */
 void persist_note(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until);
 
 /*
- * The same of a client who may be a made-up one: so that what he asks for at once goes together. It
- * takes no place from what is sure, and changes nothing that was noted before.
+ * The same of a client who has only sent a SYN, whose address may be forged: so that connections
+ * that he begins at once go to one server. It takes no place from what is sure, and changes nothing
+ * that was noted before.
  */
 void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
                   uint32_t until);
 
-/* When servers are numbered anew: map says how, SERVER_NONE being gone. */
+/* Goes over to other numbers of servers: map gives the new one by the old one, or SERVER_NONE for a
+ * server that is gone. */
 void persist_renumber(struct persist *persist, const uint16_t *map);
 
 #endif

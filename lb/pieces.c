@@ -1,6 +1,7 @@
 /*
- * Fragments: whatever the first one of a packet gets, the others get. Which they are, and who waits
- * for whom, is frag.c's; here is where they go, and what is written into them.
+ * Fragments: what is done with the first one of a packet is done with the others. frag.c finds out
+ * which belong together, and which must wait; here is decided where they go, and what is written
+ * into them.
  */
 #include "pieces.h"
 
@@ -9,7 +10,8 @@
 #include "traffic.h"
 #include "wire.h"
 
-/* If the receiver sees another source than the sender's: all but servers with `snat = off`. */
+/* If the receiver sees another source address than the sender's: always, but at servers with `snat
+ * = off`. */
 static bool is_source_changed(const struct lb *lb, const struct verdict *v)
 {
 	return v->way.server == SERVER_NONE || flow_has_snat(flows_at(&lb->balance.flows, v->flow));
@@ -25,7 +27,7 @@ static void count_fragment(struct lb *lb, const struct frame *frame, const struc
 		progress_count(&lb->balance, route->flow << 1 | end, frame->wire_len);
 }
 
-/* Where v sends the first fragment, which has been rewritten, the others go too. */
+/* Notes that the others go where v sends the first fragment, which has been rewritten. */
 static void decide_fragments(struct lb *lb, struct frame *frame, const struct packet *packet,
                              uint32_t datagram, const struct verdict *v)
 {
@@ -115,7 +117,7 @@ bool pieces_take(struct lb *lb, struct frame *ret, struct verdict *ret_verdict)
 	if (!frags_release(&lb->frags, ret, &route))
 		return false;
 	parse_frame(ret, &packet);
-	parse_ip(ret, &packet); /* as when it came */
+	parse_ip(ret, &packet); /* succeeds, as it did when the fragment came */
 	*ret_verdict = (struct verdict){0};
 	verdict_begin(ret_verdict, ret);
 	follow(lb, ret, &packet, route, ret_verdict);

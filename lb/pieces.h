@@ -6,12 +6,12 @@
 
 #include "engine.h"
 
-/* The last step for a fragment: a first one goes as its packet would, the others where that went;
- * one that came before it waits (frag.h). */
+/* The last step for a fragment, which settles its verdict: a first fragment goes where its packet
+ * would, the others where that one went; one that came before it waits (frag.h). */
 void pieces_input(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                   struct verdict *v);
 
-/* A fragment that waited, and its verdict: see lb_take_fragment(). */
+/* Takes out a fragment that waited, with its verdict: see lb_take_fragment(). */
 bool pieces_take(struct lb *lb, struct frame *ret, struct verdict *ret_verdict);
 
 #endif

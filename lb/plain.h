@@ -21,8 +21,9 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 }
 
 /*
- * The name of an address, number being that of its name; in *hashed the address if that is only its
- * hash. Who sends, client or server, can't be foreseen, and so nothing here branches on it.
+ * The name of an address: number is what addresses_number() says of it; 0: the name is its hash,
+ * and *hashed is set to the address. Nothing here branches on that, as a processor can't predict
+ * which of client and server sends next.
  */
 static inline be32 plain_name(const uint64_t factors6[5], const struct ip6 *ip, uint32_t number,
                               const struct ip6 **hashed)

@@ -47,7 +47,7 @@ uint32_t pool_find_free(const struct pool *pool, uint32_t from)
 	return word * POOL_WORD + find_clear(&pool->busy[word], POOL_WORD, 0);
 }
 
-/* Pairs of bits are added up, then fours of them, and so on. */
+/* Counts the bits that are set: adds up pairs of bits, then fours, and so on. */
 static uint32_t count_bits(uint64_t word)
 {
 	word -= word >> 1 & 0x5555555555555555;

@@ -17,7 +17,7 @@ struct prefixes {
 	uint32_t n;        /* 0: no list */
 };
 
-/* Takes as many steps as n has bits: 18 for 100,000 prefixes. */
+/* What the list says of the address. Takes as many steps as n has bits: 18 for 100,000 prefixes. */
 static inline enum prefix_word prefixes_find(const struct prefixes *prefixes, const struct ip6 *ip)
 {
 	uint32_t low = 0, high = prefixes->n, mid;

@@ -10,7 +10,7 @@
 #include "tcp.h"
 #include "wire.h"
 
-/* Notes of others that are taken at once: each may end a flow, which is recorded. */
+/* So many notes of a program are taken at a time, as each may end a flow, which needs a record. */
 enum { PROGRESS_NOTES = ENDED_RING / 2 };
 
 static void note_connected(struct balance *balance, uint32_t f, lb_time now)
@@ -25,7 +25,7 @@ static void note_connected(struct balance *balance, uint32_t f, lb_time now)
 static bool is_revival(const struct balance *balance, const struct flow *flow, enum end end,
                        const struct packet *packet, lb_time now)
 {
-	/* who else notes `last` may be a tick ahead */
+	/* a program that writes `last` may be a tick ahead */
 	const uint32_t tick = balance_tick(balance, now), last = flow_last(flow);
 	const uint32_t ms = tick > last ? (tick - last) * FLOW_MS_PER_TICK : 0;
 
@@ -68,13 +68,13 @@ void progress_goes_on(struct balance *balance, uint32_t ref, const struct packet
 	tcp_advance(flows_at(&balance->flows, flow_of(ref)), end_of(ref), packet);
 }
 
-/* The server's answer, packet, to the client's SYN: all that was noted of the old connection is
- * void. */
+/* Begins the flow anew by packet, the server's answer to the client's SYN: all that was noted of
+ * the old connection is void. */
 static void begin_anew(struct balance *balance, uint32_t f, const struct anew_syn *waiting,
                        const struct packet *packet, lb_time now)
 {
 	struct flow *flow = flows_at(&balance->flows, f);
-	/* or to the flow's own, once more */
+	/* none waits: it answers the SYN that the flow began with once more */
 	struct tcp_syn syn = {.next = flow_next(flow, CLIENT),
 	                      .stamp = balance->flows.stamps[f],
 	                      .wscale = flow_wscale(flow, CLIENT)};
@@ -83,7 +83,7 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 		syn = waiting->syn;
 		follow_packet(balance, f, &waiting->from);
 	}
-	if (flow_is_closing(flow)) { /* a load again */
+	if (flow_is_closing(flow)) { /* counts as a load again */
 		sched_closed(&balance->farms->sched, flow->server, false);
 		sched_revived(&balance->farms->sched, flow->server, true);
 	}
@@ -98,7 +98,7 @@ static void begin_anew(struct balance *balance, uint32_t f, const struct anew_sy
 	life_check(balance, f);
 }
 
-/* A flow has opened that was made beside an older one of its client: that one is no more. */
+/* If a flow that has opened was made beside an older one of its client, ends that one. */
 static void end_older(struct balance *balance, uint32_t f, lb_time now)
 {
 	const uint32_t older = life_older(balance, f);
@@ -108,8 +108,8 @@ static void end_older(struct balance *balance, uint32_t f, lb_time now)
 	anew_set_older(&balance->anew, f, FLOW_NONE);
 }
 
-/* A flow of a farm that has limits for clients is open: false if it is one too many for its client.
- */
+/* Counts a flow that has opened at its client, if the farm has limits for clients; false if it is
+ * one too many. */
 static bool count_client(struct balance *balance, uint32_t f, lb_time now)
 {
 	struct limits_asker asker;
@@ -120,8 +120,11 @@ static bool count_client(struct balance *balance, uint32_t f, lb_time now)
 	return limits_opened(&balance->limits, &asker, now);
 }
 
-/* From half-open to open; false if it is ended at once, being one too many for its client. Its
- * check is due within BALANCE_HALF_OPEN_S, and goes on from there. */
+/*
+ * Makes a half-open flow open; false if it is ended at once, being one too many for its client.
+ * Expiry looks at it within BALANCE_HALF_OPEN_S, as it would have before, and sets its next look
+ * then.
+ */
 static bool open_up(struct balance *balance, uint32_t f, const struct packet *packet, lb_time now)
 {
 	struct flow *flow = flows_at(&balance->flows, f);
@@ -140,7 +143,7 @@ static bool open_up(struct balance *balance, uint32_t f, const struct packet *pa
 	return true;
 }
 
-/* What follows for the flow's state from what was noted, by events (TCP_...). */
+/* Changes the flow's state as events (TCP_...) say, which were noted of it. */
 static void move_on(struct balance *balance, uint32_t f, unsigned events, lb_time now)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
@@ -151,7 +154,9 @@ static void move_on(struct balance *balance, uint32_t f, unsigned events, lb_tim
 		flows_set_state(&balance->flows, f, FLOW_CLOSING);
 	if (events & TCP_ENDED)
 		life_end(balance, f, ENDED_FIN, 0, now);
-	else if (events & (TCP_OPENED | TCP_BOTH_CLOSED)) /* the first FIN shortens nothing */
+	else if (events &
+	         (TCP_OPENED |
+	          TCP_BOTH_CLOSED)) /* the first FIN alone doesn't shorten the time that it has */
 		life_check(balance, f);
 }
 
@@ -163,7 +168,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	const bool was_answered = life_is_answered(flow);
 	unsigned events;
 
-	/* once: when that is next noted as heard */
+	/* once: it is noted just below */
 	if (flow->state == FLOW_HALF_OPEN && end_of(ref) == CLIENT && !was_answered &&
 	    !life_is_observed(balance, f) &&
 	    life_age_ns(balance, f, now) >= OBSERVE_PATIENCE_MS * LB_NS_PER_MS)
@@ -187,7 +192,7 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	move_on(balance, f, events, now);
 }
 
-/* A packet of a live flow: first what it is, then what follows. */
+/* Judges a packet of a live flow, and does what follows. */
 static void judge(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
 	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
@@ -248,13 +253,14 @@ void progress_take(struct balance *balance, uint32_t f, lb_time now)
 	move_on(balance, f, events, now);
 	if (flow_is_live(flow) && note & (NOTE_RST << CLIENT | NOTE_RST << SERVER))
 		life_reset(balance, f, note & NOTE_RST << CLIENT ? CLIENT : SERVER, now);
-	/* who saw it open may be about to note the last acknowledgment: so it is looked at again */
+	/* a program that saw it open may be about to note the last acknowledgment: so expiry looks
+	 * at it again */
 	if (was_open && flow->state == FLOW_CLOSING)
 		notes_put(flows->head, &flows->notes[notes_at(f)],
 		          &flows->notes[notes_group_at(flows->places, f)], f, note);
 }
 
-/* Those of a group of flows. Returns how many there were. */
+/* Takes the notes of a group of flows. Returns how many there were. */
 static unsigned take_group(struct balance *balance, uint32_t first, lb_time now)
 {
 	const uint64_t *words = &balance->flows.notes[notes_at(first)];
@@ -268,7 +274,7 @@ static unsigned take_group(struct balance *balance, uint32_t first, lb_time now)
 	return n;
 }
 
-/* Those of the groups of a word, while *left is enough for one. */
+/* Takes the notes of the groups of a word, while *left is enough for a group. */
 static void take_groups(struct balance *balance, uint32_t word, unsigned *left, lb_time now)
 {
 	const uint32_t at = notes_bytes_words(balance->flows.places) + word;

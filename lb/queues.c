@@ -1,6 +1,6 @@
 /*
- * Queues: doubly linked. Links are written as who reads them for a hop reads them (union
- * flow_spare).
+ * Queues: doubly linked. A reader may take a link for a hop (union flow_spare), so that links are
+ * written in words which he reads whole.
  */
 #include "queues.h"
 
@@ -10,8 +10,8 @@ static void set_link(struct flow_link *link, uint32_t next, uint32_t prev)
 	BOTH_WRITE(link->prev, prev);
 }
 
-/* As it was written, half by half: else a load would wait for what the neighbour has just stored.
- */
+/* Reads a link as it was written, half by half: a load of the whole would have to wait for halves
+ * that have just been stored. */
 static struct flow_link get_link(const struct flow_link *link)
 {
 	return (struct flow_link){BOTH_READ(link->next), BOTH_READ(link->prev)};

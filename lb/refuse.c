@@ -4,16 +4,17 @@
  *
  * The kinds are limited apart, so that nobody can use up one by asking for another. Of each kind
  * there are two buckets, one for sources that ask seldom and one for those that ask often, and a
- * source may have no more than a share of either. So who floods from his own network, or from as
- * many as he can reach, takes nothing from who knocks now and then. A source is an IPv4 /24 or an
- * IPv6 /48: of these even a liar has a limited number. They share REFUSE_SOURCES places, by a hash
- * with a key. A flood from all over the IPv4 address space is seldom nowhere, and leaves to others
- * their part of the rate only.
+ * source may have no more than a share of either. So a flood from one network, or from as many as
+ * somebody controls, takes nothing from those who ask now and then. A source is an IPv4 /24 or an
+ * IPv6 /48, of which even a forger can name a limited number only. Sources share REFUSE_SOURCES
+ * places, by a hash with a key. If a flood comes from all over the IPv4 address space, each place
+ * asks often, and others get only their part of the rate.
  *
- * A bucket is a time up to when all is paid for: its level is how long ago that is. Of a source it
- * rises to REFUSE_SOURCE_MS. Above the half of that it asks seldom, and an answer costs
- * REFUSE_SELDOM_MS: 16 at once, and two a second. Who wants more asks often, for REFUSE_OFTEN_MS
- * each, and begins with REFUSE_OFTEN_MOST_MS: 500 at once, and 500 a second, half of what there is.
+ * A bucket is kept as the time up to which all is paid for: its level is how long ago that is. A
+ * source's rises to REFUSE_SOURCE_MS. While it is above half of that the source asks seldom, and an
+ * answer costs it REFUSE_SELDOM_MS: 16 at once, and two a second. A source that wants more asks
+ * often: then an answer costs REFUSE_OFTEN_MS, of a level of REFUSE_OFTEN_MOST_MS at the most: 500
+ * at once, and 500 a second, which is half of what all get.
  */
 #include "refuse.h"
 
@@ -72,7 +73,7 @@ static bool pay(uint64_t *paid_ns, lb_time now)
 	return bucket_pay(paid_ns, REFUSE_COST, REFUSE_COST * REFUSE_BURST, now);
 }
 
-/* The same of a source, up to a level that it may have at most. */
+/* Takes cost of a source's bucket, whose level is at most `most`. */
 static void pay_ms(uint32_t *paid, uint32_t ms, uint32_t most, uint32_t cost)
 {
 	if (ms - *paid > most)
@@ -111,8 +112,8 @@ void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const str
 	}
 }
 
-/* A source that asks often waits for its own place at least, and for the bucket of those; one that
- * asks seldom, as it may soon again, for either. */
+/* A source that asks often gets nothing before its own bucket and that of such sources allow it;
+ * one that asks seldom, as it soon may, before either of the two buckets of its kind does. */
 lb_time refuse_until(const struct refuse *refuse, enum lb_why why, const struct packet *packet,
                      lb_time now)
 {

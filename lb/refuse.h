@@ -29,21 +29,22 @@ struct refuse {
 	lb_time begun;
 };
 
-/* All buckets begin full. */
+/* Fills all buckets. */
 void refuse_begin(struct refuse *refuse, const struct hash_key *key, lb_time now);
 
 /*
- * An answer that resets the packet's sender (RFC 9293, 3.10.7.1), as far as the limits of its kind
- * and of its source allow, else WHY_RST_LIMITED.
+ * Settles v: a RST to the packet's sender (RFC 9293, 3.10.7.1) for the reason why, which is paid
+ * for; or WHY_RST_LIMITED, if the limit of its kind or of its source allows none.
  */
 void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const struct packet *packet,
             lb_time now);
 
-/* After WHY_RST_LIMITED: up to when it stays so for the packet's source, at least. */
+/* After WHY_RST_LIMITED: the time before which the packet's source surely gets no RST. */
 lb_time refuse_until(const struct refuse *refuse, enum lb_why why, const struct packet *packet,
                      lb_time now);
 
-/* The same by an ICMP error, else WHY_ICMP_LIMITED: says if so. What it is has to be added. */
+/* The same by an ICMP error, or WHY_ICMP_LIMITED. True if it is the error: then the caller fills in
+ * which one. */
 bool refuse_by_icmp(struct refuse *refuse, struct verdict *v, enum lb_why why,
                     const struct packet *packet, lb_time now);
 

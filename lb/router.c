@@ -1,10 +1,11 @@
 /*
  * A router's part.
  *
- * A packet that is too long is known only when it is known where it goes, and then it has been
- * rewritten: so its beginning is kept, and put back to be quoted. What was noted of it stays noted:
- * the packet is lost behind us, as any may be. IPv4 packets without DF aren't cut up, but their
- * senders told all the same; TCP without path MTU discovery is rare.
+ * That a packet is too long is known only when it is known where it goes, and then it has been
+ * rewritten: so its beginning is kept before, and put back for the quotation. What its flow has
+ * noted of it stays noted, as if the packet had been lost behind us. IPv4 packets without DF aren't
+ * cut into fragments, but answered with the ICMP error as well; TCP without path MTU discovery is
+ * rare.
  */
 #include "router.h"
 
@@ -28,7 +29,7 @@ void router_spend(struct frame *frame)
 		ttl_spend4(ip);
 }
 
-/* Completes an answer that has been allowed: as whom we speak, and what is quoted. */
+/* Completes an answer that has been allowed: its source address, and what it quotes. */
 static void fill(const struct rules *rules, const struct frame *frame, uint8_t type, uint8_t code,
                  struct own *own)
 {
@@ -40,7 +41,7 @@ static void fill(const struct rules *rules, const struct frame *frame, uint8_t t
 	own->l4 = ETH_HEADER_BYTES;
 	own->l4_len = (uint16_t)(len < ICMP_QUOTED_MOST ? len : ICMP_QUOTED_MOST);
 	if (!router)
-		return; /* as who was asked */
+		return; /* from the address that the packet was to */
 	own->src6 = *router;
 	if (!own->ipv6)
 		memcpy(&own->tuple.src, router->b + 12, sizeof(own->tuple.src));
@@ -54,8 +55,8 @@ void router_expired(const struct rules *rules, struct refuse *refuse, const stru
 		     &v->own);
 }
 
-/* The length at layer 3 of the frame or, if it is merged, of the packets that it will be cut into:
- * TCP, that is. */
+/* The length at layer 3 of the frame, or of the TCP packets that it will be cut into if it is
+ * merged. */
 static uint32_t longest(const struct frame *frame)
 {
 	const uint8_t *ip = frame->data + ETH_HEADER_BYTES;

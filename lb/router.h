@@ -1,6 +1,6 @@
 /*
- * tmbridge as a hop on the way, where it isn't a cable: what it forwards loses one of its TTL (RFC
- * 1812, 5.3.1; RFC 8200, 3), and who sends what can't go on is told by ICMP.
+ * tmbridge as a router, where it isn't a cable: what it forwards loses one of its TTL (RFC 1812,
+ * 5.3.1; RFC 8200, 3), and whoever sends what can't be forwarded gets an ICMP error.
  */
 #ifndef LB_ROUTER_H
 #define LB_ROUTER_H
@@ -25,17 +25,22 @@ static inline bool router_is_last(const struct frame *frame)
 	return ip[0] >> 4 == 6 ? ttl_is_last6(ip) : ttl_is_last4(ip);
 }
 
-/* Takes one of its TTL. */
+/* Takes one off the packet's TTL or hop limit. */
 void router_spend(struct frame *frame);
 
-/* Tells the sender of packet that it has none left (RFC 792; RFC 4443, 3.3). */
+/* Settles v: an ICMP error to the sender of packet, whose TTL is used up (RFC 792; RFC 4443, 3.3),
+ * as far as refuse allows. */
 void router_expired(const struct rules *rules, struct refuse *refuse, const struct frame *frame,
                     const struct packet *packet, lb_time now, struct verdict *v);
 
 /* Keeps what may have to be quoted of a frame that is longer than one of our links takes: mtu. */
 void router_keep(const struct frame *frame, uint32_t mtu, struct router_original *ret);
 
-/* Tells its sender that it is too long, undoing what was done to it (RFC 1191; RFC 4443, 3.2). */
+/*
+ * Settles v: an ICMP error to the sender of a frame that is too long (RFC 1191; RFC 4443, 3.2), as
+ * far as refuse allows; for the quotation the frame is made again what it was before it was
+ * rewritten.
+ */
 void router_too_big(const struct rules *rules, struct refuse *refuse, struct frame *frame,
                     const struct router_original *original, uint32_t mtu, lb_time now,
                     struct verdict *v);

@@ -1,6 +1,6 @@
 /*
- * struct rules after cfg/ has built it: names for its addresses and enums, what is looked up in it,
- * and its end.
+ * struct rules after cfg/ has built it: names of IPv6 addresses and words of enums, look-ups, and
+ * its release.
  */
 #include "rules.h"
 
@@ -69,7 +69,8 @@ int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret)
 		return 0;
 	if (i == RULES_NAMES_MAX)
 		return -E2BIG;
-	if ((i & (i - 1)) == 0) { /* a power of two, or none: full */
+	if ((i & (i - 1)) ==
+	    0) { /* i names are there, and i is 0 or a power of two: the array is full */
 		names = realloc(rules->names, (i ? 2 * i : 1) * sizeof(*names));
 		if (!names)
 			return -ENOMEM;

@@ -26,8 +26,9 @@ enum {
 	RULES_SERVERS_MAX = 4096, /* of all farms together */
 	/* the same, with those that are no longer in the file but have flows */
 	RULES_SERVERS_KEPT_MAX = 2 * RULES_SERVERS_MAX,
-	RULES_SNAT_MAX = 256,      /* addresses of one farm */
-	RULES_SNAT_KEPT_MAX = 256, /* and of those that only its flows from before a reload have */
+	RULES_SNAT_MAX = 256, /* addresses of one farm */
+	RULES_SNAT_KEPT_MAX =
+	        256, /* further ones, which only its flows from before a reload have */
 	RULES_WORKERS_MAX = 64,
 	/*
 	 * SNAT ports are unique for each (SNAT address, server's address and port), each such pool
@@ -158,7 +159,8 @@ struct rules_farm {
 	enum rules_all_down all_down;
 	be32 *snat; /* SNAT addresses; none = destination rewriting only (snat = off) */
 	unsigned nsnat;
-	unsigned nkept; /* behind these: what flows have though the file has it no more */
+	unsigned nkept; /* further ones, behind these: that flows have though the file has them no
+	                   more */
 	bool keeps_off; /* likewise: flows without SNAT, though there are addresses for it now */
 	struct port_range
 	        *snat_ports; /* ascending, disjoint; the VIP's service ports not yet taken out */
@@ -188,12 +190,12 @@ struct rules_server {
 	struct mac mac;           /* if has_mac; else resolved by ARP */
 	uint32_t max_connections; /* 0 = no limit */
 	uint16_t vlan;            /* the same, or its farm's: see rules_server_vlan() */
-	be32 next;                /* to whom frames for it go: see way_settle() */
-	uint8_t side;             /* by which side */
-	bool gone;                /* no longer in the file: its flows live on until they end */
+	be32 next;    /* the address whose MAC address frames for it get: see way_settle() */
+	uint8_t side; /* by which side */
+	bool gone;    /* no longer in the file: its flows live on until they end */
 	/* after a reload (takeover.h): */
 	uint16_t was; /* 1 + the number of the server before that it follows upon; 0: it is new */
-	bool is_heir; /* of those that follow upon the same one it is who has its flows */
+	bool is_heir; /* of several that follow upon the same one, this one has its flows */
 };
 
 /* What is done with frames that an expression matches, before anything else is. */
@@ -237,7 +239,8 @@ struct rules {
 /* Releases rules and all that hangs off them; rules may be NULL. */
 void rules_free(struct rules *rules);
 
-/* If the frames that aren't for tmbridge are the host's, and none crosses. */
+/* If frames that aren't for tmbridge go to the host's stack, and none crosses: any mode but
+ * transparent. */
 static inline bool rules_has_stack(const struct rules *rules)
 {
 	return rules->mode != MODE_TRANSPARENT;
@@ -250,12 +253,13 @@ static inline const struct ip6 *rules_ip6(const struct rules *rules, be32 name)
 }
 
 /*
- * Names an IPv6 address, for whoever builds rules. Returns 0, -ENOMEM, or -E2BIG if there are too
- * many.
+ * Gives an IPv6 address a name (name.h), or finds the one that it has, while rules are built.
+ * Returns 0, -ENOMEM, or -E2BIG if there are too many.
  */
 int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret);
 
-/* If the server is out of service but may have flows: disabled, or no longer in the file. */
+/* If the server gets no connections but may have flows still: it is disabled, or no longer in the
+ * file. */
 bool rules_is_left(const struct rules_server *server);
 
 /* The words of lb.ini and of the statistics, by these enums; NULL behind the last. */
@@ -288,8 +292,8 @@ static inline uint16_t rules_server_vlan(const struct rules *rules, unsigned ser
 	return vlan || rules->farms[rules->servers[server].farm].vlan ? vlan : VLAN_ANY;
 }
 
-/* If its servers have agents, which are probed as well: behind all checks, by a number of its own.
- */
+/* If the farm's servers have agents. An agent is probed as a check is; its number is the one behind
+ * those of all checks. */
 static inline bool rules_has_agent(const struct rules_farm *farm)
 {
 	return be16_get(farm->agent);
@@ -300,7 +304,7 @@ static inline unsigned rules_probes(const struct rules_farm *farm)
 	return farm->nchecks + rules_has_agent(farm);
 }
 
-/* What the farm's check of that index says and wants to hear; NULL: it is a TCP connect alone. */
+/* What the farm's check of that index sends and expects; NULL: it is a TCP connect alone. */
 static inline const struct script *rules_script(const struct rules *rules,
                                                 const struct rules_farm *farm, unsigned check)
 {
@@ -309,8 +313,8 @@ static inline const struct script *rules_script(const struct rules *rules,
 	return &rules->scripts[farm->scripts[check]];
 }
 
-/* The index of port among the farm's service ports, or -1. Which farm of a VIP serves a port says
- * services.h. */
+/* The index of port among the farm's service ports, or -1. (Which farm of a VIP serves a port:
+ * services.h.) */
 int rules_service(const struct rules_farm *farm, be16 port);
 
 /* The port of its servers that a service (an index of its ports) is at. */

@@ -123,7 +123,7 @@ static const struct agent *agent_of(const struct sched *sched, unsigned server)
 	return &sched->health->servers[server].agent;
 }
 
-/* The part of n that the server's agent says. At least 1. */
+/* The percentage of n that the server's agent says, but at least 1. */
 static uint32_t part_of(const struct sched *sched, unsigned server, uint32_t n)
 {
 	const uint32_t part = n * agent_of(sched, server)->percent / AGENT_PERCENT_MAX;
@@ -160,7 +160,8 @@ static struct heap heap_of(struct sched *sched, unsigned farm)
 	                     is_by_load(rule)};
 }
 
-/* Finds the server's place again after it has come sooner, or later, than it was. */
+/* Moves the server to its place in the heap after its rank or turn has changed: sooner says if it
+ * comes earlier than before. */
 static void move(struct sched *sched, unsigned server, bool sooner)
 {
 	const unsigned farm = sched->rules->servers[server].farm;
@@ -238,7 +239,8 @@ void sched_opened(struct sched *sched, unsigned server)
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
 	state->turn = *now + state->step;
-	/* one that was full by more than it may have has one again that would make room */
+	/* a server with more connections than it may have now has a half-open one again, which
+	 * would make room */
 	move(sched, server, state->rank == HEAP_RANK_NEVER);
 }
 

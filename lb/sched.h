@@ -15,7 +15,7 @@
 struct sched_farm {
 	uint64_t changes; /* health.changes when the heap was made */
 	lb_time until;    /* when it must be made again, as a ramp goes on */
-	uint64_t draws;   /* taken by lot so far */
+	uint64_t draws;   /* state of the lots of `fastest`: see fastest_draw() */
 	uint16_t n;       /* servers in the heap */
 	bool is_made;
 };
@@ -30,7 +30,11 @@ struct sched {
 	uint16_t *heap; /* of each farm from rules_farm.server on: the next one first */
 };
 
-/* share, of which a server's max_connections and turns are, and health must stay. */
+/*
+ * Takes room for the servers of rules from arena and, unless that only measures, sets them out
+ * without connections. share, by which a worker's part of max_connections and its first turns go,
+ * and health must stay.
+ */
 void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules *rules,
                    const struct share *share, const struct health *health);
 
@@ -40,13 +44,14 @@ void sched_lay_out(struct sched *sched, struct arena *arena, const struct rules 
  */
 bool sched_may_take(const struct sched *sched, unsigned server);
 
-/* If any server of the farm may. */
+/* If any server of the farm may take connections. */
 bool sched_is_up(const struct sched *sched, unsigned farm);
 
-/* If the server may, and has less than its max_connections, or some that would make room. */
+/* If the server may take connections and isn't full, or has a half-open one that would make room.
+ * */
 bool sched_has_room(const struct sched *sched, unsigned server);
 
-/* If the server has its max_connections: one that is half-open must make room for another one. */
+/* If the server has its max_connections: then a half-open one must make room for another one. */
 bool sched_is_full(const struct sched *sched, unsigned server);
 
 /*
@@ -79,8 +84,8 @@ void sched_revived(struct sched *sched, unsigned server, bool was_load);
 void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now);
 
 /*
- * Notes that a flow that names the server has been made, or forgotten; and says if there is any,
- * from whichever thread.
+ * Counts change (1 or -1) more flows that name the server, those in quarantine included. And if
+ * there is any such flow: that may be asked by any thread.
  */
 static inline void sched_count_flow(struct sched *sched, unsigned server, int change)
 {
@@ -97,11 +102,12 @@ static inline bool sched_has_flows(const struct sched *sched, unsigned server)
 /* Adds old's counts of its server from to those of to. */
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);
 
-/* A flow that has been counted as from's is to's: what it counts as is said. */
+/* Counts a flow as the server to's that was from's. The last three say as what it is counted. */
 void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
                     bool is_half_open, bool is_load);
 
-/* Whose turn it is was known before: the server's turn, and the last one that its farm took. */
+/* Sets the server's turn, and the last turn that its farm took, as a recording has them
+ * (bridge/recall.c). */
 void sched_recall(struct sched *sched, unsigned server, uint64_t turn, uint64_t farm_turn);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * Scores of servers.
  *
- * Rendezvous hashing (Thaler and Ravishankar 1998) of who asks and the server's address, so that
- * the loss of a server moves only what it had; weights enter as in Schindelhauer and Schomaker
+ * Rendezvous hashing (Thaler and Ravishankar 1998) of the client and the server's address, so that
+ * the loss of a server moves only its own clients; weights enter as in Schindelhauer and Schomaker
  * 2005: the greatest log(hash) / weight wins. It is not keyed: two boxes, and the same box after a
- * restart, shall agree. It asks each server, O(n), of which most are out after their hash: tables
- * that answer at once (Maglev's, for one) move other servers' clients too when one is lost.
+ * restart, shall agree. A choice computes a score for each server, O(n), but of most only the hash.
+ * Tables that need one look-up (such as Maglev's) move other servers' clients too when a server is
+ * lost.
  */
 #include "score.h"
 
@@ -34,7 +35,8 @@ static be32 address_of(const struct rules *rules, const struct rules_server *rul
 	                                   : rule->address;
 }
 
-/* -log2(u) is greater than 1 - u, which says at once for most servers that it isn't less. */
+/* -log2(u) is greater than 1 - u: for most servers that already shows that their score isn't less
+ * than best. */
 uint64_t score_of(const struct rules *rules, unsigned server, const struct asker *asker,
                   uint64_t best)
 {

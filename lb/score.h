@@ -6,13 +6,15 @@
 
 #include "rules.h"
 
-/* Who asks: his address, or its ip6_digest(), and his port, which is 0 for `source`. */
+/* The client that begins a connection: his address, or its ip6_digest(), and his port, which is 0
+ * for `source`. */
 struct asker {
 	be32 client;
 	be16 port;
 };
 
-/* The server's score, or more than best if it may be no less than that. Its weight isn't 0. */
+/* The server's score; or, sooner, any number above best if the score isn't below it. The server's
+ * weight mustn't be 0. */
 uint64_t score_of(const struct rules *rules, unsigned server, const struct asker *asker,
                   uint64_t best);
 

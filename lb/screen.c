@@ -16,8 +16,8 @@ static bool is_own_mac(const struct screen *screen, const uint8_t *p)
 	       !memcmp(p, &screen->macs[INSIDE], sizeof(screen->macs[0]));
 }
 
-/* Whether a host but us can have it: what reflects our own frames, a mirror or a loop, is nobody's
- * place. */
+/* If another host than we can have the MAC address: one of ours comes from a mirror or a loop that
+ * sends our own frames back, and says nothing about where somebody is. */
 static bool is_hosts_mac(const struct screen *screen, const struct mac *mac)
 {
 	return mac_is_host(mac) && !is_own_mac(screen, mac->b);
@@ -77,7 +77,7 @@ bool screen_is_hosts(const struct screen *screen, const struct packet *packet,
 	         local_is_answer(addresses->local, tuple->sport, tuple->dport));
 }
 
-/* Where the host has addresses itself: whether we answer for this one on that side. */
+/* If we answer for the address on that side; the host may do so where it has the address itself. */
 static bool is_ours_here(const struct screen *screen, be32 address, uint8_t kinds, uint8_t side)
 {
 	return kinds & ADDRESS_OURS &&
@@ -122,7 +122,7 @@ static void screen_arp(const struct screen *screen, const struct packet *packet,
 	}
 }
 
-/* The name of an address: exactly that of the rules, or else a hash. */
+/* The name of an IPv6 address: the rules' name, or else its hash. */
 static be32 name(const struct screen *screen, const struct ip6 *ip)
 {
 	be32 known;
@@ -141,7 +141,8 @@ static uint8_t kinds_of_ip6(const struct screen *screen, const struct packet *pa
 	               : 0;
 }
 
-/* A solicitation for one of our addresses. One without a source is about to use it itself. */
+/* Settles a solicitation for one of our addresses. One without a source address is of a host that
+ * is about to use it itself: a conflict. */
 static void answer_nd(const struct packet *packet, const struct nd *nd, struct verdict *v)
 {
 	static const struct ip6 unspecified;
@@ -156,8 +157,8 @@ static void answer_nd(const struct packet *packet, const struct nd *nd, struct v
 	v->conflict |= is_new;
 }
 
-/* What it says about whose address is where: of the target of an advertisement, or the source of a
- * solicitation; kinds and name are that address's. */
+/* Notes in v what neighbour discovery says about whose address is where: an advertisement about its
+ * target, a solicitation about its source; kinds and name are that address's. */
 static void sight_nd(const struct screen *screen, const struct packet *packet, const struct nd *nd,
                      uint8_t kinds, be32 name, struct verdict *v)
 {
@@ -172,7 +173,7 @@ static void sight_nd(const struct screen *screen, const struct packet *packet, c
 	v->sighting.hop.mac = nd->mac;
 }
 
-/* Neighbour discovery. Says if the frame is settled. */
+/* Screens a frame that may be neighbour discovery. True if it is settled. */
 static bool screen_nd(const struct screen *screen, struct frame *frame, struct packet *packet,
                       struct verdict *v)
 {
@@ -233,7 +234,8 @@ void screen_key(const struct packet *packet, struct flow_key *ret)
 		ret->hashed = hashed(packet->tuple.dst, packet->dst6);
 }
 
-/* The key for the flow of an error about a packet that we sent: how such a one arrives. */
+/* The key for the flow of an ICMP error about a packet that we sent: the tuple with which packets
+ * arrive that leave like the quoted one. */
 static void error_key(const struct screen *screen, struct icmp_error *error, struct flow_key *ret)
 {
 	struct packet quoted = {.src6 = error->src6, .dst6 = error->dst6};
@@ -294,7 +296,7 @@ static enum rest go_on_to_flow(struct job *job)
 	return REST_TCP;
 }
 
-/* The same if the host has the address itself, and so may mean the packet for itself. */
+/* The same where the host has the address itself, so that the packet may be for the host. */
 static enum rest screen_shared(const struct screen *screen, struct frame *frame, struct job *job,
                                struct verdict *v)
 {
@@ -325,7 +327,7 @@ static enum rest screen_ours(const struct screen *screen, struct frame *frame, s
 		return screen_icmp(screen, frame, job, v);
 	if (packet->protocol != IPPROTO_NUM_TCP)
 		return leave(v, WHY_PROTOCOL_NOT_SERVED);
-	if (mac_is_group(&packet->from.mac)) /* replies would go there */
+	if (mac_is_group(&packet->from.mac)) /* a reply would go to a group */
 		return leave(v, WHY_MARTIAN);
 	if (packet->is_fragment)
 		return REST_FRAGMENT;
@@ -394,7 +396,7 @@ static enum rest screen_ipv6(const struct screen *screen, struct frame *frame, s
 	return screen_ip(screen, frame, job, v);
 }
 
-/* What isn't plain TCP to us. Apart, so that what is needn't make room for it. */
+/* Screens all but plain TCP to us. A function apart, so that the one for plain TCP stays small. */
 __attribute__((noinline)) static enum rest
 screen_any(const struct screen *screen, struct frame *frame, struct job *job, struct verdict *ret)
 {
@@ -412,7 +414,8 @@ screen_any(const struct screen *screen, struct frame *frame, struct job *job, st
 	return REST_NONE;
 }
 
-/* From a side where none of our addresses is one yet. */
+/* If the frame comes from a side where our addresses aren't used yet (lb_hold()): then it is
+ * settled. */
 static bool is_held(const struct screen *screen, const struct frame *frame, struct verdict *ret)
 {
 	if (!(screen->held >> frame->side & 1))
@@ -436,7 +439,7 @@ static enum lb_why foreign(const struct screen *screen, const struct frame *fram
 	return tpid_of(be16_get(be16_load(frame->data + ETH_TYPE)), &tpid) ? WHY_TO_HOST : LB_NWHYS;
 }
 
-/* Most frames of a host are none of ours. */
+/* If the frame isn't for us, as most aren't where the host has its own: then it is settled. */
 static bool is_foreign(const struct screen *screen, const struct frame *frame, struct verdict *ret)
 {
 	const enum lb_why why = screen->has_stack ? foreign(screen, frame) : LB_NWHYS;
@@ -448,7 +451,8 @@ static bool is_foreign(const struct screen *screen, const struct frame *frame, s
 	return true;
 }
 
-/* Where that isn't asked of each frame: if it is settled by where it came from, or by Ethernet. */
+/* If the frame is settled by the side that it came from, or by its Ethernet header. Only called
+ * where screen.is_special says that this may be so. */
 __attribute__((noinline)) static bool is_nothing(const struct screen *screen,
                                                  const struct frame *frame, struct verdict *ret)
 {

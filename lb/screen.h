@@ -34,30 +34,34 @@ struct job {
 	unsigned farm, service;
 };
 
-/* What it depends on. */
+/* What screening depends on besides the frame. */
 struct screen {
 	const struct mac *macs; /* the ports' own, by enum side */
 	const struct farms *farms;
 	const uint64_t *factors6; /* of name_hashed() */
-	bool has_stack;           /* what isn't ours is the host's, and nothing crosses */
+	bool has_stack;           /* rules_has_stack() */
 	uint8_t held;             /* sides (1 << side) from which all frames are the wire's */
-	bool is_special;          /* either: mostly it is neither, and then one look says so */
+	bool is_special; /* has_stack, or held isn't 0: mostly neither is so, and then one look is
+	                    enough */
 };
 
-/* Fills in job but for the hash, and ret unless that is a plain one: all of it if nothing is left
- * to do, which returns REST_NONE. */
+/*
+ * Says what is left to do for the frame. Fills in job but for its hash, and unless that is
+ * REST_PLAIN or REST_PLAIN_IPV6 what ret has of the packet; with REST_NONE the verdict in ret is
+ * settled.
+ */
 enum rest screen_frame(const struct screen *screen, struct frame *frame, struct job *job,
                        struct verdict *ret);
 
-/* Reads the rest of a plain frame, which is REST_TCP then. */
+/* Reads the rest of a plain frame; what is left to do for it is then REST_TCP. */
 void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret);
 
-/* Settles a frame that isn't for us. */
+/* Settles the verdict of a frame that isn't for us: across, or the host's. */
 void screen_settle_other(const struct screen *screen, const struct frame *frame,
                          struct verdict *ret);
 
-/* Settles what belongs to no flow: it is dropped for that reason if addressed to us, else crosses.
- */
+/* Settles the verdict of a packet that belongs to no flow: it is dropped for the reason why if it
+ * is addressed to us; else it isn't for us. */
 void screen_settle_no_flow(const struct screen *screen, const struct frame *frame,
                            const struct packet *packet, enum lb_why why, struct verdict *ret);
 
@@ -66,8 +70,8 @@ const struct address *screen_src(const struct screen *screen, const struct packe
 const struct address *screen_dst(const struct screen *screen, const struct packet *packet);
 
 /*
- * If the host has the packet's destination itself, and the packet is its (local.h): one that
- * arrives with that tuple, at layer 4 TCP.
+ * If a TCP packet that arrives with that tuple is the host's: its destination is one of the host's
+ * own addresses, and local.h doesn't take it.
  */
 bool screen_is_hosts(const struct screen *screen, const struct packet *packet,
                      const struct tuple *tuple);

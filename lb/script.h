@@ -1,5 +1,5 @@
 /*
- * What a health check says to a server, and what it wants to hear.
+ * What a health check sends to a server, and what it expects as the answer.
  */
 #ifndef LB_SCRIPT_H
 #define LB_SCRIPT_H
@@ -18,7 +18,7 @@ enum {
 enum script_where {
 	SCRIPT_PREFIX,   /* at the beginning */
 	SCRIPT_ANYWHERE, /* somewhere */
-	SCRIPT_LINE,     /* there is none: whatever it is, up to the end of a line or of all */
+	SCRIPT_LINE,     /* no pattern: any answer will do, up to the end of its line or its own */
 };
 
 /* Consistent, as cfg/ makes it: lengths within the bounds above. It goes with its rules. */
@@ -34,7 +34,7 @@ struct script {
 	uint8_t where; /* enum script_where */
 };
 
-/* If both say and want the same. Either may be NULL: a TCP connect alone. */
+/* If both send and expect the same. Either may be NULL: a TCP connect alone. */
 bool script_eq(const struct script *a, const struct script *b);
 
 #endif

@@ -1,18 +1,19 @@
 /*
  * The table of neighbours. An entry stands in the set that a keyed hash of its address and VLAN
- * says, so that nobody can aim at one.
+ * names, so that nobody can fill a set on purpose.
  *
  * Flows that are answered at a neighbour name a place of hops that is the neighbour's alone: its
  * origin is the entry's identity, which no frame can come from. So when the neighbour moves, one
  * write moves all its flows, and those of nobody else.
  *
- * Those behind a router name the place of the router's MAC address. A router that moves (another
- * one takes its address over) says of the address, not of them; so what came from where it was goes
- * to where it is, until a packet comes from the old place again.
+ * Flows whose clients are behind a router name the place of the router's MAC address. When a router
+ * moves (another one takes over its address), its ARP names that address and none of the clients'.
+ * So all flows whose packets came from the old place are answered at the new one, until a packet
+ * comes from the old place again.
  */
 #include "segment.h"
 
-/* Which numbers the factors are made of: others than flows.c's. */
+/* The hash's factors are made of numbers from this one on, which flows.c doesn't use. */
 enum { SEGMENT_FACTORS = 32 };
 
 static_assert(SEGMENT_FILTER_BITS % 64 == 0, "whole words");
@@ -52,7 +53,7 @@ static uint32_t set_of(uint32_t hash)
 	return hash % SEGMENT_SETS * SEGMENT_WAYS;
 }
 
-/* Of one that is used: never 0. */
+/* The tag of an entry that is used: never 0. */
 static uint8_t tag_of(uint32_t hash)
 {
 	return (uint8_t)(hash >> 24 | 1);
@@ -102,7 +103,8 @@ static struct segment_mac *find_mac(const struct segment *segment, const struct 
 	return add ? free : NULL;
 }
 
-/* One entry more at that MAC address, or one less. What finds no place isn't counted. */
+/* Counts one entry more at that MAC address, or one less. If there is no place for the MAC address
+ * it isn't counted. */
 static void count_mac(struct segment *segment, const struct mac *mac, uint16_t vlan, bool more)
 {
 	struct segment_mac *place = find_mac(segment, mac, vlan, more);
@@ -114,7 +116,7 @@ static void count_mac(struct segment *segment, const struct mac *mac, uint16_t v
 	place->entries += more ? 1u : -1u;
 }
 
-/* What the place of a neighbour's flows whose packets have these tags has for an origin. */
+/* The origin of the place in hops of those of a neighbour's flows whose packets have these tags. */
 static struct hop origin_of(const struct segment_entry *entry, const struct hop *tags)
 {
 	struct hop origin = *tags;
@@ -144,7 +146,7 @@ static bool set_tagging(struct hop *hop, uint16_t vlan, unsigned n)
 	return true;
 }
 
-/* The places of this origin, whatever tags it has, are answered at `to` from now on. */
+/* Has all places of this origin, with whatever tags, be answered at `to` from now on. */
 static void redirect(struct hops *hops, struct hop origin, uint16_t vlan,
                      const struct segment_at *to)
 {
@@ -261,7 +263,8 @@ bool segment_note(struct segment *segment, struct hops *hops, const struct sight
 	return true;
 }
 
-/* The client's own entry, if its packets that come from there are to be answered by it. */
+/* The client's own entry, if packets of his that come from there are to be answered where that
+ * entry says. */
 static const struct segment_entry *entry_for(const struct segment *segment,
                                              const struct ip6 *client, const struct hop *from)
 {

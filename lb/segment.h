@@ -2,9 +2,9 @@
  * Who is on the segment: what ARP and neighbour discovery say of the addresses that aren't ours, as
  * a host's neighbour cache would have it (RFC 826, RFC 4861 7.2).
  *
- * It is noted of whoever speaks, since a client that never asked for us may have moved. There is
- * room for SEGMENT_ENTRIES; of those that share a set, the one longest not heard of, and that no
- * flow goes to, makes room for a new one.
+ * It is noted of all who send ARP or neighbour discovery, whether that is about us or not: a client
+ * may move without a word to us. There is room for SEGMENT_ENTRIES; in a full set that entry makes
+ * room for a new one which no flow goes to, and which is the oldest.
  */
 #ifndef LB_SEGMENT_H
 #define LB_SEGMENT_H
@@ -29,11 +29,12 @@ struct sighting {
 	bool overrides; /* it may replace what is known (RFC 4861, 4.4; ARP always does) */
 };
 
-/* Where in its VLAN somebody is. What tags say beyond the VLAN is a packet's, not a place's. */
+/* Where a neighbour is in its VLAN. What tags say beyond the VLAN (priority) belongs to a packet,
+ * not to a place. */
 struct segment_at {
 	struct mac mac;
 	uint8_t side; /* enum side */
-	bool is;      /* he is, or was, somewhere */
+	bool is;      /* there is such a place */
 };
 
 struct segment_entry {
@@ -74,10 +75,9 @@ struct segment {
 void segment_lay_out(struct segment *segment, struct arena *arena, const struct hash_key *key);
 
 /*
- * Notes a sighting at tick now; not in what is no VLAN of a rule's (VLAN_OTHER). A neighbour that
- * was somewhere else is at its new place from now on, and so are, in hops, the flows that go to it:
- * its own, and those that came from where it was. True if
- * that was news.
+ * Notes a sighting at tick now, unless it is in no VLAN that a rule can name (VLAN_OTHER). If the
+ * neighbour was somewhere else, moves it, and moves in hops the place of the flows that go to it:
+ * its own, and those that came from where it was. True if that was news.
  */
 bool segment_note(struct segment *segment, struct hops *hops, const struct sighting *sighting,
                   uint32_t now);
@@ -95,8 +95,9 @@ uint16_t segment_take(struct segment *segment, struct hops *hops, const struct i
 bool segment_knows(const struct segment *segment, const struct ip6 *client, const struct hop *from);
 
 /*
- * For who looks through flows for those of neighbours that have become known: begins that, and says
- * if the address may be of one that became known before it began.
+ * For the search through all flows for those of neighbours that have become known (follow.c). The
+ * first one begins a search; the second one says if the address may be of a neighbour that became
+ * known before the search began.
  */
 void segment_begin_look(struct segment *segment);
 bool segment_is_looked_for(const struct segment *segment, const struct ip6 *address);

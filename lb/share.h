@@ -34,8 +34,8 @@ extern const struct share share_whole;
 struct share share_make(unsigned worker, unsigned n, bool by_address, const struct hash_key *key);
 
 /*
- * An address as a number, that of an IPv6 address being a hash. This and the following functions
- * are in steer.c's programs a second time.
+ * An address as a number, that of an IPv6 address being a hash. bridge/port/steer.c does what this
+ * and the following functions do once more, as programs in the kernel.
  */
 static inline uint32_t share_address(be32 ip)
 {
@@ -51,7 +51,7 @@ static inline uint32_t share_address6(const struct share *share, const struct ip
 	return hash;
 }
 
-/* Spreads numbers, also such as differ in a few bits, evenly over 0 to 65535. */
+/* Spreads numbers evenly over 0 to 65535, even if they differ in a few bits only. */
 static inline uint32_t share_spread(uint32_t number)
 {
 	number *= SHARE_FACTOR_1;
@@ -72,7 +72,7 @@ static inline unsigned share_of_client(const struct share *share, uint32_t addre
 /* The worker of a server's packets, or of a probe's answers, by the port of ours. */
 unsigned share_of_port(const struct share *share, be16 port);
 
-/* How many of a limit of n for all workers are this one's: shares add up to n. */
+/* This worker's part of a limit of n for all workers: the parts add up to n. */
 static inline uint32_t share_of_limit(const struct share *share, uint32_t n)
 {
 	return n / share->n + (share->worker < n % share->n);

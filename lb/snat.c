@@ -6,8 +6,8 @@
  * a free one. The next port is the first free one after the last handed out, so that a port rests
  * until all others had their turn (a server may still hold the old connection in TIME_WAIT; the
  * flow's quarantine guarantees the time, this order adds what is possible). Each pool begins at a
- * place that depends on the key. Who wants a certain port may have it without that order, if it is
- * free.
+ * place that depends on the key. A port that is asked for by number is handed out of that order, if
+ * it is free.
  *
  * A farm finds its pools by slots, one for each server, SNAT address and service; slots of several
  * farms, or of services that go to the same port, may name the same pool. A farm of very many
@@ -46,7 +46,7 @@ static void set_port(struct ports *ports, uint32_t port)
 	ports->bits[port / POOL_WORD] |= 1ull << port % POOL_WORD;
 }
 
-/* Those that are the worker's. */
+/* Sets the ports that this worker may hand out. */
 static void set_mine(struct ports *ports, const struct share *share)
 {
 	memset(ports, 0, sizeof(*ports));
@@ -70,7 +70,7 @@ static void free_range(struct pool *pool, const struct port_range *range, const 
 	}
 }
 
-/* What a pool of the farm begins with. */
+/* Makes the template for the farm's pools: its ports free, all others busy. */
 static void make_template(struct pool *pool, const struct rules_farm *farm,
                           const struct ports *mine)
 {
@@ -82,7 +82,7 @@ static void make_template(struct pool *pool, const struct rules_farm *farm,
 			pool->full[w / POOL_WORD] &= ~(1ull << w % POOL_WORD);
 }
 
-/* The same at an address that is a VIP. */
+/* The same for an address that is a VIP: its service ports are busy as well. */
 static void make_template_of_vip(struct pool *pool, const struct pool *other,
                                  const struct rules *rules, be32 vip)
 {
@@ -159,7 +159,7 @@ static void make_templates(struct snat *snat, const struct share *share)
 
 /* ---- Pools ---- */
 
-/* What a pool is of. */
+/* What identifies a pool. */
 struct snat_key {
 	be32 address, server;
 	be16 port;      /* of the server; 0: all */
@@ -174,7 +174,7 @@ static bool key_eq(const struct snat_key *a, const struct snat_key *b)
 	       be16_eq(a->port, b->port) && a->ports == b->ports;
 }
 
-/* The place in the index of the pool of that key, or of none: where it would be. */
+/* The place in the index of the pool with that key; or an empty one, where it would be. */
 static uint32_t *find_key(const struct snat *snat, const struct snat_key *key)
 {
 	static const struct hash_key unkeyed; /* only rules fill it */
@@ -221,7 +221,8 @@ static void make_pool(struct snat *snat, uint32_t p, const struct snat_key *key,
 	find_next(snat, p);
 }
 
-/* The pool of a farm's server, address and service: one that is there, or *n, made now. */
+/* The number of the pool for a farm's server, address and service: one that is there, or else *n,
+ * which is made and counted. */
 static uint32_t pool_for(struct snat *snat, unsigned server, unsigned address, unsigned service,
                          const struct hash_key *key, uint32_t *n)
 {
@@ -243,7 +244,7 @@ static uint32_t pool_for(struct snat *snat, unsigned server, unsigned address, u
 	return *place - 1;
 }
 
-/* Of the farms that have one pool for all ports of a server, or of the others. */
+/* Makes the pools of the farms that have one pool for all ports of a server, or of the others. */
 static void make_pools(struct snat *snat, bool of_all_ports, const struct hash_key *key,
                        uint32_t *n)
 {
@@ -276,7 +277,8 @@ static uint16_t first_with_same_ports(const struct rules *rules, unsigned f)
 	return first;
 }
 
-/* Where each farm's part begins. Returns how many SNAT addresses there are, farm by farm. */
+/* Sets where each farm's part of the arrays begins. Returns how many SNAT addresses all farms have,
+ * each counted once for each farm. */
 static uint32_t lay_out_farms(struct snat *snat, struct arena *arena, const struct rules *rules)
 {
 	uint32_t addresses = 0;

@@ -12,7 +12,8 @@
 
 struct snat_key;
 
-/* Which port of a pool is next: apart from its bitmaps, so that asking touches none of them. */
+/* Which port of a pool is next: kept apart from the bitmaps, so that looking it up touches none of
+ * them. */
 struct snat_next {
 	uint32_t last;  /* handed out last */
 	uint32_t port;  /* the first free one after that, or POOL_PORTS */
@@ -72,23 +73,23 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
-/* What it would hand out. */
+/* What snat_take() would hand out, in *ret. */
 bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
-/* If it would find one. */
+/* If snat_take() would find a port. */
 bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service);
 
 /*
- * The i-th pool for service of a server, counted from the farm's address whose turn it is; and a
- * port of it, if it is one that may be handed out.
+ * The number of the i-th pool for service of a server, counted from the farm's address whose turn
+ * it is. And port of that pool, in *ret; false if it is none that may be handed out.
  */
 uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                    unsigned i);
 bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                   unsigned i, be16 port, struct snat_port *ret);
 
-/* If such a port is free; and takes it then, as snat_take() does the next one. */
+/* If that port is free; and takes it, as snat_take() does the next one. */
 bool snat_is_free(const struct snat *snat, struct snat_port port);
 void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
 
@@ -99,7 +100,8 @@ void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct sn
 bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
                  be16 port, struct snat_port *ret);
 
-/* If the present rules let a port be handed out: one from before a reload may be another. */
+/* If the present rules let this port be handed out: of a port from before a reload that may not be
+ * so. */
 bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port);
 
 /* Marks a port as taken that was taken under other rules. */
@@ -108,13 +110,14 @@ void snat_keep(struct snat *snat, unsigned farm, struct snat_port port);
 /* Gives back a port that snat_take() handed out, or snat_keep() took. */
 void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port);
 
-/* If the farm has one pool for all ports of a server; and which it has for a service of one. */
+/* If the farm has one pool for all ports of a server, and not one for each
+ * (RULES_POOLED_PORTS_MAX). And the number of the pool for a service. */
 bool snat_has_one_pool(const struct rules_farm *farm);
 uint32_t snat_pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service);
 
 /*
- * Sets *fullest to the farm's pool that is the fullest, if one is fuller than what it says: room is
- * 1 and taken 0 to begin with. Another thread may ask, while the rules stay.
+ * Sets *fullest to the farm's fullest pool, if that is fuller than what *fullest says, which begins
+ * with room 1 and taken 0. Another thread may call it, while the rules stay.
  */
 void snat_fullest(const struct snat *snat, unsigned farm, struct snat_fill *fullest);
 

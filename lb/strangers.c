@@ -55,7 +55,8 @@ static_assert(STRANGERS_KNOWN_SYNS <= UINT16_MAX, "client.syns");
 static_assert(STRANGERS_WAYS * sizeof(struct strangers_client) == 64, "a set is a cache line");
 static_assert(STRANGERS_PER_S % STRANGERS_REPEATS_PER_S == 0, "the one costs so many of the other");
 
-/* Each worker gets its share of a flood. */
+/* The number of bits of one worker's filter, as a power of two: a worker gets its share of a flood
+ * only. */
 static unsigned bits_log_of(const struct share *share)
 {
 	unsigned log = STRANGERS_BITS_LOG;
@@ -141,7 +142,7 @@ static bool is_known(struct strangers *strangers, uint64_t client, lb_time now)
 	return true;
 }
 
-/* Sees to it that asked[0] is the present period's. */
+/* Makes asked[0] that of the present period, moving or forgetting older ones. */
 static void keep_up(struct strangers *strangers, lb_time now)
 {
 	const uint64_t period =
@@ -178,7 +179,7 @@ static bool has(const struct strangers_asked *asked, const uint32_t bits[STRANGE
 	return ret;
 }
 
-/* If a SYN of that hash has been turned away lately; if not, it has now. */
+/* If a SYN of that hash has been turned away lately; if not, notes that it is now. */
 static bool asks_again(struct strangers *strangers, uint64_t hash)
 {
 	struct strangers_asked *asked = strangers->asked;

@@ -1,6 +1,6 @@
 /*
- * Clients that have never opened a connection, when SYNs come in a flood: how many of theirs are
- * let in.
+ * How many SYNs of clients that have never opened a connection are let in when SYNs come in a
+ * flood.
  */
 #ifndef LB_STRANGERS_H
 #define LB_STRANGERS_H
@@ -16,7 +16,7 @@ struct strangers_client {
 	uint16_t syns;     /* of these in that second */
 };
 
-/* What was turned away within a time, as some bits for each SYN. */
+/* Which SYNs were turned away within a period, as some bits for each (a Bloom filter). */
 struct strangers_asked {
 	uint64_t *words;
 	bool any; /* else they say nothing */
@@ -38,7 +38,8 @@ struct strangers {
 void strangers_lay_out(struct strangers *strangers, struct arena *arena, const struct share *share,
                        const struct hash_key *key, lb_time now);
 
-/* More frames wait now than can be dealt with soon: so that is for a while. */
+/* Notes that more frames wait now than can be dealt with soon; strangers_is_pressed() says so for a
+ * while. */
 void strangers_press(struct strangers *strangers, lb_time now);
 
 static inline bool strangers_is_pressed(const struct strangers *strangers, lb_time now)
@@ -46,14 +47,19 @@ static inline bool strangers_is_pressed(const struct strangers *strangers, lb_ti
 	return now.ns < strangers->pressed_until.ns;
 }
 
-/* The client (limits_key()) has opened a connection: so there is somebody at that address. */
+/* Notes that the client (limits_key()) has opened a connection: so he is no stranger, and his
+ * address isn't forged. */
 void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);
 
-/* In a flood: if the SYN may begin a connection. hash: of all its addresses and ports. */
+/*
+ * In a flood: judges a client's SYN: true if it may begin a connection, which is paid for. One that
+ * is turned away is noted, as who repeats it later is let in. hash is of all its addresses and
+ * ports.
+ */
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now);
 
-/* The same of one that repeats what has begun a connection that isn't open yet: if it may go on to
- * the server. */
+/* The same of a SYN that is repeated, and has a half-open flow already: true if it may go on to the
+ * server. */
 bool strangers_repeats(struct strangers *strangers, uint64_t client, lb_time now);
 
 #endif

@@ -43,8 +43,8 @@ static unsigned likeness(const struct rules_farm *farm, const struct rules_farm 
 }
 
 /*
- * The farm of rules that follows upon old's farm f, or NULL: one of the same VIP, of the same ports
- * rather than of the same name; or whatever it has become, if both have the VIP alone.
+ * The farm of rules that follows upon old's farm f, or NULL: one of the same VIP that serves a port
+ * of it; else one of the same name; else any, if each is the only farm of that VIP.
  */
 static struct rules_farm *heir_of(const struct rules *rules, const struct rules *old, unsigned f)
 {
@@ -79,7 +79,8 @@ static struct rules_server *server_of(const struct rules *rules, const struct ru
 	return NULL;
 }
 
-/* What a farm that is gone still needs: its flows' timeout and log. Says if it could be copied. */
+/* Adds a farm that is gone, with what its flows still need: timeout and log. False if memory runs
+ * out. */
 static bool add_gone_farm(struct rules *rules, const struct rules_farm *old)
 {
 	struct rules_farm *farm = &rules->farms[rules->nfarms];
@@ -160,7 +161,8 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 	return 0;
 }
 
-/* Changes an address, if it is a name among names, to what rules name it. */
+/* If the address is a name, one of names, changes it to the name that rules give to the same IPv6
+ * address. */
 static int rename_one(struct rules *rules, const struct ip6 *names, be32 *address)
 {
 	return name_is_ipv6(*address) && be32_get(*address)
@@ -220,8 +222,8 @@ static struct rules_server *heir_of_server(const struct rules *rules, const stru
 	return farm ? server_of(rules, farm, old->servers[s].address) : NULL;
 }
 
-/* Who has a farm that was split, or got a port of another one of its VIP, knows that one's servers.
- */
+/* Notes of servers in farms that got ports of another farm of their VIP, as when a farm is split,
+ * upon which server of that farm they follow. */
 static void note_relatives(struct rules *rules, const struct rules *old)
 {
 	for (unsigned s = 0; s < rules->nservers; s++) {
@@ -257,7 +259,7 @@ static void note_heirs(struct rules *rules, const struct rules *old, uint16_t *r
 	note_relatives(rules, old);
 }
 
-/* If the rules have the address for somebody else now: a server, or who is on the way to one. */
+/* If the rules use the address for something else now: as a server's, or a gateway's. */
 static bool is_taken(const struct rules *rules, be32 address)
 {
 	for (unsigned s = 0; s < rules->nservers; s++)
@@ -328,7 +330,7 @@ static int keep_all_snat(struct rules *rules, const struct rules *old, const boo
 	return err;
 }
 
-/* If farm would keep more of old's by what is used now. */
+/* If farm would keep more of old's addresses by what is used now. */
 static bool misses(const struct rules *rules, const struct rules_farm *farm,
                    const struct rules_farm *old, const bool *then, const bool *now)
 {

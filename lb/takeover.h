@@ -25,8 +25,8 @@
 int takeover_rules(struct rules *rules, const struct rules *old, const bool *referenced,
                    const bool *used, uint16_t *ret_map);
 
-/* If rules, made so when then said which addresses are used, would keep more by what is used now.
- */
+/* If takeover_rules() would keep more addresses now than it did when rules were made: then[] is the
+ * used[] that it was given, and now[] how that is by now. */
 bool takeover_misses(const struct rules *rules, const struct rules *old, const bool *then,
                      const bool *now);
 
@@ -34,7 +34,7 @@ bool takeover_misses(const struct rules *rules, const struct rules *old, const b
  * addresses that are new. Fails as takeover_rules() does. */
 int takeover_names(struct rules *rules, const struct ip6 *before, uint32_t n);
 
-/* How many used[] there are for rules. */
+/* How many elements used[] has for rules. */
 size_t takeover_count_snat(const struct rules *rules);
 
 #endif

@@ -3,23 +3,24 @@
  *
  * tmbridge filters nothing within a flow: each packet is passed on, and what is noted here only
  * decides how long the flow is kept, where its client is and which sequence numbers a RST of our
- * own would need. But a stranger must not be able to end a flow, to keep it, nor to falsify what is
- * noted of it. So each segment is judged before anything follows from it. It counts only within the
- * window that its receiver has offered, and if it acknowledges what its receiver may have sent (RFC
- * 5961, 5.2): who sees neither has to guess both. A segment that would move the client has to be
- * within what is on its way just then.
+ * own would need. But a stranger must not be able to end a flow, to keep it alive, or to falsify
+ * what is noted of it. So each segment is judged before anything follows from it. It counts only
+ * within the window that its receiver has offered, and if it acknowledges what its receiver may
+ * have sent (RFC 5961, 5.2): a stranger who sees neither has to guess both. A segment that would
+ * move the client to another place has to be within what is in flight at that moment.
  *
  * A RST counts only with a sequence number that its receiver may expect next (RFC 5961, 3.2): from
  * the middle, anything from what the receiver acknowledged last to what the sender sent last; at
  * the edge of a window that has been closed again, Linux sends one in between. While something is
- * on its way a wrong guess does little: what is on its way is sent again, and the flow revives.
+ * in flight, to believe a wrong RST does little harm: what is in flight is sent again, and that
+ * revives the flow.
  *
- * A SYN on a live flow proves nothing by itself: it may be a stranger's, or its server may know the
- * connection and say so. It waits, noted elsewhere, until the server answers it; with that answer
- * the connection begins anew.
+ * A SYN on a live flow proves nothing by itself: it may be a stranger's, or the server may still
+ * have the old connection and answer for that. So it is noted (anew.h) until the server answers it;
+ * with that answer the connection begins anew.
  *
- * Of a fragmented packet only the beginning is judged. So what is acknowledged, in the window, has
- * been sent, seen or not.
+ * Of a fragmented packet only the beginning is judged, so that not all that was sent has been seen.
+ * Therefore what is acknowledged within the window counts as sent.
  */
 #include "tcp.h"
 
@@ -31,9 +32,9 @@ static bool knows(const struct flow *flow, enum end end)
 }
 
 /*
- * If who sends such a segment for end sees the connection: it acknowledges what is on its way just
- * now, and begins in the window, or no more than a window before it: what a client repeats whose
- * acknowledgments get lost on their way to where it was.
+ * If only somebody who sees the connection can have sent this segment for end: it acknowledges what
+ * is in flight just now, and begins in the window, or at most a window before it, as what a client
+ * repeats does while the acknowledgments for it still go to its old place.
  */
 static bool is_proven(const struct flow *flow, enum end end, const struct packet *packet)
 {
@@ -53,7 +54,7 @@ static bool is_plain_syn(enum end end, const struct packet *packet)
 	return end == CLIENT && (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN)) == TCP_SYN;
 }
 
-/* If the packet is the server's answer to the SYN after which the client goes on with next. */
+/* If the packet is the server's answer to the client's SYN whose next sequence number is `next`. */
 static bool is_answer(enum end end, const struct packet *packet, uint32_t next)
 {
 	return end == SERVER &&
@@ -61,8 +62,8 @@ static bool is_answer(enum end end, const struct packet *packet, uint32_t next)
 	       packet->ack == next;
 }
 
-/* The client's SYN, the first one or the same once more, which acknowledges the server's if both
- * open at once (RFC 9293, figure 7); or another one. */
+/* Judges a SYN of the client's: its first one, or that once more, which acknowledges the server's
+ * if both open at once (RFC 9293, figure 7); or another one. */
 static enum tcp_kind judge_client_syn(const struct flow *flow, const struct packet *packet)
 {
 	if (!knows(flow, CLIENT) || flow_next(flow, CLIENT) == packet->seq + packet->seq_len)
@@ -71,10 +72,10 @@ static enum tcp_kind judge_client_syn(const struct flow *flow, const struct pack
 }
 
 /*
- * The server's SYN, in answer to the client's: all of it, or without its data (RFC 7413). One that
- * answers nothing may be anybody's. Once more it says nothing new. With other numbers, the client
- * having accepted none, it begins anew: the server has forgotten that it had answered, as one with
- * SYN cookies has.
+ * Judges a SYN of the server's. It must acknowledge the client's SYN, with or without the data of
+ * that (RFC 7413): one that doesn't may be anybody's. The same once more is nothing new. One with
+ * other numbers, while the client has accepted none, begins anew: the server doesn't remember its
+ * first answer, as one with SYN cookies doesn't.
  */
 static enum tcp_kind judge_server_syn(const struct flow *flow, const struct packet *packet)
 {
@@ -91,8 +92,11 @@ static enum tcp_kind judge_server_syn(const struct flow *flow, const struct pack
 	               : TCP_STRAY;
 }
 
-/* The client's last word of the handshake, or what it says after that: it acknowledges the server's
- * SYN, and begins where its own ended (a keep-alive one before) or within the first window. */
+/*
+ * If the client's packet completes the handshake, or follows upon the one that did: it acknowledges
+ * the server's SYN, and begins where the client's ended (a keep-alive one byte before) or within
+ * the first window.
+ */
 static bool opens(const struct flow *flow, const struct packet *packet)
 {
 	const uint32_t first = flow_acked(flow, SERVER) - 1;
@@ -102,8 +106,8 @@ static bool opens(const struct flow *flow, const struct packet *packet)
 	       tcp_is_between(first, packet->seq, flow_next(flow, CLIENT) + TCP_WINDOW_LEAST);
 }
 
-/* A server may speak before the client has said its last word of the handshake (RFC 7413, 4.2.2).
- */
+/* If it is data that the server sends before the client has completed the handshake (RFC 7413,
+ * 4.2.2). */
 static bool is_early(const struct flow *flow, const struct packet *packet)
 {
 	return knows(flow, SERVER) && packet->seq == flow_next(flow, SERVER) &&
@@ -154,8 +158,8 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
 	return tcp_rst_is_expected(flow, end, packet);
 }
 
-/* A SYN begins the numbers. The same once more changes nothing: the other end may have acknowledged
- * it already. */
+/* Sets end's numbers by its SYN. The same SYN once more changes nothing, as the other end may have
+ * acknowledged it already. */
 static void note_syn(struct flow *flow, enum end end, const struct packet *packet)
 {
 	if (knows(flow, end))
@@ -171,7 +175,8 @@ static unsigned shake_hands(struct flow *flow, enum end end, const struct packet
 {
 	const uint32_t next = packet->seq + packet->seq_len;
 	const bool is_syn = packet->tcp_flags & TCP_SYN;
-	/* the client has acknowledged, by a SYN of its own, what only now is known for a SYN */
+	/* both opened at once: the client's SYN has acknowledged the server's, which is seen only
+	 * now */
 	const bool crossed = end == SERVER && is_syn && flow_acked(flow, CLIENT) == next;
 
 	if (is_syn)
@@ -188,7 +193,7 @@ static unsigned shake_hands(struct flow *flow, enum end end, const struct packet
 	return crossed || (end == CLIENT && !is_syn) ? TCP_OPENED : 0;
 }
 
-/* A FIN counts if it is the last that its end has sent. */
+/* Notes a FIN, if nothing of its end's has been seen behind it. */
 static unsigned note_fin(struct flow *flow, enum end end, const struct packet *packet)
 {
 	bool first = !(flow->flags & FLOW_FIN_SENT << end_other(end));

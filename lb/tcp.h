@@ -17,7 +17,7 @@ enum {
 	TCP_RESET = 1 << 4,       /* a RST to be believed */
 };
 
-/* What a segment is to a live flow: this is said first, and what is noted follows from it. */
+/* What a segment is to a live flow, by tcp_judge(): what is noted of it follows from that. */
 enum tcp_kind {
 	TCP_STRAY,      /* no part of it, or nothing new: nothing is noted */
 	TCP_ACCEPTABLE, /* its numbers are what the other end has said that they may be */
@@ -55,12 +55,12 @@ static inline uint32_t tcp_window(const struct flow *flow, enum end end,
 }
 
 /*
- * If a segment with ACK and neither SYN, FIN nor RST is what an open flow goes on with: it begins
- * with what its end has sent before, lately, or with what comes next; stays within the window; and
- * acknowledges, lately, what the other end has sent. So are nearly all. Whatever else may be wrong
- * with such a one, it says nothing that its end might not have said: its checksum needn't be added
- * up. This is all that express.c asks of a segment from where the client is, or from a server; it
- * reads nothing but these words of the flow.
+ * If a segment with ACK and neither SYN, FIN nor RST has numbers with which an open flow goes on:
+ * it begins with what comes next, or with what its end has sent lately; stays within the window;
+ * and acknowledges what the other end has sent lately. Nearly all segments do. Even if such a one
+ * is damaged, what it says is something that its end may say: so its checksum isn't computed.
+ * express.c requires no more of a segment that comes from a server, or from where the client is;
+ * and this reads no other words of the flow.
  */
 static inline bool tcp_is_expected(const struct flow *flow, enum end end,
                                    const struct packet *packet)
@@ -81,16 +81,19 @@ static inline bool tcp_is_between(uint32_t first, uint32_t at, uint32_t last)
 	return at - first <= last - first;
 }
 
-/* If at is a place in what end has sent lately or may send now. One byte beyond the window is a
- * zero-window probe, which may be taken (RFC 9293, 3.8.6.1). */
+/* If at is a sequence number that end has sent lately or may send now. One byte beyond the window
+ * is allowed: it is a zero-window probe (RFC 9293, 3.8.6.1). */
 static inline bool tcp_is_near_at(const struct flow *flow, enum end end, uint32_t at)
 {
 	return tcp_is_between(flow_acked(flow, end_other(end)) - TCP_LATELY, at,
 	                      flow_limit(flow, end) + 1);
 }
 
-/* If the segment, of an open or closing flow, begins and acknowledges what may be: acceptable,
- * where its sender is known to be. */
+/*
+ * If the segment, of an open or closing flow, begins with a number that its end may send and
+ * acknowledges one that it may: then it is acceptable, if it comes from where its sender is known
+ * to be.
+ */
 static inline bool tcp_is_near(const struct flow *flow, enum end end, const struct packet *packet)
 {
 	return tcp_is_near_at(flow, end, packet->seq) &&
@@ -117,7 +120,8 @@ static inline bool tcp_is_closed(const struct flow *flow)
 	       tcp_fin_is_acked(flow, SERVER);
 }
 
-/* Notes what end acknowledges, unless it is old news, and how far the other one may send now. */
+/* Notes what end acknowledges, unless it has acknowledged more before, and how far the other one
+ * may send now. */
 static inline void tcp_advance_ack(struct flow *flow, enum end end, const struct packet *packet)
 {
 	const enum end sender = end_other(end);
@@ -151,8 +155,7 @@ static inline void tcp_advance(struct flow *flow, enum end end, const struct pac
 
 /*
  * If a segment is what an open flow goes on with, notes it: tcp_is_expected() and tcp_advance() in
- * one, each word of the flow being read once, and what the former has seen to not being asked
- * again.
+ * one, which reads each word of the flow once and tests nothing twice.
  */
 static inline bool tcp_take_expected(struct flow *flow, enum end end, const struct packet *packet)
 {
@@ -183,7 +186,8 @@ static inline bool tcp_take_expected(struct flow *flow, enum end end, const stru
 enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct packet *packet,
                         bool elsewhere, const struct tcp_syn *syn);
 
-/* If its receiver may believe the packet, a RST: that ends the flow. The rest as above. */
+/* If the packet, a RST, may be believed by its receiver, and so ends the flow. Parameters as above.
+ * */
 bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet,
                          const struct tcp_syn *syn);
 
@@ -194,12 +198,12 @@ bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct pac
  */
 unsigned tcp_track(struct flow *flow, enum end end, const struct packet *packet);
 
-/* Notes what another writer has of an open or closing flow: of NOTE_..., the FINs. Returns as
- * above. */
+/* Notes the FINs in note (NOTE_...), as a program has seen them, of an open or closing flow.
+ * Returns as above. */
 unsigned tcp_take_note(struct flow *flow, uint8_t note);
 
 /* Begins a live flow anew with the client's SYN and packet, the server's answer to it. Its FINs are
- * forgotten; the state is the caller's. */
+ * forgotten. The caller sets its state. */
 void tcp_begin_anew(struct flow *flow, const struct tcp_syn *syn, const struct packet *packet);
 
 /* To be called when, upon TCP_OPENED for this packet, the flow's state is to become FLOW_OPEN. */
@@ -207,7 +211,8 @@ void tcp_opened(struct flow *flow, const struct packet *packet);
 
 /*
  * If the packet is what end may send next, or again, on an open connection: it begins with what is
- * in flight or comes next, and acknowledges what is. So does nothing that a stranger makes up.
+ * in flight or comes next, and acknowledges what is. A stranger who doesn't see the connection
+ * can't make up such a packet.
  */
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet);
 

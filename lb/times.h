@@ -19,8 +19,8 @@ struct times_bounds {
 	uint64_t ns[TIMES_BOUNDS];
 };
 
-/* From the client's SYN to the server's; of a flow, from its first packet to its end; of a burst of
- * frames, from when it is there to when all have been sent. */
+/* Bounds for the time from the client's SYN to the server's; from a flow's first packet to its end;
+ * and from when a burst of frames is there to when all have been sent. */
 extern const struct times_bounds times_connect, times_flow, times_burst;
 
 /* What a server's flows took. */

@@ -1,7 +1,7 @@
 /*
- * Long ways through the engine: a packet finds its flow, is judged (progress.c), and goes on; or is
- * a SYN that begins one (admit.c); or is of no flow, and gets a RST, or what its kind gets. Each is
- * a ladder of early returns. The short way of most packets is express.c's.
+ * The long ways of TCP through the engine. A packet of a flow is judged (progress.c) and forwarded;
+ * a SYN may begin a flow (admit.c); a packet without a flow is answered with a RST, or dropped.
+ * Each way is a ladder of early returns. Most packets take the short way, express.c.
  */
 #include "traffic.h"
 
@@ -22,7 +22,8 @@ static void forward(struct lb *lb, struct frame *frame, const struct packet *pac
 	rewrite_tcp(frame, packet, &to);
 }
 
-/* A packet of a flow. A damaged one goes on as it is, but nothing follows from it. */
+/* Forwards a packet of a flow, and notes what follows from it. A damaged one is forwarded as it is,
+ * and nothing is noted of it. */
 static void hit(struct lb *lb, struct frame *frame, const struct packet *packet, uint32_t ref,
                 lb_time now, struct verdict *v)
 {
@@ -40,13 +41,15 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 	else
 		progress_count(&lb->balance, ref, frame->wire_len);
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
-	if (engine_is_nowhere(lb, ref)) /* from now on: it has ended by this */
+	if (engine_is_nowhere(lb, ref)) /* its client's place is only now unknown, if the packet has
+	                                   ended the flow */
 		way_of_flow(&v->way, false, flow->server, &client);
 }
 
 /*
- * If the packet, a SYN, isn't from the VLAN that the live flow's client is in. Where rules tell
- * VLANs apart they are two clients to begin with; where they don't, there can be one only.
+ * If the packet, a SYN, comes from another VLAN than the live flow's client. Rules with `vlan` know
+ * two such clients apart before it comes to this; without, only one of them can have a flow of that
+ * address and port.
  */
 static bool is_in_other_vlan(const struct lb *lb, uint32_t ref, const struct packet *packet)
 {
@@ -55,9 +58,9 @@ static bool is_in_other_vlan(const struct lb *lb, uint32_t ref, const struct pac
 }
 
 /*
- * If a packet of this flow goes to its other end. A SYN to one that has ended, or whose server is
- * to have no more, begins another one; where we ended it by RSTs, whoever goes on hasn't heard and
- * gets another.
+ * If a packet of this flow goes to its other end. It doesn't if it is a SYN and the flow has ended,
+ * or its server gets no more connections: that begins another flow. Nor if we ended the flow by
+ * RSTs: an end that goes on has missed its RST, and gets another one.
  */
 static bool is_passed_on(const struct lb *lb, uint32_t ref, const struct packet *packet,
                          bool is_syn)
@@ -81,8 +84,8 @@ void traffic_seek(const struct lb *lb, struct job *job)
 	                               job->packet.tuple.dport, &job->farm, &job->service);
 }
 
-/* Has SYNs like this one, which v says no RST answers, dropped elsewhere for as long as they would
- * be here. */
+/* Notes that a program may drop SYNs like this one, which v answers with no RST, for as long as the
+ * engine would (barred.h). */
 static void bar(const struct lb *lb, const struct limits_asker *asker, const struct ip6 *client,
                 const struct packet *packet, lb_time now, const struct verdict *v)
 {
@@ -117,7 +120,7 @@ static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const s
 	if (asker->rules->farms[asker->farm].on_limit == ON_LIMIT_RESET) {
 		refuse(&lb->refuse, v, why, packet, now);
 	} else {
-		verdict_answer(v, why, packet, OWN_TCP); /* for who tells of it */
+		verdict_answer(v, why, packet, OWN_TCP); /* fills in for the log whom it concerns */
 		v->limit = (uint8_t)why;
 		verdict_settle(v, WHY_CLIENT_DROPPED);
 	}
@@ -138,7 +141,8 @@ static void turn_away(struct lb *lb, struct verdict *v)
 	verdict_settle(v, WHY_STRANGER);
 }
 
-/* If SYNs don't come in a flood, or this one isn't of it as far as can be told; else settles it. */
+/* If the SYN may begin a connection: SYNs don't come in a flood, or this one seems not to be part
+ * of it (strangers.h). Else its verdict is settled. */
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
 	if (!balance_is_flooded(&lb->balance, now) ||
@@ -148,7 +152,8 @@ static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struc
 	return false;
 }
 
-/* The same of a SYN to the flow ref, if that is half-open: there the server has its like. */
+/* The same of a SYN that repeats the one of the flow ref, if that is half-open: then the server has
+ * had it. */
 static bool is_no_flood_of_repeats(struct lb *lb, const struct packet *packet, uint32_t ref,
                                    lb_time now, struct verdict *v)
 {
@@ -160,7 +165,8 @@ static bool is_no_flood_of_repeats(struct lb *lb, const struct packet *packet, u
 	return false;
 }
 
-/* A SYN that may begin a flow, as far as the flows there are go. */
+/* Begins a flow for a SYN that no flow stands in the way of, or settles its verdict otherwise. old:
+ * as admit_open() has it. */
 static void begin(struct lb *lb, struct frame *frame, const struct job *job, uint32_t old,
                   lb_time now, struct verdict *v)
 {
@@ -190,7 +196,8 @@ static void begin(struct lb *lb, struct frame *frame, const struct job *job, uin
 	forward(lb, frame, packet, ref, why, v);
 }
 
-/* A SYN that isn't passed on to a live flow; one to old perhaps, which has ended or gives way. */
+/* Deals with a SYN that isn't passed on to a live flow. old is the flow that it finds, which has
+ * ended or gives way; or FLOW_NONE. */
 static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t old, lb_time now,
                 struct verdict *v)
 {
@@ -212,7 +219,8 @@ static void syn(struct lb *lb, struct frame *frame, struct job *job, uint32_t ol
 	begin(lb, frame, job, old, now, v);
 }
 
-/* The flow that a packet is of which key found as ref: an older one may have been there. */
+/* The flow that the packet belongs to, whose key has found ref: perhaps an older one that ref was
+ * made beside. */
 static uint32_t resolve(struct lb *lb, const struct frame *frame, const struct packet *packet,
                         uint32_t ref, lb_time now)
 {
@@ -233,7 +241,7 @@ bool traffic_is_probe_reply(const struct screen *screen, const struct packet *pa
 	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
 }
 
-/* How much of the len bytes from at on the frame has. */
+/* How many of the len bytes from at on the frame holds. */
 static uint32_t held(const struct frame *frame, uint32_t at, uint32_t len)
 {
 	if (at >= frame->len)

@@ -8,7 +8,7 @@
 #include "csum.h"
 #include "wire.h"
 
-/* If it can't go further than here. */
+/* If the packet can't go further than here. */
 static inline bool ttl_is_last4(const uint8_t *ip)
 {
 	return ip[IPV4_TTL] <= 1;
@@ -19,7 +19,7 @@ static inline bool ttl_is_last6(const uint8_t *ip)
 	return ip[IPV6_HOP_LIMIT] <= 1;
 }
 
-/* Takes one of it, and updates the header's checksum. */
+/* Takes one off it, and updates the header's checksum. */
 static inline void ttl_spend4(uint8_t *ip)
 {
 	const be16 before = be16_load(ip + IPV4_TTL);
@@ -28,7 +28,7 @@ static inline void ttl_spend4(uint8_t *ip)
 	csum_update(ip + IPV4_CHECKSUM, csum_change16(before, be16_load(ip + IPV4_TTL)));
 }
 
-/* The same; returns the change in the header's sum, as there is no checksum of it. */
+/* Takes one off it. Returns the change in the header's sum, as IPv6 has no checksum of that. */
 static inline csum_acc ttl_spend6(uint8_t *ip)
 {
 	const be16 before = be16_load(ip + IPV6_NEXT_HEADER);

@@ -79,13 +79,13 @@ struct hash_key {
  * The hash by which a tuple is found: "multilinear", the upper half of a sum of products with
  * secret factors (Carter and Wegman 1979; Lemire and Kaser 2014, theorem 3.1). It is strongly
  * universal: of any tuples, chosen as cleverly as you like by somebody who doesn't know the
- * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Other
- * than SipHash it could be solved for the factors by who sees hashes; but none leave the table. It
+ * factors, two meet in a bucket no more likely than if their hashes were drawn at random. Unlike
+ * SipHash's, the factors could be computed by whoever sees hashes; but no hash leaves the table. It
  * is three multiplications, side by side.
  *
  * Of tuples in a row, as SNAT ports are, the hashes are in a row as well, and fill some buckets
- * more than others. So the upper half is stirred, one to one, by which it stays what it is. It
- * comes out below, where index_home() takes it.
+ * more than others. So the upper half is mixed by a one-to-one function, which makes no two hashes
+ * meet that didn't meet before. The result is in the lower half, which index_home() takes.
  */
 static inline uint64_t tuple_multilinear(const uint64_t factors[4], const struct tuple *tuple)
 {
@@ -156,7 +156,7 @@ static inline uint64_t siphash(const struct hash_key *key, const uint64_t *words
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* Makes n factors of a key, another n for each first that is n or more apart. */
+/* Makes n factors of a key. Calls whose first differs by n or more get independent ones. */
 static inline void factors_make(uint64_t *factors, unsigned n, const struct hash_key *key,
                                 uint64_t first)
 {
@@ -190,7 +190,7 @@ static inline be32 ip6_digest(const struct ip6 *ip)
 	return be32_from((uint32_t)ip6_hash(&unkeyed, ip));
 }
 
-/* If it is such an address. */
+/* If it is an IPv4 address as ip6_mapped() makes them. */
 static inline bool ip6_is_mapped(const struct ip6 *ip)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

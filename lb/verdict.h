@@ -23,7 +23,8 @@ struct probe_reply {
 	uint8_t icmp_type, icmp_code;
 };
 
-/* Which members beyond `server` are valid depends on what is said of each. */
+/* act and why are always valid; sighting with one of the three flags before; the others where their
+ * comments say so. */
 struct verdict {
 	uint8_t act;     /* enum lb_act */
 	uint8_t why;     /* enum lb_why */
@@ -31,7 +32,7 @@ struct verdict {
 	bool heard;      /* sighting is valid, and of somebody else than us, and news */
 	bool conflict;   /* sighting is valid: its sender claims one of our addresses */
 	uint16_t farm;   /* if why is of a SYN that was refused */
-	uint8_t limit;   /* CLIENT_DROPPED: what it would have been, else, as enum lb_why */
+	uint8_t limit;   /* CLIENT_DROPPED: the limit that refused it, as enum lb_why */
 	uint16_t worker; /* HAND_OVER: to this one */
 	uint32_t flow;   /* FORWARD */
 	struct way way;  /* BRIDGE, FORWARD */
@@ -40,7 +41,7 @@ struct verdict {
 	struct probe_reply probe; /* WHY_PROBE */
 };
 
-/* Before anything is decided. */
+/* Sets v to what holds before anything is decided. */
 static inline void verdict_begin(struct verdict *v, const struct frame *frame)
 {
 	v->way = (struct way){.server = SERVER_NONE,

@@ -1,7 +1,7 @@
 /*
- * Since when servers have been asked for a connection: what `fastest` learns their connect times
- * from. Only so many of the last ones are remembered, in places by the flow's number: of two that
- * share one the later is measured, which is as good.
+ * When SYNs went to servers: how `fastest` measures the times that these take to answer. Only so
+ * many of the last ones are remembered, in places by the flow's number: of two that share one the
+ * later is measured, which is as good.
  */
 #ifndef LB_WAITS_H
 #define LB_WAITS_H
@@ -32,7 +32,8 @@ static inline void waits_begin(struct waits *waits, uint32_t flow, lb_time now)
 	waits->at[flow % WAITS] = (struct wait){now, flow + 1};
 }
 
-/* The wait is over; false if it isn't remembered, nor *ret_ns set to how long it was. */
+/* Ends the flow's wait, and sets *ret_ns to how long it was; false if its beginning isn't
+ * remembered. */
 static inline bool waits_end(struct waits *waits, uint32_t flow, lb_time now, uint64_t *ret_ns)
 {
 	struct wait *wait = &waits->at[flow % WAITS];

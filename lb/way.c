@@ -1,12 +1,13 @@
 /*
- * Ways to whoever isn't a flow's end.
+ * By which side an address is reached, and by which neighbour.
  *
- * All of it is known once rules are built: a flow, whose server's way is part of the rules and
- * whose client's is where its packets come from, never asks here.
+ * All of it follows from the rules, and is computed once they are built (way_settle()). No packet
+ * of a flow needs it: the way to its server stands in the rules by then, and the way to its client
+ * is where its packets come from.
  */
 #include "way.h"
 
-/* Whether the address is in the subnet. */
+/* If the address is in the subnet. */
 static bool is_in(const struct rules_net *net, const struct ip6 *ip)
 {
 	const unsigned bytes = net->prefix / 8, bits = net->prefix % 8;
@@ -21,7 +22,7 @@ static struct ip6 full(const struct rules *rules, be32 address)
 	                                                  : ip6_mapped(address);
 }
 
-/* The subnet on one of our sides that the address is in: the smallest; or NULL. */
+/* The smallest subnet on one of our sides that the address is in, or NULL. */
 static const struct rules_net *net_of(const struct rules *rules, be32 address)
 {
 	const struct ip6 ip = full(rules, address);
@@ -37,7 +38,7 @@ static const struct rules_net *net_of(const struct rules *rules, be32 address)
 	return found;
 }
 
-/* By which side a subnet is reached, or whatever is in none. */
+/* By which side the subnet is reached; net may be NULL: then otherwise. */
 static enum side side_of(const struct rules_net *net, enum side otherwise)
 {
 	return net ? (enum side)net->side : otherwise;

@@ -16,10 +16,11 @@
 
 #include "rules.h"
 
-/* The way of a frame: of one for the wire a side; else to a server, or a hop. */
+/* The way of a frame: one that crosses the wire has only a side; another one goes to a server, or
+ * to a hop. */
 struct way {
 	struct hop hop;
-	uint8_t side;    /* to the wire on that side; or hop's */
+	uint8_t side;    /* by which it leaves: to the wire, or the hop's */
 	uint16_t server; /* to this server, wherever it is found to be; SERVER_NONE: to hop */
 };
 
@@ -39,9 +40,9 @@ static inline uint32_t way_either(bool first, uint32_t a, uint32_t b)
 }
 
 /*
- * The way of what an end of a flow has sent: to its server, or to where its client is. It was known
- * when the flow opened. Which end that is can't be guessed by the processor, so there is no branch
- * for it: the hop is the client's in any case.
+ * Sets *ret to the way of a flow's packet: to its server, or to its client, whose hop was noted
+ * when the flow opened. There is no branch, as a processor can't predict which of the two it is:
+ * ret->hop is the client's in either case.
  */
 static inline void way_of_flow(struct way *ret, bool to_server, uint16_t server,
                                const struct hop *client)
@@ -69,7 +70,8 @@ static inline enum side way_home(const struct rules *rules, unsigned server)
 	return rules_has_stack(rules) ? (enum side)rules->servers[server].side : INSIDE;
 }
 
-/* On which of them a server is looked for, when tries requests have gone unanswered. */
+/* On which of these sides the server is to be looked for by ARP or neighbour discovery, after tries
+ * requests without an answer. */
 unsigned way_search(const struct rules *rules, unsigned server, unsigned tries);
 
 /* By which side a frame that goes that way leaves. */
@@ -79,24 +81,28 @@ static inline enum side way_side(const struct way *way, const struct rules *rule
 }
 
 /*
- * Fills in of all servers by which side they are reached, and who the neighbour is that takes their
- * frames: themselves, or a gateway of rules. To be called once addresses and gateways are known.
+ * Sets of all servers of rules by which side they are reached (side), and which neighbour gets
+ * their frames (next): themselves, or a gateway. To be called once addresses and gateways are
+ * known.
  */
 void way_settle(struct rules *rules);
 
-/* Whether the address of ours is one on that side, and we answer for it there, not the host. */
+/* If we, and not the host, answer ARP and neighbour discovery for this address of ours on that
+ * side. */
 bool way_is_ours(const struct rules *rules, be32 address, enum side side);
 
 /* Whether the host has the address itself. */
 bool way_is_hosts(const struct rules *rules, be32 address);
 
-/* The SNAT address of a farm with that VIP that has none. Returns 0 or as rules_name() does. */
+/* Sets *ret to the SNAT address that a farm with that VIP gets if its `snat` names none. Returns 0
+ * or as rules_name() does. */
 int way_snat(struct rules *rules, be32 vip, be32 *ret);
 
-/* With which address we speak as a router on that side, of IPv4 as ip6_mapped(); or NULL. */
+/* The source address of ICMP errors that we send as a router on that side, of IPv4 as ip6_mapped();
+ * NULL: we have none there. */
 const struct ip6 *way_router(const struct rules *rules, enum side side, bool ipv6);
 
-/* Everybody on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0. */
+/* The hop of broadcasts on a side, in the VLAN of this ID (IEEE 802.1Q), or untagged if it is 0. */
 struct hop way_everybody(enum side side, uint16_t vlan);
 
 #endif

@@ -140,7 +140,7 @@ static inline enum lb_act lb_why_act(enum lb_why why)
 	return (enum lb_act)acts[why];
 }
 
-/* If somebody who wants something of us is turned away by that. */
+/* If the reason is a refusal: somebody who wants something of us is turned away. */
 static inline bool lb_why_refuses(enum lb_why why)
 {
 	return (why >= WHY_PORT_NOT_SERVED && why <= WHY_OTHER_VLAN) ||

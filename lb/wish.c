@@ -24,8 +24,8 @@ enum {
 	WISH_PORT_TRIES = 256,
 };
 
-/* The flow, and its end, that packets with this tuple belong to, whose address that isn't known by
- * name is the client's; or FLOW_NONE. */
+/* The reference of the flow that packets with this tuple belong to, or FLOW_NONE. An IPv6 address
+ * in it that is a hash is the client's. */
 static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
 {
 	const struct flow_key key = {.tuple = *tuple,
@@ -54,14 +54,15 @@ static struct tuple arrival_without_snat(const struct wish *wish, uint16_t serve
 	                client->sport);
 }
 
-/* The same with a SNAT port. */
+/* How packets from the server will arrive at this SNAT port. */
 static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct snat_port port)
 {
 	return tuple_of(address_of(wish, server), wish_farm(wish)->snat[port.address],
 	                wish_server_port(wish), port.port);
 }
 
-/* The oldest such flow of the first of the server's pools for the service, in turn, with any. */
+/* The flow that has had a port of the server's for longest among those that rest, or that are
+ * half-open: in the first of the service's pools, in turn, that has any. Or FLOW_NONE. */
 static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
@@ -138,7 +139,7 @@ static bool take_port(const struct wish *wish, uint16_t server, struct snat_port
 	        snat_take(snat, wish->farm, server, wish->service, ret));
 }
 
-/* Sees to it that no flow has the tuple: one that rests gives it up. False if a live one has it. */
+/* Frees the tuple: a flow that has it and rests is forgotten. False if a live flow has it. */
 static bool free_tuple(const struct wish *wish, const struct tuple *tuple)
 {
 	uint32_t ref = holder_of(wish, tuple);
@@ -161,14 +162,14 @@ static bool is_his_own(const struct wish *wish, uint32_t f)
 	       (!wish->key->hashed || ip6_eq(&wish->balance->flows.client6[f], wish->key->hashed));
 }
 
-/* If a tuple may be a flow's though its port is free: one from before a reload. */
+/* If a flow may have a tuple though its port is free in the pools: a stray may (balance.h). */
 static bool may_collide(const struct wish *wish)
 {
 	return wish->balance->strays;
 }
 
-/* If the client, whose packets find old, may have this port of his own number; one that he has left
- * is given up then. */
+/* If the client may have the port with his own port's number. A flow of his that rests and has it
+ * is forgotten for that. old is the flow that the client's packets find, or FLOW_NONE. */
 static bool is_free_for(const struct wish *wish, uint32_t old, struct snat_port port,
                         const struct tuple *tuple)
 {
@@ -208,8 +209,11 @@ static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server
 	return false;
 }
 
-/* Takes a port. Those that live strays have are kept from the others meanwhile, so that one that
- * rests is given up if there are no more. */
+/*
+ * Takes a port that no live stray has. Those which strays have are held until one is found, and
+ * then given back, so that the pools don't offer them again and a flow that rests gives up its port
+ * when nothing else is free.
+ */
 static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
                         struct snat_port *ret)
 {
@@ -242,7 +246,7 @@ bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
 	return true;
 }
 
-/* The port that take_own_port() or snat_take() will find, others' ports aside. */
+/* Guesses the port that take_own_port() or snat_take() will take, as if there were no strays. */
 static bool foresee_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
