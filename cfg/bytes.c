@@ -101,7 +101,7 @@ int bytes_read(struct value *value, const char *text, struct bytes *ret)
 	return err;
 }
 
-/* A byte that nothing is to be compared with literally. */
+/* Adds a pattern's byte of which not all bits count, as \? or \mHHMM; false if all of them do. */
 static bool show_masked(struct shown *shown, uint8_t byte, uint8_t mask)
 {
 	char text[sizeof("\\mHHMM")];
@@ -113,7 +113,8 @@ static bool show_masked(struct shown *shown, uint8_t byte, uint8_t mask)
 	return true;
 }
 
-/* A backslash is a number: at a line's end it would join the next one. */
+/* Adds a byte. A backslash is written as a number, as at the end of a line it would join the next
+ * one. */
 static void show_byte(struct shown *shown, uint8_t byte, bool at_an_end)
 {
 	static const char letters[] = "rnt", meant[] = "\r\n\t";

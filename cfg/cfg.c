@@ -45,7 +45,7 @@ static int section_place(struct rules *rules, const struct where_section *sectio
 	const char *name = where_name(section);
 
 	if (section->section == SECTION_BRIDGE)
-		return 0; /* which there is anyway */
+		return 0; /* [bridge]: its place is there in any case */
 	if (section->section == SECTION_CHECK) {
 		if (scripts_add_section(rules, name))
 			return -ENOMEM;
@@ -144,8 +144,8 @@ static int servers_group(struct rules *rules)
 
 /* ---- values ---- */
 
-/* Whether what a key names, a farm or a check, may be in a section that was refused: no second
- * mistake. */
+/* If what a key names, a farm or a check, may stand in a section that was refused: that it isn't
+ * known is no second mistake then. */
 static bool follows_from_another(const struct load *load, const struct where_section *section,
                                  const struct key *key)
 {

@@ -108,7 +108,8 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Lists in files of their own: the key is what it was. */
+/* Compares lists that stand in files of their own: these may have changed though the key is what it
+ * was. */
 static void compare_lists(const struct changes *c, const struct rules_farm *old,
                           const struct rules_farm *now)
 {

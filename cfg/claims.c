@@ -25,7 +25,7 @@ struct claims {
 	size_t n;
 };
 
-/* What a key has left that was refused. */
+/* If the address isn't set, as its key was refused. */
 static bool is_none(be32 address)
 {
 	return be32_get(address) == 0;

@@ -2,8 +2,8 @@
  * Checks what no key can know by itself: one farm's keys against each other here, addresses in
  * claims.c, SNAT ports in snat.c.
  *
- * Nothing is said of keys that were refused, nor of what isn't there because a line was: whoever
- * mends that gets to hear the rest.
+ * Nothing is said of keys that were refused, nor of what is missing because a line was refused:
+ * once that has been corrected, the rest is noted.
  */
 #include "crosscheck.h"
 
@@ -72,7 +72,8 @@ static void check_family(const struct where *where, const struct rules *rules,
 	}
 }
 
-/* What only a cable has: VLANs are the host's, as interfaces, and so is what isn't for us. */
+/* Notes keys that only make sense where tmbridge is a cable: in other modes the host has VLANs, as
+ * interfaces of their own, and all that isn't for us. */
 static void check_mode(const struct where *where, const struct rules *rules,
                        const struct rules_farm *farm, const struct where_section *section)
 {
@@ -204,7 +205,8 @@ static void warn_of_preset(const struct where *where, const struct rules_farm *f
 			              be16_get(farm->checks[i]));
 }
 
-/* Keys that say something of what isn't there: who writes them expects something else. */
+/* Warns of keys that have no effect, as what they are about isn't in use: who wrote them expects
+ * one. */
 static void warn_of_idle_keys(const struct where *where, const struct rules_farm *farm)
 {
 	const bool is_probed = farm->nchecks || rules_has_agent(farm);

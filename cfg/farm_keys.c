@@ -320,7 +320,7 @@ static int farm_preset(struct target *target, struct value *value)
 
 static void show_farm_preset(const struct target *target, struct shown *shown)
 {
-	/* only what it stands for is kept */
+	/* the rules have the values that it stands for, not its name */
 	(void)target, (void)shown;
 }
 

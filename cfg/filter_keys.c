@@ -1,7 +1,8 @@
 /*
  * The keys of [filter NAME].
  *
- * An expression is text here: who has libpcap compiles it, and knows its line for that.
+ * An expression is text here: bridge/, which has libpcap, compiles it. The line is kept for its
+ * messages.
  */
 #include "filter_keys.h"
 

@@ -28,7 +28,7 @@ void note_warning(struct notes *notes, unsigned line, const char *fmt, ...)
 /* Notes "path: " and the meaning of the errno value err as the error; returns -err. */
 int note_errno(struct notes *notes, int err);
 
-/* Says how many errors there are beyond NOTE_ERRORS_MAX, if any. */
+/* Notes how many errors there were beyond NOTE_ERRORS_MAX, if any. */
 void note_rest(const struct notes *notes);
 
 #endif

@@ -292,7 +292,7 @@ static void enter(struct nest *nest, const struct prefix *prefix)
 	nest->word[nest->n++] = prefix->word;
 }
 
-/* Leaves those that end before first; NULL: all. */
+/* Takes those that end before first off the stack, ending their ranges; NULL: all. */
 static void leave(struct nest *nest, const struct ip6 *first, struct prefixes *out)
 {
 	while (nest->n && (!first || memcmp(&nest->last[nest->n - 1], first, sizeof(*first)) < 0)) {

@@ -9,7 +9,7 @@
 /* If word is one that has a meaning of its own, which a [check NAME] can't have then. */
 bool scripts_is_preset(const char *word);
 
-/* Makes an empty one for a [check NAME]. Returns 0 or -ENOMEM. */
+/* Adds an empty script for a [check NAME] to rules. Returns 0 or -ENOMEM. */
 int scripts_add_section(struct rules *rules, const char *name);
 
 /*

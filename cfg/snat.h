@@ -6,7 +6,8 @@
 
 #include "where.h"
 
-/* Notes it if not. The farm has SNAT addresses, and all that this is about is right. */
+/* Notes a mistake if it hasn't. The farm must have SNAT addresses, and its keys that this depends
+ * on must be right. */
 void snat_check(const struct where *where, const struct rules *rules, const struct rules_farm *farm,
                 const struct where_section *section);
 
