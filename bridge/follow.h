@@ -7,7 +7,6 @@
 #include "instance.h"
 #include "port/packet.h"
 
-/* Where the ports of a side receive, and where they send. */
 /* Puts the guard on that side's interface. Returns 0, or a negative errno with the reason logged.
  */
 int follow_guard(struct live *live, enum side side);
@@ -15,7 +14,8 @@ int follow_guard(struct live *live, enum side side);
 /* Adds to rules what the kernel says of routes; as reload.h has it. */
 int follow_loaded(void *ctx, struct rules *rules);
 
-/* Whether the host has other addresses or routes than the rules say; looks now and then. */
+/* If the host has other addresses or routes than the rules say. Asks the kernel only now and then,
+ * and returns false in between. */
 bool follow_host(struct live *live);
 
 struct packet_where follow_where(const struct live *live, enum side side);
@@ -26,7 +26,7 @@ void follow_cable(struct live *live);
 /* Those of sides (1 << side) that have a carrier. */
 unsigned follow_with_carrier(const struct live *live, unsigned sides);
 
-/* Notes for the probes which sides have one; changes is NULL at the start. */
+/* Notes for the probes which sides have a carrier; changes is NULL at the start. */
 void follow_carriers(struct live *live, const struct cable_change *changes, lb_time now);
 
 /*
@@ -38,24 +38,29 @@ int follow_check(struct live *live, unsigned sides, const struct rules *rules,
                  const struct rules *before);
 int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
 
-/* The same with as many as don't take long; sets *ret_more if there are others. These are checked
- * by the second one, while the workers run, and then all are in use on the sides that were held for
- * that. */
+/*
+ * follow_check_first() does the same for as many addresses as can be checked in a short time, and
+ * sets *ret_more if others are left. follow_check_rest() checks those while the workers run; then
+ * all addresses come into use on the sides that were held for that.
+ */
 int follow_check_first(struct live *live, unsigned sides, const struct rules *rules,
                        bool *ret_more);
 int follow_check_rest(struct live *live);
 
 /*
- * Of the sides without a carrier all, if rules have addresses that before, which may be NULL, and
- * an earlier process haven't: these can't be checked there, so the sides are to be held. The second
- * one says so.
+ * The sides (1 << side) without a carrier, if rules have addresses that neither before, which may
+ * be NULL, nor an earlier process had: there these can't be checked, so that the sides must be
+ * held. The second one logs that.
  */
 unsigned follow_unchecked(const struct live *live, const struct rules *rules,
                           const struct rules *before);
 void follow_say_unchecked(const struct live *live, unsigned sides);
 
-/* Uses our addresses nowhere on these sides; the workers must stand still, or not run yet. And
- * checks again, now and then, whether they are free there. */
+/*
+ * Has the workers use our addresses nowhere on these sides; they must stand still, or not run yet.
+ * follow_held() is to be called now and then: it checks again if the addresses are free there, and
+ * has them used if so.
+ */
 void follow_hold(struct live *live, unsigned sides);
 void follow_held(struct live *live);
 
@@ -63,7 +68,8 @@ void follow_held(struct live *live);
  * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
 
-/* Makes ready what follow_rules() needs for them and grows with them, while the workers go on. */
+/* Prepares what follow_rules() will need for rules, as far as that takes longer the more rules
+ * there are, while the workers go on. */
 void follow_built(void *live, const struct rules *rules);
 
 /* Turns the fast path on or off, as rules want it, and as far as they fit it; and holds the sides

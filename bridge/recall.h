@@ -23,7 +23,8 @@ const struct hash_key *recall_key(const struct recall *recall);
 const struct share *recall_share(const struct recall *recall); /* of any of its workers */
 const struct mac *recall_macs(const struct recall *recall);    /* by enum side */
 
-/* Before there is a worker: servers are what operators had made of them, and nobody checks them. */
+/* Changes rules, before there are workers: servers get the states and weights that operators had
+ * given them, and no server is probed. */
 void recall_rules(const struct recall *recall, struct rules *rules);
 
 /*

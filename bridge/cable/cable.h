@@ -27,7 +27,7 @@ int cable_open(const char *const names[NSIDES], const struct cable_wish *wish, l
 /* Sets all as it was. */
 void cable_close(struct cable *cable);
 
-/* The same, but leaves the interfaces as they are, for whoever comes after. */
+/* The same, but leaves the interfaces as they are, for the process that comes after this one. */
 void cable_leave(struct cable *cable);
 
 /* What would be set back; and takes over what an earlier process has left. */
@@ -42,9 +42,9 @@ int cable_release_routing(struct cable *cable, const char *const names[NSIDES]);
 int cable_fd(const struct cable *cable);
 
 /*
- * Sees what has become of the interfaces, says so in the log, and sees to link_mirror; also to be
- * called now and then without news. Returns if the ports have something to follow, in ret by enum
- * side.
+ * Asks the kernel how the interfaces are, logs what has changed, and sets their links as
+ * link_mirror wants. To be called when cable_fd() is readable, and now and then. Returns true if
+ * ports have a change to follow, and sets ret, by enum side, to that.
  */
 bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES]);
 
@@ -52,11 +52,11 @@ bool cable_poll(struct cable *cable, lb_time now, struct cable_change ret[NSIDES
 void cable_mirror(struct cable *cable, bool on);
 void cable_route(struct cable *cable, bool on);
 
-/* To ask the kernel by, and of which interfaces (0: gone). */
+/* The socket for questions to the kernel, and the interfaces' indices (0: gone). */
 struct mnl_socket *cable_socket(const struct cable *cable);
 void cable_indices(const struct cable *cable, int ret[NSIDES]);
 
-/* Has the next cable_poll() after a while say again that the interface is another one. */
+/* Has cable_poll() return once more, after a while, that the interface is another one. */
 void cable_retry(struct cable *cable, enum side side, lb_time now);
 
 const struct cable_state *cable_state(const struct cable *cable, enum side side);

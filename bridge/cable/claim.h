@@ -1,5 +1,5 @@
 /*
- * An interface is one tmbridge's: a second one is told whose.
+ * Keeps an interface to one tmbridge: a second one is refused, with the first one's PID.
  */
 #ifndef BRIDGE_CLAIM_H
 #define BRIDGE_CLAIM_H

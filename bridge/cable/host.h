@@ -20,11 +20,10 @@ int host_nets(struct mnl_socket *socket, const int indices[NSIDES], struct rules
  */
 int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules);
 
-/* Whether rules were made by what the kernel says now. */
+/* If the host's addresses and routes are still those by which rules were made. */
 bool host_is_as(struct mnl_socket *socket, const int indices[NSIDES], const struct rules *rules);
 
-/* The first two for rules that are loaded before anything is open: the addresses, and the routes.
- */
+/* host_nets() and host_routes() for rules that are loaded before a socket is open. */
 void host_ask(const char *const names[NSIDES], struct rules_nets *ret);
 int host_settle(const char *const names[NSIDES], struct rules *rules);
 

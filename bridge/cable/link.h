@@ -37,9 +37,9 @@ struct link_addresses {
 };
 
 /*
- * Opens a socket to ask and tell by. groups are those to hear of unasked, RTMGRP_... of
- * rtnetlink(7): such a socket doesn't wait, and is none to ask by. Returns 0 and sets *ret, for
- * mnl_socket_close(), or a negative errno.
+ * Opens a socket for requests to the kernel; or, with groups (RTMGRP_... of rtnetlink(7)), one that
+ * gets the kernel's notifications of these: such a one doesn't wait, and takes no requests. Returns
+ * 0 and sets *ret, for mnl_socket_close(), or a negative errno.
  */
 int link_open(unsigned groups, struct mnl_socket **ret);
 

@@ -1,5 +1,5 @@
 /*
- * Hearing from the kernel that something about the two interfaces may have changed.
+ * Notifications from the kernel that something about the two interfaces may have changed.
  */
 #ifndef BRIDGE_MONITOR_H
 #define BRIDGE_MONITOR_H
@@ -8,19 +8,20 @@
 
 struct mnl_socket;
 
-/* An interface to hear of. */
+/* An interface whose notifications count. */
 struct monitor_watch {
 	int index;    /* or 0: there is none, and one is waited for */
-	bool changed; /* something was said of it; or of any, if one is waited for */
+	bool changed; /* there was a notification of it; or of any interface, if one is waited for
+	               */
 	bool removed; /* it isn't there any more, though another of the same index may be */
 };
 
-/* Opens the socket that is readable when there is news. Returns 0 or a negative errno. */
+/* Opens the socket that is readable when there are notifications. Returns 0 or a negative errno. */
 int monitor_open(struct mnl_socket **ret);
 
 /*
- * Reads all news without waiting and sets what they say in both watches, by enum side. Returns if
- * there were any.
+ * Reads all notifications without waiting and sets what they say in both watches, by enum side.
+ * Returns true if there were any.
  */
 bool monitor_hear(struct mnl_socket *socket, struct monitor_watch watches[NSIDES]);
 

@@ -46,7 +46,7 @@ void settings_again(struct settings *settings, struct mnl_socket *socket, const 
  */
 void settings_look(struct settings *settings, struct mnl_socket *socket, const struct link *link);
 
-/* Has to be told when the interface has a new name. */
+/* Notes that the interface has a new name. */
 void settings_renamed(struct settings *settings, const struct link *link);
 
 /* What an earlier process has set and left so, to be given back in the end. */
@@ -55,8 +55,8 @@ struct settings_left {
 	uint32_t before[NSETTINGS];
 };
 
-/* What settings_end() would give back; and, after settings_begin(), what is to be given back too.
- */
+/* settings_left() says what settings_end() would give back. The other function, after
+ * settings_begin(), adds what an earlier process has left to be given back. */
 struct settings_left settings_left(const struct settings *settings);
 void settings_take_over(struct settings *settings, const struct link *link,
                         const struct settings_left *left);

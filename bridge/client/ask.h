@@ -1,5 +1,5 @@
 /*
- * Asking a running tmbridge.
+ * Requests to a running tmbridge.
  */
 #ifndef BRIDGE_ASK_H
 #define BRIDGE_ASK_H

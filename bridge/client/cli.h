@@ -9,7 +9,7 @@
 
 enum { CLI_LINE_BYTES = 4096, CLI_SECONDS_MAX = 1000000 };
 
-/* How it is to be shown, and what is asked. */
+/* A command line: the request, and how its answer is to be shown. */
 struct cli {
 	const char *instance; /* -i, or NULL */
 	enum table_format format;
@@ -26,7 +26,7 @@ typedef int cli_show(const struct cli *cli, struct ask *ask);
 /* If these arguments of main() are a verb's, and not interfaces or options. */
 bool cli_is_meant(int argc, char **argv);
 
-/* Does it, and returns the exit status. */
+/* Runs the verb, and returns the exit status. */
 int cli_run(int argc, char **argv);
 
 /* Shows each record of an answer as a line of a table with these columns. */
@@ -38,7 +38,7 @@ int cli_table(const struct cli *cli, struct table *table);
 cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,
         show_done, show_metrics, show_overrides;
 
-/* These ask themselves, for line. */
+/* Verbs that send their requests themselves, line being the words that were typed. */
 typedef int cli_asks(const struct cli *cli, const char *line);
 cli_asks run_capture, show_who, show_top, check_config;
 

@@ -1,6 +1,6 @@
 /*
- * What is answered while there is no process to do it: flows go on for longer than their ends
- * remember where we are.
+ * Answers to ARP and neighbour discovery while there is no process to give them: flows go on for
+ * longer than their ends' neighbour caches remember us.
  */
 #ifndef BRIDGE_ANSWER_BPF_H
 #define BRIDGE_ANSWER_BPF_H
@@ -39,8 +39,8 @@ struct answer_nd {
 
 static_assert(sizeof(struct answer_nd) == 72, "without gaps");
 
-/* The advertisement for the solicitation ns, behind the header ip; who has no address yet hears it
- * as all do (RFC 4861, 7.2.4). */
+/* Writes the advertisement that answers the solicitation ns, behind the header ip. If the
+ * solicitation has no source address the answer goes to all nodes (RFC 4861, 7.2.4). */
 INLINE void fill_nd(const uint8_t *ip, const uint8_t *ns, const uint8_t *mac, bool is_nobody,
                     struct answer_nd *ret)
 {
@@ -103,11 +103,14 @@ static __noinline int answer_nd(struct __sk_buff *skb, uint32_t side, uint32_t l
 	return bpf_redirect(c->sides[side & 1].ifindex, 0);
 }
 
-/* A frame to us that nobody is there to answer. */
+/* Answers ARP or a solicitation in a frame to us; any other frame to us is dropped, as there is no
+ * process to have it. */
 INLINE int answer(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
                   const struct link_head *head)
 {
-	const uint32_t l3 = head->l3 & 31; /* as it is: the verifier may have forgotten */
+	const uint32_t l3 =
+	        head->l3 &
+	        31; /* changes nothing, but the verifier may have forgotten that it is so small */
 
 	if (head->ethertype == ETHERTYPE_ARP)
 		return answer_arp(skb, c, side, l3);

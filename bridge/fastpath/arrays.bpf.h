@@ -47,7 +47,8 @@ INLINE bool load(struct __sk_buff *skb, uint32_t offset, void *to, uint32_t len)
 	const uint8_t *at = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	uint64_t bounded = offset;
 
-	/* as it is; the verifier may have forgotten, and the compiler would leave it out */
+	/* changes nothing, but the verifier may have forgotten that it is so small; in assembler,
+	 * as the compiler would leave it out */
 	if (!__builtin_constant_p(offset))
 		__asm__ volatile("%0 &= 127" : "+r"(bounded));
 	at += bounded;

@@ -1,10 +1,10 @@
 /*
- * The program that asks which filters match a frame, in the making.
+ * Makes the program that finds out which filters match a frame.
  *
- * It looks up in a sieve which ones may match, asks their expressions one after the other, ends at
- * the first one that matches and decides, and tells the programs behind it by skb->cb which ones
- * have matched. The image of the frame that it looks at another function has made at its start
- * (filter_image() in filter.bpf.h).
+ * That program begins with filter_image() (filter.bpf.h), which makes the image of the frame that
+ * expressions are applied to. It looks up in a sieve which filters may match, runs the expressions
+ * of these one after the other, and ends at the first one that matches and decides. In skb->cb it
+ * leaves to the programs behind it which ones have matched.
  */
 #ifndef BRIDGE_ASKING_H
 #define BRIDGE_ASKING_H
@@ -19,18 +19,21 @@ struct asking {
 	struct code code;
 	uint32_t call;    /* which one calls the function that makes the image */
 	uint32_t part;    /* asking_begin() */
-	uint64_t always;  /* those that are asked about each frame */
+	uint64_t always;  /* filters that the sieve lets through for each frame */
 	unsigned group;   /* of the last filter, eight of which are one; and the jump past it */
 	uint32_t past;    /* 0: none */
 	bool is_complete; /* nothing after this is reached, but past a group */
 };
 
-/* Begins: images is the descriptor of the map of images, part (below FILTER_PARTS) is what the
- * programs behind are told of which filters were asked. Only those that pass the sieve will be. */
+/*
+ * Begins a program. images is the descriptor of the map of images; part (below FILTER_PARTS) is
+ * what the programs behind it get to know of which filters it is about. Only the expressions of
+ * those that pass the sieve are run.
+ */
 void asking_begin(struct asking *asking, int images, uint32_t part, const struct sieve *sieve);
 
-/* Numbers only grow. Asks the expression of n instructions, as the one with that number (0-63).
- * decides says that none behind it is asked if it matches. */
+/* Adds the expression of n instructions of the filter with that number (0-63), which is greater
+ * than those before. decides: if it matches no later expression is run. */
 void asking_add(struct asking *asking, const struct sock_filter *expression, uint32_t n,
                 unsigned number, bool decides);
 

@@ -24,11 +24,11 @@ struct attached {
 int attached_add(struct mnl_socket *socket, const struct loaded *loaded, int ifindex,
                  uint16_t priority, enum loaded_program program);
 
-/* Puts the filters' program in the place of the one that there was, or takes that away (-1).
- * Nothing is done if end is no interface. */
+/* Attaches the filters' program in place of the one that was there, or removes that (-1). Does
+ * nothing if end is no interface. */
 int attached_set_filters(struct mnl_socket *socket, const struct attached *end, int program);
 
-/* Has all that an interface receives or sends dropped, for which there is nobody. */
+/* Drops all that an interface receives or sends: of a punt device, when no worker listens. */
 int attached_nobody(struct mnl_socket *socket, const struct loaded *loaded, int ifindex);
 
 /* A packet socket's promiscuity ends with the process: makes the interface promiscuous itself. */

@@ -1,6 +1,6 @@
 /*
- * What keeps SYNs that are known to get nothing from a worker's sockets (lb/barred.h): programs in
- * the kernel, one for each side. Each worker has its own.
+ * Programs that drop SYNs before a worker's sockets which its engine would drop (lb/barred.h), one
+ * for each side. Each worker has its own.
  */
 #ifndef BRIDGE_BOUNCER_H
 #define BRIDGE_BOUNCER_H
@@ -10,15 +10,15 @@
 struct bouncer;
 
 /*
- * Loads them. Returns 0 and sets *ret, or a negative errno: without CAP_BPF there are none, and the
- * worker gets all that comes.
+ * Loads the programs. Returns 0 and sets *ret, or a negative errno, as without CAP_BPF: then there
+ * are none, and the worker gets all that comes.
  */
 int bouncer_open(struct bouncer **ret);
 
 /* Sockets that have a program keep it. bouncer may be NULL. */
 void bouncer_close(struct bouncer *bouncer);
 
-/* The table that they look at. */
+/* The table by which they drop. */
 struct barred *bouncer_table(const struct bouncer *bouncer);
 
 /* The program for a socket of that side, as a descriptor, which stays the bouncer's. */

@@ -22,13 +22,13 @@ enum { CLASSIC_CONTEXT = 6, CLASSIC_IMAGE = 7, CLASSIC_STACK_LOADED = -8 };
 /* Appends what is done when the expression matches; then it goes on as if it hadn't. */
 typedef void classic_matched(void *context);
 
-/* If all that it says about itself holds: that it ends, and where it jumps to. */
+/* If the expression is valid: it ends, and all jumps go to instructions of its own. */
 bool classic_is_sound(const struct sock_filter *expression, uint32_t n);
 
 /*
- * Appends the expression of n instructions. Returns if there are frames that it doesn't match: if
- * not, nothing gets behind what matched() has appended, should that not go on. Errors are in code:
- * -EINVAL if there was an instruction that isn't known, -E2BIG if something is too far away.
+ * Appends the expression of n instructions. Returns false if it matches all frames: then what is
+ * appended next is reached only through what matched() has appended. Errors are in code: -EINVAL if
+ * there was an instruction that isn't known, -E2BIG if something is too far away.
  */
 bool classic_translate(struct code *code, const struct sock_filter *expression, uint32_t n,
                        classic_matched *matched, void *context);

@@ -33,13 +33,14 @@ INLINE int drop(const struct __sk_buff *skb, struct fastpath_counts *n, enum sid
 	return TC_ACT_SHOT;
 }
 
-/* To the process; returns if there is none. */
+/* Sends the frame to the process's punt device, and doesn't return; returns if there is no process.
+ * */
 INLINE void punt(struct __sk_buff *skb, enum side side)
 {
 	bpf_tail_call(skb, &attendant, side);
 }
 
-/* A copy for the process, which nobody gets if there is none. */
+/* Sends a copy to the process, if there is one. */
 INLINE void tell(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
 {
 	bpf_clone_redirect(skb, c->sides[side].punt, BPF_F_INGRESS);
@@ -50,7 +51,8 @@ INLINE bool fits(const struct __sk_buff *skb, const struct fastpath_side *out)
 	return skb->len <= out->mtu + ETH_HEADER_BYTES + BRIDGE_VLAN_BYTES || skb->gso_size;
 }
 
-/* To the other port, and to the host's stack as well where that takes part. */
+/* Sends the frame to the other port, and a copy to the host's stack where the host has an address.
+ * */
 INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                  enum side side, bool is_group)
 {
@@ -68,7 +70,7 @@ INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	return TC_ACT_OK;
 }
 
-/* What isn't addressed to us: told says if the process gets a copy, and counts it. */
+/* Passes on a frame that isn't addressed to us; told: the process gets a copy, and counts it. */
 INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                 enum side side, const struct link_head *head, bool told)
 {
@@ -83,8 +85,8 @@ INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fas
 	return to_host ? TC_ACT_OK : cross(skb, c, n, side, head->dst & 1);
 }
 
-/* What crosses if it is no flow's, which the process decides. The host's stack gets it as well if
- * it is sent to its MAC. */
+/* Leaves a frame to the process, which crosses unless it belongs to a flow. If it is sent to the
+ * host's own MAC address the host's stack gets it as well. */
 INLINE int leave_to_process(struct __sk_buff *skb, const struct fastpath_conf *c,
                             struct fastpath_counts *n, enum side side, const struct link_head *head)
 {

@@ -1,6 +1,6 @@
 /*
- * What a filter's expression can't match without: of each way through it to a match, one thing that
- * a field of the frame must be.
+ * What must hold of a frame for a filter's expression to match it: for each way through the
+ * expression to a match, one value that a field of the frame must have on it.
  */
 #ifndef BRIDGE_CUTS_H
 #define BRIDGE_CUTS_H
@@ -31,12 +31,14 @@ struct cut {
 	uint32_t low, high;
 };
 
-/* Cuts through all ways to a match: at the last place and at the first one where something rare is
- * asked for (an address, a port), at the first one of these or a protocol, or of these or an
- * EtherType. */
+/*
+ * Where each way to a match is cut: at the last comparison with something rare (an address, a
+ * port), at the first such one, at the first one with something rare or a protocol, or at the first
+ * one with any of these or an EtherType.
+ */
 enum cuts_kind { CUTS_LAST, CUTS_FIRST, CUTS_PROTOCOL, CUTS_TYPE, CUTS_KINDS };
 
-/* One of those must hold; or with NULL nothing is known. */
+/* One of these cuts must hold for the expression to match; NULL: nothing is known. */
 struct cuts {
 	struct cut *cuts[CUTS_KINDS];
 	uint32_t n[CUTS_KINDS];

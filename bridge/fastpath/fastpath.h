@@ -45,14 +45,15 @@ bool fastpath_was_left(const struct fastpath *fastpath);
 /* If the flows of that process are still to be adopted, by lb_adopt(). */
 bool fastpath_inherits(const struct fastpath *fastpath);
 
-/* Until then: if that process had this address, an IPv4 address being mapped, in that VLAN. False
- * if there was none. */
+/* Until they are adopted: if that process had this address in that VLAN (an IPv4 address being
+ * mapped). False if there was no such process. */
 bool fastpath_had(const struct fastpath *fastpath, const struct ip6 *address, uint16_t vlan);
 
 /*
- * Before the first worker adopts its flows, or begins without any, and after the last one has. In
- * between a flow's server may have the number that it had, or that it has by these rules. The
- * latter returns 0, -ENOMEM, or -E2BIG if the rules are too many for it. fastpath may be NULL.
+ * To be called before the first worker adopts its flows, or begins without any; and after the last
+ * one has. In between a flow's server may have the number that it had, or the one that it has by
+ * these rules. The second function returns 0, -ENOMEM, or -E2BIG if the rules don't fit into the
+ * maps. fastpath may be NULL.
  */
 void fastpath_begin(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_begun(struct fastpath *fastpath, const struct rules *rules);
@@ -82,30 +83,34 @@ void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cab
 void fastpath_note_left(struct fastpath *fastpath, enum side side,
                         const struct settings_left *left);
 
-/* From now on the programs decide, or else all goes to the host's stack and to sockets on the
- * ports. */
+/* Turns the programs on: they decide from now on. Or off: all frames go to the host's stack and to
+ * packet sockets on the ports. */
 void fastpath_activate(struct fastpath *fastpath, bool active);
 bool fastpath_is_active(const struct fastpath *fastpath);
 
-/* Makes ready for other rules, while those in use go on; and goes over to them, for which it has
- * little to do then. Return 0, -ENOMEM, or -E2BIG if they are too many for it. */
+/*
+ * fastpath_prepare_rules() writes other rules into the maps beside those in use;
+ * fastpath_set_rules() goes over to them, after preparing them unless that was done just before.
+ * Return 0, -ENOMEM, or -E2BIG if the rules don't fit into the maps.
+ */
 int fastpath_prepare_rules(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_set_rules(struct fastpath *fastpath, const struct rules *rules);
 
 /*
- * Makes the filters' program for these rules, and goes over to it. In between it may be that
- * another one is prepared instead. Return 0, or a negative errno: the kernel won't have it, which
- * both say, or it can't be put in its place. Without filters there is none. At the start it is
- * there.
+ * The first one loads the filters' program for these rules, the second one goes over to it; another
+ * one may be prepared in between, which counts then. Return 0, or a negative errno: the kernel
+ * refuses the program, which both return, or it can't be attached. Rules without filters need none.
+ * At the start it is attached with the other programs.
  */
 int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rules);
 int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, lb_time now);
 
-/* The filters of these rules are in force, but the process's, while this isn't active. */
+/* Notes that the filters of these rules are in force in the process, and not in the kernel, as the
+ * programs are off. */
 void fastpath_forgo_filters(struct fastpath *fastpath, const struct rules *rules);
 
-/* If filters are the programs', and the process has no part in them but resets. fastpath may be
- * NULL, as for what follows: then a filter has done nothing. */
+/* If the programs have the filters, and leave only resets to the process. fastpath may be NULL,
+ * here and in the following: then filters have done nothing. */
 bool fastpath_filters(const struct fastpath *fastpath);
 
 /* What one of them has done since the start, and a frame for the log: see filters.h. */
@@ -117,40 +122,42 @@ bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
 void fastpath_table(const struct fastpath *fastpath, unsigned worker, struct table *ret);
 
-/* Why flows are all the process's, as long as there is one: our addresses aren't used yet, or
- * somebody wants to see what crosses. */
+/* Reasons for which the programs leave all segments of flows to the process, while there is one:
+ * our addresses aren't used yet, or somebody captures. */
 enum fastpath_hold { FASTPATH_HOLD_UNCHECKED = 1, FASTPATH_HOLD_CAPTURE = 2 };
 
-/* They are for that reason, from when this returns, or not any more. */
+/* Has the programs do so for that reason, from when this returns on; or not any longer. */
 void fastpath_hold(struct fastpath *fastpath, enum fastpath_hold why, bool held);
 
 /*
- * Rules follow in which server s of n has the number map[s], if it has any flows. Until
- * fastpath_renumbered(), which is due if this returns true, a flow's server may have either; and
- * ways are those of the new rules. What the old numbers' flows have carried is added to sums, of
- * the new ones, then. fastpath may be NULL.
+ * Begins to number servers as rules do, in which server s of n has the number map[s] if it has
+ * flows. If it returns true, fastpath_renumbered() must follow when the flows have their new
+ * numbers; in between a flow's server may have either, and the functions for ways are about the new
+ * ones. What flows have carried by old numbers is then added to sums, by new ones. fastpath may be
+ * NULL.
  */
 bool fastpath_renumber(struct fastpath *fastpath, const struct rules *rules, const uint16_t *map,
                        unsigned n);
 void fastpath_renumbered(struct fastpath *fastpath, const uint16_t *map, unsigned n,
                          struct flow_sum *sums);
 
-/* Where a server of rules is, or NULL: the process's to find out. */
+/* Notes where a server of rules is; NULL: that isn't known, and the process gets what is for it. */
 void fastpath_set_way(struct fastpath *fastpath, const struct rules *rules, unsigned server,
                       const struct hop *hop);
 
 /* Where the programs have a server to be; false if they don't know. */
 bool fastpath_way(const struct fastpath *fastpath, unsigned server, struct hop *ret);
 
-/* If something was sent there since it was asked last. */
+/* If the programs have sent something to the server since the last call. */
 bool fastpath_used_way(struct fastpath *fastpath, unsigned server);
 
-/* The process is well, at time now of CLOCK_MONOTONIC. */
+/* Notes that the process is well, at time now of CLOCK_MONOTONIC: without it the programs soon
+ * count it as dead. */
 void fastpath_beat(struct fastpath *fastpath, lb_time now);
 
 /*
- * If the programs have let this frame, which came from a punt device and isn't addressed to us,
- * cross already: then it has only been told.
+ * If a frame that came from a punt device and isn't addressed to us has crossed in the kernel
+ * already: then it is a copy, and isn't sent on.
  */
 bool fastpath_has_crossed(const struct fastpath *fastpath, const struct frame *frame);
 

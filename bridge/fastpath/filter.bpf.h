@@ -1,9 +1,10 @@
 /*
- * Filters, before anything else: what they look at of a frame, and what is done by those that have
- * matched. Which ones have is found out by a program that the process makes of their expressions
- * (asking.c); it comes first, and begins by calling filter_image().
+ * Filters, which come before anything else: the image of a frame that expressions are applied to,
+ * and what is done for filters that have matched. Which ones have is found out by a program that
+ * the process makes of the expressions (asking.c); it runs first, and begins by calling
+ * filter_image().
  *
- * It is the same as worker/firewall.c does, but that a reset is the process's.
+ * The outcome is the same as that of worker/firewall.c, but a reset is left to the process.
  */
 #ifndef BRIDGE_FILTER_BPF_H
 #define BRIDGE_FILTER_BPF_H
@@ -77,8 +78,8 @@ INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
 		return;
 	next = first_byte(first, jumbo);
 	to = (first_at(first, l3) & L3_MASK) + IPV6_HEADER_BYTES;
-	/* what isn't there isn't loaded. The verifier of Linux 6.1 doesn't see that what isn't 0 is
-	 * more, but that one more than anything is */
+	/* a load of 0 bytes is refused. That `less + 1` isn't 0 the verifier of Linux 6.1
+	 * understands; that a number which was compared with 0 isn't, it doesn't */
 	if (less > ROOM - 1)
 		less = ROOM - 1;
 	__asm__ volatile("" : "+r"(less));
@@ -90,7 +91,7 @@ INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
 	image->shift -= JUMBO_BYTES;
 }
 
-/* Makes it that of the first packet of a merged frame, as it was on the wire. */
+/* Changes the image to that of the first packet of a merged frame, as it was on the wire. */
 INLINE void unmerge(struct __sk_buff *skb, struct filter_image *image)
 {
 	struct first first = {image->bytes, &image->scratch, 0, 0};
@@ -124,8 +125,8 @@ int filter_image(struct __sk_buff *skb)
 
 enum filtered { FILTERED_NEXT, FILTERED_PASSES, FILTERED_DROP, FILTERED_OVER, FILTERED_RESET };
 
-/* If the filter's rate allows for these packets; then they are paid for. Of several processors at
- * once the last tries may go unpaid. */
+/* If the filter's rate allows for these packets; then they are paid for. Where several processors
+ * pay at once, one that has tried in vain lets its packets pass without paying. */
 INLINE bool pay(struct fastpath_filter *filter, uint32_t packets, uint64_t now)
 {
 	enum { TRIES = 4 };
@@ -162,7 +163,7 @@ INLINE enum filtered outcome(uint32_t action, bool over)
 	}
 }
 
-/* Keeps the frame for the log, if it wants one. */
+/* Keeps the frame for the log, if the process wants one. */
 INLINE void show(struct __sk_buff *skb, uint32_t place, bool over, uint32_t side)
 {
 	struct fastpath_filter_seen *seen = bpf_map_lookup_elem(&filter_seen, &place);
@@ -182,7 +183,8 @@ INLINE void show(struct __sk_buff *skb, uint32_t place, bool over, uint32_t side
 
 enum { FILTER_BEYOND = 2 }; /* beside the side's bit: no filter has a say in the frame */
 
-/* The filter at that place has matched the frame, which stands for so many packets. */
+/* Does what the filter at that place wants, which has matched the frame, of so many packets:
+ * counts, and returns enum filtered. */
 __noinline int apply_filter(struct __sk_buff *skb, uint32_t place, uint32_t packets, uint32_t flags)
 {
 	struct fastpath_filter *filter = bpf_map_lookup_elem(&filters, &place);
@@ -228,7 +230,8 @@ INLINE bool is_to_probe(struct __sk_buff *skb, const struct link_head *head)
 	       ADDRESS_SERVER;
 }
 
-/* Does what the filters want that have matched. Returns an act, or -1: the frame goes on. */
+/* Does what the filters want that have matched. Returns what the program is to return, or -1: the
+ * frame goes on. */
 INLINE int filtered(struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
                     const struct link_head *head, enum what what, bool beyond)
 {

@@ -41,19 +41,19 @@ int filters_prepare(struct filters *filters, const struct rules *rules);
 void filters_use(struct filters *filters, const struct rules *rules, lb_time now, int old[NSIDES]);
 void filters_used(struct filters *filters);
 
-/* Closes the programs: they are off. */
+/* Closes the programs, which have been taken off. */
 void filters_drop(struct filters *filters);
 
-/* These rules are in force without the kernel: what it has counted for filters of the same names
- * stands beside these. */
+/* Notes that these rules are in force without the kernel. What the kernel has counted for filters
+ * of the same names is kept. */
 void filters_forgo(struct filters *filters, const struct rules *rules);
 
-/* What one of them has done, on all processors. */
+/* What a filter has done in the kernel, on all processors together. */
 void filters_count(const struct filters *filters, unsigned filter,
                    struct fastpath_filter_counts *ret);
 
-/* A frame that the filter has matched, if there is one since it was asked last; ret stays as it is
- * else. */
+/* Takes a frame that the filter has kept for the log since the last call; false if there is none,
+ * and ret stays as it is. */
 bool filters_see(struct filters *filters, unsigned filter, struct fastpath_filter_seen *ret);
 
 #endif

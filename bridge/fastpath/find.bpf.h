@@ -7,11 +7,11 @@
 #include "arrays.bpf.h"
 #include "../../lb/lane.h"
 
-/* Looked at for a flow, in each bucket and in all. More are so rare that the process may have them,
- * and each costs the verifier time. */
+/* How many entries of each bucket are compared, and in how many buckets. Flows that stand further
+ * behind are rare, and left to the process: each more would cost the verifier time. */
 enum { CANDIDATES_MAX = 3, BUCKETS_MAX = 2 };
 
-/* What it belongs to. */
+/* The flow that has been found. */
 struct found {
 	struct fastpath_part *part; /* of the worker's arrays */
 	struct table_head *head;
@@ -29,8 +29,11 @@ INLINE uint32_t number_of_bit(uint32_t bit)
 	return 0xcd7ea84fb6935210ull >> 4 * ((bit * 0x09af & 0xffff) >> 12) & 15;
 }
 
-/* The flow's counts. They are read, too, for nothing: so their cache line comes beside the flow's,
- * rather than when it is added to, which waits for all that was begun before. */
+/*
+ * The flow's counts. They are read here as well, though nobody needs what is read: so their cache
+ * line is fetched beside the flow's. An atomic addition would fetch it only when all that was begun
+ * before is done.
+ */
 INLINE struct flow_cold *fetch_cold(const struct fastpath_part *part, uint32_t f)
 {
 	const uint32_t i = part->base[TABLE_COLD] + f;
@@ -63,7 +66,7 @@ INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint
 	return false;
 }
 
-/* The flow among those of a worker. */
+/* Finds the flow among those of a worker. */
 INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *ret)
 {
 	struct table_head *h = bpf_map_lookup_elem(&head, &worker);
@@ -95,9 +98,10 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *re
 }
 
 /*
- * The flow, wherever it is. A packet to us comes from a client or from a server, which its worker
- * is known by in different ways; with `snat = off` what isn't to us comes from a server. client is
- * the number (lb/share.h) of the address that is a client's, if any is.
+ * Finds the flow, whichever worker has it. A packet to us may come from a client or from a server,
+ * and which worker has it follows in another way for either; with `snat = off` a packet that isn't
+ * to us comes from a server. client is the client's address as a number (lb/share.h), of whichever
+ * address is a client's.
  */
 static __noinline int find(const struct tuple *tuple, uint32_t client, uint32_t to_us,
                            struct found *ret)

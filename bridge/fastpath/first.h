@@ -40,7 +40,7 @@ enum {
 };
 
 struct first {
-	uint8_t *bytes; /* FIRST_BYTES, those that the frame hasn't being anything */
+	uint8_t *bytes; /* FIRST_BYTES, what is behind the frame's end may be anything */
 	volatile uint32_t *scratch;
 	uint32_t len;     /* in: of the frame; out: of the packet */
 	uint32_t packets; /* out: in the frame */
@@ -55,15 +55,16 @@ struct first_ip {
 
 #define FIRST_INLINE static inline __attribute__((always_inline))
 
-/* A number of which the kernel's verifier knows nothing from now on: so it goes on once from where
- * several ways come together, and not once for each of them. */
+/* The same number, of which the kernel's verifier knows nothing any more: so it follows the program
+ * once from where several ways come together, and not once for each of them. */
 FIRST_INLINE uint32_t first_any(const struct first *first, uint32_t number)
 {
 	*first->scratch = number;
 	return *first->scratch;
 }
 
-/* Without CAP_PERFMON it wants an addition to a pointer to be the same on all ways to it. */
+/* The number as an index. Without CAP_PERFMON the verifier demands that what is added to a pointer
+ * is bounded alike on all ways. */
 FIRST_INLINE uint32_t first_at(const struct first *first, uint32_t number)
 {
 	return first_any(first, number) & FIRST_MASK;
@@ -115,8 +116,8 @@ FIRST_INLINE void first_skip_extensions(const struct first *first, struct first_
 	}
 }
 
-/* The one that begins at l3, behind that EtherType; false if there is none, or what it carries is
- * too far behind to be read and written. */
+/* Reads the IP header that begins at l3, behind that EtherType; false if there is none, or what it
+ * carries begins too far behind to be read and written. */
 FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t type,
                                 struct first_ip *ret)
 {
@@ -223,8 +224,11 @@ FIRST_INLINE void first_set_lengths(const struct first *first, const struct firs
 		first_store16(first, ip->l4 + FIRST_UDP_LENGTH, first->len - ip->l4);
 }
 
-/* Changes all that is in first to what it was in the first packet, each but the last of which had
- * so many bytes of payload. Returns false, and changes nothing, if that isn't known. */
+/*
+ * Changes lengths in first->bytes, len and packets to what they were of the first packet; merged is
+ * how many bytes of payload each packet but the last had. Returns false, and changes nothing, if
+ * that isn't known.
+ */
 FIRST_INLINE bool first_packet(struct first *first, uint32_t merged)
 {
 	struct first_ip outer = {0}, inner = {0}; /* the verifier knows of no is_tunnel */

@@ -50,8 +50,8 @@ INLINE bool has_port(const struct guard_conf *c, uint32_t slot, uint16_t port)
 	const struct guard_ports *ports = bpf_map_lookup_elem(&guard_ports, &i);
 	uint64_t bounded = port;
 
-	/* as it is: the verifier of Linux 6.1 forgets how large a number may be when it is put by
-	 */
+	/* changes nothing: the verifier of Linux 6.1 forgets how large a number may be when it is
+	 * spilled to the stack */
 	__asm__ volatile("%0 &= 65535" : "+r"(bounded));
 	return ports && ports->words[bounded / 64] >> bounded % 64 & 1;
 }
@@ -82,7 +82,7 @@ INLINE void map4(struct ip6 *ret, const uint8_t *ip)
 	__builtin_memcpy(ret->b + 12, ip, 4);
 }
 
-/* What an error quotes, turned round: as the flow's packets arrive. */
+/* Turns what an error quotes round: to how packets of the flow arrive. */
 INLINE void turn(struct heading *h)
 {
 	const struct ip6 src = h->src;

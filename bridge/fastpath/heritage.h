@@ -20,7 +20,8 @@ struct heritage {
 	bool other_layout;         /* there was something that can't be read */
 };
 
-/* There is none; and looks for it. heritage_close() is due. */
+/* heritage_none() sets it to nothing; heritage_find() looks for what there is. heritage_close() is
+ * due for either. */
 void heritage_none(struct heritage *heritage);
 void heritage_find(struct heritage *heritage, const struct pins *pins);
 void heritage_close(struct heritage *heritage);
@@ -33,7 +34,8 @@ int heritage_name(const struct heritage *heritage, struct rules *rules);
 /* If it was left by a process of the same mode: else its flows mean something else. */
 bool heritage_is_mode(const struct heritage *heritage, const struct rules *rules);
 
-/* If rules, n workers and, unless it is NULL, this key would have made such a table. */
+/* If the table is one as it would be made for rules, n workers and this key; the key may be NULL:
+ * any. */
 bool heritage_fits(const struct heritage *heritage, const struct rules *rules, unsigned n,
                    bool by_address, const struct hash_key *key);
 

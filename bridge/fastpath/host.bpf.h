@@ -56,7 +56,7 @@ INLINE enum what judge_ipv6_here(struct __sk_buff *skb, const struct link_head *
 	return is_ours || is_answered(g, &target, side) ? OURS : TOLD;
 }
 
-/* Apart, for want of room on the stack. */
+/* A function apart, as there is no room on the stack of its caller. */
 static __noinline int judge_here(struct __sk_buff *skb, const struct link_head *head, uint32_t side)
 {
 	uint32_t zero = 0;
@@ -73,7 +73,7 @@ static __noinline int judge_here(struct __sk_buff *skb, const struct link_head *
 	return HOSTS;
 }
 
-/* To the host's stack. */
+/* Leaves the frame to the host's stack. */
 INLINE int leave_to_host(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
                          enum lb_why why)
 {
@@ -81,7 +81,7 @@ INLINE int leave_to_host(const struct __sk_buff *skb, struct fastpath_counts *n,
 	return TC_ACT_OK;
 }
 
-/* To the host's stack, and a copy for the process. */
+/* Leaves the frame to the host's stack, and sends a copy to the process. */
 INLINE int tell_both(struct __sk_buff *skb, const struct fastpath_conf *c,
                      struct fastpath_counts *n, enum side side)
 {

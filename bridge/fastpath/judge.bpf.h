@@ -102,11 +102,11 @@ INLINE uint32_t kinds6(const uint8_t *ip, uint16_t vlan)
 
 enum what {
 	WIRE,
-	TOLD, /* ARP, neighbour discovery or MLD queries of others: crosses, and the process hears
-	         of it */
+	TOLD, /* ARP, neighbour discovery or MLD queries of others: crosses, and the process gets a
+	         copy */
 	OURS, /* addressed to us: nobody else's */
 	OURS_TCP,
-	OURS_UDP, /* nobody's */
+	OURS_UDP, /* for nobody: dropped */
 	SNAT_OFF, /* from a server of a farm with `snat = off`: may be a flow's, else it crosses */
 	SNAT_OFF_TCP,
 	HOSTS, /* the host's stack's, where that has what isn't ours */
@@ -128,7 +128,7 @@ INLINE enum what judge_arp(struct __sk_buff *skb, const struct link_head *head)
 	return kinds4(arp + ARP_TPA, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
 
-/* What is to us, of one protocol or another, as a packet of layer 3 of that length. */
+/* What a packet to us is, by its protocol; end is where it ends in the frame. */
 INLINE enum what judge_ours(const struct __sk_buff *skb, uint32_t end, uint8_t protocol)
 {
 	if (protocol == IPPROTO_NUM_TCP)
@@ -183,7 +183,7 @@ INLINE bool is_nd(struct __sk_buff *skb, uint32_t l3, const uint8_t *ip, uint8_t
 	       (ret[ICMP_TYPE] == ND_SOLICITATION || ret[ICMP_TYPE] == ND_ADVERTISEMENT);
 }
 
-/* Neighbour discovery; else WIRE. */
+/* What a packet of neighbour discovery is; WIRE if it is none. */
 INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
 {
 	uint8_t nd[ND_BYTES];

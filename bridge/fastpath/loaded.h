@@ -53,7 +53,7 @@ struct loaded {
 	bool beside_host;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
 	struct object_memory maps[LOADED_MAPS];
-	bool is_pinned[LOADED_MAPS]; /* another process has done so */
+	bool is_pinned[LOADED_MAPS]; /* another process has pinned it */
 };
 
 /*
@@ -72,8 +72,8 @@ uint32_t loaded_processors(void);
 int loaded_pin(const struct loaded *loaded, const struct pins *pins);
 void loaded_unpin(const struct pins *pins);
 
-/* Tells the programs that there is a process, as long as this one lives. Returns 0 or a negative
- * errno. */
+/* Has the programs count this process as there for as long as it lives: by an array of programs
+ * that the kernel empties with it. Returns 0 or a negative errno. */
 int loaded_attend(const struct loaded *loaded);
 
 /* The kernel's number of a map, or 0. */
@@ -83,7 +83,7 @@ uint32_t loaded_map_id(const struct loaded *loaded, unsigned map);
 const char *loaded_map_name(unsigned map);
 uint32_t loaded_element_bytes(unsigned map);
 
-/* If nothing is in it as long as the rules have no IPv6. */
+/* If the map is empty as long as the rules have no IPv6 addresses. */
 bool loaded_is_ip6(unsigned map);
 
 /* The name of a program, for tc(8). */

@@ -13,12 +13,13 @@ struct maps {
 	struct fastpath_conf *conf;
 	struct fastpath_address *addresses;
 	struct fastpath_counts *counts; /* by processor */
-	struct fastpath_way *all_ways;  /* both halves, and that which is, or will be, in use: */
-	struct fastpath_way *ways;      /* by server */
-	struct fastpath_part *parts;    /* by worker */
-	struct fastpath_counts before;  /* what they had counted when this process began */
-	bool inherited;                 /* with the flows of another process in them */
-	const struct rules *prepared;   /* beside those in use; or NULL */
+	struct fastpath_way *
+	        all_ways; /* both halves; the following is in the one that is, or will be, in use */
+	struct fastpath_way *ways;     /* by server */
+	struct fastpath_part *parts;   /* by worker */
+	struct fastpath_counts before; /* what they had counted when this process began */
+	bool inherited;                /* with the flows of another process in them */
+	const struct rules *prepared;  /* rules that are written beside those in use; NULL: none */
 };
 
 /*
@@ -35,9 +36,9 @@ void maps_close(struct maps *maps);
 int maps_pin(struct maps *maps, const struct pins *pins);
 
 /*
- * Writes what other rules need beside what is in use, and goes over to them: the latter does the
- * former as well, unless that was the last thing to be prepared. Return 0, -ENOMEM, or -E2BIG if
- * they are too many for the maps.
+ * maps_prepare_rules() writes other rules beside those in use; maps_set_rules() goes over to them,
+ * after preparing them unless that was done just before. Return 0, -ENOMEM, or -E2BIG if they are
+ * too many for the maps.
  */
 int maps_prepare_rules(struct maps *maps, const struct rules *rules);
 int maps_set_rules(struct maps *maps, const struct rules *rules);
@@ -45,10 +46,11 @@ int maps_set_rules(struct maps *maps, const struct rules *rules);
 /* Says where the arrays of a worker's engine are, as lb_table_sizes() counts them. */
 void maps_table(const struct maps *maps, unsigned worker, struct table *ret);
 
-/* From when this returns flows are all the process's, or not any more. */
+/* Has the programs leave all segments of flows to the process, as held says, or not: from when this
+ * returns on. */
 void maps_hold(struct maps *maps, enum fastpath_held held);
 
-/* Where a server of rules is, or NULL: the process's to find out. */
+/* Notes where a server of rules is; NULL: that isn't known, and the process gets what is for it. */
 void maps_set_way(struct maps *maps, const struct rules *rules, unsigned server,
                   const struct hop *hop);
 
@@ -58,11 +60,12 @@ bool maps_have_other_names(const struct maps *maps, const struct rules *rules);
 bool maps_have_other_numbers(const struct maps *maps, const struct rules *rules);
 
 /*
- * From now on a flow's server may have the number that it had, or that it has by these rules, which
- * are all that the functions here speak of; until maps_renumbered(), from when on only the latter
- * one counts. The first one is for maps that were inherited. The second one is for rules whose n
- * servers get the numbers map[]; false if all that have flows keep theirs: then maps_renumbered()
- * isn't due. That adds what has been carried by the old numbers, n of which became map[], to sums.
+ * Begins to number servers as rules do. Until maps_renumbered() a flow's server may have its old
+ * number or its new one, and the functions here are about the new ones; after it only the new ones
+ * count. maps_renumber() is for maps that were inherited. maps_renumber_by() is for rules whose n
+ * servers get the numbers map[]; it returns false if all that have flows keep theirs, and then
+ * maps_renumbered() isn't due. That adds what flows have carried by old numbers, n of which became
+ * map[], to sums.
  */
 void maps_renumber(struct maps *maps, const struct rules *rules);
 bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16_t *map,
@@ -72,7 +75,7 @@ void maps_renumbered(struct maps *maps, const uint16_t *map, unsigned n, struct 
 /* Where a server is; false if that isn't known. */
 bool maps_way(const struct maps *maps, unsigned server, struct hop *ret);
 
-/* If something was sent there since this was asked last. */
+/* If the programs have sent something to the server since the last call. */
 bool maps_used_way(struct maps *maps, unsigned server);
 
 /* Adds what the flows of the first n servers have carried in the kernel since this was done last.

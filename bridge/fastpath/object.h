@@ -16,8 +16,9 @@ struct object_memory {
 };
 
 /*
- * Opens what a binary holds; what libbpf has to say, the verifier's reasons above all, is for
- * --verbose. Returns 0 and sets *ret, which is the caller's to close, or a negative errno.
+ * Opens an object that stands in memory. What libbpf prints, such as the verifier's reasons, is
+ * logged with --verbose only. Returns 0 and sets *ret, which is the caller's to close, or a
+ * negative errno.
  */
 int object_open(const void *bytes, size_t n, struct bpf_object **ret);
 

@@ -25,7 +25,8 @@ int pins_find(struct pins *pins, const char *const names[NSIDES]);
 /* The descriptor of the map that is pinned by that name, or a negative errno. */
 int pins_get(const struct pins *pins, const char *name);
 
-/* Pins a map instead of one that is, in one step. Returns 0 or a negative errno. */
+/* Pins a map by that name, in one step, in place of the one that was pinned so, if any. Returns 0
+ * or a negative errno. */
 int pins_put(const struct pins *pins, const char *name, int map);
 
 /* Removes a pin, or with NULL the directory. Nothing happens if there is none, or may not be. */

@@ -9,12 +9,12 @@
 #include "way.bpf.h"
 #include "../../lb/ttl.h"
 
-/* What forward4() and forward6() say of a frame that they don't send off: it is no open flow's as
- * far as they know; or it is, and the process's to judge or to send. */
+/* What forward4() and forward6() return for a frame that they don't send: it is of no open flow
+ * that they find; or it is, but must be judged or sent by the process. */
 enum { FORWARD_UNKNOWN = -1, FORWARD_LEFT = -2 };
 
-/* Changes both sums by what has changed: of the pseudo header, and of the ports, which a partial
- * one doesn't hold. */
+/* Updates the checksum by the changes in the sums of addresses and of ports; a partial checksum
+ * doesn't cover ports. */
 INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
                             const struct tuple *from, const struct tuple *to, bool pseudo)
 {
@@ -41,8 +41,8 @@ INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint
 	       tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
 }
 
-/* If the frame, with that many bytes of headers behind layer 2, goes by that port: as a router
- * would send it, or as a cable. */
+/* If the frame, with that many bytes of headers behind layer 2, isn't too long for that port: as a
+ * router counts, or as a cable does. */
 INLINE bool goes_by(const struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
                     uint32_t headers)
 {
@@ -149,7 +149,8 @@ INLINE bool find_notes(const struct found *found, struct notes_place *ret)
 	return ret->word && ret->group;
 }
 
-/* Notes a segment that is acceptable, and how its end has ended. False if it isn't. */
+/* Notes a segment if it is acceptable, and in the notes if its end has ended; false if it isn't
+ * acceptable. */
 INLINE bool note_last(const struct found *found, const struct packet *packet, uint32_t now)
 {
 	struct notes_place at;
@@ -164,11 +165,11 @@ INLINE bool note_last(const struct found *found, const struct packet *packet, ui
 }
 
 /*
- * Judges and notes the segment. What isn't expected, and is neither acceptable nor known to be
- * intact, comes from elsewhere or is a RST, is the process's: then this doesn't return. So what
- * comes behind a gap, or out of order, isn't held up further behind the rest. If there is no
- * process that is well, it is noted as far as it is acceptable, and passes in any case, as it would
- * there. at is where TCP begins.
+ * Judges and notes the segment. One that isn't expected passes here if it is acceptable, known to
+ * be intact, comes from where the flow's packets come, and is no RST: so a segment behind a gap, or
+ * out of order, isn't delayed behind the others. Any other one is left to the process, and this
+ * doesn't return then. If there is no process that is well, the segment is noted if it is
+ * acceptable, and passes in any case, as the process would pass it. at is where TCP begins.
  */
 INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                  const struct found *found, bool is_elsewhere, const struct packet *packet,
@@ -191,8 +192,8 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	n->unattended[side]++;
 }
 
-/* Adds to what the flows of this one's server have carried, by its number if nobody knows where it
- * is. */
+/* Adds to what the flows of this flow's server have carried; under the number that the flow has for
+ * it, if the server's place isn't known. */
 INLINE void sum_up(const struct fastpath_conf *c, const struct found *found,
                    const struct tuple *arrives, uint64_t bytes)
 {
@@ -207,9 +208,11 @@ INLINE void sum_up(const struct fastpath_conf *c, const struct found *found,
 	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
 }
 
-/* Judges and notes the segment, of len bytes of TCP, which begin at tcp, at bytes into the frame,
- * and gives the frame, whose bytes begin at eth, its MAC addresses. False if that, and the rest, is
- * the process's; nothing has changed then. */
+/*
+ * Judges and notes the segment, of len bytes of TCP, which begin at tcp, at bytes into the frame;
+ * and writes the frame's MAC addresses, at eth. False if it must be left to the process: then
+ * nothing has changed.
+ */
 INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                   const struct found *found, const struct tuple *arrives, const struct hop *from,
                   uint8_t *eth, const uint8_t *tcp, uint32_t at, uint32_t len, enum side side,

@@ -6,8 +6,8 @@
 
 #include "segment.bpf.h"
 
-/* The name of an address, its halves given: that of the rules, or a hash. As it stands in memory.
- */
+/* The name of an address, given by halves: the rules' name or a hash, in the order of bytes that it
+ * has in memory. */
 static __noinline uint32_t name_address(uint64_t high, uint64_t low, uint32_t vlan)
 {
 	const uint64_t known = look_up(high, low, 1, vlan);
@@ -41,14 +41,15 @@ INLINE const struct ip6 *address_of(be32 name, const struct ip6 *client)
 	return name_is_hashed(name) ? client : bpf_map_lookup_elem(&names, &i);
 }
 
-/* If the address that goes by a hash, if one does, is the flow's client's. */
+/* If the address is the flow's client's; true as well if its name isn't a hash. */
 INLINE bool is_client(be32 name, const uint8_t *ip, const struct ip6 *client)
 {
 	return !name_is_hashed(name) || (word64_load(ip) == word64_load(client->b) &&
 	                                 word64_load(ip + 8) == word64_load(client->b + 8));
 }
 
-/* Word by word, for want of room on the stack. Returns the change in their sum. */
+/* Replaces an address word by word, as there is no room on the stack. Returns the change in the
+ * sum. */
 INLINE csum_acc replace_ip6(uint8_t *at, const struct ip6 *to)
 {
 	csum_acc change = 0;

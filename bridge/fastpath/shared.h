@@ -19,7 +19,7 @@
 
 enum {
 	FASTPATH_LAYOUT = 9,
-	FASTPATH_GIVEN_UP = 0, /* instead of a layout: nobody is to go on with it */
+	FASTPATH_GIVEN_UP = 0, /* instead of a layout: no process may go on with these maps */
 	FASTPATH_MAPS_MAX = 24,
 };
 
@@ -66,25 +66,30 @@ struct fastpath_conf {
 	struct share share;     /* any worker's */
 	uint32_t held;          /* enum fastpath_held */
 	uint32_t ways_half;     /* of the map `ways`: that of the rules in use */
-	uint32_t client6;       /* the map of that name is there */
+	uint32_t client6;       /* the map client6 has room for clients */
 	uint32_t mode;          /* enum mode */
 	uint32_t filters_parts; /* of their maps: bits of those that an attached program may name */
 	uint32_t filtered;      /* the filters' program is there */
-	uint32_t routes;        /* the mode isn't a cable's: TTLs are spent, MTUs are links' */
+	uint32_t routes; /* not a cable: each packet loses one of its TTL, and must fit the link's
+	                    MTU */
 	/* what the table was made for, as the rules have it */
 	uint32_t max_connections, max_half_open;
 	uint32_t maps[FASTPATH_MAPS_MAX]; /* the kernel's numbers of those that belong together, by
 	                                     enum loaded_map; the last to be written */
 };
 
-/* What flows are the process's for now. Without a process those of FASTPATH_HELD go on; those of
- * FASTPATH_RENAMED can't, as some have names of IPv6 addresses that others have for other ones. */
+/*
+ * If the programs leave all segments of flows to the process for now. If there is no process any
+ * more, flows under FASTPATH_HELD go on in the kernel; those under FASTPATH_RENAMED can't, as in
+ * the middle of a renaming a name may mean one IPv6 address to some flows and another one to
+ * others.
+ */
 enum fastpath_held { FASTPATH_FREE, FASTPATH_HELD, FASTPATH_RENAMED };
 
 /*
- * Of the map `ways`, by number of the server: where it is. While `known` is 0 the rest may change;
- * who reads looks at it before and after. It is another number than before whenever the rest has
- * changed, so that who was held up between two reads can tell.
+ * Element of the map `ways`, by number of the server: where that is. While `known` is 0 the rest
+ * may change; a reader reads `known` before and after the rest. Whenever the rest has changed
+ * `known` gets another number, so that a reader who was held up in between sees it.
  *
  * The map has two halves of FASTPATH_WAYS. While rules follow upon others that number servers
  * otherwise, one half has the old numbers and the other one the new ones: a flow has either, one
@@ -97,9 +102,10 @@ struct fastpath_way {
 	struct hop hop;
 	uint8_t known;
 	uint32_t used; /* the program has sent something there: set by it, cleared by the process */
-	struct flow_sum sum; /* of its flows; added to by the program, taken by the process */
-	be32 name, vip;      /* of the server and its farm, as its flows have them */
-	uint8_t times;       /* the last number of `known`, after which 1 to 255 begin again */
+	struct flow_sum
+	        sum; /* what its flows have carried: the program adds to it, the process takes it */
+	be32 name, vip; /* of the server and its farm, as its flows have them */
+	uint8_t times;  /* the last number of `known`, after which 1 to 255 begin again */
 	uint8_t unused[7];
 };
 
@@ -113,7 +119,8 @@ static inline bool fastpath_is_way(const struct fastpath_way *way, be32 server, 
 
 static_assert(sizeof(struct fastpath_way) == 64, "a lookup is a shift");
 
-/* One for each processor, which alone writes it, without locks; and the process reads them all. */
+/* One for each processor: only programs on that processor write it, without locks; the process
+ * reads all of them. */
 struct fastpath_counts {
 	uint64_t whys[LB_NWHYS];                 /* frames that went no further than here */
 	uint64_t received[NSIDES], sent[NSIDES]; /* the same by port */

@@ -1,5 +1,5 @@
 /*
- * What is said to a client: lines of JSON, up to one that says how it ended.
+ * What a client is sent: lines of JSON, up to one that says how it ended.
  */
 #ifndef BRIDGE_ANSWER_H
 #define BRIDGE_ANSWER_H
@@ -30,7 +30,7 @@ struct answer {
 	bool ended;
 };
 
-/* The room for records that is left. What is held comes first: then there is none. */
+/* The room for records that is left, in bytes; none while held text waits, which goes first. */
 size_t answer_room(const struct answer *answer);
 
 /*
@@ -43,16 +43,17 @@ void answer_record(struct answer *answer, const char *format, ...)
 /* Begins with text of any length, of whole lines, which belongs to answer from now on. */
 void answer_hold(struct answer *answer, char *text);
 
-/* The last line. There is room for it always. */
+/* Adds the last line. There is always room for it. */
 void answer_end(struct answer *answer);
 
-/* The same of what didn't work: code is a word, the message text for people, nearest a name that
- * may have been meant, or NULL. */
+/* Adds the last line of a request that failed: code is a word, the message text for people, nearest
+ * a name that may have been meant, or NULL. */
 void answer_fail(struct answer *answer, enum answer_exit status, const char *code,
                  const char *nearest, const char *format, ...)
         __attribute__((format(printf, 5, 6)));
 
-/* What is to be sent next; *ret_len is 0 if nothing waits. And says how much of it was. */
+/* The bytes to be sent next; *ret_len is 0 if none wait. answer_sent() takes those out that were
+ * sent. */
 const char *answer_next(const struct answer *answer, size_t *ret_len);
 void answer_sent(struct answer *answer, size_t len);
 

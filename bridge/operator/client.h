@@ -1,5 +1,5 @@
 /*
- * Somebody at a socket: what he has asked, and what he is told.
+ * A client at a socket: his request, and his answer.
  */
 #ifndef BRIDGE_CLIENT_H
 #define BRIDGE_CLIENT_H
@@ -19,7 +19,7 @@ struct client;
  */
 typedef void client_go(struct world *world, struct client *client, lb_time now);
 
-/* Ends what was begun for a client who goes. */
+/* Ends what was begun for a client whose connection has ended. */
 typedef void client_stop(struct world *world, struct client *client);
 
 struct client {
@@ -28,12 +28,13 @@ struct client {
 	struct socket_peer peer;
 	char line[REQUEST_BYTES];
 	size_t got;      /* of line */
-	bool gone;       /* has said all that he will */
-	lb_time patient; /* when he is given up on: has neither asked nor read */
+	bool gone;       /* has closed his side: sends no more requests */
+	lb_time patient; /* when his connection is closed, if he neither asks nor reads until then
+	                  */
 	struct answer answer;
-	bool is_stalled;   /* a worker doesn't move: later, see verbs_stall() */
+	bool is_stalled;   /* his request waits for a worker that doesn't move: see verbs_stall() */
 	lb_time late;      /* when that has been so for too long; 0: it isn't so */
-	bool is_busy;      /* it has more to say at once, if there is room */
+	bool is_busy;      /* go() has more to add at once, if there is room */
 	bool has_to_wait;  /* up to world.viewers */
 	client_stop *stop; /* when it is over, by whomever; or NULL */
 	client_go *go;     /* NULL: there is nothing to go on with */
@@ -50,7 +51,7 @@ struct client {
 		struct {
 			char server[RULES_NAME_BYTES];
 			lb_time until;
-			uint32_t last; /* connections that were left when he was told last */
+			uint32_t last; /* connections that were left as his last record said */
 			bool reset;    /* what is left then is ended */
 		} wait;
 	};

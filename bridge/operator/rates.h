@@ -14,11 +14,11 @@ struct rates {
 	lb_time next;
 };
 
-/* Takes figures if it is time; started is when the workers did. */
+/* Takes a snapshot if a second has passed since the last one; started is when the workers began. */
 void rates_look(struct rates *rates, struct crew *crew, lb_time started, lb_time now);
 void rates_free(struct rates *rates);
 
-/* If there are any, of the rules that the workers have. */
+/* If rates are known for the rules that the workers have now. */
 bool rates_are_known(const struct rates *rates, const struct crew *crew);
 
 /* By how much a number that has grown from one to the other has grown a second. */

@@ -1,5 +1,5 @@
 /*
- * Going over all flows of all workers, some at a time, between their bursts.
+ * A search through all flows of all workers, some at a time, between their bursts.
  */
 #ifndef BRIDGE_SCAN_H
 #define BRIDGE_SCAN_H

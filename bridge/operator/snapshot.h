@@ -23,9 +23,9 @@ struct snapshot {
 };
 
 /*
- * Takes one of the workers that crew has, whether they run or not; started is when they did. Waits
- * for each to come to it, and none of them waits. Returns 0, or a negative errno: -ETIMEDOUT if a
- * worker doesn't move. snapshot_free() is due if it is 0.
+ * Takes a snapshot of crew's workers, whether they run or not; started is when they began. Waits
+ * for each worker to copy its figures, and no worker waits. Returns 0, or a negative errno:
+ * -ETIMEDOUT if a worker doesn't move. snapshot_free() is due if it is 0.
  */
 int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started);
 

@@ -1,5 +1,5 @@
 /*
- * What can be asked.
+ * The verbs: what a request can be.
  */
 #ifndef BRIDGE_VERBS_H
 #define BRIDGE_VERBS_H
@@ -14,7 +14,7 @@
 typedef void verb_begin(struct world *world, struct client *client, struct request *request,
                         lb_time now);
 
-/* Of workers: none, an errand of each, or that all stand still. */
+/* What a verb needs of the workers: nothing, an errand of each, or that all stand still. */
 enum verb_takes { TAKES_NONE, TAKES_ERRANDS, TAKES_STOP };
 
 struct verb {
@@ -28,16 +28,18 @@ struct verb {
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now);
 
 /*
- * A worker doesn't move. Nobody waits for it here: a request is begun anew, and an answer gone on
- * with, until it does; or, if that takes longer than VERBS_LATE_MS, the answer ends.
+ * To be called when a worker doesn't move. The control thread doesn't wait for it: it begins the
+ * request anew, or goes on with the answer, in later turns until the worker moves; after
+ * VERBS_LATE_MS it ends the answer as failed.
  */
 enum { VERBS_LATE_MS = 2000 };
 void verbs_stall(struct client *client, lb_time now);
 
-/* Ends the answer: a word was left over. True if so. */
+/* If a word of the request was left over: then the answer is ended as failed. */
 bool verbs_too_much(struct client *client, const struct request *request);
 
-/* Takes a snapshot, for the caller to free; or ends the answer or puts it off, and is false. */
+/* Takes a snapshot, for the caller to free. Returns false if it can't: the answer has been ended as
+ * failed, or is put off. */
 bool verbs_snapshot(struct world *world, struct client *client, lb_time now, struct snapshot *ret);
 
 /* Ends the flows that a filter means, and the answer after all that has been said. */

@@ -1,5 +1,5 @@
 /*
- * Verdicts on servers from outside, each for a while.
+ * Verdicts on servers that operators give, each for a while.
  */
 #ifndef BRIDGE_VERDICTS_H
 #define BRIDGE_VERDICTS_H

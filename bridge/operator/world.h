@@ -1,5 +1,5 @@
 /*
- * What requests are about, as those above have it.
+ * What requests read and change of the process, as live.c puts it together.
  */
 #ifndef BRIDGE_WORLD_H
 #define BRIDGE_WORLD_H
@@ -24,7 +24,7 @@ struct world {
 	void *ctx;
 	bool bypass; /* nothing is balanced */
 	struct verdicts verdicts;
-	struct capture_of *capture; /* of who captures now; or NULL */
+	struct capture_of *capture; /* the capture that is going on; or NULL */
 	struct rates rates;
 	lb_time started; /* by clock_now() */
 	lb_time viewers; /* when viewers may go over the flows again: verb_flows.c */

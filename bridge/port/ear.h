@@ -7,14 +7,14 @@
 #include "../cable/link.h"
 #include "port.h"
 
-/* Opens one, named name, that hears nothing yet. Returns 0 and sets *ret, or a negative errno with
- * the reason logged. */
+/* Opens such a port, named name, that receives nothing yet. Returns 0 and sets *ret, or a negative
+ * errno with the reason logged. */
 int ear_open(enum side side, const char *name, struct port **ret);
 void ear_close(struct port *port);
 
 /*
- * Hears and speaks on link, which may be another one than before, until ear_rest(). Returns 0 or a
- * negative errno.
+ * Has the port receive and send on link, which may be another one than before, until ear_rest().
+ * Returns 0 or a negative errno.
  */
 int ear_listen(struct port *port, const struct link *link);
 void ear_rest(struct port *port);

@@ -11,15 +11,15 @@
 struct inlet_messages;
 
 struct inlet {
-	int fd;                          /* the socket, which is the caller's */
-	uint8_t *places;                 /* the ring; NULL: there is none, and nothing comes */
-	uint32_t nplaces;                /* of it: a power of two */
-	uint32_t next;                   /* the place to look at */
-	uint32_t held;                   /* how many before it aren't the kernel's again */
-	bool is_pressed;                 /* behind the last burst a quarter of them held frames */
-	struct inlet_messages *messages; /* room for a burst from the queue */
+	int fd;           /* the socket, which is the caller's */
+	uint8_t *places;  /* the ring; NULL: there is none, and nothing comes */
+	uint32_t nplaces; /* of it: a power of two */
+	uint32_t next;    /* the place to look at */
+	uint32_t held;    /* places before it that the kernel hasn't been given back yet */
+	bool is_pressed;  /* behind the last burst a quarter of the places held frames */
+	struct inlet_messages *messages;            /* room for a burst from the queue */
 	struct packet_offload offloads[PORT_BURST]; /* of frames in the ring */
-	unsigned vain;     /* times in a row that the socket had news, but no frame */
+	unsigned vain;     /* times in a row that the socket was readable without having a frame */
 	uint64_t missed;   /* frames that had no room, or lost their other half */
 	uint64_t too_long; /* of these, longer than an IP packet can be; others may read it,
 	                      atomically */
@@ -58,8 +58,8 @@ void inlet_close(struct inlet *inlet);
 unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[PORT_BURST]);
 
 /*
- * To be told after a sleep that the socket's news have ended: looks after news that no frame comes
- * of, which would end each sleep at once.
+ * To be called after a sleep that ended as the socket was readable. Deals with a socket that is so
+ * though it has no frame, which would end each further sleep at once.
  */
 void inlet_woken(struct inlet *inlet);
 

@@ -41,11 +41,11 @@ int packet_reopen(struct port *port, const struct packet_where *where);
 int packet_set_program(struct port *port, int program);
 bool packet_has_program(const struct port *port);
 
-/* The interface that port sends by has another MTU. port may not be in use meanwhile. Returns 0 or
- * a negative errno. */
+/* Sets the MTU of the interface that port sends by, when it has changed. port may not be in use
+ * meanwhile. Returns 0 or a negative errno. */
 int packet_set_mtu(struct port *port, const struct link *link);
 
-/* Receives nothing any more, until packet_reopen(). Returns 0 or a negative errno. */
+/* Has port receive nothing, until packet_reopen(). Returns 0 or a negative errno. */
 int packet_mute(struct port *port);
 
 /* A frame that outlives the burst that it came in, for another thread to send. */
@@ -64,7 +64,7 @@ void packet_copy_frame(const struct frame *frame, struct packet_copy *ret);
 
 /*
  * Readable when a frame has arrived. poll() says POLLERR, again and again and at once, when the
- * interface has gone down or away: packet_woken() is to be told what it said, if anything.
+ * interface has gone down or away: packet_woken() must be called with what it said, if anything.
  */
 int packet_fd(const struct port *port);
 void packet_woken(struct port *port, int events);

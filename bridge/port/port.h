@@ -42,7 +42,8 @@ struct port {
 	struct mac mac;
 	struct port_link link;
 	struct port_counts counts;
-	bool is_pressed; /* a good part of the room for what arrives was taken, at the last look */
+	bool is_pressed; /* a good part of the room for what arrives was taken when that was looked
+	                    at last */
 	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;
 };

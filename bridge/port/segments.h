@@ -19,8 +19,9 @@ struct segments {
 };
 
 /*
- * Prepares to cut a frame of len bytes of which the kernel said vnet, counted from its first byte.
- * Returns false if it can't be cut: it isn't of TCP or UDP, or is in a tunnel that isn't known.
+ * Prepares to cut a frame of len bytes; vnet is what the kernel said of it, offsets counting from
+ * its first byte. Returns false if it can't be cut: it isn't of TCP or UDP, or is in a tunnel that
+ * isn't known.
  */
 bool segments_begin(struct segments *segments, const uint8_t *frame, uint32_t len,
                     const struct virtio_net_hdr *vnet);

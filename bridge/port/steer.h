@@ -1,5 +1,5 @@
 /*
- * Sending each frame to its worker's socket.
+ * Has the kernel give each frame to its worker's socket.
  */
 #ifndef BRIDGE_STEER_H
 #define BRIDGE_STEER_H
@@ -19,14 +19,17 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
                   unsigned max);
 
 /*
- * Lets the packet ports of one side, of n workers in their order, share what arrives; those that do
- * stay. Until it is steered the first one gets all. Returns 0, or a negative errno with the reason
- * logged.
+ * Lets the packet ports of one side, of n workers in their order, share what arrives; a port that
+ * shares already stays as it is. Until steer_ports() the first one gets all. Returns 0, or a
+ * negative errno with the reason logged.
  */
 int steer_join(struct port *const *ports, unsigned n);
 
-/* Has each of them get what is his by these rules. The kernel takes its time, milliseconds or more,
- * for which frames go on, and so may their threads. Likewise. */
+/*
+ * Gives the kernel the program by which each of them gets the frames that are its worker's by these
+ * rules. The kernel needs milliseconds or more for that; frames go on meanwhile, and the workers
+ * may run. Returns as above.
+ */
 int steer_ports(struct port *const *ports, const struct rules *rules, const struct share *share);
 
 #endif

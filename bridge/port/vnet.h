@@ -1,6 +1,6 @@
 /*
- * What the kernel has put off for a frame, and says so before it: segmentation, the checksum's
- * completion (struct virtio_net_hdr, the virtio specification's 5.1.6).
+ * What the kernel has left undone of a frame, as struct virtio_net_hdr before the frame says:
+ * segmentation, and completing the checksum (the virtio specification's 5.1.6).
  */
 #ifndef BRIDGE_VNET_H
 #define BRIDGE_VNET_H

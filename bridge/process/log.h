@@ -12,7 +12,7 @@
 /* Connects to the journal if stderr leads there. Once, before the process shuts itself in. */
 void log_open(void);
 
-/* Whether log_debug() says anything. */
+/* Turns log_debug()'s lines on or off. */
 void log_verbose(bool on);
 
 /*

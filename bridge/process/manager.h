@@ -16,19 +16,21 @@
 void manager_open(void);
 void manager_close(void);
 
-/* It has started, or a reload is over; status is one line for people. */
+/* Tells the manager that tmbridge has started, or that a reload is over; status is one line for
+ * people. */
 void manager_ready(const char *status);
 
-/* A reload begins, at now by CLOCK_MONOTONIC; manager_ready() ends it. */
+/* Tells it that a reload begins, at now by CLOCK_MONOTONIC; manager_ready() ends that. */
 void manager_reloading(lb_time now);
 
-/* It is about to end. */
+/* Tells it that tmbridge is about to end. */
 void manager_stopping(void);
 
 /* How often manager_feed() must be called, in ns; 0: nobody watches. */
 uint64_t manager_watched_ns(void);
 
-/* All goes on as it should. More often than a few times in manager_watched_ns() it says nothing. */
+/* Tells its watchdog that all goes on as it should. Sends something at most a few times in
+ * manager_watched_ns(), however often it is called. */
 void manager_feed(lb_time now);
 
 #endif

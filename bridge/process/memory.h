@@ -12,9 +12,9 @@ struct memory {
 };
 
 /*
- * Takes bytes, all zero, in huge pages if there are any. Whoever takes them writes them before they
- * are needed in a hurry: only then they are really there. Returns 0, or -ENOMEM with the reason
- * logged; then memory->at is NULL.
+ * Takes bytes, all zero, in huge pages if there are any. The caller should write to all of it
+ * before it is needed fast: only then the kernel really provides the pages. Returns 0, or -ENOMEM
+ * with the reason logged; then memory->at is NULL.
  */
 int memory_take(struct memory *memory, size_t bytes);
 

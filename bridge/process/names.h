@@ -4,7 +4,7 @@
 #ifndef BRIDGE_NAMES_H
 #define BRIDGE_NAMES_H
 
-/* From now on this process asks only the files of this host for them, and nobody on the network. */
+/* From now on this process looks names up in the files of this host only, and asks no server. */
 void names_from_files(void);
 
 /* The i-th of these files, counted from 0; NULL past the last one. */

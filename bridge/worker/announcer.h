@@ -1,5 +1,5 @@
 /*
- * Announcing our addresses: twice, one after the other.
+ * When which of our addresses is announced: each one twice.
  */
 #ifndef BRIDGE_ANNOUNCER_H
 #define BRIDGE_ANNOUNCER_H
@@ -17,9 +17,9 @@ enum {
 };
 
 /*
- * All zeros: there is nothing to announce. Of IPv6 addresses an announcement goes with a report
- * that we listen to solicitations for them (MLD); reports alone are repeated for good, for switches
- * forget, and nobody need have asked here.
+ * All zeros: there is nothing to announce. With the announcement of an IPv6 address goes a report
+ * that we listen to solicitations for it (MLD). Reports alone are repeated for ever: switches
+ * forget them, and there may be no querier that asks for them.
  */
 struct announcer {
 	uint8_t left[NSIDES]; /* times that all addresses are still to be announced on that side */
@@ -39,20 +39,20 @@ void announcer_begin(struct announcer *announcer, const struct rules *rules, uns
                      lb_time now);
 
 /*
- * What is to be announced now: one of the addresses that are ours, each once in a round whoever
- * shares it, in which VLAN, and on which side. False if there is nothing now. They may be others
- * than before: then some are announced too often, or not at all, unless it begins anew.
+ * Takes the next address to be announced now, with its VLAN and side; false if there is none now.
+ * An address that several farms share comes once in a round. If addresses are others than at the
+ * last call, some come twice or not at all, unless announcer_begin() is called.
  */
 bool announcer_next(struct announcer *announcer, const struct addresses *addresses, lb_time now,
                     enum side *ret_side, be32 *ret_address, uint16_t *ret_vlan);
 
-/* If it is to be reported only, not announced. */
+/* If what announcer_next() gave is to be reported only, not announced. */
 static inline bool announcer_only_joins(const struct announcer *announcer)
 {
 	return announcer->joins;
 }
 
-/* When there will be something, or never. */
+/* When announcer_next() will have something; UINT64_MAX: never. */
 lb_time announcer_due(const struct announcer *announcer);
 
 #endif

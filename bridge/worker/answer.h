@@ -1,5 +1,5 @@
 /*
- * Whether what a server has said is what a check wants to hear.
+ * If what a server has sent is the answer that a check expects.
  */
 #ifndef BRIDGE_ANSWER_H
 #define BRIDGE_ANSWER_H
@@ -10,9 +10,9 @@
 enum answer { ANSWER_UNCLEAR, ANSWER_RIGHT, ANSWER_WRONG };
 
 /*
- * Judges the n bytes that have come so far, of which nbefore were there when it was asked last,
- * and were unclear then: each byte is compared with each of the pattern once at most. whole: there
- * will be no more.
+ * Judges the n bytes that have come so far. nbefore of them had come at the last call, which
+ * returned ANSWER_UNCLEAR: so each byte is compared with each of the pattern's once at most. whole:
+ * no more will come.
  */
 enum answer answer_judge(const struct script *script, const uint8_t *bytes, unsigned n,
                          unsigned nbefore, bool whole);

@@ -12,7 +12,7 @@
 /* CONNECTS: until the server's SYN. TALKS: until its answer. CLOSES: its verdict is known. */
 enum chat_state { CHAT_OVER, CHAT_CONNECTS, CHAT_TALKS, CHAT_CLOSES };
 
-/* A TCP segment, from either end; numbers in host order. data is whoever's made it. */
+/* A TCP segment, from either end; numbers in host order. data belongs to whoever made it. */
 struct chat_segment {
 	uint8_t flags; /* TCP_SYN ... */
 	uint32_t seq, ack;
@@ -20,7 +20,7 @@ struct chat_segment {
 	uint32_t len; /* of data */
 };
 
-enum { CHAT_SAYS_MAX = 2 }; /* segments that one call has to say, at most */
+enum { CHAT_SAYS_MAX = 2 }; /* segments that one call has to send, at most */
 
 struct chat_says {
 	struct chat_segment segments[CHAT_SAYS_MAX];
@@ -31,11 +31,13 @@ struct chat_says {
 struct chat_rooms;
 
 struct chat {
-	uint8_t state;   /* enum chat_state */
-	uint8_t tries;   /* how often it has sent what isn't answered yet; of a SYN 0: not at all */
-	uint8_t anew;    /* times that it has begun anew as it met what was left over */
-	bool closed;     /* the server has said its last */
-	uint16_t acked;  /* of what it says behind the SYN, the FIN included */
+	uint8_t state;  /* enum chat_state */
+	uint8_t tries;  /* how often it has sent what isn't answered yet; 0 of a SYN: it hasn't been
+	                   sent */
+	uint8_t anew;   /* times that it has begun anew as it met what was left over */
+	bool closed;    /* the server has sent FIN */
+	uint16_t acked; /* bytes of ours behind the SYN that the server has acknowledged, the FIN
+	                   included */
 	uint16_t nheard; /* bytes of the answer so far, or, while it CLOSES, behind it */
 	uint32_t room;   /* in which the former are; 0: none */
 	uint32_t isn, rcv_next;
@@ -66,39 +68,39 @@ struct chat_result {
 struct chat_rooms *chat_rooms_new(unsigned n);
 void chat_rooms_free(struct chat_rooms *rooms);
 
-/* How often a server had to say something again as there was no room. */
+/* How often a server's segment wasn't taken for want of room, so that it had to send it again. */
 uint64_t chat_rooms_missed(const struct chat_rooms *rooms);
 
-/* Begins. Nothing is said before chat_connect(): until then there may be nobody to say it to. */
+/* Begins. Nothing is sent before chat_connect(), as the server's place may not be known yet. */
 void chat_begin(struct chat *chat, uint32_t isn, lb_time now);
 
 /* Sends a SYN, again if there was one. */
 void chat_connect(struct chat *chat, lb_time now, struct chat_says *says);
 
-/* Does what time asks for: to be called when it is due. */
+/* Sends again what wasn't answered, or gives up: to be called when chat_due() says. */
 struct chat_result chat_poll(struct chat *chat, const struct chat_terms *terms, lb_time now,
                              struct chat_says *says);
 
-/* A segment has come from the server. */
+/* Takes a segment that has come from the server. */
 struct chat_result chat_take(struct chat *chat, const struct chat_terms *terms,
                              const struct chat_segment *segment, lb_time now,
                              struct chat_says *says);
 
-/* ICMP says that the segment of this number couldn't reach the server. */
+/* Notes that by ICMP the segment of this number couldn't reach the server. */
 struct chat_result chat_unreachable(struct chat *chat, const struct chat_terms *terms,
                                     uint32_t seq);
 
-/* Forgets it, and gives its room back; nothing is said. */
+/* Forgets the conversation, and gives its room back; nothing is sent. */
 void chat_drop(struct chat *chat, const struct chat_terms *terms);
 
-/* When it is too late for an answer. */
+/* The time from which an answer comes too late. */
 lb_time chat_late(const struct chat *chat, const struct chat_terms *terms);
 
 /* When chat_poll() is due; not of one that is over. */
 lb_time chat_due(const struct chat *chat, const struct chat_terms *terms);
 
-/* What a segment gets that belongs to no conversation (any more); says nothing if there's no need.
- */
+/* Sets says to the answer to a segment that belongs to no conversation (any more), a RST; or to
+ * none if it needs none. */
 void chat_stray(const struct chat_segment *segment, struct chat_says *says);
 
 #endif

@@ -9,11 +9,11 @@
 /* Sends the probes that are due, and takes what has come of those that were sent. */
 void checks_poll(struct worker *worker, lb_time now);
 
-/* Takes what a server has sent to a probe: reply is what the engine saw in frame. */
+/* Gives a probe what a server has sent to it: reply is what the engine saw in frame. */
 void checks_reply(struct worker *worker, const struct probe_reply *reply, const struct frame *frame,
                   lb_time now);
 
-/* Servers that don't answer clients are probed at once, by the first worker. */
+/* Has the first worker probe servers at once that don't answer clients (lb/observe.h). */
 void checks_suspects(struct worker *worker, lb_time now);
 
 #endif

@@ -23,9 +23,9 @@ int crew_init(struct crew *crew, unsigned n);
 void crew_free(struct crew *crew);
 
 /*
- * Loads what keeps from the workers' sockets the SYNs that they are known to drop; if the kernel
- * has none they get all, which is logged if the rules limit anybody. The workers, once there are
- * any, are to be told.
+ * Loads the programs that drop before the workers' sockets the SYNs which these would drop
+ * (lb/barred.h). If the kernel refuses them the workers get all, which is logged if the rules limit
+ * clients. The caller tells workers of theirs, when there are any.
  */
 void crew_load_bouncers(struct crew *crew, const struct rules *rules);
 void crew_use_bouncers(struct crew *crew);
@@ -34,8 +34,8 @@ void crew_use_bouncers(struct crew *crew);
 int crew_start(struct crew *crew);
 
 /*
- * All threads stand still after the burst that they are at: then the workers are the caller's,
- * until crew_resume(). Frames wait in the sockets meanwhile.
+ * Has all threads stand still after the burst that they are at, and waits until they do: then the
+ * workers are the caller's, until crew_resume(). Frames wait in the sockets meanwhile.
  */
 void crew_pause(struct crew *crew);
 void crew_resume(struct crew *crew);

@@ -1,5 +1,5 @@
 /*
- * Defending our addresses against whoever says that he has them.
+ * How often our addresses are announced again when another host claims them.
  */
 #ifndef BRIDGE_DEFENCE_H
 #define BRIDGE_DEFENCE_H
@@ -8,8 +8,8 @@
 #include "../../lb/rules.h"
 
 enum {
-	/* a VIP and as many SNAT addresses as a farm may have: who has an old balancer's, and is
-	 * switched on again, claims them all at once */
+	/* a VIP and as many SNAT addresses as a farm may have: an old balancer that is switched on
+	 * again claims them all at once */
 	DEFENCE_PLACES = 1 + RULES_SNAT_MAX,
 	DEFENCE_S =
 	        10, /* RFC 5227's DEFEND_INTERVAL: more often two hosts would shout at each other */
@@ -26,8 +26,8 @@ struct defence {
 };
 
 /*
- * If the address, which somebody claims in that VLAN, may be announced now to put that right
- * (RFC 5227, 2.4 b); then it counts as done. False also while DEFENCE_PLACES others have just been.
+ * If the address, which somebody claims in that VLAN, may be announced now (RFC 5227, 2.4 b); if so
+ * that is noted as done. False as well if DEFENCE_PLACES others have just been announced.
  */
 bool defence_may(struct defence *defence, be32 address, uint16_t vlan, lb_time now);
 

@@ -11,12 +11,12 @@
 /* What limits how often one kind of line is said. */
 struct events_limit {
 	lb_time said;
-	uint64_t since; /* that have happened since */
+	uint64_t since; /* events of that kind since the last line */
 	bool ever;
 };
 
 struct events {
-	bool *farm_up;      /* by rules.farms[]: as it was said last */
+	bool *farm_up;      /* by rules.farms[]: as the log said last */
 	bool *farm_kept;    /* likewise: `all_down = keep` keeps servers in */
 	bool *agent_silent; /* by rules.servers[]: likewise */
 	struct events_limit refused[LB_NWHYS];
@@ -28,10 +28,10 @@ struct events {
 int events_init(struct events *events, const struct farms *farms);
 void events_free(struct events *events);
 
-/* Notes what is so of the farm, which isn't worth a line. */
+/* Notes how the farm is, without a line in the log. */
 void events_note_farm(struct events *events, const struct farms *farms, unsigned farm);
 
-/* Takes over when what was said last. */
+/* Takes over from old what the log said last, and when. */
 void events_inherit(struct events *events, const struct events *old);
 
 /*
@@ -62,7 +62,7 @@ void events_conflict(struct events *events, const struct rules *rules, const cha
 /* Says, now and then, that a server is probed at once as clients get no answer. */
 void events_suspect(struct events *events, const struct rules *rules, unsigned server, lb_time now);
 
-/* Others have refused so many for that reason, for the next line to say. */
+/* Adds n refusals of other workers, for that reason, to what the next line says. */
 void events_refused_elsewhere(struct events *events, enum lb_why why, uint64_t n);
 
 /* Says, now and then, that the filter has matched: frame, which port has received, is the last one;
@@ -70,7 +70,7 @@ void events_refused_elsewhere(struct events *events, enum lb_why why, uint64_t n
 void events_filtered(struct events_limit *limit, const struct rules_filter *filter, bool over,
                      const char *port, const struct frame *frame, lb_time now);
 
-/* Says, now and then, that a server has moved, or that somebody has claimed so. */
+/* Says, now and then, that a server has moved, or that somebody has claimed so though it hasn't. */
 void events_neighbour(struct events *events, const struct rules *rules,
                       struct port *const ports[NSIDES], const struct neigh_event *what,
                       lb_time now);

@@ -38,18 +38,19 @@ void firewall_free(struct firewall *firewall);
 void firewall_inherit(struct firewall *firewall, const struct firewall *old);
 
 /*
- * If the frame, which the port of that name has received, goes on to lb. Else *ret is what becomes
- * of it, which lb has counted.
+ * Has the filters judge a frame, which the port of that name has received. True if it goes on to
+ * lb. Else *ret is its verdict, which lb has counted.
  */
 bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
                    lb_time now, struct verdict *ret);
 
-/* The same where filters are the kernel's (fastpath_filters()), which leaves only resets to us, and
- * has counted them: says if the frame doesn't go on. */
+/* The same where the kernel's programs have the filters (fastpath_filters()), which leave only
+ * resets to us, and have counted them: true if the frame is one to be reset, and doesn't go on. */
 bool firewall_resets(struct firewall *firewall, struct lb *lb, struct frame *frame, lb_time now,
                      struct verdict *ret);
 
-/* Says what filters in the kernel want to have said. firewall and fastpath may be NULL. */
+/* Logs frames that the filters in the kernel have kept for the log. firewall and fastpath may be
+ * NULL. */
 void firewall_log(struct firewall *firewall, struct fastpath *fastpath,
                   struct port *const ports[NSIDES], lb_time now);
 

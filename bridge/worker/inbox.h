@@ -53,8 +53,8 @@ void inbox_wake(struct inbox *inbox);
 int inbox_fd(const struct inbox *inbox);
 
 /*
- * Around a sleep. False if there is something to do first; after inbox_sleep() has said true, what
- * is put in makes inbox_fd() readable until inbox_awake().
+ * To be called before and after a sleep. inbox_sleep() returns false if there is something to take
+ * first; else what is put in from then on makes inbox_fd() readable, until inbox_awake().
  */
 bool inbox_sleep(struct inbox *inbox);
 void inbox_awake(struct inbox *inbox);

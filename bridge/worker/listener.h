@@ -29,7 +29,7 @@ struct listener_query {
 /* If the frame is a query that a host is to answer (RFC 3810, 5.1.14 and 6.2): fills in ret. */
 bool listener_hear(const struct frame *frame, struct listener_query *ret);
 
-/* One more answer. */
+/* A report to be sent. */
 struct listener_report {
 	uint8_t side;
 	bool is_old;
@@ -56,17 +56,17 @@ struct listener {
 	uint64_t missed; /* queries that had no room */
 };
 
-/* Sees to it that the query is answered. */
+/* Notes the query, for it to be answered by listener_next(). */
 void listener_note(struct listener *listener, const struct listener_query *query, lb_time now);
 
-/* What is to be reported now; false if there is nothing. */
+/* Takes the next report to be sent now; false if there is none. */
 bool listener_next(struct listener *listener, const struct addresses *addresses, lb_time now,
                    struct listener_report *ret);
 
-/* When there will be something, or never. */
+/* When listener_next() will have one; UINT64_MAX: never. */
 lb_time listener_due(const struct listener *listener);
 
-/* If MLDv1 is to be spoken on that side, as somebody asks by it. */
+/* If MLDv1 must be used on that side, as a querier there uses it. */
 static inline bool listener_is_old(const struct listener *listener, unsigned side, lb_time now)
 {
 	return now.ns < listener->old[side].ns;

@@ -12,7 +12,7 @@ struct logfile {
 	const char *path;
 	int fd;
 	bool is_regular;    /* else a pipe or device, whose reader may be slow */
-	bool stalled;       /* the reader was waited for in vain */
+	bool stalled;       /* the reader didn't read in time: it isn't waited for any more */
 	bool is_needed;     /* by a farm that is in the file: it must be there */
 	unsigned turn;      /* in turns[], if it is regular */
 	atomic_ullong lost; /* lines, since the log has said so */
@@ -31,7 +31,7 @@ struct logfile_counts {
  */
 int logfile_open(struct logfile *file);
 
-/* Says what hasn't been said yet of lost lines, and closes. */
+/* Logs what hasn't been logged yet of lost lines, and closes. */
 void logfile_close(struct logfile *file);
 
 /* Appends n lines of len bytes in all, and counts them as written or lost. By one thread. */

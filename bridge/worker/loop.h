@@ -27,10 +27,10 @@ void loop_stop(struct loop *loop);
 typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
 
 /*
- * loop_send() has the thread do it soon, loop_wait_done() waits until it has, up to that time (of
- * clock_in()). False if it hasn't begun by then: then it won't, and the loop is stuck until its
- * thread has been through a round. One at a time, from one thread; both are for a loop that isn't
- * asked to stand still.
+ * loop_send() has the thread do an errand soon; loop_wait_done() waits until it is done, but not
+ * longer than to a time (of clock_in()). False if the thread hasn't begun by then: then it won't do
+ * it, and the loop counts as stuck until its thread has been through a round. One errand at a time,
+ * from one thread, and not to a loop that is paused.
  */
 void loop_send(struct loop *loop, loop_errand *errand, void *ctx);
 bool loop_wait_done(struct loop *loop, const struct timespec *until);

@@ -25,23 +25,23 @@ struct neigh_table *neigh_new(const struct rules *rules, bool leads);
 void neigh_free(struct neigh_table *table);
 
 /*
- * Where the server is, or NULL if that isn't known: then give the frame to neigh_wait(). The result
- * lives until the next call for table. A server that hasn't been heard of for long will be asked
- * again, and its last known place serves meanwhile.
+ * Where the server is, for a frame that goes there; NULL if that isn't known: then give the frame
+ * to neigh_wait(). The result is valid until the next call for table. If the server hasn't been
+ * heard of for long, has it asked again; its last known place serves meanwhile.
  */
 const struct hop *neigh_find(struct neigh_table *table, unsigned server, lb_time now);
 
-/* The same, or NULL, without using it. */
+/* The same for who has no frame to send: asks nobody. */
 const struct hop *neigh_known(const struct neigh_table *table, unsigned server);
 
-/* If the server is where it is known to be, as far as it has been asked; else it is lost. */
+/* If the server has answered at its known place when it was asked there last; else it is lost. */
 bool neigh_is_there(const struct neigh_table *table, unsigned server);
 
-/* The server ought to have answered and hasn't: sees to it that it is asked if it is still there.
- */
+/* Has the server asked if it is still there, as it hasn't answered something else. */
 void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now);
 
-/* Another process knew the server to be there: that serves until it has been asked itself. */
+/* Notes a place that another process knew of the server: it serves until the server has been asked
+ * itself. */
 void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *hop);
 
 /* Takes over what old knows of the servers of the same addresses. */
@@ -53,15 +53,16 @@ void neigh_inherit(struct neigh_table *table, const struct neigh_table *old);
  */
 void neigh_wait(struct neigh_table *table, unsigned server, const struct frame *frame);
 
-/* Notes what such a frame said; says if it was about one of the servers. */
+/* Notes where a server is, as it says by ARP or neighbour discovery. False if the sighting is of no
+ * server. */
 bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, lb_time now);
 
-/* Notes where the leading table has a server to be. */
+/* Notes where a server is by the leading table, which has decided that. */
 void neigh_placed(struct neigh_table *table, const struct sighting *place, lb_time now);
 
 /*
- * A server whose place has become known, or another one, in its turn: false if there is none. What
- * waits for it is ready.
+ * Takes the next server whose place has become known or has changed; false if there is none. Frames
+ * that waited for it are ready (neigh_next_ready()).
  */
 bool neigh_next_found(struct neigh_table *table, unsigned *ret);
 
@@ -69,8 +70,8 @@ bool neigh_next_found(struct neigh_table *table, unsigned *ret);
 struct sighting neigh_place(const struct neigh_table *table, unsigned server);
 
 /*
- * A frame that waited and whose server has been found since: false if there is none. ret lives
- * until the next neigh_wait().
+ * Takes out a frame that waited and whose server has been found since: false if there is none. ret
+ * is valid until the next neigh_wait().
  */
 bool neigh_next_ready(struct neigh_table *table, struct frame *ret, const struct hop **ret_hop);
 
@@ -83,10 +84,11 @@ struct neigh_question {
 	struct hop to;
 };
 
-/* The next one; false if none is due. Gives up on frames that have waited in vain. */
+/* Takes the next request to be sent, and counts it as sent; false if none is due. Drops frames that
+ * have waited in vain. */
 bool neigh_next_question(struct neigh_table *table, lb_time now, struct neigh_question *ret);
 
-/* When there will be one. */
+/* When neigh_next_question() will have one. */
 lb_time neigh_due(const struct neigh_table *table);
 
 /* What has become of a claim that a server is elsewhere. */
@@ -96,7 +98,7 @@ struct neigh_event {
 	struct hop from, to; /* where it was, and where it is said to be */
 };
 
-/* The next one, of the last few; false if there is none. */
+/* Takes the next event out; a few of the last ones are kept. False if there is none. */
 bool neigh_next_event(struct neigh_table *table, struct neigh_event *ret);
 
 const struct neigh_counts *neigh_counts(const struct neigh_table *table);

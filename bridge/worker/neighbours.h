@@ -18,7 +18,7 @@ enum neigh_state {
 
 enum neigh_search {
 	SEARCH_NONE,
-	SEARCH_DIRECT, /* it is asked itself */
+	SEARCH_DIRECT, /* the neighbour is asked at its place */
 	SEARCH_ALL,    /* everybody is asked */
 };
 
@@ -32,8 +32,8 @@ struct neighbour {
 	bool claimed;   /* to be at other */
 	bool is_found;  /* on the list of those that neigh_next_found() tells */
 	struct hop hop, other;
-	lb_time heard;   /* it was where it is known to be */
-	lb_time doubted; /* it was asked itself last */
+	lb_time heard;   /* when it last said that it is at its known place */
+	lb_time doubted; /* when it was last asked at its place */
 	uint32_t server; /* the first of its servers */
 	uint32_t same;   /* the next neighbour of the same hash */
 	uint32_t found;  /* the next one on that list */

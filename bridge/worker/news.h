@@ -6,7 +6,8 @@
 
 #include "worker.h"
 
-/* To all other workers, or to the first one by one of the others. */
+/* Puts news into other workers' inboxes: into all from the first worker, into the first one's from
+ * another. */
 void news_spread(struct worker *worker, const struct news *news);
 void news_to_first(struct worker *worker, const struct news *news);
 

@@ -1,6 +1,7 @@
 /*
- * Where probes come from: who has which of the RULES_PROBE_PORTS ports of an address of ours,
- * towards one port of one server. Probes of several farms, and of several checks, may share these.
+ * Source ports of probes: which probe has which of the RULES_PROBE_PORTS ports of an address of
+ * ours, towards one port of one server. Probes of several farms, and of several checks, may share
+ * these.
  */
 #ifndef BRIDGE_ORIGINS_H
 #define BRIDGE_ORIGINS_H
@@ -20,10 +21,10 @@ void origins_free(struct origins *origins);
 uint32_t origins_add(struct origins *origins, const struct tuple *arrival, uint32_t user);
 uint32_t origins_find(const struct origins *origins, const struct tuple *arrival);
 
-/* Who began with that port of ours last, or if nobody did whoever was added first. */
+/* The user that began with that port of ours last; if none did, the one that was added first. */
 uint32_t origins_user(const struct origins *origins, uint32_t origin, be16 port);
 
-/* Who has begun with it, or ORIGINS_NONE. */
+/* The user that began with that port of ours last, or ORIGINS_NONE. */
 uint32_t origins_last(const struct origins *origins, uint32_t origin, be16 port);
 void origins_use(struct origins *origins, uint32_t origin, be16 port, uint32_t user);
 

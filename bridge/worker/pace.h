@@ -12,7 +12,7 @@ struct pace {
 	uint32_t left;
 };
 
-/* If one more of n in a millisecond may be now; then it is. */
+/* If one more of n events in a millisecond may happen now; if so counts it. */
 static inline bool pace_take(struct pace *pace, uint32_t n, lb_time now)
 {
 	if (now.ns - pace->window.ns >= LB_NS_PER_MS) {
@@ -25,7 +25,7 @@ static inline bool pace_take(struct pace *pace, uint32_t n, lb_time now)
 	return true;
 }
 
-/* When what is due may be at the earliest. */
+/* The earliest time at which something may happen that is due at `due`. */
 static inline lb_time pace_due(const struct pace *pace, lb_time due)
 {
 	if (!pace->left && due.ns < pace->window.ns + LB_NS_PER_MS)

@@ -9,16 +9,18 @@
 /* Queues a frame in the port of hop's side, with its layer 2. */
 void places_forward(struct worker *worker, struct frame *frame, const struct hop *hop, lb_time now);
 
-/* Servers whose place is known, or another one, since: what waited for that goes on. */
+/* Goes on with what waited for servers whose place has become known, or has changed. */
 void places_found(struct worker *worker, lb_time now);
 
-/* Notes where a server is said to be; so does the first worker, who decides upon it. */
+/* Notes where a server is said to be, or sends that to the first worker, which decides if it is so.
+ * */
 void places_learn(struct worker *worker, const struct sighting *sighting, lb_time now);
 
 /* Asks for the servers that are due to be asked for. */
 void places_ask(struct worker *worker, lb_time now);
 
-/* Notes what a frame has said of somebody's place, or against our having an address. */
+/* Notes what a frame has said of where somebody is, or that somebody claims an address of ours, as
+ * v has it. */
 void places_note(struct worker *worker, const struct verdict *v, lb_time now);
 
 #endif

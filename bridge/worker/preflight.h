@@ -1,5 +1,6 @@
 /*
- * What would go wrong, said before the wire is taken.
+ * Checks of the interfaces before the wire is taken: what would go wrong is said before anything is
+ * cut.
  */
 #ifndef BRIDGE_PREFLIGHT_H
 #define BRIDGE_PREFLIGHT_H

@@ -50,18 +50,18 @@ struct probe_world {
 
 enum { PROBES_OUT_MAX = CHAT_SAYS_MAX }; /* segments that one call adds to out, at most */
 
-/* Whom a probe asks, and from where. */
+/* Which server a probe connects to, and from which address of ours. */
 be32 probe_server(const struct rules *rules, const struct probe *probe);
 be32 probe_own_address(const struct rules *rules, const struct probe *probe);
 be16 probe_server_port(const struct rules *rules, const struct probe *probe);
 
-/* What it says and wants to hear; NULL: it only connects. */
+/* What it sends and expects; NULL: it only connects. */
 const struct script *probe_script(const struct rules *rules, const struct probe *probe);
 
 /* Begins to connect, if it rests, from port; the first SYN goes with the following probe_poll(). */
 void probe_begin(struct probe *probe, be16 port, uint32_t isn, lb_time now);
 
-/* Leaves one out that is due to begin. */
+/* Leaves out a probe that is due to begin: sets when the next one is. */
 void probe_pass(const struct probe_world *world, struct probe *probe, lb_time now);
 
 /*
@@ -79,10 +79,11 @@ bool probe_answer(const struct probe_world *world, struct probe *probe,
                   const struct probe_reply *reply, const struct frame *frame, lb_time now,
                   struct own_list *out, struct probe_result *ret);
 
-/* Ends it without a result, and without a word. */
+/* Ends it without a result, and sends nothing. */
 void probe_drop(const struct probe_world *world, struct probe *probe);
 
-/* Has it come sooner again, if its verdict is in doubt; to be called when that has been told. */
+/* Has the next one come sooner, if the check's verdict is in doubt; to be called when lb_probed()
+ * has had the result. */
 void probe_hurry(const struct probe_world *world, struct probe *probe, lb_time now);
 
 /* When it has something to do next. */

@@ -24,8 +24,8 @@ void probes_free(struct probes *probes);
 void probes_inherit(struct probes *probes, struct probes *old);
 
 /*
- * Does what is due: adds segments to be sent to out, and sets *ret if a probe has ended, which is
- * then to be told to lb_probed(). Call again while it returns true. Of what is due at once it does
+ * Does what is due: adds segments to be sent to out, and sets *ret if a probe has ended, for the
+ * caller to call lb_probed() with. Call again while it returns true. Of what is due at once it does
  * PROBES_PER_MS in each millisecond.
  */
 enum { PROBES_PER_MS = 64 };
@@ -37,18 +37,19 @@ bool probes_reply(struct probes *probes, const struct probe_reply *reply, const 
                   lb_time now, struct own_list *out, struct probe_result *ret);
 
 /*
- * Says whether a server has flows: one that is disabled or gone is probed as long as it has, others
- * always. From whichever thread.
+ * Notes if a server has flows: one that is disabled or gone is probed as long as it has some,
+ * others always. From any thread.
  */
 void probes_note_flows(struct probes *probes, unsigned server, bool has_flows);
 
 /* To be called when a result has been told to lb_probed(): a verdict in doubt is probed sooner. */
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now);
 
-/* The server is in doubt: those of its probes that rest begin with the next probes_poll(). */
+/* Has those of the server's probes that rest begin with the next probes_poll(), as it is in doubt.
+ * */
 void probes_hurry(struct probes *probes, unsigned server, lb_time now);
 
-/* The server's place is known now: probes that waited for that go on with the next
+/* Has the probes that waited for the server's place, which is known now, go on with the next
  * probes_poll(). */
 void probes_found(struct probes *probes, unsigned server, lb_time now);
 

@@ -1,5 +1,5 @@
 /*
- * Copies of frames, as they came and as they left, for who watches.
+ * Copies of frames, as they came and as they left, for a capture.
  */
 #ifndef BRIDGE_TAP_H
 #define BRIDGE_TAP_H
@@ -38,24 +38,27 @@ struct tap;
 struct tap *tap_new(const struct tap_wish *wish);
 void tap_free(struct tap *tap);
 
-/* By the worker: what it puts from now on is of that time or a later one. */
+/* Called by the worker: notes that what it puts from now on is of that time or a later one. */
 void tap_passed(struct tap *tap, lb_time now);
 
 /*
- * By the worker: the frames of a burst, before anything becomes of them; and each of them after,
- * the i-th, of a flow to this server (or SERVER_NONE), sent on that side, or not (-1).
+ * Called by the worker: notes the frames of a burst before anything is done with them; and then
+ * what has become of the i-th: of a flow to this server (or SERVER_NONE), sent on that side, or not
+ * sent (-1).
  */
 void tap_before(struct tap *tap, const struct frame *frames, unsigned n);
 void tap_after(struct tap *tap, unsigned i, const struct frame *frame, const struct verdict *v,
                uint16_t server, int sent, lb_time now);
 
-/* By the worker: a frame that leaves without having come in this burst. what stays. */
+/* Called by the worker: notes a frame that leaves without having come in this burst. what must
+ * stay. */
 void tap_sent(struct tap *tap, const struct frame *frame, unsigned side, const char *what,
               lb_time now);
 
 /*
- * By another thread: the next record; false if there is none. When that is of, or, if there is
- * none, the time before which there will be none any more. And how many there was no room for.
+ * Called by another thread: takes the next record; false if there is none. tap_next() is the time
+ * of that record or, if there is none, the time before which none will come any more. tap_lost() is
+ * how many found no room.
  */
 bool tap_take(struct tap *tap, struct tap_record *ret);
 lb_time tap_next(const struct tap *tap, bool *ret_any);

@@ -1,5 +1,5 @@
 /*
- * Our addresses: whether anybody has them already, before we use them.
+ * Checks if another host has one of our addresses already, before we use them.
  */
 #ifndef BRIDGE_VACANCY_H
 #define BRIDGE_VACANCY_H
@@ -31,7 +31,8 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
                   const struct rules *rules, const struct rules *before,
                   const struct fastpath *fastpath, bool *ret_more);
 
-/* If there is any address that it would ask for; also if that can't be known for lack of memory. */
+/* If there is any address that vacancy_check() would ask for; also if that can't be found out for
+ * lack of memory. */
 bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
                        const struct fastpath *fastpath);
 

@@ -1,5 +1,5 @@
 /*
- * What tmbridge says itself, made and on its way out.
+ * Sends frames that tmbridge makes itself.
  */
 #ifndef BRIDGE_VOICE_H
 #define BRIDGE_VOICE_H
@@ -13,15 +13,15 @@
 struct voice {
 	struct port *ports[NSIDES]; /* by enum side */
 	struct maker *maker;
-	struct tap *tap; /* is told of each frame; or NULL */
-	uint8_t held;    /* sides (1 << side) on which nothing is said */
+	struct tap *tap; /* gets a copy of each frame; or NULL */
+	uint8_t held;    /* sides (1 << side) on which nothing is sent */
 };
 
 /* Returns 0, or -ENOMEM with the reason logged. voice_close() is due in either case. */
 int voice_open(struct voice *voice, struct port *const ports[NSIDES]);
 void voice_close(struct voice *voice);
 
-/* If nothing would be said on any of these sides. */
+/* If nothing would be sent on any of these sides. */
 static inline bool voice_is_mute(const struct voice *voice, unsigned sides)
 {
 	return !(sides & ~(unsigned)voice->held);
@@ -35,8 +35,8 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
                lb_time now);
 
 /*
- * The same with all of list, which is empty then, and sends them. What is for a server needs no
- * request: one that neigh doesn't know where it is hears nothing.
+ * Makes and sends all frames of list, which is empty then. None of them answers a frame. One for a
+ * server whose place neigh doesn't know is dropped.
  */
 void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_list *list,
                    lb_time now);

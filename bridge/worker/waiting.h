@@ -29,13 +29,13 @@ struct waiting {
 /* Keeps a copy of frame, with its checksum completed; false if there is no place. */
 bool waiting_put(struct waiting *waiting, uint32_t what, const struct frame *frame);
 
-/* What waits for that is ready. */
+/* Marks what waits for that as ready (waiting_next()). */
 void waiting_release(struct waiting *waiting, uint32_t what);
 
 /* Drops what waits for that, and returns how many they were. */
 unsigned waiting_drop(struct waiting *waiting, uint32_t what);
 
-/* The first of those that are ready; false if there is none. ret lives until the next
+/* Takes out the first of those that are ready; false if there is none. ret is valid until the next
  * waiting_put(). */
 bool waiting_next(struct waiting *waiting, struct frame *ret, uint32_t *ret_what);
 

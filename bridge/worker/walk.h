@@ -12,10 +12,10 @@ struct walk {
 };
 
 /*
- * The next VIP or SNAT address, each once whoever shares it, and the VLAN that it is in
- * (rules_farm.vlan). Looks at budget addresses at most, and takes from it those that it has looked
- * at. False if these were none of ours: then it goes on from there, or has ended if walk_is_over().
- * The addresses may be others than before: then some come twice, or not at all.
+ * Goes on to the next VIP or SNAT address, and sets its VLAN (rules_farm.vlan); one that several
+ * farms share comes once. Looks at *budget addresses at most, and subtracts those that it has
+ * looked at. False if these were none of ours: then the next call goes on from there, unless
+ * walk_is_over(). If addresses are others than at the last call, some come twice or not at all.
  */
 bool walk_next(struct walk *walk, const struct addresses *addresses, unsigned *budget, be32 *ret_ip,
                uint16_t *ret_vlan);

@@ -25,7 +25,7 @@ struct worker {
 	struct hash_key key;
 	struct memory memory;     /* of lb */
 	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
-	bool has_ip6;             /* lb has that elsewhere */
+	bool has_ip6;             /* lb has its memory for IPv6 farms, wherever that is */
 	struct lb *lb;
 	struct voice voice;        /* by the ports */
 	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
@@ -36,7 +36,7 @@ struct worker {
 	struct defence defence;
 	struct carrier carrier; /* of the ports */
 	struct setup setup;
-	struct tap *tap; /* somebody watches what comes and goes; or NULL */
+	struct tap *tap; /* gets copies of what comes and goes; or NULL: nobody captures */
 	struct connlog *connlog;
 	unsigned queue;           /* of connlog, that is this worker's */
 	bool more;                /* lb_poll() has more to do at once */
@@ -60,29 +60,30 @@ void worker_free(struct worker *worker);
 void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue);
 
 /*
- * Uses none of our addresses on the sides whose bits (1 << side) are set: there it is a cable and
- * nothing else, until it is said otherwise.
+ * Has the worker use none of our addresses on the sides whose bits (1 << side) are set: there it is
+ * a cable and nothing else, until another call says otherwise.
  */
 void worker_hold(struct worker *worker, unsigned sides);
 
-/* The port of that side has another MAC address from now on; another MTU, in bytes. */
+/* Set the MAC address of the port of that side, and its MTU in bytes, when these have changed. */
 void worker_set_mac(struct worker *worker, enum side side, const struct mac *mac);
 void worker_set_mtu(struct worker *worker, enum side side, uint32_t mtu);
 
-/* If that is so on all sides: nothing is asked for then, and no probe begins. */
+/* If the worker is held on all sides: then it asks for no neighbour, and no probe begins. */
 static inline bool worker_is_held(const struct worker *worker)
 {
 	return voice_is_mute(&worker->voice, way_ports(worker->setup.rules));
 }
 
-/* Tells the fast path where all servers are; before that, none of them is what it was. */
+/* Writes where all servers are, as far as that is known, into the fast path's maps; to be called
+ * when servers have got other numbers. */
 void worker_publish(struct worker *worker);
 
 /* Begins to announce our addresses, on the sides whose bits (1 << side) are set. */
 void worker_announce(struct worker *worker, unsigned sides, lb_time now);
 
-/* At the end: records what is still to be recorded, with open flows unless these go on without this
- * process. Waits for the connection log. */
+/* To be called at the end: records all flows that have ended but aren't recorded yet, and open ones
+ * unless go_on says that they go on without this process. Waits for the connection log. */
 void worker_finish(struct worker *worker, bool go_on, lb_time now);
 
 /* Sends what has ended so far to the connection log, as each burst and tick does. */

@@ -44,14 +44,16 @@ void workers_free(struct workers *workers);
 /* What has become of flows that were found, those of all workers. */
 struct adoption workers_adoption(const struct workers *workers);
 
-/* At the end, when no worker is running: nothing will come any more, or open flows go on without
- * this process. Waits for the connection log. */
+/* To be called at the end, when no worker is running: records flows as worker_finish() does, for
+ * all workers. Waits for the connection log. */
 void workers_finish(struct workers *workers, bool go_on, lb_time now);
 
-/* Tells the probes which servers that are disabled or gone have flows: now and then. */
+/* Notes for the probes which servers that are disabled or gone have flows. To be called now and
+ * then. */
 void workers_note_flows(const struct workers *workers);
 
-/* If an address is ours still that a reload has taken out of the file, though no flow has it. */
+/* If an address that a reload has taken out of the file is still ours though no flow has it any
+ * more: then another reload would give it up. */
 bool workers_keep_in_vain(const struct workers *workers);
 
 struct workers_next;
@@ -69,13 +71,13 @@ int workers_build(const struct workers *workers, struct rules *rules, bool keep_
 const struct rules *workers_next_rules(const struct workers_next *next);
 
 /*
- * Goes over to it, without losing a frame or a flow. No worker may be running. Returns 0, or
- * -EAGAIN with nothing changed, if a server that isn't in the rules any more has got its first flow
- * since.
+ * Has the workers go over to next, without losing a frame or a flow. No worker may be running.
+ * Returns 0, or -EAGAIN with nothing changed, if a server that isn't in the rules any more has got
+ * its first flow since.
  */
 int workers_swap(struct workers *workers, struct workers_next *next, lb_time now);
 
-/* Frees it: what was made, or after the swap what was in its place before. */
+/* Frees next: what was made, or after workers_swap() what the workers had before. */
 void workers_discard(struct workers_next *next);
 
 #endif
