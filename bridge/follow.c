@@ -18,6 +18,9 @@
 /* How often addresses that somebody had are checked again. */
 enum { FOLLOW_RETRY_S = 10 };
 
+/* How often in a row, if the link goes down each time. */
+enum { FOLLOW_CHECKS = 2 };
+
 /* How often the host's addresses and routes are looked at, where they concern us. */
 #define FOLLOW_HOST_NS (3 * LB_NS_PER_S)
 
@@ -161,36 +164,94 @@ void follow_note_left(struct live *live, enum side side)
 	fastpath_note_left(live->fastpath, side, &left);
 }
 
-/* Those of sides that have a carrier. */
-unsigned follow_with_carrier(const struct live *live, unsigned sides)
+/* What is asked for. */
+struct question {
+	const struct rules *rules, *before; /* the latter may be NULL */
+	bool first_only;
+};
+
+/* Those of sides that have a carrier in this moment, and how these are. */
+static unsigned look(const struct live *live, unsigned sides, struct link ret[NSIDES])
 {
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (cable_state(live->cable, (enum side)side)->state != LINK_UP)
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct link *was = &cable_state(live->cable, (enum side)side)->link;
+
+		if (sides >> side & 1 &&
+		    (link_query_index(cable_socket(live->cable), was->index, &ret[side]) < 0 ||
+		     plug_state_of(&ret[side]) != LINK_UP))
 			sides &= ~(1u << side);
+	}
 	return sides;
 }
 
-static int check(struct live *live, unsigned sides, const struct rules *rules,
-                 const struct rules *before, bool *ret_more)
+/* The kernel is asked: what the cable has heard may be of before. */
+unsigned follow_with_carrier(const struct live *live, unsigned sides)
+{
+	struct link links[NSIDES];
+
+	return look(live, sides, links);
+}
+
+/* Takes those out of *sides that had no carrier all the time. Nobody can answer then. */
+static int check_once(struct live *live, const struct question *question, unsigned *sides,
+                      struct vacancy_check *ret)
 {
 	const struct link *links[NSIDES] = {NULL, NULL};
+	struct link before[NSIDES], after[NSIDES];
+	const unsigned asked = look(live, *sides, before);
+	unsigned done;
+	int err;
 
 	for (unsigned side = 0; side < NSIDES; side++)
-		if (sides >> side & 1)
-			links[side] = &cable_state(live->cable, (enum side)side)->link;
-	return sides ? vacancy_check(live->vacancy, links, rules, before, live->fastpath, ret_more)
-	             : 0;
+		if (asked >> side & 1)
+			links[side] = &before[side];
+	err = vacancy_check(live->vacancy, links, question->rules, question->before, live->fastpath,
+	                    question->first_only, ret);
+	done = look(live, asked, after) & ~ret->down;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (done >> side & 1 && before[side].drops != after[side].drops)
+			done &= ~(1u << side);
+	if (ret->any)
+		*sides = done;
+	return err;
 }
 
-int follow_check(struct live *live, unsigned sides, const struct rules *rules,
+/* A link that was down for a moment only is no reason to do without the addresses for seconds. */
+static int check(struct live *live, const struct question *question, unsigned *sides,
+                 bool *ret_more)
+{
+	unsigned done = 0, left = *sides;
+	struct vacancy_check result = {0};
+	int err = 0;
+
+	for (unsigned i = 0; left && !err && i < FOLLOW_CHECKS; i++) {
+		unsigned now = left;
+
+		err = check_once(live, question, &now, &result);
+		done |= now;
+		left &= ~now;
+		*ret_more |= result.more;
+	}
+	*sides = done;
+	return err;
+}
+
+int follow_check(struct live *live, unsigned *sides, const struct rules *rules,
                  const struct rules *before)
 {
-	return check(live, sides, rules, before, NULL);
+	const struct question question = {.rules = rules, .before = before};
+	bool more = false;
+
+	return check(live, &question, sides, &more);
 }
 
-int follow_check_first(struct live *live, unsigned sides, const struct rules *rules, bool *ret_more)
+int follow_check_first(struct live *live, unsigned *sides, const struct rules *rules,
+                       bool *ret_more)
 {
-	return check(live, sides, rules, NULL, ret_more);
+	const struct question question = {.rules = rules, .first_only = true};
+
+	*ret_more = false;
+	return check(live, &question, sides, ret_more);
 }
 
 unsigned follow_unchecked(const struct live *live, const struct rules *rules,
@@ -213,11 +274,16 @@ void follow_say_unchecked(const struct live *live, unsigned sides)
 int follow_check_new(void *ctx, const struct rules *rules, const struct rules *before)
 {
 	struct live *live = ctx;
+	const unsigned all = follow_with_carrier(live, way_ports(rules));
+	unsigned sides = all;
+	int err;
 
 	live->to_hold = follow_unchecked(live, rules, before);
 	if (live->fastpath)
 		fastpath_prepare_filters(live->fastpath, rules); /* follow_filters() says if not */
-	return follow_check(live, follow_with_carrier(live, way_ports(rules)), rules, before);
+	err = follow_check(live, &sides, rules, before);
+	live->to_hold |= all & ~sides;
+	return err;
 }
 
 /* Uses our addresses nowhere on these sides. The workers must stand still. */
@@ -283,11 +349,14 @@ static void release(struct live *live, unsigned sides, lb_time now)
 int follow_check_rest(struct live *live)
 {
 	const struct rules *rules = live->crew.workers.rules;
-	const unsigned sides = follow_with_carrier(live, live->held);
-	int err = follow_check(live, sides, rules, NULL);
+	const unsigned asked = follow_with_carrier(live, live->held);
+	unsigned sides = asked;
+	int err = follow_check(live, &sides, rules, NULL);
 
 	if (!err)
 		use(live, sides, clock_now());
+	if (!err)
+		follow_say_unchecked(live, asked & ~sides);
 	return err;
 }
 
@@ -303,7 +372,7 @@ static void check_addresses(struct live *live, unsigned sides)
 	sides = follow_with_carrier(live, sides);
 	if (!sides)
 		return;
-	err = follow_check(live, sides, live->crew.workers.rules, NULL);
+	err = follow_check(live, &sides, live->crew.workers.rules, NULL);
 	live->retry_held.ns = now.ns + FOLLOW_RETRY_S * LB_NS_PER_S;
 	if (!err && live->held & sides)
 		release(live, live->held & sides, clock_now());

@@ -18,6 +18,7 @@ int follow_loaded(void *ctx, struct rules *rules);
  * and returns false in between. */
 bool follow_host(struct live *live);
 
+/* Where the ports of a side receive, and where they send. */
 struct packet_where follow_where(const struct live *live, enum side side);
 
 /* Does what a change of either interface asks for, if there was one. */
@@ -30,11 +31,12 @@ unsigned follow_with_carrier(const struct live *live, unsigned sides);
 void follow_carriers(struct live *live, const struct cable_change *changes, lb_time now);
 
 /*
- * Whether nobody has the addresses of rules on these sides, not counting those of before, which may
- * be NULL. Returns 0, or a negative errno with the reason logged. The second is a reload's, on all
- * sides that have a carrier.
+ * Whether nobody has the addresses of rules on *sides, not counting those of before, which may be
+ * NULL. Leaves those sides in *sides on which that was found out: not one whose link went down
+ * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's, on
+ * all sides that have a carrier.
  */
-int follow_check(struct live *live, unsigned sides, const struct rules *rules,
+int follow_check(struct live *live, unsigned *sides, const struct rules *rules,
                  const struct rules *before);
 int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
 
@@ -43,7 +45,7 @@ int follow_check_new(void *live, const struct rules *rules, const struct rules *
  * sets *ret_more if others are left. follow_check_rest() checks those while the workers run; then
  * all addresses come into use on the sides that were held for that.
  */
-int follow_check_first(struct live *live, unsigned sides, const struct rules *rules,
+int follow_check_first(struct live *live, unsigned *sides, const struct rules *rules,
                        bool *ret_more);
 int follow_check_rest(struct live *live);
 

@@ -211,16 +211,17 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 /* On sides without a carrier that is done when they have one. */
 static int check_at_start(struct live *live, const struct rules *rules)
 {
-	const unsigned all = way_ports(rules);
-	unsigned sides = follow_with_carrier(live, all);
+	const unsigned all = way_ports(rules), asked = follow_with_carrier(live, all);
+	unsigned sides = asked;
 	int err;
 
-	/* what is in use already stays so */
-	live->held = follow_unchecked(live, rules, NULL);
+	/* what is in use already stays so, and the wire goes on in the kernel meanwhile */
+	if (fastpath_inherits(live->fastpath))
+		err = follow_check(live, &sides, rules, NULL);
+	else
+		err = follow_check_first(live, &sides, rules, &live->unchecked);
+	live->held = follow_unchecked(live, rules, NULL) | (asked & ~sides);
 	follow_say_unchecked(live, live->held);
-	if (fastpath_inherits(live->fastpath)) /* and the wire goes on in the kernel meanwhile */
-		return follow_check(live, sides, rules, NULL);
-	err = follow_check_first(live, sides, rules, &live->unchecked);
 	if (live->unchecked)
 		live->held = all;
 	return err;

@@ -61,6 +61,9 @@ static int read_attribute(const struct nlattr *attribute, void *data)
 	case IFLA_MTU:
 		link->mtu = mnl_attr_get_u32(attribute);
 		break;
+	case IFLA_CARRIER_DOWN_COUNT:
+		link->drops = mnl_attr_get_u32(attribute);
+		break;
 	case IFLA_MASTER:
 		link->master = (int)mnl_attr_get_u32(attribute);
 		break;

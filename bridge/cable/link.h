@@ -21,6 +21,7 @@ struct link {
 	char name[LINK_NAME_BYTES];
 	bool up; /* administratively */
 	bool carrier;
+	uint32_t drops; /* how often the carrier has gone */
 	bool ethernet;
 	bool promiscuous;    /* somebody has set it so, other than by a packet socket */
 	uint32_t mtu;        /* bytes */

@@ -55,6 +55,13 @@ static void say_state(const struct plug *plug, enum link_state state, lb_time no
 		log_with(LOG_WARNING, &details, "%s: link down: no carrier", plug->name);
 }
 
+/* It was down since the last look, and is up again. */
+static bool has_blinked(const struct plug *plug, const struct link *link)
+{
+	return plug->is.state == LINK_UP && plug_state_of(link) == LINK_UP &&
+	       link->drops != plug->is.link.drops;
+}
+
 static void say_mac(const struct plug *plug, const struct mac *mac)
 {
 	const uint8_t *b = mac->b;
@@ -156,6 +163,10 @@ static void differs(struct plug *plug, struct mnl_socket *socket, const struct l
 	settings_look(&plug->settings, socket, link);
 	plug_note_use(plug);
 	say_state(plug, plug_state_of(link), now);
+	if (has_blinked(plug, link)) {
+		log_info("%s: link up again: it was down for a moment", plug->name);
+		plug->unknown = true;
+	}
 	set_state(plug, plug_state_of(link), now);
 	plug->is.link = *link;
 }

@@ -27,6 +27,7 @@ enum {
 struct ear {
 	struct port port;
 	int fd;
+	bool was_down; /* since it listens */
 	uint8_t frames[PORT_BURST][FRAME_HEADROOM + EAR_FRAME_BYTES];
 };
 
@@ -50,8 +51,10 @@ static bool hear(struct ear *ear, uint8_t *bytes, struct frame *ret)
 	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	struct tpacket_auxdata aux;
 
-	if (n < 0)
+	if (n < 0) {
+		ear->was_down |= errno == ENETDOWN;
 		return false;
+	}
 	*ret = (struct frame){.data = iov.iov_base,
 	                      .len = (uint32_t)n,
 	                      .wire_len = (uint32_t)n,
@@ -76,11 +79,15 @@ static unsigned ear_receive(struct port *port, struct frame ret[PORT_BURST])
 
 static void ear_send(struct port *port, const struct frame *frames, unsigned n, lb_time now)
 {
+	struct ear *ear = ear_of(port);
+
 	(void)now;
-	for (unsigned i = 0; i < n; i++)
-		if (sendto(ear_of(port)->fd, frames[i].data, frames[i].len, MSG_DONTWAIT, NULL, 0) <
-		    0)
-			port->counts.send_failed++;
+	for (unsigned i = 0; i < n; i++) {
+		if (sendto(ear->fd, frames[i].data, frames[i].len, MSG_DONTWAIT, NULL, 0) >= 0)
+			continue;
+		ear->was_down |= errno == ENETDOWN;
+		port->counts.send_failed++;
+	}
 }
 
 /* ARP and IPv6 ND (types 135 and 136), untagged or behind one tag that the kernel leaves in. */
@@ -170,8 +177,10 @@ static void forget(struct port *port)
 /* What it has heard while it rested may long be over. */
 int ear_listen(struct port *port, const struct link *link)
 {
-	int err = bind_to(ear_of(port), link->index, ETH_P_ALL);
+	struct ear *ear = ear_of(port);
+	int err = bind_to(ear, link->index, ETH_P_ALL);
 
+	ear->was_down = false;
 	port->mac = link->mac;
 	forget(port);
 	return err;
@@ -182,6 +191,11 @@ void ear_rest(struct port *port)
 	/* none at all would mean the one before, on all interfaces, for each of their frames */
 	bind_to(ear_of(port), 0, EAR_NOTHING);
 	forget(port);
+}
+
+bool ear_was_down(const struct port *port)
+{
+	return ear_of(port)->was_down;
 }
 
 int ear_fd(const struct port *port)

@@ -19,6 +19,9 @@ void ear_close(struct port *port);
 int ear_listen(struct port *port, const struct link *link);
 void ear_rest(struct port *port);
 
+/* If its interface has been down for a while, however short, since it listens. */
+bool ear_was_down(const struct port *port);
+
 /* Readable when a frame has arrived. */
 int ear_fd(const struct port *port);
 

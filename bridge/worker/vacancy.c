@@ -302,21 +302,25 @@ static int start_listening(struct vacancy *vacancy, const struct link *const lin
 
 int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES],
                   const struct rules *rules, const struct rules *before,
-                  const struct fastpath *fastpath, bool *ret_more)
+                  const struct fastpath *fastpath, bool first_only, struct vacancy_check *ret)
 {
+	const bool is_anywhere = links[OUTSIDE] || links[NSIDES - 1];
 	struct wanted_list list = {0};
 	int err = list_new(rules, before, fastpath, &list);
 
-	if (ret_more) {
-		*ret_more = list.n > VACANCY_FIRST;
-		list.n = *ret_more ? VACANCY_FIRST : list.n;
-	}
-	if (!err && list.n)
+	*ret = (struct vacancy_check){.any = list.n, .more = first_only && list.n > VACANCY_FIRST};
+	if (ret->more)
+		list.n = VACANCY_FIRST;
+	if (!err && list.n && is_anywhere)
 		err = start_listening(vacancy, links);
-	if (!err && list.n)
+	if (!err && list.n && is_anywhere)
 		err = ask_all(vacancy, links, rules, &list);
-	for (unsigned side = 0; side < NSIDES; side++)
+	for (unsigned side = 0; side < NSIDES; side++) {
+		ret->down |=
+		        (unsigned)(ret->any && links[side] && ear_was_down(vacancy->ears[side]))
+		        << side;
 		ear_rest(vacancy->ears[side]);
+	}
 	free(list.items);
 	if (err && err != -EADDRINUSE && err != -ELOOP)
 		log_error("checking our addresses: %s", strerror(-err));

@@ -142,6 +142,46 @@ many_addresses()
 	ip -n dc addr del 10.2.127.251/32 dev eth0
 }
 
+# The outer cable is cut as soon as the first address is asked for there, which for so many takes a second and more.
+cut_while_checked() # COMMAND...
+{
+	local listener
+
+	in_ns switch timeout 20 tcpdump -i tmb -Q in -n -c 1 --immediate-mode -w /dev/null "arp[14:4] == 0" 2>"$LAB_DIR/cut.err" &
+	listener=$!
+	wait_until 10 grep -q listening "$LAB_DIR/cut.err"
+	"$@"
+	wait $listener
+	ip -n switch link set tmb down
+}
+
+@test "a link that goes down while addresses are checked: they are used once they are" {
+	many_addresses
+	cut_while_checked lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	ip -n dc addr add "$VIP/32" dev eth0
+	wait_until 15 log_says 'balancing$'
+	wait_until 3 log_says 'eth0: has no carrier: whether our addresses are free'
+	plug
+	wait_until 5 log_says "eth0: $VIP belongs to 02:00:00:00:00:10 already"
+	in_ns client ip neigh flush dev eth0
+	[[ $(in_ns client arping -c 2 -w 2 -I eth0 "$VIP" | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
+	ip -n dc addr del "$VIP/32" dev eth0
+	wait_until 15 log_says 'eth0: our addresses are checked, and in use'
+	serves
+
+	lab_ini 'ports = 5061'
+	lab_signal tmbridge HUP
+	wait_until 5 log_says_times 'lb.ini: reloaded' 1
+	many_addresses
+	cut_while_checked lab_signal tmbridge HUP
+	wait_until 10 log_says_times 'lb.ini: reloaded' 2
+	log_says_times 'eth0: has no carrier: whether our addresses are free' 2
+	plug
+	wait_until 5 log_says_times 'eth0: our addresses are checked, and in use' 2
+	serves
+	lab_kill tmbridge
+}
+
 # What eth0 says of the VIP by itself, one line each.
 listen()
 {
@@ -168,6 +208,13 @@ has_announced() # TIMES
 	listen
 	wait_until 5 grep -q "Request who-has $VIP.* tell $VIP" "$LAB_DIR/ear.out"
 	serves
+
+	# also after a moment that nobody has seen
+	lab_signal tmbridge STOP
+	ip -n switch link set tmb down
+	ip -n switch link set tmb up
+	lab_signal tmbridge CONT
+	wait_until 2 log_says 'eth0: link up again: it was down for a moment'
 	tmbridge_stop
 }
 
