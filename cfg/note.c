@@ -1,8 +1,9 @@
 /*
  * How a finding about lb.ini is put into words: path, line, text.
  *
- * What the file holds is quoted in findings, and so is the path: whatever byte could move the
- * terminal's cursor or break the line is shown as a question mark. A finding that is too long loses
+ * What the file holds is quoted in findings, and so is the path: ASCII's controls, which could move
+ * a terminal's cursor or break the line, are shown as question marks. What isn't ASCII is left to
+ * whoever prints it. A finding that is too long loses
  * its end. After NOTE_ERRORS_MAX errors the rest is only counted: a file of another kind would
  * otherwise fill the log. Nothing is printed here.
  */

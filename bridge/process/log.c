@@ -1,5 +1,6 @@
 /*
- * The only place that prints messages.
+ * The only place that prints messages. What they quote, of files, arguments and peers, is anything
+ * at all: no byte of it gets to do anything to a terminal.
  *
  * A line is put together first and written with one call, so that lines of several processes don't
  * mix. Workers print too, and wait for nobody: what a stopped terminal or a full pipe doesn't take
@@ -11,6 +12,7 @@
 
 #include "journal.h"
 #include "recent.h"
+#include "text.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -86,6 +88,7 @@ static void print(int level, const struct details *details, const char *format, 
 	char message[LOG_LINE_BYTES - LOG_PREFIX_BYTES];
 
 	vsnprintf(message, sizeof(message), format, args);
+	text_printable(message);
 	if (level != LOG_DEBUG)
 		recent_note(level & LOG_PRIMASK, message, details); /* whatever becomes of it now */
 	if (!journal_send(level, message, details))

@@ -45,21 +45,78 @@ const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES])
 	return ret;
 }
 
+enum { NO_CHARACTER = 0x110000 }; /* behind Unicode's last one */
+
+/*
+ * The character that a string begins with and, by *ret_bytes, how many bytes it takes (RFC 3629).
+ * Of what is none NO_CHARACTER, and one byte: also of a character that is cut off, of one that
+ * would have been shorter, and of half a UTF-16 pair.
+ */
+static uint32_t read_character(const char *string, unsigned *ret_bytes)
+{
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+	const uint8_t *b = (const uint8_t *)string;
+	unsigned more = b[0] >= 0xf0 ? 3 : b[0] >= 0xe0 ? 2 : b[0] >= 0xc0 ? 1 : 0;
+	uint32_t c = more ? b[0] & (0x3fu >> more) : b[0];
+	unsigned i = 1;
+
+	for (; i <= more && (b[i] & 0xc0) == 0x80; i++)
+		c = c << 6 | (b[i] & 0x3f);
+	*ret_bytes = 1;
+	if (i <= more || c < least[more] || c >= NO_CHARACTER || b[0] >= 0xf8 ||
+	    (!more && b[0] >= 0x80) || (c >= 0xd800 && c < 0xe000))
+		return NO_CHARACTER;
+	*ret_bytes = more + 1;
+	return c;
+}
+
+/* Returns how many bytes it has written, with a NUL behind them. */
+static int escape(uint32_t c, char *ret)
+{
+	if (c >= 0x10000)
+		return sprintf(ret, "\\u%04x\\u%04x", 0xd800 | ((c - 0x10000) >> 10 & 0x3ff),
+		               0xdc00 | (c & 0x3ff));
+	if (c < ' ' || c > '~')
+		return sprintf(ret, "\\u%04x", (uint16_t)c);
+	return sprintf(ret, c == '"' || c == '\\' ? "\\%c" : "%c", (char)c);
+}
+
 const char *text_json(const char *string, char *ret, size_t size)
 {
-	enum { LONGEST = sizeof("\\u00ff") };
-	char *at = ret;
+	enum { LONGEST = sizeof("\\ud83d\\ude00") };
+	char *at = ret, one[LONGEST];
+	unsigned bytes;
 
-	for (; *string && size - (size_t)(at - ret) >= LONGEST; string++) {
-		unsigned char c = (unsigned char)*string;
-
-		if (c < ' ' || c > '~')
-			at += sprintf(at, "\\u%04x", c);
-		else
-			at += sprintf(at, c == '"' || c == '\\' ? "\\%c" : "%c", c);
-	}
 	*at = 0;
+	for (; *string; string += bytes) {
+		uint32_t c = read_character(string, &bytes);
+		int n = escape(c == NO_CHARACTER ? (uint8_t)*string : c, one);
+
+		if (size - (size_t)(at - ret) <= (size_t)n)
+			break;
+		strcpy(at, one);
+		at += n;
+	}
 	return ret;
+}
+
+/* Unicode's controls, and what breaks a line or turns it round. */
+static bool is_control(uint32_t c)
+{
+	return c < ' ' || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+void text_printable(char *string)
+{
+	unsigned bytes;
+
+	for (; *string; string += bytes) {
+		uint32_t c = read_character(string, &bytes);
+
+		if (c == NO_CHARACTER || is_control(c))
+			memset(string, '?', bytes);
+	}
 }
 
 static bool is_digit(char c)

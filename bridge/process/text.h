@@ -23,10 +23,15 @@ const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
 const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES]);
 
 /*
- * A string of bytes, cut to fit, as what may stand between the quotes of a JSON string: what isn't
- * printable ASCII is escaped as the character of its number. Returns ret, of size bytes.
+ * A string, UTF-8 or bytes of any kind, cut to fit, as what may stand between the quotes of a JSON
+ * string: what isn't printable ASCII is escaped, a byte that is part of no character as the
+ * character of its number. Returns ret, of size bytes.
  */
 const char *text_json(const char *string, char *ret, size_t size);
+
+/* Puts question marks in the place of what isn't UTF-8 (RFC 3629), could move a terminal's cursor,
+ * break the line or turn it round. */
+void text_printable(char *string);
 
 /* A whole number of at most max, in decimal digits and nothing else; false if it is something else.
  */

@@ -50,6 +50,17 @@ START_TEST(full_pipe_loses_lines)
 }
 END_TEST
 
+START_TEST(lines_are_printable)
+{
+	struct recent recent;
+
+	log_info("\033[2J %s\n", "\x9b"
+	                         "2J b\xc3\xbcro");
+	ck_assert(recent_get(recent_last(), &recent));
+	ck_assert_str_eq(recent.text, "?[2J ?2J b\xc3\xbcro?");
+}
+END_TEST
+
 static const char *kept_details(const struct details *details, struct recent *ret)
 {
 	recent_note(LOG_INFO, "said", details);
@@ -97,7 +108,8 @@ END_TEST
 
 Suite *log_suite(void)
 {
-	const TTest *const tests[] = {full_pipe_loses_lines, details_are_kept_as_members,
+	const TTest *const tests[] = {full_pipe_loses_lines, lines_are_printable,
+	                              details_are_kept_as_members,
 	                              details_that_do_not_fit_are_left_out, NULL};
 
 	return suite_of("log", tests);

@@ -170,7 +170,7 @@ START_TEST(the_journal_gets_levels_and_what_it_is_about)
 	journal_has(fd, "TMBRIDGE_SERVER", "web1");
 	journal_has(fd, "TMBRIDGE_FARM", NULL);
 	told(fd);
-	log_error("farm web: down\nand more");
+	journal_send(LOG_ERR, "farm web: down\nand more", NULL);
 	journal_has(fd, "MESSAGE", "farm web: down\nand more");
 	journal_has(fd, "PRIORITY", "3");
 	journal_has(fd, "TMBRIDGE_FARM", "web");

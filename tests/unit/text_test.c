@@ -15,11 +15,47 @@ START_TEST(json_strings_are_escaped)
 	        {"", ""},
 	        {"a\"b\\c", "a\\\"b\\\\c"},
 	        {"\x01\t\x7f \xff~", "\\u0001\\u0009\\u007f \\u00ff~"},
+	        {"b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80", "b\\u00fcro \\u20ac \\ud83d\\ude00"},
+	        {"\xed\xa0\x80\xc3", "\\u00ed\\u00a0\\u0080\\u00c3"},
 	};
 	char text[64];
 
 	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		ck_assert_str_eq(text_json(pairs[i][0], text, sizeof(text)), pairs[i][1]);
+}
+END_TEST
+
+/* What is no UTF-8, and what a terminal obeys, each of the limits and its neighbours. */
+START_TEST(a_terminal_gets_nothing_to_obey)
+{
+	static const char *const pairs[][2] = {
+	        {"eth0 \"~", "eth0 \"~"},
+	        {"", ""},
+	        {"\033[2J\r\n\t\x7f", "?[2J????"},
+	        {"\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "??????\xc2\xa0"},
+	        {"\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf",
+	         "\xe2\x80\xa7??????\xe2\x80\xaf"},
+	        {"b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80",
+	         "b\xc3\xbcro \xe2\x82\xac \xf0\x9f\x98\x80"},
+	        {"\x9b"
+	         "2J \x80 \xbf \xff \xc3",
+	         "?2J ? ? ? ?"},                                           /* alone, or cut off */
+	        {"\xc1\xbf \xe0\x9f\xbf \xf0\x8f\xbf\xbf", "?? ??? ????"}, /* longer than need be */
+	        {"\xed\x9f\xbf \xed\xa0\x80 \xee\x80\x80", "\xed\x9f\xbf ??? \xee\x80\x80"},
+	        {"\xf4\x8f\xbf\xbf \xf4\x90\x80\x80 \xf8\x88\x80\x80\x80",
+	         "\xf4\x8f\xbf\xbf ???? ?????"},
+	        {"\xe2\x82"
+	         "ab \xf0\x9f\x98",
+	         "??ab ???"},
+	};
+
+	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		char text[64];
+
+		strcpy(text, pairs[i][0]);
+		text_printable(text);
+		ck_assert_str_eq(text, pairs[i][1]);
+	}
 }
 END_TEST
 
@@ -83,8 +119,9 @@ END_TEST
 
 Suite *text_suite(void)
 {
-	const TTest *const tests[] = {json_strings_are_escaped, json_strings_are_cut_to_fit,
-	                              numbers_are_whole, seconds_are_more_than_none, NULL};
+	const TTest *const tests[] = {json_strings_are_escaped,    a_terminal_gets_nothing_to_obey,
+	                              json_strings_are_cut_to_fit, numbers_are_whole,
+	                              seconds_are_more_than_none,  NULL};
 
 	return suite_of("text", tests);
 }
