@@ -271,6 +271,22 @@ static bool quotes_pair(const char *text)
 	return !*end || *end == ';' || *end == '#';
 }
 
+/* The comment in what follows the equals sign, if it stands between other characters: it may have
+ * been meant as a part of the value. NULL if there is none. */
+static const char *hidden_comment(const char *text)
+{
+	const char *comment;
+
+	text += strspn(text, " \t");
+	if (*text == '"' || *text == '\'')
+		return NULL;
+	comment = text + strcspn(text, ";#");
+	return *comment && comment > text && !isblank((unsigned char)comment[-1]) && comment[1] &&
+	                       !isblank((unsigned char)comment[1])
+	               ? comment
+	               : NULL;
+}
+
 static bool is_key(const struct where_section *in, const char *name, size_t len)
 {
 	char word[WHERE_LINE_BYTES_MAX + 1];
@@ -302,6 +318,7 @@ static int scan_key(struct where *where, struct values *values, unsigned line,
 {
 	size_t name_len = strcspn(text, "=;#");
 	char assignment[WHERE_LINE_BYTES_MAX + 1];
+	const char *comment;
 	int key;
 
 	if (name_len == 0 || text[name_len] != '=' || memchr(text, ':', name_len))
@@ -322,6 +339,12 @@ static int scan_key(struct where *where, struct values *values, unsigned line,
 		                  in->title, text, in->key_line[key]);
 	in->key_line[key] = line;
 	values_add_key(values, text, assignment);
+	comment = hidden_comment(assignment + 1);
+	if (comment)
+		where_warning(where, in, text,
+		              "%.40s is a comment, and not read: a list has commas, and in quotes "
+		              "it is part of the value",
+		              comment);
 	if (quotes_pair(assignment + 1))
 		return 0;
 	in->wrong[key] = true;

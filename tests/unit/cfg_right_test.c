@@ -145,6 +145,8 @@ END_TEST
 
 /* ---- warnings ---- */
 
+#define NOT_READ                                                                                   \
+	" is a comment, and not read: a list has commas, and in quotes it is part of the value"
 #define NO_TAKER                                                                                   \
 	"lb.ini:1: [farm x] all its servers have weight 0, drain or are disabled: every new "      \
 	"connection will be refused"
@@ -152,6 +154,12 @@ END_TEST
 static const struct wrong warnings[] = {
         {WITH_FARM, "check = none\nidle_timeout = 1h\nscheduler = wlc\npersist = off", ""},
         {WITH_SERVER, "max_connections = 0", ""},
+        {WITH_SERVER, "weight = 2;443", "lb.ini:7: [server a] weight: ;443" NOT_READ},
+        {WITH_SERVER, "weight = 2#443 ; 444", "lb.ini:7: [server a] weight: #443 ; 444" NOT_READ},
+        {WITH_SERVER, "weight = 2 ;443", ""},
+        {WITH_SERVER, "weight = 2; 443", ""},
+        {WITH_SERVER, "weight = 2;", ""},
+        {WITH_SERVER, "weight = \"2\";443", ""},
         {WITH_CHECK, "expect = A", ""},
         {WITH_FARM, "[check c]\nexpect = A", "lb.ini:4: [check c] is used by no farm's check"},
         {WITH_SERVER, "weight = 0", NO_TAKER},
