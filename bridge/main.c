@@ -8,6 +8,7 @@
 #include "process/log.h"
 #include "process/names.h"
 #include "process/signals.h"
+#include "process/standard.h"
 #include "offline.h"
 #include "recall.h"
 #include "worker/firewall.h"
@@ -115,6 +116,8 @@ int main(int argc, char **argv)
 	struct rules *rules;
 	int status;
 
+	if (standard_keep() < 0)
+		return EXIT_RUNTIME;
 	if (cli_is_meant(argc, argv))
 		return cli_run(argc, argv);
 	signals_hold();

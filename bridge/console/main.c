@@ -10,6 +10,7 @@
 #include "server.h"
 #include "../process/log.h"
 #include "../process/manager.h"
+#include "../process/standard.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -79,6 +80,8 @@ int main(int argc, char **argv)
 {
 	struct options options;
 
+	if (standard_keep() < 0)
+		return EXIT_RUNTIME;
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (options_parse(argc, argv, &options) < 0)
 		return EXIT_USAGE;

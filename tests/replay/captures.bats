@@ -68,3 +68,15 @@ replay_all()
 			ffffffffffff0200000000${f#*=}08060001080006040001"0200000000${f#*=}"cb007128000000000000cb007128 ]]
 	done
 }
+
+# What is opened first would be taken for what is closed, and be sent messages and statistics.
+@test "without standard descriptors nothing else gets what they would have" {
+	local f=$LAB_ROOT/pcaps/bulk-gso/inside-in.pcap
+
+	head -c -7 "$f" >damaged.pcap # as one message says
+	"$TMBRIDGE" -r damaged.pcap,"$f" -w with1.pcap,with2.pcap -f lb.ini -s - >stats 2>err
+	grep -q 'damaged at frame' err
+	"$TMBRIDGE" -r damaged.pcap,"$f" -w without1.pcap,without2.pcap -f lb.ini -s - <&- >&- 2>&-
+	cmp with1.pcap without1.pcap
+	cmp with2.pcap without2.pcap
+}
