@@ -355,6 +355,15 @@ static void queue_all(struct balance *balance)
 		balance_queue(balance, f);
 }
 
+/* If it leaves all n numbers as they are. */
+static bool is_identity(const uint16_t *map, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (map[i] != i)
+			return false;
+	return true;
+}
+
 void balance_move(struct balance *balance, struct farms *farms, const uint16_t *map)
 {
 	const struct rules *old = balance->farms->rules;
@@ -362,7 +371,8 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 	balance_begin(balance, farms);
 	move_clients(balance, old, map);
 	balance->strays = 0;
-	persist_renumber(&balance->persist, map);
+	if (!is_identity(map, old->nservers)) /* else it may be long, for nothing */
+		persist_renumber(&balance->persist, map);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
 			move_flow(balance, f, map[flows_at(&balance->flows, f)->server]);

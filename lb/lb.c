@@ -376,9 +376,11 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 		if (map[s] == SERVER_NONE)
 			continue;
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
+		flow_sum_add(&farms->sums[map[s]], &old->sums[s]);
+		if (!old->sched.servers[s].connections_total)
+			continue; /* what its flows took is nothing, and long */
 		times_add(&farms->times[map[s]].connect, &old->times[s].connect);
 		times_add(&farms->times[map[s]].flow, &old->times[s].flow);
-		flow_sum_add(&farms->sums[map[s]], &old->sums[s]);
 	}
 	for (unsigned s = 0; s < farms->rules->nservers; s++)
 		if (farms->rules->servers[s].was)

@@ -343,7 +343,7 @@ void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms)
 
 void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms)
 {
-	for (unsigned i = 0; i < LIMITS_CLIENTS; i++) {
+	for (unsigned i = 0; limits->counts.clients && i < LIMITS_CLIENTS; i++) {
 		struct limits_client *client = &limits->clients[i];
 
 		if (client->farm == LIMITS_NO_FARM)

@@ -127,6 +127,7 @@ void persist_note(struct persist *persist, struct persist_key key, uint16_t serv
 	if (is_of(place, key) && place->server == server && place->until > until)
 		until = place->until;
 	*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_SURE};
+	persist->any = true;
 }
 
 void persist_hope(struct persist *persist, struct persist_key key, uint16_t server, uint32_t now,
@@ -134,13 +135,18 @@ void persist_hope(struct persist *persist, struct persist_key key, uint16_t serv
 {
 	struct persist_entry *place = place_of(persist, key, now);
 
-	if (!is_kept(place, now) && !(is_of(place, key) && place->until > now))
-		*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_HOPED};
+	if (is_kept(place, now) || (is_of(place, key) && place->until > now))
+		return;
+	*place = (struct persist_entry){key.client, key.vip, until, server, PERSIST_HOPED};
+	persist->any = true;
 }
 
 void persist_renumber(struct persist *persist, const uint16_t *map)
 {
-	for (size_t i = 0; i < (size_t)persist->nsets * PERSIST_WAYS; i++) {
+	const bool had = persist->any;
+
+	persist->any = false;
+	for (size_t i = 0; had && i < (size_t)persist->nsets * PERSIST_WAYS; i++) {
 		struct persist_entry *entry = &persist->entries[i];
 
 		if (entry->state == PERSIST_FREE)
@@ -148,5 +154,7 @@ void persist_renumber(struct persist *persist, const uint16_t *map)
 		entry->server = map[entry->server];
 		if (entry->server == SERVER_NONE)
 			entry->state = PERSIST_FREE;
+		else
+			persist->any = true;
 	}
 }

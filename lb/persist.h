@@ -29,6 +29,7 @@ struct persist_entry {
 struct persist {
 	struct persist_entry *entries;
 	uint32_t nsets;
+	bool any; /* entry, since the last time that all were looked at */
 	struct hash_key key;
 	uint64_t evicted; /* sure entries given up before their time, for newer ones */
 };

@@ -80,6 +80,11 @@ void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *
 		n->search = SEARCH_DIRECT;
 }
 
+void neigh_trace(struct neigh_table *table, const struct neigh_table *old)
+{
+	neighbours_trace(&table->all, &old->all);
+}
+
 void neigh_inherit(struct neigh_table *table, const struct neigh_table *old)
 {
 	table->counts = old->counts;

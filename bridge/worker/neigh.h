@@ -44,7 +44,11 @@ void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now);
  * itself. */
 void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *hop);
 
-/* Takes over what old knows of the servers of the same addresses. */
+/*
+ * Finds out which servers of old have the same addresses, while the worker goes on with that; and
+ * takes over what old, the one traced, knows of them then.
+ */
+void neigh_trace(struct neigh_table *table, const struct neigh_table *old);
 void neigh_inherit(struct neigh_table *table, const struct neigh_table *old);
 
 /*

@@ -83,13 +83,16 @@ static bool take_memory(struct neighbours *all)
 		places *= 2;
 	all->mask = places - 1;
 	all->items = calloc(n + 1u, sizeof(*all->items));
+	all->was = malloc((n + 1u) * sizeof(*all->was));
 	all->of = calloc(n + 1u, sizeof(*all->of));
 	all->next_server = calloc(n + 1u, sizeof(*all->next_server));
 	all->hashed = malloc(places * sizeof(*all->hashed));
 	all->timers = timers_new(n);
-	if (!all->items || !all->of || !all->next_server || !all->hashed || !all->timers)
+	if (!all->items || !all->was || !all->of || !all->next_server || !all->hashed ||
+	    !all->timers)
 		return false;
 	memset(all->hashed, 0xff, places * sizeof(*all->hashed)); /* NEIGH_NONE */
+	memset(all->was, 0xff, (n + 1u) * sizeof(*all->was));
 	return true;
 }
 
@@ -110,6 +113,7 @@ void neighbours_free(struct neighbours *all)
 	free(all->hashed);
 	free(all->next_server);
 	free(all->of);
+	free(all->was);
 	free(all->items);
 }
 
@@ -126,14 +130,20 @@ static void inherit(struct neighbour *n, const struct neighbour *old)
 	n->search = old->search;
 }
 
-void neighbours_inherit(struct neighbours *all, const struct neighbours *old)
+/* Addresses don't change while a table is there. */
+void neighbours_trace(struct neighbours *all, const struct neighbours *old)
 {
 	for (uint32_t i = 0; i < all->n; i++) {
-		struct neighbour *n = &all->items[i];
-		uint32_t o = n->fixed ? NEIGH_NONE : find(old, n->address, n->vlan);
+		const struct neighbour *n = &all->items[i];
 
-		if (o != NEIGH_NONE)
-			inherit(n, &old->items[o]);
+		all->was[i] = n->fixed ? NEIGH_NONE : find(old, n->address, n->vlan);
 	}
+}
+
+void neighbours_inherit(struct neighbours *all, const struct neighbours *old)
+{
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->was[i] != NEIGH_NONE)
+			inherit(&all->items[i], &old->items[all->was[i]]);
 	set_timers(all);
 }

@@ -44,7 +44,8 @@ struct neighbours {
 	struct neighbour *items;
 	uint32_t n;
 	struct timers *timers; /* by neighbour: its next question */
-	uint32_t *of;          /* by rules.servers[]: its neighbour */
+	uint32_t *was; /* by neighbour: which one of neighbours_trace()'s it is, or NEIGH_NONE */
+	uint32_t *of;  /* by rules.servers[]: its neighbour */
 	uint32_t
 	        *next_server; /* by rules.servers[]: the next one of its neighbour, or NEIGH_NONE */
 	uint32_t *hashed;     /* the first neighbour of each hash, or NEIGH_NONE */
@@ -59,7 +60,11 @@ struct neighbours {
 bool neighbours_init(struct neighbours *all, const struct rules *rules, bool asks);
 void neighbours_free(struct neighbours *all);
 
-/* Takes over what old knows of the neighbours of the same addresses, with searches underway. */
+/*
+ * Finds the neighbours of old that have the same addresses, while whoever uses old goes on. Takes
+ * over what old, the one traced, knows of them then, with searches underway.
+ */
+void neighbours_trace(struct neighbours *all, const struct neighbours *old);
 void neighbours_inherit(struct neighbours *all, const struct neighbours *old);
 
 /* Where the list of an address's neighbours, and of some others, begins. */

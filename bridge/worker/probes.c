@@ -41,6 +41,7 @@ struct probes {
 	atomic_bool *has_flows; /* by rules.servers[]: see probes_note_flows() */
 	struct origins *origins;
 	uint32_t *origin; /* by probe */
+	uint32_t *was;    /* by probe: which one of probes_trace()'s it is, or PROBE_NONE */
 	struct pace pace; /* of events */
 };
 
@@ -145,13 +146,16 @@ static bool take_memory(struct probes *probes, uint32_t n)
 {
 	probes->probes = calloc(n + 1u, sizeof(*probes->probes));
 	probes->origin = calloc(n + 1u, sizeof(*probes->origin));
+	probes->was = malloc((n + 1u) * sizeof(*probes->was));
 	probes->origins = origins_new(n, &probes->key);
 	probes->first = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->first));
 	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
 	probes->timers = timers_new(n);
 	probes->world.rooms = chat_rooms_new(needs_rooms(probes->world.rules) ? PROBES_ROOMS : 0);
-	return probes->probes && probes->origin && probes->origins && probes->first &&
-	       probes->has_flows && probes->timers && probes->world.rooms;
+	if (probes->was)
+		memset(probes->was, 0xff, (n + 1u) * sizeof(*probes->was)); /* PROBE_NONE */
+	return probes->probes && probes->origin && probes->was && probes->origins &&
+	       probes->first && probes->has_flows && probes->timers && probes->world.rooms;
 }
 
 struct probes *probes_new(const struct rules *rules, const struct share *share,
@@ -182,6 +186,7 @@ void probes_free(struct probes *probes)
 	chat_rooms_free(probes->world.rooms);
 	origins_free(probes->origins);
 	free(probes->origin);
+	free(probes->was);
 	free(probes->has_flows);
 	free(probes->first);
 	free(probes->probes);
@@ -203,22 +208,22 @@ static bool is_same(const struct probes *a, const struct probe *pa, const struct
 	       script_eq(probe_script(a->world.rules, pa), probe_script(b->world.rules, pb));
 }
 
-/* The old one of this probe, or NULL: of the server who had the flows of this one's. */
-static struct probe *find_old(const struct probes *old, const struct probes *probes,
-                              const struct probe *probe)
+/* The old one of this probe, or PROBE_NONE: of the server who had the flows of this one's. */
+static uint32_t find_old(const struct probes *old, const struct probes *probes,
+                         const struct probe *probe)
 {
 	const struct rules_server *rule = rule_of(probes, probe);
 	const unsigned was = rule->was - 1u;
 
 	if (!rule->is_heir || !rule->was)
-		return NULL;
+		return PROBE_NONE;
 	for (unsigned c = 0; c < nprobes_of(old->world.rules, was); c++) {
-		struct probe *before = probe_of(old, was, c);
+		const struct probe *before = probe_of(old, was, c);
 
 		if (before && is_same(old, before, probes, probe))
-			return before;
+			return number_of(old, before);
 	}
-	return NULL;
+	return PROBE_NONE;
 }
 
 /* Who talks has the port, whoever had it before. */
@@ -259,17 +264,25 @@ static void take_rooms(struct probes *probes, struct probes *old)
 	old->world.rooms = rooms;
 }
 
-void probes_inherit(struct probes *probes, struct probes *old)
+/* Which server's, and which check's, it is doesn't change while a probe is there. */
+void probes_trace(struct probes *probes, const struct probes *old)
 {
 	for (uint32_t i = 0; i < probes->n; i++) {
-		struct probe *probe = &probes->probes[i];
-		struct probe *before = find_old(old, probes, probe);
+		const struct probe *probe = &probes->probes[i];
+		const uint32_t was = find_old(old, probes, probe);
 
 		/* one who comes back is probed at once */
-		if (before &&
-		    (rules_is_left(rule_of(probes, probe)) || !rules_is_left(rule_of(old, before))))
-			take_over(probes, probe, before);
+		if (was != PROBE_NONE && (rules_is_left(rule_of(probes, probe)) ||
+		                          !rules_is_left(rule_of(old, &old->probes[was]))))
+			probes->was[i] = was;
 	}
+}
+
+void probes_inherit(struct probes *probes, struct probes *old)
+{
+	for (uint32_t i = 0; i < probes->n; i++)
+		if (probes->was[i] != PROBE_NONE)
+			take_over(probes, &probes->probes[i], &old->probes[probes->was[i]]);
 	timers_order(probes->timers);
 	take_rooms(probes, old);
 	probes->pace = old->pace;

@@ -17,9 +17,12 @@ struct probes *probes_new(const struct rules *rules, const struct share *share,
                           const struct hash_key *key, lb_time now);
 void probes_free(struct probes *probes);
 
+/* Finds the checks of old that are of the same servers, while the worker goes on with these. */
+void probes_trace(struct probes *probes, const struct probes *old);
+
 /*
- * Takes over from old the checks of servers that stay, as they are; the others are due now. Of old
- * nothing is left but its memory.
+ * Takes over from old, the one traced, the checks of servers that stay, as they are; the others are
+ * due now. Of old nothing is left but its memory.
  */
 void probes_inherit(struct probes *probes, struct probes *old);
 

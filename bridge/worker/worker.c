@@ -163,7 +163,11 @@ int worker_prepare(const struct worker *worker, const struct rules *rules, lb_ti
 
 	if (!err && (err = take_ip6(worker, rules, &ret->ip6)) < 0)
 		setup_free(ret);
-	return err;
+	if (err)
+		return err;
+	neigh_trace(ret->neigh, worker->setup.neigh);
+	probes_trace(ret->probes, worker->setup.probes);
+	return 0;
 }
 
 static void inherit_faults(const struct setup *setup, const struct setup *old, const uint16_t *map)
@@ -180,7 +184,8 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	use_ip6(worker, &setup->ip6);
 	neigh_inherit(setup->neigh, old.neigh);
 	probes_inherit(setup->probes, old.probes);
-	inherit_faults(setup, &old, map);
+	if (!worker->share.worker) /* who has all probes */
+		inherit_faults(setup, &old, map);
 	lb_reload(worker->lb, setup->farms, map);
 	worker->setup = *setup;
 	*setup = old;

@@ -9,7 +9,6 @@
 
 #include "barring.h"
 #include "burst.h"
-#include "checks.h"
 #include "../process/log.h"
 #include "../../lb/takeover.h"
 
@@ -325,7 +324,6 @@ int workers_swap(struct workers *workers, struct workers_next *next, lb_time now
 	for (unsigned k = 0; k < workers->n; k++) {
 		worker_log_ended(&workers->worker[k]);
 		worker_move(&workers->worker[k], &next->setups[k], next->map, now);
-		checks_poll(&workers->worker[k], now);
 		worker_log_to(&workers->worker[k], next->connlog, k);
 	}
 	if (renumbers)

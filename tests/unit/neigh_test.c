@@ -255,6 +255,7 @@ START_TEST(reload_keeps_what_is_known)
 	old = table;
 	old_rules = rules;
 	begin(3, false);
+	neigh_trace(table, old);
 	neigh_inherit(table, old);
 	neigh_free(old);
 	rules_free(old_rules);

@@ -69,6 +69,7 @@ static void reload(struct rules *new_rules)
 	start();
 	now = was;
 	ended = before;
+	probes_trace(probes, old);
 	probes_inherit(probes, old);
 	probes_free(old);
 	neigh_free(old_neigh);
