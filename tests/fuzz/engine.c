@@ -9,7 +9,18 @@
 #include "packets.h"
 #include "../../lb/takeover.h"
 
-enum { OPTIONS = 5 * 2 * 2 * 2, SERVERS_MAX = 64, SNAT_MAX = 256, NFARMS = 6, NSERVERS = 8 };
+/* What an engine's option says beside the scheduler, which is the least of it. */
+enum option_switch { ON_IDLE, ON_DOWN_AND_LIMIT, HAS_LIMITS, NSWITCHES };
+
+enum {
+	OPTIONS = RULES_NSCHEDULERS << NSWITCHES,
+	SERVERS_MAX = 64,
+	SNAT_MAX = 256,
+	NFARMS = 6,
+	NSERVERS = 8,
+};
+
+static_assert(OPTIONS <= UINT8_MAX + 1, "one byte of the input says all of it");
 
 /* Rules with their state; the two memories of the engine, or what they held. */
 struct setup {
@@ -24,10 +35,9 @@ static uint64_t frames;
 static bool is_other;
 static struct barred barred;
 
-/* Whether clients have limits by that option, and what is over them gets a RST or nothing. */
-static bool is_limited(uint8_t option)
+static bool is_on(uint8_t option, enum option_switch which)
 {
-	return option / 20 % 2;
+	return option / RULES_NSCHEDULERS >> which & 1;
 }
 
 static void *copy(const void *from, size_t bytes)
@@ -60,9 +70,9 @@ static void add_farm(struct rules *rules, uint8_t option, bool ipv6, uint8_t vip
 	        .nports = 2,
 	        .fall = 1,
 	        .rise = 1,
-	        .scheduler = (enum rules_scheduler)(option % 5),
-	        .on_idle = (enum rules_on_idle)(option / 5 % 2),
-	        .on_down = (enum rules_on_down)(option / 10 % 2),
+	        .scheduler = (enum rules_scheduler)(option % RULES_NSCHEDULERS),
+	        .on_idle = (enum rules_on_idle)is_on(option, ON_IDLE),
+	        .on_down = (enum rules_on_down)is_on(option, ON_DOWN_AND_LIMIT),
 	        .check_interval_ms = 1000,
 	        .check_timeout_ms = 500,
 	        .idle_timeout_ms = 5000,
@@ -75,11 +85,11 @@ static void add_farm(struct rules *rules, uint8_t option, bool ipv6, uint8_t vip
 	        .nchecks = snat,
 	        .connlog = copy("-", 2),
 	        .server = rules->nservers,
-	        .client_rate = is_limited(option) ? 4 : 0,
+	        .client_rate = is_on(option, HAS_LIMITS) ? 4 : 0,
 	        .client_burst = 5,
-	        .client_connections = is_limited(option) ? 4 : 0,
+	        .client_connections = is_on(option, HAS_LIMITS) ? 4 : 0,
 	        .block_for_ms = 1500,
-	        .on_limit = option / 10 % 2 ? ON_LIMIT_RESET : ON_LIMIT_DROP,
+	        .on_limit = is_on(option, ON_DOWN_AND_LIMIT) ? ON_LIMIT_RESET : ON_LIMIT_DROP,
 	};
 }
 
@@ -235,14 +245,14 @@ struct lb *engine_new(uint8_t option)
 	memcpy(live.ip6, image->ip6, ip6_bytes);
 	current = (struct setup){.rules = image->rules};
 	is_other = false;
-	if (is_limited(chosen))
+	if (is_on(chosen, HAS_LIMITS))
 		lb_use_barred(live.lb, &barred, &key);
 	return live.lb;
 }
 
 struct barred *engine_barred(void)
 {
-	return is_limited(chosen) ? &barred : NULL;
+	return is_on(chosen, HAS_LIMITS) ? &barred : NULL;
 }
 
 /* What a reload has made; of the memory for the farms there are two, in turn. */
