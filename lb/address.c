@@ -194,6 +194,7 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	addresses->names = arena_take(arena, names, sizeof(*addresses->names));
 	addresses->users = arena_take(arena, n, sizeof(*addresses->users));
 	addresses->untagged = arena_take(arena, rules->nnames + 1, sizeof(*addresses->untagged));
+	addresses->numbered = arena_take(arena, rules->nnames + 1, sizeof(*addresses->numbered));
 	local_lay_out(&addresses->local, arena, rules);
 	if (!addresses->names)
 		return;
@@ -203,9 +204,12 @@ void addresses_lay_out(struct addresses *addresses, struct arena *arena, const s
 	fill(addresses, rules, false);
 	fill(addresses, rules, true);
 	addresses->untagged[0] = 0;
-	for (uint32_t i = 0; i < rules->nnames; i++)
+	addresses->numbered[0] = (struct ip6){{0}};
+	for (uint32_t i = 0; i < rules->nnames; i++) {
 		addresses->untagged[i + 1] =
 		        addresses_find_name(addresses, name_of(i), VLAN_NONE)->kinds;
+		addresses->numbered[i + 1] = rules->names[i];
+	}
 }
 
 uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip)

@@ -48,7 +48,8 @@ struct addresses {
 	uint32_t nusers;
 	uint32_t *names; /* index + 1 in rules.names: open addressing, a power of two */
 	uint32_t names_mask;
-	uint8_t *untagged; /* addresses_untagged() */
+	uint8_t *untagged;    /* addresses_untagged() */
+	struct ip6 *numbered; /* rules.names by number; that of 0 is no host's */
 	const struct rules *rules;
 	struct local *local; /* NULL: the host takes part in nothing */
 	bool any_no_snat;    /* there is an ADDRESS_NO_SNAT */
@@ -122,23 +123,17 @@ bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be3
  * it. */
 uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip);
 
-/*
- * The same, where the rules give at least one name. Mostly without a branch: whether an address has
- * a name is beyond what a processor can predict, and to guess wrong would cost it more than all the
- * rest.
- */
-static inline uint32_t addresses_number_either(const struct addresses *addresses,
-                                               const struct ip6 *ip)
+/* The same, where the rules give at least one name, for an address that mostly has one: then
+ * without a branch that a processor can't predict. */
+static inline uint32_t addresses_number_known(const struct addresses *addresses,
+                                              const struct ip6 *ip)
 {
 	const uint32_t number = addresses->names[address_name_start(addresses, ip)];
-	const struct ip6 *name = &addresses->rules->names[number - !!number];
+	const struct ip6 *name = &addresses->numbered[number];
 	const uint64_t difference = (word64_load(name->b) ^ word64_load(ip->b)) |
 	                            (word64_load(name->b + 8) ^ word64_load(ip->b + 8));
 
-	/* one condition: if they were two, the first one alone would be branched upon */
-	if (__builtin_expect(!!(difference & -(uint64_t) !!number), 0))
-		return addresses_number(addresses, ip);
-	return number;
+	return __builtin_expect(!!difference, 0) ? addresses_number(addresses, ip) : number;
 }
 
 /* What the address with the name of that number is to us in untagged frames (ADDRESS_...); 0 for

@@ -84,7 +84,7 @@ static void unlist_older(const struct wish *wish, uint32_t old)
 	struct flows *flows = &wish->balance->flows;
 
 	if (old != FLOW_NONE)
-		old = flows_find(flows, wish->key, flows_hash(flows, &wish->key->tuple));
+		old = flows_find(flows, wish->key, flows_hash_key(flows, wish->key));
 	if (old == FLOW_NONE)
 		return;
 	life_bury(wish->balance, flow_of(old));
@@ -216,7 +216,8 @@ void admit_foresee(struct balance *balance, const struct packet *packet, unsigne
 
 	flows_foresee(&balance->flows);
 	if (server != SERVER_NONE && wish_foresee(&wish, server, &tuple))
-		index_prefetch(&balance->flows.index, flows_hash(&balance->flows, &tuple));
+		index_prefetch(&balance->flows.index,
+		               flows_hash(&balance->flows, &tuple, packet->kind == PACKET_IPV6));
 }
 
 enum lb_why admit_open(struct balance *balance, const struct packet *packet,

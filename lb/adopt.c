@@ -42,7 +42,7 @@ enum fate { FATE_FREE, FATE_DAMAGED, FATE_HALF_OPEN, FATE_UNFIT, FATE_OPEN, FATE
 struct found {
 	uint32_t f;
 	enum fate fate;
-	uint64_t hashes[2]; /* flows_hash() of its tuples, by enum end */
+	uint64_t hashes[2]; /* flows_hash_end() of its tuples, by enum end */
 	bool has_port;
 	struct snat_port port; /* of SNAT, if it has one */
 };
@@ -353,8 +353,8 @@ static struct found look(struct adopter *a, uint32_t f)
 	found.fate = judge(a, f, &found);
 	if (found.fate < FATE_OPEN)
 		return found;
-	for (unsigned end = CLIENT; end <= SERVER; end++) {
-		found.hashes[end] = flows_hash(flows, &flows_at(flows, f)->arrive[end]);
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		found.hashes[end] = flows_hash_end(flows, f, end);
 		index_prefetch(&flows->index, found.hashes[end]);
 	}
 	return found;

@@ -235,6 +235,7 @@ static void move_clients(struct balance *balance, const struct rules *old, const
 void balance_begin(struct balance *balance, struct farms *farms)
 {
 	balance->farms = farms;
+	flows_use_names(&balance->flows, farms->rules->names);
 	flows_use_heads(&balance->flows, farms->queues);
 	flows_use_sums(&balance->flows, farms->sums);
 }

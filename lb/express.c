@@ -95,27 +95,48 @@ static inline bool express_ipv4(struct balance *balance, struct frame *frame, co
 	return true;
 }
 
-/* The address of that name, hashed being that of the flow's client if its name is a hash. Again
- * without a branch. */
-static const struct ip6 *ip6_of(const struct balance *balance, be32 name, const struct ip6 *hashed)
+/* 0 if they are the same. */
+static uint64_t difference_ip6(const struct ip6 *a, const uint8_t *b)
 {
-	const uintptr_t is_hashed = -(uintptr_t)name_is_hashed(name);
-	const struct ip6 *names = balance->farms->rules->names;
-	const uintptr_t known = (uintptr_t)names + name_index(name) * sizeof(*names);
-
-	return (const struct ip6 *)(((uintptr_t)hashed & is_hashed) | (known & ~is_hashed));
+	return (word64_load(a->b) ^ word64_load(b)) | (word64_load(a->b + 8) ^ word64_load(b + 8));
 }
 
-/* 0 if the flow's client is who the key says, as far as it says so. */
-static uint64_t difference_ip6(const struct ip6 *client, const struct flow_key *key)
+/* The address of that name, of which known are those that have numbers; client is that of the
+ * flow's, which is what a hash names. */
+static inline const struct ip6 *ip6_of(const struct ip6 *known, be32 name, const struct ip6 *client)
 {
-	/* with a name that the rules know he is compared with himself */
-	const uintptr_t is_known = -(uintptr_t)!key->hashed;
-	const struct ip6 *claimed =
-	        (const struct ip6 *)((uintptr_t)key->hashed | ((uintptr_t)client & is_known));
+	return name_is_hashed(name) ? client : &known[name_number(name)];
+}
 
-	return (word64_load(claimed->b) ^ word64_load(client->b)) |
-	       (word64_load(claimed->b + 8) ^ word64_load(client->b + 8));
+/* The addresses that a packet from one end is to have, and has, of its source; the rest is known.
+ */
+struct ends6 {
+	const struct ip6 *from, *src, *dst;
+};
+
+/*
+ * Mostly only the client's name is a hash; then which is which is found without a branch, for the
+ * same reason as everything here.
+ */
+static inline void find_ends6(const struct balance *balance, const struct flow *flow, enum end end,
+                              const struct ip6 *client, struct ends6 *ret)
+{
+	const struct ip6 *known = balance->farms->addresses.numbered;
+	const struct tuple *arrive = flow->arrive;
+
+	if (__builtin_expect(
+	            name_is_hashed(arrive[CLIENT].src) && !name_is_hashed(arrive[SERVER].dst), 1)) {
+		const uintptr_t server = (uintptr_t)&known[name_number(arrive[SERVER].src)];
+		const uintptr_t other = ((uintptr_t)client ^ server) & -(uintptr_t)end;
+
+		ret->from = (const struct ip6 *)((uintptr_t)client ^ other);
+		ret->dst = (const struct ip6 *)(server ^ other);
+		ret->src = &known[name_number(arrive[end_other(end)].dst)];
+		return;
+	}
+	ret->from = ip6_of(known, arrive[end].src, client);
+	ret->src = ip6_of(known, arrive[end_other(end)].dst, client);
+	ret->dst = ip6_of(known, arrive[end_other(end)].src, client);
 }
 
 static inline bool express_ipv6(struct balance *balance, struct frame *frame, const struct job *job,
@@ -124,19 +145,24 @@ static inline bool express_ipv6(struct balance *balance, struct frame *frame, co
 	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4_IPV6;
 	const uint32_t ref = job->guess;
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	const struct tuple *arrive = &flow->arrive[end_of(ref)];
 	const struct ip6 *client = &balance->flows.client6[flow_of(ref)];
+	struct ends6 ends;
 	struct tuple to;
 	csum_acc change;
 
 	if (ref == FLOW_NONE || !is_open(flow) || !flow_is_ipv6(flow) ||
-	    !tuple_eq(&flow->arrive[end_of(ref)], &job->key.tuple) ||
-	    difference_ip6(client, &job->key) || !is_ack(tcp))
+	    tuple_rest(arrive) != tuple_rest(&job->key.tuple))
+		return false;
+	find_ends6(balance, flow, end_of(ref), client, &ends);
+	if (difference_ip6(ends.from, ip + IPV6_SRC) ||
+	    (name_is_hashed(arrive->dst) && difference_ip6(client, ip + IPV6_DST)) || !is_ack(tcp))
 		return false;
 	if (!note(balance, frame, ref, tcp, be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)), tick,
 	          ret))
 		return false;
 	to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
-	change = rewrite_ipv6(ip, ip6_of(balance, to.src, client), ip6_of(balance, to.dst, client));
+	change = rewrite_ipv6(ip, ends.src, ends.dst);
 	rewrite_ports(tcp, frame->flags, &job->key.tuple, &to, change);
 	return true;
 }

@@ -150,8 +150,8 @@ void flows_prefetch_places(const struct flows *flows, uint32_t f)
 {
 	const struct flow *flow = flows_at(flows, f);
 
-	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[CLIENT]));
-	index_prefetch(&flows->index, flows_hash(flows, &flow->arrive[SERVER]));
+	index_prefetch(&flows->index, flows_hash_end(flows, f, CLIENT));
+	index_prefetch(&flows->index, flows_hash_end(flows, f, SERVER));
 	if (flow->state != FLOW_RESET && flow->state != FLOW_QUARANTINE)
 		return; /* it stands in no queue, or in one of the half-open ones */
 	queues_prefetch(&flows->resting, f, FLOW_BY_STATE);
@@ -165,7 +165,7 @@ bool flows_have_room(const struct flows *flows)
 
 static void list_end(struct flows *flows, uint32_t f, enum end end, bool add)
 {
-	uint64_t hash = flows_hash(flows, &flows_at(flows, f)->arrive[end]);
+	uint64_t hash = flows_hash_end(flows, f, end);
 	uint32_t ref = f << 1 | (uint32_t)end;
 
 	if (add)

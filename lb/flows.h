@@ -60,6 +60,7 @@ struct flows {
 	uint64_t *notes; /* of another writer: notes.h; NULL: there is none */
 	struct ip6 *
 	        names; /* for the process that takes the table over: see table.h; NULL: none will */
+	const struct ip6 *known;     /* the rules' names, which are those that flows hold */
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
 	uint32_t reached;            /* flows from here on were never used */
@@ -128,6 +129,13 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 /* Says which IPv6 addresses the names are that flows hold, for a process that comes after this. */
 void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n);
 
+/* Says the same to the table itself. They are the rules', which only add to them, and stay theirs.
+ */
+static inline void flows_use_names(struct flows *flows, const struct ip6 *names)
+{
+	flows->known = names;
+}
+
 /* Says in the table's head that it is ready for readers, tick 0 having been at epoch. */
 void flows_announce(struct flows *flows, lb_time epoch);
 
@@ -142,9 +150,37 @@ struct flow_key {
 	const struct ip6 *hashed; /* the address of which the tuple has only the hash, or NULL */
 };
 
-static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple)
+/*
+ * The hash by which the index finds what arrives with that tuple; if that is of IPv6 its addresses
+ * are names. Of a source that has a name the hash of its address counts instead: so who reads a
+ * packet has to look for one name only, its destination's. flows_hash_read() is for him: the source
+ * is its hash already.
+ */
+static inline uint64_t flows_hash_read(const struct flows *flows, const struct tuple *tuple)
 {
 	return tuple_multilinear(flows->factors, tuple);
+}
+
+static inline uint64_t flows_hash(const struct flows *flows, const struct tuple *tuple, bool ipv6)
+{
+	struct tuple hashed = *tuple;
+
+	if (ipv6 && !name_is_hashed(tuple->src))
+		hashed.src = name_hashed(flows->factors6, &flows->known[name_index(tuple->src)]);
+	return flows_hash_read(flows, &hashed);
+}
+
+/* The same of a key, and of what arrives from an end of a flow. */
+static inline uint64_t flows_hash_key(const struct flows *flows, const struct flow_key *key)
+{
+	return flows_hash(flows, &key->tuple, key->ipv6);
+}
+
+static inline uint64_t flows_hash_end(const struct flows *flows, uint32_t f, enum end end)
+{
+	const struct flow *flow = flows_at(flows, f);
+
+	return flows_hash(flows, &flow->arrive[end], flow_is_ipv6(flow));
 }
 
 /* The reference whose arriving tuple is that of key, its hash given, or FLOW_NONE. */

@@ -7,7 +7,8 @@
  * In order, each step giving up (the frame is the process's then) if it finds other than it
  * expects:
  *
- *   1. hash the tuple with head's factors: tuple_multilinear(), index_home(), index_tag()
+ *   1. hash the tuple with head's factors as flows_hash() does, of IPv6 the source by its address:
+ *      tuple_multilinear(), index_home(), index_tag()
  *   2. the bucket's slots with that tag: lane_match(); else, while lane_passed(), the next bucket's
  *   3. of each such slot the flow and end: lane_ref(), flow_of(), end_of()
  *   4. lane_look(): the flow is open, and arrives with that tuple; of IPv6, client6 is the client's

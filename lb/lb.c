@@ -194,7 +194,7 @@ static bool is_beyond_filters(const struct screen *screen, const struct frame *f
 	if (job->rest == REST_ICMP_ERROR)
 		return screen_is_hosts(screen, &job->packet, &job->key.tuple);
 	if (rest_is_plain(job->rest))
-		screen_plain(frame, job, v);
+		screen_plain(screen, frame, job, v);
 	else if (job->rest != REST_TCP)
 		return false;
 	return screen_is_hosts(screen, &job->packet, &job->packet.tuple) ||

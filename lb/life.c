@@ -347,7 +347,7 @@ uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint
 	while (ref != FLOW_NONE &&
 	       flows_at(&balance->flows, flow_of(ref))->state == FLOW_HALF_OPEN) {
 		life_evict(balance, flow_of(ref), now);
-		ref = flows_find(&balance->flows, key, flows_hash(&balance->flows, &key->tuple));
+		ref = flows_find(&balance->flows, key, flows_hash_key(&balance->flows, key));
 	}
 	return ref;
 }

@@ -29,9 +29,14 @@ static inline be32 name_of(uint32_t index)
 	return name_of_number(index + 1);
 }
 
+static inline uint32_t name_number(be32 name)
+{
+	return be32_get(name);
+}
+
 static inline uint32_t name_index(be32 name)
 {
-	return be32_get(name) - 1;
+	return name_number(name) - 1;
 }
 
 static inline uint32_t name_hashed_number(const uint64_t factors[5], const struct ip6 *ip)

@@ -24,10 +24,12 @@
 static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                    struct verdict *v)
 {
+	const struct screen screen = engine_screen(lb);
+
 	switch (job->rest) {
 	case REST_PLAIN:
 	case REST_PLAIN_IPV6:
-		screen_plain(frame, job, v);
+		screen_plain(&screen, frame, job, v);
 		return traffic_tcp(lb, frame, job, now, v);
 	case REST_TCP:
 		return traffic_tcp(lb, frame, job, now, v);
@@ -148,8 +150,10 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
 		any_long |= jobs[i].rest == REST_TCP;
-		if (has_key(&jobs[i]))
-			jobs[i].hash = flows_hash(&lb->balance.flows, &jobs[i].key.tuple);
+		if (rest_is_plain(jobs[i].rest))
+			jobs[i].hash = flows_hash_read(&lb->balance.flows, &jobs[i].key.tuple);
+		else if (has_key(&jobs[i]))
+			jobs[i].hash = flows_hash_key(&lb->balance.flows, &jobs[i].key);
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (has_key(&jobs[i]))

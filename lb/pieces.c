@@ -92,7 +92,7 @@ void pieces_input(struct lb *lb, struct frame *frame, struct job *job, lb_time n
 			return screen_settle_no_flow(&screen, frame, &job->packet,
 			                             WHY_FRAGMENT_TINY, v);
 		screen_key(&job->packet, &job->key);
-		job->hash = flows_hash(&lb->balance.flows, &job->key.tuple);
+		job->hash = flows_hash_key(&lb->balance.flows, &job->key);
 		job->guess = FLOW_NONE;
 		traffic_tcp(lb, frame, job, now, v);
 		return decide_fragments(lb, frame, &job->packet, datagram, v);

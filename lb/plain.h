@@ -21,44 +21,43 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 }
 
 /*
- * The name of an address: number is what addresses_number() says of it; 0: the name is its hash,
- * and *hashed is set to the address. Nothing here branches on that, as a processor can't predict
- * which of client and server sends next.
- */
-static inline be32 plain_name(const uint64_t factors6[5], const struct ip6 *ip, uint32_t number,
-                              const struct ip6 **hashed)
-{
-	const uint64_t is_known = -(uint64_t) !!number;
-	const uint32_t hash = name_hashed_number(factors6, ip);
-
-	*hashed = (const struct ip6 *)(((uintptr_t)*hashed & (uintptr_t)is_known) |
-	                               ((uintptr_t)ip & ~(uintptr_t)is_known));
-	return name_of_number(number | (hash & ~(uint32_t)is_known));
-}
-
-/*
- * The key of a plain IPv6 frame; false if it can't be a flow's, as neither its source nor its
- * destination are known.
+ * With what a plain IPv6 frame is looked for in the index: its source goes by the hash of its
+ * address even if the rules give it a name, which plain_complete_ipv6() mends; and so does a
+ * destination without a name. False if it can't be a flow's: neither of them is one of a flow's
+ * end.
  */
 static inline bool plain_key_ipv6(const struct addresses *addresses, const uint64_t factors6[5],
-                                  const struct frame *frame, struct flow_key *ret)
+                                  const struct frame *frame, struct tuple *ret)
 {
 	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
 	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
-	const struct ip6 *src_at = (const struct ip6 *)(ip + IPV6_SRC);
-	const struct ip6 *dst_at = (const struct ip6 *)(ip + IPV6_DST), *hashed = NULL;
-	const uint32_t to = addresses_number_either(addresses, dst_at);
-	const bool is_to_us = addresses_untagged(addresses, to) & ADDRESS_OURS;
-	be32 src, dst;
+	const struct ip6 *src = (const struct ip6 *)(ip + IPV6_SRC);
+	const struct ip6 *dst = (const struct ip6 *)(ip + IPV6_DST);
+	uint32_t to = addresses_number_known(addresses, dst);
 
-	if (!is_to_us && !addresses->any_no_snat)
-		return false;
-	dst = is_to_us ? name_of_number(to) : plain_name(factors6, dst_at, to, &hashed);
-	src = plain_name(factors6, src_at, addresses_number_either(addresses, src_at), &hashed);
-	ret->ipv6 = true;
-	ret->hashed = hashed;
-	ret->tuple = tuple_of(src, dst, ports[0], ports[1]);
-	return is_to_us || addresses_find_name(addresses, src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT;
+	if (!(addresses_untagged(addresses, to) & ADDRESS_OURS)) {
+		if (!addresses->any_no_snat ||
+		    !(addresses_untagged(addresses, addresses_number(addresses, src)) &
+		      ADDRESS_NO_SNAT))
+			return false;
+		to = to ? to : name_hashed_number(factors6, dst);
+	}
+	*ret = tuple_of(name_hashed(factors6, src), name_of_number(to), ports[0], ports[1]);
+	return true;
+}
+
+/* Makes of that the key by which the flow is known: the source goes by its name, if it has one. */
+static inline void plain_complete_ipv6(const struct addresses *addresses, const struct frame *frame,
+                                       struct flow_key *key)
+{
+	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
+	const struct ip6 *src = (const struct ip6 *)(ip + IPV6_SRC);
+	const struct ip6 *dst = (const struct ip6 *)(ip + IPV6_DST);
+
+	key->ipv6 = true;
+	key->hashed = name_is_hashed(key->tuple.dst) ? dst : NULL;
+	if (!addresses_name(addresses, src, &key->tuple.src))
+		key->hashed = src;
 }
 
 #endif

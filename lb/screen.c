@@ -467,28 +467,31 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
 	if (__builtin_expect(screen->is_special, 0) && !is_loop && is_nothing(screen, frame, ret))
 		return REST_NONE;
 	if (!is_loop && parse_is_plain(frame)) {
-		job->key.ipv6 = false;
-		job->key.hashed = NULL;
 		tuple_load_addresses(&job->key.tuple, frame->data + PARSE_PLAIN_L3 + IPV4_SRC);
 		tuple_load_ports(&job->key.tuple, frame->data + PARSE_PLAIN_L4 + TCP_SRC);
 		if (plain_may_be_balanced(&screen->farms->addresses, &job->key.tuple))
 			return REST_PLAIN;
 	} else if (!is_loop && screen->farms->addresses.any_ipv6 && parse_is_plain_ipv6(frame) &&
-	           plain_key_ipv6(&screen->farms->addresses, screen->factors6, frame, &job->key)) {
+	           plain_key_ipv6(&screen->farms->addresses, screen->factors6, frame,
+	                          &job->key.tuple)) {
 		return REST_PLAIN_IPV6;
 	}
 	verdict_begin(ret, frame);
 	return is_loop ? leave(ret, WHY_LOOP) : screen_any(screen, frame, job, ret);
 }
 
-void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret)
+void screen_plain(const struct screen *screen, const struct frame *frame, struct job *job,
+                  struct verdict *ret)
 {
 	verdict_begin(ret, frame);
 	job->packet.stamp = 0;
 	if (job->rest == REST_PLAIN) {
 		parse_plain(frame, &job->packet);
+		job->key.ipv6 = false;
+		job->key.hashed = NULL;
 	} else {
 		parse_plain_ipv6(frame, &job->packet);
+		plain_complete_ipv6(&screen->farms->addresses, frame, &job->key);
 		job->packet.tuple = job->key.tuple;
 	}
 }

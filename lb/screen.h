@@ -12,7 +12,7 @@
 /*
  * What is left to do for a frame once it has been screened: what depends on flows. REST_PLAIN and
  * REST_PLAIN_IPV6 are REST_TCP of a plain frame (parse.h), of which so far only the key has been
- * read.
+ * read (plain.h).
  */
 enum rest { REST_NONE, REST_PLAIN, REST_PLAIN_IPV6, REST_TCP, REST_FRAGMENT, REST_ICMP_ERROR };
 
@@ -54,7 +54,8 @@ enum rest screen_frame(const struct screen *screen, struct frame *frame, struct 
                        struct verdict *ret);
 
 /* Reads the rest of a plain frame; what is left to do for it is then REST_TCP. */
-void screen_plain(const struct frame *frame, struct job *job, struct verdict *ret);
+void screen_plain(const struct screen *screen, const struct frame *frame, struct job *job,
+                  struct verdict *ret);
 
 /* Settles the verdict of a frame that isn't for us: across, or the host's. */
 void screen_settle_other(const struct screen *screen, const struct frame *frame,

@@ -27,7 +27,7 @@
 #include <assert.h>
 #include <stdbool.h>
 
-enum { TABLE_LAYOUT = 4, TABLE_ALIGN = 8 };
+enum { TABLE_LAYOUT = 5, TABLE_ALIGN = 8 };
 
 #define TABLE_ARRAYS(X)                                                                            \
 	X(HEAD, head, struct table_head)                                                           \
@@ -58,7 +58,7 @@ struct table_head {
 	uint32_t layout;                   /* TABLE_LAYOUT: the last thing to be written */
 	uint32_t flows, nbuckets, nplaces; /* elements of the arrays */
 	uint64_t key[2];                   /* of which the factors are made */
-	uint64_t factors[4];               /* tuple_multilinear() */
+	uint64_t factors[4];               /* flows_hash() */
 	uint64_t factors6[5];              /* name_hashed() */
 	uint64_t epoch_ns;                 /* when tick 0 was (flow.h), on the caller's clock */
 	uint32_t nnames;                   /* names that there are, of those that there may be */

@@ -29,6 +29,12 @@ static inline uint32_t tuple_ports(const struct tuple *t)
 	return word32_load((const uint8_t *)t + sizeof(uint64_t));
 }
 
+/* All but the source's address as a word. */
+static inline uint64_t tuple_rest(const struct tuple *t)
+{
+	return word64_load((const uint8_t *)t + sizeof(be32));
+}
+
 /* Takes them from where source and destination stand one after the other, as in IPv4 and TCP. */
 static inline void tuple_load_addresses(struct tuple *t, const uint8_t *p)
 {

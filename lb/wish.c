@@ -32,7 +32,7 @@ static uint32_t holder_of(const struct wish *wish, const struct tuple *tuple)
 	                             .ipv6 = wish->key->ipv6,
 	                             .hashed = wish_farm(wish)->nsnat ? NULL : wish->key->hashed};
 
-	return flows_find(&wish->balance->flows, &key, flows_hash(&wish->balance->flows, tuple));
+	return flows_find(&wish->balance->flows, &key, flows_hash_key(&wish->balance->flows, &key));
 }
 
 static be32 address_of(const struct wish *wish, uint16_t server)

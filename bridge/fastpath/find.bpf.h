@@ -66,8 +66,18 @@ INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint
 	return false;
 }
 
+/* flows_hash(): src is the hash of the source's address if that is one of IPv6, else the address.
+ */
+INLINE uint64_t hash_of(const struct table_head *h, const struct tuple *tuple, uint32_t src)
+{
+	struct tuple hashed = *tuple;
+
+	__builtin_memcpy(&hashed.src, &src, sizeof(src));
+	return tuple_multilinear(h->factors, &hashed);
+}
+
 /* Finds the flow among those of a worker. */
-INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *ret)
+INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, struct found *ret)
 {
 	struct table_head *h = bpf_map_lookup_elem(&head, &worker);
 	struct fastpath_part *part = bpf_map_lookup_elem(&parts, &worker);
@@ -78,7 +88,7 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *re
 		return false;
 	ret->head = h;
 	ret->part = part;
-	hash = tuple_multilinear(h->factors, tuple);
+	hash = hash_of(h, tuple, src);
 	nbuckets = h->nbuckets;
 	b = index_home(nbuckets, hash);
 	for (unsigned n = 0; n < BUCKETS_MAX; n++) {
@@ -101,9 +111,9 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, struct found *re
  * Finds the flow, whichever worker has it. A packet to us may come from a client or from a server,
  * and which worker has it follows in another way for either; with `snat = off` a packet that isn't
  * to us comes from a server. client is the client's address as a number (lb/share.h), of whichever
- * address is a client's.
+ * address is a client's. src: see hash_of().
  */
-static __noinline int find(const struct tuple *tuple, uint32_t client, uint32_t to_us,
+static __noinline int find(const struct tuple *tuple, uint32_t src, uint32_t client, uint32_t to_us,
                            struct found *ret)
 {
 	struct fastpath_conf *c = find_conf();
@@ -113,11 +123,11 @@ static __noinline int find(const struct tuple *tuple, uint32_t client, uint32_t 
 		return 0;
 	share = c->share;
 	if (share.n <= 1)
-		return find_at(0, tuple, ret);
+		return find_at(0, tuple, src, ret);
 	if (!to_us)
-		return find_at(share_of_client(&share, client, tuple->dport), tuple, ret);
-	return find_at(share_of_client(&share, client, tuple->sport), tuple, ret) ||
-	       find_at(be16_get(tuple->dport) % share.n, tuple, ret);
+		return find_at(share_of_client(&share, client, tuple->dport), tuple, src, ret);
+	return find_at(share_of_client(&share, client, tuple->sport), tuple, src, ret) ||
+	       find_at(be16_get(tuple->dport) % share.n, tuple, src, ret);
 }
 
 #endif

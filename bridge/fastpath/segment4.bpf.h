@@ -30,7 +30,8 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return FORWARD_UNKNOWN;
 	tuple_load_addresses(&arrives, ip + IPV4_SRC);
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
-	if (!find(&arrives, share_address(to_us ? arrives.src : arrives.dst), to_us, &found))
+	if (!find(&arrives, word32_load(&arrives.src),
+	          share_address(to_us ? arrives.src : arrives.dst), to_us, &found))
 		return FORWARD_UNKNOWN;
 	if (!admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV4_HEADER_BYTES, len, side,
 	           &to))

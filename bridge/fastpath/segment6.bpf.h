@@ -6,27 +6,33 @@
 
 #include "segment.bpf.h"
 
-/* The name of an address, given by halves: the rules' name or a hash, in the order of bytes that it
- * has in memory. */
-static __noinline uint32_t name_address(uint64_t high, uint64_t low, uint32_t vlan)
+/* The hash by which an address goes that has no name, given by halves; in the order of bytes that
+ * it has in memory. */
+static __noinline uint32_t hash_address(uint64_t high, uint64_t low)
 {
-	const uint64_t known = look_up(high, low, 1, vlan);
 	const uint64_t words[] = {high, low};
 	uint32_t zero = 0;
 	struct table_head *h = bpf_map_lookup_elem(&head, &zero);
 	struct ip6 address;
 	be32 name;
 
-	if (known || !h)
-		return (uint32_t)(known >> 32);
+	if (!h)
+		return 0;
 	__builtin_memcpy(&address, words, sizeof(address));
 	name = name_hashed(h->factors6, &address);
 	return word32_load(&name);
 }
 
-INLINE be32 name_at(const uint8_t *ip, uint16_t vlan)
+INLINE uint32_t hash_at(const uint8_t *ip)
 {
-	const uint32_t name = name_address(word64_load(ip), word64_load(ip + 8), vlan);
+	return hash_address(word64_load(ip), word64_load(ip + 8));
+}
+
+/* The name of an address: the rules' or, if they give it none, hash. */
+INLINE be32 name_at(const uint8_t *ip, uint32_t hash, uint16_t vlan)
+{
+	const uint64_t known = look_up(word64_load(ip), word64_load(ip + 8), 1, vlan);
+	const uint32_t name = known ? (uint32_t)(known >> 32) : hash;
 	be32 ret;
 
 	__builtin_memcpy(&ret, &name, sizeof(ret));
@@ -83,7 +89,7 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
 	const struct ip6 *client, *src, *dst;
 	const bool is_complete = bpf_csum_update(skb, 0) >= 0;
-	uint32_t len, i;
+	uint32_t len, i, src_hash;
 	struct hop from, to;
 	struct tuple arrives;
 	struct found found;
@@ -97,10 +103,12 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return FORWARD_UNKNOWN;
 	if (!read_hop(skb, data, l3, side, &from))
 		return FORWARD_UNKNOWN;
-	arrives.src = name_at(ip + IPV6_SRC, hop_vlan(&from));
-	arrives.dst = name_at(ip + IPV6_DST, hop_vlan(&from));
+	src_hash = hash_at(ip + IPV6_SRC);
+	arrives.src = name_at(ip + IPV6_SRC, src_hash, hop_vlan(&from));
+	arrives.dst = name_at(ip + IPV6_DST, to_us ? 0 : hash_at(ip + IPV6_DST), hop_vlan(&from));
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
-	if (!find(&arrives, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us, &found))
+	if (!find(&arrives, src_hash, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us,
+	          &found))
 		return FORWARD_UNKNOWN;
 	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
 	client = bpf_map_lookup_elem(&client6, &i);

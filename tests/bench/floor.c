@@ -14,7 +14,7 @@ static void look_up(const struct flows *flows, const struct frame *frames, unsig
 	for (unsigned i = 0; i < n; i++) {
 		tuple_load_addresses(&bare[i].tuple, frames[i].data + PARSE_PLAIN_L3 + IPV4_SRC);
 		tuple_load_ports(&bare[i].tuple, frames[i].data + PARSE_PLAIN_L4 + TCP_SRC);
-		bare[i].hash = flows_hash(flows, &bare[i].tuple);
+		bare[i].hash = flows_hash(flows, &bare[i].tuple, false);
 		index_prefetch(&flows->index, bare[i].hash);
 	}
 	for (unsigned i = 0; i < n; i++)

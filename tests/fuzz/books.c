@@ -139,7 +139,7 @@ static void check_found(const struct flows *flows, uint32_t f)
 		const struct flow_key key = {.tuple = *tuple,
 		                             .ipv6 = ipv6,
 		                             .hashed = hashed ? &flows->client6[f] : NULL};
-		uint32_t ref = flows_find(flows, &key, flows_hash(flows, tuple));
+		uint32_t ref = flows_find(flows, &key, flows_hash_key(flows, &key));
 
 		if (e == CLIENT && flow->flags & FLOW_CLIENT_UNLISTED)
 			ENSURE(ref == FLOW_NONE || flow_of(ref) != f);

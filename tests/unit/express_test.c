@@ -34,7 +34,7 @@ static uint32_t flow_of_twins(const struct twins *t, unsigned way)
 	const struct flows *flows = &lb_balance(engines[way].lb)->flows;
 	const struct flow_key key = {.tuple = {talk->client, fixture_vip(), be16_from(talk->sport),
 	                                       be16_from(talk->dport)}};
-	uint32_t ref = flows_find(flows, &key, flows_hash(flows, &key.tuple));
+	uint32_t ref = flows_find(flows, &key, flows_hash_key(flows, &key));
 
 	return ref == FLOW_NONE ? FLOW_NONE : flow_of(ref);
 }

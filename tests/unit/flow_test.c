@@ -10,7 +10,7 @@ static uint32_t find(struct tuple tuple)
 {
 	const struct flow_key key = {.tuple = tuple};
 
-	return flows_find(&flows, &key, flows_hash(&flows, &tuple));
+	return flows_find(&flows, &key, flows_hash(&flows, &tuple, false));
 }
 
 START_TEST(found_by_either_end)

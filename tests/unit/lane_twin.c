@@ -33,7 +33,7 @@ static bool find_in(const struct flows *flows, const struct bucket *bucket,
 static bool find(const struct flows *flows, const struct tuple *tuple, struct lane *ret,
                  uint32_t *ret_ref)
 {
-	const uint64_t hash = tuple_multilinear(flows->factors, tuple);
+	const uint64_t hash = flows_hash(flows, tuple, false);
 	uint32_t b = index_home(flows->index.nbuckets, hash);
 
 	for (unsigned n = 0; n < BUCKETS_MAX; n++) {
