@@ -65,7 +65,8 @@ nft_start()
 {
 	lab_plain_wire
 	ip -n tmb addr add "$VIP/24" dev br0
-	lab_sysctl tmb net.ipv4.ip_forward=1 net.ipv4.conf.{all,br0}.send_redirects=0
+	lab_sysctl tmb net.ipv4.ip_forward=1 net.ipv4.conf.{all,br0}.send_redirects=0 \
+		net.netfilter.nf_conntrack_tcp_timeout_time_wait=10 # the rounds' connections don't add up
 	in_ns tmb nft -f - <<-END
 		table ip balance {
 			chain prerouting {

@@ -7,7 +7,8 @@
  * The server greets with its name and sends back what it hears; to whom it hears "bye" from, it is
  * the one that closes first. A client leaves at once, as the server closes; or with -l stays for up
  * to so many ms, says something twice a second meanwhile, and every other time closes first. Who
- * isn't answered for -t seconds (30) gives up.
+ * isn't answered for -t seconds (30) gives up, and one for whom there is no open file left has
+ * failed.
  *
  * Each visit that fails is a line of JSON on stderr. SECONDS later, or upon SIGTERM, none is begun
  * any more; at the end there is a line on stdout: how many there were, failed, how long connecting
@@ -344,7 +345,20 @@ static bool parse_to(const char *ip, const char *port)
 	                                 : (void *)&visits.to.in.sin_addr) == 1;
 }
 
-static int visit(int argc, char **argv)
+/* As many open files as there may be, up to FILES. Returns how many that is. */
+static unsigned take_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		die("getrlimit");
+	files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+	if (files.rlim_cur <= EVENTS || setrlimit(RLIMIT_NOFILE, &files) < 0)
+		die("open files");
+	return (unsigned)files.rlim_cur;
+}
+
+static int visit(int argc, char **argv, unsigned files)
 {
 	const struct sigaction action = {.sa_handler = stop};
 	double rate = 0;
@@ -373,8 +387,8 @@ static int visit(int argc, char **argv)
 	visits.free = calloc(FILES, sizeof(*visits.free));
 	if (!visits.all || !visits.free || poller < 0)
 		die("start");
-	while (visits.nfree < FILES - EVENTS) {
-		visits.free[visits.nfree] = FILES - EVENTS - 1 - visits.nfree;
+	while (visits.nfree < files - EVENTS) {
+		visits.free[visits.nfree] = files - EVENTS - 1 - visits.nfree;
 		visits.nfree++;
 	}
 	go_on(rate, seconds);
@@ -384,15 +398,14 @@ static int visit(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct rlimit files = {FILES, FILES};
+	const unsigned files = take_files();
 	int status = 2;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 4 && !strcmp(argv[1], "serve"))
 		serve(argv[2], argv[3]);
 	if (argc > 2 && !strcmp(argv[1], "connect"))
-		status = visit(argc - 1, argv + 1);
+		status = visit(argc - 1, argv + 1, files);
 	if (status == 2)
 		fprintf(stderr, "usage: visits serve NAME PORT | visits connect -r RATE -s SECONDS "
 		                "[-l MS] [-t S] ADDRESS PORT\n");
