@@ -58,54 +58,87 @@ static struct verdict send_as(const struct ip6 *client, const struct spec *spec,
 	return engine_input(&six, ret);
 }
 
+enum { ISN_OF_SERVER = 5000 };
+
+static const struct flows *flows_of_six(void)
+{
+	return &lb_balance(six.lb)->flows;
+}
+
+/* The server's answer to the SYN that was forwarded: it goes to that client, as of that flow. */
+static void answer(const struct built *syn, const struct ip6 *client, uint32_t flow)
+{
+	struct built answer;
+	uint8_t *ip, *tcp;
+
+	frames_copy(&answer, syn);
+	ip = answer.frame.data + answer.l3;
+	tcp = answer.frame.data + answer.l4;
+	memcpy(ip + 8, syn->frame.data + syn->l3 + 24, 16);
+	memcpy(ip + 24, syn->frame.data + syn->l3 + 8, 16);
+	memcpy(tcp, syn->frame.data + syn->l4 + 2, 2);
+	memcpy(tcp + 2, syn->frame.data + syn->l4, 2);
+	frames_put32(tcp + 4, ISN_OF_SERVER);
+	frames_put32(tcp + 8, spec_syn(fixture_client(1), 0, 0).seq + 1);
+	tcp[13] = SYN | ACK;
+	answer.frame.side = INSIDE;
+	frames6_fix(&answer, 6);
+	ck_assert_uint_eq(engine_input(&six, &answer).flow, flow);
+	ck_assert_mem_eq(ip + 24, client, 16);
+	ck_assert_uint_eq(frames6_tcp_error(&answer), 0);
+}
+
+/* Both have a connection, of the same ports and numbers, and each packet is of its own: on open
+ * flows, those of the short way, the address alone says whose a segment is. */
+static void tell_apart(const struct ip6 clients[2], struct verdict ret[2])
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+	struct built built[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		ret[i] = send_as(&clients[i], &spec, &built[i]);
+		ck_assert_uint_eq(ret[i].why, WHY_FLOW_NEW);
+	}
+	ck_assert_uint_ne(ret[0].flow, ret[1].flow);
+	for (unsigned i = 0; i < 2; i++)
+		answer(&built[i], &clients[i], ret[i].flow);
+	spec.seq++;
+	spec.ack = ISN_OF_SERVER + 1;
+	spec.flags = ACK;
+	for (unsigned n = 0; n < 4; n++) {
+		ck_assert_uint_eq(send_as(&clients[n % 2], &spec, &built[0]).flow, ret[n % 2].flow);
+		ck_assert_uint_eq(flows_at(flows_of_six(), ret[n % 2].flow)->state, FLOW_OPEN);
+	}
+}
+
 START_TEST(clients_of_the_same_hash_are_told_apart)
 {
-	enum { ISN_OF_SERVER = 5000 };
 	struct ip6 clients[2];
-	struct built built[2], answer;
 	struct verdict v[2];
 
 	find_collision(clients);
 	begin(2);
-	for (unsigned i = 0; i < 2; i++) {
-		const struct spec spec = spec_syn(fixture_client(1), 40000, 443);
-
-		v[i] = send_as(&clients[i], &spec, &built[i]);
-		ck_assert_uint_eq(v[i].why, WHY_FLOW_NEW);
-	}
-	ck_assert_uint_ne(v[0].flow, v[1].flow);
+	tell_apart(clients, v);
 	ck_assert_uint_ne(v[0].way.server, v[1].way.server); /* they alternate */
-	for (unsigned i = 0; i < 2; i++) {
-		uint8_t *ip, *tcp;
+	finish();
+}
+END_TEST
 
-		frames_copy(&answer, &built[i]);
-		ip = answer.frame.data + answer.l3;
-		tcp = answer.frame.data + answer.l4;
-		memcpy(ip + 8, built[i].frame.data + built[i].l3 + 24, 16);
-		memcpy(ip + 24, built[i].frame.data + built[i].l3 + 8, 16);
-		memcpy(tcp, built[i].frame.data + built[i].l4 + 2, 2);
-		memcpy(tcp + 2, built[i].frame.data + built[i].l4, 2);
-		frames_put32(tcp + 4, ISN_OF_SERVER);
-		frames_put32(tcp + 8, spec_syn(fixture_client(1), 0, 0).seq + 1);
-		tcp[13] = SYN | ACK;
-		answer.frame.side = INSIDE;
-		frames6_fix(&answer, 6);
-		ck_assert_uint_eq(engine_input(&six, &answer).flow, v[i].flow);
-		ck_assert_mem_eq(ip + 24, &clients[i], 16);
-		ck_assert_uint_eq(frames6_tcp_error(&answer), 0);
-	}
-	/* their numbers are the same, too: on open flows, those of the short way, the address alone
-	 * says whose a segment is */
-	for (unsigned n = 0; n < 4; n++) {
-		struct spec spec = spec_syn(fixture_client(1), 40000, 443);
+/* The index goes by that hash for both, though one of them has a name. */
+START_TEST(a_server_of_the_same_hash_is_told_apart)
+{
+	struct rules *rules = fixture_rules(2);
+	struct ip6 ends[2];
+	struct verdict v[2];
 
-		spec.seq++;
-		spec.ack = ISN_OF_SERVER + 1;
-		spec.flags = ACK;
-		ck_assert_uint_eq(send_as(&clients[n % 2], &spec, &built[0]).flow, v[n % 2].flow);
-		ck_assert_uint_eq(flows_at(&lb_balance(six.lb)->flows, v[n % 2].flow)->state,
-		                  FLOW_OPEN);
-	}
+	find_collision(ends);
+	begin(2);
+	fixture_make_ipv6(rules);
+	rules->names[name_index(rules->servers[1].address)] = ends[1];
+	engine_reload(&six, rules);
+	tell_apart(ends, v);
+	ck_assert(name_is_hashed(flows_at(flows_of_six(), v[0].flow)->arrive[CLIENT].src));
+	ck_assert(!name_is_hashed(flows_at(flows_of_six(), v[1].flow)->arrive[CLIENT].src));
 	finish();
 }
 END_TEST
@@ -175,6 +208,7 @@ Suite *ipv6_names_suite(void)
 {
 	const TTest *const tests[] = {
 	        clients_of_the_same_hash_are_told_apart,
+	        a_server_of_the_same_hash_is_told_apart,
 	        names_outlive_a_reload,
 	        first_ipv6_farm_by_reload,
 	        ipv4_flows_cost_no_more,
