@@ -146,6 +146,7 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	bool any_long = false;    /* TCP that isn't plain, as SYNs are */
 	bool any_turning = false; /* plain frames that can't go the short way */
 	unsigned next;            /* index of the next SYN */
+	unsigned hits = 0;        /* frames that went the short way */
 
 	for (unsigned i = 0; i < n; i++) {
 		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
@@ -168,16 +169,19 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	if (__builtin_expect(screen.has_stack, 0))
 		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {
-		if (!rest_is_plain(jobs[i].rest)) {
-			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
-		} else if (!express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i])) {
-			if (!any_turning)
-				begin_turning(lb, &jobs[i], n - i);
-			any_turning = true;
-			finish(lb, &frames[i], &jobs[i], now, &ret[i]);
+		if (rest_is_plain(jobs[i].rest) &&
+		    express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i])) {
+			hits++;
+			continue;
 		}
+		if (rest_is_plain(jobs[i].rest) && !any_turning) {
+			begin_turning(lb, &jobs[i], n - i);
+			any_turning = true;
+		}
+		finish(lb, &frames[i], &jobs[i], now, &ret[i]);
 		lb->whys[ret[i].why]++;
 		if (i == next)
 			next = foresee(lb, jobs, i + 1, n);
 	}
+	lb->whys[WHY_FLOW_HIT] += hits;
 }
