@@ -366,7 +366,8 @@ SOAK_S ?= 1200
 soak: deps everything ## reload every 5 s while servers die and return, with connections all the time, for SOAK_S seconds (1200)
 	SOAK_S=$(SOAK_S) tests/soak.sh
 
-# Raw frames against connections that are held: see tests/attack.sh. FAST_PATH=kernel in the environment is another form.
+# Raw frames against connections that are held: see tests/attack.sh. FAST_PATH=kernel, FAMILY=6 or WORKERS=2 in the environment
+# are other forms.
 
 ATTACK_S ?= 20
 

@@ -13,9 +13,14 @@ import struct
 import sys
 import time
 
-VIP, PORT = "10.0.0.40", 5061
+IPV6 = os.environ.get("FAMILY") == "6"
+NET = "fd00::" if IPV6 else "10.0.0."
+VIP, PORT = NET + "40", 5061
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-ETH_IPV4, ETH_ARP = 0x0800, 0x0806
+TCP, ICMPV6 = 6, 58
+ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+ETH_IP = ETH_IPV6 if IPV6 else ETH_IPV4
+L3, L4 = 14, 54 if IPV6 else 34
 MINE = bytes.fromhex("02deadbeef01")
 TMB = {"dc": bytes.fromhex("020000000001"), "fe2": bytes.fromhex("020000000002")}
 EVERYBODY = b"\xff" * 6
@@ -44,17 +49,45 @@ def total(data):
     return ~s & 0xFFFF
 
 
-def ipv4(src, dst, protocol, data):
+def address(text):
+    return socket.inet_pton(socket.AF_INET6 if IPV6 else socket.AF_INET, text)
+
+
+def text(packed):
+    return socket.inet_ntop(socket.AF_INET6 if IPV6 else socket.AF_INET, packed)
+
+
+def pseudo(src, dst, protocol, data):
+    tail = struct.pack("!II", len(data), protocol) if IPV6 else struct.pack("!HH", protocol, len(data))
+    return address(src) + address(dst) + tail
+
+
+def ip(src, dst, protocol, data, hops=64):
+    if IPV6:
+        return struct.pack("!IHBB", 0x60000000, len(data), protocol, hops) + address(src) + address(dst) + data
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(data), random.getrandbits(16), 0x4000, 64, protocol, 0,
-                       socket.inet_aton(src), socket.inet_aton(dst))
+                       address(src), address(dst))
     return head[:10] + struct.pack("!H", total(head)) + head[12:] + data
 
 
 def tcp(src, sport, dst, dport, seq, ack, flags, data=b"", window=65535, damage=0):
     head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, window, 0, 0)
-    pseudo = socket.inet_aton(src) + socket.inet_aton(dst) + struct.pack("!HH", 6, 20 + len(data))
-    s = total(pseudo + head + data) ^ damage
-    return ipv4(src, dst, 6, head[:16] + struct.pack("!H", s) + head[18:] + data)
+    s = total(pseudo(src, dst, TCP, head + data) + head + data) ^ damage
+    return ip(src, dst, TCP, head[:16] + struct.pack("!H", s) + head[18:] + data)
+
+
+def icmpv6(src, dst, body, hops=64):
+    s = total(pseudo(src, dst, ICMPV6, body) + body)
+    return ip(src, dst, ICMPV6, body[:2] + struct.pack("!H", s) + body[4:], hops)
+
+
+def advertisement(target, mac, flags):
+    """What RFC 4861 lets a neighbour say to the VIP; flags: solicited 0x40, override 0x20."""
+    return icmpv6(target, VIP, struct.pack("!BBHI", 136, 0, 0, flags << 24) + address(target) + b"\x02\x01" + mac, 255)
+
+
+def solicitation(source, mac):
+    return icmpv6(source, VIP, struct.pack("!BBHI", 135, 0, 0, 0) + address(VIP) + b"\x01\x01" + mac, 255)
 
 
 def ether(to, source, kind, data, vlan=None):
@@ -84,17 +117,18 @@ class Attack:
                     p = s.recv(100)
                 except BlockingIOError:
                     break
-                if p[12:14] != b"\x08\x00" or p[23] != 6 or p[14] != 0x45:
+                if p[12:14] != struct.pack("!H", ETH_IP) or p[L3 + (6 if IPV6 else 9)] != TCP:
                     continue
-                src, dst = socket.inet_ntoa(p[26:30]), socket.inet_ntoa(p[30:34])
-                sport, dport, seq, ack, offset, flags = struct.unpack("!HHIIBB", p[34:48])
-                length = struct.unpack("!H", p[16:18])[0] - 20 - (offset >> 4) * 4
+                n = 16 if IPV6 else 4
+                src, dst = text(p[L4 - 2 * n : L4 - n]), text(p[L4 - n : L4])
+                sport, dport, seq, ack, offset, flags = struct.unpack("!HHIIBB", p[L4 : L4 + 14])
+                length = struct.unpack("!H", p[18:20] if IPV6 else p[16:18])[0] - (0 if IPV6 else 20) - (offset >> 4) * 4
                 if dport == PORT and dst == VIP and flows is self.flows and not flags & (SYN | FIN | RST):
                     flows[src, sport] = (seq + length, ack)
                 elif sport == PORT and flows is self.served and not flags & (SYN | FIN | RST):
                     flows[src, dst, dport] = (seq + length, ack)
 
-    def send(self, what, frm, packet, kind=ETH_IPV4, vlan=None, to=None, source=MINE):
+    def send(self, what, frm, packet, kind=ETH_IP, vlan=None, to=None, source=MINE):
         try:
             self.out[frm].send(ether(to or TMB[frm], source, kind, packet, vlan))
             self.sent[what] = self.sent.get(what, 0) + 1
@@ -123,15 +157,37 @@ class Attack:
             self.send(f"{what} SYN ACK", frm, tcp(src, sport, dst, dport, random.getrandbits(32), random.getrandbits(32), SYN | ACK))
             self.send(f"{what} no ACK", frm, tcp(src, sport, dst, dport, seq, 0, PSH, b"x" * 8))
 
+    def errors6(self, src, sport):
+        for kind, code, rest in ((1, 0, 0), (1, 1, 0), (1, 3, 0), (1, 4, 0), (2, 0, 1280), (3, 0, 0), (4, 1, 6)):
+            quoted = tcp(VIP, PORT, src, sport, random.getrandbits(32), 0, ACK)[:48]
+            for frm in ("dc", "fe2"):
+                self.send("ICMP error", frm, icmpv6(NET + "1", VIP, struct.pack("!BBHI", kind, code, 0, rest) + quoted))
+
     def errors(self, src, sport):
+        if IPV6:
+            return self.errors6(src, sport)
         for code, rest in ((0, 0), (1, 0), (2, 0), (3, 0), (4, 68), (13, 0)):
             quoted = tcp(VIP, PORT, src, sport, random.getrandbits(32), 0, ACK)[:28]
             body = struct.pack("!BBHI", 3, code, 0, rest) + quoted
             body = body[:2] + struct.pack("!H", total(body)) + body[4:]
             for frm in ("dc", "fe2"):
-                self.send("ICMP error", frm, ipv4("10.0.0.1", VIP, 1, body))
+                self.send("ICMP error", frm, ip("10.0.0.1", VIP, 1, body))
+
+    def neighbours6(self):
+        for server in (NET + "41", NET + "42"):  # which are inside
+            for flags in (0, 0x20, 0x60):
+                self.send("advertisement of a server", "dc", advertisement(server, MINE, flags))
+            self.send("solicitation of a server", "dc", solicitation(server, MINE))
+        for mac in (MINE, bytes(6), EVERYBODY, TMB["dc"], TMB["fe2"]):
+            self.send("advertisement of nobody", "dc", advertisement(NET + "41", mac, 0x60))
+        for frm in ("dc", "fe2"):
+            self.send("advertisement in a VLAN", frm, advertisement(NET + "100", MINE, 0x20), vlan=99)
+            # what isn't to be believed: without the override flag
+            self.send("advertisement without override", frm, advertisement(NET + "100", MINE, 0x40))
 
     def neighbours(self):
+        if IPV6:
+            return self.neighbours6()
         for ip in ("10.0.0.41", "10.0.0.42"):  # servers, which are inside
             for oper in (1, 2):
                 self.send("ARP of a server", "dc", arp(oper, MINE, ip, EVERYBODY, ip), ETH_ARP, to=EVERYBODY)

@@ -2,7 +2,7 @@
 #
 # An attack: raw frames from both sides against HELD connections that go on talking, while rules are reloaded every
 # second, for ATTACK_S seconds. None of them may be lost, or stand still for longer than PATIENCE_MS; no flow ends, and
-# none is left in the end. FAST_PATH=kernel in the environment is another form.
+# none is left in the end. FAST_PATH=kernel, FAMILY=6 (of IP) and WORKERS=2 in the environment are other forms.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
@@ -12,8 +12,14 @@ ATTACK_S=${ATTACK_S:-20}
 HELD=50
 PATIENCE_MS=${PATIENCE_MS:-2000}
 
-export ATTACK_S
-lab_up ipv6=off
+export ATTACK_S FAMILY=${FAMILY:-4}
+more=10.0.0.39
+if [[ $FAMILY = 6 ]]; then
+	VIP=$VIP6 more=fd00::39
+	lab_up
+else
+	lab_up ipv6=off
+fi
 for server in fe1 fe2; do
 	lab_spawn $server $server "$TOOLS/talks" serve 5061
 	wait_until 5 server_listens $server 5061
@@ -27,7 +33,7 @@ python3 "$(dirname "${BASH_SOURCE[0]}")/attack.py" "$ATTACK_S" >"$LAB_DIR/attack
 attack=$!
 for ((i = 0; i < ATTACK_S; i++)); do
 	sleep 1
-	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 2s' "snat = $VIP$([[ $((i % 2)) = 0 ]] || echo ', 10.0.0.39')" "fe1.weight = $((1 + i % 3))"
+	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 2s' "snat = $VIP$([[ $((i % 2)) = 0 ]] || echo ", $more")" "fe1.weight = $((1 + i % 3))"
 	lab_signal tmbridge HUP
 done
 wait $attack
