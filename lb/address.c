@@ -159,8 +159,8 @@ static uint32_t count(const struct rules *rules)
 }
 
 /*
- * For so many names there is room at least: each IPv6 client is looked for among them, and a place
- * that is somebody else's costs a guess of the processor's.
+ * For so many names there is room at least: what IPv6 packets of the wire are addressed to is
+ * looked for among them, and a place that is somebody else's costs a guess of the processor's.
  */
 enum { NAMES_LEAST = 256 };
 

@@ -8,7 +8,8 @@
  *
  * An address of the rules is named 0.x.y.z by its place in rules.names, exactly. Any other one, a
  * client's, is named by a keyed hash of 31 bits: to be sure, compare the whole address as well, of
- * which the flow table keeps one for each IPv6 flow (flows.client6).
+ * which the flow table keeps one for each IPv6 flow (flows.client6). The index goes by that hash
+ * for every source, also one that has a name (flows_hash()).
  */
 #ifndef LB_NAME_H
 #define LB_NAME_H
