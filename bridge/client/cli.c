@@ -315,6 +315,23 @@ static int watch(struct cli *cli, const struct command *command)
 	return status;
 }
 
+/* Who has them all cuts, and if he can sorts: of events the last ones are wanted, and flows may be
+ * a million. False if the request gets too long. */
+static bool ask_for_less(struct cli *cli, const struct command *command)
+{
+	const char *by = cli->sort ? flows_order(cli->sort) : NULL;
+	const bool sorts = by && cli->limit <= CLI_SORTED_MAX;
+	char words[128];
+
+	if (!cli->limit || (command->show != show_events && command->show != show_flows) ||
+	    (command->show == show_flows && cli->sort && !sorts))
+		return true;
+	snprintf(words, sizeof(words), "--limit %u", cli->limit);
+	if (command->show == show_flows && sorts)
+		snprintf(words, sizeof(words), "--sort %s --limit %u", by, cli->limit);
+	return add_word(cli->line, words);
+}
+
 int cli_run(int argc, char **argv)
 {
 	struct cli cli;
@@ -328,13 +345,8 @@ int cli_run(int argc, char **argv)
 		return refuse(cli.line);
 	if (command->asks && strlen(cli.line) > strlen(command->name) + strlen(command->second) + 1)
 		return complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
-	if (command->show == show_events && cli.limit) { /* the last ones: who has them all cuts */
-		char limit[32];
-
-		snprintf(limit, sizeof(limit), "--limit %u", cli.limit);
-		if (!add_word(cli.line, limit))
-			return complain("too long", "the request", NULL);
-	}
+	if (!ask_for_less(&cli, command))
+		return complain("too long", "the request", NULL);
 	return cli.watch_s > 0 ? watch(&cli, command) : once(&cli, command);
 }
 

@@ -8,6 +8,7 @@
 #include "table.h"
 
 enum { CLI_LINE_BYTES = 4096, CLI_SECONDS_MAX = 1000000 };
+enum { CLI_SORTED_MAX = 1000 }; /* flows: as many as who is asked sorts (operator/best.h) */
 
 /* A command line: the request, and how its answer is to be shown. */
 struct cli {
@@ -37,6 +38,10 @@ int cli_table(const struct cli *cli, struct table *table);
 
 cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,
         show_done, show_metrics, show_overrides;
+
+/* The member of flows' records that a column has of that title (in any case) or member, if who is
+ * asked can sort by it; else NULL. */
+const char *flows_order(const char *by);
 
 /* Verbs that send their requests themselves, line being the words that were typed. */
 typedef int cli_asks(const struct cli *cli, const char *line);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <zlib.h>
 
@@ -54,6 +55,14 @@ static const struct column who_columns[] = {
 int show_flows(const struct cli *cli, struct ask *ask)
 {
 	return cli_list(cli, ask, flow_columns);
+}
+
+const char *flows_order(const char *by)
+{
+	for (const struct column *column = flow_columns; column->title; column++)
+		if (!strcasecmp(by, column->title) || !strcmp(by, column->member))
+			return column->kind == COLUMN_TEXT ? NULL : column->member;
+	return NULL;
 }
 
 int show_done(const struct cli *cli, struct ask *ask)

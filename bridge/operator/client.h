@@ -45,8 +45,8 @@ struct client {
 		} events;
 		struct {
 			struct scan scan;
-			uint64_t n;   /* found so far */
-			bool must_be; /* none is a failure */
+			uint64_t n, limit; /* found so far, and at most */
+			bool must_be;      /* none is a failure */
 		} flows;
 		struct {
 			char server[RULES_NAME_BYTES];

@@ -292,13 +292,26 @@ static struct ip6 whole_address(const struct balance *balance, uint32_t flow, be
 	                          : *rules_ip6(balance->farms->rules, ip);
 }
 
+static uint64_t age_ms(const struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint64_t ms = balance_ms(balance, now), made = flows_created_ms(&balance->flows, f);
+
+	return ms > made ? ms - made : 0;
+}
+
+static uint64_t idle_ms(const struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint32_t tick = balance_tick(balance, now);
+	const uint32_t last = flow_last(flows_at(&balance->flows, f));
+
+	return tick > last ? (uint64_t)(tick - last) * FLOW_MS_PER_TICK : 0;
+}
+
 void flow_view(const struct balance *balance, uint32_t f, lb_time now, struct flow_view *ret)
 {
 	const struct flows *flows = &balance->flows;
 	const struct flow *flow = flows_at(flows, f);
 	const struct tuple *client = &flow->arrive[CLIENT], *server = &flow->arrive[SERVER];
-	const uint64_t ms = balance_ms(balance, now), made = flows_created_ms(flows, f);
-	const uint32_t tick = balance_tick(balance, now), last = flow_last(flow);
 
 	*ret = (struct flow_view){
 	        .addresses = {[VIEW_CLIENT] = whole_address(balance, f, client->src),
@@ -313,11 +326,51 @@ void flow_view(const struct balance *balance, uint32_t f, lb_time now, struct fl
 	        .state = flow->state,
 	        .is_ipv6 = flow_is_ipv6(flow),
 	        .side = flows_client(flows, f)->side,
-	        .age_ms = ms > made ? ms - made : 0,
-	        .idle_ms = tick > last ? (uint64_t)(tick - last) * FLOW_MS_PER_TICK : 0,
+	        .age_ms = age_ms(balance, f, now),
+	        .idle_ms = idle_ms(balance, f, now),
 	        .bytes = {flows_bytes(flows, f, CLIENT), flows_bytes(flows, f, SERVER)},
 	        .packets = {flows_packets(flows, f, CLIENT), flows_packets(flows, f, SERVER)},
 	};
+}
+
+uint64_t flow_number(const struct balance *balance, uint32_t f, enum flow_number number,
+                     lb_time now)
+{
+	const struct flows *flows = &balance->flows;
+
+	switch (number) {
+	case NUMBER_AGE:
+		return age_ms(balance, f, now);
+	case NUMBER_IDLE:
+		return idle_ms(balance, f, now);
+	case NUMBER_CLIENT_BYTES:
+		return flows_bytes(flows, f, CLIENT);
+	case NUMBER_SERVER_BYTES:
+		return flows_bytes(flows, f, SERVER);
+	case NUMBER_CLIENT_PACKETS:
+		return flows_packets(flows, f, CLIENT);
+	default:
+		return flows_packets(flows, f, SERVER);
+	}
+}
+
+bool flow_number_named(const char *name, enum flow_number *ret)
+{
+	static const char *const names[] = {
+	        [NUMBER_AGE] = "age_ms",
+	        [NUMBER_IDLE] = "idle_ms",
+	        [NUMBER_CLIENT_BYTES] = "client_bytes",
+	        [NUMBER_SERVER_BYTES] = "server_bytes",
+	        [NUMBER_CLIENT_PACKETS] = "client_packets",
+	        [NUMBER_SERVER_PACKETS] = "server_packets",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i])) {
+			*ret = (enum flow_number)i;
+			return true;
+		}
+	return false;
 }
 
 static bool is_within(const struct ip6 *address, const struct filter_term *term)

@@ -69,6 +69,23 @@ enum flow_view_address { VIEW_CLIENT, VIEW_VIP, VIEW_SNAT, VIEW_TO };
 /* Makes the view of a flow that isn't free, in its worker's thread. */
 void flow_view(const struct balance *balance, uint32_t flow, lb_time now, struct flow_view *ret);
 
+/* What flows can be sorted by. */
+enum flow_number {
+	NUMBER_AGE,
+	NUMBER_IDLE,
+	NUMBER_CLIENT_BYTES,
+	NUMBER_SERVER_BYTES,
+	NUMBER_CLIENT_PACKETS,
+	NUMBER_SERVER_PACKETS,
+};
+
+/* The number that the flow has now, in its worker's thread. */
+uint64_t flow_number(const struct balance *balance, uint32_t flow, enum flow_number number,
+                     lb_time now);
+
+/* The one that a record's member of that name has; false if it is none. */
+bool flow_number_named(const char *name, enum flow_number *ret);
+
 /* If it is meant. */
 bool filter_matches(const struct filter *filter, const struct rules *rules,
                     const struct flow_view *view);

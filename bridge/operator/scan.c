@@ -13,15 +13,20 @@ static void look(struct scan *scan, struct worker *worker, lb_time now)
 {
 	const struct balance *balance = lb_balance(worker->lb);
 	struct flow_view *view = &scan->found[scan->n];
+	uint64_t number = 0;
 
 	if (balance->flows.flow[scan->flow].state == FLOW_FREE)
+		return;
+	if (scan->best)
+		number = flow_number(balance, scan->flow, scan->by, now);
+	if (scan->has_floor && number <= scan->floor)
 		return;
 	flow_view(balance, scan->flow, now, view);
 	if (!filter_matches(&scan->filter, worker->setup.rules, view))
 		return;
 	if (scan->reset && !duties_end_flow(worker, scan->flow, now))
 		return;
-	scan->n++;
+	scan->numbers[scan->n++] = number;
 }
 
 static void step(struct worker *worker, void *ctx, lb_time now)
@@ -46,10 +51,13 @@ int scan_step(struct scan *scan, struct crew *crew, unsigned max)
 
 	scan->n = 0;
 	scan->max = max < most ? max : most;
+	scan->has_floor = scan->best && best_floor(scan->best, &scan->floor);
 	if (scan->generation != crew->workers.generation)
 		return -ESTALE;
 	if (scan->worker >= crew->n)
 		return 1;
 	err = crew_errand_to(crew, scan->worker, step, scan);
+	for (unsigned i = 0; scan->best && i < scan->n; i++)
+		best_offer(scan->best, scan->numbers[i], &scan->found[i]);
 	return err ? err : scan->worker >= crew->n;
 }

@@ -4,7 +4,7 @@
 #ifndef BRIDGE_SCAN_H
 #define BRIDGE_SCAN_H
 
-#include "filter.h"
+#include "best.h"
 #include "../worker/crew.h"
 
 enum { SCAN_FOUND_MAX = 64 }; /* flows that one step finds */
@@ -15,13 +15,19 @@ struct scan {
 	unsigned worker;     /* where it has got to: that one */
 	uint32_t flow;       /* and that flow of it */
 	uint64_t generation; /* of the workers' rules, of which the filter's names are */
+	struct best *best;   /* keeps what is found, and only what it would keep is; or NULL */
+	enum flow_number by; /* by which one is better */
+	bool has_floor;      /* of best, in this step: */
+	uint64_t floor;
 	/* of the last step: */
 	unsigned n, max;
 	struct flow_view found[SCAN_FOUND_MAX];
+	uint64_t numbers[SCAN_FOUND_MAX]; /* theirs, if there is a best */
 };
 
-/* Goes on, to find up to max flows. Returns 0, 1 if it is over, or a negative errno: -ESTALE if
- * there are other rules by now, -ETIMEDOUT if a worker doesn't move. */
+/* Goes on, to find up to max flows, which are in found (and offered to best). Returns 0, 1 if it is
+ * over, or a negative errno: -ESTALE if there are other rules by now, -ETIMEDOUT if a worker
+ * doesn't move. */
 int scan_step(struct scan *scan, struct crew *crew, unsigned max);
 
 #endif

@@ -74,32 +74,75 @@ static int step(struct world *world, struct client *client, unsigned max)
 	return over;
 }
 
-static void go(struct world *world, struct client *client, lb_time now)
+static void finish(struct client *client)
 {
-	struct scan *scan = &client->flows.scan;
-	const size_t room = answer_room(&client->answer) / FLOW_RECORD_BYTES;
-	int over;
-
-	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
-	client->is_busy = !client->has_to_wait;
-	if (!room || client->has_to_wait)
-		return;
-	over = step(world, client, (unsigned)room);
-	if (over < 0) {
-		interrupt(client, over, now);
-		return;
-	}
-	client->late.ns = 0;
-	for (unsigned i = 0; i < scan->n; i++)
-		print(&client->answer, world->crew->workers.rules, &scan->found[i]);
-	client->flows.n += scan->n;
-	if (!over)
-		return;
 	if (client->flows.must_be && !client->flows.n)
 		answer_fail(&client->answer, ANSWER_NO_OBJECT, "no_such_flow", NULL,
 		            "no such flow");
 	else
 		answer_end(&client->answer);
+}
+
+/* Says those that come first, when all have been looked at; then the rules must be those by whose
+ * numbers they go. */
+static void say_best(struct world *world, struct client *client, lb_time now)
+{
+	const struct scan *scan = &client->flows.scan;
+	const struct flow_view *view = NULL;
+
+	client->is_busy = true;
+	if (scan->generation != world->crew->workers.generation) {
+		interrupt(client, -ESTALE, now);
+		return;
+	}
+	while (answer_room(&client->answer) >= FLOW_RECORD_BYTES && (view = best_take(scan->best)))
+		print(&client->answer, world->crew->workers.rules, view);
+	if (!view && answer_room(&client->answer) >= FLOW_RECORD_BYTES)
+		finish(client);
+}
+
+/* How many may be found in the next step: as many as can be said, unless that comes later. */
+static unsigned most(const struct client *client)
+{
+	const uint64_t left = client->flows.limit - client->flows.n;
+	const size_t room = answer_room(&client->answer) / FLOW_RECORD_BYTES;
+
+	if (client->flows.scan.best)
+		return SCAN_FOUND_MAX;
+	return (unsigned)(left < room ? left : room);
+}
+
+static void say_found(struct world *world, struct client *client)
+{
+	const struct scan *scan = &client->flows.scan;
+
+	for (unsigned i = 0; i < scan->n; i++)
+		print(&client->answer, world->crew->workers.rules, &scan->found[i]);
+	client->flows.n += scan->n;
+}
+
+static void go(struct world *world, struct client *client, lb_time now)
+{
+	const bool is_sorted = client->flows.scan.best;
+	const unsigned max = most(client);
+	int over;
+
+	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
+	client->is_busy = !client->has_to_wait;
+	if (!max || client->has_to_wait)
+		return;
+	over = step(world, client, max);
+	if (over < 0) {
+		interrupt(client, over, now);
+		return;
+	}
+	client->late.ns = 0;
+	if (!is_sorted)
+		say_found(world, client);
+	if (over && is_sorted)
+		client->go = say_best;
+	else if (over || client->flows.n == client->flows.limit)
+		finish(client);
 }
 
 /* False if the words are no filter, which is answered then. */
@@ -110,6 +153,7 @@ static bool begin(struct world *world, struct client *client, const struct reque
 	struct filter_why why;
 
 	client->flows.n = 0;
+	client->flows.limit = UINT64_MAX;
 	client->flows.must_be = false;
 	*scan = (struct scan){.generation = workers->generation};
 	if (!filter_parse(request, workers->rules, &scan->filter, &why)) {
@@ -122,9 +166,56 @@ static bool begin(struct world *world, struct client *client, const struct reque
 	return true;
 }
 
+/* ---- Sorted, and so many ---- */
+
+static void drop_best(struct world *world, struct client *client)
+{
+	(void)world;
+	best_free(client->flows.scan.best);
+	client->flows.scan.best = NULL;
+}
+
+static bool sort_by(struct client *client, const char *by, unsigned long limit)
+{
+	struct scan *scan = &client->flows.scan;
+
+	if (!flow_number_named(by, &scan->by) || !limit || limit > BEST_MAX) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "--sort takes a number that flows have, as age_ms, and --limit up to "
+		            "%d",
+		            BEST_MAX);
+		return false;
+	}
+	scan->best = best_new((unsigned)limit);
+	if (scan->best)
+		client->stop = drop_best;
+	else
+		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
+	return scan->best;
+}
+
+/* After begin(), of which they are what is left. */
+static bool take_order(struct client *client, const char *by, const char *limit)
+{
+	unsigned long n = 0;
+	bool is = !limit || text_number(limit, UINT32_MAX, &n);
+
+	if (!is)
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "--limit takes a number");
+	else if (by)
+		is = sort_by(client, by, n);
+	else if (n)
+		client->flows.limit = n;
+	if (!is)
+		client->go = NULL;
+	return is;
+}
+
 void verb_flows(struct world *world, struct client *client, struct request *request, lb_time now)
 {
-	if (begin(world, client, request))
+	const char *by = request_take(request, "--sort"), *limit = request_take(request, "--limit");
+
+	if (begin(world, client, request) && take_order(client, by, limit))
 		go(world, client, now);
 }
 

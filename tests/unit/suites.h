@@ -16,6 +16,7 @@
 	X(balance_ports)                                                                           \
 	X(barred)                                                                                  \
 	X(barred_full)                                                                             \
+	X(best)                                                                                    \
 	X(capture)                                                                                 \
 	X(carrier)                                                                                 \
 	X(cfg)                                                                                     \

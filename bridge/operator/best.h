@@ -1,0 +1,27 @@
+/*
+ * Those flows that come first when they are sorted, of all that are offered.
+ */
+#ifndef BRIDGE_BEST_H
+#define BRIDGE_BEST_H
+
+#include "filter.h"
+
+enum { BEST_MAX = 1000 }; /* that are kept */
+
+struct best;
+
+/* Keeps max of them, 1 to BEST_MAX, of the largest numbers. NULL if memory runs out. */
+struct best *best_new(unsigned max);
+void best_free(struct best *best); /* may be NULL */
+
+/* The number that one must be above to be kept, if there is one: false if all are. */
+bool best_floor(const struct best *best, uint64_t *ret);
+
+/* Keeps a copy of one that has this number, if it is one of the best so far. */
+void best_offer(struct best *best, uint64_t number, const struct flow_view *view);
+
+/* Takes the next one out, the largest first, after the last was offered; NULL: there is none. It
+ * stays until best_free(). */
+const struct flow_view *best_take(struct best *best);
+
+#endif
