@@ -10,7 +10,7 @@
 #include "../process/clock.h"
 #include "../process/text.h"
 #include "../worker/barring.h"
-#include "../worker/tap.h"
+#include "../worker/taps.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,11 +20,6 @@
 #include <string.h>
 
 enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 * TAP_BYTES + 512 };
-
-/* How long a record waits for those of a worker who may have earlier ones, but doesn't say so; and
- * for how long of that he is expected to say so at once. */
-#define CAPTURE_LATE_NS LB_NS_PER_S
-#define CAPTURE_SOON_NS (10 * LB_NS_PER_MS)
 
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
@@ -201,48 +196,17 @@ static void print(struct world *world, struct client *client, const struct tap_r
 	              record->len, hex);
 }
 
-/* Of all workers who has the earliest record, and who may still have an earlier one; NULL: nobody.
- */
-struct next {
-	struct tap *tap;
-	struct inbox *behind;
-	lb_time first, passed; /* of that record; up to when he behind has none */
-};
-
-static struct next look(const struct capture_of *capture, const struct workers *workers)
-{
-	struct next next = {.first = {UINT64_MAX}, .passed = {UINT64_MAX}};
-
-	for (unsigned k = 0; k < capture->n; k++) {
-		bool any;
-		const lb_time time = tap_next(capture->taps[k], &any);
-
-		if (any && time.ns < next.first.ns) {
-			next.first = time;
-			next.tap = capture->taps[k];
-		} else if (!any && time.ns < next.passed.ns) {
-			next.passed = time;
-			next.behind = workers->inboxes[k];
-		}
-	}
-	if (next.passed.ns >= next.first.ns)
-		next.behind = NULL;
-	return next;
-}
-
 /* Says the next record, if there is one, and none can come that is earlier: so they are in order,
  * whoever has them. Sets *ret_soon if there will be, at once. */
 static bool say_next(struct world *world, struct client *client, lb_time now, bool *ret_soon)
 {
-	const struct next next = look(world->capture, &world->crew->workers);
+	const struct capture_of *capture = world->capture;
+	const struct taps_next next = taps_next(capture->taps, capture->n, now);
 	struct tap_record record;
 
-	*ret_soon = false;
-	if (next.tap && next.behind && now.ns < next.first.ns + CAPTURE_LATE_NS) {
-		inbox_wake(next.behind); /* he may sleep */
-		*ret_soon = now.ns < next.first.ns + CAPTURE_SOON_NS;
-		return false;
-	}
+	*ret_soon = next.soon;
+	if (next.behind >= 0) /* he may sleep */
+		inbox_wake(world->crew->workers.inboxes[next.behind]);
 	if (!next.tap || !tap_take(next.tap, &record))
 		return false;
 	print(world, client, &record);

@@ -3,7 +3,7 @@
  */
 #include "suites.h"
 
-#include "../../bridge/worker/tap.h"
+#include "../../bridge/worker/taps.h"
 #include "../../lb/rules.h"
 
 static struct tap *tap;
@@ -14,12 +14,17 @@ static void begin(const struct tap_wish *wish)
 	ck_assert_ptr_nonnull(tap);
 }
 
-static void say(uint64_t ns)
+static void say_by(struct tap *of, uint64_t ns)
 {
 	static uint8_t bytes[64];
 	const struct frame frame = {.data = bytes, .len = sizeof(bytes)};
 
-	tap_sent(tap, &frame, INSIDE, "reset", (lb_time){ns});
+	tap_sent(of, &frame, INSIDE, "reset", (lb_time){ns});
+}
+
+static void say(uint64_t ns)
+{
+	say_by(tap, ns);
 }
 
 static void require_next(bool any, uint64_t ns)
@@ -98,11 +103,85 @@ START_TEST(what_finds_no_room_is_counted)
 }
 END_TEST
 
+/* ---- Of several workers ---- */
+
+enum { WORKERS = 3 };
+
+static struct tap *taps[WORKERS];
+
+static void begin_all(void)
+{
+	for (unsigned k = 0; k < WORKERS; k++) {
+		taps[k] = tap_new(&(struct tap_wish){.why = -1});
+		ck_assert_ptr_nonnull(taps[k]);
+	}
+}
+
+static void end_all(void)
+{
+	for (unsigned k = 0; k < WORKERS; k++)
+		tap_free(taps[k]);
+}
+
+static void require_wait_for(int behind, bool soon, uint64_t now)
+{
+	const struct taps_next next = taps_next(taps, WORKERS, (lb_time){now});
+
+	ck_assert(!next.tap && next.behind == behind && next.soon == soon);
+}
+
+static void require_take(unsigned worker, uint64_t ns, uint64_t now)
+{
+	const struct taps_next next = taps_next(taps, WORKERS, (lb_time){now});
+	struct tap_record record;
+
+	ck_assert(next.tap == taps[worker] && next.behind < 0 && !next.soon);
+	ck_assert(tap_take(next.tap, &record) && record.time.ns == ns);
+}
+
+START_TEST(a_record_waits_for_who_may_have_an_earlier_one)
+{
+	begin_all();
+	require_wait_for(-1, false, 100);
+	say_by(taps[1], 200);
+	tap_passed(taps[2], (lb_time){150});
+	require_wait_for(0, true, 300);
+	tap_passed(taps[0], (lb_time){180});
+	require_wait_for(2, true, 300);
+	say_by(taps[2], 190); /* so it was right to wait */
+	require_wait_for(0, true, 300);
+	tap_passed(taps[0], (lb_time){200});
+	require_take(2, 190, 300);
+	require_wait_for(2, true, 300);
+	tap_passed(taps[2], (lb_time){200}); /* from now on: none that is earlier */
+	require_take(1, 200, 300);
+	require_wait_for(-1, false, 300);
+	end_all();
+}
+END_TEST
+
+START_TEST(who_is_behind_for_long_is_waited_for_less_often_and_then_no_more)
+{
+	begin_all();
+	say_by(taps[0], 200);
+	tap_passed(taps[1], (lb_time){500});
+	require_wait_for(2, true, 200 + TAPS_SOON_NS - 1);
+	require_wait_for(2, false, 200 + TAPS_SOON_NS);
+	require_wait_for(2, false, 200 + TAPS_LATE_NS - 1);
+	require_take(0, 200, 200 + TAPS_LATE_NS);
+	end_all();
+}
+END_TEST
+
 Suite *tap_suite(void)
 {
-	const TTest *const tests[] = {says_what_comes_next,
-	                              what_goes_to_another_worker_is_seen_there,
-	                              what_finds_no_room_is_counted, NULL};
+	const TTest *const tests[] = {
+	        says_what_comes_next,
+	        a_record_waits_for_who_may_have_an_earlier_one,
+	        who_is_behind_for_long_is_waited_for_less_often_and_then_no_more,
+	        what_goes_to_another_worker_is_seen_there,
+	        what_finds_no_room_is_counted,
+	        NULL};
 
 	return suite_of("tap", tests);
 }
