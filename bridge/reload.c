@@ -87,9 +87,10 @@ static int swap(const struct reload *reload, struct workers_next *next)
 {
 	struct crew *crew = reload->crew;
 	lb_time began, now;
-	int err;
+	int err = crew_try_pause(crew);
 
-	crew_pause(crew);
+	if (err)
+		return err;
 	began = clock_now();
 	err = workers_swap(&crew->workers, next, began);
 	if (!err) {
@@ -118,6 +119,8 @@ static const char *why_not(int err)
 		return " (too many IPv6 addresses: those of earlier files count until a restart)";
 	case -ENOMEM:
 		return " (not enough memory)";
+	case -ETIMEDOUT:
+		return " (a worker doesn't move)";
 	default:
 		return "";
 	}

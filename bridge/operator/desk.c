@@ -385,6 +385,7 @@ void desk_serve(struct desk *desk, lb_time now)
 	if (!desk)
 		return;
 	verdicts_expire(&desk->world->verdicts, desk->world->crew, now);
+	verbs_tidy(desk->world);
 	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
 	pauses = viewers_pause(desk);
 	welcome(desk, SOCKET_CONTROL, now);

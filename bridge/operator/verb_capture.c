@@ -24,9 +24,10 @@ enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 *
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
 	struct tap *taps[RULES_WORKERS_MAX];
-	struct bundle *bundle; /* is wanted; or NULL */
-	unsigned n;            /* taps */
-	uint64_t lost;         /* that have been told */
+	struct bundle *bundle;   /* is wanted; or NULL */
+	unsigned n;              /* taps */
+	uint64_t lost;           /* that have been told */
+	struct capture_of *next; /* of world.left */
 };
 
 /* ---- The filter ---- */
@@ -131,21 +132,45 @@ static void hold_fastpath(const struct world *world, bool hold)
 		fastpath_hold(fastpath, FASTPATH_HOLD_CAPTURE, hold);
 }
 
-/* The workers let go of it first: if one doesn't move, what it has stays. */
+static void capture_free(struct capture_of *capture)
+{
+	for (unsigned k = 0; k < capture->n; k++)
+		tap_free(capture->taps[k]);
+	bundle_free(capture->bundle);
+	free(capture);
+}
+
+/* The workers let go of it first: what one that doesn't move has is kept until it does. */
+static void let_go(struct world *world)
+{
+	struct capture_of *capture;
+
+	if (!world->left || crew_errand(world->crew, attach, NULL))
+		return;
+	while ((capture = world->left)) {
+		world->left = capture->next;
+		capture_free(capture);
+	}
+}
+
+void verbs_tidy(struct world *world)
+{
+	if (!crew_is_stuck(world->crew) && !world->capture)
+		let_go(world);
+}
+
 static void stop(struct world *world, struct client *client)
 {
 	struct capture_of *capture = world->capture;
 
 	(void)client;
 	world->capture = NULL;
-	if (capture)
-		hold_fastpath(world, false);
-	if (!capture || crew_errand(world->crew, attach, NULL))
+	if (!capture)
 		return;
-	for (unsigned k = 0; k < capture->n; k++)
-		tap_free(capture->taps[k]);
-	bundle_free(capture->bundle);
-	free(capture);
+	hold_fastpath(world, false);
+	capture->next = world->left;
+	world->left = capture;
+	let_go(world);
 }
 
 static int start(struct world *world, struct capture_of *capture, const struct tap_wish *wish)

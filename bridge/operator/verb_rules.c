@@ -47,7 +47,10 @@ void verb_reload(struct world *world, struct client *client, struct request *req
 	if (!err)
 		answer_end(&client->answer);
 	else
-		answer_fail(&client->answer, err == -EINVAL ? ANSWER_USAGE : ANSWER_FAILED,
+		answer_fail(&client->answer,
+		            err == -EINVAL      ? ANSWER_USAGE
+		            : err == -ETIMEDOUT ? ANSWER_NOT_IN_TIME
+		                                : ANSWER_FAILED,
 		            err == -EINVAL ? "bad_configuration" : "not_reloaded", NULL, "%s",
 		            *why ? why : strerror(-err));
 }

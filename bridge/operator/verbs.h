@@ -46,6 +46,9 @@ bool verbs_snapshot(struct world *world, struct client *client, lb_time now, str
 void verbs_end_flows(struct world *world, struct client *client, const struct request *request,
                      lb_time now);
 
+/* Frees what captures have left as a worker didn't move, if they all do again. */
+void verbs_tidy(struct world *world);
+
 /* The verbs, by the files that have them. */
 verb_begin verb_status, verb_version, verb_events, verb_flows, verb_flow_reset, verb_who,
         verb_metrics;

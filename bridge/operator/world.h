@@ -25,6 +25,7 @@ struct world {
 	bool bypass; /* nothing is balanced */
 	struct verdicts verdicts;
 	struct capture_of *capture; /* the capture that is going on; or NULL */
+	struct capture_of *left;    /* captures that are over, but that a worker may still have */
 	struct rates rates;
 	lb_time started; /* by clock_now() */
 	lb_time viewers; /* when viewers may go over the flows again: verb_flows.c */

@@ -124,12 +124,31 @@ bool crew_is_stuck(const struct crew *crew)
 	return false;
 }
 
-void crew_pause(struct crew *crew)
+/* False if that time came before all did. */
+static bool pause_all(struct crew *crew, const struct timespec *until)
 {
+	bool all = true;
+
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_pause(crew->loops[k]);
-	for (unsigned k = 0; k < crew->n; k++)
-		loop_wait_paused(crew->loops[k]);
+	for (unsigned k = 0; k < crew->n && all; k++)
+		all = loop_wait_paused(crew->loops[k], until);
+	return all;
+}
+
+void crew_pause(struct crew *crew)
+{
+	pause_all(crew, NULL);
+}
+
+int crew_try_pause(struct crew *crew)
+{
+	const struct timespec until = clock_in(CREW_PAUSE_MS * LB_NS_PER_MS);
+
+	if (pause_all(crew, &until))
+		return 0;
+	crew_resume(crew);
+	return -ETIMEDOUT;
 }
 
 void crew_resume(struct crew *crew)

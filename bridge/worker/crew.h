@@ -38,6 +38,12 @@ int crew_start(struct crew *crew);
  * workers are the caller's, until crew_resume(). Frames wait in the sockets meanwhile.
  */
 void crew_pause(struct crew *crew);
+
+/* The same, or -ETIMEDOUT if some thread hasn't come to it after CREW_PAUSE_MS: then all go on. */
+enum { CREW_PAUSE_MS = 1000 };
+int crew_try_pause(struct crew *crew);
+
+/* Ends either. */
 void crew_resume(struct crew *crew);
 
 /*

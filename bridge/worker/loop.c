@@ -274,14 +274,20 @@ void loop_pause(struct loop *loop)
 	inbox_wake(loop->inbox);
 }
 
-void loop_wait_paused(struct loop *loop)
+bool loop_wait_paused(struct loop *loop, const struct timespec *until)
 {
+	bool standing;
+	int err = 0;
+
 	if (!loop)
-		return;
+		return true;
 	pthread_mutex_lock(&loop->lock);
-	while (!loop->standing)
-		pthread_cond_wait(&loop->changed, &loop->lock);
+	while (!loop->standing && err != ETIMEDOUT)
+		err = until ? pthread_cond_timedwait(&loop->changed, &loop->lock, until)
+		            : pthread_cond_wait(&loop->changed, &loop->lock);
+	standing = loop->standing;
 	pthread_mutex_unlock(&loop->lock);
+	return standing;
 }
 
 void loop_resume(struct loop *loop)

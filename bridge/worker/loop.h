@@ -38,12 +38,12 @@ bool loop_is_stuck(const struct loop *loop);
 
 /*
  * loop_pause() asks the thread to stand still after the burst that it is at, loop_wait_paused()
- * waits until it does: then its worker is the caller's, until loop_resume(). Frames wait in the
- * sockets meanwhile. In two steps so that several threads come to a stop together; loop may be NULL
- * in both.
+ * waits until it does, or until that time (of clock_in(); NULL: however long), when it is false:
+ * then its worker is the caller's, until loop_resume(). Frames wait in the sockets meanwhile. In
+ * two steps so that several threads come to a stop together; loop may be NULL in both.
  */
 void loop_pause(struct loop *loop);
-void loop_wait_paused(struct loop *loop);
+bool loop_wait_paused(struct loop *loop, const struct timespec *until);
 void loop_resume(struct loop *loop);
 
 /*

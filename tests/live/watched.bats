@@ -82,6 +82,48 @@ STANDSTILL='import ctypes, os
 	server_is fe2 '.state == "active"'
 }
 
+# bats test_tags=plain
+@test "a capture that begins, or ends, while workers don't move gives its memory back when they do" {
+	run hostile "$STANDSTILL"'
+	def ask(s, line): s.send(line + b"\n"); return answer(s)
+	def room(): return int(next(l for l in open(f"/proc/{pid}/status") if l.startswith("VmData")).split()[1])
+	def cycle():
+	    begun = connect("control"); begun.send(b"capture\n"); begun.recv(99999)
+	    hold()
+	    s = connect("control"); s.send(b"capture\n"); time.sleep(.05)
+	    begun.close(); time.sleep(.25); s.close(); time.sleep(.1)
+	    let_go()
+	    c = connect(); time.sleep(.1); ask(c, b"status"); ask(c, b"status"); c.close()
+	    again = connect("control"); again.send(b"capture\n"); said = again.recv(99999); again.close()
+	    c = connect(); ask(c, b"status"); time.sleep(.1); ask(c, b"status")
+	    return b"capture\":true" in said
+	good = cycle(); before = room()
+	good &= all([cycle() for i in range(4)])
+	print(good, room() - before < 3000 or room() - before)'
+	echo "$output"
+	[[ $output = "True True" ]]
+}
+
+# They have said that they move, and an address that is new is being looked for when they don't any more.
+# bats test_tags=plain
+@test "workers that stop moving while a reload looks whether it can be: it fails, and holds nothing up for longer" {
+	sed -i "/^vip/a snat = $VIP, 10.0.0.60" "$LAB_DIR/lb.ini"
+	run hostile "$STANDSTILL"'
+	c, v = connect("control"), connect()
+	c.send(b"reload\n"); time.sleep(.1)
+	hold()
+	begun = time.time(); said = answer(c)
+	v.send(b"version\n"); answer(v)
+	took = time.time() - begun
+	let_go()
+	print("\"exit\":5" in said and "not reloaded: nothing has changed (a worker" in said or said, took < 4 or took)'
+	sed -i '/^snat/d' "$LAB_DIR/lb.ini"
+	echo "$output"
+	[[ $output = "True True" ]]
+	wait_until 5 in_ns dc ping -c 1 -W 1 10.0.0.41
+	tmb reload
+}
+
 @test "1000 connects, and who never reads: the next one is served, operators meanwhile too" {
 	hostile 'crowd = []
 	for i in range(1000):
