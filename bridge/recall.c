@@ -1,10 +1,13 @@
 /*
  * The lines are described in operator/bundle.c. Flows become those of a process that is no more,
- * and are adopted (lb/adopt.c): so nothing that is read here is believed. One that was half-open is
- * forgotten by that. Of the rest of the engine's state only what decides about most connections is
- * in a bundle: whose turn it was of the servers, and whether they were up.
+ * and are adopted (lb/adopt.c): so nothing that is read here is believed. Of the rest of the
+ * engine's state what decides about connections is in a bundle: whose turn it was of the servers,
+ * whether they were up, which server clients stick to and how near they are to their limits. What
+ * isn't is listed in operator/bundle.c.
  */
 #include "recall.h"
+
+#include "recall_clients.h"
 
 #include "process/log.h"
 
@@ -14,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 4, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 5, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
 	uint16_t worker;
@@ -43,12 +46,6 @@ struct recalled_turn {
 	uint64_t server, farm;
 };
 
-/* What is read grows by doubling. */
-struct growing {
-	uint8_t *items;
-	uint32_t n, room;
-};
-
 struct recall {
 	lb_time epoch;
 	struct hash_key key;
@@ -56,40 +53,11 @@ struct recall {
 	struct mac macs[NSIDES];
 	struct rules_nets nets; /* of the host */
 	struct growing names, servers, turns, flows;
+	struct recall_clients clients;
 	struct memory arrays[RULES_WORKERS_MAX][TABLE_NARRAYS]; /* of the workers' engines */
 };
 
 /* ---- Reading ---- */
-
-static void *grow(struct growing *growing, size_t bytes)
-{
-	void *items = growing->items;
-
-	if (growing->n == growing->room) {
-		growing->room = growing->room ? 2 * growing->room : 64;
-		items = realloc(growing->items, growing->room * bytes);
-		if (!items)
-			return NULL;
-		growing->items = items;
-	}
-	return memset(growing->items + growing->n++ * bytes, 0, bytes);
-}
-
-/* The bytes of the next word, all n of them; false if they aren't there. */
-static bool take_hex(char **rest, void *ret, size_t n)
-{
-	char *word = strtok_r(NULL, " ", rest);
-	uint8_t *bytes = ret;
-	unsigned byte;
-
-	if (!word || strlen(word) != 2 * n || strspn(word, "0123456789abcdef") != 2 * n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		sscanf(word + 2 * i, "%2x", &byte);
-		bytes[i] = (uint8_t)byte;
-	}
-	return true;
-}
 
 static bool take_state(struct recall *recall, char *rest)
 {
@@ -120,14 +88,14 @@ static bool take_mac(struct recall *recall, char *rest)
 	const char *side = strtok_r(NULL, " ", &rest);
 
 	return side && (*side == '0' || *side == '1') &&
-	       take_hex(&rest, &recall->macs[*side - '0'], sizeof(struct mac));
+	       recall_take_hex(&rest, &recall->macs[*side - '0'], sizeof(struct mac));
 }
 
 static bool take_name(struct recall *recall, char *rest)
 {
-	struct ip6 *name = grow(&recall->names, sizeof(*name));
+	struct ip6 *name = recall_grow(&recall->names, sizeof(*name));
 
-	return name && take_hex(&rest, name, sizeof(*name));
+	return name && recall_take_hex(&rest, name, sizeof(*name));
 }
 
 static bool take_net(struct recall *recall, char *rest)
@@ -143,7 +111,7 @@ static bool take_net(struct recall *recall, char *rest)
 	net->side = (uint8_t)side;
 	net->prefix = (uint8_t)prefix;
 	recall->nets.n++;
-	return take_hex(&rest, &net->address, sizeof(net->address));
+	return recall_take_hex(&rest, &net->address, sizeof(net->address));
 }
 
 /* The rest of a server's line: SIDE NEXT HOP. */
@@ -152,16 +120,16 @@ static bool take_place(struct recalled_server *server, char *rest)
 	const char *side = strtok_r(NULL, " ", &rest);
 
 	if (!side || (*side != '0' && *side != '1') ||
-	    !take_hex(&rest, &server->next, sizeof(server->next)))
+	    !recall_take_hex(&rest, &server->next, sizeof(server->next)))
 		return false;
 	server->side = (enum side)(*side - '0');
 	server->is_known = rest && strcmp(rest, "-");
-	return !server->is_known || take_hex(&rest, &server->hop, sizeof(server->hop));
+	return !server->is_known || recall_take_hex(&rest, &server->hop, sizeof(server->hop));
 }
 
 static bool take_server(struct recall *recall, char *rest)
 {
-	struct recalled_server *server = grow(&recall->servers, sizeof(*server));
+	struct recalled_server *server = recall_grow(&recall->servers, sizeof(*server));
 	char state[RECALL_WORD_BYTES], health[RECALL_WORD_BYTES];
 	int at = 0, drains, maint;
 
@@ -180,7 +148,7 @@ static bool take_server(struct recall *recall, char *rest)
 
 static bool take_turn(struct recall *recall, char *rest)
 {
-	struct recalled_turn *turn = grow(&recall->turns, sizeof(*turn));
+	struct recalled_turn *turn = recall_grow(&recall->turns, sizeof(*turn));
 
 	return turn && sscanf(rest, "%" SCNu16 " %63s %" SCNu64 " %" SCNu64, &turn->worker,
 	                      turn->name, &turn->server, &turn->farm) == 4;
@@ -188,16 +156,26 @@ static bool take_turn(struct recall *recall, char *rest)
 
 static bool take_flow(struct recall *recall, char *rest)
 {
-	struct recalled_flow *flow = grow(&recall->flows, sizeof(*flow));
+	struct recalled_flow *flow = recall_grow(&recall->flows, sizeof(*flow));
 	int at = 0;
 
 	if (!flow || sscanf(rest, "%" SCNu16 "%n", &flow->worker, &at) != 1)
 		return false;
 	rest += at;
-	return take_hex(&rest, &flow->flow, sizeof(flow->flow)) &&
-	       take_hex(&rest, &flow->cold, sizeof(flow->cold)) &&
-	       take_hex(&rest, &flow->client6, sizeof(flow->client6)) &&
-	       take_hex(&rest, &flow->hop, sizeof(flow->hop));
+	return recall_take_hex(&rest, &flow->flow, sizeof(flow->flow)) &&
+	       recall_take_hex(&rest, &flow->cold, sizeof(flow->cold)) &&
+	       recall_take_hex(&rest, &flow->client6, sizeof(flow->client6)) &&
+	       recall_take_hex(&rest, &flow->hop, sizeof(flow->hop));
+}
+
+static bool take_sticky(struct recall *recall, char *rest)
+{
+	return recall_take_sticky(&recall->clients, rest);
+}
+
+static bool take_limited(struct recall *recall, char *rest)
+{
+	return recall_take_limited(&recall->clients, rest);
 }
 
 static bool take_line(struct recall *recall, char *line)
@@ -205,9 +183,10 @@ static bool take_line(struct recall *recall, char *line)
 	static const struct {
 		const char *word;
 		bool (*take)(struct recall *recall, char *rest);
-	} kinds[] = {{"state", take_state},   {"key", take_key},   {"share", take_share},
-	             {"mac", take_mac},       {"name", take_name}, {"net", take_net},
-	             {"server", take_server}, {"turn", take_turn}, {"flow", take_flow}};
+	} kinds[] = {{"state", take_state},   {"key", take_key},        {"share", take_share},
+	             {"mac", take_mac},       {"name", take_name},      {"net", take_net},
+	             {"server", take_server}, {"turn", take_turn},      {"flow", take_flow},
+	             {"sticky", take_sticky}, {"limited", take_limited}};
 	char *rest = strchr(line, ' ');
 
 	line[strcspn(line, "\n")] = 0;
@@ -270,6 +249,7 @@ void recall_free(struct recall *recall)
 	free(recall->servers.items);
 	free(recall->turns.items);
 	free(recall->flows.items);
+	recall_free_clients(&recall->clients);
 	free(recall);
 }
 
@@ -449,6 +429,7 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 		worker->lb = lb_init_shared(mem.at, &table, worker->setup.farms, &recall->key, macs,
 		                            recall->epoch);
 		fill(recall, &table, worker->share.worker);
+		worker->adoption.keeps_half_open = true;
 		err = adopt(worker, &table, &scratch, now);
 	} else {
 		memory_free(&mem);
@@ -465,6 +446,8 @@ static int recall_worker(struct recall *recall, struct worker *worker, lb_time n
 		return err;
 	recall_servers(recall, worker, now);
 	recall_turns(recall, worker);
+	recall_clients(&recall->clients, worker, (const void *)recall->names.items, recall->names.n,
+	               now);
 	return 0;
 }
 
@@ -472,9 +455,9 @@ static void log_adoption(const struct workers *workers)
 {
 	const struct adoption sum = workers_adoption(workers);
 
-	log_info("%" PRIu32 " connections go on, %" PRIu32 " have ended, %" PRIu32
-	         " were half-open and are forgotten, %" PRIu32 " don't fit the rules",
-	         sum.open, sum.quarantined, sum.half_open, sum.unfit + sum.damaged);
+	log_info("%" PRIu32 " connections go on, %" PRIu32 " of them half-open, %" PRIu32
+	         " have ended, %" PRIu32 " don't fit the rules",
+	         sum.open, sum.half_open, sum.quarantined, sum.unfit + sum.damaged);
 }
 
 int recall_workers(struct recall *recall, struct workers *workers, lb_time now)

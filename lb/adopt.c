@@ -8,8 +8,9 @@
  * anew from that: the index, lists, SNAT ports, counts of servers, users of hops, check times.
  *
  * Live flows come first, so that of two with the same tuple the one that ended makes way. A
- * half-open flow has nothing to lose. One that has been reset can't be told from one whose end has
- * gone on: it is in quarantine. So is one to which a program that was alone has noted a RST.
+ * half-open flow has nothing to lose, and only goes on where it is asked for (OPENING). One that
+ * has been reset can't be told from one whose end has gone on: it is in quarantine. So is one to
+ * which a program that was alone has noted a RST.
  */
 #include "adopt.h"
 
@@ -36,7 +37,15 @@ struct adopter {
 	struct adoption *ret;
 };
 
-enum fate { FATE_FREE, FATE_DAMAGED, FATE_HALF_OPEN, FATE_UNFIT, FATE_OPEN, FATE_ENDED };
+enum fate {
+	FATE_FREE,
+	FATE_DAMAGED,
+	FATE_HALF_OPEN,
+	FATE_UNFIT,
+	FATE_OPENING, /* from here on they are taken in */
+	FATE_OPEN,
+	FATE_ENDED,
+};
 
 /* A flow that has been judged. */
 struct found {
@@ -186,13 +195,13 @@ static bool has_ended(const struct flow *flow)
 	return flow->flags & FLOW_RESET_BY_US || tcp_is_closed(flow);
 }
 
-static enum fate fate_of_state(const struct flow *flow)
+static enum fate fate_of_state(const struct adopter *a, const struct flow *flow)
 {
 	switch ((unsigned)flow->state) {
 	case FLOW_FREE:
 		return FATE_FREE;
 	case FLOW_HALF_OPEN:
-		return FATE_HALF_OPEN;
+		return a->ret->keeps_half_open ? FATE_OPENING : FATE_HALF_OPEN;
 	case FLOW_OPEN:
 	case FLOW_CLOSING:
 		return has_ended(flow) ? FATE_ENDED : FATE_OPEN;
@@ -210,17 +219,23 @@ static enum fate unfit(enum fate fate)
 	return fate == FATE_OPEN ? FATE_UNFIT : FATE_FREE;
 }
 
+/* What is noted of it can be true. Of one that is half-open hardly anything is, and all can be. */
+static bool is_possible(const struct flow *flow, enum fate fate)
+{
+	return fate != FATE_OPEN || (has_numbers(flow, CLIENT) && has_numbers(flow, SERVER));
+}
+
 /* What is to become of the flow; one that goes on has this process's numbers then. */
 static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 {
 	struct flows *flows = &a->balance->flows;
 	const struct flow *flow = flows_at(flows, f);
-	const enum fate fate = fate_of_state(flow);
+	const enum fate fate = fate_of_state(a, flow);
 	uint16_t server;
 
 	if (fate < FATE_UNFIT)
 		return fate;
-	if (fate == FATE_OPEN && (!has_numbers(flow, CLIENT) || !has_numbers(flow, SERVER)))
+	if (!is_possible(flow, fate))
 		return FATE_DAMAGED;
 	if (flow_is_ipv6(flow) && !rename_flow(a, f))
 		return unfit(fate);
@@ -284,6 +299,8 @@ static enum flow_state begin_anew(struct flow *flow, enum fate fate)
 	if (fate == FATE_ENDED)
 		return FLOW_QUARANTINE;
 	flow->flags &= (uint8_t)~FLOW_CLIENT_UNLISTED;
+	if (fate == FATE_OPENING)
+		return FLOW_HALF_OPEN;
 	return flow_is_closed(flow) ? FLOW_CLOSING : FLOW_OPEN;
 }
 
@@ -297,10 +314,11 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	struct flow *flow = flows_at(flows, f);
 	const uint16_t server = flow->server;
 
-	if (is_full(flows, a->ret) || is_taken(flows, found, SERVER))
+	if (is_full(flows, a->ret) || is_taken(flows, found, SERVER) ||
+	    (fate == FATE_OPENING && flows->openings.list.length >= balance->most_half_open))
 		return false;
 	if (is_taken(flows, found, CLIENT)) {
-		if (fate == FATE_OPEN)
+		if (fate != FATE_ENDED)
 			return false;
 		flow->flags |= FLOW_CLIENT_UNLISTED;
 	}
@@ -314,7 +332,11 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 		sched_adopt(&balance->farms->sched, server, !flow_is_closing(flow));
 		balance->counts.created++;
 	}
-	if (fate == FATE_ENDED)
+	if (fate == FATE_OPENING) {
+		sched_opened(&balance->farms->sched, server);
+		balance->counts.created++;
+	}
+	if (fate != FATE_OPEN)
 		balance_queue(balance, f);
 	flows_check_again(flows, f, life_deadline(balance, flow));
 	return true;
@@ -326,11 +348,11 @@ static void settle(struct adopter *a, const struct found *found, lb_time now)
 	const uint32_t f = found->f;
 	enum fate fate = found->fate;
 
-	if (fate >= FATE_OPEN && !take_in(a, found, now))
+	if (fate > FATE_UNFIT && !take_in(a, found, now))
 		fate = FATE_DAMAGED;
-	a->ret->open += fate == FATE_OPEN;
+	a->ret->open += fate == FATE_OPEN || fate == FATE_OPENING;
 	a->ret->quarantined += fate == FATE_ENDED;
-	a->ret->half_open += fate == FATE_HALF_OPEN;
+	a->ret->half_open += fate == FATE_HALF_OPEN || fate == FATE_OPENING;
 	a->ret->damaged += fate == FATE_DAMAGED;
 	a->ret->unfit += fate == FATE_UNFIT;
 	if (fate == FATE_UNFIT) {
@@ -351,7 +373,7 @@ static struct found look(struct adopter *a, uint32_t f)
 	__builtin_prefetch(&flows->flow[f + ADOPT_AHEAD]);
 	__builtin_prefetch(&flows->cold[f + ADOPT_AHEAD]);
 	found.fate = judge(a, f, &found);
-	if (found.fate < FATE_OPEN)
+	if (found.fate <= FATE_UNFIT)
 		return found;
 	for (enum end end = CLIENT; end <= SERVER; end++) {
 		found.hashes[end] = flows_hash_end(flows, f, end);
@@ -373,7 +395,7 @@ static uint32_t adopt_some(struct adopter *a, bool live, lb_time now)
 		for (; f < flows->reached && n < ADOPT_STEP; f++) {
 			if (live)
 				take_ends(flows, f);
-			if (live == (fate_of_state(flows_at(flows, f)) == FATE_ENDED))
+			if (live == (fate_of_state(a, flows_at(flows, f)) == FATE_ENDED))
 				others++;
 			else
 				found[n++] = look(a, f);
@@ -405,7 +427,7 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	                    .tick = balance_tick(balance, now),
 	                    .ret = ret};
 
-	*ret = (struct adoption){.done = true};
+	*ret = (struct adoption){.done = true, .keeps_half_open = ret->keeps_half_open};
 	if (!a.names || a.nnames > FLOWS_NAMES_MAX)
 		a.nnames = 0;
 	memset(scratch, 0, bytes);

@@ -8,10 +8,12 @@
 
 /* What became of what was found, in flows. */
 struct adoption {
+	bool keeps_half_open; /* asked for: they go on as well, as in a replay nobody begins again
+	                       */
 	bool done;            /* there was something that could be read */
-	uint32_t open;        /* go on, as open or closing */
+	uint32_t open;        /* go on, as open or closing; half-open ones that do are among them */
 	uint32_t quarantined; /* had ended, and keep their ports for a while */
-	uint32_t half_open;   /* forgotten: their clients begin again */
+	uint32_t half_open;   /* forgotten, unless they are kept: their clients begin again */
 	uint32_t unfit;       /* their VIP, port, server or SNAT address is gone: will be reset */
 	uint32_t damaged;     /* nothing that a flow could be, or one found twice: forgotten */
 };

@@ -329,6 +329,8 @@ void flows_adopt(struct flows *flows, uint32_t f, enum flow_state state, const u
 	set_life(flow, server, state);
 	if (state == FLOW_QUARANTINE)
 		rest(flows, f);
+	if (state == FLOW_HALF_OPEN)
+		flows->spare[f].opening = openings_take(&flows->openings, f);
 }
 
 void flows_abandon(struct flows *flows, uint32_t f)
@@ -442,7 +444,6 @@ void flows_bury(struct flows *flows, uint32_t f)
 void flows_set_client(struct flows *flows, uint32_t f, uint16_t place, const struct hop *hop)
 {
 	struct flow *flow = flows_at(flows, f);
-
 	const uint16_t old = flow->hop;
 
 	if (place == HOPS_OWN && !flow_is_live(flow)) {

@@ -323,7 +323,7 @@ void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
 
 /*
  * For flows that were found in the table (adopt.c), whose words are as another process left them,
- * in the order below: takes one into use as open, closing or quarantined, flows_hash() of its
+ * in the order below: takes one into use as half-open, open, closing or quarantined, flows_hash() of its
  * tuples being given; gives one up; sets one aside, which keeps its place and nothing else, until
  * flows_undoom(); gives its addresses other names, the client's address being in client6; sets the
  * place of its hop; and sets the time when it was made.

@@ -275,6 +275,29 @@ bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time
 	return true;
 }
 
+void lb_recall_sticky(struct lb *lb, unsigned server, be32 client, uint32_t until, bool sure,
+                      lb_time now)
+{
+	struct balance *balance = &lb->balance;
+	const struct persist_key key = persist_key(farms_of_server(balance->farms, server), client);
+	const uint32_t tick = balance_tick(balance, now);
+
+	if (sure)
+		persist_note(&balance->persist, key, (uint16_t)server, tick, until);
+	else
+		persist_hope(&balance->persist, key, (uint16_t)server, tick, until);
+}
+
+void lb_recall_limited(struct lb *lb, unsigned farm, const struct limits_client *client,
+                       lb_time blocked, lb_time now)
+{
+	const struct limits_asker asker = {
+	        .rules = lb->balance.farms->rules, .farm = farm, .key = client->key};
+
+	limits_recall(&lb->balance.limits, &asker, client->asked_ns, client->opened_ns, blocked,
+	              now);
+}
+
 bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict, lb_time now)
 {
 	struct health *health = &lb->balance.farms->health;

@@ -135,6 +135,16 @@ bool lb_agent(struct lb *lb, unsigned server, const struct agent *agent, lb_time
 bool lb_force_health(struct lb *lb, unsigned server, enum health_verdict verdict, lb_time now);
 
 /*
+ * In a replay: that a client, by the name that these rules give his address, sticks to the server
+ * until a tick, surely or only as he has asked; and what had been noted of one who is limited
+ * (limits_recall()), by his key there.
+ */
+void lb_recall_sticky(struct lb *lb, unsigned server, be32 client, uint32_t until, bool sure,
+                      lb_time now);
+void lb_recall_limited(struct lb *lb, unsigned farm, const struct limits_client *client,
+                       lb_time blocked, lb_time now);
+
+/*
  * While the engine is bypassed it begins no flows: TCP to us without a flow passes as on a cable.
  * Flows that there are go on, and ARP and echo requests are answered.
  */

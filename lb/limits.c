@@ -28,7 +28,6 @@
 static_assert(sizeof(struct limits_client) == 32, "two in a cache line");
 
 enum { LIMITS_SETS = LIMITS_CLIENTS / LIMITS_WAYS };
-#define LIMITS_TENTH_NS (LB_NS_PER_S / 10)
 
 void limits_lay_out(struct limits *limits, struct arena *arena, const struct hash_key *key)
 {
@@ -352,4 +351,16 @@ void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms
 		client->open = 0;
 		limits->counts.clients -= client->farm == LIMITS_NO_FARM;
 	}
+}
+
+void limits_recall(struct limits *limits, const struct limits_asker *asker, int64_t asked_ns,
+                   int64_t opened_ns, lb_time blocked, lb_time now)
+{
+	struct limits_client *client = meet(limits, asker, true, now);
+
+	if (!client)
+		return;
+	client->asked_ns = asked_ns;
+	client->opened_ns = opened_ns;
+	client->blocked_t = tenths(blocked);
 }

@@ -20,6 +20,8 @@ enum {
 	LIMITS_OVER = 64,       /* flows that wait for their resets */
 };
 
+#define LIMITS_TENTH_NS (LB_NS_PER_S / 10)
+
 /* The times are those up to which connections are paid for: see limits.c. */
 struct limits_client {
 	uint64_t key;       /* its address, or the first half of that */
@@ -124,6 +126,11 @@ void limits_revived(struct limits *limits, const struct limits_asker *asker, lb_
  * packet that they send.
  */
 void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms);
+
+/* What had been noted of a client in a time that is gone on with; how many connections it has open
+ * isn't part of it. */
+void limits_recall(struct limits *limits, const struct limits_asker *asker, int64_t asked_ns,
+                   int64_t opened_ns, lb_time blocked, lb_time now);
 
 /*
  * Goes over to other rules: map gives the new number of each of nfarms farms, or LIMITS_NO_FARM.

@@ -11,8 +11,6 @@
  */
 #include "persist.h"
 
-enum { PERSIST_WAYS = 4 /* entries of a set: one cache line */ };
-
 static_assert(sizeof(struct persist_entry) * PERSIST_WAYS == ARENA_ALIGN, "a set is a cache line");
 
 void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clients,

@@ -10,7 +10,7 @@
 
 /* Of so many farms that share a VIP a client may stick to a server each; of more, noting another
  * one forgets one of these. */
-enum { PERSIST_FARMS = 64 };
+enum { PERSIST_FARMS = 64, PERSIST_WAYS = 4 /* entries of a set: one cache line */ };
 
 enum persist_state {
 	PERSIST_FREE,
@@ -27,7 +27,7 @@ struct persist_entry {
 };
 
 struct persist {
-	struct persist_entry *entries;
+	struct persist_entry *entries; /* PERSIST_WAYS for each set */
 	uint32_t nsets;
 	bool any; /* entry, since the last time that all were looked at */
 	struct hash_key key;

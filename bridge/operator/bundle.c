@@ -10,11 +10,20 @@
  *   server NAME STATE WEIGHT HEALTH RAMP AGENT... SIDE NEXT HOP
  *   turn WORKER NAME TURN FARM_TURN
  *   flow WORKER FLOW COLD CLIENT6 HOP     their bytes
+ *   sticky WORKER SERVER CLIENT UNTIL SURE     a client of persist (bundle_clients.c)
+ *   limited WORKER FARM CLIENT ASKED OPENED BLOCKED    one of client_rate and the like
  *   rules TEXT                     a line of the file in force
  *
  * Each worker's part is as it is when its capture begins.
+ *
+ * What isn't in it, and is as at a start: first fragments that later ones wait for, frames that
+ * wait for a server's MAC address, clients who have been here before (lb/strangers.h), of whom only
+ * a flood makes a difference, what has been counted of resets and SYNs in the present second, and
+ * the averages of scheduler = fastest.
  */
 #include "bundle.h"
+
+#include "bundle_clients.h"
 
 #include "../process/clock.h"
 #include "../process/text.h"
@@ -25,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 4, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 5, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -44,6 +53,7 @@ struct part {
 	struct bundled *flows;
 	uint32_t n, room, left; /* left: found no room */
 	struct turn *turns;     /* by rules.servers[] */
+	struct bundle_clients clients;
 };
 
 /* Of a server, as the first worker has it. */
@@ -70,13 +80,14 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 	(void)now;
 	bundle->parts[worker->share.worker].room =
 	        balance_open_flows(balance) + balance_quarantined(balance) + BUNDLE_SPARE;
+	bundle_clients_count(&bundle->parts[worker->share.worker].clients, worker);
 }
 
 static bool make_part(struct part *part, const struct rules *rules)
 {
 	part->flows = malloc(part->room * sizeof(*part->flows));
 	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
-	return part->flows && part->turns;
+	return bundle_clients_make(&part->clients) && part->flows && part->turns;
 }
 
 int bundle_new(struct crew *crew, struct bundle **ret)
@@ -103,6 +114,7 @@ void bundle_free(struct bundle *bundle)
 	for (unsigned k = 0; bundle && k < bundle->n; k++) {
 		free(bundle->parts[k].flows);
 		free(bundle->parts[k].turns);
+		bundle_clients_free(&bundle->parts[k].clients);
 	}
 	if (bundle)
 		free(bundle->places);
@@ -122,6 +134,19 @@ static void keep(struct part *part, const struct flows *flows, uint32_t f)
 	bundled->cold = flows->cold[f];
 	bundled->client6 = flows->client6 ? flows->client6[f] : (struct ip6){{0}};
 	bundled->hop = *flows_client(flows, f);
+}
+
+/* Those that stand in queues in the order of these, as they are queued again in a replay. */
+static void keep_flows(struct part *part, const struct flows *flows)
+{
+	for (uint32_t f = 0; f < flows->reached; f++)
+		if (flow_is_live(flows_at(flows, f)) && flows_at(flows, f)->state != FLOW_HALF_OPEN)
+			keep(part, flows, f);
+	for (uint32_t f = flows_first_half_open(flows); f != FLOW_NONE;
+	     f = flows_next_half_open(flows, f))
+		keep(part, flows, f);
+	for (uint32_t f = flows->quarantine.head; f != FLOW_NONE; f = flows_next_resting(flows, f))
+		keep(part, flows, f);
 }
 
 static void keep_places(struct bundle *bundle, const struct worker *worker)
@@ -162,9 +187,8 @@ void bundle_take(struct bundle *bundle, const struct worker *worker)
 	if (!worker->share.worker)
 		keep_places(bundle, worker);
 	keep_turns(part, worker);
-	for (uint32_t f = 0; f < balance->flows.reached; f++)
-		if (flows_at(&balance->flows, f)->state != FLOW_FREE)
-			keep(part, &balance->flows, f);
+	bundle_clients_take(&part->clients, worker);
+	keep_flows(part, &balance->flows);
 }
 
 /* ---- As text ---- */
@@ -291,6 +315,8 @@ char *bundle_text(const struct bundle *bundle, const struct world *world)
 			print_server(out, rules, &rules->servers[s], &bundle->places[s]);
 	for (unsigned k = 0; k < bundle->n; k++)
 		print_part(out, rules, &bundle->parts[k], k);
+	for (unsigned k = 0; k < bundle->n; k++)
+		bundle_clients_print(out, &bundle->parts[k].clients, rules, k);
 	print_rules(out, world->text);
 	if (fclose(out) == 0)
 		return text;

@@ -366,3 +366,40 @@ bundle_has() # CAPTURE FILTER N
 	run "$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap"
 	[[ $status != 0 && $output = *"state:1: not what"* ]]
 }
+
+is_half_open() # CLIENT
+{
+	[[ $(tmb flows --no-header state half_open and client "$1" | wc -l) = 1 ]]
+}
+
+# Each client has a server of his own, has used up half of what he may begin at once, and gets the rest while the capture goes on; and
+# somebody's handshake is under way, as servers can't answer until then.
+@test "capture --bundle: who sticks to a server, who is limited, and handshakes under way are in it" {
+	local server line
+
+	for ((i = 60; i < 68; i++)); do in_ns client ip address add "10.0.0.1$i/24" dev eth0; done
+	sed -i '/^ports/a persist = 5m\nclient_rate = 1\nclient_burst = 2' "$LAB_DIR/lb.ini"
+	tmb reload
+	rm -rf "$LAB_DIR/bundle"
+	in_ns client "$TOOLS/manyconns" connect -n 7 -a 10.0.0.160 -A 7 -t 10 "$VIP" 5061 | jq -e '.echoed == 7'
+	for server in fe1 fe2; do ip -n $server route add blackhole "$VIP/32"; done
+	in_ns client "$TOOLS/manyconns" connect -n 1 -a 10.0.0.167 -t 10 "$VIP" 5061 >"$LAB_DIR/late" &
+	wait_until 5 is_half_open 10.0.0.167
+	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" tcp port 5061 and net 10.0.0.160/29
+	wait_until 10 grep -q ^flow "$LAB_DIR/bundle/state"
+	wait_until 10 grep -q ^limited "$LAB_DIR/bundle/state"
+	for server in fe1 fe2; do ip -n $server route del blackhole "$VIP/32"; done
+	in_ns client "$TOOLS/manyconns" connect -n 21 -a 10.0.0.160 -A 7 -t 2 "$VIP" 5061 >"$LAB_DIR/limited" || true
+	wait %?late
+	jq -e '.echoed == 1' "$LAB_DIR/late"
+	jq -e '.connected >= 7 and .connected < 21' "$LAB_DIR/limited"
+	wait_until 20 bundle_has outside-out 'tcp[13] & 4 != 0' 1
+	lab_kill bundle
+	[[ $(grep -c ^sticky "$LAB_DIR/bundle/state") -ge 7 ]]
+	run "$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
+	echo "$output"
+	[[ $status = 0 && $output = *", 1 of them half-open"* ]]
+	sent_alike
+	sed -i '/^persist\|^client_/d' "$LAB_DIR/lb.ini"
+	tmb reload
+}

@@ -250,6 +250,38 @@ START_TEST(ends_that_nobody_was_there_to_see_count)
 }
 END_TEST
 
+/* As in a replay. Their clients may send the SYN again, or their servers answer it. */
+START_TEST(half_open_ones_go_on_where_that_is_asked_for)
+{
+	const struct balance *balance;
+	struct talk silent, answered, late;
+
+	begin();
+	require_eq(talk_syn(&silent, &engine, fixture_client(97), 1234, 443).why, WHY_FLOW_NEW);
+	require_eq(talk_syn(&answered, &engine, fixture_client(98), 1234, 443).why, WHY_FLOW_NEW);
+	require_eq(talk_send(&answered, SERVER, TCP_SYN | TCP_ACK, 0).why, WHY_FLOW_HIT);
+	require_eq(talk_syn(&late, &engine, fixture_client(99), 1234, 443).why, WHY_FLOW_NEW);
+	adoption.keeps_half_open = true;
+	ck_assert(die_and_adopt(fixture_rules(3)));
+	adoption.keeps_half_open = false;
+	balance = lb_balance(engine.lb);
+	require_eq(adoption.half_open, 3);
+	require_eq(adoption.open, TALKS + 3);
+	require_eq(adoption.unfit + adoption.damaged, 0);
+	require_eq(balance->flows.openings.list.length, 3);
+	require_eq(talk_syn(&late, &engine, fixture_client(99), 1234, 443).act, LB_FORWARD);
+	require_eq(talk_send(&silent, SERVER, TCP_SYN | TCP_ACK, 0).why, WHY_FLOW_HIT);
+	require_eq(talk_send(&silent, CLIENT, TCP_ACK, 0).why, WHY_FLOW_HIT);
+	require_eq(talk_send(&answered, CLIENT, TCP_ACK, 0).why, WHY_FLOW_HIT);
+	require_eq(balance->flows.openings.list.length, 1);
+	require_goes_on(&answered);
+	engine_wait_ms(&engine, 3600 * S);
+	require_eq(balance->flows.free.length, balance->flows.reached);
+	require_eq(balance->farms->snat.in_use[0], 0);
+	finish();
+}
+END_TEST
+
 START_TEST(other_layouts_are_not_touched)
 {
 	struct table_head *head;
@@ -274,6 +306,7 @@ END_TEST
 Suite *adopt_suite(void)
 {
 	const TTest *const tests[] = {connections_go_on,
+	                              half_open_ones_go_on_where_that_is_asked_for,
 	                              unfit_is_reset,
 	                              servers_are_known_to_have_flows,
 	                              pools_that_become_one,
