@@ -118,7 +118,7 @@ $(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o rece
 		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o) $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser -lbpf
 
-$(B)/tools/natcheck: TOOL_LIBS := -lpcap
+$(B)/tools/natcheck $(B)/tools/asks: TOOL_LIBS := -lpcap
 $(B)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TOOL_LIBS)

@@ -3,10 +3,13 @@
 # What operators cost the wire: tests/lab.sh tests/bench/operators.sh, or make bench-operators.
 #
 # FLOWS connections are open through the VIP (200000), a TCP stream crosses the wire as fast as it can, and beside it round
-# trips of 64 bytes are timed on the wire. In turns, SECONDS_EACH seconds each (8), nobody asks anything, and
-# status, flows (all of them), metrics and a capture are asked for each second. ROUNDS of both (8). The result is the median of the
-# rounds' p99, and of their ratio, since only what is measured one after the other can be compared; and whether
-# a frame was missed, by either. Askers have the lowest priority, as the machine has no processor to spare for them.
+# trips of 64 bytes are timed on the wire. In turns, SECONDS_EACH seconds each (8), nobody asks anything (quiet), status, metrics,
+# flows (of all, the 20 oldest) and a capture of half a second are asked for each second by a program that does nothing with the
+# answers (answers), and the same by tmbridge's own command line (programs): so what answers cost and what it costs to start
+# programs that show them, on a machine whose two processors have all been given away, are told apart. ROUNDS of them (8), every
+# other one in reverse. The results are medians of the rounds' p99, and of their ratio to the quiet one's in the same round, since only what
+# is measured one after the other can be compared; whether a frame was missed; and how many of the turns, one a second, were had
+# in their second. Fewer than TURNS_PERCENT of them (95) are a failure. MODES are which of them (quiet answers programs).
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
@@ -48,9 +51,14 @@ open_flows()
 	echo "# $(cat "$LAB_DIR"/many* | jq -s 'map(.connected) | add') connected"
 }
 
+figure_of() # VERB JQ
+{
+	"$TMBRIDGE" "$1" -o json | sed -n 1p | jq "$2"
+}
+
 figure() # JQ
 {
-	"$TMBRIDGE" status -o json | sed -n 1p | jq "$1"
+	figure_of status "$1"
 }
 
 # Frames that had no room when they came, and such as the way out didn't take.
@@ -59,26 +67,46 @@ lost()
 	figure '([.ports[].missed] | add), ([.ports[].send_failed] | add)' | paste -s -d ' '
 }
 
+REQUESTS=(status metrics "flows --sort age_ms --limit 20")
+
 ask_all()
 {
-	"$TMBRIDGE" status
-	"$TMBRIDGE" metrics
-	"$TMBRIDGE" flows --limit 20 --sort age
-	"$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host 10.0.0.110 | wc -c
+	"$TMBRIDGE" status && "$TMBRIDGE" metrics && "$TMBRIDGE" flows --limit 20 --sort age &&
+		"$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host $VIP
 }
 
-# Each second, or when the one before is done, until it is ended.
-ask()
+# Each second; a turn is had if it is over before the next one is due.
+ask_by_programs()
 {
-	local next=$SECONDS asked=0
+	local had=0 turn begun now=${EPOCHREALTIME/[.,]/} good longest=0
 
-	trap 'echo $asked >"$LAB_DIR/asked"; exit' TERM
-	while true; do
-		ask_all >/dev/null 2>&1
-		asked=$((asked + 1))
-		while ((SECONDS <= next)); do sleep 0.05; done
-		next=$SECONDS
+	begun=$now
+	for ((turn = 0; turn < SECONDS_EACH; turn += 1 + (now - begun - turn * 1000000) / 1000000)); do
+		while now=${EPOCHREALTIME/[.,]/} && ((now < begun + turn * 1000000)); do
+			sleep "$(printf '0.%06d' $((begun + turn * 1000000 - now)))"
+		done
+		good=0
+		ask_all >/dev/null 2>"$LAB_DIR/asking.err" && good=1
+		now=${EPOCHREALTIME/[.,]/}
+		((now - begun - turn * 1000000 < 1000000)) && ((had += good))
+		((now - begun - turn * 1000000 > longest)) && longest=$((now - begun - turn * 1000000))
 	done
+	echo "{\"had\":$had,\"of\":$SECONDS_EACH,\"longest_ms\":$((longest / 1000))}"
+}
+
+ask() # answers | programs
+{
+	if [[ $1 = answers ]]; then
+		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" ${CAPTURE_SECONDS/0./}00 "${REQUESTS[@]}"
+	else
+		ask_by_programs
+	fi
+}
+
+# Processor time of the process so far, in ms.
+used()
+{
+	awk '{ print ($14 + $15) * 10 }' "/proc/$PID/stat"
 }
 
 # In microseconds.
@@ -88,57 +116,78 @@ p99()
 		sed -n 's/.*percentile 99.000 = *\([0-9.]*\).*/\1/p'
 }
 
-round() # quiet | asked
+round() # MODE
 {
-	local asker before
+	local asker before used
 
 	before=$(lost)
 	in_ns client iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
 	sleep 0.5
-	if [[ $1 = asked ]]; then
-		ask &
+	used=$(used)
+	if [[ $1 != quiet ]]; then
+		ask "$1" >"$LAB_DIR/asked" &
 		asker=$!
-		renice -n 19 -p $asker >/dev/null
 	fi
-	p99
-	if [[ $1 = asked ]]; then
-		kill $asker
-		wait $asker || true
-	fi
+	p99 >"$LAB_DIR/p99"
+	used=$(($(used) - used))
+	[[ $1 = quiet ]] || wait $asker
 	wait %?iperf3 2>/dev/null || true
+	[[ $1 = quiet ]] || jq -c . "$LAB_DIR/asked" >>"$LAB_DIR/turns.$1"
 	echo "$before $(lost)" >>"$LAB_DIR/lost.$1"
+	jq -c --arg mode "$1" --arg p99 "$(<"$LAB_DIR/p99")" --arg used $used --arg seconds "$SECONDS_EACH" \
+		'{mode: $mode, p99: ($p99 | tonumber), gbits: (.end.sum_received.bits_per_second / 1e9 * 10 | round / 10),
+		  process_ms_s: (($used | tonumber) / ($seconds | tonumber) | round)}' "$LAB_DIR/iperf.json" >>"$LAB_DIR/round"
 }
 
-lost_in() # quiet | asked
+lost_in() # MODE
 {
 	awk '{ missed += $3 - $1; unsent += $4 - $2 } END { print missed + 0 " missed, " unsent + 0 " not sent" }' "$LAB_DIR/lost.$1"
 }
 
+# Of rounds, each an array; the turns of each mode come behind.
+readonly SUMMARY='
+def median: sort | .[(length - 1) / 2 | floor] as $a | .[length / 2 | floor] as $b | ($a + $b) / 2;
+def short: . * 1000 | round / 1000;
+. as $rounds | [.[0][].mode] | unique[] as $mode |
+	[$rounds[] | map(select(.mode == $mode))[0]] as $of |
+	[$rounds[] | map(select(.mode == $mode))[0].p99 / map(select(.mode == "quiet"))[0].p99] as $ratios |
+	"\($mode): p99 of a round trip on the wire \($of | map(.p99) | median) us, ratio \($ratios | median | short) (\($ratios | min | short)-\($ratios | max | short)); \(
+		$of | map(.gbits) | median) Gbit/s; the process has \($of | map(.process_ms_s) | median) ms a second"'
+
+# False if too few were had.
+tell_turns() # MODE
+{
+	jq -rse --arg mode "$1" --arg percent "${TURNS_PERCENT:-95}" '(map(.had) | add) as $had | (map(.of) | add) as $of |
+		"\($mode): \($had) of \($of) turns were had, the longest took \(map(.longest_ms) | max) ms",
+		($had * 100 >= $of * ($percent | tonumber) or error("too few turns"))' "$LAB_DIR/turns.$1" | grep -v '^true$'
+	return "${PIPESTATUS[0]}"
+}
+
 main()
 {
-	local quiet asked
+	local mode modes all reverse=() status=0
 
 	mapfile -t SETTINGS < <(tr ';' '\n' <<<"${SETTINGS:-}" | grep . || true)
+	read -r -a modes <<<"${MODES:-quiet answers programs}"
+	for mode in "${modes[@]}"; do reverse=("$mode" "${reverse[@]}"); done
 	set_up
+	PID=$(figure_of version .pid)
 	open_flows
 	for ((r = 0; r < ROUNDS; r++)); do
-		if ((r % 2)); then
-			asked=$(round asked) quiet=$(round quiet)
-		else
-			quiet=$(round quiet) asked=$(round asked)
-		fi
-		echo "$quiet $asked $(jq '.end.sum_received.bits_per_second / 1e9' "$LAB_DIR/iperf.json") $(<"$LAB_DIR/asked")" | tee -a "$LAB_DIR/rounds"
+		: >"$LAB_DIR/round"
+		for mode in "${modes[@]}"; do round "$mode"; done
+		jq -cs 'sort_by(.mode)' "$LAB_DIR/round" | tee -a "$LAB_DIR/rounds"
+		all=("${modes[@]}") modes=("${reverse[@]}") reverse=("${all[@]}")
 	done
-	/usr/bin/python3 - "$LAB_DIR/rounds" <<-'END'
-		import statistics, sys
-		rows = [[float(x) for x in line.split()] for line in open(sys.argv[1])]
-		quiet, asked = [r[0] for r in rows], [r[1] for r in rows]
-		print(f"p99 of a round trip on the wire: {statistics.median(quiet):.0f} us, asked {statistics.median(asked):.0f} us;"
-		      f" ratio {statistics.median([a / q for q, a in zip(quiet, asked)]):.3f}")
-	END
-	echo "flows: $(figure .flows.open); frames: $(lost_in quiet); asked: $(lost_in asked)"
+	jq -rs "$SUMMARY" "$LAB_DIR/rounds"
+	echo "flows: $(figure .flows.open)"
+	for mode in "${modes[@]}"; do
+		echo "$mode: frames $(lost_in "$mode")"
+		[[ $mode = quiet ]] || tell_turns "$mode" || status=1
+	done
 	tmbridge_stop
 	lab_down
+	return $status
 }
 
 main
