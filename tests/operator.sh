@@ -30,14 +30,6 @@ server_is() # NAME JQ-CONDITION
 	tmb status -o json | jq -e --arg name "$1" ".farms[].servers[] | select(.name == \$name) | $2"
 }
 
-# What the status socket says to a line.
-asked() # LINE
-{
-	/usr/bin/python3 -c 'import socket, sys
-s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b"\n"); s.shutdown(socket.SHUT_WR)
-while (b := s.recv(65536)): sys.stdout.write(b.decode())' $RUN/status "$1"
-}
-
 # One instance for all tests of a file.
 setup_file()
 {

@@ -80,10 +80,10 @@ metric_is() # LINE
 	tmb flows -o json --limit 1001 --sort age | jq -se 'length == 2'
 	tmb flows -o json --limit 1 --sort client | jq -se 'length == 1'
 	for order in "--sort client --limit 2" "--sort age_ms" "--sort age_ms --limit 1001" "--limit x"; do
-		asked "flows $order" | jq -e '.exit == 2'
+		asked status "flows $order" | jq -e '.exit == 2'
 	done
-	asked "flows server fe1 --sort idle_ms --limit 1000" | jq -se 'length == 2 and .[1].exit == 0'
-	asked "flows --limit 1" | jq -se 'length == 2 and .[1].exit == 0'
+	asked status "flows server fe1 --sort idle_ms --limit 1000" | jq -se 'length == 2 and .[1].exit == 0'
+	asked status "flows --limit 1" | jq -se 'length == 2 and .[1].exit == 0'
 	tmb flows -o json --sort age | jq -se 'length == 2 and .[0].age_ms >= .[1].age_ms'
 	tmb server list -o json --sort name --limit 1 | jq -se 'length == 1 and .[0].name == "fe1" and .[0].farm == "pool"'
 	tmb top --once --by client -o json | jq -se '.[0].client == "10.0.0.100"'
