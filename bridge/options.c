@@ -3,6 +3,8 @@
  */
 #include "options.h"
 
+#include "client/cli.h"
+
 #include "process/log.h"
 
 #include <ctype.h>
@@ -197,11 +199,25 @@ static void set_names(struct options *ret, char **args, int n)
 	         args[n - 1]);
 }
 
+/* A word alone may be meant as a verb. */
+static int complain_of_none(int n, char **args)
+{
+	const char *nearest = n ? cli_nearest(args[0]) : NULL;
+	char what[160];
+
+	if (!nearest)
+		return complain("-f lb.ini is missing");
+	snprintf(what, sizeof(what),
+	         "%.40s: no such verb (did you mean %s?), and -f lb.ini is missing", args[0],
+	         nearest);
+	return complain(what);
+}
+
 /* What the options leave to say: interfaces or files. */
 static int parse_rest(int n, char **args, struct options *ret)
 {
 	if (!ret->config)
-		return complain("-f lb.ini is missing");
+		return complain_of_none(n, args);
 	if (ret->mode == MODE_CHECK)
 		return n || ret->read[OUTSIDE] || ret->write[OUTSIDE]
 		               ? complain("-t takes no interfaces and no captures")

@@ -74,6 +74,15 @@ bool cli_is_meant(int argc, char **argv)
 	return known && !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
 }
 
+const char *cli_nearest(const char *word)
+{
+	struct nearest nearest = {.word = word};
+
+	for (unsigned i = 0; i < NCOMMANDS; i++)
+		nearest_offer(&nearest, commands[i].name);
+	return nearest_best(&nearest);
+}
+
 static int complain(const char *what, const char *word, const char *nearest)
 {
 	if (nearest)
@@ -370,13 +379,19 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 	struct table *table = table_new(columns, cli->format, cli->header);
 	json_t *record;
 	int status, shown;
+	size_t n = 0;
 
 	while (table && (record = ask_next(ask, &status))) {
 		table_add(table, record);
 		json_decref(record);
+		n++;
 	}
 	if (!table)
 		return ASK_FAILED;
+	if (status && !n) { /* titles of nothing */
+		table_free(table);
+		return status;
+	}
 	shown = cli_table(cli, table);
 	return status ? status : shown;
 }

@@ -27,6 +27,9 @@ typedef int cli_show(const struct cli *cli, struct ask *ask);
 /* If these arguments of main() are a verb's, and not interfaces or options. */
 bool cli_is_meant(int argc, char **argv);
 
+/* The verb that is most like the word, or NULL. */
+const char *cli_nearest(const char *word);
+
 /* Runs the verb, and returns the exit status. */
 int cli_run(int argc, char **argv);
 

@@ -9,6 +9,7 @@
 
 #include "../process/clock.h"
 #include "../process/log.h"
+#include "../process/text.h"
 
 #include <glob.h>
 #include <inttypes.h>
@@ -214,6 +215,52 @@ static char *take_word(char **words, unsigned *n, const char *option)
 	return NULL;
 }
 
+static const char *member(const json_t *record, const char *name)
+{
+	const char *value = json_string_value(json_object_get(record, name));
+
+	return value ? value : "";
+}
+
+/* A flow has its age; who has ended is in a log with the time when he began. */
+static void set_start(json_t *flow)
+{
+	const double age_s = json_number_value(json_object_get(flow, "age_ms")) / 1000;
+	const lb_time start = {clock_wall() - (uint64_t)(age_s * LB_NS_PER_S)};
+	char text[TEXT_TIME_BYTES];
+
+	json_object_set_new(flow, "start", json_string(text_time(start, 0, text)));
+}
+
+/* If a log has said of this one, which rests, that it has ended. */
+static bool is_logged(const struct search *search, const json_t *flow)
+{
+	static const char *const members[] = {"client", "vip", "snat", "server"};
+	const json_t *record;
+	size_t i;
+
+	if (strcmp(member(flow, "state"), "resting"))
+		return false;
+	json_array_foreach(search->found, i, record)
+	{
+		bool same = *member(record, "end");
+
+		for (unsigned m = 0; same && m < sizeof(members) / sizeof(members[0]); m++)
+			same = !strcmp(member(record, members[m]), member(flow, members[m]));
+		if (same &&
+		    table_age(member(record, "start")) - table_age(member(flow, "start")) < 1)
+			return true;
+	}
+	return false;
+}
+
+static void add_flow(struct search *search, json_t *flow)
+{
+	set_start(flow);
+	if ((!*search->at || had_begun(search, flow)) && !is_logged(search, flow))
+		json_array_append(search->found, flow);
+}
+
 static int search_all(const struct cli *cli, struct ask *ask, struct search *search)
 {
 	struct table *table;
@@ -226,8 +273,8 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 
 		if (log)
 			search_logs(search, log);
-		else if (!*search->at || had_begun(search, record))
-			json_array_append(search->found, record);
+		else
+			add_flow(search, record);
 		json_decref(record);
 	}
 	if (status)

@@ -266,6 +266,18 @@ static unsigned warn_of_server(unsigned n, const json_t *server)
 	return add_warning(n, text(server, "name"), what);
 }
 
+static bool has_overrides(const json_t *status)
+{
+	const json_t *farm, *server;
+	size_t f, s;
+
+	json_array_foreach(json_object_get(status, "farms"), f, farm) json_array_foreach(
+	        json_object_get(farm, "servers"), s,
+	        server) if (json_object_get(server, "state_in_file") ||
+	                    json_object_get(server, "weight_in_file")) return true;
+	return false;
+}
+
 static void show_warnings(const json_t *status)
 {
 	static const char *const sides[] = {"outside", "inside"};
@@ -312,6 +324,8 @@ int show_status(const struct cli *cli, struct ask *ask)
 	print_refusals(status);
 	json_array_foreach(json_object_get(status, "farms"), i, farm) show_farm(farm);
 	show_filters(status);
+	if (has_overrides(status))
+		puts("\n* not as in the file: see tmbridge config diff");
 	show_warnings(status);
 	json_decref(status);
 	return ret;

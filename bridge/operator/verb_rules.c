@@ -13,7 +13,7 @@
 #include <string.h>
 #include <syslog.h>
 
-/* What the log was told since. The last error is the reason, if it failed. */
+/* What the log was told since, but for the first error, which is the reason if it failed. */
 static void repeat(struct client *client, uint64_t since, char why[RECENT_BYTES])
 {
 	struct recent recent;
@@ -23,13 +23,15 @@ static void repeat(struct client *client, uint64_t since, char why[RECENT_BYTES]
 	for (uint64_t i = since + 1; i <= recent_last(); i++) {
 		if (!recent_get(i, &recent))
 			continue;
+		if (recent.level <= LOG_ERR && !*why) {
+			strcpy(why, recent.text);
+			continue;
+		}
 		answer_record(&client->answer, "{\"level\":\"%s\",\"text\":\"%s\"}",
 		              recent.level <= LOG_ERR       ? "error"
 		              : recent.level == LOG_WARNING ? "warning"
 		                                            : "info",
 		              text_json(recent.text, text, sizeof(text)));
-		if (recent.level <= LOG_ERR && !*why)
-			strcpy(why, recent.text);
 	}
 }
 

@@ -102,6 +102,13 @@ metric_is() # LINE
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	tmb who "$snat" --server fe1 | seek "^$client "
 	tmb who "$snat" --server fe1 -o json | jq -e --arg client "$client" '.client == $client and .state == "open"'
+	tmb who "$snat" --server fe1 -o json | jq -e '(now - (.start | sub("\\.[0-9]+Z$"; "Z") | fromdate)) | . >= 0 and . < 100'
+	# one that has ended is in a log, and rests: it is one, all the same
+	in_ns client "$TOOLS/manyconns" connect -n 1 -t 5 "$VIP" 5061
+	wait_until 5 grep -q '"why":"fin"' "$LAB_DIR/conn.log"
+	client=$(grep '"why":"fin"' "$LAB_DIR/conn.log" | tail -n 1 | jq -r .client)
+	[[ $(tmb who "$client" --no-header | wc -l) = 1 ]]
+	client=$(tmb flows -o json server fe1 | jq -r .client)
 	run tmb who 10.0.0.40:1
 	[[ $status = 4 && $output = *"nobody, as far as is known"* ]]
 	run tmb who nonsense
@@ -192,6 +199,10 @@ is_wrong() # PATTERN WORD...
 	is_wrong 'top [--by server|farm|reason|client]' top fe1
 	is_wrong 'which ones?' flow reset
 	is_wrong 'no such column' flows --sort colour
+	is_wrong 'did you mean snat?' flows stat open
+	[[ $output != *CLIENT* ]]
+	is_wrong 'did you mean server?' servr
+	[[ $(printf '%s\n' "$output" | wc -l) = 1 ]]
 	is_wrong 'did you mean json?' flows -o jsn
 	server_is fe1 '.state == "active" and .weight == 1'
 }
@@ -270,7 +281,7 @@ print(b"".join(iter(lambda: s.recv(9999), b"")).decode())' "$RUN/$1" "$2"
 	[[ $status = 2 && $output = *"wieght"* ]]
 	run tmb reload
 	echo "$output"
-	[[ $status = 2 && $output = *"wieght"* ]]
+	[[ $status = 2 && $output = *"wieght"* && $(grep -c wieght <<<"$output") = 1 ]]
 	cp "$LAB_DIR/good.ini" "$LAB_DIR/lb.ini"
 	tmb config check
 	diff <(tmb config show) "$LAB_DIR/lb.ini"
