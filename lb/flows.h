@@ -323,10 +323,10 @@ void flows_set_stamp(struct flows *flows, uint32_t flow, uint32_t stamp);
 
 /*
  * For flows that were found in the table (adopt.c), whose words are as another process left them,
- * in the order below: takes one into use as half-open, open, closing or quarantined, flows_hash() of its
- * tuples being given; gives one up; sets one aside, which keeps its place and nothing else, until
- * flows_undoom(); gives its addresses other names, the client's address being in client6; sets the
- * place of its hop; and sets the time when it was made.
+ * in the order below: takes one into use as half-open, open, closing or quarantined, flows_hash()
+ * of its tuples being given; gives one up; sets one aside, which keeps its place and nothing else,
+ * until flows_undoom(); gives its addresses other names, the client's address being in client6;
+ * sets the place of its hop; and sets the time when it was made.
  */
 void flows_adopt(struct flows *flows, uint32_t flow, enum flow_state state,
                  const uint64_t hashes[2]);

@@ -9,46 +9,40 @@
 # programs that show them, on a machine whose two processors have all been given away, are told apart. ROUNDS of them (8), every
 # other one in reverse. The results are medians of the rounds' p99, and of their ratio to the quiet one's in the same round, since only what
 # is measured one after the other can be compared; whether a frame was missed; and how many of the turns, one a second, were had
-# in their second. Fewer than TURNS_PERCENT of them (95) are a failure. MODES are which of them (quiet answers programs).
+# in their second. Fewer than TURNS_PERCENT of them (95) are a failure. MODES are which of them (quiet answers programs); one more
+# is listing, in which all flows are asked for again and again. crowd opens the connections, so that a million take no time.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
 ROUNDS=${ROUNDS:-8}
 SECONDS_EACH=${SECONDS_EACH:-8}
-PORTS=(5061 5062 5063 5064)
-PROCESSES=12 ADDRESSES=2 # of clients, each with its own addresses: a process may have but 20,000 files
-readonly IPERF=5201 SOCKPERF=5202 CAPTURE_SECONDS=0.5
+readonly IPERF=5201 SOCKPERF=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
+
+# Whose servers are at addresses that no host has, as crowd answers for them.
+write_ini() # SETTING...
+{
+	local server mac
+
+	mac=$(in_ns fe2 cat /sys/class/net/eth0/address)
+	{
+		printf '[bridge]\nmax_connections = %s\nfast_path = %s\non_exit = cut\n' $((FLOWS + FLOWS / 5)) "$FAST_PATH"
+		[[ -z $WORKERS ]] || echo "workers = $WORKERS"
+		printf '%s\n' "$@"
+		printf '[farm pool]\nvip = %s\nports = 5061-5064\nsnat = %s, 10.0.0.51-10.0.0.52\n' "$VIP" "$VIP"
+		for server in 1 2; do
+			printf '[server fe%s]\nfarm = pool\naddress = 10.0.0.6%s\nmac = %s\n' $server $server "$mac"
+		done
+	} >"$LAB_DIR/lb.ini"
+}
 
 set_up()
 {
-	local server port
-
-	lab_up addresses=$((PROCESSES * ADDRESSES))
-	for server in fe1 fe2; do
-		for port in "${PORTS[@]}"; do
-			lab_spawn "$server-$port" $server "$TOOLS/manyconns" serve $server "$port"
-		done
-	done
+	lab_up
 	lab_spawn iperf fe1 iperf3 -s -p $IPERF -B 10.0.0.41
 	lab_spawn sockperf fe1 sockperf server --tcp -i 10.0.0.41 -p $SOCKPERF
-	lab_ini "ports = 5061-5064" 'bridge.max_connections = 1000000' "${SETTINGS[@]}"
+	write_ini "${SETTINGS[@]}"
 	tmbridge_start "$LAB_DIR/lb.ini"
-}
-
-open_flows()
-{
-	local i
-
-	for ((i = 0; i < PROCESSES; i++)); do
-		mkfifo "$LAB_DIR/go$i"
-		in_ns client "$TOOLS/manyconns" connect -n $((FLOWS / PROCESSES)) -w -t 60 -a "10.0.0.$((100 + i * ADDRESSES))" -A $ADDRESSES \
-			"$VIP" "${PORTS[i % 4]}" <"$LAB_DIR/go$i" >"$LAB_DIR/many$i" &
-		exec {go[i]}>"$LAB_DIR/go$i"
-	done
-	for ((i = 0; i < PROCESSES; i++)); do
-		wait_until 60 test -s "$LAB_DIR/many$i"
-	done
-	echo "# $(cat "$LAB_DIR"/many* | jq -s 'map(.connected) | add') connected"
+	echo "# $("$TOOLS/crowd" client/eth0 fe2/eth0 02:00:00:00:00:01 "$VIP" 5061 4 "$FLOWS") connections"
 }
 
 figure_of() # VERB JQ
@@ -72,7 +66,7 @@ REQUESTS=(status metrics "flows --sort age_ms --limit 20")
 ask_all()
 {
 	"$TMBRIDGE" status && "$TMBRIDGE" metrics && "$TMBRIDGE" flows --limit 20 --sort age &&
-		"$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host $VIP
+		"$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host "$VIP"
 }
 
 # Each second; a turn is had if it is over before the next one is due.
@@ -94,13 +88,25 @@ ask_by_programs()
 	echo "{\"had\":$had,\"of\":$SECONDS_EACH,\"longest_ms\":$((longest / 1000))}"
 }
 
-ask() # answers | programs
+ask() # answers | programs | listing
 {
-	if [[ $1 = answers ]]; then
-		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" ${CAPTURE_SECONDS/0./}00 "${REQUESTS[@]}"
+	if [[ $1 = listing ]]; then
+		ask_for_all
+	elif [[ $1 = answers ]]; then
+		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}"
 	else
 		ask_by_programs
 	fi
+}
+
+# Each flow, again and again: what is had are lists.
+ask_for_all()
+{
+	local began=$SECONDS
+
+	while ((SECONDS - began < SECONDS_EACH)); do
+		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control 1 "" 0 flows
+	done | jq -sc '{had: length, of: length, longest_ms: map(.longest_ms) | max, bytes: map(.bytes) | max}'
 }
 
 # Processor time of the process so far, in ms.
@@ -172,7 +178,6 @@ main()
 	for mode in "${modes[@]}"; do reverse=("$mode" "${reverse[@]}"); done
 	set_up
 	PID=$(figure_of version .pid)
-	open_flows
 	for ((r = 0; r < ROUNDS; r++)); do
 		: >"$LAB_DIR/round"
 		for mode in "${modes[@]}"; do round "$mode"; done

@@ -5,10 +5,10 @@
  *   asks SOCKET SECONDS FILTER MS REQUEST...
  *
  * A turn begins with each second: each request is sent after the answer to the one before, and then
- * a capture of what FILTER lets pass, of MS. It was had if each answer ended well, and all of it
- * before the second was over; else the next one begins with the second after. In the end it prints,
- * as JSON, how many turns were had, the longest one in ms, and how many bytes of answers and ms of
- * processor time a turn took.
+ * a capture of what FILTER lets pass, of MS, unless that is 0. It was had if each answer ended
+ * well, and all of it before the second was over; else the next one begins with the second after.
+ * In the end it prints, as JSON, how many turns were had, the longest one in ms, and how many bytes
+ * of answers and ms of processor time a turn took.
  */
 #include <pcap/pcap.h>
 #include <poll.h>
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BYTES = 1 << 16, REQUEST_BYTES = 4096, MS_PER_S = 1000, ANSWER_MS = 10000 };
+enum { BYTES = 1 << 16, REQUEST_BYTES = 4096, MS_PER_S = 1000, ANSWER_MS = 60000 };
 
 static const char *path;
 static uint64_t bytes_read;
