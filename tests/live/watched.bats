@@ -389,10 +389,10 @@ is_half_open() # CLIENT
 	wait_until 10 grep -q ^flow "$LAB_DIR/bundle/state"
 	wait_until 10 grep -q ^limited "$LAB_DIR/bundle/state"
 	for server in fe1 fe2; do ip -n $server route del blackhole "$VIP/32"; done
-	in_ns client "$TOOLS/manyconns" connect -n 21 -a 10.0.0.160 -A 7 -t 2 "$VIP" 5061 >"$LAB_DIR/limited" || true
+	in_ns client "$TOOLS/manyconns" connect -n 42 -a 10.0.0.160 -A 7 -t 2 "$VIP" 5061 >"$LAB_DIR/limited" || true
 	wait %?late
 	jq -e '.echoed == 1' "$LAB_DIR/late"
-	jq -e '.connected >= 7 and .connected < 21' "$LAB_DIR/limited"
+	jq -e '.connected >= 7 and .connected < 42' "$LAB_DIR/limited"
 	wait_until 20 bundle_has outside-out 'tcp[13] & 4 != 0' 1
 	lab_kill bundle
 	[[ $(grep -c ^sticky "$LAB_DIR/bundle/state") -ge 7 ]]
