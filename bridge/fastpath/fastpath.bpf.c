@@ -36,6 +36,15 @@ INLINE bool is_for_host(const struct fastpath_conf *c, enum what what, const str
 	return (what == WIRE || what == TOLD) && is_own_mac(c, head->dst);
 }
 
+/* It is for nobody. While a capture goes on the process drops it, which sees it. */
+INLINE int drop_udp(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side)
+{
+	if (c->held == FASTPATH_HELD && is_well(c))
+		punt(skb, side);
+	return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
+}
+
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
@@ -63,7 +72,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	case TOLD:
 		return pass(skb, c, n, side, &head, true);
 	case OURS_UDP:
-		return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
+		return drop_udp(skb, c, n, side);
 	case OURS_TCP:
 	case SNAT_OFF_TCP:
 		return go_on_to_flow(skb, &head, what == SNAT_OFF_TCP);
@@ -107,7 +116,7 @@ INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 	case TOLD:
 		return tell_both(skb, c, n, side);
 	case OURS_UDP:
-		return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
+		return drop_udp(skb, c, n, side);
 	case OURS_TCP:
 		return go_on_to_flow(skb, &head, false);
 	case OURS:
