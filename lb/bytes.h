@@ -42,6 +42,93 @@ typedef struct {
 #define LB_NS_PER_MS 1000000ull
 #define LB_NS_PER_S  1000000000ull
 
+/*
+ * Words in the machine's order, to be compared or added up but not read as numbers.
+ *
+ * Compiled for the kernel's programs they are read as what they are, in halves of 64 bits, which
+ * takes what is on the stack to be aligned: of what it isn't told to be aligned that compiler reads
+ * each byte.
+ */
+#ifdef __bpf__
+typedef uint16_t __attribute__((may_alias)) word16_there;
+typedef uint32_t __attribute__((may_alias)) word32_there;
+enum { WORD_LOW = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ }; /* which half of 64 bits is that */
+
+static inline uint16_t word16_load(const void *p)
+{
+	return *(const word16_there *)p;
+}
+
+static inline uint32_t word32_load(const void *p)
+{
+	return *(const word32_there *)p;
+}
+
+static inline uint64_t word64_load(const void *p)
+{
+	const word32_there *words = p;
+
+	return (uint64_t)words[!WORD_LOW] << 32 | words[WORD_LOW];
+}
+
+static inline void word16_store(void *p, uint16_t word)
+{
+	*(word16_there *)p = word;
+}
+
+static inline void word32_store(void *p, uint32_t word)
+{
+	*(word32_there *)p = word;
+}
+
+static inline void word64_store(void *p, uint64_t word)
+{
+	word32_there *words = p;
+
+	words[WORD_LOW] = (uint32_t)word;
+	words[!WORD_LOW] = (uint32_t)(word >> 32);
+}
+#else
+static inline uint16_t word16_load(const void *p)
+{
+	uint16_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static inline uint32_t word32_load(const void *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static inline uint64_t word64_load(const void *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static inline void word16_store(void *p, uint16_t word)
+{
+	memcpy(p, &word, sizeof(word));
+}
+
+static inline void word32_store(void *p, uint32_t word)
+{
+	memcpy(p, &word, sizeof(word));
+}
+
+static inline void word64_store(void *p, uint64_t word)
+{
+	memcpy(p, &word, sizeof(word));
+}
+#endif
+
 static inline uint16_t be16_get(be16 v)
 {
 	return (uint16_t)(v.b[0] << 8 | v.b[1]);
@@ -70,7 +157,7 @@ static inline bool be16_eq(be16 a, be16 b)
 
 static inline bool be32_eq(be32 a, be32 b)
 {
-	return memcmp(&a, &b, sizeof(a)) == 0;
+	return word32_load(&a) == word32_load(&b);
 }
 
 static inline bool ip6_eq(const struct ip6 *a, const struct ip6 *b)
@@ -116,35 +203,20 @@ static inline bool ip6_is_host(const struct ip6 *ip)
 
 static inline be16 be16_load(const uint8_t *p)
 {
+	const uint16_t word = word16_load(p);
 	be16 v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, &word, sizeof(v));
 	return v;
 }
 
 static inline be32 be32_load(const uint8_t *p)
 {
+	const uint32_t word = word32_load(p);
 	be32 v;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, &word, sizeof(v));
 	return v;
-}
-
-/* Words in the machine's order, to be compared or added up but not read as numbers. */
-static inline uint32_t word32_load(const void *p)
-{
-	uint32_t word;
-
-	memcpy(&word, p, sizeof(word));
-	return word;
-}
-
-static inline uint64_t word64_load(const void *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, sizeof(word));
-	return word;
 }
 
 static inline void be16_store(uint8_t *p, be16 v)

@@ -20,7 +20,7 @@ static inline csum_acc rewrite_ipv4(uint8_t *ip, const struct tuple *from, const
 	const uint64_t addresses = tuple_addresses(to);
 	csum_acc change = csum_change_addresses(tuple_addresses(from), addresses);
 
-	memcpy(ip + IPV4_SRC, &addresses, sizeof(addresses));
+	word64_store(ip + IPV4_SRC, addresses);
 	csum_update(ip + IPV4_CHECKSUM, change);
 	return change;
 }

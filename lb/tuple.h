@@ -8,7 +8,8 @@
 #include "bytes.h"
 
 struct tuple {
-	be32 src, dst;
+	_Alignas(uint32_t) be32 src;
+	be32 dst;
 	be16 sport, dport;
 };
 
@@ -38,12 +39,12 @@ static inline uint64_t tuple_rest(const struct tuple *t)
 /* Takes them from where source and destination stand one after the other, as in IPv4 and TCP. */
 static inline void tuple_load_addresses(struct tuple *t, const uint8_t *p)
 {
-	memcpy(t, p, sizeof(uint64_t));
+	word64_store(t, word64_load(p));
 }
 
 static inline void tuple_load_ports(struct tuple *t, const uint8_t *p)
 {
-	memcpy((uint8_t *)t + sizeof(uint64_t), p, sizeof(uint32_t));
+	word32_store((uint8_t *)t + sizeof(uint64_t), word32_load(p));
 }
 
 /* A tuple of its parts, put together in registers for the same reason. */

@@ -11,7 +11,8 @@
 INLINE int answer_arp(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side,
                       uint32_t l3)
 {
-	uint8_t arp[ARP_BYTES], answer[ARP_BYTES], eth[ETH_TYPE];
+	PART(arp, ARP_BYTES);
+	uint8_t answer[ARP_BYTES], eth[ETH_TYPE];
 
 	if (!load(skb, l3, arp, sizeof(arp)) || arp[ARP_OPER] != 0 ||
 	    arp[ARP_OPER + 1] != ARP_REQUEST || arp[ARP_SHA] & 1)
@@ -72,7 +73,9 @@ INLINE void fill_nd(const uint8_t *ip, const uint8_t *ns, const uint8_t *mac, bo
 static __noinline int answer_nd(struct __sk_buff *skb, uint32_t side, uint32_t l3)
 {
 	const struct fastpath_conf *c = find_conf();
-	uint8_t eth[2 * sizeof(struct mac)], ip[IPV6_HEADER_BYTES], ns[ND_BYTES];
+	PART(eth, 2 * sizeof(struct mac));
+	PART(ip, IPV6_HEADER_BYTES);
+	PART(ns, ND_BYTES);
 	struct answer_nd answer;
 	bool is_nobody;
 

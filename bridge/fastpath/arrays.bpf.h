@@ -40,8 +40,23 @@ INLINE struct fastpath_counts *find_counts(void)
 	return bpf_map_lookup_elem(&counts, &cpu);
 }
 
-/* Copies len bytes at offset, less than 128, wherever in the frame they lie; false if it doesn't
- * hold them. */
+/* By words, as far as they go: to is aligned to them. */
+INLINE void copy_words(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	uint32_t i = 0;
+
+	for (; i + sizeof(uint32_t) <= len; i += sizeof(uint32_t))
+		word32_store(to + i, word32_load(from + i));
+	if (len & 2) {
+		word16_store(to + i, word16_load(from + i));
+		i += 2;
+	}
+	if (len & 1)
+		to[i] = from[i];
+}
+
+/* Copies len bytes at offset, less than 128, wherever in the frame they lie, to a PART; false if
+ * the frame doesn't hold them. */
 INLINE bool load(struct __sk_buff *skb, uint32_t offset, void *to, uint32_t len)
 {
 	const uint8_t *at = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -53,7 +68,7 @@ INLINE bool load(struct __sk_buff *skb, uint32_t offset, void *to, uint32_t len)
 		__asm__ volatile("%0 &= 127" : "+r"(bounded));
 	at += bounded;
 	if (at + len <= end) {
-		__builtin_memcpy(to, at, len);
+		copy_words(to, at, len);
 		return true;
 	}
 	return bpf_skb_load_bytes(skb, offset, to, len) == 0;

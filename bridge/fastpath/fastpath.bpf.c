@@ -60,8 +60,8 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 		return TC_ACT_OK;
 	is_loop = is_own_mac(c, head.src);
 	if (!is_loop)
-		what = judge(skb, &head, &c->tables[c->table & 1]);
-	if (c->filtered && (act = filtered(skb, n, side, &head, what,
+		what = judge(skb, &head, table_of(c));
+	if (c->filtered && (act = filtered(skb, c, n, side, &head, what,
 	                                   is_loop || is_for_host(c, what, &head))) >= 0)
 		return act;
 	if (is_loop)
@@ -106,7 +106,7 @@ INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 	if (!is_loop && !is_others)
 		what = judge_here(skb, &head, side);
 	if (c->filtered &&
-	    (act = filtered(skb, n, side, &head, what, what == HOSTS || what == TOLD)) >= 0)
+	    (act = filtered(skb, c, n, side, &head, what, what == HOSTS || what == TOLD)) >= 0)
 		return act;
 	if (is_loop)
 		return drop(skb, n, side, WHY_LOOP);

@@ -212,9 +212,12 @@ __noinline int apply_filter(struct __sk_buff *skb, uint32_t place, uint32_t pack
 }
 
 /* If the frame is of TCP to a port of our probes, from a server. */
-INLINE bool is_to_probe(struct __sk_buff *skb, const struct link_head *head)
+INLINE bool is_to_probe(struct __sk_buff *skb, const struct fastpath_conf *c,
+                        const struct link_head *head)
 {
-	uint8_t ip[IPV6_HEADER_BYTES], ports[4];
+	PART(ip, IPV6_HEADER_BYTES);
+	PART(ports, 4);
+	const struct fastpath_table *table = table_of(c);
 	const bool ipv6 = head->ethertype == ETHERTYPE_IPV6;
 	const uint32_t l3 = head->l3 & 31; /* as it is */
 	uint32_t l4 = l3 + IPV6_HEADER_BYTES;
@@ -226,14 +229,15 @@ INLINE bool is_to_probe(struct __sk_buff *skb, const struct link_head *head)
 	if (bpf_skb_load_bytes(skb, l4, ports, sizeof(ports)) < 0 ||
 	    !rules_is_probe_port(be16_load(ports + TCP_DST)))
 		return false;
-	return (ipv6 ? kinds6(ip + IPV6_SRC, head->vlan) : kinds4(ip + IPV4_SRC, head->vlan)) &
+	return (ipv6 ? kinds6(table, ip + IPV6_SRC, head->vlan)
+	             : kinds4(table, ip + IPV4_SRC, head->vlan)) &
 	       ADDRESS_SERVER;
 }
 
 /* Does what the filters want that have matched. Returns what the program is to return, or -1: the
  * frame goes on. */
-INLINE int filtered(struct __sk_buff *skb, struct fastpath_counts *n, enum side side,
-                    const struct link_head *head, enum what what, bool beyond)
+INLINE int filtered(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                    enum side side, const struct link_head *head, enum what what, bool beyond)
 {
 	const uint64_t matched =
 	        skb->cb[FASTPATH_CB_MATCHED] | (uint64_t)skb->cb[FASTPATH_CB_MATCHED + 1] << 32;
@@ -243,7 +247,7 @@ INLINE int filtered(struct __sk_buff *skb, struct fastpath_counts *n, enum side 
 
 	if (!matched)
 		return -1;
-	beyond |= what == OURS_TCP && is_to_probe(skb, head);
+	beyond |= what == OURS_TCP && is_to_probe(skb, c, head);
 	for (uint32_t i = 0; i < FILTER_PART; i++) {
 		if (!(matched >> i & 1))
 			continue;

@@ -113,8 +113,8 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, st
  * to us comes from a server. client is the client's address as a number (lb/share.h), of whichever
  * address is a client's. src: see hash_of().
  */
-static __noinline int find(const struct tuple *tuple, uint32_t src, uint32_t client, uint32_t to_us,
-                           struct found *ret)
+static __noinline int find_among(const struct tuple *tuple, uint32_t src, uint32_t client,
+                                 uint32_t to_us, struct found *ret)
 {
 	struct fastpath_conf *c = find_conf();
 	struct share share;
@@ -122,12 +122,17 @@ static __noinline int find(const struct tuple *tuple, uint32_t src, uint32_t cli
 	if (!c || !tuple || !ret)
 		return 0;
 	share = c->share;
-	if (share.n <= 1)
-		return find_at(0, tuple, src, ret);
 	if (!to_us)
 		return find_at(share_of_client(&share, client, tuple->dport), tuple, src, ret);
 	return find_at(share_of_client(&share, client, tuple->sport), tuple, src, ret) ||
 	       find_at(be16_get(tuple->dport) % share.n, tuple, src, ret);
+}
+
+INLINE bool find(const struct fastpath_conf *c, const struct tuple *tuple, uint32_t src,
+                 uint32_t client, uint32_t to_us, struct found *ret)
+{
+	return c->share.n <= 1 ? find_at(0, tuple, src, ret)
+	                       : find_among(tuple, src, client, to_us, ret);
 }
 
 #endif

@@ -94,7 +94,7 @@ INLINE void turn(struct heading *h)
 
 INLINE bool quoted4(struct __sk_buff *skb, uint32_t at, struct heading *h)
 {
-	uint8_t ip[IPV4_HEADER_BYTES];
+	PART(ip, IPV4_HEADER_BYTES);
 
 	if (bpf_skb_load_bytes(skb, at, ip, sizeof(ip)) < 0 || ip[IPV4_PROTOCOL] != IPPROTO_NUM_TCP)
 		return false;
@@ -106,7 +106,8 @@ INLINE bool quoted4(struct __sk_buff *skb, uint32_t at, struct heading *h)
 /* If the packet, behind an untagged Ethernet header, is ours. */
 INLINE bool guard4(struct __sk_buff *skb, const struct guard_conf *c)
 {
-	uint8_t ip[IPV4_HEADER_BYTES], type;
+	PART(ip, IPV4_HEADER_BYTES);
+	uint8_t type;
 	const struct guard_place *dst;
 	struct heading h;
 	uint32_t l4;

@@ -19,7 +19,7 @@ INLINE bool is_answered(const struct guard_conf *g, const struct ip6 *ip, enum s
 
 INLINE enum what judge_arp_here(struct __sk_buff *skb, const struct guard_conf *g, enum side side)
 {
-	uint8_t arp[ARP_BYTES];
+	PART(arp, ARP_BYTES);
 	struct ip6 target;
 
 	if (!load(skb, ETH_HEADER_BYTES, arp, sizeof(arp)) || !is_arp_ipv4(arp))
@@ -31,7 +31,7 @@ INLINE enum what judge_arp_here(struct __sk_buff *skb, const struct guard_conf *
 INLINE enum what judge_ipv4_here(struct __sk_buff *skb, const struct link_head *head,
                                  const struct guard_conf *g)
 {
-	uint8_t ip[IPV4_HEADER_BYTES];
+	PART(ip, IPV4_HEADER_BYTES);
 
 	if (!load(skb, ETH_HEADER_BYTES, ip, sizeof(ip)) || !guard4(skb, g))
 		return HOSTS;
@@ -41,7 +41,8 @@ INLINE enum what judge_ipv4_here(struct __sk_buff *skb, const struct link_head *
 INLINE enum what judge_ipv6_here(struct __sk_buff *skb, const struct link_head *head,
                                  const struct guard_conf *g, enum side side)
 {
-	uint8_t ip[IPV6_HEADER_BYTES], nd[ND_BYTES];
+	PART(ip, IPV6_HEADER_BYTES);
+	PART(nd, ND_BYTES);
 	struct ip6 target;
 	bool is_ours;
 

@@ -27,7 +27,7 @@ INLINE bool is_tag(uint16_t ethertype)
 /* Goes behind the tag at head->l3, which is the first one in the frame. */
 INLINE void skip_tag(struct __sk_buff *skb, struct link_head *head, bool is_outer)
 {
-	uint8_t tag[FRAME_TAG_BYTES] = {0};
+	PART(tag, FRAME_TAG_BYTES) = {0};
 	bool is_8021q = head->ethertype == ETHERTYPE_8021Q;
 
 	head->vlan = VLAN_OTHER;
@@ -44,7 +44,7 @@ INLINE void skip_tag(struct __sk_buff *skb, struct link_head *head, bool is_oute
 INLINE bool read_link(struct __sk_buff *skb, struct link_head *ret)
 {
 	const bool apart = skb->vlan_present;
-	uint8_t eth[ETH_HEADER_BYTES];
+	PART(eth, ETH_HEADER_BYTES);
 
 	if (!load(skb, 0, eth, sizeof(eth)))
 		return false;
@@ -65,21 +65,22 @@ INLINE bool read_link(struct __sk_buff *skb, struct link_head *ret)
 	return true;
 }
 
+/* The addresses in use. */
+INLINE const struct fastpath_table *table_of(const struct fastpath_conf *c)
+{
+	return &c->tables[c->table & 1];
+}
+
 /* What an address is to us in that VLAN: ADDRESS_... below, and its name above, as it stands in
  * memory; or 0. */
-static __noinline uint64_t look_up(uint64_t high, uint64_t low, uint32_t ipv6, uint32_t vlan)
+INLINE uint64_t look_up(const struct fastpath_table *table, uint64_t high, uint64_t low,
+                        uint32_t ipv6, uint32_t vlan)
 {
 	const struct fastpath_key key = {high, low, ipv6};
-	struct fastpath_conf *c = find_conf();
-	struct fastpath_table table;
-	uint32_t place;
+	const uint32_t place = fastpath_place(table, &key);
 
-	if (!c)
-		return 0;
-	table = c->tables[c->table & 1];
-	place = fastpath_place(&table, &key);
 	for (uint32_t n = 0; n < FASTPATH_PROBES; n++) {
-		uint32_t i = table.base + ((place + n) & table.mask);
+		uint32_t i = table->base + ((place + n) & table->mask);
 		struct fastpath_address *address = bpf_map_lookup_elem(&addresses, &i);
 
 		if (!address || !address->kinds)
@@ -90,14 +91,14 @@ static __noinline uint64_t look_up(uint64_t high, uint64_t low, uint32_t ipv6, u
 	return 0;
 }
 
-INLINE uint32_t kinds4(const uint8_t *ip, uint16_t vlan)
+INLINE uint32_t kinds4(const struct fastpath_table *table, const uint8_t *ip, uint16_t vlan)
 {
-	return (uint32_t)look_up(0, word32_load(ip), 0, vlan);
+	return (uint32_t)look_up(table, 0, word32_load(ip), 0, vlan);
 }
 
-INLINE uint32_t kinds6(const uint8_t *ip, uint16_t vlan)
+INLINE uint32_t kinds6(const struct fastpath_table *table, const uint8_t *ip, uint16_t vlan)
 {
-	return (uint32_t)look_up(word64_load(ip), word64_load(ip + 8), 1, vlan);
+	return (uint32_t)look_up(table, word64_load(ip), word64_load(ip + 8), 1, vlan);
 }
 
 enum what {
@@ -119,13 +120,14 @@ INLINE bool is_arp_ipv4(const uint8_t *arp)
 	       arp[ARP_PLEN] == 4;
 }
 
-INLINE enum what judge_arp(struct __sk_buff *skb, const struct link_head *head)
+INLINE enum what judge_arp(struct __sk_buff *skb, const struct link_head *head,
+                           const struct fastpath_table *table)
 {
-	uint8_t arp[ARP_BYTES];
+	PART(arp, ARP_BYTES);
 
 	if (!load(skb, head->l3, arp, sizeof(arp)) || !is_arp_ipv4(arp))
 		return WIRE;
-	return kinds4(arp + ARP_TPA, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
+	return kinds4(table, arp + ARP_TPA, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
 
 /* What a packet to us is, by its protocol; end is where it ends in the frame. */
@@ -162,15 +164,16 @@ INLINE enum what judge_ours6(const struct __sk_buff *skb, const struct link_head
 	        ip[IPV6_NEXT_HEADER]);
 }
 
-INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
+INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head,
+                            const struct fastpath_table *table)
 {
-	uint8_t ip[IPV4_HEADER_BYTES];
+	PART(ip, IPV4_HEADER_BYTES);
 
 	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 4)
 		return WIRE;
-	if (kinds4(ip + IPV4_DST, head->vlan) & ADDRESS_OURS)
+	if (kinds4(table, ip + IPV4_DST, head->vlan) & ADDRESS_OURS)
 		return judge_ours4(skb, head, ip);
-	if (!any_no_snat || !(kinds4(ip + IPV4_SRC, head->vlan) & ADDRESS_NO_SNAT))
+	if (!table->any_no_snat || !(kinds4(table, ip + IPV4_SRC, head->vlan) & ADDRESS_NO_SNAT))
 		return WIRE;
 	return protocol4(ip) == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
 }
@@ -184,19 +187,20 @@ INLINE bool is_nd(struct __sk_buff *skb, uint32_t l3, const uint8_t *ip, uint8_t
 }
 
 /* What a packet of neighbour discovery is; WIRE if it is none. */
-INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
+INLINE enum what judge_nd(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip,
+                          const struct fastpath_table *table)
 {
-	uint8_t nd[ND_BYTES];
+	PART(nd, ND_BYTES);
 
 	if (!is_nd(skb, head->l3, ip, nd))
 		return WIRE;
-	return kinds6(nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
+	return kinds6(table, nd + ND_TARGET, head->vlan) & ADDRESS_OURS ? OURS : TOLD;
 }
 
 /* If it may be a query of multicast listeners, at which the process is to look. */
 INLINE bool is_mld_query(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
 {
-	uint8_t next[MLD_OPTIONS_BYTES + 1];
+	PART(next, MLD_OPTIONS_BYTES + 1);
 
 	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_HOP_BY_HOP && ip[IPV6_DST] == 0xff &&
 	       load(skb, head->l3 + IPV6_HEADER_BYTES, next, sizeof(next)) &&
@@ -204,19 +208,21 @@ INLINE bool is_mld_query(struct __sk_buff *skb, const struct link_head *head, co
 	       next[MLD_OPTIONS_BYTES] == MLD_QUERY;
 }
 
-INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head, bool any_no_snat)
+INLINE enum what judge_ipv6(struct __sk_buff *skb, const struct link_head *head,
+                            const struct fastpath_table *table)
 {
-	uint8_t ip[IPV6_HEADER_BYTES];
+	PART(ip, IPV6_HEADER_BYTES);
 	enum what what;
 
 	if (!load(skb, head->l3, ip, sizeof(ip)) || ip[0] >> 4 != 6)
 		return WIRE;
-	what = is_mld_query(skb, head, ip) ? TOLD : judge_nd(skb, head, ip);
+	what = is_mld_query(skb, head, ip) ? TOLD : judge_nd(skb, head, ip, table);
 	if (what == OURS)
 		return OURS;
-	if (kinds6(ip + IPV6_DST, head->vlan) & ADDRESS_OURS)
+	if (kinds6(table, ip + IPV6_DST, head->vlan) & ADDRESS_OURS)
 		return judge_ours6(skb, head, ip);
-	if (what == TOLD || !any_no_snat || !(kinds6(ip + IPV6_SRC, head->vlan) & ADDRESS_NO_SNAT))
+	if (what == TOLD || !table->any_no_snat ||
+	    !(kinds6(table, ip + IPV6_SRC, head->vlan) & ADDRESS_NO_SNAT))
 		return what;
 	return ip[IPV6_NEXT_HEADER] == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
 }
@@ -225,11 +231,11 @@ INLINE enum what judge(struct __sk_buff *skb, const struct link_head *head,
                        const struct fastpath_table *table)
 {
 	if (head->ethertype == ETHERTYPE_IPV4)
-		return judge_ipv4(skb, head, table->any_no_snat);
+		return judge_ipv4(skb, head, table);
 	if (head->ethertype == ETHERTYPE_IPV6 && table->any_ipv6)
-		return judge_ipv6(skb, head, table->any_no_snat);
+		return judge_ipv6(skb, head, table);
 	if (head->ethertype == ETHERTYPE_ARP)
-		return judge_arp(skb, head);
+		return judge_arp(skb, head, table);
 	return WIRE;
 }
 

@@ -30,4 +30,7 @@
 		__uint(value_size, sizeof(uint32_t));                                              \
 	} name SEC(".maps");
 
+/* Room for a part of a frame, to be read by words (lb/bytes.h). */
+#define PART(name, bytes) _Alignas(uint32_t) uint8_t name[bytes]
+
 #endif

@@ -441,9 +441,9 @@ void maps_count(const struct maps *maps, struct fastpath_counts *ret)
 	for (unsigned cpu = 0; cpu < maps->loaded.maps[LOADED_COUNTS].elements; cpu++) {
 		const uint64_t *counts = (const uint64_t *)&maps->counts[cpu];
 
-		for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
+		for (unsigned i = 0; i < FASTPATH_NCOUNTS; i++)
 			sum[i] += __atomic_load_n(&counts[i], __ATOMIC_RELAXED);
 	}
-	for (unsigned i = 0; i < sizeof(*ret) / sizeof(*sum); i++)
+	for (unsigned i = 0; i < FASTPATH_NCOUNTS; i++)
 		sum[i] -= before[i];
 }

@@ -19,8 +19,10 @@ INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc address
                             const struct tuple *from, const struct tuple *to, bool pseudo)
 {
 	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), pseudo ? BPF_F_PSEUDO_HDR : 0);
-	bpf_l4_csum_replace(skb, at, 0,
-	                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))), 0);
+	if (tuple_ports(from) != tuple_ports(to))
+		bpf_l4_csum_replace(skb, at, 0,
+		                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))),
+		                    0);
 }
 
 INLINE uint16_t fold(uint32_t sum)
@@ -83,7 +85,7 @@ INLINE bool sum_pseudo(struct __sk_buff *skb, uint32_t at, uint32_t *ret)
  */
 static __noinline int is_intact(struct __sk_buff *skb, uint32_t at, uint32_t data)
 {
-	uint8_t tcp[TCP_HEADER_BYTES_MAX] = {0};
+	PART(tcp, TCP_HEADER_BYTES_MAX) = {0};
 	uint32_t pseudo, sum, len;
 	uint16_t field;
 
@@ -115,12 +117,20 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	return bpf_redirect(c->sides[out].ifindex, 0);
 }
 
-/* The time in ticks. The coarse clock may be a few ms behind the one that the table was made by. */
-INLINE uint32_t tick_now(const struct table_head *h)
+/* The time in ticks, found out once while the kernel's own count stays the same. The coarse clock
+ * may be a few ms behind the one that the table was made by. */
+INLINE uint32_t tick_now(struct fastpath_clock *clock, const struct table_head *h)
 {
-	const uint64_t now = bpf_ktime_get_coarse_ns();
+	const uint64_t jiffies = bpf_jiffies64(), epoch = h->epoch_ns;
+	uint64_t now;
 
-	return now > h->epoch_ns ? flow_tick((lb_time){now}, (lb_time){h->epoch_ns}) : 0;
+	if (clock->jiffies == jiffies && clock->epoch_ns == epoch)
+		return (uint32_t)clock->tick;
+	now = bpf_ktime_get_coarse_ns();
+	clock->jiffies = jiffies;
+	clock->epoch_ns = epoch;
+	clock->tick = now > epoch ? flow_tick((lb_time){now}, (lb_time){epoch}) : 0;
+	return (uint32_t)clock->tick;
 }
 
 INLINE bool is_well(const struct fastpath_conf *c)
@@ -175,7 +185,7 @@ INLINE void note(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
                  const struct found *found, bool is_elsewhere, const struct packet *packet,
                  uint32_t at, enum side side)
 {
-	const uint32_t now = tick_now(found->head);
+	const uint32_t now = tick_now(&n->clock, found->head);
 	const uint8_t ends = packet->tcp_flags & (TCP_FIN | TCP_RST);
 	bool is_left; /* to the process */
 
@@ -208,28 +218,38 @@ INLINE void sum_up(const struct fastpath_conf *c, const struct found *found,
 	BOTH_ADD(way->sum.bytes[found->end & 1], bytes);
 }
 
+/* Has the frame, whose bytes begin at eth, go to that hop by that port. */
+INLINE void put_macs(uint8_t *eth, const union hop_copy *to, const struct fastpath_side *out)
+{
+	const uint32_t *from = (const void *)&out->mac;
+
+	word32_store(eth + ETH_DST, to->words[0]);
+	word16_store(eth + ETH_DST + sizeof(uint32_t), word16_load(&to->words[1]));
+	word32_store(eth + ETH_SRC, from[0]);
+	word16_store(eth + ETH_SRC + sizeof(uint32_t), word16_load(&from[1]));
+}
+
 /*
  * Judges and notes the segment, of len bytes of TCP, which begin at tcp, at bytes into the frame;
  * and writes the frame's MAC addresses, at eth. False if it must be left to the process: then
  * nothing has changed.
  */
 INLINE bool admit(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
-                  const struct found *found, const struct tuple *arrives, const struct hop *from,
-                  uint8_t *eth, const uint8_t *tcp, uint32_t at, uint32_t len, enum side side,
-                  struct hop *ret_to)
+                  const struct found *found, const struct tuple *arrives, uint8_t *eth,
+                  const uint8_t *tcp, uint32_t at, uint32_t len, enum side side,
+                  union hop_copy *ret_to)
 {
 	const uint32_t headers = at - ETH_HEADER_BYTES + (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 	struct packet packet;
 	bool is_elsewhere = false;
 
-	if (!find_way(c, found, arrives, from, ret_to, &is_elsewhere) || !can_tag(ret_to) ||
-	    !goes_by(skb, c, ret_to->side, headers))
+	if (!find_way(skb, c, found, arrives, eth, side, ret_to, &is_elsewhere) ||
+	    !can_tag(&ret_to->hop) || !goes_by(skb, c, ret_to->hop.side, headers))
 		return false;
 	parse_segment(tcp, len, tcp[TCP_FLAGS] & (TCP_ACK | TCP_FIN | TCP_RST), &packet);
 	note(skb, c, n, found, is_elsewhere, &packet, at, side);
 	sum_up(c, found, arrives, lane_count(found->cold, found->end & 1, 1, bytes_of(skb)));
-	__builtin_memcpy(eth + ETH_DST, &ret_to->mac, sizeof(ret_to->mac));
-	__builtin_memcpy(eth + ETH_SRC, &c->sides[ret_to->side].mac, sizeof(ret_to->mac));
+	put_macs(eth, ret_to, &c->sides[ret_to->hop.side]);
 	return true;
 }
 
@@ -237,7 +257,7 @@ INLINE void set_ports(uint8_t *tcp, const struct tuple *to)
 {
 	const uint32_t ports = tuple_ports(to);
 
-	__builtin_memcpy(tcp + TCP_SRC, &ports, sizeof(ports));
+	word32_store(tcp + TCP_SRC, ports);
 }
 
 #endif

@@ -28,10 +28,17 @@ INLINE uint32_t hash_at(const uint8_t *ip)
 	return hash_address(word64_load(ip), word64_load(ip + 8));
 }
 
+static __noinline uint64_t look_up6(uint64_t high, uint64_t low, uint32_t vlan)
+{
+	const struct fastpath_conf *c = find_conf();
+
+	return c ? look_up(table_of(c), high, low, 1, vlan) : 0;
+}
+
 /* The name of an address: the rules' or, if they give it none, hash. */
 INLINE be32 name_at(const uint8_t *ip, uint32_t hash, uint16_t vlan)
 {
-	const uint64_t known = look_up(word64_load(ip), word64_load(ip + 8), 1, vlan);
+	const uint64_t known = look_up6(word64_load(ip), word64_load(ip + 8), vlan);
 	const uint32_t name = known ? (uint32_t)(known >> 32) : hash;
 	be32 ret;
 
@@ -84,30 +91,30 @@ INLINE uint32_t share_at(const struct fastpath_conf *c, const uint8_t *ip)
 INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                     enum side side)
 {
-	const uint32_t l3 = skb->cb[FASTPATH_CB_L3] & 31, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	const uint32_t l3 = ETH_HEADER_BYTES, to_us = !skb->cb[FASTPATH_CB_CROSSES];
 	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
 	const struct ip6 *client, *src, *dst;
 	const bool is_complete = bpf_csum_update(skb, 0) >= 0;
+	const struct hop tags = tags_of(skb, side);
 	uint32_t len, i, src_hash;
-	struct hop from, to;
+	union hop_copy to;
 	struct tuple arrives;
 	struct found found;
 	csum_acc addresses;
 
-	if (!c->client6 || data + ETH_HEADER_BYTES > end || tcp + TCP_HEADER_BYTES > end)
+	if (!c->client6 || skb->cb[FASTPATH_CB_L3] != l3 || data + ETH_HEADER_BYTES > end ||
+	    tcp + TCP_HEADER_BYTES > end)
 		return FORWARD_UNKNOWN;
 	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
 	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len) ||
 	    (c->routes && ttl_is_last6(ip)))
 		return FORWARD_UNKNOWN;
-	if (!read_hop(skb, data, l3, side, &from))
-		return FORWARD_UNKNOWN;
 	src_hash = hash_at(ip + IPV6_SRC);
-	arrives.src = name_at(ip + IPV6_SRC, src_hash, hop_vlan(&from));
-	arrives.dst = name_at(ip + IPV6_DST, to_us ? 0 : hash_at(ip + IPV6_DST), hop_vlan(&from));
+	arrives.src = name_at(ip + IPV6_SRC, src_hash, hop_vlan(&tags));
+	arrives.dst = name_at(ip + IPV6_DST, to_us ? 0 : hash_at(ip + IPV6_DST), hop_vlan(&tags));
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
-	if (!find(&arrives, src_hash, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us,
+	if (!find(c, &arrives, src_hash, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us,
 	          &found))
 		return FORWARD_UNKNOWN;
 	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
@@ -118,8 +125,7 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
 	if (!src || !dst ||
-	    !admit(skb, c, n, &found, &arrives, &from, data, tcp, l3 + IPV6_HEADER_BYTES, len, side,
-	           &to))
+	    !admit(skb, c, n, &found, &arrives, data, tcp, l3 + IPV6_HEADER_BYTES, len, side, &to))
 		return FORWARD_LEFT;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
 	if (c->routes)
@@ -127,7 +133,7 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	set_ports(tcp, &found.lane.to);
 	update_checksum(skb, l3 + IPV6_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
 	                &found.lane.to, !is_complete);
-	return leave(skb, c, n, side, &to);
+	return leave(skb, c, n, side, &to.hop);
 }
 
 #endif

@@ -18,7 +18,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 9,
+	FASTPATH_LAYOUT = 10,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: no process may go on with these maps */
 	FASTPATH_MAPS_MAX = 24,
 };
@@ -119,6 +119,12 @@ static inline bool fastpath_is_way(const struct fastpath_way *way, be32 server, 
 
 static_assert(sizeof(struct fastpath_way) == 64, "a lookup is a shift");
 
+/* What the time was in ticks, at that count of the kernel's, since an epoch. */
+struct fastpath_clock {
+	uint64_t jiffies, epoch_ns;
+	uint64_t tick;
+};
+
 /* One for each processor: only programs on that processor write it, without locks; the process
  * reads all of them. */
 struct fastpath_counts {
@@ -128,12 +134,16 @@ struct fastpath_counts {
 	uint64_t too_long[NSIDES];   /* frames that didn't fit the port out */
 	uint64_t punted[NSIDES];     /* to the process */
 	uint64_t unattended[NSIDES]; /* would have been, but there was none */
+	struct fastpath_clock clock; /* the last: no count */
 };
+
+enum { FASTPATH_NCOUNTS = offsetof(struct fastpath_counts, clock) / sizeof(uint64_t) };
 
 /* The Ethernet address at p as a number. */
 static inline uint64_t fastpath_mac(const uint8_t *p)
 {
-	return word32_load(p) | (uint64_t)(p[4] | (uint32_t)p[5] << 8) << 32;
+	return word16_load(p) | (uint32_t)word16_load(p + 2) << 16 |
+	       (uint64_t)word16_load(p + 4) << 32;
 }
 
 /* An address as the table has it: of IPv4 the upper half is 0. */

@@ -7,24 +7,55 @@
 #include "find.bpf.h"
 #include "../../lb/wire.h"
 
-/* Who sent the frame: see parse_link(). False if it has tags that aren't looked behind here. */
-INLINE bool read_hop(struct __sk_buff *skb, const uint8_t *eth, uint32_t l3, enum side side,
-                     struct hop *ret)
+/* A hop, copied as words. */
+union hop_copy {
+	struct hop hop;
+	uint32_t words[3];
+};
+
+/* The tags of the frame, which has none but what the kernel has taken out, and its side: see
+ * parse_link(). */
+INLINE struct hop tags_of(const struct __sk_buff *skb, enum side side)
 {
-	*ret = (struct hop){.side = side & 1};
-	__builtin_memcpy(&ret->mac, eth + ETH_SRC, sizeof(ret->mac));
-	if (l3 != ETH_HEADER_BYTES)
-		return false;
+	struct hop ret = {.side = side & 1};
+
 	if (!skb->vlan_present)
-		return true;
-	ret->ntags = 1;
-	ret->tci[0] = be16_from((uint16_t)skb->vlan_tci);
-	ret->tpid0 = skb->vlan_proto == bpf_htons(ETHERTYPE_8021Q) ? TPID_8021Q : TPID_8021AD;
-	return true;
+		return ret;
+	ret.ntags = 1;
+	ret.tci[0] = be16_from((uint16_t)skb->vlan_tci);
+	ret.tpid0 = skb->vlan_proto == bpf_htons(ETHERTYPE_8021Q) ? TPID_8021Q : TPID_8021AD;
+	return ret;
+}
+
+/* What is behind the MAC address of a hop, with nothing of what is behind the hop. */
+INLINE uint32_t last_word(uint32_t word)
+{
+	return word & bpf_htonl(0xffffff00);
+}
+
+/* If that is who sent the frame, whose bytes begin at eth. */
+INLINE bool is_from(const struct __sk_buff *skb, const uint8_t *eth, enum side side,
+                    const union hop_copy *hop)
+{
+	union hop_copy from = {.words = {0}};
+
+	from.hop = tags_of(skb, side);
+	return hop->words[0] == word32_load(eth + ETH_SRC) &&
+	       hop->words[1] == (from.words[1] | word16_load(eth + ETH_SRC + sizeof(uint32_t))) &&
+	       last_word(hop->words[2]) == from.words[2];
+}
+
+/* Copies the hop at at, which is aligned to words, with a byte behind it. */
+INLINE void copy_hop(union hop_copy *ret, const struct hop *at)
+{
+	const uint32_t *from = (const void *)at;
+
+	for (unsigned i = 0; i < 3; i++)
+		ret->words[i] = BOTH_READ(from[i]);
 }
 
 /* Where the flow's client is. */
-INLINE bool find_client(const struct found *found, struct hop *ret)
+INLINE bool find_client(const struct found *found, union hop_copy *ret)
 {
 	const uint32_t place = lane_hop(found->flow);
 	const struct fastpath_part *part = found->part;
@@ -37,7 +68,7 @@ INLINE bool find_client(const struct found *found, struct hop *ret)
 		at = bpf_map_lookup_elem(&places, &i);
 		if (!at)
 			return false;
-		*ret = at->hop;
+		copy_hop(ret, &at->hop);
 	} else {
 		const uint32_t f = found->f - part->base[TABLE_FLOWS];
 		union flow_spare *at;
@@ -46,7 +77,7 @@ INLINE bool find_client(const struct found *found, struct hop *ret)
 		at = bpf_map_lookup_elem(&spare, &i);
 		if (!at)
 			return false;
-		*ret = at->hop;
+		copy_hop(ret, &at->hop);
 	}
 	return true;
 }
@@ -85,14 +116,14 @@ INLINE struct fastpath_way *find_way_to(const struct fastpath_conf *c, const str
 
 /* Where the flow's server is. */
 INLINE bool find_server(const struct fastpath_conf *c, const struct found *found,
-                        const struct tuple *arrives, struct hop *ret)
+                        const struct tuple *arrives, union hop_copy *ret)
 {
 	uint8_t known = 0;
 	struct fastpath_way *way = find_way_to(c, found, arrives, &known);
 
 	if (!way)
 		return false;
-	*ret = way->hop;
+	copy_hop(ret, &way->hop);
 	BOTH_FENCE();
 	if (BOTH_READ(way->known) != known)
 		return false;
@@ -125,15 +156,15 @@ INLINE bool tag(struct __sk_buff *skb, const struct hop *to)
 
 /* Where the segment goes, and if its sender, a client, isn't where it was; false if it is the
  * process's to say. */
-INLINE bool find_way(const struct fastpath_conf *c, const struct found *found,
-                     const struct tuple *arrives, const struct hop *from, struct hop *ret,
-                     bool *ret_is_elsewhere)
+INLINE bool find_way(const struct __sk_buff *skb, const struct fastpath_conf *c,
+                     const struct found *found, const struct tuple *arrives, const uint8_t *eth,
+                     enum side side, union hop_copy *ret, bool *ret_is_elsewhere)
 {
 	if (!find_client(found, ret))
 		return false;
 	if (found->end == SERVER)
 		return true;
-	*ret_is_elsewhere = !hop_eq(from, ret);
+	*ret_is_elsewhere = !is_from(skb, eth, side, ret);
 	return find_server(c, found, arrives, ret);
 }
 
