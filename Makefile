@@ -70,7 +70,7 @@ LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 CONSOLE := $(patsubst %.c,$(B)/%.o,$(wildcard bridge/console/*.c)) $(B)/bridge/console/page.o
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c bridge/console/% %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
-	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o
+	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -105,7 +105,7 @@ $(B)/%.a:
 	$(AR) rcs $@ $^
 
 # The units may run out of memory: see tests/unit/memory.c; or get messages from nowhere: inlet_test.c.
-WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg,--wrap=bpf_object__load
 
 $(B)/unit: LDFLAGS += -fno-lto # it need not be fast
 $(B)/unit: $(UNIT) $(patsubst %,$(B)/bridge/console/%.o,address guard history seats) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a
@@ -115,7 +115,7 @@ BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
 $(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o recent.o details.o text.o clock.o journal.o datagram.o) \
-		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o) $(B)/cfg.a $(B)/lb.a
+		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o any_program.o) $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser -lbpf
 
 $(B)/tools/natcheck $(B)/tools/asks: TOOL_LIBS := -lpcap
@@ -141,8 +141,16 @@ as_bytes = { echo '\#include "$(patsubst $(B)/%.c,%.h,$@)"'; \
 	od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
 	echo '};'; echo 'const size_t $(1)_bytes = sizeof($(1));'; } >$@
 
+$(B)/bridge/fastpath/fastpath.bpf.o: BPF_FLAGS += -DSUMMED_IS_SEEN
+$(B)/bridge/fastpath/fastpath_any.bpf.o: bridge/fastpath/fastpath.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
+
 $(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
 	@$(call as_bytes,fastpath_program)
+
+$(B)/bridge/fastpath/any_program.c: $(B)/bridge/fastpath/fastpath_any.bpf.o
+	@$(call as_bytes,fastpath_any_program)
 
 $(B)/bridge/fastpath/guard_program.c: $(B)/bridge/fastpath/guard.bpf.o
 	@$(call as_bytes,guard_program)
@@ -153,7 +161,7 @@ $(B)/bridge/fastpath/bouncer_program.c: $(B)/bridge/fastpath/bouncer.bpf.o
 $(B)/tests/bench/feed_program.c: $(B)/tests/bench/feed.bpf.o
 	@$(call as_bytes,feed_program)
 
-$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: %.o: %.c
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: %.o: %.c
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -129,6 +129,14 @@ static inline void word64_store(void *p, uint64_t word)
 }
 #endif
 
+/* Two halves, as they follow each other in memory. */
+static inline uint32_t word32_of(uint16_t first, uint16_t second)
+{
+	const bool is_big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+
+	return is_big ? (uint32_t)first << 16 | second : (uint32_t)second << 16 | first;
+}
+
 static inline uint16_t be16_get(be16 v)
 {
 	return (uint16_t)(v.b[0] << 8 | v.b[1]);

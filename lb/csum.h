@@ -27,15 +27,12 @@ static inline uint16_t csum_fold(csum_acc sum)
 
 static inline uint16_t csum_load(const uint8_t *p)
 {
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
+	return word16_load(p);
 }
 
 static inline void csum_store(uint8_t *p, uint16_t v)
 {
-	memcpy(p, &v, sizeof(v));
+	word16_store(p, v);
 }
 
 /* What replacing the four bytes from by to, as read from memory, adds to a sum: ~m + m' of RFC

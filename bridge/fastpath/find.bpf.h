@@ -108,7 +108,7 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, st
 }
 
 /*
- * Finds the flow, whichever worker has it. A packet to us may come from a client or from a server,
+ * Finds the flow of one of several workers. A packet to us may come from a client or from a server,
  * and which worker has it follows in another way for either; with `snat = off` a packet that isn't
  * to us comes from a server. client is the client's address as a number (lb/share.h), of whichever
  * address is a client's. src: see hash_of().
@@ -128,6 +128,7 @@ static __noinline int find_among(const struct tuple *tuple, uint32_t src, uint32
 	       find_at(be16_get(tuple->dport) % share.n, tuple, src, ret);
 }
 
+/* Finds the flow, whichever worker has it. src, client and to_us are as above. */
 INLINE bool find(const struct fastpath_conf *c, const struct tuple *tuple, uint32_t src,
                  uint32_t client, uint32_t to_us, struct found *ret)
 {

@@ -3,6 +3,7 @@
  */
 #include "loaded.h"
 
+#include "any_program.h"
 #include "program.h"
 #include "../../lb/flows.h"
 
@@ -148,18 +149,33 @@ static int find_programs(struct loaded *loaded)
 	return err;
 }
 
-int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
-                const int reuse[LOADED_MAPS], const struct loaded_guard *guard)
+/* Loads these programs, of so many bytes. */
+static int load(struct loaded *loaded, const void *programs, size_t bytes,
+                const uint32_t elements[LOADED_MAPS], const int reuse[LOADED_MAPS],
+                const struct loaded_guard *guard)
 {
 	int err;
 
 	*loaded = (struct loaded){.beside_host = guard};
-	if ((err = object_open(fastpath_program, fastpath_program_bytes, &loaded->object)) < 0 ||
+	if ((err = object_open(programs, bytes, &loaded->object)) < 0 ||
 	    (err = set_sizes(loaded, elements, reuse)) < 0 ||
 	    (err = reuse_guard(loaded, guard)) < 0)
 		return err;
 	choose_programs(loaded);
-	if ((err = bpf_object__load(loaded->object)) < 0)
+	return bpf_object__load(loaded->object);
+}
+
+int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
+                const int reuse[LOADED_MAPS], const struct loaded_guard *guard)
+{
+	int err = load(loaded, fastpath_program, fastpath_program_bytes, elements, reuse, guard);
+
+	if (err < 0) {
+		bpf_object__close(loaded->object);
+		err = load(loaded, fastpath_any_program, fastpath_any_program_bytes, elements,
+		           reuse, guard);
+	}
+	if (err < 0)
 		return err;
 	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = object_map(loaded->object, map_names[i], &loaded->maps[i]);

@@ -1,6 +1,6 @@
 /*
  * The programs as they are loaded into the kernel, within this one: made by the Makefile of
- * fastpath.bpf.c.
+ * fastpath.bpf.c. These are what kernels since 6.2 take (summed.bpf.h); see any_program.h.
  */
 #ifndef BRIDGE_PROGRAM_H
 #define BRIDGE_PROGRAM_H

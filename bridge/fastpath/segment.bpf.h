@@ -6,6 +6,7 @@
 #define BRIDGE_SEGMENT_BPF_H
 
 #include "cross.bpf.h"
+#include "summed.bpf.h"
 #include "way.bpf.h"
 #include "../../lb/ttl.h"
 
@@ -13,16 +14,37 @@
  * that they find; or it is, but must be judged or sent by the process. */
 enum { FORWARD_UNKNOWN = -1, FORWARD_LEFT = -2 };
 
-/* Updates the checksum by the changes in the sums of addresses and of ports; a partial checksum
- * doesn't cover ports. */
-INLINE void update_checksum(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
-                            const struct tuple *from, const struct tuple *to, bool pseudo)
+/* Has the kernel, which knows of which kind it is, change the checksum at that place in the frame.
+ */
+INLINE void update_by_kernel(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
+                             const struct tuple *from, const struct tuple *to)
 {
+	const uint32_t was = tuple_ports(from), is = tuple_ports(to);
+	const bool pseudo = !skb->cb[FASTPATH_CB_IPV6] || bpf_csum_update(skb, 0) < 0;
+
 	bpf_l4_csum_replace(skb, at, 0, csum_fold(addresses), pseudo ? BPF_F_PSEUDO_HDR : 0);
-	if (tuple_ports(from) != tuple_ports(to))
-		bpf_l4_csum_replace(skb, at, 0,
-		                    csum_fold(csum_change_word(tuple_ports(from), tuple_ports(to))),
-		                    0);
+	if (was != is)
+		bpf_l4_csum_replace(skb, at, 0, csum_fold(csum_change_word(was, is)), 0);
+}
+
+/* Changes TCP's checksum by what has changed: in the pseudo header by that much, and in the ports,
+ * which a partial one doesn't hold. tcp is at bytes into the frame. */
+INLINE void update_checksum(struct __sk_buff *skb, uint8_t *tcp, uint32_t at, csum_acc addresses,
+                            const struct tuple *from, const struct tuple *to)
+{
+	const csum_acc ports = csum_change_word(tuple_ports(from), tuple_ports(to));
+
+	switch (summed(skb)) {
+	case SUMMED_NOT:
+	case SUMMED_CHECKED:
+		csum_update(tcp + TCP_CHECKSUM, addresses + ports);
+		break;
+	case SUMMED_PARTIAL:
+		csum_update_partial(tcp + TCP_CHECKSUM, addresses);
+		break;
+	default:
+		update_by_kernel(skb, at + TCP_CHECKSUM, addresses, from, to);
+	}
 }
 
 INLINE uint16_t fold(uint32_t sum)

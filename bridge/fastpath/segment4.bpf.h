@@ -38,8 +38,7 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	if (c->routes)
 		ttl_spend4(ip);
 	set_ports(tcp, &found.lane.to);
-	update_checksum(skb, l3 + IPV4_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
-	                &found.lane.to, true);
+	update_checksum(skb, tcp, l3 + IPV4_HEADER_BYTES, addresses, &arrives, &found.lane.to);
 	return leave(skb, c, n, side, &to.hop);
 }
 

@@ -95,7 +95,6 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
 	const struct ip6 *client, *src, *dst;
-	const bool is_complete = bpf_csum_update(skb, 0) >= 0;
 	const struct hop tags = tags_of(skb, side);
 	uint32_t len, i, src_hash;
 	union hop_copy to;
@@ -131,8 +130,7 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	if (c->routes)
 		bpf_csum_update(skb, csum_fold(ttl_spend6(ip)));
 	set_ports(tcp, &found.lane.to);
-	update_checksum(skb, l3 + IPV6_HEADER_BYTES + TCP_CHECKSUM, addresses, &arrives,
-	                &found.lane.to, !is_complete);
+	update_checksum(skb, tcp, l3 + IPV6_HEADER_BYTES, addresses, &arrives, &found.lane.to);
 	return leave(skb, c, n, side, &to.hop);
 }
 

@@ -41,7 +41,8 @@ INLINE bool is_from(const struct __sk_buff *skb, const uint8_t *eth, enum side s
 
 	from.hop = tags_of(skb, side);
 	return hop->words[0] == word32_load(eth + ETH_SRC) &&
-	       hop->words[1] == (from.words[1] | word16_load(eth + ETH_SRC + sizeof(uint32_t))) &&
+	       hop->words[1] == word32_of(word16_load(eth + ETH_SRC + sizeof(uint32_t)),
+	                                  word16_load(from.hop.tci)) &&
 	       last_word(hop->words[2]) == from.words[2];
 }
 

@@ -12,6 +12,7 @@
  * It takes the right to load programs; without it there is nothing to be seen here.
  */
 #include "fastpath_fixture.h"
+#include "old_kernel.h"
 
 #include "../../lb/tcp.h"
 
@@ -245,10 +246,13 @@ static void exchange(struct talk *t)
 }
 
 /* EVENTS of them, with connections of their own; false if programs can't be loaded here. */
-static bool exchange_some(bool ipv6)
+static bool exchange_some(bool ipv6, bool by_old)
 {
+	if (by_old)
+		old_kernel_refuse();
 	if (!begin(ipv6))
 		return false;
+	ck_assert_int_eq(by_old, by_old && old_kernel_has_refused());
 	gaps_by_program = 0;
 	for (unsigned i = 0; i < TALKS; i++)
 		open_talk(&talks[i]);
@@ -268,7 +272,7 @@ static void exchange_many(bool ipv6)
 	const unsigned long n = text ? strtoul(text, NULL, 10) : EVENTS;
 
 	for (unsigned long i = 0; i < n; i += EVENTS)
-		if (!exchange_some(ipv6))
+		if (!exchange_some(ipv6, false))
 			return;
 }
 
@@ -296,12 +300,20 @@ START_TEST(segments_go_the_same_way_in_ipv6)
 }
 END_TEST
 
+START_TEST(segments_go_the_same_way_by_programs_for_any_kernel)
+{
+	for (unsigned i = 0; i < 2; i++)
+		exchange_some(i, true);
+}
+END_TEST
+
 Suite *fastpath_suite(void)
 {
 	const TTest *const tests[] = {
 	        segments_go_the_same_way,
 	        segments_go_the_same_way_in_ipv6,
 	        segments_go_the_same_way_where_the_host_has_a_part,
+	        segments_go_the_same_way_by_programs_for_any_kernel,
 	        NULL,
 	};
 
