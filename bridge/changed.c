@@ -1,8 +1,9 @@
 /*
  * What a reload has changed, for the log.
  *
- * It is put together while both rules are there, and said when the new ones are in force: a reload
- * that fails at the last has changed nothing. A file that is new as a whole doesn't fill the log.
+ * The lines are put together while both rules are there, and logged when the new ones are in force,
+ * as a reload may fail up to then. There are 50 of them at most, so that a file that is new as a
+ * whole doesn't fill the log.
  */
 #include "changed.h"
 

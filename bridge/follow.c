@@ -1,7 +1,6 @@
 /*
- * Following the cable: interfaces that go, come back or change, and what follows from that for
- * ports, addresses and programs in the kernel. Likewise the rules, as far as these concern the
- * same.
+ * What follows for ports, addresses and programs in the kernel when an interface goes, comes back
+ * or changes; and when the rules change.
  *
  * An address of ours is used on a side only once it has been checked there. A side that has no
  * carrier is held until it has one.
@@ -80,7 +79,7 @@ bool follow_host(struct live *live)
 	return !host_is_as(cable_socket(live->cable), indices, rules);
 }
 
-/* Likewise where the host has what isn't ours. */
+/* Has the guard go over to rules, where the host has what isn't ours. */
 static void follow_rules_beside_host(struct live *live, const struct rules *rules)
 {
 	if (guard_set_rules(live->guard, rules) < 0)
@@ -140,7 +139,7 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 	for (unsigned k = 0; k < live->crew.n; k++) {
 		if (change->mtu && !change->anew)
 			packet_set_mtu(live->crew.ports[k][side],
-			               &is->link); /* or long frames are lost */
+			               &is->link); /* else frames of the new length would be lost */
 		worker_set_mac(&live->crew.workers.worker[k], side, &is->link.mac);
 		worker_set_mtu(&live->crew.workers.worker[k], side, is->link.mtu);
 	}
@@ -152,7 +151,7 @@ static void follow(struct live *live, enum side side, const struct cable_change 
 	/* sockets that don't share yet would each get every frame */
 	for (unsigned k = 0; live->crew.n > 1 && k < live->crew.n; k++)
 		packet_mute(live->crew.ports[k][side]);
-	if (err != -ENODEV) /* else it's gone again, as will be said */
+	if (err != -ENODEV) /* -ENODEV: the interface is gone again, which cable_poll() will log */
 		log_error("%s: %s", live->options->names[side], strerror(-err));
 	cable_retry(live->cable, side, now);
 }
@@ -296,7 +295,8 @@ void follow_hold(struct live *live, unsigned sides)
 		fastpath_hold(live->fastpath, FASTPATH_HOLD_UNCHECKED, sides);
 }
 
-/* Some addresses may be others now: those of sides that are held are soon checked again. */
+/* Holds the sides on which new addresses couldn't be checked, and has those of all held sides
+ * checked again soon. */
 static void follow_addresses(struct live *live)
 {
 	const unsigned sides = live->to_hold & ~live->held;
@@ -311,7 +311,7 @@ void follow_built(void *ctx, const struct rules *rules)
 {
 	struct live *live = ctx;
 
-	/* follow_rules() says if they don't fit */
+	/* if the rules don't fit follow_rules() logs it */
 	if (rules_has_stack(rules))
 		guard_prepare_rules(live->guard, rules);
 	if (live->fastpath && fastpath_is_wanted(rules))
@@ -328,7 +328,7 @@ void follow_rules(void *ctx, const struct rules *rules)
 	follow_addresses(live);
 }
 
-/* The workers run. */
+/* Has the workers, which run, use our addresses on these sides, and announces them. */
 static void use(struct live *live, unsigned sides, lb_time now)
 {
 	crew_pause(&live->crew);
@@ -361,8 +361,8 @@ int follow_check_rest(struct live *live)
 }
 
 /*
- * On sides whose link has come up: what is in use already stays so whatever is found, which is
- * logged. What isn't is from now on, unless somebody has it.
+ * Checks our addresses on sides whose link has come up. Those that are in use already stay so
+ * whatever is found, which is logged. Others are used from now on, unless another host has them.
  */
 static void check_addresses(struct live *live, unsigned sides)
 {

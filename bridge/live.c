@@ -41,7 +41,8 @@ static void note_link(struct live *live, enum side side)
 	        .mtu = is->link.mtu};
 }
 
-/* Returns NULL, with the reason logged, if it can't. */
+/* The statistics as text, for the caller to free; NULL, with the reason logged, if they can't be
+ * made. */
 static char *take_stats(struct live *live)
 {
 	struct snapshot snapshot;
@@ -111,9 +112,8 @@ static int reload(void *ctx, bool from_file)
 	return err;
 }
 
-/* SNAT addresses that were taken out of the file are somebody else's when no flow has them any
- * more.
- */
+/* Gives up SNAT addresses that were taken out of the file and that no flow has any more, by a
+ * reload: others may use them then. */
 static void let_go(struct live *live)
 {
 	const lb_time now = clock_now();
@@ -149,14 +149,15 @@ static void look_at_ports(struct live *live)
 			packet_look(live->crew.ports[k][side], clock_now());
 }
 
-/* The service manager's watchdog lives on while every worker moves, and control itself. */
+/* Feeds the service manager's watchdog, if every worker has moved since; that this is called shows
+ * that control moves as well. */
 static void feed(struct live *live)
 {
 	if (manager_watched_ns() && crew_has_moved(&live->crew))
 		manager_feed(clock_now());
 }
 
-/* Until something has come up, or it is time to look. */
+/* Sleeps until a descriptor is readable, or something is due. */
 static void wait_for_events(const struct live *live)
 {
 	struct pollfd fds[2 + DESK_FDS] = {{.fd = live->signals, .events = POLLIN},
@@ -247,7 +248,8 @@ static int run(struct live *live)
 	return err;
 }
 
-/* What the kernel does by itself goes on, or ends: a start that fails doesn't end what it found. */
+/* Leaves the programs in the kernel, or takes them off, as on_exit says. A start that has failed
+ * leaves what it found. */
 static void close_wire(struct live *live, bool failed)
 {
 	const bool found = fastpath_was_left(live->fastpath);
@@ -328,7 +330,8 @@ static int open_released(const char *const names[NSIDES], bool is_hosts, struct 
 	return cable_open(names, &wish, clock_now(), ret);
 }
 
-/* What was left where the host has what isn't ours, without a fast path or with one. */
+/* Removes what a process in a mode beside the host's stack has left, with a fast path or without.
+ * */
 static int release_beside_host(const char *const names[NSIDES])
 {
 	struct cable *cable = NULL;
@@ -336,7 +339,7 @@ static int release_beside_host(const char *const names[NSIDES])
 	bool any;
 
 	if (err < 0)
-		return err; /* one that runs has them, above all */
+		return err; /* such as a tmbridge that still runs on them */
 	any = release_guards(cable);
 	any |= cable_release_routing(cable, names) == 0;
 	cable_close(cable);

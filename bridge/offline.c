@@ -73,7 +73,7 @@ static uint64_t next_step(const struct workers *workers, lb_time now)
 	return next;
 }
 
-/* What workers have sent to each other is done, and what comes of it. */
+/* Has workers take what they have sent to each other, until nothing is left. */
 static void settle(const struct workers *workers, lb_time now)
 {
 	bool any = workers->n > 1;
@@ -108,7 +108,8 @@ static lb_time advance(const struct workers *workers, lb_time now, lb_time to)
 	return now;
 }
 
-/* recalled: it was at work already, and has said what it says at a start. */
+/* Replays all frames. recalled: the workers are as a bundle has them, and send nothing of what is
+ * sent at a start. */
 static void replay(const struct workers *workers, bool recalled, lb_time *now)
 {
 	struct worker *worker = &workers->worker[0];

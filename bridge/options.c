@@ -80,7 +80,7 @@ static bool parse_key(const char *hex, struct hash_key *ret)
 	return true;
 }
 
-/* What is in it by which name: see client/pack.c. */
+/* Takes the files of a bundle by their names: see client/pack.c. */
 static int take_bundle(const char *directory, struct options *ret)
 {
 	static char config[4096], read[NSIDES][4096];
@@ -148,7 +148,8 @@ struct named {
 	const char *option, *name;
 };
 
-/* The same file, by whatever names; or by the same one, where there is none yet. */
+/* If both are the same file, by whatever names; or have the same name, where there is no file yet.
+ * */
 static bool is_same_file(const struct named *a, const struct named *b)
 {
 	struct stat as, bs;

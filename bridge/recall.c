@@ -396,7 +396,7 @@ static void fill(const struct recall *recall, const struct table *table, unsigne
 	}
 }
 
-/* The engine is made anew, over arrays with the flows in them. */
+/* Makes the worker's engine anew, over arrays with the flows in them. */
 static int adopt(struct worker *worker, struct table *table, struct memory *scratch, lb_time now)
 {
 	const struct mac macs[NSIDES] = {worker->ports[OUTSIDE]->mac, worker->ports[INSIDE]->mac};

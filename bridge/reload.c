@@ -44,7 +44,7 @@ static int load(const struct reload *reload, struct cfg_text *text, struct rules
 	return err;
 }
 
-/* What has been read is in force, or is forgotten. */
+/* Keeps the text as the one in force, or frees it. */
 static void settle(const struct reload *reload, const struct cfg_text *text, bool in_force)
 {
 	if (!reload->from_file)
@@ -139,7 +139,8 @@ static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 	if (err)
 		return err;
 	err = check(reload, rules);
-	changed = changed_of(workers->rules, rules); /* before what is gone is taken over */
+	changed = changed_of(workers->rules,
+	                     rules); /* compared before servers that are gone are added to rules */
 	if (!err)
 		err = workers_build(workers, rules, is_last, clock_now(), &next);
 	else

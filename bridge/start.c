@@ -26,7 +26,8 @@ static int make_key(const struct options *options, struct hash_key *ret)
 	return -errno;
 }
 
-/* Puts the fast path, if there is one, before what the ports hear already. */
+/* Attaches the fast path and the guard, if there are any, to both ports, and pins the fast path's
+ * maps. */
 static int attach(struct live *live)
 {
 	int err = 0;
@@ -49,7 +50,8 @@ static int attach(struct live *live)
 	return err;
 }
 
-/* Says which settings must wait, as flows that were left go on in a table made for others. */
+/* Logs which settings must wait for a start without flows, as flows that were left go on in a table
+ * that was made by other ones. */
 static void log_kept(const struct live *live, const struct rules *rules, bool by_address,
                      const struct fastpath_conf *conf)
 {
@@ -119,7 +121,8 @@ static int open_named(struct live *live, enum side side, struct port **ret)
 	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
 }
 
-/* Where the host has what isn't ours; else one that another mode has left goes. */
+/* Opens the guard in modes where the host has what isn't ours; else removes one that a process of
+ * another mode has left. */
 static int open_guard(struct live *live, const struct rules *rules)
 {
 	if (rules_has_stack(rules))
@@ -208,7 +211,7 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 	return sandbox_enter(&sandbox);
 }
 
-/* On sides without a carrier that is done when they have one. */
+/* Checks our addresses. On sides without a carrier that is done when they get one. */
 static int check_at_start(struct live *live, const struct rules *rules)
 {
 	const unsigned all = way_ports(rules), asked = follow_with_carrier(live, all);

@@ -1,8 +1,8 @@
 /*
  * A record goes in whole or not at all. Some room is kept for the last line.
  *
- * A text of any length is held aside. It is the first that is said in an answer, and nothing but
- * the last line follows it.
+ * A text of any length is kept apart. It comes first in an answer, and only the last line follows
+ * it.
  */
 #include "answer.h"
 

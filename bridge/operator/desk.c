@@ -1,5 +1,5 @@
 /*
- * Each client has buffers of his own, of a fixed size, and is given up on if he neither asks nor
+ * Each client has buffers of his own, of a fixed size, and is disconnected if he neither asks nor
  * reads for long. So whatever he does costs the others nothing but their turn, and a turn is
  * bounded: one read, one step of an answer, one write. What waits for a worker who doesn't move is
  * begun again and again, and nobody else waits for it (verbs_stall()).
@@ -116,7 +116,7 @@ static bool is_put_off(const struct client *client)
 	return !client->is_operator && !client->go && !has_output(client);
 }
 
-/* Has asked, and waits until it is looked at. */
+/* If a request of the client's has come and hasn't been answered yet. */
 static bool has_line(const struct client *client)
 {
 	return client->fd >= 0 && memchr(client->line, '\n', client->got) && !is_served(client);
@@ -154,7 +154,7 @@ static int pause_ms(lb_time until, int ms)
 	return left < (uint64_t)ms ? (int)left : ms;
 }
 
-/* If something is to be done for him at once. */
+/* If the client can be served at once. */
 static bool is_due(const struct desk *desk, const struct client *client)
 {
 	return (client->go && client->is_busy && answer_room(&client->answer) > DESK_ROOM) ||
@@ -300,7 +300,7 @@ static bool has_left(const struct client *client)
 	       fd.revents & (POLLHUP | POLLERR);
 }
 
-/* False if he is gone for good. */
+/* Reads what the client has sent. False if the connection has ended. */
 static bool hear(struct client *client)
 {
 	ssize_t n;
@@ -319,7 +319,8 @@ static bool hear(struct client *client)
 
 /* ---- Answering ---- */
 
-/* False if he can't be told. */
+/* Sends what waits for the client, and goes on with his answer. False if the connection has ended.
+ * */
 static bool speak(struct client *client, lb_time now)
 {
 	size_t len;
@@ -357,7 +358,8 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 		go_on(desk, client, now);
 		there = speak(client, now);
 	}
-	if (client->go && !has_output(client)) /* waits for something to happen, not for him */
+	if (client->go && !has_output(client)) /* the answer waits for something to happen, not for
+	                                          the client to read */
 		client->patient = later(now, DESK_PATIENCE_S);
 	if (!there ||
 	    (client->gone && !is_served(client) && !memchr(client->line, '\n', client->got)) ||
@@ -365,8 +367,8 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 		say_good_bye(desk, client);
 }
 
-/* Who has been asking or is silent, at the cost of all viewers if he is one; what goes on has its
- * own share. */
+/* One client's turn. What it costs is charged to all viewers if he is one, unless it goes on with
+ * an answer, which has a share of its own. */
 static void take_turn(struct desk *desk, struct client *client, lb_time now)
 {
 	const bool is_charged = !client->is_operator && !client->go;

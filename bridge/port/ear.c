@@ -1,7 +1,7 @@
 /*
- * What an ear hears the workers hear as well; it is for whoever has time to wait for an answer, and
- * costs nothing while it rests. The kernel lets through what it listens for and nothing else, so
- * that no traffic keeps it from hearing.
+ * The workers get the same frames as well; an ear is for code that can wait for an answer, and
+ * costs nothing while it rests. The kernel gives it ARP and neighbour discovery and nothing else,
+ * so that other traffic can't fill its queue.
  */
 #include "ear.h"
 
@@ -164,7 +164,7 @@ static int bind_to(const struct ear *ear, int index, uint16_t protocol)
 	return bind(ear->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-/* What has come so far is of no concern: as much as a socket's buffer may hold. */
+/* Discards what has come so far, as much as a socket's buffer may hold. */
 static void forget(struct port *port)
 {
 	enum { ROUNDS = 64 };
@@ -174,7 +174,7 @@ static void forget(struct port *port)
 		;
 }
 
-/* What it has heard while it rested may long be over. */
+/* Discards first what came before it rested, which may be out of date. */
 int ear_listen(struct port *port, const struct link *link)
 {
 	struct ear *ear = ear_of(port);
@@ -188,7 +188,7 @@ int ear_listen(struct port *port, const struct link *link)
 
 void ear_rest(struct port *port)
 {
-	/* none at all would mean the one before, on all interfaces, for each of their frames */
+	/* protocol 0 would leave the socket at its old protocol, on all interfaces */
 	bind_to(ear_of(port), 0, EAR_NOTHING);
 	forget(port);
 }

@@ -188,7 +188,7 @@ static int receive_messages(const struct inlet *inlet, unsigned first, unsigned 
 	return got < 0 ? -errno : got;
 }
 
-/* How long the frame of message m is; with MSG_TRUNC that is so even if it isn't all there. */
+/* The length of message m's frame; with MSG_TRUNC that is its whole length, even if it was cut. */
 static uint32_t message_bytes(const struct inlet_messages *messages, unsigned m)
 {
 	uint32_t bytes = messages->headers[m].msg_len;
@@ -233,7 +233,7 @@ static void take_places(struct inlet *inlet, struct burst *burst)
 	}
 }
 
-/* Message m goes to the first place that it is of; those before have lost theirs. */
+/* Gives message m to the first place whose frame it is; places before that have lost theirs. */
 static void pair(struct inlet *inlet, struct burst *burst, unsigned m, enum side side,
                  struct frame *frames)
 {
@@ -243,7 +243,7 @@ static void pair(struct inlet *inlet, struct burst *burst, unsigned m, enum side
 	       !is_of_place(inlet->messages, m, burst->places[burst->large[i]]))
 		i++;
 	if (i == burst->nlarge) {
-		inlet->missed++; /* of a place before: one that is gone */
+		inlet->missed++; /* of a place that has been left behind */
 		return;
 	}
 	inlet->missed += i - burst->paired;

@@ -1,8 +1,9 @@
 /*
  * The way out.
  *
- * PACKET_VNET_HDR: what the kernel has put off for a received frame goes out with it again. Its
- * offsets count from the frame's first byte, which moves when VLAN tags are put in or taken out.
+ * PACKET_VNET_HDR: what the kernel has left undone of a received frame is said again when it is
+ * sent. Its offsets count from the frame's first byte, which moves when VLAN tags are put in or
+ * taken out.
  *
  * That header can't say all that the kernel knows of a frame of its own. What would be understood
  * in another way is done here: SCTP's checksum, the sum of what is in a tunnel, and a merged frame
@@ -93,7 +94,7 @@ static void add_piece(struct pieces *pieces, uint8_t *at, uint32_t len)
 	pieces->headers[pieces->n++].msg_hdr = (struct msghdr){.msg_iov = iov, .msg_iovlen = 2};
 }
 
-/* Says if all of them were sent. */
+/* Sends a merged frame in pieces. True if all of them were sent. */
 static bool cut_up(const struct outlet *outlet, struct segments *segments)
 {
 	uint32_t longest = segments_longest(segments), at = 0, len;

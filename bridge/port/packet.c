@@ -78,7 +78,7 @@ static void send_frames(struct port *port, const struct frame *frames, unsigned 
 
 	(void)now;
 	port->counts.sent += sent;
-	port->counts.sent_bytes += port_bytes(frames, sent); /* or of others, if not all were */
+	port->counts.sent_bytes += port_bytes(frames, sent); /* not exact if some weren't sent */
 	port->counts.send_failed += n - sent;
 }
 
@@ -169,7 +169,7 @@ static int open_inlet(struct packet_port *packet, const struct link *link)
 	    (err = inlet_open(&packet->inlet, *fd, packet->sharers)) < 0)
 		return err;
 	if (packet->program >= 0 && set_option(*fd, SOL_SOCKET, SO_ATTACH_BPF, packet->program) < 0)
-		packet->program = -1; /* the socket does without */
+		packet->program = -1; /* the new socket has none */
 	return bind_socket(*fd, link, ETH_P_ALL);
 }
 

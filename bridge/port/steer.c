@@ -1,5 +1,5 @@
 /*
- * Sending each frame to its worker's socket.
+ * The kernel's part in sharing out frames: a program for each side's sockets.
  *
  * The sockets of a side are a packet fanout group, for which a program, made of the rules, chooses
  * the member. It is the same for both sides:
@@ -76,7 +76,7 @@ static void mark(struct code *code, unsigned label)
 	code->label[label] = code->n;
 }
 
-/* The label is in k until link_jumps(). */
+/* Appends a jump. Its k holds the label until link_jumps(). */
 static void jump(struct code *code, unsigned label)
 {
 	emit(code, BPF_JMP | BPF_JA, label);
@@ -239,7 +239,8 @@ static bool is_further(const struct rules *rules, unsigned f)
 	return false;
 }
 
-/* A client's if to a service port of the farm. Ports that follow each other are a range. */
+/* Appends: a packet to a service port of the farm is a client's. Ports that follow each other are
+ * compared as a range. */
 static void emit_ports(struct code *code, const struct rules_farm *farm)
 {
 	for (unsigned i = 0, n; i < farm->nports; i += n) {
@@ -253,7 +254,8 @@ static void emit_ports(struct code *code, const struct rules_farm *farm)
 	}
 }
 
-/* To the VIP of farm f, which is the first one with it: all farms that have it. */
+/* Appends what is due for packets to the VIP of farm f, for all farms that share it; f is the first
+ * of them. */
 static void emit_farm(struct code *code, const struct rules *rules, unsigned f)
 {
 	mark(code, FARM + f);
@@ -359,7 +361,7 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
 	emit_icmpv6(&code, share);
 	emit_rules(&code, rules, share, false);
 	emit_rules(&code, rules, share, true);
-	/* those that are gone stand behind, however many */
+	/* farms that are gone stand behind all others */
 	for (unsigned f = 0; f < rules->nfarms && !rules->farms[f].gone; f++)
 		if (!is_further(rules, f))
 			emit_farm(&code, rules, f);
@@ -370,8 +372,7 @@ int steer_program(const struct rules *rules, const struct share *share, struct s
 	return (int)code.n;
 }
 
-/* What the kernel says of a port's fanout group, 0: it has none. In the low half is the group's ID.
- */
+/* A port's fanout group, as the kernel has it: its ID in the low half; 0: it has none. */
 static uint32_t group_of(const struct port *port)
 {
 	uint32_t group = 0;
@@ -382,7 +383,7 @@ static uint32_t group_of(const struct port *port)
 	return group;
 }
 
-/* Discards what the port received before it shared: others have it as well. */
+/* Discards what the port received before it shared, as the other ports received it as well. */
 static void drain(struct port *port)
 {
 	const struct port_counts counts = port->counts;

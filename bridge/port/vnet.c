@@ -1,11 +1,12 @@
 /*
  * The header that goes with a frame on a packet socket.
  *
- * Its offsets are meant only if what they are for is put off: else they may be anything, and stay.
+ * Its offsets count only if what they are for has been left undone; else they may be anything, and
+ * stay as they are.
  *
- * It knows of one sum, TCP's and UDP's. The kernel means SCTP's by it, too, which is a CRC, and
- * says no word of tunnels: what has come in one is sent as if the frame's first IP header were the
- * one that the sum belongs to. A network card may look for it there.
+ * It can describe one checksum, that of TCP or UDP. The kernel uses it for SCTP's as well, which is
+ * a CRC, and doesn't mention tunnels: what has come in one would be sent as if the checksum
+ * belonged to the frame's first IP header, where a network card may look for it.
  */
 #include "vnet.h"
 

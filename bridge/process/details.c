@@ -1,5 +1,5 @@
 /*
- * Values are kept as text, which both who reads JSON and the journal are given.
+ * Values are kept as text, as both JSON and the journal's fields need them.
  */
 #include "details.h"
 

@@ -1,9 +1,9 @@
 /*
  * The files that are used after the start, and whether the process may.
  *
- * Asked beforehand, as a reload, a rotation or SIGUSR1 is a bad time to find out. The kernel is
- * asked (faccessat() with the effective identity), except for what it can't be asked: whether a
- * file may be replaced in a directory with the sticky bit.
+ * That is checked beforehand, as a reload, a rotation or SIGUSR1 is a bad time to find out. The
+ * kernel is asked (faccessat() with the effective identity), except for what it can't be asked:
+ * whether a file may be replaced in a directory with the sticky bit.
  */
 #include "files.h"
 

@@ -1,5 +1,5 @@
 /*
- * To be called before the process gives away what it takes to raise a limit.
+ * To be called before the process gives up the capability that raising a limit needs.
  */
 #include "limits.h"
 

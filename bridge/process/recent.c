@@ -1,7 +1,7 @@
 /*
- * A ring that all threads write and one reads, without a lock: who writes takes a number, and with
- * it a place, says that the place is being written, writes, and says whose it is. Who reads looks
- * at that before and after. What is in a place are words, each read and written whole.
+ * A ring that all threads write and one reads, without a lock. A writer takes a number, and with it
+ * a place; sets the place's number to 0, writes, and sets it to its own. A reader reads the place's
+ * number before and after the rest. A place consists of words, each read and written whole.
  */
 #include "recent.h"
 
