@@ -1,5 +1,5 @@
 /*
- * Announcing our addresses.
+ * Rounds of announcements.
  *
  * A round goes through all addresses; the next one follows ANNOUNCER_WAIT_NS after it has begun. A
  * side that is to be announced on while a round is underway has its first one afterwards.
@@ -27,7 +27,7 @@ void announcer_begin(struct announcer *announcer, const struct rules *rules, uns
 			announcer->left[side] = ANNOUNCER_TIMES;
 	if (!sides)
 		return;
-	if (sides == ANNOUNCER_BOTH) /* also what is underway begins anew */
+	if (sides == ANNOUNCER_BOTH) /* the round that is underway begins anew as well */
 		announcer->going = 0;
 	if (!announcer->going)
 		announcer->next = now;

@@ -4,8 +4,8 @@
  */
 #include "barring.h"
 
-/* If filters are to have frames before the limits for clients: those of the process, or of the
- * kernel what they want to have reset. */
+/* If filters must have frames before the limits for clients do: as the process has filters, or the
+ * kernel has some that reset connections. */
 static bool are_filters_first(const struct worker *worker)
 {
 	const struct rules *rules = worker->setup.rules;
@@ -34,7 +34,7 @@ void barring_count(struct worker *worker, lb_time now)
 		port->received_bytes += counts.bytes[side];
 		for (unsigned i = 0; i < BARRED_KINDS; i++) {
 			port->received += counts.frames[side][i];
-			if (i < BARRED_RST) /* of the others there is no line */
+			if (i < BARRED_RST) /* the log has no line for the others */
 				events_refused_elsewhere(&worker->setup.events,
 				                         (enum lb_why)(WHY_CLIENT_DENIED + i),
 				                         counts.frames[side][i]);

@@ -5,8 +5,8 @@
  * receiving port's buffers are sent from. A frame that was decided to go to a server may still have
  * to wait for the server's MAC address (neigh.c).
  *
- * What the engine or a probe wants to say is described in struct own, made by maker.c, and goes the
- * same way out.
+ * Frames of our own, which the engine or a probe describes in a struct own, are made by maker.c and
+ * go the same way out.
  */
 #include "burst.h"
 
@@ -14,8 +14,8 @@
 #include "news.h"
 #include "places.h"
 
-/* If the client says again what the server of a flow, that isn't open yet, ought to have answered.
- */
+/* If the client repeats a packet of a flow that isn't open yet, which its server should have
+ * answered. */
 static bool is_unanswered(const struct worker *worker, const struct verdict *v)
 {
 	return v->why == WHY_FLOW_HIT &&
@@ -42,7 +42,7 @@ static bool is_multicast6(const struct frame *frame)
 	return frame->len >= 2 && frame->data[0] == 0x33 && frame->data[1] == 0x33;
 }
 
-/* What asks on one side of a cable asks on both: it has crossed. */
+/* Notes a query for both sides of a cable, as it has crossed. */
 static void note_query(struct worker *worker, const struct listener_query *query, lb_time now)
 {
 	struct listener_query one = *query;
@@ -54,7 +54,8 @@ static void note_query(struct worker *worker, const struct listener_query *query
 	}
 }
 
-/* Somebody asks who listens to which group: the first worker answers. */
+/* If the frame is a query of multicast listeners, notes it or sends it to the first worker, which
+ * answers. */
 static void hear_query(struct worker *worker, const struct frame *frame, lb_time now)
 {
 	struct news news = {.kind = NEWS_QUERIED};
@@ -67,7 +68,7 @@ static void hear_query(struct worker *worker, const struct frame *frame, lb_time
 		note_query(worker, &news.query, now);
 }
 
-/* To the worker whose it is; or it is dropped after all. */
+/* Hands a frame over to the worker that it belongs to; drops it if that one has no room. */
 static void hand_over(struct worker *worker, const struct frame *frame, struct verdict *v)
 {
 	if (inbox_put_frame(worker->inboxes[v->worker], frame))
@@ -126,7 +127,7 @@ static int sent_by(const struct worker *worker, const struct verdict *v)
 	return hop ? hop->side : -1;
 }
 
-/* The i-th of a burst; the same, and says so to who watches. */
+/* Sends the i-th frame of a burst as its verdict says, and notes that in the tap. */
 static void dispatch_watched(struct worker *worker, struct frame *frame, struct verdict *v,
                              unsigned i, lb_time now)
 {
@@ -141,7 +142,7 @@ static void dispatch_watched(struct worker *worker, struct frame *frame, struct 
 		          sent_by(worker, v), now);
 }
 
-/* Frames that no filter has anything against, or that have been through them elsewhere. */
+/* Decides upon frames that have passed the filters, here or at another worker. */
 static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
 	struct verdict verdicts[PORT_BURST];
@@ -164,7 +165,7 @@ static void decide(struct worker *worker, struct frame *frames, unsigned n, lb_t
 	worker_log_ended(worker);
 }
 
-/* A frame that a filter has something against. */
+/* Drops or resets a frame, as a filter wants. */
 static void turn_away(struct worker *worker, struct frame *frame, struct verdict *v, lb_time now)
 {
 	if (worker->tap)
@@ -172,7 +173,7 @@ static void turn_away(struct worker *worker, struct frame *frame, struct verdict
 	dispatch_watched(worker, frame, v, 0, now);
 }
 
-/* Deals with the frames that filters have something against; returns how many are left. */
+/* Drops or resets the frames that filters don't let pass; returns how many are left. */
 static unsigned filter(struct worker *worker, struct frame *frames, unsigned n, lb_time now)
 {
 	const bool is_kernels = fastpath_filters(worker->fastpath);

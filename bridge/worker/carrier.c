@@ -1,8 +1,8 @@
 /*
  * The carrier of our own ports.
  *
- * A server doesn't answer either if the dead cable is ours. The thread that watches the cables
- * notes when one dies and when it lives again; the one that probes asks whether it lived all the
+ * A server doesn't answer either if our own cable is dead. The thread that watches the cables notes
+ * when a port loses its carrier and gets it back; the one that probes checks if it had one all the
  * time.
  */
 #include "carrier.h"

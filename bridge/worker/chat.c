@@ -6,15 +6,15 @@
  * All that a script sends is one segment, and is sent again until it is acknowledged, as the SYN
  * and the FIN are. Of what the server says only what comes next in order is taken; the rest is
  * asked for again by an acknowledgment (RFC 9293, 3.10.7.4). Most answers are judged as they stand
- * in the frame; one that comes in pieces gets a room, and if there is none then the server is left
- * to say it again.
+ * in the frame; one that comes in pieces gets a room, and if there is none the segment isn't taken,
+ * so that the server sends it again.
  *
  * When the verdict is good the connection is closed in an orderly way, FIN for FIN, so that nothing
  * is left on the server; what it still says is acknowledged and thrown away. When it is bad, or the
  * server goes on for too long or doesn't close its end in time, it gets a RST.
  *
  * A RST is believed only with the number that is due next (RFC 5961, 3.2), and nothing that
- * acknowledges what wasn't said. What the server says costs at most one segment for each of its.
+ * acknowledges what wasn't sent. A segment of the server's is answered with one segment at most.
  */
 #include "chat.h"
 
@@ -122,7 +122,7 @@ static uint32_t end_of(const struct chat *chat, const struct chat_terms *terms)
 	return chat->isn + 1 + said(terms);
 }
 
-/* What is to be acknowledged next, again if need be: data, FIN, both, or neither. */
+/* Sends what the server hasn't acknowledged, again if need be: data, FIN, both, or neither. */
 static void say_all(struct chat *chat, const struct chat_terms *terms, lb_time now,
                     struct chat_says *says)
 {
@@ -176,7 +176,7 @@ void chat_drop(struct chat *chat, const struct chat_terms *terms)
 	chat->state = CHAT_OVER;
 }
 
-/* It is over, and was bad. */
+/* Ends the conversation, as bad. */
 static struct chat_result bad(struct chat *chat, const struct chat_terms *terms,
                               enum fault_kind fault)
 {
@@ -195,7 +195,7 @@ static struct chat_result bad_answer(struct chat *chat, const struct chat_terms 
 	return ret;
 }
 
-/* It is good: closes. */
+/* Notes that the answer is good, and begins to close. */
 static struct chat_result good(struct chat *chat, const struct chat_terms *terms, lb_time now,
                                struct chat_says *says)
 {
@@ -279,8 +279,8 @@ struct chat_result chat_poll(struct chat *chat, const struct chat_terms *terms, 
 /* ---- what the server says ---- */
 
 /*
- * An earlier connection is left over there: ends it, and tries again (RFC 9293, 3.10.7.3). Whoever
- * answers everything so isn't tried again and again.
+ * An earlier connection is left over at the server: ends that by a RST, and tries again (RFC 9293,
+ * 3.10.7.3); only a few times, if the server answers each SYN so.
  */
 static void meet_left_over(struct chat *chat, const struct chat_segment *segment, lb_time now,
                            struct chat_says *says)
@@ -395,7 +395,7 @@ static bool note_ack(struct chat *chat, const struct chat_terms *terms, uint32_t
 	return true;
 }
 
-/* If both ends have heard each other's last word. */
+/* If both FINs have been acknowledged. */
 static bool is_closed(const struct chat *chat, const struct chat_terms *terms)
 {
 	return chat->state == CHAT_CLOSES && chat->acked > said(terms) && chat->closed;
@@ -414,7 +414,7 @@ static struct chat_result take_segment(struct chat *chat, const struct chat_term
 	else if (is_next(chat, &next))
 		take_tail(chat, terms, &next, says);
 	else if (segment->flags & TCP_SYN && chat->tries < CHAT_TRIES)
-		say_all(chat, terms, now, says); /* it hasn't heard us accept */
+		say_all(chat, terms, now, says); /* the acknowledgment of its SYN was lost */
 	else if (segment->len || segment->flags & (TCP_FIN | TCP_SYN))
 		say_ack(chat, terms, says);
 	if (is_closed(chat, terms))

@@ -1,7 +1,8 @@
 /*
  * The health checks of one worker: what becomes of a probe's result.
  *
- * The first worker has all probes. It tells its own engine and, by news, those of the others.
+ * The first worker has all probes. It gives results to its own engine and, by news, to those of the
+ * others.
  */
 #include "checks.h"
 
@@ -9,7 +10,7 @@
 
 enum { CHECKS_OWN_BURST = 256 }; /* segments of probes sent at once: they don't stall the wire */
 
-/* A failure for which our own dead cable is reason enough says nothing of the server. */
+/* If the result says something about the server: a failure doesn't if our own cable was dead. */
 static bool says_something(const struct worker *worker, const struct probe_result *result)
 {
 	const struct hop *place = neigh_known(worker->setup.neigh, result->server);

@@ -1,6 +1,6 @@
 /*
- * What is done to all workers is done while all of them stand still: they come to a stop together,
- * and nobody hands a frame to one who has stopped for good.
+ * Changes to all workers are made while all of them stand still. They stop together, so that no
+ * worker hands a frame to one that has stopped for good.
  */
 #include "crew.h"
 
@@ -56,7 +56,8 @@ void crew_use_bouncers(struct crew *crew)
 			              &crew->workers.worker[k].key);
 }
 
-/* They stay where they are, and then know nothing. */
+/* Attaches the bouncers to the workers' sockets if the rules limit clients. Otherwise those that
+ * are attached stay so, and drop nothing. */
 static void post_bouncers(struct crew *crew, const struct rules *rules)
 {
 	int err = 0;
@@ -82,7 +83,8 @@ int crew_start(struct crew *crew)
 	return err;
 }
 
-/* Of n workers from the first one on. Whoever is stuck isn't sent there. */
+/* Sends an errand to n workers from the first one on, and waits. Fails at once if one of them is
+ * stuck. */
 static int send_some(struct crew *crew, unsigned first, unsigned n, loop_errand *errand, void *ctx)
 {
 	const struct timespec until = clock_in(CREW_ERRAND_MS * LB_NS_PER_MS);

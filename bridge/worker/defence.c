@@ -1,6 +1,6 @@
 /*
  * Few addresses are ever claimed by others at a time, so not all that there may be are remembered.
- * If more are, somebody floods: an answer to each claim would do his work for him.
+ * If more are, it is a flood: to answer each claim would double it.
  */
 #include "defence.h"
 

@@ -1,5 +1,5 @@
 /*
- * What a worker does when time asks for it, and what control asks of it.
+ * What a worker does when it is due, and what control has it do.
  */
 #include "duties.h"
 
@@ -9,7 +9,7 @@
 
 enum {
 	DUTIES_OWN_BURST = 256,  /* RSTs of one tick: they don't stall the wire */
-	DUTIES_WAYS_A_TICK = 64, /* servers whose place the fast path is told */
+	DUTIES_WAYS_A_TICK = 64, /* servers whose places are written into the fast path's maps */
 };
 
 static enum own_mld kind_of_join(const struct worker *worker, enum side side, lb_time now)
@@ -50,7 +50,8 @@ static void report(struct worker *worker, lb_time now)
 	}
 }
 
-/* One server's way, and sees to it that it is asked for if only the fast path uses it. */
+/* Writes one server's way into the fast path's maps; and has the server asked for if only the fast
+ * path sends to it. */
 static void publish(struct worker *worker, unsigned server, lb_time now)
 {
 	if (fastpath_used_way(worker->fastpath, server))

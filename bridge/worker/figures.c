@@ -1,6 +1,6 @@
 /*
- * Copying takes some microseconds, with thousands of servers some dozens: less than a burst, which
- * is why nobody has to stand still for it.
+ * Copying takes some microseconds, with thousands of servers some dozens: less than a burst, so
+ * that no worker has to stand still for it.
  *
  * The fast path's counts are of all processors together. The first worker has them among its own:
  * so the reasons add up to the frames received in each copy.

@@ -81,7 +81,7 @@ int firewall_check(const struct rules *rules, const char *path, const char *cons
 	return ret;
 }
 
-/* The bucket begins full. */
+/* Sets the filter's rate, with a full bucket. */
 static void set_rate(struct filter *filter, uint32_t rate, const struct share *share, lb_time now)
 {
 	if (!rate)
@@ -244,7 +244,7 @@ bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, s
 		over = rule->rate && !pay(filter, view.packets, now);
 		why = reason(rule, over);
 		if (why != LB_NWHYS && !lb_filter(lb, frame, why, now, ret))
-			return true; /* no filter has a say in it */
+			return true; /* filters don't hold for this frame */
 		filter->counts.matched += view.packets;
 		filter->counts.over += over ? view.packets : 0;
 		filter->counts.dropped += why != LB_NWHYS ? view.packets : 0;

@@ -74,7 +74,7 @@ static bool reserve(struct queue *queue, unsigned *ret)
 	return true;
 }
 
-/* The item is in its place. */
+/* Publishes the item, which has been written into its place. */
 static void commit(struct queue *queue, unsigned item)
 {
 	atomic_store_explicit(&queue->turn[item % queue->places], item + 1, memory_order_release);
@@ -143,7 +143,8 @@ int inbox_fd(const struct inbox *inbox)
 	return inbox->wake;
 }
 
-/* Either the sleeper has seen what was put, or we see that it sleeps. */
+/* Wakes the worker if it sleeps. Either it has seen what was put before it went to sleep, or it is
+ * seen here that it sleeps. */
 static void wake_sleeper(struct inbox *inbox)
 {
 	atomic_thread_fence(memory_order_seq_cst);

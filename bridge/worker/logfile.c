@@ -3,8 +3,8 @@
  * that a file holds whole lines only. Pipes get line by line, and lose those that their reader
  * doesn't come to take.
  *
- * Two of these may be one file, as when a reload opens a log again while its old writer still has
- * lines: they take turns, or one would cut off what the other has written.
+ * Two struct logfile may be the same file, as when a reload opens a log again while its old writer
+ * still has lines. They append in turns, as one would else cut off what the other has written.
  *
  * Each line that is lost is counted, and said: the first at once, then how many once in ten
  * seconds, by whoever loses or writes the next one, or at the end.
@@ -40,7 +40,7 @@ static pthread_mutex_t turns[LOGFILE_TURNS] = {
         PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
         PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
 
-/* Says how many lines have been lost since it said so last, if any. From any thread. */
+/* Logs how many lines have been lost since it was logged last, if any. From any thread. */
 static void complain(struct logfile *file)
 {
 	const unsigned long long lost = atomic_exchange(&file->lost, 0);

@@ -4,8 +4,8 @@
  * A worker's thread takes turns with its two ports, a burst each, and never waits while frames
  * come. When none does it goes on looking for LOOP_SPIN_NS, since the next one is likely to be near
  * and waking up costs more than that, and then sleeps until a frame, the next tick or another
- * thread wants it. Between two looks it gives way to whoever wants the processor: where there are
- * few, that is the host whose frame it is waiting for.
+ * thread wants it. Between two looks it yields the processor: where there are few processors, the
+ * host whose frame it waits for may need it.
  *
  * The control thread gets at a worker's state only while its loop stands still: one atomic load a
  * round is all that this costs the packet path.
@@ -75,7 +75,7 @@ static bool turn(struct loop *loop, struct port *port)
 	return true;
 }
 
-/* Does what was sent, if anything was. */
+/* Does the errand that was sent, if any. */
 static void run_errand(struct loop *loop, lb_time now)
 {
 	unsigned waits = SENT_WAITS;
