@@ -24,7 +24,7 @@ static void tell(struct code *c, unsigned from, unsigned word)
 	         (int)(offsetof(struct __sk_buff, cb) + word * sizeof(uint32_t)));
 }
 
-/* Tells the programs behind what has matched. */
+/* Appends what leaves to the programs behind which filters have matched. */
 static void finish(struct asking *asking)
 {
 	struct code *c = &asking->code;
@@ -90,7 +90,7 @@ static void end_group(struct asking *asking)
 	asking->past = 0;
 }
 
-/* Those of a group in which there is none are skipped together. */
+/* Appends a jump over a whole group, for when it has no candidate. */
 static void enter_group(struct asking *asking, unsigned number)
 {
 	struct code *c = &asking->code;

@@ -20,7 +20,7 @@ int attached_set_filters(struct mnl_socket *socket, const struct attached *end, 
 		return 0;
 	if (program >= 0)
 		return tc_attach(socket, &place, program, "filters");
-	tc_detach(socket, &place); /* it may be that there is none */
+	tc_detach(socket, &place); /* fails if there is none, which is fine */
 	return 0;
 }
 

@@ -48,7 +48,8 @@ INLINE bool is_barred(struct __sk_buff *skb, uint32_t side)
 	return true;
 }
 
-/* What the host sends comes to sockets that share an interface, too. */
+/* Lets a frame into the socket, but for those that the host sends itself, which sockets that share
+ * an interface would get as well. */
 INLINE int let_in(struct __sk_buff *skb, uint32_t side)
 {
 	return skb->pkt_type == PACKET_OUTGOING || is_barred(skb, side) ? DROP : TAKE;

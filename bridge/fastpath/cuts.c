@@ -1,18 +1,18 @@
 /*
- * The expression is run once with numbers that aren't known: at each instruction it is known which
+ * The expression is gone through once with unknown numbers: for each instruction it is noted which
  * field the accumulator holds, if it is the same on all ways there, and between which bounds its
- * number is. Classic programs only jump forwards, so one pass does.
+ * value is. Classic programs only jump forwards, so that one pass is enough.
  *
- * Each branch gets those bounds as they are behind it. If they are narrow the branch asks for
- * something rare. Then a cut is a matter of reachability: from the beginning, or to a match,
- * without passing such a branch; those at the border are the cut. If all has been reached there is
- * none.
+ * Behind each branch the bounds are narrower. If they are narrow enough the branch has asked for
+ * something rare. A cut then follows from what can be reached, from the beginning or backwards from
+ * a match, without passing such a branch: the branches at the border are the cut. If everything can
+ * be reached there is none.
  *
  * Where ways meet with different fields, nothing is known of either: libpcap has the second
  * comparison of a range of ports once for all of them, so ranges are left to the protocol.
  *
- * What isn't understood (sums, X, M[]) is a number of which nothing is known, so what is found is
- * right whatever the expression is.
+ * What isn't followed (sums, X, M[]) counts as a number of which nothing is known, so that what is
+ * found is right for any expression.
  */
 #include "cuts.h"
 

@@ -6,9 +6,10 @@
  * copies of frames that others hold as well, as TCP does of what it sends. What is TCP to us it
  * leaves to the second one (outside_flow, inside_flow), which finds the flow and rewrites.
  *
- * What neither does is the process's: it goes to the punt device, on which the workers listen, by a
- * tail call. The array of these programs is pinned nowhere, so the kernel empties it when the
- * process ends, however it does: that is how a program knows at once that nobody is there.
+ * What neither can do is left to the process: a tail call sends it to the punt device, on which the
+ * workers listen. The array for this tail call is pinned nowhere, so the kernel empties it when the
+ * process ends, however it ends: then the tail call fails, and the program knows at once that there
+ * is no process.
  */
 #include "answer.bpf.h"
 #include "filter.bpf.h"
@@ -16,7 +17,7 @@
 #include "segment4.bpf.h"
 #include "segment6.bpf.h"
 
-/* To the second program; crosses says that the frame does if it is no flow's. */
+/* Goes on to the second program; crosses says that the frame crosses if it belongs to no flow. */
 INLINE int go_on_to_flow(struct __sk_buff *skb, const struct link_head *head, bool crosses)
 {
 	skb->cb[FASTPATH_CB_L3] = head->l3;
@@ -88,8 +89,8 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	return TC_ACT_SHOT;
 }
 
-/* The same where the host has what isn't ours. While this isn't active that is the guard's, behind
- * all programs, to keep from it. */
+/* The same where the host has what isn't ours. While the fast path isn't active the guard does
+ * that, behind all programs. */
 INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
@@ -135,9 +136,12 @@ INLINE bool can_read(struct __sk_buff *skb, uint32_t bytes)
 	return data + bytes <= end || (skb->len >= bytes && bpf_skb_pull_data(skb, bytes) == 0);
 }
 
-/* If it is the process's in any case: then this doesn't return, unless the host's stack gets it as
- * well. What nobody is there for goes on as a flow's: a client would reset a connection whose
- * segments came to it as its server has sent them. */
+/*
+ * If segments of flows must go to the process for now (conf.held): then this doesn't return, unless
+ * the host's stack gets the frame as well. If there is no process the frame goes on and is looked
+ * up as a flow's: if it crossed as it is, a client would get its server's segments untranslated and
+ * reset the connection.
+ */
 INLINE bool is_held(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
 {
 	struct link_head head;

@@ -180,7 +180,8 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 	return 0;
 }
 
-/* No fast path: nor may one that was left go on beside the packet sockets. */
+/* Goes without a fast path: removes one that was left, which must not go on beside the packet
+ * sockets. */
 static int give_up(const char *const names[NSIDES], struct cable *cable)
 {
 	if (fastpath_release(names, cable) == 0)
@@ -197,8 +198,8 @@ void fastpath_find(const char *const names[NSIDES], struct heritage *ret)
 		heritage_find(ret, &pins);
 }
 
-/* Goes without one, or for want of one not at all: then what was there goes on as it was. Before
- * this one has begun it has put nothing anywhere, and what is there is an earlier one's. */
+/* Goes on without a fast path, or fails if the rules demand one: then what an earlier process has
+ * left goes on as it was. Nothing has been attached by this process yet. */
 static int open_failed(struct fastpath *fastpath, const char *const names[NSIDES],
                        struct cable *cable, const struct rules *rules, const char *what, int err)
 {
@@ -336,7 +337,8 @@ int fastpath_prepare_filters(struct fastpath *fastpath, const struct rules *rule
 	return fastpath->unfiltered;
 }
 
-/* Nobody reads what the program says unless it is there. */
+/* Notes in conf if the filters' program is attached: only then the other programs read what it
+ * leaves in skb->cb. */
 static void set_filtered(struct fastpath *fastpath, bool filtered)
 {
 	__atomic_store_n(&fastpath->maps.conf->filtered, filtered, __ATOMIC_SEQ_CST);
@@ -354,7 +356,7 @@ int fastpath_use_filters(struct fastpath *fastpath, const struct rules *rules, l
 		set_filtered(fastpath, false);
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = attach_filters(fastpath, (enum side)side);
-	if (!err) { /* else all is left to the process, but not before it says so */
+	if (!err) { /* else all filtering is left to the process, once that is ready for it */
 		filters_used(&fastpath->filters);
 		set_filtered(fastpath, rules->nfilters);
 	}
@@ -388,7 +390,8 @@ bool fastpath_filter_see(struct fastpath *fastpath, unsigned filter,
 	return fastpath && filters_see(&fastpath->filters, filter, ret);
 }
 
-/* Nobody reads what it says, and it takes time of each frame. */
+/* Takes the filters' program off while the others are off: its result isn't used, and it would cost
+ * time for each frame. */
 static void remove_filters(struct fastpath *fastpath)
 {
 	set_filtered(fastpath, false);

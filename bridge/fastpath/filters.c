@@ -1,10 +1,10 @@
 /*
  * Filters in the kernel, as the process sees them.
  *
- * The maps have several parts, of which the program says which one it asked; so all filters of a
- * side change in the moment in which one program is put in the place of another. Only a part that
- * no program can name is written. As this process, or the one before, may have died with one side's
- * program exchanged and the other's not, the maps themselves say which parts may be named.
+ * The maps have several parts, and each program names one of them; so all filters of a side change
+ * in the moment in which its program is exchanged. Only a part that no attached program can name is
+ * written. As this process, or the one before, may have died when one side's program was exchanged
+ * and the other's wasn't, the maps themselves say which parts may be named.
  *
  * To load a program is the only thing that the process needs of bpf() after its start.
  */
@@ -65,7 +65,7 @@ static int load(const struct asking *asking)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* One that counts has no say in whether the others are asked. */
+/* If a match of the filter ends the search: not if it only counts. */
 static bool decides(const struct rules_filter *filter)
 {
 	return filter->action != ON_MATCH_COUNT;

@@ -176,7 +176,7 @@ int maps_prepare_rules(struct maps *maps, const struct rules *rules)
 {
 	int err;
 
-	set_names(maps, rules); /* those that there are stay what they are */
+	set_names(maps, rules); /* names are only added: those that there are keep their meaning */
 	err = known_prepare(maps->conf, maps->addresses, rules);
 	maps->prepared = err ? NULL : rules;
 	return err;
@@ -318,8 +318,8 @@ static const struct fastpath_way *find_way(const struct fastpath_way *ways, unsi
 	return NULL;
 }
 
-/* The half in use stays as it is: so does what it says to the flows whose servers have no new
- * number yet, and to who comes after one that has died over this. */
+/* The half in use stays as it is, for flows whose servers have no new number yet, and for the next
+ * process if this one dies in between. */
 void maps_renumber(struct maps *maps, const struct rules *rules)
 {
 	const uint32_t half = maps->conf->ways_half & 1;
@@ -358,7 +358,8 @@ bool maps_renumber_by(struct maps *maps, const struct rules *rules, const uint16
 		return false;
 	maps->ways = ways_in(maps, !(maps->conf->ways_half & 1));
 	for (unsigned s = 0; s < FASTPATH_WAYS; s++)
-		take_sum(&maps->ways[s], NULL); /* by who was late when this half was left */
+		take_sum(&maps->ways[s], NULL); /* discards what a program added too late, after
+		                                   this half was left */
 	for (unsigned s = 0; s < n; s++)
 		if (map[s] != SERVER_NONE && is_way_of(&before[s], rules, map[s]))
 			maps_set_way(maps, rules, map[s], &before[s].hop);
@@ -380,7 +381,7 @@ static struct fastpath_way *heir_of(const struct maps *maps, const struct fastpa
 	return NULL;
 }
 
-/* What was carried by the numbers of before counts by those in use, to which programs add. */
+/* Moves what flows have carried by the numbers of before to the numbers in use. */
 static void pass_on_sums(const struct maps *maps, struct fastpath_way *before)
 {
 	for (unsigned s = 0; s < FASTPATH_WAYS; s++) {

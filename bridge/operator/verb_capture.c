@@ -254,7 +254,7 @@ static void go(struct world *world, struct client *client, lb_time now)
 	client->is_busy = any || soon;
 }
 
-/* Says what the replay begins with; false if there is no memory for it. */
+/* Adds what a replay begins with to the answer; false if memory runs out. */
 static bool say_bundle(struct world *world, struct client *client)
 {
 	struct capture_of *capture = world->capture;

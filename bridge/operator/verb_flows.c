@@ -46,7 +46,7 @@ static void print(struct answer *answer, const struct rules *rules, const struct
 
 /* ---- Going over them ---- */
 
-/* It goes on later, or has failed. */
+/* Puts the answer off if a worker doesn't move, else ends it as failed. */
 static void interrupt(struct client *client, int err, lb_time now)
 {
 	if (err == -ESTALE)

@@ -50,7 +50,7 @@ static const struct verb *find(const struct request *request)
 	return NULL;
 }
 
-/* The first word is one, but the second isn't; or not even that. */
+/* Ends the answer: there is no such verb, or the first word is a verb's and the second isn't. */
 static void refuse_unknown(struct client *client, const struct request *request)
 {
 	struct nearest first = {.word = word(request, 0)}, second = {.word = word(request, 1)};
@@ -87,7 +87,8 @@ static void do_nothing(struct worker *worker, void *ctx, lb_time now)
 	(void)now;
 }
 
-/* If the workers can be had for that. Who is to stand still is waited for, however long. */
+/* If the workers can do what the verb takes. One that must stand still is waited for, however long.
+ * */
 static bool can_have(struct crew *crew, enum verb_takes takes)
 {
 	if (takes == TAKES_STOP)

@@ -258,7 +258,8 @@ static struct hop to_multicast(const struct hop *hop, const struct ip6 *ip)
 	return ret;
 }
 
-/* One who has no address yet hears it as all do (RFC 4861, 7.2.4). */
+/* Makes an advertisement. If the solicitation has no source address it goes to all nodes (RFC 4861,
+ * 7.2.4). */
 static bool nd_reply(struct maker *maker, const struct own *own, const struct port *port,
                      struct frame *ret)
 {

@@ -10,8 +10,9 @@
  * silence, when it doesn't answer SYNs or probes, and when somebody says that it is elsewhere
  * (unreachability detection, RFC 4861, 7.3). If it answers it stays where it is, whatever others
  * say. If it doesn't, it is where they say; or, if nobody does, it is asked for as at first, and is
- * where the first answer comes from. Its last place serves meanwhile. So nobody can take away a
- * server that is alive, and one whose card was changed is found without a word from it.
+ * where the first answer comes from. Its last place serves meanwhile. So a forged claim can't move
+ * a server that is alive, and one that gets another network card is found even if it announces
+ * nothing.
  */
 #include "neigh.h"
 
@@ -108,7 +109,8 @@ static void end_search(struct neigh_table *table, struct neighbour *n)
 	timers_set(table->all.timers, neighbours_number(&table->all, n), TIMERS_NEVER);
 }
 
-/* Asks it, where it was known to be, or else everybody. What is underway goes on. */
+/* Begins a search for the neighbour: at its known place, if it has one, or else by asking
+ * everybody. A search that is underway goes on. */
 static void ask_again(struct neigh_table *table, struct neighbour *n, lb_time from)
 {
 	if (!n->fixed && n->search == SEARCH_NONE)
@@ -200,7 +202,7 @@ struct sighting neigh_place(const struct neigh_table *table, unsigned server)
 	return (struct sighting){.ip = n->address, .hop = n->hop, .overrides = true};
 }
 
-/* The neighbour is there from now on. */
+/* Sets the neighbour's place. */
 static void settle_at(struct neigh_table *table, struct neighbour *n, const struct hop *hop,
                       lb_time now)
 {
@@ -226,7 +228,8 @@ static bool is_same_place(const struct hop *a, const struct hop *b)
 	       hop_vlan(a) == hop_vlan(b);
 }
 
-/* Somebody says that it is elsewhere. It is asked, unless it has just answered: then later. */
+/* Notes a claim that the neighbour is elsewhere, and has it asked where it is known to be: at once
+ * or, if it has just answered, later. */
 static void claim(struct neigh_table *table, struct neighbour *n, const struct hop *hop)
 {
 	bool is_first = !n->doubted.ns;
@@ -288,7 +291,8 @@ void neigh_placed(struct neigh_table *table, const struct sighting *place, lb_ti
 
 /* ---- What is asked ---- */
 
-/* If it hasn't been heard of for long, or somebody has made it so, nor has just been asked. */
+/* If the neighbour must be asked before it is used: it hasn't been heard of for long, or was
+ * declared stale, and hasn't been asked just now. */
 static bool is_stale(const struct neighbour *n, lb_time now)
 {
 	return now.ns - n->heard.ns > NEIGH_STALE_S * LB_NS_PER_S &&
@@ -342,7 +346,8 @@ static void fill_question(const struct neigh_table *table, const struct neighbou
 	                               .to = n->hop};
 }
 
-/* Nobody has answered to the last question either: what follows. */
+/* Goes on when nobody has answered the last request of a search: asks everybody, or declares the
+ * neighbour lost. */
 static void give_up(struct neigh_table *table, struct neighbour *n, lb_time now)
 {
 	if (n->search == SEARCH_ALL) {

@@ -1,6 +1,7 @@
 /*
- * Where servers are, and who says that he has an address of ours: what follows for the frames that
- * wait, the other workers, the probes and the fast path. The first worker decides (neigh.h).
+ * What follows when a server's place becomes known or changes, for frames that wait, other workers,
+ * probes and the fast path; and when somebody claims an address of ours. Where a server is the
+ * first worker decides (neigh.h).
  */
 #include "places.h"
 
@@ -55,7 +56,8 @@ void places_found(struct worker *worker, lb_time now)
 	checks_poll(worker, now);
 }
 
-/* A server isn't where we are, whoever says so: what we sent there would come nowhere. */
+/* If the MAC address is our own: a server can't be there, whoever claims it, and what we sent there
+ * would get lost. */
 static bool is_ours(const struct worker *worker, const struct mac *mac)
 {
 	return mac_eq(mac, &worker->ports[OUTSIDE]->mac) ||
@@ -103,10 +105,11 @@ void places_ask(struct worker *worker, lb_time now)
 			ask_all(worker, &question, now);
 		voice_flush(&worker->voice, now);
 	}
-	places_found(worker, now); /* who hasn't answered may be elsewhere now */
+	places_found(worker, now); /* a server that hasn't answered may have been found elsewhere */
 }
 
-/* Says again whose the address is: on both sides, as such frames cross like all others. */
+/* Announces the address again, on both sides, as such claims cross the wire like all other frames.
+ * */
 static void defend(struct worker *worker, const struct sighting *claim, lb_time now)
 {
 	uint16_t vlan = hop_vlan(&claim->hop);

@@ -1,8 +1,8 @@
 /*
  * A probe.
  *
- * It is a TCP connection made of frames (chat.c), in which it says what its check's script says,
- * and hears if the answer is right; it may take check_timeout in all.
+ * It is a TCP connection made of frames (chat.c), in which it sends what its check's script says,
+ * and judges the answer; it may take check_timeout in all.
  *
  * Then it rests until it is next due. The first time it may rest for longer, so that all probes are
  * spread over an interval. When a result contradicts the verdict, the next one comes after half the
@@ -142,7 +142,8 @@ static struct fault fault_of(const struct probe_world *world, const struct probe
 	return fault;
 }
 
-/* Goes on with what came of a step: rests if it is over. Says if there is a result now: *ret. */
+/* Goes on after a step of the conversation: if that is over the probe rests. True if there is a
+ * result now, in *ret. */
 static bool finish(const struct probe_world *world, struct probe *probe,
                    const struct chat_result *result, lb_time now, struct probe_result *ret)
 {
@@ -182,8 +183,8 @@ void probe_drop(const struct probe_world *world, struct probe *probe)
 		chat_drop(&probe->chat, &terms);
 }
 
-/* The SYN: once the server's place is known, and again, in doubt about that, if it isn't answered.
- */
+/* Sends the SYN once the server's place is known, and again if it isn't answered; then the place is
+ * in doubt. */
 static void connect(const struct probe_world *world, struct probe *probe,
                     const struct chat_terms *terms, lb_time now, struct chat_says *says)
 {
@@ -222,7 +223,7 @@ static struct chat_segment segment_of(const struct probe_reply *reply, const str
 	                             .len = reply->data_len};
 }
 
-/* Of a connection that is over here: it didn't hear the end. */
+/* Answers a segment of a connection that is over here, of whose end the server doesn't know. */
 static void answer_stray(const struct probe_world *world, const struct probe *probe,
                          const struct probe_reply *reply, const struct frame *frame,
                          struct own_list *out)

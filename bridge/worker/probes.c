@@ -131,7 +131,7 @@ static void add_all(struct probes *probes, uint32_t n, lb_time now)
 	timers_order(probes->timers);
 }
 
-/* If there are answers to be heard. */
+/* If a check expects answers, which may come in pieces. */
 static bool needs_rooms(const struct rules *rules)
 {
 	bool any = rules->nscripts;
@@ -226,7 +226,7 @@ static uint32_t find_old(const struct probes *old, const struct probes *probes,
 	return PROBE_NONE;
 }
 
-/* Who talks has the port, whoever had it before. */
+/* Notes that the probe, which has a conversation, has its port, whoever had it before. */
 static void note_port(struct probes *probes, const struct probe *probe)
 {
 	const uint32_t i = number_of(probes, probe), origin = probes->origin[i];
@@ -236,7 +236,7 @@ static void note_port(struct probes *probes, const struct probe *probe)
 		origins_use(probes->origins, origin, probe->port, i);
 }
 
-/* Goes on with the old one's conversation, which is that one's no longer. */
+/* Takes over the old probe's conversation. */
 static void take_over(struct probes *probes, struct probe *probe, struct probe *old)
 {
 	const struct probe own = *probe;
