@@ -225,15 +225,21 @@ static unsigned find_match(const struct firewall *firewall, uint64_t candidates,
 	return RULES_FILTERS_MAX;
 }
 
+/* Sets *ret to what filters look at of the frame. Returns those that may match it, a bit each. */
+static uint64_t look_at(struct firewall *firewall, const struct frame *frame, struct view *ret)
+{
+	*ret = (struct view){frame->data, frame->len, frame->wire_len, 1};
+	if (frame->merged)
+		unmerge(firewall, frame, ret);
+	return sieve_pass(firewall->sieves[frame->side], ret->data, ret->len);
+}
+
 bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, struct frame *frame,
                    lb_time now, struct verdict *ret)
 {
-	struct view view = {frame->data, frame->len, frame->wire_len, 1};
-	uint64_t candidates;
+	struct view view;
+	const uint64_t candidates = look_at(firewall, frame, &view);
 
-	if (frame->merged)
-		unmerge(firewall, frame, &view);
-	candidates = sieve_pass(firewall->sieves[frame->side], view.data, view.len);
 	for (unsigned i = 0; (i = find_match(firewall, candidates, i, &view)) < RULES_FILTERS_MAX;
 	     i++) {
 		const struct rules_filter *rule = &firewall->rules->filters[i];
@@ -262,14 +268,12 @@ bool firewall_lets(struct firewall *firewall, struct lb *lb, const char *port, s
 bool firewall_resets(struct firewall *firewall, struct lb *lb, struct frame *frame, lb_time now,
                      struct verdict *ret)
 {
-	struct view view = {frame->data, frame->len, frame->wire_len, 1};
+	struct view view;
 	uint64_t candidates;
 
 	if (!firewall->any_reset)
 		return false;
-	if (frame->merged)
-		unmerge(firewall, frame, &view);
-	candidates = sieve_pass(firewall->sieves[frame->side], view.data, view.len);
+	candidates = look_at(firewall, frame, &view);
 	for (unsigned i = 0; (i = find_match(firewall, candidates, i, &view)) < RULES_FILTERS_MAX;
 	     i++) {
 		const struct rules_filter *rule = &firewall->rules->filters[i];
