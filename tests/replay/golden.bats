@@ -3,9 +3,21 @@
 source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/recordings.sh"
 
+# All are replayed twice: for whoever looks at what they have sent.
+setup_file()
+{
+	cd "$BATS_FILE_TMPDIR"
+	for_recordings replay_twice
+}
+
 setup()
 {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_FILE_TMPDIR"
+}
+
+replay_twice() # RECORDING
+{
+	replay "$1" "once/$(basename "$1")" && replay "$1" "twice/$(basename "$1")"
 }
 
 is_complete()
@@ -13,15 +25,17 @@ is_complete()
 	[[ $(wc -l <"$1/WHY") = 1 && $(<"$1/WHY") = *. ]]
 }
 
-is_repeatable()
+is_as_recorded() # RECORDING
 {
-	replay "$1" once && replay "$1" twice || return 1
-	cmp once/outside-out.pcap twice/outside-out.pcap && { [[ ! -e $1/inside-in.pcap ]] || cmp once/inside-out.pcap twice/inside-out.pcap; }
+	is_recorded "$1" "once/$(basename "$1")"
 }
 
-replay_by_name()
+is_repeatable() # RECORDING
 {
-	replay "$1" "$(basename "$1")"
+	local once twice
+
+	once=once/$(basename "$1") twice=twice/$(basename "$1")
+	cmp "$once/outside-out.pcap" "$twice/outside-out.pcap" && { [[ ! -e $1/inside-in.pcap ]] || cmp "$once/inside-out.pcap" "$twice/inside-out.pcap"; }
 }
 
 # What tshark finds bad, in all of them at once, as it takes long to start.
@@ -37,7 +51,7 @@ bad_checksums() # CAPTURE...
 }
 
 @test "a replay sends the frames that were recorded, byte for byte" {
-	for_recordings gives_the_same
+	for_recordings is_as_recorded
 }
 
 @test "a second replay is the same file" {
@@ -49,7 +63,7 @@ bad_checksums() # CAPTURE...
 @test "tshark finds no bad IP or TCP checksum in what a replay sends" {
 	local name sent=() offloaded=() damaged=()
 
-	for_recordings replay_by_name
+	cd once
 	for name in */; do
 		if [[ $name = *gso* ]]; then
 			offloaded+=("$LAB_ROOT/pcaps/$name/inside-in.pcap")

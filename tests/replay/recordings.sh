@@ -41,11 +41,16 @@ has_counts() # RECORDING
 	done <"$1/COUNTS"
 }
 
-gives_the_same()
+# What a replay has sent is what was recorded.
+is_recorded() # RECORDING SENT
 {
-	replay "$1" once || return 1
-	stats_add_up <once/stats || return 1
-	"$TOOLS/pcapcmp" "$1/outside-out.pcap" once/outside-out.pcap || return 1
-	has_counts "$1" <once/stats || return 1
-	[[ ! -e $1/inside-in.pcap ]] || "$TOOLS/pcapcmp" "$1/inside-out.pcap" once/inside-out.pcap
+	stats_add_up <"$2/stats" || return 1
+	"$TOOLS/pcapcmp" "$1/outside-out.pcap" "$2/outside-out.pcap" || return 1
+	has_counts "$1" <"$2/stats" || return 1
+	[[ ! -e $1/inside-in.pcap ]] || "$TOOLS/pcapcmp" "$1/inside-out.pcap" "$2/inside-out.pcap"
+}
+
+gives_the_same() # RECORDING
+{
+	replay "$1" once && is_recorded "$1" once
 }
