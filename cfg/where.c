@@ -164,6 +164,11 @@ static int section_check_new(struct where *where, unsigned line, enum section se
 	return 0;
 }
 
+static void make_title(char *ret, size_t size, enum section section, const char *name)
+{
+	snprintf(ret, size, "%s%s%s", section_name(section), *name ? " " : "", name);
+}
+
 /* Adds a section; its name has been checked, and so fits. */
 static int section_add(struct where *where, unsigned line, enum section section, const char *name)
 {
@@ -178,8 +183,7 @@ static int section_add(struct where *where, unsigned line, enum section section,
 	where->sections = sections;
 	added = &sections[where->n++];
 	*added = (struct where_section){.section = section, .line = line};
-	snprintf(added->title, sizeof(added->title), "%s%s%s", section_name(section),
-	         *name ? " " : "", name);
+	make_title(added->title, sizeof(added->title), section, name);
 	where->count[section]++;
 	return 0;
 }
@@ -474,11 +478,11 @@ const char *where_name(const struct where_section *section)
 const struct where_section *where_find(const struct where *where, enum section section,
                                        const char *name)
 {
-	for (unsigned i = 0; i < where->n; i++) {
-		const struct where_section *at = &where->sections[i];
+	char title[2 * WHERE_TITLE_BYTES]; /* of a name that is too long, not cut to what fits */
 
-		if (at->section == section && strcmp(where_name(at), name) == 0)
-			return at;
-	}
+	make_title(title, sizeof(title), section, name);
+	for (unsigned i = 0; i < where->n; i++)
+		if (strcmp(where->sections[i].title, title) == 0)
+			return &where->sections[i];
 	return NULL;
 }

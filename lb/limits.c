@@ -35,8 +35,9 @@ void limits_lay_out(struct limits *limits, struct arena *arena, const struct has
 	limits->clients = arena_take(arena, LIMITS_CLIENTS, sizeof(*limits->clients));
 	if (!limits->clients)
 		return;
+	memset(limits->clients, 0, LIMITS_CLIENTS * sizeof(*limits->clients));
 	for (unsigned i = 0; i < LIMITS_CLIENTS; i++)
-		limits->clients[i] = (struct limits_client){.farm = LIMITS_NO_FARM};
+		limits->clients[i].farm = LIMITS_NO_FARM;
 }
 
 struct limits_asker limits_asker(const struct rules *rules, unsigned farm, const struct ip6 *ip)

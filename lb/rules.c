@@ -59,18 +59,20 @@ void rules_free(struct rules *rules)
 
 int rules_name(struct rules *rules, const struct ip6 *ip, be32 *ret)
 {
-	struct ip6 *names;
+	/* by words, as there may be thousands of names */
+	const uint64_t first = word64_load(ip->b), last = word64_load(ip->b + 8);
+	struct ip6 *names = rules->names;
 	uint32_t i = 0;
 
-	while (i < rules->nnames && !ip6_eq(&rules->names[i], ip))
+	while (i < rules->nnames &&
+	       (word64_load(names[i].b) != first || word64_load(names[i].b + 8) != last))
 		i++;
 	*ret = name_of(i);
 	if (i < rules->nnames)
 		return 0;
 	if (i == RULES_NAMES_MAX)
 		return -E2BIG;
-	if ((i & (i - 1)) ==
-	    0) { /* i names are there, and i is 0 or a power of two: the array is full */
+	if ((i & (i - 1)) == 0) { /* i is 0 or a power of two: the array is full */
 		names = realloc(rules->names, (i ? 2 * i : 1) * sizeof(*names));
 		if (!names)
 			return -ENOMEM;
