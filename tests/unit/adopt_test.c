@@ -32,13 +32,15 @@ static bool die_and_adopt(struct rules *rules)
 	const struct hash_key key = {{0, 0}};
 	const struct table_array *buckets = &table.arrays[TABLE_BUCKETS];
 	struct table sizes;
+	size_t size;
 	void *scratch = aligned_alloc(ARENA_ALIGN, buckets->elements * buckets->element_bytes);
 
-	free(engine.mem);
 	free(engine.farms_mem);
 	rules_free(engine.rules);
 	engine.rules = rules;
-	engine.mem = aligned_alloc(ARENA_ALIGN, lb_table_sizes(rules, &share_whole, &sizes));
+	size = lb_table_sizes(rules, &share_whole, &sizes);
+	engine_take_memory(&engine, size);
+	memset(engine.mem, 0xa5, size); /* nothing is left of what the other one had there */
 	engine.farms_mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	engine.lb = lb_adopt(engine.mem, &table, scratch,
 	                     farms_init(engine.farms_mem, rules, &share_whole, &key, engine.now),

@@ -93,10 +93,10 @@ static void end_both(void)
 
 static void same_reason(uint32_t kind, const struct verdict *v)
 {
-	ck_assert_uint_eq(v->act, LB_DROP);
-	ck_assert_uint_eq(v->why, kind < BARRED_RST ? WHY_CLIENT_DROPPED : WHY_RST_LIMITED);
+	require_eq(v->act, LB_DROP);
+	require_eq(v->why, kind < BARRED_RST ? WHY_CLIENT_DROPPED : WHY_RST_LIMITED);
 	if (kind < BARRED_RST)
-		ck_assert_uint_eq(v->limit, WHY_CLIENT_DENIED + kind);
+		require_eq(v->limit, WHY_CLIENT_DENIED + kind);
 }
 
 /* To both; what comes of it. */
@@ -116,10 +116,10 @@ static struct verdict both(struct built *built)
 	}
 	v = engine_input(&engine, built);
 	other = engine_input(&spared, &copy);
-	ck_assert_uint_eq(v.act, other.act);
-	ck_assert_uint_eq(v.why, other.why);
-	ck_assert_uint_eq(v.flow, other.flow);
-	ck_assert_mem_eq(built->frame.data, copy.frame.data, built->frame.len);
+	require_eq(v.act, other.act);
+	require_eq(v.why, other.why);
+	require_eq(v.flow, other.flow);
+	require(!memcmp(built->frame.data, copy.frame.data, built->frame.len));
 	return v;
 }
 
@@ -334,8 +334,8 @@ static void knock_as(unsigned client, uint16_t sport, enum lb_why why, bool drop
 	struct built built;
 
 	frames_tcp(&built, &spec);
-	ck_assert_uint_eq(both(&built).why, why);
-	ck_assert_uint_eq(ndropped - before, dropped);
+	require_eq(both(&built).why, why);
+	require_eq(ndropped - before, dropped);
 }
 
 /* The first one that is refused says so of those that follow, up to when one is due again. */
@@ -420,7 +420,7 @@ START_TEST(flows_are_counted_while_they_are_there)
 	ck_assert_uint_eq(n, 3);
 	wait_both(200 * 1000);
 	for (unsigned i = 0; i < BARRED_FLOWS; i++)
-		ck_assert_uint_eq(barred->flows[i], 0);
+		require_eq(barred->flows[i], 0);
 	end_both();
 }
 END_TEST

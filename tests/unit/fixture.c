@@ -10,6 +10,7 @@
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { TICK_MS = 50, EPOCH_S = 1000, ISN_CLIENT = 1000, ISN_SERVER = 500000 };
 
@@ -136,17 +137,30 @@ static void use_ip6(struct engine *engine, const struct rules *rules)
 	lb_use_ip6(engine->lb, engine->ip6_mem);
 }
 
-/* The memory of the last engine, for the next one if that is of its size: to take and give back
- * some millions of bytes each time would be most of what short tests do where AddressSanitizer is
- * built in. */
+/* The memory of the last engine, for the next one if there is enough of it: to take, fill and give
+ * back some millions of bytes each time would be most of what short tests do. */
 static void *kept;
+
+enum { HUGE_PAGE = 2 << 20 };
+
+/* Nothing may count on zeros: new memory has none, and what an engine doesn't lay out anew in kept
+ * memory is still that, or is what the last one has left there. */
+static void *new_memory(size_t bytes)
+{
+	void *mem = NULL;
+
+	require(posix_memalign(&mem, HUGE_PAGE, bytes) == 0);
+	madvise(mem, bytes, MADV_HUGEPAGE); /* else each small page is a fault, in each process */
+	memset(mem, 0xa5, bytes);
+	return mem;
+}
 
 static void *take_memory(size_t bytes)
 {
 	void *mem = kept;
 
-	if (!mem || malloc_usable_size(mem) != bytes)
-		return aligned_alloc(ARENA_ALIGN, bytes);
+	if (!mem || malloc_usable_size(mem) < bytes)
+		return new_memory(bytes);
 	ASAN_UNPOISON_MEMORY_REGION(mem, bytes);
 	kept = NULL;
 	return mem;
@@ -160,6 +174,12 @@ static void give_back(void *mem)
 		ASAN_POISON_MEMORY_REGION(mem, malloc_usable_size(mem));
 }
 
+void engine_take_memory(struct engine *engine, size_t bytes)
+{
+	give_back(engine->mem);
+	engine->mem = take_memory(bytes);
+}
+
 void engine_start_share(struct engine *engine, struct rules *rules, const struct share *share)
 {
 	const struct mac macs[NSIDES] = {FIXTURE_OUTSIDE_MAC, FIXTURE_INSIDE_MAC};
@@ -169,7 +189,6 @@ void engine_start_share(struct engine *engine, struct rules *rules, const struct
 	*engine = (struct engine){.rules = rules};
 	engine->now = (lb_time){EPOCH_S * LB_NS_PER_S};
 	engine->mem = take_memory(size);
-	memset(engine->mem, 0xa5, size); /* nothing may count on zeros */
 	engine->farms_mem = aligned_alloc(ARENA_ALIGN, farms_bytes);
 	memset(engine->farms_mem, 0xa5, farms_bytes);
 	engine->lb =
@@ -230,8 +249,7 @@ void engine_start_shared(struct engine *engine, struct rules *rules, struct tabl
 		array->memory = aligned_alloc(ARENA_ALIGN,
 		                              (bytes + ARENA_ALIGN - 1) & -(size_t)ARENA_ALIGN);
 	}
-	free(engine->mem);
-	engine->mem = aligned_alloc(ARENA_ALIGN, size);
+	engine_take_memory(engine, size);
 	engine->lb =
 	        lb_init_shared(engine->mem, ret_table, engine->farms_mem, &key, macs, engine->now);
 }
@@ -384,10 +402,19 @@ void engine_poll(struct engine *engine)
 	} while (more);
 }
 
+/* By how much time goes on at once when so much is left: as the loop that polls does, but by
+ * seconds until the last minute. */
+static uint64_t step_ms(uint64_t left)
+{
+	if (left > 60 * 1000)
+		return 1000;
+	return left < TICK_MS ? left : TICK_MS;
+}
+
 void engine_wait_ms(struct engine *engine, uint64_t ms)
 {
 	while (ms > 0) {
-		uint64_t step = ms < TICK_MS ? ms : TICK_MS;
+		uint64_t step = step_ms(ms);
 
 		engine->now.ns += step * LB_NS_PER_MS;
 		engine_poll(engine);

@@ -67,6 +67,9 @@ void engine_stop(struct engine *engine);
 void engine_start_shared(struct engine *engine, struct rules *rules, struct table *ret_table);
 void engine_stop_shared(struct engine *engine, struct table *table);
 
+/* Gives the engine other memory, of so many bytes, to be laid out by the caller. */
+void engine_take_memory(struct engine *engine, size_t bytes);
+
 /* Moves to other rules, which it takes over. */
 void engine_reload(struct engine *engine, struct rules *rules);
 

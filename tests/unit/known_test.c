@@ -75,16 +75,16 @@ static void compare(const struct fastpath_conf *conf, const struct fastpath_addr
 		struct fastpath_key key = fastpath_key4(ip);
 
 		if (!name_is_ipv6(ip))
-			ck_assert_uint_eq(known_kinds(conf, places, &key, (uint16_t)(i & 3)),
-			                  addresses_find(&addresses, ip, (uint16_t)(i & 3))->kinds);
+			require_eq(known_kinds(conf, places, &key, (uint16_t)(i & 3)),
+			           addresses_find(&addresses, ip, (uint16_t)(i & 3))->kinds);
 	}
 	for (uint32_t i = 0; i < rules->nnames; i++) {
 		struct fastpath_key key = fastpath_key6(&rules->names[i]);
 
-		ck_assert_uint_eq(known_kinds(conf, places, &key, 7),
-		                  addresses_find_name(&addresses, name_of(i), 7)->kinds);
+		require_eq(known_kinds(conf, places, &key, 7),
+		           addresses_find_name(&addresses, name_of(i), 7)->kinds);
 		key.ipv6 = 0;
-		ck_assert_uint_eq(known_kinds(conf, places, &key, 7), 0);
+		require_eq(known_kinds(conf, places, &key, 7), 0);
 	}
 	free(memory);
 }

@@ -81,7 +81,7 @@ static bool is_blocked(struct limits *limits, uint32_t address, lb_time now)
  * connections. */
 START_TEST(a_table_full_of_the_worst_forgets_none)
 {
-	enum { BASE = 0x40000000, MANY = 1 << 19 };
+	enum { BASE = 0x40000000, MANY = 1 << 19, FLOOD = 1 << 17 };
 	struct limits limits = {0};
 	struct arena measure = {0}, arena = {0};
 	const struct hash_key key = {{1, 2}};
@@ -101,7 +101,7 @@ START_TEST(a_table_full_of_the_worst_forgets_none)
 	require_eq(n, LIMITS_CLIENTS);
 	require_eq(limits.counts.clients, LIMITS_CLIENTS);
 	require(!block_one(&limits, BASE - 1, now)); /* one more */
-	for (uint32_t i = 0; i < MANY; i++) {
+	for (uint32_t i = 0; i < FLOOD; i++) {
 		const struct ip6 ip = ip6_mapped(be32_from(BASE + (1u << 28) + i));
 		const struct limits_asker asker = limits_asker(rules, 0, &ip);
 

@@ -46,8 +46,7 @@ static void move_apart(struct engine *engine, struct table *table)
 	const struct hash_key key = {{0, 0}};
 	size_t size = lb_table_sizes(engine->rules, &share_whole, table);
 
-	free(engine->mem);
-	engine->mem = aligned_alloc(ARENA_ALIGN, size);
+	engine_take_memory(engine, size);
 	memset(engine->mem, FILL, size);
 	give_memory(table);
 	engine->lb = lb_init_shared(engine->mem, table, engine->farms_mem, &key, macs, engine->now);
