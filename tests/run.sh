@@ -27,6 +27,9 @@ export BUILD LIMIT_S FUZZ_S CONTAINED LOGS
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
 LONG_LIVE="link edges adopt failover downs addresses fastpath reload pool vlan bulk"
 
+# Likewise of those that compute.
+LONG_COMPUTE="unit valgrind balanced"
+
 # Those that run a second time, with fast_path = kernel.
 FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
 
@@ -46,7 +49,7 @@ part_files() # PART VARIANT
 	local file
 
 	case $1 in
-	unit) echo ".build/$2/unit" ;;
+	unit) printf '%s\n' ".build/$2/unit "{1,2}/2 ;; # in two parts, which overlap
 	rooms) ls tests/rooms/*.bats ;;
 	replay) # the sanitizers' builds don't run under valgrind, and balanced.bats has the captures for them
 		for file in tests/replay/*.bats; do
@@ -104,7 +107,7 @@ wait_for_build() # PART VARIANT
 	done
 }
 
-run_job() # PART VARIANT FILE
+run_job() # PART VARIANT FILE [SUITES]
 {
 	local tags
 
@@ -113,6 +116,7 @@ run_job() # PART VARIANT FILE
 	build) build "$2" ;;
 	unit) # a fork for each test takes a sanitized process most of its time
 		[[ $2 = release ]] || export CK_FORK=no
+		export SUITES=$4
 		bounded "$3"
 		;;
 	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing --filter-tags '!apart' "$3" ;;
@@ -240,6 +244,21 @@ count_jobs() # <JOBS
 	done
 }
 
+# Puts jobs that compute in order: those that need no build first, then by build, and each time the long ones, of which
+# the sanitized ones take longer. One that waits for its build holds up others behind it.
+order_computing() # <JOBS
+{
+	local part variant rest name place
+
+	while read -r part variant rest; do
+		name=${rest%% *} name=${name##*/} name=${name%.bats}
+		place="$(wc -w <<<"${BUILD%%"$variant"*}")"
+		[[ " $BUILD " = *" $variant "* && $part != rooms ]] && place=$((place + 1)) || place=0
+		[[ " $LONG_COMPUTE " = *" $name "* ]] && place+=$(wc -w <<<"${LONG_COMPUTE%%"$name"*}") || place+=9
+		echo "$place $part $variant $rest"
+	done | sort -s -k 1,1n -k 3,3 | cut -d' ' -f2-
+}
+
 # Those of the parts, each in its queue. Live ones of a variant that is built meanwhile come last.
 queue_jobs() # PART...
 {
@@ -257,6 +276,7 @@ queue_jobs() # PART...
 		esac
 	done
 	sort -s -r -k 2,2 -o "$LOGS/live" "$LOGS/live" # release before debug
+	order_computing <"$LOGS/compute" >"$LOGS/computing"
 }
 
 if [[ ${1:-} = --job ]]; then
@@ -278,7 +298,7 @@ touch "$LOGS"/{build,compute,live,vm,fuzz}
 queue_jobs "$@"
 start_jobs live "$LIVE_JOBS" 0
 start_jobs build 1 5
-start_jobs compute "$(nproc)" 5
+start_jobs computing "$(nproc)" 5
 start_jobs vm 1 5
 start_jobs fuzz 1 19
 wait

@@ -1,9 +1,11 @@
 /*
  * Runs all unit tests. CK_FORK, CK_RUN_SUITE and CK_VERBOSITY are Check's; SEED repeats a run.
+ * SUITES=K/N runs the K-th of N parts, each with every N-th suite.
  */
 #include "random.h"
 #include "suites.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,17 +29,33 @@ static void set_timeout(void)
 	setenv("CK_DEFAULT_TIMEOUT", "300", 0);
 }
 
-int main(void)
+/* Adds the suites of the part that SUITES in the environment says, or all. False if that is no
+ * part. */
+static bool add_suites(SRunner *runner)
 {
 	Suite *(*const suites[])(void) = {SUITES(SUITE_OF)};
+	const char *text = getenv("SUITES");
+	unsigned part = 1, parts = 1;
+
+	if (text && (sscanf(text, "%u/%u", &part, &parts) != 2 || part < 1 || part > parts))
+		return false;
+	for (size_t i = part - 1; i < sizeof(suites) / sizeof(suites[0]); i += parts)
+		srunner_add_suite(runner, suites[i]());
+	return true;
+}
+
+int main(void)
+{
 	SRunner *runner = srunner_create(NULL);
 	int failed;
 
 	set_timeout();
 	random_choose_seed(getenv("SEED"));
 	printf("SEED=%llu\n", (unsigned long long)random_seed());
-	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
-		srunner_add_suite(runner, suites[i]());
+	if (!add_suites(runner)) {
+		fprintf(stderr, "SUITES is K/N, K from 1 to N\n");
+		return EXIT_FAILURE;
+	}
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
