@@ -23,7 +23,7 @@ enum {
 
 enum { OK = 200, BAD = 400, NOT_FOUND = 404, CONFLICT = 409, FAILED = 500, AWAY = 503, LATE = 504 };
 
-/* Who cuts an answer that may be long. */
+/* Who cuts an answer to its limit: nobody, this process, or the one that is asked. */
 enum limited { UNLIMITED, BY_US, BY_THEM };
 
 /* A verb that asks: its argument, or NULL; and whether that may be left out. */
@@ -86,7 +86,7 @@ void api_needs(const struct options *options, struct reply *ret)
 	take(ret, OK, "application/json", text, text ? strlen(text) : 0);
 }
 
-/* What HTTP calls how a request ended. */
+/* The HTTP status for the exit status of a request. */
 static unsigned status_of(int exit)
 {
 	static const unsigned statuses[] = {OK, FAILED, BAD, AWAY, NOT_FOUND, LATE, CONFLICT};

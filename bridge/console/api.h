@@ -9,8 +9,8 @@
 
 #include <semaphore.h>
 
-/* Who answers. Questions are asked few at a time, as a running tmbridge has few places for who
- * asks, and an answer is long. */
+/* What answers need. Only a few requests go to a running tmbridge at a time, as that has few places
+ * for clients, and an answer may be long. */
 struct api {
 	const struct options *options;
 	struct feed *feed;
@@ -42,7 +42,7 @@ void api_get(struct api *api, const char *path, api_argument *argument, void *ct
  */
 void api_do(struct api *api, const char *body, size_t len, struct reply *ret);
 
-/* What it takes to ask, which anybody may know: {"token":true,"admin":false}. */
+/* Answers, to anybody, what a request must have: {"token":true,"admin":false}. */
 void api_needs(const struct options *options, struct reply *ret);
 
 /* {"error":{"message":"..."}} */

@@ -1,5 +1,6 @@
 /*
- * One thread asks, whoever looks: so a hundred viewers cost the load balancer no more than one.
+ * One thread asks for the figures, for all viewers: so a hundred of them cost the load balancer no
+ * more than one.
  *
  * A rate is made of two records. Counters that are less than before are those of another process:
  * then there is no rate for once.

@@ -1,8 +1,8 @@
 /*
- * A browser carries out what any page says. So a name that isn't ours is refused, to which another
- * site's may have been made to lead (DNS rebinding); a change takes a header that no other page can
- * send for its user, and a body of a type that none can send without asking first (CORS), which is
- * never answered.
+ * A browser sends requests for any page that its user looks at. So a request by a name that isn't
+ * ours is refused, as another site's name may have been made to lead here (DNS rebinding). And a
+ * change needs a header that no other site's page can send, and a body of a type that such a page
+ * can only send after a preflight request (CORS), which is never answered.
  */
 #include "guard.h"
 

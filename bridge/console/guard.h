@@ -1,12 +1,12 @@
 /*
- * Who may ask.
+ * Which requests are answered.
  */
 #ifndef CONSOLE_GUARD_H
 #define CONSOLE_GUARD_H
 
 #include "options.h"
 
-/* What a request says of itself; NULL: nothing. */
+/* Headers of a request; NULL: it hasn't that one. */
 struct guard_request {
 	const char *host, *origin, *authorization, *type; /* headers */
 };
@@ -14,7 +14,7 @@ struct guard_request {
 /* If host, with or without a port, is a name of this console. */
 bool guard_knows_host(const struct options *options, const char *host);
 
-/* If it knows the token; false if there is none. */
+/* If the header has the right token; false if no token is set. */
 bool guard_knows_token(const struct options *options, const char *authorization);
 
 /*

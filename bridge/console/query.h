@@ -1,5 +1,5 @@
 /*
- * Asking a running tmbridge by its sockets.
+ * Requests to a running tmbridge by its sockets.
  */
 #ifndef CONSOLE_QUERY_H
 #define CONSOLE_QUERY_H

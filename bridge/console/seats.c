@@ -1,8 +1,9 @@
 /*
- * Somebody who says nothing, or half of something, or reads nothing, holds one of few seats. So
- * each has a time to be done in, whatever comes meanwhile, and none keeps a new one out: who has
- * shown least makes room. Who has come last is sent away last, and a request takes a browser some
- * milliseconds: to keep it out takes more connections in these than there are seats.
+ * A connection that sends no request, or half of one, or doesn't read, holds one of few seats. So
+ * each has a time limit, and none keeps a new one out: if all seats are taken, one that hasn't sent
+ * a request yet makes room, the one that has waited longest first. A browser's request takes some
+ * milliseconds: to keep it out an attacker needs more new connections in that time than there are
+ * seats.
  *
  * Sending away is shutting down the socket, upon which the thread that serves it ends. It closes
  * the socket itself, so its number is nobody else's until it has left.

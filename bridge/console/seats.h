@@ -33,11 +33,11 @@ void seats_free(struct seats *seats);
  */
 struct seat *seats_take(struct seats *seats, int fd, lb_time now);
 
-/* What it is used for from now on. NULL is no seat. */
+/* Notes what the seat is used for from now on; it may be NULL. */
 void seats_use(struct seats *seats, struct seat *seat, enum seat_use use, lb_time now);
 void seats_leave(struct seats *seats, struct seat *seat);
 
-/* Sends away whose time is over: to be called each second or so. */
+/* Disconnects those whose time is over: to be called each second or so. */
 void seats_tend(struct seats *seats, lb_time now);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Who doesn't read gets nothing more: what he misses meanwhile is left out, as each message has all
- * figures.
+ * A client that doesn't read gets no further messages: what it misses is left out, as each message
+ * has all figures.
  */
 #include "stream.h"
 
