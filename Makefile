@@ -266,7 +266,7 @@ bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JS
 
 .PHONY: bench-burst bench-probes
 bench-burst: deps everything ## 124,000 connections that speak at once, beside the kernel's bridge (RUNS=5; 5 min.)
-	@tests/lab.sh tests/bench/burst.sh $(RUNS) bridge off kernel
+	@tests/lab.sh tests/bench/burst.sh $(RUNS) bridge off off:nice=-20 kernel
 bench-probes: deps everything ## what 4095 servers with 16 checks each cost the wire's round trips (RUNS=5; 3 min.)
 	@tests/lab.sh tests/bench/probes.sh $(RUNS)
 

@@ -2,7 +2,7 @@
 #
 # Many connections that all speak at once, through tmbridge and through the kernel's bridge in its place:
 #
-#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel
+#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel, off:nice=-20 off:fifo and the like
 #
 # Each round makes CONNECTIONS of them (124,000), over one SNAT address, and has each send a line in the same moment, which its
 # server answers. A line of JSON for each: how long the last answer took, what was sent again in all, and what tmbridge's ports missed.
@@ -50,6 +50,22 @@ burst_round() # ADDRESS-OF-EVEN-PROCESSES ADDRESS-OF-ODD-ONES
 		'{subject: $subject, connected: (map(.connected) | add), echoed: (map(.echoed) | add), lost: (map(.lost) | add), longest_s: (map(.longest) | max), resent: $resent}'
 }
 
+# How its workers, and what else isn't its first thread, are scheduled.
+burst_schedule() # [nice=N|fifo]
+{
+	local pid task
+
+	read -r pid <"$LAB_DIR/tmbridge.pid"
+	for task in "/proc/$pid/task"/*; do
+		task=${task##*/}
+		[[ $task != "$pid" ]] || continue
+		case ${1:-} in
+		nice=*) renice -n "${1#*=}" -p "$task" >/dev/null ;;
+		fifo) chrt --fifo -p 1 "$task" ;;
+		esac
+	done
+}
+
 for ((round = 0; round < ${1:-3}; round++)); do
 	for SUBJECT in "${@:2}"; do
 		lab_up addresses=$((PROCESSES * ADDRESSES)) ipv6=off
@@ -60,8 +76,9 @@ for ((round = 0; round < ${1:-3}; round++)); do
 			wait_until 5 in_ns client ping -c 1 -W 1 10.0.0.41
 			burst_round 10.0.0.41 10.0.0.42
 		else
-			lab_ini 'ports = 5061' 'bridge.max_connections = 200000' "bridge.fast_path = $SUBJECT"
+			lab_ini 'ports = 5061' 'bridge.max_connections = 200000' "bridge.fast_path = ${SUBJECT%%:*}"
 			tmbridge_start "$LAB_DIR/lb.ini"
+			[[ $SUBJECT != *:* ]] || burst_schedule "${SUBJECT#*:}"
 			burst_round "$VIP" "$VIP"
 			tmbridge_stats | jq -c '{missed: [.ports[].missed], send_failed: [.ports[].send_failed], received: [.ports[].received]}'
 		fi
