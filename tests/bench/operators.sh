@@ -3,7 +3,8 @@
 # What operators cost the wire: tests/lab.sh tests/bench/operators.sh, or make bench-operators.
 #
 # FLOWS connections are open through the VIP (200000), a TCP stream crosses the wire as fast as it can, and beside it round
-# trips of 64 bytes are timed on the wire. In turns, SECONDS_EACH seconds each (8), nobody asks anything (quiet), status, metrics,
+# trips of 64 bytes are timed on the wire, each with a processor for both its ends, as else it is where they happen to begin that
+# is measured: somebody who only sleeps makes twice the p99 of it. In turns, SECONDS_EACH seconds each (8), somebody asks nothing (quiet), status, metrics,
 # flows (of all, the 20 oldest) and a capture of half a second are asked for each second by a program that does nothing with the
 # answers (answers), and the same by tmbridge's own command line (programs): so what answers cost and what it costs to start
 # programs that show them, on a machine whose two processors have all been given away, are told apart. ROUNDS of them (8), every
@@ -17,6 +18,8 @@ FLOWS=${FLOWS:-200000}
 ROUNDS=${ROUNDS:-8}
 SECONDS_EACH=${SECONDS_EACH:-8}
 readonly IPERF=5201 SOCKPERF=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
+# Processors: of the stream's two ends, and of the round trips'.
+readonly LOAD=0 TRIPS=1
 
 # Whose servers are at addresses that no host has, as crowd answers for them.
 write_ini() # SETTING...
@@ -38,8 +41,8 @@ write_ini() # SETTING...
 set_up()
 {
 	lab_up
-	lab_spawn iperf fe1 iperf3 -s -p $IPERF -B 10.0.0.41
-	lab_spawn sockperf fe1 sockperf server --tcp -i 10.0.0.41 -p $SOCKPERF
+	lab_spawn iperf fe1 taskset -c $LOAD iperf3 -s -p $IPERF -B 10.0.0.41
+	lab_spawn sockperf fe1 taskset -c $TRIPS sockperf server --tcp -i 10.0.0.41 -p $SOCKPERF
 	write_ini "${SETTINGS[@]}"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	echo "# $("$TOOLS/crowd" client/eth0 fe2/eth0 02:00:00:00:00:01 "$VIP" 5061 4 "$FLOWS") connections"
@@ -88,9 +91,11 @@ ask_by_programs()
 	echo "{\"had\":$had,\"of\":$SECONDS_EACH,\"longest_ms\":$((longest / 1000))}"
 }
 
-ask() # answers | programs | listing
+ask() # MODE
 {
-	if [[ $1 = listing ]]; then
+	if [[ $1 = quiet ]]; then
+		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "" 0
+	elif [[ $1 = listing ]]; then
 		ask_for_all
 	elif [[ $1 = answers ]]; then
 		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}"
@@ -118,7 +123,7 @@ used()
 # In microseconds.
 p99()
 {
-	in_ns client sockperf ping-pong --tcp -i 10.0.0.41 -p $SOCKPERF -m 64 -t "$SECONDS_EACH" --full-rtt 2>/dev/null |
+	in_ns client taskset -c $TRIPS sockperf ping-pong --tcp -i 10.0.0.41 -p $SOCKPERF -m 64 -t "$SECONDS_EACH" --full-rtt 2>/dev/null |
 		sed -n 's/.*percentile 99.000 = *\([0-9.]*\).*/\1/p'
 }
 
@@ -127,16 +132,14 @@ round() # MODE
 	local asker before used
 
 	before=$(lost)
-	in_ns client iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
+	in_ns client taskset -c $LOAD iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
 	sleep 0.5
 	used=$(used)
-	if [[ $1 != quiet ]]; then
-		ask "$1" >"$LAB_DIR/asked" &
-		asker=$!
-	fi
+	ask "$1" >"$LAB_DIR/asked" &
+	asker=$!
 	p99 >"$LAB_DIR/p99"
 	used=$(($(used) - used))
-	[[ $1 = quiet ]] || wait $asker
+	wait $asker
 	wait %?iperf3 2>/dev/null || true
 	[[ $1 = quiet ]] || jq -c . "$LAB_DIR/asked" >>"$LAB_DIR/turns.$1"
 	echo "$before $(lost)" >>"$LAB_DIR/lost.$1"
