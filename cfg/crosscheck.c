@@ -107,11 +107,20 @@ static void check_farm(const struct where *where, const struct rules *rules,
 		check_family(where, rules, farm, section);
 }
 
+/* Who has written how tmbridge stands in the network means what he says: a cable, or a router. */
+static bool says_mode(const struct where *where)
+{
+	const struct where_section *bridge = where_find(where, SECTION_BRIDGE, "");
+
+	return bridge && where_has(bridge, "mode");
+}
+
 static void check_farms(const struct where *where, const struct rules *rules)
 {
-	if (rules->nfarms == 0 && !where->refused && !rules_has_stack(rules))
+	if (rules->nfarms == 0 && !where->refused && !says_mode(where))
 		note_error(where->notes, 0,
-		           "no farm: there must be a section such as [farm ocspool]");
+		           "no farm: there must be a section such as [farm ocspool], or "
+		           "mode = transparent in [bridge] for a cable alone");
 	for (unsigned i = 0; i < rules->nfarms; i++)
 		check_farm(where, rules, &rules->farms[i]);
 }

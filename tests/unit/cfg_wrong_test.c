@@ -103,8 +103,10 @@ static const struct {
         {FARM_X "VIP = 10.0.0.41\n", "lb.ini:4: [farm x] vip: is there twice: first in line 2"},
 
         /* what must be there */
-        {"", "lb.ini: no farm: there must be a section such as [farm ocspool]"},
-        {"[bridge]\n", "lb.ini: no farm: there must be a section such as [farm ocspool]"},
+        {"", "lb.ini: no farm: there must be a section such as [farm ocspool], or mode = "
+             "transparent in [bridge] for a cable alone"},
+        {"[bridge]\n", "lb.ini: no farm: there must be a section such as [farm ocspool], or mode = "
+                       "transparent in [bridge] for a cable alone"},
         {"[farm x]\nports = 80\n" SERVER_A,
          "lb.ini:1: [farm x] vip: a farm needs a virtual IP, such as vip = 10.0.0.40"},
         {"\n[farm x]\nvip = 10.0.0.40\n" SERVER_A,
