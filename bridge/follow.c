@@ -79,14 +79,6 @@ bool follow_host(struct live *live)
 	return !host_is_as(cable_socket(live->cable), indices, rules);
 }
 
-/* Has the guard go over to rules, where the host has what isn't ours. */
-static void follow_rules_beside_host(struct live *live, const struct rules *rules)
-{
-	if (guard_set_rules(live->guard, rules) < 0)
-		log_error("the rules are too many for what keeps their packets from the host");
-	cable_route(live->cable, rules->routing);
-}
-
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted)
 {
 	const int err =
@@ -312,7 +304,7 @@ void follow_built(void *ctx, const struct rules *rules)
 	struct live *live = ctx;
 
 	/* if the rules don't fit follow_rules() logs it */
-	if (rules_has_stack(rules))
+	if (live->guard)
 		guard_prepare_rules(live->guard, rules);
 	if (live->fastpath && fastpath_is_wanted(rules))
 		fastpath_prepare_rules(live->fastpath, rules);
@@ -322,8 +314,10 @@ void follow_rules(void *ctx, const struct rules *rules)
 {
 	struct live *live = ctx;
 
+	if (live->guard && guard_set_rules(live->guard, rules) < 0)
+		log_error("the rules are too many for what keeps their packets from the host");
 	if (rules_has_stack(rules))
-		follow_rules_beside_host(live, rules);
+		cable_route(live->cable, rules->routing);
 	follow_fastpath(live, rules);
 	follow_addresses(live);
 }

@@ -21,7 +21,7 @@ struct live {
 	struct cable *cable;
 	struct fastpath *fastpath; /* or NULL */
 	bool is_refused;           /* the kernel would not have one */
-	struct guard *guard;       /* where the host has what isn't ours; or NULL */
+	struct guard *guard;       /* NULL: a cable without one */
 	bool keep;                 /* what it does goes on at the end */
 	struct crew crew;
 	struct share share;    /* of the first worker */

@@ -111,7 +111,8 @@ static int open_fastpath(struct live *live, const struct rules *rules,
 		shares[k].worker = (uint16_t)k;
 	}
 	return fastpath_open(live->options->names, live->cable, rules, shares, live->share.n,
-	                     heritage->any ? heritage : NULL, live->guard, &live->fastpath);
+	                     heritage->any ? heritage : NULL,
+	                     rules_has_stack(rules) ? live->guard : NULL, &live->fastpath);
 }
 
 static int open_named(struct live *live, enum side side, struct port **ret)
@@ -121,12 +122,14 @@ static int open_named(struct live *live, enum side side, struct port **ret)
 	return packet_open(side, live->options->names[side], &where, live->crew.n, ret);
 }
 
-/* Opens the guard in modes where the host has what isn't ours; else removes one that a process of
- * another mode has left. */
+/* Opens the guard. A cable does without, if it must: then one that another process has left is
+ * removed. */
 static int open_guard(struct live *live, const struct rules *rules)
 {
-	if (rules_has_stack(rules))
-		return guard_open(rules, &live->guard);
+	const int err = guard_open(rules, &live->guard);
+
+	if (!err || rules_has_stack(rules))
+		return err;
 	for (unsigned side = 0; side < NSIDES; side++)
 		guard_release(cable_socket(live->cable),
 		              &cable_state(live->cable, (enum side)side)->link);

@@ -46,6 +46,8 @@ INLINE int drop_udp(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	return drop(skb, n, side, WHY_PROTOCOL_NOT_SERVED);
 }
 
+/* While this isn't active it is the guard, behind all programs, that keeps from the host's stack
+ * what is ours. */
 INLINE int receive(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();
@@ -56,7 +58,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	int act;
 
 	if (!c || !n || !c->active)
-		return TC_ACT_OK;
+		return TC_ACT_UNSPEC;
 	if (!read_link(skb, &head))
 		return TC_ACT_OK;
 	is_loop = is_own_mac(c, head.src);
@@ -89,8 +91,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 	return TC_ACT_SHOT;
 }
 
-/* The same where the host has what isn't ours. While the fast path isn't active the guard does
- * that, behind all programs. */
+/* The same where the host has what isn't ours. */
 INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 {
 	struct fastpath_conf *c = find_conf();

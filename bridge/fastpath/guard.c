@@ -23,6 +23,7 @@ struct guard {
 	struct mnl_socket *socket;
 	int program;
 	struct object_memory conf, places, ports;
+	bool is_cables;
 	struct link links[NSIDES]; /* index 0: none */
 	bool hook_made[NSIDES];
 	const struct rules *prepared; /* in the half that isn't in use; or NULL */
@@ -96,10 +97,14 @@ static bool add_vip(struct half *half, const struct rules *rules, const struct r
 	return true;
 }
 
+/* On a cable the addresses of a VLAN's farm are somebody else's where there is no tag. */
 static bool add_farm(struct half *half, const struct rules *rules, const struct rules_farm *farm)
 {
-	bool ok = farm->gone || add_vip(half, rules, farm);
+	bool ok = true;
 
+	if (!rules_has_stack(rules) && farm->vlan)
+		return true;
+	ok = farm->gone || add_vip(half, rules, farm);
 	for (unsigned i = 0; i < rules_all_snat(farm) && ok; i++)
 		ok = add(half, rules, farm->snat[i], GUARD_OURS);
 	for (unsigned i = 0; i < farm->nservers && ok; i++)
@@ -116,6 +121,8 @@ static void copy_local(struct half *half, const struct rules *rules)
 	struct local *local;
 
 	local_lay_out(&local, &arena, rules);
+	if (!local)
+		return;
 	memcpy(&half->ports[GUARD_SLOT_SNAT], local->snat, sizeof(local->snat));
 	memcpy(&half->ports[GUARD_SLOT_SERVERS], local->servers, sizeof(local->servers));
 }
@@ -160,18 +167,65 @@ static int set_size(struct guard *guard, const char *name, uint32_t elements)
 	                                elements);
 }
 
+static int find_program(struct guard *guard)
+{
+	const uint32_t key = 0;
+	int attended, err;
+
+	if (!guard->is_cables)
+		return object_program(guard->object, "guard", &guard->program);
+	err = object_program(guard->object, "guard_attended", &attended);
+	if (!err)
+		err = bpf_map_update_elem(
+		        bpf_object__find_map_fd_by_name(guard->object, "guard_attendant"), &key,
+		        &attended, BPF_ANY);
+	return err ? err : object_program(guard->object, "guard_cable", &guard->program);
+}
+
+static void leave_out(struct guard *guard, const char *name)
+{
+	bpf_program__set_autoload(bpf_object__find_program_by_name(guard->object, name), false);
+}
+
 static int load(struct guard *guard)
 {
 	int err = object_open(guard_program, guard_program_bytes, &guard->object);
 
-	if (err < 0 || (err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
+	if (err < 0)
+		return err;
+	leave_out(guard, guard->is_cables ? "guard" : "guard_cable");
+	if ((err = set_size(guard, "guard_places", 2 * GUARD_PLACES)) < 0 ||
 	    (err = set_size(guard, "guard_ports", 2 * GUARD_SLOTS)) < 0 ||
 	    (err = bpf_object__load(guard->object)) < 0 ||
 	    (err = object_map(guard->object, "guard_conf", &guard->conf)) < 0 ||
 	    (err = object_map(guard->object, "guard_places", &guard->places)) < 0 ||
 	    (err = object_map(guard->object, "guard_ports", &guard->ports)) < 0)
 		return err;
-	return object_program(guard->object, "guard", &guard->program);
+	return find_program(guard);
+}
+
+/* On a cable the host's stack has no use for what it gets. */
+static void say_cable_without(int err)
+{
+	log_info("the host's stack sees what is sent to VIPs as well: a program that keeps it away "
+	         "can't be used: %s",
+	         strerror(-err));
+}
+
+static void say_missing(const struct rules *rules, int err)
+{
+	const char *mode = rules_mode_words[rules->mode];
+
+	if (!rules_has_stack(rules))
+		say_cable_without(err);
+	else if (err == -E2BIG)
+		log_error("too many addresses, or VIPs that the host has itself (at most %u), for "
+		          "mode = %s",
+		          GUARD_SLOTS - GUARD_SLOT_FIRST, mode);
+	else
+		log_error("mode = %s: a program that keeps the VIPs' packets from the host can't "
+		          "be loaded: %s (it takes CAP_BPF)",
+		          mode, strerror(-err));
 }
 
 int guard_open(const struct rules *rules, struct guard **ret)
@@ -179,22 +233,18 @@ int guard_open(const struct rules *rules, struct guard **ret)
 	struct guard *guard = calloc(1, sizeof(*guard));
 	int err = guard ? link_open(0, &guard->socket) : -ENOMEM;
 
-	if (!err)
+	if (!err) {
+		guard->is_cables = !rules_has_stack(rules);
 		err = load(guard);
+	}
 	if (!err)
 		err = guard_set_rules(guard, rules);
-	if (err == -E2BIG)
-		log_error("too many addresses, or VIPs that the host has itself (at most %u), for "
-		          "mode = %s",
-		          GUARD_SLOTS - GUARD_SLOT_FIRST, rules_mode_words[rules->mode]);
-	else if (err < 0)
-		log_error("mode = %s: a program that keeps the VIPs' packets from the host can't "
-		          "be loaded: %s (it takes CAP_BPF)",
-		          rules_mode_words[rules->mode], strerror(-err));
-	if (err < 0)
+	if (err < 0) {
+		say_missing(rules, err);
 		guard_close(guard);
-	else
+	} else {
 		*ret = guard;
+	}
 	return err;
 }
 
@@ -205,7 +255,7 @@ static struct tc_place place_on(const struct link *link)
 	return (struct tc_place){.ifindex = link->index, .priority = TC_GUARD};
 }
 
-int guard_attach(struct guard *guard, enum side side, const struct link *link)
+static int attach(struct guard *guard, enum side side, const struct link *link)
 {
 	const struct tc_place place = place_on(link);
 	int err = tc_add_hook(guard->socket, link->index);
@@ -217,6 +267,16 @@ int guard_attach(struct guard *guard, enum side side, const struct link *link)
 	if (!err)
 		guard->links[side] = *link;
 	return err;
+}
+
+int guard_attach(struct guard *guard, enum side side, const struct link *link)
+{
+	const int err = attach(guard, side, link);
+
+	if (err >= 0 || !guard->is_cables)
+		return err;
+	say_cable_without(err);
+	return 0;
 }
 
 static void detach(struct guard *guard, enum side side)
@@ -251,19 +311,8 @@ bool guard_release(struct mnl_socket *socket, const struct link *link)
 	return true;
 }
 
-void guard_close(struct guard *guard)
+static void forget(struct guard *guard)
 {
-	if (!guard)
-		return;
-	for (unsigned side = 0; side < NSIDES; side++)
-		detach(guard, (enum side)side);
-	guard_leave(guard);
-}
-
-void guard_leave(struct guard *guard)
-{
-	if (!guard)
-		return;
 	object_unmap(&guard->conf);
 	object_unmap(&guard->places);
 	object_unmap(&guard->ports);
@@ -271,4 +320,20 @@ void guard_leave(struct guard *guard)
 	if (guard->socket)
 		mnl_socket_close(guard->socket);
 	free(guard);
+}
+
+void guard_close(struct guard *guard)
+{
+	for (unsigned side = 0; guard && side < NSIDES; side++)
+		detach(guard, (enum side)side);
+	if (guard)
+		forget(guard);
+}
+
+void guard_leave(struct guard *guard)
+{
+	if (guard && guard->is_cables)
+		guard_close(guard);
+	else if (guard)
+		forget(guard);
 }

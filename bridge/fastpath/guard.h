@@ -1,5 +1,5 @@
 /*
- * Keeps tmbridge's packets from the host's stack, where the two share interfaces: guard.bpf.c.
+ * Keeps tmbridge's packets from the host's stack: guard.bpf.c.
  */
 #ifndef BRIDGE_GUARD_H
 #define BRIDGE_GUARD_H
@@ -15,12 +15,13 @@ struct guard;
 int guard_open(const struct rules *rules, struct guard **ret);
 
 /* guard_attach() attaches the guard to the interface of a side, which may be another one than
- * before; guard_close() takes it off. Return 0 or a negative errno. */
+ * before; guard_close() takes it off. Returns 0 or a negative errno; on a cable, which does
+ * without, 0 in any case. */
 int guard_attach(struct guard *guard, enum side side, const struct link *link);
 void guard_close(struct guard *guard);
 
-/* Frees guard, but leaves the program attached, for the process that comes after this one. guard
- * may be NULL in both. */
+/* Frees guard, but leaves the program attached, for the process that comes after this one, unless
+ * it is a cable's. guard may be NULL in both. */
 void guard_leave(struct guard *guard);
 
 /* Its maps, for the fast path. */
