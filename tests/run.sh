@@ -31,7 +31,7 @@ LONG_LIVE="link edges adopt failover downs addresses fastpath reload pool vlan b
 LONG_COMPUTE="unit valgrind balanced"
 
 # Those that run a second time, with fast_path = kernel.
-FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool"
+FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool transparent"
 
 # Which builds tell something: rooms are one source. A live test, or a file of them, has the tag `plain` where the
 # sanitizers have nothing to see that they don't see elsewhere: it waits for time to pass, or is about another program, or runs

@@ -1,4 +1,6 @@
-# The lab for modes in which tmbridge is no cable: sourced, behind lab.sh.
+# The lab in which modes are compared, and those in which tmbridge is no cable: sourced, behind lab.sh.
+#
+# transparent: lab.sh's own.
 #
 # one-armed: tmb and all others on one switch; the servers in the clients' subnet or, with far=on, behind a router.
 # Everything is 10.0.0.0/24 and fd00::/64, what is far 10.0.1.0/24 and fd01::/64.
@@ -83,6 +85,12 @@ routed_up() # [inside_mtu=N]
 		ip -n "$host" -6 route add "$NET6::/64" via fd00::40
 	done
 	INTERFACES=(eth0 eth1)
+}
+
+transparent_up()
+{
+	lab_up
+	INTERFACES=(eth0 eth1) NET4=10.0.0 NET6=fd00
 }
 
 topology_down()
@@ -178,19 +186,24 @@ capture() # NAMESPACE FILTER [OPTION...]
 	wait_until 20 grep -q listening "$LAB_DIR/$1-dump.err"
 }
 
-# Counts, in the host's stack, what is the balancer's.
-host_probe()
+# Counts, in the host's stack, what is the balancer's: to addresses that aren't the host's all of it.
+host_probe() # [MODE]
 {
-	local ports=${PORTS// /,} ip family snat
+	local ports=${PORTS// /,} vip=10.0.0.40 vip6=fd00::40
 
 	{
 		echo "table inet probe {"
 		echo "  chain seen { type filter hook prerouting priority -300;"
-		for family in ip ip6; do
-			[[ $family = ip ]] && ip="10.0.0.40" snat="{ 10.0.0.40, 192.168.0.40 }" || ip="fd00::40" snat="{ fd00::40, fd01::40 }"
-			echo "    $family daddr $ip tcp dport { $ports } counter"
-			echo "    $family daddr $snat tcp sport { $ports } tcp dport { 1008-1023, 1024-32767 } counter"
-		done
+		echo "    ip daddr { 10.0.0.49, 10.0.0.50, 192.168.0.50 } counter"
+		if [[ ${1:-} = transparent ]]; then
+			echo "    ip daddr $vip counter"
+			echo "    ip6 daddr $vip6 counter"
+		else
+			echo "    ip daddr $vip tcp dport { $ports } counter"
+			echo "    ip6 daddr $vip6 tcp dport { $ports } counter"
+			echo "    ip daddr { $vip, 192.168.0.40 } tcp sport { $ports } tcp dport { 1008-1023, 1024-32767 } counter"
+			echo "    ip6 daddr { $vip6, fd01::40 } tcp sport { $ports } tcp dport { 1008-1023, 1024-32767 } counter"
+		fi
 		echo "  }"
 		echo "}"
 	} | in_ns tmb nft -f -
@@ -202,144 +215,4 @@ host_saw_nothing()
 
 	seen=$(in_ns tmb nft list table inet probe | grep -o 'packets [0-9]*' | sort -u)
 	[[ $seen = "packets 0" ]] || lab_die "the host's stack has seen: $(in_ns tmb nft list table inet probe)"
-}
-
-# A capture on a server has both addresses rewritten; the servers alternate; hairpin.
-served_by_vip() # VIP SNAT-PATTERN SERVER-PATTERN
-{
-	local answers
-
-	answers=$(connects client "$1" 5061 6)
-	echo "$answers"
-	[[ -n $WORKERS || $(cut -d' ' -f1 <<<"$answers" | uniq | wc -l) = 6 ]] # each worker for itself
-	[[ $(grep -cE "^fe[12] $2:[0-9]+ $3[12]\]?:5061$" <<<"$answers") = 6 ]]
-	answers=$(connects fe1 "$1" 444 4)
-	[[ $(grep -cE "^fe[12] $2:[0-9]+ $3[12]\]?:444$" <<<"$answers") = 4 ]]
-	[[ $(cut -d' ' -f1 <<<"$answers" | sort -u | wc -l) = 2 ]]
-}
-
-# An open connection to the Front End that fails ends at once.
-fails_and_returns() # VIP
-{
-	local lines name on_first= held
-
-	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
-	for held in held1 held2; do
-		lab_spawn "$held" client bash -c "exec 3<>/dev/tcp/$1/5061; exec cat <&3"
-		wait_until 5 grep -q fe "$LAB_DIR/$held.out"
-	done
-	for held in held1 held2; do
-		! grep -q fe1 "$LAB_DIR/$held.out" || on_first=$held
-	done
-	[[ -n $on_first ]]
-	ip -n fe1 link set eth0 down
-	wait_until 20 said_since "$lines" 'server fe1: down'
-	wait_until 2 test -s "$LAB_DIR/$on_first.status"
-	[[ $(connects client "$1" 5061 3 | cut -d' ' -f1 | sort -u) = fe2 ]]
-	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
-	ip -n fe1 link set eth0 up
-	ip -n fe1 route add default via "$(front_end_gateway)" 2>/dev/null || true
-	ip -n fe1 addr add "$NET6::41/64" dev eth0 nodad 2>/dev/null || true
-	ip -n fe1 -6 route add default via "$(front_end_gateway 6)" 2>/dev/null || true
-	wait_until 20 said_since "$lines" 'server fe1: up'
-	connects client "$1" 5061 4 | seek '^fe1 '
-	lab_kill held1
-	lab_kill held2
-}
-
-front_end_gateway() # [6]
-{
-	local number=40
-
-	[[ $NET4 != 10.0.1 ]] || number=1
-	[[ ${1:-} = 6 ]] && echo "$NET6::$number" || echo "$NET4.$number"
-}
-
-changes_by_reload() # SNAT-ADDRESS ANOTHER-ONE
-{
-	local lines mode
-
-	sed -i "s/^\[farm pool\]/&\nsnat = $1, $2/" "$LAB_DIR/lb.ini"
-	topology_reload
-	[[ $(connects client 10.0.0.40 5061 8 | cut -d' ' -f2 | cut -d: -f1 | sort -u | paste -sd' ') = "$1 $2" ]]
-	sed -i 's/^\[server fe1\]/&\nstate = drain/' "$LAB_DIR/lb.ini"
-	topology_reload
-	[[ $(connects client 10.0.0.40 5061 4 | cut -d' ' -f1 | sort -u) = fe2 ]]
-	sed -i '/^\[server fe1\]/,/^address/d' "$LAB_DIR/lb.ini"
-	topology_reload
-	tmbridge_counts '[.farms[0].servers[] | select(.removed | not) | .name]' '["fe2"]'
-	[[ $(connects client 10.0.0.40 5061 2 | cut -d' ' -f1 | sort -u) = fe2 ]]
-	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
-	mode=$(sed -n 's/^mode = //p' "$LAB_DIR/lb.ini")
-	sed -i 's/^mode = .*/mode = transparent/' "$LAB_DIR/lb.ini"
-	lab_signal tmbridge HUP
-	wait_until 5 said_since "$lines" "mode: is $mode, and changing it to transparent needs a restart"
-}
-
-# Filters have a say in what goes to the VIPs, and none in what is the host's; in each version of IP. SSH to the host is served.
-filters_have_a_say()
-{
-	local vip
-
-	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
-	cat >>"$LAB_DIR/lb.ini" <<-'END'
-		[filter syns]
-		match = tcp[tcpflags] & tcp-syn != 0 or ip6 proto 6
-		side = outside
-		action = count
-		[filter web]
-		match = tcp dst port 444
-		side = outside
-		action = reset
-		[filter ssh]
-		match = tcp port 22
-		action = drop
-	END
-	topology_reload
-	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
-	for vip in 10.0.0.40 fd00::40; do
-		[[ $(connects client $vip 5061 2 | wc -l) = 2 ]]
-		run in_ns client timeout 5 bash -c "exec 3<>/dev/tcp/$vip/444"
-		[[ $status = 1 ]] # and not the time
-	done
-	tmbridge_stats | jq -e '.filters | .[0].matched >= 6 and .[1].dropped == 2 and .[2].matched == 0'
-	tmbridge_counts .reasons.filter_reset 2
-	tmbridge_counts .fast_path.active "$([[ $FAST_PATH = kernel ]] && echo true || echo false)"
-	tmbridge_stats | stats_add_up
-	mv "$LAB_DIR/lb.ini.kept" "$LAB_DIR/lb.ini"
-	topology_reload
-}
-
-bundle_goes_on()
-{
-	[[ -s $LAB_DIR/bundle/capture.pcapng ]] && grep -q ^flow "$LAB_DIR/bundle/state"
-}
-
-# Connections of before and of now to the address, of which a bundle is made, and replayed without what it was of: what is
-# sent is the same.
-topology_replays() # ADDRESS FILTER...
-{
-	local line
-
-	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 30 -w "$1" 5061 3>&-; }
-	read -r -t 30 line <&"${HELD[0]}"
-	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" "${@:2}"
-	wait_until 20 bundle_goes_on
-	echo >&"${HELD[1]}"
-	read -r -t 30 line <&"${HELD[0]}"
-	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
-	in_ns client "$TOOLS/manyconns" connect -n 5 -t 10 "$1" 5061 | jq -e '.echoed == 5'
-	wait_until 20 bundle_has_ended
-	lab_kill bundle
-	"$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
-	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
-		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
-	[[ $(tcpdump -r "$LAB_DIR/again-outside.pcap" tcp 2>/dev/null | wc -l) -ge 30 ]]
-	rm -r "$LAB_DIR/bundle"
-}
-
-# The five later connections have closed, both ways.
-bundle_has_ended()
-{
-	[[ $(tcpdump -r "$LAB_DIR/bundle/outside-in.pcap" 'dst port 5061 and (tcp[13] & 5 != 0 or ip6[53] & 5 != 0)' 2>/dev/null | wc -l) -ge 5 ]]
 }

@@ -1,4 +1,4 @@
-# What a pool's administrator tries first: who answers, and with which addresses.
+# What a pool's administrator tries: who answers, and with which addresses. What he tries first is in transparent.bats.
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
@@ -23,17 +23,6 @@ vip_connect() # OPTION...
 vip_answers() # N
 {
 	vip_connect -n "$1" -j 1 -c -g | cut -d' ' -f1
-}
-
-@test "ten connects alternate between two servers of equal weight" {
-	lab_ini 'ports = 5061'
-	tmbridge_start "$LAB_DIR/lb.ini"
-	answers=$(vip_answers 10)
-	echo "$answers"
-	[[ $(wc -l <<<"$answers") = 10 ]]
-	[[ $(uniq <<<"$answers" | wc -l) = 10 ]]
-	tmbridge_stats | stats_add_up
-	tmbridge_stop
 }
 
 @test "weights 3 and 1 share connect-and-close 3 to 1" {
@@ -85,13 +74,6 @@ vip_answers() # N
 	[[ $(lab_wait capture 5) = 0 ]]
 	[[ $(tcpdump -r "$LAB_DIR/client.pcap" -n 2>/dev/null | wc -l) -ge 24 ]]
 	[[ -z $(tcpdump -r "$LAB_DIR/client.pcap" -n not host "$VIP" 2>/dev/null) ]]
-	tmbridge_stop
-}
-
-@test "by default the SNAT address is the VIP" {
-	lab_ini 'ports = 5061'
-	tmbridge_start "$LAB_DIR/lb.ini"
-	vip_connect -n 2 -g | seek -E '^fe1 10\.0\.0\.40:[0-9]+ 10\.0\.0\.41:5061$'
 	tmbridge_stop
 }
 
