@@ -14,8 +14,10 @@
 #include "../process/text.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const sides[NSIDES] = {[OUTSIDE] = "outside", [INSIDE] = "inside"};
 
@@ -305,18 +307,44 @@ static void print_histograms(FILE *out, const struct snapshot *snapshot)
 
 /* ---- Filters ---- */
 
+static void print_filter_counts(FILE *out, const struct snapshot *snapshot, const char *name,
+                                const char *help, size_t member)
+{
+	begin(out, name, "counter", help);
+	for (unsigned i = 0; i < snapshot->rules->nfilters; i++) {
+		const char *counts = (const char *)&snapshot->sum.filters[i];
+		uint64_t value;
+
+		memcpy(&value, counts + member, sizeof(value));
+		fprintf(out, "tmbridge_%s_total{filter=\"%s\"} %" PRIu64 "\n", name,
+		        snapshot->rules->filters[i].name, value);
+	}
+}
+
+/* When each matched last; 0: never. */
+static void print_filter_times(FILE *out, const struct snapshot *snapshot)
+{
+	begin_unit(out, "filter_last_match_timestamp_seconds", "gauge", "seconds",
+	           "When a filter has matched last, in Unix time; 0: never");
+	for (unsigned i = 0; i < snapshot->rules->nfilters; i++) {
+		const struct firewall_counts *counts = &snapshot->sum.filters[i];
+
+		fprintf(out, "tmbridge_filter_last_match_timestamp_seconds{filter=\"%s\"} %.3f\n",
+		        snapshot->rules->filters[i].name,
+		        counts->matched ? seconds(counts->last.ns + snapshot->offset) : 0);
+	}
+}
+
 static void print_filters(FILE *out, const struct snapshot *snapshot)
 {
-	const struct rules *rules = snapshot->rules;
-
-	begin(out, "filter_matched", "counter", "Packets that a filter has matched");
-	for (unsigned i = 0; i < rules->nfilters; i++)
-		fprintf(out, "tmbridge_filter_matched_total{filter=\"%s\"} %" PRIu64 "\n",
-		        rules->filters[i].name, snapshot->sum.filters[i].matched);
-	begin(out, "filter_dropped", "counter", "Of these, those that it has dropped or reset");
-	for (unsigned i = 0; i < rules->nfilters; i++)
-		fprintf(out, "tmbridge_filter_dropped_total{filter=\"%s\"} %" PRIu64 "\n",
-		        rules->filters[i].name, snapshot->sum.filters[i].dropped);
+	print_filter_counts(out, snapshot, "filter_matched", "Packets that a filter has matched",
+	                    offsetof(struct firewall_counts, matched));
+	print_filter_counts(out, snapshot, "filter_over", "Of these, those above its rate",
+	                    offsetof(struct firewall_counts, over));
+	print_filter_counts(out, snapshot, "filter_dropped",
+	                    "Of these, those that it has dropped or reset",
+	                    offsetof(struct firewall_counts, dropped));
+	print_filter_times(out, snapshot);
 }
 
 char *metrics_text(const struct snapshot *snapshot)

@@ -119,6 +119,8 @@ static struct rules *many_rules(void)
 			fprintf(file, "[server web%u-%u]\nfarm = farm%u\naddress = 10.0.%u.%u\n", f,
 			        s, f, f, s + 1);
 	}
+	fprintf(file, "[filter telnet]\nmatch = tcp port 23\naction = reset\n");
+	fprintf(file, "[filter rest]\nmatch = tcp\naction = count\n");
 	fclose(file);
 	ck_assert_int_eq(cfg_load(path, ignore, NULL, &rules), 0);
 	unlink(path);
@@ -174,9 +176,19 @@ START_TEST(metrics_have_each_line_once_and_are_bounded)
 	snapshot.sum.counters[COUNTER_FLOWS_REVIVED] = 2;
 	times_note(&snapshot.sum.times[21].connect, &times_connect, 300000);
 	times_note(&snapshot.sum.times[22].connect, &times_connect, 300000);
+	snapshot.sum.filters[0] = (struct firewall_counts){5, 2, 3, {7 * LB_NS_PER_S}};
+	snapshot.offset = LB_NS_PER_S;
 	text = metrics_text(&snapshot);
 	ck_assert_ptr_nonnull(text);
 	keep(text);
+	ck_assert_ptr_nonnull(strstr(text, "\ntmbridge_filter_over_total{filter=\"telnet\"} 2\n"));
+	ck_assert_ptr_nonnull(
+	        strstr(text, "\ntmbridge_filter_dropped_total{filter=\"telnet\"} 3\n"));
+	ck_assert_ptr_nonnull(
+	        strstr(text, "\ntmbridge_filter_last_match_timestamp_seconds{filter=\"telnet\"} "
+	                     "8.000\n"));
+	ck_assert_ptr_nonnull(strstr(
+	        text, "\ntmbridge_filter_last_match_timestamp_seconds{filter=\"rest\"} 0.000\n"));
 	ck_assert_ptr_nonnull(
 	        strstr(text, "\ntmbridge_frames_total{act=\"forwarded\",reason=\"flow_hit\"} 7\n"));
 	ck_assert_ptr_nonnull(
