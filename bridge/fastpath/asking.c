@@ -48,18 +48,8 @@ static void leave_without(struct code *c, unsigned reg)
 	leave(c);
 }
 
-void asking_begin(struct asking *asking, int images, uint32_t part, const struct sieve *sieve)
+static void find_image(struct code *c, int images)
 {
-	struct code *c = &asking->code;
-
-	*asking = (struct asking){.part = part, .always = sieve_always(sieve)};
-	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
-	code_set(c, BPF_REG_2, 0);
-	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);
-	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED + 1);
-	asking->call = c->n;
-	code_add(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0);
-	leave_without(c, BPF_REG_0);
 	code_add_imm(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0);
 	code_add(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_1, CLASSIC_STACK_LOADED);
 	code_set_wide(c, BPF_REG_1, BPF_PSEUDO_MAP_FD, (uint32_t)images);
@@ -68,7 +58,34 @@ void asking_begin(struct asking *asking, int images, uint32_t part, const struct
 	code_call(c, BPF_FUNC_map_lookup_elem);
 	leave_without(c, BPF_REG_0);
 	code_move(c, CLASSIC_IMAGE, BPF_REG_0);
-	sifting_add(c, sieve);
+}
+
+/* Of a function of this program, which is appended in the end; a frame without an answer is let
+ * go. */
+static uint32_t call(struct code *c)
+{
+	code_add(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0);
+	leave_without(c, BPF_REG_0);
+	return c->n - 4;
+}
+
+void asking_begin(struct asking *asking, int images, uint32_t part, const struct sieve *sieve)
+{
+	struct code *c = &asking->code;
+
+	*asking = (struct asking){
+	        .part = part, .always = sieve_always(sieve), .images = images, .sieve = sieve};
+	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
+	code_set(c, BPF_REG_2, 0);
+	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED);
+	tell(c, BPF_REG_2, FASTPATH_CB_MATCHED + 1);
+	if (!asking->always) {
+		asking->peek = call(c);
+		code_move(c, BPF_REG_1, CLASSIC_CONTEXT);
+	}
+	asking->call = call(c);
+	find_image(c, images);
+	sifting_add(c, sieve, (uint32_t)TC_ACT_UNSPEC);
 }
 
 /* ---- Candidates ---- */
@@ -155,6 +172,49 @@ void asking_add(struct asking *asking, const struct sock_filter *expression, uin
 	asking->is_complete = is_asked_always && decides && !may_not_match;
 }
 
+/* ---- The frame itself ---- */
+
+static void load(struct code *c, unsigned to, size_t member)
+{
+	code_add(c, BPF_LDX | BPF_MEM | BPF_W, to, CLASSIC_CONTEXT, (int)member);
+}
+
+/* Returns 1, if the context's member isn't 0. */
+static void stay_with(struct code *c, size_t member)
+{
+	load(c, BPF_REG_1, member);
+	code_add_all(c, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 2, 0);
+	code_set(c, BPF_REG_0, 1);
+	code_add(c, BPF_JMP | BPF_EXIT, 0, 0, 0);
+}
+
+/*
+ * The function that says if any filter may match. Most frames are let go by that: an image of them
+ * would take longer than all else. What has a tag beside it, or was merged, isn't as an image of it
+ * would be.
+ */
+static void append_peek(struct asking *asking)
+{
+	struct code *c = &asking->code;
+
+	code_move(c, CLASSIC_CONTEXT, BPF_REG_1);
+	stay_with(c, offsetof(struct __sk_buff, vlan_present));
+	stay_with(c, offsetof(struct __sk_buff, gso_size));
+	find_image(c, asking->images);
+	load(c, SIFTING_DATA, offsetof(struct __sk_buff, data));
+	load(c, SIFTING_END, offsetof(struct __sk_buff, data_end));
+	sifting_add_peek(c, asking->sieve, 0);
+	code_set(c, BPF_REG_0, 1);
+	code_add(c, BPF_JMP | BPF_EXIT, 0, 0, 0);
+}
+
+/* The function that is called there is appended next. */
+static void land_call(struct code *c, uint32_t at)
+{
+	if (!c->err)
+		c->insns[at].imm = (int32_t)(c->n - at - 1);
+}
+
 int asking_end(struct asking *asking, const struct bpf_insn *image, uint32_t n)
 {
 	struct code *c = &asking->code;
@@ -163,8 +223,11 @@ int asking_end(struct asking *asking, const struct bpf_insn *image, uint32_t n)
 		end_group(asking);
 		finish(asking);
 	}
-	if (!c->err)
-		c->insns[asking->call].imm = (int32_t)(c->n - asking->call - 1);
+	if (asking->peek) {
+		land_call(c, asking->peek);
+		append_peek(asking);
+	}
+	land_call(c, asking->call);
 	for (uint32_t i = 0; i < n; i++)
 		code_add_all(c, image[i].code, image[i].dst_reg, image[i].src_reg, image[i].off,
 		             (uint32_t)image[i].imm);

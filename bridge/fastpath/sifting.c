@@ -6,9 +6,9 @@
 
 #include "classic.h"
 #include "shared.h"
+#include "../../lb/wire.h"
 
 #include <linux/bpf.h>
-#include <linux/pkt_cls.h>
 #include <stddef.h>
 
 enum {
@@ -72,6 +72,28 @@ static uint32_t load_behind(struct code *c, const struct field *field)
 	return jump(c, BPF_JGT | BPF_X, BPF_REG_1, REG_LEN, 0);
 }
 
+/* Jumps of frames whose number isn't known. */
+struct unknown {
+	uint32_t at[2];
+	uint32_t n;
+};
+
+/* The same from the frame itself: behind an IPv4 header as nearly all are. */
+static void peek(struct code *c, const struct field *field, struct unknown *ret)
+{
+	const uint32_t at = field->offset + (field->is_behind ? (uint32_t)IPV4_HEADER_BYTES : 0);
+
+	code_move(c, BPF_REG_1, SIFTING_DATA);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, at + field->bytes);
+	ret->at[ret->n++] = jump(c, BPF_JGT | BPF_X, BPF_REG_1, SIFTING_END, 0);
+	if (field->is_behind) {
+		code_add(c, BPF_LDX | BPF_MEM | BPF_B, BPF_REG_1, SIFTING_DATA, field->header);
+		code_add_imm(c, BPF_ALU | BPF_AND | BPF_K, BPF_REG_1, 15);
+		ret->at[ret->n++] = jump(c, BPF_JNE | BPF_K, BPF_REG_1, 0, IPV4_HEADER_BYTES / 4);
+	}
+	code_add(c, BPF_LDX | BPF_MEM | size_of(field), REG_NUMBER, SIFTING_DATA, (int)at);
+}
+
 /* ---- What it leaves ---- */
 
 static int place_of(unsigned number)
@@ -117,29 +139,44 @@ static void grow(struct code *c, struct tree *tree, uint32_t low, uint32_t high)
 	grow(c, tree, half, high);
 }
 
-static void look_up(struct code *c, const struct sieve_field *field, unsigned number)
+/* All that it may leave. */
+static uint64_t any(const struct sieve_field *field)
+{
+	uint64_t ret = 0;
+
+	for (uint32_t i = 0; i < field->n; i++)
+		ret |= field->filters[i];
+	return ret;
+}
+
+static void look_up(struct code *c, const struct sieve_field *field, unsigned number, bool peeks)
 {
 	struct tree tree = {.field = field, .place = place_of(number)};
-	const uint32_t too_short =
-	        field->field.is_behind ? load_behind(c, &field->field) : load_at(c, &field->field);
+	struct unknown unknown = {.n = 0};
 
+	if (peeks)
+		peek(c, &field->field, &unknown);
+	else
+		unknown.at[unknown.n++] = field->field.is_behind ? load_behind(c, &field->field)
+		                                                 : load_at(c, &field->field);
 	if (field->field.bytes > 1)
 		code_add_imm(c, BPF_ALU | BPF_END | BPF_TO_BE, REG_NUMBER, field->field.bytes * 8u);
 	grow(c, &tree, 0, field->n);
-	code_land(c, too_short);
-	put(c, 0, tree.place);
+	for (uint32_t i = 0; i < unknown.n; i++)
+		code_land(c, unknown.at[i]);
+	put(c, peeks ? any(field) : 0, tree.place);
 	for (uint32_t i = 0; i < tree.n; i++)
 		code_land(c, tree.ends[i]);
 }
 
 /* ---- Steps ---- */
 
-static void sift(struct code *c, const struct sieve_step *step)
+static void sift(struct code *c, const struct sieve_step *step, uint32_t none, bool peeks)
 {
 	const int candidates = offsetof(struct filter_image, candidates);
 
 	for (unsigned i = 0; i < step->n; i++)
-		look_up(c, &step->fields[i], i);
+		look_up(c, &step->fields[i], i, peeks);
 	code_set_wide(c, BPF_REG_1, 0, step->always);
 	for (unsigned i = 0; i < step->n; i++) {
 		code_add(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_2, CLASSIC_IMAGE, place_of(i));
@@ -149,13 +186,23 @@ static void sift(struct code *c, const struct sieve_step *step)
 	code_add(c, BPF_ALU64 | BPF_AND | BPF_X, BPF_REG_1, BPF_REG_2, 0);
 	code_add(c, BPF_STX | BPF_MEM | BPF_DW, CLASSIC_IMAGE, BPF_REG_1, candidates);
 	code_add_all(c, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_1, 0, 2, 0);
-	code_set(c, BPF_REG_0, (uint32_t)TC_ACT_UNSPEC);
+	code_set(c, BPF_REG_0, none);
 	code_add(c, BPF_JMP | BPF_EXIT, 0, 0, 0);
 }
 
-void sifting_add(struct code *code, const struct sieve *sieve)
+static void add(struct code *code, const struct sieve *sieve, uint32_t none, bool peeks)
 {
 	put(code, sieve->asked, offsetof(struct filter_image, candidates));
 	for (uint32_t i = 0; i < sieve->n; i++)
-		sift(code, &sieve->steps[i]);
+		sift(code, &sieve->steps[i], none, peeks);
+}
+
+void sifting_add(struct code *code, const struct sieve *sieve, uint32_t none)
+{
+	add(code, sieve, none, false);
+}
+
+void sifting_add_peek(struct code *code, const struct sieve *sieve, uint32_t none)
+{
+	add(code, sieve, none, true);
 }

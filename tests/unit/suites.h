@@ -40,6 +40,7 @@
 	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
 	X(filters_exchange)                                                                        \
+	X(filters_peek)                                                                            \
 	X(filters_merged)                                                                          \
 	X(firewall)                                                                                \
 	X(flow)                                                                                    \
