@@ -264,6 +264,11 @@ bench-live: PACKAGES += $(BENCH_PACKAGES)
 bench-live: deps $(B)/tmbridge ## beside the kernel and HAProxy, live (RUNS=5 JSON=FILE; 15 min.)
 	@tests/lab.sh tests/bench/live.sh
 
+.PHONY: bench-filters
+bench-filters: PACKAGES += $(BENCH_PACKAGES)
+bench-filters: deps everything ## what 64 filters cost the wire that match none of its frames (RUNS=5 KINDS="hosts mixed"; 6 min.)
+	@tests/lab.sh bash tests/bench/filters.sh
+
 .PHONY: bench-burst bench-probes
 bench-burst: deps everything ## 124,000 connections that speak at once, beside the kernel's bridge (RUNS=5; 5 min.)
 	@tests/lab.sh tests/bench/burst.sh $(RUNS) bridge off off:nice=-20 kernel
