@@ -75,15 +75,24 @@ static const char *a_second(const json_t *object, const char *member)
 	return json_object_get(object, member) ? table_bytes(value(object, member)) : "-";
 }
 
+static const char *const sides[] = {"outside", "inside"};
+
+/* One-armed, there is no inside. */
+static bool is_there(const json_t *port)
+{
+	return strcmp(text(port, "name"), "none") || strcmp(text(port, "link"), "gone");
+}
+
 static void show_ports(const json_t *status)
 {
-	static const char *const sides[] = {"outside", "inside"};
 
 	printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", "PORT", "INTERFACE", "LINK", "IN/s",
 	       "BIT/s IN", "BIT/s OUT", "RECEIVED", "SENT", "FAILED", "MISSED");
 	for (unsigned side = 0; side < 2; side++) {
 		const json_t *port = at(status, "ports", sides[side]);
 
+		if (!is_there(port))
+			continue;
 		printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", sides[side], text(port, "name"),
 		       text(port, "link"), a_second(port, "received_s"),
 		       bits(port, "received_bytes_s", NULL), bits(port, "sent_bytes_s", NULL),
@@ -280,7 +289,6 @@ static bool has_overrides(const json_t *status)
 
 static void show_warnings(const json_t *status)
 {
-	static const char *const sides[] = {"outside", "inside"};
 	const json_t *farm, *server;
 	size_t f, s;
 	unsigned n = 0;
@@ -288,7 +296,8 @@ static void show_warnings(const json_t *status)
 	for (unsigned side = 0; side < 2; side++) {
 		const json_t *port = at(status, "ports", sides[side]);
 
-		if (json_object_get(port, "link") && strcmp(text(port, "link"), "up"))
+		if (json_object_get(port, "link") && strcmp(text(port, "link"), "up") &&
+		    is_there(port))
 			n = add_warning(n, text(port, "name"), text(port, "link"));
 	}
 	json_array_foreach(json_object_get(status, "farms"), f, farm)

@@ -45,6 +45,9 @@ setup()
 	topology_start
 	wait_until 10 tmbridge_is_served 4
 	served_by_vips
+	in_ns tmb "$TMBRIDGE" status >"$LAB_DIR/status"
+	grep -q '^outside *eth0 *up' "$LAB_DIR/status"
+	never grep -E '^inside|^!' "$LAB_DIR/status" # which there is none of, and nothing to warn of
 }
 
 @test "capture --bundle: the replay knows the host's addresses and routes" {
