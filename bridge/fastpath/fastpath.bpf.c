@@ -22,7 +22,8 @@ INLINE int go_on_to_flow(struct __sk_buff *skb, const struct link_head *head, bo
 {
 	skb->cb[FASTPATH_CB_L3] = head->l3;
 	skb->cb[FASTPATH_CB_CROSSES] = crosses;
-	skb->cb[FASTPATH_CB_IPV6] = head->ethertype == ETHERTYPE_IPV6;
+	skb->cb[FASTPATH_CB_IPV6] =
+	        head->ethertype == ETHERTYPE_IPV6 ? 1 | jumbo6(skb, head->l3) : 0;
 	return TC_ACT_UNSPEC;
 }
 

@@ -138,12 +138,20 @@ INLINE enum what judge_ours(const struct __sk_buff *skb, uint32_t end, uint8_t p
 	return protocol == IPPROTO_NUM_UDP && end <= skb->len ? OURS_UDP : OURS;
 }
 
-/* The protocol of a packet, or 0: what has options, is a fragment or can't be is neither TCP nor
- * UDP here. */
-INLINE uint8_t protocol4(const uint8_t *ip)
+/* The bytes of an IPv4 packet. A merged one of more than 65,535 ("BIG TCP") has 0 there, and
+ * reaches to the frame's end. */
+INLINE uint32_t length4(const struct __sk_buff *skb, uint32_t l3, const uint8_t *ip)
 {
-	if (ip[0] != PARSE_PLAIN_VERSION ||
-	    be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) < IPV4_HEADER_BYTES + UDP_HEADER_BYTES ||
+	const uint32_t len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
+
+	return len || !skb->gso_size ? len : skb->len - l3;
+}
+
+/* The protocol of a packet of that many bytes, or 0: what has options, is a fragment or can't be is
+ * neither TCP nor UDP here. */
+INLINE uint8_t protocol4(const uint8_t *ip, uint32_t len)
+{
+	if (ip[0] != PARSE_PLAIN_VERSION || len < IPV4_HEADER_BYTES + UDP_HEADER_BYTES ||
 	    be16_get(be16_load(ip + IPV4_FRAGMENT)) & IPV4_FRAGMENT_MASK)
 		return 0;
 	return ip[IPV4_PROTOCOL];
@@ -152,13 +160,35 @@ INLINE uint8_t protocol4(const uint8_t *ip)
 INLINE enum what judge_ours4(const struct __sk_buff *skb, const struct link_head *head,
                              const uint8_t *ip)
 {
-	return judge_ours(skb, head->l3 + be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)),
-	                  protocol4(ip));
+	const uint32_t len = length4(skb, head->l3, ip);
+
+	return judge_ours(skb, head->l3 + len, protocol4(ip, len));
 }
 
-INLINE enum what judge_ours6(const struct __sk_buff *skb, const struct link_head *head,
-                             const uint8_t *ip)
+enum { JUMBO_BYTES = 8, JUMBO_OPTION = 0xc2, JUMBO_LENGTH = 4 }; /* RFC 2675 */
+
+/* The bytes that stand before TCP in a merged IPv6 packet of more than 65,535 bytes: the kernel
+ * says its length there, and 0 in the header; else 0. */
+INLINE uint32_t jumbo6(struct __sk_buff *skb, uint32_t l3)
 {
+	PART(ip, IPV6_HEADER_BYTES);
+	PART(next, JUMBO_BYTES);
+
+	if (!skb->gso_size || !load(skb, l3, ip, IPV6_SRC) ||
+	    ip[IPV6_NEXT_HEADER] != IPPROTO_NUM_HOP_BY_HOP ||
+	    word16_load(ip + IPV6_PAYLOAD_LENGTH) ||
+	    !load(skb, l3 + IPV6_HEADER_BYTES, next, sizeof(next)))
+		return 0;
+	return next[0] == IPPROTO_NUM_TCP && !next[1] && next[2] == JUMBO_OPTION &&
+	                       next[3] == JUMBO_LENGTH
+	               ? JUMBO_BYTES
+	               : 0;
+}
+
+INLINE enum what judge_ours6(struct __sk_buff *skb, const struct link_head *head, const uint8_t *ip)
+{
+	if (jumbo6(skb, head->l3))
+		return OURS_TCP;
 	return judge_ours(
 	        skb, head->l3 + IPV6_HEADER_BYTES + be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)),
 	        ip[IPV6_NEXT_HEADER]);
@@ -175,7 +205,8 @@ INLINE enum what judge_ipv4(struct __sk_buff *skb, const struct link_head *head,
 		return judge_ours4(skb, head, ip);
 	if (!table->any_no_snat || !(kinds4(table, ip + IPV4_SRC, head->vlan) & ADDRESS_NO_SNAT))
 		return WIRE;
-	return protocol4(ip) == IPPROTO_NUM_TCP ? SNAT_OFF_TCP : SNAT_OFF;
+	return protocol4(ip, length4(skb, head->l3, ip)) == IPPROTO_NUM_TCP ? SNAT_OFF_TCP
+	                                                                    : SNAT_OFF;
 }
 
 /* If it is a neighbour solicitation or advertisement, which ret is set to. */

@@ -10,6 +10,8 @@
 #include "way.bpf.h"
 #include "../../lb/ttl.h"
 
+enum { SEGMENT_BYTES_MAX = 1 << 20 }; /* more than the kernel merges */
+
 /* What forward4() and forward6() return for a frame that they don't send: it is of no open flow
  * that they find; or it is, but must be judged or sent by the process. */
 enum { FORWARD_UNKNOWN = -1, FORWARD_LEFT = -2 };
@@ -60,7 +62,7 @@ INLINE bool is_plain(const struct __sk_buff *skb, const uint8_t *eth, const uint
 {
 	const uint32_t header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
 
-	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES && len <= UINT16_MAX &&
+	return !(eth[ETH_SRC] & 1) && header >= TCP_HEADER_BYTES && len <= SEGMENT_BYTES_MAX &&
 	       len >= header && skb->len >= at + len && !(tcp[TCP_FLAGS] & TCP_SYN) &&
 	       tcp[TCP_FLAGS] & (TCP_ACK | TCP_RST);
 }
@@ -87,7 +89,7 @@ INLINE bool sum_pseudo(struct __sk_buff *skb, uint32_t at, uint32_t *ret)
 
 	*ret = bpf_htons(IPPROTO_NUM_TCP);
 	if (skb->cb[FASTPATH_CB_IPV6]) {
-		if (bpf_skb_load_bytes(skb, at - sizeof(ip), ip, sizeof(ip)) < 0)
+		if (bpf_skb_load_bytes(skb, ETH_HEADER_BYTES + IPV6_SRC, ip, sizeof(ip)) < 0)
 			return false;
 		*ret = (uint32_t)bpf_csum_diff(NULL, 0, ip, sizeof(ip), *ret);
 		return true;
@@ -117,7 +119,8 @@ static __noinline int is_intact(struct __sk_buff *skb, uint32_t at, uint32_t dat
 	if (len < TCP_HEADER_BYTES || len > sizeof(tcp) ||
 	    bpf_skb_load_bytes(skb, at, tcp, len) < 0)
 		return 0;
-	pseudo = fold(pseudo) + bpf_htons((uint16_t)(len + data));
+	len += data;
+	pseudo = fold(pseudo) + bpf_htons((uint16_t)len) + bpf_htons((uint16_t)(len >> 16));
 	__builtin_memcpy(&field, tcp + TCP_CHECKSUM, sizeof(field));
 	if (field == fold(pseudo))
 		return 1;

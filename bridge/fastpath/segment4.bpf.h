@@ -23,7 +23,7 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	if (skb->cb[FASTPATH_CB_L3] != l3 || data + ETH_HEADER_BYTES > end ||
 	    tcp + TCP_HEADER_BYTES > end)
 		return FORWARD_UNKNOWN;
-	len = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH)) - IPV4_HEADER_BYTES;
+	len = length4(skb, l3, ip) - IPV4_HEADER_BYTES;
 	if (!is_plain(skb, data, tcp, l3 + IPV4_HEADER_BYTES, len) ||
 	    (c->routes && ttl_is_last4(ip)))
 		return FORWARD_UNKNOWN;

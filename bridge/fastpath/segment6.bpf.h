@@ -92,8 +92,10 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
                     enum side side)
 {
 	const uint32_t l3 = ETH_HEADER_BYTES, to_us = !skb->cb[FASTPATH_CB_CROSSES];
+	const uint32_t jumbo = skb->cb[FASTPATH_CB_IPV6] & JUMBO_BYTES;
+	const uint32_t l4 = l3 + IPV6_HEADER_BYTES + jumbo;
 	uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	uint8_t *ip = data + l3, *tcp = ip + IPV6_HEADER_BYTES;
+	uint8_t *ip = data + l3, *tcp = data + l4;
 	const struct ip6 *client, *src, *dst;
 	const struct hop tags = tags_of(skb, side);
 	uint32_t len, i, src_hash;
@@ -102,12 +104,11 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	struct found found;
 	csum_acc addresses;
 
-	if (!c->client6 || skb->cb[FASTPATH_CB_L3] != l3 || data + ETH_HEADER_BYTES > end ||
+	if (!c->client6 || skb->cb[FASTPATH_CB_L3] != l3 || ip + IPV6_HEADER_BYTES > end ||
 	    tcp + TCP_HEADER_BYTES > end)
 		return FORWARD_UNKNOWN;
-	len = be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
-	if (!is_plain(skb, data, tcp, l3 + IPV6_HEADER_BYTES, len) ||
-	    (c->routes && ttl_is_last6(ip)))
+	len = jumbo ? skb->len - l4 : be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH));
+	if (!is_plain(skb, data, tcp, l4, len) || (c->routes && ttl_is_last6(ip)))
 		return FORWARD_UNKNOWN;
 	src_hash = hash_at(ip + IPV6_SRC);
 	arrives.src = name_at(ip + IPV6_SRC, src_hash, hop_vlan(&tags));
@@ -123,14 +124,13 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 		return FORWARD_UNKNOWN;
 	src = address_of(found.lane.to.src, client);
 	dst = address_of(found.lane.to.dst, client);
-	if (!src || !dst ||
-	    !admit(skb, c, n, &found, &arrives, data, tcp, l3 + IPV6_HEADER_BYTES, len, side, &to))
+	if (!src || !dst || !admit(skb, c, n, &found, &arrives, data, tcp, l4, len, side, &to))
 		return FORWARD_LEFT;
 	addresses = replace_ip6(ip + IPV6_SRC, src) + replace_ip6(ip + IPV6_DST, dst);
 	if (c->routes)
 		bpf_csum_update(skb, csum_fold(ttl_spend6(ip)));
 	set_ports(tcp, &found.lane.to);
-	update_checksum(skb, tcp, l3 + IPV6_HEADER_BYTES, addresses, &arrives, &found.lane.to);
+	update_checksum(skb, tcp, l4, addresses, &arrives, &found.lane.to);
 	return leave(skb, c, n, side, &to.hop);
 }
 

@@ -194,8 +194,9 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 	       place->key.ipv6 == key->ipv6 && vlan_matches(place->vlan, vlan);
 }
 
-/* What the first program tells the second one, in skb->cb: where layer 3 begins, and whether the
- * frame crosses if it is no flow's. */
+/* What the first program tells the second one, in skb->cb: where layer 3 begins; whether the frame
+ * crosses if it is no flow's; and if it is of IPv6, 1 and the bytes of options before TCP
+ * (jumbo6()). */
 enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6 };
 
 /* And what the filters' program, if there is one, has told the first one: the packets that the

@@ -307,6 +307,45 @@ START_TEST(segments_go_the_same_way_by_programs_for_any_kernel)
 }
 END_TEST
 
+/* As the kernel has one of more than 65,535 bytes: its length says 0. */
+static void say_no_length(struct built *built)
+{
+	uint8_t *ip = built->frame.data + built->l3;
+
+	memset(ip + IPV4_TOTAL_LENGTH, 0, sizeof(be16));
+	memset(ip + IPV4_CHECKSUM, 0, sizeof(be16));
+	csum_store(ip + IPV4_CHECKSUM, (uint16_t)~csum_fold(csum_add(0, ip, IPV4_HEADER_BYTES)));
+}
+
+/* No test run takes so long a frame: what it says is what counts. */
+START_TEST(what_is_longer_than_ip_can_say_passes_if_it_is_merged)
+{
+	const uint16_t sizes[] = {0, 41};
+	struct talk *t = &talks[0];
+	const struct flow *flow;
+	struct built built;
+	struct spec spec;
+
+	if (!begin(false))
+		return;
+	open_talk(t);
+	spec = talk_spec(t, CLIENT, 0x10, 0);
+	build(&built, &spec);
+	flow = flows_at(&lb_balance(shared.lb)->flows, pass(&built).flow);
+	for (unsigned i = 0; i < 2; i++) {
+		struct __sk_buff ctx = {.gso_size = sizes[i]};
+
+		spec = talk_spec(t, CLIENT, 0x10, 82);
+		build(&built, &spec);
+		say_no_length(&built);
+		require_eq(run(LOADED_RECEIVE, &built, &ctx) == (uint32_t)TC_ACT_UNSPEC, i);
+		require_eq(i && run(LOADED_FLOW, &built, &ctx) == TC_ACT_REDIRECT, i);
+		require_eq(flow_next(flow, CLIENT), spec.seq + (i ? 82 : 0));
+	}
+	end();
+}
+END_TEST
+
 Suite *fastpath_suite(void)
 {
 	const TTest *const tests[] = {
@@ -314,6 +353,7 @@ Suite *fastpath_suite(void)
 	        segments_go_the_same_way_in_ipv6,
 	        segments_go_the_same_way_where_the_host_has_a_part,
 	        segments_go_the_same_way_by_programs_for_any_kernel,
+	        what_is_longer_than_ip_can_say_passes_if_it_is_merged,
 	        NULL,
 	};
 
