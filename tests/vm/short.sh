@@ -11,5 +11,5 @@ for tool in qemu-system-x86_64 mmdebstrap cpio modprobe; do
 done
 [[ -n ${VM_SHORT_PACKAGES:-} ]] || { echo "left out: make test knows the image's packages"; exit 0; }
 VM_IMAGE=$(timeout 300 tests/vm/image.sh .build/vm/short $VM_SHORT_PACKAGES) || { echo "left out: no image can be made here"; exit 0; }
-export VM_IMAGE VM_LIMIT_S=$((${LIMIT_S:-900} / 2)) # the image has taken some of it
+export VM_IMAGE VM_LIMIT_S=$((${LIMIT_S:-900} - SECONDS - 20)) # what the image has left of it
 exec tests/vm/run.sh tests/vm/kernel.bats
