@@ -24,7 +24,7 @@ static void move_apart(struct subject *subject, struct table *table, struct memo
 
 static double adopt_ms(struct subject *subject, struct table *table, void *scratch, uint32_t flows)
 {
-	struct adoption adoption;
+	struct adoption adoption = {0};
 	uint64_t start;
 
 	subject->farms = farms_init(subject->farms_memory.at, subject->rules, &share_whole, &key,

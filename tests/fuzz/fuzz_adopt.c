@@ -114,7 +114,7 @@ static void scribble(struct input *in)
 static bool step_adopt(struct input *in)
 {
 	const uint32_t how = take(in);
-	struct adoption adoption;
+	struct adoption adoption = {.keeps_half_open = how >> 7};
 	struct own own[OWNS];
 	bool more = true;
 
