@@ -85,7 +85,6 @@ static bool is_there(const json_t *port)
 
 static void show_ports(const json_t *status)
 {
-
 	printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", "PORT", "INTERFACE", "LINK", "IN/s",
 	       "BIT/s IN", "BIT/s OUT", "RECEIVED", "SENT", "FAILED", "MISSED");
 	for (unsigned side = 0; side < 2; side++) {

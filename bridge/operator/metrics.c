@@ -114,8 +114,11 @@ static void print_links(FILE *out, const struct snapshot *snapshot)
 {
 	begin(out, "port_up", "gauge", "1 if the interface has a link");
 	for (unsigned side = 0; side < NSIDES; side++) {
-		const char *state = snapshot->ports[side]->link.state;
+		const struct port *port = snapshot->ports[side];
+		const char *state = port->link.state;
 
+		if (state && !strcmp(state, "gone") && !strcmp(port->name, "none"))
+			continue; /* one-armed, there is no inside */
 		fprintf(out, "tmbridge_port_up{side=\"%s\"} %d\n", sides[side],
 		        !state || !strcmp(state, "up"));
 	}

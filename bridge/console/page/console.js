@@ -154,11 +154,17 @@ function tile(value, text, bad) {
 	return element('div', { className: bad ? 'tile bad' : 'tile' }, element('b', {}, value), element('span', {}, text));
 }
 
+/* One-armed, there is no inside. */
+function isThere(port) {
+	return port.name !== 'none' || port.link !== 'gone';
+}
+
 function showTiles(now, before) {
 	const servers = now.farms.flatMap((farm) => farm.servers.filter((server) => !server.removed));
 	const up = servers.filter((server) => server.health === 'up').length;
-	const links = ['outside', 'inside'].map((side) => now.ports[side]);
-	const portsBefore = ['outside', 'inside'].map((side) => before?.ports[side]);
+	const sides = ['outside', 'inside'].filter((side) => isThere(now.ports[side]));
+	const links = sides.map((side) => now.ports[side]);
+	const portsBefore = sides.map((side) => before?.ports[side]);
 	const lost = sum(links.map((port) => port.missed + port.send_failed));
 	$('tiles').replaceChildren(
 		tile(`${up} of ${servers.length}`, 'servers up', up < servers.length),
@@ -166,9 +172,9 @@ function showTiles(now, before) {
 		tile(short(rate(now.flows.created, before?.flows.created)), 'new a second'),
 		tile(short(rate(now.flows.refused, before?.flows.refused)), `refused a second, ${short(now.flows.refused)} in all`),
 		tile(short(rate(now.frames.received, before?.frames.received)), 'frames a second'),
-		tile(links.map((port) => port.link || '–').join(' / '), `${links[0].name} / ${links[1].name}`,
+		tile(links.map((port) => port.link || '–').join(' / '), links.map((port) => port.name).join(' / '),
 			links.some((port) => port.link && port.link !== 'up')),
-		tile(links.map((port, i) => shortBits(rate(port.received_bytes, portsBefore[i]?.received_bytes))).join(' / '), 'bit/s, from outside / inside'),
+		tile(links.map((port, i) => shortBits(rate(port.received_bytes, portsBefore[i]?.received_bytes))).join(' / '), `bit/s, from ${sides.join(' / ')}`),
 		tile(short(lost), 'frames missed or not sent', lost > 0),
 		tile(now.fast_path.active ? 'kernel' : 'sockets', 'way of the frames'),
 	);
