@@ -10,12 +10,15 @@
  * Anything that isn't here, and links (lists, check times, pools of SNAT ports, the rules' state)
  * is the process's own and can be made anew from these.
  *
- * head one: how large the others are and what the index is hashed by buckets the index: index.h
- * flows flow.h, as are: cold what few packets need of a flow, and what engine and program count
- * spare what flows need by their state: their hops, where places had no room; links of queues
- * places hops: hops.h client6 IPv6 clients' addresses; needed only if there are any known6 the IPv6
- * addresses that flows name: rules.names, which a reload only adds to notes what another writer has
- * to tell the engine: notes.h; only where there is one
+ *   head     one: how large the others are and what the index is hashed by
+ *   buckets  the index: index.h
+ *   flows    flow.h, as are:
+ *   cold     what few packets need of a flow, and what engine and program count
+ *   spare    what flows need by their state: hops for which places had no room, links of queues
+ *   places   hops: hops.h
+ *   client6  IPv6 clients' addresses; needed only if there are any
+ *   known6   the IPv6 addresses that flows name: rules.names, which a reload only adds to
+ *   notes    what another writer has to tell the engine: notes.h; only where there is one
  *
  * A change of any of these types, or of what they mean, needs another TABLE_LAYOUT.
  */
