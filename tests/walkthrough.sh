@@ -9,6 +9,16 @@
 #
 # Outside are client, 10.0.0.100, and Active Directory, dc, 10.0.0.10; the VIPs are 10.0.0.40 and fd00::40.
 
+teardown_file()
+{
+	topology_down
+}
+
+teardown()
+{
+	[[ -n ${BATS_TEST_COMPLETED:-} ]] || tail -n 40 "$LAB_DIR/tmbridge.err"
+}
+
 # As telnet to Active Directory from each Front End, and to each Front End on each of its ports.
 reached_directly()
 {

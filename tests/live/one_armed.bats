@@ -11,16 +11,6 @@ setup_file()
 	topology_services
 }
 
-teardown_file()
-{
-	topology_down
-}
-
-teardown()
-{
-	[[ -n ${BATS_TEST_COMPLETED:-} ]] || tail -n 40 "$LAB_DIR/tmbridge.err"
-}
-
 setup()
 {
 	FAST_PATH=${TOPOLOGY_FAST_PATH:-off}

@@ -10,16 +10,6 @@ setup_file()
 	topology_services
 }
 
-teardown_file()
-{
-	topology_down
-}
-
-teardown()
-{
-	[[ -n ${BATS_TEST_COMPLETED:-} ]] || tail -n 40 "$LAB_DIR/tmbridge.err"
-}
-
 setup()
 {
 	MODE=transparent INTERFACES=(eth0 eth1) NET4=10.0.0 NET6=fd00
