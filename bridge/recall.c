@@ -429,7 +429,7 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 		worker->lb = lb_init_shared(mem.at, &table, worker->setup.farms, &recall->key, macs,
 		                            recall->epoch);
 		fill(recall, &table, worker->share.worker);
-		worker->adoption.keeps_half_open = true;
+		table.keep_half_open = true;
 		err = adopt(worker, &table, &scratch, now);
 	} else {
 		memory_free(&mem);

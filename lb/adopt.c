@@ -34,6 +34,7 @@ struct adopter {
 	uint32_t nnames;
 	uint32_t tick;
 	unsigned farm; /* that was asked for last: mostly it is the next one, too */
+	bool keep_half_open;
 	struct adoption *ret;
 };
 
@@ -201,7 +202,7 @@ static enum fate fate_of_state(const struct adopter *a, const struct flow *flow)
 	case FLOW_FREE:
 		return FATE_FREE;
 	case FLOW_HALF_OPEN:
-		return a->ret->keeps_half_open ? FATE_OPENING : FATE_HALF_OPEN;
+		return a->keep_half_open ? FATE_OPENING : FATE_HALF_OPEN;
 	case FLOW_OPEN:
 	case FLOW_CLOSING:
 		return has_ended(flow) ? FATE_ENDED : FATE_OPEN;
@@ -416,7 +417,8 @@ static uint32_t find_reached(const struct flows *flows)
 	return n;
 }
 
-void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct adoption *ret)
+void adopt_flows(struct balance *balance, void *scratch, bool keep_half_open, lb_time now,
+                 struct adoption *ret)
 {
 	struct flows *flows = &balance->flows;
 	struct bucket *shared = flows->index.buckets;
@@ -425,9 +427,10 @@ void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct ado
 	                    .names = flows->names,
 	                    .nnames = flows->head->nnames,
 	                    .tick = balance_tick(balance, now),
+	                    .keep_half_open = keep_half_open,
 	                    .ret = ret};
 
-	*ret = (struct adoption){.done = true, .keeps_half_open = ret->keeps_half_open};
+	*ret = (struct adoption){.done = true};
 	if (!a.names || a.nnames > FLOWS_NAMES_MAX)
 		a.nnames = 0;
 	memset(scratch, 0, bytes);

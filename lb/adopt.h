@@ -8,8 +8,6 @@
 
 /* What became of what was found, in flows. */
 struct adoption {
-	bool keeps_half_open; /* asked for: they go on as well, as in a replay nobody begins again
-	                       */
 	bool done;            /* there was something that could be read */
 	uint32_t open;        /* go on, as open or closing; half-open ones that do are among them */
 	uint32_t quarantined; /* had ended, and keep their ports for a while */
@@ -22,8 +20,10 @@ struct adoption {
  * Fills balance, which has been laid out over arrays that were kept, from the flows in them at tick
  * now. scratch is memory for the index while it is made, as large as that and aligned to
  * ARENA_ALIGN; a reader finds the old one until the new one is copied over it.
+ * Half-open flows are forgotten, unless they are to be kept.
  */
-void adopt_flows(struct balance *balance, void *scratch, lb_time now, struct adoption *ret);
+void adopt_flows(struct balance *balance, void *scratch, bool keep_half_open, lb_time now,
+                 struct adoption *ret);
 
 /* Describes RSTs to the clients of unfit flows, which are forgotten with that, as far as out has
  * room. True if there are more. */

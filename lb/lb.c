@@ -116,7 +116,7 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	/* a process that died while it gave addresses other names has left nothing to adopt */
 	if (!has_same_names(flows, farms->rules))
 		BOTH_WRITE(flows->head->layout, 0);
-	adopt_flows(&lb->balance, scratch, now, ret);
+	adopt_flows(&lb->balance, scratch, table->keep_half_open, now, ret);
 	balance_count_clients(&lb->balance, now);
 	flows_note_names(flows, farms->rules->names, farms->rules->nnames);
 	flows_announce(flows, epoch);

@@ -54,7 +54,8 @@ struct table_array {
 
 struct table {
 	struct table_array arrays[TABLE_NARRAYS];
-	bool keep; /* what is in the arrays stays: lb_adopt() */
+	bool keep;           /* what is in the arrays stays: lb_adopt() */
+	bool keep_half_open; /* asked of it, as in a replay: half-open flows go on as well */
 };
 
 struct table_head {

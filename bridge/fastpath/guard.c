@@ -324,10 +324,11 @@ static void forget(struct guard *guard)
 
 void guard_close(struct guard *guard)
 {
-	for (unsigned side = 0; guard && side < NSIDES; side++)
+	if (!guard)
+		return;
+	for (unsigned side = 0; side < NSIDES; side++)
 		detach(guard, (enum side)side);
-	if (guard)
-		forget(guard);
+	forget(guard);
 }
 
 void guard_leave(struct guard *guard)

@@ -46,7 +46,7 @@ static int adopt(struct worker *worker, struct table *table, const struct mac ma
 static int take_engine(struct worker *worker, const struct rules *rules,
                        const struct mac macs[NSIDES], lb_time now)
 {
-	struct table table;
+	struct table table = {0};
 	size_t bytes = lb_size(rules, &worker->share);
 	int err;
 

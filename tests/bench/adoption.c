@@ -24,7 +24,7 @@ static void move_apart(struct subject *subject, struct table *table, struct memo
 
 static double adopt_ms(struct subject *subject, struct table *table, void *scratch, uint32_t flows)
 {
-	struct adoption adoption = {0};
+	struct adoption adoption;
 	uint64_t start;
 
 	subject->farms = farms_init(subject->farms_memory.at, subject->rules, &share_whole, &key,
@@ -43,7 +43,7 @@ void adoption_measure(struct figure *ret, uint32_t flows, unsigned runs)
 	struct memory arrays[TABLE_NARRAYS], scratch;
 	struct subject subject;
 	struct traffic traffic;
-	struct table table;
+	struct table table = {0};
 
 	subject_make(&subject, flows, false);
 	move_apart(&subject, &table, arrays);

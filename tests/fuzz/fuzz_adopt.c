@@ -114,12 +114,13 @@ static void scribble(struct input *in)
 static bool step_adopt(struct input *in)
 {
 	const uint32_t how = take(in);
-	struct adoption adoption = {.keeps_half_open = how >> 7};
+	struct adoption adoption;
 	struct own own[OWNS];
 	bool more = true;
 
 	for (uint32_t n = (how >> 1) % SCRIBBLES_MAX; n; n--)
 		scribble(in);
+	run.table.keep_half_open = how >> 7;
 	run.lb = engine_adopt(&run.table, how & 1, run.now, &adoption);
 	if (!run.lb)
 		return false;

@@ -263,9 +263,9 @@ START_TEST(half_open_ones_go_on_where_that_is_asked_for)
 	require_eq(talk_syn(&answered, &engine, fixture_client(98), 1234, 443).why, WHY_FLOW_NEW);
 	require_eq(talk_send(&answered, SERVER, TCP_SYN | TCP_ACK, 0).why, WHY_FLOW_HIT);
 	require_eq(talk_syn(&late, &engine, fixture_client(99), 1234, 443).why, WHY_FLOW_NEW);
-	adoption.keeps_half_open = true;
+	table.keep_half_open = true;
 	ck_assert(die_and_adopt(fixture_rules(3)));
-	adoption.keeps_half_open = false;
+	table.keep_half_open = false;
 	balance = lb_balance(engine.lb);
 	require_eq(adoption.half_open, 3);
 	require_eq(adoption.open, TALKS + 3);
