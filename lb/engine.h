@@ -30,16 +30,16 @@ static inline const struct rules *engine_rules(const struct lb *lb)
 	return lb->balance.farms->rules;
 }
 
-static inline struct screen engine_screen(const struct lb *lb)
+static inline struct scene engine_scene(const struct lb *lb)
 {
 	const bool has_stack = rules_has_stack(engine_rules(lb));
 
-	return (struct screen){.macs = lb->macs,
-	                       .farms = lb->balance.farms,
-	                       .factors6 = lb->balance.flows.factors6,
-	                       .has_stack = has_stack,
-	                       .held = lb->held,
-	                       .is_special = has_stack || lb->held};
+	return (struct scene){.macs = lb->macs,
+	                      .farms = lb->balance.farms,
+	                      .factors6 = lb->balance.flows.factors6,
+	                      .has_stack = has_stack,
+	                      .held = lb->held,
+	                      .is_special = has_stack || lb->held};
 }
 
 /* Where a packet that came from the end in ref goes. */

@@ -20,13 +20,13 @@ static bool is_from_receiver(const struct packet *packet, const struct icmp_erro
 /* If the error is about what a probe of ours has sent, as far as that can be seen. */
 static bool is_probe_error(const struct lb *lb, const struct frame *frame, const struct job *job)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	struct packet answer = job->packet;
 
 	answer.tuple = job->key.tuple;
 	return rules_is_probe_port(answer.tuple.dport) &&
-	       screen_src(&screen, &answer)->kinds & ADDRESS_SERVER &&
-	       !screen_is_martian(&screen, frame, &job->packet) &&
+	       scene_src(&scene, &answer)->kinds & ADDRESS_SERVER &&
+	       !scene_is_martian(&scene, frame, &job->packet) &&
 	       parse_is_intact(frame, &job->packet);
 }
 
@@ -49,7 +49,7 @@ void errors_input(struct lb *lb, struct frame *frame, const struct job *job, str
 {
 	const struct packet *packet = &job->packet;
 	const struct flows *flows = &lb->balance.flows;
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	uint32_t ref = flows_find(flows, &job->key, job->hash);
 	struct rewrite_to quoted, outer = {.src6 = packet->src6};
 
@@ -58,15 +58,15 @@ void errors_input(struct lb *lb, struct frame *frame, const struct job *job, str
 		return;
 	if (ref == FLOW_NONE && is_probe_error(lb, frame, job))
 		return settle_probe_error(frame, job, v);
-	if (ref == FLOW_NONE && screen_is_hosts(&screen, packet, &job->key.tuple))
+	if (ref == FLOW_NONE && scene_is_hosts(&scene, packet, &job->key.tuple))
 		return verdict_settle(v, WHY_TO_HOST);
 	if (engine_is_spent(lb, frame))
 		return verdict_settle(v, WHY_ICMP_LIMITED);
 	if (ref == FLOW_NONE || !tcp_may_have_sent(flows_at(flows, flow_of(ref)),
 	                                           end_other(end_of(ref)), job->error.seq))
-		return screen_settle_no_flow(&screen, frame, packet, WHY_ICMP_NO_FLOW, v);
-	if (screen_is_martian(&screen, frame, packet))
-		return screen_settle_no_flow(&screen, frame, packet, WHY_MARTIAN, v);
+		return scene_settle_no_flow(&scene, frame, packet, WHY_ICMP_NO_FLOW, v);
+	if (scene_is_martian(&scene, frame, packet))
+		return scene_settle_no_flow(&scene, frame, packet, WHY_MARTIAN, v);
 	if (engine_is_nowhere(lb, ref))
 		return verdict_settle(v, WHY_CLIENT_NOWHERE);
 	balance_arrival(&lb->balance, flow_of(ref), end_other(end_of(ref)), &quoted);

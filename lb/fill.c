@@ -17,12 +17,12 @@ static void look_at(const struct snat *snat, unsigned server, unsigned address, 
 	const unsigned farm = snat->rules->servers[server].farm;
 	const uint32_t taken =
 	        BOTH_READ(snat->next[snat_pool_of(snat, server, address, service)].taken);
-	const uint32_t of = snat->template_of[snat->farms[farm].address + address];
+	const uint32_t of = snat->blanks.of[snat->farms[farm].address + address];
 
-	if (is_more(taken, snat->rooms[of], fullest->taken, fullest->room))
+	if (is_more(taken, snat->blanks.rooms[of], fullest->taken, fullest->room))
 		*fullest = (struct snat_fill){
 		        .taken = taken,
-		        .room = snat->rooms[of],
+		        .room = snat->blanks.rooms[of],
 		        .server = (uint16_t)server,
 		        .address = (uint16_t)address,
 		        .port = snat_has_one_pool(&snat->rules->farms[farm])

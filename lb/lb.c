@@ -172,7 +172,7 @@ bool lb_take_fragment(struct lb *lb, struct frame *ret, struct verdict *ret_verd
 }
 
 /* If the frame is a whole TCP segment that may be answered with a reset (RFC 9293, 3.10.7.1). */
-static bool is_resettable(const struct screen *screen, const struct frame *frame,
+static bool is_resettable(const struct scene *scene, const struct frame *frame,
                           struct packet *packet)
 {
 	parse_frame(frame, packet);
@@ -181,42 +181,42 @@ static bool is_resettable(const struct screen *screen, const struct frame *frame
 	return parse_ip(frame, packet) && !packet->is_fragment &&
 	       packet->protocol == IPPROTO_NUM_TCP && parse_tcp(frame, packet) &&
 	       !(packet->tcp_flags & TCP_RST) && parse_l4_checksum_ok(frame, packet) &&
-	       !screen_is_martian(screen, frame, packet);
+	       !scene_is_martian(scene, frame, packet);
 }
 
 /* If a frame that has been screened is the host's, a loop, or a server's answer to a probe. One for
  * which something is left to do may be the host's as well, where it has our addresses. */
-static bool is_beyond_filters(const struct screen *screen, const struct frame *frame,
-                              struct job *job, struct verdict *v)
+static bool is_beyond_filters(const struct scene *scene, const struct frame *frame, struct job *job,
+                              struct verdict *v)
 {
 	if (job->rest == REST_NONE)
 		return v->why == WHY_TO_HOST || v->why == WHY_OTHER_HOST || v->why == WHY_LOOP;
 	if (job->rest == REST_ICMP_ERROR)
-		return screen_is_hosts(screen, &job->packet, &job->key.tuple);
+		return scene_is_hosts(scene, &job->packet, &job->key.tuple);
 	if (rest_is_plain(job->rest))
-		screen_plain(screen, frame, job, v);
+		screen_plain(scene, frame, job, v);
 	else if (job->rest != REST_TCP)
 		return false;
-	return screen_is_hosts(screen, &job->packet, &job->packet.tuple) ||
-	       (screen_dst(screen, &job->packet)->kinds & ADDRESS_OURS &&
-	        traffic_is_probe_reply(screen, &job->packet));
+	return scene_is_hosts(scene, &job->packet, &job->packet.tuple) ||
+	       (scene_dst(scene, &job->packet)->kinds & ADDRESS_OURS &&
+	        traffic_is_probe_reply(scene, &job->packet));
 }
 
 bool lb_filter(struct lb *lb, struct frame *frame, enum lb_why why, lb_time now,
                struct verdict *ret)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	struct packet packet = {0};
 	struct job job;
 
 	*ret = (struct verdict){0};
-	job.rest = screen_frame(&screen, frame, &job, ret);
-	if (is_beyond_filters(&screen, frame, &job, ret))
+	job.rest = screen_frame(&scene, frame, &job, ret);
+	if (is_beyond_filters(&scene, frame, &job, ret))
 		return false;
 	verdict_begin(ret, frame);
 	if (why != WHY_FILTER_RESET)
 		verdict_settle(ret, why);
-	else if (is_resettable(&screen, frame, &packet))
+	else if (is_resettable(&scene, frame, &packet))
 		refuse(&lb->refuse, ret, why, &packet, now);
 	else
 		verdict_settle(ret, WHY_FILTERED);
@@ -401,7 +401,7 @@ void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)
 		sched_inherit(&farms->sched, map[s], &old->sched, s);
 		flow_sum_add(&farms->sums[map[s]], &old->sums[s]);
 		if (!old->sched.servers[s].connections_total)
-			continue; /* what its flows took is nothing, and long */
+			continue; /* it had no flow: nothing to add, and that takes long */
 		times_add(&farms->times[map[s]].connect, &old->times[s].connect);
 		times_add(&farms->times[map[s]].flow, &old->times[s].flow);
 	}

@@ -24,12 +24,12 @@
 static void finish(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                    struct verdict *v)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 
 	switch (job->rest) {
 	case REST_PLAIN:
 	case REST_PLAIN_IPV6:
-		screen_plain(&screen, frame, job, v);
+		screen_plain(&scene, frame, job, v);
 		return traffic_tcp(lb, frame, job, now, v);
 	case REST_TCP:
 		return traffic_tcp(lb, frame, job, now, v);
@@ -140,7 +140,7 @@ __attribute__((noinline)) static void begin_turning(const struct lb *lb, const s
 
 void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, struct verdict *ret)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	const uint32_t tick = balance_tick(&lb->balance, now);
 	struct job jobs[PATH_BURST];
 	bool any_long = false;    /* TCP that isn't plain, as SYNs are */
@@ -149,7 +149,7 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	unsigned hits = 0;        /* frames that went the short way */
 
 	for (unsigned i = 0; i < n; i++) {
-		jobs[i].rest = screen_frame(&screen, &frames[i], &jobs[i], &ret[i]);
+		jobs[i].rest = screen_frame(&scene, &frames[i], &jobs[i], &ret[i]);
 		any_long |= jobs[i].rest == REST_TCP;
 		if (rest_is_plain(jobs[i].rest))
 			jobs[i].hash = flows_hash_read(&lb->balance.flows, &jobs[i].key.tuple);
@@ -166,7 +166,7 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 		if (jobs[i].rest == REST_PLAIN_IPV6)
 			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
 	next = any_long ? begin_long(lb, jobs, n) : n;
-	if (__builtin_expect(screen.has_stack, 0))
+	if (__builtin_expect(scene.has_stack, 0))
 		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {
 		if (rest_is_plain(jobs[i].rest) &&

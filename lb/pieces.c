@@ -82,15 +82,15 @@ static void follow(struct lb *lb, struct frame *frame, const struct packet *pack
 void pieces_input(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                   struct verdict *v)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	const struct frag_route *route;
 	uint32_t datagram;
 
 	switch (frags_take(&lb->frags, frame, &job->packet, now, &route, &datagram)) {
 	case FRAG_FIRST:
 		if (!parse_tcp(frame, &job->packet))
-			return screen_settle_no_flow(&screen, frame, &job->packet,
-			                             WHY_FRAGMENT_TINY, v);
+			return scene_settle_no_flow(&scene, frame, &job->packet, WHY_FRAGMENT_TINY,
+			                            v);
 		screen_key(&job->packet, &job->key);
 		job->hash = flows_hash_key(&lb->balance.flows, &job->key);
 		job->guess = FLOW_NONE;
@@ -101,11 +101,11 @@ void pieces_input(struct lb *lb, struct frame *frame, struct job *job, lb_time n
 	case FRAG_WAITS:
 		return verdict_settle(v, WHY_FRAGMENT_HELD);
 	case FRAG_OVERLAPS:
-		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
+		return scene_settle_no_flow(&scene, frame, &job->packet, WHY_FRAGMENT_OVERLAP, v);
 	case FRAG_TINY:
-		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_TINY, v);
+		return scene_settle_no_flow(&scene, frame, &job->packet, WHY_FRAGMENT_TINY, v);
 	case FRAG_NO_ROOM:
-		return screen_settle_no_flow(&screen, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
+		return scene_settle_no_flow(&scene, frame, &job->packet, WHY_FRAGMENT_NO_ROOM, v);
 	}
 }
 

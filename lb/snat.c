@@ -15,9 +15,8 @@
  * address. Farms with other snat_ports have other pools: these don't meet, the configuration sees
  * to that.
  *
- * Ports outside snat_ports or of another worker, and the service ports of a VIP of the same
- * address, are marked busy for good: so a packet to address:port is either a client's or a
- * server's, never both. A pool begins as a copy of a template, of which there are few.
+ * A pool begins as a copy of a blank (blanks.c), in which the ports that may never be handed
+ * out are busy.
  */
 #include "snat.h"
 
@@ -32,129 +31,6 @@ static void find_next(struct snat *snat, uint32_t p)
 	                                         : POOL_PORTS;
 	if (next->port == POOL_PORTS)
 		next->port = pool_find_free(&snat->pools[p], 0);
-}
-
-/* ---- Templates ---- */
-
-/* Ports as a bitmap. */
-struct ports {
-	uint64_t bits[POOL_WORDS];
-};
-
-static void set_port(struct ports *ports, uint32_t port)
-{
-	ports->bits[port / POOL_WORD] |= 1ull << port % POOL_WORD;
-}
-
-/* Sets the ports that this worker may hand out. */
-static void set_mine(struct ports *ports, const struct share *share)
-{
-	memset(ports, 0, sizeof(*ports));
-	for (uint32_t p = share->worker; p < POOL_PORTS; p += share->n)
-		set_port(ports, p);
-	for (uint32_t p = RULES_PROBE_PORT; p < RULES_PROBE_PORT + RULES_PROBE_PORTS; p++)
-		ports->bits[p / POOL_WORD] &= ~(1ull << p % POOL_WORD);
-}
-
-/* Marks those of mine free that are in the range, word by word. */
-static void free_range(struct pool *pool, const struct port_range *range, const struct ports *mine)
-{
-	for (uint32_t w = range->first / POOL_WORD; w <= range->last / POOL_WORD; w++) {
-		uint64_t in_range = ~0ull;
-
-		if (w == range->first / POOL_WORD)
-			in_range &= ~0ull << range->first % POOL_WORD;
-		if (w == range->last / POOL_WORD)
-			in_range &= ~0ull >> (POOL_WORD - 1 - range->last % POOL_WORD);
-		pool->busy[w] &= ~(mine->bits[w] & in_range);
-	}
-}
-
-/* Makes the template for the farm's pools: its ports free, all others busy. */
-static void make_template(struct pool *pool, const struct rules_farm *farm,
-                          const struct ports *mine)
-{
-	memset(pool, 0xff, sizeof(*pool));
-	for (unsigned r = 0; r < farm->nsnat_ports; r++)
-		free_range(pool, &farm->snat_ports[r], mine);
-	for (uint32_t w = 0; w < POOL_WORDS; w++)
-		if (~pool->busy[w])
-			pool->full[w / POOL_WORD] &= ~(1ull << w % POOL_WORD);
-}
-
-/* The same for an address that is a VIP: its service ports are busy as well. */
-static void make_template_of_vip(struct pool *pool, const struct pool *other,
-                                 const struct rules *rules, be32 vip)
-{
-	*pool = *other;
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0;
-		     be32_eq(rules->farms[f].vip, vip) && i < rules->farms[f].nports; i++)
-			pool_mark_busy(pool, be16_get(rules->farms[f].ports[i]));
-}
-
-/* A bit for each address, which it may share with others. */
-static uint32_t address_bit(be32 address)
-{
-	return be32_get(address) * 0x9e3779b1u >> 16;
-}
-
-static void set_vips(struct ports *vips, const struct rules *rules)
-{
-	memset(vips, 0, sizeof(*vips));
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		set_port(vips, address_bit(rules->farms[f].vip));
-}
-
-static bool is_vip(const struct ports *vips, const struct rules *rules, be32 address)
-{
-	const uint32_t bit = address_bit(address);
-
-	if (!(vips->bits[bit / POOL_WORD] >> bit % POOL_WORD & 1))
-		return false;
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		if (be32_eq(rules->farms[f].vip, address))
-			return true;
-	return false;
-}
-
-/* How many templates there are: one for each farm, and for each SNAT address that is a VIP. */
-static uint32_t count_templates(const struct rules *rules)
-{
-	uint32_t n = rules->nfarms;
-	struct ports vips;
-
-	set_vips(&vips, rules);
-	for (unsigned f = 0; f < rules->nfarms; f++)
-		for (unsigned i = 0; i < rules->farms[f].nsnat; i++)
-			n += is_vip(&vips, rules, rules->farms[f].snat[i]);
-	return n;
-}
-
-static void make_templates(struct snat *snat, const struct share *share)
-{
-	const struct rules *rules = snat->rules;
-	uint32_t n = rules->nfarms;
-	struct ports vips, mine;
-
-	set_vips(&vips, rules);
-	set_mine(&mine, share);
-	for (unsigned f = 0; f < rules->nfarms; f++) {
-		const struct rules_farm *farm = &rules->farms[f];
-		uint32_t *of = &snat->template_of[snat->farms[f].address];
-
-		make_template(&snat->templates[f], farm, &mine);
-		for (unsigned i = 0; i < farm->nsnat; i++) {
-			of[i] = f;
-			if (!is_vip(&vips, rules, farm->snat[i]))
-				continue;
-			of[i] = n++;
-			make_template_of_vip(&snat->templates[of[i]], &snat->templates[f], rules,
-			                     farm->snat[i]);
-		}
-	}
-	for (uint32_t i = 0; i < n; i++)
-		snat->rooms[i] = pool_room(&snat->templates[i]);
 }
 
 /* ---- Pools ---- */
@@ -210,11 +86,11 @@ uint32_t snat_pool_of(const struct snat *snat, unsigned server, unsigned address
 }
 
 static void make_pool(struct snat *snat, uint32_t p, const struct snat_key *key,
-                      const struct pool *template, const struct hash_key *hash_key)
+                      const struct pool *blank, const struct hash_key *hash_key)
 {
 	const struct tuple place = {.src = be32_from(p)};
 
-	snat->pools[p] = *template;
+	snat->pools[p] = *blank;
 	snat->keys[p] = *key;
 	snat->next[p].last = (uint16_t)tuple_hash(hash_key, &place);
 	snat->next[p].taken = 0;
@@ -238,7 +114,7 @@ static uint32_t pool_for(struct snat *snat, unsigned server, unsigned address, u
 	}
 	if (!*place) {
 		make_pool(snat, *n, &of,
-		          &snat->templates[snat->template_of[state->address + address]], key);
+		          &snat->blanks.pools[snat->blanks.of[state->address + address]], key);
 		*place = ++*n;
 	}
 	return *place - 1;
@@ -300,6 +176,7 @@ static uint32_t lay_out_farms(struct snat *snat, struct arena *arena, const stru
 
 static void take_tables(struct snat *snat, struct arena *arena, uint32_t addresses)
 {
+	const uint32_t nblanks = blanks_count(snat->rules);
 	uint32_t places = 64;
 
 	while (places < 2 * snat->npools)
@@ -307,9 +184,9 @@ static void take_tables(struct snat *snat, struct arena *arena, uint32_t address
 	snat->index_mask = places - 1;
 	snat->index = arena_take(arena, places, sizeof(*snat->index));
 	snat->keys = arena_take(arena, snat->npools, sizeof(*snat->keys));
-	snat->templates = arena_take(arena, count_templates(snat->rules), sizeof(*snat->templates));
-	snat->rooms = arena_take(arena, count_templates(snat->rules), sizeof(*snat->rooms));
-	snat->template_of = arena_take(arena, addresses, sizeof(*snat->template_of));
+	snat->blanks.pools = arena_take(arena, nblanks, sizeof(*snat->blanks.pools));
+	snat->blanks.rooms = arena_take(arena, nblanks, sizeof(*snat->blanks.rooms));
+	snat->blanks.of = arena_take(arena, addresses, sizeof(*snat->blanks.of));
 	snat->turns = arena_take(arena, snat->rules->nservers, sizeof(*snat->turns));
 	snat->in_use = arena_take(arena, addresses, sizeof(*snat->in_use));
 	snat->pool_of = arena_take(arena, snat->npools, sizeof(*snat->pool_of));
@@ -330,7 +207,7 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 	memset(snat->index, 0, (snat->index_mask + 1) * sizeof(*snat->index));
 	memset(snat->turns, 0, rules->nservers * sizeof(*snat->turns));
 	memset(snat->in_use, 0, addresses * sizeof(*snat->in_use));
-	make_templates(snat, share);
+	blanks_make(&snat->blanks, rules, share);
 	make_pools(snat, true, key, &n);
 	make_pools(snat, false, key, &n);
 }
@@ -439,10 +316,10 @@ bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be3
 
 bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port)
 {
-	const uint32_t of = snat->template_of[snat->farms[farm].address + port.address];
+	const uint32_t of = snat->blanks.of[snat->farms[farm].address + port.address];
 	uint32_t n = be16_get(port.port);
 
-	return !pool_is_busy(&snat->templates[of], n);
+	return !pool_is_busy(&snat->blanks.pools[of], n);
 }
 
 static void count_in_use(struct snat *snat, unsigned farm, struct snat_port port, int by)

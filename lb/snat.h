@@ -5,9 +5,7 @@
 #define LB_SNAT_H
 
 #include "arena.h"
-#include "pool.h"
-#include "rules.h"
-#include "share.h"
+#include "blanks.h"
 #include "tuple.h"
 
 struct snat_key;
@@ -33,9 +31,7 @@ struct snat {
 	uint32_t *pool_of; /* by farm, server, SNAT address and service: slots */
 	struct pool *pools;
 	struct snat_next *next;      /* by pool */
-	struct pool *templates;      /* pools of which nothing is taken */
-	uint32_t *template_of;       /* by farm and SNAT address */
-	uint32_t *rooms;             /* by template: ports that a pool of it has */
+	struct blanks blanks;        /* how pools begin */
 	struct snat_key *keys;       /* by pool: what it is of */
 	uint32_t *index, index_mask; /* pools by that, plus 1: open addressing */
 	uint32_t *turns;             /* by rules.servers[]: the address index whose turn it is */

@@ -75,12 +75,12 @@ static bool is_passed_on(const struct lb *lb, uint32_t ref, const struct packet 
 
 void traffic_seek(const struct lb *lb, struct job *job)
 {
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 
 	if (job->is_sought)
 		return;
 	job->is_sought = true;
-	job->is_served = farms_service(lb->balance.farms, screen_dst(&screen, &job->packet),
+	job->is_served = farms_service(lb->balance.farms, scene_dst(&scene, &job->packet),
 	                               job->packet.tuple.dport, &job->farm, &job->service);
 }
 
@@ -235,10 +235,10 @@ static uint32_t resolve(struct lb *lb, const struct frame *frame, const struct p
 	return progress_resolve(&lb->balance, ref, packet, now);
 }
 
-bool traffic_is_probe_reply(const struct screen *screen, const struct packet *packet)
+bool traffic_is_probe_reply(const struct scene *scene, const struct packet *packet)
 {
 	return rules_is_probe_port(packet->tuple.dport) &&
-	       screen_src(screen, packet)->kinds & ADDRESS_SERVER;
+	       scene_src(scene, packet)->kinds & ADDRESS_SERVER;
 }
 
 /* How many of the len bytes from at on the frame holds. */
@@ -269,17 +269,17 @@ static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job,
                             bool is_syn, lb_time now, struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 
-	if (screen_is_hosts(&screen, packet, &packet->tuple))
+	if (scene_is_hosts(&scene, packet, &packet->tuple))
 		return verdict_settle(v, WHY_TO_HOST);
-	if (screen_is_martian(&screen, frame, packet))
+	if (scene_is_martian(&scene, frame, packet))
 		return verdict_settle(v, WHY_MARTIAN);
 	if (!parse_is_intact(frame, packet))
 		return verdict_settle(v, WHY_BAD_CHECKSUM);
 	if (is_syn)
 		return syn(lb, frame, job, old, now, v);
-	if (traffic_is_probe_reply(&screen, packet))
+	if (traffic_is_probe_reply(&scene, packet))
 		return settle_probe(v, frame, packet);
 	if (packet->tcp_flags & TCP_RST)
 		return verdict_settle(v, WHY_RST_NO_FLOW);
@@ -290,7 +290,7 @@ void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time no
                  struct verdict *v)
 {
 	const struct packet *packet = &job->packet;
-	const struct screen screen = engine_screen(lb);
+	const struct scene scene = engine_scene(lb);
 	uint32_t ref = flows_find_guessed(&lb->balance.flows, &job->key, job->hash, job->guess);
 	const uint8_t opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_syn = opening == TCP_SYN && (ref == FLOW_NONE || end_of(ref) == CLIENT);
@@ -307,10 +307,10 @@ void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time no
 			hit(lb, frame, packet, ref, now, v);
 		return;
 	}
-	if (lb->bypassed && !traffic_is_probe_reply(&screen, packet))
-		return screen_settle_other(&screen, frame, v);
+	if (lb->bypassed && !traffic_is_probe_reply(&scene, packet))
+		return scene_settle_other(&scene, frame, v);
 	if ((ref == FLOW_NONE || end_of(ref) == CLIENT) &&
-	    !(screen_dst(&screen, packet)->kinds & ADDRESS_OURS))
-		return screen_settle_other(&screen, frame, v); /* snat = off, not through the VIP */
+	    !(scene_dst(&scene, packet)->kinds & ADDRESS_OURS))
+		return scene_settle_other(&scene, frame, v); /* snat = off, not through the VIP */
 	balance_unknown(lb, frame, job, ref, is_syn, now, v);
 }

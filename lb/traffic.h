@@ -11,11 +11,10 @@
 void traffic_tcp(struct lb *lb, struct frame *frame, struct job *job, lb_time now,
                  struct verdict *v);
 
-/* Sets in job the farm and the service that a SYN is for, unless that has been done: job.is_sought.
- * */
+/* Sets in job the farm and the service that a SYN is for, unless that was done: job.is_sought. */
 void traffic_seek(const struct lb *lb, struct job *job);
 
 /* If the packet, which belongs to no flow, is what a server would send to a probe. */
-bool traffic_is_probe_reply(const struct screen *screen, const struct packet *packet);
+bool traffic_is_probe_reply(const struct scene *scene, const struct packet *packet);
 
 #endif
