@@ -1,5 +1,7 @@
 /*
  * The heap of a farm's servers: by rank, and among equals by turn (sched.c says what these are).
+ * bridge/process/least.c is another heap, by one number for each thing: lb/ takes nothing from
+ * there, and what a server goes by stands with all else that its scheduler has of it.
  */
 #include "heap.h"
 

@@ -1,20 +1,18 @@
 /*
- * A heap with the least of them on top, which is the first to go when a better one is offered: so
- * what a flow costs that isn't one of the best is a comparison.
+ * Which of those that are kept is the least, and so the first to go when a better one is offered,
+ * says a heap: what a flow costs that isn't one of the best is a comparison.
  */
 #include "best.h"
 
-#include <stdlib.h>
+#include "../process/least.h"
 
-struct one {
-	uint64_t number;
-	struct flow_view view;
-};
+#include <stdlib.h>
 
 struct best {
 	unsigned n, max, taken;
-	struct one *all;
-	bool sorted;
+	struct flow_view *all;
+	struct least *least; /* their numbers, until they are put in order */
+	unsigned *order;     /* in which they are taken */
 };
 
 struct best *best_new(unsigned max)
@@ -23,17 +21,23 @@ struct best *best_new(unsigned max)
 
 	if (!best)
 		return NULL;
-	*best = (struct best){.max = max, .all = calloc(max, sizeof(*best->all))};
-	if (best->all)
+	*best = (struct best){.max = max,
+	                      .all = calloc(max, sizeof(*best->all)),
+	                      .least = least_new(max),
+	                      .order = calloc(max, sizeof(*best->order))};
+	if (best->all && best->least && best->order)
 		return best;
-	free(best);
+	best_free(best);
 	return NULL;
 }
 
 void best_free(struct best *best)
 {
-	if (best)
-		free(best->all);
+	if (!best)
+		return;
+	free(best->all);
+	least_free(best->least);
+	free(best->order);
 	free(best);
 }
 
@@ -41,61 +45,36 @@ bool best_floor(const struct best *best, uint64_t *ret)
 {
 	if (best->n < best->max)
 		return false;
-	*ret = best->all[0].number;
+	*ret = least_number(best->least);
 	return true;
-}
-
-static void exchange(struct best *best, unsigned i, unsigned j)
-{
-	const struct one one = best->all[i];
-
-	best->all[i] = best->all[j];
-	best->all[j] = one;
-}
-
-static void rise(struct best *best, unsigned i)
-{
-	for (unsigned above; i && best->all[i].number < best->all[above = (i - 1) / 2].number;
-	     i = above)
-		exchange(best, i, above);
-}
-
-/* Of the first n. */
-static void sink(struct best *best, unsigned i, unsigned n)
-{
-	for (unsigned least = 2 * i + 1; least < n; i = least, least = 2 * i + 1) {
-		if (least + 1 < n && best->all[least + 1].number < best->all[least].number)
-			least++;
-		if (best->all[i].number <= best->all[least].number)
-			return;
-		exchange(best, i, least);
-	}
 }
 
 void best_offer(struct best *best, uint64_t number, const struct flow_view *view)
 {
-	if (best->n < best->max) {
-		best->all[best->n] = (struct one){number, *view};
-		rise(best, best->n++);
-	} else if (number > best->all[0].number) {
-		best->all[0] = (struct one){number, *view};
-		sink(best, 0, best->n);
-	}
+	unsigned at = best->n;
+
+	if (best->n < best->max)
+		best->n++;
+	else if (number > least_number(best->least))
+		at = least_first(best->least);
+	else
+		return;
+	best->all[at] = *view;
+	least_set(best->least, at, number);
 }
 
-/* The least goes behind what is left of the heap, again and again. */
-static void sort(struct best *best)
+/* The least is the last of those whose turn isn't known yet, again and again. */
+static void put_in_order(struct best *best)
 {
-	for (unsigned n = best->n; n > 1; n--) {
-		exchange(best, 0, n - 1);
-		sink(best, 0, n - 1);
+	for (unsigned i = best->n; i > 0; i--) {
+		best->order[i - 1] = least_first(best->least);
+		least_set(best->least, best->order[i - 1], LEAST_NONE);
 	}
-	best->sorted = true;
 }
 
 const struct flow_view *best_take(struct best *best)
 {
-	if (!best->sorted)
-		sort(best);
-	return best->taken < best->n ? &best->all[best->taken++].view : NULL;
+	if (!best->taken)
+		put_in_order(best);
+	return best->taken < best->n ? &best->all[best->order[best->taken++]] : NULL;
 }

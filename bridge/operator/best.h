@@ -17,7 +17,7 @@ void best_free(struct best *best); /* may be NULL */
 /* The number that one must be above to be kept, if there is one: false if all are. */
 bool best_floor(const struct best *best, uint64_t *ret);
 
-/* Keeps a copy of one that has this number, if it is one of the best so far. */
+/* Keeps a copy of one with this number, below LEAST_NONE, if it is one of the best so far. */
 void best_offer(struct best *best, uint64_t number, const struct flow_view *view);
 
 /* Takes the next one out, the largest first, after the last was offered; NULL: there is none. It

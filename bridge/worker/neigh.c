@@ -99,14 +99,14 @@ static void search(struct neigh_table *table, struct neighbour *n, enum neigh_se
 {
 	n->search = (uint8_t)how;
 	n->tries = 0;
-	timers_set(table->all.timers, neighbours_number(&table->all, n), from);
+	least_set(table->all.timers, neighbours_number(&table->all, n), from.ns);
 }
 
 static void end_search(struct neigh_table *table, struct neighbour *n)
 {
 	n->search = SEARCH_NONE;
 	n->tries = 0;
-	timers_set(table->all.timers, neighbours_number(&table->all, n), TIMERS_NEVER);
+	least_set(table->all.timers, neighbours_number(&table->all, n), LEAST_NONE);
 }
 
 /* Begins a search for the neighbour: at its known place, if it has one, or else by asking
@@ -364,9 +364,9 @@ static void give_up(struct neigh_table *table, struct neighbour *n, lb_time now)
 
 bool neigh_next_question(struct neigh_table *table, lb_time now, struct neigh_question *ret)
 {
-	while (timers_due(table->all.timers).ns <= now.ns &&
+	while (least_number(table->all.timers) <= now.ns &&
 	       pace_take(&table->pace, NEIGH_PER_MS, now)) {
-		struct neighbour *n = &table->all.items[timers_first(table->all.timers)];
+		struct neighbour *n = &table->all.items[least_first(table->all.timers)];
 		unsigned ms = n->search == SEARCH_DIRECT ? NEIGH_DIRECT_MS : NEIGH_RETRY_MS;
 
 		if (n->tries >= NEIGH_TRIES) {
@@ -377,8 +377,8 @@ bool neigh_next_question(struct neigh_table *table, lb_time now, struct neigh_qu
 		n->tries++;
 		if (n->search == SEARCH_DIRECT)
 			n->doubted = now;
-		timers_set(table->all.timers, neighbours_number(&table->all, n),
-		           (lb_time){now.ns + ms * LB_NS_PER_MS});
+		least_set(table->all.timers, neighbours_number(&table->all, n),
+		          now.ns + ms * LB_NS_PER_MS);
 		return true;
 	}
 	return false;
@@ -386,7 +386,7 @@ bool neigh_next_question(struct neigh_table *table, lb_time now, struct neigh_qu
 
 lb_time neigh_due(const struct neigh_table *table)
 {
-	return pace_due(&table->pace, timers_due(table->all.timers));
+	return pace_due(&table->pace, (lb_time){least_number(table->all.timers)});
 }
 
 const struct neigh_counts *neigh_counts(const struct neigh_table *table)

@@ -68,9 +68,8 @@ static void add_server(struct neighbours *all, unsigned s, bool asks)
 static void set_timers(struct neighbours *all)
 {
 	for (uint32_t i = 0; i < all->n; i++)
-		timers_note(all->timers, i,
-		            all->items[i].search == SEARCH_NONE ? TIMERS_NEVER : (lb_time){0});
-	timers_order(all->timers);
+		least_note(all->timers, i, all->items[i].search == SEARCH_NONE ? LEAST_NONE : 0);
+	least_order(all->timers);
 }
 
 /* False if there isn't enough. */
@@ -87,7 +86,7 @@ static bool take_memory(struct neighbours *all)
 	all->of = calloc(n + 1u, sizeof(*all->of));
 	all->next_server = calloc(n + 1u, sizeof(*all->next_server));
 	all->hashed = malloc(places * sizeof(*all->hashed));
-	all->timers = timers_new(n);
+	all->timers = least_new(n);
 	if (!all->items || !all->was || !all->of || !all->next_server || !all->hashed ||
 	    !all->timers)
 		return false;
@@ -109,7 +108,7 @@ bool neighbours_init(struct neighbours *all, const struct rules *rules, bool ask
 
 void neighbours_free(struct neighbours *all)
 {
-	timers_free(all->timers);
+	least_free(all->timers);
 	free(all->hashed);
 	free(all->next_server);
 	free(all->of);

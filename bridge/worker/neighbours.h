@@ -4,9 +4,9 @@
 #ifndef BRIDGE_NEIGHBOURS_H
 #define BRIDGE_NEIGHBOURS_H
 
-#include "timers.h"
 #include "../../lb/rules.h"
 #include "../../lb/way.h"
+#include "../process/least.h"
 
 #define NEIGH_NONE UINT32_MAX
 
@@ -43,12 +43,12 @@ struct neighbours {
 	const struct rules *rules;
 	struct neighbour *items;
 	uint32_t n;
-	struct timers *timers; /* by neighbour: its next question */
+	struct least *timers; /* by neighbour: when its next question is due, in ns */
 	uint32_t *was; /* by neighbour: which one of neighbours_trace()'s it is, or NEIGH_NONE */
 	uint32_t *of;  /* by rules.servers[]: its neighbour */
-	uint32_t
-	        *next_server; /* by rules.servers[]: the next one of its neighbour, or NEIGH_NONE */
-	uint32_t *hashed;     /* the first neighbour of each hash, or NEIGH_NONE */
+	/* by rules.servers[]: the next one of its neighbour, or NEIGH_NONE */
+	uint32_t *next_server;
+	uint32_t *hashed; /* the first neighbour of each hash, or NEIGH_NONE */
 	uint32_t mask;
 };
 

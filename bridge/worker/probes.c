@@ -16,9 +16,9 @@
  */
 #include "probes.h"
 
+#include "../process/least.h"
 #include "origins.h"
 #include "pace.h"
-#include "timers.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ struct probes {
 	struct hash_key key;
 	struct probe *probes;
 	uint32_t n;
-	struct timers *timers;  /* by probe */
+	struct least *timers;   /* by probe: when it is due, in ns */
 	uint32_t *first;        /* by rules.servers[]: its first check's probe, or PROBE_NONE */
 	atomic_bool *has_flows; /* by rules.servers[]: see probes_note_flows() */
 	struct origins *origins;
@@ -114,7 +114,7 @@ static void add(struct probes *probes, unsigned server, unsigned check, uint32_t
 	                        .next = now};
 	arrival = arrival_of(probes, probe);
 	probes->origin[i] = origins_add(probes->origins, &arrival, i);
-	timers_note(probes->timers, i, now);
+	least_note(probes->timers, i, now.ns);
 }
 
 static void add_all(struct probes *probes, uint32_t n, lb_time now)
@@ -128,7 +128,7 @@ static void add_all(struct probes *probes, uint32_t n, lb_time now)
 		for (unsigned c = 0; c < nchecks; c++)
 			add(probes, s, c, n, now);
 	}
-	timers_order(probes->timers);
+	least_order(probes->timers);
 }
 
 /* If a check expects answers, which may come in pieces. */
@@ -150,7 +150,7 @@ static bool take_memory(struct probes *probes, uint32_t n)
 	probes->origins = origins_new(n, &probes->key);
 	probes->first = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->first));
 	probes->has_flows = calloc(probes->world.rules->nservers + 1u, sizeof(*probes->has_flows));
-	probes->timers = timers_new(n);
+	probes->timers = least_new(n);
 	probes->world.rooms = chat_rooms_new(needs_rooms(probes->world.rules) ? PROBES_ROOMS : 0);
 	if (probes->was)
 		memset(probes->was, 0xff, (n + 1u) * sizeof(*probes->was)); /* PROBE_NONE */
@@ -182,7 +182,7 @@ void probes_free(struct probes *probes)
 {
 	if (!probes)
 		return;
-	timers_free(probes->timers);
+	least_free(probes->timers);
 	chat_rooms_free(probes->world.rooms);
 	origins_free(probes->origins);
 	free(probes->origin);
@@ -246,7 +246,7 @@ static void take_over(struct probes *probes, struct probe *probe, struct probe *
 	probe->check = own.check;
 	probe->phase = own.phase;
 	old->chat = (struct chat){.state = CHAT_OVER};
-	timers_note(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe));
+	least_note(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe).ns);
 	if (probe->has_begun)
 		note_port(probes, probe);
 }
@@ -283,7 +283,7 @@ void probes_inherit(struct probes *probes, struct probes *old)
 	for (uint32_t i = 0; i < probes->n; i++)
 		if (probes->was[i] != PROBE_NONE)
 			take_over(probes, &probes->probes[i], &old->probes[probes->was[i]]);
-	timers_order(probes->timers);
+	least_order(probes->timers);
 	take_rooms(probes, old);
 	probes->pace = old->pace;
 }
@@ -292,7 +292,7 @@ void probes_inherit(struct probes *probes, struct probes *old)
 
 static void set_timer(struct probes *probes, const struct probe *probe)
 {
-	timers_set(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe));
+	least_set(probes->timers, number_of(probes, probe), probe_due(&probes->world, probe).ns);
 }
 
 static be16 port_of(uint32_t round)
@@ -338,10 +338,10 @@ bool probes_poll(struct probes *probes, lb_time now, struct own_list *out, struc
 	bool ended = false;
 
 	/* what there is no room or time for follows with a later call */
-	while (!ended && timers_due(probes->timers).ns <= now.ns &&
+	while (!ended && least_number(probes->timers) <= now.ns &&
 	       out->max - out->n >= PROBES_OUT_MAX &&
 	       pace_take(&probes->pace, PROBES_PER_MS, now)) {
-		struct probe *probe = &probes->probes[timers_first(probes->timers)];
+		struct probe *probe = &probes->probes[least_first(probes->timers)];
 
 		if (probe_rests(probe) && !is_wanted(probes, probe->server))
 			probe_pass(&probes->world, probe, now);
@@ -392,7 +392,7 @@ void probes_found(struct probes *probes, unsigned server, lb_time now)
 		struct probe *probe = probe_of(probes, server, c);
 
 		if (probe->chat.state == CHAT_CONNECTS && !probe->chat.tries)
-			timers_set(probes->timers, number_of(probes, probe), now);
+			least_set(probes->timers, number_of(probes, probe), now.ns);
 	}
 }
 
@@ -411,5 +411,5 @@ bool probes_reply(struct probes *probes, const struct probe_reply *reply, const 
 
 lb_time probes_due(const struct probes *probes)
 {
-	return pace_due(&probes->pace, timers_due(probes->timers));
+	return pace_due(&probes->pace, (lb_time){least_number(probes->timers)});
 }

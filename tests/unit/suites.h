@@ -70,6 +70,7 @@
 	X(lb_others)                                                                               \
 	X(lb_rst)                                                                                  \
 	X(lb_wire)                                                                                 \
+	X(least)                                                                                   \
 	X(limits)                                                                                  \
 	X(limits_count)                                                                            \
 	X(limits_table)                                                                            \
@@ -113,7 +114,6 @@
 	X(tcp)                                                                                     \
 	X(tcp_strays)                                                                              \
 	X(text)                                                                                    \
-	X(timers)                                                                                  \
 	X(times)                                                                                   \
 	X(topology)                                                                                \
 	X(tuple)                                                                                   \
