@@ -43,7 +43,8 @@ static int connect_to(const char *instance, const char *socket_name)
 	return err;
 }
 
-/* By the control socket if it may be, which has places that others can't take, even to look. */
+/* Connects to the control socket, if this user may, even for what only shows something: of its
+ * places some are kept for operators. Else to the status socket. */
 static int reach(const char *instance, bool control)
 {
 	int fd = connect_to(instance, "control"), other;
@@ -61,7 +62,7 @@ struct instances {
 	unsigned n;
 };
 
-/* Those that somebody listens for; or says that he may not be asked. */
+/* Finds those that run: somebody listens there, or this user is refused. */
 static void find_instances(struct instances *ret)
 {
 	DIR *directory = opendir(RUN_DIRECTORY);
@@ -176,6 +177,13 @@ static char *line_end(const struct ask *ask)
 bool ask_has_line(const struct ask *ask)
 {
 	return line_end(ask);
+}
+
+const char *ask_text(const json_t *record, const char *member)
+{
+	const char *value = json_string_value(json_object_get(record, member));
+
+	return value ? value : "-";
 }
 
 int ask_fd(const struct ask *ask)

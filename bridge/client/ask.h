@@ -14,8 +14,8 @@ struct ask;
 
 /*
  * Connects to the instance of that name ("eth0-eth1"), or to the only one if it is NULL; by the
- * control socket if control, else by the status socket or, if that may not be, by the control
- * socket. Returns 0 and sets *ret, or an exit status with the reason logged.
+ * control socket, or unless control is set by the status socket if this user may not use the
+ * former. Returns 0 and sets *ret, or an exit status with the reason logged.
  */
 int ask_open(const char *instance, bool control, struct ask **ret);
 void ask_close(struct ask *ask);
@@ -30,6 +30,9 @@ bool ask_send(struct ask *ask, const char *line);
  */
 json_t *ask_next(struct ask *ask, int *ret);
 const char *ask_line(const struct ask *ask);
+
+/* The text that a record, or an object in it, has by that name; "-" if it has none. */
+const char *ask_text(const json_t *record, const char *member);
 
 /* The descriptor, for poll(2); and if a whole record has come already, so that it need not be
  * waited for. */

@@ -21,13 +21,6 @@ static double number(const json_t *object, const char *a, const char *b)
 	return json_number_value(at(object, a, b));
 }
 
-static const char *text(const json_t *object, const char *member)
-{
-	const char *value = json_string_value(json_object_get(object, member));
-
-	return value ? value : "-";
-}
-
 /* The one record, for the caller to json_decref(); NULL: *ret is the exit status. */
 static json_t *take(struct ask *ask, int *ret)
 {
@@ -77,12 +70,6 @@ static const char *a_second(const json_t *object, const char *member)
 
 static const char *const sides[] = {"outside", "inside"};
 
-/* One-armed, there is no inside. */
-static bool is_there(const json_t *port)
-{
-	return strcmp(text(port, "name"), "none") || strcmp(text(port, "link"), "gone");
-}
-
 static void show_ports(const json_t *status)
 {
 	printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", "PORT", "INTERFACE", "LINK", "IN/s",
@@ -90,10 +77,10 @@ static void show_ports(const json_t *status)
 	for (unsigned side = 0; side < 2; side++) {
 		const json_t *port = at(status, "ports", sides[side]);
 
-		if (!is_there(port))
-			continue;
-		printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", sides[side], text(port, "name"),
-		       text(port, "link"), a_second(port, "received_s"),
+		if (!port)
+			continue; /* one-armed, there is no inside */
+		printf("%-9s%-14s%-11s%9s%10s%10s%10s%9s%9s%9s\n", sides[side],
+		       ask_text(port, "name"), ask_text(port, "link"), a_second(port, "received_s"),
 		       bits(port, "received_bytes_s", NULL), bits(port, "sent_bytes_s", NULL),
 		       table_bytes(value(port, "received")), table_bytes(value(port, "sent")),
 		       table_bytes(value(port, "send_failed")), table_bytes(value(port, "missed")));
@@ -172,17 +159,18 @@ static const char *mark(const json_t *server, const char *in_file)
 
 static void show_server_line(const json_t *server)
 {
-	const char *health = text(server, "health"), *address = text(server, "address");
+	const char *health = ask_text(server, "health"), *address = ask_text(server, "address");
 	char marked[64], state[64], weight[32], p50[16], p99[16], name[64], where[64];
 
-	snprintf(marked, sizeof(marked), "%s%s", text(server, "state"),
+	snprintf(marked, sizeof(marked), "%s%s", ask_text(server, "state"),
 	         mark(server, "state_in_file"));
 	snprintf(weight, sizeof(weight), "%.0f%s", value(server, "weight"),
 	         mark(server, "weight_in_file"));
 	printf("  %-17s%-16s%-12s%s%-8s%s%7s%5s%7s%7s%7s%6s%6s\n",
-	       cut(text(server, "name"), 16, name), cut(address, 15, where), cut(marked, 11, state),
-	       colour(health), health, plain(), table_duration(table_age(text(server, "since"))),
-	       weight, table_bytes(value(server, "connections")), a_second(server, "created_s"),
+	       cut(ask_text(server, "name"), 16, name), cut(address, 15, where),
+	       cut(marked, 11, state), colour(health), health, plain(),
+	       table_duration(table_age(ask_text(server, "since"))), weight,
+	       table_bytes(value(server, "connections")), a_second(server, "created_s"),
 	       bits(server, "client_bytes_s", "server_bytes_s"),
 	       milliseconds(server, "connect_p50_ms", p50),
 	       milliseconds(server, "connect_p99_ms", p99));
@@ -204,8 +192,8 @@ static void show_snat(const json_t *farm)
 	if (json_is_integer(json_object_get(fullest, "port")))
 		snprintf(port, sizeof(port), ":%.0f", value(fullest, "port"));
 	if (of > 0)
-		printf(", fullest %s to %s%s: %.0f of %.0f (%.1f %%)", text(fullest, "address"),
-		       text(fullest, "server"), port, used, of, 100 * used / of);
+		printf(", fullest %s to %s%s: %.0f of %.0f (%.1f %%)", ask_text(fullest, "address"),
+		       ask_text(fullest, "server"), port, used, of, 100 * used / of);
 	printf("\n");
 }
 
@@ -214,7 +202,7 @@ static void show_farm(const json_t *farm)
 	size_t i;
 	const json_t *server;
 
-	printf("\nfarm %s  %s  %s%s  %.0f flow%s", text(farm, "name"), text(farm, "vip"),
+	printf("\nfarm %s  %s  %s%s  %.0f flow%s", ask_text(farm, "name"), ask_text(farm, "vip"),
 	       json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
 	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "",
 	       value(farm, "connections"), value(farm, "connections") == 1 ? "" : "s");
@@ -241,11 +229,12 @@ static void show_filters(const json_t *status)
 	{
 		const bool ever = json_is_string(json_object_get(filter, "last"));
 
-		printf("%-22s%-8s%10s%10s%10s%8s\n", text(filter, "name"), text(filter, "action"),
+		printf("%-22s%-8s%10s%10s%10s%8s\n", ask_text(filter, "name"),
+		       ask_text(filter, "action"),
 		       table_bytes(json_number_value(json_object_get(filter, "matched"))),
 		       table_bytes(json_number_value(json_object_get(filter, "over"))),
 		       table_bytes(json_number_value(json_object_get(filter, "dropped"))),
-		       ever ? table_duration(table_age(text(filter, "last"))) : "-");
+		       ever ? table_duration(table_age(ask_text(filter, "last"))) : "-");
 	}
 }
 
@@ -264,14 +253,14 @@ static unsigned warn_of_server(unsigned n, const json_t *server)
 	const json_int_t port = json_integer_value(json_object_get(server, "failed_port"));
 	char what[256], at_port[32] = "";
 
-	if (strcmp(text(server, "health"), "down"))
+	if (strcmp(ask_text(server, "health"), "down"))
 		return n;
 	if (port)
 		snprintf(at_port, sizeof(at_port), "port %" PRIi64 ": ", (int64_t)port);
 	snprintf(what, sizeof(what), "down for %s: %s%s",
-	         table_duration(table_age(text(server, "since"))), at_port,
-	         text(server, "failed_why"));
-	return add_warning(n, text(server, "name"), what);
+	         table_duration(table_age(ask_text(server, "since"))), at_port,
+	         ask_text(server, "failed_why"));
+	return add_warning(n, ask_text(server, "name"), what);
 }
 
 static bool has_overrides(const json_t *status)
@@ -295,14 +284,13 @@ static void show_warnings(const json_t *status)
 	for (unsigned side = 0; side < 2; side++) {
 		const json_t *port = at(status, "ports", sides[side]);
 
-		if (json_object_get(port, "link") && strcmp(text(port, "link"), "up") &&
-		    is_there(port))
-			n = add_warning(n, text(port, "name"), text(port, "link"));
+		if (json_object_get(port, "link") && strcmp(ask_text(port, "link"), "up"))
+			n = add_warning(n, ask_text(port, "name"), ask_text(port, "link"));
 	}
 	json_array_foreach(json_object_get(status, "farms"), f, farm)
 	{
 		if (!json_is_true(json_object_get(farm, "up")))
-			n = add_warning(n, text(farm, "name"), "no server takes connections");
+			n = add_warning(n, ask_text(farm, "name"), "no server takes connections");
 		json_array_foreach(json_object_get(farm, "servers"), s, server) n =
 		        warn_of_server(n, server);
 	}
@@ -310,7 +298,7 @@ static void show_warnings(const json_t *status)
 		add_warning(n, "wire", "bypass: nothing is balanced");
 }
 
-/* A program that wants rows gets the servers'. */
+/* As CSV, which is for programs, the rows are the servers. */
 int show_status(const struct cli *cli, struct ask *ask)
 {
 	int ret;
@@ -323,7 +311,7 @@ int show_status(const struct cli *cli, struct ask *ask)
 	status = take(ask, &ret);
 	if (!status)
 		return ret;
-	printf("tmbridge %s, up %s, %.0f worker%s\n\n", text(status, "version"),
+	printf("tmbridge %s, up %s, %.0f worker%s\n\n", ask_text(status, "version"),
 	       table_duration(json_number_value(json_object_get(status, "uptime_s"))),
 	       number(status, "workers", "running"),
 	       number(status, "workers", "running") > 1 ? "s" : "");
@@ -419,7 +407,7 @@ int show_farms(const struct cli *cli, struct ask *ask)
 	return ret;
 }
 
-/* ---- version, events ---- */
+/* ---- version ---- */
 
 int show_version(const struct cli *cli, struct ask *ask)
 {
@@ -428,58 +416,9 @@ int show_version(const struct cli *cli, struct ask *ask)
 
 	(void)cli;
 	if (record)
-		printf("tmbridge %s, process %" PRIi64 ", %s\n", text(record, "version"),
+		printf("tmbridge %s, process %" PRIi64 ", %s\n", ask_text(record, "version"),
 		       (int64_t)json_integer_value(json_object_get(record, "pid")),
-		       text(record, "config"));
+		       ask_text(record, "config"));
 	json_decref(record);
-	return ret;
-}
-
-static const struct column event_columns[] = {
-        {"TIME", "time", COLUMN_TEXT, false},   {"LEVEL", "level", COLUMN_TEXT, false},
-        {"ABOUT", "about", COLUMN_TEXT, false}, {"TEXT", "text", COLUMN_TEXT, false},
-        {NULL, NULL, COLUMN_TEXT, false},
-};
-
-/* A table of one row, as there may be no end of them. */
-static void print_event_row(const json_t *event, bool header)
-{
-	struct table *table = table_new(event_columns, TABLE_CSV, header);
-
-	if (!table)
-		return;
-	table_add(table, event);
-	table_print(table, 0);
-	table_free(table);
-}
-
-static void print_event(const json_t *event)
-{
-	const json_t *lost = json_object_get(event, "lost");
-	const char *about = text(event, "about");
-
-	if (lost)
-		printf("(%" PRIi64 " were lost)\n", (int64_t)json_integer_value(lost));
-	else
-		printf("%s  %-8s %s%s%s\n", text(event, "time"), text(event, "level"), about,
-		       *about ? ": " : "", text(event, "text"));
-}
-
-/* As they come: with -f there is no end. */
-int show_events(const struct cli *cli, struct ask *ask)
-{
-	bool header = cli->header;
-	json_t *record;
-	int ret;
-
-	while ((record = ask_next(ask, &ret))) {
-		if (cli->format != TABLE_CSV)
-			print_event(record);
-		else if (!json_object_get(record, "lost"))
-			print_event_row(record, header);
-		header = false;
-		fflush(stdout);
-		json_decref(record);
-	}
 	return ret;
 }

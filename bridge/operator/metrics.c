@@ -2,8 +2,9 @@
  * A family of metrics is a name with its type, and a line for each set of labels (OpenMetrics 1.0).
  *
  * What counters.h lists comes from there, by its group and member; a port's and a server's counters
- * have names of their own where the member alone would be another family's. A counter that the
- * statistics lessen again, as an end that was taken back, is made to only grow.
+ * have names of their own where the member alone would be another family's. Counters never fall
+ * here. In the statistics flows.closed does when a flow that was reset goes on; here what was taken
+ * back is left in.
  *
  * Lines grow with servers and with farms, never with both, nor with ports; what has many lines, as
  * histograms do, is of a farm.
@@ -87,7 +88,7 @@ static void print_frames(FILE *out, const struct snapshot *snapshot)
 			        snapshot->sum.whys[i]);
 }
 
-/* One that only grows. */
+/* A counter's value, with what the statistics take back again. */
 static uint64_t value_of(const struct figures *sum, unsigned i)
 {
 	return sum->counters[i] +
@@ -117,8 +118,8 @@ static void print_links(FILE *out, const struct snapshot *snapshot)
 		const struct port *port = snapshot->ports[side];
 		const char *state = port->link.state;
 
-		if (state && !strcmp(state, "gone") && !strcmp(port->name, "none"))
-			continue; /* one-armed, there is no inside */
+		if (port->is_none)
+			continue;
 		fprintf(out, "tmbridge_port_up{side=\"%s\"} %d\n", sides[side],
 		        !state || !strcmp(state, "up"));
 	}
@@ -135,9 +136,12 @@ static void print_ports(FILE *out, const struct snapshot *snapshot)
 		snprintf(name, sizeof(name), "port_%s",
 		         port_names[i] ? port_names[i] : counter->member);
 		begin(out, name, type_of(counter->kind), counter->help);
-		for (unsigned side = 0; side < NSIDES; side++)
+		for (unsigned side = 0; side < NSIDES; side++) {
+			if (snapshot->ports[side]->is_none)
+				continue;
 			fprintf(out, "tmbridge_%s%s{side=\"%s\"} %" PRIu64 "\n", name,
 			        total(counter->kind), sides[side], snapshot->sum.ports[side][i]);
+		}
 	}
 }
 

@@ -138,6 +138,8 @@ static void print_ports(FILE *out, const struct snapshot *snapshot)
 {
 	fprintf(out, " \"ports\":{");
 	for (unsigned side = 0; side < NSIDES; side++) {
+		if (snapshot->ports[side]->is_none)
+			continue;
 		fprintf(out, "%s", side ? "," : "");
 		print_port(out, snapshot, (enum side)side);
 	}

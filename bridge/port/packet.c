@@ -221,18 +221,13 @@ static void send_none(struct port *port, const struct frame *frames, unsigned n,
 
 static const struct port_ops no_ops = {.receive = receive_none, .send = send_none};
 
-static bool is_none(const struct port *port)
-{
-	return port->ops == &no_ops;
-}
-
 int packet_open_none(enum side side, struct port **ret)
 {
 	struct packet_port *packet = calloc(1, sizeof(*packet));
 
 	if (!packet)
 		return -ENOMEM;
-	packet->port = (struct port){.ops = &no_ops, .name = "none", .side = side};
+	packet->port = (struct port){.ops = &no_ops, .name = "none", .side = side, .is_none = true};
 	packet->inlet.fd = packet->program = -1;
 	*ret = &packet->port;
 	return 0;
@@ -271,7 +266,7 @@ int packet_set_program(struct port *port, int program)
 	struct packet_port *packet = packet_of(port);
 	int err;
 
-	if (is_none(port) || packet->program == program)
+	if (port->is_none || packet->program == program)
 		return 0;
 	err = set_option(packet->inlet.fd, SOL_SOCKET, SO_ATTACH_BPF, program);
 	if (!err)
@@ -288,7 +283,7 @@ int packet_set_mtu(struct port *port, const struct link *link)
 {
 	struct longway *way = &packet_of(port)->outlet.longway;
 
-	if (is_none(port))
+	if (port->is_none)
 		return 0;
 	return way->mtu == link->mtu ? 0 : open_longway(way, link);
 }
@@ -297,7 +292,7 @@ int packet_mute(struct port *port)
 {
 	struct packet_port *packet = packet_of(port);
 
-	if (is_none(port))
+	if (port->is_none)
 		return 0;
 	packet_count_missed(port);
 	inlet_close(&packet->inlet);
@@ -306,9 +301,9 @@ int packet_mute(struct port *port)
 
 int packet_reopen(struct port *port, const struct packet_where *where)
 {
-	int err = is_none(port) ? 0 : open_both(packet_of(port), where);
+	int err = port->is_none ? 0 : open_both(packet_of(port), where);
 
-	if (!err && !is_none(port))
+	if (!err && !port->is_none)
 		port->mac = where->send->mac;
 	return err;
 }
@@ -317,7 +312,7 @@ void packet_close(struct port *port)
 {
 	struct packet_port *packet = packet_of(port);
 
-	if (is_none(port)) {
+	if (port->is_none) {
 		free(packet);
 		return;
 	}
@@ -341,7 +336,7 @@ int packet_fd(const struct port *port)
 
 unsigned packet_fds(const struct port *port, int ret[PACKET_FDS])
 {
-	if (is_none(port))
+	if (port->is_none)
 		return 0;
 	ret[0] = packet_of(port)->inlet.fd;
 	ret[1] = packet_of(port)->outlet.fd;
@@ -385,7 +380,7 @@ void packet_count_missed(struct port *port)
 	struct tpacket_stats stats;
 	socklen_t len = sizeof(stats);
 
-	if (is_none(port))
+	if (port->is_none)
 		return;
 	if (getsockopt(packet_fd(port), SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
 		port->counts.missed += stats.tp_drops;

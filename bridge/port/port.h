@@ -39,6 +39,7 @@ struct port {
 	const struct port_ops *ops;
 	const char *name;
 	enum side side;
+	bool is_none; /* the inside, one-armed: nothing comes or goes, and nobody shows it */
 	struct mac mac;
 	struct port_link link;
 	struct port_counts counts;

@@ -154,15 +154,11 @@ function tile(value, text, bad) {
 	return element('div', { className: bad ? 'tile bad' : 'tile' }, element('b', {}, value), element('span', {}, text));
 }
 
-/* One-armed, there is no inside. */
-function isThere(port) {
-	return port.name !== 'none' || port.link !== 'gone';
-}
-
 function showTiles(now, before) {
 	const servers = now.farms.flatMap((farm) => farm.servers.filter((server) => !server.removed));
 	const up = servers.filter((server) => server.health === 'up').length;
-	const sides = ['outside', 'inside'].filter((side) => isThere(now.ports[side]));
+	/* one-armed, there is no inside */
+	const sides = ['outside', 'inside'].filter((side) => now.ports[side]);
 	const links = sides.map((side) => now.ports[side]);
 	const portsBefore = sides.map((side) => before?.ports[side]);
 	const lost = sum(links.map((port) => port.missed + port.send_failed));
