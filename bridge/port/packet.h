@@ -18,7 +18,7 @@ struct packet_where {
  * Opens a port, named name, for a side and begins to receive all frames of the one interface,
  * promiscuously until packet_close() or the process's end. The port's MAC address is that of the
  * interface that it sends by. sharers are the ports that will share what arrives there, itself
- * included (steer.h). Returns 0 and sets *ret, or a negative errno with the reason logged.
+ * included (fanout.h). Returns 0 and sets *ret, or a negative errno with the reason logged.
  */
 int packet_open(enum side side, const char *name, const struct packet_where *where,
                 unsigned sharers, struct port **ret);

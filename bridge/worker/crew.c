@@ -6,7 +6,7 @@
 
 #include "burst.h"
 #include "../port/packet.h"
-#include "../port/steer.h"
+#include "../port/fanout.h"
 #include "../../lb/way.h"
 #include "../process/clock.h"
 #include "../process/log.h"
@@ -188,7 +188,7 @@ int crew_join(struct crew *crew, const struct rules *rules)
 	post_bouncers(crew, rules);
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		if (shared_ports(crew, rules, side, ports))
-			err = steer_join(ports, crew->n);
+			err = fanout_join(ports, crew->n);
 	return err;
 }
 
@@ -199,7 +199,7 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		if (shared_ports(crew, rules, side, ports))
-			err = steer_ports(ports, rules, share);
+			err = fanout_steer(ports, rules, share);
 	return err;
 }
 
