@@ -33,7 +33,7 @@ LONG_COMPUTE="unit valgrind balanced"
 # Those that run a second time, with fast_path = kernel.
 FAST_LIVE="wire balance ipv6 vlan bulk reload workers pool transparent"
 
-# Which builds tell something: rooms are one source. A live test, or a file of them, has the tag `plain` where the
+# Which builds tell something: rooms are one source. A test, or a file of them, has the tag `plain` where the
 # sanitizers have nothing to see that they don't see elsewhere: it waits for time to pass, or is about another program, or runs
 # together what other tests run; and `apart` where the fast path has no part in it.
 part_variants() # PART
@@ -109,9 +109,10 @@ wait_for_build() # PART VARIANT
 
 run_job() # PART VARIANT FILE [SUITES]
 {
-	local tags
+	local tags=()
 
 	export VARIANT=$2
+	[[ $2 = release ]] || tags=(--filter-tags '!plain')
 	case $1 in
 	build) build "$2" ;;
 	unit) # a fork for each test takes a sanitized process most of its time
@@ -120,16 +121,12 @@ run_job() # PART VARIANT FILE [SUITES]
 		bounded "$3"
 		;;
 	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing --filter-tags '!apart' "$3" ;;
-	live)
-		tags=()
-		[[ $2 = release ]] || tags=(--filter-tags '!plain')
-		bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3"
-		;;
+	live) bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3" ;;
 	vm) bounded tests/vm/short.sh ;;
 	fuzz)
 		AT_ONCE=3 bounded tests/fuzz/run.sh "$FUZZ_S" sequence frame adopt ini check request
 		;;
-	*) bounded bats --tap --timing "$3" ;;
+	*) bounded bats --tap --timing "${tags[@]}" "$3" ;;
 	esac
 }
 
