@@ -7,7 +7,8 @@
 #include "instance.h"
 #include "port/packet.h"
 
-/* Puts the guard on that side's interface. Returns 0, or a negative errno with the reason logged.
+/*
+ * Puts the guard on that side's interface. Returns 0, or a negative errno with the reason logged.
  */
 int follow_guard(struct live *live, enum side side);
 

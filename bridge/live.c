@@ -330,8 +330,7 @@ static int open_released(const char *const names[NSIDES], bool is_hosts, struct 
 	return cable_open(names, &wish, clock_now(), ret);
 }
 
-/* Removes what a process in a mode beside the host's stack has left, with a fast path or without.
- * */
+/* Removes what a process left in a mode beside the host's stack, with a fast path or without. */
 static int release_beside_host(const char *const names[NSIDES])
 {
 	struct cable *cable = NULL;

@@ -148,8 +148,7 @@ struct named {
 	const char *option, *name;
 };
 
-/* If both are the same file, by whatever names; or have the same name, where there is no file yet.
- * */
+/* If both are the same file, by whatever names; or, where there is none yet, have the same name. */
 static bool is_same_file(const struct named *a, const struct named *b)
 {
 	struct stat as, bs;

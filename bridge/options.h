@@ -29,8 +29,8 @@ struct options {
 	/* MODE_LIVE: interfaces by enum side, the inside's NULL if only one was given; and all */
 	const char *names[NSIDES];
 	char interfaces[OPTIONS_INTERFACES_BYTES];
-	const char
-	        *read[NSIDES]; /* MODE_OFFLINE: captures by enum side; the inside's may be NULL */
+	/* MODE_OFFLINE: captures by enum side; the inside's may be NULL */
+	const char *read[NSIDES];
 	const char *write[NSIDES];
 };
 

@@ -8,7 +8,8 @@
 
 struct recall;
 
-/* Reads it from the directory. Returns 0 and sets *ret, or a negative errno with the reason logged.
+/*
+ * Reads it from the directory. Returns 0 and sets *ret, or a negative errno with the reason logged.
  */
 int recall_read(const char *directory, struct recall **ret);
 

@@ -126,7 +126,8 @@ static const char *why_not(int err)
 	}
 }
 
-/* Returns -EAGAIN if a server or SNAT address that is to go has got a flow meanwhile, and had none.
+/*
+ * Returns -EAGAIN if a server or SNAT address that is to go has got a flow meanwhile, and had none.
  */
 static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 {

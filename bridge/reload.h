@@ -26,7 +26,8 @@ struct reload {
 	bool from_file;              /* or else the text in force again, with other overrides */
 	struct overrides *overrides; /* that lie over it */
 	struct rules_nets host;
-	/* called with ctx when rules are loaded, to add what isn't in the file; 0, or logs why not
+	/*
+	 * called with ctx when rules are loaded, to add what isn't in the file; 0, or logs why not
 	 */
 	int (*loaded)(void *ctx, struct rules *rules);
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */

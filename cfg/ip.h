@@ -18,7 +18,8 @@ bool ip_is(const char *text);
 /* Reads an address that a host can have. Returns 0, or -EINVAL with value->why filled in. */
 int ip_read(struct value *value, const char *item, struct ip *ret);
 
-/* The address as rules have it, which may have to be named there: 0, -EINVAL as above or -ENOMEM.
+/*
+ * The address as rules have it, which may have to be named there: 0, -EINVAL as above or -ENOMEM.
  */
 int ip_name(struct value *value, struct rules *rules, const struct ip *ip, be32 *ret);
 

@@ -56,7 +56,8 @@ struct target keys_target(struct rules *rules, enum section section, const char 
 /* Sets the keys of what target is about to their defaults. Returns 0 or -ENOMEM. */
 int keys_set_defaults(enum section section, struct target *target);
 
-/* The farm of that name, in any case as a file's names are lower-cased but not its values; or NULL.
+/*
+ * The farm of that name, in any case as a file's names are lower-cased but not its values; or NULL.
  */
 struct rules_farm *keys_find_farm(const struct rules *rules, const char *name);
 

@@ -39,7 +39,8 @@ static void split_range(char *item, const char **ret_first, const char **ret_las
 	*ret_last = hyphen ? strip(hyphen + 1) : *ret_first;
 }
 
-/* What a list is read into: takes an item, which it may write to, and says in value what is wrong.
+/*
+ * What a list is read into: takes an item, which it may write to, and says in value what is wrong.
  */
 typedef int list_add(struct value *value, char *item, void *set);
 

@@ -6,7 +6,8 @@
 
 #include "value.h"
 
-/* A prefix as it is read: of IPv4 among ip6_mapped() addresses, len counting from their beginning.
+/*
+ * A prefix as it is read: of IPv4 among ip6_mapped() addresses, len counting from their beginning.
  */
 struct prefix {
 	struct ip6 first;

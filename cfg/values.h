@@ -34,11 +34,13 @@ void values_add_key(struct values *values, const char *key, const char *assignme
 /* Reads all that was added. Returns 0; or notes the error and returns a negative errno. */
 int values_read(struct values *values, struct notes *notes);
 
-/* The value of a key that was added, without blanks, quotes and comment; lives as long as values.
+/*
+ * The value of a key that was added, without blanks, quotes and comment; lives as long as values.
  */
 const char *values_get(const struct values *values, const char *title, const char *key);
 
-/* What is said if iniparser has found other sections or keys than where.c: never, says the fuzzer.
+/*
+ * What is said if iniparser has found other sections or keys than where.c: never, says the fuzzer.
  */
 #define VALUES_DISAGREE "iniparser finds other sections and keys in it: please report this file"
 

@@ -408,7 +408,8 @@ static int scan_text(struct scan *scan, char *text)
 	return ret;
 }
 
-/* Whether a line that was refused was to begin a section: what follows is none of the one before.
+/*
+ * Whether a line that was refused was to begin a section: what follows is none of the one before.
  */
 static bool begins_section(const char *bytes, size_t len)
 {

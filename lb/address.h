@@ -14,8 +14,8 @@ enum {
 	ADDRESS_SERVER = 1 << 2,
 	ADDRESS_HOST = 1 << 4, /* ours, but the host's own as well: see local.h */
 	ADDRESS_NEXT = 1 << 5, /* a gateway, behind which servers are */
-	ADDRESS_NO_SNAT =
-	        1 << 3, /* a server of a farm with snat = off: packets from it may be flows' */
+	/* a server of a farm with snat = off: packets from it may be flows' */
+	ADDRESS_NO_SNAT = 1 << 3,
 };
 
 struct address {

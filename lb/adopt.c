@@ -214,19 +214,19 @@ static enum fate fate_of_state(const struct adopter *a, const struct flow *flow)
 	}
 }
 
-/* Of one that doesn't fit the rules: nobody is to hear of one that has ended. */
+/* The fate of a flow that doesn't fit the rules: its ends are reset, unless it has ended. */
 static enum fate unfit(enum fate fate)
 {
 	return fate == FATE_OPEN ? FATE_UNFIT : FATE_FREE;
 }
 
-/* What is noted of it can be true. Of one that is half-open hardly anything is, and all can be. */
+/* If what is noted of the flow can be true. Hardly anything is noted of a half-open one. */
 static bool is_possible(const struct flow *flow, enum fate fate)
 {
 	return fate != FATE_OPEN || (has_numbers(flow, CLIENT) && has_numbers(flow, SERVER));
 }
 
-/* What is to become of the flow; one that goes on has this process's numbers then. */
+/* Decides what is to become of the flow. Gives one that goes on this process's numbers. */
 static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 {
 	struct flows *flows = &a->balance->flows;
@@ -255,7 +255,7 @@ static bool is_hop(const struct hop *hop)
 	return mac_is_host(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
 }
 
-/* Where its client is; if that can't be, its next packet says. */
+/* Forgets where the client is if that can't be true: its next packet says it again. */
 static void mend_hop(struct flows *flows, uint32_t f)
 {
 	const uint16_t hop = flows_at(flows, f)->hop;
@@ -264,7 +264,7 @@ static void mend_hop(struct flows *flows, uint32_t f)
 		flows_set_hop(flows, f, HOPS_NOWHERE);
 }
 
-/* What is later than now is now. */
+/* Sets times of the flow that are later than now to now. */
 static void mend_times(const struct adopter *a, uint32_t f, lb_time now)
 {
 	struct flows *flows = &a->balance->flows;
@@ -383,7 +383,7 @@ static struct found look(struct adopter *a, uint32_t f)
 	return found;
 }
 
-/* The flows of one kind, some at a time. Returns how many there are of the other one. */
+/* Adopts the live flows, or those that have ended. Returns how many it has left out. */
 static uint32_t adopt_some(struct adopter *a, bool live, lb_time now)
 {
 	struct flows *flows = &a->balance->flows;
@@ -450,7 +450,8 @@ bool adopt_reset(struct balance *balance, struct own_list *out)
 	uint32_t f;
 
 	while ((f = flows->doomed.head) != FLOW_NONE && out->max - out->n >= EXPIRE_RESETS_MAX) {
-		/* of IPv6 nothing is known any more of the address that it would come from */
+		/* by IPv6 none can be sent: the address that it would come from isn't known any
+		 * more */
 		if (!flow_is_ipv6(flows_at(flows, f)) && is_hop(flows_client(flows, f)))
 			expire_reset(balance, f, CLIENT, out);
 		flows_undoom(flows, f);

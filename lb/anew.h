@@ -27,8 +27,7 @@ struct anew_heir {
 struct anew {
 	struct anew_syn *places;
 	struct anew_heir *heirs;
-	uint32_t waiting; /* places that are taken: mostly none, and then no place need be looked at
-	                   */
+	uint32_t waiting; /* places that are taken: mostly none, and then none is looked at */
 };
 
 void anew_lay_out(struct anew *anew, struct arena *arena);

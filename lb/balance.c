@@ -249,7 +249,8 @@ void balance_queue_new(struct balance *balance, uint32_t f, const struct snat_po
 	                      farms_opening(balance->farms, flows_at(&balance->flows, f)->server));
 }
 
-/* One that the rules don't hand out any more is of use to nobody when its flow gives it up. */
+/* A port that the rules don't hand out any more is nobody's when its flow gives it up: such a flow
+ * isn't queued for it. */
 void balance_queue(struct balance *balance, uint32_t f)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
@@ -372,7 +373,7 @@ void balance_move(struct balance *balance, struct farms *farms, const uint16_t *
 	balance_begin(balance, farms);
 	move_clients(balance, old, map);
 	balance->strays = 0;
-	if (!is_identity(map, old->nservers)) /* else it may be long, for nothing */
+	if (!is_identity(map, old->nservers)) /* else this would take long for nothing */
 		persist_renumber(&balance->persist, map);
 	for (uint32_t f = 0; f < balance->flows.reached; f++)
 		if (flows_at(&balance->flows, f)->state != FLOW_FREE)

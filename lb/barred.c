@@ -55,7 +55,7 @@ static bool is_of(const struct barred_entry *entry, const struct barred_syn *syn
 	return !memcmp(entry->words, syn->words, sizeof(entry->words));
 }
 
-/* Where it stands, or will. */
+/* The SYN's entry, or the one that it would get. */
 static struct barred_entry *place_for(struct barred *barred, const struct barred_syn *syn)
 {
 	struct barred_entry *set = barred->entries[barred_set_at(barred, syn->words)];
@@ -100,7 +100,7 @@ void barred_retract(struct barred *barred, uint64_t client)
 	BOTH_WRITE(*epoch, *epoch + 1);
 }
 
-/* A place that is full isn't known to be free again. */
+/* A count that has reached its most stays there: what it would be isn't known any more. */
 void barred_flow(struct barred *barred, uint64_t client, be16 sport, bool begins)
 {
 	const uint64_t hash = barred_hash_client(barred, client);

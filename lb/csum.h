@@ -13,7 +13,8 @@
 
 typedef uint64_t csum_acc;
 
-/* Adding a word to itself, its halves changed, adds the halves with their carry: in the upper one.
+/*
+ * Adding a word to itself, its halves changed, adds the halves with their carry: in the upper one.
  */
 static inline uint16_t csum_fold(csum_acc sum)
 {

@@ -52,7 +52,7 @@ void expire_reset(struct balance *balance, uint32_t f, enum end to, struct own_l
 	uint32_t expected = flow_next(flow, end_other(to));
 
 	if (to == CLIENT && flow->hop == HOPS_NOWHERE)
-		return; /* nobody knows where */
+		return; /* where to isn't known */
 	add_reset(balance, f, to, expected, out);
 	if (flow->flags & FLOW_SEQ_KNOWN << end_other(to) && flow_acked(flow, to) != expected)
 		add_reset(balance, f, to, flow_acked(flow, to), out);
@@ -120,7 +120,7 @@ static void expire(struct balance *balance, uint32_t f, lb_time now, struct own_
 static uint32_t next_due(struct balance *balance, uint32_t limit, uint32_t tick)
 {
 	const uint32_t from = balance->cursor;
-	/* whoever is in use is due then */
+	/* then all flows but those that have no time are due */
 	const uint32_t f = flows_next_due(&balance->flows, &balance->cursor, limit,
 	                                  balance->look_left ? FLOW_NEVER - 1 : tick);
 	const uint32_t passed = balance->cursor - from;

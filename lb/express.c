@@ -62,7 +62,7 @@ static inline __attribute__((always_inline)) bool note(struct balance *balance,
 	return true;
 }
 
-/* And it is known where its client is. */
+/* If the flow is open, and it is known where its client is. */
 static inline bool is_open(const struct flow *flow)
 {
 	return flow->state == FLOW_OPEN && flow->hop != HOPS_NOWHERE;
@@ -108,7 +108,8 @@ static inline const struct ip6 *ip6_of(const struct ip6 *known, be32 name, const
 	return name_is_hashed(name) ? client : &known[name_number(name)];
 }
 
-/* The addresses that a packet from one end is to have, and has, of its source; the rest is known.
+/*
+ * The addresses that a packet from one end is to have, and has, of its source; the rest is known.
  */
 struct ends6 {
 	const struct ip6 *from, *src, *dst;

@@ -44,10 +44,10 @@ enum flow_state {
 enum {
 	FLOW_FIN_SENT = 1 << 0,  /* << end */
 	FLOW_SEQ_KNOWN = 1 << 2, /* << end: next_seq is valid */
-	FLOW_SERVER_FIN_FIRST =
-	        1 << 4, /* the server closed first, or at the same time: TIME_WAIT is there */
-	FLOW_CLIENT_UNLISTED =
-	        1 << 5,         /* arrive[CLIENT] is no longer in the index: a newer flow has it */
+	/* the server closed first, or at the same time: TIME_WAIT is there */
+	FLOW_SERVER_FIN_FIRST = 1 << 4,
+	/* arrive[CLIENT] is no longer in the index: a newer flow has it */
+	FLOW_CLIENT_UNLISTED = 1 << 5,
 	FLOW_RST_SENT = 1 << 6, /* << end: ended by its RST */
 	FLOW_RESET_BY_US = FLOW_RST_SENT << CLIENT |
 	                   FLOW_RST_SENT << SERVER, /* both: whoever missed his gets another one */

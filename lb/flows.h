@@ -58,8 +58,8 @@ struct flows {
 	uint64_t factors6[5]; /* of name_hashed() */
 	struct table_head *head;
 	uint64_t *notes; /* of another writer: notes.h; NULL: there is none */
-	struct ip6 *
-	        names; /* for the process that takes the table over: see table.h; NULL: none will */
+	/* for the process that takes the table over: see table.h; NULL: none will */
+	struct ip6 *names;
 	const struct ip6 *known;     /* the rules' names, which are those that flows hold */
 	uint32_t capacity;           /* flows that there may be */
 	uint32_t places;             /* elements of the arrays: FLOWS_REST more */
@@ -129,7 +129,8 @@ void flows_lay_out(struct flows *flows, struct arena *arena, uint32_t capacity, 
 /* Says which IPv6 addresses the names are that flows hold, for a process that comes after this. */
 void flows_note_names(struct flows *flows, const struct ip6 *names, uint32_t n);
 
-/* Says the same to the table itself. They are the rules', which only add to them, and stay theirs.
+/*
+ * Says the same to the table itself. They are the rules', which only add to them, and stay theirs.
  */
 static inline void flows_use_names(struct flows *flows, const struct ip6 *names)
 {

@@ -31,8 +31,7 @@ struct health_server {
 	lb_time since;   /* of this verdict */
 	lb_time ramp;    /* when the ramp began; 0: none */
 	uint64_t probes_ok, probes_failed;
-	uint64_t good;  /* health.reports when its last probe was good, and so were its other checks
-	                 */
+	uint64_t good; /* health.reports when its last probe, and all its other checks, were good */
 	uint32_t check; /* its first in health.checks */
 	struct agent agent;
 };

@@ -108,8 +108,7 @@ static inline void hops_take_place(struct hops *hops, uint16_t place)
 	hops->places[place].users++;
 }
 
-/* After places were taken over from another process's table: marks all as unused, and as resting.
- * */
+/* After places were taken over from another process's table: marks all as unused and resting. */
 void hops_adopt(struct hops *hops, uint32_t now);
 
 /* Counts one user less, at tick now. */

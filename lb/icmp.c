@@ -79,7 +79,8 @@ bool icmp_parse_error(const struct frame *frame, const struct packet *packet,
 	return true;
 }
 
-/* Updates a checksum within the quotation; returns what that changes in a sum over the quotation.
+/*
+ * Updates a checksum within the quotation; returns what that changes in a sum over the quotation.
  */
 static csum_acc update_quoted(uint8_t *field, csum_acc change)
 {

@@ -8,7 +8,8 @@
 #include "parse.h"
 #include "rewrite.h"
 
-/* An error that quotes a TCP packet: the tuple that the packet had when it was sent, and its place.
+/*
+ * An error that quotes a TCP packet: the tuple that the packet had when it was sent, and its place.
  */
 struct icmp_error {
 	struct tuple tuple; /* of IPv6 only the ports: the names are the caller's to fill in */

@@ -162,7 +162,7 @@ void life_note_answer(struct balance *balance, uint32_t f, bool answered, lb_tim
 		               answered ? ns : FASTEST_UNANSWERED_NS, now);
 }
 
-/* Counts that it isn't any longer; or that it is after all. */
+/* Counts the flow no more as one of its client's; or again, below. */
 static void uncount_client(struct balance *balance, uint32_t f)
 {
 	struct limits_asker asker;

@@ -168,7 +168,8 @@ static inline void parse_segment(const uint8_t *tcp, uint32_t len, uint8_t flags
 	        len - (tcp[TCP_DATA_OFFSET] >> 4) * 4u + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
 }
 
-/* The sum over the pseudo header of a packet checked by parse_ip() (RFC 9293, 3.1; RFC 8200, 8.1).
+/*
+ * The sum over the pseudo header of a packet checked by parse_ip() (RFC 9293, 3.1; RFC 8200, 8.1).
  */
 csum_acc parse_pseudo_sum(const struct packet *packet);
 
@@ -181,7 +182,8 @@ bool parse_ip_checksum_ok(const struct frame *frame, const struct packet *packet
  */
 bool parse_l4_checksum_ok(const struct frame *frame, const struct packet *packet);
 
-/* If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
+/*
+ * If the checksums hold, as far as can be seen: not of a fragment, nor of what a capture has cut.
  */
 bool parse_is_intact(const struct frame *frame, const struct packet *packet);
 

@@ -10,7 +10,8 @@
 
 #include "flow.h"
 
-/* By its state (see struct flows), by its pool of SNAT ports, and if it is half-open by its server.
+/*
+ * By its state (see struct flows), by its pool of SNAT ports, and if it is half-open by its server.
  */
 enum flow_queue { FLOW_BY_STATE, FLOW_BY_POOL, FLOW_BY_SERVER, FLOW_QUEUES };
 

@@ -27,8 +27,8 @@ enum {
 	/* the same, with those that are no longer in the file but have flows */
 	RULES_SERVERS_KEPT_MAX = 2 * RULES_SERVERS_MAX,
 	RULES_SNAT_MAX = 256, /* addresses of one farm */
-	RULES_SNAT_KEPT_MAX =
-	        256, /* further ones, which only its flows from before a reload have */
+	/* further ones, which only its flows from before a reload have */
+	RULES_SNAT_KEPT_MAX = 256,
 	RULES_WORKERS_MAX = 64,
 	/*
 	 * SNAT ports are unique for each (SNAT address, server's address and port), each such pool
@@ -146,9 +146,8 @@ struct rules_farm {
 	be16 *checks; /* ports of the servers to probe, ascending; none = these are always up */
 	unsigned nchecks;
 	uint16_t *scripts; /* by check: see rules_script(); NULL: all are TCP connects alone */
-	uint16_t
-	        observe; /* connections in a row without an answer that cause a probe; 0: none do */
-	be16 agent;      /* port of the servers' agents, or 0: they have none */
+	uint16_t observe;  /* connections in a row without an answer, to be probed; 0: any number */
+	be16 agent;        /* port of the servers' agents, or 0: they have none */
 	uint32_t check_interval_ms, check_timeout_ms;
 	uint32_t fall, rise;
 	enum rules_scheduler scheduler;

@@ -47,8 +47,7 @@ bool sched_may_take(const struct sched *sched, unsigned server);
 /* If any server of the farm may take connections. */
 bool sched_is_up(const struct sched *sched, unsigned farm);
 
-/* If the server may take connections and isn't full, or has a half-open one that would make room.
- * */
+/* If the server may take connections, and isn't full or has a half-open one to make room. */
 bool sched_has_room(const struct sched *sched, unsigned server);
 
 /* If the server has its max_connections: then a half-open one must make room for another one. */

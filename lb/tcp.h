@@ -186,8 +186,7 @@ static inline bool tcp_take_expected(struct flow *flow, enum end end, const stru
 enum tcp_kind tcp_judge(const struct flow *flow, enum end end, const struct packet *packet,
                         bool elsewhere, const struct tcp_syn *syn);
 
-/* If the packet, a RST, may be believed by its receiver, and so ends the flow. Parameters as above.
- * */
+/* If its receiver may believe the packet, a RST, which then ends the flow. Parameters as above. */
 bool tcp_rst_is_believed(const struct flow *flow, enum end end, const struct packet *packet,
                          const struct tcp_syn *syn);
 
@@ -216,7 +215,8 @@ void tcp_opened(struct flow *flow, const struct packet *packet);
  */
 bool tcp_goes_on(const struct flow *flow, enum end end, const struct packet *packet);
 
-/* To be called when a flow that was reset is to live again: the windows are what they can be at
+/*
+ * To be called when a flow that was reset is to live again: the windows are what they can be at
  * most.
  */
 void tcp_revived(struct flow *flow);

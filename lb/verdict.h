@@ -12,7 +12,8 @@
 #include "way.h"
 #include "why.h"
 
-/* A server's answer to a probe, or what ICMP says of one: then seq is that of the probe's segment.
+/*
+ * A server's answer to a probe, or what ICMP says of one: then seq is that of the probe's segment.
  */
 struct probe_reply {
 	struct tuple tuple; /* of IPv6: with names; of ICMP, what an answer would have had */

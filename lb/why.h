@@ -44,8 +44,7 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(SNAT_EXHAUSTED, LB_ANSWER, "snat_exhausted")                                             \
 	/* answered with RST: a SYN for which the flow table has no room */                        \
 	X(TABLE_FULL, LB_ANSWER, "table_full")                                                     \
-	/* answered with RST: a SYN of an address and port that have a connection in another VLAN  \
-	 */                                                                                        \
+	/* answered with RST: a SYN of an address and port that are connected in another VLAN */   \
 	X(OTHER_VLAN, LB_ANSWER, "other_vlan")                                                     \
 	/* answered with an ICMP error: its TTL would be spent here */                             \
 	X(TTL_EXPIRED, LB_ANSWER, "ttl_expired")                                                   \
@@ -71,8 +70,7 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(STRANGER, LB_DROP, "stranger")                                                           \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
-	/* to a port's own MAC address, or not transparent and not ours: the host's stack has it   \
-	 */                                                                                        \
+	/* to a port's own MAC address, or not transparent and not ours: the host's */             \
 	X(TO_HOST, LB_DROP, "to_host")                                                             \
 	/* not transparent: to the MAC address of somebody else */                                 \
 	X(OTHER_HOST, LB_DROP, "other_host")                                                       \
@@ -115,8 +113,7 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(ECHO_NO_SERVER, LB_DROP, "echo_no_server")                                               \
 	/* an ICMP error about nothing that a flow has sent */                                     \
 	X(ICMP_NO_FLOW, LB_DROP, "icmp_no_flow")                                                   \
-	/* to a client of whom it isn't known where he is: hops.h had no room when his flow ended  \
-	 */                                                                                        \
+	/* to a client whose place isn't known: hops.h had no room when his flow ended */          \
 	X(CLIENT_NOWHERE, LB_DROP, "client_nowhere")                                               \
 	/* of another worker, whose queue was full */                                              \
 	X(NOT_HANDED_OVER, LB_DROP, "not_handed_over")                                             \

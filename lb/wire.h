@@ -70,8 +70,8 @@ enum {
 	/* extension headers: the next one's number first, then the length */
 	IPV6_EXTENSION_BYTES = 8, /* of the shortest, and the unit of the length */
 	IPV6_EXTENSION_LENGTH = 1,
-	IPV6_EXTENSIONS_MAX =
-	        8, /* walked; RFC 8504, 5.3 lets a host set a limit, and has 8 in mind */
+	/* walked; RFC 8504, 5.3 lets a host set a limit, and has 8 in mind */
+	IPV6_EXTENSIONS_MAX = 8,
 	IPV6_ROUTING_LEFT = 3,
 	IPV6_FRAGMENT_OFFSET = 2, /* in units of 8 bytes, shifted by 3 */
 	IPV6_FRAGMENT_ID = 4,

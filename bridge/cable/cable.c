@@ -1,9 +1,9 @@
 /*
  * The two interfaces.
  *
- * Whoever makes an interface anew also sets it up, maybe after other settings that have to be made
- * first: that isn't done here. Only under link_mirror tmbridge is the one that sets the ports up
- * and down.
+ * An interface that was made anew isn't set up here: whoever made it does that, maybe after other
+ * settings that have to come first. Only under link_mirror tmbridge itself sets the ports up and
+ * down.
  */
 #include "cable.h"
 
@@ -28,7 +28,7 @@ struct cable {
 	bool mirror, is_hosts;
 	struct routing routing;
 	uint32_t mtus[NSIDES]; /* as last judged */
-	lb_time look_again;    /* also without news */
+	lb_time look_again;    /* when to look even if there is no news */
 };
 
 /* ---- Both ---- */
@@ -142,7 +142,8 @@ static void mirror(struct cable *cable, enum side side, lb_time now, struct cabl
 	}
 }
 
-/* One that is down receives nothing, and its sockets can't share what arrives. */
+/* If the ports of an interface that was made anew should be opened now. While it is down that makes
+ * no sense: nothing is received, and sockets can't share what arrives. */
 static bool is_anew(const struct plug *plug, lb_time now)
 {
 	bool is_set_up = plug->is.state == LINK_UP || plug->is.state == LINK_NO_CARRIER;
@@ -150,7 +151,7 @@ static bool is_anew(const struct plug *plug, lb_time now)
 	return plug->anew && is_set_up && now.ns >= plug->retry.ns;
 }
 
-/* Of each interface how it is, or NULL if it is gone. */
+/* How each interface is; NULL: it is gone. */
 static void links_of(struct cable *cable, const struct link *ret[NSIDES])
 {
 	for (unsigned side = 0; side < NSIDES; side++)
@@ -262,7 +263,7 @@ const struct cable_state *cable_state(const struct cable *cable, enum side side)
 
 /* ---- Beginning and end ---- */
 
-/* Before anything is changed: which interface it is, and if it is free. */
+/* Finds the interface of that name and claims it, before anything is changed. */
 static int find_end(struct cable *cable, struct plug *plug, const char *name, lb_time now)
 {
 	int err;

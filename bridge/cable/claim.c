@@ -2,10 +2,11 @@
  * A claim is an abstract Unix socket (unix(7)): its name can be had once in a network namespace,
  * and is free again when the process is gone, however it ended. No file can be left behind.
  *
- * There are names of the interface's index, of its name, and of the one by which it was given: as
- * the interface that is put in under that name later, or gets it, is the claimant's, too (it waits
- * for it, see plug.c), at a time when it can claim no more. So who begins on an interface looks at
- * all of its names.
+ * A process claims three names: one made of the interface's index, one of its name, and one of the
+ * name on the command line. The last is for later: when the interface is gone the process waits for
+ * the next one of that name (plug.c), and can't claim that then, as it is shut in. So a process
+ * that begins on an interface also looks whether another one has claimed any of the interface's
+ * names.
  *
  * The socket listens, so that who finds it taken can ask the kernel who did that (SO_PEERCRED).
  * Nobody accepts a connection. Any user may take such a name; one who couldn't be running tmbridge
@@ -111,7 +112,8 @@ struct others {
 	int err;
 };
 
-/* Nobody else is to wait for an interface of that name; but it isn't kept for us. */
+/* Refuses the interface if another process waits for one of that name. The claim is given up at
+ * once. */
 static void check_other(void *ctx, const char *name)
 {
 	struct others *others = ctx;

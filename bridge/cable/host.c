@@ -22,7 +22,7 @@ struct nets_search {
 	const int *indices;
 	struct rules_nets *found;
 	bool is_ipv6; /* of the message at hand */
-	bool any;     /* it says an address */
+	bool any;     /* an address was found in it */
 	struct rules_net net;
 };
 
@@ -141,7 +141,7 @@ static struct ip6 full(const struct rules *rules, be32 address)
 	return name_is_ipv6(address) ? *rules_ip6(rules, address) : ip6_mapped(address);
 }
 
-/* If rules say themselves where the server is reached. */
+/* If the rules name a gateway for servers of that version of IP: then the host isn't asked. */
 static bool has_gateway(const struct rules *rules, const struct rules_server *server)
 {
 	return be32_get(name_is_ipv6(server->address) ? rules->gateway6 : rules->gateway4);
@@ -205,7 +205,7 @@ static bool is_same_way(struct mnl_socket *socket, const int indices[NSIDES],
 		return true;
 	side = ask_route(socket, &to, &route) < 0 ? NSIDES : side_of(indices, route.index);
 	if (side == NSIDES)
-		return true; /* nothing better is known than what was */
+		return true; /* no route on these sides: what was known stays */
 	return side == server->side && ip6_eq(route.is_direct ? &to : &route.gateway, &next);
 }
 

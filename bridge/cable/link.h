@@ -72,7 +72,8 @@ struct nlmsghdr *link_begin(char *buffer, uint16_t type, unsigned flags, size_t 
 typedef int link_read(const struct nlmsghdr *message, void *data);
 int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data);
 
-/* Set what struct link calls up and promiscuous, and an IPv4 sysctl, of number IPV4_DEVCONF_...
+/*
+ * Set what struct link calls up and promiscuous, and an IPv4 sysctl, of number IPV4_DEVCONF_...
  * Return 0 or a negative errno; -ENODEV: it's gone.
  */
 int link_set_up(struct mnl_socket *socket, int index, bool up);

@@ -4,8 +4,9 @@
  * What a message says is out of date when it is read: the interface may have changed again, by our
  * own doing even. So messages say only where to look (link_query() tells what is so now), with one
  * exception: that an interface was removed can't be seen any more if another one has its index
- * already. News that were lost, because too many came, are news of both. One that is waited for may
- * come under its name, another name of it (altname), or get that later: any news may be of it.
+ * already. News that were lost, because too many came, are news of both. An interface that is
+ * waited for may appear with the name, have it as another one (altname), or get it later: so any
+ * news may be about it.
  */
 #include "monitor.h"
 

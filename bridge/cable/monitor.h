@@ -11,8 +11,7 @@ struct mnl_socket;
 /* An interface whose notifications count. */
 struct monitor_watch {
 	int index;    /* or 0: there is none, and one is waited for */
-	bool changed; /* there was a notification of it; or of any interface, if one is waited for
-	               */
+	bool changed; /* there was a notification of it; or, waiting for one, of any interface */
 	bool removed; /* it isn't there any more, though another of the same index may be */
 };
 

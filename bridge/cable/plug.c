@@ -72,7 +72,8 @@ static void say_mac(const struct plug *plug, const struct mac *mac)
 	         plug->name, b[0], b[1], b[2], b[3], b[4], b[5]);
 }
 
-/* Another one who would handle the same frames, unless it did so before. */
+/* Warns if the interface has become a port of a bridge, bond or the like, which handles the same
+ * frames. */
 static void say_hazards(const struct plug *plug, const struct link *before, const struct link *link)
 {
 	if (link->master && link->master != before->master)
@@ -98,7 +99,8 @@ void plug_note_use(struct plug *plug)
 	plug->is.used = plug->settings.ipv4_used || plug->settings.ipv6_used;
 }
 
-/* What keeps an interface of its name from being this end, or NULL. A name may be given to any. */
+/* Why an interface that has this end's name can't be this end, or NULL: any interface may be given
+ * the name. */
 static const char *flaw_of(const struct plug *plug, const struct link *link)
 {
 	const struct cable_state *other = plug->other;
@@ -142,7 +144,7 @@ static void back(struct plug *plug, struct mnl_socket *socket, const struct link
 	plug->anew = plug->unknown = true;
 }
 
-/* The same interface, but what of it may differ. */
+/* Acts upon what has changed of an interface that is still the same one. */
 static void differs(struct plug *plug, struct mnl_socket *socket, const struct link *link,
                     lb_time now, struct cable_change *change)
 {

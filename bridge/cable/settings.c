@@ -156,7 +156,7 @@ static int set(struct settings *settings, enum setting_name name, struct mnl_soc
 	if (!err)
 		err = write_value(kind, setting, socket, link, kind->wanted);
 	if (err == -ENODEV)
-		return 0; /* it's gone, as will be heard */
+		return 0; /* it is gone, and news of that will come */
 	if (err < 0)
 		return complain(kind, setting, link, err);
 	*ret_done = setting->ours = true;
@@ -185,7 +185,8 @@ static void say_used(const char *name, const struct link_addresses *used)
 	         both ? " and " : "", *used->ipv6 ? "IPv6" : "");
 }
 
-/* If the host routes IPv6, also what arrives at an interface where it speaks IPv6. */
+/* Warns once if the host routes IPv6 and has an IPv6 address on the port, as it routes what arrives
+ * there then. */
 static void watch_routing(struct settings *settings, const char *name)
 {
 	int fd = settings->ipv6_used ? open(all_routes_path, O_RDONLY | O_CLOEXEC) : -1;

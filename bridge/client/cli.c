@@ -51,7 +51,8 @@ static const struct command {
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-/* A file, which interfaces come with; events -f goes on, and has none. */
+/* If argv[i] is the option that names lb.ini, as on the command line of tmbridge itself. (`events
+ * -f` is another one, and has no file.) */
 static bool is_file(int argc, char **argv, int i)
 {
 	return !strncmp(argv[i], "--config", 8) ||
@@ -68,7 +69,7 @@ bool cli_is_meant(int argc, char **argv)
 		word += 2;
 	for (unsigned i = 0; word < argc && i < NCOMMANDS; i++)
 		known |= !strcmp(argv[word], commands[i].name);
-	/* interfaces may be called anything */
+	/* with a file it is no verb, but an interface that is called like one */
 	for (int i = 1; i < argc; i++)
 		known &= !is_file(argc, argv, i);
 	return known && !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
@@ -324,8 +325,9 @@ static int watch(struct cli *cli, const struct command *command)
 	return status;
 }
 
-/* Who has them all cuts, and if he can sorts: of events the last ones are wanted, and flows may be
- * a million. False if the request gets too long. */
+/* Has the running process cut the list, and sort it before if it can: it has all events, of which
+ * the last ones are wanted, and all flows, which may be a million. False if the request gets too
+ * long. */
 static bool ask_for_less(struct cli *cli, const struct command *command)
 {
 	const char *by = cli->sort ? flows_order(cli->sort) : NULL;
@@ -388,7 +390,7 @@ int cli_list(const struct cli *cli, struct ask *ask, const struct column *column
 	}
 	if (!table)
 		return ASK_FAILED;
-	if (status && !n) { /* titles of nothing */
+	if (status && !n) { /* no row: no titles either */
 		table_free(table);
 		return status;
 	}

@@ -45,7 +45,7 @@ static bool open_capture(struct pack *pack, const char *directory, unsigned i)
 	snprintf(name, sizeof(name), "%s.pcap", names[i]);
 	file = open_in(directory, name);
 	pack->captures[i] = file ? pcap_dump_fopen(pack->pcap, file) : NULL;
-	/* one without a frame is a capture as well, however this ends */
+	/* its header, so that a capture without a frame can be read */
 	return pack->captures[i] && pcap_dump_flush(pack->captures[i]) == 0;
 }
 
@@ -104,7 +104,7 @@ void pack_frame(struct pack *pack, const json_t *record, const uint8_t *bytes, u
 
 	pcap_dump((uint8_t *)pack->captures[2 * inside + left], &header, bytes);
 	pcap_dump_flush(
-	        pack->captures[2 * inside + left]); /* whoever waits for it ends it by a signal */
+	        pack->captures[2 * inside + left]); /* at once: this process is ended by a signal */
 }
 
 static bool close_file(FILE *file)

@@ -121,7 +121,7 @@ static bool set_time(struct search *search, const char *text)
 	return true;
 }
 
-/* The endpoint, or any of an address if no port was said. */
+/* If value is the endpoint, or has the same address if the endpoint has no port. */
 static bool is_at(const char *value, const char *endpoint)
 {
 	const size_t len = strlen(endpoint);

@@ -165,7 +165,8 @@ static const struct view {
 
 enum { NVIEWS = sizeof(views) / sizeof(views[0]), TOP_ROWS = 20, TOP_PAUSE_S = 1 };
 
-/* By the words behind the verb: --by WORD or --by=WORD, or none. NULL, with what is wrong logged.
+/*
+ * By the words behind the verb: --by WORD or --by=WORD, or none. NULL, with what is wrong logged.
  */
 static const struct view *choose(const char *line)
 {

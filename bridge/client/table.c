@@ -15,9 +15,9 @@
 
 enum {
 	TABLE_COLUMNS_MAX = 24,
-	TABLE_WIDTH = 100,   /* of a line on a terminal, but in TABLE_WIDE */
+	TABLE_WIDTH = 100,   /* of a line on a terminal, except for TABLE_WIDE */
 	TABLE_GAP = 2,       /* between columns */
-	TABLE_TEXT_MIN = 12, /* to which a text may be cut for that */
+	TABLE_TEXT_MIN = 12, /* texts aren't cut to less than that */
 	TABLE_CELL_BYTES = 1024,
 	CELL_BYTES = 24,
 	CELLS = 8,

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Not a name that merely begins so: anybody may have one that leads here. */
+/* True for numbers only: of a name that begins like one, 127.0.0.1.example.com, anybody may be the
+ * owner. */
 bool address_is_loopback(const char *address)
 {
 	struct in_addr ip4;
@@ -15,7 +16,7 @@ bool address_is_loopback(const char *address)
 	return inet_pton(AF_INET6, address, &ip6) == 1 && IN6_IS_ADDR_LOOPBACK(&ip6);
 }
 
-/* A browser writes an IPv6 address in its own way. */
+/* Compared as numbers, since a browser writes an IPv6 address in its own way. */
 bool address_is_same(const char *a, const char *b)
 {
 	struct in6_addr ip_a, ip_b;

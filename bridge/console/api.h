@@ -38,7 +38,8 @@ typedef const char *api_argument(void *ctx, const char *name);
 void api_get(struct api *api, const char *path, api_argument *argument, void *ctx,
              struct reply *ret);
 
-/* Does what a body, {"do":["server","drain","web1"]}, says, if it is a verb that changes something.
+/*
+ * Does what a body, {"do":["server","drain","web1"]}, says, if it is a verb that changes something.
  */
 void api_do(struct api *api, const char *body, size_t len, struct reply *ret);
 

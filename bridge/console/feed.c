@@ -20,7 +20,8 @@
 
 enum { FEED_EVENTS = 100, FEED_WAIT_S = 2 };
 
-/* How long after a second begins its figures are taken: no other one's by a clock that is coarse.
+/*
+ * How long after a second begins its figures are taken: no other one's by a clock that is coarse.
  */
 #define FEED_LATE_NS (100 * LB_NS_PER_MS)
 

@@ -14,7 +14,7 @@ enum { PER_MINUTE = 60 };
 
 struct series {
 	char name[HISTORY_NAME_BYTES];
-	int64_t last; /* the second of the newest value, or of its beginning */
+	int64_t last; /* of the newest value; at first when it began */
 	float hour[HISTORY_HOUR], week[HISTORY_WEEK];
 	double sum; /* of this minute */
 	unsigned n;
@@ -77,7 +77,7 @@ void history_begin(struct history *history, int64_t second)
 	if (second == history->second)
 		return; /* the newest place is written again */
 	if (!history->second || second - history->second > longest) {
-		clear_all(history); /* it is too old */
+		clear_all(history); /* nothing of it is within the longest span */
 		history->second = second;
 	}
 	while (history->second < second)

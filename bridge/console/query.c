@@ -45,7 +45,8 @@ static const char nobody[] = "no tmbridge runs, or it may not be asked",
                   late[] = "tmbridge doesn't answer", half[] = "tmbridge answered but half",
                   long_one[] = "the answer is too long";
 
-/* To the only one that somebody listens for; -1, with the reason: to none, or there are several. */
+/* Connects to the only one that runs. Returns -1 if there is none, or several, with the reason in
+ * *ret_why. */
 static int connect_to_only(const char *name, const char **ret_why)
 {
 	DIR *directory = opendir(RUN_DIRECTORY);
@@ -148,8 +149,8 @@ static bool wait_for(int fd, lb_time until)
 	       poll(&polled, 1, (int)((until.ns - now.ns) / LB_NS_PER_MS) + 1) > 0;
 }
 
-/* Returns why the answer isn't whole, or NULL if it is. Whoever says a little now and then is late,
- * too. */
+/* Reads the answer. Returns why it isn't whole, or NULL if it is. It has to be whole in
+ * QUERY_WAIT_S, however often a little of it comes. */
 static const char *hear(int fd, unsigned limit, struct answer *answer)
 {
 	const lb_time until = {clock_now().ns + QUERY_WAIT_S * LB_NS_PER_S};

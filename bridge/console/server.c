@@ -39,7 +39,7 @@ struct server {
 	atomic_size_t owed;
 	struct MHD_Daemon *daemon;
 	char *certificate, *key;
-	atomic_bool starts; /* what the library says is worth a line */
+	atomic_bool starts; /* messages of the library are logged */
 };
 
 /* A request under way. */
@@ -118,7 +118,8 @@ static enum MHD_Result refuse(struct request *request, unsigned status, const ch
 	return send_text(request, &reply);
 }
 
-/* Until it has been read it is owed, and there is an end of what can be. */
+/* Sends a reply, which counts as owed until the client has read it; refuses if all clients are owed
+ * too much. */
 static enum MHD_Result send_reply(struct request *request, struct reply *reply)
 {
 	request->owed = reply->len;
@@ -218,7 +219,8 @@ static enum MHD_Result post(struct request *request, const char *path)
 	return send_reply(request, &reply);
 }
 
-/* While it is refused, its seat is one of somebody who waits. */
+/* A refused request doesn't count as one: its seat stays SEAT_WAITS, one of the first to be given
+ * up. */
 static enum MHD_Result answer(struct request *request, const char *path, const char *method)
 {
 	const char *why;
@@ -230,7 +232,7 @@ static enum MHD_Result answer(struct request *request, const char *path, const c
 	return is_post(method) ? post(request, path) : get(request, path);
 }
 
-/* A body isn't read of who may not send one. */
+/* Refuses a body before it is read, if the request may have none. */
 static enum MHD_Result await_body(struct request *request, const char *path, const char *method)
 {
 	const char *length = header(request, "Content-Length"), *why;
@@ -247,7 +249,8 @@ static enum MHD_Result await_body(struct request *request, const char *path, con
 	return MHD_YES;
 }
 
-/* One that doesn't say how long it is ends with its connection if it is too long. */
+/* Takes a part of the body. The connection ends if that gets too long, which its headers need not
+ * have said. */
 static enum MHD_Result take_body(struct request *request, const char *data, size_t *len)
 {
 	if (*len > sizeof(request->body) - request->len)

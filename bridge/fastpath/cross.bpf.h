@@ -33,8 +33,7 @@ INLINE int drop(const struct __sk_buff *skb, struct fastpath_counts *n, enum sid
 	return TC_ACT_SHOT;
 }
 
-/* Sends the frame to the process's punt device, and doesn't return; returns if there is no process.
- * */
+/* Sends the frame to the process's punt device, and only returns if there is no process. */
 INLINE void punt(struct __sk_buff *skb, enum side side)
 {
 	bpf_tail_call(skb, &attendant, side);
@@ -51,8 +50,7 @@ INLINE bool fits(const struct __sk_buff *skb, const struct fastpath_side *out)
 	return skb->len <= out->mtu + ETH_HEADER_BYTES + BRIDGE_VLAN_BYTES || skb->gso_size;
 }
 
-/* Sends the frame to the other port, and a copy to the host's stack where the host has an address.
- * */
+/* Sends the frame to the other port, and where the host has an address a copy to its stack. */
 INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                  enum side side, bool is_group)
 {

@@ -14,7 +14,8 @@ struct expression {
 	void *instructions; /* of classic BPF: struct bpf_insn of libpcap, struct sock_filter */
 };
 
-/* Compiles the filter's expression. Returns 0; or -ENOMEM or -EINVAL, with libpcap's words in why.
+/*
+ * Compiles the filter's expression. Returns 0; or -ENOMEM or -EINVAL, with libpcap's words in why.
  */
 int expression_compile(const struct rules_filter *filter, struct expression *ret,
                        char why[EXPRESSION_WHY_BYTES]);

@@ -32,13 +32,14 @@ INLINE bool is_own_mac(const struct fastpath_conf *c, uint64_t mac)
 	return mac == c->sides[OUTSIDE].mac || mac == c->sides[INSIDE].mac;
 }
 
-/* On a cable: not bridged, as it is sent to us. */
+/* On a cable: if the frame is sent to a port's own MAC address, and so isn't bridged. */
 INLINE bool is_for_host(const struct fastpath_conf *c, enum what what, const struct link_head *head)
 {
 	return (what == WIRE || what == TOLD) && is_own_mac(c, head->dst);
 }
 
-/* It is for nobody. While a capture goes on the process drops it, which sees it. */
+/* Drops UDP to our addresses. During a capture the process gets it, so that the capture has it, and
+ * drops it. */
 INLINE int drop_udp(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
                     enum side side)
 {
@@ -256,7 +257,7 @@ int inside_punt(struct __sk_buff *skb)
 	return attend(INSIDE);
 }
 
-/* Behind the workers' sockets on the punt devices, and before what would be sent there. */
+/* For the punt devices: whoever is behind the workers' sockets gets no frame, and none is sent. */
 SEC("tc")
 int nobody(struct __sk_buff *skb)
 {

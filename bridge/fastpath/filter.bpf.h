@@ -24,7 +24,8 @@ MAP_ARRAY(filter_seen, struct fastpath_filter_seen)
 
 /* ---- What is looked at ---- */
 
-/* Copies what follows the frame's addresses to the image's byte `to`, as much as there is room for.
+/*
+ * Copies what follows the frame's addresses to the image's byte `to`, as much as there is room for.
  */
 INLINE bool copy_rest(struct __sk_buff *skb, struct filter_image *image, uint32_t to)
 {

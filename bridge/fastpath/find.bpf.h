@@ -66,7 +66,8 @@ INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint
 	return false;
 }
 
-/* flows_hash(): src is the hash of the source's address if that is one of IPv6, else the address.
+/*
+ * flows_hash(): src is the hash of the source's address if that is one of IPv6, else the address.
  */
 INLINE uint64_t hash_of(const struct table_head *h, const struct tuple *tuple, uint32_t src)
 {

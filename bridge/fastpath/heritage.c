@@ -16,8 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Names that are taken over at a start. Reloads add to them, until they are too many and a start
- * has to begin anew with them: so that must not take over what leaves no room. */
+/* The most names of IPv6 addresses that a start takes over. Reloads only add to these, until there
+ * are too many and only a start can give them up: so a start must leave room for reloads. */
 enum { HERITAGE_NAMES_MAX = RULES_NAMES_MAX / 2 };
 
 static bool describe(int map, struct bpf_map_info *ret)

@@ -23,7 +23,7 @@ static const char *const program_names[LOADED_PROGRAMS] = {
         [LOADED_NOBODY] = "nobody",
 };
 
-/* Instead of LOADED_RECEIVE, beside the host's stack. */
+/* The programs at LOADED_RECEIVE where tmbridge is beside the host's stack. */
 static const char *const host_names[NSIDES] = {
         [OUTSIDE] = "outside_host", [INSIDE] = "inside_host"};
 

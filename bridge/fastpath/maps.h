@@ -13,13 +13,12 @@ struct maps {
 	struct fastpath_conf *conf;
 	struct fastpath_address *addresses;
 	struct fastpath_counts *counts; /* by processor */
-	struct fastpath_way *
-	        all_ways; /* both halves; the following is in the one that is, or will be, in use */
-	struct fastpath_way *ways;     /* by server */
-	struct fastpath_part *parts;   /* by worker */
-	struct fastpath_counts before; /* what they had counted when this process began */
-	bool inherited;                /* with the flows of another process in them */
-	const struct rules *prepared;  /* rules that are written beside those in use; NULL: none */
+	struct fastpath_way *all_ways;  /* both halves */
+	struct fastpath_way *ways;      /* by server: the half that is, or will be, in use */
+	struct fastpath_part *parts;    /* by worker */
+	struct fastpath_counts before;  /* what they had counted when this process began */
+	bool inherited;                 /* with the flows of another process in them */
+	const struct rules *prepared;   /* rules that are written beside those in use; NULL: none */
 };
 
 /*
@@ -78,7 +77,8 @@ bool maps_way(const struct maps *maps, unsigned server, struct hop *ret);
 /* If the programs have sent something to the server since the last call. */
 bool maps_used_way(struct maps *maps, unsigned server);
 
-/* Adds what the flows of the first n servers have carried in the kernel since this was done last.
+/*
+ * Adds what the flows of the first n servers have carried in the kernel since this was done last.
  */
 void maps_take_sums(struct maps *maps, unsigned n, struct flow_sum *sums);
 

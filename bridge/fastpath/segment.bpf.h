@@ -16,7 +16,8 @@ enum { SEGMENT_BYTES_MAX = 1 << 20 }; /* more than the kernel merges */
  * that they find; or it is, but must be judged or sent by the process. */
 enum { FORWARD_UNKNOWN = -1, FORWARD_LEFT = -2 };
 
-/* Has the kernel, which knows of which kind it is, change the checksum at that place in the frame.
+/*
+ * Has the kernel, which knows of which kind it is, change the checksum at that place in the frame.
  */
 INLINE void update_by_kernel(struct __sk_buff *skb, uint32_t at, csum_acc addresses,
                              const struct tuple *from, const struct tuple *to)

@@ -1,6 +1,6 @@
 /*
- * Of the fast path what it knows of servers: by which numbers flows name them, where they are, and
- * what their flows have carried.
+ * What the fast path knows of servers: by which numbers flows name them, where they are, and what
+ * their flows have carried.
  */
 #include "fastpath.h"
 #include "whole.h"

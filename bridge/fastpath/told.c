@@ -1,6 +1,7 @@
 /*
- * Frames of others of which the programs give the process a copy, having let them cross: the same
- * judgement once more, as the copy doesn't say so.
+ * Some frames that cross in the kernel also come to the process as a copy, such as ARP of others. A
+ * copy looks like any frame that the process is to handle. So whether one is a copy is found out
+ * here, by judging the frame as the programs did.
  */
 #include "told.h"
 

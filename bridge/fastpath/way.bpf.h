@@ -27,7 +27,7 @@ INLINE struct hop tags_of(const struct __sk_buff *skb, enum side side)
 	return ret;
 }
 
-/* What is behind the MAC address of a hop, with nothing of what is behind the hop. */
+/* The last word of a hop, the byte behind the hop being cleared. */
 INLINE uint32_t last_word(uint32_t word)
 {
 	return word & bpf_htonl(0xffffff00);
@@ -83,7 +83,7 @@ INLINE bool find_client(const struct found *found, union hop_copy *ret)
 	return true;
 }
 
-/* What has the flow's number for its server in that half. */
+/* The element with the number that the flow has for its server, in that half of the array. */
 INLINE struct fastpath_way *way_at(uint32_t half, const struct found *found)
 {
 	const uint32_t i = (half & 1) * FASTPATH_WAYS + flow_life_server(found->lane.life);
@@ -91,8 +91,8 @@ INLINE struct fastpath_way *way_at(uint32_t half, const struct found *found)
 	return bpf_map_lookup_elem(&ways, &i);
 }
 
-/* The way to the flow's server in that half, and its `known` then; or NULL: it isn't known, or the
- * flow's number for it is one of the other half. */
+/* The way to the flow's server by that half, with `known` as it was read; NULL if the way isn't
+ * known, or if the flow has its server's number from the other half. */
 INLINE struct fastpath_way *way_in(uint32_t half, const struct found *found,
                                    const struct tuple *arrives, uint8_t *ret_known)
 {

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-/* Which server they stick to (lb/persist.h), and how near they are to their limits (lb/limits.h).
+/*
+ * Which server they stick to (lb/persist.h), and how near they are to their limits (lb/limits.h).
  */
 struct bundle_clients {
 	struct persist_entry *sticky;

@@ -29,8 +29,7 @@ struct client {
 	char line[REQUEST_BYTES];
 	size_t got;      /* of line */
 	bool gone;       /* has closed his side: sends no more requests */
-	lb_time patient; /* when his connection is closed, if he neither asks nor reads until then
-	                  */
+	lb_time patient; /* when his connection is closed, unless he asks or reads before */
 	struct answer answer;
 	bool is_stalled;   /* his request waits for a worker that doesn't move: see verbs_stall() */
 	lb_time late;      /* when that has been so for too long; 0: it isn't so */

@@ -319,8 +319,7 @@ static bool hear(struct client *client)
 
 /* ---- Answering ---- */
 
-/* Sends what waits for the client, and goes on with his answer. False if the connection has ended.
- * */
+/* Sends what waits for the client, and goes on with his answer. False if the connection ended. */
 static bool speak(struct client *client, lb_time now)
 {
 	size_t len;

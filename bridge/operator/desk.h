@@ -13,8 +13,8 @@ struct desk;
 
 enum {
 	DESK_CLIENTS = 16, /* at a time, */
-	DESK_STATUS_MAX =
-	        12, /* of which so many by the status socket: there is room for operators */
+	/* of which so many by the status socket: there is room for operators */
+	DESK_STATUS_MAX = 12,
 	DESK_FDS = SOCKET_KINDS + DESK_CLIENTS,
 	DESK_PATIENCE_S = 60, /* for who neither asks nor reads */
 };

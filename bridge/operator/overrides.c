@@ -1,7 +1,7 @@
 /*
- * Rules are immutable, and replaced whole. So what an operator changes are other rules: those of
- * the file's text in force, with this laid over them before anybody uses them, by way of a reload.
- * Flows, counts and verdicts go along as they do then.
+ * Rules are immutable, and replaced whole. So an operator's change is a reload: the text in force
+ * is read once more, and the overrides are laid over the new rules before anybody uses these.
+ * Flows, counts and verdicts are kept as they are by any reload.
  */
 #include "overrides.h"
 
@@ -80,7 +80,8 @@ static uint32_t value_of(const struct rules_server *server, enum override_key ke
 	return key == OVERRIDE_STATE ? server->state : server->weight;
 }
 
-/* False if it isn't to be kept. */
+/* Lays the override over rules. False if it is to be forgotten: the file has no such server, or
+ * another value than it had. */
 static bool apply(const struct override *override, const struct rules *rules)
 {
 	struct rules_server *server = server_named(rules, override->server);

@@ -26,7 +26,8 @@ bool request_split(char *line, struct request *ret);
 const char *request_take(struct request *request, const char *option);
 bool request_take_flag(struct request *request, const char *option);
 
-/* A duration as lb.ini has it, in ms: 90s, 30m, 1h; a number alone is seconds. False if it is none.
+/*
+ * A duration as lb.ini has it, in ms: 90s, 30m, 1h; a number alone is seconds. False if it is none.
  */
 bool request_duration(const char *text, unsigned *ret_ms);
 

@@ -76,7 +76,7 @@ int snapshot_offline(struct snapshot *ret, const struct workers *workers, lb_tim
 		if (err)
 			continue;
 		figures_take(&each[k], &workers->worker[k]);
-		if (k) /* whose ports are the first one's */
+		if (k) /* all workers share the first one's ports: they count once */
 			memset(each[k].ports, 0, sizeof(each[k].ports));
 	}
 	if (!err) {

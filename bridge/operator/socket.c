@@ -26,8 +26,9 @@ static const struct {
         [SOCKET_STATUS] = {"status", "tmbridge-view"},
 };
 
-/* The group's, if there is such a one and we may give it away. The directory may be another user's,
- * who puts something else in its place: so neither a link is followed, nor a mode set by path. */
+/* Gives the socket to the group, if that exists and we may. The directory may belong to another
+ * user, who could put something else in the socket's place: so no link is followed, and no mode is
+ * set by path. */
 static int give(const char *path, const char *name)
 {
 	const struct group *group = getgrnam(name);

@@ -6,7 +6,8 @@
 
 #include "snapshot.h"
 
-/* One JSON object, on several lines. Returns text that the caller frees, or NULL if memory runs
+/*
+ * One JSON object, on several lines. Returns text that the caller frees, or NULL if memory runs
  * out.
  */
 char *stats_text(const struct snapshot *snapshot);

@@ -24,9 +24,9 @@ enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 *
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
 	struct tap *taps[RULES_WORKERS_MAX];
-	struct bundle *bundle;   /* is wanted; or NULL */
+	struct bundle *bundle;   /* what a replay begins with, if that is wanted; or NULL */
 	unsigned n;              /* taps */
-	uint64_t lost;           /* that have been told */
+	uint64_t lost;           /* records that the client knows are lost */
 	struct capture_of *next; /* of world.left */
 };
 
@@ -123,7 +123,8 @@ static void attach(struct worker *worker, void *ctx, lb_time now)
 		bundle_take(capture->bundle, worker);
 }
 
-/* Flows are the process's meanwhile: what crosses in the kernel is seen by nobody. */
+/* Has all frames of flows come to the process, or no longer: it doesn't see what the kernel
+ * forwards. */
 static void hold_fastpath(const struct world *world, bool hold)
 {
 	struct fastpath *fastpath = world->crew->workers.fastpath;
@@ -140,7 +141,8 @@ static void capture_free(struct capture_of *capture)
 	free(capture);
 }
 
-/* The workers let go of it first: what one that doesn't move has is kept until it does. */
+/* Frees captures that are over, once all workers have let go of them: a worker that stands still
+ * keeps its tap until it moves. */
 static void let_go(struct world *world)
 {
 	struct capture_of *capture;
@@ -221,8 +223,8 @@ static void print(struct world *world, struct client *client, const struct tap_r
 	              record->len, hex);
 }
 
-/* Says the next record, if there is one, and none can come that is earlier: so they are in order,
- * whoever has them. Sets *ret_soon if there will be, at once. */
+/* Sends the next record, once it is sure that no worker has an earlier one: so all are in the order
+ * of time. Sets *ret_soon if there will be one in a moment. */
 static bool say_next(struct world *world, struct client *client, lb_time now, bool *ret_soon)
 {
 	const struct capture_of *capture = world->capture;
@@ -230,7 +232,7 @@ static bool say_next(struct world *world, struct client *client, lb_time now, bo
 	struct tap_record record;
 
 	*ret_soon = next.soon;
-	if (next.behind >= 0) /* he may sleep */
+	if (next.behind >= 0) /* that worker may sleep */
 		inbox_wake(world->crew->workers.inboxes[next.behind]);
 	if (!next.tap || !tap_take(next.tap, &record))
 		return false;

@@ -83,8 +83,8 @@ static void finish(struct client *client)
 		answer_end(&client->answer);
 }
 
-/* Says those that come first, when all have been looked at; then the rules must be those by whose
- * numbers they go. */
+/* Sends the flows that come first, when all have been looked at. Their servers are numbers of the
+ * rules in force then: after a reload the answer fails. */
 static void say_best(struct world *world, struct client *client, lb_time now)
 {
 	const struct scan *scan = &client->flows.scan;
@@ -101,7 +101,8 @@ static void say_best(struct world *world, struct client *client, lb_time now)
 		finish(client);
 }
 
-/* How many may be found in the next step: as many as can be said, unless that comes later. */
+/* How many flows the next step may find: as many as the answer has room for; or any number, if they
+ * are sorted first. */
 static unsigned most(const struct client *client)
 {
 	const uint64_t left = client->flows.limit - client->flows.n;
@@ -194,7 +195,7 @@ static bool sort_by(struct client *client, const char *by, unsigned long limit)
 	return scan->best;
 }
 
-/* After begin(), of which they are what is left. */
+/* Takes --sort and --limit, which were taken out of the words before begin() saw these. */
 static bool take_order(struct client *client, const char *by, const char *limit)
 {
 	unsigned long n = 0;

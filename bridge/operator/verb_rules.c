@@ -13,7 +13,8 @@
 #include <string.h>
 #include <syslog.h>
 
-/* What the log was told since, but for the first error, which is the reason if it failed. */
+/* Repeats to the client what was logged since then, except for the first error, which is set in
+ * why: if the reload failed it is the reason. */
 static void repeat(struct client *client, uint64_t since, char why[RECENT_BYTES])
 {
 	struct recent recent;

@@ -157,7 +157,8 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 			        worker->setup.farms->sched.servers[s].connections;
 }
 
-/* Counts the live flows of a server; 0 if it isn't there any more. False if a worker doesn't move.
+/*
+ * Counts the live flows of a server; 0 if it isn't there any more. False if a worker doesn't move.
  */
 static bool count_connections(struct world *world, const char *server, uint32_t *ret)
 {

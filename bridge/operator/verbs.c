@@ -87,8 +87,8 @@ static void do_nothing(struct worker *worker, void *ctx, lb_time now)
 	(void)now;
 }
 
-/* If the workers can do what the verb takes. One that must stand still is waited for, however long.
- * */
+/* If the workers can do now what the verb takes. Where they have to stand still that is waited for,
+ * however long. */
 static bool can_have(struct crew *crew, enum verb_takes takes)
 {
 	if (takes == TAKES_STOP)

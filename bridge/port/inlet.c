@@ -38,7 +38,8 @@ enum {
 	SLOT_BYTES = PACKET_FRAME_BYTES,
 	/* for data to be at FRAME_HEADROOM and the IPv4 header aligned */
 	SLOT_DATA = FRAME_HEADROOM + 2,
-	/* IP's longest packet, in an Ethernet frame with an inner tag; what is longer can't be sent
+	/*
+	 * IP's longest packet, in an Ethernet frame with an inner tag; what is longer can't be sent
 	 */
 	LONGEST_BYTES = UINT16_MAX + ETH_HEADER_BYTES + FRAME_TAG_BYTES,
 	/* of two frames, compared to tell if they are one */

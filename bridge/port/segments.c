@@ -78,7 +78,7 @@ static csum_acc pseudo_of(const uint8_t *ip, uint8_t protocol, uint32_t bytes)
 	return csum_pseudo(src, dst, protocol, (uint16_t)bytes);
 }
 
-/* Writes the checksum to field, of the bytes at from, which field lies in, added to begins. */
+/* Writes the checksum of the bytes at from, field among them, with begins added. */
 static void sum_up(uint8_t *field, csum_acc begins, const uint8_t *from, uint32_t bytes)
 {
 	csum_store(field, 0);
@@ -106,7 +106,8 @@ static void finish_tcp(const struct segments *segments, uint8_t *tcp, const uint
 	sum_up(tcp + TCP_CHECKSUM, pseudo_of(ip, IPPROTO_NUM_TCP, bytes), tcp, bytes);
 }
 
-/* A header around bytes of which, its own included, all within is final. ip is the one before. */
+/* Sets lengths and sums of the header at `at`. The bytes count from there, and all behind the
+ * header are final already; ip is the IP header outside it. */
 static void finish_layer(enum layer_kind kind, uint8_t *at, uint32_t bytes, const uint8_t *ip,
                          uint32_t number)
 {

@@ -21,7 +21,8 @@ struct recent {
 	char details[RECENT_DETAILS_BYTES]; /* members with a comma before each */
 };
 
-/* Keeps a line, cut to fit, and its details, which may be NULL. From any thread; waits for nobody.
+/*
+ * Keeps a line, cut to fit, and its details, which may be NULL. From any thread; waits for nobody.
  */
 void recent_note(int level, const char *text, const struct details *details);
 

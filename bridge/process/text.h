@@ -33,7 +33,8 @@ const char *text_json(const char *string, char *ret, size_t size);
  * break the line or turn it round. */
 void text_printable(char *string);
 
-/* A whole number of at most max, in decimal digits and nothing else; false if it is something else.
+/*
+ * A whole number of at most max, in decimal digits and nothing else; false if it is something else.
  */
 bool text_number(const char *text, unsigned long max, unsigned long *ret);
 

@@ -11,7 +11,8 @@ static bool is_digit(uint8_t byte)
 	return byte >= '0' && byte <= '9';
 }
 
-/* The number at the beginning of n bytes: it ends where something else, or nothing more, follows.
+/*
+ * The number at the beginning of n bytes: it ends where something else, or nothing more, follows.
  */
 static enum answer judge_number(const struct script *script, const uint8_t *bytes, unsigned n,
                                 bool whole)

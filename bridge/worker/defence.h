@@ -11,8 +11,8 @@ enum {
 	/* a VIP and as many SNAT addresses as a farm may have: an old balancer that is switched on
 	 * again claims them all at once */
 	DEFENCE_PLACES = 1 + RULES_SNAT_MAX,
-	DEFENCE_S =
-	        10, /* RFC 5227's DEFEND_INTERVAL: more often two hosts would shout at each other */
+	/* RFC 5227's DEFEND_INTERVAL: more often two hosts would shout at each other */
+	DEFENCE_S = 10,
 };
 
 /* All zeros: none yet. */

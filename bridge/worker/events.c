@@ -54,7 +54,8 @@ void events_inherit(struct events *events, const struct events *old)
 	events->suspect = old->suspect;
 }
 
-/* If it is time for a line; then *ret is how many times it has happened. */
+/* Counts one more event. True if it is time for a line, with how many there were since the last
+ * line in *ret. */
 static bool is_time(struct events_limit *limit, lb_time now, uint64_t *ret)
 {
 	limit->since++;

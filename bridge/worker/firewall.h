@@ -11,7 +11,8 @@
 
 struct firewall;
 
-/* What a filter has done since the start, in packets: a merged frame is as many as it was made of.
+/*
+ * What a filter has done since the start, in packets: a merged frame is as many as it was made of.
  */
 struct firewall_counts {
 	uint64_t matched; /* all that it matched */

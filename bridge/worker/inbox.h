@@ -41,7 +41,8 @@ void inbox_free(struct inbox *inbox);
 bool inbox_put_frame(struct inbox *inbox, const struct frame *frame);
 bool inbox_put_news(struct inbox *inbox, const struct news *news);
 
-/* Takes up to PORT_BURST frames, which live until the next call. Only by the worker's own thread.
+/*
+ * Takes up to PORT_BURST frames, which live until the next call. Only by the worker's own thread.
  */
 unsigned inbox_take_frames(struct inbox *inbox, struct frame ret[PORT_BURST]);
 

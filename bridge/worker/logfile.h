@@ -38,7 +38,8 @@ void logfile_close(struct logfile *file);
 void logfile_put(struct logfile *file, const char *text, size_t len, unsigned n,
                  struct logfile_counts *counts);
 
-/* Counts n lines lost for the reason that err is: ENOBUFS if they couldn't wait. From any thread.
+/*
+ * Counts n lines lost for the reason that err is: ENOBUFS if they couldn't wait. From any thread.
  */
 void logfile_lose(struct logfile *file, unsigned n, int err, struct logfile_counts *counts);
 

@@ -11,8 +11,8 @@
 
 struct origin {
 	struct tuple arrival; /* without our port */
-	uint32_t next;        /* of its hash */
-	uint32_t first;       /* user */
+	uint32_t next;        /* the next origin of the same hash */
+	uint32_t first;       /* its user that comes first */
 	uint32_t last[RULES_PROBE_PORTS];
 };
 

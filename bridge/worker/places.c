@@ -108,8 +108,7 @@ void places_ask(struct worker *worker, lb_time now)
 	places_found(worker, now); /* a server that hasn't answered may have been found elsewhere */
 }
 
-/* Announces the address again, on both sides, as such claims cross the wire like all other frames.
- * */
+/* Announces the address again, on both sides, as such claims cross the wire like other frames. */
 static void defend(struct worker *worker, const struct sighting *claim, lb_time now)
 {
 	uint16_t vlan = hop_vlan(&claim->hop);

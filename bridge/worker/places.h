@@ -12,8 +12,8 @@ void places_forward(struct worker *worker, struct frame *frame, const struct hop
 /* Goes on with what waited for servers whose place has become known, or has changed. */
 void places_found(struct worker *worker, lb_time now);
 
-/* Notes where a server is said to be, or sends that to the first worker, which decides if it is so.
- * */
+/* The first worker: decides if a server is where it is said to be, and notes it. Another one: sends
+ * the first one what is said. */
 void places_learn(struct worker *worker, const struct sighting *sighting, lb_time now);
 
 /* Asks for the servers that are due to be asked for. */

@@ -48,8 +48,7 @@ void probes_note_flows(struct probes *probes, unsigned server, bool has_flows);
 /* To be called when a result has been told to lb_probed(): a verdict in doubt is probed sooner. */
 void probes_told(struct probes *probes, const struct probe_result *result, lb_time now);
 
-/* Has those of the server's probes that rest begin with the next probes_poll(), as it is in doubt.
- * */
+/* The server is in doubt: has those of its probes that rest begin with the next probes_poll(). */
 void probes_hurry(struct probes *probes, unsigned server, lb_time now);
 
 /* Has the probes that waited for the server's place, which is known now, go on with the next

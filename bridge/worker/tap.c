@@ -88,7 +88,7 @@ static bool is_meant(const struct tap_wish *wish, const struct verdict *v)
 {
 	if (wish->why >= 0)
 		return v->why == wish->why;
-	/* what goes to another worker is seen there */
+	/* a frame that is handed over is seen by the other worker's tap */
 	return wish->dropped ? v->act == LB_DROP : v->act != LB_HAND_OVER;
 }
 
@@ -153,7 +153,7 @@ bool tap_take(struct tap *tap, struct tap_record *ret)
 
 lb_time tap_next(const struct tap *tap, bool *ret_any)
 {
-	/* looked at first: what was put before it is seen then */
+	/* read first: then every record that was put before it was set is seen */
 	const uint64_t passed = atomic_load_explicit(&tap->passed, memory_order_acquire);
 	const unsigned head = atomic_load_explicit(&tap->head, memory_order_relaxed);
 

@@ -1,6 +1,7 @@
 /*
  * Each worker's records come in the order of their times, so the next one of all is the earliest of
- * those that come first; unless a worker who has none yet hasn't said that he has passed that time.
+ * those that come first; unless a worker that has no record yet may still put an earlier one: it
+ * says which time it has passed.
  */
 #include "taps.h"
 

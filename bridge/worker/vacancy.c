@@ -28,7 +28,7 @@ enum {
 	VACANCY_WAIT_MS = 150,
 	VACANCY_PER_MS = 32, /* of each round, in the mean */
 	VACANCY_BURST = 128,
-	VACANCY_FIRST = 1024, /* what takes no longer than one does, to speak of */
+	VACANCY_FIRST = 1024, /* so many take hardly longer than one */
 };
 
 /* An address that is to be checked. Sorted by where: addresses are names, which differ from rules

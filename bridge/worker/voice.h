@@ -54,7 +54,8 @@ void voice_probe(struct voice *voice, const struct rules *rules, be32 ip, const 
 void voice_announce(struct voice *voice, const struct rules *rules, be32 ip, const struct hop *to,
                     lb_time now);
 
-/* The same with a report that we listen to where solicitations for an IPv6 address go (RFC 3810).
+/*
+ * The same with a report that we listen to where solicitations for an IPv6 address go (RFC 3810).
  */
 void voice_join(struct voice *voice, enum own_mld kind, const struct rules *rules, be32 ip,
                 const struct hop *to, lb_time now);

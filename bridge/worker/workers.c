@@ -168,7 +168,8 @@ void workers_note_flows(const struct workers *workers)
 	}
 }
 
-/* If a kept SNAT address of the farm, or (behind them) what goes without, is used by nobody. */
+/* If no flow uses the farm's i-th kept SNAT address any more; behind the last one, i stands for its
+ * flows without SNAT. */
 static bool is_idle(const struct workers *workers, unsigned farm, unsigned i)
 {
 	for (unsigned k = 0; k < workers->n; k++)
@@ -198,7 +199,8 @@ struct workers_next {
 	unsigned n;           /* setups made */
 	struct connlog *connlog;
 	uint16_t *map; /* from old servers to new ones: see takeover_rules() */
-	bool *used;    /* the SNAT addresses that were used, see there; and room to look again */
+	bool *used; /* SNAT addresses in use when the rules were made, see there; and at the swap:
+	               room */
 	bool *used_now;
 };
 
@@ -297,8 +299,8 @@ void workers_discard(struct workers_next *next)
 	free(next);
 }
 
-/* If a server has got flows since, that had none and has no new number; or a SNAT address that is
- * to go, which would be nobody's. */
+/* If the new rules were made too early: a server that they don't have, or a SNAT address that they
+ * give up, has got flows since. */
 static bool is_outdated(const struct workers *workers, const struct workers_next *next)
 {
 	for (unsigned s = 0; s < workers->rules->nservers; s++)

@@ -21,8 +21,7 @@ struct feed_frame {
 
 struct feed {
 	uint32_t next; /* frame */
-	uint32_t
-	        l3; /* offset of the network header, as the first program leaves it to the second */
+	uint32_t l3;   /* where the network header is, said by the first program to the second */
 	struct feed_frame frames[FEED_RING];
 };
 

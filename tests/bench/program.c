@@ -162,7 +162,8 @@ uint64_t program_input(struct program *program, const struct frame *frames, unsi
 	first = run(program, frames, n, (uint32_t)TC_ACT_UNSPEC);
 	feed_to(program, programs[LOADED_FLOW + OUTSIDE], programs[LOADED_FLOW + INSIDE]);
 	second = run(program, frames, n, TC_ACT_REDIRECT);
-	/* what isn't in the first buckets, or not among the first of the same tag, is the process's
+	/*
+	 * what isn't in the first buckets, or not among the first of the same tag, is the process's
 	 */
 	if (forwarded(program) - before < n - n / PROGRAM_LEFT_MOST)
 		measure_fail("of %u frames the programs forward %lu", n,

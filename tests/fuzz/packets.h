@@ -42,7 +42,8 @@ uint32_t packets_tcp(uint8_t *frame, const struct shape *shape);
 uint32_t packets_icmp_error(uint8_t *frame, const struct shape *shape, uint8_t type,
                             const struct shape *quoted, uint32_t bytes);
 uint32_t packets_echo(uint8_t *frame, const struct shape *shape);
-/* ARP of an operation, or for IPv6 neighbour discovery of ICMP type 135 for operation 1, else 136.
+/*
+ * ARP of an operation, or for IPv6 neighbour discovery of ICMP type 135 for operation 1, else 136.
  */
 uint32_t packets_neighbour(uint8_t *frame, const struct shape *shape, uint8_t operation);
 

@@ -145,7 +145,8 @@ static unsigned port_in(const struct model *m, unsigned farm, unsigned port)
 	return model_farm(m, farm)->scheduler == SCHED_HASH ? port : 0;
 }
 
-/* A client, or its port, always gets the same one, and the loss of a server moves only what it had.
+/*
+ * A client, or its port, always gets the same one, and the loss of a server moves only what it had.
  */
 static uint32_t sourced(const struct model *m, unsigned farm, const struct addr *client,
                         unsigned port, uint32_t candidates)

@@ -13,7 +13,8 @@ static void check_way(const struct flow_model *f, enum end end, const struct ver
 		report_mismatch("it doesn't go to where the client is");
 }
 
-/* What the client sends moves it only if it was accepted; the verdict says where it is answered
+/*
+ * What the client sends moves it only if it was accepted; the verdict says where it is answered
  * now.
  */
 static void check_place(struct model *m, struct flow_model *f, enum end end,

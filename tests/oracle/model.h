@@ -86,8 +86,7 @@ struct flow_model {
 	bool surely_open;  /* it has been open for sure: then it isn't half-open any more */
 	bool doubtful;     /* something odd has been said: how it ends isn't told in advance */
 	bool reset_by_us;
-	bool untold; /* that it was ended for its client's limit, its ends hear from the next poll
-	              */
+	bool untold;     /* ended for its client's limit: its ends hear of it from the next poll */
 	bool unrecorded; /* reset by an end: it may be revived, and its record is yet to come */
 	enum end reset_by;
 	bool condemned;   /* its server is down */
@@ -214,7 +213,8 @@ struct model {
 	struct counted counted[NCOUNTERS]; /* those that are told by ranges */
 	/* clients that the engine has forgotten for lack of room: before the burst, and by now */
 	uint64_t stickies_evicted_before, stickies_evicted;
-	/* what the engine did in the burst that is being told: flows that a RST ended, and revived
+	/*
+	 * what the engine did in the burst that is being told: flows that a RST ended, and revived
 	 */
 	uint64_t resets, revivals;
 	struct ended *ended; /* records that wait to be explained */

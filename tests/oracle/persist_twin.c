@@ -74,7 +74,8 @@ static void note(unsigned vip, unsigned client, uint32_t now)
 	*old = new;
 }
 
-/* If it is taken can't be said: so it is looked for at once, and what is said must be old or new.
+/*
+ * If it is taken can't be said: so it is looked for at once, and what is said must be old or new.
  */
 static void hope(unsigned vip, unsigned client, uint32_t now)
 {

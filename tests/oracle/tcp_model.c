@@ -171,7 +171,8 @@ static void judge_syn_again(struct model *m, struct flow_model *f, const struct 
 	judge_syn(m, before, after, s, v, farm, (unsigned)service);
 }
 
-/* The flow that a client's packet is of: f, or the one beside which that was made, which goes on.
+/*
+ * The flow that a client's packet is of: f, or the one beside which that was made, which goes on.
  */
 static struct flow_model *resolve(struct model *m, struct flow_model *f, const struct seen *s,
                                   const struct verdict *v)

@@ -238,6 +238,18 @@ function_lengths() # FILE...
 	[[ -z $output ]]
 }
 
+# What clang-format makes of one that is a word too long for its lines: to be put otherwise, or given lines for its ends.
+@test "no comment ends in a line of its own, unless it begins in one" {
+	local files
+
+	mapfile -t files < <(find bridge cfg lb tests -name '*.[ch]')
+	run awk 'FNR == 1 { inside = 0 } !inside && /\/\*/ { inside = FNR; block = $0 ~ /^[ \t]*\/\*+$/ }
+		inside && FNR > inside && (/^[ \t]*\* *\*\/[ \t]*\\?$/ || (!block && /^[ \t]*\*\/[ \t]*\\?$/)) { print FILENAME ":" FNR }
+		/\*\// { inside = 0 }' "${files[@]}"
+	echo "$output"
+	[[ -z $output ]]
+}
+
 @test "each suite of the units is run" {
 	run diff <(sed -nE 's/^Suite \*([a-z0-9_]+)_suite\(void\)$/\1/p' tests/unit/*.c tests/oracle/*.c | sort) \
 		<(sed -nE 's/^\tX\(([a-z0-9_]+)\).*/\1/p' tests/unit/suites.h | sort)

@@ -165,7 +165,8 @@ static void put(struct target *target, const void *data, size_t len)
 		die("memory of the target");
 }
 
-/* A socket of the target's, or a number that is none: for calls that are refused before it matters.
+/*
+ * A socket of the target's, or a number that is none: for calls that are refused before it matters.
  */
 static uint64_t socket_of(struct target *target, uint64_t type)
 {

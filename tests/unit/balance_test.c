@@ -9,7 +9,8 @@ static uint64_t closed(void)
 	return balance()->counts.ended[ENDED_FIN] + balance()->counts.ended[ENDED_RST];
 }
 
-/* That a live flow ends s seconds from now: a little before it is there, a few seconds later not.
+/*
+ * That a live flow ends s seconds from now: a little before it is there, a few seconds later not.
  */
 static void check_ends_in(uint64_t s)
 {
@@ -331,7 +332,8 @@ START_TEST(expiry_whatever_the_ticks)
 }
 END_TEST
 
-/* Many connections at random: the books balance at every moment, and in the end all is given back.
+/*
+ * Many connections at random: the books balance at every moment, and in the end all is given back.
  */
 START_TEST(random_use_balances)
 {

@@ -73,7 +73,8 @@ START_TEST(ip_options_of_a_syn)
 }
 END_TEST
 
-/* Timestamps and SACK blocks; an MD5 signature (RFC 2385); TCP-AO (RFC 5925); MPTCP; experiments.
+/*
+ * Timestamps and SACK blocks; an MD5 signature (RFC 2385); TCP-AO (RFC 5925); MPTCP; experiments.
  */
 START_TEST(tcp_options)
 {
@@ -228,7 +229,8 @@ START_TEST(fin_before_data)
 }
 END_TEST
 
-/* A RST after both FINs is the end, as they are; one that comes when all is over changes nothing.
+/*
+ * A RST after both FINs is the end, as they are; one that comes when all is over changes nothing.
  */
 START_TEST(rst_and_fin_in_odd_orders)
 {

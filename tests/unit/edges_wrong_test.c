@@ -45,7 +45,8 @@ START_TEST(group_mac_crosses_to_a_client)
 }
 END_TEST
 
-/* From the VIP to itself, from a port to itself even: with any flags nothing is made or answered.
+/*
+ * From the VIP to itself, from a port to itself even: with any flags nothing is made or answered.
  */
 START_TEST(land)
 {

@@ -148,7 +148,8 @@ static inline bool load_programs(void)
 	return !err;
 }
 
-/* False if programs can't be loaded here. The kernel takes about a second to check them: who has
+/*
+ * False if programs can't be loaded here. The kernel takes about a second to check them: who has
  * more to try with the same rules does it before end(). vip_is_hosts: in modes where that can be.
  */
 static inline bool begin_with(bool ipv6, bool vip_is_hosts)

@@ -94,7 +94,8 @@ struct talk {
 /* What the client of a connection to the first VIP sends first. */
 struct spec spec_syn(be32 client, uint16_t sport, uint16_t dport);
 
-/* The SYN only, or that one; *ret is filled in if a flow was made. Or the whole handshake, which
+/*
+ * The SYN only, or that one; *ret is filled in if a flow was made. Or the whole handshake, which
  * must succeed.
  */
 struct verdict talk_syn(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
@@ -103,7 +104,8 @@ struct verdict talk_syn_from(struct talk *ret, struct engine *engine, const stru
 void talk_open(struct talk *ret, struct engine *engine, be32 client, uint16_t sport,
                uint16_t dport);
 
-/* What end sends next, as it leaves that end; and the same sent, with its sequence numbers used up.
+/*
+ * What end sends next, as it leaves that end; and the same sent, with its sequence numbers used up.
  */
 struct spec talk_spec(const struct talk *talk, enum end end, uint8_t flags, uint16_t payload);
 struct verdict talk_send(struct talk *talk, enum end end, uint8_t flags, uint16_t payload);
@@ -111,7 +113,8 @@ struct verdict talk_send(struct talk *talk, enum end end, uint8_t flags, uint16_
 /* An orderly close begun by first. */
 void talk_close(struct talk *talk, enum end first);
 
-/* Does what time asks for, at engine->now; then lets time go by and does so as a live bridge would.
+/*
+ * Does what time asks for, at engine->now; then lets time go by and does so as a live bridge would.
  */
 void engine_poll(struct engine *engine);
 void engine_wait_ms(struct engine *engine, uint64_t ms);

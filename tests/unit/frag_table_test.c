@@ -52,7 +52,8 @@ START_TEST(as_long_as_a_jumbo_frame_waits)
 }
 END_TEST
 
-/* Servers get other numbers: datagrams to them go along, those to one that is gone are forgotten.
+/*
+ * Servers get other numbers: datagrams to them go along, those to one that is gone are forgotten.
  */
 START_TEST(routes_are_renumbered)
 {

@@ -196,7 +196,8 @@ START_TEST(datagrams_do_not_mix)
 }
 END_TEST
 
-/* A flood of fragments finds bounds, and what follows its first fragment gets through all the same.
+/*
+ * A flood of fragments finds bounds, and what follows its first fragment gets through all the same.
  */
 START_TEST(flood_is_bounded)
 {

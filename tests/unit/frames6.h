@@ -19,7 +19,8 @@ void frames6_put_header(uint8_t *p, const uint8_t *ip, uint8_t protocol, uint32_
 uint32_t frames6_payload(const struct built *built);
 uint32_t frames6_l4_len(const struct built *built);
 
-/* Of len bytes of protocol at p, with the pseudo header of the packet; of that alone if p is NULL.
+/*
+ * Of len bytes of protocol at p, with the pseudo header of the packet; of that alone if p is NULL.
  */
 uint16_t frames6_sum(const struct built *built, uint8_t protocol, const uint8_t *p, uint32_t len);
 

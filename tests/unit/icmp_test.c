@@ -38,7 +38,8 @@ static void build_error(be32 from, uint8_t type, uint32_t len)
 	frames_icmp_error(&error, &spec, &passed, len);
 }
 
-/* Passes error in; it must reach end, which sent the packet, from src and quoting len bytes of it.
+/*
+ * Passes error in; it must reach end, which sent the packet, from src and quoting len bytes of it.
  */
 static void check_translated(enum end end, be32 src, uint32_t len)
 {

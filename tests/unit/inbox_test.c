@@ -80,7 +80,8 @@ START_TEST(full_of_news)
 }
 END_TEST
 
-/* Frame number n, whose length is another one each time; with what the kernel put off or without.
+/*
+ * Frame number n, whose length is another one each time; with what the kernel put off or without.
  */
 static struct frame make_frame(uint8_t *bytes, uint32_t n, struct packet_offload *offload)
 {

@@ -160,7 +160,8 @@ START_TEST(small_and_large_in_order)
 }
 END_TEST
 
-/* However few messages come with a call, and whatever errors before them: nothing is late or lost.
+/*
+ * However few messages come with a call, and whatever errors before them: nothing is late or lost.
  */
 START_TEST(short_returns)
 {

@@ -113,7 +113,8 @@ START_TEST(refused_anew)
 }
 END_TEST
 
-/* Of a closed window, which an end has shrunk: Linux resets with its edge (tcp_acceptable_seq()).
+/*
+ * Of a closed window, which an end has shrunk: Linux resets with its edge (tcp_acceptable_seq()).
  */
 START_TEST(rst_at_the_edge_of_the_window)
 {
@@ -290,7 +291,8 @@ static struct verdict stamped(struct talk *ret, uint32_t seq, uint32_t stamp, ui
 	return v;
 }
 
-/* A port is used again, and the same SNAT port if a server in TIME_WAIT would take that (RFC 6191).
+/*
+ * A port is used again, and the same SNAT port if a server in TIME_WAIT would take that (RFC 6191).
  */
 START_TEST(port_used_again_into_time_wait)
 {

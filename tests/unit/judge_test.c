@@ -93,7 +93,8 @@ END_TEST
 /* A client whose router has changed is followed by whatever it says next. */
 START_TEST(client_that_moves_is_followed)
 {
-	/* new data, a keep-alive, a repetition of what was acknowledged, of which it hasn't heard
+	/*
+	 * new data, a keep-alive, a repetition of what was acknowledged, of which it hasn't heard
 	 */
 	static const int seqs[] = {0, -1, -100};
 	static const uint16_t payloads[] = {50, 0, 100};
@@ -204,7 +205,8 @@ START_TEST(what_prolongs_a_half_open_flow)
 }
 END_TEST
 
-/* What isn't the client's acknowledgment of the server's SYN, in the first window, opens nothing.
+/*
+ * What isn't the client's acknowledgment of the server's SYN, in the first window, opens nothing.
  */
 START_TEST(stranger_opens_nothing)
 {

@@ -111,7 +111,8 @@ START_TEST(other_protocols_are_dropped)
 }
 END_TEST
 
-/* Of no connection that is known: only what may follow a first fragment that is yet to come waits.
+/*
+ * Of no connection that is known: only what may follow a first fragment that is yet to come waits.
  */
 START_TEST(unmatched_fragments_go_nowhere)
 {

@@ -158,7 +158,8 @@ START_TEST(rate_and_burst)
 }
 END_TEST
 
-/* SYNs that anybody can send block nobody, however many; nor is he blocked who opens what he may.
+/*
+ * SYNs that anybody can send block nobody, however many; nor is he blocked who opens what he may.
  */
 START_TEST(spoofed_syns_block_nobody)
 {

@@ -5,7 +5,8 @@
 #include "random.h"
 #include "suites.h"
 
-/* At each length a frame can be cut to, parsing stays within it and never says more than it holds.
+/*
+ * At each length a frame can be cut to, parsing stays within it and never says more than it holds.
  */
 START_TEST(cut_anywhere)
 {

@@ -30,7 +30,8 @@ START_TEST(many_leave_as_fast_as_they_may_and_are_spread)
 	most = most_in_a_ms(4000 / PROBES_PER_MS + 1, &all);
 	ck_assert_uint_eq(all, 4000);
 	ck_assert_uint_eq(most, PROBES_PER_MS);
-	/* none answers: SYN again, RST; and then SYN, SYN and RST in half an interval each, spread
+	/*
+	 * none answers: SYN again, RST; and then SYN, SYN and RST in half an interval each, spread
 	 */
 	most_in_a_ms(TIMEOUT_MS + INTERVAL_MS, &all);
 	most = most_in_a_ms(INTERVAL_MS, &all);

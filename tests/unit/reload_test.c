@@ -219,7 +219,8 @@ START_TEST(clients_stick_through_a_reload)
 }
 END_TEST
 
-/* Servers are numbered anew; the rest of a datagram still goes to the one that got its beginning.
+/*
+ * Servers are numbered anew; the rest of a datagram still goes to the one that got its beginning.
  */
 START_TEST(fragments_follow_through_a_reload)
 {

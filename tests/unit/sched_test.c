@@ -36,7 +36,8 @@ START_TEST(connect_and_close_follows_the_weights)
 }
 END_TEST
 
-/* A scheduler that is told of another one's turns goes on as that would, whatever it took itself.
+/*
+ * A scheduler that is told of another one's turns goes on as that would, whatever it took itself.
  */
 START_TEST(turns_are_recalled)
 {

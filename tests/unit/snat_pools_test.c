@@ -24,7 +24,8 @@ START_TEST(service_ports_of_another_farm_s_vip)
 }
 END_TEST
 
-/* Above RULES_POOLED_PORTS_MAX service ports share one pool, so that no tuple is handed out twice.
+/*
+ * Above RULES_POOLED_PORTS_MAX service ports share one pool, so that no tuple is handed out twice.
  */
 START_TEST(many_services_share_a_pool)
 {

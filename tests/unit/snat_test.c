@@ -140,7 +140,8 @@ static uint16_t next_free(const bool busy[PORTS], uint16_t from)
 	return from;
 }
 
-/* 99 % are taken: those that are free have their turn in order, however few and wherever they are.
+/*
+ * 99 % are taken: those that are free have their turn in order, however few and wherever they are.
  */
 START_TEST(turns_when_nearly_full)
 {

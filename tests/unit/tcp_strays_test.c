@@ -59,7 +59,8 @@ START_TEST(rst_with_the_isn_itself)
 }
 END_TEST
 
-/* Blindly guessing two numbers that fit each other is easy: no window holds either (RFC 5961, 1.1).
+/*
+ * Blindly guessing two numbers that fit each other is easy: no window holds either (RFC 5961, 1.1).
  */
 START_TEST(stray_segment_does_not_open_the_door_to_a_rst)
 {

@@ -129,7 +129,8 @@ START_TEST(fragments_are_no_dead_end)
 }
 END_TEST
 
-/* One segment is lost of a large window in flight; when it has come, all is acknowledged at once.
+/*
+ * One segment is lost of a large window in flight; when it has come, all is acknowledged at once.
  */
 START_TEST(ack_jumps_over_a_big_window)
 {
