@@ -296,6 +296,21 @@ static inline uint32_t flows_oldest_resting(const struct flows *flows, uint32_t 
 	return first & FLOW_HEAD ? FLOW_NONE : first;
 }
 
+/* The one that follows upon it in its queue by pool, or FLOW_NONE. */
+static inline uint32_t flows_younger_half_open(const struct flows *flows, uint32_t flow)
+{
+	const struct opening *at = &flows->openings.at[flows->spare[flow].opening];
+
+	return openings_flow(&flows->openings, at->in[FLOW_BY_POOL].next);
+}
+
+static inline uint32_t flows_younger_resting(const struct flows *flows, uint32_t flow)
+{
+	const uint32_t next = flows->spare[flow].rests[FLOW_BY_POOL].next;
+
+	return next & FLOW_HEAD ? FLOW_NONE : next;
+}
+
 /* If flows_add() would find room. */
 bool flows_have_room(const struct flows *flows);
 

@@ -233,20 +233,15 @@ uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsi
 	return snat_pool_of(snat, server, address_of(snat, farm, server, i), service);
 }
 
-/* The place, counted as in snat_pool(), of a pool with a free port; nsnat: there is none. */
-static unsigned find_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service)
+/* The place, counted as in snat_pool(), of the first pool from place i on that has a free port;
+ * nsnat: there is none. */
+static unsigned find_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                          unsigned i)
 {
-	unsigned i = 0;
-
 	while (i < snat->rules->farms[farm].nsnat &&
 	       snat->next[snat_pool(snat, farm, server, service, i)].port == POOL_PORTS)
 		i++;
 	return i;
-}
-
-bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service)
-{
-	return find_pool(snat, farm, server, service) < snat->rules->farms[farm].nsnat;
 }
 
 bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
@@ -275,18 +270,61 @@ void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct sn
 	snat->turns[server] = address_after(port.address, snat->rules->farms[farm].nsnat);
 }
 
-bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
-               struct snat_port *ret)
+/* Sets *ret to the next port of the first pool from place i on that has one; false: none has. */
+static bool peek_from(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                      unsigned i, struct snat_port *ret)
 {
-	const unsigned i = find_pool(snat, farm, server, service);
-	const unsigned address = address_of(snat, farm, server, i);
+	unsigned address;
 	uint32_t p;
 
+	i = find_pool(snat, farm, server, service, i);
 	if (i == snat->rules->farms[farm].nsnat)
 		return false;
+	address = address_of(snat, farm, server, i);
 	p = snat_pool_of(snat, server, address, service);
 	*ret = (struct snat_port){p, (uint16_t)address, be16_from((uint16_t)snat->next[p].port)};
 	return true;
+}
+
+bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+               struct snat_port *ret)
+{
+	return peek_from(snat, farm, server, service, 0, ret);
+}
+
+/* The free port of the pool that follows upon one that is free, around the end; POOL_PORTS: that
+ * was the last one before it is the next one's turn again. */
+static uint32_t following(const struct snat *snat, uint32_t p, uint32_t port)
+{
+	const uint32_t first = snat->next[p].port;
+	uint32_t next =
+	        port + 1 < POOL_PORTS ? pool_find_free(&snat->pools[p], port + 1) : POOL_PORTS;
+
+	if (next == POOL_PORTS)
+		next = pool_find_free(&snat->pools[p], 0);
+	return (uint16_t)(next - first) > (uint16_t)(port - first) ? next : POOL_PORTS;
+}
+
+bool snat_peek_after(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                     struct snat_port *port)
+{
+	const unsigned nsnat = snat->rules->farms[farm].nsnat;
+	const uint32_t next = following(snat, port->pool, be16_get(port->port));
+	unsigned i = 0;
+
+	if (next < POOL_PORTS) {
+		port->port = be16_from((uint16_t)next);
+		return true;
+	}
+	while (i < nsnat && address_of(snat, farm, server, i) != port->address)
+		i++;
+	return i < nsnat && peek_from(snat, farm, server, service, i + 1, port);
+}
+
+void snat_take_next(struct snat *snat, unsigned farm, unsigned server, struct snat_port port)
+{
+	snat->next[port.pool].last = be16_get(port.port);
+	snat_take_port(snat, farm, server, port);
 }
 
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
@@ -294,8 +332,7 @@ bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned servi
 {
 	if (!snat_peek(snat, farm, server, service, ret))
 		return false;
-	snat->next[ret->pool].last = snat->next[ret->pool].port;
-	snat_take_port(snat, farm, server, *ret);
+	snat_take_next(snat, farm, server, *ret);
 	return true;
 }
 

@@ -69,12 +69,12 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
-/* What snat_take() would hand out, in *ret. */
+/* What snat_take() would hand out, in *ret; and what it would if neither that port, which is free,
+ * nor any before it were. False if there is none. */
 bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
-
-/* If snat_take() would find a port. */
-bool snat_has_free(const struct snat *snat, unsigned farm, unsigned server, unsigned service);
+bool snat_peek_after(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
+                     struct snat_port *port);
 
 /*
  * The number of the i-th pool for service of a server, counted from the farm's address whose turn
@@ -85,9 +85,11 @@ uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsi
 bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                   unsigned i, be16 port, struct snat_port *ret);
 
-/* If that port is free; and takes it, as snat_take() does the next one. */
+/* If that port is free; takes it out of turn; and takes it as the pool's next one: those that
+ * follow upon it are handed out after it. */
 bool snat_is_free(const struct snat *snat, struct snat_port port);
 void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
+void snat_take_next(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
 
 /*
  * The pool and address index of a port in use, from what its flow remembers. False if there is no

@@ -20,7 +20,8 @@ enum {
 	WISH_LEAST_AGE_MS = 100,
 	/* SNAT addresses at which the client's own port is asked for */
 	WISH_OWN_TRIES = 4,
-	/* ports that are tried for one that no live flow from before a reload has */
+	/* free ports, and flows that would give theirs up, that are looked at for one that no live
+	   flow from before a reload has; without such flows the first one serves */
 	WISH_PORT_TRIES = 256,
 };
 
@@ -61,19 +62,65 @@ static struct tuple arrival_at(const struct wish *wish, uint16_t server, struct 
 	                wish_server_port(wish), port.port);
 }
 
-/* The flow that has had a port of the server's for longest among those that rest, or that are
- * half-open: in the first of the service's pools, in turn, that has any. Or FLOW_NONE. */
-static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests)
+/* If a flow may have a tuple though its port is free in the pools: a stray may (balance.h). */
+static bool may_collide(const struct wish *wish)
+{
+	return wish->balance->strays;
+}
+
+/* If no live flow but f, which may be FLOW_NONE, has what the port would make of the tuple. */
+static bool is_nobodys(const struct wish *wish, uint16_t server, struct snat_port port, uint32_t f)
+{
+	const struct tuple tuple = arrival_at(wish, server, port);
+	const uint32_t ref = may_collide(wish) ? holder_of(wish, &tuple) : FLOW_NONE;
+
+	return ref == FLOW_NONE || flow_of(ref) == f ||
+	       !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
+}
+
+/* Sets *ret to the free port whose turn it is, of those that no stray has. */
+static bool find_free(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	const struct snat *snat = &wish->balance->farms->snat;
+	bool found = snat_peek(snat, wish->farm, server, wish->service, ret);
+
+	for (unsigned n = 0; found && n < WISH_PORT_TRIES; n++) {
+		if (is_nobodys(wish, server, *ret, FLOW_NONE))
+			return true;
+		found = snat_peek_after(snat, wish->farm, server, wish->service, ret);
+	}
+	return false;
+}
+
+/* The one in the queue of the service's i-th pool, of those that rest or that are half-open, which
+ * has had its port for longest; sets *ret to that. Or FLOW_NONE. */
+static uint32_t oldest_of_pool(const struct wish *wish, uint16_t server, bool rests, unsigned i,
+                               struct snat_port *ret)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
 	const struct flows *flows = &wish->balance->flows;
-	uint32_t f = FLOW_NONE, pool;
+	const uint32_t pool = snat_pool(snat, wish->farm, server, wish->service, i);
+	uint32_t f = rests ? flows_oldest_resting(flows, farms_resting(pool))
+	                   : flows_oldest_half_open(flows, farms_half_open(pool));
 
-	for (unsigned i = 0; i < wish_farm(wish)->nsnat && f == FLOW_NONE; i++) {
-		pool = snat_pool(snat, wish->farm, server, wish->service, i);
-		f = rests ? flows_oldest_resting(flows, farms_resting(pool))
-		          : flows_oldest_half_open(flows, farms_half_open(pool));
+	for (unsigned n = 0; f != FLOW_NONE && n < WISH_PORT_TRIES; n++) {
+		if (snat_port_of(snat, wish->farm, server, wish->service, i,
+		                 flows_at(flows, f)->arrive[SERVER].dport, ret) &&
+		    is_nobodys(wish, server, *ret, f))
+			return f;
+		f = rests ? flows_younger_resting(flows, f) : flows_younger_half_open(flows, f);
 	}
+	return FLOW_NONE;
+}
+
+/* That of the first of the service's pools, in turn, that has any. */
+static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests,
+                                 struct snat_port *ret)
+{
+	uint32_t f = FLOW_NONE;
+
+	for (unsigned i = 0; i < wish_farm(wish)->nsnat && f == FLOW_NONE; i++)
+		f = oldest_of_pool(wish, server, rests, i, ret);
 	return f;
 }
 
@@ -82,14 +129,14 @@ static bool can_reach(const void *of, unsigned s)
 {
 	const struct wish *wish = of;
 	const uint16_t server = (uint16_t)s;
+	struct snat_port port;
 	struct tuple tuple;
 	uint32_t ref;
 
 	if (wish_farm(wish)->nsnat)
-		return snat_has_free(&wish->balance->farms->snat, wish->farm, server,
-		                     wish->service) ||
-		       oldest_with_port(wish, server, true) != FLOW_NONE ||
-		       oldest_with_port(wish, server, false) != FLOW_NONE;
+		return find_free(wish, server, &port) ||
+		       oldest_with_port(wish, server, true, &port) != FLOW_NONE ||
+		       oldest_with_port(wish, server, false, &port) != FLOW_NONE;
 	/* the client may have this port open to the same server already, by way of another VIP */
 	tuple = arrival_without_snat(wish, server);
 	ref = holder_of(wish, &tuple);
@@ -114,29 +161,20 @@ bool wish_can_be_had(const void *of, unsigned server)
 	return wish_is_open(of, server) && can_reach(of, server);
 }
 
-/* Makes an older flow give up its port; false if there is none that may. */
-static bool free_a_port(const struct wish *wish, uint16_t server)
+/* Makes an older flow give up its port, *ret; false if there is none that may. */
+static bool free_a_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
-	uint32_t f = oldest_with_port(wish, server, true);
+	uint32_t f = oldest_with_port(wish, server, true, ret);
 
 	if (f != FLOW_NONE) {
 		life_cut_quarantine(wish->balance, f);
 		return true;
 	}
-	f = oldest_with_port(wish, server, false);
+	f = oldest_with_port(wish, server, false, ret);
 	if (f == FLOW_NONE)
 		return false;
 	life_evict(wish->balance, f, wish->now);
 	return true;
-}
-
-static bool take_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
-{
-	struct snat *snat = &wish->balance->farms->snat;
-
-	return snat_take(snat, wish->farm, server, wish->service, ret) ||
-	       (free_a_port(wish, server) &&
-	        snat_take(snat, wish->farm, server, wish->service, ret));
 }
 
 /* Frees the tuple: a flow that has it and rests is forgotten. False if a live flow has it. */
@@ -160,12 +198,6 @@ static bool is_his_own(const struct wish *wish, uint32_t f)
 	return !flow_is_live(flow) && tuple_eq(&flow->arrive[CLIENT], &wish->packet->tuple) &&
 	       tcp_may_reopen(flow, wish->balance->flows.stamps[f], wish->packet) &&
 	       (!wish->key->hashed || ip6_eq(&wish->balance->flows.client6[f], wish->key->hashed));
-}
-
-/* If a flow may have a tuple though its port is free in the pools: a stray may (balance.h). */
-static bool may_collide(const struct wish *wish)
-{
-	return wish->balance->strays;
 }
 
 /* If the client may have the port with his own port's number. A flow of his that rests and has it
@@ -209,28 +241,20 @@ static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server
 	return false;
 }
 
-/*
- * Takes a port that no live stray has. Those which strays have are held until one is found, and
- * then given back, so that the pools don't offer them again and a flow that rests gives up its port
- * when nothing else is free.
- */
 static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
                         struct snat_port *ret)
 {
-	struct snat_port others[WISH_PORT_TRIES];
-	bool found = take_own_port(wish, old, server, ret);
 	struct tuple tuple;
-	unsigned n = 0;
 
-	while (!found && n < WISH_PORT_TRIES && take_port(wish, server, ret)) {
-		tuple = arrival_at(wish, server, *ret);
-		found = !may_collide(wish) || free_tuple(wish, &tuple);
-		if (!found)
-			others[n++] = *ret;
-	}
-	while (n)
-		snat_give_back(&wish->balance->farms->snat, wish->farm, others[--n]);
-	return found;
+	if (take_own_port(wish, old, server, ret))
+		return true;
+	if (!find_free(wish, server, ret) && !free_a_port(wish, server, ret))
+		return false;
+	tuple = arrival_at(wish, server, *ret);
+	if (may_collide(wish))
+		free_tuple(wish, &tuple); /* of a stray that rests, if of any */
+	snat_take_next(&wish->balance->farms->snat, wish->farm, server, *ret);
+	return true;
 }
 
 bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
@@ -246,7 +270,7 @@ bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
 	return true;
 }
 
-/* Guesses the port that take_own_port() or snat_take() will take, as if there were no strays. */
+/* Guesses the port that choose_port() will take, as if there were no strays. */
 static bool foresee_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
 	const struct snat *snat = &wish->balance->farms->snat;

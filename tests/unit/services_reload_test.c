@@ -220,6 +220,52 @@ START_TEST(snat_ports_that_become_another_farm_s)
 }
 END_TEST
 
+/* Both farms have the same servers, and n SNAT ports. Without `moved` 443 and 5062 go to the same
+ * port of them, and server 1 has no weight; with it 443 goes elsewhere, and all have. */
+static struct rules *with_few_ports(uint16_t n, bool moved, enum rules_scheduler scheduler)
+{
+	static const uint16_t elsewhere[] = {8443, 444, 5060, 5061};
+	struct rules *rules = same_servers();
+
+	for (unsigned f = 0; f < 2; f++) {
+		fixture_set_snat_ports(&rules->farms[f], 2000, (uint16_t)(2000 + n - 1));
+		rules->farms[f].scheduler = scheduler;
+	}
+	if (moved)
+		map_ports(&rules->farms[0], elsewhere);
+	else
+		rules->servers[1].weight = 0;
+	return rules;
+}
+
+/* All ports of a server look free by the present rules, and flows from before the reload have them:
+ * so it can't be had, and the other one serves for as long as it has any. */
+START_TEST(a_server_whose_ports_strays_have_is_passed_over)
+{
+	const uint16_t sizes[] = {1, 4, 255, 256}, n = sizes[_i % 4];
+	struct talk held[256], talk;
+
+	engine_start(&engine, with_few_ports(n, false, (enum rules_scheduler)(_i / 4)));
+	for (unsigned k = 0; k < n; k++)
+		talk_open(&held[k], &engine, fixture_client(k), 40000, 443);
+	engine_reload(&engine, with_few_ports(n, true, (enum rules_scheduler)(_i / 4)));
+	require_eq(lb_balance(engine.lb)->strays, n);
+	for (unsigned k = 0; k < n; k++) {
+		talk_open(&talk, &engine, fixture_client(k), 40001, 5062);
+		require_eq(talk.server, 1); /* by its address */
+	}
+	require_eq(talk_syn(&talk, &engine, fixture_client(n), 40001, 5062).why,
+	           WHY_SNAT_EXHAUSTED);
+	talk_close(&held[0], CLIENT);
+	engine_wait_ms(&engine, 130 * 1000);
+	talk_open(&talk, &engine, fixture_client(n), 40001, 5062);
+	require_eq(talk.server, 0);
+	for (unsigned k = 1; k < n; k++)
+		require_eq(talk_send(&held[k], SERVER, ACK | PSH, 1).why, WHY_FLOW_HIT);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* Who comes from another farm of the VIP isn't unknown. */
 START_TEST(verdicts_go_with_a_farm_that_is_split)
 {
@@ -265,6 +311,11 @@ Suite *services_reload_suite(void)
 	        verdicts_go_with_a_farm_that_is_split,
 	        NULL,
 	};
+	Suite *suite = suite_of("services_reload", tests);
+	TCase *tcase = tcase_create("strays");
 
-	return suite_of("services_reload", tests);
+	tcase_add_loop_test(tcase, a_server_whose_ports_strays_have_is_passed_over, 0,
+	                    4 * RULES_NSCHEDULERS);
+	suite_add_tcase(suite, tcase);
+	return suite;
 }
