@@ -14,6 +14,7 @@
 #include "logfile.h"
 #include "logline.h"
 #include "../process/clock.h"
+#include "../process/precedence.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -116,6 +117,7 @@ static void *write_lines(void *arg)
 {
 	struct connlog *connlog = arg;
 
+	precedence_give_up();
 	while (!atomic_load(&connlog->ending)) {
 		sem_wait(&connlog->queued);
 		write_all(connlog);
