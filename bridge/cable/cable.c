@@ -297,6 +297,19 @@ static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 	return err;
 }
 
+/* On a cable nobody routes: what one in `mode = routed` has left on these interfaces ends. */
+static void end_left_routing(struct cable *cable, const char *const names[NSIDES])
+{
+	const struct link *const links[NSIDES] = {&cable->plugs[OUTSIDE].is.link,
+	                                          &cable->plugs[INSIDE].is.link};
+
+	if (routing_release(cable->socket, names, links) < 0)
+		return;
+	log_info("the kernel's routing is set back, as mode = routed has left it");
+	for (unsigned side = 0; side < NSIDES; side++)
+		link_query(cable->socket, names[side], &cable->plugs[side].is.link);
+}
+
 static struct cable *new_cable(const char *const names[NSIDES], const struct cable_wish *wish)
 {
 	struct cable *cable = calloc(1, sizeof(*cable));
@@ -330,6 +343,8 @@ int cable_open(const char *const names[NSIDES], const struct cable_wish *wish, l
 		log_error("rtnetlink: %s", strerror(-err));
 	for (unsigned side = 0; !err && side < cable->n; side++)
 		err = find_end(cable, &cable->plugs[side], names[side], now);
+	if (!err && !wish->is_hosts)
+		end_left_routing(cable, names);
 	for (unsigned side = 0; !err && side < cable->n; side++)
 		err = open_end(cable, &cable->plugs[side], now);
 	if (!err && wish->routed)

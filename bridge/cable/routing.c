@@ -57,8 +57,8 @@ static int set_all(const struct routing *routing, struct mnl_socket *socket,
 
 enum { ROUTING_TEXT_BYTES = 128 };
 
-/* The file, if it is one that a process like this one has made; or -1. */
-static int open_left(const char *const names[NSIDES])
+/* The file, if it is one that a process like this one has made; or -1. flags: O_CREAT makes it. */
+static int open_left(const char *const names[NSIDES], int flags)
 {
 	char directory[RUN_PATH_BYTES], path[RUN_PATH_BYTES + 16];
 	struct stat is;
@@ -67,7 +67,7 @@ static int open_left(const char *const names[NSIDES])
 	if (run_directory(names, directory) < 0)
 		return -1;
 	snprintf(path, sizeof(path), "%s/routing", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = open(path, O_RDWR | flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && (fstat(fd, &is) < 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid())) {
 		close(fd);
 		fd = -1;
@@ -75,8 +75,24 @@ static int open_left(const char *const names[NSIDES])
 	return fd;
 }
 
-/* What the switches of these interfaces were, if the file says so. */
-static bool read_left(struct routing *routing, const struct link *const links[NSIDES])
+/* Notes how the interfaces' switches are that haven't been noted. True if there was one. */
+static bool note(struct routing *routing, const struct link *const links[NSIDES])
+{
+	bool any = false;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		if (!links[side] || routing->index[side] == links[side]->index)
+			continue;
+		routing->index[side] = links[side]->index;
+		routing->before[side] = links[side]->forwards;
+		any = true;
+	}
+	return any;
+}
+
+/* What the switches were, if the file says so: of an interface that has been made anew since then
+ * it is what was noted. */
+static bool read_left(struct routing *routing)
 {
 	char text[ROUTING_TEXT_BYTES] = "";
 	uint32_t before[NSIDES], before6;
@@ -87,18 +103,17 @@ static bool read_left(struct routing *routing, const struct link *const links[NS
 	           &before[1], &before6) != 5)
 		return false;
 	for (unsigned side = 0; side < NSIDES; side++)
-		if (!links[side] || index[side] != links[side]->index)
-			return false;
-	memcpy(routing->before, before, sizeof(before));
+		if (index[side] == routing->index[side])
+			routing->before[side] = before[side];
 	routing->before6 = before6;
 	return true;
 }
 
-static void write_left(const struct routing *routing, const struct link *const links[NSIDES])
+static void write_left(const struct routing *routing)
 {
 	char text[ROUTING_TEXT_BYTES];
 	const int n = snprintf(text, sizeof(text), "%d %" PRIu32 " %d %" PRIu32 " %" PRIu32 "\n",
-	                       links[0]->index, routing->before[0], links[1]->index,
+	                       routing->index[0], routing->before[0], routing->index[1],
 	                       routing->before[1], routing->before6);
 
 	if (routing->left < 0 || pwrite(routing->left, text, (size_t)n, 0) != n)
@@ -114,10 +129,10 @@ static void forget_left(const struct routing *routing)
 
 /* ---- Beginning and end ---- */
 
-static void open_files(struct routing *routing, const char *const names[NSIDES])
+static void open_files(struct routing *routing, const char *const names[NSIDES], int flags)
 {
 	routing->fd6 = open(path6, O_RDWR | O_CLOEXEC);
-	routing->left = open_left(names);
+	routing->left = open_left(names, flags);
 }
 
 int routing_begin(struct routing *routing, struct mnl_socket *socket,
@@ -126,13 +141,11 @@ int routing_begin(struct routing *routing, struct mnl_socket *socket,
 	int err;
 
 	*routing = (struct routing){.began = true, .on = on};
-	open_files(routing, names);
-	if (!read_left(routing, links)) {
+	open_files(routing, names, O_CREAT);
+	note(routing, links);
+	if (!read_left(routing))
 		routing->before6 = read6(routing);
-		for (unsigned side = 0; side < NSIDES; side++)
-			routing->before[side] = links[side]->forwards;
-		write_left(routing, links);
-	}
+	write_left(routing);
 	err = set_all(routing, socket, links);
 	if (err < 0)
 		log_error("the kernel's routing can't be turned %s: %s", on ? "on" : "off",
@@ -147,6 +160,8 @@ void routing_hold(struct routing *routing, struct mnl_socket *socket,
 
 	if (!routing->began)
 		return;
+	if (note(routing, links))
+		write_left(routing);
 	for (unsigned side = 0; side < NSIDES; side++)
 		differs |= !!links[side]->forwards != on;
 	if (differs && on == routing->on)
@@ -191,8 +206,9 @@ int routing_release(struct mnl_socket *socket, const char *const names[NSIDES],
 {
 	struct routing routing = {.began = true};
 
-	open_files(&routing, names);
-	if (!read_left(&routing, links)) {
+	open_files(&routing, names, 0);
+	note(&routing, links);
+	if (!read_left(&routing)) {
 		routing_leave(&routing);
 		return -ENOENT;
 	}

@@ -37,6 +37,30 @@ setup()
 	[[ $(forwarding) = "0 0 0" ]]
 }
 
+# What was before is known for as long as it isn't set back.
+@test "killed after an interface was put in anew, it leaves no routing to wire release, nor to a cable" {
+	topology_start
+	ip -n tmb link del eth1
+	topology_tmb eth1 02:00:00:00:00:02 segment "$NET4" "$NET6"
+	wait_until 8 forwards
+	lab_kill tmbridge
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(forwarding) = "0 0 0" ]]
+	topology_start
+	lab_kill tmbridge
+	forwards
+	printf '[bridge]\nmax_connections = 10000\nmode = transparent\non_exit = cut\n' >"$LAB_DIR/lb.ini"
+	topology_start
+	grep -q "^tmbridge: the kernel's routing is set back" "$LAB_DIR/tmbridge.err"
+	tmbridge_stop
+	[[ $(forwarding) = "0 0 0" ]]
+}
+
+forwards()
+{
+	[[ $(forwarding) = "1 1 1" ]]
+}
+
 forwarding()
 {
 	in_ns tmb sysctl -n net.ipv4.conf.eth0.forwarding net.ipv4.conf.eth1.forwarding net.ipv6.conf.all.forwarding | paste -sd' '
