@@ -72,9 +72,9 @@ bool follow_host(struct live *live)
 	const lb_time now = clock_now();
 	int indices[NSIDES];
 
-	if (!rules_has_stack(rules) || now.ns - live->host_looked.ns < FOLLOW_HOST_NS)
+	if (!rules_has_stack(rules) || now.ns < live->host_look.ns)
 		return false;
-	live->host_looked = now;
+	live->host_look.ns = now.ns + FOLLOW_HOST_NS;
 	cable_indices(live->cable, indices);
 	return !host_is_as(cable_socket(live->cable), indices, rules);
 }

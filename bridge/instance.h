@@ -35,8 +35,9 @@ struct live {
 	bool unchecked;     /* some addresses, when the loops start: no side uses any */
 	lb_time retry_held; /* not to be checked again before */
 	uint32_t max_connections, max_half_open;
-	int signals;                  /* signals_open() */
-	lb_time started, host_looked; /* the latter: at the host's addresses and routes */
+	int signals; /* signals_open() */
+	lb_time started;
+	lb_time host_look; /* when to look at the host's addresses and routes */
 	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
 	bool stop;
 };

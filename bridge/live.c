@@ -33,6 +33,11 @@ enum { LIVE_CONTROL_MS = 1000 };
  * can't be given up. */
 enum { LET_GO_S = 1, LET_GO_AGAIN_S = 60 };
 
+/* When the host is followed again, if that couldn't be. */
+enum { HOST_AGAIN_S = 10 };
+
+static const char reloaded[] = "reloaded";
+
 static void note_link(struct live *live, enum side side)
 {
 	const struct cable_state *is = cable_state(live->cable, side);
@@ -84,13 +89,13 @@ static void say_ready(const struct live *live, const char *more)
 	manager_ready(status);
 }
 
-static int reload(void *ctx, bool from_file)
+static int reload(struct live *live, bool from_file, const char *how)
 {
-	struct live *live = ctx;
 	struct reload reload = {.options = live->options,
 	                        .load = live->load,
 	                        .text = live->text,
 	                        .from_file = from_file,
+	                        .how = how,
 	                        .overrides = &live->overrides,
 	                        .crew = &live->crew,
 	                        .check = follow_check_new,
@@ -113,6 +118,22 @@ static int reload(void *ctx, bool from_file)
 	return err;
 }
 
+/* What operators ask for at the sockets. */
+static int reload_as_asked(void *ctx, bool from_file)
+{
+	return reload(ctx, from_file, from_file ? reloaded : "changed by an operator");
+}
+
+/* Has the rules follow the host, whose addresses and routes they are about as well. */
+static void fit_host(struct live *live)
+{
+	if (!follow_host(live))
+		return;
+	log_info("the host's addresses or routes have changed");
+	if (reload(live, false, "follows them"))
+		live->host_look.ns = clock_now().ns + HOST_AGAIN_S * LB_NS_PER_S;
+}
+
 /* Gives up SNAT addresses that were taken out of the file and that no flow has any more, by a
  * reload: others may use them then. */
 static void let_go(struct live *live)
@@ -125,7 +146,7 @@ static void let_go(struct live *live)
 	if (!workers_keep_in_vain(&live->crew.workers))
 		return;
 	log_info("SNAT addresses that are no longer in the file have no flows any more");
-	if (reload(live, false))
+	if (reload(live, false, "without them"))
 		live->kept_look.ns = now.ns + LET_GO_AGAIN_S * LB_NS_PER_S;
 }
 
@@ -137,7 +158,7 @@ static void handle_signals(struct live *live)
 		if (info.ssi_signo == SIGUSR1)
 			write_stats(live);
 		else if (info.ssi_signo == SIGHUP)
-			reload(live, true);
+			reload(live, true, reloaded);
 		else
 			live->stop = true;
 	}
@@ -179,10 +200,7 @@ static void control(struct live *live)
 		follow_cable(live);
 		desk_serve(live->desk, clock_now());
 		follow_held(live);
-		if (follow_host(live)) {
-			log_info("the host's addresses or routes have changed");
-			reload(live, false);
-		}
+		fit_host(live);
 		workers_note_flows(&live->crew.workers);
 		let_go(live);
 		look_at_ports(live);
@@ -202,7 +220,7 @@ static int start_loops(struct live *live)
 	                             .config = live->options->config,
 	                             .overrides = &live->overrides,
 	                             .text = live->text,
-	                             .reload = reload,
+	                             .reload = reload_as_asked,
 	                             .ctx = live};
 	live->desk = desk_new(&live->world, &live->sockets);
 	if (!live->desk)

@@ -152,8 +152,7 @@ static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 		workers_discard(next);
 	}
 	if (!err)
-		changed_say(changed, reload->options->config,
-		            reload->from_file ? "reloaded" : "changed by an operator");
+		changed_say(changed, reload->options->config, reload->how);
 	else if (err != -EAGAIN)
 		log_error("%s: not reloaded: nothing has changed%s", reload->options->config,
 		          why_not(err));

@@ -24,6 +24,7 @@ struct reload {
 	struct crew *crew;
 	struct cfg_text *text;       /* in force */
 	bool from_file;              /* or else the text in force again, with other overrides */
+	const char *how;             /* for the log: what has happened to the file's rules */
 	struct overrides *overrides; /* that lie over it */
 	struct rules_nets host;
 	/*

@@ -71,6 +71,7 @@ setup()
 	ip -n router addr add 10.0.0.98/24 dev eth0
 	ip -n tmb route replace default via 10.0.0.98
 	wait_until 12 grep -q 'addresses or routes have changed' "$LAB_DIR/tmbridge.err"
+	wait_until 2 grep -q 'lb.ini: follows them: no key has changed$' "$LAB_DIR/tmbridge.err"
 	wait_until 10 tmbridge_is_served 4
 	[[ $(connects client 10.0.0.40 5061 2 | wc -l) = 2 ]]
 }
