@@ -325,6 +325,8 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	}
 	mend_hop(flows, f);
 	mend_times(a, f, now);
+	if (fate == FATE_ENDED)
+		life_ended_before(balance, f);
 	flows_adopt(flows, f, begin_anew(flow, fate), found->hashes);
 	sched_count_flow(&balance->farms->sched, server, 1);
 	if (found->has_port && !balance_keep_port(balance, server, found->port))

@@ -256,15 +256,35 @@ void life_reset(struct balance *balance, uint32_t f, enum end by, lb_time now)
 	life_check(balance, f);
 }
 
+/* Records the end of a flow that was reset. */
+static void record_reset(struct balance *balance, uint32_t f)
+{
+	const uint64_t ms = flows_reset_ms(&balance->flows, f);
+
+	record_end(balance, f, ENDED_RST, (lb_time){balance->epoch.ns + ms * LB_NS_PER_MS});
+}
+
+void life_ended_before(struct balance *balance, uint32_t f)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const uint64_t ms = (uint64_t)flow_last(flow) * FLOW_MS_PER_TICK;
+	const enum ended_why why = flow->flags & FLOW_RESET_BY_US ? ENDED_RST : ENDED_FIN;
+
+	if (flow->state == FLOW_RESET)
+		record_reset(balance, f);
+	if (!flow_is_live(flow))
+		return;
+	balance->counts.created++;
+	balance->counts.ended[why]++;
+	record_end(balance, f, why, (lb_time){balance->epoch.ns + ms * LB_NS_PER_MS});
+}
+
 /* From reset to quarantine. Any other state stays. */
 void life_bury(struct balance *balance, uint32_t f)
 {
-	uint64_t at;
-
 	if (flows_at(&balance->flows, f)->state != FLOW_RESET)
 		return;
-	at = balance->epoch.ns + flows_reset_ms(&balance->flows, f) * LB_NS_PER_MS;
-	record_end(balance, f, ENDED_RST, (lb_time){at});
+	record_reset(balance, f);
 	flows_bury(&balance->flows, f);
 	balance->reset--;
 }

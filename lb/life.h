@@ -43,6 +43,13 @@ void life_revive(struct balance *balance, uint32_t flow, lb_time now);
 void life_end(struct balance *balance, uint32_t flow, enum ended_why why, uint8_t flags,
               lb_time now);
 
+/*
+ * Records the end of a flow of another process that has ended with nobody there: that a program has
+ * noted, as if it had been this process's; or that the other one had no time to record, as the flow
+ * might have been revived. Nothing of one in quarantine. To be called before its state is changed.
+ */
+void life_ended_before(struct balance *balance, uint32_t flow);
+
 /* Moves a flow from reset to quarantine; one in another state stays as it is. */
 void life_bury(struct balance *balance, uint32_t flow);
 

@@ -182,6 +182,7 @@ is_neighbour() # ADDRESS
 
 @test "without a process: neighbours are answered, connections end, and who comes next knows" {
 	ini 'fe1 fe2'
+	sed -i "s|^vip = .*|&\nconnlog = $LAB_DIR/ended.log|" "$LAB_DIR/lb.ini"
 	start
 	talks_begin 10
 	tmbridge_stop
@@ -199,7 +200,9 @@ is_neighbour() # ADDRESS
 	adopted 0
 	tmbridge_counts .flows.open 0
 	tmbridge_counts .flows.quarantined 30
+	tmbridge_counts '.flows | [.created, .closed]' '[30,30]'
 	tmbridge_stop
+	jq -es 'length == 30 and all(.[]; .why == "fin" and .start < .end)' "$LAB_DIR/ended.log"
 }
 
 @test "a handshake that a kill interrupts is the client's to begin anew, wherever the server's answer went" {

@@ -227,8 +227,24 @@ static void pass_alone(unsigned i, enum end end, uint8_t flags, uint16_t payload
 	talk->next[end] = packet.seq + packet.seq_len;
 }
 
+/* The next record of a flow that has ended is of that talk. */
+static void require_recorded(const struct talk *talk, enum ended_why why)
+{
+	struct ended ended;
+
+	ck_assert(lb_take_ended(engine.lb, &ended));
+	ck_assert_uint_eq(be16_get(ended.arrive[CLIENT].sport), talk->sport);
+	ck_assert_uint_eq(ended.why, why);
+	ck_assert_uint_le(ended.end.ns, engine.now.ns);
+}
+
 START_TEST(ends_that_nobody_was_there_to_see_count)
 {
+	struct rules *rules = fixture_rules(3);
+	const struct balance *balance;
+	struct ended unused;
+
+	rules->farms[0].connlog = strdup("-");
 	begin();
 	pass_alone(0, CLIENT, TCP_FIN | TCP_ACK, 0, 0); /* closed by both, in order */
 	pass_alone(0, SERVER, TCP_FIN | TCP_ACK, 0, 0);
@@ -239,15 +255,26 @@ START_TEST(ends_that_nobody_was_there_to_see_count)
 	pass_alone(3, CLIENT, TCP_FIN | TCP_ACK, 10, 0); /* half of it */
 	pass_alone(4, SERVER, TCP_ACK, 100, 400);        /* after a gap, but in the window */
 	pass_alone(4, CLIENT, TCP_ACK, 0, 0);
-	ck_assert(die_and_adopt(fixture_rules(3)));
-	ck_assert_uint_eq(adoption.open, TALKS - 2);
-	ck_assert_uint_eq(adoption.quarantined, 2);
+	talk_close(&talks[5], CLIENT);            /* which the other process has seen */
+	talk_send(&talks[6], SERVER, TCP_RST, 0); /* and this, but it had no time to record it */
+	ck_assert(die_and_adopt(rules));
+	balance = lb_balance(engine.lb);
+	ck_assert_uint_eq(adoption.open, TALKS - 4);
+	ck_assert_uint_eq(adoption.quarantined, 4);
 	ck_assert_uint_eq(adoption.damaged, 0);
+	require_recorded(&talks[0], ENDED_FIN);
+	require_recorded(&talks[1], ENDED_RST);
+	require_recorded(&talks[6], ENDED_RST);
+	ck_assert(!lb_take_ended(engine.lb, &unused));
+	ck_assert_uint_eq(balance->counts.created, TALKS - 2);
+	ck_assert_uint_eq(balance->counts.ended[ENDED_FIN], 1);
+	ck_assert_uint_eq(balance->counts.ended[ENDED_RST], 1);
 	for (unsigned i = 2; i < TALKS; i++)
-		require_goes_on(&talks[i]);
+		if (i != 5 && i != 6)
+			require_goes_on(&talks[i]);
 	talk_send(&talks[3], SERVER, TCP_FIN | TCP_ACK, 0);
 	talk_send(&talks[3], CLIENT, TCP_ACK, 0);
-	ck_assert_uint_eq(balance_open_flows(lb_balance(engine.lb)), TALKS - 3);
+	ck_assert_uint_eq(balance_open_flows(balance), TALKS - 5);
 	finish();
 }
 END_TEST
