@@ -1,7 +1,7 @@
 /*
- * A test run goes through a whole ring of frames (feed.bpf.c), first with a program that does
- * nothing, then with the first program and with the second one: what these take is what they take
- * beyond it.
+ * A test run goes through a whole ring of frames (feed.bpf.c), first with programs that do nothing,
+ * then with the first program and the second one for each frame: what these take is what they take
+ * beyond that.
  */
 #include "program.h"
 
@@ -9,7 +9,6 @@
 #include "feed_program.h"
 #include "measure.h"
 #include "../../bridge/fastpath/maps.h"
-#include "../../lb/wire.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -23,7 +22,7 @@ enum {
 	PROGRAM_LEFT_MOST = 100, /* 1 % */
 };
 
-static_assert((int)FEED_TARGETS == (int)NSIDES, "a program for each side");
+static_assert((int)FEED_SIDES == (int)NSIDES, "a program for each side");
 
 static const struct mac server_mac = {{2, 0, 0, 0, 0, 0x41}};
 
@@ -35,26 +34,30 @@ struct program {
 	int feeder, targets; /* descriptors */
 };
 
-/* Which programs are fed: those of the two sides. */
-static void feed_to(const struct program *program, int outside, int inside)
+/* Which programs are fed at a step: those of the two sides. */
+static void feed_to(const struct program *program, uint32_t step, int outside, int inside)
 {
 	const int fds[NSIDES] = {[OUTSIDE] = outside, [INSIDE] = inside};
 
-	for (uint32_t side = 0; side < NSIDES; side++)
-		if (bpf_map_update_elem(program->targets, &side, &fds[side], BPF_ANY) < 0)
+	for (uint32_t side = 0; side < NSIDES; side++) {
+		const uint32_t target = feed_target(step, side);
+
+		if (bpf_map_update_elem(program->targets, &target, &fds[side], BPF_ANY) < 0)
 			measure_fail("a program can't be fed");
+	}
 }
 
 /* Has the programs go through the first n frames of the ring; the last one is to end so. Returns ns
- * for each. */
+ * for each step. */
 static uint32_t run(const struct program *program, const struct frame *like, unsigned n,
                     uint32_t end)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = like->data, .data_size_in = like->len,
-	            .repeat = (int)n);
+	            .repeat = (int)(n * FEED_STEPS));
 
 	program->feed->next = 0;
-	if (bpf_prog_test_run_opts(program->feeder, &opts) != 0 || program->feed->next != n)
+	if (bpf_prog_test_run_opts(program->feeder, &opts) != 0 ||
+	    program->feed->next != n * FEED_STEPS)
 		measure_fail("a test run fails");
 	if (opts.retval != end)
 		measure_fail("a program ends with %d instead of %d", (int)opts.retval, (int)end);
@@ -69,7 +72,6 @@ static int open_feeder(struct program *program)
 	    (err = object_map(program->object, "ring", &program->memory)) < 0)
 		return err;
 	program->feed = program->memory.at;
-	program->feed->l3 = ETH_HEADER_BYTES;
 	program->targets = bpf_object__find_map_fd_by_name(program->object, "targets");
 	return object_program(program->object, "feed", &program->feeder);
 }
@@ -144,7 +146,7 @@ static void put(struct feed *feed, const struct frame *frames, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		memcpy(feed->frames[i].data, frames[i].data, FEED_BYTES);
-		feed->frames[i].target = frames[i].side;
+		feed->frames[i].side = frames[i].side;
 	}
 }
 
@@ -153,21 +155,19 @@ uint64_t program_input(struct program *program, const struct frame *frames, unsi
 	const int *programs = program->maps.loaded.programs;
 	const int nobody = programs[LOADED_NOBODY];
 	const uint64_t before = forwarded(program);
-	uint32_t idle, first, second;
+	uint32_t idle, busy;
 
 	put(program->feed, frames, n);
-	feed_to(program, nobody, nobody);
+	feed_to(program, 0, nobody, nobody);
+	feed_to(program, 1, nobody, nobody);
 	idle = run(program, frames, n, TC_ACT_SHOT);
-	feed_to(program, programs[LOADED_RECEIVE + OUTSIDE], programs[LOADED_RECEIVE + INSIDE]);
-	first = run(program, frames, n, (uint32_t)TC_ACT_UNSPEC);
-	feed_to(program, programs[LOADED_FLOW + OUTSIDE], programs[LOADED_FLOW + INSIDE]);
-	second = run(program, frames, n, TC_ACT_REDIRECT);
-	/*
-	 * what isn't in the first buckets, or not among the first of the same tag, is the process's
-	 */
+	feed_to(program, 0, programs[LOADED_RECEIVE + OUTSIDE], programs[LOADED_RECEIVE + INSIDE]);
+	feed_to(program, 1, programs[LOADED_FLOW + OUTSIDE], programs[LOADED_FLOW + INSIDE]);
+	busy = run(program, frames, n, TC_ACT_REDIRECT);
+	/* what isn't in the first buckets, or not among the first of the same tag, is the
+	 * process's */
 	if (forwarded(program) - before < n - n / PROGRAM_LEFT_MOST)
 		measure_fail("of %u frames the programs forward %lu", n,
 		             forwarded(program) - before);
-	return (uint64_t)n * (first > idle ? first - idle : 0) +
-	       (uint64_t)n * (second > idle ? second - idle : 0);
+	return busy > idle ? (uint64_t)n * FEED_STEPS * (busy - idle) : 0;
 }
