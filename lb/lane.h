@@ -107,9 +107,8 @@ static inline bool lane_is_open(const struct flow *flow)
 static inline bool lane_note(struct flow *flow, enum end end, const struct packet *packet,
                              uint32_t now)
 {
-	if (!lane_is_open(flow) || !tcp_is_expected(flow, end, packet))
+	if (!lane_is_open(flow) || !tcp_take_expected(flow, end, packet))
 		return false;
-	tcp_advance(flow, end, packet);
 	flow_set_last(flow, now);
 	return true;
 }

@@ -45,6 +45,24 @@ static inline bool tcp_seq_after(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
+/*
+ * The later one of two numbers: b only if it is after a. Which one it is can't be guessed by the
+ * processor. Compiled for the kernel's programs a choice is a branch, as that target has nothing
+ * else; so there it is made of bits, which the compiler is kept from seeing through.
+ */
+static inline uint32_t tcp_seq_later(uint32_t a, uint32_t b)
+{
+#ifdef __bpf__
+	const uint32_t ahead = b - a;
+	uint32_t behind = ahead >> 31; /* or so far ahead that neither is after the other */
+
+	__asm__("" : "+r"(behind));
+	return a + (ahead & (behind - 1));
+#else
+	return tcp_seq_after(b, a) ? b : a;
+#endif
+}
+
 /* The window that end offers in packet, in bytes; that of a SYN is never scaled. */
 static inline uint32_t tcp_window(const struct flow *flow, enum end end,
                                   const struct packet *packet)
@@ -130,8 +148,8 @@ static inline void tcp_advance_ack(struct flow *flow, enum end end, const struct
 
 	if (tcp_seq_after(flow_acked(flow, end), packet->ack))
 		return;
-	flow_set_limit(flow, sender, tcp_seq_after(window, limit) ? window : limit);
-	flow_set_next(flow, sender, tcp_seq_after(packet->ack, next) ? packet->ack : next);
+	flow_set_limit(flow, sender, tcp_seq_later(limit, window));
+	flow_set_next(flow, sender, tcp_seq_later(next, packet->ack));
 	flow_set_acked(flow, end, packet->ack);
 }
 
@@ -171,10 +189,10 @@ static inline bool tcp_take_expected(struct flow *flow, enum end end, const stru
 	    tcp_seq_after(acked - TCP_LATELY, packet->ack) || tcp_seq_after(packet->ack, its_next))
 		return false;
 	if (!tcp_seq_after(acked, packet->ack)) {
-		flow_set_limit(flow, other, tcp_seq_after(window, its_limit) ? window : its_limit);
+		flow_set_limit(flow, other, tcp_seq_later(its_limit, window));
 		flow_set_acked(flow, end, packet->ack);
 	}
-	flow_set_next(flow, end, tcp_seq_after(after, next) ? after : next);
+	flow_set_next(flow, end, tcp_seq_later(next, after));
 	return true;
 }
 
