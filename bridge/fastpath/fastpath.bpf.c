@@ -17,9 +17,27 @@
 #include "segment4.bpf.h"
 #include "segment6.bpf.h"
 
-/* Goes on to the second program; crosses says that the frame crosses if it belongs to no flow. */
-INLINE int go_on_to_flow(struct __sk_buff *skb, const struct link_head *head, bool crosses)
+/* The hash of what is TCP, for the second program; 0 if that finds it out itself. */
+INLINE uint64_t foresee(const struct __sk_buff *skb, const struct fastpath_conf *c,
+                        const struct link_head *head)
 {
+	const uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const uint8_t *ip = data + ETH_HEADER_BYTES, *tcp = ip + IPV4_HEADER_BYTES;
+
+	if (c->share.n > 1 || head->ethertype != ETHERTYPE_IPV4 || head->l3 != ETH_HEADER_BYTES ||
+	    tcp + TCP_HEADER_BYTES > end)
+		return 0;
+	return foresee4(ip + IPV4_SRC, tcp + TCP_SRC);
+}
+
+/* Goes on to the second program; crosses says that the frame crosses if it belongs to no flow. */
+INLINE int go_on_to_flow(struct __sk_buff *skb, const struct fastpath_conf *c,
+                         const struct link_head *head, bool crosses)
+{
+	const uint64_t hash = foresee(skb, c, head);
+
+	skb->cb[FASTPATH_CB_HASH] = (uint32_t)hash;
+	skb->cb[FASTPATH_CB_HASH + 1] = (uint32_t)(hash >> 32);
 	skb->cb[FASTPATH_CB_L3] = head->l3;
 	skb->cb[FASTPATH_CB_CROSSES] = crosses;
 	skb->cb[FASTPATH_CB_IPV6] =
@@ -80,7 +98,7 @@ INLINE int receive(struct __sk_buff *skb, enum side side)
 		return drop_udp(skb, c, n, side);
 	case OURS_TCP:
 	case SNAT_OFF_TCP:
-		return go_on_to_flow(skb, &head, what == SNAT_OFF_TCP);
+		return go_on_to_flow(skb, c, &head, what == SNAT_OFF_TCP);
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;
@@ -122,7 +140,7 @@ INLINE int receive_beside_host(struct __sk_buff *skb, enum side side)
 	case OURS_UDP:
 		return drop_udp(skb, c, n, side);
 	case OURS_TCP:
-		return go_on_to_flow(skb, &head, false);
+		return go_on_to_flow(skb, c, &head, false);
 	case OURS:
 		punt(skb, side);
 		n->unattended[side]++;

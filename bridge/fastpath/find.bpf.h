@@ -13,14 +13,21 @@ enum { CANDIDATES_MAX = 3, BUCKETS_MAX = 2 };
 
 /* The flow that has been found. */
 struct found {
-	struct fastpath_part *part; /* of the worker's arrays */
+	/* of the worker's arrays; NULL: they begin where the maps do, as those of an only one */
+	const struct fastpath_part *part;
 	struct table_head *head;
 	struct flow *flow;
 	struct flow_cold *cold;
 	struct lane lane;
-	uint32_t f; /* in the map flows */
+	uint32_t f; /* in its worker's part */
 	uint32_t end;
 };
+
+/* Where element i of a part's array is in the map. */
+INLINE uint32_t place_of(const struct fastpath_part *part, enum table_array_id array, uint32_t i)
+{
+	return part ? part->base[array] + i : i;
+}
 
 /* The number of the only bit that is set, of 16: this target has no instruction for it. By a de
  * Bruijn sequence, whose four bits at the top name each shift. */
@@ -36,7 +43,7 @@ INLINE uint32_t number_of_bit(uint32_t bit)
  */
 INLINE struct flow_cold *fetch_cold(const struct fastpath_part *part, uint32_t f)
 {
-	const uint32_t i = part->base[TABLE_COLD] + f;
+	const uint32_t i = place_of(part, TABLE_COLD, f);
 	struct flow_cold *ret = bpf_map_lookup_elem(&cold, &i);
 
 	if (ret)
@@ -51,14 +58,15 @@ INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint
 
 	for (unsigned n = 0; n < CANDIDATES_MAX && matches; n++, matches &= matches - 1) {
 		const uint32_t slot = number_of_bit(matches & -matches);
-		uint32_t ref;
+		uint32_t ref, i;
 
 		if (slot >= INDEX_SLOTS)
 			return false;
 		ref = lane_ref(bucket, slot);
-		ret->f = ret->part->base[TABLE_FLOWS] + flow_of(ref);
+		ret->f = flow_of(ref);
 		ret->end = ref & 1;
-		ret->flow = bpf_map_lookup_elem(&flows, &ret->f);
+		i = place_of(ret->part, TABLE_FLOWS, flow_of(ref));
+		ret->flow = bpf_map_lookup_elem(&flows, &i);
 		ret->cold = fetch_cold(ret->part, flow_of(ref));
 		if (ret->flow && ret->cold && lane_look(ret->flow, ref & 1, tuple, &ret->lane))
 			return true;
@@ -77,26 +85,25 @@ INLINE uint64_t hash_of(const struct table_head *h, const struct tuple *tuple, u
 	return tuple_multilinear(h->factors, &hashed);
 }
 
-/* Finds the flow among those of a worker. */
-INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, struct found *ret)
+INLINE const struct bucket *bucket_at(const struct fastpath_part *part, uint32_t b)
 {
-	struct table_head *h = bpf_map_lookup_elem(&head, &worker);
-	struct fastpath_part *part = bpf_map_lookup_elem(&parts, &worker);
-	uint32_t nbuckets, b, i;
-	uint64_t hash;
+	const uint32_t i = place_of(part, TABLE_BUCKETS, b);
 
-	if (!h || !part || h->layout != TABLE_LAYOUT)
-		return false;
+	return bpf_map_lookup_elem(&buckets, &i);
+}
+
+/* Finds the flow in a part of the table, by its hash in the head's index. */
+INLINE bool find_by(const struct fastpath_part *part, struct table_head *h,
+                    const struct tuple *tuple, uint64_t hash, struct found *ret)
+{
+	const uint32_t nbuckets = h->nbuckets;
+	uint32_t b = index_home(nbuckets, hash);
+
 	ret->head = h;
 	ret->part = part;
-	hash = hash_of(h, tuple, src);
-	nbuckets = h->nbuckets;
-	b = index_home(nbuckets, hash);
 	for (unsigned n = 0; n < BUCKETS_MAX; n++) {
-		struct bucket *bucket;
+		const struct bucket *bucket = bucket_at(part, b);
 
-		i = part->base[TABLE_BUCKETS] + b;
-		bucket = bpf_map_lookup_elem(&buckets, &i);
 		if (!bucket)
 			return false;
 		if (find_in(bucket, tuple, index_tag(hash), ret))
@@ -106,6 +113,32 @@ INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, st
 		b = b + 1 == nbuckets ? 0 : b + 1;
 	}
 	return false;
+}
+
+INLINE struct table_head *head_of(uint32_t worker)
+{
+	return bpf_map_lookup_elem(&head, &worker);
+}
+
+/* Finds the flow of the only worker; hash is 0 if it isn't known yet. */
+INLINE bool find_only(const struct tuple *tuple, uint32_t src, uint64_t hash, struct found *ret)
+{
+	struct table_head *h = head_of(0);
+
+	if (!h || h->layout != TABLE_LAYOUT)
+		return false;
+	return find_by(NULL, h, tuple, hash ? hash : hash_of(h, tuple, src), ret);
+}
+
+/* Finds the flow among those of one of several workers. */
+INLINE bool find_at(uint32_t worker, const struct tuple *tuple, uint32_t src, struct found *ret)
+{
+	struct table_head *h = head_of(worker);
+	const struct fastpath_part *part = bpf_map_lookup_elem(&parts, &worker);
+
+	if (!h || !part || h->layout != TABLE_LAYOUT)
+		return false;
+	return find_by(part, h, tuple, hash_of(h, tuple, src), ret);
 }
 
 /*
@@ -129,12 +162,37 @@ static __noinline int find_among(const struct tuple *tuple, uint32_t src, uint32
 	       find_at(be16_get(tuple->dport) % share.n, tuple, src, ret);
 }
 
-/* Finds the flow, whichever worker has it. src, client and to_us are as above. */
+/* Finds the flow, whichever worker has it. src, client and to_us are as above; hash as in
+ * find_only(). */
 INLINE bool find(const struct fastpath_conf *c, const struct tuple *tuple, uint32_t src,
-                 uint32_t client, uint32_t to_us, struct found *ret)
+                 uint32_t client, uint32_t to_us, uint64_t hash, struct found *ret)
 {
-	return c->share.n <= 1 ? find_at(0, tuple, src, ret)
+	return c->share.n <= 1 ? find_only(tuple, src, hash, ret)
 	                       : find_among(tuple, src, client, to_us, ret);
+}
+
+/*
+ * The hash of the segment whose addresses and ports begin there, of IPv4, among the flows of the
+ * only worker; and its bucket is being fetched from memory then, while this program ends and the
+ * next one begins. The processor waits for what is read only when it is needed, or when it has
+ * begun some hundreds of instructions more.
+ */
+INLINE uint64_t foresee4(const uint8_t *ip_src, const uint8_t *ports)
+{
+	const struct table_head *h = head_of(0);
+	const struct bucket *bucket;
+	struct tuple tuple;
+	uint64_t hash;
+
+	if (!h)
+		return 0;
+	tuple_load_addresses(&tuple, ip_src);
+	tuple_load_ports(&tuple, ports);
+	hash = tuple_multilinear(h->factors, &tuple);
+	bucket = bucket_at(NULL, index_home(h->nbuckets, hash));
+	if (bucket)
+		(void)BOTH_READ(bucket->passed);
+	return hash;
 }
 
 #endif

@@ -174,13 +174,11 @@ struct notes_place {
 
 INLINE bool find_notes(const struct found *found, struct notes_place *ret)
 {
-	const uint32_t base = found->part->base[TABLE_NOTES];
-	uint32_t i;
+	uint32_t i = place_of(found->part, TABLE_NOTES, notes_at(found->f));
 
-	ret->flow = found->f - found->part->base[TABLE_FLOWS];
-	i = base + notes_at(ret->flow);
+	ret->flow = found->f;
 	ret->word = bpf_map_lookup_elem(&notes, &i);
-	i = base + notes_group_at(found->head->flows, ret->flow);
+	i = place_of(found->part, TABLE_NOTES, notes_group_at(found->head->flows, found->f));
 	ret->group = bpf_map_lookup_elem(&notes, &i);
 	return ret->word && ret->group;
 }

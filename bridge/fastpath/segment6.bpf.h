@@ -115,9 +115,9 @@ INLINE int forward6(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	arrives.dst = name_at(ip + IPV6_DST, to_us ? 0 : hash_at(ip + IPV6_DST), hop_vlan(&tags));
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(c, &arrives, src_hash, share_at(c, to_us ? ip + IPV6_SRC : ip + IPV6_DST), to_us,
-	          &found))
+	          0, &found))
 		return FORWARD_UNKNOWN;
-	i = found.part->base[TABLE_CLIENT6] + found.f - found.part->base[TABLE_FLOWS];
+	i = place_of(found.part, TABLE_CLIENT6, found.f);
 	client = bpf_map_lookup_elem(&client6, &i);
 	if (!client || !is_client(arrives.src, ip + IPV6_SRC, client) ||
 	    !is_client(arrives.dst, ip + IPV6_DST, client))

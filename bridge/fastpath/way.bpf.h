@@ -65,16 +65,15 @@ INLINE bool find_client(const struct found *found, union hop_copy *ret)
 	if (place != HOPS_OWN) {
 		struct hops_place *at;
 
-		i = part->base[TABLE_PLACES] + place;
+		i = place_of(part, TABLE_PLACES, place);
 		at = bpf_map_lookup_elem(&places, &i);
 		if (!at)
 			return false;
 		copy_hop(ret, &at->hop);
 	} else {
-		const uint32_t f = found->f - part->base[TABLE_FLOWS];
 		union flow_spare *at;
 
-		i = part->base[TABLE_SPARE] + f;
+		i = place_of(part, TABLE_SPARE, found->f);
 		at = bpf_map_lookup_elem(&spare, &i);
 		if (!at)
 			return false;
