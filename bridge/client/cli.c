@@ -270,9 +270,9 @@ static int refuse(const char *line)
 static int show_json(struct ask *ask)
 {
 	json_t *record;
-	int status;
+	int status = 0;
 
-	while ((record = ask_next(ask, &status))) {
+	while (!ferror(stdout) && (record = ask_next(ask, &status))) {
 		json_decref(record);
 		puts(ask_line(ask));
 		fflush(stdout);
@@ -307,6 +307,18 @@ static int once(const struct cli *cli, const struct command *command)
 	return status;
 }
 
+/* What is shown must get where it is shown: a script that keeps it must not take half of it for
+ * all. */
+static int show(const struct cli *cli, const struct command *command)
+{
+	const int status = once(cli, command);
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_error("writing: %m");
+	return status ? status : ASK_FAILED;
+}
+
 static int watch(struct cli *cli, const struct command *command)
 {
 	const struct timespec pause = {
@@ -317,8 +329,7 @@ static int watch(struct cli *cli, const struct command *command)
 	while (!status) {
 		if (isatty(STDOUT_FILENO))
 			fputs("\033[H\033[2J", stdout);
-		status = once(cli, command);
-		fflush(stdout);
+		status = show(cli, command);
 		cli->header &= cli->format != TABLE_CSV; /* once is enough for a program */
 		nanosleep(&pause, NULL);
 	}
@@ -358,7 +369,7 @@ int cli_run(int argc, char **argv)
 		return complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
 	if (!ask_for_less(&cli, command))
 		return complain("too long", "the request", NULL);
-	return cli.watch_s > 0 ? watch(&cli, command) : once(&cli, command);
+	return cli.watch_s > 0 ? watch(&cli, command) : show(&cli, command);
 }
 
 int cli_table(const struct cli *cli, struct table *table)

@@ -23,7 +23,14 @@ struct pack {
 	FILE *rules, *state;
 	pcap_t *pcap;
 	pcap_dumper_t *captures[PACK_CAPTURES];
+	int err; /* the first that writing met with: a negative errno */
 };
+
+static void note(struct pack *pack, bool is_written)
+{
+	if (!is_written && !pack->err)
+		pack->err = -errno;
+}
 
 static FILE *open_in(const char *directory, const char *name)
 {
@@ -84,8 +91,7 @@ void pack_line(struct pack *pack, const char *line)
 	}
 	/* the rules come last */
 	fprintf(pack->rules, "%s\n", line + strlen(rules));
-	fflush(pack->rules);
-	fflush(pack->state);
+	note(pack, fflush(pack->rules) == 0 && fflush(pack->state) == 0);
 }
 
 void pack_frame(struct pack *pack, const json_t *record, const uint8_t *bytes, uint32_t n)
@@ -103,8 +109,13 @@ void pack_frame(struct pack *pack, const json_t *record, const uint8_t *bytes, u
 	};
 
 	pcap_dump((uint8_t *)pack->captures[2 * inside + left], &header, bytes);
-	pcap_dump_flush(
-	        pack->captures[2 * inside + left]); /* at once: this process is ended by a signal */
+	/* at once: this process is ended by a signal */
+	note(pack, pcap_dump_flush(pack->captures[2 * inside + left]) == 0);
+}
+
+int pack_error(const struct pack *pack)
+{
+	return pack ? pack->err : 0;
 }
 
 static bool close_file(FILE *file)

@@ -22,6 +22,9 @@ void pack_line(struct pack *pack, const char *line);
 /* Adds the frame of a record, of which n bytes are there. */
 void pack_frame(struct pack *pack, const json_t *record, const uint8_t *bytes, uint32_t n);
 
+/* 0, or the negative errno of what first could not be written; pack may be NULL. */
+int pack_error(const struct pack *pack);
+
 /* False, with the reason logged, if not all could be written. pack may be NULL: true. */
 bool pack_close(struct pack *pack);
 

@@ -13,6 +13,7 @@
 #include "../process/log.h"
 #include "../process/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
 #include <poll.h>
@@ -44,6 +45,8 @@ struct capture {
 	char filter[CLI_LINE_BYTES];
 	FILE *out;
 	struct pack *pack; /* of directory, or NULL */
+	unsigned long n;   /* packets so far, and those that were lost */
+	json_int_t lost;
 };
 
 /* ---- pcapng ---- */
@@ -110,7 +113,6 @@ static void write_head(FILE *out)
 		add_option(&interface, 0, "", 0);
 		write_block(out, NG_INTERFACE, &interface);
 	}
-	fflush(out);
 }
 
 static uint32_t from_hex(const char *hex, uint8_t *ret)
@@ -166,7 +168,6 @@ static void write_packet(FILE *out, const json_t *record)
 	add_option(&block, NG_COMMENT, comment, (uint16_t)strlen(comment));
 	add_option(&block, 0, "", 0);
 	write_block(out, NG_PACKET, &block);
-	fflush(out);
 }
 
 static void take_packet(struct capture *capture, const json_t *record)
@@ -286,28 +287,45 @@ static lb_time end_of(const struct capture *capture)
 	return (lb_time){clock_now().ns + (uint64_t)(capture->seconds * (double)LB_NS_PER_S)};
 }
 
+static void take(struct capture *capture, const json_t *record)
+{
+	capture->lost += json_integer_value(json_object_get(record, "lost"));
+	if (json_object_get(record, "capture"))
+		write_head(capture->out);
+	else if (json_object_get(record, "bundle"))
+		pack_line(capture->pack, text(record, "bundle"));
+	else if (json_object_get(record, "data")) {
+		take_packet(capture, record);
+		capture->n++;
+	}
+}
+
+/* Has all that was taken where it belongs, whatever ends this. 0 or a negative errno. */
+static int flush(const struct capture *capture)
+{
+	return fflush(capture->out) == EOF ? -errno : pack_error(capture->pack);
+}
+
+/* Up to as many, or that time; or until there is no room for more. */
 static int receive(struct capture *capture, struct ask *ask)
 {
 	const lb_time end = end_of(capture);
-	unsigned long n = 0;
-	json_int_t lost = 0;
 	json_t *record;
-	int status = 0;
+	int status = 0, err = 0;
 
-	while ((!capture->count || n < capture->count) && await(ask, end) &&
+	while (!err && (!capture->count || capture->n < capture->count) && await(ask, end) &&
 	       (record = ask_next(ask, &status))) {
-		lost += json_integer_value(json_object_get(record, "lost"));
-		if (json_object_get(record, "capture"))
-			write_head(capture->out);
-		else if (json_object_get(record, "bundle"))
-			pack_line(capture->pack, text(record, "bundle"));
-		else if (json_object_get(record, "data"))
-			take_packet(capture, record), n++;
+		take(capture, record);
 		json_decref(record);
+		err = flush(capture);
 	}
 	if (!status)
-		log_info("%lu packets, %" PRIi64 " lost", n, (int64_t)lost);
-	return status;
+		log_info("%lu packets, %" PRIi64 " lost", capture->n, (int64_t)capture->lost);
+	if (!err)
+		return status;
+	log_error("%s: %s", capture->directory ? capture->directory : capture->path,
+	          strerror(-err));
+	return ASK_FAILED;
 }
 
 /* The words for the running one. */
@@ -344,7 +362,7 @@ static bool close_files(struct capture *capture)
 	bool good = true;
 
 	if (capture->out)
-		good = fclose(capture->out) == 0;
+		good = (capture->out == stdout ? fflush(stdout) : fclose(capture->out)) == 0;
 	return pack_close(capture->pack) && good;
 }
 

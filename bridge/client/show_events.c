@@ -41,9 +41,9 @@ int show_events(const struct cli *cli, struct ask *ask)
 {
 	bool header = cli->header;
 	json_t *record;
-	int ret;
+	int ret = 0;
 
-	while ((record = ask_next(ask, &ret))) {
+	while (!ferror(stdout) && (record = ask_next(ask, &ret))) {
 		if (cli->format != TABLE_CSV)
 			print_event(record);
 		else if (!json_object_get(record, "lost"))

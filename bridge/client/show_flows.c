@@ -77,6 +77,7 @@ int show_done(const struct cli *cli, struct ask *ask)
 
 		if (text)
 			printf("%s\n", text);
+		fflush(stdout); /* the next one may come much later */
 		json_decref(record);
 	}
 	return status;

@@ -210,8 +210,7 @@ static int look(struct top *top, const struct view *view, const json_t *status)
 		err = cli_table(&cli, top->table);
 	else
 		table_free(top->table);
-	fflush(stdout);
-	return err;
+	return fflush(stdout) == EOF && !err ? ASK_FAILED : err;
 }
 
 int show_top(const struct cli *cli, const char *line)

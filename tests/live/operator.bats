@@ -350,3 +350,16 @@ time.sleep(100)' "$1" "$RUN/status"
 	in_ns client ping -c 20 -i 0.01 -w 10 10.0.0.41 >"$LAB_DIR/pings"
 	pings_answered "$LAB_DIR/pings" 20
 }
+
+@test "what can't be written is said, and ends with status 1" {
+	local verb
+
+	for verb in status 'server list -o csv' metrics 'version -o json' 'events -f' 'events -f -o json' 'top --once' 'status --watch'; do
+		run timeout 10 bash -c "'$TMBRIDGE' $verb >/dev/full"
+		echo "$verb: $status $output"
+		[[ $status = 1 && $output = *"writing: No space left on device"* ]]
+	done
+	run timeout 10 "$TMBRIDGE" capture -w /dev/full
+	echo "$output"
+	[[ $status = 1 && $output = *"/dev/full: No space left on device"* ]]
+}
