@@ -20,6 +20,9 @@ enum { FOLLOW_RETRY_S = 10 };
 /* How often in a row, if the link goes down each time. */
 enum { FOLLOW_CHECKS = 2 };
 
+/* When to have the workers stand still again, after one of them has not, for what has changed. */
+enum { FOLLOW_AGAIN_S = 3 };
+
 /* How often the host's addresses and routes are looked at, where they concern us. */
 #define FOLLOW_HOST_NS (3 * LB_NS_PER_S)
 
@@ -322,18 +325,24 @@ void follow_rules(void *ctx, const struct rules *rules)
 	follow_addresses(live);
 }
 
-/* Has the workers, which run, use our addresses on these sides, and announces them. */
-static void use(struct live *live, unsigned sides, lb_time now)
+/* Has the workers, which run, use our addresses on these sides, and announces them; unless one
+ * doesn't move: then they stay held. */
+static int use(struct live *live, unsigned sides, lb_time now)
 {
-	crew_pause(&live->crew);
+	int err = crew_pause(&live->crew);
+
+	if (err)
+		return err;
 	follow_hold(live, live->held & ~sides);
 	worker_announce(&live->crew.workers.worker[0], sides, now);
 	crew_resume(&live->crew);
+	return 0;
 }
 
 static void release(struct live *live, unsigned sides, lb_time now)
 {
-	use(live, sides, now);
+	if (use(live, sides, now))
+		return;
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			log_info("%s: our addresses are checked, and in use",
@@ -348,7 +357,7 @@ int follow_check_rest(struct live *live)
 	int err = follow_check(live, &sides, rules, NULL);
 
 	if (!err)
-		use(live, sides, clock_now());
+		use(live, sides, clock_now()); /* or later: follow_held() */
 	if (!err)
 		follow_say_unchecked(live, asked & ~sides);
 	return err;
@@ -395,28 +404,61 @@ void follow_carriers(struct live *live, const struct cable_change *changes, lb_t
 	}
 }
 
-void follow_cable(struct live *live)
+/* Adds what has changed now to what is still to be followed; says if anything is. */
+static bool note_changes(struct live *live, const struct cable_change *heard)
 {
-	struct cable_change changes[NSIDES];
-	lb_time now = clock_now();
-	bool any = cable_poll(live->cable, now, changes);
+	bool any = false;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		struct cable_change *all = &live->changes[side];
+
+		all->anew |= heard[side].anew;
+		all->mac |= heard[side].mac;
+		all->mtu |= heard[side].mtu;
+		all->announce |= heard[side].announce;
+		any |= all->anew || all->mac || all->mtu || all->announce;
+	}
+	return any;
+}
+
+/* Has the ports follow what has changed, for which the workers stand still. If one doesn't move all
+ * of that is kept for a later time. */
+static void follow_changes(struct live *live, lb_time now)
+{
+	const struct cable_change *changes = live->changes;
 	const unsigned announced = (unsigned)changes[OUTSIDE].announce << OUTSIDE |
 	                           (unsigned)changes[INSIDE].announce << INSIDE;
 
-	follow_carriers(live, changes, now);
-	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
-		follow_note_left(live, (enum side)side);
-	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
-		if (!changes[side].anew)
-			fastpath_follow(live->fastpath, (enum side)side,
-			                cable_state(live->cable, (enum side)side));
-	if (!any)
+	if (now.ns < live->retry_changes.ns)
 		return;
-	crew_pause(&live->crew);
+	if (crew_pause(&live->crew)) {
+		live->retry_changes.ns = now.ns + FOLLOW_AGAIN_S * LB_NS_PER_S;
+		return;
+	}
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (changes[side].anew || changes[side].mac || changes[side].mtu)
 			follow(live, (enum side)side, &changes[side], now);
 	worker_announce(&live->crew.workers.worker[0], announced & ~live->held, now);
 	crew_resume(&live->crew);
+	memset(live->changes, 0, sizeof(live->changes));
 	check_addresses(live, announced);
+}
+
+void follow_cable(struct live *live)
+{
+	struct cable_change heard[NSIDES];
+	lb_time now = clock_now();
+	bool any;
+
+	cable_poll(live->cable, now, heard);
+	any = note_changes(live, heard);
+	follow_carriers(live, heard, now);
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		follow_note_left(live, (enum side)side);
+	for (unsigned side = 0; live->fastpath && side < NSIDES; side++)
+		if (!live->changes[side].anew)
+			fastpath_follow(live->fastpath, (enum side)side,
+			                cable_state(live->cable, (enum side)side));
+	if (any)
+		follow_changes(live, now);
 }

@@ -34,12 +34,17 @@ struct live {
 	unsigned to_hold;   /* likewise of those that a reload adds, from its swap on */
 	bool unchecked;     /* some addresses, when the loops start: no side uses any */
 	lb_time retry_held; /* not to be checked again before */
+	struct cable_change changes[NSIDES]; /* that ports haven't followed yet, */
+	lb_time retry_changes;               /* as a worker didn't move: not again before */
 	uint32_t max_connections, max_half_open;
 	int signals; /* signals_open() */
 	lb_time started;
 	lb_time host_look; /* when to look at the host's addresses and routes */
 	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
 	bool stop;
+	unsigned still; /* looks, one a second, in which a worker hadn't moved */
+	lb_time still_look;
+	bool is_stuck; /* the workers couldn't be ended: what they have stays */
 };
 
 #endif

@@ -26,8 +26,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* How often control looks at what has no event of its own. */
-enum { LIVE_CONTROL_MS = 1000 };
+/* How often control looks at what has no event of its own; and in how many such looks a worker must
+ * have been found still for that to be said. */
+enum { LIVE_CONTROL_MS = 1000, LIVE_STILL = 5 };
 
 /* How often SNAT addresses that are no longer in the file are looked at; and when again if they
  * can't be given up. */
@@ -171,12 +172,33 @@ static void look_at_ports(struct live *live)
 			packet_look(live->crew.ports[k][side], clock_now());
 }
 
+/* Counts the looks in which a worker hadn't moved, and says so when they are too many: who has no
+ * service manager hears of it by that alone. */
+static void note_still(struct live *live, int worker, lb_time now)
+{
+	if (now.ns - live->still_look.ns < LIVE_CONTROL_MS * LB_NS_PER_MS)
+		return;
+	live->still_look = now;
+	if (++live->still == LIVE_STILL)
+		log_error("worker %d hasn't moved for %d s: what it has to do isn't done", worker,
+		          LIVE_STILL);
+}
+
 /* Feeds the service manager's watchdog, if every worker has moved since; that this is called shows
  * that control moves as well. */
-static void feed(struct live *live)
+static void watch(struct live *live)
 {
-	if (manager_watched_ns() && crew_has_moved(&live->crew))
-		manager_feed(clock_now());
+	const lb_time now = clock_now();
+	const int still = crew_still(&live->crew);
+
+	if (still >= 0) {
+		note_still(live, still, now);
+		return;
+	}
+	if (live->still >= LIVE_STILL)
+		log_warning("all workers move again");
+	live->still = 0;
+	manager_feed(now);
 }
 
 /* Sleeps until a descriptor is readable, or something is due. */
@@ -204,7 +226,7 @@ static void control(struct live *live)
 		workers_note_flows(&live->crew.workers);
 		let_go(live);
 		look_at_ports(live);
-		feed(live);
+		watch(live);
 	}
 }
 
@@ -261,7 +283,11 @@ static int run(struct live *live)
 		manager_stopping();
 	}
 	desk_free(live->desk);
-	crew_stop(&live->crew);
+	if (crew_stop(&live->crew) < 0) {
+		log_error("a worker doesn't move: it is left where it is");
+		live->is_stuck = true;
+		return -ETIMEDOUT;
+	}
 	workers_finish(&live->crew.workers, goes_on(live), clock_now());
 	text = !err && live->options->stats ? take_stats(live) : NULL;
 	if (live->writer)
@@ -271,12 +297,13 @@ static int run(struct live *live)
 }
 
 /* Leaves the programs in the kernel, or takes them off, as on_exit says. A start that has failed
- * leaves what it found. */
+ * leaves what it found. (A worker that couldn't be ended may fall over its maps that go, but that
+ * is the last that is done to them.) */
 static void close_wire(struct live *live, bool failed)
 {
 	const bool found = fastpath_was_left(live->fastpath);
 
-	if (goes_on(live) && (!failed || found)) {
+	if (goes_on(live) && (!failed || found || live->is_stuck)) {
 		log_info("%s: the wire and open flows go on in the kernel",
 		         live->options->interfaces);
 		fastpath_leave(live->fastpath);
@@ -291,7 +318,8 @@ static void close_wire(struct live *live, bool failed)
 
 static void close_all(struct live *live, bool failed)
 {
-	crew_free(&live->crew);
+	if (!live->is_stuck)
+		crew_free(&live->crew);
 	vacancy_close(live->vacancy);
 	sockets_close(&live->sockets);
 	close_wire(live, failed);

@@ -87,7 +87,7 @@ static int swap(const struct reload *reload, struct workers_next *next)
 {
 	struct crew *crew = reload->crew;
 	lb_time began, now;
-	int err = crew_try_pause(crew);
+	int err = crew_pause(crew);
 
 	if (err)
 		return err;

@@ -11,31 +11,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The errand of a worker; ctx is the array of figures by worker. */
+/* By worker. */
+struct each {
+	unsigned n;
+	struct figures figures[];
+};
+
+static void free_each(void *ctx)
+{
+	struct each *each = ctx;
+
+	for (unsigned k = 0; each && k < each->n; k++)
+		figures_free(&each->figures[k]);
+	free(each);
+}
+
+static struct each *make_each(const struct workers *workers)
+{
+	struct each *each = calloc(1, sizeof(*each) + workers->n * sizeof(each->figures[0]));
+	int err = 0;
+
+	for (; each && !err && each->n < workers->n; each->n++)
+		err = figures_init(&each->figures[each->n], workers->rules);
+	if (!err)
+		return each;
+	free_each(each);
+	return NULL;
+}
+
+/* The errand of a worker. */
 static void take(struct worker *worker, void *ctx, lb_time now)
 {
-	struct figures *each = ctx;
+	struct each *each = ctx;
 
 	(void)now;
 	for (unsigned side = 0; side < NSIDES; side++)
 		packet_count_missed(worker->ports[side]);
-	figures_take(&each[worker->share.worker], worker);
-}
-
-static void free_each(struct figures *each, unsigned n)
-{
-	for (unsigned k = 0; k < n; k++)
-		figures_free(&each[k]);
-	free(each);
+	figures_take(&each->figures[worker->share.worker], worker);
 }
 
 /* Adds the others' to the first worker's, which become the sum. */
-static void add_up(struct snapshot *snapshot, struct figures *each, unsigned n)
+static void add_up(struct snapshot *snapshot, struct each *each)
 {
-	for (unsigned k = 1; k < n; k++)
-		figures_add(&each[0], &each[k], snapshot->rules);
-	snapshot->sum = each[0];
-	each[0] = (struct figures){0};
+	for (unsigned k = 1; k < each->n; k++)
+		figures_add(&each->figures[0], &each->figures[k], snapshot->rules);
+	snapshot->sum = each->figures[0];
+	each->figures[0] = (struct figures){0};
 }
 
 int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
@@ -43,21 +64,16 @@ int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 	const struct workers *workers = &crew->workers;
 	struct snapshot snapshot = {
 	        .rules = workers->rules, .ports = workers->worker[0].ports, .started = started};
-	struct figures *each = calloc(crew->n, sizeof(*each));
-	int err = each ? 0 : -ENOMEM;
+	struct each *each = make_each(workers);
+	int err = each ? crew_errand(crew, take, each) : -ENOMEM;
 
-	for (unsigned k = 0; k < crew->n && !err; k++)
-		err = figures_init(&each[k], workers->rules);
-	if (!err)
-		err = crew_errand(crew, take, each);
 	if (!err) {
-		add_up(&snapshot, each, crew->n);
+		add_up(&snapshot, each);
 		snapshot.taken = clock_now();
 		snapshot.offset = clock_wall_offset();
 		*ret = snapshot;
 	}
-	if (each)
-		free_each(each, crew->n);
+	crew_dispose(crew, each, free_each);
 	return err;
 }
 
@@ -68,24 +84,19 @@ int snapshot_offline(struct snapshot *ret, const struct workers *workers, lb_tim
 	                            .ports = workers->worker[0].ports,
 	                            .taken = now,
 	                            .started = started};
-	struct figures *each = calloc(workers->n, sizeof(*each));
-	int err = each ? 0 : -ENOMEM;
+	struct each *each = make_each(workers);
 
-	for (unsigned k = 0; k < workers->n && !err; k++) {
-		err = figures_init(&each[k], workers->rules);
-		if (err)
-			continue;
-		figures_take(&each[k], &workers->worker[k]);
+	if (!each)
+		return -ENOMEM;
+	for (unsigned k = 0; k < workers->n; k++) {
+		figures_take(&each->figures[k], &workers->worker[k]);
 		if (k) /* all workers share the first one's ports: they count once */
-			memset(each[k].ports, 0, sizeof(each[k].ports));
+			memset(each->figures[k].ports, 0, sizeof(each->figures[k].ports));
 	}
-	if (!err) {
-		add_up(&snapshot, each, workers->n);
-		*ret = snapshot;
-	}
-	if (each)
-		free_each(each, workers->n);
-	return err;
+	add_up(&snapshot, each);
+	free_each(each);
+	*ret = snapshot;
+	return 0;
 }
 
 void snapshot_look_at_snat(struct snapshot *snapshot, const struct workers *workers)

@@ -141,7 +141,7 @@ static bool change(struct world *world, struct client *client, unsigned s, enum 
 /* ---- Waiting until it is empty ---- */
 
 struct count {
-	const char *server;
+	char server[RULES_NAME_BYTES];
 	uint32_t connections[RULES_WORKERS_MAX]; /* by worker */
 };
 
@@ -158,18 +158,22 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 }
 
 /*
- * Counts the live flows of a server; 0 if it isn't there any more. False if a worker doesn't move.
+ * Counts the live flows of a server; 0 if it isn't there any more. False if a worker doesn't move,
+ * or memory runs out.
  */
 static bool count_connections(struct world *world, const char *server, uint32_t *ret)
 {
-	struct count each = {.server = server};
+	struct count *each = calloc(1, sizeof(*each));
+	int err;
 
-	if (crew_errand(world->crew, count, &each))
+	if (!each)
 		return false;
-	*ret = 0;
-	for (unsigned k = 0; k < world->crew->n; k++)
-		*ret += each.connections[k];
-	return true;
+	strcpy(each->server, server);
+	err = crew_errand(world->crew, count, each);
+	for (unsigned k = *ret = 0; !err && k < world->crew->n; k++)
+		*ret += each->connections[k];
+	crew_dispose(world->crew, each, free);
+	return !err;
 }
 
 static void say_left(struct client *client, uint32_t n)

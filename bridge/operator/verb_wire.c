@@ -13,12 +13,11 @@
 
 /* ---- wire ---- */
 
+/* An errand; ctx is something if nothing is to be balanced, else NULL. */
 static void bypass(struct worker *worker, void *ctx, lb_time now)
 {
-	const bool *on = ctx;
-
 	(void)now;
-	lb_bypass(worker->lb, *on);
+	lb_bypass(worker->lb, ctx);
 }
 
 static void set_bypass(struct world *world, struct client *client, struct request *request, bool on,
@@ -28,7 +27,7 @@ static void set_bypass(struct world *world, struct client *client, struct reques
 
 	if (verbs_too_much(client, request))
 		return;
-	if (crew_errand(world->crew, bypass, &on)) {
+	if (crew_errand(world->crew, bypass, on ? world : NULL)) {
 		verbs_stall(client, now);
 		return;
 	}

@@ -9,10 +9,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct given {
-	const char *server, *why;
+	char server[RULES_NAME_BYTES], why[VERDICT_WHY_BYTES];
 	enum health_verdict verdict; /* HEALTH_UNKNOWN: that of the probes */
 };
 
@@ -36,15 +37,32 @@ static void give(struct worker *worker, void *ctx, lb_time now)
 	}
 }
 
-/* 0, -ENOENT or -ETIMEDOUT. */
-static int tell(struct crew *crew, struct given *given)
+static bool is_there(const struct rules *rules, const char *server)
 {
-	const struct rules *rules = crew->workers.rules;
 	unsigned s = 0;
 
-	while (s < rules->nservers && strcmp(rules->servers[s].name, given->server))
+	while (s < rules->nservers && strcmp(rules->servers[s].name, server))
 		s++;
-	return s < rules->nservers ? crew_errand(crew, give, given) : -ENOENT;
+	return s < rules->nservers;
+}
+
+/* 0, -ENOENT, -ENOMEM or -ETIMEDOUT. */
+static int tell(struct crew *crew, const char *server, enum health_verdict verdict, const char *why)
+{
+	struct given *given;
+	int err;
+
+	if (!is_there(crew->workers.rules, server))
+		return -ENOENT;
+	given = calloc(1, sizeof(*given));
+	if (!given)
+		return -ENOMEM;
+	given->verdict = verdict;
+	snprintf(given->server, sizeof(given->server), "%s", server);
+	snprintf(given->why, sizeof(given->why), "%s", why);
+	err = crew_errand(crew, give, given);
+	crew_dispose(crew, given, free);
+	return err;
 }
 
 static void forget(struct verdicts *verdicts, const char *server)
@@ -57,7 +75,6 @@ static void forget(struct verdicts *verdicts, const char *server)
 int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *server,
                   enum health_verdict verdict, const char *why, lb_time until)
 {
-	struct given given = {.server = server, .why = why, .verdict = verdict};
 	struct verdict_given *at;
 	struct details details = {.n = 0};
 	int err;
@@ -65,8 +82,8 @@ int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *serv
 	forget(verdicts, server);
 	if (verdicts->n == VERDICTS_MAX)
 		return -ENOSPC;
-	err = tell(crew, &given);
-	if (err == -ENOENT)
+	err = tell(crew, server, verdict, why);
+	if (err == -ENOENT || err == -ENOMEM)
 		return err;
 	/* also if some haven't been told: of the others it is taken back */
 	at = &verdicts->all[verdicts->n++];
@@ -85,11 +102,12 @@ void verdicts_expire(struct verdicts *verdicts, struct crew *crew, lb_time now)
 {
 	for (unsigned i = 0; i < verdicts->n; i++) {
 		struct verdict_given over = verdicts->all[i];
-		struct given given = {.server = over.server, .verdict = HEALTH_UNKNOWN};
-
 		int err;
 
-		if (over.until.ns > now.ns || (err = tell(crew, &given)) == -ETIMEDOUT)
+		if (over.until.ns > now.ns)
+			continue;
+		err = tell(crew, over.server, HEALTH_UNKNOWN, "");
+		if (err == -ETIMEDOUT || err == -ENOMEM)
 			continue;
 		verdicts->all[i--] = verdicts->all[--verdicts->n];
 		if (!err)

@@ -20,8 +20,8 @@ struct verdicts {
 
 /*
  * Gives a server a verdict until that time, instead of what probes say; why is noted as what
- * failed. Returns 0, -ENOENT, -ENOSPC if there are too many, or -ETIMEDOUT if a worker doesn't
- * move: then some have it.
+ * failed. Returns 0, -ENOENT, -ENOMEM, -ENOSPC if there are too many, or -ETIMEDOUT if a worker
+ * doesn't move: then some have it.
  */
 int verdicts_give(struct verdicts *verdicts, struct crew *crew, const char *server,
                   enum health_verdict verdict, const char *why, lb_time until);

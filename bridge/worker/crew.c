@@ -83,14 +83,59 @@ int crew_start(struct crew *crew)
 	return err;
 }
 
+/* ---- Errands ---- */
+
+/* Of an errand that was given up while a worker was at it. */
+struct crew_left {
+	struct crew_left *next;
+	void *ctx;
+	crew_free_ctx *free;
+};
+
+bool crew_has_errand(const struct crew *crew)
+{
+	for (unsigned k = 0; k < crew->n; k++)
+		if (crew->loops[k] && loop_has_errand(crew->loops[k]))
+			return true;
+	return false;
+}
+
+static void tidy(struct crew *crew)
+{
+	struct crew_left *left;
+
+	while ((left = crew->left) && !crew_has_errand(crew)) {
+		crew->left = left->next;
+		left->free(left->ctx);
+		free(left);
+	}
+}
+
+void crew_dispose(struct crew *crew, void *ctx, crew_free_ctx *free_ctx)
+{
+	struct crew_left *left;
+
+	if (!crew_has_errand(crew)) {
+		free_ctx(ctx);
+		return;
+	}
+	left = malloc(sizeof(*left));
+	if (!left)
+		return; /* lost, rather than written to when it is somebody else's */
+	*left = (struct crew_left){.next = crew->left, .ctx = ctx, .free = free_ctx};
+	crew->left = left;
+}
+
 /* Sends an errand to n workers from the first one on, and waits. Fails at once if one of them is
  * stuck. */
 static int send_some(struct crew *crew, unsigned first, unsigned n, loop_errand *errand, void *ctx)
 {
-	const struct timespec until = clock_in(CREW_ERRAND_MS * LB_NS_PER_MS);
+	const struct timespec begin_by = clock_in(CREW_ERRAND_MS * LB_NS_PER_MS);
+	const struct timespec end_by = clock_in((CREW_ERRAND_MS + CREW_END_MS) * LB_NS_PER_MS);
 	bool goes[RULES_WORKERS_MAX];
 	int err = 0;
 
+	tidy(crew);
 	for (unsigned k = first; k < first + n; k++) {
 		struct loop *loop = crew->loops[k];
 
@@ -103,7 +148,7 @@ static int send_some(struct crew *crew, unsigned first, unsigned n, loop_errand 
 			errand(&crew->workers.worker[k], ctx, clock_now());
 	}
 	for (unsigned k = first; k < first + n; k++)
-		if (goes[k] && !loop_wait_done(crew->loops[k], &until))
+		if (goes[k] && !loop_wait_done(crew->loops[k], &begin_by, &end_by))
 			err = -ETIMEDOUT;
 	return err;
 }
@@ -126,28 +171,18 @@ bool crew_is_stuck(const struct crew *crew)
 	return false;
 }
 
-/* False if that time came before all did. */
-static bool pause_all(struct crew *crew, const struct timespec *until)
+/* ---- Standing still ---- */
+
+int crew_pause(struct crew *crew)
 {
+	const struct timespec until = clock_in(CREW_PAUSE_MS * LB_NS_PER_MS);
 	bool all = true;
 
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_pause(crew->loops[k]);
 	for (unsigned k = 0; k < crew->n && all; k++)
-		all = loop_wait_paused(crew->loops[k], until);
-	return all;
-}
-
-void crew_pause(struct crew *crew)
-{
-	pause_all(crew, NULL);
-}
-
-int crew_try_pause(struct crew *crew)
-{
-	const struct timespec until = clock_in(CREW_PAUSE_MS * LB_NS_PER_MS);
-
-	if (pause_all(crew, &until))
+		all = loop_wait_paused(crew->loops[k], &until);
+	if (all)
 		return 0;
 	crew_resume(crew);
 	return -ETIMEDOUT;
@@ -159,9 +194,14 @@ void crew_resume(struct crew *crew)
 		loop_resume(crew->loops[k]);
 }
 
-void crew_stop(struct crew *crew)
+int crew_stop(struct crew *crew)
 {
-	crew_pause(crew);
+	int err = -ETIMEDOUT;
+
+	for (unsigned i = 0; i < CREW_STOP_TRIES && err; i++)
+		err = crew_pause(crew);
+	if (err)
+		return err;
 	for (unsigned k = 0; k < crew->n; k++)
 		while (burst_take_inbox(&crew->workers.worker[k], clock_now()))
 			;
@@ -169,7 +209,11 @@ void crew_stop(struct crew *crew)
 		loop_stop(crew->loops[k]);
 	for (unsigned k = 0; k < crew->n; k++)
 		crew->loops[k] = NULL;
+	tidy(crew);
+	return 0;
 }
+
+/* ---- Sharing ---- */
 
 /* The ports of a side, by worker; false if there is nothing to be shared there. */
 static bool shared_ports(const struct crew *crew, const struct rules *rules, unsigned side,
@@ -210,12 +254,12 @@ int crew_share_out(struct crew *crew, const struct rules *rules, const struct sh
 	return err ? err : crew_steer(crew, rules, share);
 }
 
-bool crew_has_moved(struct crew *crew)
+int crew_still(struct crew *crew)
 {
 	for (unsigned k = 0; k < crew->n; k++)
 		if (!loop_has_moved(crew->loops[k]))
-			return false;
+			return (int)k;
 	for (unsigned k = 0; k < crew->n; k++)
 		loop_see(crew->loops[k]);
-	return true;
+	return -1;
 }

@@ -14,6 +14,7 @@ struct crew {
 	struct loop **loops;       /* by worker, or NULL while it isn't running */
 	struct bouncer **bouncers; /* by worker; NULL: the kernel has none */
 	struct workers workers;
+	struct crew_left *left; /* what crew_dispose() has kept */
 };
 
 /* Takes the memory for n workers' ports and threads. Returns 0 or -ENOMEM. */
@@ -35,33 +36,38 @@ int crew_start(struct crew *crew);
 
 /*
  * Has all threads stand still after the burst that they are at, and waits until they do: then the
- * workers are the caller's, until crew_resume(). Frames wait in the sockets meanwhile.
+ * workers are the caller's, until crew_resume(). Frames wait in the sockets meanwhile. Returns 0,
+ * or -ETIMEDOUT if some thread hasn't come to it after CREW_PAUSE_MS: then all go on.
  */
-void crew_pause(struct crew *crew);
-
-/* The same, or -ETIMEDOUT if some thread hasn't come to it after CREW_PAUSE_MS: then all go on. */
 enum { CREW_PAUSE_MS = 1000 };
-int crew_try_pause(struct crew *crew);
-
-/* Ends either. */
+int crew_pause(struct crew *crew);
 void crew_resume(struct crew *crew);
 
 /*
  * Has each worker do it between two bursts, and waits until all have; ctx is the same for all.
  * While no threads run it is done here and now. Returns 0, or -ETIMEDOUT if some didn't come to it
- * within CREW_ERRAND_MS: then they are stuck, and nobody waits for them until they move again.
+ * within CREW_ERRAND_MS, or to its end within CREW_END_MS more: then they are stuck, and nobody
+ * waits for them until they move again.
  */
-enum { CREW_ERRAND_MS = 100 };
+enum { CREW_ERRAND_MS = 100, CREW_END_MS = 2000 };
 int crew_errand(struct crew *crew, loop_errand *errand, void *ctx);
 
 /* The same of one worker. */
 int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx);
 
-/* If any is. */
+/* If any is; and if it has begun an errand that it doesn't come to the end of, whose ctx is its. */
 bool crew_is_stuck(const struct crew *crew);
+bool crew_has_errand(const struct crew *crew);
 
-/* Ends the threads. What they had handed to each other is still done. */
-void crew_stop(struct crew *crew);
+/* Frees what was the ctx of errands, by that function: now, or when no worker that didn't come to
+ * the end of one can have it any more. */
+typedef void crew_free_ctx(void *ctx);
+void crew_dispose(struct crew *crew, void *ctx, crew_free_ctx *free_ctx);
+
+/* Ends the threads. What they had handed to each other is still done. Returns 0, or -ETIMEDOUT if
+ * one doesn't stand still, CREW_STOP_TRIES times: then all run, and what they have must stay. */
+enum { CREW_STOP_TRIES = 5 };
+int crew_stop(struct crew *crew);
 
 /*
  * Lets several workers share what arrives, and has bouncers at their sockets if there are limits
@@ -77,7 +83,7 @@ int crew_steer(struct crew *crew, const struct rules *rules, const struct share 
 /* Both, of workers that don't run yet, or of ports that are new to them. Likewise. */
 int crew_share_out(struct crew *crew, const struct rules *rules, const struct share *share);
 
-/* Whether every thread has been through a round since this was true last. */
-bool crew_has_moved(struct crew *crew);
+/* A worker whose thread hasn't been through a round since nobody was still last; -1: nobody is. */
+int crew_still(struct crew *crew);
 
 #endif

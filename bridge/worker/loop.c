@@ -15,6 +15,7 @@
 
 #include "burst.h"
 #include "duties.h"
+#include "errand.h"
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../port/packet.h"
@@ -33,9 +34,6 @@ enum { LOOP_SLEEP_MS = 50 };
 /* Of so many bursts one's time is taken. */
 enum { LOOP_SAMPLE = 16 };
 
-/* Of what loop_send() sends: taken is what the thread is at. */
-enum sent { SENT_NONE, SENT_WAITS, SENT_TAKEN };
-
 enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP };
 
 struct loop {
@@ -48,11 +46,11 @@ struct loop {
 	bool was_late;      /* with an errand: */
 	unsigned late;      /* rounds then */
 	lb_time ticked, active;
-	unsigned bursts; /* so far */
-	loop_errand *errand;
-	void *errand_ctx;
-	atomic_uint sent;     /* enum sent: whose errand and its ctx are */
-	pthread_mutex_t lock; /* of standing, and of the end of an errand */
+	unsigned bursts;      /* so far */
+	struct errand errand; /* of what and ctx */
+	loop_errand *what;
+	void *ctx;
+	pthread_mutex_t lock; /* of standing */
 	pthread_cond_t changed;
 	bool standing;
 };
@@ -79,16 +77,10 @@ static bool turn(struct loop *loop, struct port *port)
 /* Does the errand that was sent, if any. */
 static void run_errand(struct loop *loop, lb_time now)
 {
-	unsigned waits = SENT_WAITS;
-
-	if (atomic_load_explicit(&loop->sent, memory_order_relaxed) != SENT_WAITS ||
-	    !atomic_compare_exchange_strong(&loop->sent, &waits, SENT_TAKEN))
+	if (!errand_begin(&loop->errand))
 		return;
-	loop->errand(loop->worker, loop->errand_ctx, now);
-	pthread_mutex_lock(&loop->lock);
-	atomic_store(&loop->sent, SENT_NONE);
-	pthread_cond_broadcast(&loop->changed);
-	pthread_mutex_unlock(&loop->lock);
+	loop->what(loop->worker, loop->ctx, now);
+	errand_end(&loop->errand);
 }
 
 static void tick(struct loop *loop, lb_time now)
@@ -191,6 +183,7 @@ static void loop_free(struct loop *loop)
 {
 	pthread_cond_destroy(&loop->changed);
 	pthread_mutex_destroy(&loop->lock);
+	errand_destroy(&loop->errand);
 	free(loop);
 }
 
@@ -204,6 +197,7 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 	loop->worker = worker;
 	loop->inbox = inbox;
 	loop->ticked = loop->active = clock_now();
+	errand_init(&loop->errand);
 	pthread_mutex_init(&loop->lock, NULL);
 	clock_condition(&loop->changed);
 	err = -pthread_create(&loop->thread, NULL, run, loop);
@@ -216,45 +210,34 @@ int loop_start(struct worker *worker, struct inbox *inbox, struct loop **ret)
 	return 0;
 }
 
-void loop_send(struct loop *loop, loop_errand *errand, void *ctx)
+void loop_send(struct loop *loop, loop_errand *what, void *ctx)
 {
-	loop->errand = errand;
-	loop->errand_ctx = ctx;
-	atomic_store(&loop->sent, SENT_WAITS);
+	loop->what = what;
+	loop->ctx = ctx;
+	errand_send(&loop->errand);
 	inbox_wake(loop->inbox);
 }
 
-/* The lock is held. */
-static void wait_for_errand(struct loop *loop, const struct timespec *until)
+bool loop_wait_done(struct loop *loop, const struct timespec *begin_by,
+                    const struct timespec *end_by)
 {
-	int err = 0;
-
-	while (err != ETIMEDOUT && atomic_load(&loop->sent) != SENT_NONE)
-		err = pthread_cond_timedwait(&loop->changed, &loop->lock, until);
+	if (errand_wait(&loop->errand, begin_by, end_by) == ERRAND_DONE)
+		return true;
+	loop->was_late = true;
+	loop->late = atomic_load_explicit(&loop->rounds, memory_order_relaxed);
+	return false;
 }
 
-bool loop_wait_done(struct loop *loop, const struct timespec *until)
+bool loop_has_errand(const struct loop *loop)
 {
-	unsigned waits = SENT_WAITS;
-	bool done = true;
-
-	pthread_mutex_lock(&loop->lock);
-	wait_for_errand(loop, until);
-	if (atomic_compare_exchange_strong(&loop->sent, &waits, SENT_NONE)) {
-		done = false;
-		loop->was_late = true;
-		loop->late = atomic_load_explicit(&loop->rounds, memory_order_relaxed);
-	}
-	while (atomic_load(&loop->sent) != SENT_NONE) /* it has begun: it will end */
-		pthread_cond_wait(&loop->changed, &loop->lock);
-	pthread_mutex_unlock(&loop->lock);
-	return done;
+	return errand_is_begun(&loop->errand);
 }
 
 bool loop_is_stuck(const struct loop *loop)
 {
-	return loop->was_late &&
-	       loop->late == atomic_load_explicit(&loop->rounds, memory_order_relaxed);
+	return loop_has_errand(loop) ||
+	       (loop->was_late &&
+	        loop->late == atomic_load_explicit(&loop->rounds, memory_order_relaxed));
 }
 
 void loop_stop(struct loop *loop)
@@ -284,8 +267,7 @@ bool loop_wait_paused(struct loop *loop, const struct timespec *until)
 		return true;
 	pthread_mutex_lock(&loop->lock);
 	while (!loop->standing && err != ETIMEDOUT)
-		err = until ? pthread_cond_timedwait(&loop->changed, &loop->lock, until)
-		            : pthread_cond_wait(&loop->changed, &loop->lock);
+		err = pthread_cond_timedwait(&loop->changed, &loop->lock, until);
 	standing = loop->standing;
 	pthread_mutex_unlock(&loop->lock);
 	return standing;
@@ -293,7 +275,8 @@ bool loop_wait_paused(struct loop *loop, const struct timespec *until)
 
 void loop_resume(struct loop *loop)
 {
-	set_wish(loop, WISH_RUN);
+	if (loop)
+		set_wish(loop, WISH_RUN);
 }
 
 bool loop_has_moved(struct loop *loop)

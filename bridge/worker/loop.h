@@ -27,20 +27,23 @@ void loop_stop(struct loop *loop);
 typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
 
 /*
- * loop_send() has the thread do an errand soon; loop_wait_done() waits until it is done, but not
- * longer than to a time (of clock_in()). False if the thread hasn't begun by then: then it won't do
- * it, and the loop counts as stuck until its thread has been through a round. One errand at a time,
- * from one thread, and not to a loop that is paused.
+ * loop_send() has the thread do an errand soon; loop_wait_done() waits until it is done, but for
+ * its begin and its end not longer than to these times (of clock_in()). False if the thread hasn't
+ * begun by then: then it won't do it; or hasn't ended it: then loop_has_errand(), and ctx is its,
+ * until it has. In either case the loop counts as stuck until its thread has been through a round.
+ * One errand at a time, from one thread, and not to a loop that is stuck or paused.
  */
-void loop_send(struct loop *loop, loop_errand *errand, void *ctx);
-bool loop_wait_done(struct loop *loop, const struct timespec *until);
+void loop_send(struct loop *loop, loop_errand *what, void *ctx);
+bool loop_wait_done(struct loop *loop, const struct timespec *begin_by,
+                    const struct timespec *end_by);
+bool loop_has_errand(const struct loop *loop);
 bool loop_is_stuck(const struct loop *loop);
 
 /*
  * loop_pause() asks the thread to stand still after the burst that it is at, loop_wait_paused()
- * waits until it does, or until that time (of clock_in(); NULL: however long), when it is false:
- * then its worker is the caller's, until loop_resume(). Frames wait in the sockets meanwhile. In
- * two steps so that several threads come to a stop together; loop may be NULL in both.
+ * waits until it does, or until that time (of clock_in()), when it is false: if it does its worker
+ * is the caller's, until loop_resume(). Frames wait in the sockets meanwhile. In two steps so that
+ * several threads come to a stop together; loop may be NULL in all of them.
  */
 void loop_pause(struct loop *loop);
 bool loop_wait_paused(struct loop *loop, const struct timespec *until);

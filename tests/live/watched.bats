@@ -124,6 +124,86 @@ STANDSTILL='import ctypes, os
 	tmb reload
 }
 
+# One worker is held where it is in the middle of what it does for somebody who asks for figures (it asks the kernel for a socket's),
+# the others go on. HOLD is what comes then, and whatever it prints is printed.
+hang() # HOLD
+{
+	hostile "$STANDSTILL"'
+	SYSCALL, PEEKUSER, ORIG_RAX, GETSOCKOPT = 24, 3, 120, 55
+	ptrace.restype, ptrace.argtypes = ctypes.c_long, [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+	c, v = connect("control"), connect()
+	def hang():
+	    for t in threads: ptrace(SEIZE, t, None, 1); ptrace(INTERRUPT, t, None, None); os.waitpid(t, 0x40000000); ptrace(SYSCALL, t, None, None)
+	    v.send(b"status\n")
+	    while True:
+	        t, status = os.waitpid(-1, 0x40000000)
+	        if os.WSTOPSIG(status) == 0x85 and ptrace(PEEKUSER, t, ORIG_RAX, None) == GETSOCKOPT: break
+	        ptrace(SYSCALL, t, None, None)
+	    for other in threads:
+	        if other != t: ptrace(INTERRUPT, other, None, None); os.waitpid(other, 0x40000000); ptrace(DETACH, other, None, None)
+	    return t
+	def ask(s, line): s.send(line + b"\n"); return answer(s)
+	hung, begun = hang(), time.time()
+	'"$1"
+}
+
+says() # PATTERN
+{
+	grep -E "$1" "$LAB_DIR/tmbridge.err"
+}
+
+# bats test_tags=plain
+@test "a worker that hangs in what it does for somebody: he is told, others are served, and it is said" {
+	run hang 'said = ask(c, b"version")
+	print("\"exit\":0" in said, time.time() - begun < 4 or time.time() - begun, "no_answer" in answer(v), "no_answer" in ask(v, b"metrics"), "no_answer" in ask(c, b"reload"))
+	while not [l for l in open("'"$LAB_DIR"'/tmbridge.err") if "moved for" in l]: time.sleep(.1)
+	ptrace(DETACH, hung, None, None)
+	time.sleep(.2)
+	print("\"exit\":0" in ask(v, b"status"), "\"exit\":0" in ask(c, b"server weight fe1 --reset"))'
+	echo "$output"
+	[[ $output = $'True True True True True\nTrue True' ]]
+	wait_until 5 says 'all workers move again'
+	says "worker [01] hasn't moved for 5 s"
+}
+
+vip_has_mac() # MAC
+{
+	in_ns client ip neigh flush dev eth0
+	in_ns client ping -q -c 1 -W 1 "$VIP"
+	in_ns client ip neigh show "$VIP" | grep -F "$1"
+}
+
+# bats test_tags=plain
+@test "a cable that changes while workers don't move is followed when they do, and keeps nobody waiting" {
+	run hostile "$STANDSTILL"'
+	c = connect("control")
+	hold()
+	os.system("ip -n tmb link set eth0 address 02:00:00:00:00:09")
+	time.sleep(.2)
+	begun = time.time(); c.send(b"version\n"); answer(c)
+	print(time.time() - begun < 3 or time.time() - begun)
+	let_go()'
+	echo "$output"
+	[[ $output = True ]]
+	wait_until 10 vip_has_mac 02:00:00:00:00:09
+	ip -n tmb link set eth0 address 02:00:00:00:00:01
+	wait_until 10 vip_has_mac 02:00:00:00:00:01
+}
+
+# bats test_tags=plain
+@test "asked to end while a worker hangs, it ends without it" {
+	local status
+
+	hang 'os.kill(pid, 15); os.waitpid(hung, 0x40000000)' &
+	status=$(lab_wait tmbridge 15)
+	wait $!
+	echo "$status"
+	[[ $status = 1 ]]
+	says "a worker doesn't move: it is left where it is"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	wait_until 10 servers_are_up 2
+}
+
 @test "1000 connects, and who never reads: the next one is served, operators meanwhile too" {
 	hostile 'crowd = []
 	for i in range(1000):

@@ -33,6 +33,7 @@
 	X(edges)                                                                                   \
 	X(edges_wrong)                                                                             \
 	X(ended)                                                                                   \
+	X(errand)                                                                                  \
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
