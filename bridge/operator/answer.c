@@ -36,6 +36,8 @@ size_t answer_room(const struct answer *answer)
 
 static void make_room(struct answer *answer)
 {
+	if (!answer->at)
+		return;
 	memmove(answer->out, answer->out + answer->at, waiting(answer));
 	answer->len -= answer->at;
 	answer->at = 0;

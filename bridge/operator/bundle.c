@@ -83,11 +83,20 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 	bundle_clients_count(&bundle->parts[worker->share.worker].clients, worker);
 }
 
+/* Room whose pages are all there: else the worker, for whom frames wait, would wait for each. (With
+ * zeros a compiler makes calloc() of it, which leaves them to him.) */
 static bool make_part(struct part *part, const struct rules *rules)
 {
 	part->flows = malloc(part->room * sizeof(*part->flows));
 	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
+	if (part->flows)
+		memset(part->flows, 0xff, part->room * sizeof(*part->flows));
 	return bundle_clients_make(&part->clients) && part->flows && part->turns;
+}
+
+static void free_bundle(void *ctx)
+{
+	bundle_free(ctx);
 }
 
 int bundle_new(struct crew *crew, struct bundle **ret)
@@ -105,7 +114,7 @@ int bundle_new(struct crew *crew, struct bundle **ret)
 	if (!err)
 		*ret = bundle;
 	else
-		bundle_free(bundle);
+		crew_dispose(crew, bundle, free_bundle);
 	return err;
 }
 
@@ -193,13 +202,24 @@ void bundle_take(struct bundle *bundle, const struct worker *worker)
 
 /* ---- As text ---- */
 
+enum { HEX_BYTES = sizeof(struct flow) };
+
+static_assert(HEX_BYTES >= sizeof(struct flow_cold) && HEX_BYTES >= sizeof(struct hop) &&
+                      HEX_BYTES >= sizeof(struct ip6),
+              "the longest of them");
+
+/* A million flows have 130 such bytes each: by hand. */
 static void print_hex(FILE *out, const void *bytes, size_t n)
 {
+	static const char digits[] = "0123456789abcdef";
+	char text[1 + 2 * HEX_BYTES] = " ", *end = text + 1;
 	const uint8_t *at = bytes;
 
-	fputc(' ', out);
-	for (size_t i = 0; i < n; i++)
-		fprintf(out, "%02x", at[i]);
+	for (size_t i = 0; i < n && i < HEX_BYTES; i++) {
+		*end++ = digits[at[i] >> 4];
+		*end++ = digits[at[i] & 15];
+	}
+	fwrite(text, 1, (size_t)(end - text), out);
 }
 
 static void print_line(FILE *out, const char *word, const void *bytes, size_t n)

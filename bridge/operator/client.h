@@ -43,9 +43,10 @@ struct client {
 			bool follow;
 		} events;
 		struct {
-			struct scan scan;
+			struct scan *scan; /* client.stop frees it */
 			uint64_t n, limit; /* found so far, and at most */
 			bool must_be;      /* none is a failure */
+			bool is_last;      /* what has been found is all */
 		} flows;
 		struct {
 			char server[RULES_NAME_BYTES];

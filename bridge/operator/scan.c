@@ -1,13 +1,53 @@
 /*
- * A step is an errand to the worker whose turn it is: it looks at SCAN_LOOKS flows at most, which
- * takes less than a burst. What opens and ends meanwhile may or may not be seen.
+ * A step is an errand to the worker whose turn it is, which takes SCAN_NS of its time, however many
+ * flows it looks at meanwhile and whatever it takes to see if they are meant: frames that come wait
+ * no longer than that. What opens and ends meanwhile may or may not be seen.
+ *
+ * Each flow has its lines in several arrays, none of which is near: they are fetched while some
+ * others are looked at.
  */
 #include "scan.h"
 
+#include "../process/clock.h"
 #include "../worker/duties.h"
-#include <errno.h>
 
-enum { SCAN_LOOKS = 4096, SCAN_RESETS = 32 };
+#include <errno.h>
+#include <stdlib.h>
+
+/* How long a step takes of a worker, and after how many looks it sees how long that has been; each
+ * time, if what is found is ended. */
+#define SCAN_NS (20 * 1000ull)
+enum { SCAN_LOOKS = 16, SCAN_AHEAD = 8 };
+
+struct scan *scan_new(const struct crew *crew)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+
+	if (scan)
+		scan->generation = crew->workers.generation;
+	return scan;
+}
+
+static void free_scan(void *ctx)
+{
+	struct scan *scan = ctx;
+
+	if (scan)
+		best_free(scan->best);
+	free(scan);
+}
+
+void scan_free(struct scan *scan, struct crew *crew)
+{
+	crew_dispose(crew, scan, free_scan);
+}
+
+static void fetch(const struct flows *flows, uint32_t f)
+{
+	__builtin_prefetch(&flows->flow[f]);
+	__builtin_prefetch(&flows->cold[f]);
+	__builtin_prefetch(&flows->spare[f]);
+}
 
 static void look(struct scan *scan, struct worker *worker, lb_time now)
 {
@@ -32,13 +72,19 @@ static void look(struct scan *scan, struct worker *worker, lb_time now)
 static void step(struct worker *worker, void *ctx, lb_time now)
 {
 	struct scan *scan = ctx;
-	const uint32_t reached = lb_balance(worker->lb)->flows.reached;
+	const struct flows *flows = &lb_balance(worker->lb)->flows;
+	const unsigned looks = scan->reset ? 1 : SCAN_LOOKS;
+	const lb_time begun = clock_now();
 
-	for (unsigned i = 0; i < SCAN_LOOKS && scan->flow < reached && scan->n < scan->max; i++) {
+	for (unsigned i = 1; scan->flow < flows->reached && scan->n < scan->max; i++) {
+		if (i % looks == 0 && i > 1 && clock_now().ns - begun.ns >= SCAN_NS)
+			return;
+		if (scan->flow + SCAN_AHEAD < flows->reached)
+			fetch(flows, scan->flow + SCAN_AHEAD);
 		look(scan, worker, now);
 		scan->flow++;
 	}
-	if (scan->flow < reached)
+	if (scan->flow < flows->reached)
 		return;
 	scan->worker++;
 	scan->flow = 0;
@@ -46,18 +92,21 @@ static void step(struct worker *worker, void *ctx, lb_time now)
 
 int scan_step(struct scan *scan, struct crew *crew, unsigned max)
 {
-	const unsigned most = scan->reset ? SCAN_RESETS : SCAN_FOUND_MAX;
 	int err;
 
-	scan->n = 0;
-	scan->max = max < most ? max : most;
+	scan->n = scan->said = 0;
+	scan->max = max < SCAN_FOUND_MAX ? max : SCAN_FOUND_MAX;
 	scan->has_floor = scan->best && best_floor(scan->best, &scan->floor);
 	if (scan->generation != crew->workers.generation)
 		return -ESTALE;
 	if (scan->worker >= crew->n)
 		return 1;
 	err = crew_errand_to(crew, scan->worker, step, scan);
+	if (err && crew_has_errand(crew))
+		return -EBUSY;
+	if (err)
+		return err;
 	for (unsigned i = 0; scan->best && i < scan->n; i++)
 		best_offer(scan->best, scan->numbers[i], &scan->found[i]);
-	return err ? err : scan->worker >= crew->n;
+	return scan->worker >= crew->n;
 }

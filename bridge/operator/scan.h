@@ -7,7 +7,7 @@
 #include "best.h"
 #include "../worker/crew.h"
 
-enum { SCAN_FOUND_MAX = 64 }; /* flows that one step finds */
+enum { SCAN_FOUND_MAX = 160 }; /* flows that one step finds */
 
 struct scan {
 	struct filter filter;
@@ -20,14 +20,19 @@ struct scan {
 	bool has_floor;      /* of best, in this step: */
 	uint64_t floor;
 	/* of the last step: */
-	unsigned n, max;
+	unsigned n, max, said; /* the last is the caller's, from 0 on */
 	struct flow_view found[SCAN_FOUND_MAX];
 	uint64_t numbers[SCAN_FOUND_MAX]; /* theirs, if there is a best */
 };
 
+/* For these rules, from the first flow on; the rest is the caller's to set. NULL if memory runs
+ * out. */
+struct scan *scan_new(const struct crew *crew);
+void scan_free(struct scan *scan, struct crew *crew); /* with its best; it may be NULL */
+
 /* Goes on, to find up to max flows, which are in found (and offered to best). Returns 0, 1 if it is
  * over, or a negative errno: -ESTALE if there are other rules by now, -ETIMEDOUT if a worker
- * doesn't move. */
+ * doesn't come to it, -EBUSY if it doesn't come to an end: then what it has found is lost. */
 int scan_step(struct scan *scan, struct crew *crew, unsigned max);
 
 #endif

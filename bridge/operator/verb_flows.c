@@ -7,41 +7,63 @@
 #include "../process/text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 enum { FLOW_RECORD_BYTES = 800 };
 
+static_assert(4 * TEXT_ENDPOINT_BYTES + 2 * RULES_NAME_BYTES + 6 * sizeof("18446744073709551615") +
+                              250 /* the rest */
+                      <= FLOW_RECORD_BYTES,
+              "the longest record");
+
 /* ---- Records ---- */
 
-static const char *endpoint(const struct flow_view *view, unsigned i, char ret[TEXT_ENDPOINT_BYTES])
+/* By hand, as there may be a million: each of these appends what comes before it, and itself, and
+ * returns the end. */
+
+static char *put_text(char *at, const char *before, const char *text)
+{
+	return stpcpy(stpcpy(at, before), text);
+}
+
+static char *put_number(char *at, const char *before, uint64_t number)
+{
+	return text_put_number(stpcpy(at, before), number);
+}
+
+static char *put_endpoint(char *at, const char *before, const struct flow_view *view, unsigned i)
 {
 	const struct ip6 *address = &view->addresses[i];
 
-	return text_endpoint(be32_load((const uint8_t *)address + 12),
-	                     view->is_ipv6 ? address : NULL, view->ports[i], ret);
+	at = stpcpy(at, before);
+	text_endpoint(be32_load((const uint8_t *)address + 12), view->is_ipv6 ? address : NULL,
+	              view->ports[i], at);
+	return at + strlen(at);
 }
 
 static const char *const sides[NSIDES] = {"outside", "inside"};
 
 static void print(struct answer *answer, const struct rules *rules, const struct flow_view *view)
 {
-	char client[TEXT_ENDPOINT_BYTES], vip[TEXT_ENDPOINT_BYTES], snat[TEXT_ENDPOINT_BYTES],
-	        to[TEXT_ENDPOINT_BYTES];
 	const struct rules_server *server = &rules->servers[view->server];
+	char text[FLOW_RECORD_BYTES], *at = text;
 
-	answer_record(answer,
-	              "{\"client\":\"%s\",\"vip\":\"%s\",\"snat\":\"%s\",\"server\":\"%s\","
-	              "\"server_name\":\"%s\",\"farm\":\"%s\",\"state\":\"%s\",\"side\":\"%s\","
-	              "\"age_ms\":%" PRIu64 ",\"idle_ms\":%" PRIu64 ",\"client_bytes\":%" PRIu64
-	              ",\"client_packets\":%" PRIu64 ",\"server_bytes\":%" PRIu64
-	              ",\"server_packets\":%" PRIu64 "}",
-	              endpoint(view, VIEW_CLIENT, client), endpoint(view, VIEW_VIP, vip),
-	              endpoint(view, VIEW_SNAT, snat), endpoint(view, VIEW_TO, to), server->name,
-	              rules->farms[server->farm].name,
-	              flow_state_name((enum flow_state)view->state), sides[view->side],
-	              view->age_ms, view->idle_ms, view->bytes[CLIENT], view->packets[CLIENT],
-	              view->bytes[SERVER], view->packets[SERVER]);
+	at = put_endpoint(at, "{\"client\":\"", view, VIEW_CLIENT);
+	at = put_endpoint(at, "\",\"vip\":\"", view, VIEW_VIP);
+	at = put_endpoint(at, "\",\"snat\":\"", view, VIEW_SNAT);
+	at = put_endpoint(at, "\",\"server\":\"", view, VIEW_TO);
+	at = put_text(at, "\",\"server_name\":\"", server->name);
+	at = put_text(at, "\",\"farm\":\"", rules->farms[server->farm].name);
+	at = put_text(at, "\",\"state\":\"", flow_state_name((enum flow_state)view->state));
+	at = put_text(at, "\",\"side\":\"", sides[view->side]);
+	at = put_number(at, "\",\"age_ms\":", view->age_ms);
+	at = put_number(at, ",\"idle_ms\":", view->idle_ms);
+	at = put_number(at, ",\"client_bytes\":", view->bytes[CLIENT]);
+	at = put_number(at, ",\"client_packets\":", view->packets[CLIENT]);
+	at = put_number(at, ",\"server_bytes\":", view->bytes[SERVER]);
+	at = put_number(at, ",\"server_packets\":", view->packets[SERVER]);
+	strcpy(at, "}");
+	answer_record(answer, "%s", text);
 }
 
 /* ---- Going over them ---- */
@@ -52,6 +74,8 @@ static void interrupt(struct client *client, int err, lb_time now)
 	if (err == -ESTALE)
 		answer_fail(&client->answer, ANSWER_FAILED, "reloaded", NULL,
 		            "the rules have changed meanwhile: ask again");
+	else if (err == -EBUSY)
+		verbs_give_up(client);
 	else
 		verbs_stall(client, now);
 }
@@ -66,7 +90,7 @@ enum { VIEWERS_PAUSE = 4 };
 static int step(struct world *world, struct client *client, unsigned max)
 {
 	const lb_time begun = clock_now();
-	const int over = scan_step(&client->flows.scan, world->crew, max);
+	const int over = scan_step(client->flows.scan, world->crew, max);
 	const lb_time done = clock_now();
 
 	if (!client->is_operator)
@@ -87,7 +111,7 @@ static void finish(struct client *client)
  * rules in force then: after a reload the answer fails. */
 static void say_best(struct world *world, struct client *client, lb_time now)
 {
-	const struct scan *scan = &client->flows.scan;
+	const struct scan *scan = client->flows.scan;
 	const struct flow_view *view = NULL;
 
 	client->is_busy = true;
@@ -101,63 +125,74 @@ static void say_best(struct world *world, struct client *client, lb_time now)
 		finish(client);
 }
 
-/* How many flows the next step may find: as many as the answer has room for; or any number, if they
- * are sorted first. */
-static unsigned most(const struct client *client)
+/* Says of what the last step has found as much as there is room for; true if that is all. */
+static bool say_found(struct world *world, struct client *client)
 {
+	struct scan *scan = client->flows.scan;
+
+	while (!scan->best && scan->said < scan->n &&
+	       answer_room(&client->answer) >= FLOW_RECORD_BYTES)
+		print(&client->answer, world->crew->workers.rules, &scan->found[scan->said++]);
+	return scan->best || scan->said == scan->n;
+}
+
+static void look_further(struct world *world, struct client *client, lb_time now)
+{
+	const struct scan *scan = client->flows.scan;
 	const uint64_t left = client->flows.limit - client->flows.n;
-	const size_t room = answer_room(&client->answer) / FLOW_RECORD_BYTES;
+	const int over =
+	        step(world, client, left < SCAN_FOUND_MAX ? (unsigned)left : SCAN_FOUND_MAX);
 
-	if (client->flows.scan.best)
-		return SCAN_FOUND_MAX;
-	return (unsigned)(left < room ? left : room);
-}
-
-static void say_found(struct world *world, struct client *client)
-{
-	const struct scan *scan = &client->flows.scan;
-
-	for (unsigned i = 0; i < scan->n; i++)
-		print(&client->answer, world->crew->workers.rules, &scan->found[i]);
-	client->flows.n += scan->n;
-}
-
-static void go(struct world *world, struct client *client, lb_time now)
-{
-	const bool is_sorted = client->flows.scan.best;
-	const unsigned max = most(client);
-	int over;
-
-	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
-	client->is_busy = !client->has_to_wait;
-	if (!max || client->has_to_wait)
-		return;
-	over = step(world, client, max);
 	if (over < 0) {
 		interrupt(client, over, now);
 		return;
 	}
 	client->late.ns = 0;
-	if (!is_sorted)
-		say_found(world, client);
-	if (over && is_sorted)
+	client->flows.n += scan->n;
+	client->flows.is_last = over || client->flows.n == client->flows.limit;
+	if (over && scan->best)
 		client->go = say_best;
-	else if (over || client->flows.n == client->flows.limit)
+}
+
+static void go(struct world *world, struct client *client, lb_time now)
+{
+	const struct scan *scan = client->flows.scan;
+
+	client->has_to_wait = !client->is_operator && clock_now().ns < world->viewers.ns;
+	client->is_busy = !client->has_to_wait;
+	if (client->has_to_wait)
+		return;
+	if (scan->generation != world->crew->workers.generation)
+		interrupt(client, -ESTALE, now);
+	else if (say_found(world, client) && !client->flows.is_last)
+		look_further(world, client, now);
+	if (!client->answer.ended && client->go == go && say_found(world, client) &&
+	    client->flows.is_last)
 		finish(client);
 }
 
-/* False if the words are no filter, which is answered then. */
+static void drop(struct world *world, struct client *client)
+{
+	scan_free(client->flows.scan, world->crew);
+	client->flows.scan = NULL;
+}
+
+/* False if the words are no filter, or memory runs out, which is answered then. */
 static bool begin(struct world *world, struct client *client, const struct request *request)
 {
-	const struct workers *workers = &world->crew->workers;
-	struct scan *scan = &client->flows.scan;
+	struct scan *scan = scan_new(world->crew);
 	struct filter_why why;
 
 	client->flows.n = 0;
 	client->flows.limit = UINT64_MAX;
-	client->flows.must_be = false;
-	*scan = (struct scan){.generation = workers->generation};
-	if (!filter_parse(request, workers->rules, &scan->filter, &why)) {
+	client->flows.must_be = client->flows.is_last = false;
+	client->flows.scan = scan;
+	if (!scan) {
+		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
+		return false;
+	}
+	client->stop = drop;
+	if (!filter_parse(request, world->crew->workers.rules, &scan->filter, &why)) {
 		answer_fail(&client->answer, why.no_such_object ? ANSWER_NO_OBJECT : ANSWER_USAGE,
 		            why.no_such_object ? "no_such_object" : "bad_filter", why.nearest, "%s",
 		            why.text);
@@ -169,16 +204,9 @@ static bool begin(struct world *world, struct client *client, const struct reque
 
 /* ---- Sorted, and so many ---- */
 
-static void drop_best(struct world *world, struct client *client)
-{
-	(void)world;
-	best_free(client->flows.scan.best);
-	client->flows.scan.best = NULL;
-}
-
 static bool sort_by(struct client *client, const char *by, unsigned long limit)
 {
-	struct scan *scan = &client->flows.scan;
+	struct scan *scan = client->flows.scan;
 
 	if (!flow_number_named(by, &scan->by) || !limit || limit > BEST_MAX) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
@@ -188,9 +216,7 @@ static bool sort_by(struct client *client, const char *by, unsigned long limit)
 		return false;
 	}
 	scan->best = best_new((unsigned)limit);
-	if (scan->best)
-		client->stop = drop_best;
-	else
+	if (!scan->best)
 		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
 	return scan->best;
 }
@@ -230,7 +256,7 @@ void verb_flow_reset(struct world *world, struct client *client, struct request 
 	}
 	if (!begin(world, client, request))
 		return;
-	client->flows.scan.reset = client->flows.must_be = true;
+	client->flows.scan->reset = client->flows.must_be = true;
 	go(world, client, now);
 }
 
@@ -239,7 +265,7 @@ void verbs_end_flows(struct world *world, struct client *client, const struct re
 {
 	if (!begin(world, client, request))
 		return;
-	client->flows.scan.reset = true;
+	client->flows.scan->reset = true;
 	go(world, client, now);
 }
 
@@ -280,7 +306,7 @@ void verb_who(struct world *world, struct client *client, struct request *reques
 	}
 	if (!begin(world, client, request))
 		return;
-	client->flows.scan.filter.resting = true;
+	client->flows.scan->filter.resting = true;
 	name_logs(client, world->crew->workers.rules);
 	go(world, client, now);
 }

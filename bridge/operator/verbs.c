@@ -103,8 +103,13 @@ void verbs_stall(struct client *client, lb_time now)
 	client->is_stalled = now.ns < client->late.ns;
 	client->is_busy = false;
 	if (!client->is_stalled)
-		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
-		            "a worker doesn't move");
+		verbs_give_up(client);
+}
+
+void verbs_give_up(struct client *client)
+{
+	answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
+	            "a worker doesn't move");
 }
 
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now)

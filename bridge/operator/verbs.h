@@ -35,6 +35,9 @@ void verbs_ask(struct world *world, struct client *client, char *line, lb_time n
 enum { VERBS_LATE_MS = 2000 };
 void verbs_stall(struct client *client, lb_time now);
 
+/* Ends the answer so at once. */
+void verbs_give_up(struct client *client);
+
 /* If a word of the request was left over: then the answer is ended as failed. */
 bool verbs_too_much(struct client *client, const struct request *request);
 

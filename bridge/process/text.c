@@ -12,11 +12,37 @@
 
 static_assert(TEXT_ADDRESS_BYTES >= INET6_ADDRSTRLEN, "an address fits");
 
+char *text_put_number(char *at, uint64_t n)
+{
+	char digits[20];
+	unsigned i = 0;
+
+	do
+		digits[i++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (i)
+		*at++ = digits[--i];
+	*at = '\0';
+	return at;
+}
+
+/* Returns its end. */
+static char *put_ip4(char *at, be32 ip)
+{
+	for (unsigned i = 0; i < sizeof(ip.b); i++) {
+		if (i)
+			*at++ = '.';
+		at = text_put_number(at, ip.b[i]);
+	}
+	return at;
+}
+
 const char *text_ip(be32 ip4, const struct ip6 *ip6, char ret[TEXT_ADDRESS_BYTES])
 {
 	if (ip6)
 		return inet_ntop(AF_INET6, ip6, ret, TEXT_ADDRESS_BYTES);
-	return inet_ntop(AF_INET, &ip4, ret, TEXT_ADDRESS_BYTES);
+	put_ip4(ret, ip4);
+	return ret;
 }
 
 const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_ADDRESS_BYTES])
@@ -26,10 +52,18 @@ const char *text_address(const struct rules *rules, be32 address, char ret[TEXT_
 
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port, char ret[TEXT_ENDPOINT_BYTES])
 {
-	char address[TEXT_ADDRESS_BYTES];
+	char *at = ret;
 
-	snprintf(ret, TEXT_ENDPOINT_BYTES, ip6 ? "[%s]:%u" : "%s:%u", text_ip(ip4, ip6, address),
-	         be16_get(port));
+	if (ip6) {
+		*at++ = '[';
+		inet_ntop(AF_INET6, ip6, at, TEXT_ADDRESS_BYTES);
+		at += strlen(at);
+		*at++ = ']';
+	} else {
+		at = put_ip4(at, ip4);
+	}
+	*at++ = ':';
+	text_put_number(at, be16_get(port));
 	return ret;
 }
 

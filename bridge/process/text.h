@@ -18,6 +18,9 @@ const char *text_ip(be32 ip4, const struct ip6 *ip6, char ret[TEXT_ADDRESS_BYTES
 const char *text_endpoint(be32 ip4, const struct ip6 *ip6, be16 port,
                           char ret[TEXT_ENDPOINT_BYTES]);
 
+/* Writes a number in decimal digits, 20 at most, and a NUL, at which it returns. */
+char *text_put_number(char *at, uint64_t n);
+
 /* A time that is offset ns behind the time of day, as RFC 3339 has it, in UTC, to the millisecond.
  * Returns ret. */
 const char *text_time(lb_time time, uint64_t offset, char ret[TEXT_TIME_BYTES]);

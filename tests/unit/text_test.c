@@ -5,7 +5,10 @@
 
 #include "../../bridge/process/text.h"
 
+#include <arpa/inet.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 START_TEST(json_strings_are_escaped)
@@ -22,6 +25,44 @@ START_TEST(json_strings_are_escaped)
 
 	for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		ck_assert_str_eq(text_json(pairs[i][0], text, sizeof(text)), pairs[i][1]);
+}
+END_TEST
+
+START_TEST(whole_numbers_are_put_as_printf_does)
+{
+	static const uint64_t numbers[] = {0, 1, 9, 10, 99, 100, UINT32_MAX, UINT64_MAX};
+	char is[21], wanted[21];
+
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		sprintf(wanted, "%" PRIu64, numbers[i]);
+		ck_assert_ptr_eq(text_put_number(is, numbers[i]), is + strlen(wanted));
+		ck_assert_str_eq(is, wanted);
+	}
+}
+END_TEST
+
+/* As printf() and inet_ntop() write them: the limits, and any. */
+START_TEST(endpoints_are_written_as_others_do)
+{
+	static const uint8_t bytes[] = {0, 1, 9, 10, 99, 100, 199, 255};
+	static const uint16_t ports[] = {0, 1, 9, 10, 80, 443, 999, 1000, 9999, 10000, 65535};
+	char is[TEXT_ENDPOINT_BYTES], ip[TEXT_ADDRESS_BYTES], wanted[TEXT_ENDPOINT_BYTES + 10];
+	static const struct ip6 longest = {{0x20, 0x01, 0x0d, 0xb8, 0x12, 0x34, 0x56, 0x78, 0x9a,
+	                                    0xbc, 0xde, 0xf0, 0x11, 0x22, 0x33, 0x44}};
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		for (unsigned j = 0; j < sizeof(ports) / sizeof(ports[0]); j++) {
+			const be32 ip4 = {{bytes[i], bytes[7 - i], 0, bytes[i]}};
+
+			inet_ntop(AF_INET, &ip4, ip, sizeof(ip));
+			ck_assert_str_eq(text_ip(ip4, NULL, is), ip);
+			sprintf(wanted, "%s:%u", ip, ports[j]);
+			ck_assert_str_eq(text_endpoint(ip4, NULL, be16_from(ports[j]), is), wanted);
+		}
+	ck_assert_str_eq(text_endpoint((be32){{0}}, &longest, be16_from(65535), is),
+	                 "[2001:db8:1234:5678:9abc:def0:1122:3344]:65535");
+	ck_assert_str_eq(text_endpoint((be32){{0}}, &(struct ip6){{0}}, be16_from(0), is),
+	                 "[::]:0");
 }
 END_TEST
 
@@ -119,9 +160,14 @@ END_TEST
 
 Suite *text_suite(void)
 {
-	const TTest *const tests[] = {json_strings_are_escaped,    a_terminal_gets_nothing_to_obey,
-	                              json_strings_are_cut_to_fit, numbers_are_whole,
-	                              seconds_are_more_than_none,  NULL};
+	const TTest *const tests[] = {json_strings_are_escaped,
+	                              endpoints_are_written_as_others_do,
+	                              whole_numbers_are_put_as_printf_does,
+	                              a_terminal_gets_nothing_to_obey,
+	                              json_strings_are_cut_to_fit,
+	                              numbers_are_whole,
+	                              seconds_are_more_than_none,
+	                              NULL};
 
 	return suite_of("text", tests);
 }
