@@ -195,10 +195,28 @@ static void reset_rest(struct world *world, struct client *client, lb_time now)
 	verbs_end_flows(world, client, &request, now);
 }
 
+/* If it gets connections again, as somebody else wants: what is left isn't the rest any more. */
+static bool is_back(const struct world *world, const struct client *client)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	struct nearest nearest;
+	const int s = find_server(rules, client->wait.server, &nearest);
+
+	return s >= 0 && !rules->servers[s].gone && rules->servers[s].state != STATE_DRAIN &&
+	       rules->servers[s].state != STATE_DISABLED;
+}
+
 static void go(struct world *world, struct client *client, lb_time now)
 {
 	uint32_t n;
 
+	if (is_back(world, client)) {
+		answer_fail(&client->answer, ANSWER_REFUSED, "is_back", NULL,
+		            "server %s: gets connections again, as somebody else wants: not waited "
+		            "for any more",
+		            client->wait.server);
+		return;
+	}
 	if (!count_connections(world, client->wait.server, &n)) {
 		if (now.ns >= client->wait.until.ns)
 			verbs_stall(client, now);

@@ -258,6 +258,18 @@ is_wrong() # PATTERN WORD...
 	wait_until 5 grep -q over "$LAB_DIR/three.out"
 	tmb server enable "$server"
 	wait_until 10 servers_are_up 2
+	# somebody else wants it back before its time: what it has since isn't the rest any more
+	hold four
+	server=$(held_server four)
+	tmb server drain "$server" --wait 20s --then reset >"$LAB_DIR/drain" 2>&1 &
+	wait_until 5 grep -q "1 connection left" "$LAB_DIR/drain"
+	tmb server enable "$server"
+	status=0
+	wait $! || status=$?
+	[[ $status = 6 ]]
+	seek 'gets connections again' "$LAB_DIR/drain"
+	[[ ! -s $LAB_DIR/four.status ]]
+	lab_kill four
 	tmb farm drain pool
 	tmb status -o json | jq -e '.farms[0].up | not'
 	tmb farm enable pool
