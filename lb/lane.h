@@ -19,6 +19,8 @@
  *   7. count it: lane_count()
  *   8. rewrite: the tuple that it leaves with is that of step 5
  *
+ * Steps 1 to 3 may be taken some time before, as a guess: step 4 says if it was right.
+ *
  * Nothing is written before step 6, and from then on only words of struct flow and flow_cold that
  * may be written late (flow.h). So whoever is held up for however long between two steps harms
  * nobody; one that is held up in step 6 over the end of its flow, and over that of FLOWS_REST

@@ -17,8 +17,8 @@
 #include "segment4.bpf.h"
 #include "segment6.bpf.h"
 
-/* The hash of what is TCP, for the second program; 0 if that finds it out itself. */
-INLINE uint64_t foresee(const struct __sk_buff *skb, const struct fastpath_conf *c,
+/* Of which flow what is TCP may be, for the second program; 0 if that finds it out itself. */
+INLINE uint32_t foresee(const struct __sk_buff *skb, const struct fastpath_conf *c,
                         const struct link_head *head)
 {
 	const uint8_t *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -34,10 +34,7 @@ INLINE uint64_t foresee(const struct __sk_buff *skb, const struct fastpath_conf 
 INLINE int go_on_to_flow(struct __sk_buff *skb, const struct fastpath_conf *c,
                          const struct link_head *head, bool crosses)
 {
-	const uint64_t hash = foresee(skb, c, head);
-
-	skb->cb[FASTPATH_CB_HASH] = (uint32_t)hash;
-	skb->cb[FASTPATH_CB_HASH + 1] = (uint32_t)(hash >> 32);
+	skb->cb[FASTPATH_CB_GUESS] = foresee(skb, c, head);
 	skb->cb[FASTPATH_CB_L3] = head->l3;
 	skb->cb[FASTPATH_CB_CROSSES] = crosses;
 	skb->cb[FASTPATH_CB_IPV6] =

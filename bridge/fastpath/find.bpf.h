@@ -51,6 +51,18 @@ INLINE struct flow_cold *fetch_cold(const struct fastpath_part *part, uint32_t f
 	return ret;
 }
 
+/* If the flow and end that ref names are those of the tuple: then they have been found. */
+INLINE bool is_it(uint32_t ref, const struct tuple *tuple, struct found *ret)
+{
+	const uint32_t i = place_of(ret->part, TABLE_FLOWS, flow_of(ref));
+
+	ret->f = flow_of(ref);
+	ret->end = ref & 1;
+	ret->flow = bpf_map_lookup_elem(&flows, &i);
+	ret->cold = fetch_cold(ret->part, flow_of(ref));
+	return ret->flow && ret->cold && lane_look(ret->flow, ref & 1, tuple, &ret->lane);
+}
+
 INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint8_t tag,
                     struct found *ret)
 {
@@ -58,17 +70,10 @@ INLINE bool find_in(const struct bucket *bucket, const struct tuple *tuple, uint
 
 	for (unsigned n = 0; n < CANDIDATES_MAX && matches; n++, matches &= matches - 1) {
 		const uint32_t slot = number_of_bit(matches & -matches);
-		uint32_t ref, i;
 
 		if (slot >= INDEX_SLOTS)
 			return false;
-		ref = lane_ref(bucket, slot);
-		ret->f = flow_of(ref);
-		ret->end = ref & 1;
-		i = place_of(ret->part, TABLE_FLOWS, flow_of(ref));
-		ret->flow = bpf_map_lookup_elem(&flows, &i);
-		ret->cold = fetch_cold(ret->part, flow_of(ref));
-		if (ret->flow && ret->cold && lane_look(ret->flow, ref & 1, tuple, &ret->lane))
+		if (is_it(lane_ref(bucket, slot), tuple, ret))
 			return true;
 	}
 	return false;
@@ -120,14 +125,18 @@ INLINE struct table_head *head_of(uint32_t worker)
 	return bpf_map_lookup_elem(&head, &worker);
 }
 
-/* Finds the flow of the only worker; hash is 0 if it isn't known yet. */
-INLINE bool find_only(const struct tuple *tuple, uint32_t src, uint64_t hash, struct found *ret)
+/* Finds the flow of the only worker; guess is what foresee4() has said, or 0. */
+INLINE bool find_only(const struct tuple *tuple, uint32_t src, uint32_t guess, struct found *ret)
 {
 	struct table_head *h = head_of(0);
 
 	if (!h || h->layout != TABLE_LAYOUT)
 		return false;
-	return find_by(NULL, h, tuple, hash ? hash : hash_of(h, tuple, src), ret);
+	ret->head = h;
+	ret->part = NULL;
+	if (guess && is_it(guess - 1, tuple, ret))
+		return true;
+	return find_by(NULL, h, tuple, hash_of(h, tuple, src), ret);
 }
 
 /* Finds the flow among those of one of several workers. */
@@ -162,25 +171,30 @@ static __noinline int find_among(const struct tuple *tuple, uint32_t src, uint32
 	       find_at(be16_get(tuple->dport) % share.n, tuple, src, ret);
 }
 
-/* Finds the flow, whichever worker has it. src, client and to_us are as above; hash as in
- * find_only(). */
+/*
+ * Finds the flow, whichever worker has it. src, client and to_us are as above; guess as in
+ * find_only().
+ */
 INLINE bool find(const struct fastpath_conf *c, const struct tuple *tuple, uint32_t src,
-                 uint32_t client, uint32_t to_us, uint64_t hash, struct found *ret)
+                 uint32_t client, uint32_t to_us, uint32_t guess, struct found *ret)
 {
-	return c->share.n <= 1 ? find_only(tuple, src, hash, ret)
+	return c->share.n <= 1 ? find_only(tuple, src, guess, ret)
 	                       : find_among(tuple, src, client, to_us, ret);
 }
 
 /*
- * The hash of the segment whose addresses and ports begin there, of IPv4, among the flows of the
- * only worker; and its bucket is being fetched from memory then, while this program ends and the
- * next one begins. The processor waits for what is read only when it is needed, or when it has
- * begun some hundreds of instructions more.
+ * A guess at the flow of a segment, of IPv4, whose addresses and ports begin there, among those of
+ * the only worker: its reference and 1, or 0. The flow is being fetched from memory then, while
+ * this program ends and the next one begins. The processor waits for what is read only when that is
+ * needed, or when it has begun some hundreds of instructions more; so nothing here is compared with
+ * what is in the flow.
  */
-INLINE uint64_t foresee4(const uint8_t *ip_src, const uint8_t *ports)
+INLINE uint32_t foresee4(const uint8_t *ip_src, const uint8_t *ports)
 {
 	const struct table_head *h = head_of(0);
 	const struct bucket *bucket;
+	const struct flow *flow;
+	uint32_t matches, slot, ref, i;
 	struct tuple tuple;
 	uint64_t hash;
 
@@ -190,9 +204,16 @@ INLINE uint64_t foresee4(const uint8_t *ip_src, const uint8_t *ports)
 	tuple_load_ports(&tuple, ports);
 	hash = tuple_multilinear(h->factors, &tuple);
 	bucket = bucket_at(NULL, index_home(h->nbuckets, hash));
-	if (bucket)
-		(void)BOTH_READ(bucket->passed);
-	return hash;
+	if (!bucket || !(matches = lane_match(bucket, index_tag(hash))) ||
+	    (slot = number_of_bit(matches & -matches)) >= INDEX_SLOTS)
+		return 0;
+	ref = lane_ref(bucket, slot);
+	i = flow_of(ref);
+	flow = bpf_map_lookup_elem(&flows, &i);
+	if (flow)
+		(void)BOTH_READ(flow->last);
+	fetch_cold(NULL, i);
+	return ref + 1;
 }
 
 #endif

@@ -31,8 +31,7 @@ INLINE int forward4(struct __sk_buff *skb, const struct fastpath_conf *c, struct
 	tuple_load_ports(&arrives, tcp + TCP_SRC);
 	if (!find(c, &arrives, word32_load(&arrives.src),
 	          share_address(to_us ? arrives.src : arrives.dst), to_us,
-	          skb->cb[FASTPATH_CB_HASH] | (uint64_t)skb->cb[FASTPATH_CB_HASH + 1] << 32,
-	          &found))
+	          skb->cb[FASTPATH_CB_GUESS], &found))
 		return FORWARD_UNKNOWN;
 	if (!admit(skb, c, n, &found, &arrives, data, tcp, l3 + IPV4_HEADER_BYTES, len, side, &to))
 		return FORWARD_LEFT;

@@ -194,11 +194,12 @@ static inline bool fastpath_is_at(const struct fastpath_address *place,
 	       place->key.ipv6 == key->ipv6 && vlan_matches(place->vlan, vlan);
 }
 
-/* What the first program tells the second one, in skb->cb: where layer 3 begins; whether the frame
+/*
+ * What the first program tells the second one, in skb->cb: where layer 3 begins; whether the frame
  * crosses if it is no flow's; if it is of IPv6, 1 and the bytes of options before TCP (jumbo6());
- * and else in two words, the lower half first, the hash of its tuple, or 0 if it doesn't know
- * that. */
-enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6, FASTPATH_CB_HASH };
+ * and of IPv4 which flow it may be of (foresee4()).
+ */
+enum { FASTPATH_CB_L3, FASTPATH_CB_CROSSES, FASTPATH_CB_IPV6, FASTPATH_CB_GUESS };
 
 /* And what the filters' program, if there is one, has told the first one: the packets that the
  * frame stands for, times FILTER_PARTS, and which part of the map `filters` it asked; and in two
