@@ -406,6 +406,48 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 }
 END_TEST
 
+/* Has the second program take a client's segment with that guess of the first one's. Returns what
+ * that one has guessed. */
+static uint32_t guess_instead(unsigned i, uint32_t guess)
+{
+	const struct spec spec = talk_spec(&talks[i], CLIENT, TCP_ACK, 40);
+	const struct mac to = server_mac(talks[i].server);
+	struct __sk_buff ctx = {0};
+	struct built built;
+	uint32_t guessed;
+
+	build(&built, &spec);
+	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), (uint32_t)TC_ACT_UNSPEC);
+	guessed = ctx.cb[FASTPATH_CB_GUESS];
+	ctx.cb[FASTPATH_CB_GUESS] = guess;
+	ck_assert_uint_eq(run(LOADED_FLOW, &built, &ctx), (uint32_t)TC_ACT_REDIRECT);
+	ck_assert_mem_eq(built.frame.data + ETH_DST, &to, sizeof(to));
+	return guessed;
+}
+
+/* The first program says which flow it is; and if it says another one, or none that there is, the
+ * right one is found all the same. */
+START_TEST(guesses_are_checked)
+{
+	if (!begin_talks(false))
+		return;
+	for (unsigned i = 0; i < WAYS_TALKS; i++) {
+		const uint32_t right = 1 + (flow_numbers[i] << 1 | CLIENT);
+		const uint32_t guesses[] = {0,
+		                            right,
+		                            1 + (flow_numbers[i] << 1 | SERVER),
+		                            1 + (flow_numbers[!i] << 1 | CLIENT),
+		                            1 + (flows()->places - 1) * 2,
+		                            1 + flows()->places * 2,
+		                            UINT32_MAX};
+
+		for (unsigned g = 0; g < sizeof(guesses) / sizeof(*guesses); g++)
+			ck_assert_uint_eq(guess_instead(i, guesses[g]), right);
+	}
+	end();
+}
+END_TEST
+
 Suite *fastpath_ways_suite(void)
 {
 	const TTest *const tests[] = {
@@ -413,6 +455,7 @@ Suite *fastpath_ways_suite(void)
 	        flows_that_are_the_process_s_go_on_without_one,
 	        names_are_inherited_while_that_leaves_room,
 	        names_that_are_not_there_are_not_read,
+	        guesses_are_checked,
 	        NULL,
 	};
 
