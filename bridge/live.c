@@ -13,7 +13,6 @@
 #include "operator/stats.h"
 #include "process/clock.h"
 #include "process/log.h"
-#include "process/precedence.h"
 #include "process/manager.h"
 #include "start.h"
 #include "worker/duties.h"
@@ -257,10 +256,7 @@ static int start_loops(struct live *live)
 			               cable_state(live->cable, (enum side)side)->link.mtu);
 	for (unsigned k = 0; k < live->crew.n; k++)
 		duties_start(&live->crew.workers.worker[k], live->started);
-	if (!err)
-		err = crew_start(&live->crew);
-	precedence_give_up();
-	return err;
+	return err ? err : crew_start(&live->crew);
 }
 
 /* If the wire and open flows go on at the end, in the kernel. */

@@ -9,7 +9,6 @@
 #include "process/clock.h"
 #include "process/limits.h"
 #include "process/log.h"
-#include "process/precedence.h"
 #include "process/sandbox.h"
 #include "process/signals.h"
 #include "worker/preflight.h"
@@ -241,7 +240,6 @@ int start_live(struct live *live, struct rules *rules)
 
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	limits_raise();
-	precedence_take();
 	if ((err = make_key(live->options, &key)) < 0 ||
 	    (err = live->signals = signals_open()) < 0 || (err = take_wire(live, rules, &key)) < 0)
 		return err;

@@ -8,7 +8,6 @@
 #include "statsfile.h"
 #include "../process/clock.h"
 #include "../process/log.h"
-#include "../process/precedence.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,7 +29,6 @@ static void *run(void *arg)
 	struct writer *writer = arg;
 	char *text;
 
-	precedence_give_up();
 	pthread_mutex_lock(&writer->lock);
 	while (writer->text || !writer->ending) {
 		text = writer->text;

@@ -24,7 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,15 +110,6 @@ static int add_programs(scmp_filter_ctx filter)
 	return add_calls(filter, &call, 1);
 }
 
-/* For a thread to give precedence up (precedence.h). */
-static int add_precedence(scmp_filter_ctx filter)
-{
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 3,
-	                        SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PRIO_PROCESS),
-	                        SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, 0),
-	                        SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, 0));
-}
-
 static int add_conditional(scmp_filter_ctx filter)
 {
 	const struct call calls[] = {
@@ -171,8 +161,6 @@ static int fill(scmp_filter_ctx filter, const struct ports *ports)
 			err = add_listener(filter, ports->listeners[i]);
 	if (!err && ports->programs)
 		err = add_programs(filter);
-	if (!err)
-		err = add_precedence(filter);
 	return err ? err : add_conditional(filter);
 }
 

@@ -14,7 +14,6 @@
 #include "logfile.h"
 #include "logline.h"
 #include "../process/clock.h"
-#include "../process/precedence.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -117,7 +116,6 @@ static void *write_lines(void *arg)
 {
 	struct connlog *connlog = arg;
 
-	precedence_give_up();
 	while (!atomic_load(&connlog->ending)) {
 		sem_wait(&connlog->queued);
 		write_all(connlog);

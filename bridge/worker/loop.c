@@ -5,8 +5,7 @@
  * come. When none does it goes on looking for LOOP_SPIN_NS, since the next one is likely to be near
  * and waking up costs more than that, and then sleeps until a frame, the next tick or another
  * thread wants it. Between two looks it yields the processor: where there are few processors, the
- * host whose frame it waits for may need it. Where there are several it goes before all others:
- * what comes while it has no turn has to find room (tests/bench/README.md, "Bursts and probes").
+ * host whose frame it waits for may need it.
  *
  * The control thread gets at a worker's state only while its loop stands still: one atomic load a
  * round is all that this costs the packet path.

@@ -99,32 +99,6 @@ reload()
 	tmbridge_stop
 }
 
-# How many of the threads have which nice value, as "NICE NUMBER" lines.
-nice_values()
-{
-	awk '{ n[$19]++ } END { for (nice in n) print nice, n[nice] }' /proc/"$(pid)"/task/*/stat | sort -n
-}
-
-started_by() # COMMAND...
-{
-	printf '#!/bin/sh\nexec %s %q "$@"\n' "$*" "$TMBRIDGE" >"$LAB_DIR/started"
-	chmod +x "$LAB_DIR/started"
-	TMBRIDGE="$LAB_DIR/started" tmbridge_start "$LAB_DIR/lb.ini"
-}
-
-@test "the two workers go before others, unless there is one processor or it was started with a nice value" {
-	tmbridge_start "$LAB_DIR/lb.ini"
-	nice_values
-	[[ $(nice_values) = "-20 2"$'\n'"0 "* ]]
-	tmbridge_stop
-	started_by taskset -c 0
-	[[ $(nice_values) = "0 "? ]]
-	tmbridge_stop
-	started_by nice -n 5
-	[[ $(nice_values) = "5 "? ]]
-	tmbridge_stop
-}
-
 @test "with the kernel's fast path it may load programs as well, for filters at a reload" {
 	sed 's/^fast_path = .*/fast_path = kernel/' "$LAB_DIR/lb.ini" >"$LAB_DIR/fast.ini"
 	tmbridge_start "$LAB_DIR/fast.ini"
