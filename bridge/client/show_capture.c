@@ -300,6 +300,12 @@ static void take(struct capture *capture, const json_t *record)
 	}
 }
 
+/* Packets come behind it, however many flows a bundle begins with: -t is the time for them. */
+static bool is_beginning(const json_t *record)
+{
+	return json_object_get(record, "capture") || json_object_get(record, "bundle");
+}
+
 /* Has all that was taken where it belongs, whatever ends this. 0 or a negative errno. */
 static int flush(const struct capture *capture)
 {
@@ -309,13 +315,15 @@ static int flush(const struct capture *capture)
 /* Up to as many, or that time; or until there is no room for more. */
 static int receive(struct capture *capture, struct ask *ask)
 {
-	const lb_time end = end_of(capture);
+	lb_time end = {0};
 	json_t *record;
 	int status = 0, err = 0;
 
 	while (!err && (!capture->count || capture->n < capture->count) && await(ask, end) &&
 	       (record = ask_next(ask, &status))) {
 		take(capture, record);
+		if (is_beginning(record))
+			end = end_of(capture);
 		json_decref(record);
 		err = flush(capture);
 	}
