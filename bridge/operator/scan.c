@@ -102,7 +102,7 @@ int scan_step(struct scan *scan, struct crew *crew, unsigned max)
 	if (scan->worker >= crew->n)
 		return 1;
 	err = crew_errand_to(crew, scan->worker, step, scan);
-	if (err && crew_has_errand(crew))
+	if (err && crew_has(crew, scan))
 		return -EBUSY;
 	if (err)
 		return err;

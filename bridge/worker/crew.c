@@ -92,20 +92,25 @@ struct crew_left {
 	crew_free_ctx *free;
 };
 
-bool crew_has_errand(const struct crew *crew)
+bool crew_has(const struct crew *crew, const void *ctx)
 {
 	for (unsigned k = 0; k < crew->n; k++)
-		if (crew->loops[k] && loop_has_errand(crew->loops[k]))
+		if (crew->loops[k] && loop_has(crew->loops[k], ctx))
 			return true;
 	return false;
 }
 
+/* Frees what no worker has any more. */
 static void tidy(struct crew *crew)
 {
-	struct crew_left *left;
+	struct crew_left **at = &crew->left, *left;
 
-	while ((left = crew->left) && !crew_has_errand(crew)) {
-		crew->left = left->next;
+	while ((left = *at)) {
+		if (crew_has(crew, left->ctx)) {
+			at = &left->next;
+			continue;
+		}
+		*at = left->next;
 		left->free(left->ctx);
 		free(left);
 	}
@@ -115,7 +120,7 @@ void crew_dispose(struct crew *crew, void *ctx, crew_free_ctx *free_ctx)
 {
 	struct crew_left *left;
 
-	if (!crew_has_errand(crew)) {
+	if (!crew_has(crew, ctx)) {
 		free_ctx(ctx);
 		return;
 	}

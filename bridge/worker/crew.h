@@ -55,12 +55,12 @@ int crew_errand(struct crew *crew, loop_errand *errand, void *ctx);
 /* The same of one worker. */
 int crew_errand_to(struct crew *crew, unsigned worker, loop_errand *errand, void *ctx);
 
-/* If any is; and if it has begun an errand that it doesn't come to the end of, whose ctx is its. */
+/* If any is; and if one has begun an errand with that ctx that it hasn't come to the end of. */
 bool crew_is_stuck(const struct crew *crew);
-bool crew_has_errand(const struct crew *crew);
+bool crew_has(const struct crew *crew, const void *ctx);
 
-/* Frees what was the ctx of errands, by that function: now, or when no worker that didn't come to
- * the end of one can have it any more. */
+/* Frees what was the ctx of errands, by that function: now, or when the worker that
+ * doesn't come to the end of one has come to it. */
 typedef void crew_free_ctx(void *ctx);
 void crew_dispose(struct crew *crew, void *ctx, crew_free_ctx *free_ctx);
 

@@ -227,14 +227,14 @@ bool loop_wait_done(struct loop *loop, const struct timespec *begin_by,
 	return false;
 }
 
-bool loop_has_errand(const struct loop *loop)
+bool loop_has(const struct loop *loop, const void *ctx)
 {
-	return errand_is_begun(&loop->errand);
+	return errand_is_begun(&loop->errand) && loop->ctx == ctx;
 }
 
 bool loop_is_stuck(const struct loop *loop)
 {
-	return loop_has_errand(loop) ||
+	return errand_is_begun(&loop->errand) ||
 	       (loop->was_late &&
 	        loop->late == atomic_load_explicit(&loop->rounds, memory_order_relaxed));
 }

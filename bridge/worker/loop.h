@@ -29,14 +29,14 @@ typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
 /*
  * loop_send() has the thread do an errand soon; loop_wait_done() waits until it is done, but for
  * its begin and its end not longer than to these times (of clock_in()). False if the thread hasn't
- * begun by then: then it won't do it; or hasn't ended it: then loop_has_errand(), and ctx is its,
+ * begun by then: then it won't do it; or hasn't ended it: then loop_has(), and ctx is its,
  * until it has. In either case the loop counts as stuck until its thread has been through a round.
  * One errand at a time, from one thread, and not to a loop that is stuck or paused.
  */
 void loop_send(struct loop *loop, loop_errand *what, void *ctx);
 bool loop_wait_done(struct loop *loop, const struct timespec *begin_by,
                     const struct timespec *end_by);
-bool loop_has_errand(const struct loop *loop);
+bool loop_has(const struct loop *loop, const void *ctx);
 bool loop_is_stuck(const struct loop *loop);
 
 /*
