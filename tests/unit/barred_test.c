@@ -255,6 +255,12 @@ static void bypass_both(bool on)
 	lb_bypass(spared.lb, on);
 }
 
+static void reload_both(unsigned variant)
+{
+	engine_reload(&engine, rules_of(variant));
+	engine_reload(&spared, rules_of(variant));
+}
+
 static void something_else(unsigned variant)
 {
 	const struct mac mac = FIXTURE_OUTSIDE_MAC;
@@ -277,13 +283,13 @@ static void something_else(unsigned variant)
 	case 5:
 		take();
 		break;
-	case 6:
-		engine_reload(&engine, rules_of(variant ^ 1));
-		engine_reload(&spared, rules_of(variant ^ 1));
+	case 6: /* RSTs instead of silence, or the other way round, for a while */
+		reload_both(variant ^ 1);
+		knock_some();
+		reload_both(variant);
 		break;
 	case 7:
-		engine_reload(&engine, rules_of(variant));
-		engine_reload(&spared, rules_of(variant));
+		reload_both(variant);
 		break;
 	default:
 		wait_both(random_below(8) ? random_below(4) : random_below(400));
@@ -315,6 +321,7 @@ static void nobody_tells_them_apart(unsigned variant)
 
 START_TEST(as_the_engine)
 {
+	random_restart(random_seed() + (unsigned)_i); /* each another world */
 	is_ipv6 = false;
 	nobody_tells_them_apart((unsigned)_i * 4 + random_below(4));
 }
@@ -322,20 +329,33 @@ END_TEST
 
 START_TEST(as_the_engine_ipv6)
 {
+	random_restart(random_seed() + (unsigned)_i);
 	is_ipv6 = true;
 	nobody_tells_them_apart((unsigned)_i * 8 + random_below(8));
 }
 END_TEST
 
+/* If a flow of whomever is counted where one from that port would be: then SYNs from there are the
+ * engine's. It is so of one port in a few hundred thousand, by the key. */
+static bool is_place_taken(unsigned client, uint16_t sport)
+{
+	const uint64_t hash = barred_hash_client(barred, be32_get(fixture_client(client)));
+	const be16 port = be16_from(sport);
+
+	return barred->flows[barred_flow_at(barred, hash, csum_load(port.b))];
+}
+
+/* dropped: before the engine. */
 static void knock_as(unsigned client, uint16_t sport, enum lb_why why, bool dropped)
 {
 	const struct spec spec = spec_syn(fixture_client(client), sport, 443);
 	const unsigned before = ndropped;
+	const bool taken = is_place_taken(client, sport);
 	struct built built;
 
 	frames_tcp(&built, &spec);
 	require_eq(both(&built).why, why);
-	require_eq(ndropped - before, dropped);
+	require_eq(ndropped - before, dropped && !taken);
 }
 
 /* The first one that is refused says so of those that follow, up to when one is due again. */
