@@ -64,7 +64,8 @@ void life_persist(struct balance *balance, const struct flow *flow, bool is_new,
 	struct persist_key key;
 	uint16_t sticks;
 
-	if (flow->state == FLOW_HALF_OPEN || until <= tick ||
+	/* `last` may be a tick ahead, as a program writes it: that is no time to stick */
+	if (flow->state == FLOW_HALF_OPEN || !farm->persist_ms || until <= tick ||
 	    !sched_may_take(&balance->farms->sched, flow->server))
 		return;
 	key = persist_key(farm, flow->arrive[CLIENT].src);

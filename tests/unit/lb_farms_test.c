@@ -61,6 +61,24 @@ START_TEST(client_sticks_before_it_is_open)
 }
 END_TEST
 
+/* And no longer than `persist` is, if that is shorter. */
+START_TEST(hope_ends_with_persist)
+{
+	struct talk first, second;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 5 * S;
+	talk_syn(&first, &engine, fixture_client(1), 40000, 443);
+	engine_wait_ms(&engine, 4 * S);
+	talk_syn(&second, &engine, fixture_client(1), 40001, 443);
+	ck_assert_uint_eq(second.server, first.server);
+	engine_wait_ms(&engine, 2 * S);
+	talk_syn(&second, &engine, fixture_client(1), 40002, 443);
+	ck_assert_uint_eq(second.server, 1 - first.server);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* SYNs in their names, while their server is full, and of many others move nobody. */
 START_TEST(made_up_syns_move_nobody)
 {
@@ -126,6 +144,84 @@ START_TEST(half_open_flow_unsticks_nobody)
 	engine_wait_ms(&engine, 32 * S);
 	ck_assert_uint_eq(lb_balance(engine.lb)->counts.ended[ENDED_IDLE], 1);
 	ck_assert_uint_eq(stuck_to(1), now.server);
+	engine_stop(&engine);
+}
+END_TEST
+
+static void set_weight(unsigned server, uint8_t weight)
+{
+	engine.rules->servers[server].weight = weight;
+	engine_rules_changed(&engine);
+}
+
+/* Nor does an older one that goes on, or ends: he stays where he was last, once he is there. */
+START_TEST(older_flow_unsticks_nobody)
+{
+	struct talk now;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 20 * S;
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	set_weight(talk.server, 0);
+	talk_open(&now, &engine, fixture_client(1), 40001, 443);
+	ck_assert_uint_ne(now.server, talk.server);
+	set_weight(talk.server, 1);
+	for (unsigned i = 0; i < 15; i++) {
+		engine_wait_ms(&engine, S);
+		talk_send(&talk, CLIENT, ACK, 10);
+	}
+	talk_close(&talk, CLIENT);
+	ck_assert_uint_eq(stuck_to(1), now.server);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* And a SYN in his name, when he is nowhere, doesn't keep him from where his connection is. */
+START_TEST(hope_keeps_nobody_away)
+{
+	struct talk other;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 20 * S;
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	engine_wait_ms(&engine, 25 * S);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	talk_syn(&other, &engine, fixture_client(1), 40001, 443);
+	ck_assert_uint_ne(other.server, talk.server);
+	talk_send(&talk, CLIENT, ACK, 10);
+	engine_wait_ms(&engine, 15 * S);
+	ck_assert_uint_eq(stuck_to(1), talk.server);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Who is on a server that gets no more connections may go on there, but sticks to it no longer. */
+START_TEST(nobody_sticks_to_a_server_that_is_drained)
+{
+	begin();
+	engine.rules->farms[0].persist_ms = 20 * S;
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	set_weight(talk.server, 0);
+	for (unsigned i = 0; i < 30; i++) {
+		engine_wait_ms(&engine, S);
+		ck_assert_uint_eq(talk_send(&talk, CLIENT, ACK, 10).why, WHY_FLOW_HIT);
+	}
+	talk_close(&talk, CLIENT);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Nobody sticks without `persist`, though a program's clock be a tick ahead of the engine's. */
+START_TEST(nobody_sticks_without_persist)
+{
+	begin();
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	flow_set_last(flows_at(&lb_balance(engine.lb)->flows, 0),
+	              flow_last(flows_at(&lb_balance(engine.lb)->flows, 0)) + 1);
+	talk_send(&talk, SERVER, RST | ACK, 0);
+	ck_assert_uint_eq(lb_balance(engine.lb)->flows.quarantine.length, 1);
+	ck_assert(!lb_balance(engine.lb)->persist.any);
 	engine_stop(&engine);
 }
 END_TEST
@@ -260,9 +356,14 @@ Suite *lb_farms_suite(void)
 	const TTest *const tests[] = {
 	        client_sticks_to_its_server,
 	        client_sticks_before_it_is_open,
+	        hope_ends_with_persist,
 	        made_up_syns_move_nobody,
 	        idle_client_sticks_no_longer,
 	        half_open_flow_unsticks_nobody,
+	        older_flow_unsticks_nobody,
+	        hope_keeps_nobody_away,
+	        nobody_sticks_to_a_server_that_is_drained,
+	        nobody_sticks_without_persist,
 	        client_sticks_while_its_flow_is_used,
 	        without_snat_only_the_destination_changes,
 	        without_snat_the_wire_stays_a_wire,

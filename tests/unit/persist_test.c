@@ -171,6 +171,10 @@ START_TEST(each_farm_of_a_vip_has_its_own)
 	uint16_t server;
 
 	begin(100);
+	persist_note(&persist, persist_key(&b, client), 2, 1, 100); /* a's first one more */
+	ck_assert(!persist_find(&persist, persist_key(&a, client), false, 1, &server));
+	free(mem);
+	begin(100);
 	persist_note(&persist, persist_key(&a, client), 1, 1, 100);
 	ck_assert(!persist_find(&persist, persist_key(&b, client), false, 1, &server));
 	persist_note(&persist, persist_key(&b, client), 2, 1, 100);
@@ -228,6 +232,24 @@ START_TEST(renumbered)
 	ck_assert_uint_eq(find(0, 1), 2);
 	ck_assert_uint_eq(find(1, 1), UINT16_MAX);
 	ck_assert_uint_eq(find(2, 1), 0);
+	persist_renumber(&persist, map); /* and again */
+	ck_assert_uint_eq(find(0, 1), 0);
+	ck_assert_uint_eq(find(2, 1), 2);
+	free(mem);
+}
+END_TEST
+
+/* Also if nothing is sure. */
+START_TEST(hope_is_renumbered)
+{
+	const uint16_t map[] = {2, UINT16_MAX};
+
+	begin(100);
+	persist_hope(&persist, of(fixture_vip(), 1), 0, 1, 100);
+	persist_hope(&persist, of(fixture_vip(), 2), 1, 1, 100);
+	persist_renumber(&persist, map);
+	ck_assert_uint_eq(find(1, 1), 2);
+	ck_assert_uint_eq(find(2, 1), UINT16_MAX);
 	free(mem);
 }
 END_TEST
@@ -243,6 +265,7 @@ Suite *persist_suite(void)
 	                              each_farm_of_a_vip_has_its_own,
 	                              many_farms_of_a_vip,
 	                              renumbered,
+	                              hope_is_renumbered,
 	                              NULL};
 
 	return suite_of("persist", tests);

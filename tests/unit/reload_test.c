@@ -219,6 +219,36 @@ START_TEST(clients_stick_through_a_reload)
 }
 END_TEST
 
+/* The last server goes, and later another one has its number: nobody has ever been there. */
+START_TEST(nobody_sticks_to_a_number)
+{
+	static const uint8_t before[] = {41, 42}, between[] = {41}, after[] = {41, 50};
+	struct rules *rules[] = {rules_of(before, 2), rules_of(between, 1), rules_of(after, 2)};
+	unsigned sticks = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		rules[i]->farms[0].persist_ms = 3600 * S;
+	engine_start(&engine, rules[0]);
+	for (unsigned c = 0; c < 20; c++) {
+		talk_open(&talk, &engine, fixture_client(c), 40000, 443);
+		talk_close(&talk, CLIENT);
+	}
+	engine_wait_ms(&engine, 200 * S);
+	engine_reload(&engine, rules[1]);
+	engine_reload(&engine, rules[2]);
+	for (unsigned c = 0; c < 20; c++) {
+		uint16_t server;
+
+		sticks += persist_find(&balance()->persist,
+		                       persist_key(&rules[2]->farms[0], fixture_client(c)), false,
+		                       flow_tick(engine.now, balance()->epoch), &server) &&
+		          server == 1;
+	}
+	ck_assert_uint_eq(sticks, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
 /*
  * Servers are numbered anew; the rest of a datagram still goes to the one that got its beginning.
  */
@@ -355,6 +385,7 @@ Suite *reload_suite(void)
 	        flows_of_a_removed_farm_are_reset,
 	        service_that_is_gone_lets_its_flows_live,
 	        clients_stick_through_a_reload,
+	        nobody_sticks_to_a_number,
 	        fragments_follow_through_a_reload,
 	        random_reloads_balance,
 	        removed_server_of_the_first_of_two_farms,
