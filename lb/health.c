@@ -104,16 +104,13 @@ static void judge_check(struct health *health, unsigned server, struct health_ch
 	check->streak = 0;
 }
 
-static enum health_verdict judge_server(const struct health *health, unsigned server)
+/* What its checks alone say of a server. */
+static enum health_verdict judge_checks(const struct health *health, unsigned server)
 {
 	const struct health_check *checks = &health->checks[health->servers[server].check];
-	unsigned n = health->rules->farms[health->rules->servers[server].farm].nchecks;
+	const unsigned n = rule_of(health, server)->nchecks;
 	enum health_verdict verdict = HEALTH_UP;
 
-	if (health->servers[server].forced != HEALTH_UNKNOWN)
-		return (enum health_verdict)health->servers[server].forced;
-	if (health->servers[server].agent.down)
-		return HEALTH_DOWN;
 	for (unsigned i = 0; i < n; i++) {
 		if (checks[i].verdict == HEALTH_DOWN)
 			return HEALTH_DOWN;
@@ -121,6 +118,15 @@ static enum health_verdict judge_server(const struct health *health, unsigned se
 			verdict = HEALTH_UNKNOWN;
 	}
 	return verdict;
+}
+
+static enum health_verdict judge_server(const struct health *health, unsigned server)
+{
+	const struct health_server *state = &health->servers[server];
+
+	if (state->forced != HEALTH_UNKNOWN)
+		return (enum health_verdict)state->forced;
+	return state->agent.down ? HEALTH_DOWN : judge_checks(health, server);
 }
 
 /* Counts the server among those of its farm that fail, and among those that are kept. */
@@ -227,15 +233,15 @@ lb_time health_ramp_until(const struct health *health, unsigned server, lb_time 
 	return (lb_time){health->servers[server].ramp.ns + step * HEALTH_STEP_NS};
 }
 
-/* If what old says of the server isn't believed: it wasn't checked there, or isn't checked from now
- * on. */
+/* If what old says of the server isn't believed: it wasn't checked there, or is disabled now and
+ * was not. One that was so already is checked while it has flows. */
 static bool is_unchecked(const struct health *health, unsigned to_server, const struct health *old,
                          unsigned from_server)
 {
 	const struct rules_server *to = &health->rules->servers[to_server];
 	const struct rules_server *from = &old->rules->servers[from_server];
 
-	return to->state == STATE_DISABLED || (rules_is_left(from) && !rules_is_left(to));
+	return rules_is_left(from) ? !rules_is_left(to) : to->state == STATE_DISABLED;
 }
 
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
@@ -245,6 +251,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 	const struct rules_farm *from = &old->rules->farms[old->rules->servers[from_server].farm];
 	struct health_server *state = &health->servers[to_server];
 	const struct health_server *before = &old->servers[from_server];
+	const enum health_verdict by_checks = judge_checks(old, from_server);
 	uint32_t first = state->check;
 
 	health->reports = old->reports;
@@ -256,9 +263,9 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 		return;
 	}
 	for (unsigned t = 0; t < to->nchecks; t++) {
-		/* a server that is up stays so until a check that is new has failed */
+		/* a server that its checks call up stays so until one that is new has failed */
 		health->checks[first + t].verdict =
-		        before->verdict == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
+		        by_checks == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
 		for (unsigned f = 0; f < from->nchecks; f++)
 			if (be16_eq(to->checks[t], from->checks[f]) &&
 			    script_eq(rules_script(health->rules, to, t),

@@ -97,7 +97,7 @@ lb_time health_ramp_until(const struct health *health, unsigned server, lb_time 
 
 /*
  * Takes over what old knew of its server from_server as to_server: the same checks, times
- * and counts. Of one that is disabled, or that was disabled or gone and comes back, only the
+ * and counts. Of one that has been disabled, or that was disabled or gone and comes back, only the
  * counts and the verdict that is forced: what nobody has checked isn't believed.
  */
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,

@@ -117,7 +117,7 @@ static struct server_model inherit(const struct rules_server *old, const struct 
 {
 	struct server_model ret = *was;
 
-	if (to->state == STATE_DISABLED || (is_away(old) && !is_away(to))) {
+	if (is_away(old) ? !is_away(to) : to->state == STATE_DISABLED) {
 		ret = unknown(farm->nchecks);
 		ret.total = was->total;
 		ret.ok = was->ok;

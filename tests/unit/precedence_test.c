@@ -114,10 +114,6 @@ static void try_later(const struct said *said)
 	struct said later = *said;
 
 	engine_reload(&engine, rules_of(said->ruled));
-	if (ruled[said->ruled].state == STATE_DISABLED) { /* nobody asks it any more */
-		later.checks = HEALTH_UNKNOWN;
-		later.agent = 0;
-	}
 	expect(&later, "after a reload");
 	later.forced = HEALTH_UNKNOWN;
 	lb_force_health(engine.lb, 0, HEALTH_UNKNOWN, engine.now);
@@ -167,8 +163,8 @@ START_TEST(a_state_that_is_changed_over_what_is_said)
 				for (unsigned who = 0; who < ASKED; who++)
 					speak(who, &said);
 				engine_reload(&engine, rules_of(to));
-				if (ruled[from].state == STATE_DISABLED ||
-				    ruled[to].state == STATE_DISABLED) /* probes begin anew */
+				if ((ruled[from].state == STATE_DISABLED) !=
+				    (ruled[to].state == STATE_DISABLED)) /* probes begin anew */
 					said.checks = HEALTH_UNKNOWN;
 				expect(&said, "after a change");
 				engine_stop(&engine);

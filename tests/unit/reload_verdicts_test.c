@@ -100,6 +100,67 @@ START_TEST(server_that_is_away_may_die)
 }
 END_TEST
 
+static struct rules *disabled_rules(void)
+{
+	struct rules *rules = checked_rules(2, 1);
+
+	rules->servers[0].state = STATE_DISABLED;
+	return rules;
+}
+
+/* However often rules are replaced meanwhile: what its probes have found is not forgotten. */
+START_TEST(server_that_is_away_may_die_over_reloads)
+{
+	engine_start(&engine, checked_rules(2, 1));
+	lb_probed(engine.lb, 0, 0, true, engine.now);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	ck_assert_uint_eq(talk.server, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 0);
+		engine_reload(&engine, disabled_rules());
+		if (!i)
+			ck_assert_int_eq(health_of_first(), HEALTH_UNKNOWN);
+		lb_probed(engine.lb, 0, 0, false, engine.now);
+		engine_wait_ms(&engine, 100);
+	}
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
+	engine_reload(&engine, disabled_rules());
+	ck_assert_int_eq(health_of_first(), HEALTH_DOWN);
+	engine_reload(&engine, checked_rules(2, 1));
+	ck_assert_int_eq(health_of_first(), HEALTH_UNKNOWN);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A new check is believed to be good where the others are, whatever an operator or an agent says
+ * of the server meanwhile. */
+START_TEST(what_others_say_is_no_check)
+{
+	const struct agent down = {.down = true, .percent = 100}, up = {.percent = 100};
+
+	for (unsigned good = 0; good < 2; good++)
+		for (unsigned by_agent = 0; by_agent < 2; by_agent++) {
+			struct rules *before = checked_rules(1, 1), *after = checked_rules(1, 2);
+
+			before->farms[0].agent = after->farms[0].agent = be16_from(9000);
+			engine_start(&engine, before);
+			if (good)
+				lb_probed(engine.lb, 0, 0, true, engine.now);
+			if (by_agent)
+				lb_agent(engine.lb, 0, &down, engine.now);
+			else
+				lb_force_health(engine.lb, 0, good ? HEALTH_DOWN : HEALTH_UP,
+				                engine.now);
+			engine_reload(&engine, after);
+			lb_probed(engine.lb, 0, 0, true, engine.now);
+			lb_agent(engine.lb, 0, &up, engine.now);
+			lb_force_health(engine.lb, 0, HEALTH_UNKNOWN, engine.now);
+			ck_assert_int_eq(health_of_first(), good ? HEALTH_UP : HEALTH_UNKNOWN);
+			engine_stop(&engine);
+		}
+}
+END_TEST
+
 static struct rules *keeping_rules(unsigned nservers)
 {
 	struct rules *rules = checked_rules(nservers, 1);
@@ -144,6 +205,8 @@ Suite *reload_verdicts_suite(void)
 	        verdicts_go_along,
 	        server_that_was_away_is_unknown,
 	        server_that_is_away_may_die,
+	        server_that_is_away_may_die_over_reloads,
+	        what_others_say_is_no_check,
 	        a_new_server_ends_no_all_down_keep,
 	        NULL,
 	};
