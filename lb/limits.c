@@ -341,6 +341,26 @@ void limits_doom(struct limits *limits, uint32_t flow, uint64_t created_ms)
 		limits->resets[limits->nresets++] = (struct limits_reset){flow, created_ms};
 }
 
+/* Frees the place at i of a set if one before has the same client: of two farms that are one now.
+ * What is worse of the two accounts, and of the two blocks, counts. */
+static void merge(struct limits *limits, struct limits_client *set, unsigned i)
+{
+	struct limits_client *client = &set[i];
+
+	for (unsigned k = 0; k < i && client->farm != LIMITS_NO_FARM; k++) {
+		if (set[k].farm != client->farm || set[k].key != client->key)
+			continue;
+		if (client->asked_ns > set[k].asked_ns)
+			set[k].asked_ns = client->asked_ns;
+		if (client->opened_ns > set[k].opened_ns)
+			set[k].opened_ns = client->opened_ns;
+		if (client->blocked_t > set[k].blocked_t)
+			set[k].blocked_t = client->blocked_t;
+		client->farm = LIMITS_NO_FARM;
+		limits->counts.clients--;
+	}
+}
+
 void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms)
 {
 	for (unsigned i = 0; limits->counts.clients && i < LIMITS_CLIENTS; i++) {
@@ -351,6 +371,7 @@ void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms
 		client->farm = client->farm < nfarms ? map[client->farm] : LIMITS_NO_FARM;
 		client->open = 0;
 		limits->counts.clients -= client->farm == LIMITS_NO_FARM;
+		merge(limits, client - i % LIMITS_WAYS, i % LIMITS_WAYS);
 	}
 }
 

@@ -133,7 +133,8 @@ void limits_recall(struct limits *limits, const struct limits_asker *asker, int6
                    int64_t opened_ns, lb_time blocked, lb_time now);
 
 /*
- * Goes over to other rules: map gives the new number of each of nfarms farms, or LIMITS_NO_FARM.
+ * Goes over to other rules: map gives the new number of each of nfarms farms, or LIMITS_NO_FARM. A
+ * client of several that become one keeps what was worst.
  * The counts of open connections are set to 0: the caller counts them anew by limits_revived().
  */
 void limits_renumber(struct limits *limits, const uint16_t *map, unsigned nfarms);

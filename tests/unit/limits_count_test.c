@@ -137,6 +137,57 @@ START_TEST(a_block_outlives_its_servers)
 }
 END_TEST
 
+/* Two farms of a VIP; or one with the ports of both. */
+static struct rules *farms_of_a_vip(unsigned n, bool blocks)
+{
+	struct rules *ret = n == 2 ? fixture_two_farms() : fixture_rules(2);
+
+	for (unsigned f = 0; f < n; f++) {
+		ret->farms[f].vip = fixture_vip();
+		fixture_set_snat(&ret->farms[f], &ret->farms[f].vip, 1);
+		fixture_set_ports(&ret->farms[f], (uint16_t)(PORT + f),
+		                  (uint16_t)(PORT + 2 - n + f));
+		ret->farms[f].on_limit = ON_LIMIT_RESET;
+		ret->farms[f].client_rate = 10;
+		ret->farms[f].block_for_ms = blocks ? 60000 : 0;
+	}
+	return ret;
+}
+
+/* A client knocks once at one port; at the other he asks for, and perhaps opens, all that he may,
+ * and asks once more. */
+static void exhaust(unsigned client, uint16_t little, uint16_t much, bool opens)
+{
+	struct talk one;
+
+	talk_syn(&one, &engine, fixture_client(client), 1, little);
+	for (uint16_t i = 0; i < 10; i++)
+		if (opens)
+			talk_open(&one, &engine, fixture_client(client), (uint16_t)(10 + i), much);
+		else
+			talk_syn(&one, &engine, fixture_client(client), (uint16_t)(10 + i), much);
+	ck_assert_uint_eq(talk_syn(&one, &engine, fixture_client(client), 30, much).why,
+	                  WHY_CLIENT_RATE);
+}
+
+/* Who is at his limit in one of two farms that become one is so there, whichever it was. */
+START_TEST(farms_that_become_one_keep_the_worst)
+{
+	for (unsigned blocks = 0; blocks < 2; blocks++) {
+		engine_start(&engine, farms_of_a_vip(2, blocks));
+		for (unsigned c = 0; c < 4; c++)
+			exhaust(c, (uint16_t)(PORT + c % 2), (uint16_t)(PORT + 1 - c % 2), c < 2);
+		ck_assert_uint_eq(counts()->clients, 8);
+		engine_reload(&engine, farms_of_a_vip(1, blocks));
+		ck_assert_uint_eq(counts()->clients, 4);
+		for (unsigned c = 0; c < 4; c++)
+			ck_assert_uint_eq(knock(c, 40),
+			                  blocks && c < 2 ? WHY_CLIENT_BLOCKED : WHY_CLIENT_RATE);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 /* Of IPv6 a /64 is a client. */
 START_TEST(an_ipv6_network_is_one_client)
 {
@@ -166,6 +217,7 @@ Suite *limits_count_suite(void)
 	        one_client_leaves_snat_ports_to_others,
 	        reload_counts_anew,
 	        a_block_outlives_its_servers,
+	        farms_that_become_one_keep_the_worst,
 	        an_ipv6_network_is_one_client,
 	        NULL,
 	};
