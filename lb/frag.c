@@ -14,7 +14,8 @@
  * datagrams by itself; so they get other identifications, in turn, or the receiver would put one
  * together of two.
  *
- * Datagrams and waiting fragments are bounded; the oldest datagram gives way to a new one.
+ * Datagrams and waiting fragments are bounded; the oldest datagram gives way to a new one, and to
+ * what is to wait: else a few fragments every ten seconds, of whomever, would deny the others.
  */
 #include "frag.h"
 
@@ -109,14 +110,45 @@ static bool mark(struct frag_datagram *datagram, uint32_t first, uint32_t n)
 	return true;
 }
 
+/* Forgets the datagram that has waited for its first fragment for longest, but not d. There is one,
+ * as all places are taken, unless they are d's or about to be released. */
+static void make_room(struct frags *frags, uint32_t d)
+{
+	uint32_t oldest = d;
+
+	for (unsigned i = 0; i < FRAG_HELD; i++) {
+		const uint32_t other = frags->held[i].datagram;
+
+		if (other != d && !frags->datagrams[other].decided &&
+		    (oldest == d ||
+		     frags->datagrams[other].began.ns < frags->datagrams[oldest].began.ns))
+			oldest = other;
+	}
+	if (oldest == d)
+		return;
+	frags->evicted++;
+	forget(frags, oldest);
+}
+
+/* A free place for what is to wait, or NULL. */
+static struct frag_held *find_place(struct frags *frags)
+{
+	for (unsigned i = 0; i < FRAG_HELD; i++)
+		if (!frags->held[i].used)
+			return &frags->held[i];
+	return NULL;
+}
+
 static enum frag_result hold(struct frags *frags, const struct frame *frame, uint32_t d)
 {
-	struct frag_held *place = NULL;
+	struct frag_held *place;
 
-	for (unsigned i = 0; i < FRAG_HELD && !place; i++)
-		if (!frags->held[i].used)
-			place = &frags->held[i];
-	if (!place || frame->len > FRAG_HELD_BYTES)
+	if (frame->len > FRAG_HELD_BYTES)
+		return FRAG_NO_ROOM;
+	if (frags->nheld == FRAG_HELD)
+		make_room(frags, d);
+	place = find_place(frags);
+	if (!place)
 		return FRAG_NO_ROOM;
 	memcpy(place->bytes + FRAME_HEADROOM, frame->data, frame->len);
 	place->frame = *frame;

@@ -35,7 +35,7 @@ enum frag_result {
 	FRAG_WAITS,    /* a copy is kept until the first one comes */
 	FRAG_OVERLAPS, /* with one that came before */
 	FRAG_TINY,     /* doesn't hold, or would overwrite, the TCP header (RFC 1858) */
-	FRAG_NO_ROOM,  /* to wait */
+	FRAG_NO_ROOM,  /* to wait: it is too long, or too many of the same datagram do */
 };
 
 struct frag_datagram;
@@ -48,7 +48,7 @@ struct frags {
 	uint32_t ids[FRAG_IDS]; /* how many datagrams got one */
 	lb_time looked;         /* for what has expired */
 	uint64_t expired;       /* fragments that waited in vain */
-	uint64_t evicted;       /* datagrams given up for newer ones */
+	uint64_t evicted;       /* datagrams given up for others */
 };
 
 void frags_lay_out(struct frags *frags, struct arena *arena);

@@ -52,6 +52,41 @@ START_TEST(as_long_as_a_jumbo_frame_waits)
 }
 END_TEST
 
+/* All places are taken, each by another datagram, and one more waits. */
+START_TEST(who_waits_for_longest_makes_way)
+{
+	const struct frag_route *route;
+	struct frame frame;
+	uint32_t d;
+
+	for (uint8_t decided = 0; decided < 2; decided++) { /* one that is about to leave stays */
+		begin_frags();
+		for (uint8_t id = 0; id <= FRAG_HELD; id++) {
+			engine.now.ns++;
+			if (decided && id == FRAG_HELD) {
+				ck_assert_uint_eq(take(0, 0, 200, &route, &d), FRAG_FIRST);
+				frags_decide(&frags, d, &(struct frag_route){.flow = 0});
+			}
+			ck_assert_uint_eq(take(id, 104, 200, &route, &d), FRAG_WAITS);
+			ck_assert_uint_le(frags.nheld, FRAG_HELD);
+		}
+		ck_assert_uint_eq(frags.evicted, 1);
+		ck_assert_uint_eq(frags.expired, 1);
+		for (uint8_t id = 0; id <= FRAG_HELD; id++) {
+			if (!decided || id) {
+				ck_assert_uint_eq(take(id, 0, 200, &route, &d), FRAG_FIRST);
+				frags_decide(&frags, d, &(struct frag_route){.flow = id});
+			}
+			ck_assert_int_eq(frags_release(&frags, &frame, &route), id != decided);
+			if (id != decided)
+				ck_assert_uint_eq(route->flow, id);
+		}
+		ck_assert_uint_eq(frags.nheld, 0);
+		free(mem);
+	}
+}
+END_TEST
+
 /*
  * Servers get other numbers: datagrams to them go along, those to one that is gone are forgotten.
  */
@@ -216,6 +251,7 @@ Suite *frag_table_suite(void)
 	        workers_ids_differ,
 	        all_fragments_are_counted,
 	        as_long_as_a_jumbo_frame_waits,
+	        who_waits_for_longest_makes_way,
 	        routes_are_renumbered,
 	        NULL,
 	};

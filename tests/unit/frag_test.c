@@ -220,6 +220,48 @@ START_TEST(flood_is_bounded)
 }
 END_TEST
 
+/* Nor are those denied what comes in disorder by a few that wait in vain. */
+START_TEST(who_waits_in_vain_makes_way)
+{
+	static struct built whole, flood, pieces[PIECES_MAX];
+	unsigned n;
+
+	begin();
+	for (unsigned i = 0; i < FRAG_HELD; i++) {
+		talk.client = fixture_client(100 + i);
+		build_whole(&flood, CLIENT, 9);
+		ck_assert_uint_eq(send_piece(&flood, 104, 104), WHY_FRAGMENT_HELD);
+	}
+	talk.client = fixture_client(1);
+	for (uint16_t id = 10; id < 13; id++) {
+		build_whole(&whole, CLIENT, id);
+		n = cut(pieces, &whole, 5);
+		swap(&pieces[0], &pieces[n - 1]);
+		send_pieces(pieces, n, &whole, CLIENT);
+	}
+	ck_assert_uint_eq(lb_frags(engine.lb)->evicted, n - 1);
+	ck_assert_uint_eq(lb_frags(engine.lb)->expired, n - 1);
+	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, FRAG_HELD - (n - 1));
+	engine_stop(&engine);
+}
+END_TEST
+
+/* One that takes all places alone finds no more. */
+START_TEST(one_datagram_has_all_places_at_most)
+{
+	static struct built whole;
+
+	begin();
+	build_whole(&whole, CLIENT, 9);
+	for (unsigned i = 0; i < FRAG_HELD + 3; i++)
+		ck_assert_uint_eq(send_piece(&whole, 24 + 8 * i, 8),
+		                  i < FRAG_HELD ? WHY_FRAGMENT_HELD : WHY_FRAGMENT_NO_ROOM);
+	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, FRAG_HELD);
+	ck_assert_uint_eq(lb_frags(engine.lb)->evicted, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *frag_suite(void)
 {
 	const TTest *const tests[] = {
@@ -233,6 +275,8 @@ Suite *frag_suite(void)
 	        forgotten_after_a_while,
 	        datagrams_do_not_mix,
 	        flood_is_bounded,
+	        who_waits_in_vain_makes_way,
+	        one_datagram_has_all_places_at_most,
 	        NULL,
 	};
 
