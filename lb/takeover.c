@@ -5,6 +5,8 @@
  */
 #include "takeover.h"
 
+#include "way.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -388,8 +390,10 @@ int takeover_rules(struct rules *rules, const struct rules *old, const bool *ref
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])
 			err = add_gone(rules, old, s);
-	if (!err)
+	if (!err) {
+		way_settle(rules); /* those that are gone may be behind another gateway now */
 		err = keep_all_snat(rules, old, used);
+	}
 	if (!err)
 		note_heirs(rules, old, ret_map);
 	return err;
