@@ -139,6 +139,63 @@ START_TEST(own_port_is_his_while_it_rests)
 }
 END_TEST
 
+/* Whose port another one's number is doesn't count for him, though he has one that rests. */
+START_TEST(others_ports_are_not_his)
+{
+	struct rules *rules = fixture_rules(1);
+	struct spec syn = spec_syn(fixture_client(2), 40000, 443);
+	struct talk first, his;
+
+	engine_start(&engine, rules);
+	talk_open(&first, &engine, fixture_client(1), 40000, 443);
+	ck_assert_uint_eq(first.snat_port, 40000);
+	talk_open(&his, &engine, fixture_client(2), 40000, 443);
+	ck_assert_uint_ne(his.snat_port, 40000);
+	talk_close(&first, SERVER);
+	talk_close(&his, CLIENT); /* can't be told from the next one by the server: another port */
+	syn.seq -= 100000;
+	ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_ne(his.snat_port, 40000);
+	ck_assert_uint_eq(talk_send(&first, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A port that rests, or is half-open, may be of any of several addresses. */
+START_TEST(ports_of_any_address_make_way)
+{
+	enum { ADDRESSES = 5 };
+	struct talk talks[ADDRESSES];
+
+	for (unsigned rests = 0; rests < 2; rests++)
+		for (unsigned i = 0; i < ADDRESSES; i++) {
+			struct rules *rules = fixture_rules(1);
+			be32 addresses[ADDRESSES];
+
+			for (unsigned a = 0; a < ADDRESSES; a++)
+				addresses[a] = ip4(10, 0, 0, (uint8_t)(60 + a));
+			fixture_set_snat(&rules->farms[0], addresses, ADDRESSES);
+			fixture_set_snat_ports(&rules->farms[0], 6000, 6000);
+			engine_start(&engine, rules);
+			for (unsigned a = 0; a < ADDRESSES; a++)
+				if (a == i && !rests)
+					talk_syn(&talks[a], &engine, fixture_client(a), 40000, 443);
+				else
+					talk_open(&talks[a], &engine, fixture_client(a), 40000,
+					          443);
+			if (rests)
+				talk_close(&talks[i], SERVER);
+			ck_assert_uint_eq(
+			        talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+			        WHY_FLOW_NEW);
+			ck_assert(be32_eq(talk.snat, talks[i].snat));
+			check_books();
+			engine_stop(&engine);
+		}
+}
+END_TEST
+
 START_TEST(no_snat_port_refuses)
 {
 	begin_with_ports(3);
@@ -217,6 +274,8 @@ Suite *balance_ports_suite(void)
 	        half_open_ports_are_those_of_the_pool,
 	        own_port_is_preferred,
 	        own_port_is_his_while_it_rests,
+	        others_ports_are_not_his,
+	        ports_of_any_address_make_way,
 	        no_snat_port_refuses,
 	        no_snat_port_in_a_full_table,
 	        no_snat_port_cuts_quarantine,

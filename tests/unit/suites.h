@@ -93,6 +93,7 @@
 	X(precedence)                                                                              \
 	X(probes)                                                                                  \
 	X(probes_reload)                                                                           \
+	X(refuse)                                                                                  \
 	X(reload)                                                                                  \
 	X(reload_numbers)                                                                          \
 	X(reload_verdicts)                                                                         \
