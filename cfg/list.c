@@ -217,33 +217,38 @@ int value_services(struct value *value, be16 **ret_ports, be16 **ret_server_port
 
 /* ---- Ranges ---- */
 
-/* Port 0 is in no set, so that each port has one below it. */
-static bool range_begins(const struct port_set *set, unsigned port)
+/* Sets *ret to the first range of the set that begins at from or above it; false if there is none.
+ */
+static bool next_range(const struct port_set *set, unsigned from, struct port_range *ret)
 {
-	return set->has[port] && !set->has[port - 1];
+	const bool *const end = set->has + TCP_PORTS;
+	const bool *first = memchr(set->has + from, true, TCP_PORTS - from), *behind;
+
+	if (!first)
+		return false;
+	behind = memchr(first, false, (size_t)(end - first));
+	if (!behind)
+		behind = end;
+	*ret = (struct port_range){(uint16_t)(first - set->has), (uint16_t)(behind - set->has - 1)};
+	return true;
 }
 
 int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsigned *ret_n)
 {
 	struct port_set set = {0};
-	struct port_range *ranges;
+	struct port_range *ranges, range;
 	unsigned n = 0;
 	int ret = list_read(value, port_set_add, &set);
 
 	if (ret)
 		return ret;
-	for (unsigned port = 1; port < TCP_PORTS; port++)
-		n += range_begins(&set, port);
+	for (unsigned from = 1; from < TCP_PORTS && next_range(&set, from, &range); n++)
+		from = range.last + 1u;
 	ranges = malloc(n * sizeof(*ranges));
 	if (!ranges)
 		return -ENOMEM;
-	n = 0;
-	for (unsigned port = 1; port < TCP_PORTS; port++) {
-		if (range_begins(&set, port))
-			ranges[n++].first = (uint16_t)port;
-		if (set.has[port])
-			ranges[n - 1].last = (uint16_t)port;
-	}
+	for (unsigned i = 0; i < n; i++)
+		next_range(&set, i ? ranges[i - 1].last + 1u : 1, &ranges[i]);
 	*ret_ranges = ranges;
 	*ret_n = n;
 	return 0;
