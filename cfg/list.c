@@ -217,8 +217,7 @@ int value_services(struct value *value, be16 **ret_ports, be16 **ret_server_port
 
 /* ---- Ranges ---- */
 
-/* Sets *ret to the first range of the set that begins at from or above it; false if there is none.
- */
+/* Sets *ret to the set's first range at or above from; false if there is none. */
 static bool next_range(const struct port_set *set, unsigned from, struct port_range *ret)
 {
 	const bool *const end = set->has + TCP_PORTS;

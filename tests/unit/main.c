@@ -11,6 +11,18 @@
 
 #define SUITE_OF(name) name##_suite,
 
+/*
+ * Instead of Check's, which tells the process that started the test, by a file, of each assertion
+ * that holds: a test may make a million of them. Of one that crashes it is only said which it was.
+ */
+void __wrap__mark_point(const char *file, int line);
+
+void __wrap__mark_point(const char *file, int line)
+{
+	(void)file;
+	(void)line;
+}
+
 Suite *suite_of(const char *name, const TTest *const *tests)
 {
 	Suite *suite = suite_create(name);
