@@ -151,6 +151,36 @@ described_members() # [FILTER]
 	same "$(shown_members "$sample")" "$(described_members)"
 }
 
+# Examples of lb.ini, each in a file of its own: what is fenced as ini, or indented and begins with a section.
+examples() # DIRECTORY DOCUMENT...
+{
+	awk -v to="$1/" '
+		function begin() { inside = 1; file = to (++n) ".ini"; printf "" >file }
+		fenced && /^```/ { fenced = inside = 0; next }
+		/^```ini$/ { begin(); fenced = 1; next }
+		{ indented = match($0, /[^ ]/) > 4 }
+		!fenced && !indented && !/^$/ { inside = 0 }
+		!fenced && !inside && indented && /^ *\[(bridge|farm|server|check|filter)[] ]/ && before == "" { begin() }
+		{ before = $0 }
+		inside { sub(/^ +/, ""); print >file }' "${@:2}"
+}
+
+# As somebody copies them. Filters alone get a cable; of a part of a section nothing can be said.
+@test "the examples of lb.ini are taken as they stand" {
+	local file n=0
+
+	examples "$BATS_TEST_TMPDIR" README.md $OPERATING
+	for file in "$BATS_TEST_TMPDIR"/*.ini; do
+		! grep -q '^\[filter' "$file" || sed -i '1i [bridge]\nmode = transparent' "$file"
+		grep -qE '^(vip|mode) = ' "$file" || continue
+		n=$((n + 1))
+		run "$TMBRIDGE" -t -f "$file"
+		echo "$output"
+		[[ $status = 0 ]] || { cat "$file" && false; }
+	done
+	[[ $n -ge 8 ]]
+}
+
 # What is counted is shown: each member of a struct of counters is named in the lists.
 counters() # FILE STRUCT
 {
