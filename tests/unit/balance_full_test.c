@@ -74,6 +74,37 @@ START_TEST(full_half_open_places_cut_the_oldest)
 }
 END_TEST
 
+/* Nor does who uses a port again that rests get more than his own: his flow is half-open, too. */
+START_TEST(who_opens_again_takes_a_place)
+{
+	for (unsigned of_server = 0; of_server < 2; of_server++) {
+		struct rules *rules = fixture_rules(1);
+		struct spec syn = spec_syn(fixture_client(1), 40000, 443);
+		struct talk halves[2], again;
+
+		if (of_server)
+			rules->servers[0].max_connections = 2;
+		else
+			rules->max_half_open = 2;
+		engine_start(&engine, rules);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		talk_close(&talk, CLIENT);
+		for (unsigned i = 0; i < 2; i++)
+			talk_syn(&halves[i], &engine, fixture_client(3 + i), 40000, 443);
+		engine_wait_ms(&engine, 200);
+		syn.seq += 1000000; /* so that a TIME_WAIT takes it */
+		ck_assert_uint_eq(talk_syn_from(&again, &engine, &syn).why, WHY_FLOW_NEW);
+		ck_assert_uint_eq(again.snat_port, talk.snat_port);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 1);
+		ck_assert_uint_eq(balance()->flows.openings.list.length, 2);
+		ck_assert_uint_eq(talk_send(&halves[0], SERVER, SYN | ACK, 0).why, WHY_NO_FLOW);
+		ck_assert_uint_eq(talk_send(&halves[1], SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 /* Those that are on their way when the last place is taken are let in: there are places. */
 START_TEST(half_open_ones_may_open_in_a_full_table)
 {
@@ -198,6 +229,7 @@ Suite *balance_full_suite(void)
 	        full_table_refuses,
 	        full_table_cuts_the_oldest_quarantine,
 	        full_half_open_places_cut_the_oldest,
+	        who_opens_again_takes_a_place,
 	        half_open_ones_may_open_in_a_full_table,
 	        full_server_cuts_its_oldest_half_open,
 	        many_idle_flows_are_reset_bit_by_bit,

@@ -149,14 +149,38 @@ START_TEST(others_ports_are_not_his)
 	engine_start(&engine, rules);
 	talk_open(&first, &engine, fixture_client(1), 40000, 443);
 	ck_assert_uint_eq(first.snat_port, 40000);
-	talk_open(&his, &engine, fixture_client(2), 40000, 443);
+	syn.seq += 5000000;
+	ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
+	talk_send(&his, SERVER, SYN | ACK, 0);
+	talk_send(&his, CLIENT, ACK, 0);
 	ck_assert_uint_ne(his.snat_port, 40000);
 	talk_close(&first, SERVER);
-	talk_close(&his, CLIENT); /* can't be told from the next one by the server: another port */
-	syn.seq -= 100000;
+	talk_close(&his, SERVER);
+	/* a TIME_WAIT of the other one would take it, and one of his own wouldn't */
+	syn.seq -= 4000000;
 	ck_assert_uint_eq(talk_syn_from(&his, &engine, &syn).why, WHY_FLOW_NEW);
 	ck_assert_uint_ne(his.snat_port, 40000);
 	ck_assert_uint_eq(talk_send(&first, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Who has had another port, as his own was somebody's, has that one again. */
+START_TEST(the_port_that_rests_serves_again)
+{
+	struct spec syn = spec_syn(fixture_client(2), 40000, 443);
+	struct talk first, his, again;
+
+	engine_start(&engine, fixture_rules(1));
+	talk_open(&first, &engine, fixture_client(1), 40000, 443);
+	talk_open(&his, &engine, fixture_client(2), 40000, 443);
+	ck_assert_uint_ne(his.snat_port, 40000);
+	talk_close(&his, SERVER);
+	syn.seq += 1000000;
+	ck_assert_uint_eq(talk_syn_from(&again, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(again.snat_port, his.snat_port);
+	ck_assert_uint_eq(quarantined(), 0);
 	check_books();
 	engine_stop(&engine);
 }
@@ -275,6 +299,7 @@ Suite *balance_ports_suite(void)
 	        own_port_is_preferred,
 	        own_port_is_his_while_it_rests,
 	        others_ports_are_not_his,
+	        the_port_that_rests_serves_again,
 	        ports_of_any_address_make_way,
 	        no_snat_port_refuses,
 	        no_snat_port_in_a_full_table,

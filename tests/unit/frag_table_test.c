@@ -20,11 +20,12 @@ static void begin_frags(void)
 	frags_lay_out(&frags, &arena);
 }
 
-static enum frag_result take(uint8_t id, uint16_t offset, uint32_t frame_len,
+static enum frag_result take(uint16_t id, uint16_t offset, uint32_t frame_len,
                              const struct frag_route **ret_route, uint32_t *ret_datagram)
 {
 	static uint8_t bytes[FRAG_HELD_BYTES + 1];
-	const struct frame frame = {.data = bytes, .len = frame_len, .wire_len = frame_len};
+	const struct frame frame = {
+	        .data = bytes, .len = frame_len, .wire_len = frame_len, .port_data = bytes};
 	const struct packet packet = {.is_fragment = true,
 	                              .frag_more = true,
 	                              .frag_offset = offset,
@@ -48,6 +49,7 @@ START_TEST(as_long_as_a_jumbo_frame_waits)
 	frags_decide(&frags, d, &(struct frag_route){.way.server = 1});
 	ck_assert(frags_release(&frags, &frame, &route));
 	ck_assert(frame.len == FRAG_HELD_BYTES && route->way.server == 1);
+	ck_assert(frame.headroom == FRAME_HEADROOM && !frame.port_data); /* tags may come */
 	free(mem);
 }
 END_TEST
@@ -84,6 +86,28 @@ START_TEST(who_waits_for_longest_makes_way)
 		ck_assert_uint_eq(frags.nheld, 0);
 		free(mem);
 	}
+}
+END_TEST
+
+START_TEST(the_oldest_datagram_makes_way)
+{
+	const struct frag_route *route;
+	uint32_t d;
+
+	begin_frags();
+	for (uint16_t id = 0; id <= FRAG_DATAGRAMS; id++) {
+		engine.now.ns++;
+		ck_assert_uint_eq(take(id, 0, 200, &route, &d), FRAG_FIRST);
+		frags_decide(&frags, d, &(struct frag_route){.flow = id});
+	}
+	ck_assert_uint_eq(frags.evicted, 1);
+	for (uint16_t id = 1; id <= FRAG_DATAGRAMS; id++) {
+		ck_assert_uint_eq(take(id, 104, 200, &route, &d), FRAG_ROUTED);
+		ck_assert_uint_eq(route->flow, id);
+	}
+	ck_assert_uint_eq(take(0, 104, 200, &route, &d), FRAG_WAITS);
+	ck_assert_uint_eq(frags.evicted, 2);
+	free(mem);
 }
 END_TEST
 
@@ -213,6 +237,54 @@ START_TEST(workers_ids_differ)
 }
 END_TEST
 
+/* Of how many workers whatever, until all numbers have been given; and nobody knows the first. */
+START_TEST(all_ids_are_given_once)
+{
+	const struct frag_route route = {.src = fixture_vip(), .dst = fixture_server(0)};
+	const struct hash_key key = {{1, 2}};
+	static bool given[UINT16_MAX + 1];
+
+	begin_frags();
+	frags_seed(&frags, &key);
+	ck_assert_uint_ne(frags.ids[0], frags.ids[1]);
+	for (uint16_t worker = 0; worker < 3; worker++) {
+		const struct share share = {.worker = worker, .n = 3};
+
+		frags_seed(&frags, &key);
+		for (unsigned i = 0; i < UINT16_MAX / 3; i++) {
+			uint32_t id = be32_get(frags_new_id(&frags, &route, &share, false));
+
+			require(id <= UINT16_MAX && !given[id]);
+			given[id] = true;
+		}
+	}
+	free(mem);
+}
+END_TEST
+
+/* Where the server sees its client's own address the client numbers his datagrams; towards the
+ * client all servers have one address. */
+START_TEST(whose_address_changes_gets_another_id)
+{
+	static struct built pieces[PIECES_MAX], whole;
+
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		struct rules *rules = fixture_rules(2);
+
+		fixture_set_snat(&rules->farms[0], NULL, 0);
+		engine_start(&engine, rules);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+		build_whole(&whole, end, 777);
+		cut(pieces, &whole, 2);
+		if (end == CLIENT)
+			ck_assert_uint_eq(id_of(&pieces[0]), 777);
+		else
+			ck_assert_uint_ne(id_of(&pieces[0]), 777);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 /* The connection log's figures: each fragment that goes counts, those that waited too. */
 START_TEST(all_fragments_are_counted)
 {
@@ -249,9 +321,12 @@ Suite *frag_table_suite(void)
 	        same_id_from_two_senders,
 	        id_used_again,
 	        workers_ids_differ,
+	        all_ids_are_given_once,
+	        whose_address_changes_gets_another_id,
 	        all_fragments_are_counted,
 	        as_long_as_a_jumbo_frame_waits,
 	        who_waits_for_longest_makes_way,
+	        the_oldest_datagram_makes_way,
 	        routes_are_renumbered,
 	        NULL,
 	};

@@ -10,13 +10,14 @@ START_TEST(in_order)
 	static struct built pieces[PIECES_MAX], whole;
 
 	begin();
-	for (unsigned i = 0; i < 12; i++) {
+	for (unsigned i = 0; i < FRAG_DATAGRAMS + 12; i++) {
 		enum end end = i % 2 ? CLIENT : SERVER;
 
 		build_whole(&whole, end, (uint16_t)(i + 1));
-		send_pieces(pieces, cut(pieces, &whole, 2 + i / 2), &whole, end);
+		send_pieces(pieces, cut(pieces, &whole, 2 + i % 6), &whole, end);
 	}
 	ck_assert_uint_eq(lb_whys(engine.lb)[WHY_FRAGMENT_HELD], 0);
+	ck_assert_uint_eq(lb_frags(engine.lb)->evicted, 0); /* who is complete needs no place */
 	engine_stop(&engine);
 }
 END_TEST
@@ -38,6 +39,48 @@ START_TEST(first_one_last)
 	}
 	ck_assert_uint_gt(lb_whys(engine.lb)[WHY_FRAGMENT_HELD], 12);
 	ck_assert_uint_eq(lb_frags(engine.lb)->nheld, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* The same number comes again and again, and each time the rest has waited for the first one. */
+START_TEST(first_one_last_of_the_same_id)
+{
+	static struct built pieces[PIECES_MAX], whole;
+
+	begin();
+	for (unsigned i = 0; i < 5; i++) {
+		build_whole(&whole, CLIENT, 777);
+		cut(pieces, &whole, 2);
+		swap(&pieces[0], &pieces[1]);
+		send_pieces(pieces, 2, &whole, CLIENT);
+	}
+	ck_assert_uint_eq(lb_whys(engine.lb)[WHY_FRAGMENT_OVERLAP], 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* What has waited goes its way though another datagram comes before it is taken. */
+START_TEST(what_has_waited_keeps_its_way)
+{
+	static struct built pieces[PIECES_MAX], whole, other;
+	struct verdict v;
+	struct frame frame;
+	uint32_t id;
+
+	begin();
+	build_whole(&whole, CLIENT, 5);
+	cut(pieces, &whole, 2);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[1]).why, WHY_FRAGMENT_HELD);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[0]).why, WHY_FLOW_HIT);
+	id = frames_get16(pieces[0].frame.data + pieces[0].l3 + 4);
+	build_whole(&whole, CLIENT, 6);
+	frames_fragment(&other, &whole, 104, 104);
+	ck_assert_uint_eq(engine_input(&engine, &other).why, WHY_FRAGMENT_HELD);
+	ck_assert(lb_take_fragment(engine.lb, &frame, &v));
+	check_way(&v, CLIENT);
+	ck_assert_uint_eq(frames_get16(frame.data + 14 + 4), id);
+	ck_assert(!lb_take_fragment(engine.lb, &frame, &v));
 	engine_stop(&engine);
 }
 END_TEST
@@ -175,9 +218,11 @@ END_TEST
 START_TEST(datagrams_do_not_mix)
 {
 	static struct built mine, other;
+	const be32 other_vip = ip4(10, 0, 1, 40);
 	struct talk first, second;
 
-	begin();
+	engine_start(&engine, fixture_two_farms());
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
 	first = talk;
 	talk_open(&talk, &engine, fixture_client(2), 40000, 5061);
 	second = talk;
@@ -187,6 +232,11 @@ START_TEST(datagrams_do_not_mix)
 	ck_assert_uint_eq(send_piece(&mine, 0, 104), WHY_FLOW_HIT);
 	ck_assert_uint_eq(send_piece(&other, 104, 104), WHY_FRAGMENT_HELD);
 	build_whole(&mine, CLIENT, 8);
+	ck_assert_uint_eq(send_piece(&mine, 104, 104), WHY_FRAGMENT_HELD);
+	/* what goes to another VIP under the same number */
+	build_whole(&mine, CLIENT, 7);
+	memcpy(mine.frame.data + mine.l3 + 16, &other_vip, sizeof(other_vip));
+	frames_fix(&mine);
 	ck_assert_uint_eq(send_piece(&mine, 104, 104), WHY_FRAGMENT_HELD);
 	/* what the other server says under the same number */
 	talk = second;
@@ -267,6 +317,8 @@ Suite *frag_suite(void)
 	const TTest *const tests[] = {
 	        in_order,
 	        first_one_last,
+	        first_one_last_of_the_same_id,
+	        what_has_waited_keeps_its_way,
 	        any_order,
 	        overlaps_are_dropped,
 	        tiny_ones_are_dropped,

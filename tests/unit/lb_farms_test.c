@@ -292,6 +292,30 @@ START_TEST(without_snat_only_the_destination_changes)
 END_TEST
 
 /* What isn't addressed to us crosses, whatever is wrong with it. */
+/* A client's port may be open to a server by way of another VIP: then he gets another server. */
+START_TEST(without_snat_a_port_is_open_once)
+{
+	struct rules *rules = fixture_two_farms();
+	struct spec spec = client_spec(SYN);
+	be32 address[3];
+
+	for (unsigned f = 0; f < 2; f++)
+		fixture_set_snat(&rules->farms[f], NULL, 0);
+	for (unsigned s = 0; s < 2; s++)
+		rules->servers[2 + s].address = rules->servers[s].address;
+	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 3; i++) {
+		spec.to = i ? rules->farms[1].vip : rules->farms[0].vip;
+		spec.sport = (uint16_t)(40000 + i / 2);
+		frames_tcp(&built, &spec);
+		ck_assert_uint_eq(input().why, WHY_FLOW_NEW);
+		memcpy(&address[i], built.frame.data + built.l3 + 16, sizeof(address[i]));
+	}
+	ck_assert(!be32_eq(address[0], address[1]));
+	engine_stop(&engine);
+}
+END_TEST
+
 START_TEST(without_snat_the_wire_stays_a_wire)
 {
 	struct rules *rules = fixture_rules(1);
@@ -366,6 +390,7 @@ Suite *lb_farms_suite(void)
 	        nobody_sticks_without_persist,
 	        client_sticks_while_its_flow_is_used,
 	        without_snat_only_the_destination_changes,
+	        without_snat_a_port_is_open_once,
 	        without_snat_the_wire_stays_a_wire,
 	        each_farm_its_own,
 	        NULL,

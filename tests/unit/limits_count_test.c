@@ -105,6 +105,75 @@ START_TEST(reload_counts_anew)
 }
 END_TEST
 
+/* As often as it may be, and only what is open. */
+START_TEST(reloads_count_once)
+{
+	struct talk talks[3];
+
+	begin();
+	farm()->client_connections = 3;
+	go();
+	for (unsigned i = 0; i < 3; i++)
+		talks[i] = open_one(1, (uint16_t)(1 + i));
+	knock(2, 1); /* half-open */
+	for (unsigned i = 0; i < 3; i++) {
+		begin();
+		farm()->client_connections = 3;
+		engine_reload(&engine, rules);
+	}
+	ck_assert_uint_eq(knock(1, 10), WHY_CLIENT_CONNECTIONS);
+	talk_close(&talks[0], CLIENT);
+	open_one(1, 11);
+	ck_assert_uint_eq(knock(1, 12), WHY_CLIENT_CONNECTIONS);
+	for (unsigned i = 0; i < 3; i++)
+		open_one(2, (uint16_t)(2 + i));
+	ck_assert_uint_eq(knock(2, 12), WHY_CLIENT_CONNECTIONS);
+	ck_assert_uint_eq(counts()->over, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* What was reset and goes on after all counts again. */
+START_TEST(what_revives_is_counted)
+{
+	struct talk talk;
+
+	begin();
+	farm()->client_connections = 1;
+	go();
+	talk = open_one(1, 1);
+	talk_send(&talk, CLIENT, RST | ACK, 0);
+	talk_send(&talk, CLIENT, ACK, 10);
+	ck_assert_uint_eq(lb_balance(engine.lb)->counts.revived, 1);
+	ck_assert_uint_eq(knock(1, 2), WHY_CLIENT_CONNECTIONS);
+	talk_close(&talk, CLIENT);
+	open_one(1, 3);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Clients of a farm that is nobody's any more are forgotten with it. */
+START_TEST(clients_go_with_their_farm)
+{
+	const be32 vip = ip4(10, 0, 5, 40);
+
+	begin();
+	farm()->client_rate = 10;
+	go();
+	knock(1, 1);
+	ck_assert_uint_eq(counts()->clients, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		begin();
+		farm()->vip = vip;
+		fixture_set_snat(farm(), &vip, 1);
+		engine_reload(&engine, rules);
+		engine_wait_ms(&engine, 200000);
+	}
+	ck_assert_uint_eq(counts()->clients, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* Who is blocked is so though all servers are others, and the farm has another name and number. */
 START_TEST(a_block_outlives_its_servers)
 {
@@ -216,6 +285,9 @@ Suite *limits_count_suite(void)
 	        what_opens_beyond_is_reset,
 	        one_client_leaves_snat_ports_to_others,
 	        reload_counts_anew,
+	        reloads_count_once,
+	        what_revives_is_counted,
+	        clients_go_with_their_farm,
 	        a_block_outlives_its_servers,
 	        farms_that_become_one_keep_the_worst,
 	        an_ipv6_network_is_one_client,

@@ -236,6 +236,63 @@ START_TEST(exempt_clients_have_no_limits_but_deny)
 }
 END_TEST
 
+/* An operator lets somebody in who is blocked: by another file, which exempts him, or blocks
+ * nobody.
+ */
+START_TEST(a_reload_lets_in_who_is_blocked)
+{
+	for (unsigned exempts = 0; exempts < 2; exempts++) {
+		begin();
+		farm()->client_rate = 10;
+		farm()->block_for_ms = 60000;
+		go();
+		for (unsigned i = 0; i < 10; i++)
+			open_one(1, (uint16_t)(1 + i));
+		ck_assert_uint_eq(knock(1, 100), WHY_CLIENT_RATE);
+		begin();
+		farm()->client_rate = 10;
+		farm()->block_for_ms = exempts ? 60000 : 0;
+		if (exempts)
+			set_list(&farm()->exempt, "10.9.0.1", PREFIX_EXEMPT);
+		engine_reload(&engine, rules);
+		ck_assert_uint_eq(knock(1, 101), exempts ? WHY_FLOW_NEW : WHY_CLIENT_RATE);
+		engine_wait_ms(&engine, 1000);
+		ck_assert_uint_eq(knock(1, 102), WHY_FLOW_NEW);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Who is exempt isn't counted, and who isn't any more is counted as the others are. */
+START_TEST(a_reload_counts_who_was_exempt)
+{
+	struct talk talks[3];
+
+	for (unsigned exempts = 0; exempts < 2; exempts++) {
+		for (unsigned i = 0; i < 3; i++) {
+			begin();
+			farm()->client_connections = 2;
+			if (i % 2 == exempts)
+				set_list(&farm()->exempt, "10.9.0.1", PREFIX_EXEMPT);
+			if (i)
+				engine_reload(&engine, rules);
+			else
+				go();
+			if (!i)
+				talks[0] = open_one(1, 1);
+			if (!i)
+				talks[1] = open_one(1, 2);
+			ck_assert_uint_eq(knock(1, (uint16_t)(10 + i)),
+			                  i % 2 == exempts ? WHY_FLOW_NEW : WHY_CLIENT_CONNECTIONS);
+		}
+		talk_close(&talks[0], CLIENT);
+		talks[2] = open_one(1, 20);
+		ck_assert_uint_eq(talk_send(&talks[2], CLIENT, ACK, 10).why, WHY_FLOW_HIT);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 Suite *limits_suite(void)
 {
 	const TTest *const tests[] = {
@@ -248,6 +305,8 @@ Suite *limits_suite(void)
 	        who_opens_too_many_is_blocked,
 	        opening_refunds_the_syn,
 	        exempt_clients_have_no_limits_but_deny,
+	        a_reload_lets_in_who_is_blocked,
+	        a_reload_counts_who_was_exempt,
 	        NULL,
 	};
 

@@ -216,13 +216,87 @@ START_TEST(reopened_only_as_the_rules_say)
 }
 END_TEST
 
+/* Names are those of the rules before: whatever has one is renamed, a gateway as well. */
+START_TEST(a_gateway_is_renamed)
+{
+	struct rules *old = fixture_rules(4), *rules = fixture_rules(1);
+	const struct ip6 gateway = fixture_ip6(ip4(10, 0, 0, 1));
+	const bool referenced[4] = {false}, used[2] = {false};
+	uint16_t map[4];
+
+	fixture_make_ipv6(old);
+	fixture_make_ipv6(rules);
+	require(rules_name(rules, &gateway, &rules->gateway6) == 0);
+	require(takeover_rules(rules, old, referenced, used, map) == 0);
+	require(ip6_eq(rules_ip6(rules, rules->gateway6), &gateway));
+	require_eq(rules->nnames, old->nnames + 1);
+	rules_free(rules);
+	rules_free(old);
+}
+END_TEST
+
+static struct rules *farms_with_addresses(unsigned n)
+{
+	struct rules *rules = fixture_two_farms();
+
+	for (unsigned f = 0; f < 2; f++) {
+		const be32 addresses[] = {rules->farms[f].vip, ip4(10, 0, (uint8_t)f, 30),
+		                          ip4(10, 0, (uint8_t)f, 31)};
+
+		fixture_set_snat(&rules->farms[f], addresses, n);
+	}
+	return rules;
+}
+
+/* Of each farm those addresses stay that flows have, and no others; and it is told if more are used
+ * since. */
+START_TEST(what_is_used_stays)
+{
+	enum { OF_FARM = 4 /* three addresses, and without SNAT */ };
+
+	for (unsigned at = 0; at < 2 * OF_FARM; at++) {
+		struct rules *old = farms_with_addresses(3), *rules = farms_with_addresses(1);
+		bool used[2 * OF_FARM] = {false}, now[2 * OF_FARM] = {false};
+		const bool referenced[4] = {false};
+		uint16_t map[4];
+
+		used[at] = true;
+		require(takeover_rules(rules, old, referenced, used, map) == 0);
+		for (unsigned f = 0; f < 2; f++) {
+			const struct rules_farm *farm = &rules->farms[f];
+			const bool stays =
+			        at / OF_FARM == f && (at % OF_FARM == 1 || at % OF_FARM == 2);
+
+			require_eq(farm->nkept, stays);
+			require(!stays || be32_eq(farm->snat[1], old->farms[f].snat[at % OF_FARM]));
+			require(!farm->keeps_off);
+		}
+		for (unsigned then = 0; then < 2 * OF_FARM; then++) {
+			const bool is_kept = then % OF_FARM == 1 || then % OF_FARM == 2;
+
+			memset(now, 0, sizeof(now));
+			now[then] = true;
+			require_eq(takeover_misses(rules, old, used, now), is_kept && then != at);
+		}
+		rules_free(rules);
+		rules_free(old);
+	}
+}
+END_TEST
+
 Suite *reload_numbers_suite(void)
 {
 	const TTest *const tests[] = {
-	        ports_in_use_stay_in_use,         memory_may_run_out,
-	        servers_have_no_more_numbers,     addresses_have_no_more_names,
-	        goes_on_with_the_greatest_number, port_given_back_is_still_another_s,
-	        reopened_only_as_the_rules_say,   NULL,
+	        ports_in_use_stay_in_use,
+	        memory_may_run_out,
+	        servers_have_no_more_numbers,
+	        addresses_have_no_more_names,
+	        goes_on_with_the_greatest_number,
+	        port_given_back_is_still_another_s,
+	        reopened_only_as_the_rules_say,
+	        a_gateway_is_renamed,
+	        what_is_used_stays,
+	        NULL,
 	};
 
 	return suite_of("reload_numbers", tests);

@@ -161,6 +161,42 @@ START_TEST(what_others_say_is_no_check)
 }
 END_TEST
 
+static struct rules *rules_with_agent(uint16_t port)
+{
+	struct rules *rules = checked_rules(2, 1);
+
+	rules->farms[0].agent = be16_from(port);
+	return rules;
+}
+
+/* An operator's word, or an agent's, ends a server's flows; the former outlives a reload, the
+ * latter one that leaves the agent where it is. */
+START_TEST(what_others_say_counts_over_reloads)
+{
+	const struct agent down = {.down = true, .percent = 100};
+
+	for (unsigned by_agent = 0; by_agent < 2; by_agent++) {
+		engine_start(&engine, rules_with_agent(9000));
+		lb_probed(engine.lb, 0, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		ck_assert_uint_eq(talk.server, 0);
+		if (by_agent)
+			lb_agent(engine.lb, 0, &down, engine.now);
+		else
+			lb_force_health(engine.lb, 0, HEALTH_DOWN, engine.now);
+		engine_wait_ms(&engine, 100);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
+		engine_reload(&engine, rules_with_agent(9000));
+		ck_assert_int_eq(health_of_first(), HEALTH_DOWN);
+		engine_reload(&engine, rules_with_agent(9001));
+		ck_assert_int_eq(health_of_first(), by_agent ? HEALTH_UP : HEALTH_DOWN);
+		lb_force_health(engine.lb, 0, HEALTH_UNKNOWN, engine.now);
+		ck_assert_int_eq(health_of_first(), HEALTH_UP);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 static struct rules *keeping_rules(unsigned nservers)
 {
 	struct rules *rules = checked_rules(nservers, 1);
@@ -199,6 +235,33 @@ START_TEST(a_new_server_ends_no_all_down_keep)
 }
 END_TEST
 
+/* Nor is one that is disabled, whatever its probes say: it neither fails with the others, nor
+ * proves that they could be reached. */
+START_TEST(who_is_disabled_ends_no_all_down_keep)
+{
+	for (unsigned fall = 1; fall <= 3; fall += 2) {
+		struct rules *rules = keeping_rules(3);
+
+		rules->servers[2].state = STATE_DISABLED;
+		rules->farms[0].fall = fall;
+		engine_start(&engine, rules);
+		probe_first(3, true);
+		for (unsigned i = 0; i < 4; i++) {
+			lb_probed(engine.lb, 0, 0, false, engine.now);
+			lb_probed(engine.lb, 2, 0, i % 2, engine.now);
+			ck_assert_int_eq(health_of_first(), HEALTH_UP);
+		}
+		for (unsigned i = 0; i < 4; i++) {
+			probe_first(2, false);
+			lb_probed(engine.lb, 2, 0, i % 2, engine.now);
+			ck_assert_int_eq(health_of_first(), HEALTH_UP);
+		}
+		ck_assert_uint_eq(balance()->farms->health.farms[0].kept, 2);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 Suite *reload_verdicts_suite(void)
 {
 	const TTest *const tests[] = {
@@ -207,7 +270,9 @@ Suite *reload_verdicts_suite(void)
 	        server_that_is_away_may_die,
 	        server_that_is_away_may_die_over_reloads,
 	        what_others_say_is_no_check,
+	        what_others_say_counts_over_reloads,
 	        a_new_server_ends_no_all_down_keep,
+	        who_is_disabled_ends_no_all_down_keep,
 	        NULL,
 	};
 

@@ -319,6 +319,23 @@ START_TEST(client_port_again_is_a_new_connection)
 }
 END_TEST
 
+/* Also where it is the same flow again: the old one is recorded, and revives no more. */
+START_TEST(client_port_again_by_the_same_port)
+{
+	struct spec syn = spec_syn(fixture_client(1), 40000, 443);
+	struct talk again;
+
+	begin();
+	reset(CLIENT);
+	syn.seq += 1000000; /* so that a TIME_WAIT takes it */
+	ck_assert_uint_eq(talk_syn_from(&again, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(again.snat_port, talk.snat_port);
+	check(1, 0, 1, 1);
+	ck_assert_uint_eq(record.why, ENDED_RST);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* The client has left: the old server alone revives nothing. */
 START_TEST(client_port_again_at_another_server)
 {
@@ -440,6 +457,7 @@ Suite *revive_suite(void)
 	                              numbers_are_followed_on,
 	                              revived_flow_expires_in_time,
 	                              client_port_again_is_a_new_connection,
+	                              client_port_again_by_the_same_port,
 	                              client_port_again_at_another_server,
 	                              port_rests_until_it_is_over,
 	                              dead_server_or_farm_revives_nothing,
