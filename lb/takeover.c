@@ -5,8 +5,6 @@
  */
 #include "takeover.h"
 
-#include "way.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
@@ -390,10 +388,8 @@ int takeover_rules(struct rules *rules, const struct rules *old, const bool *ref
 	for (unsigned s = 0; s < old->nservers && !err; s++)
 		if (referenced[s])
 			err = add_gone(rules, old, s);
-	if (!err) {
-		way_settle(rules); /* those that are gone may be behind another gateway now */
+	if (!err)
 		err = keep_all_snat(rules, old, used);
-	}
 	if (!err)
 		note_heirs(rules, old, ret_map);
 	return err;

@@ -351,31 +351,6 @@ START_TEST(servers_are_where_subnets_and_gateways_say)
 }
 END_TEST
 
-/* A reload takes out a server and gives another gateway: the server's flows go by that. */
-START_TEST(who_is_gone_is_behind_the_present_gateway)
-{
-	struct rules *before = rules_for(MODE_ROUTED), *after = rules_for(MODE_ROUTED);
-	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
-	const be32 far = ip4(172, 16, 0, 41);
-
-	engine_stop(&engine);
-	before->servers[0].address = far;
-	before->servers[1].weight = 0;
-	before->gateway4 = ip4(10, 0, 0, 253);
-	way_settle(before);
-	engine_start(&engine, before);
-	spec.dst = FIXTURE_OUTSIDE_MAC;
-	require_eq(why_of(&spec), WHY_FLOW_NEW);
-	after->gateway4 = ip4(10, 9, 0, 254);
-	way_settle(after);
-	engine_reload(&engine, after);
-	require_eq(after->nservers, 3);
-	require(after->servers[2].gone && be32_eq(after->servers[2].address, far));
-	require(be32_eq(way_next(after, 2), after->gateway4));
-	require_eq(way_home(after, 2), OUTSIDE);
-}
-END_TEST
-
 Suite *topology_suite(void)
 {
 	const TTest *const tests[] = {what_is_no_service_is_the_hosts,
@@ -386,7 +361,6 @@ Suite *topology_suite(void)
 	                              df_makes_no_difference,
 	                              ipv6_is_a_hop_on_the_way_as_well,
 	                              servers_are_where_subnets_and_gateways_say,
-	                              who_is_gone_is_behind_the_present_gateway,
 	                              NULL};
 	Suite *suite = suite_create("topology");
 	TCase *tcase = tcase_create("topology");
