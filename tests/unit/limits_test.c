@@ -236,9 +236,7 @@ START_TEST(exempt_clients_have_no_limits_but_deny)
 }
 END_TEST
 
-/* An operator lets somebody in who is blocked: by another file, which exempts him, or blocks
- * nobody.
- */
+/* An operator lets in who is blocked, by a file that exempts him, or that blocks nobody. */
 START_TEST(a_reload_lets_in_who_is_blocked)
 {
 	for (unsigned exempts = 0; exempts < 2; exempts++) {
