@@ -52,6 +52,31 @@ metric_is() # LINE
 	tmb status -o json | jq -e '.farms[0].servers[0].connect_p99_ms > 0'
 }
 
+# Twenty farms of two ports, with twenty servers each, beside those that there are.
+many_farms()
+{
+	local farm server
+
+	for farm in {1..20}; do
+		printf '[farm many%s]\nvip = 10.0.1.%s\nports = 80, 443\ncheck = 80\n' "$farm" "$farm"
+		for server in {1..20}; do
+			printf '[server many%s-%s]\nfarm = many%s\naddress = 10.0.2.%s\n' "$farm" "$server" "$farm" "$server"
+		done
+	done
+}
+
+@test "metrics of 20 farms with 20 servers each: less than 6000 lines, valid by another's parser" {
+	cp "$LAB_DIR/lb.ini" "$LAB_DIR/kept.ini"
+	many_farms >>"$LAB_DIR/lb.ini"
+	tmb reload
+	tmb metrics >"$LAB_DIR/metrics"
+	cat "$LAB_DIR/kept.ini" >"$LAB_DIR/lb.ini"
+	tmb reload
+	wc -l <"$LAB_DIR/metrics"
+	[[ $(wc -l <"$LAB_DIR/metrics") -lt 6000 ]]
+	[[ $(parsed "$LAB_DIR/metrics" | grep -c '^tmbridge_server_up{farm=many') = 400 ]]
+}
+
 @test "flows: by filter, sorted, limited, in each format" {
 	local client
 
