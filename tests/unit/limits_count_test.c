@@ -6,15 +6,21 @@
 
 /* ---- client_connections ---- */
 
-START_TEST(connections_are_counted)
+/* Client 1 opens the three that each may have. */
+static void open_all(struct talk talks[3])
 {
-	struct talk talks[3];
-
 	begin();
 	farm()->client_connections = 3;
 	go();
 	for (unsigned i = 0; i < 3; i++)
 		talks[i] = open_one(1, (uint16_t)(1 + i));
+}
+
+START_TEST(connections_are_counted)
+{
+	struct talk talks[3];
+
+	open_all(talks);
 	ck_assert_uint_eq(knock(1, 10), WHY_CLIENT_CONNECTIONS);
 	ck_assert_uint_eq(knock(2, 10), WHY_FLOW_NEW);
 	talk_close(&talks[0], CLIENT);
@@ -110,11 +116,7 @@ START_TEST(reloads_count_once)
 {
 	struct talk talks[3];
 
-	begin();
-	farm()->client_connections = 3;
-	go();
-	for (unsigned i = 0; i < 3; i++)
-		talks[i] = open_one(1, (uint16_t)(1 + i));
+	open_all(talks);
 	knock(2, 1); /* half-open */
 	for (unsigned i = 0; i < 3; i++) {
 		begin();

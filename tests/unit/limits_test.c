@@ -179,8 +179,8 @@ START_TEST(spoofed_syns_block_nobody)
 }
 END_TEST
 
-/* Who has himself opened as many as he may, and begins another one, is blocked for so long. */
-START_TEST(who_opens_too_many_is_blocked)
+/* Client 1 opens as many in a second as he may, begins another one, and is blocked for a minute. */
+static void get_blocked(void)
 {
 	begin();
 	farm()->client_rate = 10;
@@ -189,6 +189,12 @@ START_TEST(who_opens_too_many_is_blocked)
 	for (unsigned i = 0; i < 10; i++)
 		open_one(1, (uint16_t)(1 + i));
 	ck_assert_uint_eq(knock(1, 100), WHY_CLIENT_RATE);
+}
+
+/* Who has himself opened as many as he may, and begins another one, is blocked for so long. */
+START_TEST(who_opens_too_many_is_blocked)
+{
+	get_blocked();
 	ck_assert_uint_eq(counts()->blocks, 1);
 	engine_wait_ms(&engine, 30000);
 	ck_assert_uint_eq(knock(1, 101), WHY_CLIENT_BLOCKED);
@@ -240,13 +246,7 @@ END_TEST
 START_TEST(a_reload_lets_in_who_is_blocked)
 {
 	for (unsigned exempts = 0; exempts < 2; exempts++) {
-		begin();
-		farm()->client_rate = 10;
-		farm()->block_for_ms = 60000;
-		go();
-		for (unsigned i = 0; i < 10; i++)
-			open_one(1, (uint16_t)(1 + i));
-		ck_assert_uint_eq(knock(1, 100), WHY_CLIENT_RATE);
+		get_blocked();
 		begin();
 		farm()->client_rate = 10;
 		farm()->block_for_ms = exempts ? 60000 : 0;
