@@ -7,8 +7,8 @@
 
 #include "query.h"
 #include "../process/clock.h"
+#include "../process/futex.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +51,8 @@ static const char *const doings[] = {
 void api_open(struct api *api, const struct options *options, struct feed *feed)
 {
 	*api = (struct api){.options = options, .feed = feed};
-	sem_init(&api->viewers, 0, API_VIEWERS);
-	sem_init(&api->operators, 0, API_OPERATORS);
-}
-
-void api_close(struct api *api)
-{
-	sem_destroy(&api->viewers);
-	sem_destroy(&api->operators);
+	atomic_init(&api->viewers, API_VIEWERS);
+	atomic_init(&api->operators, API_OPERATORS);
 }
 
 static void take(struct reply *ret, unsigned status, const char *type, char *text, size_t len)
@@ -108,18 +102,33 @@ static void ask(const struct question *question, struct reply *ret)
 	api_refuse(status_of(answer.exit), answer.why, ret);
 }
 
+/* Takes one of so many turns, if there is one. */
+static bool take_turn(atomic_uint *turns)
+{
+	unsigned left = atomic_load(turns);
+
+	while (left && !atomic_compare_exchange_weak(turns, &left, left - 1))
+		;
+	return left > 0;
+}
+
+static void end_turn(atomic_uint *turns)
+{
+	atomic_fetch_add(turns, 1);
+	futex_wake(turns);
+}
+
 /* Waits until it is one's turn; false, with ret, if that doesn't come. */
-static bool queue_up(sem_t *turns, struct reply *ret)
+static bool queue_up(atomic_uint *turns, struct reply *ret)
 {
 	const struct timespec until = clock_in(API_PATIENCE_S * LB_NS_PER_S);
-	int err;
+	bool taken;
 
-	do
-		err = sem_clockwait(turns, CLOCK_MONOTONIC, &until) ? errno : 0;
-	while (err == EINTR);
-	if (err)
+	while (!(taken = take_turn(turns)) && futex_wait(turns, 0, &until))
+		;
+	if (!taken)
 		api_refuse(AWAY, "too many ask at once", ret);
-	return !err;
+	return taken;
 }
 
 /* Words of printable ASCII only, as the socket takes them. */
@@ -250,7 +259,7 @@ void api_get(struct api *api, const char *path, api_argument *argument, void *ct
 		get_metrics(api, ret);
 	else
 		get_history(api, argument, ctx, ret);
-	sem_post(&api->viewers);
+	end_turn(&api->viewers);
 }
 
 /* The words of "do" as a line; false if they aren't such. */
@@ -290,7 +299,7 @@ static void act(struct api *api, const char *line, struct reply *ret)
 		return;
 	ask(&(struct question){.instance = api->options->instance, .control = true, .line = line},
 	    ret);
-	sem_post(&api->operators);
+	end_turn(&api->operators);
 }
 
 void api_do(struct api *api, const char *body, size_t len, struct reply *ret)

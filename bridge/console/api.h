@@ -7,19 +7,18 @@
 #include "feed.h"
 #include "options.h"
 
-#include <semaphore.h>
+#include <stdatomic.h>
 
 /* What answers need. Only a few requests go to a running tmbridge at a time, as that has few places
  * for clients, and an answer may be long. */
 struct api {
 	const struct options *options;
 	struct feed *feed;
-	sem_t viewers, operators; /* how many more may ask now */
+	atomic_uint viewers, operators; /* how many more may ask now */
 };
 
 /* options and feed must stay. */
 void api_open(struct api *api, const struct options *options, struct feed *feed);
-void api_close(struct api *api);
 
 struct reply {
 	unsigned status; /* of HTTP */

@@ -424,7 +424,6 @@ void server_stop(struct server *server)
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
 	seats_free(server->seats);
-	api_close(&server->api);
 	free(server->certificate);
 	free(server->key);
 	free(server);

@@ -1,38 +1,31 @@
 /*
  * A word says whose the errand is: nobody's, the sender's as long as the doer hasn't come to it, or
- * the doer's. The semaphore is only what the sender sleeps by: a wake that comes late, of an errand
- * that he had given up, changes nothing.
+ * the doer's. The sender sleeps by it as well: a wake that comes late, of an errand that he had
+ * given up, changes nothing.
  */
 #include "errand.h"
 
-#include <errno.h>
+#include "../process/futex.h"
 
 enum { ERRAND_NONE, ERRAND_WAITS, ERRAND_BEGUN };
 
 void errand_init(struct errand *errand)
 {
 	atomic_init(&errand->state, ERRAND_NONE);
-	sem_init(&errand->done, 0, 0);
-}
-
-void errand_destroy(struct errand *errand)
-{
-	sem_destroy(&errand->done);
 }
 
 void errand_send(struct errand *errand)
 {
-	while (sem_trywait(&errand->done) == 0)
-		; /* of one that was given up */
 	atomic_store(&errand->state, ERRAND_WAITS);
 }
 
 static void sleep_until(struct errand *errand, const struct timespec *until)
 {
-	int err = 0;
+	unsigned state;
 
-	while (atomic_load(&errand->state) != ERRAND_NONE && (!err || errno == EINTR))
-		err = sem_clockwait(&errand->done, CLOCK_MONOTONIC, until);
+	while ((state = atomic_load(&errand->state)) != ERRAND_NONE &&
+	       futex_wait(&errand->state, state, until))
+		;
 }
 
 enum errand_end errand_wait(struct errand *errand, const struct timespec *begin_by,
@@ -63,5 +56,5 @@ bool errand_begin(struct errand *errand)
 void errand_end(struct errand *errand)
 {
 	atomic_store(&errand->state, ERRAND_NONE);
-	sem_post(&errand->done);
+	futex_wake(&errand->state);
 }

@@ -5,14 +5,12 @@
 #ifndef BRIDGE_ERRAND_H
 #define BRIDGE_ERRAND_H
 
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 
 struct errand {
 	atomic_uint state; /* whose it is: see errand.c */
-	sem_t done;        /* wakes who waits for its end */
 };
 
 enum errand_end {
@@ -22,7 +20,6 @@ enum errand_end {
 };
 
 void errand_init(struct errand *errand);
-void errand_destroy(struct errand *errand); /* which nobody uses any more */
 
 /* By the sender, one at a time: errand_is_begun() must be false. */
 void errand_send(struct errand *errand);

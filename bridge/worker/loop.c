@@ -182,7 +182,6 @@ static void loop_free(struct loop *loop)
 {
 	pthread_cond_destroy(&loop->changed);
 	pthread_mutex_destroy(&loop->lock);
-	errand_destroy(&loop->errand);
 	free(loop);
 }
 

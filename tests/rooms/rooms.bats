@@ -206,6 +206,18 @@ calls() # FUNCTIONS FILE...
 	[[ -z $output ]]
 }
 
+# Other C libraries haven't these: musl 1.2.3 for one. What is called anyway stands under #ifdef __GLIBC__.
+GLIBC_ONLY='sem_clockwait|pthread_(cond_clockwait|mutex_clocklock|rwlock_clock(rd|wr)lock|clockjoin_np|rwlockattr_[gs]etkind_np)|error|error_at_line|argp_[a-z]+|
+	obstack_[a-z]+|backtrace[a-z_]*|canonicalize_file_name|rawmemchr|str(error(name|desc)|sig(abbrev|descr))_np|arc4random[a-z_]*|
+	close_range|closefrom|pidfd_[a-z_]+|epoll_pwait2|renameat2|statx|tgkill|mall(oc_info|info2?|opt|oc_trim)|TEMP_FAILURE_RETRY|
+	getaddrinfo_a|gnu_get_libc_[a-z]+|on_exit|strfry|putpwent_r|fcloseall|cfree|mtrace|parse_printf_format|register_printf_[a-z]+'
+
+@test "no function is called that only glibc has" {
+	run calls "$(tr -d '[:space:]' <<<"$GLIBC_ONLY")" $(bridge_files c) lb/*.c cfg/*.c
+	echo "$output"
+	[[ -z $output ]]
+}
+
 @test "functions are no longer than 60 lines" {
 	run awk 'FNR == 1 { start = 0 } /^\{/ { start = FNR } /^\}/ { if (start && FNR - start + 2 > 60)
 		print FILENAME ":" start ": " FNR - start + 2 " lines"; start = 0 }' $(bridge_files c) lb/*.c cfg/*.c tests/*/*.c

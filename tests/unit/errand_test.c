@@ -53,7 +53,6 @@ START_TEST(each_is_done_once_and_seen)
 	}
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
-	errand_destroy(&errand);
 }
 END_TEST
 
@@ -65,7 +64,6 @@ START_TEST(not_begun_in_time_it_is_taken_back)
 	ck_assert_int_eq(wait_for(SHORT_MS, LONG_MS), ERRAND_NOT_BEGUN);
 	ck_assert(!errand_is_begun(&errand));
 	ck_assert(!errand_begin(&errand));
-	errand_destroy(&errand);
 }
 END_TEST
 
@@ -87,7 +85,6 @@ START_TEST(begun_and_not_ended_it_stays_the_doers)
 	ck_assert(errand_begin(&errand));
 	errand_end(&errand);
 	ck_assert_int_eq(wait_for(LONG_MS, LONG_MS), ERRAND_DONE);
-	errand_destroy(&errand);
 }
 END_TEST
 
@@ -124,7 +121,6 @@ START_TEST(one_that_takes_longer_is_waited_for)
 	ck_assert_int_eq(wait_for(0, LONG_MS), ERRAND_DONE);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	errand_destroy(&errand);
 }
 END_TEST
 
