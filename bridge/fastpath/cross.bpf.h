@@ -20,8 +20,15 @@ INLINE void count(const struct __sk_buff *skb, struct fastpath_counts *n, enum s
 	n->whys[why]++;
 }
 
-INLINE void count_sent(const struct __sk_buff *skb, struct fastpath_counts *n, enum side side)
+/* Counts a frame that is about to be sent by that port. Without a link it is sent nevertheless:
+ * that may have come back a moment ago, and there may be no process to say so. */
+INLINE void count_sent(const struct __sk_buff *skb, const struct fastpath_conf *c,
+                       struct fastpath_counts *n, enum side side)
 {
+	if (c->sides[side].is & FASTPATH_NO_LINK) {
+		n->unsent[side]++;
+		return;
+	}
 	n->sent[side]++;
 	n->sent_bytes[side] += bytes_of(skb);
 }
@@ -55,13 +62,13 @@ INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
                  enum side side, bool is_group)
 {
 	const struct fastpath_side *out = &c->sides[!side];
-	bool shared = is_group && c->sides[side].host;
+	bool shared = is_group && c->sides[side].is & FASTPATH_HOSTS;
 
 	if (!out->ifindex || !fits(skb, out)) {
-		n->too_long[!side]++;
+		n->unsent[!side]++;
 		return shared ? TC_ACT_OK : TC_ACT_SHOT;
 	}
-	count_sent(skb, n, !side);
+	count_sent(skb, c, n, !side);
 	if (!shared)
 		return bpf_redirect(out->ifindex, 0);
 	bpf_clone_redirect(skb, out->ifindex, 0);

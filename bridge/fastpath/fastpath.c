@@ -270,7 +270,7 @@ void fastpath_follow(struct fastpath *fastpath, enum side side, const struct cab
 
 	conf->punt = (uint32_t)fastpath->punts[side].index;
 	conf->mtu = is->link.mtu;
-	conf->host = is->used;
+	conf->is = (is->used ? FASTPATH_HOSTS : 0) | (is->state == LINK_UP ? 0 : FASTPATH_NO_LINK);
 	conf->mac = fastpath_mac(is->link.mac.b);
 	__atomic_store_n(&conf->ifindex, ifindex, __ATOMIC_RELEASE);
 }

@@ -137,9 +137,11 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 	const enum side out = to->side;
 
 	count(skb, n, side, WHY_FLOW_HIT);
-	if (!tag(skb, to))
+	if (!tag(skb, to)) {
+		n->unsent[out]++;
 		return TC_ACT_SHOT;
-	count_sent(skb, n, out);
+	}
+	count_sent(skb, c, n, out);
 	return bpf_redirect(c->sides[out].ifindex, 0);
 }
 

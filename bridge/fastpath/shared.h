@@ -23,13 +23,19 @@ enum {
 	FASTPATH_MAPS_MAX = 24,
 };
 
+/* How a port is, as bits. */
+enum {
+	FASTPATH_HOSTS = 1,   /* the host has an address there, so group frames are its as well */
+	FASTPATH_NO_LINK = 2, /* it is down, or has no carrier: the kernel drops what is sent */
+};
+
 /* Of a port. */
 struct fastpath_side {
 	uint32_t ifindex; /* 0: the interface is gone */
 	uint32_t punt;    /* index of the punt device on which the workers listen for this side */
 	uint32_t mtu;     /* bytes */
-	uint32_t host; /* not 0: the host has an address there, so group frames are its as well */
-	uint64_t mac;  /* as fastpath_mac() reads one */
+	uint32_t is;      /* FASTPATH_HOSTS and the like */
+	uint64_t mac;     /* as fastpath_mac() reads one */
 };
 
 /* What was changed of an interface for the fast path's sake, to be set back one day, by whatever
@@ -131,7 +137,7 @@ struct fastpath_counts {
 	uint64_t whys[LB_NWHYS];                 /* frames that went no further than here */
 	uint64_t received[NSIDES], sent[NSIDES]; /* the same by port */
 	uint64_t received_bytes[NSIDES], sent_bytes[NSIDES];
-	uint64_t too_long[NSIDES];   /* frames that didn't fit the port out */
+	uint64_t unsent[NSIDES];     /* frames that didn't fit the port out, or it had no link */
 	uint64_t punted[NSIDES];     /* to the process */
 	uint64_t unattended[NSIDES]; /* would have been, but there was none */
 	struct fastpath_clock clock; /* the last: no count */

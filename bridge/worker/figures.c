@@ -97,7 +97,7 @@ static void add_fastpath(struct figures *figures, const struct fastpath_counts *
 		figures->ports[side][PORT_COUNTER_SENT] += counts->sent[side];
 		figures->ports[side][PORT_COUNTER_RECEIVED_BYTES] += counts->received_bytes[side];
 		figures->ports[side][PORT_COUNTER_SENT_BYTES] += counts->sent_bytes[side];
-		figures->ports[side][PORT_COUNTER_SEND_FAILED] += counts->too_long[side];
+		figures->ports[side][PORT_COUNTER_SEND_FAILED] += counts->unsent[side];
 	}
 }
 

@@ -217,10 +217,58 @@ static void judge_captures(void)
 	globfree(&found);
 }
 
+/* What the programs have counted of that port. */
+static void expect_counts(enum side in, uint64_t received, uint64_t sent, uint64_t unsent)
+{
+	struct fastpath_counts counts;
+
+	maps_count(&maps, &counts);
+	ck_assert_uint_eq(counts.received[in], received);
+	ck_assert_uint_eq(counts.sent[!in], sent);
+	ck_assert_uint_eq(counts.sent_bytes[!in], sent * LEAST);
+	ck_assert_uint_eq(counts.unsent[!in], unsent);
+}
+
+static void cross(enum side side, uint32_t expected)
+{
+	const struct spec spec = {.dst = mac_of(0x91),
+	                          .src = mac_of(0x90),
+	                          .side = side,
+	                          .payload = LEAST - ETH_HEADER_BYTES};
+	struct __sk_buff ctx = {0};
+	struct built built;
+
+	frames_ether(&built, &spec, 0x88b5);
+	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), expected);
+}
+
+/* It is sent all the same: the link may have come back, and the process not have seen that yet. */
+static void count_what_leaves_without_a_link(void)
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		struct fastpath_side *out = &maps.conf->sides[!side];
+
+		cross((enum side)side, TC_ACT_REDIRECT);
+		expect_counts((enum side)side, 1, 1, 0);
+		out->is = FASTPATH_NO_LINK;
+		cross((enum side)side, TC_ACT_REDIRECT);
+		expect_counts((enum side)side, 2, 1, 1);
+		out->ifindex = 0;
+		cross((enum side)side, TC_ACT_SHOT);
+		expect_counts((enum side)side, 3, 1, 2);
+		out->ifindex = OUT_IFINDEX;
+		out->is = FASTPATH_HOSTS; /* which is no matter of what goes out there */
+		cross((enum side)side, TC_ACT_REDIRECT);
+		expect_counts((enum side)side, 4, 2, 2);
+		out->is = 0;
+	}
+}
+
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
 	if (!begin(false))
 		return;
+	count_what_leaves_without_a_link();
 	judge_anything(WIRE_EVENTS);
 	judge_captures();
 	end();
