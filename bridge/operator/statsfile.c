@@ -32,9 +32,8 @@ static int write_file(const char *text, const char *path)
 		err = -errno;
 		goto done;
 	}
-	fputs(text, out);
-	if (ferror(out))
-		err = -EIO;
+	if (fputs(text, out) == EOF)
+		err = -errno;
 	if (fclose(out) != 0 && !err)
 		err = -errno;
 	if (!err && rename(beside, path) < 0)
@@ -72,8 +71,7 @@ static int write_patiently(int fd, const char *text)
 static int complain(const char *path, int err)
 {
 	if (err)
-		log_error("%s: statistics: %s", path,
-		          err == -ENXIO ? "nobody reads this pipe" : strerror(-err));
+		log_error("%s: statistics: %s", path, file_fault(-err));
 	return err;
 }
 

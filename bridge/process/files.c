@@ -52,6 +52,22 @@ bool file_stays(const struct file_used *file)
 	return file->use == FILE_REPLACE && lstat(file->path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+const char *file_fault(int err)
+{
+	switch (err) {
+	case ENXIO:
+	case EPIPE:
+		return "nobody reads this pipe";
+	case EAGAIN:
+	case ETIMEDOUT:
+		return "its reader doesn't keep up";
+	case ENOBUFS:
+		return "the disk is too slow";
+	default:
+		return strerror(err);
+	}
+}
+
 char *file_directory(const char *path)
 {
 	char *copy = strdup(path);

@@ -55,6 +55,10 @@ int files_check_rotation(const struct files *files, struct files_problem *ret);
  */
 bool file_stays(const struct file_used *file);
 
+/* Why it can't be written, in words: of a pipe, ENXIO and EPIPE are that nobody reads it, EAGAIN
+ * and ETIMEDOUT that who does takes nothing. */
+const char *file_fault(int err);
+
 /* The directory that path is in, to be freed by the caller; NULL if memory is lacking. */
 char *file_directory(const char *path);
 

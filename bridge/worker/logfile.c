@@ -13,6 +13,7 @@
 
 #include "logline.h"
 #include "../process/clock.h"
+#include "../process/files.h"
 #include "../process/log.h"
 
 #include <assert.h>
@@ -45,7 +46,7 @@ static void complain(struct logfile *file)
 {
 	const unsigned long long lost = atomic_exchange(&file->lost, 0);
 	const int err = atomic_load(&file->err);
-	const char *why = err == ENOBUFS ? "the disk is too slow" : strerror(err);
+	const char *why = file_fault(err == ENOBUFS && !file->is_regular ? EAGAIN : err);
 	struct details details = {.n = 0};
 
 	if (!lost)
@@ -159,8 +160,7 @@ static int open_path(const char *path)
 	if (fd >= 0)
 		return fd;
 	fd = -errno;
-	log_error("%s: connection log: %s", path,
-	          fd == -ENXIO ? "nobody reads this pipe" : strerror(-fd));
+	log_error("%s: connection log: %s", path, file_fault(-fd));
 	return fd;
 }
 

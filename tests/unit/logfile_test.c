@@ -1,20 +1,24 @@
 /*
- * A connection log's file: whole lines or none, each lost one counted and said.
+ * A connection log's file, and that of the statistics: whole or not at all, and what is lost is
+ * said.
  */
 #include "suites.h"
 
+#include "../../bridge/operator/statsfile.h"
 #include "../../bridge/process/recent.h"
 #include "../../bridge/worker/logfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char path[64];
+static char path[64] = "/tmp/logfile_test";
 
 static void begin(struct logfile *file)
 {
@@ -101,9 +105,65 @@ START_TEST(lines_are_whole_and_lost_ones_are_said)
 }
 END_TEST
 
+/* What takes no more is a pipe's reader, and not a disk. */
+START_TEST(what_a_pipes_reader_does_is_said_in_words)
+{
+	static const char line[] = "0123456789012345678\n";
+	struct logfile_counts counts = {0, 0};
+	struct logfile file;
+	int reader;
+
+	begin(&file);
+	logfile_close(&file);
+	unlink(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(logfile_open(&file), -ENXIO);
+	says("connection log: nobody reads this pipe");
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	ck_assert_int_eq(logfile_open(&file), 0);
+	while (!counts.lost)
+		logfile_put(&file, line, 20, 1, &counts);
+	says("connection log: its reader doesn't keep up: lines are lost (1)");
+	says(",\"error\":\"its reader doesn't keep up\"");
+	atomic_store(&file.next, 0); /* 10 s are over */
+	logfile_lose(&file, 1, ENOBUFS, &counts);
+	says("its reader doesn't keep up: lines are lost (1)");
+	close(reader);
+	signal(SIGPIPE, SIG_IGN);
+	atomic_store(&file.next, 0);
+	file.stalled = false;
+	logfile_put(&file, line, 20, 1, &counts);
+	says("nobody reads this pipe: lines are lost (1)");
+	logfile_close(&file);
+	unlink(path);
+}
+END_TEST
+
+/* What the kernel says, also where the C library has written a part already. */
+START_TEST(statistics_that_have_no_room_say_why)
+{
+	static char text[100000], stats[sizeof(path) + 8];
+	int whole, small, large;
+	rlim_t was;
+
+	memset(text, 'x', sizeof(text) - 1);
+	snprintf(stats, sizeof(stats), "%s.stats", path);
+	whole = statsfile_write(text, stats);
+	unlink(stats);
+	was = limit_files(50); /* also Check's, which says what has failed */
+	small = statsfile_write(text + sizeof(text) - 100, stats);
+	large = statsfile_write(text, stats);
+	limit_files(was);
+	ck_assert(!whole && small == -EFBIG && large == -EFBIG);
+	says("statistics: File too large");
+}
+END_TEST
+
 Suite *logfile_suite(void)
 {
-	const TTest *const tests[] = {lines_are_whole_and_lost_ones_are_said, NULL};
+	const TTest *const tests[] = {lines_are_whole_and_lost_ones_are_said,
+	                              what_a_pipes_reader_does_is_said_in_words,
+	                              statistics_that_have_no_room_say_why, NULL};
 
 	return suite_of("logfile", tests);
 }
