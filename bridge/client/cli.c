@@ -196,9 +196,10 @@ static bool add_word(char *line, const char *word)
 	return true;
 }
 
+/* What is left of argv begins with the words of the request. */
 static int parse(struct cli *cli, int argc, char **argv)
 {
-	*cli = (struct cli){.header = true};
+	*cli = (struct cli){.header = true, .words = argv};
 	for (int i = 1; i < argc; i++) {
 		const int taken = take_option(cli, argc, argv, &i);
 
@@ -206,6 +207,8 @@ static int parse(struct cli *cli, int argc, char **argv)
 			return ASK_USAGE;
 		if (!taken && !add_word(cli->line, argv[i]))
 			return complain("too long", "the request", NULL);
+		if (!taken)
+			argv[cli->nwords++] = argv[i];
 	}
 	return 0;
 }

@@ -19,6 +19,8 @@ struct cli {
 	unsigned limit; /* 0: all */
 	bool header, once;
 	char line[CLI_LINE_BYTES]; /* the words of the request */
+	char *const *words;        /* they, each by itself, as one may have blanks in it */
+	unsigned nwords;
 };
 
 /* Reads the answer to what has been asked, and shows it. Returns the exit status. */
@@ -46,7 +48,7 @@ cli_show show_status, show_servers, show_farms, show_events, show_version, show_
  * asked can sort by it; else NULL. */
 const char *flows_order(const char *by);
 
-/* Verbs that send their requests themselves, line being the words that were typed. */
+/* Verbs that send their requests themselves, line being cli->line. */
 typedef int cli_asks(const struct cli *cli, const char *line);
 cli_asks run_capture, show_who, show_top, check_config;
 

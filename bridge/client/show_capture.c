@@ -12,6 +12,7 @@
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/text.h"
+#include "../../cfg/nearest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -187,53 +188,89 @@ static int complain(const char *what)
 	return ASK_USAGE;
 }
 
-/* One of -c, -t and -w; value is NULL if the line ends behind it. */
+/* Options with a value, and those without. */
+static const char *const valued[] = {"-c", "-t", "-w", "--bundle"};
+static const char *const flags[] = {"--both", "--dropped"};
+
+enum { NVALUED = sizeof(valued) / sizeof(valued[0]), NFLAGS = sizeof(flags) / sizeof(flags[0]) };
+
+/* False if the value is none for that option. */
 static bool take_value(struct capture *capture, const char *option, const char *value)
 {
-	if (!value)
-		return false;
-	if (option[1] == '-') {
+	if (option[1] == '-')
 		capture->directory = value;
-		return true;
-	}
-	if (option[1] == 'c')
+	else if (option[1] == 'c')
 		return text_number(value, UINT32_MAX, &capture->count);
-	if (option[1] == 't')
+	else if (option[1] == 't')
 		return text_seconds(value, CLI_SECONDS_MAX, &capture->seconds);
-	capture->path = value;
+	else
+		capture->path = value;
 	return true;
 }
 
-/* --bundle DIRECTORY, or -c, -t, -w */
-static bool takes_value(const char *word)
+/* The option of these that words[*i] is, with its value in the same word (-c5, --bundle=DIRECTORY)
+ * or the next one, to which *i is moved; or NULL. Without a value *ret_value is NULL. */
+static const char *find_valued(const struct cli *cli, unsigned *i, const char **ret_value)
 {
-	return !strcmp(word, "-c") || !strcmp(word, "-t") || !strcmp(word, "-w") ||
-	       !strcmp(word, "--bundle");
+	const char *word = cli->words[*i];
+
+	for (unsigned k = 0; k < NVALUED; k++) {
+		const size_t len = strlen(valued[k]);
+
+		if (strncmp(word, valued[k], len) || (len > 2 && word[len] && word[len] != '='))
+			continue;
+		*ret_value = word[len] ? word + len + (word[len] == '=') : NULL;
+		if (!word[len] && *i + 1 < cli->nwords)
+			*ret_value = cli->words[++*i];
+		return valued[k];
+	}
+	return NULL;
 }
 
-static int parse(struct capture *capture, char *line)
+static bool take_flag(struct capture *capture, const char *word)
 {
-	char *rest = NULL;
+	if (!strcmp(word, "--both"))
+		capture->both = true;
+	else if (!strcmp(word, "--dropped"))
+		capture->has_dropped = true;
+	else if (!strncmp(word, "--dropped=", 10))
+		capture->dropped = word + 10;
+	else
+		return false;
+	return true;
+}
 
-	strtok_r(line, " ", &rest); /* capture */
-	for (char *word = strtok_r(NULL, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		const bool takes = takes_value(word);
-		const char *value = takes ? strtok_r(NULL, " ", &rest) : NULL;
+static int refuse_option(const char *word)
+{
+	struct nearest nearest = {.word = word};
+
+	for (unsigned k = 0; k < NVALUED; k++)
+		nearest_offer(&nearest, valued[k]);
+	for (unsigned k = 0; k < NFLAGS; k++)
+		nearest_offer(&nearest, flags[k]);
+	if (nearest_best(&nearest))
+		log_error("capture: %s: no such option (did you mean %s?)", word,
+		          nearest_best(&nearest));
+	else
+		log_error("capture: %s: no such option", word);
+	return ASK_USAGE;
+}
+
+static int parse(struct capture *capture, const struct cli *cli)
+{
+	for (unsigned i = 1; i < cli->nwords; i++) {
+		const char *word = cli->words[i], *value = NULL;
+		const char *option = find_valued(cli, &i, &value);
 		const size_t len = strlen(capture->filter);
 
-		if (takes && !take_value(capture, word, value))
+		if (option && !(value && take_value(capture, option, value)))
 			return complain("-c N, -t SECONDS, -w FILE, --bundle DIRECTORY");
-		if (takes)
+		if (option || take_flag(capture, word))
 			continue;
-		if (!strcmp(word, "--both"))
-			capture->both = true;
-		else if (!strcmp(word, "--dropped"))
-			capture->has_dropped = true;
-		else if (!strncmp(word, "--dropped=", 10))
-			capture->dropped = word + 10;
-		else
-			snprintf(capture->filter + len, sizeof(capture->filter) - len, "%s%s",
-			         len ? " " : "", word);
+		if (!strncmp(word, "--", 2))
+			return refuse_option(word);
+		snprintf(capture->filter + len, sizeof(capture->filter) - len, "%s%s",
+		         len ? " " : "", word);
 	}
 	return 0;
 }
@@ -377,12 +414,11 @@ static bool close_files(struct capture *capture)
 int run_capture(const struct cli *cli, const char *line)
 {
 	struct capture capture = {.path = "-"};
-	char words[CLI_LINE_BYTES], request[CLI_LINE_BYTES];
+	char request[CLI_LINE_BYTES];
 	struct ask *ask = NULL;
-	int status;
+	int status = parse(&capture, cli);
 
-	snprintf(words, sizeof(words), "%s", line);
-	status = parse(&capture, words);
+	(void)line;
 	if (!status && !capture.directory && !strcmp(capture.path, "-") && isatty(STDOUT_FILENO))
 		status = complain("-w FILE, or stdout to a program: not to a terminal");
 	if (!status)

@@ -11,6 +11,7 @@
 #include "../process/log.h"
 #include "../process/text.h"
 
+#include <arpa/inet.h>
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -101,25 +102,55 @@ int show_resets(const struct cli *cli, struct ask *ask)
 
 /* ---- who ---- */
 
+enum { WHO_WORDS = 8 }; /* more is wrong anyway */
+
 struct search {
-	const char *endpoint, *server; /* server: NULL is any */
-	char at[32];                   /* a time in UTC as logs have it, or empty */
+	char endpoint[80];  /* as set_endpoint() has it */
+	const char *server; /* NULL: any */
+	char at[32];        /* a time in UTC as logs have it, or empty */
 	json_t *found;
 };
 
-/* As RFC 3339 has it, so that it compares as text: "2026-11-28T21:30:00", also with a blank for the
- * T. */
+/* As RFC 3339 has it, to a second or a minute, so that it compares as text; what is typed may have
+ * a blank for the T. */
 static bool set_time(struct search *search, const char *text)
 {
-	snprintf(search->at, sizeof(search->at), "%s", text);
-	if (strlen(search->at) < sizeof("2026-11-28T21:30") - 1 || search->at[4] != '-' ||
-	    search->at[7] != '-') {
+	struct tm tm = {0};
+	const char *seconds = NULL, *rest = strptime(text, "%Y-%m-%d", &tm);
+
+	if (rest && (*rest == 'T' || *rest == ' '))
+		rest = strptime(rest + 1, "%H:%M", &tm);
+	else
+		rest = NULL;
+	if (rest && *rest == ':')
+		rest = seconds = strptime(rest + 1, "%S", &tm);
+	if (seconds && *seconds == '.')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (!rest || (*rest && strcmp(rest, "Z") != 0)) {
 		log_error("%s: not a time in UTC like 2026-11-28T21:30:00", text);
 		return false;
 	}
-	search->at[10] = 'T';
-	search->at[strcspn(search->at, "Z")] = 0;
+	strftime(search->at, sizeof(search->at), seconds ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%dT%H:%M",
+	         &tm);
 	return true;
+}
+
+/* What was typed as flows and logs have it: "fd00::0:1" is "[fd00::1]", and so is
+ * "[FD00::1]:443" one with small letters. What is no address stays as it is. */
+static void set_endpoint(struct search *search, const char *text)
+{
+	const char *inner = text + (*text == '['), *close = strchr(text, ']');
+	const size_t len = close ? (size_t)(close - inner) : strlen(inner);
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr ip6;
+
+	snprintf(search->endpoint, sizeof(search->endpoint), "%s", text);
+	snprintf(address, sizeof(address), "%.*s", (int)len, inner);
+	if (len >= sizeof(address) || inet_pton(AF_INET6, address, &ip6) != 1 ||
+	    !inet_ntop(AF_INET6, &ip6, address, sizeof(address)))
+		return;
+	snprintf(search->endpoint, sizeof(search->endpoint), "[%s]%s", address,
+	         close ? close + 1 : "");
 }
 
 /* If value is the endpoint, or has the same address if the endpoint has no port. */
@@ -201,16 +232,25 @@ static void search_logs(struct search *search, const char *path)
 	globfree(&files);
 }
 
-/* Takes "--OPTION VALUE" out of the words; NULL: it isn't there. */
-static char *take_word(char **words, unsigned *n, const char *option)
+/* Takes "--OPTION VALUE" or "--OPTION=VALUE" out of the words; NULL: it isn't there. */
+static const char *take_word(const char **words, unsigned *n, const char *option)
 {
-	for (unsigned i = 0; i + 1 < *n; i++) {
-		char *value = words[i + 1];
+	const size_t len = strlen(option);
 
-		if (strcmp(words[i], option))
+	for (unsigned i = 0; i < *n; i++) {
+		const char *rest = words[i] + len, *value = i + 1 < *n ? words[i + 1] : NULL;
+		unsigned taken = 2;
+
+		if (strncmp(words[i], option, len) != 0)
 			continue;
-		memmove(words + i, words + i + 2, (*n - i - 2) * sizeof(*words));
-		*n -= 2;
+		if (*rest == '=') {
+			value = rest + 1;
+			taken = 1;
+		}
+		if (!value || (*rest && taken == 2))
+			continue;
+		memmove(words + i, words + i + taken, (*n - i - taken) * sizeof(*words));
+		*n -= taken;
 		return value;
 	}
 	return NULL;
@@ -293,17 +333,16 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 
 int show_who(const struct cli *cli, const char *line)
 {
-	char copy[CLI_LINE_BYTES], request[CLI_LINE_BYTES + 32], *words[8], *rest = NULL;
+	char request[CLI_LINE_BYTES + 32];
+	const char *words[WHO_WORDS], *at;
 	struct search search = {0};
 	struct ask *ask = NULL;
-	const char *at;
 	unsigned n = 0;
 	int status;
 
-	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *word = strtok_r(copy, " ", &rest); word && n < 8;
-	     word = strtok_r(NULL, " ", &rest))
-		words[n++] = word;
+	(void)line;
+	for (; n < cli->nwords && n < WHO_WORDS; n++)
+		words[n] = cli->words[n];
 	search.server = take_word(words, &n, "--server");
 	at = take_word(words, &n, "--at");
 	if (n != 2) {
@@ -312,7 +351,7 @@ int show_who(const struct cli *cli, const char *line)
 	}
 	if (at && !set_time(&search, at))
 		return ASK_USAGE;
-	search.endpoint = words[1];
+	set_endpoint(&search, words[1]);
 	snprintf(request, sizeof(request), "who %s%s%s", words[1],
 	         search.server ? " --server " : "", search.server ? search.server : "");
 	search.found = json_array();

@@ -156,19 +156,23 @@ static bool parse_state(const char *word, struct filter_term *ret, struct filter
 	return refuse(why, nearest_best(&nearest), "%s: no such state", word);
 }
 
-/* 1500, 10k, 2M, 1G */
+/* 1500, 10k, 2M, 1G, 1T: as tables show them */
 static bool parse_bytes(const char *word, uint64_t *ret)
 {
-	char *unit;
-	unsigned long n = strtoul(word, &unit, 10);
-	const char *at = strchr("kMG", *unit);
+	static const char units[] = "kMGT";
+	const size_t len = strlen(word), digits = strspn(word, "0123456789");
+	const char *unit = digits + 1 == len ? strchr(units, word[digits]) : NULL;
+	char number[24];
+	unsigned long n;
 	uint64_t factor = 1;
 
-	if (unit == word || *word < '0' || *word > '9' || n > 1u << 30 ||
-	    (*unit && (!at || unit[1])))
+	if (digits >= sizeof(number) || (digits != len && !unit))
 		return false;
-	for (const char *c = "kMG"; *unit && c <= at; c++)
+	snprintf(number, sizeof(number), "%.*s", (int)digits, word);
+	for (const char *c = units; unit && c <= unit; c++)
 		factor *= 1000;
+	if (!text_number(number, UINT64_MAX / factor, &n))
+		return false;
 	*ret = n * factor;
 	return true;
 }
@@ -185,7 +189,7 @@ static bool parse_measure(const char *word, struct filter_term *ret, struct filt
 		ret->number = ms;
 	}
 	return is || refuse(why, NULL, "%s: neither a %s", word,
-	                    ret->key == FILTER_BYTES ? "number nor one with k, M or G"
+	                    ret->key == FILTER_BYTES ? "number nor one with k, M, G or T"
 	                                             : "number of seconds nor a duration like 10m");
 }
 

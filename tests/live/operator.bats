@@ -91,6 +91,7 @@ many_farms()
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	[[ $(tmb flows --no-header "$client" -o wide | wc -l) = 1 ]]
 	tmb flows -o csv | sed -n 1p | seek '^client,vip,snat,server_name,state,'
+	[[ $(tmb flows --no-header age under 1h30m and not idle over 1d and bytes under 5000000000 and bytes under 1T | wc -l) = 2 ]]
 	tmb flows | awk 'length > 100 { exit 1 }'
 	run tmb flows server fe11
 	[[ $status = 4 && $output = *"fe11: no such server (did you mean fe1?)"* ]]
@@ -145,6 +146,15 @@ many_farms()
 		gzip >"$LAB_DIR/conn.log.2.gz"
 	tmb who 10.0.0.40:77 | seek '^10.9.9.9:99 .* fin '
 	tmb who 10.9.9.9 | seek '^10.9.9.9:99 .* fin '
+	tmb who 10.0.0.40:77 --at="2026-11-28 10:03:00.5Z" | seek '^10.9.9.9:99 '
+	for time in 2026-11-28T10:99 2026-13-28T10:03 2026-11-28 2026-11-28T10:03+01:00 yesterday 2026-11-28T10:03:04x; do
+		run tmb who 10.0.0.40:77 --at "$time"
+		[[ $status = 2 && $output = *"not a time in UTC"* ]]
+	done
+	echo '{"start":"2026-11-28T10:00:00.000Z","end":"2026-11-28T10:05:00.000Z","client":"[fd00::9]:99","vip":"[fd00::40]:5061","snat":"[fd00::40]:77","server":"[fd00::41]:5061","server_name":"fe1","why":"fin"}' >"$LAB_DIR/conn.log.3"
+	for client in fd00::9 FD00:0::9 '[fd00::9]' '[fd00::0:9]:99'; do
+		tmb who "$client" | seek '^\[fd00::9\]:99 .* fin '
+	done
 	run tmb who 10.9.9
 	[[ $status != 0 ]]
 	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | seek '^10.9.9.9:99 '

@@ -359,6 +359,12 @@ capture() # FILE WORDS...
 	in_ns client bash -c "echo x >/dev/udp/$VIP/5061" || true
 	[[ $(lab_wait two.pcapng 5) = 0 ]]
 	[[ $(captured two.pcapng frame.interface_name udp.dstport frame.comment) = $'outside-in\t5061\tprotocol_not_served' ]]
+	lab_spawn six tmb "$TMBRIDGE" capture "-w$LAB_DIR/six seven" -c1 "udp and port" 5061
+	wait_until 5 test -s "$LAB_DIR/six seven"
+	in_ns client bash -c "echo x >/dev/udp/$VIP/5061" || true
+	[[ $(lab_wait six 5) = 0 ]]
+	run tmb capture -w "$LAB_DIR/three" --bth
+	[[ $status = 2 && $output = *"--bth: no such option (did you mean --both?)"* ]]
 	run tmb capture -w "$LAB_DIR/three" tcp prot 1
 	[[ $status = 2 ]]
 	run tmb capture -w "$LAB_DIR/three" --dropped=nothing

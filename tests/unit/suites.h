@@ -97,6 +97,7 @@
 	X(reload)                                                                                  \
 	X(reload_numbers)                                                                          \
 	X(reload_verdicts)                                                                         \
+	X(request)                                                                                 \
 	X(revive)                                                                                  \
 	X(rewrite)                                                                                 \
 	X(sched)                                                                                   \
