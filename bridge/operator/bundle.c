@@ -72,7 +72,7 @@ struct bundle {
 	uint64_t epoch_ns; /* of all workers, who begin together */
 };
 
-static void count(struct worker *worker, void *ctx, lb_time now)
+static bool count(struct worker *worker, void *ctx, lb_time now)
 {
 	struct bundle *bundle = ctx;
 	const struct balance *balance = lb_balance(worker->lb);
@@ -81,6 +81,7 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 	bundle->parts[worker->share.worker].room =
 	        balance_open_flows(balance) + balance_quarantined(balance) + BUNDLE_SPARE;
 	bundle_clients_count(&bundle->parts[worker->share.worker].clients, worker);
+	return false;
 }
 
 /* Room whose pages are all there: else the worker, for whom frames wait, would wait for each. (With

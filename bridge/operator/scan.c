@@ -19,6 +19,10 @@
 #define SCAN_NS (20 * 1000ull)
 enum { SCAN_LOOKS = 16, SCAN_AHEAD = 8 };
 
+/* How many of these a step has at most: between two of them the worker looks for frames, and nobody
+ * has to be woken for the next one. */
+enum { SCAN_PARTS = 32 };
+
 struct scan *scan_new(const struct crew *crew)
 {
 	struct scan *scan = calloc(1, sizeof(*scan));
@@ -69,7 +73,7 @@ static void look(struct scan *scan, struct worker *worker, lb_time now)
 	scan->numbers[scan->n++] = number;
 }
 
-static void step(struct worker *worker, void *ctx, lb_time now)
+static bool step(struct worker *worker, void *ctx, lb_time now)
 {
 	struct scan *scan = ctx;
 	const struct flows *flows = &lb_balance(worker->lb)->flows;
@@ -78,23 +82,24 @@ static void step(struct worker *worker, void *ctx, lb_time now)
 
 	for (unsigned i = 1; scan->flow < flows->reached && scan->n < scan->max; i++) {
 		if (i % looks == 0 && i > 1 && clock_now().ns - begun.ns >= SCAN_NS)
-			return;
+			return ++scan->parts < SCAN_PARTS;
 		if (scan->flow + SCAN_AHEAD < flows->reached)
 			fetch(flows, scan->flow + SCAN_AHEAD);
 		look(scan, worker, now);
 		scan->flow++;
 	}
 	if (scan->flow < flows->reached)
-		return;
+		return false;
 	scan->worker++;
 	scan->flow = 0;
+	return false;
 }
 
 int scan_step(struct scan *scan, struct crew *crew, unsigned max)
 {
 	int err;
 
-	scan->n = scan->said = 0;
+	scan->n = scan->said = scan->parts = 0;
 	scan->max = max < SCAN_FOUND_MAX ? max : SCAN_FOUND_MAX;
 	scan->has_floor = scan->best && best_floor(scan->best, &scan->floor);
 	if (scan->generation != crew->workers.generation)

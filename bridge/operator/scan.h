@@ -7,7 +7,7 @@
 #include "best.h"
 #include "../worker/crew.h"
 
-enum { SCAN_FOUND_MAX = 160 }; /* flows that one step finds */
+enum { SCAN_FOUND_MAX = 1024 }; /* flows that one step finds */
 
 struct scan {
 	struct filter filter;
@@ -20,7 +20,7 @@ struct scan {
 	bool has_floor;      /* of best, in this step: */
 	uint64_t floor;
 	/* of the last step: */
-	unsigned n, max, said; /* the last is the caller's, from 0 on */
+	unsigned n, max, parts, said; /* the last is the caller's, from 0 on */
 	struct flow_view found[SCAN_FOUND_MAX];
 	uint64_t numbers[SCAN_FOUND_MAX]; /* theirs, if there is a best */
 };

@@ -40,7 +40,7 @@ static struct each *make_each(const struct workers *workers)
 }
 
 /* The errand of a worker. */
-static void take(struct worker *worker, void *ctx, lb_time now)
+static bool take(struct worker *worker, void *ctx, lb_time now)
 {
 	struct each *each = ctx;
 
@@ -48,6 +48,7 @@ static void take(struct worker *worker, void *ctx, lb_time now)
 	for (unsigned side = 0; side < NSIDES; side++)
 		packet_count_missed(worker->ports[side]);
 	figures_take(&each->figures[worker->share.worker], worker);
+	return false;
 }
 
 /* Adds the others' to the first worker's, which become the sum. */

@@ -112,7 +112,7 @@ static int why_named(const char *name)
 
 /* ---- Beginning and end ---- */
 
-static void attach(struct worker *worker, void *ctx, lb_time now)
+static bool attach(struct worker *worker, void *ctx, lb_time now)
 {
 	struct capture_of *capture = ctx;
 
@@ -121,6 +121,7 @@ static void attach(struct worker *worker, void *ctx, lb_time now)
 	barring_rest(worker);
 	if (capture && capture->bundle)
 		bundle_take(capture->bundle, worker);
+	return false;
 }
 
 /* Has all frames of flows come to the process, or no longer: it doesn't see what the kernel

@@ -145,7 +145,7 @@ struct count {
 	uint32_t connections[RULES_WORKERS_MAX]; /* by worker */
 };
 
-static void count(struct worker *worker, void *ctx, lb_time now)
+static bool count(struct worker *worker, void *ctx, lb_time now)
 {
 	struct count *count = ctx;
 	const struct rules *rules = worker->setup.rules;
@@ -155,6 +155,7 @@ static void count(struct worker *worker, void *ctx, lb_time now)
 		if (!strcmp(rules->servers[s].name, count->server))
 			count->connections[worker->share.worker] +=
 			        worker->setup.farms->sched.servers[s].connections;
+	return false;
 }
 
 /*

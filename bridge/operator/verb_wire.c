@@ -14,10 +14,11 @@
 /* ---- wire ---- */
 
 /* An errand; ctx is something if nothing is to be balanced, else NULL. */
-static void bypass(struct worker *worker, void *ctx, lb_time now)
+static bool bypass(struct worker *worker, void *ctx, lb_time now)
 {
 	(void)now;
 	lb_bypass(worker->lb, ctx);
+	return false;
 }
 
 static void set_bypass(struct world *world, struct client *client, struct request *request, bool on,

@@ -80,11 +80,12 @@ static void say_who(const struct client *client, const char *line)
 	log_with(LOG_INFO, &details, "control: uid %u: %s", client->peer.uid, line);
 }
 
-static void do_nothing(struct worker *worker, void *ctx, lb_time now)
+static bool do_nothing(struct worker *worker, void *ctx, lb_time now)
 {
 	(void)worker;
 	(void)ctx;
 	(void)now;
+	return false;
 }
 
 /* If the workers can do now what the verb takes. Where they have to stand still that is waited for,

@@ -17,7 +17,7 @@ struct given {
 	enum health_verdict verdict; /* HEALTH_UNKNOWN: that of the probes */
 };
 
-static void give(struct worker *worker, void *ctx, lb_time now)
+static bool give(struct worker *worker, void *ctx, lb_time now)
 {
 	const struct rules *rules = worker->setup.rules;
 	const struct given *given = ctx;
@@ -35,6 +35,7 @@ static void give(struct worker *worker, void *ctx, lb_time now)
 		                (unsigned)strlen(given->why));
 		faults->n[FAULT_SAID]++;
 	}
+	return false;
 }
 
 static bool is_there(const struct rules *rules, const char *server)

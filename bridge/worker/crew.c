@@ -150,7 +150,8 @@ static int send_some(struct crew *crew, unsigned first, unsigned n, loop_errand 
 		else if (loop)
 			err = -ETIMEDOUT;
 		else
-			errand(&crew->workers.worker[k], ctx, clock_now());
+			while (errand(&crew->workers.worker[k], ctx, clock_now()))
+				;
 	}
 	for (unsigned k = first; k < first + n; k++)
 		if (goes[k] && !loop_wait_done(crew->loops[k], &begin_by, &end_by))

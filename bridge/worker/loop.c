@@ -49,6 +49,7 @@ struct loop {
 	struct errand errand; /* of what and ctx */
 	loop_errand *what;
 	void *ctx;
+	bool has_more;        /* it has begun, and is to be called again: the thread's */
 	pthread_mutex_t lock; /* of standing */
 	pthread_cond_t changed;
 	bool standing;
@@ -73,13 +74,22 @@ static bool turn(struct loop *loop, struct port *port)
 	return true;
 }
 
-/* Does the errand that was sent, if any. */
+/* Does the errand that was sent, if any, or more of it. */
 static void run_errand(struct loop *loop, lb_time now)
 {
-	if (!errand_begin(&loop->errand))
+	if (!loop->has_more && !errand_begin(&loop->errand))
 		return;
-	loop->what(loop->worker, loop->ctx, now);
-	errand_end(&loop->errand);
+	loop->has_more = loop->what(loop->worker, loop->ctx, now);
+	if (!loop->has_more)
+		errand_end(&loop->errand);
+}
+
+/* As if there were no more to be done: whoever sent it has to see to the rest. */
+static void break_errand(struct loop *loop)
+{
+	if (loop->has_more)
+		errand_end(&loop->errand);
+	loop->has_more = false;
 }
 
 static void tick(struct loop *loop, lb_time now)
@@ -126,19 +136,21 @@ static void run_round(struct loop *loop)
 	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
 	lb_time now = clock_now();
-	bool inbox = burst_take_inbox(loop->worker, now);
+	bool busy = burst_take_inbox(loop->worker, now) || outside || inside;
 	bool slept = false;
 
-	if (outside || inside || inbox)
+	if (busy)
 		loop->active = now;
-	else if ((slept = now.ns - loop->active.ns > LOOP_SPIN_NS))
+	else if (!loop->has_more && (slept = now.ns - loop->active.ns > LOOP_SPIN_NS))
 		sleep_until_event(loop, now);
 	else
 		sched_yield();
 	if (loop->worker->tap)
 		tap_passed(loop->worker->tap, now);
 	tick(loop, clock_now());
-	if (slept) /* it may have been woken for an errand before a tick was due again */
+	/* it may have been woken for an errand before a tick was due again, and has time for the
+	 * rest of one while nothing comes */
+	if (slept || (!busy && loop->has_more))
 		run_errand(loop, clock_now());
 	atomic_store_explicit(&loop->rounds,
 	                      atomic_load_explicit(&loop->rounds, memory_order_relaxed) + 1,
@@ -147,6 +159,7 @@ static void run_round(struct loop *loop)
 
 static void stand_still(struct loop *loop)
 {
+	break_errand(loop);
 	pthread_mutex_lock(&loop->lock);
 	loop->standing = true;
 	pthread_cond_broadcast(&loop->changed);

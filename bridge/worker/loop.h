@@ -22,9 +22,10 @@ void loop_stop(struct loop *loop);
 
 /*
  * Something to be done to a worker between two bursts, by its own thread: it must not wait, and
- * take little time.
+ * take little time. True if there is more to be done: then it is called again, after other bursts,
+ * unless the thread has to stand still.
  */
-typedef void loop_errand(struct worker *worker, void *ctx, lb_time now);
+typedef bool loop_errand(struct worker *worker, void *ctx, lb_time now);
 
 /*
  * loop_send() has the thread do an errand soon; loop_wait_done() waits until it is done, but for

@@ -46,6 +46,12 @@ all_have_ended()
 	tmbridge_counts .flows.open 70000
 	tmbridge_counts .farms[0].snat[0].ports_in_use 70000
 	tmbridge_counts '[.farms[0].servers[].connections]' '[35000,35000]'
+	"$TMBRIDGE" flows -o json >"$LAB_DIR/listed"
+	[[ $(grep -o '"client":"[^"]*"' "$LAB_DIR/listed" | sort -u | wc -l),$(wc -l <"$LAB_DIR/listed") = 70000,70000 ]]
+	for n in 1023 1024 1025 60000; do
+		[[ $("$TMBRIDGE" flows -o json --limit $n | sort -u | wc -l) = "$n" ]]
+	done
+	[[ $("$TMBRIDGE" flows -o json client 10.0.0.1 | wc -l) = 0 ]]
 	for fd in "${go[@]}"; do
 		echo >&"$fd"
 	done
