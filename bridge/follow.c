@@ -57,16 +57,25 @@ int follow_guard(struct live *live, enum side side)
 	return err;
 }
 
-int follow_loaded(void *ctx, struct rules *rules)
+static int ask_routes(const struct live *live, struct rules *rules, bool gone)
 {
-	const struct live *live = ctx;
 	int indices[NSIDES], err;
 
 	cable_indices(live->cable, indices);
-	err = host_routes(cable_socket(live->cable), indices, rules);
+	err = host_routes(cable_socket(live->cable), indices, rules, gone);
 	if (err < 0)
 		log_error("the host's routes: %s", strerror(-err));
 	return err;
+}
+
+int follow_loaded(void *ctx, struct rules *rules)
+{
+	return ask_routes(ctx, rules, false);
+}
+
+int follow_taken_over(void *ctx, struct rules *rules)
+{
+	return ask_routes(ctx, rules, true);
 }
 
 bool follow_host(struct live *live)

@@ -12,8 +12,10 @@
  */
 int follow_guard(struct live *live, enum side side);
 
-/* Adds to rules what the kernel says of routes; as reload.h has it. */
+/* Adds to rules what the kernel says of routes: to their servers, and to those that are gone; as
+ * reload.h has it. */
 int follow_loaded(void *ctx, struct rules *rules);
+int follow_taken_over(void *ctx, struct rules *rules);
 
 /* If the host has other addresses or routes than the rules say. Asks the kernel only now and then,
  * and returns false in between. */

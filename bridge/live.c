@@ -102,6 +102,7 @@ static int reload(struct live *live, bool from_file, const char *how)
 	                        .built = follow_built,
 	                        .swapped = follow_rules,
 	                        .loaded = follow_loaded,
+	                        .taken_over = follow_taken_over,
 	                        .ctx = live,
 	                        .max_connections = live->max_connections,
 	                        .max_half_open = live->max_half_open};

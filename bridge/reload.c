@@ -81,6 +81,28 @@ static int check(const struct reload *reload, const struct rules *rules)
 	return reload->check(reload->ctx, rules, crew->workers.rules);
 }
 
+/* ---- Build ---- */
+
+/* rules are taken over, and freed on failure. */
+static int build(const struct reload *reload, struct rules *rules, bool keep_all,
+                 struct workers_next **ret)
+{
+	const struct workers *workers = &reload->crew->workers;
+	struct workers_next *next;
+	int err = workers_follow(workers, rules, keep_all, &next);
+
+	if (err)
+		return err;
+	err = reload->taken_over(reload->ctx, workers_next_rules(next));
+	if (!err)
+		err = workers_build(workers, next, clock_now());
+	if (err)
+		workers_discard(next);
+	else
+		*ret = next;
+	return err;
+}
+
 /* ---- Swap ---- */
 
 static int swap(const struct reload *reload, struct workers_next *next)
@@ -143,7 +165,7 @@ static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 	changed = changed_of(workers->rules,
 	                     rules); /* compared before servers that are gone are added to rules */
 	if (!err)
-		err = workers_build(workers, rules, is_last, clock_now(), &next);
+		err = build(reload, rules, is_last, &next);
 	else
 		rules_free(rules);
 	if (!err) {

@@ -31,6 +31,8 @@ struct reload {
 	 * called with ctx when rules are loaded, to add what isn't in the file; 0, or logs why not
 	 */
 	int (*loaded)(void *ctx, struct rules *rules);
+	/* the same when they have taken over what is in use of the rules before */
+	int (*taken_over)(void *ctx, struct rules *rules);
 	uint32_t max_connections, max_half_open; /* the table's, which only a restart changes */
 	/* called with ctx: if the addresses are free that are new in rules; 0, or logs why not */
 	int (*check)(void *ctx, const struct rules *rules, const struct rules *before);

@@ -7,6 +7,15 @@
 
 #include "wire.h"
 
+/* Notes in v, whose sighting is there, if it is to be followed: it is of a host and not of us, and
+ * that host can be on the side that it came by. */
+static void note_heard(const struct scene *scene, bool is_hosts, struct verdict *v)
+{
+	v->heard = is_hosts && !v->conflict &&
+	           way_may_be_on(scene->farms->rules, &v->sighting.address,
+	                         (enum side)v->sighting.hop.side);
+}
+
 void discovery_arp(const struct scene *scene, const struct packet *packet, struct verdict *v)
 {
 	uint8_t sender = scene_src(scene, packet)->kinds;
@@ -15,12 +24,12 @@ void discovery_arp(const struct scene *scene, const struct packet *packet, struc
 
 	v->sighted = is_hosts && sender & (ADDRESS_SERVER | ADDRESS_NEXT);
 	v->conflict = scene_is_ours_on(scene, packet->tuple.src, sender, packet->from.side);
-	v->heard = is_hosts && packet->arp_oper && !v->conflict && be32_is_host(packet->tuple.src);
 	v->sighting = (struct sighting){.address = ip6_mapped(packet->tuple.src),
 	                                .ip = packet->tuple.src,
 	                                .hop = packet->from,
 	                                .overrides = true};
 	v->sighting.hop.mac = packet->arp_sender;
+	note_heard(scene, is_hosts && packet->arp_oper && be32_is_host(packet->tuple.src), v);
 	if (!scene_is_ours_on(scene, packet->tuple.dst, target, packet->from.side))
 		return;
 	if (!mac_is_host(&packet->arp_sender)) {
@@ -70,10 +79,10 @@ static void sight_nd(const struct scene *scene, const struct packet *packet, con
 
 	v->sighted = is_hosts && kinds & (ADDRESS_SERVER | ADDRESS_NEXT);
 	v->conflict = scene_is_ours_on(scene, name, kinds, packet->from.side);
-	v->heard = is_hosts && nd->has_mac && !v->conflict && ip6_is_host(address);
 	v->sighting = (struct sighting){
 	        .address = *address, .ip = name, .hop = packet->from, .overrides = nd->overrides};
 	v->sighting.hop.mac = nd->mac;
+	note_heard(scene, is_hosts && nd->has_mac && ip6_is_host(address), v);
 }
 
 bool discovery_nd(const struct scene *scene, struct frame *frame, struct packet *packet,

@@ -5,6 +5,8 @@
  */
 #include "takeover.h"
 
+#include "way.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -123,8 +125,16 @@ static bool make_room(struct rules *rules, const struct rules *old)
 	return true;
 }
 
-/* Puts a gone server behind the others of its farm. */
-static void add_gone_server(struct rules *rules, unsigned f, const struct rules_server *old)
+/* The `vlan` of old's server s in a farm of the present rules: one that was in any VLAN is in those
+ * of that farm. */
+static uint16_t vlan_of_gone(const struct rules_farm *farm, const struct rules *old, unsigned s)
+{
+	return rules_server_vlan(old, s) == VLAN_ANY ? farm->vlan : old->servers[s].vlan;
+}
+
+/* Puts old's server s, as one that is gone, behind the others of its farm. It is reached by the
+ * present rules' ways. */
+static void add_gone_server(struct rules *rules, unsigned f, const struct rules *old, unsigned s)
 {
 	struct rules_farm *farm = &rules->farms[f];
 	unsigned at = farm->nservers ? farm->server + farm->nservers : rules->nservers;
@@ -137,11 +147,13 @@ static void add_gone_server(struct rules *rules, unsigned f, const struct rules_
 			rules->farms[i].server++;
 	farm->server = farm->nservers ? farm->server : at;
 	farm->nservers++;
-	rules->servers[at] = *old;
+	rules->servers[at] = old->servers[s];
 	rules->servers[at].farm = f;
+	rules->servers[at].vlan = vlan_of_gone(farm, old, s);
 	rules->servers[at].state = STATE_DRAIN;
 	rules->servers[at].weight = 0;
 	rules->servers[at].gone = true;
+	way_settle_server(rules, &rules->servers[at]);
 }
 
 static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
@@ -157,7 +169,7 @@ static int add_gone(struct rules *rules, const struct rules *old, unsigned s)
 		return -ENOMEM;
 	if (!farm)
 		farm = &rules->farms[rules->nfarms - 1];
-	add_gone_server(rules, (unsigned)(farm - rules->farms), &old->servers[s]);
+	add_gone_server(rules, (unsigned)(farm - rules->farms), old, s);
 	return 0;
 }
 

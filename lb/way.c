@@ -1,9 +1,10 @@
 /*
  * By which side an address is reached, and by which neighbour.
  *
- * All of it follows from the rules, and is computed once they are built (way_settle()). No packet
- * of a flow needs it: the way to its server stands in the rules by then, and the way to its client
- * is where its packets come from.
+ * All of it follows from the rules, and is computed once they are built (way_settle()); where the
+ * host has routes of its own to servers, these are asked for afterwards (bridge/cable/host.c). No
+ * packet of a flow needs it: the way to its server stands in the rules by then, and the way to its
+ * client is where its packets come from.
  */
 #include "way.h"
 
@@ -23,19 +24,24 @@ static struct ip6 full(const struct rules *rules, be32 address)
 }
 
 /* The smallest subnet on one of our sides that the address is in, or NULL. */
-static const struct rules_net *net_of(const struct rules *rules, be32 address)
+static const struct rules_net *net_of_ip(const struct rules *rules, const struct ip6 *ip)
 {
-	const struct ip6 ip = full(rules, address);
 	const struct rules_net *found = NULL;
 
 	for (unsigned i = 0; i < rules->nets.n; i++) {
 		const struct rules_net *net = &rules->nets.all[i];
 
-		if (net->side < NSIDES && is_in(net, &ip) &&
-		    (!found || net->prefix > found->prefix))
+		if (net->side < NSIDES && is_in(net, ip) && (!found || net->prefix > found->prefix))
 			found = net;
 	}
 	return found;
+}
+
+static const struct rules_net *net_of(const struct rules *rules, be32 address)
+{
+	const struct ip6 ip = full(rules, address);
+
+	return net_of_ip(rules, &ip);
 }
 
 /* By which side the subnet is reached; net may be NULL: then otherwise. */
@@ -44,7 +50,7 @@ static enum side side_of(const struct rules_net *net, enum side otherwise)
 	return net ? (enum side)net->side : otherwise;
 }
 
-static void settle(struct rules *rules, struct rules_server *server)
+void way_settle_server(const struct rules *rules, struct rules_server *server)
 {
 	const enum side home = rules->mode == MODE_ONE_ARMED ? OUTSIDE : INSIDE;
 	const struct rules_net *net = net_of(rules, server->address);
@@ -61,12 +67,17 @@ static void settle(struct rules *rules, struct rules_server *server)
 void way_settle(struct rules *rules)
 {
 	for (unsigned s = 0; s < rules->nservers; s++)
-		settle(rules, &rules->servers[s]);
+		way_settle_server(rules, &rules->servers[s]);
 }
 
 unsigned way_search(const struct rules *rules, unsigned server, unsigned tries)
 {
 	return tries && !rules_has_stack(rules) ? WAY_SIDES : 1u << way_home(rules, server);
+}
+
+bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side side)
+{
+	return !rules_has_stack(rules) || side_of(net_of_ip(rules, ip), side) == side;
 }
 
 bool way_is_hosts(const struct rules *rules, be32 address)

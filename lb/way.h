@@ -83,13 +83,19 @@ static inline enum side way_side(const struct way *way, const struct rules *rule
 /*
  * Sets of all servers of rules by which side they are reached (side), and which neighbour gets
  * their frames (next): themselves, or a gateway. To be called once addresses and gateways are
- * known.
+ * known. Where the host's routes say something else, that is noted over it. way_settle_server()
+ * does that for one server of rules.
  */
 void way_settle(struct rules *rules);
+void way_settle_server(const struct rules *rules, struct rules_server *server);
 
 /* If we, and not the host, answer ARP and neighbour discovery for this address of ours on that
  * side. */
 bool way_is_ours(const struct rules *rules, be32 address, enum side side);
+
+/* If who has the address, which isn't ours, can be on that side: where tmbridge is no cable, not if
+ * its subnet is on the other one. */
+bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side side);
 
 /* Whether the host has the address itself. */
 bool way_is_hosts(const struct rules *rules, be32 address);

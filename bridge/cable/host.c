@@ -160,17 +160,22 @@ static unsigned side_of(const int indices[NSIDES], int index)
 static int note(struct rules *rules, struct rules_server *server, const struct route *route,
                 unsigned side)
 {
+	int err;
+
 	server->side = (uint8_t)side;
 	server->next = server->address;
 	if (route->is_direct)
 		return 0;
-	if (!ip6_is_mapped(&route->gateway))
-		return rules_name(rules, &route->gateway, &server->next);
+	if (!ip6_is_mapped(&route->gateway)) {
+		err = rules_name(rules, &route->gateway, &server->next);
+		return err == -E2BIG ? -EOVERFLOW : err;
+	}
 	memcpy(&server->next, route->gateway.b + 12, sizeof(server->next));
 	return 0;
 }
 
-int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules)
+int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules,
+                bool gone)
 {
 	int err = 0;
 
@@ -180,7 +185,7 @@ int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rul
 		struct route route;
 		unsigned side;
 
-		if (server->has_mac || has_gateway(rules, server))
+		if (server->gone != gone || server->has_mac || has_gateway(rules, server))
 			continue;
 		side = ask_route(socket, &to, &route) < 0 ? NSIDES : side_of(indices, route.index);
 		if (side < NSIDES)
@@ -201,7 +206,7 @@ static bool is_same_way(struct mnl_socket *socket, const int indices[NSIDES],
 	struct route route;
 	unsigned side;
 
-	if (server->gone || server->has_mac || has_gateway(rules, server))
+	if (server->has_mac || has_gateway(rules, server))
 		return true;
 	side = ask_route(socket, &to, &route) < 0 ? NSIDES : side_of(indices, route.index);
 	if (side == NSIDES)
@@ -260,7 +265,7 @@ int host_settle(const char *const names[NSIDES], struct rules *rules)
 
 	if (err < 0)
 		return err;
-	err = host_routes(socket, indices, rules);
+	err = host_routes(socket, indices, rules, false);
 	mnl_socket_close(socket);
 	return err;
 }

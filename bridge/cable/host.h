@@ -15,10 +15,13 @@
 int host_nets(struct mnl_socket *socket, const int indices[NSIDES], struct rules_nets *ret);
 
 /*
- * Asks the kernel for the way to each server, and notes it in rules, unless these name a gateway
- * for it. One that isn't reached by these interfaces is left as it is, and logged.
+ * Asks the kernel for the way to each server of the file, or (gone) to each that is gone from it,
+ * and notes it in rules, unless these name a gateway for it. One that isn't reached by these
+ * interfaces is left as it is, and logged. Returns 0 or a negative errno: -EOVERFLOW if the rules
+ * have too many names of IPv6 addresses.
  */
-int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules);
+int host_routes(struct mnl_socket *socket, const int indices[NSIDES], struct rules *rules,
+                bool gone);
 
 /* If the host's addresses and routes are still those by which rules were made. */
 bool host_is_as(struct mnl_socket *socket, const int indices[NSIDES], const struct rules *rules);

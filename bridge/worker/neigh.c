@@ -73,7 +73,7 @@ void neigh_recall(struct neigh_table *table, unsigned server, const struct hop *
 {
 	struct neighbour *n = neighbours_of(&table->all, server);
 
-	if (n->state != NEIGH_UNKNOWN)
+	if (n->state != NEIGH_UNKNOWN || !neighbours_may_be_at(&table->all, n, hop))
 		return;
 	n->state = NEIGH_KNOWN;
 	n->hop = *hop;
@@ -261,7 +261,6 @@ static void hear(struct neigh_table *table, struct neighbour *n, const struct si
 
 bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, lb_time now)
 {
-	const uint16_t vlan = hop_vlan(&sighting->hop);
 	bool any = false;
 
 	if (!mac_is_host(&sighting->hop.mac))
@@ -270,7 +269,8 @@ bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, l
 	     i = table->all.items[i].same) {
 		struct neighbour *n = &table->all.items[i];
 
-		if (!be32_eq(n->address, sighting->ip) || !vlan_matches(n->vlan, vlan))
+		if (!be32_eq(n->address, sighting->ip) ||
+		    !neighbours_may_be_at(&table->all, n, &sighting->hop))
 			continue;
 		hear(table, n, sighting, now);
 		any = true;
@@ -280,13 +280,14 @@ bool neigh_sighted(struct neigh_table *table, const struct sighting *sighting, l
 
 void neigh_placed(struct neigh_table *table, const struct sighting *place, lb_time now)
 {
-	const uint16_t vlan = hop_vlan(&place->hop);
-
 	for (uint32_t i = *neighbours_place(&table->all, place->ip); i != NEIGH_NONE;
-	     i = table->all.items[i].same)
-		if (be32_eq(table->all.items[i].address, place->ip) &&
-		    vlan_matches(table->all.items[i].vlan, vlan))
-			settle_at(table, &table->all.items[i], &place->hop, now);
+	     i = table->all.items[i].same) {
+		struct neighbour *n = &table->all.items[i];
+
+		if (be32_eq(n->address, place->ip) &&
+		    neighbours_may_be_at(&table->all, n, &place->hop))
+			settle_at(table, n, &place->hop, now);
+	}
 }
 
 /* ---- What is asked ---- */

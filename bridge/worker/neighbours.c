@@ -116,9 +116,16 @@ void neighbours_free(struct neighbours *all)
 	free(all->items);
 }
 
-static void inherit(struct neighbour *n, const struct neighbour *old)
+bool neighbours_may_be_at(const struct neighbours *all, const struct neighbour *n,
+                          const struct hop *hop)
 {
-	if (old->state == NEIGH_UNKNOWN)
+	return vlan_matches(n->vlan, hop_vlan(hop)) &&
+	       way_search(all->rules, n->server, 1) >> hop->side & 1;
+}
+
+static void inherit(const struct neighbours *all, struct neighbour *n, const struct neighbour *old)
+{
+	if (old->state == NEIGH_UNKNOWN || !neighbours_may_be_at(all, n, &old->hop))
 		return;
 	n->state = old->state;
 	n->hop = old->hop;
@@ -143,6 +150,6 @@ void neighbours_inherit(struct neighbours *all, const struct neighbours *old)
 {
 	for (uint32_t i = 0; i < all->n; i++)
 		if (all->was[i] != NEIGH_NONE)
-			inherit(&all->items[i], &old->items[all->was[i]]);
+			inherit(all, &all->items[i], &old->items[all->was[i]]);
 	set_timers(all);
 }

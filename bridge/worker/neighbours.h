@@ -67,6 +67,11 @@ void neighbours_free(struct neighbours *all);
 void neighbours_trace(struct neighbours *all, const struct neighbours *old);
 void neighbours_inherit(struct neighbours *all, const struct neighbours *old);
 
+/* If the neighbour can be there at all, by the rules: in its VLAN and, where tmbridge is no cable,
+ * on its side. */
+bool neighbours_may_be_at(const struct neighbours *all, const struct neighbour *n,
+                          const struct hop *hop);
+
 /* Where the list of an address's neighbours, and of some others, begins. */
 uint32_t *neighbours_place(const struct neighbours *all, be32 address);
 

@@ -243,27 +243,19 @@ static int prepare(const struct workers *workers, struct workers_next *next, lb_
 	return err;
 }
 
-static int build(const struct workers *workers, struct workers_next *next, bool keep_all,
-                 lb_time now)
+static int take_memory(const struct workers *workers, struct workers_next *next)
 {
 	const size_t nsnat = takeover_count_snat(workers->rules);
-	int err;
 
 	next->map = calloc(workers->rules->nservers + 1u, sizeof(*next->map));
 	next->used = calloc(nsnat + 1, sizeof(*next->used));
 	next->used_now = calloc(nsnat + 1, sizeof(*next->used_now));
 	next->setups = calloc(workers->n, sizeof(*next->setups));
-	if (!next->map || !next->used || !next->used_now || !next->setups)
-		return -ENOMEM;
-	if ((err = take_over(workers, next, keep_all)) < 0 ||
-	    (err = connlog_open(next->rules, workers->n, workers->live, workers->connlog,
-	                        &next->connlog)) < 0)
-		return err;
-	return prepare(workers, next, now);
+	return next->map && next->used && next->used_now && next->setups ? 0 : -ENOMEM;
 }
 
-int workers_build(const struct workers *workers, struct rules *rules, bool keep_all, lb_time now,
-                  struct workers_next **ret)
+int workers_follow(const struct workers *workers, struct rules *rules, bool keep_all,
+                   struct workers_next **ret)
 {
 	struct workers_next *next = calloc(1, sizeof(*next));
 	int err;
@@ -273,7 +265,9 @@ int workers_build(const struct workers *workers, struct rules *rules, bool keep_
 		return -ENOMEM;
 	}
 	next->rules = rules;
-	err = build(workers, next, keep_all, now);
+	err = take_memory(workers, next);
+	if (!err)
+		err = take_over(workers, next, keep_all);
 	if (err < 0)
 		workers_discard(next);
 	else
@@ -281,7 +275,15 @@ int workers_build(const struct workers *workers, struct rules *rules, bool keep_
 	return err;
 }
 
-const struct rules *workers_next_rules(const struct workers_next *next)
+int workers_build(const struct workers *workers, struct workers_next *next, lb_time now)
+{
+	const int err = connlog_open(next->rules, workers->n, workers->live, workers->connlog,
+	                             &next->connlog);
+
+	return err < 0 ? err : prepare(workers, next, now);
+}
+
+struct rules *workers_next_rules(const struct workers_next *next)
 {
 	return next->rules;
 }

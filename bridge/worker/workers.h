@@ -59,16 +59,20 @@ bool workers_keep_in_vain(const struct workers *workers);
 struct workers_next;
 
 /*
- * For a reload: makes all that rules ask for, the connection log included, while the workers go on.
- * rules are taken over, and freed on failure. keep_all: all SNAT addresses that there are stay
- * ours, whether used or not, so that none can come into use meanwhile. Returns 0 and sets *ret, or
- * a negative errno with the reason logged.
+ * For a reload: begins what follows upon workers. Adds to rules what is in use of those before and
+ * isn't in them. rules are taken over, and freed on failure. keep_all: all SNAT addresses that
+ * there are stay ours, whether used or not, so that none can come into use meanwhile. Returns 0 and
+ * sets *ret, or a negative errno.
  */
-int workers_build(const struct workers *workers, struct rules *rules, bool keep_all, lb_time now,
-                  struct workers_next **ret);
+int workers_follow(const struct workers *workers, struct rules *rules, bool keep_all,
+                   struct workers_next **ret);
 
-/* The rules that it is of: with what was taken over. */
-const struct rules *workers_next_rules(const struct workers_next *next);
+/* The rules that it is of: with what was taken over. They may be added to until workers_build(). */
+struct rules *workers_next_rules(const struct workers_next *next);
+
+/* Makes all that the rules of next ask for, the connection log included, while the workers go on.
+ * Returns 0, or a negative errno: then next is only good for workers_discard(). */
+int workers_build(const struct workers *workers, struct workers_next *next, lb_time now);
 
 /*
  * Has the workers go over to next, without losing a frame or a flow. No worker may be running.

@@ -4,6 +4,8 @@
 #include "neigh_fixture.h"
 #include "suites.h"
 
+#include "../../lb/way.h"
+
 /* The next question must be a direct one to mac, n ms from now. */
 static void asked_at(uint8_t mac, uint64_t ms)
 {
@@ -97,6 +99,41 @@ START_TEST(another_side_is_another_place)
 	neigh_sighted(table, &outside, now);
 	ck_assert_uint_eq(neigh_find(table, 0, now)->side, INSIDE);
 	asked_at(0x41, 0);
+	end();
+}
+END_TEST
+
+/* Where tmbridge is no cable a server is on its own side: whoever says something else, from the
+ * start on, when it doesn't answer, or before a reload, isn't believed. */
+START_TEST(where_there_is_no_cable_only_its_own_side_counts)
+{
+	struct sighting outside = sighting_of(0, 0x66, OUTSIDE);
+	const struct hop recalled = outside.hop;
+	struct neigh_question question;
+	struct neigh_table *next;
+
+	begin(1, false);
+	rules->mode = MODE_ROUTED;
+	way_settle(rules);
+	ck_assert(!neigh_sighted(table, &outside, now));
+	neigh_recall(table, 0, &recalled);
+	neigh_placed(table, &outside, now);
+	ck_assert_ptr_null(neigh_find(table, 0, now));
+	ck_assert(see(0, 0x41));
+	wait_ms(5000);
+	neigh_doubt(table, 0, now);
+	for (unsigned i = 0; i < 10; i++, wait_ms(1000)) {
+		ck_assert(!neigh_sighted(table, &outside, now));
+		while (neigh_next_question(table, now, &question))
+			ck_assert(question.is_direct || question.sides == 1u << INSIDE);
+		ck_assert(is_mac(neigh_find(table, 0, now), 0x41));
+	}
+	rules->servers[0].side = OUTSIDE;
+	next = neigh_new(rules, true);
+	neigh_trace(next, table);
+	neigh_inherit(next, table);
+	ck_assert_ptr_null(neigh_find(next, 0, now));
+	neigh_free(next);
 	end();
 }
 END_TEST
@@ -233,6 +270,7 @@ Suite *neigh_claims_suite(void)
 	        a_claim_is_no_move_while_the_server_answers,
 	        a_claim_is_a_move_when_it_doesnt,
 	        another_side_is_another_place,
+	        where_there_is_no_cable_only_its_own_side_counts,
 	        without_override_nothing_known_is_replaced,
 	        made_stale_all_the_time,
 	        a_silent_change_is_found_when_it_is_doubted,

@@ -351,6 +351,106 @@ START_TEST(servers_are_where_subnets_and_gateways_say)
 }
 END_TEST
 
+/* A reload takes out a server and gives another gateway: the server's flows go by that. What the
+ * host's own routes have said of other servers stays. */
+START_TEST(who_is_gone_is_behind_the_present_gateway)
+{
+	struct rules *before = rules_for(MODE_ROUTED), *after = rules_for(MODE_ROUTED);
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+	const be32 far = ip4(172, 16, 0, 41), by_route = ip4(10, 0, 0, 77);
+
+	engine_stop(&engine);
+	before->servers[0].address = far;
+	before->servers[1].weight = 0;
+	before->gateway4 = ip4(10, 0, 0, 253);
+	way_settle(before);
+	engine_start(&engine, before);
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	require_eq(why_of(&spec), WHY_FLOW_NEW);
+	after->gateway4 = ip4(10, 9, 0, 254);
+	way_settle(after);
+	after->servers[1].next = by_route;
+	after->servers[1].side = OUTSIDE;
+	engine_reload(&engine, after);
+	require_eq(after->nservers, 3);
+	require(after->servers[2].gone && be32_eq(after->servers[2].address, far));
+	require(be32_eq(way_next(after, 2), after->gateway4));
+	require_eq(way_home(after, 2), OUTSIDE);
+	require(be32_eq(way_next(after, 1), by_route));
+	require_eq(way_home(after, 1), OUTSIDE);
+}
+END_TEST
+
+/* And if there is none any more, without. */
+START_TEST(who_is_gone_needs_no_gateway_any_more)
+{
+	struct rules *before = rules_for(MODE_ONE_ARMED), *after = rules_for(MODE_ONE_ARMED);
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+	const be32 far = ip4(172, 16, 0, 41);
+
+	engine_stop(&engine);
+	before->servers[0].address = far;
+	before->servers[1].weight = 0;
+	before->gateway4 = ip4(10, 0, 0, 253);
+	way_settle(before);
+	engine_start(&engine, before);
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	require_eq(why_of(&spec), WHY_FLOW_NEW);
+	after->nets.all[0] = net_of(172, 16, 0, 1, 16, OUTSIDE);
+	way_settle(after);
+	engine_reload(&engine, after);
+	require(after->servers[2].gone && be32_eq(way_next(after, 2), far));
+	require_eq(way_home(after, 2), OUTSIDE);
+}
+END_TEST
+
+static uint8_t answered_at(struct talk *talk)
+{
+	return talk_send(talk, SERVER, PSH | ACK, 10).way.hop.mac.b[5];
+}
+
+/* Says by ARP that the address is there. */
+static void say(be32 address, struct mac mac, unsigned side)
+{
+	struct spec spec = {.side = (uint8_t)side,
+	                    .dst = FIXTURE_BROADCAST,
+	                    .src = mac,
+	                    .from = address,
+	                    .to = address,
+	                    .arp_oper = 1};
+
+	frames_arp(&built, &spec);
+	engine_input(&engine, &built);
+	engine_wait_ms(&engine, 1200);
+}
+
+/* Who says that a client of one side's subnet is on the other side isn't believed. A client of no
+ * subnet may be anywhere. */
+START_TEST(nobody_moves_a_client_to_the_other_side)
+{
+	static const struct {
+		be32 client;
+		bool follows[NSIDES];
+	} cases[] = {
+	        {{{10, 9, 0, 7}}, {[OUTSIDE] = true, [INSIDE] = false}},
+	        {{{192, 0, 2, 7}}, {[OUTSIDE] = true, [INSIDE] = true}},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (unsigned side = 0; side < NSIDES; side++) {
+			struct talk talk;
+
+			talk_open(&talk, &engine, cases[i].client, 4000, 5061);
+			say(cases[i].client, FIXTURE_CLIENT_MAC, OUTSIDE);
+			require_eq(answered_at(&talk), 0x99);
+			say(cases[i].client, mac_of(0x66), side);
+			require_eq(answered_at(&talk), cases[i].follows[side] ? 0x66 : 0x99);
+			engine_stop(&engine);
+			engine_start(&engine, rules_for(MODE_ROUTED));
+		}
+}
+END_TEST
+
 Suite *topology_suite(void)
 {
 	const TTest *const tests[] = {what_is_no_service_is_the_hosts,
@@ -361,6 +461,9 @@ Suite *topology_suite(void)
 	                              df_makes_no_difference,
 	                              ipv6_is_a_hop_on_the_way_as_well,
 	                              servers_are_where_subnets_and_gateways_say,
+	                              who_is_gone_is_behind_the_present_gateway,
+	                              who_is_gone_needs_no_gateway_any_more,
+	                              nobody_moves_a_client_to_the_other_side,
 	                              NULL};
 	Suite *suite = suite_create("topology");
 	TCase *tcase = tcase_create("topology");

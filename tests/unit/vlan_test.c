@@ -204,6 +204,39 @@ START_TEST(a_server_in_another_vlan_replies_there)
 }
 END_TEST
 
+/* A reload takes out a server and gives its farm a VLAN. Like the farm's other servers, who were in
+ * any, this one is in that from then on; one that was where no tags are stays there. */
+START_TEST(who_is_gone_is_in_the_farms_vlan)
+{
+	static const struct {
+		uint16_t farm, server, now, replies_in;
+	} cases[] = {{0, 0, VLAN, VLAN},
+	             {0, OTHER, VLAN, OTHER},
+	             {VLAN, VLAN, 0, VLAN},
+	             {VLAN, 0, VLAN, 0}};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct spec syn = in_vlan(spec_syn(fixture_client(1), 4000, 5061), VLAN);
+		struct rules *after = with_vlan(cases[i].now, cases[i].now);
+		struct talk talk;
+
+		engine_start(&engine, with_vlan(cases[i].farm, cases[i].server));
+		require_eq(talk_syn_from(&talk, &engine, &syn).why, WHY_FLOW_NEW);
+		after->servers[talk.server].address = ip4(10, 0, 0, 99);
+		engine_reload(&engine, after);
+		require(after->servers[2].gone);
+		talk.server = 2;
+		talk.next[SERVER] = 7000;
+		require_eq(reply(&talk, cases[i].replies_in).why, WHY_FLOW_HIT);
+		require_eq(rules_server_vlan(after, 2),
+		           cases[i].replies_in ? cases[i].replies_in : VLAN_NONE);
+		engine_wait_ms(&engine, 1000);
+		require_eq(balance_open_flows(lb_balance(engine.lb)), 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 START_TEST(the_same_address_in_two_vlans)
 {
 	struct rules *rules = fixture_two_farms();
@@ -259,6 +292,7 @@ Suite *vlan_suite(void)
 	                                a_farm_without_is_in_all,
 	                                a_server_is_sighted_in_its_vlan_only,
 	                                a_server_in_another_vlan_replies_there,
+	                                who_is_gone_is_in_the_farms_vlan,
 	                                the_same_address_in_two_vlans,
 	                                what_is_in_all_vlans_is_also_in_one_that_is_named,
 	                                NULL,
