@@ -195,15 +195,16 @@ static uint8_t kinds_of(const struct balance *balance, be32 address, uint16_t vl
 	        ->kinds;
 }
 
-/* If a reload has left the flow no address where one of its ends is: in the VLAN that its client
- * comes from, or its server is in now. */
+/* If a reload has left the flow no address where one of its ends is, in the VLAN that its client
+ * comes from, or its server is in now; or has made the server's address ours. */
 static bool is_cut_off(const struct balance *balance, uint32_t f)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
 	const uint16_t client = hop_vlan(flows_client(&balance->flows, f)),
 	               server = rules_server_vlan(balance->farms->rules, flow->server);
 
-	if (!(kinds_of(balance, flow->arrive[CLIENT].dst, client) & ADDRESS_OURS))
+	if (!(kinds_of(balance, flow->arrive[CLIENT].dst, client) & ADDRESS_OURS) ||
+	    kinds_of(balance, flow->arrive[SERVER].src, server) & ADDRESS_OURS)
 		return true;
 	if (flow_has_snat(flow))
 		return !(kinds_of(balance, flow->arrive[SERVER].dst, server) & ADDRESS_OURS);

@@ -91,7 +91,8 @@ static void judge_check(struct health *health, unsigned server, struct health_ch
 	enum health_verdict says = ok ? HEALTH_UP : HEALTH_DOWN;
 	uint32_t needed = ok ? farm->rise : farm->fall;
 
-	if (check->verdict == says) {
+	check->foreign &= !ok;
+	if (check->verdict == says || check->foreign) {
 		check->streak = 0;
 		return;
 	}
@@ -266,6 +267,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 		/* a server that its checks call up stays so until one that is new has failed */
 		health->checks[first + t].verdict =
 		        by_checks == HEALTH_UP ? HEALTH_UP : HEALTH_UNKNOWN;
+		health->checks[first + t].foreign = health->rules->servers[to_server].gone;
 		for (unsigned f = 0; f < from->nchecks; f++)
 			if (be16_eq(to->checks[t], from->checks[f]) &&
 			    script_eq(rules_script(health->rules, to, t),

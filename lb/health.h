@@ -17,6 +17,8 @@ enum { HEALTH_RAMP_STEPS = 16, HEALTH_RAMP_S = 30 };
 struct health_check {
 	uint8_t verdict; /* enum health_verdict */
 	bool failed;     /* the last probe */
+	bool foreign;    /* not one that the server had in its own file, which it is gone from; nor
+	                    has a probe of it been good since */
 	uint32_t streak; /* results in a row that contradict the verdict */
 	uint64_t began;  /* health.reports when the first of these came */
 };
@@ -98,7 +100,8 @@ lb_time health_ramp_until(const struct health *health, unsigned server, lb_time 
 /*
  * Takes over what old knew of its server from_server as to_server: the same checks, times
  * and counts. Of one that has been disabled, or that was disabled or gone and comes back, only the
- * counts and the verdict that is forced: what nobody has checked isn't believed.
+ * counts and the verdict that is forced: what nobody has checked isn't believed. Nor does a server
+ * that is gone from the file fail by checks that are new since.
  */
 void health_inherit(struct health *health, unsigned to_server, const struct health *old,
                     unsigned from_server);

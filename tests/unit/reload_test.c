@@ -175,6 +175,35 @@ START_TEST(flows_of_a_removed_farm_are_reset)
 }
 END_TEST
 
+/* The address of a server that is gone becomes a VIP, or a SNAT address: what is sent there is for
+ * us from then on. So its flows can't go on, and both ends hear of it. */
+START_TEST(flows_of_a_server_whose_address_is_ours_now_are_reset)
+{
+	for (unsigned as_snat = 0; as_snat < 2; as_snat++) {
+		struct rules *rules = fixture_two_farms();
+		struct talk talks[2], *kept = talks;
+
+		engine_start(&engine, fixture_two_farms());
+		for (unsigned i = 0; i < 2; i++)
+			talk_open(&talks[i], &engine, fixture_client(i), 40000, 443);
+		if (!kept->server)
+			kept++;
+		rules->servers[0].address = ip4(10, 0, 0, 99);
+		if (as_snat)
+			fixture_set_snat(&rules->farms[1], (be32[]){fixture_server(0)}, 1);
+		else
+			rules->farms[1].vip = fixture_server(0);
+		engine_reload(&engine, rules);
+		engine_wait_ms(&engine, 100);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_RELOAD], 1);
+		ck_assert_uint_ge(engine.nowns, 2);
+		check_goes_on(kept, fixture_server(1));
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 START_TEST(service_that_is_gone_lets_its_flows_live)
 {
 	struct rules *rules = fixture_rules(2);
@@ -383,6 +412,7 @@ Suite *reload_suite(void)
 	        removed_server_drains,
 	        removed_server_returns,
 	        flows_of_a_removed_farm_are_reset,
+	        flows_of_a_server_whose_address_is_ours_now_are_reset,
 	        service_that_is_gone_lets_its_flows_live,
 	        clients_stick_through_a_reload,
 	        nobody_sticks_to_a_number,

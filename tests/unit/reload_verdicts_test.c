@@ -100,6 +100,42 @@ START_TEST(server_that_is_away_may_die)
 }
 END_TEST
 
+/* Checks that the file has only got since a server is gone from it aren't his: who never had to
+ * answer them loses nothing by that. One that he has answered counts. */
+START_TEST(server_that_is_gone_fails_by_his_own_checks)
+{
+	enum { GONE = 2, NEW_ONE_FAILS = 0, OWN_ONE_FAILS, NEW_ONE_WAS_GOOD, WAYS };
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		be32 address;
+
+		engine_start(&engine, checked_rules(2, 1));
+		for (unsigned s = 0; s < 2; s++)
+			lb_probed(engine.lb, s, 0, true, engine.now);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		address = fixture_server(talk.server);
+		for (unsigned reloads = 0; reloads < 2; reloads++) {
+			struct rules *rules = checked_rules(2, 2);
+
+			rules->servers[be32_eq(address, fixture_server(1))].address =
+			        ip4(10, 0, 0, 99);
+			engine_reload(&engine, rules);
+			ck_assert(engine.rules->servers[GONE].gone);
+			for (unsigned i = 0; i < 5; i++)
+				lb_probed(engine.lb, GONE, 1, false, engine.now);
+			engine_wait_ms(&engine, 100);
+			check_goes_on(&talk, address);
+		}
+		lb_probed(engine.lb, GONE, 1, way == NEW_ONE_WAS_GOOD, engine.now);
+		for (unsigned i = 0; i < 3; i++)
+			lb_probed(engine.lb, GONE, way != OWN_ONE_FAILS, false, engine.now);
+		engine_wait_ms(&engine, 100);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], way != NEW_ONE_FAILS);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 static struct rules *disabled_rules(void)
 {
 	struct rules *rules = checked_rules(2, 1);
@@ -268,6 +304,7 @@ Suite *reload_verdicts_suite(void)
 	        verdicts_go_along,
 	        server_that_was_away_is_unknown,
 	        server_that_is_away_may_die,
+	        server_that_is_gone_fails_by_his_own_checks,
 	        server_that_is_away_may_die_over_reloads,
 	        what_others_say_is_no_check,
 	        what_others_say_counts_over_reloads,
