@@ -10,6 +10,7 @@
 #include "cable/host.h"
 #include "process/clock.h"
 #include "process/log.h"
+#include "remains.h"
 
 #include <errno.h>
 #include <string.h>
@@ -326,6 +327,8 @@ void follow_rules(void *ctx, const struct rules *rules)
 {
 	struct live *live = ctx;
 
+	if (live->guard)
+		remains_note(live, rules);
 	if (live->guard && guard_set_rules(live->guard, rules) < 0)
 		log_error("the rules are too many for what keeps their packets from the host");
 	if (rules_has_stack(rules))

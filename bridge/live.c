@@ -14,6 +14,7 @@
 #include "process/clock.h"
 #include "process/log.h"
 #include "process/manager.h"
+#include "remains.h"
 #include "start.h"
 #include "worker/duties.h"
 
@@ -225,6 +226,7 @@ static void control(struct live *live)
 		fit_host(live);
 		workers_note_flows(&live->crew.workers);
 		let_go(live);
+		remains_look(live);
 		look_at_ports(live);
 		watch(live);
 	}

@@ -8,8 +8,9 @@
  * - ICMP errors about either;
  * - fragments of TCP, as those that follow the first one don't say their ports;
  *
- * and all else is the host's. This depends on the rules alone, not on flows, so that whoever keeps
- * these packets from the host's stack needs nothing but them.
+ * and all else is the host's, but for what belongs to a flow: one from before a reload may have
+ * other ports. Whoever keeps these packets from the host's stack knows the rules, and is told the
+ * ports of such flows (bridge/remains.h).
  */
 #ifndef LB_LOCAL_H
 #define LB_LOCAL_H

@@ -233,6 +233,23 @@ filters_have_a_say()
 	topology_reload
 }
 
+# A reload leaves a service, and the SNAT ports of open connections, to the host, who has these addresses as well: they go on.
+gives_ports_to_the_host() # VIP
+{
+	local line
+
+	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 10 -w "$1" 5061 3>&-; }
+	read -r -t 10 line <&"${HELD[0]}"
+	sed -i 's/^preset = .*/&\nports = 443, 444\ncheck = 444\nsnat_ports = 2000-2100/' "$LAB_DIR/lb.ini"
+	topology_reload
+	echo >&"${HELD[1]}"
+	read -r -t 10 line <&"${HELD[0]}"
+	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
+	mv "$LAB_DIR/lb.ini.kept" "$LAB_DIR/lb.ini"
+	topology_reload
+}
+
 bundle_goes_on()
 {
 	[[ -s $LAB_DIR/bundle/capture.pcapng ]] && grep -q ^flow "$LAB_DIR/bundle/state"

@@ -9,6 +9,7 @@
 #include "object.h"
 #include "tc.h"
 #include "../process/log.h"
+#include "../../lb/flow.h"
 #include "../../lb/local.h"
 #include "../../lb/way.h"
 
@@ -127,15 +128,22 @@ static void copy_local(struct half *half, const struct rules *rules)
 	memcpy(&half->ports[GUARD_SLOT_SERVERS], local->servers, sizeof(local->servers));
 }
 
-int guard_prepare_rules(struct guard *guard, const struct rules *rules)
+/* The one in use, or the other one. */
+static struct half half_of(const struct guard *guard, bool in_use)
 {
-	struct guard_conf *conf = guard->conf.at;
-	const uint32_t other = !conf->half;
-	struct half half = {
-	        .places = (struct guard_place *)guard->places.at + other * GUARD_PLACES,
-	        .ports = (struct guard_ports *)guard->ports.at + other * GUARD_SLOTS,
+	const struct guard_conf *conf = guard->conf.at;
+	const uint32_t half = (conf->half & 1) ^ !in_use;
+
+	return (struct half){
+	        .places = (struct guard_place *)guard->places.at + half * GUARD_PLACES,
+	        .ports = (struct guard_ports *)guard->ports.at + half * GUARD_SLOTS,
 	        .nslots = GUARD_SLOT_FIRST,
 	};
+}
+
+int guard_prepare_rules(struct guard *guard, const struct rules *rules)
+{
+	struct half half = half_of(guard, false);
 
 	guard->prepared = NULL;
 	memset(half.places, 0, GUARD_PLACES * sizeof(*half.places));
@@ -157,6 +165,85 @@ int guard_set_rules(struct guard *guard, const struct rules *rules)
 	if (!err)
 		__atomic_store_n(&conf->half, !conf->half, __ATOMIC_RELEASE);
 	return err;
+}
+
+/* ---- What flows need beyond the rules ---- */
+
+/* If before has a port that now lacks. */
+static bool has_more(const struct guard_ports *before, const struct guard_ports *now)
+{
+	for (unsigned i = 0; i < sizeof(now->words) / sizeof(now->words[0]); i++)
+		if (before->words[i] & ~now->words[i])
+			return true;
+	return false;
+}
+
+/* If the host has of what is sent to a farm's VIP more than it had before. */
+static bool gives_up_vip(struct half *before, struct half *now, const struct rules *rules, be32 vip)
+{
+	const struct ip6 ip = full(rules, vip);
+	const struct guard_place *was = place_of(before, &ip), *is = place_of(now, &ip);
+
+	if (!was || !is || !(was->kinds & GUARD_OURS) || !(is->kinds & GUARD_HOSTS))
+		return false;
+	return !(was->kinds & GUARD_HOSTS) ||
+	       has_more(&before->ports[was->slot], &now->ports[is->slot]);
+}
+
+bool guard_gives_up(const struct guard *guard, const struct rules *rules)
+{
+	struct half before = half_of(guard, true), now = half_of(guard, false);
+	bool any = false;
+
+	if (guard->prepared != rules || !rules_has_stack(rules))
+		return false;
+	for (unsigned slot = 0; slot < GUARD_SLOT_FIRST; slot++)
+		any |= has_more(&before.ports[slot], &now.ports[slot]);
+	for (unsigned f = 0; f < rules->nfarms && !any; f++)
+		any = !rules->farms[f].gone &&
+		      gives_up_vip(&before, &now, rules, rules->farms[f].vip);
+	return any;
+}
+
+/* True if it wasn't there. */
+static bool keep_port(struct guard_ports *ports, be16 port)
+{
+	const uint64_t bit = 1ull << be16_get(port) % 64;
+	uint64_t *word = &ports->words[be16_get(port) / 64];
+	const bool ret = !(*word & bit);
+
+	*word |= bit;
+	return ret;
+}
+
+/* The place of an address of ours that the host has itself, or NULL. Of a flow that ends just now
+ * the address may be any. */
+static const struct guard_place *shared(struct half *half, const struct rules *rules, be32 address)
+{
+	const struct guard_place *place;
+	struct ip6 ip;
+
+	if (name_is_ipv6(address) && name_index(address) >= rules->nnames)
+		return NULL;
+	ip = full(rules, address);
+	place = place_of(half, &ip);
+	return place && place->kinds & GUARD_OURS && place->kinds & GUARD_HOSTS ? place : NULL;
+}
+
+bool guard_keep(struct guard *guard, const struct rules *rules, const struct tuple arrive[2])
+{
+	const struct tuple *client = &arrive[CLIENT], *server = &arrive[SERVER];
+	struct half half = half_of(guard, false);
+	const struct guard_place *vip = shared(&half, rules, client->dst);
+	bool any = false;
+
+	if (vip && vip->slot)
+		any |= keep_port(&half.ports[vip->slot], client->dport);
+	if (be32_eq(server->dst, client->src) || !shared(&half, rules, server->dst))
+		return any;
+	any |= keep_port(&half.ports[GUARD_SLOT_SERVERS], server->sport);
+	any |= keep_port(&half.ports[GUARD_SLOT_SNAT], server->dport);
+	return any;
 }
 
 /* ---- Loading ---- */

@@ -7,6 +7,7 @@
 #include "loaded.h"
 #include "../cable/link.h"
 #include "../../lb/rules.h"
+#include "../../lb/tuple.h"
 
 struct guard;
 
@@ -37,5 +38,13 @@ bool guard_release(struct mnl_socket *socket, const struct link *link);
  */
 int guard_prepare_rules(struct guard *guard, const struct rules *rules);
 int guard_set_rules(struct guard *guard, const struct rules *rules);
+
+/*
+ * If the guard is prepared for these rules, and they leave to the host what those in use don't.
+ * guard_keep() adds to what is prepared what a flow needs that has these tuples; true if it lacked
+ * any of that.
+ */
+bool guard_gives_up(const struct guard *guard, const struct rules *rules);
+bool guard_keep(struct guard *guard, const struct rules *rules, const struct tuple arrive[2]);
 
 #endif

@@ -56,6 +56,11 @@ setup()
 	filters_have_a_say
 }
 
+@test "ports that a reload leaves to the host are tmbridge's while connections have them" {
+	gives_ports_to_the_host 10.0.0.40
+	gives_ports_to_the_host fd00::40
+}
+
 @test "bulk, both ways round" {
 	lab_file big 8
 	server_http_at fe1 8080 fe2 8080
@@ -82,6 +87,7 @@ setup()
 
 @test "further SNAT addresses; cut-over; drain; decommission; another mode needs a restart" {
 	changes_by_reload
+	[[ $(grep -c 'addresses or routes have changed' "$LAB_DIR/tmbridge.err") = 1 ]] # one route has, and has been followed
 	tmbridge_stop
 }
 

@@ -139,6 +139,10 @@ talks_begin()
 	wait_until 10 tmbridge_counts '[.farms[] | select(.name == "talks") | .servers[0].connections]' '[20]'
 }
 
+@test "ports that a reload leaves to the host are tmbridge's while connections have them" {
+	gives_ports_to_the_host 10.0.0.40
+}
+
 @test "kill -9: open connections go on without a process, the next one takes over; wire release gives the host's settings back" {
 	[[ $FAST_PATH = kernel ]] || skip
 	host_probe
