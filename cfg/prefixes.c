@@ -282,7 +282,7 @@ struct nest {
 
 static void enter(struct nest *nest, const struct prefix *prefix)
 {
-	/* the same once more, with another word */
+	/* the same prefix may come twice, with two words: the later one counts */
 	struct ip6 last = prefix->first;
 
 	set_bits(&last, prefix->len, true);

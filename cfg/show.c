@@ -78,7 +78,8 @@ void show_ports(struct shown *shown, const be16 *ports, unsigned n)
 	}
 }
 
-/* How many services from the first of n on are a range, with the servers' ports one, too. */
+/* How many of n services make one range from the first on: their ports follow each other, and so do
+ * the servers' ports. */
 static unsigned run_of(const be16 *ports, const be16 *server_ports, unsigned n)
 {
 	unsigned run = 1;

@@ -6,8 +6,8 @@
 
 #include "where.h"
 
-/* Notes a mistake if it hasn't. The farm must have SNAT addresses, and its keys that this depends
- * on must be right. */
+/* Notes an error if the farm has too few SNAT ports. The farm must have SNAT addresses, and its
+ * keys that this depends on must be right. */
 void snat_check(const struct where *where, const struct rules *rules, const struct rules_farm *farm,
                 const struct where_section *section);
 

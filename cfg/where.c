@@ -300,7 +300,8 @@ static bool is_key(const struct where_section *in, const char *name, size_t len)
 	return in && section_find_key(in->section, word) >= 0;
 }
 
-/* "vip: 10.0.0.40" and "vip 10.0.0.40" are known from elsewhere. */
+/* Notes that the line is no key. Those who know other files may write "vip: 10.0.0.40" or "vip
+ * 10.0.0.40": then it says what is missing. */
 static int no_key(const struct where *where, unsigned line, const struct where_section *in,
                   const char *text)
 {

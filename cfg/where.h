@@ -21,7 +21,7 @@ struct where_section {
 	unsigned line;
 	unsigned key_line[KEYS_MAX]; /* by place in section_keys(); 0 = not given */
 	bool wrong[KEYS_MAX];        /* likewise: its value was refused, or it is missing */
-	bool refused;                /* a line of it is no key: it may be what is missing */
+	bool refused; /* a line was refused: maybe of the key that seems to be missing */
 };
 
 struct where {
@@ -29,7 +29,7 @@ struct where {
 	struct where_section *sections; /* in the file's order */
 	unsigned n;
 	unsigned count[SECTIONS];
-	bool refused; /* a section was, or a line before all: what it would have held isn't there */
+	bool refused; /* a section was, or a line before all: its keys aren't there */
 };
 
 /*

@@ -32,7 +32,8 @@ struct packet {
 	uint16_t frag_id_at;   /* where that stands in the frame: 2 bytes of IPv4, 4 of IPv6 */
 	bool frag_more;        /* more follow */
 	struct hop from;       /* who sent the frame, by its Ethernet header: for replies */
-	struct mac arp_sender; /* ARP: who sent it, by its own word (RFC 826's ar$sha) */
+	struct mac arp_sender; /* ARP: the sender's MAC address as the packet itself says it (RFC
+	                          826's ar$sha) */
 	/*
 	 * IPv4: addresses; TCP: and ports. ARP: src and dst are sender and target. IPv6: names,
 	 * which are the caller's to fill in (name.h)
@@ -84,10 +85,8 @@ struct nd {
 	bool has_mac;   /* there is such an option */
 };
 
-/*
- * If the frame, a PACKET_IPV6, is one that a host must believe (RFC 4861, 7.1); its checksum isn't
- * looked at. One behind extension headers isn't found: nobody sends any.
- */
+/* If the frame, a PACKET_IPV6, is one that a host must believe (RFC 4861, 7.1); its checksum isn't
+ * looked at. One behind extension headers counts as none, as nobody sends such. */
 bool parse_nd(const struct frame *frame, const struct packet *packet, struct nd *ret);
 
 /* Checks the TCP header (RFC 9293, 3.1) behind a checked IP header and fills in what it says. False

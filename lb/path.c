@@ -3,10 +3,10 @@
  *
  * A burst goes through in three steps, so that memory is fetched while other frames are worked on:
  * screen.c reads each frame and settles all that no flow is needed for; the flows of the rest are
- * prefetched; finish() then takes them one by one, in order, so that how frames fall into bursts
- * makes no difference, but to fragments that wait for their first one: these are sent at the end of
- * the burst that brings it. Which place in the index a new flow needs besides depends on those
- * before it; so that is fetched when the SYN before it has been settled. Most packets take a short
+ * prefetched; finish() then takes them one by one, in order. So how frames fall into bursts makes
+ * no difference, with one exception: fragments that wait for their first one are sent at the end of
+ * the burst that brings it. Where in the index a new flow will stand depends on the flows before
+ * it; so that place is fetched when the SYN before it has been settled. Most packets take a short
  * way through it all (express.c), which comes to the same; the others are settled by traffic.c,
  * pieces.c or errors.c.
  */
@@ -58,7 +58,8 @@ static uint32_t smallest(const struct lb *lb)
 	return mtus[0] && (!mtus[1] || mtus[0] < mtus[1]) ? mtus[0] : mtus[1];
 }
 
-/* The same as a router does it. */
+/* Decides upon a frame where tmbridge is a router: its TTL is spent, and one that is too long for
+ * the next link gets an ICMP error. */
 __attribute__((noinline)) static void decide_as_router(struct lb *lb, struct frame *frame,
                                                        struct job *job, uint32_t tick, lb_time now,
                                                        struct verdict *v)

@@ -35,7 +35,8 @@ static struct persist_entry *set_of(const struct persist *persist, struct persis
 	                         persist->nsets * PERSIST_WAYS];
 }
 
-/* If there is another set of the client's: all of this one is his. */
+/* If the client may have entries in the next set as well: if all entries of this one are sure, and
+ * are his for this VIP. */
 static bool goes_on(const struct persist *persist, const struct persist_entry *set,
                     struct persist_key key, unsigned i)
 {
@@ -80,7 +81,7 @@ bool persist_find(const struct persist *persist, struct persist_key key, bool su
 	return entry;
 }
 
-/* If something sure would be given up with the entry. */
+/* If a sure entry would be lost with this one. */
 static bool is_kept(const struct persist_entry *entry, uint32_t now)
 {
 	return entry->state == PERSIST_SURE && entry->until > now;

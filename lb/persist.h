@@ -38,10 +38,8 @@ struct persist {
 void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clients,
                      const struct hash_key *key);
 
-/*
- * A client of a farm: of that VIP, and with those servers, by which farms that share the VIP are
- * told apart. How farms are numbered doesn't matter, so that it lasts over a reload.
- */
+/* A client of a farm. Farms that share the VIP are told apart by their servers, and not by their
+ * numbers, so that entries last over a reload. */
 struct persist_key {
 	be32 vip, client;
 	uint16_t first, nservers;
@@ -54,8 +52,8 @@ static inline struct persist_key persist_key(const struct rules_farm *farm, be32
 	                            (uint16_t)farm->nservers};
 }
 
-/* The server that the client sticks to at tick now; false if none. With sure, what is hoped doesn't
- * count. */
+/* The server that the client sticks to at tick now; false if none. With sure, only entries that are
+ * sure count. */
 bool persist_find(const struct persist *persist, struct persist_key key, bool sure, uint32_t now,
                   uint16_t *ret_server);
 

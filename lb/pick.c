@@ -11,7 +11,7 @@
 #include "fastest.h"
 #include "score.h"
 
-/* The server, unless it is full and has nobody who makes room. */
+/* The server, or SERVER_NONE if it is full and has no half-open flow that would make room. */
 static uint16_t unless_full(const struct sched *sched, uint16_t server)
 {
 	return server == SERVER_NONE || sched->servers[server].rank == HEAP_RANK_NEVER ? SERVER_NONE
@@ -47,7 +47,8 @@ static bool passes_all(const void *of, unsigned server)
 	return true;
 }
 
-/* Of the servers that aren't full; or of those that are, but where somebody would make room. */
+/* The server with the least score, of those that pass the test: of those that aren't full, or, with
+ * full, of those that are but have a half-open flow that would make room. */
 static uint16_t by_score(const struct sched *sched, unsigned farm, struct asker asker, bool full,
                          pick_test *test, const void *of)
 {

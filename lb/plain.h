@@ -21,10 +21,11 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 }
 
 /*
- * With what a plain IPv6 frame is looked for in the index: its source goes by the hash of its
- * address even if the rules give it a name, which plain_complete_ipv6() mends; and so does a
- * destination without a name. False if it can't be a flow's: neither of them is one of a flow's
- * end.
+ * Sets *ret to the tuple by which the flow of a plain IPv6 frame is looked for in the index. In it
+ * the source stands as the hash of its address even if the rules give it a name, until
+ * plain_complete_ipv6() puts that in; a destination without a name stands as its hash too. False if
+ * the frame can't be a flow's: its destination isn't one of our addresses, nor its source a server
+ * with `snat = off`.
  */
 static inline bool plain_key_ipv6(const struct addresses *addresses, const uint64_t factors6[5],
                                   const struct frame *frame, struct tuple *ret)
@@ -46,7 +47,8 @@ static inline bool plain_key_ipv6(const struct addresses *addresses, const uint6
 	return true;
 }
 
-/* Makes of that the key by which the flow is known: the source goes by its name, if it has one. */
+/* Completes the key, whose tuple is of plain_key_ipv6(): the source stands by its name, if it has
+ * one. */
 static inline void plain_complete_ipv6(const struct addresses *addresses, const struct frame *frame,
                                        struct flow_key *key)
 {

@@ -10,7 +10,8 @@
 #include "tcp.h"
 #include "wire.h"
 
-/* So many notes of a program are taken at a time, as each may end a flow, which needs a record. */
+/* How many notes of programs are taken at a time: each may end a flow, and then there must be room
+ * for the record of its end. */
 enum { PROGRESS_NOTES = ENDED_RING / 2 };
 
 static void note_connected(struct balance *balance, uint32_t f, lb_time now)
@@ -160,7 +161,7 @@ static void move_on(struct balance *balance, uint32_t f, unsigned events, lb_tim
 		life_check(balance, f);
 }
 
-/* What follows from an acceptable packet. */
+/* Does what follows from an acceptable packet. */
 static void go_on(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
 	const uint32_t f = flow_of(ref);
@@ -168,7 +169,9 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	const bool was_answered = life_is_answered(flow);
 	unsigned events;
 
-	/* once: it is noted just below */
+	/*
+	 * only once: flows_heard() notes the packet's time below, by which life_is_observed() goes
+	 */
 	if (flow->state == FLOW_HALF_OPEN && end_of(ref) == CLIENT && !was_answered &&
 	    !life_is_observed(balance, f) &&
 	    life_age_ns(balance, f, now) >= OBSERVE_PATIENCE_MS * LB_NS_PER_MS)

@@ -33,10 +33,10 @@ void progress_take(struct balance *balance, uint32_t flow, lb_time now);
 bool progress_take_all(struct balance *balance, lb_time now);
 
 /*
- * To which flow a packet of the client's belongs, of ref, a half-open one, and an older one of the
- * same client and port beside which that was made. If the packet has the older one's numbers, the
- * SYN that began the newer one was a stranger's: then the newer flow is taken out of the index for
- * its client. Returns the reference.
+ * Decides to which of two flows of one client and port a packet of the client's belongs: to ref,
+ * which is half-open, or to the older one beside which that was made. If the packet has the older
+ * one's numbers, the SYN that began the newer one was a stranger's: then the newer flow is taken
+ * out of the index for its client. Returns the reference.
  */
 uint32_t progress_resolve(struct balance *balance, uint32_t ref, const struct packet *packet,
                           lb_time now);

@@ -73,7 +73,7 @@ static bool pay(uint64_t *paid_ns, lb_time now)
 	return bucket_pay(paid_ns, REFUSE_COST, REFUSE_COST * REFUSE_BURST, now);
 }
 
-/* Takes cost of a source's bucket, whose level is at most `most`. */
+/* Takes cost out of a source's bucket, which is filled up to `most` at the most. */
 static void pay_ms(uint32_t *paid, uint32_t ms, uint32_t most, uint32_t cost)
 {
 	if (ms - *paid > most)
@@ -112,8 +112,11 @@ void refuse(struct refuse *refuse, struct verdict *v, enum lb_why why, const str
 	}
 }
 
-/* A source that asks often gets nothing before its own bucket and that of such sources allow it;
- * one that asks seldom, as it soon may, before either of the two buckets of its kind does. */
+/*
+ * A source that asks often gets a RST once its own bucket and the one for such sources allow it.
+ * One that asks seldom, or soon will, may pay from either bucket of its kind: so the time is that
+ * of the one which allows it sooner.
+ */
 lb_time refuse_until(const struct refuse *refuse, enum lb_why why, const struct packet *packet,
                      lb_time now)
 {

@@ -274,10 +274,10 @@ static inline unsigned rules_all_snat(const struct rules_farm *farm)
 }
 
 /*
- * In which VLAN the farm's addresses are, or the server is: in others they are somebody else's.
- * Without `vlan` a farm is in all of them (VLAN_ANY), and so are its servers. A server with `vlan =
- * off` in a farm with one is where no tags are (VLAN_NONE). Tags of our own requests are then the
- * rule's vlan: 0 is none.
+ * The VLAN in which the farm's addresses are, or the server is; in other VLANs the same addresses
+ * are somebody else's. Without `vlan` a farm is in all of them (VLAN_ANY), and so are its servers.
+ * A server with `vlan = off` in a farm that has one is where there are no tags (VLAN_NONE). Our own
+ * requests have the rule's vlan for a tag, or none if that is 0.
  */
 static inline uint16_t rules_farm_vlan(const struct rules_farm *farm)
 {
@@ -316,7 +316,7 @@ static inline const struct script *rules_script(const struct rules *rules,
  * services.h.) */
 int rules_service(const struct rules_farm *farm, be16 port);
 
-/* The port of its servers that a service (an index of its ports) is at. */
+/* The servers' port to which the connections of a service (an index of the farm's ports) go. */
 static inline be16 rules_server_port(const struct rules_farm *farm, unsigned service)
 {
 	return farm->server_ports ? farm->server_ports[service] : farm->ports[service];

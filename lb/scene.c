@@ -1,7 +1,5 @@
-/*
- * What is around a frame, and what its addresses are to us there: of the rules and the ports alone,
- * never of flows. In a VLAN that isn't their farm's our addresses are somebody else's.
- */
+/* What a frame's addresses are to us where it came from. That depends on rules and ports alone,
+ * never on flows. In a VLAN that isn't their farm's our addresses are somebody else's. */
 #include "scene.h"
 
 #include "wire.h"

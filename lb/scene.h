@@ -1,13 +1,11 @@
-/*
- * What is around a frame, and what its addresses are to us there.
- */
+/* What a frame's addresses are to us where it came from. */
 #ifndef LB_SCENE_H
 #define LB_SCENE_H
 
 #include "farms.h"
 #include "verdict.h"
 
-/* What becomes of a frame depends on this besides itself, before flows are asked. */
+/* What decides upon a frame, besides the frame itself, before flows are looked up. */
 struct scene {
 	const struct mac *macs; /* the ports' own, by enum side */
 	const struct farms *farms;

@@ -49,7 +49,8 @@ static unsigned weight_of(const struct sched *sched, unsigned server)
 	return is_weighted(&sched->rules->farms[rule->farm]) ? rule->weight : 1;
 }
 
-/* At which turn of n the server begins that is the farm's i-th: each worker's first is another. */
+/* The turn, of n, at which the i-th server of a farm begins: another one in each worker, so that
+ * not all workers begin with the same server. */
 static unsigned first_turn(const struct share *share, unsigned i, unsigned n)
 {
 	return (i + n - share->worker % n) % n;
@@ -239,8 +240,7 @@ void sched_opened(struct sched *sched, unsigned server)
 	if ((int64_t)(state->turn - *now) > 0)
 		*now = state->turn;
 	state->turn = *now + state->step;
-	/* a server with more connections than it may have now has a half-open one again, which
-	 * would make room */
+	/* a full server that had no half-open connection has one now, which would make room */
 	move(sched, server, state->rank == HEAP_RANK_NEVER);
 }
 

@@ -69,9 +69,9 @@ struct heap sched_heap(struct sched *sched, unsigned farm, lb_time now);
 void sched_adopt(struct sched *sched, unsigned server, bool is_load);
 
 /*
- * Notes that a connection to the server began, half-open; is open, or ends before that; is being
- * closed, one end having sent FIN, and no longer a load; ended, by then a load or not; or goes on
- * after all, as what it was.
+ * Note what becomes of a connection to the server: it begins, half-open; it opens, or ends before
+ * that; one end has sent FIN, from when on it is no load; it has ended, was_load saying if it was
+ * one until then; it goes on after all, as the load that it was or not.
  */
 void sched_opened(struct sched *sched, unsigned server);
 void sched_half_open_no_more(struct sched *sched, unsigned server);
@@ -82,10 +82,8 @@ void sched_revived(struct sched *sched, unsigned server, bool was_load);
 /* Notes how long the server took from a SYN to its SYN-ACK: what `fastest` goes by. */
 void sched_answered(struct sched *sched, unsigned server, uint64_t ns, lb_time now);
 
-/*
- * Counts change (1 or -1) more flows that name the server, those in quarantine included. And if
- * there is any such flow: that may be asked by any thread.
- */
+/* Counts change (1 or -1) more flows that name the server, those in quarantine included. And if
+ * there are any, which any thread may ask. */
 static inline void sched_count_flow(struct sched *sched, unsigned server, int change)
 {
 	uint32_t *flows = &sched->servers[server].flows;
@@ -98,10 +96,11 @@ static inline bool sched_has_flows(const struct sched *sched, unsigned server)
 	return __atomic_load_n(&sched->servers[server].flows, __ATOMIC_RELAXED);
 }
 
-/* Adds old's counts of its server from to those of to. */
+/* Adds what old counted of its server from to the counts of the server to. */
 void sched_inherit(struct sched *sched, unsigned to, const struct sched *old, unsigned from);
 
-/* Counts a flow as the server to's that was from's. The last three say as what it is counted. */
+/* Counts a flow of the server from as one of the server to: as live or resting, half-open or not, a
+ * load or not. */
 void sched_reassign(struct sched *sched, unsigned from, unsigned to, bool is_live,
                     bool is_half_open, bool is_load);
 

@@ -116,7 +116,7 @@ static void count_mac(struct segment *segment, const struct mac *mac, uint16_t v
 	place->entries += more ? 1u : -1u;
 }
 
-/* The origin of the place in hops of those of a neighbour's flows whose packets have these tags. */
+/* The origin that stands in hops for those flows of a neighbour whose packets have these tags. */
 static struct hop origin_of(const struct segment_entry *entry, const struct hop *tags)
 {
 	struct hop origin = *tags;
@@ -128,8 +128,8 @@ static struct hop origin_of(const struct segment_entry *entry, const struct hop 
 	return origin;
 }
 
-/* A hop without tags or with one, of the VLAN; the tags that it may have are TAGGINGS: in no VLAN
- * none or, as in any, one of any priority. */
+/* Tags that a hop in a VLAN may have: one with any of 16 priorities; or none at all, if it is no
+ * VLAN. Together they are TAGGINGS. */
 enum { TAGGINGS = 17, PRIORITY_SHIFT = 12 };
 
 static bool set_tagging(struct hop *hop, uint16_t vlan, unsigned n)

@@ -84,14 +84,14 @@ bool segment_note(struct segment *segment, struct hops *hops, const struct sight
 
 /*
  * Takes for a flow (see hops_take()) the place to which its client's packets that come from there
- * are answered: where the client itself is by its own word, whatever source address its frames have
- * (teamed cards, NLB's masks); else, and if some other neighbour is known to be where they come
- * from, that being a router then, there.
+ * are answered. If the client has said itself where it is (by ARP or neighbour discovery), that
+ * place counts, whatever source address its frames have (teamed cards, NLB's masks). Else, if some
+ * other neighbour is known to be where they come from, that is a router, and its place counts.
  */
 uint16_t segment_take(struct segment *segment, struct hops *hops, const struct ip6 *client,
                       const struct hop *from, uint32_t now, struct hop *ret);
 
-/* If that would be by the client's own word. */
+/* If segment_take() would go by what the client itself has said. */
 bool segment_knows(const struct segment *segment, const struct ip6 *client, const struct hop *from);
 
 /*

@@ -292,8 +292,11 @@ bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned
 	return peek_from(snat, farm, server, service, 0, ret);
 }
 
-/* The free port of the pool that follows upon one that is free, around the end; POOL_PORTS: that
- * was the last one before it is the next one's turn again. */
+/*
+ * The next free port of the pool after port, which is free too, going on from the lowest behind the
+ * highest; POOL_PORTS if all have been passed: if it would be the one whose turn it is now, or
+ * later.
+ */
 static uint32_t following(const struct snat *snat, uint32_t p, uint32_t port)
 {
 	const uint32_t first = snat->next[p].port;
@@ -380,7 +383,7 @@ static void free_port(struct snat *snat, uint32_t p, uint16_t port)
 	struct snat_next *next = &snat->next[p];
 
 	pool_mark_free(&snat->pools[p], port);
-	/* the first one after last is now this one? */
+	/* is it nearer behind the last one than the one whose turn it was? */
 	if (next->port == POOL_PORTS ||
 	    (uint16_t)(port - next->last - 1) < (uint16_t)(next->port - next->last - 1))
 		next->port = port;

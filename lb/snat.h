@@ -69,8 +69,8 @@ void snat_lay_out(struct snat *snat, struct arena *arena, const struct rules *ru
 bool snat_take(struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 
-/* What snat_take() would hand out, in *ret; and what it would if neither that port, which is free,
- * nor any before it were. False if there is none. */
+/* Sets *ret to what snat_take() would hand out; and *port, which is free, to what it would hand out
+ * after that. False if there is none. */
 bool snat_peek(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                struct snat_port *ret);
 bool snat_peek_after(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
@@ -78,15 +78,15 @@ bool snat_peek_after(const struct snat *snat, unsigned farm, unsigned server, un
 
 /*
  * The number of the i-th pool for service of a server, counted from the farm's address whose turn
- * it is. And port of that pool, in *ret; false if it is none that may be handed out.
+ * it is. And sets *ret to the port of that number in that pool; false if it may not be handed out.
  */
 uint32_t snat_pool(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                    unsigned i);
 bool snat_port_of(const struct snat *snat, unsigned farm, unsigned server, unsigned service,
                   unsigned i, be16 port, struct snat_port *ret);
 
-/* If that port is free; takes it out of turn; and takes it as the pool's next one: those that
- * follow upon it are handed out after it. */
+/* If that port is free; takes it out of its turn; and takes it as if it had been its turn, so that
+ * those after it are handed out next. */
 bool snat_is_free(const struct snat *snat, struct snat_port port);
 void snat_take_port(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
 void snat_take_next(struct snat *snat, unsigned farm, unsigned server, struct snat_port port);
@@ -98,8 +98,8 @@ void snat_take_next(struct snat *snat, unsigned farm, unsigned server, struct sn
 bool snat_locate(const struct snat *snat, unsigned server, unsigned service, be32 address,
                  be16 port, struct snat_port *ret);
 
-/* If the present rules let this port be handed out: of a port from before a reload that may not be
- * so. */
+/* If the present rules let this port be handed out, which may not be so if it was taken before a
+ * reload. */
 bool snat_allows(const struct snat *snat, unsigned farm, struct snat_port port);
 
 /* Marks a port as taken that was taken under other rules. */

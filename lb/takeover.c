@@ -39,7 +39,7 @@ static unsigned likeness(const struct rules_farm *farm, const struct rules_farm 
 {
 	const bool is_namesake = !strcmp(farm->name, old->name);
 
-	if (farm->gone) /* it was added for another server of old's */
+	if (farm->gone) /* takeover has just added it, for another server of old's */
 		return is_namesake;
 	return 2u * share_a_port(farm, old) + is_namesake;
 }

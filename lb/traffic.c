@@ -41,8 +41,7 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 	else
 		progress_count(&lb->balance, ref, frame->wire_len);
 	forward(lb, frame, packet, ref, WHY_FLOW_HIT, v);
-	if (engine_is_nowhere(lb, ref)) /* its client's place is only now unknown, if the packet has
-	                                   ended the flow */
+	if (engine_is_nowhere(lb, ref)) /* it ended the flow, whose client is forgotten */
 		way_of_flow(&v->way, false, flow->server, &client);
 }
 

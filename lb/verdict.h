@@ -16,7 +16,8 @@
  * A server's answer to a probe, or what ICMP says of one: then seq is that of the probe's segment.
  */
 struct probe_reply {
-	struct tuple tuple; /* of IPv6: with names; of ICMP, what an answer would have had */
+	struct tuple tuple; /* IPv6 addresses by name; of an ICMP error: as an answer would have had
+	                       it */
 	uint32_t seq, ack;  /* host order */
 	uint32_t data_at, data_len; /* its data in the frame, as far as that has it */
 	uint8_t tcp_flags;

@@ -68,7 +68,8 @@ static bool may_collide(const struct wish *wish)
 	return wish->balance->strays;
 }
 
-/* If no live flow but f, which may be FLOW_NONE, has what the port would make of the tuple. */
+/* If no live flow but f, which may be FLOW_NONE, has the tuple with which packets from the server
+ * would arrive at the port. */
 static bool is_nobodys(const struct wish *wish, uint16_t server, struct snat_port port, uint32_t f)
 {
 	const struct tuple tuple = arrival_at(wish, server, port);
@@ -92,8 +93,8 @@ static bool find_free(const struct wish *wish, uint16_t server, struct snat_port
 	return false;
 }
 
-/* The one in the queue of the service's i-th pool, of those that rest or that are half-open, which
- * has had its port for longest; sets *ret to that. Or FLOW_NONE. */
+/* Of the service's i-th pool: the flow, of those that rest (rests) or that are half-open, that has
+ * had its port for longest; sets *ret to that port. FLOW_NONE if there is none. */
 static uint32_t oldest_of_pool(const struct wish *wish, uint16_t server, bool rests, unsigned i,
                                struct snat_port *ret)
 {
@@ -113,7 +114,7 @@ static uint32_t oldest_of_pool(const struct wish *wish, uint16_t server, bool re
 	return FLOW_NONE;
 }
 
-/* That of the first of the service's pools, in turn, that has any. */
+/* That of the first of the service's pools, in turn, that has such a flow. */
 static uint32_t oldest_with_port(const struct wish *wish, uint16_t server, bool rests,
                                  struct snat_port *ret)
 {
@@ -252,7 +253,7 @@ static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
 		return false;
 	tuple = arrival_at(wish, server, *ret);
 	if (may_collide(wish))
-		free_tuple(wish, &tuple); /* of a stray that rests, if of any */
+		free_tuple(wish, &tuple); /* a resting stray may have it */
 	snat_take_next(&wish->balance->farms->snat, wish->farm, server, *ret);
 	return true;
 }
