@@ -212,23 +212,24 @@ for-tests-debug: debug
 
 # The virtual machine with Debian 12's kernel: see tests/vm/README.md.
 
-VM_SHORT := tests/vm/service.bats tests/vm/bond.bats tests/vm/trunk.bats tests/vm/kernel.bats tests/vm/fastpath.bats
-VM_TESTS ?= unit $(VM_SHORT) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
+VM_FILES := $(patsubst %,tests/vm/%.bats,service bond trunk fastpath kernel)
+VM_TESTS ?= unit $(VM_FILES) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
 	fast:tests/live/wire.bats fast:tests/live/balance.bats tests/replay/golden.bats
 RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && export VM_IMAGE && tests/vm/run.sh
 
 .PHONY: vm vm-short vm-shell
 vm vm-short vm-shell: PACKAGES += $(VM_PACKAGES) $(DEB_PACKAGES)
-vm: deps vm-build ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; 5 min.)
+vm: deps vm-build vm-deb ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; 5 min.)
 	@$(RUN_VM) $(VM_TESTS)
-vm-short: deps vm-build ## those of them that no other kernel can stand in for (2 min.)
-	@$(RUN_VM) $(VM_SHORT)
+vm-short: deps vm-build ## a few of those that no other kernel can stand in for (2 min.)
+	@$(RUN_VM) $(VM_FILES:%=short:%)
 vm-shell: deps vm-build ## a shell in that machine, the project and its tests beside it
 	@$(RUN_VM) shell
 
-.PHONY: vm-build
+.PHONY: vm-build vm-deb
 vm-build:
 	@$(MAKE) -s -j$$(nproc) VARIANT=release everything $(VM_PROGRAMS)
+vm-deb: vm-build # the package's test installs it
 	@$(MAKE) -s deb >.build/deb.log 2>&1 || { cat .build/deb.log; false; }
 
 # All live tests under ThreadSanitizer. What counts is its reports: some tests are about one worker, or about time, and fail.

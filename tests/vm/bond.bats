@@ -90,6 +90,7 @@ start()
 	hold
 }
 
+# bats test_tags=short
 @test "a client's bond, one MAC address" {
 	bond client eth0 switch client
 	start
@@ -120,6 +121,7 @@ start()
 	fail_over tmb eth0 switch tmb
 }
 
+# bats test_tags=short
 @test "tmbridge's inside port is a bond" {
 	bond tmb eth1 segment tmb
 	start

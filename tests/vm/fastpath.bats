@@ -1,4 +1,5 @@
 # The kernel fast path on the oldest kernel that it is for: a short way through it, as all else in here is slow.
+# bats file_tags=short
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 

@@ -15,21 +15,25 @@ of_the_machine() # FILE
 	grep -q '^# vm: no lab$' "$1"
 }
 
-# fast:FILE is a file of tests with the kernel's fast path.
+# fast:FILE is a file of tests with the kernel's fast path, short:FILE those of a file that have the tag `short`.
 job_command() # JOB
 {
+	local tags=()
+
+	[[ -z ${SHORT:-} ]] || tags=(--filter-tags short)
 	case $1 in
 	unit) # each test's own limit of time is for a real machine
 		CK_DEFAULT_TIMEOUT=120 CK_FORK=no .build/release/unit
 		;;
 	demo) tests/demo.sh ;;
 	fast:*) FAST_PATH=kernel job_command "${1#fast:}" ;;
+	short:*) SHORT=yes job_command "${1#short:}" ;;
 	tests/live/*) tests/lab.sh bats --tap --timing "$1" ;;
 	tests/vm/*)
 		if of_the_machine "$1"; then
-			bats --tap --timing "$1"
+			bats --tap --timing "${tags[@]}" "$1"
 		else
-			tests/lab.sh bats --tap --timing "$1"
+			tests/lab.sh bats --tap --timing "${tags[@]}" "$1"
 		fi
 		;;
 	*) # but for what takes tshark, which is as large as all else in here

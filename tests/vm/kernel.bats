@@ -1,4 +1,5 @@
 # The kernel that users have, and what of it the kernel fast path takes.
+# bats file_tags=short
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 

@@ -21,6 +21,7 @@ pack() # JOB...
 	git ls-files -z --cached --others --exclude-standard |
 		xargs -0 cp -a --parents -t "$root/tmbridge" 2>/dev/null || true # a file may be removed, and not yet so in git
 	find .build/release -type f \( -perm -u+x -o -name '*.bpf.o' \) -exec cp -a --parents -t "$root/tmbridge" {} +
+	find "$root/tmbridge/.build/release" -type f -perm -u+x -exec strip -g {} + # they are half of all that is packed
 	find .build/deb -maxdepth 1 -name '*.deb' -exec cp -a --parents -t "$root/tmbridge" {} + 2>/dev/null || true
 	[[ ! -d $CAPTURES ]] || cp -a "$CAPTURES" "$root/tmbridge/.build/captures"
 	printf '%s\n' "$@" >"$root/tmbridge/.build/vm.jobs"
@@ -31,14 +32,26 @@ pack() # JOB...
 }
 
 # Some machines offer /dev/kvm, and then can't run a kernel like this one: to have it seen booting is to know.
+boots_by_kvm()
+{
+	[[ -w /dev/kvm ]] || return 1
+	timeout 10 qemu-system-x86_64 -accel kvm -cpu host -m 256 "${QUIET[@]}" -display none \
+		-serial "file:$WORK/kvm" -kernel "$VM_IMAGE/vmlinuz" -append "console=ttyS0 panic=-1" >/dev/null 2>&1 || true
+	grep -q 'Linux version' "$WORK/kvm" 2>/dev/null
+}
+
+# What was found is kept until this machine, too, boots anew.
 accelerator()
 {
-	if [[ -w /dev/kvm ]]; then
-		timeout 10 qemu-system-x86_64 -accel kvm -cpu host -m 256 "${QUIET[@]}" -display none \
-			-serial "file:$WORK/kvm" -kernel "$VM_IMAGE/vmlinuz" -append "console=ttyS0 panic=-1" >/dev/null 2>&1 || true
-		! grep -q 'Linux version' "$WORK/kvm" 2>/dev/null || { echo kvm; return; }
+	local kept=.build/vm/accelerator this boot="" accel=tcg
+
+	this=$(</proc/sys/kernel/random/boot_id)
+	read -r boot accel <"$kept" 2>/dev/null || true
+	if [[ $boot != "$this" ]]; then
+		boots_by_kvm && accel=kvm || accel=tcg
+		echo "$this $accel" >"$kept"
 	fi
-	echo tcg
+	echo "$accel"
 }
 
 # An emulated machine that others leave no time sees no tick of its timer when it looks: hence no_timer_check.
@@ -56,15 +69,17 @@ boot() # ARGUMENT...
 		-append "console=ttyS0 rdinit=/lib/systemd/systemd panic=-1 quiet systemd.show_status=0 mitigations=off no_timer_check"
 }
 
+mkdir -p .build/vm
 pack "$@" | cat "$VM_IMAGE/root.cpio" - >"$WORK/initrd"
 if [[ $* = shell ]]; then
 	LIMIT_S=infinity
 	boot -nographic -serial mon:stdio
 	exit
 fi
-mkdir -p .build/vm
 : >"$WORK/result"
+echo "# packed: $SECONDS s"
 boot -display none -serial "file:.build/vm/console" -serial "file:$WORK/result" || echo "# qemu ended with status $?"
+echo "# the machine has ended: $SECONDS s"
 tr -d '\r' <"$WORK/result" | grep -vx 'the end' || true
 if ! grep -q '^the end' "$WORK/result"; then
 	echo "not ok the machine came to its end; the last that it said:"

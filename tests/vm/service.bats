@@ -106,6 +106,7 @@ start()
 	[[ $status = 0 && $output != *tmbridge*.service* ]]
 }
 
+# bats test_tags=short
 @test "it starts, says so in its status, and is shut in" {
 	start
 	systemctl is-active tmbridge
@@ -152,6 +153,7 @@ start()
 	in_ns dc ping -q -c 2 -W 5 10.0.0.41
 }
 
+# bats test_tags=short
 @test "reload: a good file counts, and what is open stays" {
 	start
 	pid=$(systemctl show -P MainPID tmbridge)
@@ -170,6 +172,7 @@ start()
 	shows StatusText 'eth0, eth1: balancing'
 }
 
+# bats test_tags=short
 @test "reload: a bad file is refused with its line, and the old rules stay" {
 	start
 	echo 'shedule = wlc' >>/etc/tmbridge/lb.ini
@@ -191,6 +194,7 @@ start()
 	never in_ns dc ping -q -c 1 -W 1 10.0.0.41
 }
 
+# bats test_tags=short
 @test "a bad file at start: it fails with status 2 and isn't tried again" {
 	echo 'shedule = wlc' >>/etc/tmbridge/lb.ini
 	systemctl start tmbridge || true
@@ -201,6 +205,7 @@ start()
 	shows NRestarts 0
 }
 
+# bats test_tags=short
 @test "killed, it comes back by itself" {
 	start
 	systemctl kill -s KILL tmbridge

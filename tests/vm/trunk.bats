@@ -81,6 +81,7 @@ trunked()
 	done
 }
 
+# bats test_tags=short
 @test "both ends in VLAN 20, checked, and the hairpin" {
 	trunked
 	serve 'vlan = 20' 'check = 5061'
