@@ -168,7 +168,7 @@ void follow_note_left(struct live *live, enum side side)
 	fastpath_note_left(live->fastpath, side, &left);
 }
 
-/* What is asked for. */
+/* Which addresses are to be checked: those of rules that aren't in before, which may be NULL. */
 struct question {
 	const struct rules *rules, *before; /* the latter may be NULL */
 	bool first_only;

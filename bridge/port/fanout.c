@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { FANOUT_DRAIN = 1000 }; /* bursts: an end, though more may come all the time */
+enum { FANOUT_DRAIN = 1000 }; /* bursts at most, as more may come all the time */
 
 /* A port's fanout group, as the kernel has it: its ID in the low half; 0: it has none. */
 static uint32_t group_of(const struct port *port)

@@ -80,7 +80,7 @@ static bool step_tag(struct cursor *c)
 	       go_on(c, FRAME_TAG_BYTES, NAME_ETHERTYPE, load16(c, c->at + 2));
 }
 
-/* What is behind the labels they don't say: the first digit of an IP header tells its version. */
+/* Labels don't say what is behind them: the first digit of an IP header tells its version. */
 static bool step_mpls(struct cursor *c)
 {
 	bool bottom = false;

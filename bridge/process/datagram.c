@@ -10,7 +10,7 @@ int datagram_connect(const char *path)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	const size_t bytes = strlen(path);
-	/* the end of an abstract name is the address's own, without a zero */
+	/* an abstract name ends where the address does, without a zero byte */
 	const socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes);
 	int fd, err;
 

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* A link would lead to whatever has one of our names there, which is removed. */
+/* Makes the directory, or takes the one that is there. A symbolic link isn't taken, as files with
+ * our names would be removed where it leads. */
 static int make_directory(const char *path)
 {
 	struct stat is;
