@@ -63,6 +63,28 @@ reasons() # as "ACT NAME"
 	[[ -z $missing ]]
 }
 
+# Names of a list that no unit has in it.
+without_unit() # PREFIX NAME...
+{
+	local name
+
+	for name in "${@:2}"; do
+		grep -qE "\b$1$name\b" -r tests/unit || echo "$name"
+	done
+}
+
+@test "each reason, and each scheduler, has a unit that names it" {
+	local reasons schedulers
+
+	reasons=$(sed -nE 's/^\tX\(([A-Z0-9_]+), LB_.*/\1/p' lb/why.h)
+	schedulers=$(sed -nE 's/^\tX\(SCHED_([A-Z0-9_]+), .*/\1/p' lb/rules.h)
+	[[ $(wc -w <<<"$reasons") -ge 40 && $(wc -w <<<"$schedulers") -ge 5 ]]
+	run without_unit WHY_ $reasons
+	[[ -z $output ]]
+	run without_unit SCHED_ $schedulers
+	[[ -z $output ]]
+}
+
 # Whoever adds a reason says by its place in the list whether it turns somebody away.
 @test "reasons that turn somebody away are counted among the refusals, and no others" {
 	local name from to refusals="" inside=
@@ -205,6 +227,21 @@ counters() # FILE STRUCT
 	END
 	echo "$n counters, not shown:$missing"
 	[[ $n -ge 10 && -z $missing ]]
+}
+
+# A reload makes anew what hangs on the rules; so what is counted there begins at 0 again, unless it is taken over.
+@test "nothing is counted in what hangs on the rules, but for what a reload takes over" {
+	local name body
+
+	grep -qE "\bw->[a-z]" bridge/worker/counters.h
+	run grep -nE -- "->(setup|farms)\b" bridge/worker/counters.h
+	echo "$output"
+	[[ $status = 1 ]]
+	grep -qx '	table->counts = old->counts;' <(sed -n '/^void neigh_inherit/,/^}/p' bridge/worker/neigh.c)
+	body=$(sed -n '/^void sched_inherit/,/^}/p' lb/sched.c)
+	for name in $(sed -n '/^#define SERVER_COUNTERS/,/^$/p' bridge/worker/counters.h | grep -oE '\bs->[a-z_]+' | sed 's/s->//'); do
+		grep -qE "\]\.$name\b" <<<"$body" || lab_die "sched_inherit() loses $name"
+	done
 }
 
 # ---- the command line ----

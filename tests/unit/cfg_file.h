@@ -24,6 +24,7 @@ enum {
 #define WITH_SERVER FARM_X SERVER_A "%s\n"
 #define WITH_CHECK  FARM_X "check = 80 c\n" SERVER_A "[check c]\n%s\n"
 #define WITH_FILTER FARM_X SERVER_A "[filter f]\n%s\n"
+#define WITH_VIP    "[farm x]\n%s\nports = 80\n" SERVER_A
 #define WITH_PORTS  "[farm x]\nvip = 10.0.0.40\n%s\n" SERVER_A
 
 /* The same of IPv6. */

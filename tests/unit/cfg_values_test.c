@@ -4,6 +4,8 @@
 #include "cfg_file.h"
 #include "suites.h"
 
+#include "../../cfg/keys.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +241,9 @@ static const struct wrong wrong_values[] = {
         {FARM_X6 SERVER_A "%s", "",
          "lb.ini:6: [server a] address: 10.0.0.41 is not an IPv6 address as the VIP is"},
 
+        {WITH_VIP, "vip = ocspool",
+         "lb.ini:2: [farm x] vip: ocspool is not an IPv4 address such as 10.0.0.40"},
+
         {WITH_SERVER, "weight = 101",
          "lb.ini:7: [server a] weight: 101 is not a number from 0 to 100"},
         {WITH_SERVER, "weight = -1",
@@ -254,6 +259,8 @@ static const struct wrong wrong_values[] = {
          "interface's is needed"},
         {WITH_SERVER, "mac = 00:00:00:00:00:00",
          "lb.ini:7: [server a] mac: 00:00:00:00:00:00 is no interface's MAC address"},
+        {WITH_SERVER, "vlan = 4095",
+         "lb.ini:7: [server a] vlan: 4095 is not a number from 1 to 4094"},
         {WITH_SERVER, "max_connections = 67108865",
          "lb.ini:7: [server a] max_connections: 67108865 is not a number from 0 to 67108864"},
 
@@ -302,6 +309,10 @@ static const struct wrong wrong_values[] = {
          "port 22"},
         {FARM_X SERVER_A "[filter f]\n%s\n", "match = tcp",
          "lb.ini:7: [filter f] action: a filter needs what to do: pass, drop, reset or count"},
+        {FARM_X SERVER_A "[filter f]\nmatch = tcp\naction = pass\n%s\n", "side = left",
+         "lb.ini:10: [filter f] side: left is not one of: outside, inside, both"},
+        {FARM_X SERVER_A "[filter f]\nmatch = tcp\naction = pass\n%s\n", "log = maybe",
+         "lb.ini:10: [filter f] log: maybe is not one of: no, yes"},
         {FARM_X SERVER_A "[filter f]\nmatch = tcp\n%s\n", "action = reject",
          "lb.ini:9: [filter f] action: reject is not one of: pass, drop, reset, count"},
         {FARM_X SERVER_A "[filter f]\nmatch = tcp\naction = pass\n%s\n", "rate = 0",
@@ -318,6 +329,39 @@ START_TEST(a_wrong_value_is_refused)
 
 	expect_error(text, wrong_values[_i].error);
 	free(text);
+}
+END_TEST
+
+/* If a row is of that key: "... [farm x] KEY: ...". */
+static bool is_refused(enum section section, const char *key)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "] %s: ", key);
+	for (size_t i = 0; i < ROWS(wrong_values); i++) {
+		const char *title = strchr(wrong_values[i].error, '[');
+
+		if (title &&
+		    strncmp(title + 1, section_name(section), strlen(section_name(section))) == 0 &&
+		    strstr(title, what))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever adds a key adds a row of what it doesn't take. Only that a server's farm is there is said
+ * of the whole file (cfg_wrong_test.c). */
+START_TEST(each_key_refuses_something)
+{
+	for (unsigned section = 0; section < SECTIONS; section++) {
+		const struct key *keys = section_keys((enum section)section);
+
+		for (unsigned i = 0; keys[i].name; i++)
+			ck_assert_msg(is_refused((enum section)section, keys[i].name) ||
+			                      strcmp(keys[i].name, "farm") == 0,
+			              "no row of the wrong values is of [%s] %s",
+			              section_name((enum section)section), keys[i].name);
+	}
 }
 END_TEST
 
@@ -382,6 +426,7 @@ Suite *cfg_values_suite(void)
 
 	tcase_add_checked_fixture(tcase, cfg_file_setup, cfg_file_teardown);
 	tcase_add_loop_test(tcase, a_wrong_value_is_refused, 0, ROWS(wrong_values));
+	tcase_add_test(tcase, each_key_refuses_something);
 	tcase_add_loop_test(tcase, an_address_that_no_host_can_have_is_refused, 0,
 	                    ROWS(wrong_addresses));
 	suite_add_tcase(suite, tcase);

@@ -208,6 +208,24 @@ START_TEST(a_ttl_that_ends_is_answered_and_nothing_is_noted)
 }
 END_TEST
 
+/* However many there are, only so many are told. */
+START_TEST(ttls_that_end_are_answered_at_a_limited_rate)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+	unsigned why = WHY_TTL_EXPIRED, n;
+
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	for (n = 0; n < 10000 && why == WHY_TTL_EXPIRED; n++) {
+		frames_tcp(&built, &spec);
+		built.frame.data[built.l3 + TTL] = 1;
+		frames_fix(&built);
+		why = engine_input(&engine, &built).why;
+	}
+	require_eq(why, WHY_ICMP_LIMITED);
+	require(n > 10);
+}
+END_TEST
+
 /* One byte more than the other link takes, and as many; merged, its parts count. */
 START_TEST(what_is_too_long_is_quoted_as_it_came)
 {
@@ -457,6 +475,7 @@ Suite *topology_suite(void)
 	                              filters_have_no_say_in_what_is_the_hosts,
 	                              arp_for_the_hosts_own_addresses_is_the_hosts,
 	                              a_ttl_that_ends_is_answered_and_nothing_is_noted,
+	                              ttls_that_end_are_answered_at_a_limited_rate,
 	                              what_is_too_long_is_quoted_as_it_came,
 	                              df_makes_no_difference,
 	                              ipv6_is_a_hop_on_the_way_as_well,
