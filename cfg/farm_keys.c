@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum {
 	CHECK_INTERVAL_MIN_MS = 100,
@@ -310,7 +311,7 @@ static int farm_preset(struct target *target, struct value *value)
 	int ret = value_word(value, words, &preset);
 
 	for (unsigned i = 0; ret == 0 && presets[preset][i][0]; i++) {
-		int key = section_find_key(SECTION_FARM, presets[preset][i][0]);
+		int key = keys_find(keys, presets[preset][i][0]);
 		struct value preset_value = {.text = presets[preset][i][1]};
 
 		ret = keys[key].set(target, &preset_value);
@@ -359,3 +360,11 @@ const struct key farm_keys[] = {
 };
 
 static_assert(sizeof(farm_keys) / sizeof(struct key) <= KEYS_MAX, "keys of [farm]");
+
+struct rules_farm *farm_find(const struct rules *rules, const char *name)
+{
+	for (unsigned i = 0; i < rules->nfarms; i++)
+		if (strcasecmp(rules->farms[i].name, name) == 0)
+			return &rules->farms[i];
+	return NULL;
+}

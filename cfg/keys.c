@@ -180,22 +180,9 @@ const struct key *section_keys(enum section section)
 	return sections[section].keys;
 }
 
-struct rules_farm *keys_find_farm(const struct rules *rules, const char *name)
-{
-	for (unsigned i = 0; i < rules->nfarms; i++)
-		if (strcasecmp(rules->farms[i].name, name) == 0)
-			return &rules->farms[i];
-	return NULL;
-}
-
 int section_find_key(enum section section, const char *name)
 {
-	const struct key *keys = section_keys(section);
-
-	for (int i = 0; keys[i].name; i++)
-		if (strcmp(keys[i].name, name) == 0)
-			return i;
-	return -1;
+	return keys_find(section_keys(section), name);
 }
 
 struct target keys_target(struct rules *rules, enum section section, const char *name)
@@ -203,7 +190,7 @@ struct target keys_target(struct rules *rules, enum section section, const char 
 	struct target target = {.rules = rules};
 
 	if (section == SECTION_FARM)
-		target.farm = keys_find_farm(rules, name);
+		target.farm = farm_find(rules, name);
 	for (unsigned i = 0; section == SECTION_SERVER && i < rules->nservers; i++)
 		if (strcmp(rules->servers[i].name, name) == 0)
 			target.server = &rules->servers[i];

@@ -8,6 +8,7 @@
 #include "value.h"
 
 #include <limits.h>
+#include <string.h>
 
 enum section { SECTION_BRIDGE, SECTION_FARM, SECTION_SERVER, SECTION_CHECK, SECTION_FILTER };
 
@@ -41,6 +42,15 @@ struct key {
 	const char *missing;
 };
 
+/* The place of a name among keys, of which the last one's is NULL; or -1. */
+static inline int keys_find(const struct key *keys, const char *name)
+{
+	for (int i = 0; keys[i].name; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
 /* The word that a section begins with: "farm". */
 const char *section_name(enum section section);
 
@@ -55,10 +65,5 @@ struct target keys_target(struct rules *rules, enum section section, const char 
 
 /* Sets the keys of what target is about to their defaults. Returns 0 or -ENOMEM. */
 int keys_set_defaults(enum section section, struct target *target);
-
-/*
- * The farm of that name, in any case as a file's names are lower-cased but not its values; or NULL.
- */
-struct rules_farm *keys_find_farm(const struct rules *rules, const char *name);
 
 #endif

@@ -2,6 +2,7 @@
  * The keys of [server NAME].
  */
 #include "server_keys.h"
+#include "farm_keys.h"
 #include "nearest.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 static int server_farm(struct target *target, struct value *value)
 {
 	const struct rules *rules = target->rules;
-	struct rules_farm *farm = keys_find_farm(rules, value->text);
+	struct rules_farm *farm = farm_find(rules, value->text);
 	struct nearest nearest = {.word = value->text};
 
 	if (farm) {

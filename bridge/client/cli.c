@@ -3,6 +3,7 @@
  * answer.
  */
 #include "cli.h"
+#include "show.h"
 
 #include "../process/log.h"
 #include "../process/text.h"
@@ -84,15 +85,6 @@ const char *cli_nearest(const char *word)
 	return nearest_best(&nearest);
 }
 
-static int complain(const char *what, const char *word, const char *nearest)
-{
-	if (nearest)
-		log_error("%s: %s (did you mean %s?)", word, what, nearest);
-	else
-		log_error("%s: %s", word, what);
-	return ASK_USAGE;
-}
-
 /* ---- Options ---- */
 
 static int parse_format(const char *word, enum table_format *ret)
@@ -110,7 +102,7 @@ static int parse_format(const char *word, enum table_format *ret)
 		*ret = (enum table_format)i;
 		return 0;
 	}
-	return complain("not a format: text, wide, json or csv", word, nearest_best(&nearest));
+	return show_complain("not a format: text, wide, json or csv", word, nearest_best(&nearest));
 }
 
 /* The value of an option that is argv[*i], which may be in the next word; NULL: it is another. */
@@ -134,7 +126,7 @@ static int parse_limit(const char *word, unsigned *ret)
 	unsigned long n;
 
 	if (!text_number(word, UINT32_MAX, &n))
-		return complain("--limit takes a number", word, NULL);
+		return show_complain("--limit takes a number", word, NULL);
 	*ret = (unsigned)n;
 	return 0;
 }
@@ -143,7 +135,7 @@ static int parse_watch(const char *word, double *ret)
 {
 	if (text_seconds(word, CLI_SECONDS_MAX, ret))
 		return 0;
-	return complain("--watch takes seconds", word, NULL);
+	return show_complain("--watch takes seconds", word, NULL);
 }
 
 /* If it is one of those with a value, which isn't there. */
@@ -180,7 +172,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
 	else if (!strcmp(argv[*i], "--once"))
 		cli->once = true;
 	else if (lacks_value(argv[*i]))
-		return complain("takes a value", argv[*i], NULL) ? -1 : 0;
+		return show_complain("takes a value", argv[*i], NULL) ? -1 : 0;
 	else
 		return 0;
 	return 1;
@@ -206,7 +198,7 @@ static int parse(struct cli *cli, int argc, char **argv)
 		if (taken < 0)
 			return ASK_USAGE;
 		if (!taken && !add_word(cli->line, argv[i]))
-			return complain("too long", "the request", NULL);
+			return show_complain("too long", "the request", NULL);
 		if (!taken)
 			argv[cli->nwords++] = argv[i];
 	}
@@ -266,7 +258,7 @@ static int refuse(const char *line)
 	for (unsigned i = 0; i < NCOMMANDS; i++)
 		if (commands[i].second && begins_with(line, commands[i].name, &rest))
 			nearest_offer(&nearest, commands[i].second);
-	return complain("no such verb", words, nearest_best(&nearest));
+	return show_complain("no such verb", words, nearest_best(&nearest));
 }
 
 /* The lines as they came, each a JSON object. */
@@ -369,45 +361,8 @@ int cli_run(int argc, char **argv)
 	if (!command)
 		return refuse(cli.line);
 	if (command->asks && strlen(cli.line) > strlen(command->name) + strlen(command->second) + 1)
-		return complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
+		return show_complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
 	if (!ask_for_less(&cli, command))
-		return complain("too long", "the request", NULL);
+		return show_complain("too long", "the request", NULL);
 	return cli.watch_s > 0 ? watch(&cli, command) : show(&cli, command);
-}
-
-int cli_table(const struct cli *cli, struct table *table)
-{
-	int status = 0;
-
-	if (cli->sort && !table_sort(table, cli->sort)) {
-		struct nearest nearest = {.word = cli->sort};
-
-		table_offer(table, &nearest);
-		status = complain("no such column", cli->sort, nearest_best(&nearest));
-	} else
-		table_print(table, cli->limit);
-	table_free(table);
-	return status;
-}
-
-int cli_list(const struct cli *cli, struct ask *ask, const struct column *columns)
-{
-	struct table *table = table_new(columns, cli->format, cli->header);
-	json_t *record;
-	int status, shown;
-	size_t n = 0;
-
-	while (table && (record = ask_next(ask, &status))) {
-		table_add(table, record);
-		json_decref(record);
-		n++;
-	}
-	if (!table)
-		return ASK_FAILED;
-	if (status && !n) { /* no row: no titles either */
-		table_free(table);
-		return status;
-	}
-	shown = cli_table(cli, table);
-	return status ? status : shown;
 }

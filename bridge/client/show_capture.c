@@ -5,7 +5,7 @@
  * four interfaces, each side's frames as they come and as they leave; a comment on each packet says
  * what became of it.
  */
-#include "cli.h"
+#include "show.h"
 
 #include "pack.h"
 

@@ -1,7 +1,7 @@
 /*
  * events: lines of the log, the last ones and with -f those that come.
  */
-#include "cli.h"
+#include "show.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  * process names and this one reads, as far as it may: also those that were rotated away, NAME.1,
  * NAME-20261128 and so on, compressed or not.
  */
-#include "cli.h"
+#include "show.h"
 
 #include "../process/clock.h"
 #include "../process/log.h"
@@ -56,7 +56,7 @@ static const struct column who_columns[] = {
 
 int show_flows(const struct cli *cli, struct ask *ask)
 {
-	return cli_list(cli, ask, flow_columns);
+	return show_list(cli, ask, flow_columns);
 }
 
 const char *flows_order(const char *by)
@@ -328,7 +328,7 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 	if (!table)
 		return ASK_FAILED;
 	json_array_foreach(search->found, i, record) table_add(table, record);
-	return cli_table(cli, table);
+	return show_table(cli, table);
 }
 
 int show_who(const struct cli *cli, const char *line)

@@ -1,7 +1,7 @@
 /*
  * metrics: the lines as they are.
  */
-#include "cli.h"
+#include "show.h"
 
 #include <stdio.h>
 

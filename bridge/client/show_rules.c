@@ -1,7 +1,7 @@
 /*
  * config check, config diff: the rules as they are, and as they would be.
  */
-#include "cli.h"
+#include "show.h"
 
 #include "../process/log.h"
 #include "../../cfg/cfg.h"
@@ -18,7 +18,7 @@ static const struct column override_columns[] = {
 
 int show_overrides(const struct cli *cli, struct ask *ask)
 {
-	return cli_list(cli, ask, override_columns);
+	return show_list(cli, ask, override_columns);
 }
 
 static void note(void *ctx, bool is_error, const char *text)

@@ -1,7 +1,7 @@
 /*
  * status, server list, farm list: all made of one record.
  */
-#include "cli.h"
+#include "show.h"
 #include "totals.h"
 
 #include "../process/log.h"
@@ -383,7 +383,7 @@ int show_servers(const struct cli *cli, struct ask *ask)
 	}
 	json_decref(status);
 	if (!ret)
-		return cli_table(cli, table);
+		return show_table(cli, table);
 	table_free(table);
 	return ret;
 }
@@ -402,7 +402,7 @@ int show_farms(const struct cli *cli, struct ask *ask)
 	}
 	json_decref(status);
 	if (!ret)
-		return cli_table(cli, table);
+		return show_table(cli, table);
 	table_free(table);
 	return ret;
 }

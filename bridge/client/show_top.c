@@ -4,7 +4,7 @@
  * Rates are those of the running process, but of reasons, which are what has come between two
  * looks.
  */
-#include "cli.h"
+#include "show.h"
 #include "totals.h"
 
 #include "../process/log.h"
@@ -207,7 +207,7 @@ static int look(struct top *top, const struct view *view, const json_t *status)
 	if (!cli.once && isatty(STDOUT_FILENO))
 		fputs("\033[H\033[2J", stdout);
 	if (!err)
-		err = cli_table(&cli, top->table);
+		err = show_table(&cli, top->table);
 	else
 		table_free(top->table);
 	return fflush(stdout) == EOF && !err ? ASK_FAILED : err;

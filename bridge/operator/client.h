@@ -31,7 +31,7 @@ struct client {
 	bool gone;       /* has closed his side: sends no more requests */
 	lb_time patient; /* when his connection is closed, unless he asks or reads before */
 	struct answer answer;
-	bool is_stalled;   /* his request waits for a worker that doesn't move: see verbs_stall() */
+	bool is_stalled;   /* his request waits for a worker that doesn't move: see verb_stall() */
 	lb_time late;      /* when that has been so for too long; 0: it isn't so */
 	bool is_busy;      /* go() has more to add at once, if there is room */
 	bool has_to_wait;  /* up to world.viewers */

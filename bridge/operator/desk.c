@@ -2,7 +2,7 @@
  * Each client has buffers of his own, of a fixed size, and is disconnected if he neither asks nor
  * reads for long. So whatever he does costs the others nothing but their turn, and a turn is
  * bounded: one read, one step of an answer, one write. What waits for a worker who doesn't move is
- * begun again and again, and nobody else waits for it (verbs_stall()).
+ * begun again and again, and nobody else waits for it (verb_stall()).
  *
  * What viewers ask, and their coming and going, takes a fifth of the time, all together, and pauses
  * for the rest: so who connects and closes, or asks, as fast as he can leaves the processors to the
@@ -386,7 +386,7 @@ void desk_serve(struct desk *desk, lb_time now)
 	if (!desk)
 		return;
 	verdicts_expire(&desk->world->verdicts, desk->world->crew, now);
-	verbs_tidy(desk->world);
+	verb_tidy(desk->world);
 	rates_look(&desk->world->rates, desk->world->crew, desk->world->started, now);
 	pauses = viewers_pause(desk);
 	welcome(desk, SOCKET_CONTROL, now);

@@ -3,7 +3,7 @@
  *
  * The client compiles its filter; here its instructions are checked and run. One capture at a time.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "bundle.h"
 
@@ -156,7 +156,7 @@ static void let_go(struct world *world)
 	}
 }
 
-void verbs_tidy(struct world *world)
+void verb_tidy(struct world *world)
 {
 	if (!crew_is_stuck(world->crew) && !world->capture)
 		let_go(world);
@@ -294,7 +294,7 @@ static bool take_wish(struct client *client, struct request *request, struct cap
 		            "%s: no such reason", why);
 		return false;
 	}
-	return !verbs_too_much(client, request);
+	return !verb_too_much(client, request);
 }
 
 void verb_capture(struct world *world, struct client *client, struct request *request, lb_time now)
@@ -323,7 +323,7 @@ void verb_capture(struct world *world, struct client *client, struct request *re
 		err = -ENOMEM;
 	}
 	if (err == -ETIMEDOUT)
-		verbs_stall(client, now);
+		verb_stall(client, now);
 	else if (err)
 		answer_fail(&client->answer, ANSWER_FAILED, "failed", NULL, "%s", strerror(-err));
 	if (err)

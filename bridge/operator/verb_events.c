@@ -1,7 +1,7 @@
 /*
  * events: what the log was told last, and with -f what it is told from now on.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "../process/recent.h"
 #include "../process/text.h"
@@ -89,7 +89,7 @@ void verb_events(struct world *world, struct client *client, struct request *req
 		            "events --limit %s: not a number", limit);
 		return;
 	}
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	if (n > RECENT_LINES)
 		n = RECENT_LINES;

@@ -1,7 +1,7 @@
 /*
  * flows, who, flow reset: the connections there are.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "../process/clock.h"
 #include "../process/text.h"
@@ -75,9 +75,9 @@ static void interrupt(struct client *client, int err, lb_time now)
 		answer_fail(&client->answer, ANSWER_FAILED, "reloaded", NULL,
 		            "the rules have changed meanwhile: ask again");
 	else if (err == -EBUSY)
-		verbs_give_up(client);
+		verb_give_up(client);
 	else
-		verbs_stall(client, now);
+		verb_stall(client, now);
 }
 
 /*
@@ -260,8 +260,8 @@ void verb_flow_reset(struct world *world, struct client *client, struct request 
 	go(world, client, now);
 }
 
-void verbs_end_flows(struct world *world, struct client *client, const struct request *request,
-                     lb_time now)
+void verb_end_flows(struct world *world, struct client *client, const struct request *request,
+                    lb_time now)
 {
 	if (!begin(world, client, request))
 		return;

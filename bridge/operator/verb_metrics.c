@@ -1,7 +1,7 @@
 /*
  * metrics: the figures as OpenMetrics, a record for each line.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "metrics.h"
 #include "../process/text.h"
@@ -34,7 +34,7 @@ void verb_metrics(struct world *world, struct client *client, struct request *re
 	struct snapshot snapshot;
 	char *lines, *records;
 
-	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, now, &snapshot))
+	if (verb_too_much(client, request) || !verb_snapshot(world, client, now, &snapshot))
 		return;
 	lines = metrics_text(&snapshot);
 	snapshot_free(&snapshot);

@@ -1,7 +1,7 @@
 /*
  * reload, config show, config diff: the rules in force.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "../process/recent.h"
 #include "../process/text.h"
@@ -43,7 +43,7 @@ void verb_reload(struct world *world, struct client *client, struct request *req
 	int err;
 
 	(void)now;
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	err = world->reload(world->ctx, true);
 	repeat(client, since, why);
@@ -88,7 +88,7 @@ void verb_config_show(struct world *world, struct client *client, struct request
 	FILE *file;
 
 	(void)now;
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	file = open_memstream(&out, &room);
 	for (const char *at = world->text->bytes, *end = at + world->text->len; file && at < end;
@@ -127,7 +127,7 @@ void verb_config_diff(struct world *world, struct client *client, struct request
 	FILE *file;
 
 	(void)now;
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	file = open_memstream(&out, &room);
 	for (unsigned i = 0; file && i < world->overrides->n; i++)

@@ -1,7 +1,7 @@
 /*
  * server drain, enable, disable, weight; farm drain, enable: who gets connections.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "../process/clock.h"
 #include "../process/log.h"
@@ -193,7 +193,7 @@ static void reset_rest(struct world *world, struct client *client, lb_time now)
 
 	strcpy(words[1], client->wait.server);
 	client->go = NULL;
-	verbs_end_flows(world, client, &request, now);
+	verb_end_flows(world, client, &request, now);
 }
 
 /* If it gets connections again, as somebody else wants: what is left isn't the rest any more. */
@@ -220,7 +220,7 @@ static void go(struct world *world, struct client *client, lb_time now)
 	}
 	if (!count_connections(world, client->wait.server, &n)) {
 		if (now.ns >= client->wait.until.ns)
-			verbs_stall(client, now);
+			verb_stall(client, now);
 		return;
 	}
 	client->late.ns = 0;

@@ -1,7 +1,7 @@
 /*
  * status, version: how things are.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "stats.h"
 #include "../process/text.h"
@@ -17,12 +17,12 @@ static void join_lines(char *text)
 		*at = ' ';
 }
 
-bool verbs_snapshot(struct world *world, struct client *client, lb_time now, struct snapshot *ret)
+bool verb_snapshot(struct world *world, struct client *client, lb_time now, struct snapshot *ret)
 {
 	int err = snapshot_take(ret, world->crew, world->started);
 
 	if (err == -ETIMEDOUT)
-		verbs_stall(client, now);
+		verb_stall(client, now);
 	else if (err)
 		answer_fail(&client->answer, ANSWER_FAILED, "no_figures", NULL, "the figures: %s",
 		            strerror(-err));
@@ -34,7 +34,7 @@ void verb_status(struct world *world, struct client *client, struct request *req
 	struct snapshot snapshot;
 	char *text;
 
-	if (verbs_too_much(client, request) || !verbs_snapshot(world, client, now, &snapshot))
+	if (verb_too_much(client, request) || !verb_snapshot(world, client, now, &snapshot))
 		return;
 	snapshot_look_at_snat(&snapshot, &world->crew->workers);
 	snapshot.overrides = world->overrides;
@@ -57,7 +57,7 @@ void verb_version(struct world *world, struct client *client, struct request *re
 	char config[1024];
 
 	(void)now;
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	answer_record(&client->answer,
 	              "{\"version\":\"" TMBRIDGE_VERSION "\",\"pid\":%d,\"config\":\"%s\"}",

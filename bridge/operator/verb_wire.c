@@ -1,7 +1,7 @@
 /*
  * wire bypass, wire on; server health: what is done with the wire and the servers meanwhile.
  */
-#include "verbs.h"
+#include "verb.h"
 
 #include "../process/log.h"
 #include "../process/text.h"
@@ -26,10 +26,10 @@ static void set_bypass(struct world *world, struct client *client, struct reques
 {
 	struct details details = {.n = 0};
 
-	if (verbs_too_much(client, request))
+	if (verb_too_much(client, request))
 		return;
 	if (crew_errand(world->crew, bypass, on ? world : NULL)) {
-		verbs_stall(client, now);
+		verb_stall(client, now);
 		return;
 	}
 	details_flag(&details, "bypass", on);
@@ -117,7 +117,7 @@ void verb_server_health(struct world *world, struct client *client, struct reque
 		return;
 	}
 	if (err == -ETIMEDOUT) {
-		verbs_stall(client, now);
+		verb_stall(client, now);
 		return;
 	}
 	if (err) {

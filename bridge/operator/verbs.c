@@ -97,22 +97,6 @@ static bool can_have(struct crew *crew, enum verb_takes takes)
 	return takes == TAKES_NONE || !crew_is_stuck(crew);
 }
 
-void verbs_stall(struct client *client, lb_time now)
-{
-	if (!client->late.ns)
-		client->late.ns = now.ns + VERBS_LATE_MS * LB_NS_PER_MS;
-	client->is_stalled = now.ns < client->late.ns;
-	client->is_busy = false;
-	if (!client->is_stalled)
-		verbs_give_up(client);
-}
-
-void verbs_give_up(struct client *client)
-{
-	answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "no_answer", NULL,
-	            "a worker doesn't move");
-}
-
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now)
 {
 	char said[256];
@@ -139,20 +123,11 @@ void verbs_ask(struct world *world, struct client *client, char *line, lb_time n
 	if (verb->changes && !client->late.ns)
 		say_who(client, said);
 	if (!can_have(world->crew, verb->takes)) {
-		verbs_stall(client, now);
+		verb_stall(client, now);
 		return;
 	}
 	request.n -= verb->second ? 2 : 1;
 	memmove(request.words, request.words + (verb->second ? 2 : 1),
 	        (request.n + 1) * sizeof(*request.words));
 	verb->begin(world, client, &request, now);
-}
-
-bool verbs_too_much(struct client *client, const struct request *request)
-{
-	if (!request->n)
-		return false;
-	answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "%s: unexpected",
-	            request->words[0]);
-	return true;
 }

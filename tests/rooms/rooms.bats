@@ -109,6 +109,24 @@ module_arrows()
 	[[ $status = 0 ]] || { grep -A20 loop <<<"$output"; false; }
 }
 
+# Which module needs a function or table of which, as "FILE FILE". The console is a program of its own.
+symbol_arrows()
+{
+	ls lb/*.c cfg/*.c $(bridge_files c) | grep -vE '\.bpf\.c$|^bridge/(main\.c|console/)' | sed 's|^|.build/release/|; s/c$/o/' | xargs nm -A | awk '
+		{ split($0, at, ":"); file = at[1]; sub(/^.build\/release\//, "", file); sub(/\.o$/, "", file) }
+		$(NF - 1) == "U" { needs[file " " $NF]; next }
+		$(NF - 1) ~ /^[TDBRVC]$/ { home[$NF] = file }
+		END { for (pair in needs) { split(pair, part, " "); to = home[part[2]]; if (to != "" && to != part[1]) print part[1], to } }' | sort -u
+}
+
+# Also by a table of functions: their files need nothing of the one that has the table.
+@test "no modules need each other's functions, whatever the way round" {
+	symbol_arrows >"$BATS_TEST_TMPDIR/arrows"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/arrows") -gt 500 ]]
+	run tsort "$BATS_TEST_TMPDIR/arrows"
+	[[ $status = 0 ]] || { grep -A20 loop <<<"$output"; false; }
+}
+
 @test "quoted includes name files that are there" {
 	for folder in lb cfg bridge $(bridge_folders); do
 		(cd "$folder" && sed -nE 's/^#[[:space:]]*include "([^"]+)".*/\1/p' ./*.[ch] | sort -u | xargs ls >/dev/null)
