@@ -28,15 +28,24 @@ versions() # PACKAGE...
 	apt-cache policy "$@" | awk '/^[^ ]/ { name = $1 } /^ *Candidate:/ { print name, $2 }'
 }
 
+# Without what is nine tenths of it: file systems, and drivers of other things than networks.
 unpack_kernel() # PACKAGE DIRECTORY
+{
+	local release=${1#linux-image-} parts
+
+	mkdir "$2/deb" "$2/kernel"
+	(cd "$2/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1")
+	mapfile -t parts < <(printf "./lib/modules/$release/kernel/%s\n" net drivers/net lib crypto arch)
+	dpkg-deb --fsys-tarfile "$2"/deb/*.deb |
+		tar -x -C "$2/kernel" --wildcards "./boot/vmlinuz-$release" "./lib/modules/$release/modules.*" "${parts[@]}"
+	depmod -b "$2/kernel" "$release"
+}
+
+add_modules() # KERNEL-PACKAGE DIRECTORY
 {
 	local release=${1#linux-image-}
 	local modules=lib/modules/$release
 
-	mkdir "$2/deb" "$2/kernel"
-	(cd "$2/deb" && apt-get -qq -o APT::Sandbox::User=root download "$1")
-	dpkg-deb -x "$2"/deb/*.deb "$2/kernel"
-	depmod -b "$2/kernel" "$release"
 	(
 		cd "$2/kernel"
 		for module in $MODULES; do
@@ -71,8 +80,10 @@ pack() # DIRECTORY
 
 make_image() # DIRECTORY KERNEL-PACKAGE PACKAGE...
 {
+	unpack_kernel "$2" "$1" &
 	unpack_root "$1" "${@:3}"
-	unpack_kernel "$2" "$1"
+	wait $! # and fail if that has failed
+	add_modules "$2" "$1"
 	echo 7b1d0000000000000000000000000040 >"$1/root/etc/machine-id" # else systemd takes each boot for the first
 	echo tmbridge-vm >"$1/root/etc/hostname"
 	pack "$1"

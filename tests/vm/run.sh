@@ -46,7 +46,7 @@ accelerator()
 	local kept=.build/vm/accelerator this boot="" accel=tcg
 
 	this=$(</proc/sys/kernel/random/boot_id)
-	read -r boot accel <"$kept" 2>/dev/null || true
+	[[ ! -s $kept ]] || read -r boot accel <"$kept"
 	if [[ $boot != "$this" ]]; then
 		boots_by_kvm && accel=kvm || accel=tcg
 		echo "$this $accel" >"$kept"
