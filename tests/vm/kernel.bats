@@ -1,5 +1,4 @@
 # The kernel that users have, and what of it the kernel fast path takes.
-# bats file_tags=short
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
@@ -11,11 +10,13 @@ teardown()
 	rm -rf "$PIN"
 }
 
+# bats test_tags=short
 @test "it is Debian 12's own" {
 	[[ $(uname -r) = 6.1.*-amd64 ]]
 	grep -q 'Debian' /proc/version
 }
 
+# bats test_tags=short
 @test "a sound program passes the verifier, is pinned, and is attached at tc ingress" {
 	bpftool prog load "$PROGRAMS/sound.bpf.o" "$PIN" type classifier
 	bpftool -j prog show pinned "$PIN" | jq -e '.type == "sched_cls" and .jited'
@@ -28,12 +29,14 @@ teardown()
 	ip netns del probe
 }
 
+# bats test_tags=short
 @test "an unsound one doesn't pass" {
 	run bpftool prog load "$PROGRAMS/unsound.bpf.o" "$PIN" type classifier
 	echo "$output"
 	[[ $status != 0 && $output = *"invalid access to packet"* && ! -e $PIN ]]
 }
 
+# (make test has it, in a machine of its own.)
 @test "all of tmbridge's own pass it, for each mode" {
 	for object in fastpath_any guard bouncer; do
 		mkdir "$PIN"
