@@ -324,6 +324,11 @@ ports() # LIST
 		"$(table cfg/README.md scheduler | sed -nE 's/^\| `([a-z]+)` .*/\1/p')"
 }
 
+@test "agents say to which schedulers a server's share means something" {
+	same "$(sed -nE 's/^\tX\(SCHED_[A-Z_]+, "([a-z]+)", (true, .*|.*, true)\).*/\1/p' lb/rules.h)" \
+		"$(section bridge/OPERATING.md '### Agents' | grep -E '^\| `75%` \|' | sed 's/; .*//' | grep -oE '`[a-z]+`' | tr -d '`')"
+}
+
 @test "the man page says of each scheduler what it does" {
 	same "$(sed -nE '/^Values: wlc/ { s/^Values: //; s/\.$//; s/, /\n/g; p }' cfg/lb.ini.5)" \
 		"$(sed -n '/^\.It Cm scheduler$/,/^Values:/p' cfg/lb.ini.5 | sed -nE 's/^\.Cm ([a-z]+) ,$/\1/p')"
