@@ -113,7 +113,7 @@ static void end_search(struct neigh_table *table, struct neighbour *n)
  * everybody. A search that is underway goes on. */
 static void ask_again(struct neigh_table *table, struct neighbour *n, lb_time from)
 {
-	if (!n->fixed && n->search == SEARCH_NONE)
+	if (!n->fixed && n->asker != NEIGH_NONE && n->search == SEARCH_NONE)
 		search(table, n, n->state == NEIGH_KNOWN ? SEARCH_DIRECT : SEARCH_ALL, from);
 }
 
@@ -121,13 +121,16 @@ static void ask_again(struct neigh_table *table, struct neighbour *n, lb_time fr
 
 void neigh_wait(struct neigh_table *table, unsigned server, const struct frame *frame)
 {
+	const struct neighbour *n = neighbours_of(&table->all, server);
+
 	ask_again(table, neighbours_of(&table->all, server), (lb_time){0});
-	if (!waiting_put(&table->waiting, table->all.of[server], frame)) {
+	if ((n->state == NEIGH_UNKNOWN && n->asker == NEIGH_NONE) ||
+	    !waiting_put(&table->waiting, table->all.of[server], frame)) {
 		table->counts.lost++;
 		return;
 	}
 	table->counts.waited++;
-	if (neighbours_of(&table->all, server)->state != NEIGH_UNKNOWN)
+	if (n->state != NEIGH_UNKNOWN)
 		waiting_release(&table->waiting, table->all.of[server]);
 }
 
@@ -336,7 +339,7 @@ void neigh_doubt(struct neigh_table *table, unsigned server, lb_time now)
 static void fill_question(const struct neigh_table *table, const struct neighbour *n,
                           struct neigh_question *ret)
 {
-	const struct rules_server *rule = &table->all.rules->servers[n->server];
+	const struct rules_server *rule = &table->all.rules->servers[n->asker];
 	const struct rules_farm *farm = &table->all.rules->farms[rule->farm];
 
 	*ret = (struct neigh_question){.sender = farm->nsnat ? farm->snat[0] : farm->vip,

@@ -38,8 +38,8 @@ static void add_server(struct neighbours *all, unsigned s, bool asks)
 
 	if (i == NEIGH_NONE) {
 		i = all->n++;
-		all->items[i] =
-		        (struct neighbour){.address = next, .vlan = vlan, .server = NEIGH_NONE};
+		all->items[i] = (struct neighbour){
+		        .address = next, .vlan = vlan, .server = NEIGH_NONE, .asker = NEIGH_NONE};
 		if (!rule->has_mac) {
 			all->items[i].same = *neighbours_place(all, next);
 			*neighbours_place(all, next) = i;
@@ -54,12 +54,14 @@ static void add_server(struct neighbours *all, unsigned s, bool asks)
 		all->next_server[s] = all->next_server[n->server];
 		all->next_server[n->server] = s;
 	}
+	if (n->asker == NEIGH_NONE && !all->rules->farms[rule->farm].gone)
+		n->asker = s;
 	if (rule->has_mac) {
 		n->hop = way_everybody(way_home(all->rules, s), rule->vlan);
 		n->hop.mac = rule->mac;
 		n->state = NEIGH_KNOWN;
 		n->fixed = true;
-	} else if (rule->state != STATE_DISABLED && asks) {
+	} else if (rule->state != STATE_DISABLED && asks && n->asker != NEIGH_NONE) {
 		n->search = SEARCH_ALL;
 	}
 }
@@ -133,7 +135,7 @@ static void inherit(const struct neighbours *all, struct neighbour *n, const str
 	n->claimed = old->claimed;
 	n->heard = old->heard;
 	n->doubted = old->doubted;
-	n->search = old->search;
+	n->search = n->asker == NEIGH_NONE ? SEARCH_NONE : old->search;
 }
 
 /* Addresses don't change while a table is there. */

@@ -35,8 +35,10 @@ struct neighbour {
 	lb_time heard;   /* when it last said that it is at its known place */
 	lb_time doubted; /* when it was last asked at its place */
 	uint32_t server; /* the first of its servers */
-	uint32_t same;   /* the next neighbour of the same hash */
-	uint32_t found;  /* the next one on that list */
+	uint32_t asker; /* the first one whose farm has an address to ask from, which a farm that is
+	                   gone has not; NEIGH_NONE: it can't be asked */
+	uint32_t same;  /* the next neighbour of the same hash */
+	uint32_t found; /* the next one on that list */
 };
 
 struct neighbours {

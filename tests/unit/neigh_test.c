@@ -292,6 +292,59 @@ START_TEST(farms_with_a_server_in_common_ask_once)
 }
 END_TEST
 
+/* The VIP of a farm that is gone is somebody else's perhaps: nobody is asked in its name, as
+ * whoever is asked would believe that it is here. */
+START_TEST(a_farm_that_is_gone_asks_nobody)
+{
+	struct neigh_question question;
+	struct neigh_table *next;
+	struct built built;
+	struct spec spec = spec_syn(fixture_client(1), 4000, 443);
+
+	frames_tcp(&built, &spec);
+	begin(1, false);
+	see(0, 0x41);
+	wait_ms(5000);
+	neigh_doubt(table, 0, now); /* it is being asked at the reload */
+	rules->farms[0].gone = true;
+	next = neigh_new(rules, true);
+	ck_assert(!neigh_next_question(next, now, &question));
+	neigh_wait(next, 0, &built.frame);
+	ck_assert_uint_eq(neigh_counts(next)->lost, 1);
+	neigh_trace(next, table);
+	neigh_inherit(next, table);
+	for (unsigned i = 0; i < 3; i++, wait_ms(120 * 1000)) {
+		ck_assert(is_mac(neigh_find(next, 0, now), 0x41));
+		neigh_doubt(next, 0, now);
+		ck_assert(!neigh_next_question(next, now, &question));
+	}
+	neigh_free(next);
+	end();
+}
+END_TEST
+
+/* If another farm has the same server, that one asks. */
+START_TEST(a_farm_that_is_left_asks_for_one_that_is_gone)
+{
+	for (unsigned gone = 0; gone < 2; gone++) {
+		struct neigh_question question;
+
+		rules = fixture_two_farms();
+		for (unsigned s = 0; s < rules->nservers; s++) {
+			rules->servers[s].has_mac = false;
+			rules->servers[s].address = fixture_server(0);
+		}
+		rules->farms[gone].gone = true;
+		now = (lb_time){1000 * LB_NS_PER_S};
+		table = neigh_new(rules, true);
+		ck_assert(neigh_next_question(table, now, &question));
+		ck_assert(be32_eq(question.sender, rules->farms[!gone].vip));
+		ck_assert(!neigh_next_question(table, now, &question));
+		end();
+	}
+}
+END_TEST
+
 START_TEST(many_are_asked_a_few_at_a_time)
 {
 	struct neigh_question question;
@@ -326,6 +379,8 @@ Suite *neigh_suite(void)
 	        server_is_asked_for_though_no_place,
 	        reload_keeps_what_is_known,
 	        farms_with_a_server_in_common_ask_once,
+	        a_farm_that_is_gone_asks_nobody,
+	        a_farm_that_is_left_asks_for_one_that_is_gone,
 	        many_are_asked_a_few_at_a_time,
 	        NULL,
 	};
