@@ -332,6 +332,31 @@ START_TEST(port_used_again_into_time_wait)
 }
 END_TEST
 
+/* Flows whose numbers differ by ANEW_PLACES have one place: the later one has it, and an earlier
+ * one takes nothing from it when it ends. */
+START_TEST(an_older_flow_is_forgotten_by_its_heir_only)
+{
+	enum { OLDER = 7, FIRST = 1, SECOND = FIRST + ANEW_PLACES };
+	struct arena arena = {.base = NULL};
+	struct anew anew;
+
+	anew_lay_out(&anew, &arena);
+	arena = (struct arena){.base = aligned_alloc(ARENA_ALIGN, arena.used)};
+	anew_lay_out(&anew, &arena);
+	anew_set_older(&anew, FIRST, OLDER);
+	anew_set_older(&anew, SECOND, FLOW_NONE);
+	ck_assert_uint_eq(anew_older(&anew, FIRST), OLDER);
+	ck_assert_uint_eq(anew_older(&anew, SECOND), FLOW_NONE);
+	anew_set_older(&anew, SECOND, OLDER + 1);
+	anew_set_older(&anew, FIRST, FLOW_NONE);
+	ck_assert_uint_eq(anew_older(&anew, FIRST), FLOW_NONE);
+	ck_assert_uint_eq(anew_older(&anew, SECOND), OLDER + 1);
+	anew_set_older(&anew, SECOND, FLOW_NONE);
+	ck_assert_uint_eq(anew_older(&anew, SECOND), FLOW_NONE);
+	free(arena.base);
+}
+END_TEST
+
 Suite *judge_anew_suite(void)
 {
 	const TTest *const tests[] = {
@@ -345,6 +370,7 @@ Suite *judge_anew_suite(void)
 	        stranger_s_syn_on_a_flow_of_a_server_that_is_left,
 	        half_open_flow_of_a_server_that_is_left,
 	        port_used_again_into_time_wait,
+	        an_older_flow_is_forgotten_by_its_heir_only,
 	        NULL,
 	};
 

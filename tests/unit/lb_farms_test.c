@@ -375,6 +375,27 @@ START_TEST(each_farm_its_own)
 }
 END_TEST
 
+/* A client who has been idle for too long goes on, and meanwhile somebody has asked in his name: it
+ * is to where he is connected that he sticks. */
+START_TEST(a_hope_is_nothing_beside_a_flow_that_is_used)
+{
+	struct talk first, second;
+
+	begin();
+	engine.rules->farms[0].persist_ms = 60 * S;
+	talk_open(&first, &engine, fixture_client(1), 40000, 443);
+	engine_wait_ms(&engine, 70 * S);
+	ck_assert_uint_eq(stuck_to(1), SERVER_NONE);
+	engine.rules->servers[first.server].max_connections = 1;
+	talk_syn(&second, &engine, fixture_client(1), 40001, 443);
+	ck_assert_uint_eq(second.server, 1 - first.server);
+	talk_send(&first, CLIENT, ACK, 10);
+	talk_close(&first, CLIENT);
+	ck_assert_uint_eq(stuck_to(1), first.server);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *lb_farms_suite(void)
 {
 	const TTest *const tests[] = {
@@ -386,6 +407,7 @@ Suite *lb_farms_suite(void)
 	        half_open_flow_unsticks_nobody,
 	        older_flow_unsticks_nobody,
 	        hope_keeps_nobody_away,
+	        a_hope_is_nothing_beside_a_flow_that_is_used,
 	        nobody_sticks_to_a_server_that_is_drained,
 	        nobody_sticks_without_persist,
 	        client_sticks_while_its_flow_is_used,
