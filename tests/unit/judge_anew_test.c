@@ -332,13 +332,40 @@ START_TEST(port_used_again_into_time_wait)
 }
 END_TEST
 
+/* A SYN waits for its answer for five seconds, and not a tick longer; nor does it for another flow
+ * of its place. */
+START_TEST(a_syn_waits_for_five_seconds)
+{
+	const struct packet syn = {.seq = 1000, .seq_len = 1};
+	const uint32_t tick = 700, flow = 3, until = tick + 5 * FLOW_TICKS_PER_S;
+	struct arena arena = {.base = NULL};
+	struct anew anew = {.waiting = 0};
+
+	anew_lay_out(&anew, &arena);
+	arena = (struct arena){.base = aligned_alloc(ARENA_ALIGN, arena.used)};
+	anew_lay_out(&anew, &arena);
+	ck_assert_ptr_null(anew_find(&anew, flow, tick));
+	anew_note(&anew, flow, &syn, tick);
+	ck_assert_ptr_nonnull(anew_find(&anew, flow, until));
+	ck_assert_uint_eq(anew_find(&anew, flow, until)->syn.next, 1001);
+	ck_assert_ptr_null(anew_find(&anew, flow, until + 1));
+	ck_assert_ptr_null(anew_find(&anew, flow + ANEW_PLACES, tick));
+	anew_forget(&anew, flow + ANEW_PLACES);
+	ck_assert_ptr_nonnull(anew_find(&anew, flow, tick));
+	anew_forget(&anew, flow);
+	ck_assert_ptr_null(anew_find(&anew, flow, tick));
+	ck_assert_uint_eq(anew.waiting, 0);
+	free(arena.base);
+}
+END_TEST
+
 /* Flows whose numbers differ by ANEW_PLACES have one place: the later one has it, and an earlier
  * one takes nothing from it when it ends. */
 START_TEST(an_older_flow_is_forgotten_by_its_heir_only)
 {
 	enum { OLDER = 7, FIRST = 1, SECOND = FIRST + ANEW_PLACES };
 	struct arena arena = {.base = NULL};
-	struct anew anew;
+	struct anew anew = {.waiting = 0};
 
 	anew_lay_out(&anew, &arena);
 	arena = (struct arena){.base = aligned_alloc(ARENA_ALIGN, arena.used)};
@@ -370,6 +397,7 @@ Suite *judge_anew_suite(void)
 	        stranger_s_syn_on_a_flow_of_a_server_that_is_left,
 	        half_open_flow_of_a_server_that_is_left,
 	        port_used_again_into_time_wait,
+	        a_syn_waits_for_five_seconds,
 	        an_older_flow_is_forgotten_by_its_heir_only,
 	        NULL,
 	};
