@@ -8,6 +8,8 @@
 #	tmbridge:PATH,SETTING...	another one (no PATH: the same), with settings of lab_ini(), and filters=N, of
 #		50 instructions each, all of which TCP runs through
 #	bridge	the kernel's bridge. Nothing balances, so its clients go to fe1 itself: the reference
+#	bare	a program at tc ingress that sends each frame out of the other port, and does nothing else:
+#		what a cable made of such a program costs at least. Clients go to fe1 as with the bridge
 #	nft	that bridge, with the VIP on it and nftables' DNAT and SNAT. The frames that are not for
 #		the VIP don't pass nftables (bridge-nf-call-iptables = 0)
 #	haproxy	that bridge, with the VIP on it and HAProxy in TCP mode with splice, one thread
@@ -66,6 +68,30 @@ start_bridge()
 stop_bridge()
 {
 	ip -n tmb link del br0
+}
+
+start_bare()
+{
+	local port other
+
+	for port in eth0 eth1; do
+		other=$((1 - ${port#eth}))
+		clang -O2 -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$LAB_DIR/$port.bpf.o" \
+			-D OUT="$(ip -n tmb -j link show "eth$other" | jq ".[0].ifindex")" "$HERE/bare.bpf.c"
+		ip -n tmb link set "$port" promisc on up
+		in_ns tmb tc qdisc add dev "$port" clsact
+		in_ns tmb tc filter add dev "$port" ingress bpf direct-action object-file "$LAB_DIR/$port.bpf.o" section tc
+	done
+}
+
+stop_bare()
+{
+	local port
+
+	for port in eth0 eth1; do
+		in_ns tmb tc qdisc del dev "$port" clsact
+		ip -n tmb link set "$port" promisc off
+	done
 }
 
 wire_with_vips()
@@ -245,7 +271,7 @@ contender_stop() # CONTENDER
 contender_addresses() # CONTENDER
 {
 	TO=$VIP TO_ONE=$VIP_ONE
-	[[ $1 != bridge ]] || TO=10.0.0.41 TO_ONE=10.0.0.41
+	[[ $1 != @(bridge|bare) ]] || TO=10.0.0.41 TO_ONE=10.0.0.41
 }
 
 # Loads. Each prints an object: of values, in the figure's unit, and of the work that was done, in
