@@ -11,13 +11,16 @@
 # other one in reverse. The results are medians of the rounds' p99, and of their ratio to the quiet one's in the same round, since only what
 # is measured one after the other can be compared; whether a frame was missed; and how many of the turns, one a second, were had
 # in their second. Fewer than TURNS_PERCENT of them (95) are a failure. MODES are which of them (quiet answers programs); one more
-# is listing, in which all flows are asked for again and again. crowd opens the connections, so that a million take no time.
+# is listing, in which all flows are asked for again and again; and others, in which two programs that have nothing to do with the wire
+# make and read as much as a list is (chatters): what that does is what any use of these processors does. crowd opens the connections, so that a million take no time.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
 ROUNDS=${ROUNDS:-8}
 SECONDS_EACH=${SECONDS_EACH:-8}
 readonly IPERF=5201 SOCKPERF=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
+# What others make at a time, as a list of all flows is made: 200 records.
+readonly LIST_US=60 LIST_BYTES=55000
 # Processors: of the stream's two ends, and of the round trips'.
 readonly LOAD=0 TRIPS=1
 
@@ -97,6 +100,8 @@ ask() # MODE
 		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "" 0
 	elif [[ $1 = listing ]]; then
 		ask_for_all
+	elif [[ $1 = others ]]; then
+		"$TOOLS/chatters" "$SECONDS_EACH" $LIST_US $LIST_BYTES
 	elif [[ $1 = answers ]]; then
 		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}"
 	else
