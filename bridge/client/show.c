@@ -19,7 +19,7 @@ int show_table(const struct cli *cli, struct table *table)
 {
 	int status = 0;
 
-	if (cli->sort && !table_sort(table, cli->sort)) {
+	if (!table_sort(table)) {
 		struct nearest nearest = {.word = cli->sort};
 
 		table_offer(table, &nearest);
@@ -32,7 +32,7 @@ int show_table(const struct cli *cli, struct table *table)
 
 int show_list(const struct cli *cli, struct ask *ask, const struct column *columns)
 {
-	struct table *table = table_new(columns, cli->format, cli->header);
+	struct table *table = table_new(columns, cli->format, cli->header, cli->sort);
 	json_t *record;
 	int status, shown;
 	size_t n = 0;

@@ -15,7 +15,7 @@ static const struct column event_columns[] = {
 /* Prints one event as a table of its own, as with -f there may be no end of them. */
 static void print_event_row(const json_t *event, bool header)
 {
-	struct table *table = table_new(event_columns, TABLE_CSV, header);
+	struct table *table = table_new(event_columns, TABLE_CSV, header, NULL);
 
 	if (!table)
 		return;

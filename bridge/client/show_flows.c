@@ -324,7 +324,7 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 		log_error("%s: nobody, as far as is known", search->endpoint);
 		return ASK_NO_OBJECT;
 	}
-	table = table_new(who_columns, cli->format, cli->header);
+	table = table_new(who_columns, cli->format, cli->header, cli->sort);
 	if (!table)
 		return ASK_FAILED;
 	json_array_foreach(search->found, i, record) table_add(table, record);

@@ -369,7 +369,7 @@ int show_servers(const struct cli *cli, struct ask *ask)
 {
 	int ret;
 	json_t *status = take(ask, &ret), *farm, *server;
-	struct table *table = table_new(server_columns, cli->format, cli->header);
+	struct table *table = table_new(server_columns, cli->format, cli->header, cli->sort);
 	size_t f, s;
 
 	json_array_foreach(json_object_get(status, "farms"), f, farm)
@@ -392,7 +392,7 @@ int show_farms(const struct cli *cli, struct ask *ask)
 {
 	int ret;
 	json_t *status = take(ask, &ret), *farm;
-	struct table *table = table_new(farm_columns, cli->format, cli->header);
+	struct table *table = table_new(farm_columns, cli->format, cli->header, cli->sort);
 	size_t f;
 
 	json_array_foreach(json_object_get(status, "farms"), f, farm)

@@ -197,7 +197,7 @@ static int look(struct top *top, const struct view *view, const json_t *status)
 		cli.sort = view->sort;
 	if (!cli.limit)
 		cli.limit = TOP_ROWS;
-	top->table = table_new(view->columns, cli.format, cli.header);
+	top->table = table_new(view->columns, cli.format, cli.header, cli.sort);
 	if (!top->table)
 		return ASK_FAILED;
 	if (view->add)

@@ -1,5 +1,6 @@
 /*
- * Rows are kept until all have come, as only then it is known how wide a column is.
+ * Rows are kept until all have come, as only then it is known how wide a column is. There may be a
+ * million of them: of each no more is kept than what will be printed, and what it is sorted by.
  */
 #include "table.h"
 
@@ -24,9 +25,10 @@ enum {
 };
 
 struct row {
-	char *json; /* all of the record, for TABLE_JSON */
-	char *cells[TABLE_COLUMNS_MAX];
-	double numbers[TABLE_COLUMNS_MAX];
+	/* of TABLE_JSON the record, else the cells that are shown, each with its zero */
+	char *text;
+	char *key;     /* what it is sorted by, if that is a text, within text; or NULL */
+	double number; /* if it is a number */
 };
 
 struct table {
@@ -34,6 +36,8 @@ struct table {
 	enum table_format format;
 	bool header;
 	unsigned ncolumns;
+	bool sorts;
+	unsigned by; /* a column, if it sorts; ncolumns: there is none of that name */
 	struct row *rows;
 	size_t n, room;
 };
@@ -97,25 +101,35 @@ double table_age(const char *time_text)
 
 /* ---- Rows ---- */
 
-struct table *table_new(const struct column *columns, enum table_format format, bool header)
+static unsigned find_column(const struct table *table, const char *name)
+{
+	unsigned c = 0;
+
+	while (c < table->ncolumns && strcasecmp(name, table->columns[c].title) &&
+	       strcmp(name, table->columns[c].member))
+		c++;
+	return c;
+}
+
+struct table *table_new(const struct column *columns, enum table_format format, bool header,
+                        const char *by)
 {
 	struct table *table = calloc(1, sizeof(*table));
 
 	if (!table)
 		return NULL;
-	*table = (struct table){.columns = columns, .format = format, .header = header};
+	*table =
+	        (struct table){.columns = columns, .format = format, .header = header, .sorts = by};
 	while (columns[table->ncolumns].title)
 		table->ncolumns++;
+	table->by = by ? find_column(table, by) : table->ncolumns;
 	return table;
 }
 
 void table_free(struct table *table)
 {
-	for (size_t i = 0; table && i < table->n; i++) {
-		free(table->rows[i].json);
-		for (unsigned c = 0; c < table->ncolumns; c++)
-			free(table->rows[i].cells[c]);
-	}
+	for (size_t i = 0; table && i < table->n; i++)
+		free(table->rows[i].text);
 	if (table)
 		free(table->rows);
 	free(table);
@@ -150,60 +164,114 @@ static char *shown(const struct column *column, const json_t *value)
 	}
 }
 
-void table_add(struct table *table, const json_t *record)
+static bool is_shown(const struct table *table, unsigned column)
 {
-	struct row *row;
+	return table->format != TABLE_TEXT || !table->columns[column].wide;
+}
 
+static char *cell_of(const struct table *table, unsigned c, const json_t *record)
+{
+	const json_t *value = json_object_get(record, table->columns[c].member);
+
+	return table->format == TABLE_CSV ? plain(value) : shown(&table->columns[c], value);
+}
+
+static void set_key(const struct table *table, const json_t *record, struct row *row)
+{
+	const struct column *column = &table->columns[table->by];
+	const json_t *value = json_object_get(record, column->member);
+
+	row->number = column->kind == COLUMN_AGE ? table_age(json_string_value(value))
+	                                         : json_number_value(value);
+}
+
+static bool has_text_key(const struct table *table)
+{
+	return table->by < table->ncolumns && table->columns[table->by].kind == COLUMN_TEXT;
+}
+
+/* Joins texts, each with its zero, and frees them; one that couldn't be made is empty. */
+static char *join(char *const *texts, unsigned n, size_t *ret_last)
+{
+	size_t len = 0, at = 0;
+	char *all;
+
+	for (unsigned i = 0; i < n; i++)
+		len += (texts[i] ? strlen(texts[i]) : 0) + 1;
+	all = malloc(len + 1);
+	for (unsigned i = 0; i < n; i++) {
+		const char *text = texts[i] ? texts[i] : "";
+
+		*ret_last = at;
+		if (all)
+			at += (size_t)(stpcpy(all + at, text) - (all + at)) + 1;
+		free(texts[i]);
+	}
+	return all;
+}
+
+static struct row *new_row(struct table *table)
+{
 	if (table->n == table->room) {
 		size_t room = table->room ? 2 * table->room : 64;
 		struct row *rows = realloc(table->rows, room * sizeof(*rows));
 
 		if (!rows)
-			return;
+			return NULL;
 		table->rows = rows;
 		table->room = room;
 	}
-	row = &table->rows[table->n++];
-	row->json = table->format == TABLE_JSON
-	                    ? json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15))
-	                    : NULL;
-	for (unsigned c = 0; c < table->ncolumns; c++) {
-		const struct column *column = &table->columns[c];
-		const json_t *value = json_object_get(record, column->member);
-
-		row->numbers[c] = column->kind == COLUMN_AGE ? table_age(json_string_value(value))
-		                                             : json_number_value(value);
-		row->cells[c] = table->format == TABLE_CSV ? plain(value) : shown(column, value);
-	}
+	return &table->rows[table->n];
 }
 
-struct order {
-	unsigned column;
-	bool by_number;
-};
-
-static int compare(const void *a, const void *b, void *arg)
+void table_add(struct table *table, const json_t *record)
 {
-	const struct row *first = a, *second = b;
-	const struct order *order = arg;
-	const double x = first->numbers[order->column], y = second->numbers[order->column];
+	char *texts[TABLE_COLUMNS_MAX + 1];
+	struct row *row = new_row(table);
+	unsigned n = 0;
+	size_t last = 0;
 
-	if (order->by_number)
-		return x < y ? 1 : x > y ? -1 : 0;
-	return strcmp(first->cells[order->column], second->cells[order->column]);
+	if (!row)
+		return;
+	if (table->format == TABLE_JSON)
+		texts[n++] = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	for (unsigned c = 0; table->format != TABLE_JSON && c < table->ncolumns; c++)
+		if (is_shown(table, c))
+			texts[n++] = cell_of(table, c, record);
+	if (has_text_key(table))
+		texts[n++] = cell_of(table, table->by, record);
+	*row = (struct row){.text = join(texts, n, &last)};
+	if (!row->text)
+		return;
+	if (has_text_key(table))
+		row->key = row->text + last;
+	else if (table->by < table->ncolumns)
+		set_key(table, record, row);
+	table->n++;
 }
 
-bool table_sort(struct table *table, const char *by)
+static int compare_texts(const void *a, const void *b)
 {
-	for (unsigned c = 0; c < table->ncolumns; c++) {
-		struct order order = {c, table->columns[c].kind != COLUMN_TEXT};
+	return strcmp(((const struct row *)a)->key, ((const struct row *)b)->key);
+}
 
-		if (strcasecmp(by, table->columns[c].title) && strcmp(by, table->columns[c].member))
-			continue;
-		qsort_r(table->rows, table->n, sizeof(*table->rows), compare, &order);
+static int compare_numbers(const void *a, const void *b)
+{
+	const double x = ((const struct row *)a)->number, y = ((const struct row *)b)->number;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+bool table_sort(struct table *table)
+{
+	if (!table->sorts)
 		return true;
-	}
-	return false;
+	if (table->by == table->ncolumns)
+		return false;
+	if (table->n)
+		qsort(table->rows, table->n, sizeof(*table->rows),
+		      has_text_key(table) ? compare_texts : compare_numbers);
+	return true;
 }
 
 void table_offer(const struct table *table, struct nearest *nearest)
@@ -214,9 +282,19 @@ void table_offer(const struct table *table, struct nearest *nearest)
 
 /* ---- Printing ---- */
 
-static bool is_shown(const struct table *table, unsigned column)
+/* Where each of the columns that are shown is in a row. */
+static void find_cells(const struct table *table, const struct row *row,
+                       const char *ret[TABLE_COLUMNS_MAX])
 {
-	return table->format != TABLE_TEXT || !table->columns[column].wide;
+	const char *at = row->text;
+
+	for (unsigned c = 0; c < table->ncolumns; c++) {
+		ret[c] = "";
+		if (!is_shown(table, c))
+			continue;
+		ret[c] = at;
+		at += strlen(at) + 1;
+	}
 }
 
 static void print_csv_cell(const char *text)
@@ -233,14 +311,17 @@ static void print_csv_cell(const char *text)
 
 static void print_csv(const struct table *table, size_t n)
 {
+	const char *cells[TABLE_COLUMNS_MAX];
+
 	for (unsigned c = 0; table->header && c < table->ncolumns; c++)
 		printf("%s%s", c ? "," : "", table->columns[c].member);
 	if (table->header)
 		putchar('\n');
 	for (size_t i = 0; i < n; i++) {
+		find_cells(table, &table->rows[i], cells);
 		for (unsigned c = 0; c < table->ncolumns; c++) {
 			fputs(c ? "," : "", stdout);
-			print_csv_cell(table->rows[i].cells[c]);
+			print_csv_cell(cells[c]);
 		}
 		putchar('\n');
 	}
@@ -249,7 +330,7 @@ static void print_csv(const struct table *table, size_t n)
 static void print_json(const struct table *table, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		puts(table->rows[i].json ? table->rows[i].json : "{}");
+		puts(table->rows[i].text);
 }
 
 /* The column whose texts are longest, of those that may be shorter; or -1. */
@@ -289,7 +370,7 @@ static void put_cell(const char *text, int width, bool left, char ret[TABLE_CELL
 }
 
 /* Numbers to the right, and nothing behind the last column. */
-static void print_line(const struct table *table, const int *widths, char *const *cells)
+static void print_line(const struct table *table, const int *widths, const char *const *cells)
 {
 	char line[4096], cell[TABLE_CELL_BYTES];
 	size_t at = 0;
@@ -311,23 +392,34 @@ static void print_line(const struct table *table, const int *widths, char *const
 	puts(line);
 }
 
+static void widen(const struct table *table, size_t n, int *widths)
+{
+	const char *cells[TABLE_COLUMNS_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		find_cells(table, &table->rows[i], cells);
+		for (unsigned c = 0; c < table->ncolumns; c++)
+			if ((int)strlen(cells[c]) > widths[c])
+				widths[c] = (int)strlen(cells[c]);
+	}
+}
+
 static void print_text(const struct table *table, size_t n)
 {
+	const char *cells[TABLE_COLUMNS_MAX];
 	int widths[TABLE_COLUMNS_MAX] = {0};
 
-	for (unsigned c = 0; c < table->ncolumns; c++) {
-		if (table->header)
-			widths[c] = (int)strlen(table->columns[c].title);
-		for (size_t i = 0; i < n; i++)
-			if ((int)strlen(table->rows[i].cells[c]) > widths[c])
-				widths[c] = (int)strlen(table->rows[i].cells[c]);
-	}
+	for (unsigned c = 0; table->header && c < table->ncolumns; c++)
+		widths[c] = (int)strlen(table->columns[c].title);
+	widen(table, n, widths);
 	if (table->format == TABLE_TEXT && isatty(STDOUT_FILENO))
 		fit(table, widths);
 	if (table->header)
 		print_line(table, widths, NULL);
-	for (size_t i = 0; i < n; i++)
-		print_line(table, widths, table->rows[i].cells);
+	for (size_t i = 0; i < n; i++) {
+		find_cells(table, &table->rows[i], cells);
+		print_line(table, widths, cells);
+	}
 }
 
 void table_print(const struct table *table, unsigned limit)

@@ -28,16 +28,18 @@ struct column {
 
 struct table;
 
-/* The columns, ended by one without a title, must stay. NULL if memory runs out. */
-struct table *table_new(const struct column *columns, enum table_format format, bool header);
+/* The columns, ended by one without a title, must stay. by is the title (in any case) or member of
+ * the one that it will be sorted by, or NULL. NULL if memory runs out. */
+struct table *table_new(const struct column *columns, enum table_format format, bool header,
+                        const char *by);
 void table_free(struct table *table);
 
 /* Adds a row of the record's members. */
 void table_add(struct table *table, const json_t *record);
 
-/* Sorts by a column's title (in any case) or member, the largest number or first text first; false
- * if there is none of that name. */
-bool table_sort(struct table *table, const char *by);
+/* Sorts by that column, the largest number or first text first; false if there is none of that
+ * name. */
+bool table_sort(struct table *table);
 
 /* Offers the columns' members to whoever looks for the nearest one. */
 void table_offer(const struct table *table, struct nearest *nearest);
