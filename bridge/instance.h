@@ -28,6 +28,7 @@ struct live {
 	struct writer *writer; /* of the statistics, or NULL: there are none */
 	struct vacancy *vacancy;
 	struct sockets sockets;
+	struct priority priority; /* as it was started with */
 	struct world world;
 	struct desk *desk;  /* at the sockets; or NULL */
 	unsigned held;      /* sides (1 << side) on which no address has been checked yet */

@@ -245,7 +245,8 @@ static int start_loops(struct live *live)
 	                             .overrides = &live->overrides,
 	                             .text = live->text,
 	                             .reload = reload_as_asked,
-	                             .ctx = live};
+	                             .ctx = live,
+	                             .priority = live->priority};
 	live->desk = desk_new(&live->world, &live->sockets);
 	if (!live->desk)
 		return -ENOMEM;

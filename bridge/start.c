@@ -240,6 +240,7 @@ int start_live(struct live *live, struct rules *rules)
 
 	live->keep = rules->on_exit == ON_EXIT_KEEP;
 	limits_raise();
+	priority_open(&live->priority);
 	if ((err = make_key(live->options, &key)) < 0 ||
 	    (err = live->signals = signals_open()) < 0 || (err = take_wire(live, rules, &key)) < 0)
 		return err;

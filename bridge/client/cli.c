@@ -6,6 +6,7 @@
 #include "show.h"
 
 #include "../process/log.h"
+#include "../process/priority.h"
 #include "../process/text.h"
 #include "../../cfg/nearest.h"
 
@@ -292,6 +293,8 @@ static int once(const struct cli *cli, const struct command *command)
 	status = ask_open(cli->instance, command->control, &ask);
 	if (status)
 		return status;
+	if (command->show == show_flows && !cli->limit)
+		priority_give_up(); /* they may be a million, and the processors are the wire's */
 	if (!ask_send(ask, command->asks ? command->asks : cli->line))
 		status = ASK_FAILED;
 	else if (is_as_it_came(cli, command))

@@ -8,6 +8,7 @@
 #include "totals.h"
 
 #include "../process/log.h"
+#include "../process/priority.h"
 #include "../../cfg/nearest.h"
 
 #include <stdio.h>
@@ -138,6 +139,7 @@ static int add_clients(struct top *top)
 	const char *name;
 	int status = ask_open(top->cli->instance, false, &ask);
 
+	priority_give_up(); /* they may be a million, and the processors are the wire's */
 	if (!status && !ask_send(ask, "flows"))
 		status = ASK_FAILED;
 	while (!status && (flow = ask_next(ask, &status))) {

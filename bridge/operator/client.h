@@ -35,6 +35,7 @@ struct client {
 	lb_time late;      /* when that has been so for too long; 0: it isn't so */
 	bool is_busy;      /* go() has more to add at once, if there is room */
 	bool has_to_wait;  /* up to world.viewers */
+	bool goes_over;    /* the flows, which may take long: at the lowest priority */
 	client_stop *stop; /* when it is over, by whomever; or NULL */
 	client_go *go;     /* NULL: there is nothing to go on with */
 	union {            /* of the verb under way */

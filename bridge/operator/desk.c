@@ -281,7 +281,7 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	answer_clear(&client->answer);
 	if (!client->is_stalled)
 		client->late.ns = 0;
-	client->is_stalled = false;
+	client->is_stalled = client->goes_over = false;
 	verbs_ask(desk->world, client, line, now);
 	client->patient = later(now, DESK_PATIENCE_S);
 	if (client->is_stalled && !client->go)
@@ -367,13 +367,19 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 }
 
 /* One client's turn. What it costs is charged to all viewers if he is one, unless it goes on with
- * an answer, which has a share of its own. */
+ * an answer, which has a share of its own. A list of flows goes on only where nobody else wants the
+ * processor, or in some ms: else frames would wait for each record of it. */
 static void take_turn(struct desk *desk, struct client *client, lb_time now)
 {
 	const bool is_charged = !client->is_operator && !client->go;
+	const bool gives_way = client->goes_over && client->go;
 	const uint64_t used = is_charged ? clock_used() : 0;
 
+	if (gives_way)
+		priority_lower(&desk->world->priority);
 	serve(desk, client, now);
+	if (gives_way)
+		priority_return(&desk->world->priority);
 	if (is_charged)
 		charge(desk, used);
 }

@@ -242,6 +242,7 @@ void verb_flows(struct world *world, struct client *client, struct request *requ
 {
 	const char *by = request_take(request, "--sort"), *limit = request_take(request, "--limit");
 
+	client->goes_over = true;
 	if (begin(world, client, request) && take_order(client, by, limit))
 		go(world, client, now);
 }
@@ -306,7 +307,7 @@ void verb_who(struct world *world, struct client *client, struct request *reques
 	}
 	if (!begin(world, client, request))
 		return;
-	client->flows.scan->filter.resting = true;
+	client->flows.scan->filter.resting = client->goes_over = true;
 	name_logs(client, world->crew->workers.rules);
 	go(world, client, now);
 }

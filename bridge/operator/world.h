@@ -7,6 +7,7 @@
 #include "overrides.h"
 #include "rates.h"
 #include "verdicts.h"
+#include "../process/priority.h"
 #include "../worker/crew.h"
 #include "../../cfg/cfg.h"
 
@@ -29,6 +30,7 @@ struct world {
 	struct rates rates;
 	lb_time started; /* by clock_now() */
 	lb_time viewers; /* when viewers may go over the flows again: verb_flows.c */
+	struct priority priority;
 };
 
 #endif

@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +111,15 @@ static int add_programs(scmp_filter_ctx filter)
 	return add_calls(filter, &call, 1);
 }
 
+/* To give way to others for a while: only the caller's own thread. */
+static int add_priority(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp own[] = {{IS(0, PRIO_PROCESS)}, {IS(1, 0)}};
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setpriority),
+	                              sizeof(own) / sizeof(own[0]), own);
+}
+
 static int add_conditional(scmp_filter_ctx filter)
 {
 	const struct call calls[] = {
@@ -161,6 +171,8 @@ static int fill(scmp_filter_ctx filter, const struct ports *ports)
 			err = add_listener(filter, ports->listeners[i]);
 	if (!err && ports->programs)
 		err = add_programs(filter);
+	if (!err)
+		err = add_priority(filter);
 	return err ? err : add_conditional(filter);
 }
 

@@ -91,6 +91,7 @@
 	X(persist)                                                                                 \
 	X(persist_twin)                                                                            \
 	X(precedence)                                                                              \
+	X(priority)                                                                                \
 	X(probes)                                                                                  \
 	X(probes_reload)                                                                           \
 	X(refuse)                                                                                  \

@@ -1,0 +1,25 @@
+/*
+ * Giving way to all others on the processors, for a while or for good: the nice value of a thread.
+ */
+#ifndef BRIDGE_PRIORITY_H
+#define BRIDGE_PRIORITY_H
+
+#include <stdbool.h>
+
+struct priority {
+	int own;         /* nice value that the process was started with */
+	bool may_return; /* to it, from a lower priority */
+};
+
+/* Finds out, and sees to it that the process may return, if it is allowed to raise that limit: to
+ * be called while it still has the capabilities of its start. */
+void priority_open(struct priority *ret);
+
+/* The calling thread gets the lowest priority (nice 19), if it may return; and its own again. */
+void priority_lower(const struct priority *priority);
+void priority_return(struct priority *priority);
+
+/* The lowest one for good: for programs that only show something. */
+void priority_give_up(void);
+
+#endif
