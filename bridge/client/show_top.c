@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -190,6 +191,16 @@ static const struct view *choose(const char *line)
 	return NULL;
 }
 
+/* As many as a terminal has room for, beside the titles and the line that the cursor is in. */
+static unsigned rows_that_fit(bool once)
+{
+	struct winsize size = {.ws_row = 0};
+
+	if (once || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row < 4)
+		return TOP_ROWS;
+	return size.ws_row - 2u < TOP_ROWS ? size.ws_row - 2u : TOP_ROWS;
+}
+
 static int look(struct top *top, const struct view *view, const json_t *status)
 {
 	struct cli cli = *top->cli;
@@ -198,7 +209,7 @@ static int look(struct top *top, const struct view *view, const json_t *status)
 	if (!cli.sort)
 		cli.sort = view->sort;
 	if (!cli.limit)
-		cli.limit = TOP_ROWS;
+		cli.limit = rows_that_fit(cli.once);
 	top->table = table_new(view->columns, cli.format, cli.header, cli.sort);
 	if (!top->table)
 		return ASK_FAILED;
