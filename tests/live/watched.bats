@@ -327,7 +327,7 @@ wire_is() # on|bypass
 	tmb top --once --by reason | seek -E '^not_ours +[0-9]'
 	tmb top --once --by client | seek -E '^10.0.0.100 +1 '
 	# as many lines as a terminal has room for, the cursor's among them
-	[[ $({ script -qec "stty rows 10; timeout 0.5 $TMBRIDGE top --by reason" /dev/null || true; } | awk -v RS='\033\\[2J' 'NR == 2 { print gsub("\n", "") }') = 9 ]]
+	[[ $(script -qec "stty rows 6; exec timeout -s INT 1.5 $TMBRIDGE top --by reason" /dev/null | awk -v RS='\033\\[2J' 'NR == 2 { print gsub("\n", "") }') = 5 ]]
 	run tmb top --once --by clinet
 	[[ $status = 2 && $output = *"did you mean client?"* ]]
 }
