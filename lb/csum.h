@@ -48,12 +48,6 @@ static inline csum_acc csum_change32(be32 from, be32 to)
 	return csum_change_word(word32_load(&from), word32_load(&to));
 }
 
-static inline csum_acc csum_change_addresses(uint64_t from, uint64_t to)
-{
-	return csum_change_word((uint32_t)from, (uint32_t)to) +
-	       csum_change_word((uint32_t)(from >> 32), (uint32_t)(to >> 32));
-}
-
 static inline csum_acc csum_change16(be16 from, be16 to)
 {
 	return (csum_acc)(uint16_t)~csum_load(from.b) + csum_load(to.b);
@@ -72,6 +66,12 @@ static inline uint64_t csum_carry(uint64_t a, uint64_t b)
 static inline csum_acc csum_of_carried(uint64_t sum)
 {
 	return (csum_acc)(uint32_t)sum + (sum >> 32);
+}
+
+/* The same as csum_change_word() of eight bytes. */
+static inline csum_acc csum_change_addresses(uint64_t from, uint64_t to)
+{
+	return csum_of_carried(csum_carry(~from, to));
 }
 
 /* What replacing both addresses, which stand one after the other at p, by these adds to a sum. */

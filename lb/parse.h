@@ -108,11 +108,11 @@ static inline bool parse_is_plain(const struct frame *frame)
 
 	if (frame->len < PARSE_PLAIN_L4 + TCP_HEADER_BYTES)
 		return false;
-	version = be32_get(be32_load(p + ETH_TYPE)) >> 8;   /* with the EtherType */
-	fragment = be32_get(be32_load(ip + IPV4_FRAGMENT)); /* with TTL and protocol */
+	version = be32_get(be32_load(p + ETH_TYPE)) & ~0xffu; /* with the EtherType */
+	fragment = be32_get(be32_load(ip + IPV4_FRAGMENT));   /* with TTL and protocol */
 	total = be16_get(be16_load(ip + IPV4_TOTAL_LENGTH));
 	header = (tcp[TCP_DATA_OFFSET] >> 4) * 4u;
-	return version == (ETHERTYPE_IPV4 << 8 | PARSE_PLAIN_VERSION) &&
+	return version == ((uint32_t)ETHERTYPE_IPV4 << 16 | PARSE_PLAIN_VERSION << 8) &&
 	       (fragment & (IPV4_FRAGMENT_MASK << 16 | 0xff)) == IPPROTO_NUM_TCP &&
 	       !(p[ETH_SRC] & 1) && !(tcp[TCP_FLAGS] & TCP_SYN) && header >= TCP_HEADER_BYTES &&
 	       total >= IPV4_HEADER_BYTES + header && frame->wire_len >= ETH_HEADER_BYTES + total;

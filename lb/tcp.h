@@ -45,6 +45,13 @@ static inline bool tcp_seq_after(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) > 0;
 }
 
+/* The same, but that numbers half way round are each after the other: it takes one instruction
+ * less. Of several such tests of the same numbers, no two can be told apart by that. */
+static inline bool tcp_seq_past(uint32_t a, uint32_t b)
+{
+	return (int32_t)(b - a) < 0;
+}
+
 /*
  * The later one of two numbers: b only if it is after a. Which one it is can't be guessed by the
  * processor. Compiled for the kernel's programs a choice is a branch, as that target has nothing
@@ -86,11 +93,11 @@ static inline bool tcp_is_expected(const struct flow *flow, enum end end,
 	const enum end other = end_other(end);
 	const uint32_t next = packet->seq + packet->seq_len;
 
-	return !tcp_seq_after(flow_acked(flow, other) - TCP_LATELY, packet->seq) &&
-	       !tcp_seq_after(packet->seq, flow_next(flow, end)) &&
-	       !tcp_seq_after(next, flow_limit(flow, end) + 1) &&
-	       !tcp_seq_after(flow_acked(flow, end) - TCP_LATELY, packet->ack) &&
-	       !tcp_seq_after(packet->ack, flow_next(flow, other));
+	return !tcp_seq_past(flow_acked(flow, other) - TCP_LATELY, packet->seq) &&
+	       !tcp_seq_past(packet->seq, flow_next(flow, end)) &&
+	       !tcp_seq_past(next, flow_limit(flow, end) + 1) &&
+	       !tcp_seq_past(flow_acked(flow, end) - TCP_LATELY, packet->ack) &&
+	       !tcp_seq_past(packet->ack, flow_next(flow, other));
 }
 
 /* If at is from first to last, both included. */
@@ -173,23 +180,24 @@ static inline void tcp_advance(struct flow *flow, enum end end, const struct pac
 
 /*
  * If a segment is what an open flow goes on with, notes it: tcp_is_expected() and tcp_advance() in
- * one, which reads each word of the flow once and tests nothing twice.
+ * one, which reads each word of the flow once, when it is needed, and tests nothing twice.
  */
 static inline bool tcp_take_expected(struct flow *flow, enum end end, const struct packet *packet)
 {
 	const enum end other = end_other(end);
-	const uint32_t next = flow_next(flow, end), its_next = flow_next(flow, other);
-	const uint32_t acked = flow_acked(flow, end), its_acked = flow_acked(flow, other);
-	const uint32_t limit = flow_limit(flow, end), its_limit = flow_limit(flow, other);
-	const uint32_t after = packet->seq + packet->seq_len;
-	const uint32_t window = packet->ack + tcp_window(flow, end, packet);
+	const uint32_t after = packet->seq + packet->seq_len, next = flow_next(flow, end);
+	uint32_t acked, window;
 
-	if (tcp_seq_after(its_acked - TCP_LATELY, packet->seq) ||
-	    tcp_seq_after(packet->seq, next) || tcp_seq_after(after, limit + 1) ||
-	    tcp_seq_after(acked - TCP_LATELY, packet->ack) || tcp_seq_after(packet->ack, its_next))
+	if (tcp_seq_past(flow_acked(flow, other) - TCP_LATELY, packet->seq) ||
+	    tcp_seq_past(packet->seq, next) || tcp_seq_past(after, flow_limit(flow, end) + 1))
+		return false;
+	acked = flow_acked(flow, end);
+	if (tcp_seq_past(acked - TCP_LATELY, packet->ack) ||
+	    tcp_seq_past(packet->ack, flow_next(flow, other)))
 		return false;
 	if (!tcp_seq_after(acked, packet->ack)) {
-		flow_set_limit(flow, other, tcp_seq_later(its_limit, window));
+		window = packet->ack + tcp_window(flow, end, packet);
+		flow_set_limit(flow, other, tcp_seq_later(flow_limit(flow, other), window));
 		flow_set_acked(flow, end, packet->ack);
 	}
 	flow_set_next(flow, end, tcp_seq_later(next, after));

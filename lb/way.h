@@ -33,12 +33,6 @@ static inline enum side way_across(enum side from)
 	return from == OUTSIDE ? INSIDE : OUTSIDE;
 }
 
-/* One of the two, without a branch. */
-static inline uint32_t way_either(bool first, uint32_t a, uint32_t b)
-{
-	return b ^ ((a ^ b) & -(uint32_t)first);
-}
-
 /*
  * Sets *ret to the way of a flow's packet: to its server, or to its client, whose hop was noted
  * when the flow opened. There is no branch, as a processor can't predict which of the two it is:
@@ -47,8 +41,9 @@ static inline uint32_t way_either(bool first, uint32_t a, uint32_t b)
 static inline void way_of_flow(struct way *ret, bool to_server, uint16_t server,
                                const struct hop *client)
 {
+	static_assert(SERVER_NONE == UINT16_MAX, "all bits");
 	ret->side = client->side;
-	ret->server = (uint16_t)way_either(to_server, server, SERVER_NONE);
+	ret->server = (uint16_t)(server | -(uint32_t)!to_server);
 	ret->hop = *client;
 }
 
