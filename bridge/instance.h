@@ -10,6 +10,7 @@
 #include "operator/desk.h"
 #include "operator/writer.h"
 #include "reload.h"
+#include "remains.h"
 #include "worker/crew.h"
 #include "worker/vacancy.h"
 
@@ -40,10 +41,9 @@ struct live {
 	uint32_t max_connections, max_half_open;
 	int signals; /* signals_open() */
 	lb_time started;
-	lb_time host_look;    /* when to look at the host's addresses and routes */
-	lb_time kept_look;    /* when to look at SNAT addresses that are no longer in the file */
-	bool remains;         /* flows need what the rules leave to the host: remains.h */
-	lb_time remains_look; /* when to look if they still do */
+	lb_time host_look; /* when to look at the host's addresses and routes */
+	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
+	struct remains remains;
 	bool stop;
 	unsigned still; /* looks, one a second, in which a worker hadn't moved */
 	lb_time still_look;

@@ -11,6 +11,7 @@
 #include "process/log.h"
 #include "process/sandbox.h"
 #include "process/signals.h"
+#include "remains.h"
 #include "worker/preflight.h"
 
 #include <errno.h>
@@ -153,6 +154,8 @@ static int open_ports(struct live *live, const struct rules *rules, const struct
 	if (!err && (err = open_guard(live, rules)) == 0)
 		err = open_fastpath(live, rules, heritage);
 	live->is_refused = !err && !live->fastpath && fastpath_is_wanted(rules);
+	if (!err)
+		remains_adopt(live, rules);
 	if (!err && live->fastpath)
 		fastpath_activate(live->fastpath,
 		                  follow_filters(live, rules, fastpath_is_wanted(rules)));

@@ -10,7 +10,7 @@
  *
  * and all else is the host's, but for what belongs to a flow: one from before a reload may have
  * other ports. Whoever keeps these packets from the host's stack knows the rules, and is told the
- * ports of such flows (bridge/remains.h).
+ * ports of such flows (bridge/remains.h), which are then tmbridge's for as long.
  */
 #ifndef LB_LOCAL_H
 #define LB_LOCAL_H

@@ -233,19 +233,32 @@ filters_have_a_say()
 	topology_reload
 }
 
-# A reload leaves a service, and the SNAT ports of open connections, to the host, who has these addresses as well: they go on.
-gives_ports_to_the_host() # VIP
+# A reload leaves a service, and the SNAT ports of open connections, to the host, who has these addresses as well, or a restart such
+# ports: the connections go on.
+gives_ports_to_the_host() # VIP [restart]
 {
-	local line
+	local line pid fd
 
 	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 10 -w "$1" 5061 3>&-; }
+	pid=$HELD_PID
 	read -r -t 10 line <&"${HELD[0]}"
-	sed -i 's/^preset = .*/&\nports = 443, 444\ncheck = 444\nsnat_ports = 2000-2100/' "$LAB_DIR/lb.ini"
-	topology_reload
+	sed -i 's/^preset = .*/&\nsnat_ports = 2000-2100/' "$LAB_DIR/lb.ini"
+	if [[ ${2:-} = restart ]]; then
+		tmbridge_stop
+		topology_start
+		grep 'connections of an earlier process go on$' "$LAB_DIR/tmbridge.err"
+	else
+		sed -i 's/^preset = .*/&\nports = 443, 444\ncheck = 444/' "$LAB_DIR/lb.ini"
+		topology_reload
+	fi
+	wait_until 5 grep -q 'connections go on by ports that the rules leave to the host' "$LAB_DIR/tmbridge.err"
 	echo >&"${HELD[1]}"
 	read -r -t 10 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
+	fd=${HELD[1]}
+	exec {fd}>&-
+	wait "$pid"
 	mv "$LAB_DIR/lb.ini.kept" "$LAB_DIR/lb.ini"
 	topology_reload
 }

@@ -169,28 +169,33 @@ int guard_set_rules(struct guard *guard, const struct rules *rules)
 
 /* ---- What flows need beyond the rules ---- */
 
-/* If before has a port that now lacks. */
-static bool has_more(const struct guard_ports *before, const struct guard_ports *now)
+/* Adds the ports of before, or all if that is NULL, to those of now. True if that lacked any. */
+static bool merge(struct guard_ports *now, const struct guard_ports *before)
 {
-	for (unsigned i = 0; i < sizeof(now->words) / sizeof(now->words[0]); i++)
-		if (before->words[i] & ~now->words[i])
-			return true;
-	return false;
+	bool ret = false;
+
+	for (unsigned i = 0; i < sizeof(now->words) / sizeof(now->words[0]); i++) {
+		const uint64_t words = before ? before->words[i] : UINT64_MAX;
+
+		ret |= words & ~now->words[i];
+		now->words[i] |= words;
+	}
+	return ret;
 }
 
-/* If the host has of what is sent to a farm's VIP more than it had before. */
-static bool gives_up_vip(struct half *before, struct half *now, const struct rules *rules, be32 vip)
+/* The same of what is sent to a farm's VIP. What the host didn't have at all was ours. */
+static bool merge_vip(struct half *now, struct half *before, const struct rules *rules, be32 vip)
 {
 	const struct ip6 ip = full(rules, vip);
 	const struct guard_place *was = place_of(before, &ip), *is = place_of(now, &ip);
 
 	if (!was || !is || !(was->kinds & GUARD_OURS) || !(is->kinds & GUARD_HOSTS))
 		return false;
-	return !(was->kinds & GUARD_HOSTS) ||
-	       has_more(&before->ports[was->slot], &now->ports[is->slot]);
+	return merge(&now->ports[is->slot],
+	             was->kinds & GUARD_HOSTS ? &before->ports[was->slot] : NULL);
 }
 
-bool guard_gives_up(const struct guard *guard, const struct rules *rules)
+bool guard_keep_all(struct guard *guard, const struct rules *rules)
 {
 	struct half before = half_of(guard, true), now = half_of(guard, false);
 	bool any = false;
@@ -198,10 +203,10 @@ bool guard_gives_up(const struct guard *guard, const struct rules *rules)
 	if (guard->prepared != rules || !rules_has_stack(rules))
 		return false;
 	for (unsigned slot = 0; slot < GUARD_SLOT_FIRST; slot++)
-		any |= has_more(&before.ports[slot], &now.ports[slot]);
-	for (unsigned f = 0; f < rules->nfarms && !any; f++)
-		any = !rules->farms[f].gone &&
-		      gives_up_vip(&before, &now, rules, rules->farms[f].vip);
+		any |= merge(&now.ports[slot], &before.ports[slot]);
+	for (unsigned f = 0; f < rules->nfarms; f++)
+		if (!rules->farms[f].gone)
+			any |= merge_vip(&now, &before, rules, rules->farms[f].vip);
 	return any;
 }
 

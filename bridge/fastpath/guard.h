@@ -40,11 +40,11 @@ int guard_prepare_rules(struct guard *guard, const struct rules *rules);
 int guard_set_rules(struct guard *guard, const struct rules *rules);
 
 /*
- * If the guard is prepared for these rules, and they leave to the host what those in use don't.
- * guard_keep() adds to what is prepared what a flow needs that has these tuples; true if it lacked
- * any of that.
+ * If these rules, which the guard is prepared for, leave to the host what those in use don't,
+ * guard_keep_all() adds all of that to what is prepared. guard_keep() adds what a flow needs that
+ * has these tuples. True if anything was lacking.
  */
-bool guard_gives_up(const struct guard *guard, const struct rules *rules);
+bool guard_keep_all(struct guard *guard, const struct rules *rules);
 bool guard_keep(struct guard *guard, const struct rules *rules, const struct tuple arrive[2]);
 
 #endif

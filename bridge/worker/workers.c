@@ -190,23 +190,6 @@ bool workers_keep_in_vain(const struct workers *workers)
 	return false;
 }
 
-void workers_look_at_flows(const struct workers *workers,
-                           void (*look)(void *ctx, const struct tuple arrive[2]), void *ctx)
-{
-	for (unsigned k = 0; k < workers->n; k++) {
-		const struct flows *flows = &lb_balance(workers->worker[k].lb)->flows;
-		const uint32_t n = flows->reached;
-
-		for (uint32_t f = 0; f < n; f++) {
-			const struct flow *flow = flows_at(flows, f);
-			const struct tuple arrive[2] = {flow->arrive[CLIENT], flow->arrive[SERVER]};
-
-			if (flow->state != FLOW_FREE)
-				look(ctx, arrive);
-		}
-	}
-}
-
 /* ---- Reload ---- */
 
 /* What is made for other rules, and what is left over of those before. */

@@ -58,11 +58,6 @@ bool workers_keep_in_vain(const struct workers *workers);
 
 struct workers_next;
 
-/* Calls look for each flow there is, also for those that have ended and rest, with the tuples that
- * its packets arrive with. While the workers run what they do meanwhile may or may not be seen. */
-void workers_look_at_flows(const struct workers *workers,
-                           void (*look)(void *ctx, const struct tuple arrive[2]), void *ctx);
-
 /*
  * For a reload: begins what follows upon workers. Adds to rules what is in use of those before and
  * isn't in them. rules are taken over, and freed on failure. keep_all: all SNAT addresses that
