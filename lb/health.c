@@ -273,6 +273,7 @@ void health_inherit(struct health *health, unsigned to_server, const struct heal
 			    script_eq(rules_script(health->rules, to, t),
 			              rules_script(old->rules, from, f)))
 				health->checks[first + t] = old->checks[before->check + f];
+		health->checks[first + t].foreign &= health->rules->servers[to_server].gone;
 	}
 	health->changes++;
 	*state = *before;

@@ -136,6 +136,30 @@ START_TEST(server_that_is_gone_fails_by_his_own_checks)
 }
 END_TEST
 
+/* Who comes back, though disabled, is in the file with all the checks there are. */
+START_TEST(server_that_comes_back_disabled_fails_by_all_checks)
+{
+	struct rules *rules = checked_rules(2, 2);
+	unsigned server;
+
+	engine_start(&engine, checked_rules(2, 1));
+	for (unsigned s = 0; s < 2; s++)
+		lb_probed(engine.lb, s, 0, true, engine.now);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	server = talk.server;
+	rules->servers[server].address = ip4(10, 0, 0, 99);
+	engine_reload(&engine, rules);
+	rules = checked_rules(2, 2);
+	rules->servers[server].state = STATE_DISABLED;
+	engine_reload(&engine, rules);
+	for (unsigned i = 0; i < 3; i++)
+		lb_probed(engine.lb, server, 1, false, engine.now);
+	engine_wait_ms(&engine, 100);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_SERVER_DOWN], 1);
+	engine_stop(&engine);
+}
+END_TEST
+
 static struct rules *disabled_rules(void)
 {
 	struct rules *rules = checked_rules(2, 1);
@@ -305,6 +329,7 @@ Suite *reload_verdicts_suite(void)
 	        server_that_was_away_is_unknown,
 	        server_that_is_away_may_die,
 	        server_that_is_gone_fails_by_his_own_checks,
+	        server_that_comes_back_disabled_fails_by_all_checks,
 	        server_that_is_away_may_die_over_reloads,
 	        what_others_say_is_no_check,
 	        what_others_say_counts_over_reloads,
