@@ -46,7 +46,7 @@ static inline bool tcp_seq_after(uint32_t a, uint32_t b)
 }
 
 /* The same, but that numbers half way round are each after the other: it takes one instruction
- * less. Of several such tests of the same numbers, no two can be told apart by that. */
+ * less. A segment that is refused for such numbers is refused by another test as well. */
 static inline bool tcp_seq_past(uint32_t a, uint32_t b)
 {
 	return (int32_t)(b - a) < 0;

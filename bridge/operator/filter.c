@@ -156,7 +156,7 @@ static bool parse_state(const char *word, struct filter_term *ret, struct filter
 	return refuse(why, nearest_best(&nearest), "%s: no such state", word);
 }
 
-/* 1500, 10k, 2M, 1G, 1T: as tables show them */
+/* 1500, 10k, 2M, 1G, 1T: in the units of tables, whole numbers */
 static bool parse_bytes(const char *word, uint64_t *ret)
 {
 	static const char units[] = "kMGT";

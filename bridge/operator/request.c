@@ -106,7 +106,7 @@ bool request_duration(const char *text, unsigned *ret_ms)
 
 		if (*at < '0' || *at > '9')
 			return false;
-		for (; *at >= '0' && *at <= '9' && n <= REQUEST_SECONDS_MAX; at++)
+		for (; *at >= '0' && *at <= '9' && n <= REQUEST_SECONDS_MAX * UINT64_C(1000); at++)
 			n = n * 10 + (uint64_t)(*at - '0');
 		unit = take_unit(&at, unit);
 		if (unit == NUNITS)

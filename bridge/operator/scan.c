@@ -1,7 +1,8 @@
 /*
- * A step is an errand to the worker whose turn it is, which takes SCAN_NS of its time, however many
- * flows it looks at meanwhile and whatever it takes to see if they are meant: frames that come wait
- * no longer than that. What opens and ends meanwhile may or may not be seen.
+ * A step is an errand to the worker whose turn it is, in some parts, each of which takes SCAN_NS of
+ * its time, however many flows it looks at meanwhile and whatever it takes to see if they are
+ * meant: frames that come wait no longer than that. What opens and ends meanwhile may or may not be
+ * seen.
  *
  * Each flow has its lines in several arrays, none of which is near: they are fetched while some
  * others are looked at.
@@ -14,7 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How long a step takes of a worker, and after how many looks it sees how long that has been; each
+/* How long a part takes of a worker, and after how many looks it sees how long that has been; each
  * time, if what is found is ended. */
 #define SCAN_NS (20 * 1000ull)
 enum { SCAN_LOOKS = 16, SCAN_AHEAD = 8 };

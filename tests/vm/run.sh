@@ -40,16 +40,16 @@ boots_by_kvm()
 	grep -q 'Linux version' "$WORK/kvm" 2>/dev/null
 }
 
-# What was found is kept until this machine, too, boots anew.
+# That it does is kept until this machine, too, boots anew. That it doesn't isn't: it may have been too busy.
 accelerator()
 {
 	local kept=.build/vm/accelerator this boot="" accel=tcg
 
 	this=$(</proc/sys/kernel/random/boot_id)
 	[[ ! -s $kept ]] || read -r boot accel <"$kept"
-	if [[ $boot != "$this" ]]; then
-		boots_by_kvm && accel=kvm || accel=tcg
-		echo "$this $accel" >"$kept"
+	if [[ $boot != "$this" || ! -w /dev/kvm ]]; then
+		accel=tcg
+		! boots_by_kvm || { accel=kvm && echo "$this $accel" >"$kept"; }
 	fi
 	echo "$accel"
 }
