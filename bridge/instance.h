@@ -44,6 +44,8 @@ struct live {
 	lb_time host_look; /* when to look at the host's addresses and routes */
 	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
 	struct remains remains;
+	lb_time stats_until; /* how long workers are asked for the statistics; 0: nobody wants any
+	                      */
 	bool stop;
 	unsigned still; /* looks, one a second, in which a worker hadn't moved */
 	lb_time still_look;

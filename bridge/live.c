@@ -30,6 +30,9 @@
  * have been found still for that to be said. */
 enum { LIVE_CONTROL_MS = 1000, LIVE_STILL = 5 };
 
+/* How long statistics are tried for, if a worker doesn't come to them. */
+enum { LIVE_STATS_S = 5 };
+
 /* How often SNAT addresses that are no longer in the file are looked at; and when again if they
  * can't be given up. */
 enum { LET_GO_S = 1, LET_GO_AGAIN_S = 60 };
@@ -48,36 +51,51 @@ static void note_link(struct live *live, enum side side)
 	        .mtu = is->link.mtu};
 }
 
-/* The statistics as text, for the caller to free; NULL, with the reason logged, if they can't be
- * made. */
-static char *take_stats(struct live *live)
+/* Sets *ret to the statistics as text, for the caller to free. Returns 0 or a negative errno. */
+static int take_stats(struct live *live, char **ret)
 {
 	struct snapshot snapshot;
-	char *text;
 	int err;
 
+	*ret = NULL;
 	err = snapshot_take(&snapshot, &live->crew, live->started);
-	if (err) {
-		log_error("statistics: %s",
-		          err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
-		return NULL;
-	}
+	if (err)
+		return err;
 	snapshot_look_at_snat(&snapshot, &live->crew.workers);
-	text = stats_text(&snapshot);
+	*ret = stats_text(&snapshot);
 	snapshot_free(&snapshot);
-	return text;
+	return *ret ? 0 : -ENOMEM;
 }
 
+static void say_no_stats(int err)
+{
+	log_error("statistics: %s", err == -ETIMEDOUT ? "a worker doesn't move" : strerror(-err));
+}
+
+static void ask_for_stats(struct live *live)
+{
+	if (live->options->stats)
+		live->stats_until.ns = clock_now().ns + LIVE_STATS_S * LB_NS_PER_S;
+	else
+		log_warning("SIGUSR1: no --stats FILE to write to");
+}
+
+/* Writes the statistics, if they have been asked for. A worker that doesn't come to it, as others
+ * have the processor, is asked again in the next turns. */
 static void write_stats(struct live *live)
 {
 	char *text;
+	int err;
 
-	if (!live->options->stats) {
-		log_warning("SIGUSR1: no --stats FILE to write to");
+	if (!live->stats_until.ns)
 		return;
-	}
-	text = take_stats(live);
-	if (text && !writer_put(live->writer, text))
+	err = take_stats(live, &text);
+	if (err == -ETIMEDOUT && clock_now().ns < live->stats_until.ns)
+		return;
+	live->stats_until.ns = 0;
+	if (err)
+		say_no_stats(err);
+	else if (!writer_put(live->writer, text))
 		log_warning("%s: statistics: left out, as those before are still being written",
 		            live->options->stats);
 }
@@ -158,7 +176,7 @@ static void handle_signals(struct live *live)
 
 	while (read(live->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
-			write_stats(live);
+			ask_for_stats(live);
 		else if (info.ssi_signo == SIGHUP)
 			reload(live, true, reloaded);
 		else
@@ -220,6 +238,7 @@ static void control(struct live *live)
 			note_link(live, (enum side)side);
 		wait_for_events(live);
 		handle_signals(live);
+		write_stats(live);
 		follow_cable(live);
 		desk_serve(live->desk, clock_now());
 		follow_held(live);
@@ -271,8 +290,8 @@ static bool goes_on(const struct live *live)
 
 static int run(struct live *live)
 {
-	char *text;
-	int err = start_loops(live);
+	char *text = NULL;
+	int failed, err = start_loops(live);
 
 	if (!err && live->unchecked)
 		err = follow_check_rest(live);
@@ -289,7 +308,8 @@ static int run(struct live *live)
 		return -ETIMEDOUT;
 	}
 	workers_finish(&live->crew.workers, goes_on(live), clock_now());
-	text = !err && live->options->stats ? take_stats(live) : NULL;
+	if (!err && live->options->stats && (failed = take_stats(live, &text)) < 0)
+		say_no_stats(failed);
 	if (live->writer)
 		writer_close(live->writer, text);
 	workers_free(&live->crew.workers);

@@ -255,7 +255,8 @@ def broken():
         bad.how = how
         check(f"a tmbridge that answers {how}", two.get("/api/status") == status)
         for path in ("/metrics", "/api/flows", "/api/history?names=open,a/b", "/api/events"):
-            check(f"and {path}", two.get(path) in (200, 500))
+            got = two.get(path)
+            check(f"and {path}: {got}", got in (200, 500) or (got == 504 and how == "endless"))  # a busy machine doesn't get through what is refused
     stream = two.connect(two.head("GET /api/stream HTTP/1.1", BEARER))
     bad.how = "silent"
     check("one that is stopped", two.get("/api/status") == 504)

@@ -83,6 +83,14 @@ STANDSTILL='import ctypes, os
 	server_is fe2 '.state == "active"'
 }
 
+@test "statistics that a worker doesn't come to at once are written when it does" {
+	: >"$LAB_DIR/stats.json"
+	run hostile "$STANDSTILL"'
+	hold(); os.kill(pid, 10); time.sleep(.4); let_go(); print("let go")'
+	[[ $output = "let go" ]]
+	wait_until 5 test -s "$LAB_DIR/stats.json"
+}
+
 # bats test_tags=plain
 @test "a capture that begins, or ends, while workers don't move gives its memory back when they do" {
 	run hostile "$STANDSTILL"'
