@@ -2,9 +2,11 @@
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 
-# Times that two workers have a port promiscuous: each by its socket, or the interface for both.
-PROMISCUOUS=2
-[[ $FAST_PATH = off ]] || PROMISCUOUS=1
+# How often a port is promiscuous: for each worker's socket, or the interface for all.
+is_promiscuous() # INTERFACE WORKERS
+{
+	[[ $(ip -n tmb -d -j link show "$1" | jq '.[0].promiscuity') = $([[ $FAST_PATH = off ]] && echo "$2" || echo 1) ]]
+}
 
 setup_file()
 {
@@ -275,7 +277,7 @@ settings() # what ought to be restored
 		traffic_flows
 		[[ $(lab_wait transfer 30) = 0 ]]
 		cmp "$LAB_DIR/got" "$LAB_DIR/www/big"
-		[[ $(ip -n tmb -d -j link show "$interface" | jq '.[0].promiscuity') = 1 ]]
+		is_promiscuous "$interface" "${WORKERS:-1}"
 		tmbridge_stats | jq -e --arg name "$interface" \
 			'.ports[] | select(.name == $name) | .link == "up" and .send_failed > 0'
 	done
@@ -290,7 +292,7 @@ settings() # what ought to be restored
 	put_in eth0 02:00:00:00:00:03 switch
 	says 1 'eth0: back after' # with the link, or with a line about that one later
 	wait_until 1 has_link eth0
-	[[ $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = "$PROMISCUOUS" ]]
+	is_promiscuous eth0 2
 	for ((i = 0; i < 8; i++)); do
 		traffic_flows
 	done
