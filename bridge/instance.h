@@ -10,9 +10,22 @@
 #include "operator/desk.h"
 #include "operator/writer.h"
 #include "reload.h"
-#include "remains.h"
 #include "worker/crew.h"
 #include "worker/vacancy.h"
+
+/* What flows need of what the rules leave to the host: remains.h. */
+struct remains {
+	bool any;     /* flows may have such ports */
+	bool said;    /* that they have */
+	lb_time look; /* when to look if they still have */
+	/* of the errand that does: */
+	struct guard *guard;
+	const struct rules *rules;
+	uint32_t flow; /* of its worker, that comes next, if there are more */
+	bool more;
+	unsigned parts;
+	bool found; /* flows have such ports */
+};
 
 struct live {
 	const struct options *options;
@@ -44,8 +57,7 @@ struct live {
 	lb_time host_look; /* when to look at the host's addresses and routes */
 	lb_time kept_look; /* when to look at SNAT addresses that are no longer in the file */
 	struct remains remains;
-	lb_time stats_until; /* how long workers are asked for the statistics; 0: nobody wants any
-	                      */
+	lb_time stats_until; /* how long workers are asked for statistics; 0: nobody wants any */
 	bool stop;
 	unsigned still; /* looks, one a second, in which a worker hadn't moved */
 	lb_time still_look;

@@ -7,7 +7,6 @@
  */
 #include "remains.h"
 
-#include "instance.h"
 #include "process/clock.h"
 #include "process/log.h"
 

@@ -6,22 +6,7 @@
 #ifndef BRIDGE_REMAINS_H
 #define BRIDGE_REMAINS_H
 
-#include "worker/crew.h"
-
-struct live;
-
-struct remains {
-	bool any;     /* flows may have such ports */
-	bool said;    /* that they have */
-	lb_time look; /* when to look if they still have */
-	/* of the errand that does: */
-	struct guard *guard;
-	const struct rules *rules;
-	uint32_t flow; /* of its worker, that comes next, if there are more */
-	bool more;
-	unsigned parts;
-	bool found; /* flows have such ports */
-};
+#include "instance.h"
 
 /* At a swap, while the workers stand still: has the guard, which is prepared for these rules, keep
  * from the host what it does now as well, until it has been looked what of that flows need. */
