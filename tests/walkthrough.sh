@@ -287,7 +287,8 @@ topology_replays() # ADDRESS FILTER...
 	"$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
 	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
 		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
-	[[ $(tcpdump -r "$LAB_DIR/again-outside.pcap" tcp 2>/dev/null | wc -l) -ge 30 ]]
+	# four answers, and of each later connection a SYN-ACK, an answer and a FIN: there are others that may go along with these
+	[[ $(tcpdump -r "$LAB_DIR/again-outside.pcap" tcp 2>/dev/null | wc -l) -ge 19 ]]
 	rm -r "$LAB_DIR/bundle"
 }
 
