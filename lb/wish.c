@@ -236,10 +236,23 @@ static bool take_own_port(const struct wish *wish, uint32_t old, uint16_t server
 		if (!is_free_for(wish, old, *ret, &tuple))
 			continue;
 		snat_take_port(snat, wish->farm, server, *ret);
-		wish->balance->counts.own_port++;
 		return true;
 	}
 	return false;
+}
+
+/* Takes one that is free, or makes it so. */
+static bool take_any_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
+{
+	struct tuple tuple;
+
+	if (!find_free(wish, server, ret) && !free_a_port(wish, server, ret))
+		return false;
+	tuple = arrival_at(wish, server, *ret);
+	if (may_collide(wish))
+		free_tuple(wish, &tuple); /* a resting stray may have it */
+	snat_take_next(&wish->balance->farms->snat, wish->farm, server, *ret);
+	return true;
 }
 
 static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
@@ -247,14 +260,11 @@ static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
 {
 	struct tuple tuple;
 
-	if (take_own_port(wish, old, server, ret))
-		return true;
-	if (!find_free(wish, server, ret) && !free_a_port(wish, server, ret))
+	if (!take_own_port(wish, old, server, ret) && !take_any_port(wish, server, ret))
 		return false;
 	tuple = arrival_at(wish, server, *ret);
-	if (may_collide(wish))
-		free_tuple(wish, &tuple); /* a resting stray may have it */
-	snat_take_next(&wish->balance->farms->snat, wish->farm, server, *ret);
+	/* any may be his own by chance */
+	wish->balance->counts.own_port += be16_eq(tuple.dport, wish->packet->tuple.sport);
 	return true;
 }
 

@@ -108,6 +108,24 @@ START_TEST(own_port_is_preferred)
 }
 END_TEST
 
+/* Also who gets it because it is the only one counts. */
+START_TEST(own_port_may_be_his_by_chance)
+{
+	struct rules *rules = fixture_rules(1);
+
+	fixture_set_snat_ports(&rules->farms[0], 2000, 2000);
+	engine_start(&engine, rules);
+	for (unsigned i = 1; i <= 3; i++) {
+		talk_open(&talk, &engine, fixture_client(i), 2000, 443);
+		ck_assert_uint_eq(talk.snat_port, 2000);
+		ck_assert_uint_eq(balance()->counts.own_port, i);
+		talk_close(&talk, SERVER);
+	}
+	check_books();
+	engine_stop(&engine);
+}
+END_TEST
+
 /* It is his again at whatever server, but nobody else's while it rests. */
 START_TEST(own_port_is_his_while_it_rests)
 {
@@ -297,6 +315,7 @@ Suite *balance_ports_suite(void)
 	        resting_ports_are_those_of_the_pool,
 	        half_open_ports_are_those_of_the_pool,
 	        own_port_is_preferred,
+	        own_port_may_be_his_by_chance,
 	        own_port_is_his_while_it_rests,
 	        others_ports_are_not_his,
 	        the_port_that_rests_serves_again,
