@@ -127,7 +127,7 @@ hung()
 	peer 25 '' '220 ready\r\n'
 	wait_until 10 log_says 'farm kept: checks count again'
 	lab_kill peer-9999
-	wait_until 10 log_says 'server agent: port 9999 agent: connection refused: what it has said last counts on'
+	wait_until 10 log_says 'server agent: port 9999 agent: [^:]*: what it has said last counts on'
 	agent_is drain false
 	peer -c 9999 '' 'down#no disk\n'
 	wait_until 10 agent_is down false
