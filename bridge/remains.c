@@ -86,7 +86,7 @@ static bool keep_left(const struct live *live, const struct rules *rules, unsign
 
 void remains_adopt(struct live *live, const struct rules *rules)
 {
-	if (!fastpath_inherits(live->fastpath) || !live->guard ||
+	if (!rules_has_stack(rules) || !fastpath_inherits(live->fastpath) || !live->guard ||
 	    guard_prepare_rules(live->guard, rules) < 0)
 		return;
 	for (unsigned k = 0; k < live->share.n; k++)
