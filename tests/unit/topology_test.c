@@ -369,22 +369,29 @@ START_TEST(servers_are_where_subnets_and_gateways_say)
 }
 END_TEST
 
+/* Begins anew by these rules, with a connection to a server of that address, behind a gateway. */
+static void begin_behind_a_gateway(struct rules *rules, be32 server)
+{
+	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
+
+	engine_stop(&engine);
+	rules->servers[0].address = server;
+	rules->servers[1].weight = 0;
+	rules->gateway4 = ip4(10, 0, 0, 253);
+	way_settle(rules);
+	engine_start(&engine, rules);
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	require_eq(why_of(&spec), WHY_FLOW_NEW);
+}
+
 /* A reload takes out a server and gives another gateway: the server's flows go by that. What the
  * host's own routes have said of other servers stays. */
 START_TEST(who_is_gone_is_behind_the_present_gateway)
 {
 	struct rules *before = rules_for(MODE_ROUTED), *after = rules_for(MODE_ROUTED);
-	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
 	const be32 far = ip4(172, 16, 0, 41), by_route = ip4(10, 0, 0, 77);
 
-	engine_stop(&engine);
-	before->servers[0].address = far;
-	before->servers[1].weight = 0;
-	before->gateway4 = ip4(10, 0, 0, 253);
-	way_settle(before);
-	engine_start(&engine, before);
-	spec.dst = FIXTURE_OUTSIDE_MAC;
-	require_eq(why_of(&spec), WHY_FLOW_NEW);
+	begin_behind_a_gateway(before, far);
 	after->gateway4 = ip4(10, 9, 0, 254);
 	way_settle(after);
 	after->servers[1].next = by_route;
@@ -403,17 +410,9 @@ END_TEST
 START_TEST(who_is_gone_needs_no_gateway_any_more)
 {
 	struct rules *before = rules_for(MODE_ONE_ARMED), *after = rules_for(MODE_ONE_ARMED);
-	struct spec spec = spec_syn(fixture_client(1), 40000, 5061);
 	const be32 far = ip4(172, 16, 0, 41);
 
-	engine_stop(&engine);
-	before->servers[0].address = far;
-	before->servers[1].weight = 0;
-	before->gateway4 = ip4(10, 0, 0, 253);
-	way_settle(before);
-	engine_start(&engine, before);
-	spec.dst = FIXTURE_OUTSIDE_MAC;
-	require_eq(why_of(&spec), WHY_FLOW_NEW);
+	begin_behind_a_gateway(before, far);
 	after->nets.all[0] = net_of(172, 16, 0, 1, 16, OUTSIDE);
 	way_settle(after);
 	engine_reload(&engine, after);
