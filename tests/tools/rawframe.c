@@ -116,7 +116,10 @@ static bool read_pcap(const char *path)
 	return true;
 }
 
-/* where is NAMESPACE/INTERFACE. Leaves the process in that namespace. */
+/*
+ * where is NAMESPACE/INTERFACE. Leaves the process in that namespace. What somebody else sends on
+ * that interface is never received: that is said before anything can be.
+ */
 static int socket_open(const char *where, int protocol)
 {
 	struct sockaddr_ll self = {.sll_family = AF_PACKET,
@@ -134,7 +137,9 @@ static int socket_open(const char *where, int protocol)
 	close(ns);
 	fd = socket(AF_PACKET, SOCK_RAW, 0);
 	self.sll_ifindex = (int)if_nametoindex(*interface ? interface + 1 : "");
-	if (fd < 0 || !self.sll_ifindex || bind(fd, (struct sockaddr *)&self, sizeof(self)))
+	if (fd < 0 || !self.sll_ifindex ||
+	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){1}, sizeof(int)) ||
+	    bind(fd, (struct sockaddr *)&self, sizeof(self)))
 		die(where);
 	return fd;
 }
@@ -143,8 +148,7 @@ static int receiver_open(const char *where)
 {
 	int fd = socket_open(where, ETH_P_ALL);
 
-	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){1}, sizeof(int)) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &(int){1}, sizeof(int)) ||
+	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &(int){1}, sizeof(int)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){RECEIVE_BUFFER}, sizeof(int)))
 		die(where);
 	return fd;
