@@ -116,12 +116,19 @@ static bool makes_sense(const struct flow_model *f, enum end to, const struct ow
 	return is_believed(f, to, own) && (to == SERVER || segment_model_is_at(f, &own->to) != NO);
 }
 
-/* How well it fits: best if it has the number that the other end would have sent next. */
+/*
+ * How well it fits: best if it has the number that the other end would have sent next, then if it
+ * has the one up to which the receiver has acknowledged. Of a doubtful flow the numbers are unsure.
+ */
 static unsigned fits(const struct flow_model *f, enum end to, const struct own *own)
 {
-	const struct voice *sender = &f->voice[!to];
+	const struct voice *receiver = &f->voice[to], *sender = &f->voice[!to];
 
-	return !makes_sense(f, to, own) ? 0 : sender->spoke && own->seq == sender->next ? 2 : 1;
+	if (!makes_sense(f, to, own))
+		return f->doubtful;
+	if (sender->spoke && own->seq == sender->next)
+		return 3;
+	return sender->spoke && receiver->answered && own->seq == receiver->acked ? 2 : 1;
 }
 
 /*
