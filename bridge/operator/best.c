@@ -1,6 +1,6 @@
 /*
- * Which of those that are kept is the least, and so the first to go when a better one is offered,
- * says a heap: what a flow costs that isn't one of the best is a comparison.
+ * The numbers of the flows that are kept are in a heap: the least of them, which goes when a better
+ * one is offered, is always known, so that a flow that isn't one of the best costs one comparison.
  */
 #include "best.h"
 
@@ -63,7 +63,7 @@ void best_offer(struct best *best, uint64_t number, const struct flow_view *view
 	least_set(best->least, at, number);
 }
 
-/* The least is the last of those whose turn isn't known yet, again and again. */
+/* Fills order from its end: the least goes there, and out of the heap, until none is left. */
 static void put_in_order(struct best *best)
 {
 	for (unsigned i = best->n; i > 0; i--) {

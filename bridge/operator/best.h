@@ -14,7 +14,8 @@ struct best;
 struct best *best_new(unsigned max);
 void best_free(struct best *best); /* may be NULL */
 
-/* The number that one must be above to be kept, if there is one: false if all are. */
+/* Sets *ret to the number that a flow must be above to be kept; false if there is still room for
+ * any. */
 bool best_floor(const struct best *best, uint64_t *ret);
 
 /* Keeps a copy of one with this number, below LEAST_NONE, if it is one of the best so far. */

@@ -209,7 +209,7 @@ static_assert(HEX_BYTES >= sizeof(struct flow_cold) && HEX_BYTES >= sizeof(struc
                       HEX_BYTES >= sizeof(struct ip6),
               "the longest of them");
 
-/* A million flows have 130 such bytes each: by hand. */
+/* By hand: a million flows have 130 such bytes each, for which printf() takes too long. */
 static void print_hex(FILE *out, const void *bytes, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -19,7 +19,7 @@ static bool any_sticks(const struct rules *rules)
 	return false;
 }
 
-/* Goes over both, and copies what there is room for; how many there are is what is returned. */
+/* Goes over the table, and copies what there is room for. Returns how many there are. */
 static uint32_t take_sticky(struct bundle_clients *clients, const struct worker *worker)
 {
 	const struct persist *persist = &lb_balance(worker->lb)->persist;

@@ -24,10 +24,10 @@
 
 enum {
 	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
-	DESK_ROOM = 4096,     /* for what is worth going on */
+	DESK_ROOM = 4096,     /* bytes that must be free for an answer to go on at once */
 	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
 	DESK_SHARE = 5,       /* viewers have one part of so many */
-	DESK_CREDIT_MS = 5,   /* as if they had paused for that long, if they have */
+	DESK_CREDIT_MS = 5,   /* of a pause that was longer than due, so much counts for later */
 };
 
 struct desk {
@@ -35,7 +35,7 @@ struct desk {
 	const struct sockets *sockets;
 	struct client clients[DESK_CLIENTS];
 	unsigned turn;   /* the client that is served first next time */
-	lb_time viewers; /* when they may come and ask again */
+	lb_time viewers; /* when their pause is over, and they may come and ask again */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -99,7 +99,8 @@ static bool viewers_pause(const struct desk *desk)
 	return clock_now().ns < desk->viewers.ns;
 }
 
-/* What has been done for viewers since the thread had used so much is paid for. */
+/* Has viewers pause for what has been done for them since clock_used() was that: DESK_SHARE times
+ * as long as it took, counted from the end of their last pause. */
 static void charge(struct desk *desk, uint64_t used)
 {
 	const uint64_t cost = clock_used() - used;
@@ -110,7 +111,8 @@ static void charge(struct desk *desk, uint64_t used)
 	desk->viewers.ns += DESK_SHARE * cost;
 }
 
-/* Waits while viewers pause: who neither gets an answer nor has something left to read. */
+/* If he waits while viewers pause: a viewer who neither gets an answer nor has something left to
+ * read. */
 static bool is_put_off(const struct client *client)
 {
 	return !client->is_operator && !client->go && !has_output(client);
@@ -290,8 +292,9 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	client->got -= len;
 }
 
-/* Who has closed his half may still read; who has closed the whole may not. (Of whom as much has
- * come as is held, nothing is read that would say so.) */
+/* If he has closed the whole connection: who has closed his half may still read. Of the others
+ * hear() finds that out; it reads nothing of who has closed his half, or has sent as much as is
+ * held. */
 static bool has_left(const struct client *client)
 {
 	struct pollfd fd = {.fd = client->fd};
@@ -384,7 +387,8 @@ static void take_turn(struct desk *desk, struct client *client, lb_time now)
 		charge(desk, used);
 }
 
-/* In a turn viewers pause or all may ask: else who comes first would take all of their time. */
+/* If viewers pause is asked once for all of them: else the first one's question would use up the
+ * time of those behind him, in each turn. */
 void desk_serve(struct desk *desk, lb_time now)
 {
 	bool pauses;

@@ -25,13 +25,14 @@ enum filter_key {
 
 struct filter_term {
 	enum filter_key key;
-	bool negated, over; /* numbers: over this one, else under it */
+	bool negated;
+	bool over;          /* the flow's number is to be over this one; else under it */
 	struct ip6 address; /* of IPv4 as ip6_mapped() */
-	uint8_t prefix;     /* bits of it */
+	uint8_t prefix;     /* so many bits of it count */
 	uint16_t port;      /* 0: any */
 	uint16_t index;     /* of a server or farm of the rules */
 	uint16_t states;    /* 1 << enum flow_state */
-	uint64_t number;
+	uint64_t number;    /* ms, or bytes, as the key says */
 };
 
 struct filter {
@@ -83,7 +84,7 @@ enum flow_number {
 uint64_t flow_number(const struct balance *balance, uint32_t flow, enum flow_number number,
                      lb_time now);
 
-/* The one that a record's member of that name has; false if it is none. */
+/* Sets *ret to the number that records show by that name, as "age_ms"; false if there is none. */
 bool flow_number_named(const char *name, enum flow_number *ret);
 
 /* If it is meant. */

@@ -21,7 +21,7 @@ void rates_free(struct rates *rates);
 /* If rates are known for the rules that the workers have now. */
 bool rates_are_known(const struct rates *rates, const struct crew *crew);
 
-/* By how much a number that has grown from one to the other has grown a second. */
+/* How much a counter grew in a second that was `from` in rates->from and is `to` in rates->to. */
 double rates_of(const struct rates *rates, uint64_t from, uint64_t to);
 
 #endif

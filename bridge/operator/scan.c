@@ -15,8 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* How long a part takes of a worker, and after how many looks it sees how long that has been; each
- * time, if what is found is ended. */
+/* How long a part takes of a worker, in ns; after how many flows it looks at the clock (after each
+ * one, if those that are found are ended); and how many flows ahead it fetches. */
 #define SCAN_NS (20 * 1000ull)
 enum { SCAN_LOOKS = 16, SCAN_AHEAD = 8 };
 

@@ -48,8 +48,9 @@ done:
 }
 
 /*
- * All of it, as long as whoever reads a pipe takes some every STATS_READER_MS. A pipe that has room
- * has it for PIPE_BUF bytes (pipe(7)).
+ * Writes all of it, unless whoever reads a pipe takes nothing for STATS_READER_MS. It goes in parts
+ * of PIPE_BUF bytes, as a pipe that poll() calls writable has room for so many (pipe(7)). Returns 0
+ * or a negative errno.
  */
 static int write_patiently(int fd, const char *text)
 {

@@ -22,7 +22,7 @@ typedef void verb_begin(struct world *world, struct client *client, struct reque
 enum { VERB_LATE_MS = 2000 };
 void verb_stall(struct client *client, lb_time now);
 
-/* Ends the answer so at once. */
+/* Ends the answer as failed for that reason, at once. */
 void verb_give_up(struct client *client);
 
 /* If a word of the request was left over: then the answer is ended as failed. */

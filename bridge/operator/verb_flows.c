@@ -18,8 +18,8 @@ static_assert(4 * TEXT_ENDPOINT_BYTES + 2 * RULES_NAME_BYTES + 6 * sizeof("18446
 
 /* ---- Records ---- */
 
-/* By hand, as there may be a million: each of these appends what comes before it, and itself, and
- * returns the end. */
+/* By hand, as there may be a million records: each function appends the text before a value and the
+ * value, and returns the end. */
 
 static char *put_text(char *at, const char *before, const char *text)
 {

@@ -303,7 +303,7 @@ void verb_server_disable(struct world *world, struct client *client, struct requ
 	to_state(world, client, request, STATE_DISABLED, now);
 }
 
-/* What the file says, unless that is one of those that get no connections. */
+/* To enable it with: the file's, or active if a server in that one gets no connections. */
 static enum rules_state enabled(const struct world *world, const struct rules_server *server)
 {
 	const struct override *override =

@@ -13,7 +13,7 @@
 
 /* ---- wire ---- */
 
-/* An errand; ctx is something if nothing is to be balanced, else NULL. */
+/* An errand: nothing new is balanced from now on if ctx isn't NULL, else everything. */
 static bool bypass(struct worker *worker, void *ctx, lb_time now)
 {
 	(void)now;

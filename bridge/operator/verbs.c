@@ -88,8 +88,8 @@ static bool do_nothing(struct worker *worker, void *ctx, lb_time now)
 	return false;
 }
 
-/* If the workers can do now what the verb takes. Where they have to stand still that is waited for,
- * however long. */
+/* If the workers can do now what the verb takes. A verb that has them stand still waits until they
+ * do, however long that takes: so each must have shown by an errand that it moves. */
 static bool can_have(struct crew *crew, enum verb_takes takes)
 {
 	if (takes == TAKES_STOP)

@@ -10,7 +10,7 @@ enum { VERDICTS_MAX = 64, VERDICT_WHY_BYTES = 48 };
 
 struct verdict_given {
 	char server[RULES_NAME_BYTES];
-	lb_time until;
+	lb_time until; /* by clock_now(): when it is taken back */
 };
 
 struct verdicts {
