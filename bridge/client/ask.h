@@ -7,7 +7,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Exit statuses of the command line: those of an answer (operator/answer.h), and: */
+/* Exit statuses of the command line that this end gives; else it is the answer's
+ * (operator/answer.h, where the same numbers mean the same). */
 enum { ASK_DONE = 0, ASK_FAILED = 1, ASK_USAGE = 2, ASK_NOT_THERE = 3, ASK_NO_OBJECT = 4 };
 
 struct ask;

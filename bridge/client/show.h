@@ -8,18 +8,18 @@
 #include "table.h"
 
 enum { CLI_LINE_BYTES = 4096, CLI_SECONDS_MAX = 1000000 };
-enum { CLI_SORTED_MAX = 1000 }; /* flows: as many as who is asked sorts (operator/best.h) */
+enum { CLI_SORTED_MAX = 1000 }; /* flows that the running process sorts at most: BEST_MAX there */
 
 /* A command line: the request, and how its answer is to be shown. */
 struct cli {
 	const char *instance; /* -i, or NULL */
 	enum table_format format;
-	double watch_s; /* --watch; 0: once */
-	const char *sort;
-	unsigned limit; /* 0: all */
+	double watch_s;   /* --watch: again after so many seconds; 0: once */
+	const char *sort; /* --sort: a column's title or member; or NULL */
+	unsigned limit;   /* 0: all */
 	bool header, once;
 	char line[CLI_LINE_BYTES]; /* the words of the request */
-	char *const *words;        /* they, each by itself, as one may have blanks in it */
+	char *const *words;        /* the same one by one, as one may have blanks in it */
 	unsigned nwords;
 };
 
@@ -33,14 +33,15 @@ int show_complain(const char *what, const char *word, const char *nearest);
 /* Shows each record of an answer as a line of a table with these columns. */
 int show_list(const struct cli *cli, struct ask *ask, const struct column *columns);
 
-/* Shows a table whose rows are added; and frees it. Returns the exit status. */
+/* Shows a table that has all its rows, sorted and cut as cli says, and frees it. Returns the exit
+ * status. */
 int show_table(const struct cli *cli, struct table *table);
 
 cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,
         show_done, show_metrics, show_overrides;
 
-/* The member of flows' records that a column has of that title (in any case) or member, if who is
- * asked can sort by it; else NULL. */
+/* The member of flows' records for a column, given by its title (in any case) or member, if the
+ * running process can sort by it; else NULL. */
 const char *flows_order(const char *by);
 
 /* Verbs that send their requests themselves, line being cli->line. */

@@ -33,7 +33,7 @@ enum {
 	NG_IF_TSRESOL = 9,
 	NG_COMMENT = 1,
 	NG_BYTES = 8192,
-	CAPTURE_SNAP = 1600,
+	CAPTURE_SNAP = 1600, /* bytes of a frame that a record has at most: TAP_BYTES there */
 };
 
 struct capture {
@@ -42,7 +42,7 @@ struct capture {
 	bool both, has_dropped;
 	const char *dropped; /* a reason */
 	unsigned long count; /* 0: any */
-	double seconds;      /* likewise */
+	double seconds;      /* 0: until it is ended */
 	char filter[CLI_LINE_BYTES];
 	FILE *out;
 	struct pack *pack; /* of directory, or NULL */
@@ -343,13 +343,15 @@ static bool is_beginning(const json_t *record)
 	return json_object_get(record, "capture") || json_object_get(record, "bundle");
 }
 
-/* Has all that was taken where it belongs, whatever ends this. 0 or a negative errno. */
+/* Has all packets so far in their files, as a signal may end this process at any time. Returns 0 or
+ * a negative errno. */
 static int flush(const struct capture *capture)
 {
 	return fflush(capture->out) == EOF ? -errno : pack_error(capture->pack);
 }
 
-/* Up to as many, or that time; or until there is no room for more. */
+/* Takes records until there are as many as asked for, the time is over, or a file is full. Returns
+ * the exit status. */
 static int receive(struct capture *capture, struct ask *ask)
 {
 	lb_time end = {0};

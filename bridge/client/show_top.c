@@ -1,8 +1,8 @@
 /*
  * top: who has most, again and again: servers, farms, reasons, clients.
  *
- * Rates are those of the running process, but of reasons, which are what has come between two
- * looks.
+ * Rates are the running process's own, of its last second; but those of reasons, which it doesn't
+ * have, are made of two looks.
  */
 #include "show.h"
 #include "totals.h"
@@ -53,7 +53,7 @@ struct top {
 	const struct cli *cli;
 	struct table *table;
 	json_t *before; /* the status of the look before, or NULL */
-	double seconds; /* between the two */
+	double seconds; /* since then */
 };
 
 static json_t *ask_status(const struct cli *cli, int *ret)

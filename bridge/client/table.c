@@ -20,7 +20,7 @@ enum {
 	TABLE_GAP = 2,       /* between columns */
 	TABLE_TEXT_MIN = 12, /* texts aren't cut to less than that */
 	TABLE_CELL_BYTES = 1024,
-	CELL_BYTES = 24,
+	CELL_BYTES = 24, /* of table_bytes() and table_duration(), who have so many by turns: */
 	CELLS = 8,
 };
 

@@ -34,7 +34,7 @@ struct table *table_new(const struct column *columns, enum table_format format, 
                         const char *by);
 void table_free(struct table *table);
 
-/* Adds a row of the record's members. */
+/* Adds a row of the record's members; one for which memory runs out is missing. */
 void table_add(struct table *table, const json_t *record);
 
 /* Sorts by that column, the largest number or first text first; false if there is none of that
@@ -47,7 +47,8 @@ void table_offer(const struct table *table, struct nearest *nearest);
 /* Prints the first rows to stdout: limit of them, 0 is all. */
 void table_print(const struct table *table, unsigned limit);
 
-/* "1.5M", "3d4h", in static room for a few at a time. */
+/* A number in powers of 1000, "1.5M", and a duration, "3d4h": in static room, which the eighth call
+ * from then uses again. */
 const char *table_bytes(double n);
 const char *table_duration(double seconds);
 
