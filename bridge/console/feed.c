@@ -20,9 +20,8 @@
 
 enum { FEED_EVENTS = 100, FEED_WAIT_S = 2 };
 
-/*
- * How long after a second begins its figures are taken: no other one's by a clock that is coarse.
- */
+/* How long after the beginning of a second its figures are taken: so much earlier or later it is
+ * still the same one's. */
 #define FEED_LATE_NS (100 * LB_NS_PER_MS)
 
 struct feed {
@@ -47,7 +46,7 @@ static double number_at(const json_t *object, const char *a, const char *b)
 	return b ? json_number_value(json_object_get(member, b)) : json_number_value(member);
 }
 
-/* By how much it grows in a second; NAN if that isn't known. */
+/* By how much the member a, or b of a, has grown in a second; NAN if that isn't known. */
 static double rate(const json_t *now, const json_t *before, const char *a, const char *b,
                    double seconds)
 {

@@ -19,7 +19,8 @@ enum {
 	GUARD_MISDIRECTED = 421,
 };
 
-/* host without its port, which is this one or none. False if it isn't so. */
+/* Copies host, without the brackets of IPv6 and without its port. False if that is another port
+ * than this, or there is no room. */
 static bool cut_port(const char *host, uint16_t port, char *ret, size_t bytes)
 {
 	const char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
@@ -60,7 +61,7 @@ bool guard_knows_host(const struct options *options, const char *host)
 	return false;
 }
 
-/* In a time that doesn't tell how much of it was right. */
+/* Compares in a time that doesn't tell how much of what was given is right. */
 static bool is_same(const char *token, const char *given)
 {
 	const size_t len = strlen(token), given_len = strlen(given);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Bounds of the memory: 54,720 bytes a series, which is 56 MiB at most. */
+/* Bounds of the memory: 54,720 bytes a series, which is 54 MiB at most. */
 enum {
 	HISTORY_HOUR = 3600,     /* seconds */
 	HISTORY_WEEK = 7 * 1440, /* minutes */
@@ -26,9 +26,9 @@ void history_free(struct history *history);
  * values. */
 void history_begin(struct history *history, int64_t second);
 
-/* The value of a series in this second. Beyond the bounds, a series takes the place of one that has
- * had no value for an hour, or is left out; so is one whose name isn't what stands in a JSON
- * string. */
+/* Notes the value of a series in this second. Beyond the bounds, a series takes the place of one
+ * that has had no value for an hour, or is left out; so is one whose name isn't what stands in a
+ * JSON string. */
 void history_note(struct history *history, const char *name, double value);
 
 enum history_range { HISTORY_BY_SECOND, HISTORY_BY_MINUTE };
@@ -39,7 +39,8 @@ struct history *history_pick(const struct history *history, const char *names);
 
 /*
  * Prints a JSON object of all series: their values, oldest first, null where there is none. "end"
- * is the newest one's second, of Unix time if offset is what that is ahead of the seconds here.
+ * is the newest one's second plus offset: in Unix time if Unix time is so many seconds ahead of the
+ * clock of history_begin().
  */
 void history_print(const struct history *history, FILE *out, enum history_range range,
                    int64_t offset);

@@ -27,9 +27,10 @@ struct seats *seats_new(void);
 void seats_free(struct seats *seats);
 
 /*
- * A seat for a connection, fd, which somebody else closes after seats_leave(). If all are taken,
- * who has waited longest is sent away, or else who has been answered for longest, or else this one:
- * the socket is shut down. NULL if that one must go at once.
+ * Takes a seat for a new connection, fd, which the caller closes after seats_leave(). If all are
+ * taken, one is sent away by shutting down its socket: who has waited longest, or else who has been
+ * answered for longest, or else the new one. NULL if none is even left for those who go: then the
+ * new one is sent away.
  */
 struct seat *seats_take(struct seats *seats, int fd, lb_time now);
 

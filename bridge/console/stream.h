@@ -11,10 +11,9 @@
 
 enum { STREAMS_MAX = 24 };
 
-/* How many there are. */
 struct streams {
-	struct feed *feed;
-	atomic_uint n;
+	struct feed *feed; /* what they send */
+	atomic_uint n;     /* how many there are now */
 };
 
 /* Server-sent events without an end, until feed_stop(); NULL if there are STREAMS_MAX, or memory
