@@ -104,9 +104,9 @@ $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# The units may run out of memory: see tests/unit/memory.c; or get messages from nowhere: inlet_test.c. Check notes where each assertion
-# is: see main.c.
-WRAP := -Wl,--wrap=_mark_point,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg,--wrap=bpf_object__load
+# The units may run out of memory: see tests/unit/memory.c; get messages from nowhere: inlet_test.c; stand still: clock_test.c. Check notes
+# where each assertion is: see main.c.
+WRAP := -Wl,--wrap=_mark_point,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg,--wrap=clock_gettime,--wrap=bpf_object__load
 
 $(B)/unit: LDFLAGS += -fno-lto # it need not be fast
 $(B)/unit: $(UNIT) $(patsubst %,$(B)/bridge/console/%.o,address guard history seats) $(B)/bridge.a $(B)/cfg.a $(B)/lb.a

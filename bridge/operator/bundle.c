@@ -25,7 +25,6 @@
 
 #include "bundle_clients.h"
 
-#include "../process/clock.h"
 #include "../process/text.h"
 
 #include <errno.h>
@@ -230,14 +229,15 @@ static void print_line(FILE *out, const char *word, const void *bytes, size_t n)
 	fprintf(out, "\"}\n");
 }
 
-static void print_head(FILE *out, const struct bundle *bundle, const struct world *world)
+static void print_head(FILE *out, const struct bundle *bundle, const struct world *world,
+                       uint64_t offset)
 {
 	const struct worker *worker = &world->crew->workers.worker[0];
 	const struct rules *rules = world->crew->workers.rules;
 	const struct hash_key key = lb_balance(worker->lb)->flows.key;
 
 	fprintf(out, "{\"bundle\":\"state %d %d %" PRIu64 "\"}\n", BUNDLE_FORMAT, TABLE_LAYOUT,
-	        bundle->epoch_ns + clock_wall_offset());
+	        bundle->epoch_ns + offset);
 	fprintf(out, "{\"bundle\":\"key %016" PRIx64 "%016" PRIx64 "\"}\n", key.k[0], key.k[1]);
 	fprintf(out, "{\"bundle\":\"share %u %d %" PRIu32 "\"}\n", worker->share.n,
 	        worker->share.by_address, worker->share.salt);
@@ -265,15 +265,14 @@ static void print_next(FILE *out, const struct rules *rules, const struct rules_
 }
 
 static void print_server(FILE *out, const struct rules *rules, const struct rules_server *rule,
-                         const struct place *place)
+                         const struct place *place, uint64_t offset)
 {
 	const struct agent *agent = &place->agent;
 
 	fprintf(out, "{\"bundle\":\"server %s %s %u %s", rule->name, rules_state_words[rule->state],
 	        rule->weight, health_name(place->verdict));
-	fprintf(out, " %" PRIu64 " %d %d %u %" PRIu32,
-	        place->ramp.ns ? place->ramp.ns + clock_wall_offset() : 0, agent->drains,
-	        agent->maint, agent->percent, agent->max_connections);
+	fprintf(out, " %" PRIu64 " %d %d %u %" PRIu32, place->ramp.ns ? place->ramp.ns + offset : 0,
+	        agent->drains, agent->maint, agent->percent, agent->max_connections);
 	print_next(out, rules, rule);
 	if (place->is_known)
 		print_hex(out, &place->hop, sizeof(place->hop));
@@ -320,7 +319,7 @@ static void print_rules(FILE *out, const struct cfg_text *text)
 	}
 }
 
-char *bundle_text(const struct bundle *bundle, const struct world *world)
+char *bundle_text(const struct bundle *bundle, const struct world *world, uint64_t offset)
 {
 	const struct rules *rules = world->crew->workers.rules;
 	char *text = NULL;
@@ -330,14 +329,14 @@ char *bundle_text(const struct bundle *bundle, const struct world *world)
 	if (!out)
 		return NULL;
 	fprintf(out, "{\"capture\":true}\n");
-	print_head(out, bundle, world);
+	print_head(out, bundle, world, offset);
 	for (unsigned s = 0; s < rules->nservers; s++)
 		if (!rules->servers[s].gone)
-			print_server(out, rules, &rules->servers[s], &bundle->places[s]);
+			print_server(out, rules, &rules->servers[s], &bundle->places[s], offset);
 	for (unsigned k = 0; k < bundle->n; k++)
 		print_part(out, rules, &bundle->parts[k], k);
 	for (unsigned k = 0; k < bundle->n; k++)
-		bundle_clients_print(out, &bundle->parts[k].clients, rules, k);
+		bundle_clients_print(out, &bundle->parts[k].clients, rules, k, offset);
 	print_rules(out, world->text);
 	if (fclose(out) == 0)
 		return text;

@@ -19,8 +19,9 @@ void bundle_take(struct bundle *bundle, const struct worker *worker);
 
 /*
  * All of it as lines of an answer, {"bundle":"LINE"} after {"capture":true}, for the caller to
- * free; NULL if memory runs out. bridge/recall.c reads these lines.
+ * free; NULL if memory runs out. offset: ns by which the time of day is ahead of the workers'
+ * clock, the same as for the capture's records. bridge/recall.c reads these lines.
  */
-char *bundle_text(const struct bundle *bundle, const struct world *world);
+char *bundle_text(const struct bundle *bundle, const struct world *world, uint64_t offset);
 
 #endif

@@ -4,8 +4,6 @@
  */
 #include "bundle_clients.h"
 
-#include "../process/clock.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -87,10 +85,8 @@ void bundle_clients_take(struct bundle_clients *clients, const struct worker *wo
 }
 
 void bundle_clients_print(FILE *out, const struct bundle_clients *clients,
-                          const struct rules *rules, unsigned worker)
+                          const struct rules *rules, unsigned worker, uint64_t offset)
 {
-	const int64_t offset = (int64_t)clock_wall_offset();
-
 	for (uint32_t i = 0; i < clients->nsticky; i++) {
 		const struct persist_entry *entry = &clients->sticky[i];
 
@@ -100,13 +96,13 @@ void bundle_clients_print(FILE *out, const struct bundle_clients *clients,
 	}
 	for (uint32_t i = 0; i < clients->nlimited; i++) {
 		const struct limits_client *client = &clients->limited[i];
-		const uint64_t blocked = client->blocked_t * LIMITS_TENTH_NS + (uint64_t)offset;
+		const uint64_t blocked = client->blocked_t * LIMITS_TENTH_NS + offset;
 
 		fprintf(out,
 		        "{\"bundle\":\"limited %u %s %016" PRIx64 " %" PRId64 " %" PRId64
 		        " %" PRIu64 "\"}\n",
 		        worker, rules->farms[client->farm].name, client->key,
-		        client->asked_ns + offset, client->opened_ns + offset,
+		        client->asked_ns + (int64_t)offset, client->opened_ns + (int64_t)offset,
 		        client->blocked_t ? blocked : 0);
 	}
 }

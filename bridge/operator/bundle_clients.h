@@ -27,8 +27,8 @@ void bundle_clients_free(struct bundle_clients *clients);
 /* By the worker: copies them; some that have come since may find no room. */
 void bundle_clients_take(struct bundle_clients *clients, const struct worker *worker);
 
-/* As lines of an answer, of the worker of that number. */
+/* As lines of an answer, of the worker of that number; offset as for bundle_text(). */
 void bundle_clients_print(FILE *out, const struct bundle_clients *clients,
-                          const struct rules *rules, unsigned worker);
+                          const struct rules *rules, unsigned worker, uint64_t offset);
 
 #endif

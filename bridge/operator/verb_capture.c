@@ -24,9 +24,12 @@ enum { CAPTURE_INSNS = 240, CAPTURE_INSN_DIGITS = 16, CAPTURE_RECORD_BYTES = 2 *
 struct capture_of {
 	struct bpf_insn insns[CAPTURE_INSNS];
 	struct tap *taps[RULES_WORKERS_MAX];
-	struct bundle *bundle;   /* what a replay begins with, if that is wanted; or NULL */
-	unsigned n;              /* taps */
-	uint64_t lost;           /* records that the client knows are lost */
+	struct bundle *bundle; /* what a replay begins with, if that is wanted; or NULL */
+	unsigned n;            /* taps */
+	uint64_t lost;         /* records that the client knows are lost */
+	/* ns, by which the time of day was ahead of the clock: for all that is said, so that who
+	 * sets the time of day doesn't change the order of frames */
+	uint64_t offset;
 	struct capture_of *next; /* of world.left */
 };
 
@@ -187,6 +190,7 @@ static int start(struct world *world, struct capture_of *capture, const struct t
 		else
 			capture->n++;
 	}
+	capture->offset = clock_wall_offset();
 	world->capture = capture;
 	hold_fastpath(world, true);
 	if (!err)
@@ -218,7 +222,7 @@ static void print(struct world *world, struct client *client, const struct tap_r
 	answer_record(&client->answer,
 	              "{\"time_ns\":%" PRIu64 ",\"side\":\"%s\",\"out\":%s,\"%s\":\"%s\"%s,"
 	              "\"len\":%" PRIu32 ",\"data\":\"%s\"}",
-	              record->time.ns + clock_wall_offset(), sides[record->side],
+	              record->time.ns + world->capture->offset, sides[record->side],
 	              record->out ? "true" : "false", record->what ? "own" : "reason",
 	              record->what ? record->what : lb_why_name((enum lb_why)record->why), of,
 	              record->len, hex);
@@ -261,7 +265,7 @@ static void go(struct world *world, struct client *client, lb_time now)
 static bool say_bundle(struct world *world, struct client *client)
 {
 	struct capture_of *capture = world->capture;
-	char *text = capture->bundle ? bundle_text(capture->bundle, world) : NULL;
+	char *text = capture->bundle ? bundle_text(capture->bundle, world, capture->offset) : NULL;
 	const bool good = text || !capture->bundle;
 
 	bundle_free(capture->bundle);

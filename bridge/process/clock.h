@@ -23,7 +23,9 @@ struct timespec clock_in(uint64_t ns);
 /* The time of day, in ns since 1970, UTC. Others set it: nothing that lasts is measured by it. */
 uint64_t clock_wall(void);
 
-/* What is to be added to clock_now() for the time of day, as that is now. */
+/* What is to be added to clock_now() for the time of day, in ns, as that is now. Times that are to
+ * be compared take one offset: the next one differs by how long it took to read both clocks, and by
+ * more if somebody has set the time of day. */
 uint64_t clock_wall_offset(void);
 
 #endif

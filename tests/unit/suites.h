@@ -26,6 +26,7 @@
 	X(cfg_values)                                                                              \
 	X(cfg_wrong)                                                                               \
 	X(chat)                                                                                    \
+	X(clock)                                                                                   \
 	X(console_guard)                                                                           \
 	X(console_history)                                                                         \
 	X(console_seats)                                                                           \
