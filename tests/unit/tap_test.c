@@ -88,6 +88,42 @@ START_TEST(what_goes_to_another_worker_is_seen_there)
 }
 END_TEST
 
+static uint64_t next_ns(void)
+{
+	struct tap_record record;
+
+	ck_assert(tap_take(tap, &record));
+	return record.time.ns;
+}
+
+/* A replay takes those of one time from the outside first. */
+START_TEST(frames_from_both_sides_in_one_burst_stay_in_their_order)
+{
+	static const uint8_t sides[] = {INSIDE, OUTSIDE, OUTSIDE, INSIDE};
+	static uint8_t bytes[64];
+	const struct verdict verdict = {.why = WHY_NO_FLOW, .act = LB_ANSWER};
+	struct frame frames[4];
+
+	begin(&(struct tap_wish){.why = -1});
+	for (unsigned i = 0; i < 4; i++)
+		frames[i] = (struct frame){.data = bytes, .len = sizeof(bytes), .side = sides[i]};
+	tap_before(tap, frames, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		say(1000);
+		tap_after(tap, i, &frames[i], &verdict, SERVER_NONE, -1, (lb_time){1000});
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		const uint64_t said = next_ns(), came = next_ns();
+
+		ck_assert_uint_le(said, came);
+		ck_assert_uint_eq(came, 1000u + (i > 0) + (i > 2));
+	}
+	say(2000);
+	ck_assert_uint_eq(next_ns(), 2000);
+	tap_free(tap);
+}
+END_TEST
+
 START_TEST(what_finds_no_room_is_counted)
 {
 	struct tap_record record;
@@ -180,6 +216,7 @@ Suite *tap_suite(void)
 	        a_record_waits_for_who_may_have_an_earlier_one,
 	        who_is_behind_for_long_is_waited_for_less_often_and_then_no_more,
 	        what_goes_to_another_worker_is_seen_there,
+	        frames_from_both_sides_in_one_burst_stay_in_their_order,
 	        what_finds_no_room_is_counted,
 	        NULL};
 
