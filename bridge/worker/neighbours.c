@@ -1,5 +1,7 @@
 /*
- * Servers of several farms that have an address in common, in the same VLAN, are one neighbour. An
+ * Servers of several farms that have an address in common, in the same VLAN, are one neighbour; so
+ * are those behind one gateway, which on each side is another one, though its address may be the
+ * same (RFC 4007, 6: a link-local address means something on one link only). An
  * event costs the same however many there are: a hash finds them by address, a heap by time.
  *
  * A server with `mac =` in lb.ini has one of its own, which isn't found by its address.
@@ -17,12 +19,12 @@ uint32_t *neighbours_place(const struct neighbours *all, be32 address)
 }
 
 /* The neighbour of exactly that, which isn't fixed, or NEIGH_NONE. */
-static uint32_t find(const struct neighbours *all, be32 address, uint16_t vlan)
+static uint32_t find(const struct neighbours *all, be32 address, uint16_t vlan, uint8_t side)
 {
 	uint32_t i = *neighbours_place(all, address);
 
-	while (i != NEIGH_NONE &&
-	       !(be32_eq(all->items[i].address, address) && all->items[i].vlan == vlan))
+	while (i != NEIGH_NONE && !(be32_eq(all->items[i].address, address) &&
+	                            all->items[i].vlan == vlan && all->items[i].side == side))
 		i = all->items[i].same;
 	return i;
 }
@@ -33,13 +35,17 @@ static void add_server(struct neighbours *all, unsigned s, bool asks)
 	const struct rules_server *rule = &all->rules->servers[s];
 	uint16_t vlan = rules_server_vlan(all->rules, s);
 	const be32 next = way_next(all->rules, s);
-	uint32_t i = rule->has_mac ? NEIGH_NONE : find(all, next, vlan);
+	const uint8_t side = (uint8_t)way_home(all->rules, s);
+	uint32_t i = rule->has_mac ? NEIGH_NONE : find(all, next, vlan, side);
 	struct neighbour *n;
 
 	if (i == NEIGH_NONE) {
 		i = all->n++;
-		all->items[i] = (struct neighbour){
-		        .address = next, .vlan = vlan, .server = NEIGH_NONE, .asker = NEIGH_NONE};
+		all->items[i] = (struct neighbour){.address = next,
+		                                   .vlan = vlan,
+		                                   .side = side,
+		                                   .server = NEIGH_NONE,
+		                                   .asker = NEIGH_NONE};
 		if (!rule->has_mac) {
 			all->items[i].same = *neighbours_place(all, next);
 			*neighbours_place(all, next) = i;
@@ -144,7 +150,7 @@ void neighbours_trace(struct neighbours *all, const struct neighbours *old)
 	for (uint32_t i = 0; i < all->n; i++) {
 		const struct neighbour *n = &all->items[i];
 
-		all->was[i] = n->fixed ? NEIGH_NONE : find(old, n->address, n->vlan);
+		all->was[i] = n->fixed ? NEIGH_NONE : find(old, n->address, n->vlan, n->side);
 	}
 }
 

@@ -25,6 +25,7 @@ enum neigh_search {
 struct neighbour {
 	be32 address;   /* of the next hop on the way there */
 	uint16_t vlan;  /* rules_server_vlan() */
+	uint8_t side;   /* way_home(): where tmbridge is no cable it is on that one only */
 	uint8_t state;  /* enum neigh_state */
 	uint8_t search; /* enum neigh_search */
 	uint8_t tries;  /* requests sent in this search */

@@ -268,6 +268,40 @@ START_TEST(reload_keeps_what_is_known)
 }
 END_TEST
 
+/* A link-local address is another gateway's on each side: neither has the other's servers. */
+START_TEST(one_address_on_both_sides_is_two_neighbours)
+{
+	struct neigh_table *next;
+
+	rules = fixture_rules(4);
+	rules->mode = MODE_ROUTED;
+	for (unsigned s = 0; s < 4; s++) {
+		rules->servers[s].has_mac = false;
+		rules->servers[s].next = fixture_server(9);
+		rules->servers[s].side = s % 2 ? OUTSIDE : INSIDE;
+	}
+	now = (lb_time){1000 * LB_NS_PER_S};
+	table = neigh_new(rules, true);
+	for (unsigned side = 0; side < NSIDES; side++) {
+		struct sighting sighting = sighting_of(9, (uint8_t)(0x70 + side), (enum side)side);
+
+		ck_assert(neigh_sighted(table, &sighting, now));
+	}
+	next = neigh_new(rules, true);
+	neigh_trace(next, table);
+	neigh_inherit(next, table);
+	for (unsigned s = 0; s < 4; s++) {
+		const enum side side = s % 2 ? OUTSIDE : INSIDE;
+
+		ck_assert(is_mac(neigh_find(table, s, now), (uint8_t)(0x70 + side)));
+		ck_assert_uint_eq(neigh_find(table, s, now)->side, side);
+		ck_assert(is_mac(neigh_find(next, s, now), (uint8_t)(0x70 + side)));
+	}
+	neigh_free(next);
+	end();
+}
+END_TEST
+
 START_TEST(farms_with_a_server_in_common_ask_once)
 {
 	struct neigh_question question;
@@ -378,6 +412,7 @@ Suite *neigh_suite(void)
 	        frames_are_given_up,
 	        server_is_asked_for_though_no_place,
 	        reload_keeps_what_is_known,
+	        one_address_on_both_sides_is_two_neighbours,
 	        farms_with_a_server_in_common_ask_once,
 	        a_farm_that_is_gone_asks_nobody,
 	        a_farm_that_is_left_asks_for_one_that_is_gone,
