@@ -363,7 +363,7 @@ lab_file() # NAME MIB
 		>"$LAB_DIR/www/$1" 2>/dev/null
 }
 
-# tmbridge
+# tmbridge, with TMBRIDGE_ENV (NAME=VALUE) in its environment
 
 # Sanitizers slow everything down.
 lab_is_slow()
@@ -374,7 +374,7 @@ lab_is_slow()
 tmbridge_start() # INI [ARGUMENT...]
 {
 	rm -f "$LAB_DIR/stats.json"
-	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$1" -s "$LAB_DIR/stats.json" "${@:2}"
+	lab_spawn tmbridge tmb ${TMBRIDGE_ENV:-} "$TMBRIDGE" eth0 eth1 -f "$1" -s "$LAB_DIR/stats.json" "${@:2}"
 	wait_until 40 tmbridge_is_up || tmbridge_fail "didn't start" || return 1
 	[[ ! -s $LAB_DIR/tmbridge.status ]] || tmbridge_fail "ended at once"
 }

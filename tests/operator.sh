@@ -33,6 +33,11 @@ server_is() # NAME JQ-CONDITION
 # One instance for all tests of a file.
 setup_file()
 {
+	operators_up
+}
+
+operators_up()
+{
 	lab_up
 	server_tcp fe1 5061
 	server_tcp fe2 5061

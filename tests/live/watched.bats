@@ -5,6 +5,29 @@ source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/../operator.sh"
 export TSAN_OPTIONS=$TSAN_OPTIONS:report_thread_leaks=0 # one that ends while a worker hangs leaves its threads where they are
 
+# Somebody sets the time of day all the while, by up to 50 ms: what has to be in the order of time is so by another clock.
+export TMBRIDGE_ENV=LD_PRELOAD=$LAB_DIR/restless.so
+
+setup_file()
+{
+	gcc -shared -fPIC -o "$LAB_DIR/restless.so" -x c - <<-'END'
+		#include <sys/syscall.h>
+		#include <time.h>
+		#include <unistd.h>
+		int clock_gettime(clockid_t id, struct timespec *ret)
+		{
+			static unsigned turn;
+			int status = (int)syscall(SYS_clock_gettime, id, ret);
+			if (id == CLOCK_REALTIME && (ret->tv_nsec += __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % 6 * 10000000L) >= 1000000000L) {
+				ret->tv_nsec -= 1000000000L;
+				ret->tv_sec++;
+			}
+			return status;
+		}
+	END
+	operators_up
+}
+
 # Somebody who misuses the status socket; what he got is printed.
 hostile() # PYTHON
 {
@@ -432,9 +455,17 @@ bundle_has() # CAPTURE FILTER N
 	[[ $(tcpdump -r "$LAB_DIR/bundle/$1.pcap" "$2" 2>/dev/null | wc -l) -ge $3 ]]
 }
 
+# A replay has servers as up or down as they were when it was begun: probes mustn't change that, however late their answers come.
+servers_stay_up()
+{
+	tmb server health fe1 up --for 5m
+	tmb server health fe2 up --for 5m
+}
+
 @test "capture --bundle: begun in the middle of connections, its replay sends what was sent" {
 	local line
 
+	servers_stay_up
 	tmb capture --bundle "$LAB_DIR/brief" -t 0.001 # for packets: what a replay begins with is there however long that takes
 	grep -q ^state "$LAB_DIR/brief/state"
 	diff "$LAB_DIR/brief/lb.ini" "$LAB_DIR/lb.ini"
@@ -492,6 +523,7 @@ is_over() # CLIENTS
 	for ((i = 60; i < 68; i++)); do in_ns client ip address add "10.0.0.1$i/24" dev eth0; done
 	sed -i '/^ports/a persist = 5m\nclient_rate = 1\nclient_burst = 2' "$LAB_DIR/lb.ini"
 	tmb reload
+	servers_stay_up
 	rm -rf "$LAB_DIR/bundle"
 	in_ns client "$TOOLS/manyconns" connect -n 7 -a 10.0.0.160 -A 7 -t 10 "$VIP" 5061 | jq -e '.echoed == 7'
 	for server in fe1 fe2; do ip -n $server route add blackhole "$VIP/32"; done
