@@ -22,10 +22,11 @@ FUZZ_S=${FUZZ_S:-60}
 LIVE_JOBS=${LIVE_JOBS:-5} # at a time
 SHOWN_LINES=30           # of a failure, in the end
 PASSED=0 FAILED=0
-export BUILD LIMIT_S FUZZ_S CONTAINED LOGS
+BEGUN=${BEGUN:-$EPOCHSECONDS}
+export BUILD LIMIT_S FUZZ_S CONTAINED LOGS BEGUN
 
 # Of the live tests, those that take longest, longest first: begun last, one would run alone in the end.
-LONG_LIVE="link edges adopt failover downs addresses fastpath reload pool vlan bulk"
+LONG_LIVE="link edges adopt many addresses failover watched fastpath offloads large downs reload routed pool vlan bulk"
 
 # Likewise of those that compute.
 LONG_COMPUTE="unit valgrind balanced"
@@ -161,7 +162,7 @@ log_job() # PART VARIANT FILE
 	times >"$log.cpu"
 	cpu=$(awk -F'[ms ]' 'END { printf "%d", 60 * ($1 + $4) + $2 + $5 }' "$log.cpu")
 	echo "$status $((SECONDS - waited)) $cpu $(($(queue_drops) - drops))" >"$log.status"
-	echo "$*: $((SECONDS - waited)) s, $cpu s of CPU, status $status"
+	echo "$*: $((SECONDS - waited)) s, $cpu s of CPU, status $status; at $((EPOCHSECONDS - BEGUN)) s"
 }
 
 # What is said of a failure is repeated in the end.
