@@ -285,6 +285,29 @@ START_TEST(whose_address_changes_gets_another_id)
 }
 END_TEST
 
+/* The first one is judged, and keeps its flow; the others are only counted. */
+START_TEST(what_follows_keeps_no_flow)
+{
+	static struct built pieces[PIECES_MAX], whole;
+	const struct flow *flow;
+	uint32_t last;
+
+	begin();
+	flow = flows_at(&lb_balance(engine.lb)->flows, 0);
+	engine_wait_ms(&engine, 1000);
+	build_whole(&whole, CLIENT, 5);
+	cut(pieces, &whole, 2);
+	last = flow_last(flow);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[0]).why, WHY_FLOW_HIT);
+	ck_assert_uint_gt(flow_last(flow), last);
+	last = flow_last(flow);
+	engine_wait_ms(&engine, 1000);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[1]).why, WHY_FRAGMENT);
+	ck_assert_uint_eq(flow_last(flow), last);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* The connection log's figures: each fragment that goes counts, those that waited too. */
 START_TEST(all_fragments_are_counted)
 {
@@ -323,6 +346,7 @@ Suite *frag_table_suite(void)
 	        workers_ids_differ,
 	        all_ids_are_given_once,
 	        whose_address_changes_gets_another_id,
+	        what_follows_keeps_no_flow,
 	        all_fragments_are_counted,
 	        as_long_as_a_jumbo_frame_waits,
 	        who_waits_for_longest_makes_way,

@@ -40,17 +40,22 @@ static void build_error(be32 from, uint8_t type, uint32_t len)
 
 /*
  * Passes error in; it must reach end, which sent the packet, from src and quoting len bytes of it.
+ * Nothing is noted of the flow.
  */
 static void check_translated(enum end end, be32 src, uint32_t len)
 {
+	const struct flow *flow = flows_at(&lb_balance(engine.lb)->flows, 0);
+	const struct flow noted = *flow;
 	struct built before;
 	struct verdict v;
 	const uint8_t *ip;
 
+	engine.now.ns += LB_NS_PER_S;
 	frames_copy(&before, &error);
 	v = engine_input(&engine, &error);
 	ck_assert_uint_eq(v.why, WHY_ICMP_ERROR);
 	ck_assert_uint_eq(v.act, LB_FORWARD);
+	ck_assert_mem_eq(flow, &noted, sizeof(noted));
 	if (end == SERVER)
 		ck_assert_uint_eq(v.way.server, talk.server);
 	else
