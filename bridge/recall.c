@@ -8,6 +8,7 @@
 #include "recall.h"
 
 #include "recall_clients.h"
+#include "recall_turns.h"
 
 #include "process/log.h"
 
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 5, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 6, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
 	uint16_t worker;
@@ -37,13 +38,6 @@ struct recalled_server {
 	enum side side;  /* where the host's routes lead to it, */
 	struct ip6 next; /* by that one */
 	struct hop hop;
-};
-
-/* Whose turn it was, as a worker had it. */
-struct recalled_turn {
-	uint16_t worker;
-	char name[RULES_NAME_BYTES];
-	uint64_t server, farm;
 };
 
 struct recall {
@@ -148,10 +142,7 @@ static bool take_server(struct recall *recall, char *rest)
 
 static bool take_turn(struct recall *recall, char *rest)
 {
-	struct recalled_turn *turn = recall_grow(&recall->turns, sizeof(*turn));
-
-	return turn && sscanf(rest, "%" SCNu16 " %63s %" SCNu64 " %" SCNu64, &turn->worker,
-	                      turn->name, &turn->server, &turn->farm) == 4;
+	return recall_take_turn(&recall->turns, rest);
 }
 
 static bool take_flow(struct recall *recall, char *rest)
@@ -247,7 +238,7 @@ void recall_free(struct recall *recall)
 			memory_free(&recall->arrays[k][a]);
 	free(recall->names.items);
 	free(recall->servers.items);
-	free(recall->turns.items);
+	recall_free_turns(&recall->turns);
 	free(recall->flows.items);
 	recall_free_clients(&recall->clients);
 	free(recall);
@@ -338,19 +329,6 @@ static void recall_servers(const struct recall *recall, struct worker *worker, l
 		if (server->is_known)
 			neigh_placed(worker->setup.neigh, &place, now);
 	}
-}
-
-static void recall_turns(const struct recall *recall, struct worker *worker)
-{
-	const struct recalled_turn *turns = (const void *)recall->turns.items;
-	const struct rules *rules = worker->setup.rules;
-
-	for (uint32_t i = 0; i < recall->turns.n; i++)
-		for (unsigned s = 0; s < rules->nservers; s++)
-			if (turns[i].worker == worker->share.worker &&
-			    !strcmp(turns[i].name, rules->servers[s].name))
-				sched_recall(&worker->setup.farms->sched, s, turns[i].server,
-				             turns[i].farm);
 }
 
 /* ---- Flows ---- */
@@ -445,7 +423,7 @@ static int recall_worker(struct recall *recall, struct worker *worker, lb_time n
 	if (err)
 		return err;
 	recall_servers(recall, worker, now);
-	recall_turns(recall, worker);
+	recall_turns(&recall->turns, worker);
 	recall_clients(&recall->clients, worker, (const void *)recall->names.items, recall->names.n,
 	               now);
 	return 0;

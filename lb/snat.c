@@ -397,3 +397,36 @@ void snat_give_back(struct snat *snat, unsigned farm, struct snat_port port)
 	count_in_use(snat, farm, port, -1);
 	BOTH_WRITE(snat->next[port.pool].taken, snat->next[port.pool].taken - 1);
 }
+
+unsigned snat_pools_of(const struct rules *rules, unsigned server)
+{
+	const struct rules_farm *farm = &rules->farms[rules->servers[server].farm];
+
+	return farm->nsnat * rules_pools_per_server(farm);
+}
+
+/* The number of the i-th pool of a server, by address and service. */
+static uint32_t ith_pool(const struct snat *snat, unsigned server, unsigned i)
+{
+	return snat->pool_of[slot_of(snat, server, 0, 0) + i];
+}
+
+uint16_t snat_last(const struct snat *snat, unsigned server, unsigned i)
+{
+	return (uint16_t)snat->next[ith_pool(snat, server, i)].last;
+}
+
+void snat_recall(struct snat *snat, unsigned server, uint32_t address, const uint16_t *last)
+{
+	const unsigned n = snat_pools_of(snat->rules, server);
+
+	if (address >= snat->rules->farms[snat->rules->servers[server].farm].nsnat)
+		return;
+	snat->turns[server] = address;
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t p = ith_pool(snat, server, i);
+
+		snat->next[p].last = last[i];
+		find_next(snat, p);
+	}
+}

@@ -114,6 +114,17 @@ bool snat_has_one_pool(const struct rules_farm *farm);
 uint32_t snat_pool_of(const struct snat *snat, unsigned server, unsigned address, unsigned service);
 
 /*
+ * How far a server's ports have been handed out, which a replay goes on with: the index of the
+ * farm's address whose turn it is, and of each of the server's pools, by address and service, the
+ * last port. How many pools these are by the rules; the last one of pool i of them; and has it go
+ * on behind last[], of as many. An address that the farm doesn't have is none's turn, and changes
+ * nothing.
+ */
+unsigned snat_pools_of(const struct rules *rules, unsigned server);
+uint16_t snat_last(const struct snat *snat, unsigned server, unsigned i);
+void snat_recall(struct snat *snat, unsigned server, uint32_t address, const uint16_t *last);
+
+/*
  * Sets *fullest to the farm's fullest pool, if that is fuller than what *fullest says, which begins
  * with room 1 and taken 0. Another thread may call it, while the rules stay.
  */

@@ -8,7 +8,8 @@
  *   name HEX                       an IPv6 address that flows name, in order
  *   net SIDE PREFIX HEX            an address of the host's, in modes where it has some
  *   server NAME STATE WEIGHT HEALTH RAMP AGENT... SIDE NEXT HOP
- *   turn WORKER NAME TURN FARM_TURN
+ *   turn WORKER NAME TURN FARM_TURN ADDRESS LAST...    whose turn it was, and how far each pool of
+ *                                  the server's SNAT ports had been handed out (lb/snat.h)
  *   flow WORKER FLOW COLD CLIENT6 HOP     their bytes
  *   sticky WORKER SERVER CLIENT UNTIL SURE     a client of persist (bundle_clients.c)
  *   limited WORKER FARM CLIENT ASKED OPENED BLOCKED    one of client_rate and the like
@@ -33,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 5, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 6, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -45,6 +46,7 @@ struct bundled {
 
 struct turn {
 	uint64_t server, farm;
+	uint32_t address;
 };
 
 /* Of a worker. */
@@ -52,6 +54,7 @@ struct part {
 	struct bundled *flows;
 	uint32_t n, room, left; /* left: found no room */
 	struct turn *turns;     /* by rules.servers[] */
+	uint16_t *last;         /* of their pools, one server's behind another's */
 	struct bundle_clients clients;
 };
 
@@ -83,15 +86,25 @@ static bool count(struct worker *worker, void *ctx, lb_time now)
 	return false;
 }
 
+static size_t count_pools(const struct rules *rules)
+{
+	size_t n = 0;
+
+	for (unsigned s = 0; s < rules->nservers; s++)
+		n += snat_pools_of(rules, s);
+	return n;
+}
+
 /* Room whose pages are all there: else the worker, for whom frames wait, would wait for each. (With
  * zeros a compiler makes calloc() of it, which leaves them to him.) */
 static bool make_part(struct part *part, const struct rules *rules)
 {
 	part->flows = malloc(part->room * sizeof(*part->flows));
 	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
+	part->last = calloc(count_pools(rules) + 1u, sizeof(*part->last));
 	if (part->flows)
 		memset(part->flows, 0xff, part->room * sizeof(*part->flows));
-	return bundle_clients_make(&part->clients) && part->flows && part->turns;
+	return bundle_clients_make(&part->clients) && part->flows && part->turns && part->last;
 }
 
 static void free_bundle(void *ctx)
@@ -123,6 +136,7 @@ void bundle_free(struct bundle *bundle)
 	for (unsigned k = 0; bundle && k < bundle->n; k++) {
 		free(bundle->parts[k].flows);
 		free(bundle->parts[k].turns);
+		free(bundle->parts[k].last);
 		bundle_clients_free(&bundle->parts[k].clients);
 	}
 	if (bundle)
@@ -182,10 +196,16 @@ static void keep_turns(struct part *part, const struct worker *worker)
 {
 	const struct rules *rules = worker->setup.rules;
 	const struct sched *sched = &worker->setup.farms->sched;
+	const struct snat *snat = &worker->setup.farms->snat;
+	uint16_t *last = part->last;
 
-	for (unsigned s = 0; s < rules->nservers; s++)
+	for (unsigned s = 0; s < rules->nservers; s++) {
 		part->turns[s] = (struct turn){.server = sched->servers[s].turn,
-		                               .farm = sched->turns[rules->servers[s].farm]};
+		                               .farm = sched->turns[rules->servers[s].farm],
+		                               .address = snat->turns[s]};
+		for (unsigned i = 0; i < snat_pools_of(rules, s); i++)
+			*last++ = snat_last(snat, s, i);
+	}
 }
 
 void bundle_take(struct bundle *bundle, const struct worker *worker)
@@ -281,14 +301,28 @@ static void print_server(FILE *out, const struct rules *rules, const struct rule
 	fprintf(out, "\"}\n");
 }
 
+static void print_turn(FILE *out, const char *server, const struct turn *turn, unsigned worker,
+                       const uint16_t *last, unsigned n)
+{
+	fprintf(out, "{\"bundle\":\"turn %u %s %" PRIu64 " %" PRIu64 " %" PRIu32, worker, server,
+	        turn->server, turn->farm, turn->address);
+	for (unsigned i = 0; i < n; i++)
+		fprintf(out, " %u", last[i]);
+	fprintf(out, "\"}\n");
+}
+
 static void print_part(FILE *out, const struct rules *rules, const struct part *part,
                        unsigned worker)
 {
-	for (unsigned s = 0; s < rules->nservers; s++)
+	const uint16_t *last = part->last;
+
+	for (unsigned s = 0; s < rules->nservers; s++) {
+		const unsigned n = snat_pools_of(rules, s);
+
 		if (!rules->servers[s].gone)
-			fprintf(out, "{\"bundle\":\"turn %u %s %" PRIu64 " %" PRIu64 "\"}\n",
-			        worker, rules->servers[s].name, part->turns[s].server,
-			        part->turns[s].farm);
+			print_turn(out, rules->servers[s].name, &part->turns[s], worker, last, n);
+		last += n;
+	}
 	for (uint32_t i = 0; i < part->n; i++) {
 		const struct bundled *bundled = &part->flows[i];
 

@@ -254,6 +254,38 @@ START_TEST(addresses_evenly_per_server)
 }
 END_TEST
 
+/* A replay knows the ports that are taken, and not those that have been taken and given back. */
+START_TEST(goes_on_as_recalled)
+{
+	struct snat_port port;
+	uint16_t last[3 * RULES_POOLED_PORTS_MAX], next[6];
+	unsigned n;
+
+	begin(three_addresses(), 0);
+	n = snat_pools_of(rules, 1);
+	ck_assert_uint_eq(n, 3 * rules->farms[0].nports);
+	for (unsigned i = 0; i < 250; i++) {
+		take(1, 0, &port);
+		snat_give_back(&snat, 0, port);
+	}
+	for (unsigned i = 0; i < n; i++)
+		last[i] = snat_last(&snat, 1, i);
+	ck_assert_uint_eq(snat.turns[1], 250 % 3);
+	for (unsigned i = 0; i < 6; i++)
+		next[i] = take(1, 0, &port);
+	free(mem);
+	begin(rules, 0);
+	snat_recall(&snat, 1, 3, last); /* there is no such address */
+	ck_assert_uint_eq(snat.turns[1], 0);
+	snat_recall(&snat, 1, 250 % 3, last);
+	for (unsigned i = 0; i < 6; i++) {
+		require_eq(take(1, 0, &port), next[i]);
+		require_eq(port.address, (250 + i) % 3);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(located_as_taken)
 {
 	begin(three_addresses(), 3);
@@ -288,6 +320,7 @@ Suite *snat_suite(void)
 	        random_use_is_the_naive_set,
 	        addresses_evenly,
 	        addresses_evenly_per_server,
+	        goes_on_as_recalled,
 	        located_as_taken,
 	        NULL,
 	};
