@@ -7,7 +7,8 @@
  * own, or not.
  *
  * A test run can give a program neither a tag beside the frame nor say that a checksum is partial;
- * live tests have both. FASTPATH_EVENTS in the environment: segments of each version of IP.
+ * live tests have both. FASTPATH_EVENTS in the environment: segments of each mode and version
+ * of IP.
  *
  * It takes the right to load programs; without it there is nothing to be seen here.
  */
