@@ -8,6 +8,7 @@
 #include "live.h"
 
 #include "cable/host.h"
+#include "fastpath/former.h"
 #include "follow.h"
 #include "instance.h"
 #include "operator/stats.h"
@@ -409,6 +410,7 @@ static int release_beside_host(const char *const names[NSIDES])
 
 	if (err < 0)
 		return err; /* such as a tmbridge that still runs on them */
+	former_find(names, cable);
 	any = release_guards(cable);
 	any |= cable_release_routing(cable, names) == 0;
 	cable_close(cable);

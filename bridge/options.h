@@ -15,7 +15,7 @@ enum options_mode {
 	MODE_DONE,    /* -h or -V: all has been said */
 };
 
-enum { OPTIONS_INTERFACES_BYTES = 80 };
+enum { OPTIONS_INTERFACES_BYTES = 2 * 128 + 2 }; /* two names (ALTIFNAMSIZ) and ", " */
 
 struct options {
 	enum options_mode mode;

@@ -4,6 +4,7 @@
  */
 #include "start.h"
 
+#include "fastpath/former.h"
 #include "follow.h"
 #include "port/packet.h"
 #include "process/clock.h"
@@ -185,6 +186,7 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 		err = cable_open(names, &wish, clock_now(), &live->cable);
 	if (err < 0)
 		return err;
+	former_find(names, live->cable);
 	live->share = workers_share(rules, 0, workers_wanted(rules), key);
 	err = inherit(live, rules, key, &heritage);
 	live->max_connections = rules->max_connections;

@@ -4,13 +4,15 @@
  * access to files.
  *
  * What they were is in a file of the directory in /run as long as they aren't set back: whoever
- * comes after a process that was killed does it. It is kept open as well, and emptied then.
+ * comes after a process that was killed does it, whatever that called the interfaces. It is kept
+ * open as well, and emptied then.
  */
 #include "routing.h"
 
 #include "../process/log.h"
 #include "../process/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -55,18 +57,25 @@ static int set_all(const struct routing *routing, struct mnl_socket *socket,
 
 /* ---- What is left ---- */
 
-enum { ROUTING_TEXT_BYTES = 128 };
+enum { ROUTING_TEXT_BYTES = 160, ROUTING_PATH_BYTES = 320 };
 
-/* The file, if it is one that a process like this one has made; or -1. flags: O_CREAT makes it. */
-static int open_left(const char *const names[NSIDES], int flags)
+static void set_path(char ret[ROUTING_PATH_BYTES], const char *directory)
 {
-	char directory[RUN_PATH_BYTES], path[RUN_PATH_BYTES + 16];
+	static const char file[] = "/routing";
+
+	snprintf(ret, ROUTING_PATH_BYTES, "%.*s%s", (int)(ROUTING_PATH_BYTES - sizeof(file)),
+	         directory, file);
+}
+
+/* The file of that instance, by the name of its directory, if it is one that a process like this
+ * one has made; or -1. flags: O_CREAT makes it. */
+static int open_left(const char *directory, int flags)
+{
+	char path[ROUTING_PATH_BYTES];
 	struct stat is;
 	int fd;
 
-	if (run_directory(names, directory) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "%s/routing", directory);
+	set_path(path, directory);
 	fd = open(path, O_RDWR | flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0 && (fstat(fd, &is) < 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid())) {
 		close(fd);
@@ -81,44 +90,122 @@ static bool note(struct routing *routing, const struct link *const links[NSIDES]
 	bool any = false;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		if (!links[side] || routing->index[side] == links[side]->index)
+		const struct link *link = links[side];
+
+		if (!link)
 			continue;
-		routing->index[side] = links[side]->index;
-		routing->before[side] = links[side]->forwards;
+		if (routing->index[side] != link->index)
+			routing->before[side] = link->forwards;
+		else if (mac_eq(&routing->mac[side], &link->mac))
+			continue;
+		routing->index[side] = link->index;
+		routing->mac[side] = link->mac;
 		any = true;
 	}
 	return any;
 }
 
-/* What the switches were, if the file says so: of an interface that has been made anew since then
- * it is what was noted. */
-static bool read_left(struct routing *routing)
+/* What a file says: of which interfaces, and what the switches were. */
+struct left {
+	int index[NSIDES];
+	uint64_t mac[NSIDES]; /* 0: not known, as it was left by an older version */
+	uint32_t before[NSIDES], before6;
+};
+
+static uint64_t number_of(const struct mac *mac)
+{
+	uint64_t number = 0;
+
+	for (unsigned i = 0; i < sizeof(mac->b); i++)
+		number = number << 8 | mac->b[i];
+	return number;
+}
+
+static bool read_left(int fd, struct left *ret)
 {
 	char text[ROUTING_TEXT_BYTES] = "";
-	uint32_t before[NSIDES], before6;
-	int index[NSIDES];
 
-	if (routing->left < 0 || pread(routing->left, text, sizeof(text) - 1, 0) <= 0 ||
-	    sscanf(text, "%d %" SCNu32 " %d %" SCNu32 " %" SCNu32, &index[0], &before[0], &index[1],
-	           &before[1], &before6) != 5)
-		return false;
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (index[side] == routing->index[side])
-			routing->before[side] = before[side];
-	routing->before6 = before6;
-	return true;
+	*ret = (struct left){.before6 = 0};
+	return fd >= 0 && pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+	       sscanf(text, "%d %" SCNu32 " %d %" SCNu32 " %" SCNu32 " %" SCNx64 " %" SCNx64,
+	              &ret->index[OUTSIDE], &ret->before[OUTSIDE], &ret->index[INSIDE],
+	              &ret->before[INSIDE], &ret->before6, &ret->mac[OUTSIDE],
+	              &ret->mac[INSIDE]) >= 5;
 }
 
 static void write_left(const struct routing *routing)
 {
 	char text[ROUTING_TEXT_BYTES];
-	const int n = snprintf(text, sizeof(text), "%d %" PRIu32 " %d %" PRIu32 " %" PRIu32 "\n",
-	                       routing->index[0], routing->before[0], routing->index[1],
-	                       routing->before[1], routing->before6);
+	const int n = snprintf(text, sizeof(text),
+	                       "%d %" PRIu32 " %d %" PRIu32 " %" PRIu32 " %012" PRIx64
+	                       " %012" PRIx64 "\n",
+	                       routing->index[OUTSIDE], routing->before[OUTSIDE],
+	                       routing->index[INSIDE], routing->before[INSIDE], routing->before6,
+	                       number_of(&routing->mac[OUTSIDE]), number_of(&routing->mac[INSIDE]));
 
 	if (routing->left < 0 || pwrite(routing->left, text, (size_t)n, 0) != n)
 		log_warning("what the kernel's routing was can't be noted: it isn't set back "
 		            "should this process be killed");
+}
+
+/* If that was left of these interfaces, by whatever names. */
+static bool is_of(const struct left *left, const struct routing *routing)
+{
+	bool is = true;
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		is &= left->index[side] == routing->index[side] &&
+		      left->mac[side] == number_of(&routing->mac[side]);
+	return is;
+}
+
+/* Moves to directory, that of this process, what was left of its interfaces by other names. */
+static void move_left(struct routing *routing, const char *directory, const char *other)
+{
+	char from[ROUTING_PATH_BYTES], to[ROUTING_PATH_BYTES];
+	const int fd = open_left(other, 0);
+	struct left left;
+
+	set_path(from, other);
+	set_path(to, directory);
+	if (!read_left(fd, &left) || !is_of(&left, routing) || rename(from, to) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	if (routing->left >= 0)
+		close(routing->left);
+	routing->left = fd;
+}
+
+static void find_by_other_names(struct routing *routing, const char *directory)
+{
+	DIR *all = opendir(RUN_DIRECTORY);
+	const struct dirent *entry;
+	char other[ROUTING_PATH_BYTES];
+
+	while (all && (entry = readdir(all))) {
+		snprintf(other, sizeof(other), RUN_DIRECTORY "/%s", entry->d_name);
+		if (entry->d_name[0] != '.' && strcmp(other, directory) != 0)
+			move_left(routing, directory, other);
+	}
+	if (all)
+		closedir(all);
+}
+
+/* What the switches were, if a file says so: of an interface that has been made anew since then it
+ * is what was noted. */
+static bool take_left(struct routing *routing)
+{
+	struct left left;
+
+	if (!read_left(routing->left, &left))
+		return false;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (left.index[side] == routing->index[side])
+			routing->before[side] = left.before[side];
+	routing->before6 = left.before6;
+	return true;
 }
 
 static void forget_left(const struct routing *routing)
@@ -129,10 +216,20 @@ static void forget_left(const struct routing *routing)
 
 /* ---- Beginning and end ---- */
 
-static void open_files(struct routing *routing, const char *const names[NSIDES], int flags)
+/* Finds what there is of these interfaces. Returns true if something was left. */
+static bool open_files(struct routing *routing, const char *const names[NSIDES],
+                       const struct link *const links[NSIDES], int flags)
 {
+	char directory[RUN_PATH_BYTES];
+
 	routing->fd6 = open(path6, O_RDWR | O_CLOEXEC);
-	routing->left = open_left(names, flags);
+	routing->left = -1;
+	note(routing, links);
+	if (run_directory(names, directory) < 0)
+		return false;
+	routing->left = open_left(directory, flags);
+	find_by_other_names(routing, directory);
+	return take_left(routing);
 }
 
 int routing_begin(struct routing *routing, struct mnl_socket *socket,
@@ -141,9 +238,7 @@ int routing_begin(struct routing *routing, struct mnl_socket *socket,
 	int err;
 
 	*routing = (struct routing){.began = true, .on = on};
-	open_files(routing, names, O_CREAT);
-	note(routing, links);
-	if (!read_left(routing))
+	if (!open_files(routing, names, links, O_CREAT))
 		routing->before6 = read6(routing);
 	write_left(routing);
 	err = set_all(routing, socket, links);
@@ -206,9 +301,7 @@ int routing_release(struct mnl_socket *socket, const char *const names[NSIDES],
 {
 	struct routing routing = {.began = true};
 
-	open_files(&routing, names, 0);
-	note(&routing, links);
-	if (!read_left(&routing)) {
+	if (!open_files(&routing, names, links, 0)) {
 		routing_leave(&routing);
 		return -ENOENT;
 	}

@@ -11,6 +11,7 @@
 struct routing {
 	bool began, on;
 	int index[NSIDES];       /* of the interfaces that before[] is about */
+	struct mac mac[NSIDES];  /* theirs */
 	uint32_t before[NSIDES]; /* of IPv4, by interface */
 	uint32_t before6;        /* of IPv6, where it is one switch for all */
 	int fd6;                 /* that switch's file, or -1: there is no IPv6 */

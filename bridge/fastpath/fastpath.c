@@ -15,27 +15,10 @@
 #include "../../lb/lb.h"
 #include "../../lb/parse.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* What an earlier process has left there, if it can be read. */
-static bool find_left(const struct pins *pins, struct fastpath_conf *ret)
-{
-	const uint32_t zero = 0;
-	int map = pins_get(pins, "conf");
-	struct bpf_map_info info = {0};
-	uint32_t bytes = sizeof(info);
-	bool found = map >= 0 && bpf_obj_get_info_by_fd(map, &info, &bytes) == 0 &&
-	             info.value_size == sizeof(*ret) && bpf_map_lookup_elem(map, &zero, ret) == 0 &&
-	             ret->layout == FASTPATH_LAYOUT;
-
-	if (map >= 0)
-		close(map);
-	return found;
-}
 
 /* Takes over what was left, as far as the interfaces are still the same ones. */
 static void take_over(struct fastpath *fastpath, struct cable *cable,
@@ -101,7 +84,7 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	*ret_what = "maps of an earlier process";
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
-	if (find_left(&fastpath->pins, &left))
+	if (heritage_read_conf(&fastpath->pins, &left) && left.layout == FASTPATH_LAYOUT)
 		take_over(fastpath, cable, &left);
 	fastpath->has_begun = true;
 	*ret_what = "making a pair of veth devices";
@@ -168,7 +151,7 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 
 	if (!err)
 		err = pins_find(&fastpath->pins, names);
-	if (!err && !find_left(&fastpath->pins, &conf))
+	if (!err && (!heritage_read_conf(&fastpath->pins, &conf) || conf.layout != FASTPATH_LAYOUT))
 		err = -ENOENT;
 	if (err < 0) {
 		fastpath_leave(fastpath);

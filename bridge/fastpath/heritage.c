@@ -28,6 +28,19 @@ static bool describe(int map, struct bpf_map_info *ret)
 	return bpf_obj_get_info_by_fd(map, ret, &bytes) == 0;
 }
 
+bool heritage_read_conf(const struct pins *pins, struct fastpath_conf *ret)
+{
+	const uint32_t zero = 0;
+	int map = pins_get(pins, loaded_map_name(LOADED_CONF));
+	struct bpf_map_info info;
+	bool found = map >= 0 && describe(map, &info) && info.value_size == sizeof(*ret) &&
+	             bpf_map_lookup_elem(map, &zero, ret) == 0;
+
+	if (map >= 0)
+		close(map);
+	return found;
+}
+
 static bool read_conf(struct heritage *heritage)
 {
 	const uint32_t zero = 0;

@@ -20,6 +20,10 @@ struct heritage {
 	bool other_layout;         /* there was something that can't be read */
 };
 
+/* Reads what was left there of the interfaces, which has a meaning only if its layout is
+ * FASTPATH_LAYOUT. False if there is nothing, or something of another size. */
+bool heritage_read_conf(const struct pins *pins, struct fastpath_conf *ret);
+
 /* heritage_none() sets it to nothing; heritage_find() looks for what there is. heritage_close() is
  * due for either. */
 void heritage_none(struct heritage *heritage);

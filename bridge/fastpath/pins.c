@@ -1,15 +1,18 @@
 #include "pins.h"
 
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define PINS_ROOT "/sys/fs/bpf"
+#define PINS_ROOT   "/sys/fs/bpf"
+#define PINS_PLACES PINS_ROOT "/tmbridge"
 
 static int ensure_mounted(void)
 {
@@ -29,8 +32,10 @@ static int make_directory(const char *path)
 
 static void set_path(struct pins *pins, const char *const names[NSIDES])
 {
-	snprintf(pins->path, sizeof(pins->path), PINS_ROOT "/tmbridge/%s%s%s", names[OUTSIDE],
+	snprintf(pins->path, sizeof(pins->path), PINS_PLACES "/%s%s%s", names[OUTSIDE],
 	         names[INSIDE] ? "-" : "", names[INSIDE] ? names[INSIDE] : "");
+	for (char *c = pins->path; (c = strchr(c, '.'));)
+		*c = ':';
 }
 
 int pins_open(struct pins *pins, const char *const names[NSIDES])
@@ -39,7 +44,7 @@ int pins_open(struct pins *pins, const char *const names[NSIDES])
 
 	set_path(pins, names);
 	if (!err)
-		err = make_directory(PINS_ROOT "/tmbridge");
+		err = make_directory(PINS_PLACES);
 	return err ? err : make_directory(pins->path);
 }
 
@@ -47,6 +52,37 @@ int pins_find(struct pins *pins, const char *const names[NSIDES])
 {
 	set_path(pins, names);
 	return access(pins->path, F_OK) < 0 ? -errno : 0;
+}
+
+void pins_each(pins_visit *visit, void *ctx)
+{
+	DIR *places = opendir(PINS_PLACES);
+	const struct dirent *place;
+	struct pins pins;
+
+	while (places && (place = readdir(places))) {
+		snprintf(pins.path, sizeof(pins.path), PINS_PLACES "/%s", place->d_name);
+		if (place->d_name[0] != '.')
+			visit(ctx, &pins);
+	}
+	if (places)
+		closedir(places);
+}
+
+bool pins_are_of(const struct pins *pins, const char *const names[NSIDES])
+{
+	struct pins theirs;
+
+	set_path(&theirs, names);
+	return !strcmp(pins->path, theirs.path);
+}
+
+int pins_move(const struct pins *pins, const char *const names[NSIDES])
+{
+	struct pins to;
+
+	set_path(&to, names);
+	return rename(pins->path, to.path) < 0 ? -errno : 0;
 }
 
 static const char *path_of(const struct pins *pins, const char *name, char *ret)

@@ -1,13 +1,14 @@
 /*
  * What stays in the kernel without a process: pinned maps, under
- * /sys/fs/bpf/tmbridge/OUTSIDE-INSIDE.
+ * /sys/fs/bpf/tmbridge/OUTSIDE-INSIDE. A dot in a name, which that file system doesn't take, is a
+ * colon there.
  */
 #ifndef BRIDGE_PINS_H
 #define BRIDGE_PINS_H
 
 #include "../../lb/frame.h"
 
-enum { PINS_PATH_BYTES = 128 };
+enum { PINS_PATH_BYTES = 320 }; /* with two names of 127 bytes (ALTIFNAMSIZ) */
 
 struct pins {
 	char path[PINS_PATH_BYTES]; /* of the directory */
@@ -21,6 +22,17 @@ int pins_open(struct pins *pins, const char *const names[NSIDES]);
 
 /* The same, but only finds: -ENOENT if it isn't there. */
 int pins_find(struct pins *pins, const char *const names[NSIDES]);
+
+/* Calls visit with each place, whatever pair it is of; visit may remove it. */
+typedef void pins_visit(void *ctx, const struct pins *pins);
+void pins_each(pins_visit *visit, void *ctx);
+
+/* If it is the place for that pair of names. */
+bool pins_are_of(const struct pins *pins, const char *const names[NSIDES]);
+
+/* Moves all to the place for that pair of names, where nothing may be. Returns 0 or a negative
+ * errno. */
+int pins_move(const struct pins *pins, const char *const names[NSIDES]);
 
 /* The descriptor of the map that is pinned by that name, or a negative errno. */
 int pins_get(const struct pins *pins, const char *name);

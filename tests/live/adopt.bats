@@ -144,6 +144,32 @@ restart_again_and_again() # WORKERS [WORKERS-LATER]
 	restart_again_and_again 3 1
 }
 
+promiscuities()
+{
+	ip -n tmb -d -j link show | jq -c '[.[] | select(.ifname == "eth0" or .ifname == "eth1") | .promiscuity]'
+}
+
+# A file system of BPF has no names with dots, which those of VLANs have.
+@test "interfaces by other names than those of the process before: connections go on, and all is set back by either" {
+	ini 'fe1 fe2'
+	start
+	talks_begin 20
+	lab_kill tmbridge
+	ip -n tmb link property add dev eth0 altname wan.0
+	lab_spawn tmbridge tmb "$TMBRIDGE" wan.0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
+	wait_until 40 tmbridge_is_up
+	adopted 60
+	rounds_go_on
+	tmbridge_stop
+	start
+	adopted 60
+	talks_end
+	lab_kill tmbridge
+	in_ns tmb "$TMBRIDGE" wire release wan.0 eth1
+	[[ -z $(ls /sys/fs/bpf/tmbridge) && $(promiscuities) = '[0,0]' ]]
+	ip -n tmb link property del dev eth0 altname wan.0
+}
+
 @test "rules change meanwhile: what fits them goes on, the rest is reset" {
 	ini 'fe1 fe2'
 	start
@@ -235,6 +261,9 @@ is_neighbour() # ADDRESS
 	tmbridge_counts .fast_path.active false
 	talks_end
 	tmbridge_stop
+	# maps that are given up, which only root could remove, are held no longer than this
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1 || true
+	[[ -z $(ls /sys/fs/bpf/tmbridge) ]]
 }
 
 @test "a start whose filters the kernel can't have takes the connections into the process, and a reload gives them back" {

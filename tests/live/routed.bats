@@ -37,8 +37,8 @@ setup()
 	[[ $(forwarding) = "0 0 0" ]]
 }
 
-# What was before is known for as long as it isn't set back.
-@test "killed after an interface was put in anew, it leaves no routing to wire release, nor to a cable" {
+# What was before is known for as long as it isn't set back, by whatever names.
+@test "killed after an interface was put in anew, it leaves no routing to wire release, nor to a cable, nor to who calls it otherwise" {
 	topology_start
 	ip -n tmb link del eth1
 	topology_tmb eth1 02:00:00:00:00:02 segment "$NET4" "$NET6"
@@ -46,14 +46,18 @@ setup()
 	lab_kill tmbridge
 	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
 	[[ $(forwarding) = "0 0 0" ]]
+	ip -n tmb link property add dev eth0 altname lan.0
+	INTERFACES=(lan.0 eth1)
 	topology_start
 	lab_kill tmbridge
 	forwards
+	INTERFACES=(eth0 eth1)
 	printf '[bridge]\nmax_connections = 10000\nmode = transparent\non_exit = cut\n' >"$LAB_DIR/lb.ini"
 	topology_start
 	grep -q "^tmbridge: the kernel's routing is set back" "$LAB_DIR/tmbridge.err"
 	tmbridge_stop
 	[[ $(forwarding) = "0 0 0" ]]
+	ip -n tmb link property del dev eth0 altname lan.0
 }
 
 forwards()

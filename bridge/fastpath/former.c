@@ -1,0 +1,120 @@
+/*
+ * Maps are pinned under the names of the command line, but an interface is known by its index, and
+ * as other network namespaces have the same indices, by its MAC address. One of a pair may be gone:
+ * who has taken its place has another index. If there are no such maps, those under the names are
+ * taken, whatever interfaces they were of: of a pair that was made anew.
+ *
+ * Whoever gave maps up at its end was no longer root, whose the pins are: they, and the memory that
+ * they hold, go here.
+ */
+#include "former.h"
+
+#include "heritage.h"
+#include "shared.h"
+#include "../process/log.h"
+
+#include <errno.h>
+
+static bool is_same(const struct fastpath_conf *conf, unsigned side, const struct link *link)
+{
+	return conf->left[side].ifindex == (uint32_t)link->index &&
+	       (!link->index || conf->sides[side].mac == fastpath_mac(link->mac.b));
+}
+
+static bool is_gone(const struct cable *cable, uint32_t ifindex)
+{
+	struct link link;
+
+	return ifindex && link_query_index(cable_socket(cable), (int)ifindex, &link) == -ENODEV;
+}
+
+/* If that was left of the interfaces of the cable, one at least. */
+static bool is_of(const struct fastpath_conf *conf, const struct cable *cable)
+{
+	bool any = false;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct link *link = &cable_state(cable, (enum side)side)->link;
+
+		if (is_same(conf, side, link))
+			any |= link->index != 0;
+		else if (!link->index || !is_gone(cable, conf->left[side].ifindex))
+			return false;
+	}
+	return any;
+}
+
+struct search {
+	const struct cable *cable;
+	bool found;
+	struct pins pins;  /* if found: where it is */
+	uint64_t alive_ns; /* whoever left it said that it was well */
+};
+
+/* If one interface is of that, but not as it is now: the other way round, or beside another one. */
+static bool overlaps(const struct fastpath_conf *conf, const struct cable *cable)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < NSIDES; i++)
+		for (unsigned side = 0; side < NSIDES; side++) {
+			const struct link *link = &cable_state(cable, (enum side)side)->link;
+
+			any |= link->index && conf->left[i].ifindex == (uint32_t)link->index &&
+			       conf->sides[i].mac == fastpath_mac(link->mac.b);
+		}
+	return any;
+}
+
+static void say_other(const struct pins *pins)
+{
+	log_warning("%s was left of one of these interfaces and others: 'tmbridge wire release' of "
+	            "those removes it, while no tmbridge runs on them",
+	            pins->path);
+}
+
+/* Of two the later one is right, by whose programs the other's were replaced. */
+static void consider(void *ctx, const struct pins *pins)
+{
+	struct search *search = ctx;
+	struct fastpath_conf conf;
+
+	if (!heritage_read_conf(pins, &conf))
+		return;
+	if (conf.layout == FASTPATH_GIVEN_UP)
+		loaded_unpin(pins);
+	if (conf.layout != FASTPATH_LAYOUT)
+		return;
+	if (!is_of(&conf, search->cable)) {
+		if (overlaps(&conf, search->cable))
+			say_other(pins);
+		return;
+	}
+	if (search->found && conf.alive_ns <= search->alive_ns) {
+		loaded_unpin(pins);
+		return;
+	}
+	if (search->found)
+		loaded_unpin(&search->pins);
+	*search = (struct search){search->cable, true, *pins, conf.alive_ns};
+}
+
+void former_find(const char *const names[NSIDES], const struct cable *cable)
+{
+	struct search search = {.cable = cable};
+	struct pins there;
+	int err;
+
+	pins_each(consider, &search);
+	if (!search.found || pins_are_of(&search.pins, names))
+		return;
+	if (pins_find(&there, names) == 0)
+		loaded_unpin(&there);
+	err = pins_move(&search.pins, names);
+	if (err < 0)
+		log_warning("%s, left of these interfaces by other names: %s", search.pins.path,
+		            strerror(-err));
+	else
+		log_info("%s is what was left of these interfaces, by other names",
+		         search.pins.path);
+}
