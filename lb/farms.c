@@ -3,6 +3,8 @@
  */
 #include "farms.h"
 
+#include "way.h"
+
 static void lay_out(struct farms *farms, struct arena *arena, const struct rules *rules,
                     const struct share *share, const struct hash_key *key, lb_time now)
 {
@@ -23,6 +25,9 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	farms->sums = arena_take(arena, rules->nservers, sizeof(*farms->sums));
 	if (farms->sums)
 		memset(farms->sums, 0, rules->nservers * sizeof(*farms->sums));
+	farms->sides = arena_take(arena, rules->nservers, sizeof(*farms->sides));
+	if (farms->sides)
+		memset(farms->sides, WAY_SIDES, rules->nservers * sizeof(*farms->sides));
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)
@@ -61,4 +66,10 @@ bool farms_is_up(const struct farms *farms, const struct address *address)
 	for (uint32_t u = address->user; u != ADDRESS_NO_USER && !first->is_up; u = users[u].next)
 		first->is_up = sched_is_up(&farms->sched, users[u].farm);
 	return first->is_up;
+}
+
+bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enum side side)
+{
+	return rules_has_stack(farms->rules) ? way_may_answer(farms->rules, server, peer, side)
+	                                     : farms->sides[server] >> side & 1;
 }

@@ -31,6 +31,7 @@ struct farms {
 	struct server_times *times; /* by rules.servers[] */
 	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
 	struct flow_sum *sums;      /* by rules.servers[]: what their flows have carried */
+	uint8_t *sides;             /* likewise: on a cable, on which of these they are (way.h) */
 };
 
 /* Numbers of heads in queues[]: of a pool's resting flows, of a pool's half-open ones, and of a
@@ -68,6 +69,10 @@ static inline bool farms_service(const struct farms *farms, const struct address
 
 /* If a farm that has the address, as its VIP or for SNAT, has a server that takes connections. */
 bool farms_is_up(const struct farms *farms, const struct address *address);
+
+/* If the server may answer a peer, an address of ours or with `snat = off` its client, by that
+ * side. */
+bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enum side side);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)
 {

@@ -253,6 +253,11 @@ void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now)
 	follow_sighting(&lb->balance, sighting, now);
 }
 
+void lb_place_server(struct lb *lb, unsigned server, enum side side)
+{
+	lb->balance.farms->sides[server] = (uint8_t)(1u << side);
+}
+
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now)
 {
 	struct health *health = &lb->balance.farms->health;

@@ -195,14 +195,31 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 	move_on(balance, f, events, now);
 }
 
+/*
+ * If the packet may say how a connection begins, or begins anew. What that takes is known to
+ * whoever has made up the client's SYN: so it counts for the server's only if it comes by the side
+ * on which that is.
+ */
+static bool may_begin(const struct balance *balance, uint32_t ref, const struct packet *packet)
+{
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+
+	return end_of(ref) == CLIENT ||
+	       farms_may_answer(balance->farms, flow->server, flow->arrive[SERVER].dst,
+	                        (enum side)packet->from.side);
+}
+
 /* Judges a packet of a live flow, and does what follows. */
 static void judge(struct balance *balance, uint32_t ref, const struct packet *packet, lb_time now)
 {
 	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const struct anew_syn *waiting = anew_find(&balance->anew, f, tick);
+	const bool begins = may_begin(balance, ref, packet);
+	const struct anew_syn *waiting = begins ? anew_find(&balance->anew, f, tick) : NULL;
 	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
 
+	if (flow->state == FLOW_HALF_OPEN && !begins)
+		return;
 	if (packet->tcp_flags & TCP_RST) {
 		if (tcp_rst_is_believed(flow, end_of(ref), packet, syn))
 			life_reset(balance, f, end_of(ref), now);

@@ -80,6 +80,14 @@ bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side si
 	return !rules_has_stack(rules) || side_of(net_of_ip(rules, ip), side) == side;
 }
 
+bool way_may_answer(const struct rules *rules, unsigned server, be32 peer, enum side side)
+{
+	const enum side home = way_home(rules, server);
+
+	return side == home ||
+	       (!name_is_hashed(peer) && side_of(net_of(rules, peer), home) != home);
+}
+
 bool way_is_hosts(const struct rules *rules, be32 address)
 {
 	const struct ip6 ip = full(rules, address);

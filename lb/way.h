@@ -92,6 +92,10 @@ bool way_is_ours(const struct rules *rules, be32 address, enum side side);
  * its subnet is on the other one. */
 bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side side);
 
+/* If what the server sends to peer can come by that side, where tmbridge is no cable: by its own,
+ * unless peer is in a subnet on the other one, to which it may have a way past tmbridge. */
+bool way_may_answer(const struct rules *rules, unsigned server, be32 peer, enum side side);
+
 /* Whether the host has the address itself. */
 bool way_is_hosts(const struct rules *rules, be32 address);
 

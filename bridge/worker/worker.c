@@ -65,6 +65,17 @@ static int take_engine(struct worker *worker, const struct rules *rules,
 	return 0;
 }
 
+/* Tells the engine where servers are known to be, which has been made or has other rules. */
+static void place_servers(struct worker *worker)
+{
+	for (unsigned s = 0; s < worker->setup.rules->nservers; s++) {
+		const struct hop *hop = neigh_known(worker->setup.neigh, s);
+
+		if (hop)
+			lb_place_server(worker->lb, s, (enum side)hop->side);
+	}
+}
+
 int worker_init(struct worker *worker, const struct rules *rules, const struct share *share,
                 struct inbox **inboxes, const struct hash_key *key,
                 struct port *const ports[NSIDES], struct fastpath *fastpath, lb_time now)
@@ -83,9 +94,11 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 		return err;
 	if ((err = take_engine(worker, rules, macs, now)) == 0)
 		err = take_ip6(worker, rules, &worker->setup.ip6);
-	if (!err)
-		use_ip6(worker, &worker->setup.ip6);
-	return err;
+	if (err)
+		return err;
+	use_ip6(worker, &worker->setup.ip6);
+	place_servers(worker);
+	return 0;
 }
 
 void worker_log_ended(struct worker *worker)
@@ -189,6 +202,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 	lb_reload(worker->lb, setup->farms, map);
 	worker->setup = *setup;
 	*setup = old;
+	place_servers(worker);
 	events_inherit(&worker->setup.events, &old.events);
 	firewall_inherit(worker->setup.firewall, old.firewall);
 	for (unsigned f = 0; f < worker->setup.rules->nfarms; f++)

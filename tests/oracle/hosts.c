@@ -235,6 +235,8 @@ static void make_talk(struct hosts *hosts, struct made *ret, unsigned index)
 	ret->generation = t->generation;
 	ret->end = t->party[CLIENT].met ? continue_talk(t, &l, hosts) : open_talk(t, &l, hosts);
 	note_sent(&t->party[ret->end], &t->party[!ret->end], &l);
+	if (ret->end == SERVER && chance_one_in(25)) /* somebody on the other side says it */
+		l.from.side = OUTSIDE;
 	build_tcp(ret, &l);
 }
 

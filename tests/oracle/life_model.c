@@ -9,7 +9,8 @@
  * more has been sent.
  *
  * A SYN with other numbers says nothing by itself. If the server answers it the connection begins
- * anew.
+ * anew. Servers are inside: what comes in their names by the other side opens nothing, and answers
+ * no SYN.
  */
 #include "parts.h"
 
@@ -314,6 +315,21 @@ static struct fate take(struct flow_model *f, enum end end, const struct seen *s
 	return note_segment(f, end, s, now);
 }
 
+/* What doesn't come by the side of the server says nothing of a handshake, and answers no SYN. */
+static struct fate take_from_elsewhere(struct flow_model *f, const struct seen *s, uint64_t now)
+{
+	const struct syn_model again = f->again;
+	struct fate fate = {NO, ENDED_FIN};
+
+	f->accepted = f->begun_anew = NO;
+	if (flows_model_is_half_open(f) == YES)
+		return fate;
+	f->again.waits = false;
+	fate = take(f, SERVER, s, now);
+	f->again = again;
+	return fate;
+}
+
 struct fate life_model_packet(struct flow_model *f, enum end end, const struct seen *s,
                               uint64_t now)
 {
@@ -323,7 +339,8 @@ struct fate life_model_packet(struct flow_model *f, enum end end, const struct s
 
 	life_model_count(f, end, s);
 	f->anew = false;
-	fate = take(f, end, s, now);
+	fate = end == SERVER && s->from.side != INSIDE ? take_from_elsewhere(f, s, now)
+	                                               : take(f, end, s, now);
 	if (f->doubtful || (f->accepted == YES && life_model_is_damaged(s)))
 		f->accepted = MAYBE;
 	if (f->accepted != NO && (opening != YES || f->anew))

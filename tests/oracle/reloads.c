@@ -189,6 +189,7 @@ void world_reload(struct world *w)
 	lb_reload(w->lb, farms_init(w->farms_mem, rules, &share_whole, &key, w->now), map);
 	model_reload(&w->model, rules, map, w->now);
 	w->rules = rules;
+	world_place_servers(w);
 	free(farms_mem);
 	rules_free(old);
 }

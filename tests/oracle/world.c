@@ -249,6 +249,12 @@ static void *take(size_t bytes)
 	return mem;
 }
 
+void world_place_servers(struct world *w)
+{
+	for (unsigned s = 0; s < w->rules->nservers; s++)
+		lb_place_server(w->lb, s, INSIDE);
+}
+
 void world_begin(struct world *w)
 {
 	const struct mac macs[NSIDES] = {world_mac(OUTSIDE), world_mac(INSIDE)};
@@ -268,6 +274,7 @@ void world_begin(struct world *w)
 		w->ip6_mem = take(lb_ip6_size(w->lb));
 		lb_use_ip6(w->lb, w->ip6_mem);
 	}
+	world_place_servers(w);
 	model_init(&w->model, rules, macs, w->now);
 	for (unsigned f = 0; f < rules->nfarms; f++)
 		list_clients(w, f);

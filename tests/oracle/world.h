@@ -32,6 +32,9 @@ void world_reload(struct world *world);
 /* Lets lb_poll() do all that it wants to. */
 void world_poll(struct world *world);
 
+/* Tells the engine that all servers are inside. */
+void world_place_servers(struct world *world);
+
 /* To be called by world_begin(). */
 void world_begin_reloads(struct world *world);
 

@@ -135,6 +135,35 @@ START_TEST(rst_at_the_edge_of_the_window)
 }
 END_TEST
 
+/*
+ * Who sends a SYN in a client's name knows what its server answers, and can do that as well: by the
+ * side on which the server isn't, nothing follows from it. There is no number that he must guess.
+ */
+START_TEST(nobody_answers_a_syn_by_the_other_side)
+{
+	static const uint8_t answers[] = {SYN | ACK, RST | ACK};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct spec spec;
+
+		begin();
+		lb_place_server(engine.lb, talk.server, INSIDE);
+		crash(3000000000, 1500000000);
+		spec = from_elsewhere(SERVER, answers[i]);
+		spec.side = OUTSIDE;
+		check_stray(&spec);
+		ck_assert(is_at(HOME));
+		talk_send(&talk, SERVER, answers[i], 0);
+		if (answers[i] == (SYN | ACK)) {
+			check_anew();
+			continue;
+		}
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_RST], 1);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 /* ---- a server that is given no connections any more ---- */
 
 enum leaving { IS_DOWN, IS_DRAINED, IS_DISABLED, IS_WEIGHTLESS, LEAVINGS };
@@ -393,6 +422,7 @@ Suite *judge_anew_suite(void)
 	        what_begins_nothing_anew,
 	        refused_anew,
 	        rst_at_the_edge_of_the_window,
+	        nobody_answers_a_syn_by_the_other_side,
 	        syn_on_a_flow_of_a_server_that_is_left,
 	        stranger_s_syn_on_a_flow_of_a_server_that_is_left,
 	        half_open_flow_of_a_server_that_is_left,

@@ -11,6 +11,7 @@
 #define SUITES(X)                                                                                  \
 	X(adopt)                                                                                   \
 	X(announcer)                                                                               \
+	X(answers)                                                                                 \
 	X(balance)                                                                                 \
 	X(balance_full)                                                                            \
 	X(balance_ports)                                                                           \

@@ -1,0 +1,107 @@
+/*
+ * Who may answer in a server's name: what comes by its side. Whoever has made up the client's SYN
+ * knows all that an answer to it needs.
+ */
+#include "judge_fixture.h"
+
+#include "../../lb/way.h"
+
+/* A stranger opens no connection in anybody's name, and ends none that begins. */
+START_TEST(nobody_shakes_hands_by_the_other_side)
+{
+	static const uint8_t answers[] = {SYN | ACK, RST | ACK, ACK};
+	struct spec spec;
+
+	begin_half_open();
+	lb_place_server(engine.lb, talk.server, INSIDE);
+	for (unsigned i = 0; i < sizeof(answers); i++) {
+		spec = talk_spec(&talk, SERVER, answers[i], 0);
+		spec.side = OUTSIDE;
+		check_stray(&spec);
+	}
+	spec = talk_spec(&talk, CLIENT, ACK, 0);
+	spec.ack++;
+	check_stray(&spec);
+	ck_assert_uint_eq(flow()->state, FLOW_HALF_OPEN);
+	talk_send(&talk, SERVER, SYN | ACK, 0);
+	spec = talk_spec(&talk, SERVER, ACK, 10); /* before the client has opened it */
+	spec.side = OUTSIDE;
+	check_stray(&spec);
+	talk_send(&talk, CLIENT, ACK, 0);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* A server that is found on the other side answers by that one; until it is found, by any. */
+START_TEST(a_server_answers_by_the_side_where_it_is_found)
+{
+	for (unsigned found = 0; found < 3; found++) {
+		struct spec spec;
+
+		begin_half_open();
+		if (found)
+			lb_place_server(engine.lb, talk.server, INSIDE);
+		if (found == 2)
+			lb_place_server(engine.lb, talk.server, OUTSIDE);
+		spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
+		spec.side = OUTSIDE;
+		pass(&spec);
+		talk.next[SERVER]++;
+		talk_send(&talk, CLIENT, ACK, 0);
+		ck_assert_uint_eq(flow()->state, found == 1 ? FLOW_HALF_OPEN : FLOW_OPEN);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+static struct rules_net net_of(uint8_t b, unsigned bits, enum side side)
+{
+	return (struct rules_net){.address = ip6_mapped(ip4(10, b, 0, 1)),
+	                          .prefix = (uint8_t)(96 + bits),
+	                          .side = (uint8_t)side};
+}
+
+/*
+ * Where tmbridge is no cable, servers inside it and clients outside: by the other side it may
+ * answer a peer in that one's subnet only, to which it may have a way of its own.
+ */
+START_TEST(nobody_answers_for_a_server_by_the_other_side)
+{
+	static const struct {
+		be32 snat;
+		bool opens;
+	} cases[] = {{{{10, 0, 0, 40}}, false}, {{{10, 9, 0, 40}}, true}, {{{0}}, false}};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rules *rules = fixture_rules(1);
+		struct spec spec;
+
+		rules->mode = MODE_ROUTED;
+		rules->nets.all[0] = net_of(9, 16, OUTSIDE);
+		rules->nets.all[1] = net_of(0, 24, INSIDE);
+		rules->nets.n = 2;
+		fixture_set_snat(&rules->farms[0], &cases[i].snat, cases[i].snat.b[0] != 0);
+		way_settle(rules);
+		engine_start(&engine, rules);
+		talk_syn(&talk, &engine, ip4(192, 0, 2, 7), 4000, 443);
+		spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
+		spec.side = OUTSIDE;
+		spec.dst = FIXTURE_OUTSIDE_MAC;
+		pass(&spec);
+		talk.next[SERVER]++;
+		talk_send(&talk, CLIENT, ACK, 0);
+		ck_assert_uint_eq(flow()->state, cases[i].opens ? FLOW_OPEN : FLOW_HALF_OPEN);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+Suite *answers_suite(void)
+{
+	const TTest *const tests[] = {nobody_shakes_hands_by_the_other_side,
+	                              a_server_answers_by_the_side_where_it_is_found,
+	                              nobody_answers_for_a_server_by_the_other_side, NULL};
+
+	return suite_of("answers", tests);
+}
