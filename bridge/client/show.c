@@ -19,6 +19,8 @@ int show_table(const struct cli *cli, struct table *table)
 {
 	int status = 0;
 
+	if (!table)
+		return ASK_FAILED;
 	if (!table_sort(table)) {
 		struct nearest nearest = {.word = cli->sort};
 
@@ -26,6 +28,10 @@ int show_table(const struct cli *cli, struct table *table)
 		status = show_complain("no such column", cli->sort, nearest_best(&nearest));
 	} else
 		table_print(table, cli->limit);
+	if (!status && !table_is_whole(table)) {
+		log_error("out of memory: that isn't all");
+		status = ASK_FAILED;
+	}
 	table_free(table);
 	return status;
 }

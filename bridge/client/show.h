@@ -33,8 +33,8 @@ int show_complain(const char *what, const char *word, const char *nearest);
 /* Shows each record of an answer as a line of a table with these columns. */
 int show_list(const struct cli *cli, struct ask *ask, const struct column *columns);
 
-/* Shows a table that has all its rows, sorted and cut as cli says, and frees it. Returns the exit
- * status. */
+/* Shows a table that has its rows, or that there was no memory for (NULL), sorted and cut as cli
+ * says, and frees it. Returns the exit status. */
 int show_table(const struct cli *cli, struct table *table);
 
 cli_show show_status, show_servers, show_farms, show_events, show_version, show_flows, show_resets,

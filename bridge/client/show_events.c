@@ -12,16 +12,15 @@ static const struct column event_columns[] = {
         {NULL, NULL, COLUMN_TEXT, false},
 };
 
-/* Prints one event as a table of its own, as with -f there may be no end of them. */
-static void print_event_row(const json_t *event, bool header)
+/* Prints one event as a table of its own, as with -f there may be no end of them. Returns the exit
+ * status. */
+static int print_event_row(const struct cli *cli, const json_t *event, bool header)
 {
 	struct table *table = table_new(event_columns, TABLE_CSV, header, NULL);
 
-	if (!table)
-		return;
-	table_add(table, event);
-	table_print(table, 0);
-	table_free(table);
+	if (table)
+		table_add(table, event);
+	return show_table(cli, table);
 }
 
 static void print_event(const json_t *event)
@@ -41,16 +40,16 @@ int show_events(const struct cli *cli, struct ask *ask)
 {
 	bool header = cli->header;
 	json_t *record;
-	int ret = 0;
+	int ret = 0, failed = 0;
 
 	while (!ferror(stdout) && (record = ask_next(ask, &ret))) {
 		if (cli->format != TABLE_CSV)
 			print_event(record);
 		else if (!json_object_get(record, "lost"))
-			print_event_row(record, header);
+			failed |= print_event_row(cli, record, header);
 		header = false;
 		fflush(stdout);
 		json_decref(record);
 	}
-	return ret;
+	return ret ? ret : failed;
 }

@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include "../process/clock.h"
+#include "../process/log.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum {
 	TABLE_GAP = 2,       /* between columns */
 	TABLE_TEXT_MIN = 12, /* texts aren't cut to less than that */
 	TABLE_CELL_BYTES = 1024,
+	TABLE_FEW_BYTES = 1024, /* most records take no more */
 	CELL_BYTES = 24, /* of table_bytes() and table_duration(), who have so many by turns: */
 	CELLS = 8,
 };
@@ -40,6 +42,7 @@ struct table {
 	unsigned by; /* a column, if it sorts; ncolumns: there is none of that name */
 	struct row *rows;
 	size_t n, room;
+	bool lacks_rows; /* memory has run out for one */
 };
 
 /* ---- Values ---- */
@@ -116,8 +119,10 @@ struct table *table_new(const struct column *columns, enum table_format format, 
 {
 	struct table *table = calloc(1, sizeof(*table));
 
-	if (!table)
+	if (!table) {
+		log_error("out of memory");
 		return NULL;
+	}
 	*table =
 	        (struct table){.columns = columns, .format = format, .header = header, .sorts = by};
 	while (columns[table->ncolumns].title)
@@ -135,17 +140,34 @@ void table_free(struct table *table)
 	free(table);
 }
 
+/* NULL if memory runs out. (Where json_dumps() finds no room for a member's name it leaves that
+ * out, and returns the rest.) */
+static char *dump(const json_t *value, size_t flags)
+{
+	char few[TABLE_FEW_BYTES];
+	const size_t len = json_dumpb(value, few, sizeof(few), flags);
+	char *text = len ? malloc(len + 1) : NULL;
+
+	if (!text)
+		return NULL;
+	if (len <= sizeof(few))
+		memcpy(text, few, len);
+	else if (json_dumpb(value, text, len, flags) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = 0;
+	return text;
+}
+
 /* As it came, for programs. */
 static char *plain(const json_t *value)
 {
-	char *text = NULL;
-
 	if (json_is_string(value))
 		return strdup(json_string_value(value));
 	if (!value || json_is_null(value))
 		return strdup("");
-	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-	return text;
+	return dump(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
 }
 
 static char *shown(const struct column *column, const json_t *value)
@@ -190,21 +212,22 @@ static bool has_text_key(const struct table *table)
 	return table->by < table->ncolumns && table->columns[table->by].kind == COLUMN_TEXT;
 }
 
-/* Joins texts, each with its zero, and frees them; one that couldn't be made is empty. */
+/* Joins texts, each with its zero, and frees them. NULL if memory runs out, or one is missing. */
 static char *join(char *const *texts, unsigned n, size_t *ret_last)
 {
 	size_t len = 0, at = 0;
+	bool whole = true;
 	char *all;
 
-	for (unsigned i = 0; i < n; i++)
-		len += (texts[i] ? strlen(texts[i]) : 0) + 1;
-	all = malloc(len + 1);
 	for (unsigned i = 0; i < n; i++) {
-		const char *text = texts[i] ? texts[i] : "";
-
+		whole &= texts[i] != NULL;
+		len += (texts[i] ? strlen(texts[i]) : 0) + 1;
+	}
+	all = whole ? malloc(len + 1) : NULL;
+	for (unsigned i = 0; i < n; i++) {
 		*ret_last = at;
 		if (all)
-			at += (size_t)(stpcpy(all + at, text) - (all + at)) + 1;
+			at += (size_t)(stpcpy(all + at, texts[i]) - (all + at)) + 1;
 		free(texts[i]);
 	}
 	return all;
@@ -224,30 +247,43 @@ static struct row *new_row(struct table *table)
 	return &table->rows[table->n];
 }
 
-void table_add(struct table *table, const json_t *record)
+/* Sets *ret; false if memory runs out. */
+static bool make_row(const struct table *table, const json_t *record, struct row *ret)
 {
 	char *texts[TABLE_COLUMNS_MAX + 1];
-	struct row *row = new_row(table);
 	unsigned n = 0;
 	size_t last = 0;
 
-	if (!row)
-		return;
 	if (table->format == TABLE_JSON)
-		texts[n++] = json_dumps(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
+		texts[n++] = dump(record, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	for (unsigned c = 0; table->format != TABLE_JSON && c < table->ncolumns; c++)
 		if (is_shown(table, c))
 			texts[n++] = cell_of(table, c, record);
 	if (has_text_key(table))
 		texts[n++] = cell_of(table, table->by, record);
-	*row = (struct row){.text = join(texts, n, &last)};
-	if (!row->text)
-		return;
+	*ret = (struct row){.text = join(texts, n, &last)};
+	if (!ret->text)
+		return false;
 	if (has_text_key(table))
-		row->key = row->text + last;
+		ret->key = ret->text + last;
 	else if (table->by < table->ncolumns)
-		set_key(table, record, row);
-	table->n++;
+		set_key(table, record, ret);
+	return true;
+}
+
+void table_add(struct table *table, const json_t *record)
+{
+	struct row *row = new_row(table);
+
+	if (row && make_row(table, record, row))
+		table->n++;
+	else
+		table->lacks_rows = true;
+}
+
+bool table_is_whole(const struct table *table)
+{
+	return !table->lacks_rows;
 }
 
 static int compare_texts(const void *a, const void *b)

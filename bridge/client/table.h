@@ -29,13 +29,15 @@ struct column {
 struct table;
 
 /* The columns, ended by one without a title, must stay. by is the title (in any case) or member of
- * the one that it will be sorted by, or NULL. NULL if memory runs out. */
+ * the one that it will be sorted by, or NULL. NULL if memory runs out, which is logged. */
 struct table *table_new(const struct column *columns, enum table_format format, bool header,
                         const char *by);
 void table_free(struct table *table);
 
-/* Adds a row of the record's members; one for which memory runs out is missing. */
+/* Adds a row of the record's members; one for which memory runs out is missing, and
+ * table_is_whole() false from then on. */
 void table_add(struct table *table, const json_t *record);
+bool table_is_whole(const struct table *table);
 
 /* Sorts by that column, the largest number or first text first; false if there is none of that
  * name. */

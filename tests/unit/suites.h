@@ -103,6 +103,7 @@
 	X(request)                                                                                 \
 	X(revive)                                                                                  \
 	X(rewrite)                                                                                 \
+	X(rows)                                                                                    \
 	X(sched)                                                                                   \
 	X(sched_who)                                                                               \
 	X(segment)                                                                                 \
