@@ -7,6 +7,7 @@
  */
 #include "show.h"
 
+#include "../operator/filter.h"
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/text.h"
@@ -105,9 +106,12 @@ int show_resets(const struct cli *cli, struct ask *ask)
 enum { WHO_WORDS = 8 }; /* more is wrong anyway */
 
 struct search {
-	char endpoint[80];  /* as set_endpoint() has it */
-	const char *server; /* NULL: any */
-	char at[32];        /* a time in UTC as logs have it, or empty */
+	const char *text; /* what was typed, and what it is */
+	struct filter_term place;
+	bool is_place;
+	char part[INET6_ADDRSTRLEN]; /* of each line that is meant; or empty */
+	const char *server;          /* NULL: any */
+	char at[32];                 /* a time in UTC as logs have it, or empty */
 	json_t *found;
 };
 
@@ -135,32 +139,29 @@ static bool set_time(struct search *search, const char *text)
 	return true;
 }
 
-/* What was typed as flows and logs have it: "fd00::0:1" is "[fd00::1]", and so is
- * "[FD00::1]:443" one with small letters. What is no address stays as it is. */
-static void set_endpoint(struct search *search, const char *text)
+/* What was typed, and as much of it as each line of a log that is meant has in it. What is neither
+ * address nor port is left to who is asked, and in no log. */
+static void set_place(struct search *search, const char *text)
 {
-	const char *inner = text + (*text == '['), *close = strchr(text, ']');
-	const size_t len = close ? (size_t)(close - inner) : strlen(inner);
-	char address[INET6_ADDRSTRLEN];
-	struct in6_addr ip6;
+	const uint8_t *address = (const uint8_t *)&search->place.address;
 
-	snprintf(search->endpoint, sizeof(search->endpoint), "%s", text);
-	snprintf(address, sizeof(address), "%.*s", (int)len, inner);
-	if (len >= sizeof(address) || inet_pton(AF_INET6, address, &ip6) != 1 ||
-	    !inet_ntop(AF_INET6, &ip6, address, sizeof(address)))
+	search->text = text;
+	search->is_place = filter_place(text, &search->place);
+	if (search->place.prefix != 8 * sizeof(struct ip6))
 		return;
-	snprintf(search->endpoint, sizeof(search->endpoint), "[%s]%s", address,
-	         close ? close + 1 : "");
+	if (ip6_is_mapped(&search->place.address))
+		inet_ntop(AF_INET, address + sizeof(struct ip6) - sizeof(be32), search->part,
+		          sizeof(search->part));
+	else
+		inet_ntop(AF_INET6, address, search->part, sizeof(search->part));
 }
 
-/* If value is the endpoint, or has the same address if the endpoint has no port. */
-static bool is_at(const char *value, const char *endpoint)
+static bool is_there(const struct search *search, const char *endpoint)
 {
-	const size_t len = strlen(endpoint);
-	const bool has_port =
-	        *endpoint == '[' ? endpoint[len - 1] != ']' : strchr(endpoint, ':') != NULL;
+	struct filter_term at = {.prefix = 0};
 
-	return !strncmp(value, endpoint, len) && (!value[len] || (!has_port && value[len] == ':'));
+	return search->is_place && filter_place(endpoint, &at) &&
+	       filter_is_place(&search->place, &at.address, at.port);
 }
 
 static bool is_meant(const struct search *search, const json_t *record)
@@ -174,7 +175,7 @@ static bool is_meant(const struct search *search, const json_t *record)
 	for (unsigned i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		const char *value = json_string_value(json_object_get(record, members[i]));
 
-		is |= value && is_at(value, search->endpoint);
+		is |= value && is_there(search, value);
 	}
 	if (search->server && (!name || strcmp(name, search->server)))
 		return false;
@@ -204,7 +205,7 @@ static void search_file(struct search *search, const char *path)
 	char line[8192];
 
 	while (file && gzgets(file, line, sizeof(line))) {
-		json_t *record = strstr(line, search->endpoint) ? json_loads(line, 0, NULL) : NULL;
+		json_t *record = strstr(line, search->part) ? json_loads(line, 0, NULL) : NULL;
 
 		if (record && is_meant(search, record)) {
 			json_object_set(record, "state", json_object_get(record, "why"));
@@ -321,13 +322,12 @@ static int search_all(const struct cli *cli, struct ask *ask, struct search *sea
 	if (status)
 		return status;
 	if (!json_array_size(search->found)) {
-		log_error("%s: nobody, as far as is known", search->endpoint);
+		log_error("%s: nobody, as far as is known", search->text);
 		return ASK_NO_OBJECT;
 	}
 	table = table_new(who_columns, cli->format, cli->header, cli->sort);
-	if (!table)
-		return ASK_FAILED;
-	json_array_foreach(search->found, i, record) table_add(table, record);
+	if (table)
+		json_array_foreach(search->found, i, record) table_add(table, record);
 	return show_table(cli, table);
 }
 
@@ -346,12 +346,13 @@ int show_who(const struct cli *cli, const char *line)
 	search.server = take_word(words, &n, "--server");
 	at = take_word(words, &n, "--at");
 	if (n != 2) {
-		log_error("who ADDRESS:PORT [--server NAME] [--at TIME]");
+		log_error(
+		        "who ADDRESS:PORT|ADDRESS|ADDRESS/BITS|:PORT [--server NAME] [--at TIME]");
 		return ASK_USAGE;
 	}
 	if (at && !set_time(&search, at))
 		return ASK_USAGE;
-	set_endpoint(&search, words[1]);
+	set_place(&search, words[1]);
 	snprintf(request, sizeof(request), "who %s%s%s", words[1],
 	         search.server ? " --server " : "", search.server ? search.server : "");
 	search.found = json_array();

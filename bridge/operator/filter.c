@@ -82,8 +82,7 @@ static bool read_ip(const char *text, const char *slash, struct filter_term *ret
 	return true;
 }
 
-/* ADDRESS, ADDRESS/BITS, ADDRESS:PORT, [ADDRESS]:PORT, :PORT */
-static bool parse_address(const char *word, struct filter_term *ret)
+bool filter_place(const char *word, struct filter_term *ret)
 {
 	char text[80];
 	char *slash, *colon, *from = text;
@@ -112,6 +111,7 @@ static bool parse_address(const char *word, struct filter_term *ret)
 			return false;
 	}
 	ret->port = (uint16_t)port;
+	ret->prefix = 0;
 	if (colon == text && !slash)
 		return true; /* any address: no bits of it */
 	return read_ip(from, slash, ret);
@@ -218,7 +218,7 @@ static bool parse_value(const struct rules *rules, const char *word, struct filt
 	case FILTER_BYTES:
 		return parse_measure(word, ret, why);
 	default:
-		return parse_address(word, ret) ||
+		return filter_place(word, ret) ||
 		       refuse(why, NULL, "%s: not an address, nor ADDRESS:PORT", word);
 	}
 }
@@ -252,7 +252,7 @@ static bool parse_term(const struct request *request, const struct rules *rules,
 	if (!words[*i])
 		return refuse(why, NULL, "something is missing at the end");
 	if (!parse_key(words[*i], &ret->key))
-		return parse_address(words[(*i)++], ret) || refuse_key(words[*i - 1], why);
+		return filter_place(words[(*i)++], ret) || refuse_key(words[*i - 1], why);
 	(*i)++;
 	if (ret->key >= FILTER_AGE && words[*i] && !parse_comparison(words[(*i)++], ret))
 		return refuse(why, NULL, "%s: over or under is missing", words[*i - 1]);
@@ -386,10 +386,14 @@ static bool is_within(const struct ip6 *address, const struct filter_term *term)
 	       (!rest || !((a[whole] ^ b[whole]) & (uint8_t)(0xff00 >> rest)));
 }
 
+bool filter_is_place(const struct filter_term *term, const struct ip6 *address, unsigned port)
+{
+	return (!term->port || term->port == port) && is_within(address, term);
+}
+
 static bool is_at(const struct flow_view *view, const struct filter_term *term, unsigned i)
 {
-	return (!term->port || term->port == be16_get(view->ports[i])) &&
-	       is_within(&view->addresses[i], term);
+	return filter_is_place(term, &view->addresses[i], be16_get(view->ports[i]));
 }
 
 static bool is_anywhere(const struct flow_view *view, const struct filter_term *term)

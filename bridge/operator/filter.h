@@ -53,6 +53,11 @@ struct filter_why {
 bool filter_parse(const struct request *request, const struct rules *rules, struct filter *ret,
                   struct filter_why *ret_why);
 
+/* Reads ADDRESS, ADDRESS/BITS, ADDRESS:PORT, [ADDRESS]:PORT or :PORT, and sets that in *ret; false
+ * if it is none of these. And if an address (of IPv4 as ip6_mapped()) and port are there. */
+bool filter_place(const char *word, struct filter_term *ret);
+bool filter_is_place(const struct filter_term *term, const struct ip6 *address, unsigned port);
+
 /* A flow as it is shown, which needs no table any more. */
 struct flow_view {
 	struct ip6 addresses[4]; /* by enum flow_view_address, of IPv4 as ip6_mapped() */

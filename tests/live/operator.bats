@@ -156,6 +156,17 @@ many_farms()
 	for client in fd00::9 FD00:0::9 '[fd00::9]' '[fd00::0:9]:99'; do
 		tmb who "$client" | seek '^\[fd00::9\]:99 .* fin '
 	done
+	for client in 10.9.9.0/24 10.9.9.9/32 10.8.0.0/13 :99 0.0.0.0/0; do
+		tmb who "$client" | seek '^10.9.9.9:99 .* fin '
+	done
+	for client in fd00::/120 fd00::8/125 :99; do
+		tmb who "$client" | seek '^\[fd00::9\]:99 .* fin '
+	done
+	for client in 10.9.9.8/32 10.9.8.0/24 10.9.9.9:9 :9 fd00::/125 fd00::9:99; do
+		run tmb who "$client"
+		echo "$client: $output"
+		[[ $status = 4 && $output = *"$client: nobody, as far as is known" ]]
+	done
 	run tmb who 10.9.9
 	[[ $status != 0 ]]
 	tmb who 10.0.0.40:77 --at 2026-11-28T10:03 | seek '^10.9.9.9:99 '
