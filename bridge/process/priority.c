@@ -2,6 +2,9 @@
  * On Linux nice values are threads', though POSIX has them of processes. Whoever lowers his
  * priority may raise it again as far as RLIMIT_NICE lets him (getrlimit(2)), which is 20 less the
  * nice value, and by default not at all: who can't return doesn't go.
+ *
+ * Only these two values are ever set, and none in the place of a third one: what somebody from
+ * outside has given the thread (renice) stays.
  */
 #include "priority.h"
 
@@ -9,9 +12,14 @@
 
 #include <sys/resource.h>
 
-enum { PRIORITY_LOWEST = 19, PRIORITY_RLIMIT = 20 /* less a nice value */ };
+enum { PRIORITY_RLIMIT = 20 /* less a nice value */ };
 
-/* 0 and the calling thread's, or -1. */
+/* The calling thread's. */
+static int get(void)
+{
+	return getpriority(PRIO_PROCESS, 0);
+}
+
 static int set(int nice_value)
 {
 	return setpriority(PRIO_PROCESS, 0, nice_value);
@@ -21,7 +29,7 @@ void priority_open(struct priority *ret)
 {
 	struct rlimit limit;
 
-	*ret = (struct priority){.own = getpriority(PRIO_PROCESS, 0)};
+	*ret = (struct priority){.own = get()};
 	if (getrlimit(RLIMIT_NICE, &limit) < 0)
 		return;
 	ret->may_return = limit.rlim_cur >= (rlim_t)(PRIORITY_RLIMIT - ret->own);
@@ -35,15 +43,18 @@ void priority_open(struct priority *ret)
 		log_debug("lists of flows are made at the priority of all else: RLIMIT_NICE");
 }
 
-void priority_lower(const struct priority *priority)
+void priority_lower(struct priority *priority)
 {
-	if (priority->may_return)
-		set(PRIORITY_LOWEST);
+	if (priority->may_return && get() == priority->own)
+		priority->is_lowered = set(PRIORITY_LOWEST) == 0;
 }
 
 void priority_return(struct priority *priority)
 {
-	if (!priority->may_return || set(priority->own) == 0)
+	const bool was_lowered = priority->is_lowered;
+
+	priority->is_lowered = false;
+	if (!was_lowered || get() != PRIORITY_LOWEST || set(priority->own) == 0)
 		return;
 	priority->may_return = false;
 	log_warning("the control thread stays at the lowest priority: %m");

@@ -14,6 +14,7 @@
 #include "syscalls.h"
 
 #include "log.h"
+#include "priority.h"
 #include "sanitized.h"
 
 #include <errno.h>
@@ -50,7 +51,7 @@ static const int plain[] = {
         SCMP_SYS(clone3), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(rt_sigprocmask),
         SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(gettid),
         SCMP_SYS(getpid), SCMP_SYS(eventfd2), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-        SCMP_SYS(exit), SCMP_SYS(exit_group)};
+        SCMP_SYS(getpriority), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 /* AddressSanitizer: its stacks, its report, and the search for leaks by a process that shares the
  * memory. */
@@ -111,13 +112,23 @@ static int add_programs(scmp_filter_ctx filter)
 	return add_calls(filter, &call, 1);
 }
 
-/* To give way to others for a while: only the caller's own thread. */
-static int add_priority(scmp_filter_ctx filter)
+static int add_nice_value(scmp_filter_ctx filter, int nice_value)
 {
-	const struct scmp_arg_cmp own[] = {{IS(0, PRIO_PROCESS)}, {IS(1, 0)}};
+	const struct scmp_arg_cmp args[] = {
+	        {IS(0, PRIO_PROCESS)}, {IS(1, 0)}, {IS(2, (uint32_t)nice_value)}};
 
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(setpriority),
-	                              sizeof(own) / sizeof(own[0]), own);
+	                              sizeof(args) / sizeof(args[0]), args);
+}
+
+/* To give way to others for a while, and to return: only the caller's own thread, and only from the
+ * nice value of now to the lowest priority and back. */
+static int add_priority(scmp_filter_ctx filter)
+{
+	const int own = getpriority(PRIO_PROCESS, 0);
+	const int err = add_nice_value(filter, PRIORITY_LOWEST);
+
+	return err || own == PRIORITY_LOWEST ? err : add_nice_value(filter, own);
 }
 
 static int add_conditional(scmp_filter_ctx filter)

@@ -180,7 +180,7 @@ reload()
 # What it would take to get out, as arguments of tests/tools/inject.c, and what the sandbox says.
 FORBIDDEN='fork vfork clone execve ptrace kill socket-inet socket-inet6 socket-unix socket-raw socket-netlink socketpair
 	connect bind listen chdir=/ mkdir=DIR/made chmod=DIR/made symlink=DIR/link mount=DIR setuid unshare
-	memfd_create bpf mmap-exec'
+	memfd_create bpf mmap-exec nice'
 FILES='open=/etc/passwd open=DIR/outside write=DIR/outside write=DIR/outside.new unlink=DIR/outside'
 
 # DIR stands for $ELSEWHERE.

@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -233,6 +234,7 @@ static const struct call {
         {"kill", {SYS_kill, {1, 0}}, NULL, 0, false},
         {"ptrace", {SYS_ptrace, {PTRACE_SEIZE, 1, 0, 0}}, NULL, 0, false},
         {"setuid", {SYS_setuid, {0}}, NULL, 0, false},
+        {"nice", {SYS_setpriority, {PRIO_PROCESS, 0, 18}}, NULL, 0, false},
         {"unshare", {SYS_unshare, {CLONE_NEWUSER}}, NULL, 0, false},
         {"memfd_create", {SYS_memfd_create, {DATA, 0}}, shell, sizeof(shell), true},
         {"bpf", {SYS_bpf, {BPF_MAP_CREATE, DATA, sizeof(map)}}, &map, sizeof(map), true},

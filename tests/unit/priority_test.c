@@ -66,6 +66,44 @@ static void *lower(void *arg)
 	return NULL;
 }
 
+/* As by renice, before it gives way and while it does; here the only way is down. */
+static void *be_reniced(void *arg)
+{
+	struct priority priority = {.own = nice_value(), .may_return = true};
+	const int given = priority.own + 1;
+
+	(void)arg;
+	if (given >= PRIORITY_LOWEST)
+		return NULL;
+	ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, given), 0);
+	priority_lower(&priority);
+	ck_assert_int_eq(nice_value(), given);
+	priority_return(&priority);
+	ck_assert_int_eq(nice_value(), given);
+	priority.own = given;
+	priority_lower(&priority);
+	ck_assert_int_eq(nice_value(), PRIORITY_LOWEST);
+	priority_return(&priority); /* in vain, unless it is allowed to */
+	ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, PRIORITY_LOWEST), 0);
+	priority.own = given;
+	priority.may_return = true;
+	priority_lower(&priority);
+	priority_return(&priority);
+	ck_assert_int_eq(nice_value(), PRIORITY_LOWEST);
+	return NULL;
+}
+
+START_TEST(what_somebody_else_has_set_stays)
+{
+	const int was = nice_value();
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, be_reniced, NULL), 0);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(nice_value(), was);
+}
+END_TEST
+
 START_TEST(it_is_the_threads_alone)
 {
 	struct priority priority = {.own = nice_value(), .may_return = true};
@@ -84,9 +122,9 @@ END_TEST
 
 Suite *priority_suite(void)
 {
-	const TTest *const tests[] = {a_thread_gives_way_and_returns,
-	                              who_could_not_return_does_not_go, it_is_the_threads_alone,
-	                              NULL};
+	const TTest *const tests[] = {
+	        a_thread_gives_way_and_returns, who_could_not_return_does_not_go,
+	        what_somebody_else_has_set_stays, it_is_the_threads_alone, NULL};
 
 	return suite_of("priority", tests);
 }
