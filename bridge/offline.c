@@ -162,7 +162,9 @@ static int replay_ports(const struct options *options, struct rules *rules,
 	lb_time start = {0};
 	int err;
 
-	if (next_port(ports, &start) && start.ns > OFFLINE_LEAD_NS)
+	if (!next_port(ports, &start) && recall)
+		start = recall_begun(recall);
+	else if (start.ns > OFFLINE_LEAD_NS)
 		start.ns -= OFFLINE_LEAD_NS;
 	for (unsigned k = 0; k < share->n; k++)
 		memcpy(all_ports[k], ports,

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECALL_FORMAT = 6, RECALL_WORD_BYTES = 256 };
+enum { RECALL_FORMAT = 7, RECALL_WORD_BYTES = 256 };
 
 struct recalled_flow {
 	uint16_t worker;
@@ -41,7 +41,7 @@ struct recalled_server {
 };
 
 struct recall {
-	lb_time epoch;
+	lb_time epoch, begun;
 	struct hash_key key;
 	struct share share; /* any worker's */
 	struct mac macs[NSIDES];
@@ -57,7 +57,8 @@ static bool take_state(struct recall *recall, char *rest)
 {
 	int format, layout;
 
-	return sscanf(rest, "%d %d %" SCNu64, &format, &layout, &recall->epoch.ns) == 3 &&
+	return sscanf(rest, "%d %d %" SCNu64 " %" SCNu64, &format, &layout, &recall->epoch.ns,
+	              &recall->begun.ns) == 4 &&
 	       format == RECALL_FORMAT && layout == TABLE_LAYOUT;
 }
 
@@ -252,6 +253,11 @@ const struct hash_key *recall_key(const struct recall *recall)
 const struct share *recall_share(const struct recall *recall)
 {
 	return &recall->share;
+}
+
+lb_time recall_begun(const struct recall *recall)
+{
+	return recall->begun;
 }
 
 const struct mac *recall_macs(const struct recall *recall)

@@ -23,6 +23,7 @@ int recall_host(const char *directory, struct rules_nets *ret);
 const struct hash_key *recall_key(const struct recall *recall);
 const struct share *recall_share(const struct recall *recall); /* of any of its workers */
 const struct mac *recall_macs(const struct recall *recall);    /* by enum side */
+lb_time recall_begun(const struct recall *recall);             /* when it was written */
 
 /* Changes rules, before there are workers: servers get the states and weights that operators had
  * given them, and no server is probed. */

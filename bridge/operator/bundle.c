@@ -1,7 +1,8 @@
 /*
  * A line is a word that says what follows:
  *
- *   state FORMAT LAYOUT EPOCH_NS   of the flows: TABLE_LAYOUT, and the time of day when tick 0 was
+ *   state FORMAT LAYOUT EPOCH_NS BEGUN_NS   of the flows: TABLE_LAYOUT, and the time of day when
+ *                                  tick 0 was; and of the capture's begin
  *   key HEX                        of the hashes
  *   share WORKERS BY_ADDRESS SALT  how flows are shared out among workers (lb/share.h)
  *   mac SIDE HEX                   of a port: 0 or 1, as enum side has it
@@ -26,6 +27,7 @@
 
 #include "bundle_clients.h"
 
+#include "../process/clock.h"
 #include "../process/text.h"
 
 #include <errno.h>
@@ -34,7 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUNDLE_FORMAT = 6, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
+enum { BUNDLE_FORMAT = 7, BUNDLE_SPARE = 4096 /* flows that may come until they are copied */ };
 
 /* A flow with all that belongs to it. */
 struct bundled {
@@ -256,8 +258,8 @@ static void print_head(FILE *out, const struct bundle *bundle, const struct worl
 	const struct rules *rules = world->crew->workers.rules;
 	const struct hash_key key = lb_balance(worker->lb)->flows.key;
 
-	fprintf(out, "{\"bundle\":\"state %d %d %" PRIu64 "\"}\n", BUNDLE_FORMAT, TABLE_LAYOUT,
-	        bundle->epoch_ns + offset);
+	fprintf(out, "{\"bundle\":\"state %d %d %" PRIu64 " %" PRIu64 "\"}\n", BUNDLE_FORMAT,
+	        TABLE_LAYOUT, bundle->epoch_ns + offset, clock_now().ns + offset);
 	fprintf(out, "{\"bundle\":\"key %016" PRIx64 "%016" PRIx64 "\"}\n", key.k[0], key.k[1]);
 	fprintf(out, "{\"bundle\":\"share %u %d %" PRIu32 "\"}\n", worker->share.n,
 	        worker->share.by_address, worker->share.salt);

@@ -479,6 +479,12 @@ servers_stay_up()
 	tmb server weight fe2 3
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 6 -t 30 -w "$VIP" 5061 3>&-; }
 	read -r -t 30 line <&"${HELD[0]}"
+	# one without a frame says how things were when it was begun
+	tmb capture --bundle "$LAB_DIR/empty" -t 0.001 ether proto 0x88b5
+	run "$TMBRIDGE" -b "$LAB_DIR/empty" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap" -s "$LAB_DIR/empty.json"
+	echo "$output"
+	[[ $status = 0 && $output = *" connections go on"* ]]
+	jq -e '.flows.open >= 6 and .frames.received == 0' "$LAB_DIR/empty.json"
 	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" tcp and host 10.0.0.100
 	wait_until 10 test -s "$LAB_DIR/bundle/capture.pcapng"
 	wait_until 10 grep -q ^flow "$LAB_DIR/bundle/state"
