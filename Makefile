@@ -18,12 +18,13 @@ TEST_PACKAGES := check llvm libclang-rt-14-dev valgrind bats iproute2 iputils-pi
 SERVER_PACKAGES := python3 redis-server slapd postgresql-15 chromium-headless-shell
 BENCH_PACKAGES := haproxy wrk sockperf
 DEB_PACKAGES := dpkg-dev debhelper fakeroot lintian
-VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod
+VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod bpftool
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 zlib1g libsubunit0 \
 	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate \
 	libmicrohttpd12 libjs-dygraphs
-VM_SHORT_PACKAGES := systemd-sysv kmod bats bpftool iproute2 jq procps # for tests/vm/short.sh
+# For tests/vm/short.sh, which does without systemd.
+VM_SHORT_PACKAGES := bash coreutils findutils mawk grep sed libc-bin mount util-linux kmod bats bpftool iproute2 jq procps
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
 VM_PROGRAMS := $(patsubst %.c,.build/release/%.o,$(wildcard tests/vm/*.bpf.c)) # for its kernel to judge
 

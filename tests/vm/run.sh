@@ -3,7 +3,7 @@
 # Runs tests in a virtual machine with Debian 12's kernel: tests/vm/run.sh JOB..., a job being unit, demo, or
 # a file of bats tests; or shell. It takes .build/release, built, and the image, VM_IMAGE, that
 # tests/vm/image.sh made. What the jobs say is printed as TAP. The machine ends by itself, and with this
-# process at the latest; after VM_LIMIT_S it is ended.
+# process at the latest; after VM_LIMIT_S it is ended. VM_INIT is its process 1, if that isn't systemd; it has VM_PROCESSORS (2).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -64,9 +64,9 @@ boot() # ARGUMENT...
 	accel=$(accelerator)
 	[[ $accel = tcg ]] || cpu=host
 	setpriv --pdeathsig KILL timeout --foreground -k 5 "$LIMIT_S" \
-		qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m 2048 "${QUIET[@]}" "$@" \
+		qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp "${VM_PROCESSORS:-2}" -m 2048 "${QUIET[@]}" "$@" \
 		-kernel "$VM_IMAGE/vmlinuz" -initrd "$WORK/initrd" \
-		-append "console=ttyS0 rdinit=/lib/systemd/systemd panic=-1 quiet systemd.show_status=0 mitigations=off no_timer_check"
+		-append "console=ttyS0 rdinit=${VM_INIT:-/lib/systemd/systemd} panic=-1 quiet systemd.show_status=0 mitigations=off no_timer_check"
 }
 
 mkdir -p .build/vm
