@@ -13,6 +13,7 @@
  * It takes the right to load programs; without it there is nothing to be seen here.
  */
 #include "fastpath_fixture.h"
+#include "kept_programs.h"
 #include "old_kernel.h"
 
 #include "../../lb/tcp.h"
@@ -381,5 +382,5 @@ Suite *fastpath_suite(void)
 	        NULL,
 	};
 
-	return suite_of("fastpath", tests);
+	return suite_of_programs("fastpath", tests, true);
 }

@@ -3,6 +3,7 @@
  * segment goes to its server at each step of it, whoever dies meanwhile.
  */
 #include "fastpath_fixture.h"
+#include "kept_programs.h"
 
 #include "../../bridge/fastpath/fastpath.h"
 #include "../../bridge/fastpath/whole.h"
@@ -459,5 +460,5 @@ Suite *fastpath_ways_suite(void)
 	        NULL,
 	};
 
-	return suite_of("fastpath_ways", tests);
+	return suite_of_programs("fastpath_ways", tests, true);
 }

@@ -3,6 +3,7 @@
  * the engine says they go.
  */
 #include "fastpath_fixture.h"
+#include "kept_programs.h"
 
 #include <bpf/bpf.h>
 #include <glob.h>
@@ -283,5 +284,5 @@ Suite *fastpath_wire_suite(void)
 	        NULL,
 	};
 
-	return suite_of("fastpath_wire", tests);
+	return suite_of_programs("fastpath_wire", tests, true);
 }

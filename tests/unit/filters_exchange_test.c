@@ -3,6 +3,7 @@
  * have the others; and what a process has left that died in the middle of it.
  */
 #include "filtering.h"
+#include "kept_programs.h"
 #include "suites.h"
 
 #include "../../bridge/fastpath/fastpath.h"
@@ -195,5 +196,5 @@ Suite *filters_exchange_suite(void)
 	const TTest *const tests[] = {counts_follow_names_where_the_kernel_refuses,
 	                              a_death_between_both_sides_leaves_both, NULL};
 
-	return suite_of("filters_exchange", tests);
+	return suite_of_programs("filters_exchange", tests, false);
 }

@@ -4,6 +4,7 @@
  * of filters.
  */
 #include "filtering.h"
+#include "kept_programs.h"
 #include "suites.h"
 
 #include "../../bridge/fastpath/expression.h"
@@ -381,5 +382,5 @@ Suite *filters_merged_suite(void)
 	const TTest *const tests[] = {merged_frames_are_judged_as_their_first_packet,
 	                              what_is_too_far_behind_is_left_as_it_is, NULL};
 
-	return suite_of("filters_merged", tests);
+	return suite_of_programs("filters_merged", tests, false);
 }

@@ -4,6 +4,7 @@
  * nearly all frames.
  */
 #include "filtering.h"
+#include "kept_programs.h"
 #include "suites.h"
 
 static struct filtering f;
@@ -53,5 +54,5 @@ Suite *filters_peek_suite(void)
 {
 	const TTest *const tests[] = {what_matches_is_never_let_go, NULL};
 
-	return suite_of("filters_peek", tests);
+	return suite_of_programs("filters_peek", tests, false);
 }

@@ -7,6 +7,7 @@
  * to load programs; without it there is nothing to be seen here.
  */
 #include "filtering.h"
+#include "kept_programs.h"
 #include "random.h"
 #include "suites.h"
 
@@ -477,5 +478,5 @@ Suite *filters_suite(void)
 	                              many_and_long_ones_are_taken,
 	                              NULL};
 
-	return suite_of("filters", tests);
+	return suite_of_programs("filters", tests, false);
 }

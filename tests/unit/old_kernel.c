@@ -26,6 +26,11 @@ void old_kernel_refuse(void)
 	has_refused = false;
 }
 
+bool old_kernel_refuses(void)
+{
+	return refuses;
+}
+
 bool old_kernel_has_refused(void)
 {
 	return has_refused;

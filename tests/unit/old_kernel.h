@@ -8,6 +8,7 @@
 
 /* The next programs are refused, once. */
 void old_kernel_refuse(void);
+bool old_kernel_refuses(void);
 
 /* If it has come to that. */
 bool old_kernel_has_refused(void);
