@@ -50,6 +50,16 @@ static int read_family(const struct nlattr *family, void *data)
 	                                            : MNL_CB_OK;
 }
 
+static void read_figures(const struct nlattr *attribute, struct link *link)
+{
+	struct rtnl_link_stats64 figures = {0};
+	const size_t bytes = mnl_attr_get_payload_len(attribute);
+
+	memcpy(&figures, mnl_attr_get_payload(attribute),
+	       bytes < sizeof(figures) ? bytes : sizeof(figures));
+	link->refused = figures.rx_dropped;
+}
+
 static int read_attribute(const struct nlattr *attribute, void *data)
 {
 	struct link *link = data;
@@ -70,6 +80,9 @@ static int read_attribute(const struct nlattr *attribute, void *data)
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(attribute) == sizeof(link->mac))
 			memcpy(&link->mac, mnl_attr_get_payload(attribute), sizeof(link->mac));
+		break;
+	case IFLA_STATS64:
+		read_figures(attribute, link);
 		break;
 	case IFLA_AF_SPEC:
 		return mnl_attr_parse_nested(attribute, read_family, link);

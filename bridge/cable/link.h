@@ -29,6 +29,7 @@ struct link {
 	struct mac mac;      /* if ethernet */
 	uint32_t forwards;   /* not 0: the host routes IPv4 packets that arrive there */
 	uint32_t arp_ignore; /* the sysctl of this name */
+	uint64_t refused;    /* frames that were to arrive there, but for which it had no room */
 };
 
 /* Addresses of the host on an interface: one of each family, or empty if there is none. */

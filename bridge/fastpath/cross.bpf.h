@@ -20,12 +20,12 @@ INLINE void count(const struct __sk_buff *skb, struct fastpath_counts *n, enum s
 	n->whys[why]++;
 }
 
-/* Counts a frame that is about to be sent by that port. Without a link it is sent nevertheless:
- * that may have come back a moment ago, and there may be no process to say so. */
+/* Counts a frame that is about to be sent by that port, or was not taken. Without a link it is sent
+ * nevertheless: that may have come back a moment ago, and there may be no process to say so. */
 INLINE void count_sent(const struct __sk_buff *skb, const struct fastpath_conf *c,
-                       struct fastpath_counts *n, enum side side)
+                       struct fastpath_counts *n, enum side side, bool is_taken)
 {
-	if (c->sides[side].is & FASTPATH_NO_LINK) {
+	if (!is_taken || c->sides[side].is & FASTPATH_NO_LINK) {
 		n->unsent[side]++;
 		return;
 	}
@@ -46,10 +46,25 @@ INLINE void punt(struct __sk_buff *skb, enum side side)
 	bpf_tail_call(skb, &attendant, side);
 }
 
-/* Sends a copy to the process, if there is one. */
-INLINE void tell(struct __sk_buff *skb, const struct fastpath_conf *c, enum side side)
+enum { SENT_CONGESTED = 2 }; /* NET_XMIT_CN: this frame went, or one of another flow didn't */
+
+/* Sends a copy by an interface. Returns false if the kernel had no room for it. */
+INLINE bool copy_to(struct __sk_buff *skb, uint32_t ifindex, uint64_t flags)
 {
-	bpf_clone_redirect(skb, c->sides[side].punt, BPF_F_INGRESS);
+	const long err = bpf_clone_redirect(skb, ifindex, flags);
+
+	return !err || err == SENT_CONGESTED;
+}
+
+/* Sends a copy to the process, if there is one, which counts the frame. Returns false if there was
+ * no room for it: then the copy is missed (fastpath_refused()), and the frame isn't counted yet. */
+INLINE bool tell(struct __sk_buff *skb, const struct fastpath_conf *c, struct fastpath_counts *n,
+                 enum side side)
+{
+	if (!copy_to(skb, c->sides[side].punt, BPF_F_INGRESS))
+		return false;
+	n->punted[side]++;
+	return true;
 }
 
 INLINE bool fits(const struct __sk_buff *skb, const struct fastpath_side *out)
@@ -68,11 +83,8 @@ INLINE int cross(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 		n->unsent[!side]++;
 		return shared ? TC_ACT_OK : TC_ACT_SHOT;
 	}
-	count_sent(skb, c, n, !side);
-	if (!shared)
-		return bpf_redirect(out->ifindex, 0);
-	bpf_clone_redirect(skb, out->ifindex, 0);
-	return TC_ACT_OK;
+	count_sent(skb, c, n, !side, !shared || copy_to(skb, out->ifindex, 0));
+	return shared ? TC_ACT_OK : bpf_redirect(out->ifindex, 0);
 }
 
 /* Passes on a frame that isn't addressed to us; told: the process gets a copy, and counts it. */
@@ -81,12 +93,8 @@ INLINE int pass(struct __sk_buff *skb, const struct fastpath_conf *c, struct fas
 {
 	bool to_host = head->dst == c->sides[OUTSIDE].mac || head->dst == c->sides[INSIDE].mac;
 
-	if (told) {
-		n->punted[side]++;
-		tell(skb, c, side);
-	} else {
+	if (!told || !tell(skb, c, n, side))
 		count(skb, n, side, to_host ? WHY_TO_HOST : WHY_NOT_OURS);
-	}
 	return to_host ? TC_ACT_OK : cross(skb, c, n, side, head->dst & 1);
 }
 
@@ -96,8 +104,8 @@ INLINE int leave_to_process(struct __sk_buff *skb, const struct fastpath_conf *c
                             struct fastpath_counts *n, enum side side, const struct link_head *head)
 {
 	if (head->dst == c->sides[OUTSIDE].mac || head->dst == c->sides[INSIDE].mac) {
-		n->punted[side]++;
-		tell(skb, c, side);
+		if (!tell(skb, c, n, side))
+			count(skb, n, side, WHY_TO_HOST);
 		return TC_ACT_OK;
 	}
 	punt(skb, side);

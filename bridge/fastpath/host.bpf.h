@@ -86,8 +86,8 @@ INLINE int leave_to_host(const struct __sk_buff *skb, struct fastpath_counts *n,
 INLINE int tell_both(struct __sk_buff *skb, const struct fastpath_conf *c,
                      struct fastpath_counts *n, enum side side)
 {
-	n->punted[side]++;
-	tell(skb, c, side);
+	if (!tell(skb, c, n, side))
+		count(skb, n, side, WHY_TO_HOST);
 	return TC_ACT_OK;
 }
 

@@ -141,7 +141,7 @@ INLINE int leave(struct __sk_buff *skb, const struct fastpath_conf *c, struct fa
 		n->unsent[out]++;
 		return TC_ACT_SHOT;
 	}
-	count_sent(skb, c, n, out);
+	count_sent(skb, c, n, out, true);
 	return bpf_redirect(c->sides[out].ifindex, 0);
 }
 

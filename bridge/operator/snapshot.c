@@ -4,6 +4,7 @@
  */
 #include "snapshot.h"
 
+#include "../fastpath/fastpath.h"
 #include "../port/packet.h"
 #include "../process/clock.h"
 
@@ -60,6 +61,14 @@ static void add_up(struct snapshot *snapshot, struct each *each)
 	each->figures[0] = (struct figures){0};
 }
 
+/* What the programs gave to the process, but the kernel had no room for before a port. */
+static void add_refused(struct snapshot *snapshot, const struct fastpath *fastpath)
+{
+	for (unsigned side = 0; fastpath && side < NSIDES; side++)
+		snapshot->sum.ports[side][PORT_COUNTER_MISSED] +=
+		        fastpath_refused(fastpath, (enum side)side);
+}
+
 int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 {
 	const struct workers *workers = &crew->workers;
@@ -70,6 +79,7 @@ int snapshot_take(struct snapshot *ret, struct crew *crew, lb_time started)
 
 	if (!err) {
 		add_up(&snapshot, each);
+		add_refused(&snapshot, workers->fastpath);
 		snapshot.taken = clock_now();
 		snapshot.offset = clock_wall_offset();
 		*ret = snapshot;

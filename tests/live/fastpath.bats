@@ -79,6 +79,14 @@ traces()
 	stats_add_up <"$LAB_DIR/s"
 	jq -e '.fast_path | .active and .forwarded > 100 and .bridged >= 10 and .punted < 60' "$LAB_DIR/s"
 	jq -e '.reasons.flow_hit > .fast_path.forwarded and .reasons.not_ours >= .fast_path.bridged' "$LAB_DIR/s"
+	# what finds no place on its way to the process is missed
+	jq -e 'all(.ports[]; .missed == 0)' "$LAB_DIR/s"
+	punt=$(ip -n tmb -j link show | jq -r '.[].ifname | select(startswith("tmbo"))')
+	ip -n tmb link set "$punt" down
+	run in_ns client ping -q -c 3 -i 0.05 -W 0.1 "$VIP"
+	[[ $(tmbridge_stats | jq .ports.outside.missed) -ge 3 ]]
+	ip -n tmb link set "$punt" up
+	in_ns client ping -q -c 1 -W 2 "$VIP"
 	tmbridge_stop
 }
 

@@ -265,11 +265,66 @@ static void count_what_leaves_without_a_link(void)
 	}
 }
 
+/* An ARP request of somebody else: the process is told, and where the host has an address it gets
+ * the frame as well. Returns what the program has counted of it alone. */
+static struct fastpath_counts ask_somebody(enum side side)
+{
+	const struct spec spec = {.dst = {{255, 255, 255, 255, 255, 255}},
+	                          .src = mac_of(0x90),
+	                          .side = side,
+	                          .from = fixture_client(0),
+	                          .to = fixture_server(2),
+	                          .arp_oper = 1};
+	struct fastpath_counts before, counts;
+	struct __sk_buff ctx = {0};
+	struct built built;
+
+	frames_arp(&built, &spec);
+	maps_count(&maps, &before);
+	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), TC_ACT_OK);
+	maps_count(&maps, &counts);
+	counts.whys[WHY_NOT_OURS] -= before.whys[WHY_NOT_OURS];
+	counts.received[side] -= before.received[side];
+	counts.punted[side] -= before.punted[side];
+	counts.sent[!side] -= before.sent[!side];
+	counts.unsent[!side] -= before.unsent[!side];
+	return counts;
+}
+
+/* Either the process counts the frame, which has got its copy, or the program does. What the port
+ * has not taken isn't sent. */
+static void count_copies(void)
+{
+	enum { NOWHERE = INT32_MAX };
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		struct fastpath_side *in = &maps.conf->sides[side], *out = &maps.conf->sides[!side];
+
+		in->is = FASTPATH_HOSTS;
+		for (unsigned i = 0; i < 4; i++) {
+			const bool has_room = i & 1, is_taken = i & 2;
+			struct fastpath_counts n;
+
+			in->punt = has_room ? OUT_IFINDEX : NOWHERE;
+			out->ifindex = is_taken ? OUT_IFINDEX : NOWHERE;
+			n = ask_somebody((enum side)side);
+			ck_assert_uint_eq(n.punted[side], has_room);
+			ck_assert_uint_eq(n.received[side], !has_room);
+			ck_assert_uint_eq(n.whys[WHY_NOT_OURS], !has_room);
+			ck_assert_uint_eq(n.sent[!side], is_taken);
+			ck_assert_uint_eq(n.unsent[!side], !is_taken);
+		}
+		in->is = 0;
+		out->ifindex = OUT_IFINDEX;
+	}
+}
+
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
 	if (!begin(false))
 		return;
 	count_what_leaves_without_a_link();
+	count_copies();
 	judge_anything(WIRE_EVENTS);
 	judge_captures();
 	end();
