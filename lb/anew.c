@@ -62,6 +62,11 @@ uint32_t anew_older(const struct anew *anew, uint32_t flow)
 	return heir->flow == flow ? heir->older : FLOW_NONE;
 }
 
+uint32_t anew_heir(const struct anew *anew, uint32_t flow)
+{
+	return anew->heirs[flow % ANEW_PLACES].flow;
+}
+
 void anew_forget(struct anew *anew, uint32_t flow)
 {
 	if (!anew->waiting || anew->places[flow % ANEW_PLACES].flow != flow)

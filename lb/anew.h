@@ -43,6 +43,9 @@ const struct anew_syn *anew_find(const struct anew *anew, uint32_t flow, uint32_
 void anew_set_older(struct anew *anew, uint32_t flow, uint32_t older);
 uint32_t anew_older(const struct anew *anew, uint32_t flow);
 
+/* The flow that has the place where an older one of this flow would be noted, or FLOW_NONE. */
+uint32_t anew_heir(const struct anew *anew, uint32_t flow);
+
 /* Forgets the flow's SYN that waits, if there is one. */
 void anew_forget(struct anew *anew, uint32_t flow);
 

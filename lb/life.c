@@ -373,12 +373,25 @@ uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint
 	return ref;
 }
 
-void life_take_over(struct balance *balance, uint32_t f, uint32_t old)
+/* Drops the half-open flow, if there is one, that was made beside an older one and stands where f
+ * is to stand. */
+static void make_room_for_heir(struct balance *balance, uint32_t f, lb_time now)
+{
+	const uint32_t heir = anew_heir(&balance->anew, f);
+
+	if (heir != FLOW_NONE && heir != f && life_older(balance, heir) != FLOW_NONE &&
+	    flows_at(&balance->flows, heir)->state == FLOW_HALF_OPEN)
+		life_evict(balance, heir, now);
+}
+
+void life_take_over(struct balance *balance, uint32_t f, uint32_t old, lb_time now)
 {
 	const bool stays = old != FLOW_NONE &&
 	                   flow_is_live(flows_at(&balance->flows, flow_of(old))) &&
 	                   flow_of(old) != f;
 
+	if (stays)
+		make_room_for_heir(balance, f, now);
 	anew_set_older(&balance->anew, f, stays ? flow_of(old) : FLOW_NONE);
 }
 

@@ -74,8 +74,9 @@ bool life_gives_way(const struct balance *balance, const struct flow *flow);
 uint32_t life_give_way(struct balance *balance, const struct flow_key *key, uint32_t ref,
                        lb_time now);
 
-/* Notes that the flow, just made, has taken key from old (a reference, or FLOW_NONE). */
-void life_take_over(struct balance *balance, uint32_t flow, uint32_t old);
+/* Notes that the flow, just made, has taken key from old (a reference, or FLOW_NONE). Another one
+ * whose place is needed for that is dropped, and gives its client back. */
+void life_take_over(struct balance *balance, uint32_t flow, uint32_t old, lb_time now);
 
 /*
  * Records the flows that are open, which stay so, unless they go on without this process, and those

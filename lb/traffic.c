@@ -190,7 +190,7 @@ static void begin(struct lb *lb, struct frame *frame, const struct job *job, uin
 		return refuse(&lb->refuse, v, why, packet, now);
 	if (limited)
 		limits_begun(&lb->balance.limits, &asker, now);
-	life_take_over(&lb->balance, flow_of(ref), old);
+	life_take_over(&lb->balance, flow_of(ref), old, now);
 	progress_packet(&lb->balance, ref, packet, frame->wire_len, now);
 	forward(lb, frame, packet, ref, why, v);
 }

@@ -268,6 +268,55 @@ START_TEST(stranger_s_syn_on_a_flow_of_a_server_that_is_left)
 }
 END_TEST
 
+/* Opens connections up to one that the server has. */
+static void open_at(struct talk *ret, unsigned server)
+{
+	unsigned client = 10;
+
+	do
+		talk_open(ret, &engine, fixture_client(client++), 40000, 443);
+	while (ret->server != server);
+}
+
+/*
+ * The same, and then in the name of another client, so that it would be noted in the same place:
+ * the first one goes on all the same.
+ */
+START_TEST(strangers_in_one_place)
+{
+	struct rules *rules = two_checked();
+	struct spec spec = syn_again(ELSEWHERE);
+	struct talk other, any;
+	struct verdict v;
+	uint32_t heir;
+
+	rules->max_connections = 4 * ANEW_PLACES;
+	engine_start(&engine, rules);
+	lb_probed(engine.lb, 0, 0, true, engine.now);
+	lb_probed(engine.lb, 1, 0, true, engine.now);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	open_at(&other, talk.server);
+	leave(IS_DRAINED);
+	v = talk_syn_from(&second, &engine, &spec);
+	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
+	heir = v.flow;
+	for (unsigned i = 1; i < ANEW_PLACES; i++)
+		talk_open(&any, &engine, fixture_client(1000 + i), 40000, 443);
+	spec.from = other.client;
+	v = talk_syn_from(&second, &engine, &spec);
+	ck_assert_uint_eq(v.why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(v.flow, heir + ANEW_PLACES);
+	v = talk_send(&talk, CLIENT, ACK, 100);
+	ck_assert_uint_eq(v.why, WHY_FLOW_HIT);
+	ck_assert_uint_eq(v.flow, 0);
+	ck_assert_uint_eq(v.way.server, talk.server);
+	v = talk_send(&other, CLIENT, ACK, 100);
+	ck_assert_uint_eq(v.way.server, talk.server);
+	ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], 2);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* Half-open: the same SYN once more gets another server, unless the first one has answered and may
  * yet be heard. */
 START_TEST(half_open_flow_of_a_server_that_is_left)
@@ -425,6 +474,7 @@ Suite *judge_anew_suite(void)
 	        nobody_answers_a_syn_by_the_other_side,
 	        syn_on_a_flow_of_a_server_that_is_left,
 	        stranger_s_syn_on_a_flow_of_a_server_that_is_left,
+	        strangers_in_one_place,
 	        half_open_flow_of_a_server_that_is_left,
 	        port_used_again_into_time_wait,
 	        a_syn_waits_for_five_seconds,
