@@ -3,9 +3,10 @@
  *
  * What is in the arrays is not believed: whoever wrote it may have died in the middle of a write,
  * and its rules were others. Only flows count, and of them only what this process's rules confirm:
- * the VIP and its port are a farm's, the server is one of it, and the server's peer is a SNAT
- * address of it. All by value: the numbers that a flow holds are hints. Everything else is made
- * anew from that: the index, lists, SNAT ports, counts of servers, users of hops, check times.
+ * the VIP and its port are a farm's, in the VLAN where its client is, the server is one of it, and
+ * the server's peer is a SNAT address of it. All by value: the numbers that a flow holds are hints.
+ * Everything else is made anew from that: the index, lists, SNAT ports, counts of servers, users of
+ * hops, check times.
  *
  * Live flows come first, so that of two with the same tuple the one that ended makes way. A
  * half-open flow has nothing to lose, and only goes on where it is asked for (OPENING). One that
@@ -112,6 +113,24 @@ static bool rename_flow(const struct adopter *a, uint32_t f)
 }
 
 /* ---- Whether it fits ---- */
+
+static bool is_hop(const struct hop *hop)
+{
+	return mac_is_host(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
+}
+
+/* If it is known, and can be true, where the flow's client is. */
+static bool has_hop(const struct flows *flows, uint32_t f)
+{
+	return flows_at(flows, f)->hop < flows->hops.nplaces && is_hop(flows_client(flows, f));
+}
+
+/* If the flow's client can be in the farm's VLAN: its frames from another one are left alone. */
+static bool is_in_vlan(const struct flows *flows, uint32_t f, const struct rules_farm *farm)
+{
+	return !farm->vlan || !has_hop(flows, f) ||
+	       vlan_matches(rules_farm_vlan(farm), hop_vlan(flows_client(flows, f)));
+}
 
 static bool is_farm_of(const struct rules_farm *farm, const struct tuple *client)
 {
@@ -243,24 +262,18 @@ static enum fate judge(struct adopter *a, uint32_t f, struct found *ret)
 	server = find_farm(a, flow) ? find_server(a, flow) : SERVER_NONE;
 	if (server != SERVER_NONE)
 		flows_renumber(flows, f, server);
-	if (server == SERVER_NONE || !has_peer(a, flow, ret))
+	if (server == SERVER_NONE || !has_peer(a, flow, ret) ||
+	    !is_in_vlan(flows, f, &a->balance->farms->rules->farms[a->farm]))
 		return unfit(fate);
 	return fate;
 }
 
 /* ---- Taking it in ---- */
 
-static bool is_hop(const struct hop *hop)
-{
-	return mac_is_host(&hop->mac) && hop->ntags <= FRAME_TAGS_MAX && !hop->unused;
-}
-
 /* Forgets where the client is if that can't be true: its next packet says it again. */
 static void mend_hop(struct flows *flows, uint32_t f)
 {
-	const uint16_t hop = flows_at(flows, f)->hop;
-
-	if (hop >= flows->hops.nplaces || !is_hop(flows_client(flows, f)))
+	if (!has_hop(flows, f))
 		flows_set_hop(flows, f, HOPS_NOWHERE);
 }
 

@@ -127,6 +127,28 @@ START_TEST(unfit_is_reset)
 }
 END_TEST
 
+/* The farm is in a VLAN now, and from others its clients can't come: but it isn't known of all
+ * where they are. */
+START_TEST(who_is_in_another_vlan_is_reset)
+{
+	struct rules *rules = fixture_rules(3);
+
+	rules->farms[0].vlan = 10;
+	for (unsigned s = 0; s < rules->nservers; s++)
+		rules->servers[s].vlan = 10;
+	begin();
+	flow_of_talk(6)->hop = 0xfff0; /* no such place: its next packet says where it is */
+	ck_assert(die_and_adopt(rules));
+	ck_assert_uint_eq(adoption.open, 1);
+	ck_assert_uint_eq(adoption.unfit, TALKS - 1);
+	ck_assert_uint_eq(flow_of_talk(6)->state, FLOW_OPEN);
+	engine_poll(&engine);
+	ck_assert_uint_eq(engine.nowns, TALKS - 1);
+	ck_assert_uint_eq(balance_open_flows(lb_balance(engine.lb)), 1);
+	finish();
+}
+END_TEST
+
 /* A reload that takes their server out of the file knows of them: they live on until they end. */
 START_TEST(servers_are_known_to_have_flows)
 {
@@ -337,6 +359,7 @@ Suite *adopt_suite(void)
 	const TTest *const tests[] = {connections_go_on,
 	                              half_open_ones_go_on_where_that_is_asked_for,
 	                              unfit_is_reset,
+	                              who_is_in_another_vlan_is_reset,
 	                              servers_are_known_to_have_flows,
 	                              pools_that_become_one,
 	                              damaged_is_forgotten,
