@@ -103,17 +103,24 @@ static struct segment_mac *find_mac(const struct segment *segment, const struct 
 	return add ? free : NULL;
 }
 
-/* Counts one entry more at that MAC address, or one less. If there is no place for the MAC address
- * it isn't counted. */
-static void count_mac(struct segment *segment, const struct mac *mac, uint16_t vlan, bool more)
+/* Counts the entry at its MAC address, if there is a place for that. */
+static void count_mac(struct segment *segment, struct segment_entry *entry)
 {
-	struct segment_mac *place = find_mac(segment, mac, vlan, more);
+	struct segment_mac *place = find_mac(segment, &entry->at.mac, entry->vlan, true);
 
+	entry->is_counted = place;
 	if (!place)
 		return;
-	place->mac = *mac;
-	place->vlan = vlan;
-	place->entries += more ? 1u : -1u;
+	place->mac = entry->at.mac;
+	place->vlan = entry->vlan;
+	place->entries++;
+}
+
+/* To be called before the entry goes, or is elsewhere. */
+static void uncount_mac(struct segment *segment, const struct segment_entry *entry)
+{
+	if (entry->is_counted)
+		find_mac(segment, &entry->at.mac, entry->vlan, false)->entries--;
 }
 
 /* The origin that stands in hops for those flows of a neighbour whose packets have these tags. */
@@ -195,7 +202,7 @@ static uint32_t make_room(struct segment *segment, const struct hops *hops, uint
 		segment->counts.refused++;
 		return SEGMENT_ENTRIES;
 	}
-	count_mac(segment, &segment->entries[oldest].at.mac, segment->entries[oldest].vlan, false);
+	uncount_mac(segment, &segment->entries[oldest]);
 	segment->counts.evicted++;
 	return oldest;
 }
@@ -215,7 +222,7 @@ static bool add(struct segment *segment, const struct hops *hops, const struct i
 	                                                 .heard = now,
 	                                                 .identity = ++segment->identities,
 	                                                 .at = *at};
-	count_mac(segment, &at->mac, vlan, true);
+	count_mac(segment, &segment->entries[place]);
 	segment->fresh[bit / 64] |= 1ull << bit % 64;
 	segment->any_fresh = true;
 	return true;
@@ -234,9 +241,9 @@ static void move(struct segment *segment, struct hops *hops, struct segment_entr
 		redirect(hops,
 		         (struct hop){.mac = entry->past[i].mac, .side = entry->past[i].side & 1u},
 		         entry->vlan, to);
+	uncount_mac(segment, entry);
 	entry->at = *to;
-	count_mac(segment, &from.mac, entry->vlan, false);
-	count_mac(segment, &to->mac, entry->vlan, true);
+	count_mac(segment, entry);
 	segment->counts.moved++;
 }
 

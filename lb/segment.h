@@ -40,12 +40,13 @@ struct segment_at {
 struct segment_entry {
 	struct ip6 address;
 	uint16_t vlan;
+	bool is_counted;   /* at its MAC address */
 	uint32_t heard;    /* tick (flow.h) */
 	uint32_t identity; /* of this entry, and no other one before or after it */
 	struct segment_at at, past[SEGMENT_PAST]; /* where it is, and was: the latest first */
 };
 
-/* How many entries are at a MAC address. */
+/* How many entries are at a MAC address, of those that are counted. */
 struct segment_mac {
 	struct mac mac;
 	uint16_t vlan;

@@ -211,6 +211,61 @@ START_TEST(whose_packets_come_by_a_known_router_are_not_moved_by_others)
 }
 END_TEST
 
+/* MAC addresses that stand in the same set of the table of those, which has no place for all. */
+static void find_macs(struct mac ret[SEGMENT_WAYS + 1])
+{
+	const struct hash_key key = {{0, 0}};
+	unsigned n = 0;
+
+	for (unsigned i = 0; n <= SEGMENT_WAYS; i++) {
+		const struct mac mac = {
+		        {2, 9, 0, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
+		uint64_t word = (uint64_t)VLAN_NONE << 48;
+
+		memcpy(&word, &mac, sizeof(mac));
+		if (siphash(&key, &word, 1) % SEGMENT_SETS == 0)
+			ret[n++] = mac;
+	}
+}
+
+static void say_at(be32 who, const struct mac *mac)
+{
+	struct spec spec = {
+	        .dst = FIXTURE_BROADCAST, .src = *mac, .from = who, .to = who, .arp_oper = REQUEST};
+	struct built built;
+
+	frames_arp(&built, &spec);
+	engine_input(&engine, &built);
+}
+
+/* A router has two addresses. There was no place for its MAC address when it said the first one,
+ * but there is when it says the second: then the first one goes elsewhere, and it is still known.
+ */
+START_TEST(who_was_not_counted_takes_nobody_s_place)
+{
+	const be32 client = fixture_client(100), first = fixture_client(SEGMENT_WAYS);
+	const struct mac elsewhere = mac_of(HOST);
+	struct mac macs[SEGMENT_WAYS + 1], *router = &macs[SEGMENT_WAYS];
+	struct spec syn = spec_syn(client, 4000, 5061);
+	struct talk talk;
+	struct hop hop;
+
+	begin();
+	find_macs(macs);
+	for (unsigned i = 0; i <= SEGMENT_WAYS; i++)
+		say_at(fixture_client(i), &macs[i]);
+	say_at(fixture_client(0), &elsewhere);
+	say_at(fixture_client(99), router);
+	say_at(first, &elsewhere);
+	say_at(client, &elsewhere);
+	syn.src = *router;
+	require_eq(talk_syn_from(&talk, &engine, &syn).why, WHY_FLOW_NEW);
+	hop = talk_send(&talk, SERVER, SYN | ACK, 0).way.hop;
+	ck_assert(mac_eq(&hop.mac, router));
+	finish();
+}
+END_TEST
+
 START_TEST(what_is_said_in_another_vlan_moves_nothing)
 {
 	const uint16_t others[] = {0, 11, 5 << 13 | 11};
@@ -409,6 +464,7 @@ Suite *segment_suite(void)
 	                        a_router_s_address_moves,
 	                        a_mask_is_not_answered,
 	                        whose_packets_come_by_a_known_router_are_not_moved_by_others,
+	                        who_was_not_counted_takes_nobody_s_place,
 	                        what_is_said_in_another_vlan_moves_nothing,
 	                        flows_of_any_priority_move,
 	                        what_cannot_be_is_not_noted,
