@@ -55,6 +55,32 @@ START_TEST(a_server_answers_by_the_side_where_it_is_found)
 }
 END_TEST
 
+/* What the server says again and again, its client being silent, keeps no half-open flow: not even
+ * its first answer, or what it sends early. */
+START_TEST(a_server_alone_prolongs_nothing)
+{
+	static const uint8_t says[] = {SYN | ACK, SYN | ACK, ACK};
+	uint32_t last;
+
+	begin_half_open();
+	last = flow_last(flow());
+	for (unsigned i = 0; i < sizeof(says); i++) {
+		struct spec spec = talk_spec(&talk, SERVER, says[i], says[i] & SYN ? 0 : 10);
+
+		engine_wait_ms(&engine, S);
+		pass(&spec);
+		ck_assert_uint_eq(flow_last(flow()), last);
+		if (i == 1)
+			talk.next[SERVER]++;
+	}
+	engine_wait_ms(&engine, S);
+	talk_send(&talk, CLIENT, ACK, 0);
+	ck_assert_uint_gt(flow_last(flow()), last);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+END_TEST
+
 static struct rules_net net_of(uint8_t b, unsigned bits, enum side side)
 {
 	return (struct rules_net){.address = ip6_mapped(ip4(10, b, 0, 1)),
@@ -101,6 +127,7 @@ Suite *answers_suite(void)
 {
 	const TTest *const tests[] = {nobody_shakes_hands_by_the_other_side,
 	                              a_server_answers_by_the_side_where_it_is_found,
+	                              a_server_alone_prolongs_nothing,
 	                              nobody_answers_for_a_server_by_the_other_side, NULL};
 
 	return suite_of("answers", tests);

@@ -308,6 +308,26 @@ START_TEST(cut_in_a_shared_pool)
 }
 END_TEST
 
+/* With `snat = off`, too, a client who uses his port again has his old flow: none makes room. */
+START_TEST(without_snat_it_serves_again)
+{
+	struct spec syn = spec_syn(fixture_client(1), 40000, 443);
+	struct rules *rules = fixture_rules(1);
+	struct talk again;
+	uint32_t flow;
+
+	fixture_set_snat(&rules->farms[0], NULL, 0);
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	flow = talk_send(&talk, CLIENT, 0x10, 1).flow;
+	talk_close(&talk, CLIENT);
+	syn.seq = talk.next[CLIENT] + 1;
+	ck_assert_uint_eq(talk_syn_from(&again, &engine, &syn).flow, flow);
+	ck_assert_uint_eq(balance()->counts.quarantine_cut, 0);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *balance_ports_suite(void)
 {
 	const TTest *const tests[] = {
@@ -319,6 +339,7 @@ Suite *balance_ports_suite(void)
 	        own_port_is_his_while_it_rests,
 	        others_ports_are_not_his,
 	        the_port_that_rests_serves_again,
+	        without_snat_it_serves_again,
 	        ports_of_any_address_make_way,
 	        no_snat_port_refuses,
 	        no_snat_port_in_a_full_table,

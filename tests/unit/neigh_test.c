@@ -326,6 +326,22 @@ START_TEST(farms_with_a_server_in_common_ask_once)
 }
 END_TEST
 
+/* One of them is found by its address, the other one's place is in the rules, and stays that. */
+START_TEST(a_given_mac_is_nobody_else_s)
+{
+	rules = fixture_two_farms();
+	rules->servers[0].has_mac = false;
+	rules->servers[2].address = rules->servers[0].address;
+	now = (lb_time){1000 * LB_NS_PER_S};
+	table = neigh_new(rules, true);
+	ck_assert(mac_eq(&neigh_find(table, 2, now)->mac, &rules->servers[2].mac));
+	see(0, 0x77);
+	ck_assert(is_mac(neigh_find(table, 0, now), 0x77));
+	ck_assert(mac_eq(&neigh_find(table, 2, now)->mac, &rules->servers[2].mac));
+	end();
+}
+END_TEST
+
 /* The VIP of a farm that is gone is somebody else's perhaps: nobody is asked in its name, as
  * whoever is asked would believe that it is here. */
 START_TEST(a_farm_that_is_gone_asks_nobody)
@@ -414,6 +430,7 @@ Suite *neigh_suite(void)
 	        reload_keeps_what_is_known,
 	        one_address_on_both_sides_is_two_neighbours,
 	        farms_with_a_server_in_common_ask_once,
+	        a_given_mac_is_nobody_else_s,
 	        a_farm_that_is_gone_asks_nobody,
 	        a_farm_that_is_left_asks_for_one_that_is_gone,
 	        many_are_asked_a_few_at_a_time,

@@ -238,9 +238,8 @@ static void say_at(be32 who, const struct mac *mac)
 	engine_input(&engine, &built);
 }
 
-/* A router has two addresses. There was no place for its MAC address when it said the first one,
- * but there is when it says the second: then the first one goes elsewhere, and it is still known.
- */
+/* A router has two addresses. There was no place for its MAC address when it said the first, but
+ * there is when it says the second: when the first one goes elsewhere it is still known. */
 START_TEST(who_was_not_counted_takes_nobody_s_place)
 {
 	const be32 client = fixture_client(100), first = fixture_client(SEGMENT_WAYS);
