@@ -369,22 +369,52 @@ static void serve(struct desk *desk, struct client *client, lb_time now)
 		say_good_bye(desk, client);
 }
 
+/* If his turn goes on with a list of flows, which has the lowest priority. */
+static bool gives_way(const struct client *client)
+{
+	return client->goes_over && client->go;
+}
+
 /* One client's turn. What it costs is charged to all viewers if he is one, unless it goes on with
  * an answer, which has a share of its own. A list of flows goes on only where nobody else wants the
  * processor, or in some ms: else frames would wait for each record of it. */
 static void take_turn(struct desk *desk, struct client *client, lb_time now)
 {
 	const bool is_charged = !client->is_operator && !client->go;
-	const bool gives_way = client->goes_over && client->go;
+	const bool lowers = gives_way(client);
 	const uint64_t used = is_charged ? clock_used() : 0;
 
-	if (gives_way)
+	if (lowers)
 		priority_lower(&desk->world->priority);
 	serve(desk, client, now);
-	if (gives_way)
+	if (lowers)
 		priority_return(&desk->world->priority);
 	if (is_charged)
 		charge(desk, used);
+}
+
+/* Each client has a turn, but of those who give way only one goes on: where all processors are
+ * busy his turn takes long, and signals and all others wait for it. */
+static void take_turns(struct desk *desk, lb_time now, bool pauses)
+{
+	const unsigned first = desk->turn;
+	bool gave_way = false;
+
+	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
+		const unsigned place = (first + i) % DESK_CLIENTS;
+		struct client *client = &desk->clients[place];
+		const bool lowers = gives_way(client);
+
+		if (client->fd < 0 || (pauses && is_put_off(client)) || (lowers && gave_way))
+			continue;
+		take_turn(desk, client, now);
+		if (lowers && !client->has_to_wait && !client->is_stalled) {
+			gave_way = true;
+			desk->turn = place + 1; /* the next one's */
+		}
+	}
+	if (!gave_way)
+		desk->turn++; /* nobody is always the first one */
 }
 
 /* If viewers pause is asked once for all of them: else the first one's question would use up the
@@ -402,11 +432,5 @@ void desk_serve(struct desk *desk, lb_time now)
 	welcome(desk, SOCKET_CONTROL, now);
 	if (!pauses)
 		welcome_viewers(desk, now);
-	for (unsigned i = 0; i < DESK_CLIENTS; i++) {
-		struct client *client = &desk->clients[(desk->turn + i) % DESK_CLIENTS];
-
-		if (client->fd >= 0 && !(pauses && is_put_off(client)))
-			take_turn(desk, client, now);
-	}
-	desk->turn++; /* nobody is always the first one */
+	take_turns(desk, now, pauses);
 }
