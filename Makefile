@@ -52,7 +52,9 @@ ifeq ($(VARIANT),release)
   LTO := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)
   CC := clang
-  CFLAGS ?= $(SANITIZE) $(if $(filter $(FUZZED),$@),-fsanitize=fuzzer-no-link)
+  CFLAGS ?= $(SANITIZE) $(ONCE) $(if $(filter $(FUZZED),$@),-fsanitize=fuzzer-no-link)
+  # CI compiles for one run: reports need lines only, and of units' own code the compiler would spend more time than it spares.
+  ONCE = $(if $(CI),-gline-tables-only $(if $(findstring tests/unit/,$@),-O0))
   LDFLAGS ?= -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
   CC := clang
