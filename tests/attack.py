@@ -157,6 +157,14 @@ class Attack:
             self.send(f"{what} SYN ACK", frm, tcp(src, sport, dst, dport, random.getrandbits(32), random.getrandbits(32), SYN | ACK))
             self.send(f"{what} no ACK", frm, tcp(src, sport, dst, dport, seq, 0, PSH, b"x" * 8))
 
+    def handshakes(self, src, sport):
+        """Who begins a connection anew in its client's name can answer that himself: by a side where no server is."""
+        seq, ack = random.getrandbits(32), random.getrandbits(32)
+        self.send("handshake SYN", "dc", tcp(src, sport, VIP, PORT, seq, 0, SYN))
+        for server in (NET + "41", NET + "42"):
+            self.send("handshake SYN ACK", "dc", tcp(server, PORT, VIP, sport, ack, seq + 1, SYN | ACK))
+        self.send("handshake ACK", "dc", tcp(src, sport, VIP, PORT, seq + 1, ack + 1, ACK))
+
     def errors6(self, src, sport):
         for kind, code, rest in ((1, 0, 0), (1, 1, 0), (1, 3, 0), (1, 4, 0), (2, 0, 1280), (3, 0, 0), (4, 1, 6)):
             quoted = tcp(VIP, PORT, src, sport, random.getrandbits(32), 0, ACK)[:48]
@@ -203,6 +211,7 @@ class Attack:
             self.look()
             for (src, sport), (seq, ack) in random.sample(sorted(self.flows.items()), min(5, len(self.flows))):
                 self.segments(src, sport, VIP, PORT, seq, ack, "client")
+                self.handshakes(src, sport)
                 self.errors(src, sport)
             for (src, dst, dport), (seq, ack) in random.sample(sorted(self.served.items()), min(3, len(self.served))):
                 self.segments(src, PORT, dst, dport, seq, ack, "server")
