@@ -85,6 +85,7 @@ void duties_tick(struct worker *worker, lb_time now)
 	if (now.ns >= probes_due(worker->setup.probes).ns)
 		checks_poll(worker, now);
 	announce(worker, now);
+	places_defend(worker, now);
 	report(worker, now);
 	publish_some(worker, now);
 	if (!worker->share.worker)

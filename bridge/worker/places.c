@@ -110,19 +110,32 @@ void places_ask(struct worker *worker, lb_time now)
 }
 
 /* Announces the address again, on both sides, as such claims cross the wire like other frames. */
+static void announce(struct worker *worker, be32 ip, uint16_t vlan, lb_time now)
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct hop everybody = way_everybody((enum side)side, vlan);
+
+		if (way_is_ours(worker->setup.rules, ip, (enum side)side))
+			voice_announce(&worker->voice, worker->setup.rules, ip, &everybody, now);
+	}
+}
+
 static void defend(struct worker *worker, const struct sighting *claim, lb_time now)
 {
 	uint16_t vlan = hop_vlan(&claim->hop);
 
-	if (vlan == VLAN_OTHER || !defence_may(&worker->defence, claim->ip, vlan, now))
-		return;
-	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct hop everybody = way_everybody((enum side)side, vlan);
+	if (vlan != VLAN_OTHER && defence_may(&worker->defence, claim->ip, vlan, now))
+		announce(worker, claim->ip, vlan, now);
+}
 
-		if (!way_is_ours(worker->setup.rules, claim->ip, (enum side)side))
-			continue;
+void places_defend(struct worker *worker, lb_time now)
+{
+	uint16_t vlan;
+	be32 ip;
 
-		voice_announce(&worker->voice, worker->setup.rules, claim->ip, &everybody, now);
+	while (defence_next(&worker->defence, now, &ip, &vlan)) {
+		announce(worker, ip, vlan, now);
+		voice_flush(&worker->voice, now);
 	}
 }
 

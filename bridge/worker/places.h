@@ -16,6 +16,9 @@ void places_found(struct worker *worker, lb_time now);
  * the first one what is said. */
 void places_learn(struct worker *worker, const struct sighting *sighting, lb_time now);
 
+/* Announces again what was claimed once more too soon after it had been defended. */
+void places_defend(struct worker *worker, lb_time now);
+
 /* Asks for the servers that are due to be asked for. */
 void places_ask(struct worker *worker, lb_time now);
 

@@ -187,6 +187,33 @@ START_TEST(defended_once_in_ten_seconds)
 }
 END_TEST
 
+/* A claim that comes too soon is answered when the time is over, as those who heard it believe it;
+ * one that comes then isn't answered twice. */
+START_TEST(claimed_again_it_is_defended_later)
+{
+	struct defence defence = {0};
+	uint16_t vlan;
+	be32 ip;
+
+	now = (lb_time){1000 * LB_NS_PER_S};
+	ck_assert(defence_may(&defence, fixture_vip(), 7, now));
+	ck_assert(defence_may(&defence, fixture_server(0), 7, now));
+	now.ns += LB_NS_PER_S;
+	ck_assert(!defence_may(&defence, fixture_vip(), 7, now));
+	ck_assert(!defence_may(&defence, fixture_vip(), 7, now));
+	now.ns += 9 * LB_NS_PER_S - 1;
+	ck_assert(!defence_next(&defence, now, &ip, &vlan));
+	now.ns++;
+	ck_assert(defence_next(&defence, now, &ip, &vlan));
+	ck_assert(be32_eq(ip, fixture_vip()) && vlan == 7);
+	ck_assert(!defence_next(&defence, now, &ip, &vlan));
+	ck_assert(!defence_may(&defence, fixture_vip(), 7, now));
+	now.ns += 10 * LB_NS_PER_S;
+	ck_assert(defence_may(&defence, fixture_vip(), 7, now));
+	ck_assert(!defence_next(&defence, now, &ip, &vlan));
+}
+END_TEST
+
 START_TEST(a_flood_of_claims_is_not_answered_with_one)
 {
 	struct defence defence = {0};
@@ -208,6 +235,7 @@ Suite *announcer_suite(void)
 	                              shared_addresses_once,
 	                              reports_for_ipv6_are_repeated,
 	                              defended_once_in_ten_seconds,
+	                              claimed_again_it_is_defended_later,
 	                              a_flood_of_claims_is_not_answered_with_one,
 	                              NULL};
 
