@@ -64,15 +64,18 @@ crowd_is_well()
 		(map(.servers.fe1) | add) == 10000 and (map(.servers.fe2) | add) == 10000'
 }
 
-@test "20,000 connections outlive a reload that changes weights, adds a server and removes another" {
+@test "20,000 connections outlive a reload that adds a server and removes another, and their SNAT address" {
 	lab_ini 'ports = 5061' 'bridge.max_connections = 100000' "connlog = $LAB_DIR/conn.log"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	crowd_gathers
 	crowd_is_well
 	sed -i '/^\[server fe2\]/,$d' "$LAB_DIR/lb.ini"
+	sed -i 's/^vip = .*/&\nsnat = 10.0.0.45/' "$LAB_DIR/lb.ini"
 	printf '[server fe3]\nfarm = pool\naddress = 10.0.0.43\nweight = 2\n' >>"$LAB_DIR/lb.ini"
 	reload
 	crowd_is_well
+	tmbridge_stats | jq -e '.farms[0].snat == [{"address": "10.0.0.45", "ports_in_use": 0, "removed": false},
+		{"address": "10.0.0.40", "ports_in_use": 20000, "removed": true}]'
 	tmbridge_stats | jq -e '.flows | .open == 20000 and .reload == 0'
 	tmbridge_stats | jq -e '[.farms[0].servers[] | {name, state, connections, removed}] == [
 		{"name": "fe1", "state": "active", "connections": 10000, "removed": false},
