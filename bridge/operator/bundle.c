@@ -103,9 +103,11 @@ static bool make_part(struct part *part, const struct rules *rules)
 {
 	part->flows = malloc(part->room * sizeof(*part->flows));
 	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
-	part->last = calloc(count_pools(rules) + 1u, sizeof(*part->last));
+	part->last = malloc((count_pools(rules) + 1u) * sizeof(*part->last));
 	if (part->flows)
 		memset(part->flows, 0xff, part->room * sizeof(*part->flows));
+	if (part->last)
+		memset(part->last, 0xff, (count_pools(rules) + 1u) * sizeof(*part->last));
 	return bundle_clients_make(&part->clients) && part->flows && part->turns && part->last;
 }
 
