@@ -40,7 +40,8 @@ USERS_GOALS := all install install-console uninstall demo deps help clean $(B)/t
 WERROR ?= $(if $(CI)$(filter-out $(USERS_GOALS),$(MAKECMDGOALS)),-Werror)
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow $(WERROR)
 CPPFLAGS += -D_GNU_SOURCE -DTMBRIDGE_VERSION='"$(VERSION)"'
-COMMON := -std=c11 $(WARNINGS) -g -fno-strict-aliasing -MMD -MP
+# CI compiles for one run, of whose reports lines are enough (-g1).
+COMMON := -std=c11 $(WARNINGS) -g$(if $(CI),1) -fno-strict-aliasing -MMD -MP
 LIBS := -lbpf -lpcap -lnet -lmnl -liniparser -lseccomp -lcap-ng -ljansson -lz
 
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -53,8 +54,8 @@ ifeq ($(VARIANT),release)
 else ifeq ($(VARIANT),debug)
   CC := clang
   CFLAGS ?= $(SANITIZE) $(ONCE) $(if $(filter $(FUZZED),$@),-fsanitize=fuzzer-no-link)
-  # CI compiles for one run: reports need lines only, and of units' own code the compiler would spend more time than it spares.
-  ONCE = $(if $(CI),-gline-tables-only $(if $(findstring tests/unit/,$@),-O0))
+  # For one run the compiler would spend more time on units' own code than it spares.
+  ONCE = $(if $(CI),$(if $(findstring tests/unit/,$@),-O0))
   LDFLAGS ?= -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
   CC := clang
