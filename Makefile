@@ -108,9 +108,9 @@ $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# The units may run out of memory: see tests/unit/memory.c; get messages from nowhere: inlet_test.c; stand still: clock_test.c; and find programs loaded: kept_programs.c. Check notes
+# The units may run out of memory: see tests/unit/memory.c; get messages from nowhere, and send them there: inlet_test.c, outlet_test.c; stand still: clock_test.c; and find programs loaded: kept_programs.c. Check notes
 # where each assertion is: see main.c.
-WRAP := -Wl,--wrap=_mark_point,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg,--wrap=clock_gettime,--wrap=bpf_object__load \
+WRAP := -Wl,--wrap=_mark_point,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=recvmmsg,--wrap=sendmmsg,--wrap=clock_gettime,--wrap=bpf_object__load \
 	-Wl,--wrap=loaded_open,--wrap=loaded_close,--wrap=guard_open,--wrap=guard_close
 
 $(B)/unit: LDFLAGS += -fno-lto # it need not be fast

@@ -87,6 +87,7 @@
 	X(numbers)                                                                                 \
 	X(options)                                                                                 \
 	X(oracle)                                                                                  \
+	X(outlet)                                                                                  \
 	X(page)                                                                                    \
 	X(parse)                                                                                   \
 	X(parse_bounds)                                                                            \
