@@ -292,7 +292,7 @@ verbs()
 	sed -nE 's/^        \{"([a-z]+)", (NULL|"([a-z]+)"),.*/\1 \3/p' bridge/client/cli.c | sed 's/ $//'
 }
 
-@test "each verb is tried with a real instance, has a golden text, and is in the manual" {
+@test "each verb is tried with a real instance, has a golden text, and is in the manual and in --help" {
 	local verb missing=""
 
 	[[ $(verbs | wc -l) -ge 20 ]]
@@ -302,6 +302,7 @@ verbs()
 		[[ $verb = @(capture|"config check") ]] ||
 			grep -qE "is_golden [a-z-]+ $verb\b" tests/live/golden.bats || missing+=" $verb:golden"
 		grep -qE "^\.It Cm (.* , (Cm )?)?$verb\b" $PAGE || missing+=" $verb:manual"
+		sed -n '/"Usage: /,/";/p' bridge/options.c | grep -qE "[\" ,:]${verb%% *}[,;]" || missing+=" $verb:help"
 	done < <(verbs)
 	echo "missing:$missing"
 	[[ -z $missing ]]
