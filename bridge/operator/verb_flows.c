@@ -292,10 +292,16 @@ static void name_logs(struct client *client, const struct rules *rules)
 void verb_who(struct world *world, struct client *client, struct request *request, lb_time now)
 {
 	const char *server = request_take(request, "--server");
+	struct filter_term place;
 
 	if (request->n != 1) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "who ADDRESS:PORT [--server NAME]");
+		            "who ADDRESS:PORT|ADDRESS|ADDRESS/BITS|:PORT [--server NAME]");
+		return;
+	}
+	if (!filter_place(request->words[0], &place)) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "%s: not an address, nor ADDRESS:PORT", request->words[0]);
 		return;
 	}
 	if (server) {

@@ -123,7 +123,7 @@ many_farms()
 }
 
 @test "who: live connections by any of their addresses, ended ones by the logs, compressed too" {
-	local snat client
+	local snat client word
 
 	snat=$(tmb flows -o json server fe1 | jq -r .snat)
 	client=$(tmb flows -o json server fe1 | jq -r .client)
@@ -138,8 +138,10 @@ many_farms()
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	run tmb who 10.0.0.40:1
 	[[ $status = 4 && $output = *"nobody, as far as is known"* ]]
-	run tmb who nonsense
-	[[ $status = 2 ]]
+	for word in nonsense server; do
+		run tmb who $word
+		[[ $status = 2 && $output = *"$word: not an address, nor ADDRESS:PORT" ]]
+	done
 	tmb who "$snat" --server fe1 --at "$(date -u +%FT%T)" | seek "^$client " # it is still there, and was then
 	run tmb who "$snat" --server fe1 --at 2026-01-01T00:00
 	[[ $status = 4 ]]
