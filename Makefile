@@ -291,7 +291,7 @@ bench-engine: deps $(B)/bench-engine ## what the engine costs (FLOWS="1000 10000
 
 .PHONY: bench-operators
 bench-operators: PACKAGES += $(BENCH_PACKAGES)
-bench-operators: deps everything ## what operators who ask each second cost the wire (FLOWS=200000 ROUNDS=8; 5 min.)
+bench-operators: deps everything ## what operators who ask each second cost the wire (FLOWS=200000 ROUNDS=20; 4 min.)
 	@FLOWS=$(if $(findstring command line,$(origin FLOWS)),$(FLOWS)) ROUNDS=$(ROUNDS) tests/lab.sh tests/bench/operators.sh
 
 .PHONY: bench

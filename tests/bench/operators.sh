@@ -3,24 +3,33 @@
 # What operators cost the wire: tests/lab.sh tests/bench/operators.sh, or make bench-operators.
 #
 # FLOWS connections are open through the VIP (200000), a TCP stream crosses the wire as fast as it can, and beside it round
-# trips of 64 bytes are timed on the wire, each with a processor for both its ends, as else it is where they happen to begin that
-# is measured: somebody who only sleeps makes twice the p99 of it. In turns, SECONDS_EACH seconds each (8), somebody asks nothing (quiet), status, metrics,
-# flows (of all, the 20 oldest) and a capture of half a second are asked for each second by a program that does nothing with the
-# answers (answers), and the same by tmbridge's own command line (programs): so what answers cost and what it costs to start
-# programs that show them, on a machine whose two processors have all been given away, are told apart. ROUNDS of them (8), every
-# other one in reverse. The results are medians of the rounds' p99, and of their ratio to the quiet one's in the same round, since only what
-# is measured one after the other can be compared; whether a frame was missed; and how many of the turns, one a second, were had
-# in their second. Fewer than TURNS_PERCENT of them (95) are a failure. MODES are which of them (quiet answers programs); one more
-# is listing, in which all flows are asked for again and again; and others, in which two programs that have nothing to do with the wire
-# make and read as much as a list is (chatters): what that does is what any use of these processors does. crowd opens the connections, so that a million take no time.
+# trips of 64 bytes are timed on the wire, all the while, each with a processor for both its ends, as else it is where they happen to begin that
+# is measured. Meanwhile time is cut into slots of SLOT_S seconds (2), and in each somebody does something else, by MODES (all but the last four), in ROUNDS
+# rounds (20), each in an order of its own (SEED repeats it); so what is compared is seconds apart, and no program that measures is started in between. p99
+# is that of all round trips of a mode together, and how sure its ratio to quiet's is says operators.py.
+#
+#   quiet     nothing; somebody sleeps, wakes each second, and asks nothing
+#   null      the same again: what differs between these two is chance
+#   answers   status, metrics, flows (of all, the 20 oldest) and a capture of half a second, each second, by a program that does nothing with the answers
+#   programs  the same by tmbridge's own command line
+#   burners   programs that have nothing to do with the wire, which take as much processor time as those, as often, with the same pause
+#   listing   all flows are asked for, again and again
+#   others    two programs that have nothing to do with the wire make and read as much as a list is (chatters)
+#   HOW       the socket is misused as tests/tools/misuse.c says, by somebody who may only look: half, endless, deaf, many, connect, ask, bytes, closing, sip;
+#             and nobody, who does as connect does, and reaches none
+#
+# Also: whether a frame was missed; and how many of the turns, one a second, were had in their second. Fewer than TURNS_PERCENT of them (95) are a failure. crowd
+# opens the connections, so that a million take no time.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
-ROUNDS=${ROUNDS:-8}
-SECONDS_EACH=${SECONDS_EACH:-8}
-readonly IPERF=5201 SOCKPERF=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
+ROUNDS=${ROUNDS:-20}
+SLOT_S=${SLOT_S:-2}
+SEED=${SEED:-$RANDOM}
+readonly RUN=/run/tmbridge/eth0-eth1 IPERF=5201 TRIPS_PORT=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
 # What others make at a time, as a list of all flows is made: 200 records.
 readonly LIST_US=60 LIST_BYTES=55000
+readonly LONG_S=7200 # nothing here takes as long
 # Processors: of the stream's two ends, and of the round trips'.
 readonly LOAD=0 TRIPS=1
 
@@ -45,7 +54,7 @@ set_up()
 {
 	lab_up
 	lab_spawn iperf fe1 taskset -c $LOAD iperf3 -s -p $IPERF -B 10.0.0.41
-	lab_spawn sockperf fe1 taskset -c $TRIPS sockperf server --tcp -i 10.0.0.41 -p $SOCKPERF
+	lab_spawn trips-server fe1 taskset -c $TRIPS "$TOOLS/trips" serve 10.0.0.41 $TRIPS_PORT
 	write_ini "${SETTINGS[@]}"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	echo "# $("$TOOLS/crowd" client/eth0 fe2/eth0 02:00:00:00:00:01 "$VIP" 5061 4 "$FLOWS") connections"
@@ -76,37 +85,69 @@ ask_all()
 }
 
 # Each second; a turn is had if it is over before the next one is due.
-ask_by_programs()
+each_second() # COMMAND...
 {
 	local had=0 turn begun now=${EPOCHREALTIME/[.,]/} good longest=0
 
 	begun=$now
-	for ((turn = 0; turn < SECONDS_EACH; turn += 1 + (now - begun - turn * 1000000) / 1000000)); do
-		while now=${EPOCHREALTIME/[.,]/} && ((now < begun + turn * 1000000)); do
-			sleep "$(printf '0.%06d' $((begun + turn * 1000000 - now)))"
-		done
+	for ((turn = 0; turn < SLOT_S; turn += 1 + (now - begun - turn * 1000000) / 1000000)); do
+		sleep_until $((begun + turn * 1000000))
 		good=0
-		ask_all >/dev/null 2>"$LAB_DIR/asking.err" && good=1
+		"$@" >/dev/null 2>"$LAB_DIR/asking.err" && good=1
 		now=${EPOCHREALTIME/[.,]/}
-		((now - begun - turn * 1000000 < 1000000)) && ((had += good))
-		((now - begun - turn * 1000000 > longest)) && longest=$((now - begun - turn * 1000000))
+		((now - begun - turn * 1000000 >= 1000000)) || had=$((had + good))
+		((now - begun - turn * 1000000 <= longest)) || longest=$((now - begun - turn * 1000000))
 	done
-	echo "{\"had\":$had,\"of\":$SECONDS_EACH,\"longest_ms\":$((longest / 1000))}"
+	echo "{\"had\":$had,\"of\":$SLOT_S,\"longest_ms\":$((longest / 1000))}"
+}
+
+# Without a program that is started for it.
+sleep_until() # US
+{
+	local now
+
+	while now=${EPOCHREALTIME/[.,]/} && ((now < $1)); do
+		read -rt "$(((${1} - now) / 1000000)).$(printf %06d $(((${1} - now) % 1000000)))" -u "$NAP" || true
+	done
+}
+
+# Four programs, as long as those of ask_all take (BURN_US), the last of which sleeps as a capture does.
+burn_all()
+{
+	local quarter=$((BURN_US / 4))
+
+	"$TOOLS/burn" $quarter 0 0 && "$TOOLS/burn" $quarter 0 0 && "$TOOLS/burn" $quarter 0 0 &&
+		"$TOOLS/burn" $((quarter / 2)) $CAPTURE_MS $((quarter / 2))
+}
+
+# What they take, and what the process takes for them, when they are warm.
+measure_programs()
+{
+	local turn of=8
+
+	ask_all >/dev/null 2>&1 || true
+	mark calibrate
+	for ((turn = 0; turn < of; turn++)); do
+		ask_all >/dev/null 2>&1 || true
+	done
+	mark calibrated
+	BURN_US=$(awk -v of=$of '{ ms = $3 + $4 - before; before = $3 + $4 } END { printf "%d", ms * 1000 / of }' "$LAB_DIR/marks")
+	: >"$LAB_DIR/marks"
+	echo "# a turn of programs takes $BURN_US us of processor time, the process's among it"
 }
 
 ask() # MODE
 {
-	if [[ $1 = quiet ]]; then
-		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "" 0
-	elif [[ $1 = listing ]]; then
-		ask_for_all
-	elif [[ $1 = others ]]; then
-		"$TOOLS/chatters" "$SECONDS_EACH" $LIST_US $LIST_BYTES
-	elif [[ $1 = answers ]]; then
-		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control "$SECONDS_EACH" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}"
-	else
-		ask_by_programs
-	fi
+	case $1 in
+	quiet | null) "$TOOLS/asks" $RUN/control "$SLOT_S" "" 0 ;;
+	answers) "$TOOLS/asks" $RUN/control "$SLOT_S" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}" ;;
+	programs) each_second ask_all ;;
+	burners) each_second burn_all ;;
+	listing) ask_for_all ;;
+	others) "$TOOLS/chatters" "$SLOT_S" $LIST_US $LIST_BYTES ;;
+	nobody) "$TOOLS/misuse" "$LAB_DIR/nobody" $((SLOT_S - 1)).9 "$1" ;;
+	*) "$TOOLS/misuse" $RUN/status $((SLOT_S - 1)).9 "$1" ;;
+	esac
 }
 
 # Each flow, again and again: what is had are lists.
@@ -114,59 +155,56 @@ ask_for_all()
 {
 	local began=$SECONDS
 
-	while ((SECONDS - began < SECONDS_EACH)); do
-		"$TOOLS/asks" /run/tmbridge/eth0-eth1/control 1 "" 0 flows
+	while ((SECONDS - began < SLOT_S)); do
+		"$TOOLS/asks" $RUN/control 1 "" 0 flows
 	done | jq -sc '{had: length, of: length, longest_ms: map(.longest_ms) | max, bytes: map(.bytes) | max}'
 }
 
-# Processor time of the process so far, in ms.
-used()
+# Counters, at the begin of a slot: see operators.py. None of it starts a program.
+mark() # MODE
 {
-	awk '{ print ($14 + $15) * 10 }' "/proc/$PID/stat"
+	local stat line times bytes=0 process
+
+	read -r line <"/proc/$PID/stat"
+	read -ra stat <<<"${line##*) }"
+	process=$(((stat[11] + stat[12]) * 10))
+	times >"$LAB_DIR/times" # of who was started here
+	{ read -r _ && read -ra times; } <"$LAB_DIR/times"
+	while read -r line; do
+		[[ $line != eth0:* ]] || read -r bytes _ <<<"${line#eth0:}"
+	done <"/proc/$SERVER_PID/net/dev"
+	echo "$1 ${EPOCHREALTIME/[.,]/} $process $(($(ms "${times[0]}") + $(ms "${times[1]}"))) $bytes" >>"$LAB_DIR/marks"
 }
 
-# In microseconds.
-p99()
+# 1m2.003s
+ms() # TIME
 {
-	in_ns client taskset -c $TRIPS sockperf ping-pong --tcp -i 10.0.0.41 -p $SOCKPERF -m 64 -t "$SECONDS_EACH" --full-rtt 2>/dev/null |
-		sed -n 's/.*percentile 99.000 = *\([0-9.]*\).*/\1/p'
+	local minutes=${1%m*} seconds=${1#*m}
+
+	seconds=${seconds%s}
+	echo $(((minutes * 60 + ${seconds%[.,]*}) * 1000 + 10#${seconds#*[.,]}))
 }
 
-round() # MODE
+# The next slot is the first one that begins when the one before is over.
+slot() # MODE ROUND
 {
-	local asker before used
+	local number=$((${EPOCHREALTIME/[.,]/} / SLOT_US + 1))
 
-	before=$(lost)
-	in_ns client taskset -c $LOAD iperf3 -c 10.0.0.41 -p $IPERF -t $((SECONDS_EACH + 1)) -J >"$LAB_DIR/iperf.json" &
-	sleep 0.5
-	used=$(used)
-	ask "$1" >"$LAB_DIR/asked" &
-	asker=$!
-	p99 >"$LAB_DIR/p99"
-	used=$(($(used) - used))
-	wait $asker
-	wait %?iperf3 2>/dev/null || true
-	[[ $1 = quiet ]] || jq -c . "$LAB_DIR/asked" >>"$LAB_DIR/turns.$1"
-	echo "$before $(lost)" >>"$LAB_DIR/lost.$1"
-	jq -c --arg mode "$1" --arg p99 "$(<"$LAB_DIR/p99")" --arg used $used --arg seconds "$SECONDS_EACH" \
-		'{mode: $mode, p99: ($p99 | tonumber), gbits: (.end.sum_received.bits_per_second / 1e9 * 10 | round / 10),
-		  process_ms_s: (($used | tonumber) / ($seconds | tonumber) | round)}' "$LAB_DIR/iperf.json" >>"$LAB_DIR/round"
+	sleep_until $((number * SLOT_US))
+	mark "$1"
+	echo "$number $1 $2" >>"$LAB_DIR/slots"
+	ask "$1" >>"$LAB_DIR/turns.$1"
 }
 
-lost_in() # MODE
+# In an order of its own.
+round() # ROUND MODE...
 {
-	awk '{ missed += $3 - $1; unsent += $4 - $2 } END { print missed + 0 " missed, " unsent + 0 " not sent" }' "$LAB_DIR/lost.$1"
-}
+	local mode
 
-# Of rounds, each an array; the turns of each mode come behind.
-readonly SUMMARY='
-def median: sort | .[(length - 1) / 2 | floor] as $a | .[length / 2 | floor] as $b | ($a + $b) / 2;
-def short: . * 1000 | round / 1000;
-. as $rounds | [.[0][].mode] | unique[] as $mode |
-	[$rounds[] | map(select(.mode == $mode))[0]] as $of |
-	[$rounds[] | map(select(.mode == $mode))[0].p99 / map(select(.mode == "quiet"))[0].p99] as $ratios |
-	"\($mode): p99 of a round trip on the wire \($of | map(.p99) | median) us, ratio \($ratios | median | short) (\($ratios | min | short)-\($ratios | max | short)); \(
-		$of | map(.gbits) | median) Gbit/s; the process has \($of | map(.process_ms_s) | median) ms a second"'
+	while read -r mode; do
+		slot "$mode" "$1"
+	done < <(printf '%s\n' "${@:2}" | shuf --random-source=<(yes "$SEED $1"))
+}
 
 # False if too few were had.
 tell_turns() # MODE
@@ -179,24 +217,34 @@ tell_turns() # MODE
 
 main()
 {
-	local mode modes all reverse=() status=0
+	local mode modes before status=0
 
 	mapfile -t SETTINGS < <(tr ';' '\n' <<<"${SETTINGS:-}" | grep . || true)
-	read -r -a modes <<<"${MODES:-quiet answers programs}"
-	for mode in "${modes[@]}"; do reverse=("$mode" "${reverse[@]}"); done
+	read -r -a modes <<<"${MODES:-quiet null answers programs burners}"
+	SLOT_US=$((SLOT_S * 1000000))
+	exec {NAP}<> <(:)
 	set_up
 	PID=$(figure_of version .pid)
+	read -r SERVER_PID <"$LAB_DIR/iperf.pid"
+	lab_spawn load client taskset -c $LOAD iperf3 -c 10.0.0.41 -p $IPERF -t $LONG_S
+	lab_spawn trips client taskset -c $TRIPS "$TOOLS/trips" 10.0.0.41 $TRIPS_PORT $LONG_S $((SLOT_S * 1000))
+	measure_programs
+	before=$(lost)
 	for ((r = 0; r < ROUNDS; r++)); do
-		: >"$LAB_DIR/round"
-		for mode in "${modes[@]}"; do round "$mode"; done
-		jq -cs 'sort_by(.mode)' "$LAB_DIR/round" | tee -a "$LAB_DIR/rounds"
-		all=("${modes[@]}") modes=("${reverse[@]}") reverse=("${all[@]}")
+		round $r "${modes[@]}"
 	done
-	jq -rs "$SUMMARY" "$LAB_DIR/rounds"
-	echo "flows: $(figure .flows.open)"
+	sleep_until $(((${EPOCHREALTIME/[.,]/} / SLOT_US + 1) * SLOT_US))
+	mark end
+	echo "frames: $(echo "$before $(lost)" | awk '{ print $3 - $1 " missed, " $4 - $2 " not sent" }'); flows: $(figure .flows.open); SEED=$SEED"
+	lab_signal trips TERM
+	lab_wait trips 10 >/dev/null
+	/usr/bin/python3 "${BASH_SOURCE[0]%.sh}.py" "$LAB_DIR/slots" "$LAB_DIR/trips.out" "$LAB_DIR/marks"
 	for mode in "${modes[@]}"; do
-		echo "$mode: frames $(lost_in "$mode")"
-		[[ $mode = quiet ]] || tell_turns "$mode" || status=1
+		case $mode in
+		quiet | null) ;;
+		answers | programs | burners | listing | others) tell_turns "$mode" || status=1 ;;
+		*) jq -rsc --arg mode "$mode" '"\($mode): connected \(map(.connected) | add) times, takes \(map(.cpu_ms_s) | add / length | round) ms of a second himself"' "$LAB_DIR/turns.$mode" ;;
+		esac
 	done
 	tmbridge_stop
 	lab_down

@@ -1,0 +1,49 @@
+# What operators cost the wire: operators.py SLOTS TRIPS MARKS, files of operators.sh. SLOTS has the slot, mode and round of each
+# that counts; TRIPS what trips has printed; MARKS counters: the mode that begins, when (us), ms of the process's time, ms of the askers',
+# bytes on the wire. Of each mode p99 of all its round trips is printed; what that is of quiet's; between which values 95 % of 1000
+# ratios lie, each of as many rounds drawn from all, as often as may be; and the median and range of single rounds' ratios.
+import collections, random, statistics, sys
+
+PER_US, DRAWS = 4, 1000
+slots = [line.split() for line in open(sys.argv[1])]
+trips = {int(words[0]): {int(bin): int(count) for bin, count in (word.split(":") for word in words[1:])}
+         for words in map(str.split, open(sys.argv[2]))}
+marks = [(mode, *map(float, numbers)) for mode, *numbers in map(str.split, open(sys.argv[3]))]
+
+by_mode = collections.defaultdict(dict)  # round -> its histogram
+for slot, mode, round_ in slots:
+    if int(slot) in trips:
+        by_mode[mode][int(round_)] = trips[int(slot)]
+rounds = sorted(set.intersection(*(set(histograms) for histograms in by_mode.values())))
+
+
+def p99(histograms):
+    sums = collections.Counter()
+    for histogram in histograms:
+        sums.update(histogram)
+    left = sum(sums.values()) / 100
+    for bin in sorted(sums, reverse=True):
+        left -= sums[bin]
+        if left < 0:
+            return (bin + 0.5) / PER_US
+
+
+# Per second, between a mark of the mode and the next one.
+def rate(mode, column):
+    pairs = [(a, b) for a, b in zip(marks, marks[1:]) if a[0] == mode]
+    return sum(b[column] - a[column] for a, b in pairs) / (sum(b[1] - a[1] for a, b in pairs) / 1e6)
+
+
+random.seed(1)
+draws = [[random.choice(rounds) for _ in rounds] for _ in range(DRAWS if len(rounds) > 1 else 1)]
+quiet = by_mode["quiet"]
+quiets = [p99(quiet[r] for r in draw) for draw in draws]
+for mode, histograms in by_mode.items():
+    all_p99 = p99(histograms[r] for r in rounds)
+    ratios = sorted(p99(histograms[r] for r in draw) / was for draw, was in zip(draws, quiets))
+    low, high = ratios[len(ratios) // 40], ratios[-1 - len(ratios) // 40]
+    single = sorted(p99([histograms[r]]) / p99([quiet[r]]) for r in rounds)
+    print(f"{mode}: p99 of {sum(sum(histograms[r].values()) for r in rounds)} round trips {all_p99:.1f} us, "
+          f"of quiet {all_p99 / p99(quiet[r] for r in rounds):.3f} ({low:.3f}-{high:.3f}); single rounds {statistics.median(single):.3f} "
+          f"({single[0]:.2f}-{single[-1]:.2f}); {rate(mode, 4) * 8 / 1e9:.1f} Gbit/s; ms a second: the process {rate(mode, 2):.0f}, "
+          f"who asks {rate(mode, 3):.0f}")
