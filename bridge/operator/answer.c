@@ -94,7 +94,7 @@ void answer_hold(struct answer *answer, char *text)
 	answer->text_at = 0;
 }
 
-static void end(struct answer *answer, const char *line)
+static void append_last(struct answer *answer, const char *line)
 {
 	if (answer->lost)
 		append_line(answer, "{\"lost\":%" PRIu64 "}", answer->lost);
@@ -105,7 +105,7 @@ static void end(struct answer *answer, const char *line)
 
 void answer_end(struct answer *answer)
 {
-	end(answer, "{\"end\":true,\"exit\":0}");
+	append_last(answer, "{\"end\":true,\"exit\":0}");
 }
 
 void answer_fail(struct answer *answer, enum answer_exit status, const char *code,
@@ -123,7 +123,7 @@ void answer_fail(struct answer *answer, enum answer_exit status, const char *cod
 	snprintf(line, sizeof(line),
 	         "{\"end\":true,\"exit\":%d,\"error\":{\"code\":\"%s\",\"message\":\"%s\"%s}}",
 	         status, code, text_json(message, escaped, sizeof(escaped)), near);
-	end(answer, line);
+	append_last(answer, line);
 }
 
 const char *answer_next(const struct answer *answer, size_t *ret_len)

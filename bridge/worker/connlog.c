@@ -187,7 +187,7 @@ static void tell_to_end(struct connlog *connlog)
 }
 
 /* Waits for the writer. */
-static void end(struct connlog *connlog)
+static void join_writer(struct connlog *connlog)
 {
 	if (connlog->threaded && connlog->nfiles)
 		pthread_join(connlog->thread, NULL);
@@ -209,7 +209,7 @@ static void take_over(struct connlog *connlog)
 		*link = old->before;
 		atomic_fetch_add(&connlog->counts.written, atomic_load(&old->counts.written));
 		atomic_fetch_add(&connlog->counts.lost, atomic_load(&old->counts.lost));
-		end(old);
+		join_writer(old);
 	}
 }
 
@@ -269,7 +269,7 @@ void connlog_close(struct connlog *connlog)
 		struct connlog *before = connlog->before;
 
 		tell_to_end(connlog);
-		end(connlog);
+		join_writer(connlog);
 		connlog = before;
 	}
 }
