@@ -223,6 +223,32 @@ start()
 	wait_until 40 serves 5061
 }
 
+# Of the thread that serves operators, in some of many looks.
+has_nice() # NICE
+{
+	local stat look
+
+	for ((look = 0; look < 500; look++)); do
+		read -ra stat <"/proc/$pid/task/$pid/stat"
+		[[ ${stat[18]} != "$1" ]] || return 0
+	done
+	return 1
+}
+
+@test "lists of flows are made at the lowest priority, all else at its own" {
+	printf '%s\n' '[farm crowd]' 'vip = 10.0.0.45' 'ports = 5061' '[server nobody]' 'farm = crowd' 'address = 10.0.0.61' \
+		"mac = 02:00:00:00:00:42" >>/etc/tmbridge/lb.ini
+	start
+	pid=$(systemctl show -P MainPID tmbridge)
+	grep -E '^Max nice priority +20 +20 ' "/proc/$pid/limits"
+	"$TOOLS/crowd" client/eth0 fe2/eth0 02:00:00:00:00:01 10.0.0.45 5061 1 8000
+	lab_spawn lists tmb bash -c 'while "$0" flows >/dev/null; do :; done' "$TMBRIDGE"
+	wait_until 20 has_nice 19
+	lab_kill lists
+	wait_until 20 never has_nice 19
+	has_nice 0
+}
+
 @test "logrotate: the records go on in a new file" {
 	sed -i "s|^check = .*|&\nconnlog = /var/log/tmbridge/conn.log|" /etc/tmbridge/lb.ini
 	start
