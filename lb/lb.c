@@ -258,6 +258,11 @@ void lb_place_server(struct lb *lb, unsigned server, enum side side)
 	lb->balance.farms->sides[server] = (uint8_t)(1u << side);
 }
 
+void lb_miss_server(struct lb *lb, unsigned server)
+{
+	lb->balance.farms->sides[server] = 0;
+}
+
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now)
 {
 	struct health *health = &lb->balance.farms->health;

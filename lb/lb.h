@@ -120,9 +120,11 @@ bool lb_is_busy(const struct lb *lb);
  * that client go with it. now must not be before that of an earlier call. */
 void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
 
-/* Notes by which side the server has been found; until then it may be on any. Nobody can answer in
- * its name by another one (progress.c). To be called again after a reload. */
+/* Notes by which side the server has been found, or that it hasn't been; until one is said it may
+ * be on any. Nobody can answer in its name by another one, or at all (progress.c): who isn't found
+ * has had no SYN. To be called again after a reload. */
 void lb_place_server(struct lb *lb, unsigned server, enum side side);
+void lb_miss_server(struct lb *lb, unsigned server);
 
 /*
  * Notes the result of a probe of the server's check (an index of its farm's checks). True if the

@@ -218,8 +218,10 @@ static void judge(struct balance *balance, uint32_t ref, const struct packet *pa
 	const struct anew_syn *waiting = begins ? anew_find(&balance->anew, f, tick) : NULL;
 	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
 
-	if (flow->state == FLOW_HALF_OPEN && !begins)
+	if (flow->state == FLOW_HALF_OPEN && !begins) {
+		balance->counts.wrong_side++;
 		return;
+	}
 	if (packet->tcp_flags & TCP_RST) {
 		if (tcp_rst_is_believed(flow, end_of(ref), packet, syn))
 			life_reset(balance, f, end_of(ref), now);

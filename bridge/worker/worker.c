@@ -73,6 +73,8 @@ static void place_servers(struct worker *worker)
 
 		if (hop)
 			lb_place_server(worker->lb, s, (enum side)hop->side);
+		else
+			lb_miss_server(worker->lb, s);
 	}
 }
 

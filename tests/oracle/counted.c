@@ -89,6 +89,7 @@ static void compare_flows(struct model *m, const struct statistics *s)
 	       flows_model_resting(m, false));
 	same(s, COUNTER_FLOWS_RESET, flows_model_unrecorded(m));
 	step(m, s, COUNTER_FLOWS_OWN_PORT);
+	step(m, s, COUNTER_FLOWS_WRONG_SIDE);
 	step(m, s, COUNTER_FLOWS_QUARANTINE_CUT);
 }
 

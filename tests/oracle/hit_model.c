@@ -31,6 +31,18 @@ static void check_place(struct model *m, struct flow_model *f, enum end end,
 		report_mismatch("flow %u: its client isn't answered where it is", f->name);
 }
 
+/* Servers are inside. */
+static void count_wrong_side(struct model *m, const struct flow_model *f, enum end end,
+                             const struct seen *s)
+{
+	const enum maybe opening =
+	        end == SERVER && s->from.side != INSIDE ? flows_model_is_half_open(f) : NO;
+
+	if (opening != NO)
+		model_counts(m, COUNTER_FLOWS_WRONG_SIDE,
+		             opening == YES && !life_model_is_damaged(s), 1);
+}
+
 /* An open flow that a RST ends may be revived: there is no record of it yet. */
 static void settle_reset(struct model *m, struct flow_model *f, enum end by, struct fate fate)
 {
@@ -147,6 +159,7 @@ void judge_hit(struct model *m, struct flow_model *f, enum end end, const struct
 		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);
 	} else {
+		count_wrong_side(m, f, end, s);
 		fate = life_model_packet(f, end, s, m->now);
 		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);

@@ -83,3 +83,11 @@ bad_checksums() # CAPTURE...
 	bad_checksums "${sent[@]}" | tee bad
 	[[ ! -s bad ]]
 }
+
+@test "nobody opens a connection in the name of a server that hasn't been found" {
+	local from=$LAB_ROOT/pcaps/stranger-answers-a-syn
+
+	sed '/^mac = /d' "$from/lb.ini" >alone.ini
+	tcpdump -r "$from/outside-in.pcap" -w alone.pcap ether src 02:00:00:00:66:66 2>/dev/null
+	"$TMBRIDGE" -r alone.pcap -w alone-out.pcap -f alone.ini -s - | jq -e '.flows | .created == 2 and .half_open == 2 and .wrong_side == 2'
+}

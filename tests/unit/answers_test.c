@@ -18,6 +18,7 @@ START_TEST(nobody_shakes_hands_by_the_other_side)
 		spec = talk_spec(&talk, SERVER, answers[i], 0);
 		spec.side = OUTSIDE;
 		check_stray(&spec);
+		ck_assert_uint_eq(lb_balance(engine.lb)->counts.wrong_side, i + 1);
 	}
 	spec = talk_spec(&talk, CLIENT, ACK, 0);
 	spec.ack++;
@@ -33,10 +34,11 @@ START_TEST(nobody_shakes_hands_by_the_other_side)
 }
 END_TEST
 
-/* A server that is found on the other side answers by that one; until it is found, by any. */
+/* A server that is found on the other side answers by that one; as long as it isn't said to be
+ * found or not, by any; and if it isn't found, by none. */
 START_TEST(a_server_answers_by_the_side_where_it_is_found)
 {
-	for (unsigned found = 0; found < 3; found++) {
+	for (unsigned found = 0; found < 4; found++) {
 		struct spec spec;
 
 		begin_half_open();
@@ -44,12 +46,14 @@ START_TEST(a_server_answers_by_the_side_where_it_is_found)
 			lb_place_server(engine.lb, talk.server, INSIDE);
 		if (found == 2)
 			lb_place_server(engine.lb, talk.server, OUTSIDE);
+		if (found == 3)
+			lb_miss_server(engine.lb, talk.server);
 		spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
 		spec.side = OUTSIDE;
 		pass(&spec);
 		talk.next[SERVER]++;
 		talk_send(&talk, CLIENT, ACK, 0);
-		ck_assert_uint_eq(flow()->state, found == 1 ? FLOW_HALF_OPEN : FLOW_OPEN);
+		ck_assert_uint_eq(flow()->state, found % 2 ? FLOW_HALF_OPEN : FLOW_OPEN);
 		engine_stop(&engine);
 	}
 }
