@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,7 +69,8 @@ static void set_path(char ret[ROUTING_PATH_BYTES], const char *directory)
 }
 
 /* The file of that instance, by the name of its directory, if it is one that a process like this
- * one has made; or -1. flags: O_CREAT makes it. */
+ * one has made, and none has now (it is locked): in another network namespace interfaces may be the
+ * same by index and MAC address. Or -1. flags: O_CREAT makes it. */
 static int open_left(const char *directory, int flags)
 {
 	char path[ROUTING_PATH_BYTES];
@@ -77,7 +79,8 @@ static int open_left(const char *directory, int flags)
 
 	set_path(path, directory);
 	fd = open(path, O_RDWR | flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd >= 0 && (fstat(fd, &is) < 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid())) {
+	if (fd >= 0 && (fstat(fd, &is) < 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid() ||
+	                flock(fd, LOCK_EX | LOCK_NB) < 0)) {
 		close(fd);
 		fd = -1;
 	}

@@ -435,12 +435,13 @@ void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret
 	maps_count(&fastpath->maps, ret);
 }
 
-uint64_t fastpath_refused(const struct fastpath *fastpath, enum side side)
+uint64_t fastpath_refused(struct fastpath *fastpath, enum side side)
 {
 	const struct link *punt = &fastpath->punts[side];
 	struct link is;
 
-	if (link_query_index(fastpath->socket, punt->index, &is) < 0)
-		return 0;
-	return is.refused - punt->refused;
+	if (link_query_index(fastpath->socket, punt->index, &is) == 0 &&
+	    is.refused >= punt->refused)
+		fastpath->refused[side] = is.refused - punt->refused;
+	return fastpath->refused[side];
 }

@@ -169,7 +169,8 @@ void fastpath_take_sums(struct fastpath *fastpath, unsigned n, struct flow_sum *
 void fastpath_count(const struct fastpath *fastpath, struct fastpath_counts *ret);
 
 /* How many frames the programs have given to this process since its start that found no room in the
- * kernel's queue on their way (netdev_max_backlog). Of the main thread. */
-uint64_t fastpath_refused(const struct fastpath *fastpath, enum side side);
+ * kernel's queue on their way (netdev_max_backlog): as last read, if that can't be read now. Of the
+ * main thread. */
+uint64_t fastpath_refused(struct fastpath *fastpath, enum side side);
 
 #endif

@@ -1,6 +1,8 @@
 /*
  * Maps are pinned under the names of the command line, but an interface is known by its index, and
- * as other network namespaces have the same indices, by its MAC address. One of a pair may be gone:
+ * as other network namespaces have the same indices, by its MAC address. Both may be the same there
+ * (the BPF file system is often shared): so nothing is taken under other names whose process still
+ * says that it is well. One of a pair may be gone:
  * who has taken its place has another index. If there are no such maps, those under the names are
  * taken, whatever interfaces they were of: of a pair that was made anew.
  *
@@ -11,9 +13,11 @@
 
 #include "heritage.h"
 #include "shared.h"
+#include "../process/clock.h"
 #include "../process/log.h"
 
 #include <errno.h>
+#include <time.h>
 
 static bool is_same(const struct fastpath_conf *conf, unsigned side, const struct link *link)
 {
@@ -46,6 +50,7 @@ static bool is_of(const struct fastpath_conf *conf, const struct cable *cable)
 
 struct search {
 	const struct cable *cable;
+	const char *const *names; /* of the command line, by enum side */
 	bool found;
 	struct pins pins;  /* if found: where it is */
 	uint64_t alive_ns; /* whoever left it said that it was well */
@@ -73,10 +78,24 @@ static void say_other(const struct pins *pins)
 	            pins->path);
 }
 
+/* If a process still says that it is well. Waits for that only if one has said so a moment ago. */
+static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
+{
+	const struct timespec stale = {.tv_sec = FASTPATH_STALE_NS / LB_NS_PER_S};
+	struct fastpath_conf later;
+
+	if (clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS)
+		return false;
+	nanosleep(&stale, NULL);
+	return heritage_read_conf(pins, &later) && later.layout == FASTPATH_LAYOUT &&
+	       later.alive_ns != conf->alive_ns;
+}
+
 /* Of two the later one is right, by whose programs the other's were replaced. */
 static void consider(void *ctx, const struct pins *pins)
 {
 	struct search *search = ctx;
+	const bool is_own = pins_are_of(pins, search->names);
 	struct fastpath_conf conf;
 
 	if (!heritage_read_conf(pins, &conf))
@@ -86,8 +105,13 @@ static void consider(void *ctx, const struct pins *pins)
 	if (conf.layout != FASTPATH_LAYOUT)
 		return;
 	if (!is_of(&conf, search->cable)) {
-		if (overlaps(&conf, search->cable))
+		if (!is_own && overlaps(&conf, search->cable))
 			say_other(pins);
+		return;
+	}
+	if (!is_own && lives(pins, &conf)) {
+		log_warning("%s is of a tmbridge that runs, in another network namespace",
+		            pins->path);
 		return;
 	}
 	if (search->found && conf.alive_ns <= search->alive_ns) {
@@ -96,12 +120,14 @@ static void consider(void *ctx, const struct pins *pins)
 	}
 	if (search->found)
 		loaded_unpin(&search->pins);
-	*search = (struct search){search->cable, true, *pins, conf.alive_ns};
+	search->found = true;
+	search->pins = *pins;
+	search->alive_ns = conf.alive_ns;
 }
 
 void former_find(const char *const names[NSIDES], const struct cable *cable)
 {
-	struct search search = {.cable = cable};
+	struct search search = {.cable = cable, .names = names};
 	struct pins there;
 	int err;
 

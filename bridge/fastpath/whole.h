@@ -18,6 +18,7 @@ struct fastpath {
 	struct maps maps;
 	struct filters filters;
 	struct link punts[NSIDES];
+	uint64_t refused[NSIDES]; /* of these: as last read */
 	struct attached ends[NSIDES];
 	bool was_left, inherits, has_begun;
 	unsigned holds; /* enum fastpath_hold */

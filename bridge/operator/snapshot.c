@@ -62,7 +62,7 @@ static void add_up(struct snapshot *snapshot, struct each *each)
 }
 
 /* What the programs gave to the process, but the kernel had no room for before a port. */
-static void add_refused(struct snapshot *snapshot, const struct fastpath *fastpath)
+static void add_refused(struct snapshot *snapshot, struct fastpath *fastpath)
 {
 	for (unsigned side = 0; fastpath && side < NSIDES; side++)
 		snapshot->sum.ports[side][PORT_COUNTER_MISSED] +=
