@@ -90,6 +90,8 @@ void model_expect(struct model *m, struct ended *ended, unsigned n, const struct
 	m->resets = after->ended[ENDED_RST] - known->ended[ENDED_RST] + m->revivals;
 	m->stickies_evicted_before = m->stickies_evicted;
 	m->stickies_evicted = after->counters[COUNTER_PERSIST_EVICTED];
+	segment_model_expect(m, after->counters[COUNTER_NEIGHBOURS_EVICTED],
+	                     after->counters[COUNTER_NEIGHBOURS_REFUSED]);
 	flows_model_bury(m);
 }
 

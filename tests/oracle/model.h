@@ -112,6 +112,7 @@ struct neighbour_model {
 	struct addr addr;
 	struct hop hop, past[MODEL_PAST]; /* the latest first */
 	unsigned npast;
+	bool unsure; /* it may have made room for another one since it last spoke, or found none */
 };
 
 struct check_model {
@@ -190,6 +191,8 @@ struct model {
 	unsigned nflows;
 	struct neighbour_model *neighbours;
 	unsigned nneighbours;
+	uint64_t neighbours_evicted, neighbours_refused; /* by the engine, so far */
+	bool neighbour_refused;                          /* by the present event */
 	struct server_model servers[MODEL_SERVERS];
 	uint32_t candidates[MODEL_FARMS]; /* when turns were counted last */
 	uint32_t last_candidates;         /* of the choice that is being made */

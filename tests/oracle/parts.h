@@ -110,6 +110,9 @@ bool icmp_model_is_unmasked(struct model *model, const struct frame *frame,
 void segment_model_packet(struct model *model, struct flow_model *flow, const struct hop *from);
 /* What ARP and neighbour discovery say, whatever becomes of it. */
 void segment_model_hear(struct model *model, const struct seen *seen);
+
+/* Notes how many neighbours have made room so far, and how many have found none. */
+void segment_model_expect(struct model *model, uint64_t evicted, uint64_t refused);
 /* Or it is answered as it was before. */
 void segment_model_or(struct flow_model *flow, const struct flow_model *before);
 /* If its client is answered there, as far as is known. */

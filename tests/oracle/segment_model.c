@@ -4,6 +4,9 @@
  * Flows of a neighbour that has only just become known are found within a second or so; and a flow
  * for whom the engine had no place keeps its hop to itself, whoever else moves. So what others have
  * moved may be where it was, too, until it is seen.
+ *
+ * The engine has less room for neighbours than the list. If one had to go nobody knows who: from
+ * then on it is in doubt of each that was there until it speaks again.
  */
 #include "parts.h"
 
@@ -24,23 +27,35 @@ static int find(const struct model *m, const struct addr *addr, const struct hop
 }
 
 /* If somebody has said that he has the MAC address from which the packet comes. */
-static bool is_known_mac(const struct model *m, const struct hop *from)
+static enum maybe is_known_mac(const struct model *m, const struct hop *from)
 {
+	enum maybe is = NO;
+
 	for (unsigned i = 0; i < m->nneighbours; i++)
 		if (mac_eq(&m->neighbours[i].hop.mac, &from->mac) &&
-		    same_vlan(&m->neighbours[i].hop, from))
-			return true;
-	return false;
+		    same_vlan(&m->neighbours[i].hop, from)) {
+			if (!m->neighbours[i].unsure)
+				return YES;
+			is = MAYBE;
+		}
+	return is;
 }
 
-/* By whose word the client's packets from there are answered, or -1. */
-static int word_of(const struct model *m, const struct flow_model *f, const struct hop *from)
+/* By whose word the client's packets from there are answered, or -1. If that is in doubt it may be
+ * by nobody's. */
+static int word_of(const struct model *m, const struct flow_model *f, const struct hop *from,
+                   bool *ret_doubt)
 {
-	int n = find(m, &f->client, from);
+	const int n = find(m, &f->client, from);
+	enum maybe others = NO;
 
+	*ret_doubt = false;
 	if (n < 0 || m->neighbours[n].hop.side != from->side)
 		return -1;
-	return mac_eq(&m->neighbours[n].hop.mac, &from->mac) || !is_known_mac(m, from) ? n : -1;
+	if (!mac_eq(&m->neighbours[n].hop.mac, &from->mac))
+		others = is_known_mac(m, from);
+	*ret_doubt = others != YES && (others == MAYBE || m->neighbours[n].unsure);
+	return others == YES ? -1 : n;
 }
 
 static bool same_place(const struct hop *a, const struct hop *b)
@@ -71,7 +86,8 @@ static void adopt(const struct model *m, struct flow_model *f)
 {
 	for (unsigned i = 0, nstays = known_stays(f); i < nstays; i++) {
 		struct stay_model stay = f->stays[i];
-		int n = word_of(m, f, &stay.hop);
+		bool doubt;
+		int n = word_of(m, f, &stay.hop, &doubt);
 
 		if (stay.neighbour >= 0 || n < 0)
 			continue;
@@ -112,9 +128,11 @@ static void redirect_all(struct model *m, const struct hop *origin, bool exactly
 void segment_model_packet(struct model *m, struct flow_model *f, const struct hop *from)
 {
 	const struct flow_model before = *f;
-	struct stay_model stay = {.hop = *from, .origin = *from, .neighbour = word_of(m, f, from)};
-	bool moves = false;
+	const struct stay_model nobodys = {.hop = *from, .origin = *from, .neighbour = -1};
+	struct stay_model stay = nobodys;
+	bool moves = false, doubt;
 
+	stay.neighbour = word_of(m, f, from, &doubt);
 	if (stay.neighbour >= 0)
 		stay.hop.mac = m->neighbours[stay.neighbour].hop.mac;
 	f->nstays = before.nstays > MODEL_STAYS ? before.nstays : 0;
@@ -127,7 +145,10 @@ void segment_model_packet(struct model *m, struct flow_model *f, const struct ho
 	}
 	if (!before.nstays)
 		may_stay(f, &stay);
-	if ((moves || !before.nstays) && stay.neighbour < 0)
+	moves |= !before.nstays;
+	if (moves && doubt)
+		may_stay(f, &nobodys);
+	if (moves && (doubt || stay.neighbour < 0))
 		redirect_all(m, from, true, -1, from); /* it is where it was after all */
 }
 
@@ -157,6 +178,7 @@ static void say(struct model *m, const struct addr *addr, const struct hop *hop,
 	} else if (override && !same_place(&m->neighbours[n].hop, hop)) {
 		move(m, n, hop);
 	}
+	m->neighbours[n].unsure = m->neighbour_refused;
 	for (unsigned i = 0; i < m->nflows; i++)
 		adopt(m, &m->flows[i]);
 }
@@ -188,6 +210,15 @@ void segment_model_hear(struct model *m, const struct seen *s)
 	hop.mac = s->arp_sender;
 	if (same_vlan(&hop, &hop))
 		say(m, addr, &hop, s->kind == SEEN_ARP || s->nd_solicitation || s->nd_override);
+}
+
+void segment_model_expect(struct model *m, uint64_t evicted, uint64_t refused)
+{
+	m->neighbour_refused = refused != m->neighbours_refused;
+	for (unsigned i = 0; evicted != m->neighbours_evicted && i < m->nneighbours; i++)
+		m->neighbours[i].unsure = true;
+	m->neighbours_evicted = evicted;
+	m->neighbours_refused = refused;
 }
 
 bool segment_model_answers(const struct model *m, struct flow_model *f, const struct hop *hop)
