@@ -192,6 +192,8 @@ host_probe() # [MODE]
 	local ports=${PORTS// /,} vip=10.0.0.40 vip6=fd00::40
 
 	{
+		echo "add table inet probe"
+		echo "delete table inet probe" # which else would go on counting, with what came while nobody kept it from the host
 		echo "table inet probe {"
 		echo "  chain seen { type filter hook prerouting priority -300;"
 		echo "    ip daddr { 10.0.0.49, 10.0.0.50, 192.168.0.50 } counter"
