@@ -285,7 +285,7 @@ topology_replays() # ADDRESS FILTER...
 	wait_until 20 bundle_has_ended
 	lab_kill bundle
 	"$TMBRIDGE" -b "$LAB_DIR/bundle" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap"
-	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
+	"$TOOLS/pcapcmp" -p "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
 		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
 	# four answers, and of each later connection a SYN-ACK, an answer and a FIN: there are others that may go along with these
 	[[ $(tcpdump -r "$LAB_DIR/again-outside.pcap" tcp 2>/dev/null | wc -l) -ge 19 ]]

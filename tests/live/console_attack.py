@@ -183,7 +183,8 @@ def first_of(s):
 def crowds():
     crowd = hold(one, 300, b"GET / HTTP/1.1\r\nHost: x")
     one.works("300 half requests keep nobody out")
-    check("and hold no more than their seats", one.files() < 110)
+    check("and hold no more than their places", one.files() <= one.idle + 112)
+    check("and soon no more than their seats", one.wait("those without one leave", lambda: one.files() < 110))
     crowd += hold(one, 1000, b"")
     one.works("nor do 1000 who say nothing")
     leave(one, crowd)

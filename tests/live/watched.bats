@@ -446,7 +446,7 @@ later_fragment()
 # How many frames the two have sent alike.
 sent_alike()
 {
-	"$TOOLS/pcapcmp" "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
+	"$TOOLS/pcapcmp" -p "$LAB_DIR/bundle/outside-out.pcap" "$LAB_DIR/again-outside.pcap" \
 		"$LAB_DIR/bundle/inside-out.pcap" "$LAB_DIR/again-inside.pcap"
 }
 
