@@ -2,9 +2,9 @@
  * Maps are pinned under the names of the command line, but an interface is known by its index, and
  * as other network namespaces have the same indices, by its MAC address. Both may be the same there
  * (the BPF file system is often shared): so nothing is taken under other names whose process still
- * says that it is well. One of a pair may be gone:
- * who has taken its place has another index. If there are no such maps, those under the names are
- * taken, whatever interfaces they were of: of a pair that was made anew.
+ * says that it is well. One of a pair may be gone: who has taken its place has another index. If
+ * there are no such maps, those under the names are taken, whatever interfaces they were of: of a
+ * pair that was made anew.
  *
  * Whoever gave maps up at its end was no longer root, whose the pins are: they, and the memory that
  * they hold, go here.
@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <time.h>
 
+/* If that was left of this interface, by that side; or if both are none. */
 static bool is_same(const struct fastpath_conf *conf, unsigned side, const struct link *link)
 {
 	return conf->left[side].ifindex == (uint32_t)link->index &&
@@ -65,8 +66,7 @@ static bool overlaps(const struct fastpath_conf *conf, const struct cable *cable
 		for (unsigned side = 0; side < NSIDES; side++) {
 			const struct link *link = &cable_state(cable, (enum side)side)->link;
 
-			any |= link->index && conf->left[i].ifindex == (uint32_t)link->index &&
-			       conf->sides[i].mac == fastpath_mac(link->mac.b);
+			any |= link->index && is_same(conf, i, link);
 		}
 	return any;
 }

@@ -98,16 +98,19 @@ static size_t count_pools(const struct rules *rules)
 }
 
 /* Room whose pages are all there: else the worker, for whom frames wait, would wait for each. (With
- * zeros a compiler makes calloc() of it, which leaves them to him.) */
+ * zeros a compiler makes calloc() of it, which leaves them to him.) NULL if memory runs out. */
+static void *room_for(size_t n, size_t bytes)
+{
+	void *room = malloc(n * bytes);
+
+	return room ? memset(room, 0xff, n * bytes) : NULL;
+}
+
 static bool make_part(struct part *part, const struct rules *rules)
 {
-	part->flows = malloc(part->room * sizeof(*part->flows));
+	part->flows = room_for(part->room, sizeof(*part->flows));
 	part->turns = calloc(rules->nservers + 1u, sizeof(*part->turns));
-	part->last = malloc((count_pools(rules) + 1u) * sizeof(*part->last));
-	if (part->flows)
-		memset(part->flows, 0xff, part->room * sizeof(*part->flows));
-	if (part->last)
-		memset(part->last, 0xff, (count_pools(rules) + 1u) * sizeof(*part->last));
+	part->last = room_for(count_pools(rules) + 1u, sizeof(*part->last));
 	return bundle_clients_make(&part->clients) && part->flows && part->turns && part->last;
 }
 
