@@ -4,7 +4,7 @@
 #ifndef CFG_CHECK_KEYS_H
 #define CFG_CHECK_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 extern const struct key check_keys[];
 

@@ -311,7 +311,7 @@ static int farm_preset(struct target *target, struct value *value)
 	int ret = value_word(value, words, &preset);
 
 	for (unsigned i = 0; ret == 0 && presets[preset][i][0]; i++) {
-		int key = keys_find(keys, presets[preset][i][0]);
+		int key = key_find(keys, presets[preset][i][0]);
 		struct value preset_value = {.text = presets[preset][i][1]};
 
 		ret = keys[key].set(target, &preset_value);

@@ -4,7 +4,7 @@
 #ifndef CFG_FARM_KEYS_H
 #define CFG_FARM_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 /* The last one's name is NULL. */
 extern const struct key farm_keys[];

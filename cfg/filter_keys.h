@@ -4,7 +4,7 @@
 #ifndef CFG_FILTER_KEYS_H
 #define CFG_FILTER_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 extern const struct key filter_keys[];
 

@@ -182,7 +182,7 @@ const struct key *section_keys(enum section section)
 
 int section_find_key(enum section section, const char *name)
 {
-	return keys_find(section_keys(section), name);
+	return key_find(section_keys(section), name);
 }
 
 struct target keys_target(struct rules *rules, enum section section, const char *name)

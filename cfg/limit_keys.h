@@ -4,7 +4,7 @@
 #ifndef CFG_LIMIT_KEYS_H
 #define CFG_LIMIT_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 /* Of each, as a row of farm_keys[] (farm_keys.c). */
 int farm_allow(struct target *target, struct value *value);

@@ -4,7 +4,7 @@
 #ifndef CFG_NET_KEYS_H
 #define CFG_NET_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 int bridge_mode(struct target *target, struct value *value);
 void show_bridge_mode(const struct target *target, struct shown *shown);

@@ -4,7 +4,7 @@
 #ifndef CFG_SERVER_KEYS_H
 #define CFG_SERVER_KEYS_H
 
-#include "keys.h"
+#include "key.h"
 
 /* The last one's name is NULL. */
 extern const struct key server_keys[];

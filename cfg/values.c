@@ -7,7 +7,6 @@
  * values_get(), as iniparser isn't ours.
  */
 #include "values.h"
-#include "where.h"
 
 #include <errno.h>
 #include <iniparser/iniparser.h>
@@ -115,7 +114,7 @@ int values_read(struct values *values, struct notes *notes)
 
 const char *values_get(const struct values *values, const char *title, const char *key)
 {
-	char name[2 * WHERE_TITLE_BYTES];
+	char name[2 * VALUES_TITLE_BYTES];
 
 	snprintf(name, sizeof(name), "%s:%s", title, key);
 	return iniparser_getstring(values->dictionary, name, NULL);

@@ -10,6 +10,8 @@
 
 #include "note.h"
 
+enum { VALUES_TITLE_BYTES = RULES_NAME_BYTES + 8 }; /* of a section's title */
+
 struct values {
 	char *text; /* what iniparser is to read */
 	size_t used;

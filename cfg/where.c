@@ -480,7 +480,7 @@ const char *where_name(const struct where_section *section)
 const struct where_section *where_find(const struct where *where, enum section section,
                                        const char *name)
 {
-	char title[2 * WHERE_TITLE_BYTES]; /* of a name that is too long, not cut to what fits */
+	char title[2 * VALUES_TITLE_BYTES]; /* of a name that is too long, not cut to what fits */
 
 	make_title(title, sizeof(title), section, name);
 	for (unsigned i = 0; i < where->n; i++)

@@ -9,15 +9,12 @@
 #include "note.h"
 #include "values.h"
 
-enum {
-	WHERE_LINE_BYTES_MAX = 1000, /* iniparser reads lines into 1024 bytes */
-	WHERE_TITLE_BYTES = RULES_NAME_BYTES + 8,
-};
+enum { WHERE_LINE_BYTES_MAX = 1000 }; /* iniparser reads lines into 1024 bytes */
 
 /* One section; lines count from 1. */
 struct where_section {
 	enum section section;
-	char title[WHERE_TITLE_BYTES]; /* in lower case: "farm ocspool" */
+	char title[VALUES_TITLE_BYTES]; /* in lower case: "farm ocspool" */
 	unsigned line;
 	unsigned key_line[KEYS_MAX]; /* by place in section_keys(); 0 = not given */
 	bool wrong[KEYS_MAX];        /* likewise: its value was refused, or it is missing */
