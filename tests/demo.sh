@@ -329,15 +329,19 @@ operator()
 # In the lab, or with STAY where the one who looks is.
 console()
 {
-	local where=()
+	local where=lab
 
 	step "The console"
-	[[ -z $STAY ]] || where=(nsenter --net=/proc/self/fd/8)
-	[[ -n $STAY ]] || ip link set lo up
-	"${where[@]}" "$CONSOLE" 2>"$LAB_DIR/console.err" &
+	if [[ -n $STAY ]]; then
+		ln -s "/proc/$$/fd/8" /run/netns/host
+		where=host
+	else
+		ip link set lo up
+	fi
+	lab_spawn console $where "$CONSOLE"
 	check "tmbridge-console is up" wait_until 10 grep -q 'console: http' "$LAB_DIR/console.err"
 	URL=$(sed -n 's/.*console: //p' "$LAB_DIR/console.err")
-	check "it serves the figures" "${where[@]}" curl -sSf -o "$LAB_DIR/metrics" "${URL}metrics"
+	check "it serves the figures" in_ns $where curl -sSf -o "$LAB_DIR/metrics" "${URL}metrics"
 	if [[ -n $STAY ]]; then
 		doing "look at $URL"
 	else

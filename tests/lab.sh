@@ -42,6 +42,7 @@ lab_init() # COMMAND...
 	mount -t tmpfs -o mode=755 lab /run
 	mount -t bpf bpf /sys/fs/bpf
 	mkdir -p /run/netns /run/tmp "$LAB_DIR"
+	ln -s /proc/1/ns/net /run/netns/lab
 	chown "$LAB_USER" "$LAB_DIR" # whom tmbridge becomes, to write its files there
 	export TMPDIR=/run/tmp
 	"$@"
@@ -219,12 +220,13 @@ lab_close_descriptors()
 }
 
 # NAME names the job: its output is in $LAB_DIR/NAME.out and .err, its exit status, once it has
-# ended, in NAME.status.
+# ended, in NAME.status. The namespace "lab" is the lab's own, in which the tests run.
 lab_spawn() # NAME NAMESPACE COMMAND...
 {
 	local name=$1 ns=$2
 
 	shift 2
+	[[ ! -s $LAB_DIR/$name.pid || -s $LAB_DIR/$name.status ]] || lab_die "$name hasn't ended, and can't be started" || return 1
 	# nor may what an earlier one of the name has said be taken for this one's, which opens its files when its turn comes
 	: >"$LAB_DIR/$name.pid" >"$LAB_DIR/$name.status" >"$LAB_DIR/$name.out" >"$LAB_DIR/$name.err"
 	(

@@ -237,22 +237,24 @@ filters_have_a_say()
 # ports: the connections go on.
 gives_ports_to_the_host() # VIP [restart]
 {
-	local line pid fd
+	local line pid fd lines
 
 	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 10 -w "$1" 5061 3>&-; }
 	pid=$HELD_PID
 	read -r -t 10 line <&"${HELD[0]}"
 	sed -i 's/^preset = .*/&\nsnat_ports = 2000-2100/' "$LAB_DIR/lb.ini"
+	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
 	if [[ ${2:-} = restart ]]; then
 		tmbridge_stop
 		topology_start
+		lines=0
 		grep 'connections of an earlier process go on$' "$LAB_DIR/tmbridge.err"
 	else
 		sed -i 's/^preset = .*/&\nports = 443, 444\ncheck = 444/' "$LAB_DIR/lb.ini"
 		topology_reload
 	fi
-	wait_until 5 grep -q 'connections go on by ports that the rules leave to the host' "$LAB_DIR/tmbridge.err"
+	wait_until 5 said_since "$lines" 'connections go on by ports that the rules leave to the host'
 	echo >&"${HELD[1]}"
 	read -r -t 10 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"

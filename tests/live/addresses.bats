@@ -20,6 +20,7 @@ teardown()
 	[[ ! -e $LAB_DIR/tmbridge.err ]] || cat "$LAB_DIR/tmbridge.err"
 	[[ ! -e $LAB_DIR/tmbridge.pid ]] || lab_kill tmbridge
 	[[ ! -e $LAB_DIR/ear.pid ]] || lab_kill ear
+	[[ ! -e $LAB_DIR/cut.pid ]] || lab_kill cut
 	plug
 	ip -n dc addr del "$VIP/32" dev eth0 2>/dev/null || true
 	ip -n dc addr del fd00::40/128 dev eth0 2>/dev/null || true
@@ -145,13 +146,10 @@ many_addresses()
 # The outer cable is cut as soon as the first address is asked for there, which for so many takes a second and more.
 cut_while_checked() # COMMAND...
 {
-	local listener
-
-	in_ns switch timeout 20 tcpdump -i tmb -Q in -n -c 1 --immediate-mode -w /dev/null "arp[14:4] == 0" 2>"$LAB_DIR/cut.err" &
-	listener=$!
+	lab_spawn cut switch tcpdump -i tmb -Q in -n -c 1 --immediate-mode -w /dev/null "arp[14:4] == 0"
 	wait_until 10 grep -q listening "$LAB_DIR/cut.err"
 	"$@"
-	wait $listener
+	[[ $(lab_wait cut 20) = 0 ]]
 	ip -n switch link set tmb down
 }
 

@@ -17,15 +17,14 @@ setup_file()
 	echo $TOKEN >"$LAB_DIR/token"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 10 servers_are_up 2
-	"$CONSOLE" --token-file "$LAB_DIR/token" --admin 2>"$LAB_DIR/console.err" 3>&- &
-	echo $! >"$LAB_DIR/console.id"
+	lab_spawn console lab "$CONSOLE" --token-file "$LAB_DIR/token" --admin
 	wait_until 10 grep -q 'console: http' "$LAB_DIR/console.err"
 }
 
 teardown_file()
 {
-	[[ -e $LAB_DIR/console.id ]] || return 0
-	kill "$(<"$LAB_DIR/console.id")"
+	[[ -e $LAB_DIR/console.pid ]] || return 0
+	lab_kill console
 	tmbridge_stop
 	lab_down
 }

@@ -28,25 +28,16 @@ teardown_file()
 # In the lab itself, as what it asks is a socket in /run.
 console_start() # OPTION...
 {
-	"$CONSOLE" "$@" 2>"$LAB_DIR/console.err" 3>&- &
-	echo $! >"$LAB_DIR/console.id"
+	lab_spawn console lab "$CONSOLE" "$@"
 	wait_until 10 grep -q 'console: http' "$LAB_DIR/console.err"
 }
 
 console_stop()
 {
-	local id
-
-	id=$(<"$LAB_DIR/console.id")
-	kill "$id"
-	wait_until 10 not_there "$id"
+	lab_signal console TERM
+	lab_wait console 10
 	[[ -z $(grep -v 'console: http' "$LAB_DIR/console.err") ]] || cat "$LAB_DIR/console.err" >&2
 	never grep -q Sanitizer "$LAB_DIR/console.err"
-}
-
-not_there() # PROCESS
-{
-	! kill -0 "$1" 2>/dev/null || [[ $(ps -o stat= -p "$1") = Z* ]]
 }
 
 # The status, then the body.

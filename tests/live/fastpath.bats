@@ -6,6 +6,7 @@ setup_file()
 {
 	lab_up
 	server_tcp fe2 5061
+	server_http fe1 80
 	lab_file big 32
 }
 
@@ -71,7 +72,6 @@ traces()
 	cat "$LAB_DIR/sockets"
 	never awk -v eth0="$(ip -n tmb -j link show eth0 | jq '.[].ifindex')" -v eth1="$(ip -n tmb -j link show eth1 | jq '.[].ifindex')" \
 		'$4 == "0003" && ($5 == 0 || $5 == eth0 || $5 == eth1) { found = 1 } END { exit !found }' "$LAB_DIR/sockets"
-	server_http fe1 80
 	in_ns client curl -sS -m 20 "http://$VIP/big" | cmp - "$LAB_DIR/www/big"
 	in_ns client ping -q -c 5 -i 0.05 10.0.0.41
 	tmbridge_stats >"$LAB_DIR/s"
@@ -121,8 +121,8 @@ comes_merged() # ADDRESS HOST-IN-URL
 	[[ $(lab_wait long 5) = 0 ]]
 }
 
+# bats test_tags=plain
 @test "frames merged of more than 65,535 bytes pass, of the wire and of an open flow, by IPv4 and IPv6" {
-	server_http fe1 80
 	merge_up_to 180000
 	start
 	comes_merged "$VIP" "$VIP"
@@ -137,6 +137,7 @@ comes_merged() # ADDRESS HOST-IN-URL
 	merge_up_to 65536
 }
 
+# bats test_tags=plain
 @test "kill -9: no frame of the wire is lost, an open flow goes on and ends" {
 	for i in 1 2 3; do
 		start 'bridge.on_exit = cut'
@@ -150,6 +151,7 @@ comes_merged() # ADDRESS HOST-IN-URL
 	done
 }
 
+# bats test_tags=plain
 @test "SIGTERM with on_exit = keep: the same, and ARP is answered" {
 	start 'bridge.on_exit = keep'
 	talk_begin 800
@@ -227,7 +229,7 @@ off_and_on() # WORKERS
 }
 
 @test "SIGHUP turns it off and on under load, with one worker and with three, and no flow is lost" {
-	lab_spawn echoes fe1 "$TOOLS/talks" serve 444 # not 80, where another test's server may be
+	lab_spawn echoes fe1 "$TOOLS/talks" serve 444 # as on 80 is another server
 	wait_until 20 server_listens fe1 444
 	off_and_on 1
 	off_and_on 3

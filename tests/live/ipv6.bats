@@ -92,9 +92,11 @@ vip_connect() # NAMESPACE OPTION...
 }
 
 @test "the connection log has IPv6 addresses" {
-	vip_connect client -n 1 -c
-	wait_until 5 grep -q '"client":"\[fd00::100\]:' "$LAB_DIR/connlog"
-	tail -1 "$LAB_DIR/connlog" | jq -e '.vip == "[fd00::40]:5061" and (.snat | startswith("[fd00::40]:")) and
+	local snat
+
+	snat=$(vip_connect client -n 1 -c -g | sed -n 1p | cut -d' ' -f2)
+	wait_until 5 grep -qF "\"snat\":\"$snat\"" "$LAB_DIR/connlog"
+	grep -F "\"snat\":\"$snat\"" "$LAB_DIR/connlog" | jq -e '(.client | startswith("[fd00::100]:")) and .vip == "[fd00::40]:5061" and (.snat | startswith("[fd00::40]:")) and
 		(.server | test("^\\[fd00::4[12]\\]:5061$"))'
 	tmbridge_stats | jq -e '.farms[0] | .vip == "fd00::40" and .servers[1].address == "fd00::42"'
 }

@@ -123,7 +123,7 @@ many_farms()
 }
 
 @test "who: live connections by any of their addresses, ended ones by the logs, compressed too" {
-	local snat client word
+	local snat client word ended
 
 	snat=$(tmb flows -o json server fe1 | jq -r .snat)
 	client=$(tmb flows -o json server fe1 | jq -r .client)
@@ -131,9 +131,9 @@ many_farms()
 	tmb who "$snat" --server fe1 -o json | jq -e --arg client "$client" '.client == $client and .state == "open"'
 	tmb who "$snat" --server fe1 -o json | jq -e '(now - (.start | sub("\\.[0-9]+Z$"; "Z") | fromdate)) | . >= 0 and . < 100'
 	# one that has ended is in a log, and rests: it is one, all the same
-	in_ns client "$TOOLS/manyconns" connect -n 1 -t 5 "$VIP" 5061
-	wait_until 5 grep -q '"why":"fin"' "$LAB_DIR/conn.log"
-	client=$(grep '"why":"fin"' "$LAB_DIR/conn.log" | tail -n 1 | jq -r .client)
+	ended=$(in_ns client "$TOOLS/manyconns" connect -g -n 1 -t 5 "$VIP" 5061 | sed -n 1p | cut -d' ' -f2)
+	wait_until 5 grep -q "\"snat\":\"$ended\".*\"why\":\"fin\"" "$LAB_DIR/conn.log"
+	client=$(grep -F "\"snat\":\"$ended\"" "$LAB_DIR/conn.log" | jq -r .client)
 	[[ $(tmb who "$client" --no-header | wc -l) = 1 ]]
 	client=$(tmb flows -o json server fe1 | jq -r .client)
 	run tmb who 10.0.0.40:1
@@ -310,13 +310,11 @@ is_wrong() # PATTERN WORD...
 	# somebody else wants it back before its time: what it has since isn't the rest any more
 	hold four
 	server=$(held_server four)
-	tmb server drain "$server" --wait 20s --then reset >"$LAB_DIR/drain" 2>&1 &
-	wait_until 5 grep -q "1 connection left" "$LAB_DIR/drain"
+	lab_spawn drain tmb "$TMBRIDGE" server drain "$server" --wait 20s --then reset
+	wait_until 5 grep -q "1 connection left" "$LAB_DIR"/drain.{out,err}
 	tmb server enable "$server"
-	status=0
-	wait $! || status=$?
-	[[ $status = 6 ]]
-	seek 'gets connections again' "$LAB_DIR/drain"
+	[[ $(lab_wait drain 10) = 6 ]]
+	seek 'gets connections again' "$LAB_DIR"/drain.{out,err}
 	[[ ! -s $LAB_DIR/four.status ]]
 	lab_kill four
 	tmb farm drain pool

@@ -93,6 +93,11 @@ reload()
 	wait_until 10 log_says reloaded
 }
 
+lines_are() # NUMBER
+{
+	[[ $(wc -l <"$LAB_DIR/logs/conn.log") = "$1" ]]
+}
+
 @test "all threads run as nobody, with no more capabilities than it needs, shut in" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	threads_are_shut_in "$(id -u "$LAB_USER")"
@@ -111,14 +116,14 @@ reload()
 @test "reload, statistics and log rotation go on working" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	connect 4
-	wait_until 5 grep -q fe2 "$LAB_DIR/logs/conn.log"
+	wait_until 5 lines_are 4
 	# as an editor does it: another file in its place
 	sed '/^\[server fe2\]/,$d' "$LAB_DIR/lb.ini" >"$LAB_DIR/lb.ini.edited"
 	mv "$LAB_DIR/lb.ini.edited" "$LAB_DIR/lb.ini"
 	mv "$LAB_DIR/logs/conn.log" "$LAB_DIR/logs/conn.log.1"
 	reload
 	connect 4
-	wait_until 5 test -s "$LAB_DIR/logs/conn.log"
+	wait_until 5 lines_are 4
 	[[ $(jq -s -c 'map(.server_name) | unique' "$LAB_DIR/logs/conn.log") = '["fe1"]' ]]
 	[[ $(wc -l <"$LAB_DIR/logs/conn.log.1") = 4 ]]
 	threads_are_shut_in "$(id -u "$LAB_USER")" # the new log's thread as well

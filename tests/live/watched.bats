@@ -378,6 +378,7 @@ captured() # FILE FIELD... : of each packet
 # Begins to capture to $LAB_DIR/FILE, in the background.
 capture() # FILE WORDS...
 {
+	rm -f "$LAB_DIR/$1"
 	lab_spawn "$1" tmb "$TMBRIDGE" capture -w "$LAB_DIR/$1" "${@:2}"
 	wait_until 5 test -s "$LAB_DIR/$1"
 }

@@ -319,6 +319,18 @@ has_werror() # CI GOAL...
 	[[ $status = 1 ]]
 }
 
+# A process in the background opens its files when its turn comes. Until then they are an earlier one's, but for those of lab_spawn(), which
+# empties them first.
+@test "no test waits for what a process in the background writes, unless by lab_spawn" {
+	local file name waiting=""
+
+	while IFS=: read -r file name; do
+		waiting+=$(grep -nHF "$name" "$file" | grep wait_until || true)
+	done < <(grep -HoE '>"\$LAB_DIR/[^"$]+".* &$' tests/*.sh tests/*/*.sh tests/*/*.bats | sed -E 's/:.*(\$LAB_DIR\/[^"]+).*/:\1/')
+	echo "$waiting"
+	[[ -z $waiting ]]
+}
+
 # Where a pipe fails if any of its commands does, whoever writes into one that ends early fails now and then, by SIGPIPE.
 @test "no test reads only the beginning of what a command says" {
 	run grep -nE '\| *(head|grep -[a-zA-Z]*q)' $(grep -l 'lab\.sh' tests/*.sh tests/*/*.sh tests/*/*.bats | grep -v '^tests/rooms/')

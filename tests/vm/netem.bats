@@ -56,6 +56,7 @@ lost_some() # NAMESPACE INTERFACE
 @test "checks don't take a lost packet for a dead server" {
 	lab_ini 'ports = 80, 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 900ms' 'fall = 3'
 	lab_signal tmbridge HUP
+	wait_until 20 grep -q ' reloaded' "$LAB_DIR/tmbridge.err"
 	wait_until 20 tmbridge_is_served 2
 	sleep 20
 	never grep -E 'server fe[12]: down' "$LAB_DIR/tmbridge.err"

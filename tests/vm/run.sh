@@ -70,6 +70,7 @@ boot() # ARGUMENT...
 }
 
 mkdir -p .build/vm
+rm -f .build/vm/console # of the machine before
 pack "$@" | cat "$VM_IMAGE/root.cpio" - >"$WORK/initrd"
 if [[ $* = shell ]]; then
 	LIMIT_S=infinity
