@@ -48,7 +48,7 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 ifeq ($(VARIANT),release)
   CC := gcc
   AR := gcc-ar
-  CFLAGS ?= $(if $(findstring tests/unit/,$@),-O1,-O3) -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(findstring tests/,$@),,$(LTO))
+  CFLAGS ?= $(if $(findstring tests/unit/,$@),-O1,-O3) -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(or $(findstring tests/,$@),$(findstring /tools/,$@)),,$(LTO))
   LDFLAGS ?= -O3 $(LTO) -pie -Wl,-z,relro,-z,now
   LTO := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)

@@ -136,6 +136,7 @@ restart_again_and_again() # WORKERS [WORKERS-LATER]
 	}
 }
 
+# bats test_tags=plain
 @test "SIGTERM, kill -9, and nobody's connection notices" {
 	restart_again_and_again 1 3
 }
@@ -339,6 +340,7 @@ by_process()
 	lab_kill capture
 }
 
+# bats test_tags=plain
 @test "kill -9 at random moments: no connection is lost" {
 	ini 'fe1 fe2' "workers = $((RANDOM % 3 + 1))"
 	start

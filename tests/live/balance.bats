@@ -25,6 +25,7 @@ vip_answers() # N
 	vip_connect -n "$1" -j 1 -c -g | cut -d' ' -f1
 }
 
+# bats test_tags=apart
 @test "weights 3 and 1 share connect-and-close 3 to 1" {
 	lab_ini 'ports = 5061' 'fe1.weight = 3'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -112,6 +113,7 @@ vip_answers() # N
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "checked servers take connections while their probes succeed" {
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 1s'
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -4,6 +4,11 @@ source "$BATS_TEST_DIRNAME/../lab.sh"
 
 CLIENTS=5 ADDRESSES=13
 
+# All by one SNAT address, of which there are more than it has ports. For a sanitized process, which takes ten times as long for each, it has less.
+EACH=14000 SETTINGS=()
+! lab_is_slow || EACH=1000 SETTINGS=('snat_ports = 2000-5999')
+ALL=$((CLIENTS * EACH))
+
 setup_file()
 {
 	lab_up addresses=$((CLIENTS * ADDRESSES))
@@ -55,22 +60,22 @@ all_have_ended()
 	tmbridge_stats | jq -e '.flows.open == 0 and .farms[0].snat[0].ports_in_use == 0'
 }
 
-@test "70,000 connections at a time, all answered by their servers; listed, by who gives way to others" {
+@test "more connections at a time than the address has ports, all answered by their servers; listed, by who gives way to others" {
 	local asker before
 
-	lab_ini 'ports = 5061' 'bridge.max_connections = 100000' 'bridge.max_half_open = 100000'
+	lab_ini 'ports = 5061' "${SETTINGS[@]}" 'bridge.max_connections = 100000' 'bridge.max_half_open = 100000'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	many_clients 14000
+	many_clients "$EACH"
 	wait_until 60 many_lines 1
 	cat "$LAB_DIR"/many?
-	[[ $(jq -s 'map(.connected) | add' "$LAB_DIR"/many?) = 70000 ]]
-	[[ $(jq -s -c '[map(.servers.fe1), map(.servers.fe2)] | map(add)' "$LAB_DIR"/many?) = '[35000,35000]' ]]
-	tmbridge_counts .flows.open 70000
-	tmbridge_counts .farms[0].snat[0].ports_in_use 70000
-	tmbridge_counts '[.farms[0].servers[].connections]' '[35000,35000]'
+	[[ $(jq -s 'map(.connected) | add' "$LAB_DIR"/many?) = "$ALL" ]]
+	[[ $(jq -s -c '[map(.servers.fe1), map(.servers.fe2)] | map(add)' "$LAB_DIR"/many?) = "[$((ALL / 2)),$((ALL / 2))]" ]]
+	tmbridge_counts .flows.open "$ALL"
+	tmbridge_counts .farms[0].snat[0].ports_in_use "$ALL"
+	tmbridge_counts '[.farms[0].servers[].connections]' "[$((ALL / 2)),$((ALL / 2))]"
 	"$TMBRIDGE" flows -o json >"$LAB_DIR/listed"
-	[[ $(grep -o '"client":"[^"]*"' "$LAB_DIR/listed" | sort -u | wc -l),$(wc -l <"$LAB_DIR/listed") = 70000,70000 ]]
-	for n in 1023 1024 1025 60000; do
+	[[ $(grep -o '"client":"[^"]*"' "$LAB_DIR/listed" | sort -u | wc -l),$(wc -l <"$LAB_DIR/listed") = "$ALL,$ALL" ]]
+	for n in 1023 1024 1025 $((ALL - 500)); do
 		[[ $("$TMBRIDGE" flows -o json --limit $n | sort -u | wc -l) = "$n" ]]
 	done
 	[[ $("$TMBRIDGE" flows -o json client 10.0.0.1 | wc -l) = 0 ]]
@@ -85,7 +90,7 @@ all_have_ended()
 	done
 	wait_until 60 many_lines 2
 	cat "$LAB_DIR"/many?
-	[[ $(jq -s 'map(.echoed) | add' "$LAB_DIR"/many?) = 70000 ]]
+	[[ $(jq -s 'map(.echoed) | add' "$LAB_DIR"/many?) = "$ALL" ]]
 	[[ $(jq -s 'map(.lost) | add' "$LAB_DIR"/many?) = 0 ]]
 	for fd in "${go[@]}"; do
 		exec {fd}>&-

@@ -49,6 +49,7 @@ all_ports_from_fe2()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "135 alone dies, which isn't checked: the server stays" {
 	ocs
 	lab_kill fe1-135
@@ -74,6 +75,7 @@ all_ports_from_fe2()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "disabled: no connections and no probes; all disabled: refused" {
 	# what began before may still end
 	lab_spawn probes fe2 tcpdump -n -l --immediate-mode -i eth0 'tcp dst port 5061 and tcp[tcpflags] & tcp-syn != 0'
@@ -88,6 +90,7 @@ all_ports_from_fe2()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "wrr shares 3 to 1 in turns, whatever is open" {
 	lab_ini 'ports = 5061' 'scheduler = wrr' 'fe1.weight = 3'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -96,6 +99,7 @@ all_ports_from_fe2()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "source: a client always gets the same server; the loss of one moves only its clients" {
 	local before after
 
@@ -124,6 +128,7 @@ by_client()
 	done
 }
 
+# bats test_tags=apart
 @test "persist: all ports of a client stick to one server" {
 	local port servers
 
@@ -136,6 +141,7 @@ by_client()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "max_connections of a server: the other one takes the rest; then refused" {
 	lab_ini 'ports = 5061' 'fe1.max_connections = 3' 'fe2.max_connections = 4'
 	tmbridge_start "$LAB_DIR/lb.ini"

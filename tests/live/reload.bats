@@ -114,6 +114,7 @@ all_have_ended()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "flows of a farm that is gone are in its log, also if no other farm has one" {
 	lab_ini 'ports = 5061' "connlog = $LAB_DIR/gone.log"
 	rm -f "$LAB_DIR/gone.log"
@@ -158,6 +159,7 @@ all_have_ended()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "a bad file changes nothing, and one line says why" {
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -173,6 +175,7 @@ all_have_ended()
 	lab_kill held1
 }
 
+# bats test_tags=apart
 @test "the log says what a reload changed, and when nothing did" {
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -195,6 +198,7 @@ all_have_ended()
 	tmbridge_stop
 }
 
+# bats test_tags=apart
 @test "a server that is new starts with a probe" {
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms'
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -222,6 +226,7 @@ all_have_ended()
 		"$LAB_DIR/rotated.log"
 }
 
+# bats test_tags=apart
 @test "a log that a reload takes away: its lines are written, and the end is a proper one" {
 	lab_ini 'ports = 5061' "connlog = $LAB_DIR/ends.log"
 	tmbridge_start "$LAB_DIR/lb.ini"
@@ -271,6 +276,7 @@ has_open() # NUMBER
 	[[ $(open_files) = "$1" ]]
 }
 
+# bats test_tags=apart
 @test "a pipe as log: without a reader a reload is refused and nothing stops; with one, it gets the lines" {
 	local reader
 
@@ -306,6 +312,7 @@ lines_are() # NUMBER
 	tmbridge_stats | jq -e ".connlog.written + .connlog.lost == $1"
 }
 
+# bats test_tags=apart
 @test "a full disk: the wire goes on, lines are counted lost, and the file holds whole ones" {
 	mkdir -p "$LAB_DIR/small"
 	mount -t tmpfs -o size=16k none "$LAB_DIR/small"
@@ -328,6 +335,7 @@ lines_add_up()
 	tmbridge_stats | jq -e '.connlog.written + .connlog.lost == (.flows.created - .flows.open)'
 }
 
+# bats test_tags=apart
 @test "lines begin with their level when stderr is the journal" {
 	lab_ini 'ports = 5061'
 	: >"$LAB_DIR/journal"
