@@ -255,19 +255,6 @@ static bool take_any_port(const struct wish *wish, uint16_t server, struct snat_
 	return true;
 }
 
-static bool choose_port(const struct wish *wish, uint32_t old, uint16_t server,
-                        struct snat_port *ret)
-{
-	struct tuple tuple;
-
-	if (!take_own_port(wish, old, server, ret) && !take_any_port(wish, server, ret))
-		return false;
-	tuple = arrival_at(wish, server, *ret);
-	/* any may be his own by chance */
-	wish->balance->counts.own_port += be16_eq(tuple.dport, wish->packet->tuple.sport);
-	return true;
-}
-
 bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
                          struct snat_port *ret_port, struct tuple *ret)
 {
@@ -275,13 +262,15 @@ bool wish_choose_arrival(const struct wish *wish, uint32_t old, uint16_t server,
 		*ret = arrival_without_snat(wish, server);
 		return free_tuple(wish, ret);
 	}
-	if (!choose_port(wish, old, server, ret_port))
+	if (!take_own_port(wish, old, server, ret_port) && !take_any_port(wish, server, ret_port))
 		return false;
 	*ret = arrival_at(wish, server, *ret_port);
+	/* any may be his own by chance */
+	wish->balance->counts.own_port += be16_eq(ret->dport, wish->packet->tuple.sport);
 	return true;
 }
 
-/* Guesses the port that choose_port() will take, as if there were no strays. */
+/* Guesses the port that wish_choose_arrival() will take, as if there were no strays. */
 static bool foresee_port(const struct wish *wish, uint16_t server, struct snat_port *ret)
 {
 	const struct snat *snat = &wish->balance->farms->snat;
