@@ -47,7 +47,7 @@ struct balance_counts {
 	uint64_t passed_over;       /* times that a server wasn't chosen for want of a SNAT port */
 	uint64_t own_port;          /* flows whose SNAT port is the client's own port's number */
 	uint64_t revived;           /* flows that went on after a RST: no longer in ended */
-	uint64_t wrong_side; /* in a server's name, in handshakes, by a side where it isn't */
+	uint64_t wrong_side; /* in a server's name, in handshakes, from where it can't be */
 	uint64_t resets;     /* RSTs sent to the ends of flows that we ended */
 };
 

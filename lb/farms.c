@@ -28,6 +28,9 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	farms->sides = arena_take(arena, rules->nservers, sizeof(*farms->sides));
 	if (farms->sides)
 		memset(farms->sides, WAY_SIDES, rules->nservers * sizeof(*farms->sides));
+	farms->macs = arena_take(arena, rules->nservers, sizeof(*farms->macs));
+	if (farms->macs)
+		memset(farms->macs, 0, rules->nservers * sizeof(*farms->macs));
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)
@@ -72,4 +75,13 @@ bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enu
 {
 	return rules_has_stack(farms->rules) ? way_may_answer(farms->rules, server, peer, side)
 	                                     : farms->sides[server] >> side & 1;
+}
+
+bool farms_is_elsewhere(const struct farms *farms, unsigned server, be32 peer,
+                        const struct mac *mac)
+{
+	const struct mac *found = &farms->macs[server];
+
+	return mac_is_host(found) && !mac_eq(found, mac) &&
+	       way_is_direct(farms->rules, server, peer);
 }

@@ -32,6 +32,7 @@ struct farms {
 	struct flow_link *queues;   /* heads of queues of flows (flow.h) */
 	struct flow_sum *sums;      /* by rules.servers[]: what their flows have carried */
 	uint8_t *sides;             /* likewise: on a cable, on which of these they are (way.h) */
+	struct mac *macs;           /* likewise: where they have been found; zeros: not known */
 };
 
 /* Numbers of heads in queues[]: of a pool's resting flows, of a pool's half-open ones, and of a
@@ -73,6 +74,11 @@ bool farms_is_up(const struct farms *farms, const struct address *address);
 /* If the server may answer a peer, an address of ours or with `snat = off` its client, by that
  * side. */
 bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enum side side);
+
+/* If it is known that what the server sends to such a peer comes from another MAC address, the
+ * server's own. */
+bool farms_is_elsewhere(const struct farms *farms, unsigned server, be32 peer,
+                        const struct mac *mac);
 
 static inline const struct rules_farm *farms_of_server(const struct farms *farms, unsigned server)
 {

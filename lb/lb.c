@@ -253,14 +253,16 @@ void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now)
 	follow_sighting(&lb->balance, sighting, now);
 }
 
-void lb_place_server(struct lb *lb, unsigned server, enum side side)
+void lb_place_server(struct lb *lb, unsigned server, const struct hop *hop)
 {
-	lb->balance.farms->sides[server] = (uint8_t)(1u << side);
+	lb->balance.farms->sides[server] = (uint8_t)(1u << hop->side);
+	lb->balance.farms->macs[server] = hop->mac;
 }
 
 void lb_miss_server(struct lb *lb, unsigned server)
 {
 	lb->balance.farms->sides[server] = 0;
+	lb->balance.farms->macs[server] = (struct mac){{0}};
 }
 
 bool lb_probed(struct lb *lb, unsigned server, unsigned check, bool ok, lb_time now)

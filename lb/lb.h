@@ -120,10 +120,10 @@ bool lb_is_busy(const struct lb *lb);
  * that client go with it. now must not be before that of an earlier call. */
 void lb_sighted(struct lb *lb, const struct sighting *sighting, lb_time now);
 
-/* Notes by which side the server has been found, or that it hasn't been; until one is said it may
- * be on any. Nobody can answer in its name by another one, or at all (progress.c): who isn't found
- * has had no SYN. To be called again after a reload. */
-void lb_place_server(struct lb *lb, unsigned server, enum side side);
+/* Notes where the server has been found, or the router to it; or that it hasn't been. Until one is
+ * said it may be anywhere. Nobody can answer in its name by another side, or at all (progress.c):
+ * who isn't found has had no SYN. To be called again after a reload. */
+void lb_place_server(struct lb *lb, unsigned server, const struct hop *hop);
 void lb_miss_server(struct lb *lb, unsigned server);
 
 /*

@@ -196,17 +196,37 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
 }
 
 /*
+ * If the packet, in the server's name, was sent by the neighbour who has sent the SYN that it would
+ * answer, as the router would both: where clients and servers are on one side nothing else tells a
+ * stranger behind that. It may be the server if that is there, or has asked itself.
+ */
+static bool is_askers(const struct balance *balance, uint32_t f, const struct packet *packet,
+                      uint32_t tick)
+{
+	const struct flow *flow = flows_at(&balance->flows, f);
+	const struct anew_syn *waiting = anew_find(&balance->anew, f, tick);
+	const struct mac *from = &packet->from.mac;
+
+	return (mac_eq(from, &flows_client(&balance->flows, f)->mac) ||
+	        (waiting && mac_eq(from, &waiting->from.mac))) &&
+	       farms_is_elsewhere(balance->farms, flow->server, flow->arrive[SERVER].dst, from) &&
+	       !be32_eq(flow->arrive[CLIENT].src, flow->arrive[SERVER].src);
+}
+
+/*
  * If the packet may say how a connection begins, or begins anew. What that takes is known to
  * whoever has made up the client's SYN: so it counts for the server's only if it comes by the side
- * on which that is.
+ * on which that is, and not by who has brought the SYN.
  */
-static bool may_begin(const struct balance *balance, uint32_t ref, const struct packet *packet)
+static bool may_begin(const struct balance *balance, uint32_t ref, const struct packet *packet,
+                      uint32_t tick)
 {
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
 
 	return end_of(ref) == CLIENT ||
-	       farms_may_answer(balance->farms, flow->server, flow->arrive[SERVER].dst,
-	                        (enum side)packet->from.side);
+	       (farms_may_answer(balance->farms, flow->server, flow->arrive[SERVER].dst,
+	                         (enum side)packet->from.side) &&
+	        !is_askers(balance, flow_of(ref), packet, tick));
 }
 
 /* Judges a packet of a live flow, and does what follows. */
@@ -214,7 +234,7 @@ static void judge(struct balance *balance, uint32_t ref, const struct packet *pa
 {
 	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const bool begins = may_begin(balance, ref, packet);
+	const bool begins = may_begin(balance, ref, packet, tick);
 	const struct anew_syn *waiting = begins ? anew_find(&balance->anew, f, tick) : NULL;
 	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
 

@@ -80,12 +80,28 @@ bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side si
 	return !rules_has_stack(rules) || side_of(net_of_ip(rules, ip), side) == side;
 }
 
+/* The subnet on one of our sides that the server's peer is in, or NULL: that of an IPv6 client
+ * isn't known by its name. */
+static const struct rules_net *net_of_peer(const struct rules *rules, unsigned server, be32 peer)
+{
+	if (name_is_ipv6(rules->servers[server].address) && name_is_hashed(peer))
+		return NULL;
+	return net_of(rules, peer);
+}
+
 bool way_may_answer(const struct rules *rules, unsigned server, be32 peer, enum side side)
 {
 	const enum side home = way_home(rules, server);
 
-	return side == home ||
-	       (!name_is_hashed(peer) && side_of(net_of(rules, peer), home) != home);
+	return side == home || side_of(net_of_peer(rules, server, peer), home) != home;
+}
+
+bool way_is_direct(const struct rules *rules, unsigned server, be32 peer)
+{
+	const struct rules_net *net = net_of_peer(rules, server, peer);
+
+	return rules_has_stack(rules) && net && net == net_of(rules, way_next(rules, server)) &&
+	       be32_eq(way_next(rules, server), rules->servers[server].address);
 }
 
 bool way_is_hosts(const struct rules *rules, be32 address)

@@ -96,6 +96,10 @@ bool way_may_be_on(const struct rules *rules, const struct ip6 *ip, enum side si
  * unless peer is in a subnet on the other one, to which it may have a way past tmbridge. */
 bool way_may_answer(const struct rules *rules, unsigned server, be32 peer, enum side side);
 
+/* If what the server sends to peer comes from the server itself, and by no router: where tmbridge
+ * is no cable, if both are in one subnet of ours. */
+bool way_is_direct(const struct rules *rules, unsigned server, be32 peer);
+
 /* Whether the host has the address itself. */
 bool way_is_hosts(const struct rules *rules, be32 address);
 

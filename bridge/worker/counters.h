@@ -54,7 +54,7 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	X(FLOWS_OWN_PORT, "flows", "own_port", COUNTER_GROWS, b->counts.own_port,                  \
 	  "flows whose SNAT port has the number of the client's own port")                         \
 	X(FLOWS_WRONG_SIDE, "flows", "wrong_side", COUNTER_GROWS, b->counts.wrong_side,            \
-	  "segments of handshakes in a server's name by a side where it isn't")                    \
+	  "segments of handshakes in a server's name from where it isn't")                         \
 	X(FLOWS_CAPACITY, "flows", "capacity", COUNTER_GAUGE, b->most_open,                        \
 	  "flows that may be open at a time")                                                      \
 	X(FLOWS_HALF_OPEN_CAPACITY, "flows", "half_open_capacity", COUNTER_GAUGE,                  \

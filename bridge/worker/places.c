@@ -44,7 +44,7 @@ void places_found(struct worker *worker, lb_time now)
 		any = true;
 		probes_found(worker->setup.probes, server, now);
 		news.sighting = neigh_place(worker->setup.neigh, server);
-		lb_place_server(worker->lb, server, (enum side)news.sighting.hop.side);
+		lb_place_server(worker->lb, server, &news.sighting.hop);
 		if (!worker->share.worker)
 			news_spread(worker, &news);
 		if (!worker->share.worker && worker->fastpath)

@@ -72,7 +72,7 @@ static void place_servers(struct worker *worker)
 		const struct hop *hop = neigh_known(worker->setup.neigh, s);
 
 		if (hop)
-			lb_place_server(worker->lb, s, (enum side)hop->side);
+			lb_place_server(worker->lb, s, hop);
 		else
 			lb_miss_server(worker->lb, s);
 	}

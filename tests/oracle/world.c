@@ -252,7 +252,7 @@ static void *take(size_t bytes)
 void world_place_servers(struct world *w)
 {
 	for (unsigned s = 0; s < w->rules->nservers; s++)
-		lb_place_server(w->lb, s, INSIDE);
+		lb_place_server(w->lb, s, &(struct hop){.side = INSIDE});
 }
 
 void world_begin(struct world *w)

@@ -13,7 +13,7 @@ START_TEST(nobody_shakes_hands_by_the_other_side)
 	struct spec spec;
 
 	begin_half_open();
-	lb_place_server(engine.lb, talk.server, INSIDE);
+	lb_place_server(engine.lb, talk.server, &(struct hop){.side = INSIDE});
 	for (unsigned i = 0; i < sizeof(answers); i++) {
 		spec = talk_spec(&talk, SERVER, answers[i], 0);
 		spec.side = OUTSIDE;
@@ -43,9 +43,9 @@ START_TEST(a_server_answers_by_the_side_where_it_is_found)
 
 		begin_half_open();
 		if (found)
-			lb_place_server(engine.lb, talk.server, INSIDE);
+			lb_place_server(engine.lb, talk.server, &(struct hop){.side = INSIDE});
 		if (found == 2)
-			lb_place_server(engine.lb, talk.server, OUTSIDE);
+			lb_place_server(engine.lb, talk.server, &(struct hop){.side = OUTSIDE});
 		if (found == 3)
 			lb_miss_server(engine.lb, talk.server);
 		spec = talk_spec(&talk, SERVER, SYN | ACK, 0);
@@ -101,7 +101,10 @@ START_TEST(nobody_answers_for_a_server_by_the_other_side)
 	static const struct {
 		be32 snat;
 		bool opens;
-	} cases[] = {{{{10, 0, 0, 40}}, false}, {{{10, 9, 0, 40}}, true}, {{{0}}, false}};
+	} cases[] = {{{{10, 0, 0, 40}}, false},
+	             {{{10, 9, 0, 40}}, true},
+	             {{{192, 168, 0, 40}}, true},
+	             {{{0}}, false}};
 
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rules *rules = fixture_rules(1);
@@ -110,7 +113,9 @@ START_TEST(nobody_answers_for_a_server_by_the_other_side)
 		rules->mode = MODE_ROUTED;
 		rules->nets.all[0] = net_of(9, 16, OUTSIDE);
 		rules->nets.all[1] = net_of(0, 24, INSIDE);
-		rules->nets.n = 2;
+		rules->nets.all[2] = net_of(9, 16, OUTSIDE);
+		rules->nets.all[2].address = ip6_mapped(ip4(192, 168, 0, 1));
+		rules->nets.n = 3;
 		fixture_set_snat(&rules->farms[0], &cases[i].snat, cases[i].snat.b[0] != 0);
 		way_settle(rules);
 		engine_start(&engine, rules);
@@ -127,12 +132,138 @@ START_TEST(nobody_answers_for_a_server_by_the_other_side)
 }
 END_TEST
 
+/* ---- clients and servers on one side ---- */
+
+/* The router is at HOME, and the servers in the subnet that is ours as well. */
+static struct rules *one_armed(void)
+{
+	struct rules *rules = fixture_rules(1);
+
+	rules->mode = MODE_ONE_ARMED;
+	rules->nets.all[0] = net_of(0, 24, OUTSIDE);
+	rules->nets.n = 1;
+	way_settle(rules);
+	return rules;
+}
+
+static struct mac server_mac(void)
+{
+	return engine.rules->servers[talk.server].mac;
+}
+
+/* Notes that the server, or the router to it, has been found there. */
+static void place(struct mac mac)
+{
+	const struct hop hop = {.mac = mac, .side = OUTSIDE};
+
+	lb_place_server(engine.lb, talk.server, &hop);
+}
+
+/* A segment in the server's name that mac sends. */
+static struct spec in_its_name(uint8_t flags, struct mac mac)
+{
+	struct spec spec = talk_spec(&talk, SERVER, flags, 0);
+
+	spec.side = OUTSIDE;
+	spec.src = mac;
+	spec.dst = FIXTURE_OUTSIDE_MAC;
+	return spec;
+}
+
+static void begin_one_armed(void)
+{
+	engine_start(&engine, one_armed());
+	talk_syn(&talk, &engine, fixture_client(1), 40000, 443);
+	place(server_mac());
+}
+
+/* The router brings a stranger's SYN, and what he says in the server's name. */
+START_TEST(who_brings_a_syn_does_not_answer_it)
+{
+	static const uint8_t answers[] = {SYN | ACK, RST | ACK, ACK};
+	struct spec spec;
+
+	begin_one_armed();
+	for (unsigned i = 0; i < sizeof(answers); i++) {
+		spec = in_its_name(answers[i], HOME);
+		check_stray(&spec);
+		ck_assert_uint_eq(balance()->counts.wrong_side, i + 1);
+	}
+	spec = in_its_name(SYN | ACK, server_mac());
+	pass(&spec);
+	talk.next[SERVER]++;
+	talk_send(&talk, CLIENT, ACK, 0);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Nor one on a live flow, whose client may be behind another router. */
+START_TEST(who_brings_a_syn_on_a_live_flow_does_not_answer_it)
+{
+	static const uint8_t answers[] = {SYN | ACK, RST | ACK};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct spec spec, syn = syn_again(i & 1 ? HOME : ELSEWHERE);
+
+		begin_one_armed();
+		spec = in_its_name(SYN | ACK, server_mac());
+		pass(&spec);
+		talk.next[SERVER]++;
+		talk_send(&talk, CLIENT, ACK, 100);
+		pass(&syn);
+		spec = in_its_name(answers[i / 2], syn.src);
+		spec.seq = 1500000000;
+		spec.ack = syn.seq + 1;
+		check_stray(&spec);
+		spec.src = server_mac();
+		pass(&spec);
+		ck_assert_uint_eq(flow()->state, i / 2 ? FLOW_RESET : FLOW_OPEN);
+		ck_assert_uint_eq(flow_acked(flow(), SERVER),
+		                  i / 2 ? talk.next[CLIENT] - 100 : spec.ack);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* It is no stranger's if the server is reached by who brings it, if where that is isn't known, if a
+ * router may bring what it says, to or from it, or if it has asked itself, by another card. */
+START_TEST(who_brings_a_syn_may_be_the_server)
+{
+	for (unsigned i = 0; i < 5; i++) {
+		struct rules *rules = one_armed();
+		const be32 far = ip4(192, 0, 2, 40);
+		struct spec spec;
+
+		if (i == 2)
+			fixture_set_snat(&rules->farms[0], &far, 1);
+		if (i == 4)
+			rules->servers[0].next = ip4(10, 0, 0, 99);
+		engine_start(&engine, rules);
+		talk_syn(&talk, &engine, i == 3 ? fixture_server(0) : fixture_client(1), 40000,
+		         443);
+		if (i != 1)
+			place(i == 0 ? HOME : server_mac());
+		spec = in_its_name(SYN | ACK, HOME);
+		pass(&spec);
+		talk.next[SERVER]++;
+		talk_send(&talk, CLIENT, ACK, 0);
+		ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
 Suite *answers_suite(void)
 {
 	const TTest *const tests[] = {nobody_shakes_hands_by_the_other_side,
 	                              a_server_answers_by_the_side_where_it_is_found,
 	                              a_server_alone_prolongs_nothing,
-	                              nobody_answers_for_a_server_by_the_other_side, NULL};
+	                              nobody_answers_for_a_server_by_the_other_side,
+	                              who_brings_a_syn_does_not_answer_it,
+	                              who_brings_a_syn_on_a_live_flow_does_not_answer_it,
+	                              who_brings_a_syn_may_be_the_server,
+	                              NULL};
 
 	return suite_of("answers", tests);
 }

@@ -147,7 +147,7 @@ START_TEST(nobody_answers_a_syn_by_the_other_side)
 		struct spec spec;
 
 		begin();
-		lb_place_server(engine.lb, talk.server, INSIDE);
+		lb_place_server(engine.lb, talk.server, &(struct hop){.side = INSIDE});
 		crash(3000000000, 1500000000);
 		spec = from_elsewhere(SERVER, answers[i]);
 		spec.side = OUTSIDE;
