@@ -8,7 +8,7 @@
  *
  *   a port of the server    rests: better a small risk of meeting a TIME_WAIT than a refusal; if
  *                           none does, half-open
- *   max_connections of it   half-open, for WISH_LEAST_AGE_MS at least
+ *   max_connections of it   half-open, for WISH_LEAST_AGE_MS at least (or a stranger's: wish.c)
  *   a half-open place       half-open
  *   a place in the table    rests
  *
@@ -224,10 +224,15 @@ enum lb_why admit_open(struct balance *balance, const struct packet *packet,
                        const struct flow_key *key, uint32_t old, unsigned farm, unsigned service,
                        lb_time now, uint32_t *ret_ref)
 {
-	const struct wish wish = {balance, packet, key, farm, service, now};
+	struct wish wish = {balance, packet, key, farm, service, now, false};
 	uint16_t server;
 	enum lb_why why = pick(&wish, &server);
 
+	if (why == WHY_SERVERS_FULL &&
+	    strangers_is_known(&balance->strangers, balance_sender_key(packet), now)) {
+		wish.is_known = true;
+		why = pick(&wish, &server);
+	}
 	if (why == WHY_FLOW_NEW)
 		why = open_at(&wish, old, server, ret_ref);
 	balance->counts.refused += why != WHY_FLOW_NEW;

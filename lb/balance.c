@@ -76,6 +76,13 @@ uint64_t balance_client_key(const struct balance *balance, uint32_t f)
 	return limits_key(flow_is_ipv6(flows_at(&balance->flows, f)), &client);
 }
 
+uint64_t balance_sender_key(const struct packet *packet)
+{
+	const struct ip6 sender = packet->src6 ? *packet->src6 : ip6_mapped(packet->tuple.src);
+
+	return limits_key(packet->src6, &sender);
+}
+
 void balance_departure(const struct balance *balance, uint32_t ref, struct rewrite_to *ret)
 {
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));

@@ -47,8 +47,8 @@ struct balance_counts {
 	uint64_t passed_over;       /* times that a server wasn't chosen for want of a SNAT port */
 	uint64_t own_port;          /* flows whose SNAT port is the client's own port's number */
 	uint64_t revived;           /* flows that went on after a RST: no longer in ended */
-	uint64_t wrong_side; /* in a server's name, in handshakes, from where it can't be */
-	uint64_t resets;     /* RSTs sent to the ends of flows that we ended */
+	uint64_t wrong_side;        /* in a server's name, in handshakes, from where it can't be */
+	uint64_t resets;            /* RSTs sent to the ends of flows that we ended */
 };
 
 struct balance {
@@ -124,8 +124,9 @@ void balance_departure(const struct balance *balance, uint32_t ref, struct rewri
 /* The address of the flow's client; of IPv4 as ip6_mapped(). */
 struct ip6 balance_client(const struct balance *balance, uint32_t flow);
 
-/* The flow's client as limits_key() names him. */
+/* The flow's client as limits_key() names him; and who has sent the packet. */
 uint64_t balance_client_key(const struct balance *balance, uint32_t flow);
+uint64_t balance_sender_key(const struct packet *packet);
 
 /*
  * A stray is a flow from before a reload whose SNAT port the present rules don't hand out, or of

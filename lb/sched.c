@@ -153,6 +153,13 @@ bool sched_has_room(const struct sched *sched, unsigned server)
 	       (!sched_is_full(sched, server) || sched->servers[server].half_open);
 }
 
+bool sched_is_crowded(const struct sched *sched, unsigned server)
+{
+	const struct sched_server *state = &sched->servers[server];
+
+	return state->half_open >= state->connections - state->half_open;
+}
+
 static struct heap heap_of(struct sched *sched, unsigned farm)
 {
 	const struct rules_farm *rule = &sched->rules->farms[farm];

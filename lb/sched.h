@@ -53,6 +53,9 @@ bool sched_has_room(const struct sched *sched, unsigned server);
 /* If the server has its max_connections: then a half-open one must make room for another one. */
 bool sched_is_full(const struct sched *sched, unsigned server);
 
+/* If half or more of the server's connections aren't open yet. */
+bool sched_is_crowded(const struct sched *sched, unsigned server);
+
 /*
  * The state that a server of the farm must have to be given connections now: that of the active
  * ones, or else of a later group. And if a server has that state, is up, and has a weight.

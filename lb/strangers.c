@@ -21,6 +21,9 @@
  * one does: a flood's first SYNs, each of which costs as much as many that are turned away, would
  * fill all the room that there is for frames, and what finds none is lost whoever has sent it.
  *
+ * Known clients are preferred at a server as well whose max_connections half-open flows have taken
+ * (wish.c).
+ *
  * Known clients are kept in sets of STRANGERS_WAYS, in which who has opened one longest ago makes
  * way. They are known as limits.h knows them, so that who has a whole IPv6 network is one of them.
  * Who has asked is a Bloom filter, of the present STRANGERS_PERIOD_MS and the ones before it: so it
@@ -123,14 +126,19 @@ void strangers_met(struct strangers *strangers, uint64_t client, lb_time now)
 	place->opened_s = (uint32_t)age_s(strangers, now);
 }
 
-/* If the client is known, and hasn't asked too often in this second. */
-static bool is_known(struct strangers *strangers, uint64_t client, lb_time now)
+bool strangers_have_met(const struct strangers *strangers, uint64_t client, lb_time now)
+{
+	const struct strangers_client *known = find(strangers, client);
+
+	return known && age_s(strangers, now) - known->opened_s <= STRANGERS_KNOWN_S;
+}
+
+bool strangers_is_known(struct strangers *strangers, uint64_t client, lb_time now)
 {
 	struct strangers_client *known = find(strangers, client);
-	const uint64_t age = age_s(strangers, now);
-	const uint16_t second = (uint16_t)age;
+	const uint16_t second = (uint16_t)age_s(strangers, now);
 
-	if (!known || age - known->opened_s > STRANGERS_KNOWN_S)
+	if (!strangers_have_met(strangers, client, now))
 		return false;
 	if (known->second != second) {
 		known->second = second;
@@ -213,7 +221,8 @@ void strangers_press(struct strangers *strangers, lb_time now)
 
 bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash, lb_time now)
 {
-	if (is_known(strangers, client, now) || pay(strangers, &strangers->first_paid_ns, 1, now))
+	if (strangers_is_known(strangers, client, now) ||
+	    pay(strangers, &strangers->first_paid_ns, 1, now))
 		return true;
 	keep_up(strangers, now);
 	return asks_again(strangers, hash) && pay(strangers, &strangers->again_paid_ns, 1, now);
@@ -221,7 +230,7 @@ bool strangers_admit(struct strangers *strangers, uint64_t client, uint64_t hash
 
 bool strangers_repeats(struct strangers *strangers, uint64_t client, lb_time now)
 {
-	return is_known(strangers, client, now) ||
+	return strangers_is_known(strangers, client, now) ||
 	       pay(strangers, &strangers->repeats_paid_ns,
 	           STRANGERS_PER_S / STRANGERS_REPEATS_PER_S, now);
 }

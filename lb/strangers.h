@@ -51,6 +51,11 @@ static inline bool strangers_is_pressed(const struct strangers *strangers, lb_ti
  * address isn't forged. */
 void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);
 
+/* If the client is known so; and the same of one that asks, which counts: not if he has asked too
+ * often in this second, as who floods in his name. */
+bool strangers_have_met(const struct strangers *strangers, uint64_t client, lb_time now);
+bool strangers_is_known(struct strangers *strangers, uint64_t client, lb_time now);
+
 /*
  * In a flood: judges a client's SYN: true if it may begin a connection, which is paid for. One that
  * is turned away is noted, as who repeats it later is let in. hash is of all its addresses and

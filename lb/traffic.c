@@ -127,13 +127,6 @@ static bool is_admitted(struct lb *lb, const struct limits_asker *asker, const s
 	return false;
 }
 
-static uint64_t client_key(const struct packet *packet)
-{
-	const struct ip6 client = packet->src6 ? *packet->src6 : ip6_mapped(packet->tuple.src);
-
-	return limits_key(packet->src6, &client);
-}
-
 static void turn_away(struct lb *lb, struct verdict *v)
 {
 	lb->balance.counts.refused++;
@@ -145,7 +138,8 @@ static void turn_away(struct lb *lb, struct verdict *v)
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
 	if (!balance_is_flooded(&lb->balance, now) ||
-	    strangers_admit(&lb->balance.strangers, client_key(&job->packet), job->hash, now))
+	    strangers_admit(&lb->balance.strangers, balance_sender_key(&job->packet), job->hash,
+	                    now))
 		return true;
 	turn_away(lb, v);
 	return false;
@@ -158,7 +152,7 @@ static bool is_no_flood_of_repeats(struct lb *lb, const struct packet *packet, u
 {
 	if (flows_at(&lb->balance.flows, flow_of(ref))->state != FLOW_HALF_OPEN ||
 	    !balance_is_flooded(&lb->balance, now) ||
-	    strangers_repeats(&lb->balance.strangers, client_key(packet), now))
+	    strangers_repeats(&lb->balance.strangers, balance_sender_key(packet), now))
 		return true;
 	turn_away(lb, v);
 	return false;

@@ -16,7 +16,10 @@
 
 enum {
 	/* ms that a half-open flow has before it makes way for another one of a server that is
-	   full: its client's answer may be on its way, or be waiting to be read */
+	   full: its client's answer may be on its way, or be waiting to be read. Not a stranger's,
+	   at a server of whose flows half or more are half-open, as in a flood, for a client who is
+	   known: that has so long to open, too, and nobody can take its place in the name of
+	   many */
 	WISH_LEAST_AGE_MS = 100,
 	/* SNAT addresses at which the client's own port is asked for */
 	WISH_OWN_TRIES = 4,
@@ -144,6 +147,18 @@ static bool can_reach(const void *of, unsigned s)
 	return ref == FLOW_NONE || !flow_is_live(flows_at(&wish->balance->flows, flow_of(ref)));
 }
 
+/* If the half-open flow of a full server makes way for the client's. */
+static bool makes_way(const struct wish *wish, uint32_t f, unsigned server)
+{
+	const struct balance *balance = wish->balance;
+
+	if (flows_created_ms(&balance->flows, f) + WISH_LEAST_AGE_MS <=
+	    balance_ms(balance, wish->now))
+		return true;
+	return wish->is_known && sched_is_crowded(&balance->farms->sched, server) &&
+	       !strangers_have_met(&balance->strangers, balance_client_key(balance, f), wish->now);
+}
+
 bool wish_is_open(const void *of, unsigned server)
 {
 	const struct wish *wish = of;
@@ -153,8 +168,7 @@ bool wish_is_open(const void *of, unsigned server)
 	if (!sched_is_full(&balance->farms->sched, server))
 		return true;
 	f = flows_oldest_half_open(&balance->flows, farms_opening(balance->farms, server));
-	return f != FLOW_NONE && flows_created_ms(&balance->flows, f) + WISH_LEAST_AGE_MS <=
-	                                 balance_ms(balance, wish->now);
+	return f != FLOW_NONE && makes_way(wish, f, server);
 }
 
 bool wish_can_be_had(const void *of, unsigned server)

@@ -12,6 +12,9 @@ struct wish {
 	const struct flow_key *key;
 	unsigned farm, service;
 	lb_time now;
+	/* the client is known: strangers who fill a server before they have opened make way for
+	 * him at once (wish.c) */
+	bool is_known;
 };
 
 static inline const struct rules_farm *wish_farm(const struct wish *wish)
@@ -23,9 +26,9 @@ static inline const struct rules_farm *wish_farm(const struct wish *wish)
 be16 wish_server_port(const struct wish *wish);
 
 /*
- * A server may be tried: it isn't full, or has a half-open flow that makes way. And it can be had:
- * that, and there is a way to it, for which a flow that rests or is half-open may have to give up
- * its port. Both are tests for pick_server_if(), of a struct wish, and change nothing.
+ * A server may be tried: it isn't full, or has a half-open flow that makes way for this one. And it
+ * can be had: that, and there is a way to it, for which a flow that rests or is half-open may have
+ * to give up its port. Both are tests for pick_server_if(), of a struct wish, and change nothing.
  */
 bool wish_is_open(const void *wish, unsigned server);
 bool wish_can_be_had(const void *wish, unsigned server);

@@ -5,7 +5,7 @@
 #
 #   flood	SYNs from spoofed sources at each of RATES (20000 100000 0; 0: as fast as they go) for FLOOD_S seconds
 #		against tables of each of SIZES; beside them 100 honest visits a second, which stay up to 300 ms. FAMILY: 4 or 6,
-#		of IP; SOURCE: all from that address, instead of from many
+#		of IP; SOURCE: all from that address, instead of from many; LIMIT: max_connections of each server
 #	stalls	STALLS_RATE visits a second (10000) from one address, the server closing first, through tmbridge and
 #		through the kernel's NAT by turns, ROUNDS times, the order turned each time
 #
@@ -23,6 +23,7 @@ STALLS_RATE=${STALLS_RATE:-10000}
 STALLS_S=${STALLS_S:-8}
 ROUNDS=${ROUNDS:-2}
 FAMILY=${FAMILY:-4}
+LIMIT=${LIMIT:-0}
 WHAT=${WHAT:-flood stalls}
 
 visits() # SECONDS RATE OPTION...
@@ -47,7 +48,7 @@ flood() # SIZE RATE
 {
 	local during after sent
 
-	lab_ini 'ports = 5061' "bridge.max_connections = $1"
+	lab_ini 'ports = 5061' "bridge.max_connections = $1" fe{1,2}".max_connections = $LIMIT"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	visits 1 100 >/dev/null
 	lab_spawn flood dc "$TOOLS/synflood" eth0 02:00:00:00:00:01 "$VIP" 5061 "$FLOOD_S" "$SOURCE" "$2"

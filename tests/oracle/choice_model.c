@@ -67,6 +67,27 @@ bool choice_model_is_full(const struct model *m, unsigned s)
 	       choice_model_connections(m, s) >= model_server(m, s)->max_connections;
 }
 
+/* If half or more of the server's connections may be half-open. */
+static bool may_be_crowded(const struct model *m, unsigned server)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->nflows; i++)
+		n += m->flows[i].server == server && flows_model_is_half_open(&m->flows[i]) != NO;
+	return 2 * n >= choice_model_connections(m, server);
+}
+
+/* If the flow makes room at its server for one of a client who is known: at once, if its own isn't.
+ * That he may not ask too often for that isn't told. */
+static enum maybe makes_room_for(struct model *m, const struct flow_model *f,
+                                 const struct addr *client)
+{
+	return flows_model_is_half_open(f) != NO && known_model_is(m, client) != NO &&
+	                       known_model_is(m, &f->client) != YES && may_be_crowded(m, f->server)
+	               ? MAYBE
+	               : NO;
+}
+
 /* If the flow makes room at its server: it has 100 ms to open, by a clock of ms. */
 static enum maybe makes_room(const struct model *m, const struct flow_model *f)
 {
@@ -79,14 +100,20 @@ static enum maybe makes_room(const struct model *m, const struct flow_model *f)
 	return old < half_open ? old : half_open;
 }
 
-/* If a connection of the server would make room for another one. */
-static enum maybe would_make_room(const struct model *m, unsigned s)
+/* If a connection of the server would make room for another one, client being the one who asks if
+ * those who are known are let in (or NULL). */
+static enum maybe would_make_room(struct model *m, unsigned s, const struct addr *client)
 {
-	enum maybe ret = NO;
+	enum maybe ret = NO, does;
 
-	for (unsigned i = 0; i < m->nflows && ret != YES; i++)
-		if (m->flows[i].server == s)
-			ret = makes_room(m, &m->flows[i]) > ret ? makes_room(m, &m->flows[i]) : ret;
+	for (unsigned i = 0; i < m->nflows && ret != YES; i++) {
+		if (m->flows[i].server != s)
+			continue;
+		does = makes_room(m, &m->flows[i]);
+		if (does == NO && client)
+			does = makes_room_for(m, &m->flows[i], client);
+		ret = does > ret ? does : ret;
+	}
 	return ret;
 }
 
@@ -257,14 +284,15 @@ struct rooms {
 	uint32_t has_room[2][3], reached[2][3]; /* [made][enum maybe] */
 };
 
-static struct rooms rooms_of(const struct model *m, unsigned farm, unsigned service)
+static struct rooms rooms_of(struct model *m, unsigned farm, unsigned service,
+                             const struct addr *client)
 {
 	const struct rules_farm *f = model_farm(m, farm);
 	struct rooms ret = {0};
 
 	for (unsigned s = f->server; s < f->server + f->nservers; s++) {
 		const bool full = choice_model_is_full(m, s);
-		const enum maybe room = full ? would_make_room(m, s) : YES,
+		const enum maybe room = full ? would_make_room(m, s, client) : YES,
 		                 reach = ports_model_reach(m, farm, s, service);
 
 		if (!choice_model_may_take(m, s))
@@ -278,7 +306,10 @@ static struct rooms rooms_of(const struct model *m, unsigned farm, unsigned serv
 uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
                               const struct addr *client, unsigned port, uint32_t *ret)
 {
-	const struct rooms r = rooms_of(m, farm, service);
+	struct rooms r = rooms_of(m, farm, service, NULL);
+
+	if (!(r.has_room[0][YES] | r.has_room[1][YES]))
+		r = rooms_of(m, farm, service, client);
 	const uint32_t sure = r.reached[0][YES] | r.reached[1][YES],
 	               maybe = r.reached[0][MAYBE] | r.reached[1][MAYBE];
 	const bool made = !(r.reached[0][YES] | r.reached[0][MAYBE]);

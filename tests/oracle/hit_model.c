@@ -168,7 +168,9 @@ void judge_hit(struct model *m, struct flow_model *f, enum end end, const struct
 			settle_fate(m, f, end, fate);
 		settle_answer(m, f, end, &was);
 	}
-	if (!was_open && (f->surely_open || f->doubtful) && !f->untold)
+	if (!was_open && (f->surely_open || f->doubtful) && !f->untold) {
 		sticky_model_opened(m, f, f->surely_open && !f->doubtful);
+		known_model_opened(m, f, f->surely_open && !f->doubtful);
+	}
 	sticky_model_used(m, f);
 }

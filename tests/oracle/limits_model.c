@@ -8,7 +8,7 @@
 #include "parts.h"
 
 /* A /64 of IPv6 is one client. */
-static bool is_same(const struct addr *a, const struct addr *b)
+bool limits_model_is_same(const struct addr *a, const struct addr *b)
 {
 	return a->v6 == b->v6 && memcmp(a->b, b->b, a->v6 ? 8 : 4) == 0;
 }
@@ -21,7 +21,7 @@ static struct limited *of(struct model *m, unsigned farm, const struct addr *cli
 	double grown;
 
 	for (l = m->limited; l < m->limited + m->nlimited; l++)
-		if (l->farm == farm && is_same(&l->client, client))
+		if (l->farm == farm && limits_model_is_same(&l->client, client))
 			break;
 	if (l == m->limited + m->nlimited) {
 		if (m->nlimited == MODEL_LIMITED)
@@ -64,7 +64,7 @@ static unsigned open_of(const struct model *m, unsigned farm, const struct addr 
 		const struct flow_model *f = &m->flows[i];
 		const bool open = f->life == LIFE_OPEN || f->life == LIFE_CLOSING;
 
-		if (f == but || f->farm != farm || !is_same(&f->client, client) ||
+		if (f == but || f->farm != farm || !limits_model_is_same(&f->client, client) ||
 		    is_exempt(m, farm, &f->client))
 			continue;
 		n += for_sure ? open && f->surely_open

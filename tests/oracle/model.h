@@ -20,6 +20,7 @@ enum {
 	MODEL_FARMS = 4,
 	MODEL_CHECKS = 2,
 	MODEL_STICKIES = 512,
+	MODEL_KNOWN = 4096,
 	MODEL_SOURCED = 4096,
 	MODEL_FRAME_BYTES = 2048,
 	MODEL_FLOWS_FACTOR = 16,
@@ -138,6 +139,12 @@ struct server_model {
 };
 
 /* A client and a server of a farm with persist that it has had. */
+/* A client who has opened a connection, or may have. */
+struct known {
+	struct addr client;
+	uint64_t until; /* so long he is known for sure */
+};
+
 struct sticky {
 	unsigned server;
 	struct addr client;
@@ -201,6 +208,8 @@ struct model {
 	bool had_no_port; /* the chosen server hadn't, before room was made for the flow */
 	struct sticky stickies[MODEL_STICKIES];
 	unsigned nstickies;
+	struct known known[MODEL_KNOWN];
+	unsigned nknown;
 	struct sourced *sourced;
 	unsigned nsourced;
 	uint64_t order, ids;

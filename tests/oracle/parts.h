@@ -185,6 +185,10 @@ void sticky_model_server_out(struct model *model, unsigned server);
 /* Notes that a connection of the flow's client is used. */
 void sticky_model_used(struct model *model, const struct flow_model *flow);
 
+/* The flow, new until now, is open, or may be. And if the client is known. */
+void known_model_opened(struct model *model, const struct flow_model *flow, bool surely);
+enum maybe known_model_is(struct model *model, const struct addr *client);
+
 /* If the flow is to the port of the server's address that the service of its farm is at, from
  * whichever farm, and from a SNAT address that this one has, too. */
 bool flows_model_share_server(const struct model *model, const struct flow_model *a,
@@ -224,6 +228,8 @@ void room_model_replace(struct model *model, const struct flow_model *new);
 bool limits_model_refuses(struct model *model, const struct seen *seen,
                           const struct verdict *verdict, unsigned farm);
 /* A client has begun a connection; the flow is open, or may be: if it is one too many. */
+/* If two addresses are of one client. */
+bool limits_model_is_same(const struct addr *a, const struct addr *b);
 void limits_model_begun(struct model *model, unsigned farm, const struct addr *client);
 enum maybe limits_model_opened(struct model *model, const struct flow_model *flow, bool surely);
 

@@ -165,6 +165,72 @@ START_TEST(full_server_cuts_its_oldest_half_open)
 }
 END_TEST
 
+/* In a flood nobody who is known has to wait for that: strangers who haven't opened make way for
+ * him, but no other client who is known, nor when they are few. */
+START_TEST(crowded_server_takes_who_is_known)
+{
+	for (unsigned strangers = 1; strangers < 4; strangers++) {
+		struct rules *rules = fixture_rules(1);
+		struct talk opens[3], halves[3], known;
+
+		rules->servers[0].max_connections = 5;
+		engine_start(&engine, rules);
+		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+		talk_close(&talk, SERVER);
+		for (unsigned i = 0; i < 4 - strangers; i++)
+			talk_open(&opens[i], &engine, fixture_client(2), (uint16_t)(40000 + i),
+			          443);
+		for (unsigned i = 0; i < strangers; i++)
+			talk_syn(&halves[i], &engine, fixture_client(3 + i), 40000, 443);
+		talk_syn(&known, &engine, fixture_client(2), 41000, 443);
+		ck_assert_uint_eq(connections(), 5);
+		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
+		                  WHY_SERVERS_FULL);
+		if (strangers == 1) { /* of five are two half-open */
+			ck_assert_uint_eq(
+			        talk_syn(&talk, &engine, fixture_client(1), 41000, 443).why,
+			        WHY_SERVERS_FULL);
+			engine_stop(&engine);
+			continue;
+		}
+		for (unsigned i = 0; i < strangers; i++)
+			ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1),
+			                           (uint16_t)(41000 + i), 443)
+			                          .why,
+			                  WHY_FLOW_NEW);
+		ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], strangers);
+		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 42000, 443).why,
+		                  WHY_SERVERS_FULL);
+		ck_assert_uint_eq(talk_send(&known, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+		ck_assert_uint_eq(talk_send(&known, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+		check_books();
+		engine_stop(&engine);
+	}
+}
+END_TEST
+
+/* Who floods in the name of one who is known gets no more than that one may. */
+START_TEST(nobody_crowds_a_server_in_one_known_name)
+{
+	enum { MAY = 250 };
+	struct rules *rules = fixture_rules(1);
+	unsigned n = 0;
+
+	rules->servers[0].max_connections = 300;
+	rules->max_half_open = 1000;
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	talk_close(&talk, SERVER);
+	for (unsigned i = 0; i < 300; i++)
+		talk_syn(&talk, &engine, fixture_client(2), (uint16_t)(1024 + i), 443);
+	for (unsigned i = 0; i < 300; i++)
+		n += talk_syn(&talk, &engine, fixture_client(1), (uint16_t)(41000 + i), 443).why ==
+		     WHY_FLOW_NEW;
+	ck_assert_uint_eq(n, MAY);
+	engine_stop(&engine);
+}
+END_TEST
+
 /* Little room for RSTs at a time: each flow is reset all the same, and once. */
 START_TEST(many_idle_flows_are_reset_bit_by_bit)
 {
@@ -232,6 +298,8 @@ Suite *balance_full_suite(void)
 	        who_opens_again_takes_a_place,
 	        half_open_ones_may_open_in_a_full_table,
 	        full_server_cuts_its_oldest_half_open,
+	        crowded_server_takes_who_is_known,
+	        nobody_crowds_a_server_in_one_known_name,
 	        many_idle_flows_are_reset_bit_by_bit,
 	        no_place_costs_no_port,
 	        without_snat_quarantine_gives_way,
