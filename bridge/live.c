@@ -396,7 +396,7 @@ static bool release_guards(struct cable *cable)
 
 static int open_released(const char *const names[NSIDES], bool is_hosts, struct cable **ret)
 {
-	const struct cable_wish wish = {.is_hosts = is_hosts};
+	const struct cable_wish wish = {.is_hosts = is_hosts, .may_be_gone = true};
 
 	return cable_open(names, &wish, clock_now(), ret);
 }
@@ -411,6 +411,11 @@ static int release_beside_host(const char *const names[NSIDES])
 	if (err < 0)
 		return err; /* such as a tmbridge that still runs on them */
 	former_find(names, cable);
+	err = former_may_release(names, cable);
+	if (err < 0) {
+		cable_close(cable);
+		return err;
+	}
 	any = release_guards(cable);
 	any |= cable_release_routing(cable, names) == 0;
 	cable_close(cable);

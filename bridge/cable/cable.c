@@ -25,7 +25,7 @@ struct cable {
 	struct plug plugs[NSIDES];
 	unsigned n; /* plugs in use: the first ones */
 	struct mnl_socket *socket, *news;
-	bool mirror, is_hosts;
+	bool mirror, is_hosts, may_be_gone;
 	struct routing routing;
 	uint32_t mtus[NSIDES]; /* as last judged */
 	lb_time look_again;    /* when to look even if there is no news */
@@ -271,6 +271,11 @@ static int find_end(struct cable *cable, struct plug *plug, const char *name, lb
 	plug->name = name;
 	plug->dead = now;
 	err = link_query(cable->socket, name, &plug->is.link);
+	if (err == -ENODEV && cable->may_be_gone) {
+		log_info("%s: %s", name, strerror(-err));
+		plug->is.link = (struct link){.index = 0};
+		return claim_take_name(&plug->claim, name);
+	}
 	if (err < 0) {
 		log_error("%s: %s", name, strerror(-err));
 		return err;
@@ -283,6 +288,8 @@ static int open_end(struct cable *cable, struct plug *plug, lb_time now)
 	struct cable_change unused = {0};
 	int err;
 
+	if (!plug->is.link.index)
+		return 0;
 	plug->is.state = plug_state_of(&plug->is.link);
 	if (cable->is_hosts)
 		settings_spare(&plug->settings);
@@ -319,6 +326,7 @@ static struct cable *new_cable(const char *const names[NSIDES], const struct cab
 	cable->n = names[NSIDES - 1] ? NSIDES : 1;
 	cable->mirror = wish->mirror;
 	cable->is_hosts = wish->is_hosts;
+	cable->may_be_gone = wish->may_be_gone;
 	for (unsigned side = 0; side < NSIDES; side++) {
 		cable->plugs[side].is.state = LINK_GONE;
 		settings_init(&cable->plugs[side].settings);

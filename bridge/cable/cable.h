@@ -14,6 +14,7 @@ struct cable_wish {
 	bool is_hosts; /* the host goes on using them, and they are no cable */
 	bool routed;   /* then: its kernel is to route between them, or not to: */
 	bool routing;
+	bool may_be_gone; /* one that isn't there is as if it had gone */
 };
 
 /*

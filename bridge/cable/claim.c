@@ -156,6 +156,14 @@ int claim_take(struct claim *claim, struct mnl_socket *socket, const struct link
 	return err ? err : take_names(claim, socket, link, name);
 }
 
+int claim_take_name(struct claim *claim, const char *name)
+{
+	const struct name by_given = make_name("name", name);
+
+	*claim = (struct claim){-1, -1, -1};
+	return take(&by_given, name, &claim->by_given);
+}
+
 void claim_drop(struct claim *claim)
 {
 	drop(&claim->by_index);

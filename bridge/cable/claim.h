@@ -19,6 +19,9 @@ struct claim {
  */
 int claim_take(struct claim *claim, struct mnl_socket *socket, const struct link *link,
                const char *name);
+
+/* The same for an interface that is gone, by that name only, which whoever waits for it has. */
+int claim_take_name(struct claim *claim, const char *name);
 void claim_drop(struct claim *claim);
 
 #endif

@@ -43,6 +43,16 @@ static void take_over(struct fastpath *fastpath, struct cable *cable,
 	}
 }
 
+/* Removes the pair of punt devices that was made for a port which is gone. Frames that programs on
+ * the other port still send there are lost, as they were without a process. */
+static void remove_orphans(const struct fastpath *fastpath, const struct fastpath_conf *conf)
+{
+	struct link punt;
+
+	if (punt_find_orphan(fastpath->socket, (int)conf->sides[OUTSIDE].punt, &punt) == 0)
+		punt_remove(fastpath->socket, &punt);
+}
+
 static int make_punts(struct fastpath *fastpath, int outside)
 {
 	int err = punt_make(fastpath->socket, outside, fastpath->punts);
@@ -84,8 +94,10 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	*ret_what = "maps of an earlier process";
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
-	if (heritage_read_conf(&fastpath->pins, &left) && left.layout == FASTPATH_LAYOUT)
+	if (heritage_read_conf(&fastpath->pins, &left) && left.layout == FASTPATH_LAYOUT) {
 		take_over(fastpath, cable, &left);
+		remove_orphans(fastpath, &left);
+	}
 	fastpath->has_begun = true;
 	*ret_what = "making a pair of veth devices";
 	if ((err = make_punts(fastpath, cable_state(cable, OUTSIDE)->link.index)) < 0)
@@ -158,6 +170,7 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 		return err;
 	}
 	take_over(fastpath, cable, &conf);
+	remove_orphans(fastpath, &conf);
 	find_punts(fastpath, &conf);
 	fastpath_close(fastpath);
 	return 0;

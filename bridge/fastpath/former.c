@@ -12,6 +12,7 @@
 #include "former.h"
 
 #include "heritage.h"
+#include "punt.h"
 #include "shared.h"
 #include "../process/clock.h"
 #include "../process/log.h"
@@ -49,14 +50,6 @@ static bool is_of(const struct fastpath_conf *conf, const struct cable *cable)
 	return any;
 }
 
-struct search {
-	const struct cable *cable;
-	const char *const *names; /* of the command line, by enum side */
-	bool found;
-	struct pins pins;  /* if found: where it is */
-	uint64_t alive_ns; /* whoever left it said that it was well */
-};
-
 /* If one interface is of that, but not as it is now: the other way round, or beside another one. */
 static bool overlaps(const struct fastpath_conf *conf, const struct cable *cable)
 {
@@ -71,10 +64,63 @@ static bool overlaps(const struct fastpath_conf *conf, const struct cable *cable
 	return any;
 }
 
+/* If there is a punt device of a port that is gone, made for that. */
+static bool has_orphan(const struct fastpath_conf *conf, const struct cable *cable)
+{
+	struct link punt;
+
+	return punt_find_orphan(cable_socket(cable), (int)conf->sides[OUTSIDE].punt, &punt) == 0;
+}
+
+static bool are_all_there(const char *const names[NSIDES], const struct cable *cable)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (names[side] && !cable_state(cable, (enum side)side)->link.index)
+			return false;
+	return true;
+}
+
+int former_may_release(const char *const names[NSIDES], const struct cable *cable)
+{
+	struct fastpath_conf conf;
+	struct pins pins;
+
+	if (are_all_there(names, cable))
+		return 0;
+	if (pins_find(&pins, names) < 0 || !heritage_read_conf(&pins, &conf) ||
+	    conf.layout != FASTPATH_LAYOUT)
+		return -ENODEV;
+	return overlaps(&conf, cable) || has_orphan(&conf, cable) ? 0 : -ENODEV;
+}
+
+/* If that was left here, of interfaces that are all gone, and nobody waits for them. */
+static bool is_of_none(const struct fastpath_conf *conf, const struct cable *cable)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (conf->left[side].ifindex && !is_gone(cable, conf->left[side].ifindex))
+			return false;
+	return clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS && has_orphan(conf, cable);
+}
+
+struct search {
+	const struct cable *cable;
+	const char *const *names; /* of the command line, by enum side */
+	bool found;
+	struct pins pins;  /* if found: where it is */
+	uint64_t alive_ns; /* whoever left it said that it was well */
+};
+
 static void say_other(const struct pins *pins)
 {
 	log_warning("%s was left of one of these interfaces and others: 'tmbridge wire release' of "
 	            "those removes it, while no tmbridge runs on them",
+	            pins->path);
+}
+
+static void say_gone(const struct pins *pins)
+{
+	log_warning("%s was left of interfaces that are gone: 'tmbridge wire release' of their "
+	            "names removes it",
 	            pins->path);
 }
 
@@ -107,6 +153,8 @@ static void consider(void *ctx, const struct pins *pins)
 	if (!is_of(&conf, search->cable)) {
 		if (!is_own && overlaps(&conf, search->cable))
 			say_other(pins);
+		else if (!is_own && is_of_none(&conf, search->cable))
+			say_gone(pins);
 		return;
 	}
 	if (!is_own && lives(pins, &conf)) {

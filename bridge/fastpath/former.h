@@ -13,4 +13,12 @@
  */
 void former_find(const char *const names[NSIDES], const struct cable *cable);
 
+/*
+ * If what was left of these interfaces, under these names, may be removed though not all of them
+ * are there: one of them is that it was left of, or a punt device that was made for one which is
+ * gone. Else it may have been left in another network namespace. Returns 0, also if all are there,
+ * or -ENODEV.
+ */
+int former_may_release(const char *const names[NSIDES], const struct cable *cable);
+
 #endif

@@ -16,6 +16,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { PUNT_REQUEST_BYTES = 512, PUNT_MTU = 65535, PUNT_PATH_BYTES = 96 };
@@ -81,6 +82,21 @@ int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES])
 	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = link_set_up(socket, ret[side].index, true);
 	return err;
+}
+
+int punt_find_orphan(struct mnl_socket *socket, int index, struct link *ret)
+{
+	char name[LINK_NAME_BYTES];
+	struct link port;
+	int outside;
+
+	if (link_query_index(socket, index, ret) < 0 ||
+	    sscanf(ret->name, formats[OUTSIDE], &outside) != 1)
+		return -ENODEV;
+	snprintf(name, sizeof(name), formats[OUTSIDE], outside);
+	return !strcmp(name, ret->name) && link_query_index(socket, outside, &port) == -ENODEV
+	               ? 0
+	               : -ENODEV;
 }
 
 int punt_remove(struct mnl_socket *socket, const struct link *either)

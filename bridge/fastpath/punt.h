@@ -16,6 +16,12 @@ struct mnl_socket;
  */
 int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES]);
 
+/*
+ * Finds the device of that index if it is the outside one of a pair, and there is no interface any
+ * more of the index that the pair was made for. Returns 0, or -ENODEV.
+ */
+int punt_find_orphan(struct mnl_socket *socket, int index, struct link *ret);
+
 /* Removes both. Returns 0 or a negative errno. */
 int punt_remove(struct mnl_socket *socket, const struct link *either);
 

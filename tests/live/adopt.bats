@@ -171,6 +171,90 @@ promiscuities()
 	ip -n tmb link property del dev eth0 altname wan.0
 }
 
+# In place of eth0 or eth1.
+put_in() # INTERFACE MAC BRIDGE
+{
+	lab_cable tmb "$1" "$2" "$3" tmb
+	ip -n "$3" link set tmb master br0
+}
+
+punt_pairs() # HOW-MANY
+{
+	[[ $(ip -n tmb -j link show type veth | jq '[.[] | select(.ifname | startswith("tmbo"))] | length') = "$1" ]]
+}
+
+start_otherwise() # OUTSIDE INSIDE
+{
+	lab_spawn tmbridge tmb "$TMBRIDGE" "$1" "$2" -f "$LAB_DIR/lb.ini"
+	wait_until 20 tmbridge_is_up
+}
+
+is_index_of() # NETWORK-NAMESPACE INTERFACE
+{
+	ip -n "$1" -j link show "$2" | jq '.[0].ifindex'
+}
+
+# The BPF file system is one for all network namespaces, where interfaces may be the same by number and MAC address.
+# bats test_tags=plain
+@test "a tmbridge that lives in another network namespace keeps what is its, whatever the interfaces here are" {
+	local port
+
+	ini fe1
+	start
+	lab_ns twin off
+	for port in 'wan eth0 02:00:00:00:00:01' 'lan eth1 02:00:00:00:00:02'; do
+		set -- $port
+		ip -n twin link add index "$(is_index_of tmb "$2")" name "$1" address "$3" up type veth peer name "far-$1" index "9$(is_index_of tmb "$2")"
+		ip -n twin link set "far-$1" up
+	done
+	lab_spawn twin twin "$TMBRIDGE" wan lan -f "$LAB_DIR/lb.ini"
+	wait_until 20 grep -q 'balancing$' "$LAB_DIR/twin.err"
+	seek 'tmbridge/eth0-eth1 is of a tmbridge that runs, in another network namespace' "$LAB_DIR/twin.err"
+	[[ $(ls /sys/fs/bpf/tmbridge | paste -sd' ') = 'eth0-eth1 wan-lan' ]]
+	lab_spawn new client "$TOOLS/talks" connect 10.0.0.40 5061 4 2000 10
+	wait_until 5 grep -q open "$LAB_DIR/new.out"
+	lab_signal new TERM
+	[[ $(lab_wait new 10) = 0 ]]
+	lab_kill twin
+	in_ns twin "$TMBRIDGE" wire release wan lan
+	ip netns del twin
+	[[ $(ls /sys/fs/bpf/tmbridge) = eth0-eth1 ]]
+	tmbridge_stop
+}
+
+# Nothing tells whose it was: connections are lost, but nothing stays for ever.
+# bats test_tags=plain
+@test "both interfaces made anew, and called otherwise: it is said what was left, and removed by the names of before" {
+	ini fe1
+	start
+	lab_kill tmbridge
+	ip -n tmb link del eth0
+	ip -n tmb link del eth1
+	# nor does anybody take it for his who has no such interfaces either
+	never in_ns client "$TMBRIDGE" wire release eth0 eth1
+	put_in wan 02:00:00:00:00:01 switch
+	put_in lan 02:00:00:00:00:02 segment
+	sleep 2 # until then it might be of one that lives
+	start_otherwise wan lan
+	seek 'tmbridge/eth0-eth1 was left of interfaces that are gone' "$LAB_DIR/tmbridge.err"
+	lab_kill tmbridge
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(ls /sys/fs/bpf/tmbridge) = wan-lan ]]
+	punt_pairs 1
+	never in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	# of an interface that was made anew nothing stays either
+	ip -n tmb link del wan
+	put_in eth0 02:00:00:00:00:01 switch
+	start_otherwise eth0 lan
+	punt_pairs 1
+	lab_kill tmbridge
+	ip -n tmb link del lan
+	in_ns tmb "$TMBRIDGE" wire release eth0 lan # one of them is gone
+	[[ -z $(ls /sys/fs/bpf/tmbridge) && $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = 0 ]]
+	punt_pairs 0
+	put_in eth1 02:00:00:00:00:02 segment
+}
+
 @test "rules change meanwhile: what fits them goes on, the rest is reset" {
 	ini 'fe1 fe2'
 	start
