@@ -117,6 +117,7 @@
 	X(snat_twin)                                                                               \
 	X(steer)                                                                                   \
 	X(strangers)                                                                               \
+	X(syscalls)                                                                                \
 	X(table)                                                                                   \
 	X(tap)                                                                                     \
 	X(tcp)                                                                                     \
