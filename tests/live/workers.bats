@@ -65,21 +65,27 @@ threads()
 }
 
 # The probes' own ports, 1008 to 1023, are service ports as well: what answers a probe looks like a client.
-# bats test_tags=plain,apart
-@test "service ports that are also the probes' source ports: servers are up, and serve" {
+# bats test_tags=plain
+@test "service ports that are also the probes' source ports: servers are up, and serve, by either version of IP" {
+	local ports=('ports = 1000-1030' 'check = 1010' 'check_interval = 500ms' 'check_timeout = 400ms')
+
 	lab_up
 	server_tcp fe1 1010
 	server_tcp fe2 1010
-	lab_ini 'ports = 1000-1030' 'check = 1010' 'check_interval = 500ms' 'check_timeout = 400ms' 'bridge.workers = 8'
+	lab_ini "${ports[@]}" 'bridge.workers = 8'
+	printf '%s\n' '[farm six]' "vip = $VIP6" "${ports[@]}" >>"$LAB_DIR/lb.ini"
+	printf '[server six-%s]\nfarm = six\naddress = fd00::4%s\n' 1 1 2 2 >>"$LAB_DIR/lb.ini"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served # that each answer is its worker's by chance: 1 in 64
 	sleep 9 # a probe from each of the 16 ports
-	in_ns client "$TOOLS/manyconns" connect -g -n 100 -t 20 "$VIP" 1010 | grep "^fe" >"$LAB_DIR/said"
-	in_ns fe1 "$TOOLS/manyconns" connect -g -n 30 -t 20 "$VIP" 1010 | grep "^fe" >"$LAB_DIR/hairpin"
-	[[ $(grep -c . "$LAB_DIR/said") = 100 && $(grep -c . "$LAB_DIR/hairpin") = 30 ]]
-	all_workers_took_part 8 <"$LAB_DIR/said"
+	for vip in "$VIP" "$VIP6"; do
+		in_ns client "$TOOLS/manyconns" connect -g -n 100 -t 20 "$vip" 1010 | grep "^fe" >"$LAB_DIR/said"
+		in_ns fe1 "$TOOLS/manyconns" connect -g -n 30 -t 20 "$vip" 1010 | grep "^fe" >"$LAB_DIR/hairpin"
+		[[ $(grep -c . "$LAB_DIR/said") = 100 && $(grep -c . "$LAB_DIR/hairpin") = 30 ]]
+		all_workers_took_part 8 <"$LAB_DIR/said"
+	done
 	tmbridge_stats >"$LAB_DIR/counts"
-	jq -e '[.farms[].servers[] | .health == "up" and .probes_failed == 0 and .probes_ok > 16] | all' "$LAB_DIR/counts"
+	jq -e '[.farms[].servers[] | .health == "up" and .probes_failed == 0 and .probes_ok > 16] | length == 4 and all' "$LAB_DIR/counts"
 	stats_add_up <"$LAB_DIR/counts"
 	tmbridge_stop
 }
