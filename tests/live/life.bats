@@ -24,7 +24,7 @@ fails() # STATUS WHERE ARGUMENT...
 
 promiscuity()
 {
-	ip -n tmb -d -j link show | jq -c '[.[] | select(.ifname != "lo") | .promiscuity]'
+	ip -n tmb -d -j link show | jq -c '[.[] | select(.ifname == "eth0" or .ifname == "eth1") | .promiscuity]'
 }
 
 @test "SIGTERM ends it, with status 0, statistics and promiscuity restored" {
@@ -45,9 +45,10 @@ promiscuity()
 	stats_add_up <"$LAB_DIR/stats.json"
 }
 
-@test "SIGKILL leaves nothing behind" {
+@test "SIGKILL leaves nothing behind, or what goes by wire release" {
 	tmbridge_start "$LAB_DIR/lb.ini"
 	lab_kill tmbridge
+	[[ $FAST_PATH = off ]] || in_ns tmb "$TMBRIDGE" wire release eth0 eth1
 	[[ $(promiscuity) = '[0,0]' ]]
 	tmbridge_start "$LAB_DIR/lb.ini"
 	tmbridge_stop
