@@ -4,9 +4,11 @@
  * bounded: one read, one step of an answer, one write. What waits for a worker who doesn't move is
  * begun again and again, and nobody else waits for it (verb_stall()).
  *
- * What viewers ask, and their coming and going, takes a fifth of the time, all together, and pauses
- * for the rest: so who connects and closes, or asks, as fast as he can leaves the processors to the
- * wire. Operators don't wait.
+ * What viewers ask, and their coming and going, takes a tenth of the time, all together, and pauses
+ * for the rest; and each pause has a least length, as it isn't only time that the wire lacks: each
+ * time that this thread, a worker for it, or a client who has waited wakes up, somebody else is
+ * taken off a processor. So who connects and closes, or asks, as fast as he can leaves the
+ * processors to the wire, and mostly waits himself. Operators don't wait.
  *
  * A client may ask again when his answer has ended. Who closes his half of the connection still
  * gets the rest.
@@ -26,8 +28,9 @@ enum {
 	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
 	DESK_ROOM = 4096,     /* bytes that must be free for an answer to go on at once */
 	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
-	DESK_SHARE = 5,       /* viewers have one part of so many */
-	DESK_CREDIT_MS = 5,   /* of a pause that was longer than due, so much counts for later */
+	DESK_SHARE = 10,      /* viewers pause so many times as long as they took */
+	DESK_REST_MS = 10,    /* and no less of a pause, if they have come or said something */
+	DESK_CREDIT_MS = 40,  /* of a pause that was longer than due, so much counts for later */
 };
 
 struct desk {
@@ -36,6 +39,8 @@ struct desk {
 	struct client clients[DESK_CLIENTS];
 	unsigned turn;   /* the client that is served first next time */
 	lb_time viewers; /* when their pause is over, and they may come and ask again */
+	uint64_t cost;   /* ns that viewers have taken in this round */
+	bool stirred;    /* one of them has come, said something or left in it */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -99,16 +104,19 @@ static bool viewers_pause(const struct desk *desk)
 	return clock_now().ns < desk->viewers.ns;
 }
 
-/* Has viewers pause for what has been done for them since clock_used() was that: DESK_SHARE times
- * as long as it took, counted from the end of their last pause. */
-static void charge(struct desk *desk, uint64_t used)
+/* Has viewers pause for what this round has cost: DESK_SHARE times as long as it took, or
+ * DESK_REST_MS, counted from the end of their last pause. */
+static void rest(struct desk *desk)
 {
-	const uint64_t cost = clock_used() - used;
 	const uint64_t now = clock_now().ns, credit = DESK_CREDIT_MS * LB_NS_PER_MS;
+	const uint64_t least = desk->stirred ? DESK_REST_MS * LB_NS_PER_MS : 0;
+	const uint64_t due = DESK_SHARE * desk->cost;
 
 	if (desk->viewers.ns + credit < now)
 		desk->viewers.ns = now - credit;
-	desk->viewers.ns += DESK_SHARE * cost;
+	desk->viewers.ns += due > least ? due : least;
+	desk->cost = 0;
+	desk->stirred = false;
 }
 
 /* If he waits while viewers pause: a viewer who neither gets an answer nor has something left to
@@ -116,6 +124,12 @@ static void charge(struct desk *desk, uint64_t used)
 static bool is_put_off(const struct client *client)
 {
 	return !client->is_operator && !client->go && !has_output(client);
+}
+
+/* If what he says is read: also by whom an answer isn't put off. */
+static bool is_heard(const struct client *client, bool pauses)
+{
+	return client->is_operator || !pauses;
 }
 
 /* If a request of the client's has come and hasn't been answered yet. */
@@ -139,7 +153,7 @@ unsigned desk_poll(const struct desk *desk, struct pollfd *ret)
 		const struct client *client = &desk->clients[i];
 		short events = has_output(client) ? POLLOUT : 0;
 
-		if (!client->gone && client->got < REQUEST_BYTES)
+		if (is_heard(client, pauses) && !client->gone && client->got < REQUEST_BYTES)
 			events |= POLLIN;
 		if (client->fd >= 0 && !(pauses && is_put_off(client)))
 			ret[n++] = (struct pollfd){.fd = client->fd, .events = events};
@@ -232,6 +246,7 @@ static void welcome(struct desk *desk, enum socket_kind kind, lb_time now)
 		                                  : socket_accept(desk->sockets->fds[kind], &peer);
 		if (fd < 0)
 			return;
+		desk->stirred |= kind == SOCKET_STATUS;
 		client = place(desk, kind);
 		if (!client) {
 			turn_away(fd);
@@ -251,7 +266,7 @@ static void welcome_viewers(struct desk *desk, lb_time now)
 	const uint64_t used = clock_used();
 
 	welcome(desk, SOCKET_STATUS, now);
-	charge(desk, used);
+	desk->cost += clock_used() - used;
 }
 
 /* ---- Asking ---- */
@@ -284,6 +299,7 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 	if (!client->is_stalled)
 		client->late.ns = 0;
 	client->is_stalled = client->goes_over = false;
+	desk->stirred |= !client->is_operator;
 	verbs_ask(desk->world, client, line, now);
 	client->patient = later(now, DESK_PATIENCE_S);
 	if (client->is_stalled && !client->go)
@@ -293,24 +309,25 @@ static void take_line(struct desk *desk, struct client *client, lb_time now)
 }
 
 /* If he has closed the whole connection: who has closed his half may still read. Of the others
- * hear() finds that out; it reads nothing of who has closed his half, or has sent as much as is
- * held. */
-static bool has_left(const struct client *client)
+ * hear() finds that out; it reads nothing of who has to wait, has closed his half, or has sent as
+ * much as is held. */
+static bool has_left(const struct client *client, bool heard)
 {
 	struct pollfd fd = {.fd = client->fd};
 
-	return (client->gone || client->got == REQUEST_BYTES) && poll(&fd, 1, 0) > 0 &&
+	return (!heard || client->gone || client->got == REQUEST_BYTES) && poll(&fd, 1, 0) > 0 &&
 	       fd.revents & (POLLHUP | POLLERR);
 }
 
 /* Reads what the client has sent. False if the connection has ended. */
-static bool hear(struct client *client)
+static bool hear(struct desk *desk, struct client *client, bool heard)
 {
 	ssize_t n;
 
-	if (client->gone || client->got == REQUEST_BYTES)
+	if (!heard || client->gone || client->got == REQUEST_BYTES)
 		return true;
 	n = read(client->fd, client->line + client->got, REQUEST_BYTES - client->got);
+	desk->stirred |= n >= 0 && !client->is_operator;
 	if (n > 0)
 		client->got += (size_t)n;
 	else if (n == 0)
@@ -351,9 +368,9 @@ static void go_on(struct desk *desk, struct client *client, lb_time now)
 	}
 }
 
-static void serve(struct desk *desk, struct client *client, lb_time now)
+static void serve(struct desk *desk, struct client *client, bool heard, lb_time now)
 {
-	bool there = hear(client) && !has_left(client);
+	bool there = hear(desk, client, heard) && !has_left(client, heard);
 
 	if (there) {
 		take_line(desk, client, now);
@@ -375,22 +392,22 @@ static bool gives_way(const struct client *client)
 	return client->goes_over && client->go;
 }
 
-/* One client's turn. What it costs is charged to all viewers if he is one, unless it goes on with
- * an answer, which has a share of its own. A list of flows goes on only where nobody else wants the
- * processor, or in some ms: else frames would wait for each record of it. */
-static void take_turn(struct desk *desk, struct client *client, lb_time now)
+/* One client's turn. What it costs is all viewers' if he is one, unless it goes on with an answer,
+ * which has a share of its own. A list of flows goes on only where nobody else wants the processor,
+ * or in some ms: else frames would wait for each record of it. */
+static void take_turn(struct desk *desk, struct client *client, bool heard, lb_time now)
 {
-	const bool is_charged = !client->is_operator && !client->go;
+	const bool costs = !client->is_operator && !client->go;
 	const bool lowers = gives_way(client);
-	const uint64_t used = is_charged ? clock_used() : 0;
+	const uint64_t used = costs ? clock_used() : 0;
 
 	if (lowers)
 		priority_lower(&desk->world->priority);
-	serve(desk, client, now);
+	serve(desk, client, heard, now);
 	if (lowers)
 		priority_return(&desk->world->priority);
-	if (is_charged)
-		charge(desk, used);
+	if (costs)
+		desk->cost += clock_used() - used;
 }
 
 /* Each client has a turn, but of those who give way only one goes on: where all processors are
@@ -407,7 +424,7 @@ static void take_turns(struct desk *desk, lb_time now, bool pauses)
 
 		if (client->fd < 0 || (pauses && is_put_off(client)) || (lowers && gave_way))
 			continue;
-		take_turn(desk, client, now);
+		take_turn(desk, client, is_heard(client, pauses), now);
 		if (lowers && !client->has_to_wait && !client->is_stalled) {
 			gave_way = true;
 			desk->turn = place + 1; /* the next one's */
@@ -433,4 +450,5 @@ void desk_serve(struct desk *desk, lb_time now)
 	if (!pauses)
 		welcome_viewers(desk, now);
 	take_turns(desk, now, pauses);
+	rest(desk);
 }

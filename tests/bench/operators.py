@@ -1,6 +1,6 @@
 # What operators cost the wire: operators.py SLOTS TRIPS MARKS, files of operators.sh. SLOTS has the slot, mode and round of each
 # that counts; TRIPS what trips has printed; MARKS counters: the mode that begins, when (us), ms of the process's time, ms of the askers',
-# bytes on the wire. Of each mode p99 of all its round trips is printed; what that is of quiet's; between which values 95 % of 1000
+# bytes on the wire, ns of the control thread, how often that and how often all other threads of the process got a processor. Of each mode p99 of all its round trips is printed; what that is of quiet's; between which values 95 % of 1000
 # ratios lie, each of as many rounds drawn from all, as often as may be; and the median and range of single rounds' ratios.
 import collections, random, statistics, sys
 
@@ -46,4 +46,4 @@ for mode, histograms in by_mode.items():
     print(f"{mode}: p99 of {sum(sum(histograms[r].values()) for r in rounds)} round trips {all_p99:.1f} us, "
           f"of quiet {all_p99 / p99(quiet[r] for r in rounds):.3f} ({low:.3f}-{high:.3f}); single rounds {statistics.median(single):.3f} "
           f"({single[0]:.2f}-{single[-1]:.2f}); {rate(mode, 4) * 8 / 1e9:.1f} Gbit/s; ms a second: the process {rate(mode, 2):.0f}, "
-          f"who asks {rate(mode, 3):.0f}")
+          f"who asks {rate(mode, 3):.0f}, the control thread {rate(mode, 5) / 1e6:.1f} in {rate(mode, 6):.0f} turns; the others' turns {rate(mode, 7):.0f}")

@@ -12,7 +12,8 @@
 #   null      the same again: what differs between these two is chance
 #   answers   status, metrics, flows (of all, the 20 oldest) and a capture of half a second, each second, by a program that does nothing with the answers
 #   programs  the same by tmbridge's own command line
-#   burners   programs that have nothing to do with the wire, which take as much processor time as those, as often, with the same pause
+#   burners   programs that have nothing to do with the wire, which take as much processor time as those, and the control thread for them, as often,
+#             with the same pause
 #   listing   all flows are asked for, again and again
 #   others    two programs that have nothing to do with the wire make and read as much as a list is (chatters)
 #   HOW       the socket is misused as tests/tools/misuse.c says, by somebody who may only look: half, endless, deaf, many, connect, ask, bytes, closing, sip;
@@ -20,12 +21,15 @@
 #
 # Also: whether a frame was missed; and how many of the turns, one a second, were had in their second. Fewer than TURNS_PERCENT of them (95) are a failure. crowd
 # opens the connections, so that a million take no time.
+#
+# With ASKERS_ON=0 whoever does something is kept on the stream's processor, away from the round trips': what these lack then is what tmbridge takes.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
 ROUNDS=${ROUNDS:-20}
 SLOT_S=${SLOT_S:-2}
 SEED=${SEED:-$RANDOM}
+ASKERS_ON=${ASKERS_ON:-}
 readonly RUN=/run/tmbridge/eth0-eth1 IPERF=5201 TRIPS_PORT=5202 CAPTURE_SECONDS=0.5 CAPTURE_MS=500
 # What others make at a time, as a list of all flows is made: 200 records.
 readonly LIST_US=60 LIST_BYTES=55000
@@ -76,12 +80,22 @@ lost()
 	figure '([.ports[].missed] | add), ([.ports[].send_failed] | add)' | paste -s -d ' '
 }
 
+on_its_processor() # PROGRAM...
+{
+	if [[ -z $ASKERS_ON ]]; then
+		"$@"
+	else
+		taskset -c "$ASKERS_ON" "$@"
+	fi
+}
+
 REQUESTS=(status metrics "flows --sort age_ms --limit 20")
 
 ask_all()
 {
-	"$TMBRIDGE" status && "$TMBRIDGE" metrics && "$TMBRIDGE" flows --limit 20 --sort age &&
-		"$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host "$VIP"
+	on_its_processor "$TMBRIDGE" status && on_its_processor "$TMBRIDGE" metrics &&
+		on_its_processor "$TMBRIDGE" flows --limit 20 --sort age &&
+		on_its_processor "$TMBRIDGE" capture -w - -t $CAPTURE_SECONDS host "$VIP"
 }
 
 # Each second; a turn is had if it is over before the next one is due.
@@ -116,11 +130,12 @@ burn_all()
 {
 	local quarter=$((BURN_US / 4))
 
-	"$TOOLS/burn" $quarter 0 0 && "$TOOLS/burn" $quarter 0 0 && "$TOOLS/burn" $quarter 0 0 &&
-		"$TOOLS/burn" $((quarter / 2)) $CAPTURE_MS $((quarter / 2))
+	on_its_processor "$TOOLS/burn" $quarter 0 0 && on_its_processor "$TOOLS/burn" $quarter 0 0 &&
+		on_its_processor "$TOOLS/burn" $quarter 0 0 &&
+		on_its_processor "$TOOLS/burn" $((quarter / 2)) $CAPTURE_MS $((quarter / 2))
 }
 
-# What they take, and what the process takes for them, when they are warm.
+# What they take, and what the control thread takes for them, when they are warm. (What a worker does for them isn't told from what it does for the wire.)
 measure_programs()
 {
 	local turn of=8
@@ -131,22 +146,22 @@ measure_programs()
 		ask_all >/dev/null 2>&1 || true
 	done
 	mark calibrated
-	BURN_US=$(awk -v of=$of '{ ms = $3 + $4 - before; before = $3 + $4 } END { printf "%d", ms * 1000 / of }' "$LAB_DIR/marks")
+	BURN_US=$(awk -v of=$of '{ us = $4 * 1000 + $6 / 1000 - before; before += us } END { printf "%d", us / of }' "$LAB_DIR/marks")
 	: >"$LAB_DIR/marks"
-	echo "# a turn of programs takes $BURN_US us of processor time, the process's among it"
+	echo "# a turn of programs takes $BURN_US us of processor time, the control thread's among it"
 }
 
 ask() # MODE
 {
 	case $1 in
 	quiet | null) "$TOOLS/asks" $RUN/control "$SLOT_S" "" 0 ;;
-	answers) "$TOOLS/asks" $RUN/control "$SLOT_S" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}" ;;
+	answers) on_its_processor "$TOOLS/asks" $RUN/control "$SLOT_S" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}" ;;
 	programs) each_second ask_all ;;
 	burners) each_second burn_all ;;
 	listing) ask_for_all ;;
-	others) "$TOOLS/chatters" "$SLOT_S" $LIST_US $LIST_BYTES ;;
-	nobody) "$TOOLS/misuse" "$LAB_DIR/nobody" $((SLOT_S - 1)).9 "$1" ;;
-	*) "$TOOLS/misuse" $RUN/status $((SLOT_S - 1)).9 "$1" ;;
+	others) on_its_processor "$TOOLS/chatters" "$SLOT_S" $LIST_US $LIST_BYTES ;;
+	nobody) on_its_processor "$TOOLS/misuse" "$LAB_DIR/nobody" $((SLOT_S - 1)).9 "$1" ;;
+	*) on_its_processor "$TOOLS/misuse" $RUN/status $((SLOT_S - 1)).9 "$1" ;;
 	esac
 }
 
@@ -156,24 +171,30 @@ ask_for_all()
 	local began=$SECONDS
 
 	while ((SECONDS - began < SLOT_S)); do
-		"$TOOLS/asks" $RUN/control 1 "" 0 flows
+		on_its_processor "$TOOLS/asks" $RUN/control 1 "" 0 flows
 	done | jq -sc '{had: length, of: length, longest_ms: map(.longest_ms) | max, bytes: map(.bytes) | max}'
 }
 
 # Counters, at the begin of a slot: see operators.py. None of it starts a program.
 mark() # MODE
 {
-	local stat line times bytes=0 process
+	local stat line times bytes=0 process asked control turns task others=0
 
 	read -r line <"/proc/$PID/stat"
 	read -ra stat <<<"${line##*) }"
 	process=$(((stat[11] + stat[12]) * 10))
 	times >"$LAB_DIR/times" # of who was started here
 	{ read -r _ && read -ra times; } <"$LAB_DIR/times"
+	asked=$(($(ms "${times[0]}") + $(ms "${times[1]}")))
 	while read -r line; do
 		[[ $line != eth0:* ]] || read -r bytes _ <<<"${line#eth0:}"
 	done <"/proc/$SERVER_PID/net/dev"
-	echo "$1 ${EPOCHREALTIME/[.,]/} $process $(($(ms "${times[0]}") + $(ms "${times[1]}"))) $bytes" >>"$LAB_DIR/marks"
+	for task in "/proc/$PID/task"/*; do
+		read -r _ _ turns <"$task/schedstat" # ns on a processor, waiting for one, and how often it got one
+		others=$((others + turns))
+	done
+	read -r control _ turns <"/proc/$PID/task/$PID/schedstat"
+	echo "$1 ${EPOCHREALTIME/[.,]/} $process $asked $bytes $control $turns $((others - turns))" >>"$LAB_DIR/marks"
 }
 
 # 1m2.003s
