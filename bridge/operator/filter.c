@@ -286,6 +286,20 @@ bool filter_parse(const struct request *request, const struct rules *rules, stru
 	return true;
 }
 
+bool filter_who(const char *place, const char *server, const struct rules *rules,
+                struct filter *ret, struct filter_why *ret_why)
+{
+	struct filter_term *where = &ret->terms[0], *whose = &ret->terms[1];
+
+	*ret = (struct filter){.n = server ? 2 : 1, .resting = true};
+	*ret_why = (struct filter_why){.nearest = NULL};
+	where->key = FILTER_ANY;
+	whose->key = FILTER_SERVER;
+	if (!filter_place(place, where))
+		return refuse(ret_why, NULL, "%s: not an address, nor ADDRESS:PORT", place);
+	return !server || parse_name(rules, server, whose, ret_why);
+}
+
 /* ---- Looking ---- */
 
 static struct ip6 whole_address(const struct balance *balance, uint32_t flow, be32 ip)

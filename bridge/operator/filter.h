@@ -53,6 +53,11 @@ struct filter_why {
 bool filter_parse(const struct request *request, const struct rules *rules, struct filter *ret,
                   struct filter_why *ret_why);
 
+/* Makes one of a place, as below, and the name of a server, or NULL: flows that have ended are
+ * meant as well. */
+bool filter_who(const char *place, const char *server, const struct rules *rules,
+                struct filter *ret, struct filter_why *ret_why);
+
 /* Reads ADDRESS, ADDRESS/BITS, ADDRESS:PORT, [ADDRESS]:PORT or :PORT, and sets that in *ret; false
  * if it is none of these. And if an address (of IPv4 as ip6_mapped()) and port are there. */
 bool filter_place(const char *word, struct filter_term *ret);

@@ -177,29 +177,46 @@ static void drop(struct world *world, struct client *client)
 	client->flows.scan = NULL;
 }
 
-/* False if the words are no filter, or memory runs out, which is answered then. */
-static bool begin(struct world *world, struct client *client, const struct request *request)
+/* NULL if memory runs out, which is answered then. */
+static struct scan *new_scan(struct world *world, struct client *client)
 {
 	struct scan *scan = scan_new(world->crew);
-	struct filter_why why;
 
 	client->flows.n = 0;
 	client->flows.limit = UINT64_MAX;
 	client->flows.must_be = client->flows.is_last = false;
 	client->flows.scan = scan;
-	if (!scan) {
+	if (scan)
+		client->stop = drop;
+	else
 		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
+	return scan;
+}
+
+/* Has the answer begin, or end, if what was asked for is no filter. Returns is. */
+static bool begin_if(struct client *client, bool is, const struct filter_why *why)
+{
+	if (is)
+		client->go = go;
+	else
+		answer_fail(&client->answer, why->no_such_object ? ANSWER_NO_OBJECT : ANSWER_USAGE,
+		            why->no_such_object ? "no_such_object" : "bad_filter", why->nearest,
+		            "%s", why->text);
+	return is;
+}
+
+/* False if the words are no filter, or memory runs out, which is answered then. */
+static bool begin(struct world *world, struct client *client, const struct request *request)
+{
+	const struct rules *rules = world->crew->workers.rules;
+	struct scan *scan = new_scan(world, client);
+	struct filter_why why;
+	bool is;
+
+	if (!scan)
 		return false;
-	}
-	client->stop = drop;
-	if (!filter_parse(request, world->crew->workers.rules, &scan->filter, &why)) {
-		answer_fail(&client->answer, why.no_such_object ? ANSWER_NO_OBJECT : ANSWER_USAGE,
-		            why.no_such_object ? "no_such_object" : "bad_filter", why.nearest, "%s",
-		            why.text);
-		return false;
-	}
-	client->go = go;
-	return true;
+	is = filter_parse(request, rules, &scan->filter, &why);
+	return begin_if(client, is, &why);
 }
 
 /* ---- Sorted, and so many ---- */
@@ -291,29 +308,24 @@ static void name_logs(struct client *client, const struct rules *rules)
 /* Whose address and port that is, of whichever of the four. */
 void verb_who(struct world *world, struct client *client, struct request *request, lb_time now)
 {
+	const struct rules *rules = world->crew->workers.rules;
 	const char *server = request_take(request, "--server");
-	struct filter_term place;
+	struct filter_why why;
+	struct scan *scan;
+	bool is;
 
 	if (request->n != 1) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
 		            "who ADDRESS:PORT|ADDRESS|ADDRESS/BITS|:PORT [--server NAME]");
 		return;
 	}
-	if (!filter_place(request->words[0], &place)) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "%s: not an address, nor ADDRESS:PORT", request->words[0]);
+	scan = new_scan(world, client);
+	if (!scan)
 		return;
-	}
-	if (server) {
-		request->words[1] = "and";
-		request->words[2] = "server";
-		request->words[3] = (char *)(uintptr_t)server;
-		request->words[4] = NULL;
-		request->n = 4;
-	}
-	if (!begin(world, client, request))
+	is = filter_who(request->words[0], server, rules, &scan->filter, &why);
+	if (!begin_if(client, is, &why))
 		return;
-	client->flows.scan->filter.resting = client->goes_over = true;
-	name_logs(client, world->crew->workers.rules);
+	client->goes_over = true;
+	name_logs(client, rules);
 	go(world, client, now);
 }
