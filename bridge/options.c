@@ -204,11 +204,13 @@ static void set_names(struct options *ret, char **args, int n)
 }
 
 /* A word alone may be meant as a verb. */
-static int complain_of_none(int n, char **args)
+static int complain_of_none(int n, char **args, struct options *ret)
 {
 	const char *nearest = n ? cli_nearest(args[0]) : NULL;
 	char what[160];
 
+	if (n && !strcmp(args[0], "help"))
+		return parse_option('h', NULL, ret);
 	if (!nearest)
 		return complain("-f lb.ini is missing");
 	snprintf(what, sizeof(what),
@@ -221,7 +223,7 @@ static int complain_of_none(int n, char **args)
 static int parse_rest(int n, char **args, struct options *ret)
 {
 	if (!ret->config)
-		return complain_of_none(n, args);
+		return complain_of_none(n, args, ret);
 	if (ret->mode == MODE_CHECK)
 		return n || ret->read[OUTSIDE] || ret->write[OUTSIDE]
 		               ? complain("-t takes no interfaces and no captures")

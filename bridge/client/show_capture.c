@@ -9,6 +9,7 @@
 
 #include "pack.h"
 
+#include "../operator/request.h"
 #include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/text.h"
@@ -34,6 +35,8 @@ enum {
 	NG_COMMENT = 1,
 	NG_BYTES = 8192,
 	CAPTURE_SNAP = 1600, /* bytes of a frame that a record has at most: TAP_BYTES there */
+	CAPTURE_WORDS_MAX = REQUEST_WORDS - 8, /* of a filter, besides the request's others */
+	CAPTURE_INSN_BYTES = 16,               /* of an instruction in a request, hexadecimal */
 };
 
 struct capture {
@@ -275,13 +278,47 @@ static int parse(struct capture *capture, const struct cli *cli)
 	return 0;
 }
 
-/* Appends the instructions to the request. */
+/* If the running one can have it in its log: words of one line, and not too many. */
+static bool can_be_said(const char *filter)
+{
+	unsigned words = 1;
+	bool is_plain = true;
+
+	for (const char *c = filter; *c; c++) {
+		words += *c == ' ';
+		is_plain &= *c >= ' ' && *c <= '~';
+	}
+	return is_plain && words <= CAPTURE_WORDS_MAX;
+}
+
+/* Appends the instructions, behind what they are made of if there is room for that. */
+static int say_program(const struct capture *capture, const struct bpf_program *program,
+                       char *request, size_t size)
+{
+	static const char option[] = " --bpf=";
+	const size_t bytes = sizeof(option) - 1 + (size_t)program->bf_len * CAPTURE_INSN_BYTES;
+	const size_t said = strlen(capture->filter) + 1;
+	size_t len = strlen(request);
+
+	if (len + bytes >= size)
+		return complain("the filter is too long");
+	if (len + said + bytes < size && can_be_said(capture->filter))
+		len += (size_t)sprintf(request + len, " %s", capture->filter);
+	len += (size_t)sprintf(request + len, "%s", option);
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		const struct bpf_insn *insn = &program->bf_insns[i];
+
+		len += (size_t)sprintf(request + len, "%04x%02x%02x%08x", insn->code, insn->jt,
+		                       insn->jf, insn->k);
+	}
+	return 0;
+}
+
 static int compile(const struct capture *capture, char *request, size_t size)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, CAPTURE_SNAP);
 	struct bpf_program program;
-	size_t len = strlen(request);
-	int status = 0;
+	int status;
 
 	if (!pcap || pcap_compile(pcap, &program, capture->filter, 1, PCAP_NETMASK_UNKNOWN) < 0) {
 		log_error("capture: %s: %s", capture->filter,
@@ -290,16 +327,7 @@ static int compile(const struct capture *capture, char *request, size_t size)
 			pcap_close(pcap);
 		return ASK_USAGE;
 	}
-	len += (size_t)snprintf(request + len, size - len, " --bpf=");
-	for (unsigned i = 0; i < program.bf_len && !status; i++) {
-		const struct bpf_insn *insn = &program.bf_insns[i];
-
-		if (size - len < 18)
-			status = complain("the filter is too long");
-		else
-			len += (size_t)snprintf(request + len, size - len, "%04x%02x%02x%08x",
-			                        insn->code, insn->jt, insn->jf, insn->k);
-	}
+	status = say_program(capture, &program, request, size);
 	pcap_freecode(&program);
 	pcap_close(pcap);
 	return status;

@@ -104,16 +104,17 @@ static bool put_in_force(struct world *world, struct client *client, const struc
 static void say(struct client *client, const struct rules *rules, unsigned s, enum override_key key,
                 uint32_t was)
 {
-	char is[OVERRIDE_VALUE_BYTES], before[OVERRIDE_VALUE_BYTES];
+	const uint32_t value = present(&rules->servers[s], key);
+	const char *name = rules->servers[s].name, *of = override_key_name(key), *is, *before;
+	char texts[2][OVERRIDE_VALUE_BYTES];
 
+	is = override_value(key, value, texts[0]);
+	before = override_value(key, was, texts[1]);
 	answer_record(&client->answer,
 	              "{\"server_name\":\"%s\",\"key\":\"%s\",\"value\":\"%s\",\"was\":\"%s\","
-	              "\"text\":\"server %s: %s: %s -> %s\"}",
-	              rules->servers[s].name, override_key_name(key),
-	              override_value(key, present(&rules->servers[s], key), is),
-	              override_value(key, was, before), rules->servers[s].name,
-	              override_key_name(key), override_value(key, was, before),
-	              override_value(key, present(&rules->servers[s], key), is));
+	              "\"text\":\"server %s: %s: %s%s%s\"}",
+	              name, of, is, before, name, of, before, value == was ? "" : " -> ",
+	              value == was ? " already" : is);
 }
 
 /* Changes a key of a server, and says so. False with the answer ended. */
@@ -235,7 +236,8 @@ static void go(struct world *world, struct client *client, lb_time now)
 		reset_rest(world, client, now);
 	else
 		answer_fail(&client->answer, ANSWER_NOT_IN_TIME, "not_in_time", NULL,
-		            "server %s: %" PRIu32 " connections are left", client->wait.server, n);
+		            "server %s: %" PRIu32 " connection%s left", client->wait.server, n,
+		            n == 1 ? " is" : "s are");
 }
 
 /* False with the answer ended. */

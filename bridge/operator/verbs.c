@@ -72,12 +72,15 @@ static void refuse_unknown(struct client *client, const struct request *request)
 		            "%s: no such verb", first.word);
 }
 
+/* Without a filter's instructions, which the words before them say so that people can read it. */
 static void say_who(const struct client *client, const char *line)
 {
+	const char *instructions = strstr(line, " --bpf");
+	const int len = instructions ? (int)(instructions - line) : (int)strlen(line);
 	struct details details = {.n = 0};
 
 	details_number(&details, "uid", client->peer.uid);
-	log_with(LOG_INFO, &details, "control: uid %u: %s", client->peer.uid, line);
+	log_with(LOG_INFO, &details, "control: uid %u: %.*s", client->peer.uid, len, line);
 }
 
 static bool do_nothing(struct worker *worker, void *ctx, lb_time now)

@@ -388,6 +388,7 @@ capture() # FILE WORDS...
 	capture one.pcapng --both -c 6 tcp port 5061 and host 10.0.0.100
 	hold four
 	[[ $(lab_wait one.pcapng 10) = 0 ]]
+	tmb events | seek 'control: uid 0: capture --both tcp port 5061 and host 10.0.0.100$'
 	captured one.pcapng frame.interface_name ip.src ip.dst frame.comment | sed -n 1,2p >"$LAB_DIR/captured"
 	grep -qE $'^outside-in\t10.0.0.100\t10.0.0.40\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
 	grep -qE $'^inside-out\t10.0.0.40\t10.0.0.4[12]\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"

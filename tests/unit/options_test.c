@@ -105,9 +105,13 @@ START_TEST(help_and_version_need_nothing_else)
 {
 	int err;
 
-	ck_assert_ptr_nonnull(strstr(said("-h", STDOUT_FILENO, &err), "-f lb.ini"));
-	ck_assert_int_eq(err, 0);
-	ck_assert_int_eq(options.mode, MODE_DONE);
+	static const char *const asked[] = {"-h", "help", "help flows"};
+
+	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		ck_assert_ptr_nonnull(strstr(said(asked[i], STDOUT_FILENO, &err), "-f lb.ini"));
+		ck_assert_int_eq(err, 0);
+		ck_assert_int_eq(options.mode, MODE_DONE);
+	}
 	ck_assert_str_eq(said("--version --what", STDOUT_FILENO, &err),
 	                 "tmbridge " TMBRIDGE_VERSION "\n");
 	ck_assert_int_eq(err, 0);
