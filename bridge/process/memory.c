@@ -5,7 +5,8 @@
  * processor's cache of translations as well. Pages that the administrator has put aside
  * (vm.nr_hugepages) come first. Else the kernel is asked to make huge ones as the memory is written
  * (transparent_hugepage/enabled = madvise or always), for which it has to be aligned. What is
- * smaller than a huge page stays in small ones.
+ * smaller than a huge page stays in small ones, as does then what is left of the last one: else
+ * a table that needs a little of it would take all of it.
  */
 #include "memory.h"
 
@@ -35,18 +36,20 @@ static void *map(size_t bytes, int flags)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-/* bytes, a multiple of a huge page, at a multiple of one: maps one more and cuts off the ends. */
+/* Whole huge pages for bytes, at a multiple of one: maps one more and cuts off the ends. */
 static void *map_aligned(size_t bytes)
 {
-	uint8_t *at = map(bytes + MEMORY_HUGE_PAGE, 0), *aligned;
+	const size_t whole = round_up(bytes);
+	uint8_t *at = map(whole + MEMORY_HUGE_PAGE, 0), *aligned;
 
 	if (!at)
 		return NULL;
 	aligned = at + (round_up((uintptr_t)at) - (uintptr_t)at);
 	if (aligned > at)
 		munmap(at, (size_t)(aligned - at));
-	munmap(aligned + bytes, MEMORY_HUGE_PAGE - (size_t)(aligned - at));
-	madvise(aligned, bytes, MADV_HUGEPAGE); /* the kernel may have none: small ones will do */
+	munmap(aligned + whole, MEMORY_HUGE_PAGE - (size_t)(aligned - at));
+	/* the kernel may have none: small ones will do */
+	madvise(aligned, bytes / MEMORY_HUGE_PAGE * MEMORY_HUGE_PAGE, MADV_HUGEPAGE);
 	return aligned;
 }
 
@@ -59,7 +62,7 @@ int memory_take(struct memory *memory, size_t bytes)
 		memory->bytes = round_up(bytes);
 		memory->at = map(memory->bytes, MAP_HUGETLB | MAP_HUGE_2MB);
 		if (!memory->at)
-			memory->at = map_aligned(memory->bytes);
+			memory->at = map_aligned(bytes);
 	}
 	if (memory->at)
 		return 0;
