@@ -390,6 +390,7 @@ static int adopt(struct worker *worker, struct table *table, struct memory *scra
 	if (!lb)
 		return -EINVAL;
 	worker->lb = lb;
+	worker_reuse_extras(worker, now);
 	return 0;
 }
 
@@ -409,7 +410,6 @@ static int recall_flows(struct recall *recall, struct worker *worker, lb_time no
 	if (!err) {
 		memory_free(&worker->memory);
 		worker->memory = mem;
-		worker->has_ip6 = true;
 		worker->lb = lb_init_shared(mem.at, &table, worker->setup.farms, &recall->key, macs,
 		                            recall->epoch);
 		fill(recall, &table, worker->share.worker);

@@ -32,7 +32,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	anew_lay_out(&balance->anew, arena);
 	segment_lay_out(&balance->segment, arena, &key);
 	waits_lay_out(&balance->waits, arena);
-	limits_lay_out(&balance->limits, arena, &key);
+	limits_begin(&balance->limits, &key);
 	strangers_lay_out(&balance->strangers, arena, share, &key, now);
 	ended_lay_out(&balance->ended, arena);
 }

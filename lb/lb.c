@@ -117,7 +117,6 @@ struct lb *lb_adopt(void *mem, struct table *table, void *scratch, struct farms 
 	if (!has_same_names(flows, farms->rules))
 		BOTH_WRITE(flows->head->layout, 0);
 	adopt_flows(&lb->balance, scratch, table->keep_half_open, now, ret);
-	balance_count_clients(&lb->balance, now);
 	flows_note_names(flows, farms->rules->names, farms->rules->nnames);
 	flows_announce(flows, epoch);
 	expire_start_reaping(&lb->balance);
@@ -391,14 +390,24 @@ bool lb_take_suspect(struct lb *lb, uint16_t *ret)
 	return observe_take(&lb->balance.farms->observe, ret);
 }
 
-size_t lb_ip6_size(const struct lb *lb)
+size_t lb_extra_size(const struct lb *lb, const struct rules *rules, enum lb_extra extra)
 {
-	return flows_ip6_size(&lb->balance.flows);
+	const struct balance *balance = &lb->balance;
+
+	if (extra == LB_IP6)
+		return rules->nnames && !balance->flows.client6 ? flows_ip6_size(&balance->flows)
+		                                                : 0;
+	return limits_any_farm(rules) && !balance->limits.clients ? limits_size() : 0;
 }
 
-void lb_use_ip6(struct lb *lb, void *mem)
+void lb_use_extra(struct lb *lb, enum lb_extra extra, void *mem, lb_time now)
 {
-	flows_use_ip6(&lb->balance.flows, mem);
+	if (extra == LB_IP6) {
+		flows_use_ip6(&lb->balance.flows, mem);
+		return;
+	}
+	limits_use(&lb->balance.limits, mem);
+	balance_count_clients(&lb->balance, now);
 }
 
 void lb_reload(struct lb *lb, struct farms *farms, const uint16_t *map)

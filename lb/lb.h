@@ -32,7 +32,8 @@ struct lb *lb_init(void *mem, struct farms *farms, const struct hash_key *key,
 /*
  * The same with the arrays of table.h in memory of the caller's, which others may read: the sizes
  * of these, and the bytes for the rest; and an engine whose arrays are in table->arrays[].memory,
- * to be emptied. That of TABLE_CLIENT6 may be NULL, up to lb_use_ip6(). table itself need not stay.
+ * to be emptied. That of TABLE_CLIENT6 may be NULL, up to lb_use_extra(). table itself need not
+ * stay.
  */
 size_t lb_table_sizes(const struct rules *rules, const struct share *share, struct table *ret);
 struct lb *lb_init_shared(void *mem, struct table *table, struct farms *farms,
@@ -62,12 +63,20 @@ void lb_set_mac(struct lb *lb, enum side side, const struct mac *mac);
  * no cable; 0: any. */
 void lb_set_mtu(struct lb *lb, enum side side, uint32_t mtu);
 
+/* What an engine has room for only where its rules ask for it. */
+enum lb_extra {
+	LB_IP6,    /* clients' addresses, of IPv6 */
+	LB_LIMITS, /* clients whose connections are limited */
+	LB_EXTRAS,
+};
+
 /*
- * The bytes, aligned to ARENA_ALIGN, that the engine needs besides before it gets rules with IPv6
- * addresses; and has it use them, once. They must stay.
+ * The bytes, aligned to ARENA_ALIGN, that the engine needs for that before it gets these rules, or
+ * 0: these don't ask for it, or it has them. lb_use_extra() has it use them; they must stay. now is
+ * as for lb_input().
  */
-size_t lb_ip6_size(const struct lb *lb);
-void lb_use_ip6(struct lb *lb, void *mem);
+size_t lb_extra_size(const struct lb *lb, const struct rules *rules, enum lb_extra extra);
+void lb_use_extra(struct lb *lb, enum lb_extra extra, void *mem, lb_time now);
 
 /*
  * Decides upon n frames, rewrites those to forward from layer 3 upwards, and sets ret[0..n-1]. The

@@ -29,13 +29,20 @@ static_assert(sizeof(struct limits_client) == 32, "two in a cache line");
 
 enum { LIMITS_SETS = LIMITS_CLIENTS / LIMITS_WAYS };
 
-void limits_lay_out(struct limits *limits, struct arena *arena, const struct hash_key *key)
+void limits_begin(struct limits *limits, const struct hash_key *key)
 {
 	*limits = (struct limits){.key = *key};
-	limits->clients = arena_take(arena, LIMITS_CLIENTS, sizeof(*limits->clients));
-	if (!limits->clients)
-		return;
-	memset(limits->clients, 0, LIMITS_CLIENTS * sizeof(*limits->clients));
+}
+
+size_t limits_size(void)
+{
+	return LIMITS_CLIENTS * sizeof(struct limits_client);
+}
+
+void limits_use(struct limits *limits, void *mem)
+{
+	limits->clients = mem;
+	memset(limits->clients, 0, limits_size());
 	for (unsigned i = 0; i < LIMITS_CLIENTS; i++)
 		limits->clients[i].farm = LIMITS_NO_FARM;
 }
@@ -68,9 +75,9 @@ static struct limits_client *set_of(const struct limits *limits, const struct li
 
 static struct limits_client *find(const struct limits *limits, const struct limits_asker *asker)
 {
-	struct limits_client *set = set_of(limits, asker);
+	struct limits_client *set = limits->clients ? set_of(limits, asker) : NULL;
 
-	for (unsigned i = 0; i < LIMITS_WAYS; i++)
+	for (unsigned i = 0; set && i < LIMITS_WAYS; i++)
 		if (set[i].farm == asker->farm && set[i].key == asker->key)
 			return &set[i];
 	return NULL;
@@ -190,7 +197,7 @@ static struct limits_client *meet(struct limits *limits, const struct limits_ask
 	const struct rules_farm *farm = farm_of(asker);
 	const int64_t full = farm->client_rate ? (int64_t)now.ns - most_of(farm) : 0;
 
-	if (client)
+	if (client || !limits->clients)
 		return client;
 	client = make_room(limits, set_of(limits, asker), asker->rules, opened, now);
 	if (!client)

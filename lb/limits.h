@@ -7,7 +7,6 @@
 #ifndef LB_LIMITS_H
 #define LB_LIMITS_H
 
-#include "arena.h"
 #include "barred.h"
 #include "own.h"
 #include "rules.h"
@@ -52,7 +51,7 @@ struct limits_reset {
 };
 
 struct limits {
-	struct limits_client *clients;
+	struct limits_client *clients; /* NULL: there is no room for any */
 	struct hash_key key;
 	struct limits_counts counts;
 	struct limits_reset resets[LIMITS_OVER];
@@ -68,7 +67,18 @@ struct limits_asker {
 	bool exempt;
 };
 
-void limits_lay_out(struct limits *limits, struct arena *arena, const struct hash_key *key);
+/* With no room for clients: nobody is remembered, so that nobody has too much of anything. */
+void limits_begin(struct limits *limits, const struct hash_key *key);
+
+/* The bytes of that room, aligned to ARENA_ALIGN; and gives the room, which must stay. */
+size_t limits_size(void);
+void limits_use(struct limits *limits, void *mem);
+
+/* How many clients there is room for. */
+static inline unsigned limits_places(const struct limits *limits)
+{
+	return limits->clients ? LIMITS_CLIENTS : 0;
+}
 
 /* If the farm limits its clients in any way. */
 static inline bool limits_any(const struct rules_farm *farm)

@@ -38,10 +38,9 @@ static uint32_t take_sticky(struct bundle_clients *clients, const struct worker 
 static uint32_t take_limited(struct bundle_clients *clients, const struct worker *worker)
 {
 	const struct limits *limits = &lb_balance(worker->lb)->limits;
-	const unsigned places = limits_any_farm(worker->setup.rules) ? LIMITS_CLIENTS : 0;
 	uint32_t n = 0;
 
-	for (unsigned i = 0; i < places; i++) {
+	for (unsigned i = 0; i < limits_places(limits); i++) {
 		if (limits->clients[i].farm == LIMITS_NO_FARM)
 			continue;
 		if (n < clients->room_limited)

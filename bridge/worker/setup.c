@@ -16,7 +16,8 @@ void setup_free(struct setup *setup)
 	firewall_free(setup->firewall);
 	free(setup->faults);
 	memory_free(&setup->memory);
-	memory_free(&setup->ip6);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		memory_free(&setup->extras[i]);
 }
 
 int setup_init(struct setup *setup, const struct rules *rules, const struct share *share,

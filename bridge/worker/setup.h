@@ -20,9 +20,10 @@ struct setup {
 	struct neigh_table *neigh;
 	struct probes *probes;
 	struct events events;
-	struct firewall *firewall;    /* or NULL: no filters */
-	struct server_faults *faults; /* by rules.servers[] */
-	struct memory ip6; /* of lb, if these are the first rules that need it: see worker_move() */
+	struct firewall *firewall;       /* or NULL: no filters */
+	struct server_faults *faults;    /* by rules.servers[] */
+	struct memory extras[LB_EXTRAS]; /* of lb, where these are the first rules that ask for it:
+	                                    see worker_move() */
 };
 
 /*

@@ -4,22 +4,36 @@
  */
 #include "worker.h"
 
-/* Takes the memory for IPv6 flows if these rules are the first ones that have any. */
-static int take_ip6(const struct worker *worker, const struct rules *rules, struct memory *ret)
+/* Takes what these rules are the first ones to ask for. */
+static int take_extras(const struct worker *worker, const struct rules *rules,
+                       struct memory ret[LB_EXTRAS])
 {
-	*ret = (struct memory){0};
-	if (!rules->nnames || worker->ip6_memory.at || worker->has_ip6)
-		return 0;
-	return memory_take(ret, lb_ip6_size(worker->lb));
+	size_t bytes;
+	int err = 0;
+
+	for (unsigned i = 0; i < LB_EXTRAS && !err; i++)
+		if ((bytes = lb_extra_size(worker->lb, rules, (enum lb_extra)i)) > 0)
+			err = memory_take(&ret[i], bytes);
+	return err;
 }
 
-static void use_ip6(struct worker *worker, struct memory *memory)
+static void use_extras(struct worker *worker, struct memory extras[LB_EXTRAS], lb_time now)
 {
-	if (!memory->at)
-		return;
-	worker->ip6_memory = *memory;
-	*memory = (struct memory){0};
-	lb_use_ip6(worker->lb, worker->ip6_memory.at);
+	for (unsigned i = 0; i < LB_EXTRAS; i++) {
+		if (!extras[i].at)
+			continue;
+		worker->extras[i] = extras[i];
+		extras[i] = (struct memory){0};
+		lb_use_extra(worker->lb, (enum lb_extra)i, worker->extras[i].at, now);
+	}
+}
+
+void worker_reuse_extras(struct worker *worker, lb_time now)
+{
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		if (worker->extras[i].at &&
+		    lb_extra_size(worker->lb, worker->setup.rules, (enum lb_extra)i))
+			lb_use_extra(worker->lb, (enum lb_extra)i, worker->extras[i].at, now);
 }
 
 /* Takes over the flows in table, if there are any that can be. Where servers are is known then. */
@@ -53,7 +67,6 @@ static int take_engine(struct worker *worker, const struct rules *rules,
 	if (worker->fastpath) {
 		bytes = lb_table_sizes(rules, &worker->share, &table);
 		fastpath_table(worker->fastpath, worker->share.worker, &table);
-		worker->has_ip6 = table.arrays[TABLE_CLIENT6].memory;
 	}
 	if ((err = memory_take(&worker->memory, bytes)) < 0)
 		return err;
@@ -95,10 +108,10 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
 	    (err = setup_init(&worker->setup, rules, share, key, now)) < 0)
 		return err;
 	if ((err = take_engine(worker, rules, macs, now)) == 0)
-		err = take_ip6(worker, rules, &worker->setup.ip6);
+		err = take_extras(worker, rules, worker->setup.extras);
 	if (err)
 		return err;
-	use_ip6(worker, &worker->setup.ip6);
+	use_extras(worker, worker->setup.extras, now);
 	place_servers(worker);
 	return 0;
 }
@@ -121,7 +134,8 @@ void worker_free(struct worker *worker)
 {
 	voice_close(&worker->voice);
 	memory_free(&worker->memory);
-	memory_free(&worker->ip6_memory);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		memory_free(&worker->extras[i]);
 	setup_free(&worker->setup);
 }
 
@@ -176,7 +190,7 @@ int worker_prepare(const struct worker *worker, const struct rules *rules, lb_ti
 {
 	int err = setup_init(ret, rules, &worker->share, &worker->key, now);
 
-	if (!err && (err = take_ip6(worker, rules, &ret->ip6)) < 0)
+	if (!err && (err = take_extras(worker, rules, ret->extras)) < 0)
 		setup_free(ret);
 	if (err)
 		return err;
@@ -196,7 +210,7 @@ void worker_move(struct worker *worker, struct setup *setup, const uint16_t *map
 {
 	const struct setup old = worker->setup;
 
-	use_ip6(worker, &setup->ip6);
+	use_extras(worker, setup->extras, now);
 	neigh_inherit(setup->neigh, old.neigh);
 	probes_inherit(setup->probes, old.probes);
 	if (!worker->share.worker) /* who has all probes */

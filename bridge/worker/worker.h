@@ -23,9 +23,8 @@ struct worker {
 	struct share share;
 	struct inbox **inboxes; /* by worker; NULL if this is the only one */
 	struct hash_key key;
-	struct memory memory;     /* of lb */
-	struct memory ip6_memory; /* of lb, besides, if there are IPv6 farms */
-	bool has_ip6;             /* lb has its memory for IPv6 farms, wherever that is */
+	struct memory memory;            /* of lb */
+	struct memory extras[LB_EXTRAS]; /* of lb, besides */
 	struct lb *lb;
 	struct voice voice;        /* by the ports */
 	struct fastpath *fastpath; /* has the engine's arrays, and feeds the ports; or NULL */
@@ -55,6 +54,9 @@ int worker_init(struct worker *worker, const struct rules *rules, const struct s
                 struct inbox **inboxes, const struct hash_key *key,
                 struct port *const ports[NSIDES], struct fastpath *fastpath, lb_time now);
 void worker_free(struct worker *worker);
+
+/* Has the engine, which was made anew, use what the one before it had besides. */
+void worker_reuse_extras(struct worker *worker, lb_time now);
 
 /* Sends the records of flows that end from now on to that queue of connlog, which may be NULL. */
 void worker_log_to(struct worker *worker, struct connlog *connlog, unsigned queue);

@@ -69,6 +69,19 @@ static struct rules *make_rules(uint32_t capacity, bool ipv6)
 	return rules;
 }
 
+static void take_extras(struct subject *subject)
+{
+	for (unsigned i = 0; i < LB_EXTRAS; i++) {
+		const size_t bytes = lb_extra_size(subject->lb, subject->rules, (enum lb_extra)i);
+
+		if (!bytes)
+			continue;
+		if (memory_take(&subject->extras[i], bytes) < 0)
+			measure_fail("no memory");
+		lb_use_extra(subject->lb, (enum lb_extra)i, subject->extras[i].at, subject->now);
+	}
+}
+
 static struct barred barred;
 
 void subject_make(struct subject *subject, uint32_t capacity, bool ipv6)
@@ -86,11 +99,7 @@ void subject_make(struct subject *subject, uint32_t capacity, bool ipv6)
 	        farms_init(subject->farms_memory.at, rules, &share_whole, &key, subject->now);
 	subject->lb =
 	        lb_init(subject->lb_memory.at, subject->farms, &key, subject_macs, subject->now);
-	if (ipv6) {
-		if (memory_take(&subject->ip6_memory, lb_ip6_size(subject->lb)) < 0)
-			measure_fail("no memory");
-		lb_use_ip6(subject->lb, subject->ip6_memory.at);
-	}
+	take_extras(subject);
 	if (getenv(SUBJECT_LINES))
 		lb_use_barred(subject->lb, &barred, &key);
 	subject->bytes = measure_memory() - before;
@@ -100,7 +109,8 @@ void subject_free(struct subject *subject)
 {
 	memory_free(&subject->lb_memory);
 	memory_free(&subject->farms_memory);
-	memory_free(&subject->ip6_memory);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		memory_free(&subject->extras[i]);
 	rules_free(subject->rules);
 }
 

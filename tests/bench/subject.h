@@ -14,7 +14,7 @@ enum { SUBJECT_SERVICES = 4, SUBJECT_SERVERS = 16, SUBJECT_FIRST_SERVICE = 5060 
 
 struct subject {
 	struct rules *rules;
-	struct memory lb_memory, farms_memory, ip6_memory;
+	struct memory lb_memory, farms_memory, extras[LB_EXTRAS];
 	struct farms *farms;
 	struct lb *lb;
 	lb_time now, polled;

@@ -328,7 +328,7 @@ void books_check_limits(const struct lb *lb)
 	const struct limits *limits = &balance->limits;
 	uint64_t clients = 0, places = 0, flows = 0;
 
-	for (unsigned i = 0; i < LIMITS_CLIENTS; i++) {
+	for (unsigned i = 0; i < limits_places(limits); i++) {
 		const struct limits_client *client = &limits->clients[i];
 
 		if (client->farm == LIMITS_NO_FARM)

@@ -22,15 +22,15 @@ enum {
 
 static_assert(OPTIONS <= UINT8_MAX + 1, "one byte of the input says all of it");
 
-/* Rules with their state; the two memories of the engine, or what they held. */
+/* Rules with their state; the memories of the engine, or what they held. */
 struct setup {
 	struct rules *rules;
-	void *farms, *lb, *ip6;
+	void *farms, *lb, *extras[LB_EXTRAS]; /* of these, those that the rules ask for */
 };
 
 static const struct hash_key key;
 static struct setup live, images[OPTIONS], current;
-static size_t farms_bytes, lb_bytes, ip6_bytes;
+static size_t farms_bytes, lb_bytes, extra_bytes[LB_EXTRAS];
 static uint64_t frames;
 static bool is_other;
 static struct barred barred;
@@ -199,14 +199,31 @@ static void open_flows(struct lb *lb, const struct rules *rules, lb_time now)
 	}
 }
 
-static struct lb *begin(const struct rules *rules, lb_time now)
+/* Gives the engine what it asks for, which is always the same memory. Sets ret[], unless that is
+ * NULL, to what it has got. */
+static void use_extras(struct lb *lb, const struct rules *rules, lb_time now, bool ret[LB_EXTRAS])
+{
+	for (unsigned i = 0; i < LB_EXTRAS; i++) {
+		const size_t bytes = lb_extra_size(lb, rules, (enum lb_extra)i);
+
+		if (ret)
+			ret[i] = bytes > 0;
+		if (!bytes)
+			continue;
+		if (!live.extras[i])
+			live.extras[i] = aligned_alloc(ARENA_ALIGN, extra_bytes[i] = bytes);
+		ENSURE(bytes == extra_bytes[i]);
+		lb_use_extra(lb, (enum lb_extra)i, live.extras[i], now);
+	}
+}
+
+static void begin(const struct rules *rules, lb_time now, bool ret_extras[LB_EXTRAS])
 {
 	struct lb *lb = lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, now),
 	                        &key, macs, now);
 
-	lb_use_ip6(lb, live.ip6);
+	use_extras(lb, rules, now, ret_extras);
 	open_flows(lb, rules, now);
-	return lb;
 }
 
 static void take_memory(const struct rules *rules)
@@ -215,21 +232,21 @@ static void take_memory(const struct rules *rules)
 	farms_bytes = farms_size(rules);
 	live.lb = aligned_alloc(ARENA_ALIGN, lb_bytes);
 	live.farms = aligned_alloc(ARENA_ALIGN, farms_bytes);
-	lb_init(live.lb, farms_init(live.farms, rules, &share_whole, &key, (lb_time){0}), &key,
-	        (const struct mac[NSIDES]){{{0}}}, (lb_time){0});
-	ip6_bytes = lb_ip6_size(live.lb);
-	live.ip6 = aligned_alloc(ARENA_ALIGN, ip6_bytes);
 }
 
 static void make_image(struct setup *image, uint8_t option)
 {
+	bool extras[LB_EXTRAS];
+
 	image->rules = make_rules(option, false);
 	if (!live.lb)
 		take_memory(image->rules);
-	begin(image->rules, (lb_time){LB_NS_PER_S});
+	begin(image->rules, (lb_time){LB_NS_PER_S}, extras);
 	image->lb = copy(live.lb, lb_bytes);
 	image->farms = copy(live.farms, farms_bytes);
-	image->ip6 = copy(live.ip6, ip6_bytes);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		if (extras[i])
+			image->extras[i] = copy(live.extras[i], extra_bytes[i]);
 }
 
 static uint8_t chosen;
@@ -242,7 +259,9 @@ struct lb *engine_new(uint8_t option)
 		make_image(image, chosen);
 	memcpy(live.lb, image->lb, lb_bytes);
 	memcpy(live.farms, image->farms, farms_bytes);
-	memcpy(live.ip6, image->ip6, ip6_bytes);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		if (image->extras[i])
+			memcpy(live.extras[i], image->extras[i], extra_bytes[i]);
 	current = (struct setup){.rules = image->rules};
 	is_other = false;
 	if (is_on(chosen, HAS_LIMITS))
@@ -313,6 +332,7 @@ struct lb *engine_new_shared(uint8_t option, struct table *table)
 	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
 	lb = lb_init_shared(mem, table, farms_init(current.farms, rules, &share_whole, &key, now),
 	                    &key, macs, now);
+	use_extras(lb, rules, now, NULL);
 	open_flows(lb, rules, now);
 	return lb;
 }
@@ -329,6 +349,8 @@ struct lb *engine_adopt(struct table *table, bool other, lb_time now, struct ado
 	lb = lb_adopt(take_arrays(rules, table), table, scratch,
 	              farms_init(current.farms, rules, &share_whole, &key, now), macs, now, ret);
 	free(scratch);
+	if (lb)
+		use_extras(lb, rules, now, NULL);
 	return lb;
 }
 
@@ -351,6 +373,7 @@ void engine_reload(struct lb *lb, lb_time now)
 	balance_referenced_snat(lb_balance(lb), used);
 	ENSURE(takeover_rules(rules, old.rules, referenced, used, map) == 0);
 	current = (struct setup){.rules = rules, .farms = farms_memory(farms_size(rules))};
+	use_extras(lb, rules, now, NULL);
 	lb_reload(lb, farms_init(current.farms, rules, &share_whole, &key, now), map);
 	free_reloaded(old);
 }

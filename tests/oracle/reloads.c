@@ -186,6 +186,7 @@ void world_reload(struct world *w)
 		report_mismatch("a reload fails");
 	w->farms_mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(w->farms_mem, 0xa5, farms_size(rules));
+	world_use_extras(w, rules);
 	lb_reload(w->lb, farms_init(w->farms_mem, rules, &share_whole, &key, w->now), map);
 	model_reload(&w->model, rules, map, w->now);
 	w->rules = rules;

@@ -249,6 +249,18 @@ static void *take(size_t bytes)
 	return mem;
 }
 
+void world_use_extras(struct world *w, const struct rules *rules)
+{
+	for (unsigned i = 0; i < LB_EXTRAS; i++) {
+		const size_t bytes = lb_extra_size(w->lb, rules, (enum lb_extra)i);
+
+		if (!bytes)
+			continue;
+		w->extra_mem[i] = take(bytes);
+		lb_use_extra(w->lb, (enum lb_extra)i, w->extra_mem[i], w->now);
+	}
+}
+
 void world_place_servers(struct world *w)
 {
 	for (unsigned s = 0; s < w->rules->nservers; s++)
@@ -267,13 +279,10 @@ void world_begin(struct world *w)
 	w->nowns = 0;
 	w->mem = take(lb_size(rules, &share_whole));
 	w->farms_mem = take(farms_size(rules));
-	w->ip6_mem = NULL;
+	memset(w->extra_mem, 0, sizeof(w->extra_mem));
 	w->lb = lb_init(w->mem, farms_init(w->farms_mem, rules, &share_whole, &key, w->now), &key,
 	                macs, w->now);
-	if (rules->nnames) {
-		w->ip6_mem = take(lb_ip6_size(w->lb));
-		lb_use_ip6(w->lb, w->ip6_mem);
-	}
+	world_use_extras(w, rules);
 	world_place_servers(w);
 	model_init(&w->model, rules, macs, w->now);
 	for (unsigned f = 0; f < rules->nfarms; f++)
@@ -286,7 +295,8 @@ void world_end(struct world *w)
 	model_free(&w->model);
 	free(w->mem);
 	free(w->farms_mem);
-	free(w->ip6_mem);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		free(w->extra_mem[i]);
 	rules_free(w->rules);
 	rules_free(w->file);
 }

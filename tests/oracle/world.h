@@ -13,7 +13,7 @@ struct world {
 	struct rules *file;      /* of which rules are a part: of all servers and services */
 	bool out[MODEL_SERVERS]; /* servers that are not in the file now */
 	unsigned nports[MODEL_FARMS];
-	void *mem, *farms_mem, *ip6_mem;
+	void *mem, *farms_mem, *extra_mem[LB_EXTRAS];
 	struct lb *lb;
 	struct model model;
 	lb_time now;
@@ -34,6 +34,8 @@ void world_poll(struct world *world);
 
 /* Tells the engine that all servers are inside. */
 void world_place_servers(struct world *world);
+/* Gives the engine what it needs besides for these rules, which it is to get next. */
+void world_use_extras(struct world *world, const struct rules *rules);
 
 /* To be called by world_begin(). */
 void world_begin_reloads(struct world *world);

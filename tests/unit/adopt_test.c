@@ -46,6 +46,8 @@ static bool die_and_adopt(struct rules *rules)
 	                     farms_init(engine.farms_mem, rules, &share_whole, &key, engine.now),
 	                     macs, engine.now, &adoption);
 	free(scratch);
+	if (engine.lb)
+		engine_use_extras(&engine, rules);
 	return engine.lb;
 }
 

@@ -67,8 +67,7 @@ static inline void begin_anew(struct engine *engine, bool in_maps)
 	engine->now = clock_now();
 	engine->lb = lb_init_shared(engine->mem, in_maps ? &table : NULL, farms, &key, macs,
 	                            engine->now);
-	if (!in_maps && engine->ip6_mem)
-		lb_use_ip6(engine->lb, engine->ip6_mem);
+	engine_use_extras(engine, engine->rules);
 }
 
 static inline void set_sides(void)

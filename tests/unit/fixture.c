@@ -129,12 +129,18 @@ void fixture_make_ipv6(struct rules *rules)
 		name(rules, &rules->servers[s].address);
 }
 
-static void use_ip6(struct engine *engine, const struct rules *rules)
+void engine_use_extras(struct engine *engine, const struct rules *rules)
 {
-	if (!rules->nnames || engine->ip6_mem)
-		return;
-	engine->ip6_mem = aligned_alloc(ARENA_ALIGN, lb_ip6_size(engine->lb));
-	lb_use_ip6(engine->lb, engine->ip6_mem);
+	for (unsigned i = 0; i < LB_EXTRAS; i++) {
+		const size_t bytes = lb_extra_size(engine->lb, rules, (enum lb_extra)i);
+
+		if (!bytes)
+			continue;
+		free(engine->extra_mem[i]);
+		engine->extra_mem[i] = aligned_alloc(ARENA_ALIGN, bytes);
+		memset(engine->extra_mem[i], 0xa5, bytes);
+		lb_use_extra(engine->lb, (enum lb_extra)i, engine->extra_mem[i], engine->now);
+	}
 }
 
 /* The memory of the last engine, for the next one if there is enough of it: to take, fill and give
@@ -194,7 +200,7 @@ void engine_start_share(struct engine *engine, struct rules *rules, const struct
 	engine->lb =
 	        lb_init(engine->mem, farms_init(engine->farms_mem, rules, share, &key, engine->now),
 	                &key, macs, engine->now);
-	use_ip6(engine, rules);
+	engine_use_extras(engine, rules);
 }
 
 void engine_start(struct engine *engine, struct rules *rules)
@@ -214,7 +220,7 @@ void engine_reload(struct engine *engine, struct rules *rules)
 	balance_referenced(lb_balance(engine->lb), referenced);
 	balance_referenced_snat(lb_balance(engine->lb), used);
 	require(takeover_rules(rules, engine->rules, referenced, used, map) == 0);
-	use_ip6(engine, rules);
+	engine_use_extras(engine, rules);
 	mem = aligned_alloc(ARENA_ALIGN, farms_size(rules));
 	memset(mem, 0xa5, farms_size(rules));
 	lb_reload(engine->lb, farms_init(mem, rules, &share, &key, engine->now), map);
@@ -252,6 +258,7 @@ void engine_start_shared(struct engine *engine, struct rules *rules, struct tabl
 	engine_take_memory(engine, size);
 	engine->lb =
 	        lb_init_shared(engine->mem, ret_table, engine->farms_mem, &key, macs, engine->now);
+	engine_use_extras(engine, rules);
 }
 
 void engine_stop_shared(struct engine *engine, struct table *table)
@@ -265,7 +272,8 @@ void engine_stop(struct engine *engine)
 {
 	give_back(engine->mem);
 	free(engine->farms_mem);
-	free(engine->ip6_mem);
+	for (unsigned i = 0; i < LB_EXTRAS; i++)
+		free(engine->extra_mem[i]);
 	rules_free(engine->rules);
 }
 

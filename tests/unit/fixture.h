@@ -50,7 +50,7 @@ void fixture_make_ipv6(struct rules *rules);
 
 struct engine {
 	struct rules *rules;
-	void *mem, *farms_mem, *ip6_mem;
+	void *mem, *farms_mem, *extra_mem[LB_EXTRAS];
 	struct lb *lb;
 	lb_time now;
 	/* what engine_wait_ms() was asked to send, the first of it */
@@ -69,6 +69,9 @@ void engine_stop_shared(struct engine *engine, struct table *table);
 
 /* Gives the engine other memory, of so many bytes, to be laid out by the caller. */
 void engine_take_memory(struct engine *engine, size_t bytes);
+
+/* Gives the engine what it needs besides for these rules, if it lacks that. */
+void engine_use_extras(struct engine *engine, const struct rules *rules);
 
 /* Moves to other rules, which it takes over. */
 void engine_reload(struct engine *engine, struct rules *rules);

@@ -15,7 +15,7 @@ START_TEST(the_worst_are_not_forgotten)
 {
 	enum { WORST = 200, FLOOD = 400000 };
 	struct limits limits = {0};
-	struct arena measure = {0}, arena = {0};
+	void *mem = aligned_alloc(ARENA_ALIGN, limits_size());
 	const struct hash_key key = {{random_next(), random_next()}};
 	lb_time now = {100 * LB_NS_PER_S};
 	struct limits_asker asker;
@@ -25,9 +25,8 @@ START_TEST(the_worst_are_not_forgotten)
 	farm()->client_rate = 10;
 	farm()->client_connections = 10;
 	farm()->block_for_ms = 600000;
-	limits_lay_out(&limits, &measure, &key);
-	arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
-	limits_lay_out(&limits, &arena, &key);
+	limits_begin(&limits, &key);
+	limits_use(&limits, mem);
 	for (unsigned c = 0; c < WORST; c++) {
 		ip = ip6_mapped(fixture_client(c));
 		asker = limits_asker(rules, 0, &ip);
@@ -52,7 +51,7 @@ START_TEST(the_worst_are_not_forgotten)
 	}
 	ck_assert_uint_eq(limits.counts.forgotten, 0);
 	ck_assert_uint_eq(limits.counts.clients, LIMITS_CLIENTS);
-	free(arena.base);
+	free(mem);
 	rules_free(rules);
 }
 END_TEST
@@ -83,7 +82,7 @@ START_TEST(a_table_full_of_the_worst_forgets_none)
 {
 	enum { BASE = 0x40000000, MANY = 1 << 19, FLOOD = 1 << 17 };
 	struct limits limits = {0};
-	struct arena measure = {0}, arena = {0};
+	void *mem = aligned_alloc(ARENA_ALIGN, limits_size());
 	const struct hash_key key = {{1, 2}};
 	lb_time now = {100 * LB_NS_PER_S};
 	uint8_t *blocked = calloc(MANY, 1);
@@ -93,9 +92,8 @@ START_TEST(a_table_full_of_the_worst_forgets_none)
 	farm()->client_rate = 1;
 	farm()->client_burst = 1;
 	farm()->block_for_ms = 600000;
-	limits_lay_out(&limits, &measure, &key);
-	arena.base = aligned_alloc(ARENA_ALIGN, measure.used);
-	limits_lay_out(&limits, &arena, &key);
+	limits_begin(&limits, &key);
+	limits_use(&limits, mem);
 	for (uint32_t i = 0; i < MANY && n < LIMITS_CLIENTS; i++)
 		n += blocked[i] = block_one(&limits, BASE + i, now);
 	require_eq(n, LIMITS_CLIENTS);
@@ -111,7 +109,7 @@ START_TEST(a_table_full_of_the_worst_forgets_none)
 	for (uint32_t i = 0; i < MANY; i++)
 		require_eq(is_blocked(&limits, BASE + i, now), blocked[i]);
 	free(blocked);
-	free(arena.base);
+	free(mem);
 	rules_free(rules);
 }
 END_TEST
