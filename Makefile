@@ -48,8 +48,10 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit
 ifeq ($(VARIANT),release)
   CC := gcc
   AR := gcc-ar
-  CFLAGS ?= $(if $(findstring tests/unit/,$@),-O1,-O3) -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(or $(findstring tests/,$@),$(findstring /tools/,$@)),,$(LTO))
+  CFLAGS ?= $(if $(findstring tests/unit/,$@),-O1,-O3) -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE $(if $(filter $(LINKED_LATER),$@),$(LTO))
   LDFLAGS ?= -O3 $(LTO) -pie -Wl,-z,relro,-z,now
+  # By the linker is optimized what handles frames: not tests, nor what reads files and talks with operators.
+  LINKED_LATER = $(filter-out $(B)/bridge/operator/% $(B)/bridge/client/% $(B)/bridge/console/%,$(LB) $(BRIDGE) $(B)/bridge/main.o)
   LTO := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 else ifeq ($(VARIANT),debug)
   CC := clang
@@ -133,44 +135,50 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -c -o $@ $<
 
-# What runs in the kernel, as an array of bytes: bridge/fastpath/program.h. clang is the compiler for it, whatever CC is.
+# What runs in the kernel, as an array of bytes: bridge/fastpath/program.h. clang is the compiler for it, whatever CC is, and makes it once for
+# all variants.
 BPF_CLANG ?= clang
+K := .build/release
 BPF_FLAGS := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra $(WERROR) -D__$(shell uname -m)__ \
 	-I/usr/include/$(shell gcc -print-multiarch)
 
-$(B)/%.bpf.o: %.bpf.c Makefile
+$(K)/%.bpf.o: %.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
 
-as_bytes = { echo '\#include "$(patsubst $(B)/%.c,%.h,$@)"'; \
+as_bytes = { echo '\#include "$(patsubst $(K)/%.c,%.h,$@)"'; \
 	echo '_Alignas(8) const unsigned char $(1)[] = {'; \
 	od -An -v -tu1 -w32 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
 	echo '};'; echo 'const size_t $(1)_bytes = sizeof($(1));'; } >$@
 
-$(B)/bridge/fastpath/fastpath.bpf.o: BPF_FLAGS += -DSUMMED_IS_SEEN
-$(B)/bridge/fastpath/fastpath_any.bpf.o: bridge/fastpath/fastpath.bpf.c Makefile
+$(K)/bridge/fastpath/fastpath.bpf.o: BPF_FLAGS += -DSUMMED_IS_SEEN
+$(K)/bridge/fastpath/fastpath_any.bpf.o: bridge/fastpath/fastpath.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(BPF_CLANG) $(BPF_FLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/bridge/fastpath/program.c: $(B)/bridge/fastpath/fastpath.bpf.o
+$(K)/bridge/fastpath/program.c: $(K)/bridge/fastpath/fastpath.bpf.o
 	@$(call as_bytes,fastpath_program)
 
-$(B)/bridge/fastpath/any_program.c: $(B)/bridge/fastpath/fastpath_any.bpf.o
+$(K)/bridge/fastpath/any_program.c: $(K)/bridge/fastpath/fastpath_any.bpf.o
 	@$(call as_bytes,fastpath_any_program)
 
-$(B)/bridge/fastpath/guard_program.c: $(B)/bridge/fastpath/guard.bpf.o
+$(K)/bridge/fastpath/guard_program.c: $(K)/bridge/fastpath/guard.bpf.o
 	@$(call as_bytes,guard_program)
 
-$(B)/bridge/fastpath/bouncer_program.c: $(B)/bridge/fastpath/bouncer.bpf.o
+$(K)/bridge/fastpath/bouncer_program.c: $(K)/bridge/fastpath/bouncer.bpf.o
 	@$(call as_bytes,bouncer_program)
 
-$(B)/tests/bench/feed_program.c: $(B)/tests/bench/feed.bpf.o
+$(K)/tests/bench/feed_program.c: $(K)/tests/bench/feed.bpf.o
 	@$(call as_bytes,feed_program)
 
-$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: %.o: %.c
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: $(B)/%.o: $(K)/%.c
+	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+.PHONY: programs
+programs: $(patsubst %,$(K)/bridge/fastpath/%.c,program any_program guard_program bouncer_program)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null) $(shell find $(K) -name '*.bpf.d' 2>/dev/null)
 
 # Sets up and tests
 
@@ -205,9 +213,9 @@ check: ## units, rooms and replays, as released and sanitized: under a minute; i
 
 # What tests/run.sh begins with, and what it has made meanwhile, each of a variant.
 .PHONY: release debug for-live-tests for-tests-release for-tests-debug
-release:
-	$(MAKE) VARIANT=$@ everything
-debug: # the tools are always those of release
+release: programs # not by two at a time
+	$(MAKE) VARIANT=$@ .build/$@/tmbridge .build/$@/tmbridge-console .build/$@/unit $(BENCH:$(B)/%=.build/$@/%) $(TOOLS:$(B)/%=.build/$@/%)
+debug: programs # the tools are always those of release
 	$(MAKE) VARIANT=$@ $(addprefix .build/$@/,tmbridge tmbridge-console unit bench-engine)
 for-live-tests:
 	$(MAKE) VARIANT=release .build/release/tmbridge .build/release/tmbridge-console $(TOOLS:$(B)/%=.build/release/%)
