@@ -5,6 +5,7 @@
  */
 #include "client/cli.h"
 #include "live.h"
+#include "process/limits.h"
 #include "process/log.h"
 #include "process/names.h"
 #include "process/signals.h"
@@ -125,6 +126,8 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (options.mode == MODE_DONE)
 		return EXIT_SUCCESS;
+	if (limits_check_stack() < 0)
+		return EXIT_RUNTIME;
 	if (options.mode != MODE_LIVE)
 		signals_let_go();
 	log_verbose(options.verbose);

@@ -6,10 +6,25 @@
 #include "log.h"
 #include "../../lb/rules.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 
 /* Two logs for each farm and for each that is gone, and what else there is: ports and the like. */
 enum { LIMITS_FILES = 4 * RULES_FARMS_MAX + 1024 };
+
+/* Twice what a reload takes, which is the most; threads get as much as the process has. */
+enum { LIMITS_STACK_KIB = 1024 };
+
+int limits_check_stack(void)
+{
+	struct rlimit stack;
+
+	if (getrlimit(RLIMIT_STACK, &stack) < 0 || stack.rlim_cur >= LIMITS_STACK_KIB << 10)
+		return 0;
+	log_error("the stack is limited to %llu KiB: %u are needed (ulimit -s %u)",
+	          (unsigned long long)stack.rlim_cur >> 10, LIMITS_STACK_KIB, LIMITS_STACK_KIB);
+	return -ENOMEM;
+}
 
 void limits_raise(void)
 {

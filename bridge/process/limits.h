@@ -11,4 +11,8 @@
  */
 void limits_raise(void);
 
+/* If stacks may be as large as they may ever need to be. Returns 0, or -ENOMEM with the reason
+ * logged. */
+int limits_check_stack(void);
+
 #endif

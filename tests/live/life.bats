@@ -109,6 +109,11 @@ promiscuity()
 	done
 }
 
+@test "preflight: a stack that a reload would overflow" {
+	run in_ns tmb prlimit --stack=262144:262144 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	[[ $status = 1 && $output = "tmbridge: the stack is limited to 256 KiB: 1024 are needed (ulimit -s 1024)" ]]
+}
+
 @test "preflight: no permission" {
 	cp "$TMBRIDGE" /run/copied # nobody may not be let into the checkout
 	run in_ns tmb timeout 10 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
