@@ -207,9 +207,9 @@ vm-packages: deps # not both at a time
 	-@$(MAKE) -s deps PACKAGES="$(VM_PACKAGES)"
 
 .PHONY: check
-check: ## units, rooms and replays, as released and sanitized: under a minute; installs nothing, needs no root
+check: ## units, rooms and replays (not by valgrind), as released and sanitized: under a minute; installs nothing, needs no root
 	$(MAKE) -s -j$$(nproc) release debug
-	VARIANTS="release debug" tests/run.sh unit rooms replay
+	VARIANTS="release debug" QUICK=yes COMPUTE_JOBS=$$(($$(nproc) + 1)) tests/run.sh unit rooms replay
 
 # What tests/run.sh begins with, and what it has made meanwhile, each of a variant.
 .PHONY: release debug for-live-tests for-tests-release for-tests-debug
