@@ -10,8 +10,6 @@ setup_file()
 	fi
 	export BULK_MIB
 	lab_file big "$BULK_MIB"
-	BULK_SUM=$(sha256sum <"$LAB_DIR/www/big")
-	export BULK_SUM
 }
 
 teardown()
@@ -30,7 +28,7 @@ bulk() # LAB-OPTION...
 	server_http fe2 80
 	lab_ini 'ports = 80'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	[[ $(in_ns client curl -sS -m 60 "http://$VIP/big" | sha256sum) = "$BULK_SUM" ]]
+	in_ns client curl -sS -m 60 "http://$VIP/big" | cmp - "$LAB_DIR/www/big"
 	# Several at a time, from the inside as well.
 	for ns in client dc fe1; do
 		lab_spawn "bulk-$ns" $ns curl -sS -m 60 -r 0-33554431 "http://$VIP/big"
@@ -56,7 +54,6 @@ bulk() # LAB-OPTION...
 }
 
 @test "with an MTU of 9000 and offloads off" {
-	BULK_SUM=$(head -c 64M "$LAB_DIR/www/big" | sha256sum)
 	truncate -s 64M "$LAB_DIR/www/big"
 	bulk mtu=9000 offloads=off
 }
