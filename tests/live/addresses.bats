@@ -101,6 +101,7 @@ serves()
 	tmbridge_stop
 }
 
+# bats test_tags=plain
 @test "links come after the start, and somebody has the VIP: it stays his until he leaves" {
 	unplug
 	start_unplugged

@@ -233,6 +233,7 @@ all_go_on()
 	jq -e '.echoed == 100' <<<"$line"
 }
 
+# bats test_tags=plain
 @test "our own cables are dead for a while: no server is, and no connection is reset" {
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 1s' 'check_timeout = 500ms' 'fall = 2'
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -191,6 +191,7 @@ settings() # what ought to be restored
 	ends_well
 }
 
+# bats test_tags=plain
 @test "link_mirror: the other cable dies unseen, and both come back" {
 	lab_ini bridge.link_mirror=yes 'ports = 80'
 	tmbridge_start "$LAB_DIR/lb.ini"

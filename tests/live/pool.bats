@@ -172,6 +172,7 @@ by_client()
 	tmbridge_stop
 }
 
+# bats test_tags=plain
 @test "idle connections: both ends are reset; one that is used stays" {
 	lab_ini 'ports = 5061' 'idle_timeout = 2s'
 	tmbridge_start "$LAB_DIR/lb.ini"
