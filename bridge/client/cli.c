@@ -61,6 +61,11 @@ static bool is_file(int argc, char **argv, int i)
 	       (!strcmp(argv[i], "-f") && i + 1 < argc && argv[i + 1][0] != '-');
 }
 
+bool cli_wants_help(int argc, char **argv)
+{
+	return argc > 1 && (!strcmp(argv[argc - 1], "--help") || !strcmp(argv[argc - 1], "-h"));
+}
+
 bool cli_is_meant(int argc, char **argv)
 {
 	bool known = false;
@@ -74,7 +79,8 @@ bool cli_is_meant(int argc, char **argv)
 	/* with a file it is no verb, but an interface that is called like one */
 	for (int i = 1; i < argc; i++)
 		known &= !is_file(argc, argv, i);
-	return known && !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
+	return known && !cli_wants_help(argc, argv) &&
+	       !(argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"));
 }
 
 const char *cli_nearest(const char *word)

@@ -188,7 +188,7 @@ static void show_snat(const json_t *farm)
 		return;
 	json_array_foreach(json_object_get(farm, "snat"), i, snat) in_use +=
 	        value(snat, "ports_in_use");
-	printf("  SNAT: %.0f ports in use", in_use);
+	printf("  SNAT: %.0f port%s in use", in_use, in_use == 1 ? "" : "s");
 	if (json_is_integer(json_object_get(fullest, "port")))
 		snprintf(port, sizeof(port), ":%.0f", value(fullest, "port"));
 	if (of > 0)

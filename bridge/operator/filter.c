@@ -150,7 +150,8 @@ static bool parse_state(const char *word, struct filter_term *ret, struct filter
 		nearest_offer(&nearest, state_names[i]);
 		if (strcmp(word, state_names[i]))
 			continue;
-		ret->states = (uint16_t)(1 << i);
+		/* resting are all that have ended: as many as status says */
+		ret->states = i == FLOW_QUARANTINE ? ENDED_STATES : (uint16_t)(1 << i);
 		return true;
 	}
 	return refuse(why, nearest_best(&nearest), "%s: no such state", word);
@@ -235,7 +236,10 @@ static bool refuse_key(const char *word, struct filter_why *why)
 
 	for (unsigned i = 0; i < NKEYS; i++)
 		nearest_offer(&nearest, keys[i].word);
-	return refuse(why, nearest_best(&nearest), "%s: neither an address nor a key", word);
+	return refuse(why, nearest_best(&nearest),
+	              "%.40s: neither an address nor one of client, vip, snat, to, server, farm, "
+	              "state, age, idle, bytes",
+	              word);
 }
 
 /* The term that begins at word *i, which is moved behind it. */
