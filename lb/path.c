@@ -89,6 +89,18 @@ static bool is_opening(const struct job *job)
 	       (job->packet.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
 
+/*
+ * Fetches the client's address for a plain packet of IPv6: not for a whole burst at once, behind
+ * all that was fetched before, but for one while another one some places before it is dealt with,
+ * as so much more can be on its way. Inlined early: see flows_prefetch_ip6().
+ */
+static inline __attribute__((always_inline)) void fetch_client6(const struct lb *lb,
+                                                                const struct job *job)
+{
+	if (job->rest == REST_PLAIN_IPV6)
+		flows_prefetch_ip6(&lb->balance.flows, job->guess);
+}
+
 /* Fetches what the next of these jobs that is a SYN, from the i-th on, will need in the index.
  * Returns which it is, or n. */
 static unsigned foresee(struct lb *lb, struct job *jobs, unsigned i, unsigned n)
@@ -108,7 +120,11 @@ __attribute__((noinline)) static void decide_all_as_router(struct lb *lb, struct
                                                            unsigned next, uint32_t tick,
                                                            lb_time now, struct verdict *ret)
 {
+	const unsigned n6 = lb->balance.flows.client6 ? n : 0;
+
 	for (unsigned i = 0; i < n; i++) {
+		if (i + PATH_AHEAD < n6)
+			fetch_client6(lb, &jobs[i + PATH_AHEAD]);
 		decide_as_router(lb, &frames[i], &jobs[i], tick, now, &ret[i]);
 		lb->whys[ret[i].why]++;
 		if (i == next)
@@ -143,6 +159,7 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 {
 	const struct scene scene = engine_scene(lb);
 	const uint32_t tick = balance_tick(&lb->balance, now);
+	const unsigned n6 = lb->balance.flows.client6 ? n : 0; /* frames that may be of IPv6 */
 	struct job jobs[PATH_BURST];
 	bool any_long = false;    /* TCP that isn't plain, as SYNs are */
 	bool any_turning = false; /* plain frames that can't go the short way */
@@ -163,13 +180,14 @@ void path_input(struct lb *lb, struct frame *frames, unsigned n, lb_time now, st
 	for (unsigned i = 0; i < n; i++)
 		if (rest_is_plain(jobs[i].rest) || jobs[i].rest == REST_TCP)
 			jobs[i].guess = flows_guess(&lb->balance.flows, jobs[i].hash);
-	for (unsigned i = 0; i < n && lb->balance.flows.client6; i++)
-		if (jobs[i].rest == REST_PLAIN_IPV6)
-			flows_fetch_ip6(&lb->balance.flows, jobs[i].guess);
+	for (unsigned i = 0; i < n6 && i < PATH_AHEAD; i++)
+		fetch_client6(lb, &jobs[i]);
 	next = any_long ? begin_long(lb, jobs, n) : n;
 	if (__builtin_expect(scene.has_stack, 0))
 		return decide_all_as_router(lb, frames, n, jobs, next, tick, now, ret);
 	for (unsigned i = 0; i < n; i++) {
+		if (i + PATH_AHEAD < n6)
+			fetch_client6(lb, &jobs[i + PATH_AHEAD]);
 		if (rest_is_plain(jobs[i].rest) &&
 		    express(&lb->balance, &frames[i], &jobs[i], tick, &ret[i])) {
 			hits++;
