@@ -211,11 +211,10 @@ static int complain_of_none(int n, char **args, struct options *ret)
 
 	if (n && !strcmp(args[0], "help"))
 		return parse_option('h', NULL, ret);
-	if (!nearest)
+	if (!nearest && n != 1)
 		return complain("-f lb.ini is missing");
-	snprintf(what, sizeof(what),
-	         "%.40s: no such verb (did you mean %s?), and -f lb.ini is missing", args[0],
-	         nearest);
+	snprintf(what, sizeof(what), "%.40s: no such verb%s%s%s, and -f lb.ini is missing", args[0],
+	         nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
 	return complain(what);
 }
 

@@ -395,7 +395,8 @@ static int receive(struct capture *capture, struct ask *ask)
 		err = flush(capture);
 	}
 	if (!status)
-		log_info("%lu packets, %" PRIi64 " lost", capture->n, (int64_t)capture->lost);
+		log_info("%lu packet%s, %" PRIi64 " lost", capture->n, capture->n == 1 ? "" : "s",
+		         (int64_t)capture->lost);
 	if (!err)
 		return status;
 	log_error("%s: %s", capture->directory ? capture->directory : capture->path,
