@@ -443,6 +443,8 @@ int live_release(const struct options *options)
 		err = 0;
 	if (err == -ENOENT)
 		log_error("%s: nothing was left in the kernel", options->interfaces);
+	else if (beside == -ENODEV)
+		log_error("%s: nothing is known to have been left of these", options->interfaces);
 	else if (err < 0 && err != beside)
 		log_error("%s: releasing the wire: %s", options->interfaces, strerror(-err));
 	return err;

@@ -179,6 +179,8 @@ void former_find(const char *const names[NSIDES], const struct cable *cable)
 	struct pins there;
 	int err;
 
+	if (!are_all_there(names, cable))
+		return;
 	pins_each(consider, &search);
 	if (!search.found || pins_are_of(&search.pins, names))
 		return;

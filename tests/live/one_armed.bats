@@ -113,6 +113,8 @@ setup()
 	in_ns client arping -q -c 1 -w 2 -I eth0 10.0.0.49
 	run in_ns client ping -c 1 -W 1 fd00::49
 	ip -n client neigh show fd00::49 | seek 'lladdr 02:00:00:00:00:01'
+	never in_ns tmb "$TMBRIDGE" wire release eth0 eth9
+	[[ -n $(in_ns tmb tc filter show dev eth0 ingress) && -e /sys/fs/bpf/tmbridge/eth0 ]]
 	in_ns tmb "$TMBRIDGE" wire release eth0
 	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
 }
