@@ -138,13 +138,13 @@ struct server_model {
 	bool connect_is_unsure;
 };
 
-/* A client and a server of a farm with persist that it has had. */
 /* A client who has opened a connection, or may have. */
 struct known {
 	struct addr client;
 	uint64_t until; /* so long he is known for sure */
 };
 
+/* A client and a server of a farm with persist that it has had. */
 struct sticky {
 	unsigned server;
 	struct addr client;

@@ -227,9 +227,9 @@ void room_model_replace(struct model *model, const struct flow_model *new);
 /* If a SYN to the farm was refused for a limit of its client's: all of that is told then. */
 bool limits_model_refuses(struct model *model, const struct seen *seen,
                           const struct verdict *verdict, unsigned farm);
-/* A client has begun a connection; the flow is open, or may be: if it is one too many. */
 /* If two addresses are of one client. */
 bool limits_model_is_same(const struct addr *a, const struct addr *b);
+/* A client has begun a connection; the flow is open, or may be: if it is one too many. */
 void limits_model_begun(struct model *model, unsigned farm, const struct addr *client);
 enum maybe limits_model_opened(struct model *model, const struct flow_model *flow, bool surely);
 
