@@ -263,10 +263,10 @@ int options_parse(int argc, char **argv, struct options *ret)
 	int option, err;
 
 	*ret = (struct options){.mode = MODE_LIVE};
-	if (argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"))
-		return parse_release(argc, argv, ret);
 	if (cli_wants_help(argc, argv))
 		return parse_option('h', NULL, ret);
+	if (argc > 2 && !strcmp(argv[1], "wire") && !strcmp(argv[2], "release"))
+		return parse_release(argc, argv, ret);
 	argv[0] = "tmbridge"; /* as which getopt_long() complains */
 	while ((option = getopt_long(argc, argv, "f:r:b:w:ts:k:u:vhV", long_options, NULL)) != -1) {
 		err = parse_option(option, optarg, ret);

@@ -277,6 +277,15 @@ static bool say_bundle(struct world *world, struct client *client)
 	return good;
 }
 
+/* If what is left of a request with a filter is what that was compiled of, for the log. */
+static bool are_words(const struct request *request)
+{
+	for (unsigned i = 0; i < request->n; i++)
+		if (!strncmp(request->words[i], "--", 2))
+			return false;
+	return true;
+}
+
 static bool take_wish(struct client *client, struct request *request, struct capture_of *capture,
                       struct tap_wish *ret)
 {
@@ -298,8 +307,7 @@ static bool take_wish(struct client *client, struct request *request, struct cap
 		            "%s: no such reason", why);
 		return false;
 	}
-	/* what it was compiled of comes with a filter, for the log */
-	return filter || !verb_too_much(client, request);
+	return (filter && are_words(request)) || !verb_too_much(client, request);
 }
 
 void verb_capture(struct world *world, struct client *client, struct request *request, lb_time now)

@@ -36,6 +36,9 @@ static const struct verb verbs[] = {
 
 enum { NVERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
+/* Of a request that the log has, and of a word of it. */
+enum { SAID_BYTES = 256, SAID_WORD_BYTES = 70 };
+
 static const char *word(const struct request *request, unsigned i)
 {
 	return i < request->n ? request->words[i] : "";
@@ -72,15 +75,31 @@ static void refuse_unknown(struct client *client, const struct request *request)
 		            "%s: no such verb", first.word);
 }
 
-/* Without a filter's instructions, which the words before them say so that people can read it. */
-static void say_who(const struct client *client, const char *line)
+/* The words, as many as there is room for; of a long one, as a filter's instructions, only the
+ * beginning. What is left out is dots. */
+static void join(const struct request *request, char *ret, size_t size)
 {
-	const char *instructions = strstr(line, " --bpf");
-	const int len = instructions ? (int)(instructions - line) : (int)strlen(line);
-	struct details details = {.n = 0};
+	size_t len = 0;
 
+	for (unsigned i = 0; i < request->n && len < size; i++) {
+		const char *text = request->words[i];
+
+		len += (size_t)snprintf(ret + len, size - len, "%s%.*s%s", i ? " " : "",
+		                        SAID_WORD_BYTES, text,
+		                        strlen(text) > SAID_WORD_BYTES ? "..." : "");
+	}
+	if (len >= size)
+		strcpy(ret + size - sizeof("..."), "...");
+}
+
+static void say_who(const struct client *client, const struct request *request)
+{
+	struct details details = {.n = 0};
+	char said[SAID_BYTES];
+
+	join(request, said, sizeof(said));
 	details_number(&details, "uid", client->peer.uid);
-	log_with(LOG_INFO, &details, "control: uid %u: %.*s", client->peer.uid, len, line);
+	log_with(LOG_INFO, &details, "control: uid %u: %s", client->peer.uid, said);
 }
 
 static bool do_nothing(struct worker *worker, void *ctx, lb_time now)
@@ -102,11 +121,9 @@ static bool can_have(struct crew *crew, enum verb_takes takes)
 
 void verbs_ask(struct world *world, struct client *client, char *line, lb_time now)
 {
-	char said[256];
 	struct request request;
 	const struct verb *verb;
 
-	snprintf(said, sizeof(said), "%s", line);
 	if (!request_split(line, &request) || !request.n) {
 		answer_fail(&client->answer, ANSWER_USAGE, "bad_request", NULL,
 		            "a request is one line of up to %d words in plain ASCII",
@@ -124,7 +141,7 @@ void verbs_ask(struct world *world, struct client *client, char *line, lb_time n
 		return;
 	}
 	if (verb->changes && !client->late.ns)
-		say_who(client, said);
+		say_who(client, &request);
 	if (!can_have(world->crew, verb->takes)) {
 		verb_stall(client, now);
 		return;

@@ -388,7 +388,7 @@ capture() # FILE WORDS...
 	capture one.pcapng --both -c 6 tcp port 5061 and host 10.0.0.100
 	hold four
 	[[ $(lab_wait one.pcapng 10) = 0 ]]
-	tmb events | seek 'control: uid 0: capture --both tcp port 5061 and host 10.0.0.100$'
+	tmb events | seek -E 'control: uid 0: capture --both tcp port 5061 and host 10.0.0.100 --bpf=[0-9a-f]{64}[.]{3}$'
 	captured one.pcapng frame.interface_name ip.src ip.dst frame.comment | sed -n 1,2p >"$LAB_DIR/captured"
 	grep -qE $'^outside-in\t10.0.0.100\t10.0.0.40\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
 	grep -qE $'^inside-out\t10.0.0.40\t10.0.0.4[12]\tflow_new, flow [0-9]+, server fe[12]$' "$LAB_DIR/captured"
@@ -411,6 +411,10 @@ capture() # FILE WORDS...
 @test "capture: a filter that would turn for ever, or end the process, is none" {
 	local code
 
+	run hostile 's = connect("control"); s.send(b"capture --bohth udp --bpf=0006000000040000\n"); print(s.recv(999).decode())'
+	[[ $output = *'"exit":2'*"--bohth: unexpected"* ]]
+	run hostile 's = connect("control"); s.send(b"capture --bpf=0006000000000000    --bundle\n"); print(s.recv(30).decode())'
+	tmb events --limit 1 | seek 'control: uid 0: capture --bpf=0006000000000000 --bundle$'
 	run hostile 's = connect("control")
 	s.send(b"capture --bpf=00050000ffffffff0006000000000001\n"); print(s.recv(999).decode())'
 	[[ $output = *'"exit":2'*'"bad_filter"'* ]]

@@ -105,7 +105,8 @@ START_TEST(help_and_version_need_nothing_else)
 {
 	int err;
 
-	static const char *const asked[] = {"-h", "help", "help flows", "flows --sort age --help"};
+	static const char *const asked[] = {"-h", "help", "help flows", "flows --sort age --help",
+	                                    "wire release eth0 --help"};
 
 	for (unsigned i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 		ck_assert_ptr_nonnull(strstr(said(asked[i], STDOUT_FILENO, &err), "-f lb.ini"));
