@@ -196,7 +196,7 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 
 # The BPF file system is one for all network namespaces, where interfaces may be the same by number and MAC address.
 # bats test_tags=plain
-@test "a tmbridge that lives in another network namespace keeps what is its, whatever the interfaces here are" {
+@test "a tmbridge that lives in another network namespace keeps what is its, where interfaces are the same but for their names" {
 	local port
 
 	ini fe1
