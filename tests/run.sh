@@ -302,8 +302,8 @@ touch "$LOGS"/{build,compute,live,vm,fuzz}
 queue_jobs "$@"
 start_jobs live "$LIVE_JOBS" 0
 start_jobs build 1 5
-start_jobs computing "$COMPUTE_JOBS" 5
-start_jobs vm 1 5
+start_jobs computing "$COMPUTE_JOBS" 8
+start_jobs vm 1 8
 start_jobs fuzz 1 19
 wait
 for part; do
