@@ -57,8 +57,10 @@ part_files() # PART VARIANT
 	replay) # the sanitizers' builds don't run under valgrind, and balanced.bats has the captures for them; that the benchmark works is seen with these
 		for file in tests/replay/*.bats; do
 			case $2/$file in
-			debug/*/valgrind.bats | debug/*/captures.bats | release/*/engine.bats) ;;
-			*/valgrind.bats) [[ $QUICK ]] || echo "$file" ;;
+			release/*/engine.bats) [[ " $VARIANTS " = *" debug "* ]] || echo "$file" ;;
+			release/*/valgrind.bats) [[ $QUICK ]] || echo "$file" ;;
+			release/*) echo "$file" ;;
+			*/valgrind.bats | */captures.bats) ;;
 			*) echo "$file" ;;
 			esac
 		done
