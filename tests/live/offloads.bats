@@ -39,28 +39,32 @@ teardown_file()
 	lab_kill_all
 }
 
-# More has been captured than there was, and nothing for a while.
-has_settled() # BEFORE
+captured()
+{
+	tcpdump -r "$LAB_DIR/watch.pcap" --count 2>/dev/null | cut -d' ' -f1
+}
+
+# So much has been captured, and nothing more for a while.
+has_settled() # FRAMES
 {
 	local now
 
-	now=$(stat -c %s "$LAB_DIR/watch.pcap")
+	now=$(captured)
+	((${now:-0} >= $1)) || return 1
 	sleep 0.1
-	((now > $1)) && [[ $(stat -c %s "$LAB_DIR/watch.pcap") = "$now" ]]
+	[[ $(captured) = "$now" ]]
 }
 
-# Has the machine send a frame, and waits for what comes of it.
+# Has the machine send a frame, and waits for the FRAMES (1) that come of it.
 send() # HEADER... L4 PAYLOAD SEGMENT
 {
-	local before
+	local all=$(($(captured) + ${FRAMES:-1}))
 
-	before=$(stat -c %s "$LAB_DIR/watch.pcap")
-	((before > 24)) || before=24 # what the file begins with
 	echo "$EPOCHREALTIME" >>"$LAB_DIR/sends"
 	: >"$LAB_DIR/machine.out"
 	echo "$@" >"$LAB_DIR/frames"
 	wait_until 5 grep -q sent "$LAB_DIR/machine.out"
-	wait_until 5 has_settled "$before"
+	wait_until 5 has_settled "$all"
 }
 
 # Behind the number of the send, from 1.
@@ -89,7 +93,7 @@ came() # SEND FIELD...
 # Sends a merged TCP frame.
 merged() # PAYLOAD SEGMENT HEADER...
 {
-	send "${@:3}" tcp "$1" "$2"
+	FRAMES=$((($1 + $2 - 1) / $2)) send "${@:3}" tcp "$1" "$2"
 	echo "$(wc -l <"$LAB_DIR/sends") $1 $2" >>"$LAB_DIR/merged"
 }
 
