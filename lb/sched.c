@@ -153,11 +153,16 @@ bool sched_has_room(const struct sched *sched, unsigned server)
 	       (!sched_is_full(sched, server) || sched->servers[server].half_open);
 }
 
+/* Half-open connections that are no few: with less than these a newcomer may as well be refused, as
+ * those who have just begun are as likely honest. */
+enum { SCHED_CROWD = 16 };
+
 bool sched_is_crowded(const struct sched *sched, unsigned server)
 {
 	const struct sched_server *state = &sched->servers[server];
 
-	return state->half_open >= state->connections - state->half_open;
+	return state->half_open >= SCHED_CROWD &&
+	       state->half_open >= state->connections - state->half_open;
 }
 
 static struct heap heap_of(struct sched *sched, unsigned farm)

@@ -53,7 +53,7 @@ bool sched_has_room(const struct sched *sched, unsigned server);
 /* If the server has its max_connections: then a half-open one must make room for another one. */
 bool sched_is_full(const struct sched *sched, unsigned server);
 
-/* If half or more of the server's connections aren't open yet. */
+/* If half or more of the server's connections aren't open yet, and 16 or more, as in a flood. */
 bool sched_is_crowded(const struct sched *sched, unsigned server);
 
 /*

@@ -67,14 +67,14 @@ bool choice_model_is_full(const struct model *m, unsigned s)
 	       choice_model_connections(m, s) >= model_server(m, s)->max_connections;
 }
 
-/* If half or more of the server's connections may be half-open. */
+/* If half or more of the server's connections, and 16 at least, may be half-open. */
 static bool may_be_crowded(const struct model *m, unsigned server)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->nflows; i++)
 		n += m->flows[i].server == server && flows_model_is_half_open(&m->flows[i]) != NO;
-	return 2 * n >= choice_model_connections(m, server);
+	return n >= 16 && 2 * n >= choice_model_connections(m, server);
 }
 
 /* If the flow makes room at its server for one of a client who is known: at once, if its own isn't.

@@ -165,47 +165,48 @@ START_TEST(full_server_cuts_its_oldest_half_open)
 }
 END_TEST
 
+/* Of a server with max places, all are taken by strangers who haven't opened yet, one client who is
+ * known and hasn't either, and open connections; then known ones ask, as often as there are
+ * strangers. */
+static void crowd(uint32_t max, unsigned strangers, bool makes_way)
+{
+	struct rules *rules = fixture_rules(1);
+	struct talk other, half;
+
+	rules->servers[0].max_connections = max;
+	engine_start(&engine, rules);
+	talk_open(&talk, &engine, fixture_client(1), 40000, 443);
+	talk_close(&talk, SERVER);
+	for (unsigned i = 0; i < max - 1 - strangers; i++)
+		talk_open(&other, &engine, fixture_client(2), (uint16_t)(40000 + i), 443);
+	for (unsigned i = 0; i < strangers; i++)
+		talk_syn(&other, &engine, fixture_client(3 + i), 40000, 443);
+	talk_syn(&half, &engine, fixture_client(1), 41000, 443);
+	for (unsigned i = 0; i < strangers; i++)
+		require_eq(
+		        talk_syn(&talk, &engine, fixture_client(1), (uint16_t)(42000 + i), 443).why,
+		        makes_way ? WHY_FLOW_NEW : WHY_SERVERS_FULL);
+	require_eq(balance()->counts.ended[ENDED_EVICTED], makes_way ? strangers : 0);
+	require_eq(talk_syn(&talk, &engine, fixture_client(1), 43000, 443).why, WHY_SERVERS_FULL);
+	require_eq(talk_syn(&talk, &engine, fixture_client(100), 40000, 443).why, WHY_SERVERS_FULL);
+	require_eq(talk_send(&half, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
+	require_eq(talk_send(&half, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
+	check_books();
+	engine_stop(&engine);
+}
+
 /* In a flood nobody who is known has to wait for that: strangers who haven't opened make way for
- * him, but no other client who is known, nor when they are few. */
+ * him, but no other client who is known, nor where they are few, or fewer than what is open. */
 START_TEST(crowded_server_takes_who_is_known)
 {
-	for (unsigned strangers = 1; strangers < 4; strangers++) {
-		struct rules *rules = fixture_rules(1);
-		struct talk opens[3], halves[3], known;
-
-		rules->servers[0].max_connections = 5;
-		engine_start(&engine, rules);
-		talk_open(&talk, &engine, fixture_client(1), 40000, 443);
-		talk_close(&talk, SERVER);
-		for (unsigned i = 0; i < 4 - strangers; i++)
-			talk_open(&opens[i], &engine, fixture_client(2), (uint16_t)(40000 + i),
-			          443);
-		for (unsigned i = 0; i < strangers; i++)
-			talk_syn(&halves[i], &engine, fixture_client(3 + i), 40000, 443);
-		talk_syn(&known, &engine, fixture_client(2), 41000, 443);
-		ck_assert_uint_eq(connections(), 5);
-		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(9), 40000, 443).why,
-		                  WHY_SERVERS_FULL);
-		if (strangers == 1) { /* of five are two half-open */
-			ck_assert_uint_eq(
-			        talk_syn(&talk, &engine, fixture_client(1), 41000, 443).why,
-			        WHY_SERVERS_FULL);
-			engine_stop(&engine);
-			continue;
-		}
-		for (unsigned i = 0; i < strangers; i++)
-			ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1),
-			                           (uint16_t)(41000 + i), 443)
-			                          .why,
-			                  WHY_FLOW_NEW);
-		ck_assert_uint_eq(balance()->counts.ended[ENDED_EVICTED], strangers);
-		ck_assert_uint_eq(talk_syn(&talk, &engine, fixture_client(1), 42000, 443).why,
-		                  WHY_SERVERS_FULL);
-		ck_assert_uint_eq(talk_send(&known, SERVER, SYN | ACK, 0).why, WHY_FLOW_HIT);
-		ck_assert_uint_eq(talk_send(&known, CLIENT, ACK, 0).why, WHY_FLOW_HIT);
-		check_books();
-		engine_stop(&engine);
-	}
+	crowd(32, 15, true); /* of 32 are 16 half-open */
+	crowd(32, 31, true);
+	crowd(40, 19, true);
+	crowd(16, 15, true);
+	crowd(40, 18, false);
+	crowd(30, 14, false);
+	crowd(15, 14, false); /* all of them */
+	crowd(2, 1, false);
 }
 END_TEST
 
