@@ -410,8 +410,9 @@ static int release_beside_host(const char *const names[NSIDES])
 
 	if (err < 0)
 		return err; /* such as a tmbridge that still runs on them */
-	former_find(names, cable);
-	err = former_may_release(names, cable);
+	err = former_find(names, cable);
+	if (!err)
+		err = former_may_release(names, cable);
 	if (err < 0) {
 		cable_close(cable);
 		return err;

@@ -68,7 +68,9 @@ static void log_kept(const struct live *live, const struct rules *rules, bool by
 	if (workers_wanted(rules) != conf->share.n)
 		log_warning("%s: [bridge] workers: stays %u %s", file, conf->share.n, until);
 	if (conf->share.n > 1 && by_address && !conf->share.by_address)
-		log_warning("%s: persist: each worker has clients of its own %s", file, until);
+		log_warning("%s: persist and limits for clients: each worker has clients of its "
+		            "own %s",
+		            file, until);
 }
 
 /*
@@ -186,7 +188,8 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 		err = cable_open(names, &wish, clock_now(), &live->cable);
 	if (err < 0)
 		return err;
-	former_find(names, live->cable);
+	if ((err = former_find(names, live->cable)) < 0)
+		return err;
 	live->share = workers_share(rules, 0, workers_wanted(rules), key);
 	err = inherit(live, rules, key, &heritage);
 	live->max_connections = rules->max_connections;

@@ -105,9 +105,9 @@ static bool is_of_none(const struct fastpath_conf *conf, const struct cable *cab
 struct search {
 	const struct cable *cable;
 	const char *const *names; /* of the command line, by enum side */
-	bool found;
-	struct pins pins;  /* if found: where it is */
-	uint64_t alive_ns; /* whoever left it said that it was well */
+	bool found, taken;        /* taken: what is under these names is somebody else's */
+	struct pins pins;         /* if found: where it is */
+	uint64_t alive_ns;        /* whoever left it said that it was well */
 };
 
 static void say_other(const struct pins *pins)
@@ -151,7 +151,9 @@ static void consider(void *ctx, const struct pins *pins)
 	if (conf.layout != FASTPATH_LAYOUT)
 		return;
 	if (!is_of(&conf, search->cable)) {
-		if (!is_own && overlaps(&conf, search->cable))
+		if (is_own && lives(pins, &conf))
+			search->taken = true;
+		else if (!is_own && overlaps(&conf, search->cable))
 			say_other(pins);
 		else if (!is_own && is_of_none(&conf, search->cable))
 			say_gone(pins);
@@ -173,18 +175,25 @@ static void consider(void *ctx, const struct pins *pins)
 	search->alive_ns = conf.alive_ns;
 }
 
-void former_find(const char *const names[NSIDES], const struct cable *cable)
+int former_find(const char *const names[NSIDES], const struct cable *cable)
 {
 	struct search search = {.cable = cable, .names = names};
 	struct pins there;
 	int err;
 
 	if (!are_all_there(names, cable))
-		return;
+		return 0;
 	pins_each(consider, &search);
+	err = pins_find(&there, names);
+	if (search.taken) {
+		log_error("%s is of a tmbridge that runs, in another network namespace: it takes "
+		          "a BPF file system each",
+		          there.path);
+		return -EBUSY;
+	}
 	if (!search.found || pins_are_of(&search.pins, names))
-		return;
-	if (pins_find(&there, names) == 0)
+		return 0;
+	if (err == 0)
 		loaded_unpin(&there);
 	err = pins_move(&search.pins, names);
 	if (err < 0)
@@ -193,4 +202,5 @@ void former_find(const char *const names[NSIDES], const struct cable *cable)
 	else
 		log_info("%s is what was left of these interfaces, by other names",
 		         search.pins.path);
+	return 0;
 }

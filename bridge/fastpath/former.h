@@ -10,9 +10,10 @@
  * Has what was left of the interfaces of cable be found by these names, under which a start or
  * `wire release` looks for it. An interface may have been called by another one of its names, or
  * renamed since; all of them must be there. The cable must be claimed (cable_open()): nobody else
- * has these interfaces, then.
+ * has these interfaces, then. Returns 0, or -EBUSY with the reason logged: a process has that place
+ * that lives, in another network namespace, where its interfaces have the same names.
  */
-void former_find(const char *const names[NSIDES], const struct cable *cable);
+int former_find(const char *const names[NSIDES], const struct cable *cable);
 
 /*
  * If what was left of these interfaces, under these names, may be removed though not all of them

@@ -196,7 +196,7 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 
 # The BPF file system is one for all network namespaces, where interfaces may be the same by number and MAC address.
 # bats test_tags=plain
-@test "a tmbridge that lives in another network namespace keeps what is its, where interfaces are the same but for their names" {
+@test "a tmbridge that lives in another network namespace keeps what is its, whether interfaces here are the same or have the same names" {
 	local port
 
 	ini fe1
@@ -217,6 +217,12 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 	[[ $(lab_wait new 10) = 0 ]]
 	lab_kill twin
 	in_ns twin "$TMBRIDGE" wire release wan lan
+	# others by the same names
+	ip -n twin link add eth0 up type veth peer name eth1
+	ip -n twin link set eth1 up
+	run in_ns twin timeout 20 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	[[ $status = 1 && $output = *"tmbridge/eth0-eth1 is of a tmbridge that runs, in another network namespace: it takes a BPF file system each"* ]]
+	never in_ns twin "$TMBRIDGE" wire release eth0 eth1
 	ip netns del twin
 	[[ $(ls /sys/fs/bpf/tmbridge) = eth0-eth1 ]]
 	tmbridge_stop
