@@ -73,7 +73,7 @@ enum lb_extra {
 /*
  * The bytes, aligned to ARENA_ALIGN, that the engine needs for that before it gets these rules, or
  * 0: these don't ask for it, or it has them. lb_use_extra() has it use them; they must stay. now is
- * as for lb_input().
+ * as for lb_input(). Without those for LB_LIMITS clients are not limited, whatever rules say.
  */
 size_t lb_extra_size(const struct lb *lb, const struct rules *rules, enum lb_extra extra);
 void lb_use_extra(struct lb *lb, enum lb_extra extra, void *mem, lb_time now);

@@ -204,13 +204,15 @@ static bool is_askers(const struct balance *balance, uint32_t f, const struct pa
                       uint32_t tick)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const struct anew_syn *waiting = anew_find(&balance->anew, f, tick);
 	const struct mac *from = &packet->from.mac;
+	const struct anew_syn *waiting;
 
-	return (mac_eq(from, &flows_client(&balance->flows, f)->mac) ||
-	        (waiting && mac_eq(from, &waiting->from.mac))) &&
-	       farms_is_elsewhere(balance->farms, flow->server, flow->arrive[SERVER].dst, from) &&
-	       !be32_eq(flow->arrive[CLIENT].src, flow->arrive[SERVER].src);
+	if (!farms_is_elsewhere(balance->farms, flow->server, flow->arrive[SERVER].dst, from) ||
+	    be32_eq(flow->arrive[CLIENT].src, flow->arrive[SERVER].src))
+		return false;
+	waiting = anew_find(&balance->anew, f, tick);
+	return mac_eq(from, &flows_client(&balance->flows, f)->mac) ||
+	       (waiting && mac_eq(from, &waiting->from.mac));
 }
 
 /*

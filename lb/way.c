@@ -98,9 +98,12 @@ bool way_may_answer(const struct rules *rules, unsigned server, be32 peer, enum 
 
 bool way_is_direct(const struct rules *rules, unsigned server, be32 peer)
 {
-	const struct rules_net *net = net_of_peer(rules, server, peer);
+	const struct rules_net *net;
 
-	return rules_has_stack(rules) && net && net == net_of(rules, way_next(rules, server)) &&
+	if (!rules_has_stack(rules))
+		return false;
+	net = net_of_peer(rules, server, peer);
+	return net && net == net_of(rules, way_next(rules, server)) &&
 	       be32_eq(way_next(rules, server), rules->servers[server].address);
 }
 

@@ -15,11 +15,12 @@
 #include "tcp.h"
 
 enum {
-	/* ms that a half-open flow has before it makes way for another one of a server that is
-	   full: its client's answer may be on its way, or be waiting to be read. Not a stranger's,
-	   at a server of whose flows half or more are half-open, as in a flood, for a client who is
-	   known: that has so long to open, too, and nobody can take its place in the name of
-	   many */
+	/*
+	 * ms that a half-open flow has before it makes way for another one of a server that is
+	 * full: its client's answer may be on its way, or be waiting to be read. At a server that
+	 * is crowded (sched.h) a stranger's makes way at once, but only for a client who is known:
+	 * so forged addresses don't shut those out.
+	 */
 	WISH_LEAST_AGE_MS = 100,
 	/* SNAT addresses at which the client's own port is asked for */
 	WISH_OWN_TRIES = 4,
