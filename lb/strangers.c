@@ -126,19 +126,26 @@ void strangers_met(struct strangers *strangers, uint64_t client, lb_time now)
 	place->opened_s = (uint32_t)age_s(strangers, now);
 }
 
+/* What is noted of the client, if he has opened a connection lately; else NULL. */
+static struct strangers_client *find_met(const struct strangers *strangers, uint64_t client,
+                                         lb_time now)
+{
+	struct strangers_client *known = find(strangers, client);
+
+	return known && age_s(strangers, now) - known->opened_s <= STRANGERS_KNOWN_S ? known : NULL;
+}
+
 bool strangers_have_met(const struct strangers *strangers, uint64_t client, lb_time now)
 {
-	const struct strangers_client *known = find(strangers, client);
-
-	return known && age_s(strangers, now) - known->opened_s <= STRANGERS_KNOWN_S;
+	return find_met(strangers, client, now);
 }
 
 bool strangers_is_known(struct strangers *strangers, uint64_t client, lb_time now)
 {
-	struct strangers_client *known = find(strangers, client);
+	struct strangers_client *known = find_met(strangers, client, now);
 	const uint16_t second = (uint16_t)age_s(strangers, now);
 
-	if (!strangers_have_met(strangers, client, now))
+	if (!known)
 		return false;
 	if (known->second != second) {
 		known->second = second;

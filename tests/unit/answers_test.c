@@ -170,6 +170,24 @@ static struct spec in_its_name(uint8_t flags, struct mac mac)
 	return spec;
 }
 
+/* The server's SYN, from there. */
+static void answer_from(struct mac mac)
+{
+	const struct spec spec = in_its_name(SYN | ACK, mac);
+
+	pass(&spec);
+	talk.next[SERVER]++;
+}
+
+/* The same, which counts: the connection opens. */
+static void opens_from(struct mac mac)
+{
+	answer_from(mac);
+	talk_send(&talk, CLIENT, ACK, 0);
+	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+
 static void begin_one_armed(void)
 {
 	engine_start(&engine, one_armed());
@@ -189,12 +207,7 @@ START_TEST(who_brings_a_syn_does_not_answer_it)
 		check_stray(&spec);
 		ck_assert_uint_eq(balance()->counts.wrong_side, i + 1);
 	}
-	spec = in_its_name(SYN | ACK, server_mac());
-	pass(&spec);
-	talk.next[SERVER]++;
-	talk_send(&talk, CLIENT, ACK, 0);
-	ck_assert_uint_eq(flow()->state, FLOW_OPEN);
-	engine_stop(&engine);
+	opens_from(server_mac());
 }
 END_TEST
 
@@ -207,9 +220,7 @@ START_TEST(who_brings_a_syn_on_a_live_flow_does_not_answer_it)
 		struct spec spec, syn = syn_again(i & 1 ? HOME : ELSEWHERE);
 
 		begin_one_armed();
-		spec = in_its_name(SYN | ACK, server_mac());
-		pass(&spec);
-		talk.next[SERVER]++;
+		answer_from(server_mac());
 		talk_send(&talk, CLIENT, ACK, 100);
 		pass(&syn);
 		spec = in_its_name(answers[i / 2], syn.src);
@@ -233,7 +244,6 @@ START_TEST(who_brings_a_syn_may_be_the_server)
 	for (unsigned i = 0; i < 5; i++) {
 		struct rules *rules = one_armed();
 		const be32 far = ip4(192, 0, 2, 40);
-		struct spec spec;
 
 		if (i == 2)
 			fixture_set_snat(&rules->farms[0], &far, 1);
@@ -244,12 +254,7 @@ START_TEST(who_brings_a_syn_may_be_the_server)
 		         443);
 		if (i != 1)
 			place(i == 0 ? HOME : server_mac());
-		spec = in_its_name(SYN | ACK, HOME);
-		pass(&spec);
-		talk.next[SERVER]++;
-		talk_send(&talk, CLIENT, ACK, 0);
-		ck_assert_uint_eq(flow()->state, FLOW_OPEN);
-		engine_stop(&engine);
+		opens_from(HOME);
 	}
 }
 END_TEST
