@@ -25,7 +25,7 @@ static const struct {
         {"bytes", FILTER_BYTES},
 };
 
-enum { NKEYS = sizeof(keys) / sizeof(keys[0]) };
+enum { NKEYS = sizeof(keys) / sizeof(keys[0]), KEY_WORD_BYTES = 16 /* with what stands between */ };
 
 static const char *const state_names[] = {
         [FLOW_FREE] = "free",       [FLOW_HALF_OPEN] = "half_open", [FLOW_OPEN] = "open",
@@ -233,13 +233,16 @@ static bool parse_comparison(const char *word, struct filter_term *ret)
 static bool refuse_key(const char *word, struct filter_why *why)
 {
 	struct nearest nearest = {.word = word};
+	char words[NKEYS * KEY_WORD_BYTES];
+	size_t len = 0;
 
-	for (unsigned i = 0; i < NKEYS; i++)
+	for (unsigned i = 0; i < NKEYS; i++) {
 		nearest_offer(&nearest, keys[i].word);
-	return refuse(why, nearest_best(&nearest),
-	              "%.40s: neither an address nor one of client, vip, snat, to, server, farm, "
-	              "state, age, idle, bytes",
-	              word);
+		len += (size_t)snprintf(words + len, sizeof(words) - len, "%s%s", i ? ", " : "",
+		                        keys[i].word);
+	}
+	return refuse(why, nearest_best(&nearest), "%.40s: neither an address nor one of %s", word,
+	              words);
 }
 
 /* The term that begins at word *i, which is moved behind it. */
