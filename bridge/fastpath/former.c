@@ -4,7 +4,8 @@
  * (the BPF file system is often shared): so nothing is taken under other names whose process still
  * says that it is well. One of a pair may be gone: who has taken its place has another index. If
  * there are no such maps, those under the names are taken, whatever interfaces they were of: of a
- * pair that was made anew.
+ * pair that was made anew. If there are none of those either, but some of interfaces that are gone
+ * and had the MAC addresses of these, the pair was made anew and is called otherwise.
  *
  * Whoever gave maps up at its end was no longer root, whose the pins are: they, and the memory that
  * they hold, go here.
@@ -80,13 +81,42 @@ static bool are_all_there(const char *const names[NSIDES], const struct cable *c
 	return true;
 }
 
+struct overlap {
+	const struct cable *cable;
+	bool any;
+};
+
+static void note_overlap(void *ctx, const struct pins *pins)
+{
+	struct overlap *overlap = ctx;
+	struct fastpath_conf conf;
+
+	overlap->any |= heritage_read_conf(pins, &conf) && conf.layout == FASTPATH_LAYOUT &&
+	                overlaps(&conf, overlap->cable);
+}
+
+/* Nothing of these interfaces is taken from under what was left of one of them and another one. */
+static int may_release_all(const char *const names[NSIDES], const struct cable *cable)
+{
+	struct overlap overlap = {.cable = cable};
+	struct pins pins;
+
+	if (pins_find(&pins, names) == 0)
+		return 0;
+	pins_each(note_overlap, &overlap);
+	if (!overlap.any)
+		return 0;
+	log_error("nothing is released: that goes by the names of a whole pair, outside first");
+	return -EBUSY;
+}
+
 int former_may_release(const char *const names[NSIDES], const struct cable *cable)
 {
 	struct fastpath_conf conf;
 	struct pins pins;
 
 	if (are_all_there(names, cable))
-		return 0;
+		return may_release_all(names, cable);
 	if (pins_find(&pins, names) < 0 || !heritage_read_conf(&pins, &conf) ||
 	    conf.layout != FASTPATH_LAYOUT)
 		return -ENODEV;
@@ -102,12 +132,29 @@ static bool is_of_none(const struct fastpath_conf *conf, const struct cable *cab
 	return clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS && has_orphan(conf, cable);
 }
 
+/* If the interfaces have the MAC addresses of those that it was left of, which tell one side from
+ * the other. */
+static bool has_macs(const struct fastpath_conf *conf, const struct cable *cable)
+{
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const struct link *link = &cable_state(cable, (enum side)side)->link;
+
+		if (!link->index != !conf->left[side].ifindex ||
+		    (link->index && conf->sides[side].mac != fastpath_mac(link->mac.b)))
+			return false;
+	}
+	return conf->sides[OUTSIDE].mac != conf->sides[INSIDE].mac;
+}
+
 struct search {
 	const struct cable *cable;
 	const char *const *names; /* of the command line, by enum side */
 	bool found, taken;        /* taken: what is under these names is somebody else's */
 	struct pins pins;         /* if found: where it is */
 	uint64_t alive_ns;        /* whoever left it said that it was well */
+	bool anew;                /* something was left of a pair that was made anew, it seems: */
+	struct pins anew_pins;
+	uint64_t anew_ns; /* as alive_ns */
 };
 
 static void say_other(const struct pins *pins)
@@ -137,6 +184,21 @@ static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
 	       later.alive_ns != conf->alive_ns;
 }
 
+/* That was left of interfaces that are gone. */
+static void consider_gone(struct search *search, const struct pins *pins,
+                          const struct fastpath_conf *conf)
+{
+	if (!has_macs(conf, search->cable) || (search->anew && conf->alive_ns <= search->anew_ns)) {
+		say_gone(pins);
+		return;
+	}
+	if (search->anew)
+		say_gone(&search->anew_pins);
+	search->anew = true;
+	search->anew_pins = *pins;
+	search->anew_ns = conf->alive_ns;
+}
+
 /* Of two the later one is right, by whose programs the other's were replaced. */
 static void consider(void *ctx, const struct pins *pins)
 {
@@ -156,7 +218,7 @@ static void consider(void *ctx, const struct pins *pins)
 		else if (!is_own && overlaps(&conf, search->cable))
 			say_other(pins);
 		else if (!is_own && is_of_none(&conf, search->cable))
-			say_gone(pins);
+			consider_gone(search, pins, &conf);
 		return;
 	}
 	if (!is_own && lives(pins, &conf)) {
@@ -175,6 +237,19 @@ static void consider(void *ctx, const struct pins *pins)
 	search->alive_ns = conf.alive_ns;
 }
 
+/* What was left of a pair that was made anew is taken if there is nothing better. */
+static void choose(struct search *search, bool is_place_taken)
+{
+	if (!search->anew)
+		return;
+	if (search->found || is_place_taken) {
+		say_gone(&search->anew_pins);
+		return;
+	}
+	search->found = true;
+	search->pins = search->anew_pins;
+}
+
 int former_find(const char *const names[NSIDES], const struct cable *cable)
 {
 	struct search search = {.cable = cable, .names = names};
@@ -191,6 +266,7 @@ int former_find(const char *const names[NSIDES], const struct cable *cable)
 		          there.path);
 		return -EBUSY;
 	}
+	choose(&search, err == 0);
 	if (!search.found || pins_are_of(&search.pins, names))
 		return 0;
 	if (err == 0)

@@ -178,6 +178,29 @@ put_in() # INTERFACE MAC BRIDGE
 	ip -n "$3" link set tmb master br0
 }
 
+# In place of both, and of whoever lived on them.
+made_anew() # OUTSIDE MAC INSIDE MAC
+{
+	local name
+
+	for name in $(ip -n tmb -j link show type veth | jq -r '.[] | select(.ifname | startswith("tmb") | not).ifname'); do
+		ip -n tmb link del "$name"
+	done
+	put_in "$1" "$2" switch
+	put_in "$3" "$4" segment
+	sleep 2 # until then what was left might be of one that lives
+}
+
+# Programs of tmbridge's are there, as it was killed.
+guarded() # INTERFACE...
+{
+	local name
+
+	for name; do
+		in_ns tmb tc filter show dev "$name" ingress | seek guard
+	done
+}
+
 punt_pairs() # HOW-MANY
 {
 	[[ $(ip -n tmb -j link show type veth | jq '[.[] | select(.ifname | startswith("tmbo"))] | length') = "$1" ]]
@@ -228,36 +251,47 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 	tmbridge_stop
 }
 
-# Nothing tells whose it was: connections are lost, but nothing stays for ever.
+# MAC addresses tell whose it was, and if these are others nothing does: connections are lost, but nothing stays for ever.
 # bats test_tags=plain
-@test "both interfaces made anew, and called otherwise: it is said what was left, and removed by the names of before" {
+@test "both interfaces made anew, and called otherwise: what was left is taken up if the MAC addresses are the same, else removed by the names of before" {
 	ini fe1
 	start
+	talks_begin 10
 	lab_kill tmbridge
-	ip -n tmb link del eth0
-	ip -n tmb link del eth1
-	# nor does anybody take it for his who has no such interfaces either
-	never in_ns client "$TMBRIDGE" wire release eth0 eth1
-	put_in wan 02:00:00:00:00:01 switch
-	put_in lan 02:00:00:00:00:02 segment
-	sleep 2 # until then it might be of one that lives
+	made_anew wan 02:00:00:00:00:01 lan 02:00:00:00:00:02
 	start_otherwise wan lan
-	seek 'tmbridge/eth0-eth1 was left of interfaces that are gone' "$LAB_DIR/tmbridge.err"
+	adopted 30
+	talks_end 10000
 	lab_kill tmbridge
-	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
 	[[ $(ls /sys/fs/bpf/tmbridge) = wan-lan ]]
 	punt_pairs 1
-	never in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	# a part of it, or the other way round, takes nothing away
+	for names in wan lan 'lan wan' 'wan eth9'; do
+		never in_ns tmb "$TMBRIDGE" wire release $names
+	done
+	guarded wan lan
+	# which side is which they don't tell here; nor does anybody take it for his who has no such interfaces
+	made_anew eth0 02:00:00:00:00:02 eth1 02:00:00:00:00:01
+	never in_ns client "$TMBRIDGE" wire release wan lan
+	start
+	seek 'tmbridge/wan-lan was left of interfaces that are gone' "$LAB_DIR/tmbridge.err"
+	lab_kill tmbridge
+	in_ns tmb "$TMBRIDGE" wire release wan lan
+	[[ $(ls /sys/fs/bpf/tmbridge) = eth0-eth1 ]]
+	punt_pairs 1
+	never in_ns tmb "$TMBRIDGE" wire release wan lan
 	# of an interface that was made anew nothing stays either
-	ip -n tmb link del wan
-	put_in eth0 02:00:00:00:00:01 switch
-	start_otherwise eth0 lan
+	ip -n tmb link del eth0
+	put_in wan 02:00:00:00:00:01 switch
+	start_otherwise wan eth1
 	punt_pairs 1
 	lab_kill tmbridge
-	ip -n tmb link del lan
-	in_ns tmb "$TMBRIDGE" wire release eth0 lan # one of them is gone
-	[[ -z $(ls /sys/fs/bpf/tmbridge) && $(ip -n tmb -d -j link show eth0 | jq '.[0].promiscuity') = 0 ]]
+	ip -n tmb link del wan
+	in_ns tmb "$TMBRIDGE" wire release wan eth1 # one of them is gone
+	[[ -z $(ls /sys/fs/bpf/tmbridge) && $(ip -n tmb -d -j link show eth1 | jq '.[0].promiscuity') = 0 ]]
 	punt_pairs 0
+	ip -n tmb link del eth1
+	put_in eth0 02:00:00:00:00:01 switch
 	put_in eth1 02:00:00:00:00:02 segment
 }
 
