@@ -55,13 +55,15 @@ INLINE void copy_hop(union hop_copy *ret, const struct hop *at)
 		ret->words[i] = BOTH_READ(from[i]);
 }
 
-/* Where the flow's client is. */
+/* Where the flow's client is; false if a segment is to go there and that isn't known. */
 INLINE bool find_client(const struct found *found, union hop_copy *ret)
 {
 	const uint32_t place = lane_hop(found->flow);
 	const struct fastpath_part *part = found->part;
 	uint32_t i;
 
+	if (place == HOPS_NOWHERE && found->end == SERVER)
+		return false;
 	if (place != HOPS_OWN) {
 		struct hops_place *at;
 

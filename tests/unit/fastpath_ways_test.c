@@ -303,6 +303,29 @@ static void count_unknown(void)
 	require_all_cross();
 }
 
+static void leave_alone(void)
+{
+	const int array = bpf_object__find_map_fd_by_name(maps.loaded.object, "attendant");
+
+	for (uint32_t side = 0; side < NSIDES; side++)
+		bpf_map_delete_elem(array, &side);
+}
+
+/* What goes to a client whose place isn't known can't be sent; what comes from there can. */
+static void forget_client(void)
+{
+	struct flow *flow = flows_at(flows(), flow_numbers[0]);
+	const uint16_t hop = flow->hop;
+
+	flow->hop = HOPS_NOWHERE;
+	ck_assert(!crosses(0, SERVER));
+	leave_alone();
+	ck_assert(crosses(0, CLIENT) && !crosses(0, SERVER));
+	ck_assert_int_eq(loaded_attend(&maps.loaded), 0);
+	flow->hop = hop;
+	require_all_cross();
+}
+
 /* Who is held up while he reads a way sees that it is another one. */
 static void change_way(void)
 {
@@ -372,14 +395,6 @@ static void require_dropped(void)
 	place->hop.ntags = 0;
 }
 
-static void leave_alone(void)
-{
-	const int array = bpf_object__find_map_fd_by_name(maps.loaded.object, "attendant");
-
-	for (uint32_t side = 0; side < NSIDES; side++)
-		bpf_map_delete_elem(array, &side);
-}
-
 START_TEST(flows_that_are_the_process_s_go_on_without_one)
 {
 	if (!begin_talks(false))
@@ -387,6 +402,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	require_vip_tells();
 	keep_sums();
 	count_unknown();
+	forget_client();
 	change_way();
 	hold_twice();
 	maps_hold(&maps, FASTPATH_HELD);
