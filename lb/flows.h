@@ -15,7 +15,9 @@
  *
  * Renumbered, or moved to another hop: one write of one word; what it names is written before, and
  * isn't used for anything else before HOPS_REST. Only of who keeps his hop himself is that
- * overwritten when he rests, after his life says so.
+ * overwritten: when he rests, after his life says so, or by his next one. Then, and when a
+ * neighbour moves with all who have his place, a reader may meet words of both: his segment is
+ * lost, as those are that went to the old place a moment before.
  *
  * A reader looks at the flow's life once more before he writes. If he is held up right then, what
  * he writes comes late: next_seq, acked, limit and last of a flow that has ended decide nothing but

@@ -3,90 +3,28 @@
  * on, and on another processor at the same time. Whatever it is held up over, the engine's books
  * balance, and connections go on.
  */
-#include "fixture.h"
-#include "lane_twin.h"
-#include "random.h"
-#include "suites.h"
+#include "lane_fixture.h"
 
-#include "../../bridge/process/sanitized.h"
-#include "../../lb/wire.h"
-#include "../fuzz/books.h"
+#include "../../lb/lane.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { TALKS = 6, TWINS = 4, EVENTS = SANITIZED ? 15000 : 60000, S = 1000, RACE_EVENTS = 20000 };
+enum { TWINS = 4, EVENTS = SANITIZED ? 15000 : 60000, RACE_EVENTS = 20000 };
 
-static struct engine engine;
-static struct table table;
-static struct talk talks[TALKS];
-static bool is_open[TALKS];
 static struct twin twins[TWINS];
 static uint16_t next_port;
-static unsigned nforwarded;
-
-static const struct flows *flows(void)
-{
-	return &lb_balance(engine.lb)->flows;
-}
-
-static void begin(void)
-{
-	struct rules *rules = fixture_rules(2);
-
-	rules->max_connections = 16;
-	rules->farms[0].idle_timeout_ms = 20 * S;
-	fixture_set_snat_ports(&rules->farms[0], 2000, 2031);
-	engine_start_shared(&engine, rules, &table);
-	memset(is_open, 0, sizeof(is_open));
-	next_port = 1024;
-	nforwarded = 0;
-}
-
-static void require_books(void)
-{
-	uint64_t frames = 0;
-
-	for (unsigned i = 0; i < LB_NWHYS; i++)
-		frames += lb_whys(engine.lb)[i];
-	books_check(engine.lb, frames);
-}
-
-/* The segment that end sends next, as the lane meets it. */
-static struct twin_segment segment_of(const struct talk *talk, enum end end)
-{
-	const struct spec spec = talk_spec(talk, end, TCP_ACK, 100);
-
-	return (struct twin_segment){
-	        .tuple = {spec.from, spec.to, be16_from(spec.sport), be16_from(spec.dport)},
-	        .seq = spec.seq,
-	        .ack = spec.ack,
-	        .len = 100,
-	        .window = (uint16_t)random_next(),
-	        .is_last = random_below(4) == 0};
-}
 
 static void open_talk(unsigned i)
 {
-	next_port = next_port < 60000 ? next_port + 1 : 1024;
+	next_port = next_port >= 1024 && next_port < 60000 ? next_port + 1 : 1024;
 	if (talk_syn(&talks[i], &engine, fixture_client(i), next_port, i % 2 ? 443 : 5061).why !=
 	    WHY_FLOW_NEW)
 		return;
 	talk_send(&talks[i], SERVER, TCP_SYN | TCP_ACK, 0);
 	talk_send(&talks[i], CLIENT, TCP_ACK, 0);
 	is_open[i] = true;
-}
-
-/* The client is elsewhere, and has proven who it is. */
-static void move_talk(struct talk *talk)
-{
-	struct spec spec = talk_spec(talk, CLIENT, TCP_ACK, 0);
-	struct built built;
-
-	spec.src = mac_of((uint8_t)(0x90 + random_below(4)));
-	frames_tcp(&built, &spec);
-	engine_input(&engine, &built);
 }
 
 /* Something that changes what a flow is. */
@@ -107,7 +45,7 @@ static void engine_goes_on(void)
 		is_open[i] = random_below(2);
 		return;
 	case 2:
-		move_talk(&talks[i]);
+		move_talk(&talks[i], mac_of((uint8_t)(0x90 + random_below(4))));
 		return;
 	case 3:
 		engine_wait_ms(&engine, random_below(20) ? random_below(500) : 30 * S);
@@ -117,18 +55,6 @@ static void engine_goes_on(void)
 		return;
 	default:
 		talk_send(&talks[i], end, TCP_ACK, 100);
-	}
-}
-
-/* More connections than places, so that each is another's by now. */
-static void recycle(void)
-{
-	struct talk talk;
-
-	for (unsigned i = 0; i < FLOWS_REST + 20; i++) {
-		talk_syn(&talk, &engine, fixture_client(200), (uint16_t)(1024 + i), 443);
-		if (random_below(4) == 0)
-			engine_wait_ms(&engine, 31 * S);
 	}
 }
 
@@ -152,20 +78,6 @@ static void finish_twins(void)
 	for (unsigned i = 0; i < TWINS; i++)
 		while (twin_go_on(&twins[i]))
 			;
-}
-
-/* After all that, connections come, go on and end as ever. */
-static void require_works(void)
-{
-	struct talk talk;
-
-	engine_wait_ms(&engine, 3600 * S);
-	require_eq(balance_open_flows(lb_balance(engine.lb)), 0);
-	require_eq(lb_balance(engine.lb)->farms->snat.in_use[0], 0);
-	talk_open(&talk, &engine, fixture_client(1), 999, 443);
-	require_eq(talk_send(&talk, SERVER, TCP_ACK, 100).why, WHY_FLOW_HIT);
-	talk_close(&talk, CLIENT);
-	require_eq(balance_open_flows(lb_balance(engine.lb)), 0);
 }
 
 START_TEST(held_up_anywhere)
@@ -258,6 +170,30 @@ START_TEST(held_up_over_the_end)
 }
 END_TEST
 
+/* What a flow is is looked at once more before anything is noted, of a FIN as well. */
+START_TEST(of_what_is_not_open_nothing_is_noted)
+{
+	const struct packet packet = {
+	        .tcp_flags = TCP_ACK | TCP_FIN, .seq = 1000, .ack = 2000, .seq_len = 1};
+	struct flow flow = {
+	        .next_seq = {1000, 2000}, .acked = {2000, 1000}, .limit = {60000, 60000}};
+	uint8_t how;
+
+	for (enum flow_state state = FLOW_FREE; state <= FLOW_QUARANTINE; state++) {
+		struct flow before, noted, last;
+
+		flow.state = state & 7;
+		before = noted = last = flow;
+		require_eq(lane_note(&noted, CLIENT, &packet, 7), state == FLOW_OPEN);
+		require_eq(lane_note_last(&last, CLIENT, &packet, 7, NOTES_NONE, &how),
+		           state == FLOW_OPEN);
+		require_eq(how, state == FLOW_OPEN ? NOTE_FIN << CLIENT : NOTES_NONE);
+		require_eq(!memcmp(&noted, &before, sizeof(flow)), state != FLOW_OPEN);
+		require_eq(!memcmp(&last, &before, sizeof(flow)), state != FLOW_OPEN);
+	}
+}
+END_TEST
+
 /* What end sends last: FIN, or what acknowledges the other one's. */
 static struct twin_segment last_of(struct talk *talk, enum end end, bool has_fin)
 {
@@ -278,12 +214,13 @@ START_TEST(the_last_word_counts)
 {
 	for (unsigned at = 0; at < 60; at++) {
 		struct twin_segment segment;
+		struct twin_way way;
 
 		begin();
 		open_talk(0);
 		for (enum end end = CLIENT; end <= SERVER; end++) {
 			segment = last_of(&talks[0], end, true);
-			ck_assert(twin_run(flows(), &segment, 1));
+			ck_assert(twin_run(flows(), &segment, 1, &way));
 		}
 		segment = last_of(&talks[0], CLIENT, false);
 		twin_begin(&twins[0], flows(), &segment, 1);
@@ -302,6 +239,48 @@ START_TEST(the_last_word_counts)
 }
 END_TEST
 
+/* A FIN is noted, and the engine looks at some moment of that: then it knows it soon after. */
+START_TEST(no_end_is_missed)
+{
+	for (unsigned at = 0; at < 60; at++) {
+		struct twin_segment segment;
+
+		begin();
+		open_talk(0);
+		segment = last_of(&talks[0], CLIENT, true);
+		twin_begin(&twins[0], flows(), &segment, 1);
+		for (unsigned n = 0; n < at && twin_go_on(&twins[0]); n++)
+			;
+		engine_poll(&engine);
+		while (twin_go_on(&twins[0]))
+			;
+		ck_assert(twins[0].forwarded);
+		engine_poll(&engine);
+		ck_assert(flows_at(flows(), 0)->flags & FLOW_FIN_SENT << CLIENT);
+		engine_stop_shared(&engine, &table);
+	}
+}
+END_TEST
+
+/* Who notes the end of a flow is held up over that, and the place is another flow's by then. */
+START_TEST(an_end_that_is_noted_late_is_not_the_next_flow_s)
+{
+	uint64_t *words;
+
+	begin();
+	open_talk(0);
+	words = flows()->notes;
+	BOTH_OR(words[notes_at(1)], (uint64_t)(NOTE_FIN << CLIENT) << notes_shift(1));
+	BOTH_OR(words[notes_group_at(flows()->places, 1)], 1);
+	open_talk(1);
+	require_eq(flows_at(flows(), 1)->state, FLOW_OPEN);
+	BOTH_WRITE_LAST(flows()->head->noted, 1);
+	engine_poll(&engine);
+	ck_assert(!flow_is_closing(flows_at(flows(), 1)));
+	engine_stop_shared(&engine, &table);
+}
+END_TEST
+
 /* ---- At the same time ---- */
 
 static struct twin_segment race_segments[2 * TALKS];
@@ -311,9 +290,10 @@ static atomic_uint race_forwarded;
 static void *race(void *unused)
 {
 	const struct flows *shared = flows();
+	struct twin_way way;
 
 	for (unsigned i = 0; !atomic_load_explicit(&race_over, memory_order_relaxed); i++)
-		if (twin_run(shared, &race_segments[i % (2 * TALKS)], 5))
+		if (twin_run(shared, &race_segments[i % (2 * TALKS)], 5, &way))
 			atomic_fetch_add_explicit(&race_forwarded, 1, memory_order_relaxed);
 	return unused;
 }
@@ -351,7 +331,10 @@ Suite *lane_suite(void)
 
 	tcase_add_test(tcase, held_up_anywhere);
 	tcase_add_loop_test(tcase, held_up_over_the_end, 0, 5);
+	tcase_add_test(tcase, of_what_is_not_open_nothing_is_noted);
 	tcase_add_test(tcase, the_last_word_counts);
+	tcase_add_test(tcase, no_end_is_missed);
+	tcase_add_test(tcase, an_end_that_is_noted_late_is_not_the_next_flow_s);
 	tcase_add_test(tcase, at_the_same_time);
 	suite_add_tcase(suite, tcase);
 	return suite;

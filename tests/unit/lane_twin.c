@@ -48,14 +48,14 @@ static bool find(const struct flows *flows, const struct tuple *tuple, struct la
 	return false;
 }
 
-/* Where the flow's client is; what it is worth is not the twin's subject. */
-static bool has_hop(const struct flows *flows, uint32_t f)
+/* Where the flow's client is. */
+static bool find_hop(const struct flows *flows, uint32_t f, struct hop *ret)
 {
 	const uint16_t place = lane_hop(flows_at(flows, f));
-	const struct hop hop = place == HOPS_OWN ? hop_load(&flows->spare[f])
-	                                         : hop_load(&flows->hops.places[place]);
 
-	return place != HOPS_NOWHERE && hop.ntags <= FRAME_TAGS_MAX;
+	*ret = place == HOPS_OWN ? hop_load(&flows->spare[f])
+	                         : hop_load(&flows->hops.places[place]);
+	return place != HOPS_NOWHERE && ret->ntags <= FRAME_TAGS_MAX;
 }
 
 /* As lane_note() does it, or for one with FIN the rest as well. */
@@ -76,7 +76,8 @@ static bool note(const struct flows *flows, uint32_t ref, const struct packet *p
 	return true;
 }
 
-bool twin_run(const struct flows *flows, const struct twin_segment *segment, uint32_t tick)
+bool twin_run(const struct flows *flows, const struct twin_segment *segment, uint32_t tick,
+              struct twin_way *ret)
 {
 	const struct packet packet = {.tcp_flags = segment->is_last ? TCP_ACK | TCP_FIN : TCP_ACK,
 	                              .seq = segment->seq,
@@ -86,9 +87,10 @@ bool twin_run(const struct flows *flows, const struct twin_segment *segment, uin
 	struct lane lane;
 	uint32_t ref;
 
-	if (!find(flows, &segment->tuple, &lane, &ref) || !has_hop(flows, flow_of(ref)) ||
-	    !note(flows, ref, &packet, tick))
+	if (!find(flows, &segment->tuple, &lane, &ref) ||
+	    !find_hop(flows, flow_of(ref), &ret->client) || !note(flows, ref, &packet, tick))
 		return false;
+	ret->to = lane.to;
 	lane_count(&flows->cold[flow_of(ref)], end_of(ref), 1, segment->len + 54);
 	return true;
 }
@@ -98,7 +100,7 @@ static void run(unsigned high, unsigned low)
 {
 	struct twin *twin = (struct twin *)((uintptr_t)high << 32 | low);
 
-	twin->forwarded = twin_run(twin->flows, &twin->segment, twin->tick);
+	twin->forwarded = twin_run(twin->flows, &twin->segment, twin->tick, &twin->way);
 	twin->done = true;
 }
 

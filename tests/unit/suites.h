@@ -66,6 +66,7 @@
 	X(known)                                                                                   \
 	X(l2)                                                                                      \
 	X(lane)                                                                                    \
+	X(lane_order)                                                                              \
 	X(lb)                                                                                      \
 	X(lb_ends)                                                                                 \
 	X(lb_farms)                                                                                \
