@@ -130,6 +130,41 @@ many_addresses()
 	}' >>"$LAB_DIR/lb.ini"
 }
 
+# How long its worker begins after the process, less the time that others had the processor meanwhile, in ms. (What is left of a busy
+# machine in that is the kernel's locks.)
+cut_ms()
+{
+	local pid
+
+	pid=$(<"$LAB_DIR/tmbridge.pid")
+	awk -v pid="$pid" -v hz="$(getconf CLK_TCK)" '
+		FILENAME ~ /schedstat/ { waited = $2 / 1000000; next }
+		$1 == pid { from = $22 }
+		$22 > to { to = $22 }
+		END { print int((to - from) * 1000 / hz - waited) }' "/proc/$pid/task/$pid/schedstat" "/proc/$pid/task/"*/stat
+}
+
+cuts_for() # MS
+{
+	local ms
+
+	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	wait_until 40 tmbridge_is_up || return
+	ms=$(cut_ms)
+	lab_kill tmbridge
+	echo "cut for $ms ms"
+	[[ $ms -le $1 ]]
+}
+
+# By the best of some starts, as a busy machine can only make it longer.
+# bats test_tags=plain,apart
+@test "a start cuts the wire for half a second, and for hardly more with 32,000 addresses" {
+	FAST_PATH=off lab_ini 'ports = 5061'
+	wait_until 10 cuts_for 750
+	FAST_PATH=off many_addresses
+	wait_until 20 cuts_for 1000
+}
+
 @test "32,000 addresses: a cable while they are checked, and no more than that if somebody has one" {
 	ip -n dc addr add 10.2.127.251/32 dev eth0
 	many_addresses
