@@ -4,11 +4,12 @@
  * bounded: one read, one step of an answer, one write. What waits for a worker who doesn't move is
  * begun again and again, and nobody else waits for it (verb_stall()).
  *
- * What viewers ask, and their coming and going, takes a tenth of the time, all together, and pauses
- * for the rest; and each pause has a least length, as it isn't only time that the wire lacks: each
- * time that this thread, a worker for it, or a client who has waited wakes up, somebody else is
- * taken off a processor. So who connects and closes, or asks, as fast as he can leaves the
- * processors to the wire, and mostly waits himself. Operators don't wait.
+ * What viewers ask, and their coming, takes a fiftieth of the time, all together, and pauses for
+ * the rest; and each pause has a least length, as it isn't only time that the wire lacks: each time
+ * that this thread, a worker for it, or a client who has waited wakes up, somebody else is taken
+ * off a processor. What they haven't used for a second they have at once: so who asks now and then,
+ * or much at a time, hardly waits, and who connects and closes, or asks, as fast as he can leaves
+ * the processors to the wire, and mostly waits himself. Operators don't wait.
  *
  * A client may ask again when his answer has ended. Who closes his half of the connection still
  * gets the rest.
@@ -25,12 +26,12 @@
 #include <unistd.h>
 
 enum {
-	DESK_FIRST_MS = 1000, /* how long to wait when nothing is under way */
-	DESK_ROOM = 4096,     /* bytes that must be free for an answer to go on at once */
-	DESK_GO_MS = 50,      /* how often to look whether an answer goes on */
-	DESK_SHARE = 10,      /* viewers pause so many times as long as they took */
-	DESK_REST_MS = 10,    /* and no less of a pause, if they have come or said something */
-	DESK_CREDIT_MS = 40,  /* of a pause that was longer than due, so much counts for later */
+	DESK_FIRST_MS = 1000,  /* how long to wait when nothing is under way */
+	DESK_ROOM = 4096,      /* bytes that must be free for an answer to go on at once */
+	DESK_GO_MS = 50,       /* how often to look whether an answer goes on */
+	DESK_SHARE = 50,       /* viewers pause so many times as long as they took, */
+	DESK_REST_MS = 50,     /* and no less, if one of them has come or said something */
+	DESK_CREDIT_MS = 1000, /* of a pause that was longer than due, so much counts for later */
 };
 
 struct desk {
@@ -40,7 +41,7 @@ struct desk {
 	unsigned turn;   /* the client that is served first next time */
 	lb_time viewers; /* when their pause is over, and they may come and ask again */
 	uint64_t cost;   /* ns that viewers have taken in this round */
-	bool stirred;    /* one of them has come, said something or left in it */
+	bool stirred;    /* one of them has come or said something in it */
 };
 
 struct desk *desk_new(struct world *world, const struct sockets *sockets)
@@ -327,7 +328,7 @@ static bool hear(struct desk *desk, struct client *client, bool heard)
 	if (!heard || client->gone || client->got == REQUEST_BYTES)
 		return true;
 	n = read(client->fd, client->line + client->got, REQUEST_BYTES - client->got);
-	desk->stirred |= n >= 0 && !client->is_operator;
+	desk->stirred |= n > 0 && !client->is_operator;
 	if (n > 0)
 		client->got += (size_t)n;
 	else if (n == 0)

@@ -63,7 +63,7 @@ hostile() # PYTHON
 }
 
 @test "200 questions in a row, each answered when the one before has been, take no 5 s of waiting for the workers" {
-	run hostile 's = connect(); r = b""; begun = time.time()
+	run hostile 's = connect("control"); r = b""; begun = time.time()
 	for i in range(200):
 	    s.send(b"status\n")
 	    while not r.endswith(b"}\n") or b"\"end\"" not in r[-40:]: r += s.recv(9999)
@@ -285,7 +285,7 @@ often() # PYTHON
 		read -r status control < <(often "$how")
 		read -r used turns < <(control_used | awk -v before="$before" -v turns="$turns" '{ print $1 - before, $2 - turns }')
 		echo "$how: $used ms in $turns turns in 1.5 s; $status and $control others served"
-		((used < 250 && turns < 3000 && status > 3 && control > 30))
+		((used < 250 && turns - 3 * control < 250 && status > 3 && control > 30)) # an operator's own take three
 	done
 }
 
