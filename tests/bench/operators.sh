@@ -18,11 +18,12 @@
 #   others    two programs that have nothing to do with the wire make and read as much as a list is (chatters)
 #   HOW       the socket is misused as tests/tools/misuse.c says, by somebody who may only look: half, endless, deaf, many, connect, ask, bytes, closing, sip;
 #             and nobody, who does as connect does, and reaches none
+#   own-HOW   the same by himself alone, at a socket of his own that nobody reads: what tmbridge has no part in
 #
 # Also: whether a frame was missed; and how many of the turns, one a second, were had in their second. Fewer than TURNS_PERCENT of them (95) are a failure. crowd
 # opens the connections, so that a million take no time.
 #
-# With ASKERS_ON=0 whoever does something is kept on the stream's processor, away from the round trips': what these lack then is what tmbridge takes.
+# KEEP is a directory for what was counted, for another look by operators.py. With ASKERS_ON=0 whoever does something is kept on the stream's processor, away from the round trips': what these lack then is what tmbridge takes.
 source "$(dirname "${BASH_SOURCE[0]}")/../lab.sh"
 
 FLOWS=${FLOWS:-200000}
@@ -161,6 +162,7 @@ ask() # MODE
 	listing) ask_for_all ;;
 	others) on_its_processor "$TOOLS/chatters" "$SLOT_S" $LIST_US $LIST_BYTES ;;
 	nobody) on_its_processor "$TOOLS/misuse" "$LAB_DIR/nobody" $((SLOT_S - 1)).9 "$1" ;;
+	own-*) on_its_processor "$TOOLS/misuse" - $((SLOT_S - 1)).9 "${1#own-}" ;;
 	*) on_its_processor "$TOOLS/misuse" $RUN/status $((SLOT_S - 1)).9 "$1" ;;
 	esac
 }
@@ -259,6 +261,7 @@ main()
 	echo "frames: $(echo "$before $(lost)" | awk '{ print $3 - $1 " missed, " $4 - $2 " not sent" }'); flows: $(figure .flows.open); SEED=$SEED"
 	lab_signal trips TERM
 	lab_wait trips 10 >/dev/null
+	[[ -z ${KEEP:-} ]] || cp "$LAB_DIR/slots" "$LAB_DIR/trips.out" "$LAB_DIR/marks" "$KEEP"
 	/usr/bin/python3 "${BASH_SOURCE[0]%.sh}.py" "$LAB_DIR/slots" "$LAB_DIR/trips.out" "$LAB_DIR/marks"
 	for mode in "${modes[@]}"; do
 		case $mode in
