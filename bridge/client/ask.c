@@ -62,6 +62,11 @@ struct instances {
 	unsigned n;
 };
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 /* Finds those that run: somebody listens there, or this user is refused. */
 static void find_instances(struct instances *ret)
 {
@@ -79,6 +84,7 @@ static void find_instances(struct instances *ret)
 	}
 	if (directory)
 		closedir(directory);
+	qsort(ret->names, ret->n, sizeof(ret->names[0]), by_name);
 }
 
 static void forget(struct instances *instances)
@@ -93,12 +99,23 @@ static void say_all(const struct instances *instances)
 		log_error("  -i %s", instances->names[i]);
 }
 
+/* Whoever has said which one means another, if there is any. */
+static void say_not_there(const char *instance)
+{
+	struct instances instances;
+
+	find_instances(&instances);
+	log_error("%s: no tmbridge is running there%s", instance, instances.n ? ", but here:" : "");
+	say_all(&instances);
+	forget(&instances);
+}
+
 static int say_why(const char *instance, int err)
 {
 	if (err == -EACCES)
 		log_error("%s: you may not ask it: be root, or of the group tmbridge", instance);
 	else if (err == -ENOENT || err == -ECONNREFUSED)
-		log_error("%s: no tmbridge is running there", instance);
+		say_not_there(instance);
 	else
 		log_error("%s: %s", instance, strerror(-err));
 	return ASK_NOT_THERE;

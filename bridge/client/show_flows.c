@@ -68,8 +68,15 @@ const char *flows_order(const char *by)
 	return NULL;
 }
 
+static void say_resets(unsigned n)
+{
+	printf("%u flow%s reset\n", n, n == 1 ? "" : "s");
+}
+
+/* What has no text is a flow that was reset. */
 int show_done(const struct cli *cli, struct ask *ask)
 {
+	unsigned resets = 0;
 	json_t *record;
 	int status;
 
@@ -77,11 +84,14 @@ int show_done(const struct cli *cli, struct ask *ask)
 	while ((record = ask_next(ask, &status))) {
 		const char *text = json_string_value(json_object_get(record, "text"));
 
+		resets += !!json_object_get(record, "client");
 		if (text)
 			printf("%s\n", text);
 		fflush(stdout); /* the next one may come much later */
 		json_decref(record);
 	}
+	if (resets)
+		say_resets(resets);
 	return status;
 }
 
@@ -97,7 +107,7 @@ int show_resets(const struct cli *cli, struct ask *ask)
 		json_decref(record);
 	}
 	if (!status)
-		printf("%u flow%s reset\n", n, n == 1 ? "" : "s");
+		say_resets(n);
 	return status;
 }
 

@@ -151,6 +151,18 @@ static const char *cut(const char *text, size_t width, char ret[64])
 	return ret;
 }
 
+/* An address likewise, but at its begin: its end is what tells it from others. */
+static const char *cut_address(const char *address, size_t width, char ret[64])
+{
+	const size_t len = strlen(address);
+
+	if (len > width)
+		snprintf(ret, 64, "+%s", address + len - (width - 1));
+	else
+		snprintf(ret, 64, "%s", address);
+	return ret;
+}
+
 /* A value over which an operator has laid another one than the file's is marked. */
 static const char *mark(const json_t *server, const char *in_file)
 {
@@ -167,7 +179,7 @@ static void show_server_line(const json_t *server)
 	snprintf(weight, sizeof(weight), "%.0f%s", value(server, "weight"),
 	         mark(server, "weight_in_file"));
 	printf("  %-17s%-16s%-12s%s%-8s%s%7s%5s%7s%7s%7s%6s%6s\n",
-	       cut(ask_text(server, "name"), 16, name), cut(address, 15, where),
+	       cut(ask_text(server, "name"), 16, name), cut_address(address, 15, where),
 	       cut(marked, 11, state), colour(health), health, plain(),
 	       table_duration(table_age(ask_text(server, "since"))), weight,
 	       table_bytes(value(server, "connections")), a_second(server, "created_s"),
@@ -202,8 +214,10 @@ static void show_farm(const json_t *farm)
 	size_t i;
 	const json_t *server;
 
-	printf("\nfarm %s  %s  %s%s  %.0f flow%s", ask_text(farm, "name"), ask_text(farm, "vip"),
-	       json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
+	printf("\nfarm %s  %s  ", ask_text(farm, "name"), ask_text(farm, "vip"));
+	if (json_is_integer(json_object_get(farm, "vlan")))
+		printf("vlan %.0f  ", value(farm, "vlan"));
+	printf("%s%s  %.0f flow%s", json_is_true(json_object_get(farm, "up")) ? "up" : "DOWN",
 	       json_is_true(json_object_get(farm, "removed")) ? "  (removed)" : "",
 	       value(farm, "connections"), value(farm, "connections") == 1 ? "" : "s");
 	if (json_object_get(farm, "bits_s"))
@@ -362,6 +376,7 @@ static const struct column farm_columns[] = {
         {"FLOWS", "connections", COLUMN_NUMBER, false},
         {"NEW/s", "created_s", COLUMN_BYTES, false},
         {"BIT/s", "bits_s", COLUMN_BYTES, false},
+        {"VLAN", "vlan", COLUMN_NUMBER, true},
         {NULL, NULL, COLUMN_TEXT, false},
 };
 

@@ -293,6 +293,14 @@ static void print_fullest(FILE *out, const struct snapshot *snapshot, unsigned f
 	        fill->room);
 }
 
+static void print_vlan(FILE *out, uint16_t vlan)
+{
+	if (vlan)
+		fprintf(out, ",\"vlan\":%u", vlan);
+	else
+		fprintf(out, ",\"vlan\":null");
+}
+
 /* in_use is that of the farm's SNAT addresses. */
 static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
                        const uint64_t *in_use)
@@ -302,6 +310,7 @@ static void print_farm(FILE *out, const struct snapshot *snapshot, unsigned f,
 
 	fprintf(out, "  {\"name\":\"%s\",\"vip\":", farm->name);
 	print_address(out, rules, farm->vip);
+	print_vlan(out, farm->vlan);
 	fprintf(out, ",\"up\":%s,\"removed\":%s", word(snapshot->sum.farm_up[f]), word(farm->gone));
 	print_server_rates(out, snapshot, farm->server, farm->nservers);
 	fprintf(out, ",\n   \"snat\":[");

@@ -302,7 +302,7 @@ is_wrong() # PATTERN WORD...
 	[[ ! -s $LAB_DIR/two.status ]]
 	run tmb server drain "$server" --wait 200ms --then reset
 	echo "$output"
-	[[ $status = 0 && $output = *"server $server: state: drain already"* ]]
+	[[ $status = 0 && $output = *"server $server: state: drain already"*"1 flow reset" ]]
 	wait_until 5 grep -q over "$LAB_DIR/two.out"
 	run tmb server drain "$server" --wait 5s
 	[[ $status = 0 && $output = *" 0 connections left"* ]]

@@ -199,6 +199,14 @@ function bits(server, before) {
 	return bytes === null ? null : 8 * bytes;
 }
 
+const connect = (ms) => ms > 0 ? ms.toFixed(2) : '–';
+
+/* Where the farm's VIP is. */
+const address = (farm) => farm.vip + (farm.vlan ? ` vlan ${farm.vlan}` : '');
+
+/* Of several on a machine each has a console. */
+const instance = (ports) => [ports.outside, ports.inside].filter(Boolean).map((port) => port.name).join('-');
+
 const same = (list, name) => list?.find((one) => one.name === name);
 
 function serverRow(server, farm, before) {
@@ -206,7 +214,7 @@ function serverRow(server, farm, before) {
 		element('th', { scope: 'row' }, server.name), cell(badge(health(server))), cell(since(server.since)),
 		cell(server.weight, true), cell(bar(server, farm)), cell(short(server.connections), true),
 		cell(short(rate(server.connections_total, before?.connections_total)), true), cell(short(bits(server, before)), true),
-		cell(server.connect_p50_ms?.toFixed(2), true), cell(server.connect_p99_ms?.toFixed(2), true),
+		cell(connect(server.connect_p50_ms), true), cell(connect(server.connect_p99_ms), true),
 		element('td', { className: 'why' }, why(server)));
 }
 
@@ -218,7 +226,7 @@ function showFarms(now, before) {
 		const old = same(before?.farms, farm.name)?.servers;
 		return element('div', { className: 'farm' },
 			element('h3', {}, element('a', { href: `#farm/${encodeURIComponent(farm.name)}` }, farm.name),
-				element('span', {}, farm.vip), badge(farm.up ? ['up', 'up'] : ['down', 'down'])),
+				element('span', {}, address(farm)), badge(farm.up ? ['up', 'up'] : ['down', 'down'])),
 			element('div', { className: 'wide' }, table(SERVER_HEADS,
 				farm.servers.map((server) => serverRow(server, farm, same(old, server.name))), `Servers of ${farm.name}`)));
 	}));
@@ -283,7 +291,7 @@ function showFarm(now, name) {
 	const farm = same(now.farms, name);
 	$('farm-title').textContent = farm ? `Farm ${name}` : `There is no farm ${name}`;
 	if (!farm) return;
-	$('farm-facts').replaceChildren(farm.vip, ' ', badge(farm.up ? ['up', 'up'] : ['down', 'down']));
+	$('farm-facts').replaceChildren(address(farm), ' ', badge(farm.up ? ['up', 'up'] : ['down', 'down']));
 	renew($('farm-servers'), table(FARM_HEADS, farm.servers.map(farmRow), `Servers of ${name}`));
 	$('farm-snat').replaceChildren(table([['Address'], ['Ports in use', 1]],
 		farm.snat.map((snat) => element('tr', {}, cell(snat.address), cell(snat.ports_in_use, true))), 'SNAT addresses'));
@@ -447,7 +455,7 @@ function where() {
 function show() {
 	const [page, name] = where();
 	if (!state.now) return;
-	$('about').textContent = `${state.now.version}, up ${duration(state.now.uptime_s)}`;
+	$('about').textContent = `${instance(state.now.ports)}, ${state.now.version}, up ${duration(state.now.uptime_s)}`;
 	if (page === 'overview') {
 		showTiles(state.now, state.before);
 		showFarms(state.now, state.before);
