@@ -67,27 +67,6 @@ bool choice_model_is_full(const struct model *m, unsigned s)
 	       choice_model_connections(m, s) >= model_server(m, s)->max_connections;
 }
 
-/* If half or more of the server's connections, and 16 at least, may be half-open. */
-static bool may_be_crowded(const struct model *m, unsigned server)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->nflows; i++)
-		n += m->flows[i].server == server && flows_model_is_half_open(&m->flows[i]) != NO;
-	return n >= 16 && 2 * n >= choice_model_connections(m, server);
-}
-
-/* If the flow makes room at its server for one of a client who is known: at once, if its own isn't.
- * That he may not ask too often for that isn't told. */
-static enum maybe makes_room_for(struct model *m, const struct flow_model *f,
-                                 const struct addr *client)
-{
-	return flows_model_is_half_open(f) != NO && known_model_is(m, client) != NO &&
-	                       known_model_is(m, &f->client) != YES && may_be_crowded(m, f->server)
-	               ? MAYBE
-	               : NO;
-}
-
 /* If the flow makes room at its server: it has 100 ms to open, by a clock of ms. */
 static enum maybe makes_room(const struct model *m, const struct flow_model *f)
 {
@@ -104,14 +83,14 @@ static enum maybe makes_room(const struct model *m, const struct flow_model *f)
  * those who are known are let in (or NULL). */
 static enum maybe would_make_room(struct model *m, unsigned s, const struct addr *client)
 {
-	enum maybe ret = NO, does;
+	enum maybe ret = client && crowd_model_makes_room(m, s, client) ? YES : NO, does;
 
 	for (unsigned i = 0; i < m->nflows && ret != YES; i++) {
 		if (m->flows[i].server != s)
 			continue;
 		does = makes_room(m, &m->flows[i]);
 		if (does == NO && client)
-			does = makes_room_for(m, &m->flows[i], client);
+			does = crowd_model_may_make_room(m, &m->flows[i], client);
 		ret = does > ret ? does : ret;
 	}
 	return ret;
@@ -303,13 +282,33 @@ static struct rooms rooms_of(struct model *m, unsigned farm, unsigned service,
 	return ret;
 }
 
+static void doubt(uint32_t servers[3])
+{
+	servers[MAYBE] |= servers[YES];
+	servers[YES] = 0;
+}
+
+/* Who is known is let in only where nobody else would be: for sure if there is surely none. */
+static struct rooms rooms_for(struct model *m, unsigned farm, unsigned service,
+                              const struct addr *client)
+{
+	const struct rooms others = rooms_of(m, farm, service, NULL);
+	struct rooms ret;
+
+	if (others.has_room[0][YES] | others.has_room[1][YES])
+		return others;
+	ret = rooms_of(m, farm, service, client);
+	if (others.has_room[1][MAYBE]) {
+		doubt(ret.has_room[1]);
+		doubt(ret.reached[1]);
+	}
+	return ret;
+}
+
 uint64_t choice_model_servers(struct model *m, unsigned farm, unsigned service,
                               const struct addr *client, unsigned port, uint32_t *ret)
 {
-	struct rooms r = rooms_of(m, farm, service, NULL);
-
-	if (!(r.has_room[0][YES] | r.has_room[1][YES]))
-		r = rooms_of(m, farm, service, client);
+	const struct rooms r = rooms_for(m, farm, service, client);
 	const uint32_t sure = r.reached[0][YES] | r.reached[1][YES],
 	               maybe = r.reached[0][MAYBE] | r.reached[1][MAYBE];
 	const bool made = !(r.reached[0][YES] | r.reached[0][MAYBE]);

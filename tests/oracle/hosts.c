@@ -13,6 +13,7 @@
 enum {
 	WINDOW = 8192,
 	FLOOD = 1500,
+	SIEGE = 120,
 	CLIENT_PORTS = 14,
 	FIRST_CLIENT_PORT = 30000,
 };
@@ -245,8 +246,14 @@ void hosts_make(struct hosts *hosts, struct made *ret)
 	ret->talk = HOSTS_NOBODY;
 	if (chance_one_in(20000))
 		hosts->flood = FLOOD;
+	if (!hosts_hurry(hosts) && chance_one_in(1500)) {
+		hosts->siege = SIEGE;
+		hosts->besieged = chance_farm(hosts);
+	}
 	if (hosts->flood)
 		strangers_flood(hosts, ret);
+	else if (hosts->siege)
+		strangers_besiege(hosts, ret);
 	else if (chance_one_in(6))
 		strangers_make(hosts, ret);
 	else

@@ -42,7 +42,8 @@ struct hosts {
 	struct world *world;
 	struct talk talks[HOSTS_TALKS];
 	unsigned generation;
-	unsigned flood; /* frames of a flood still to come */
+	unsigned flood;           /* frames of a flood still to come */
+	unsigned siege, besieged; /* the same of one of SYNs to the services of this farm */
 };
 
 void hosts_begin(struct hosts *hosts, struct world *world);
@@ -53,6 +54,12 @@ struct letter hosts_letter(const struct hosts *hosts, const struct talk *talk, e
 
 /* Makes the next frame. */
 void hosts_make(struct hosts *hosts, struct made *ret);
+
+/* If frames come at once now. */
+static inline bool hosts_hurry(const struct hosts *hosts)
+{
+	return hosts->flood || hosts->siege;
+}
 
 /* What became of it reaches whom it is for. */
 void hosts_deliver(struct hosts *hosts, const struct made *made, const struct verdict *verdict);

@@ -4,7 +4,8 @@
  */
 #include "parts.h"
 
-enum { KNOWN_S = 1800 };
+/* Each SYN may be asked about twice. */
+enum { KNOWN_S = 1800, KNOWN_SYNS = 250 / 2 };
 
 static struct known *of(struct model *m, const struct addr *client)
 {
@@ -35,4 +36,26 @@ enum maybe known_model_is(struct model *m, const struct addr *client)
 	if (!known)
 		return NO;
 	return m->now < known->until ? YES : MAYBE;
+}
+
+void known_model_asks(struct model *m, const struct addr *client)
+{
+	const uint64_t second = m->now / LB_NS_PER_S;
+	struct known *known = of(m, client);
+
+	if (!known)
+		return;
+	if (known->second != second) {
+		known->asked[1] = known->second + 1 == second ? known->asked[0] : 0;
+		known->asked[0] = 0;
+		known->second = second;
+	}
+	known->asked[0]++;
+}
+
+bool known_model_counts(struct model *m, const struct addr *client)
+{
+	const struct known *known = of(m, client);
+
+	return known_model_is(m, client) == YES && known->asked[0] + known->asked[1] < KNOWN_SYNS;
 }

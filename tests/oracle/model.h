@@ -141,7 +141,9 @@ struct server_model {
 /* A client who has opened a connection, or may have. */
 struct known {
 	struct addr client;
-	uint64_t until; /* so long he is known for sure */
+	uint64_t until;    /* so long he is known for sure */
+	uint64_t second;   /* of his last SYN */
+	unsigned asked[2]; /* SYNs in that second, and in the one before */
 };
 
 /* A client and a server of a farm with persist that it has had. */

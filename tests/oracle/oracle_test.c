@@ -140,11 +140,11 @@ static void run_world(uint64_t events)
 	probe_all();
 	for (uint64_t done = 0; done < events;) {
 		done += run_burst();
-		if (random_below(2) && !hosts.flood) /* it comes at once */
+		if (random_below(2) && !hosts_hurry(&hosts))
 			pass_time();
 		if (random_below(8) == 0)
 			probe_any();
-		if (random_below(300) == 0 && !hosts.flood) {
+		if (random_below(300) == 0 && !hosts_hurry(&hosts)) {
 			report_note("reload", 0, world.now);
 			world_reload(&world);
 			compare();

@@ -188,6 +188,15 @@ void sticky_model_used(struct model *model, const struct flow_model *flow);
 /* The flow, new until now, is open, or may be. And if the client is known. */
 void known_model_opened(struct model *model, const struct flow_model *flow, bool surely);
 enum maybe known_model_is(struct model *model, const struct addr *client);
+/* He has sent a SYN. And if he is known for sure, and hasn't sent too many for that to count. */
+void known_model_asks(struct model *model, const struct addr *client);
+bool known_model_counts(struct model *model, const struct addr *client);
+
+/* If the flow may be the one that makes room at its full server for one of a client who is known:
+ * at once, if its own isn't. And if whichever half-open flow of the server is the oldest does. */
+enum maybe crowd_model_may_make_room(struct model *model, const struct flow_model *flow,
+                                     const struct addr *client);
+bool crowd_model_makes_room(struct model *model, unsigned server, const struct addr *client);
 
 /* If the flow is to the port of the server's address that the service of its farm is at, from
  * whichever farm, and from a SNAT address that this one has, too. */

@@ -84,7 +84,7 @@ static void change_server(struct world *w, unsigned s)
 		server->state = (enum rules_state)ONE_OF(0, 0, 0, STATE_STANDBY, STATE_LAST_RESORT,
 		                                         STATE_DRAIN, STATE_DISABLED);
 	if (random_below(3) == 0)
-		server->max_connections = ONE_OF(0, 0, 5, 12);
+		server->max_connections = ONE_OF(0, 0, 5, 12, 20);
 	if (random_below(3) == 0)
 		w->out[s] = !w->out[s];
 }

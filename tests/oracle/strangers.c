@@ -20,9 +20,8 @@ static struct addr our_addr(const struct hosts *hosts, unsigned farm)
 	return addr_of_rules(hosts->world->rules, i < rules_all_snat(f) ? f->snat[i] : f->vip);
 }
 
-static struct letter strange_letter(const struct hosts *hosts)
+static struct letter letter_to(const struct hosts *hosts, unsigned farm)
 {
-	const unsigned farm = chance_farm(hosts);
 	const struct rules_farm *f = hosts_farm(hosts, farm);
 	const enum side side = chance_one_in(4) ? INSIDE : OUTSIDE;
 	struct letter l = {
@@ -40,6 +39,11 @@ static struct letter strange_letter(const struct hosts *hosts)
 	l.dport = chance_one_in(2) ? be16_get(f->ports[random_below(f->nports)])
 	                           : (uint16_t)(2000 + random_below(70));
 	return l;
+}
+
+static struct letter strange_letter(const struct hosts *hosts)
+{
+	return letter_to(hosts, chance_farm(hosts));
 }
 
 static void make_stray(struct hosts *hosts, struct made *ret)
@@ -240,6 +244,30 @@ void strangers_flood(struct hosts *hosts, struct made *ret)
 	hosts->flood--;
 	l.flags = chance_one_in(2) ? ACK : SYN;
 	l.dport = 9;
+	build_tcp(ret, &l);
+}
+
+/* By a router. Whose address is made up has opened nothing, nor has his network. */
+void strangers_besiege(struct hosts *hosts, struct made *ret)
+{
+	const unsigned farm = hosts->besieged;
+	const struct rules_farm *f = hosts_farm(hosts, farm);
+	struct letter l = letter_to(hosts, farm);
+
+	hosts->siege--;
+	l.from = (struct hop){.mac = chance_mac(8, 0), .side = OUTSIDE, .ntags = !!f->vlan};
+	l.from.tci[0] = be16_from(f->vlan);
+	l.flags = SYN;
+	l.payload = 0;
+	l.dst = addr_of_vip(hosts->world->rules, farm);
+	l.dport = be16_get(f->ports[random_below(f->nports)]);
+	l.sport = (uint16_t)(1024 + random_below(8));
+	if (l.src.v6) {
+		l.src.b[6] = l.src.b[15];
+		l.src.b[15] = 100;
+	}
+	if (chance_one_in(8))
+		l.src = world_client(hosts->world, farm, random_below(WORLD_CLIENTS));
 	build_tcp(ret, &l);
 }
 

@@ -6,8 +6,10 @@
 
 #include "hosts.h"
 
-/* Makes a frame of a stranger's; and the next one of a flood of them. */
+/* Makes a frame of a stranger's; and the next one of a flood of them; and the next SYN of a siege,
+ * which may be in the name of one of the farm's clients. */
 void strangers_make(struct hosts *hosts, struct made *ret);
 void strangers_flood(struct hosts *hosts, struct made *ret);
+void strangers_besiege(struct hosts *hosts, struct made *ret);
 
 #endif

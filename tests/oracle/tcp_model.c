@@ -208,6 +208,8 @@ void judge_tcp(struct model *m, const struct frame *before, const struct frame *
 	unsigned farm;
 	int service;
 
+	if (judge_is_syn(s))
+		known_model_asks(m, &s->src);
 	if (f && end == CLIENT)
 		f = resolve(m, f, s, v);
 	service = judge_service_of(m, s, &farm);

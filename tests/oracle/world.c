@@ -218,6 +218,13 @@ static void list_clients(struct world *w, unsigned farm)
 	}
 }
 
+/* So that they may be full of connections none of which is open, many enough to count. */
+static void limit_all(struct rules *rules)
+{
+	for (unsigned s = 0; s < rules->nservers; s++)
+		rules->servers[s].max_connections = 15 + random_below(10);
+}
+
 static struct rules *make_rules(void)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
@@ -238,6 +245,8 @@ static struct rules *make_rules(void)
 		for (unsigned s = 0; s < rules->farms[f].nservers; s++)
 			set_server(rules, f, s, &sharing);
 	}
+	if (random_below(3) == 0)
+		limit_all(rules);
 	return rules;
 }
 
