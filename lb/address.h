@@ -123,17 +123,18 @@ bool addresses_name(const struct addresses *addresses, const struct ip6 *ip, be3
  * it. */
 uint32_t addresses_number(const struct addresses *addresses, const struct ip6 *ip);
 
-/* The same, where the rules give at least one name, for an address that mostly has one: then
- * without a branch that a processor can't predict. */
-static inline uint32_t addresses_number_known(const struct addresses *addresses,
-                                              const struct ip6 *ip)
+/* Sets *ret to that of a name which stands where the walk begins, if that is the address's, as it
+ * mostly is of one that has a name: found without a branch that a processor can't predict. False if
+ * not. The rules must give at least one name. */
+static inline bool addresses_number_first(const struct addresses *addresses, const struct ip6 *ip,
+                                          uint32_t *ret)
 {
 	const uint32_t number = addresses->names[address_name_start(addresses, ip)];
 	const struct ip6 *name = &addresses->numbered[number];
-	const uint64_t difference = (word64_load(name->b) ^ word64_load(ip->b)) |
-	                            (word64_load(name->b + 8) ^ word64_load(ip->b + 8));
 
-	return __builtin_expect(!!difference, 0) ? addresses_number(addresses, ip) : number;
+	*ret = number;
+	return !((word64_load(name->b) ^ word64_load(ip->b)) |
+	         (word64_load(name->b + 8) ^ word64_load(ip->b + 8)));
 }
 
 /* What the address with the name of that number is to us in untagged frames (ADDRESS_...); 0 for

@@ -108,64 +108,84 @@ static inline const struct ip6 *ip6_of(const struct ip6 *known, be32 name, const
 	return name_is_hashed(name) ? client : &known[name_number(name)];
 }
 
-/*
- * The addresses that a packet from one end is to have, and has, of its source; the rest is known.
- */
-struct ends6 {
-	const struct ip6 *from, *src, *dst;
-};
-
-/*
- * Mostly only the client's name is a hash; then which is which is found without a branch, for the
- * same reason as everything here.
- */
-static inline void find_ends6(const struct balance *balance, const struct flow *flow, enum end end,
-                              const struct ip6 *client, struct ends6 *ret)
+/* That of the end's own address: without a branch, for the same reason as everything here. */
+static inline const struct ip6 *of_end(enum end end, const struct ip6 *client,
+                                       const struct ip6 *server)
 {
+	const uintptr_t a = (uintptr_t)client, b = (uintptr_t)server;
+
+	return (const struct ip6 *)(a ^ ((a ^ b) & -(uintptr_t)end));
+}
+
+/* If only the client's name is a hash, as mostly: not if the rules name him, nor without SNAT. */
+static inline bool is_usual6(const struct flow *flow)
+{
+	return name_is_hashed(flow->arrive[CLIENT].src) &&
+	       !name_is_hashed(flow->arrive[SERVER].dst);
+}
+
+/* If the source is the one that the tuple names, and the destination, where that is the client
+ * himself; others have names, and are known by the key. */
+static inline bool is_between6(const uint8_t *ip, const struct tuple *arrive,
+                               const struct ip6 *source, const struct ip6 *client, bool usual)
+{
+	return !difference_ip6(source, ip + IPV6_SRC) &&
+	       (usual || !name_is_hashed(arrive->dst) || !difference_ip6(client, ip + IPV6_DST));
+}
+
+/*
+ * For the flow of job->guess, whose ports and destination are the frame's. usual, as is_usual6()
+ * has it, is known to the compiler. What it goes on with is found only when it is needed: the way
+ * here and there has few registers left.
+ */
+static inline __attribute__((always_inline)) bool
+express_ipv6_if(bool usual, struct balance *balance, struct frame *frame, const struct job *job,
+                uint32_t tick, struct verdict *ret)
+{
+	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4_IPV6;
+	const uint32_t ref = job->guess;
+	const enum end end = end_of(ref);
 	const struct ip6 *known = balance->farms->addresses.numbered;
-	const struct tuple *arrive = flow->arrive;
+	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
+	const struct ip6 *client = &balance->flows.client6[flow_of(ref)], *src;
+	const struct ip6 *server = &known[name_number(flow->arrive[SERVER].src)];
+	struct tuple to;
+	csum_acc change;
 
-	if (__builtin_expect(
-	            name_is_hashed(arrive[CLIENT].src) && !name_is_hashed(arrive[SERVER].dst), 1)) {
-		const uintptr_t server = (uintptr_t)&known[name_number(arrive[SERVER].src)];
-		const uintptr_t other = ((uintptr_t)client ^ server) & -(uintptr_t)end;
+	if (!usual)
+		client = ip6_of(known, flow->arrive[CLIENT].src, client);
+	if (!is_between6(ip, &flow->arrive[end], of_end(end, client, server), client, usual) ||
+	    !is_ack(tcp) ||
+	    !note(balance, frame, ref, tcp, be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)), tick,
+	          ret))
+		return false;
+	to = tuple_reverse(flow->arrive[end_other(end)]);
+	src = usual ? &known[name_number(to.src)] : ip6_of(known, to.src, client);
+	change = rewrite_ipv6(ip, src, of_end(end, server, client));
+	rewrite_ports(tcp, frame->flags, &job->key.tuple, &to, change);
+	return true;
+}
 
-		ret->from = (const struct ip6 *)((uintptr_t)client ^ other);
-		ret->dst = (const struct ip6 *)(server ^ other);
-		ret->src = &known[name_number(arrive[end_other(end)].dst)];
-		return;
-	}
-	ret->from = ip6_of(known, arrive[end].src, client);
-	ret->src = ip6_of(known, arrive[end_other(end)].dst, client);
-	ret->dst = ip6_of(known, arrive[end_other(end)].src, client);
+__attribute__((noinline)) static bool express_ipv6_unusual(struct balance *balance,
+                                                           struct frame *frame,
+                                                           const struct job *job, uint32_t tick,
+                                                           struct verdict *ret)
+{
+	return express_ipv6_if(false, balance, frame, job, tick, ret);
 }
 
 static inline bool express_ipv6(struct balance *balance, struct frame *frame, const struct job *job,
                                 uint32_t tick, struct verdict *ret)
 {
-	uint8_t *ip = frame->data + PARSE_PLAIN_L3, *tcp = frame->data + PARSE_PLAIN_L4_IPV6;
 	const uint32_t ref = job->guess;
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
-	const struct tuple *arrive = &flow->arrive[end_of(ref)];
-	const struct ip6 *client = &balance->flows.client6[flow_of(ref)];
-	struct ends6 ends;
-	struct tuple to;
-	csum_acc change;
 
 	if (ref == FLOW_NONE || !is_open(flow) || !flow_is_ipv6(flow) ||
-	    tuple_rest(arrive) != tuple_rest(&job->key.tuple))
+	    tuple_rest(&flow->arrive[end_of(ref)]) != tuple_rest(&job->key.tuple))
 		return false;
-	find_ends6(balance, flow, end_of(ref), client, &ends);
-	if (difference_ip6(ends.from, ip + IPV6_SRC) ||
-	    (name_is_hashed(arrive->dst) && difference_ip6(client, ip + IPV6_DST)) || !is_ack(tcp))
-		return false;
-	if (!note(balance, frame, ref, tcp, be16_get(be16_load(ip + IPV6_PAYLOAD_LENGTH)), tick,
-	          ret))
-		return false;
-	to = tuple_reverse(flow->arrive[end_other(end_of(ref))]);
-	change = rewrite_ipv6(ip, ends.src, ends.dst);
-	rewrite_ports(tcp, frame->flags, &job->key.tuple, &to, change);
-	return true;
+	if (__builtin_expect(!is_usual6(flow), 0))
+		return express_ipv6_unusual(balance, frame, job, tick, ret);
+	return express_ipv6_if(true, balance, frame, job, tick, ret);
 }
 
 bool express(struct balance *balance, struct frame *frame, const struct job *job, uint32_t tick,

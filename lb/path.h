@@ -8,7 +8,7 @@
 
 enum {
 	PATH_BURST = 32, /* frames that go through the steps together */
-	PATH_AHEAD = 8,  /* of these, for how many what IPv6 needs besides is fetched ahead */
+	PATH_AHEAD = 12, /* of these, for how many what IPv6 needs besides is fetched ahead */
 };
 
 /* Decides upon n frames, PATH_BURST at most: see lb_input(). */

@@ -20,6 +20,22 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 	        addresses_find(addresses, tuple->src, VLAN_NONE)->kinds & ADDRESS_NO_SNAT);
 }
 
+/* The tuple, as plain_key_ipv6() has it, of a frame to the address with the name of number to; or,
+ * having the top bit, with that hash. */
+static inline struct tuple plain_tuple_ipv6(const uint64_t factors6[5], const struct frame *frame,
+                                            uint32_t to)
+{
+	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
+	const struct ip6 *src = (const struct ip6 *)(frame->data + PARSE_PLAIN_L3 + IPV6_SRC);
+
+	return tuple_of(name_hashed(factors6, src), name_of_number(to), ports[0], ports[1]);
+}
+
+/* What plain_key_ipv6() does with the few frames whose destination isn't one of our addresses, or
+ * can't be told so at once. */
+bool plain_seek_ipv6(const struct addresses *addresses, const uint64_t factors6[5],
+                     const struct frame *frame, struct tuple *ret);
+
 /*
  * Sets *ret to the tuple by which the flow of a plain IPv6 frame is looked for in the index. In it
  * the source stands as the hash of its address even if the rules give it a name, until
@@ -30,20 +46,14 @@ static inline bool plain_may_be_balanced(const struct addresses *addresses,
 static inline bool plain_key_ipv6(const struct addresses *addresses, const uint64_t factors6[5],
                                   const struct frame *frame, struct tuple *ret)
 {
-	const uint8_t *ip = frame->data + PARSE_PLAIN_L3;
-	const be16 *ports = (const be16 *)(frame->data + PARSE_PLAIN_L4_IPV6 + TCP_SRC);
-	const struct ip6 *src = (const struct ip6 *)(ip + IPV6_SRC);
-	const struct ip6 *dst = (const struct ip6 *)(ip + IPV6_DST);
-	uint32_t to = addresses_number_known(addresses, dst);
+	const struct ip6 *dst = (const struct ip6 *)(frame->data + PARSE_PLAIN_L3 + IPV6_DST);
+	uint32_t to;
 
-	if (!(addresses_untagged(addresses, to) & ADDRESS_OURS)) {
-		if (!addresses->any_no_snat ||
-		    !(addresses_untagged(addresses, addresses_number(addresses, src)) &
-		      ADDRESS_NO_SNAT))
-			return false;
-		to = to ? to : name_hashed_number(factors6, dst);
-	}
-	*ret = tuple_of(name_hashed(factors6, src), name_of_number(to), ports[0], ports[1]);
+	if (__builtin_expect(!addresses_number_first(addresses, dst, &to) ||
+	                             !(addresses_untagged(addresses, to) & ADDRESS_OURS),
+	                     0))
+		return plain_seek_ipv6(addresses, factors6, frame, ret);
+	*ret = plain_tuple_ipv6(factors6, frame, to);
 	return true;
 }
 
