@@ -12,6 +12,9 @@
  * half-open flow has nothing to lose, and only goes on where it is asked for (OPENING). One that
  * has been reset can't be told from one whose end has gone on: it is in quarantine. So is one to
  * which a program that was alone has noted a RST.
+ *
+ * Who has a connection open is known as a client from the start (strangers.h): of many flows those
+ * of some are asked, as only so many clients can be.
  */
 #include "adopt.h"
 
@@ -22,8 +25,9 @@
 #include "wire.h"
 
 enum {
-	ADOPT_STEP = 32,  /* flows whose places in the index are fetched together */
-	ADOPT_AHEAD = 16, /* flows that are fetched themselves before their turn */
+	ADOPT_STEP = 32,     /* flows whose places in the index are fetched together */
+	ADOPT_AHEAD = 16,    /* flows that are fetched themselves before their turn */
+	ADOPT_MEETS = 32768, /* flows whose clients are known then */
 };
 
 /* A window is 1 GiB at most (RFC 7323, 2.3); what is known of it may be late. */
@@ -34,7 +38,8 @@ struct adopter {
 	const struct ip6 *names; /* that the flows name, nnames of them */
 	uint32_t nnames;
 	uint32_t tick;
-	unsigned farm; /* that was asked for last: mostly it is the next one, too */
+	unsigned farm;  /* that was asked for last: mostly it is the next one, too */
+	uint32_t meets; /* the clients of one of so many are known */
 	bool keep_half_open;
 	struct adoption *ret;
 };
@@ -347,6 +352,8 @@ static bool take_in(struct adopter *a, const struct found *found, lb_time now)
 	if (fate == FATE_OPEN) {
 		sched_adopt(&balance->farms->sched, server, !flow_is_closing(flow));
 		balance->counts.created++;
+		if (f % a->meets == 0)
+			strangers_met(&balance->strangers, balance_client_key(balance, f), now);
 	}
 	if (fate == FATE_OPENING) {
 		sched_opened(&balance->farms->sched, server);
@@ -453,6 +460,7 @@ void adopt_flows(struct balance *balance, void *scratch, bool keep_half_open, lb
 	hops_adopt(&flows->hops, a.tick);
 	notes_forget_groups(flows->notes, flows->places);
 	flows->reached = find_reached(flows);
+	a.meets = flows->reached / ADOPT_MEETS + 1;
 	if (adopt_some(&a, true, now))
 		adopt_some(&a, false, now);
 	both_copy(shared, scratch, bytes);

@@ -19,9 +19,9 @@
  * Each worker's part is as it is when its capture begins.
  *
  * What isn't in it, and is as at a start: first fragments that later ones wait for, frames that
- * wait for a server's MAC address, clients who have been here before (lb/strangers.h), who make a
- * difference in a flood and where a server is full only, what has been counted of resets and SYNs
- * in the present second, and the averages of scheduler = fastest.
+ * wait for a server's MAC address, clients who have been here before (lb/strangers.h) and have
+ * nothing open, who make a difference in a flood and where a server is full only, what has been
+ * counted of resets and SYNs in the present second, and the averages of scheduler = fastest.
  */
 #include "bundle.h"
 

@@ -335,6 +335,28 @@ START_TEST(half_open_ones_go_on_where_that_is_asked_for)
 }
 END_TEST
 
+/* Who has a connection open is no stranger in a flood, and who had one, or has asked, is. */
+START_TEST(who_has_one_open_is_known)
+{
+	const struct balance *balance;
+	struct talk asking;
+
+	begin();
+	talk_close(&talks[0], CLIENT);
+	talk_send(&talks[1], CLIENT, TCP_FIN | TCP_ACK, 0);
+	require_eq(talk_syn(&asking, &engine, fixture_client(99), 1234, 443).why, WHY_FLOW_NEW);
+	table.keep_half_open = true;
+	ck_assert(die_and_adopt(fixture_rules(3)));
+	table.keep_half_open = false;
+	balance = lb_balance(engine.lb);
+	for (unsigned f = 0; f <= TALKS; f++)
+		require_eq(strangers_have_met(&balance->strangers, balance_client_key(balance, f),
+		                              engine.now),
+		           f > 0 && f < TALKS);
+	finish();
+}
+END_TEST
+
 START_TEST(other_layouts_are_not_touched)
 {
 	struct table_head *head;
@@ -360,6 +382,7 @@ Suite *adopt_suite(void)
 {
 	const TTest *const tests[] = {connections_go_on,
 	                              half_open_ones_go_on_where_that_is_asked_for,
+	                              who_has_one_open_is_known,
 	                              unfit_is_reset,
 	                              who_is_in_another_vlan_is_reset,
 	                              servers_are_known_to_have_flows,
