@@ -5,7 +5,8 @@
 #
 #   flood	SYNs from spoofed sources at each of RATES (20000 100000 0; 0: as fast as they go) for FLOOD_S seconds
 #		against tables of each of SIZES; beside them 100 honest visits a second, which stay up to 300 ms. FAMILY: 4 or 6,
-#		of IP; SOURCE: all from that address, instead of from many; LIMIT: max_connections of each server
+#		of IP; SOURCE: all from that address, instead of from many; LIMIT: max_connections of each server;
+#		NEWCOMERS=1: each visit from an address that was never here before
 #	stalls	STALLS_RATE visits a second (10000) from one address, the server closing first, through tmbridge and
 #		through the kernel's NAT by turns, ROUNDS times, the order turned each time
 #
@@ -25,10 +26,23 @@ ROUNDS=${ROUNDS:-2}
 FAMILY=${FAMILY:-4}
 LIMIT=${LIMIT:-0}
 WHAT=${WHAT:-flood stalls}
+NEWCOMERS=${NEWCOMERS:-}
 
 visits() # SECONDS RATE OPTION...
 {
-	in_ns client "$TOOLS/visits" connect -s "$1" -r "$2" -t 10 "${@:3}" "$VIP" 5061 2>"$LAB_DIR/failures"
+	local first=()
+
+	[[ ! $NEWCOMERS ]] || first=(-n "$(newcomer $((SECONDS * 128)))") # 100 a second
+	in_ns client "$TOOLS/visits" connect -s "$1" -r "$2" -t 10 "${first[@]}" "${@:3}" "$VIP" 5061 2>"$LAB_DIR/failures"
+}
+
+newcomer() # NUMBER
+{
+	if [[ $FAMILY = 6 ]]; then
+		printf 'fd09:0:0:%x::1' "$1"
+	else
+		echo "10.9.$(($1 >> 8 & 255)).$(($1 & 255))"
+	fi
 }
 
 # Those that were connected, and then were no more.
@@ -125,6 +139,8 @@ if [[ $FAMILY = 6 ]]; then
 fi
 lab_up
 servers_expect_floods
+ip -n client route add local 10.9.0.0/16 dev lo
+ip -n client route add local fd09::/16 dev lo
 for server in fe1 fe2; do
 	lab_spawn "$server" "$server" "$TOOLS/visits" serve "$server" 5061
 	wait_until 5 server_listens "$server" 5061

@@ -2,13 +2,14 @@
  * Visits: TCP connections that are begun at a steady rate, whatever became of those before.
  *
  *   visits serve NAME PORT
- *   visits connect -r RATE -s SECONDS [-l MS] [-t S] ADDRESS PORT
+ *   visits connect -r RATE -s SECONDS [-l MS] [-t S] [-n FIRST] ADDRESS PORT
  *
  * The server greets with its name and sends back what it hears; to whom it hears "bye" from, it is
  * the one that closes first. A client leaves at once, as the server closes; or with -l stays for up
  * to so many ms, says something twice a second meanwhile, and every other time closes first. Who
  * isn't answered for -t seconds (30) gives up, and one for whom there is no open file left has
- * failed.
+ * failed. With -n each visit comes from another IPv4 address, or another IPv6 network of 64 bits:
+ * FIRST and those after it, which the kernel must take for local ones.
  *
  * Each visit that fails is a line of JSON on stderr. SECONDS later, or upon SIGTERM, none is begun
  * any more; at the end there is a line on stdout: how many there were, failed, how long connecting
@@ -58,17 +59,19 @@ struct visit {
 	bool closes_first;
 };
 
+union name {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
 static struct visits {
 	struct visit *all;
 	unsigned *free, nfree, active;
 	unsigned long begun, ended, failed, stalls, late;
 	unsigned long buckets[BUCKETS], connected;
 	int64_t longest, stay_ms, timeout_s;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} to;
+	union name to, from; /* from.any.sa_family: 0, or that of -n */
 } visits;
 
 static int poller;
@@ -191,6 +194,23 @@ static void fail(struct visit *v, const char *what)
 	forget(v);
 }
 
+/* By the next address of -n. */
+static void bind_next(int fd)
+{
+	const int one = 1;
+	const bool v6 = visits.from.any.sa_family == AF_INET6;
+	void *at = v6 ? (void *)&visits.from.in6.sin6_addr.s6_addr[4]
+	              : (void *)&visits.from.in.sin_addr;
+	uint32_t number;
+
+	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one));
+	if (bind(fd, &visits.from.any, sizeof(visits.from)) < 0)
+		die("bind");
+	memcpy(&number, at, sizeof(number));
+	number = htonl(ntohl(number) + 1);
+	memcpy(at, &number, sizeof(number));
+}
+
 static void begin(int64_t due, int64_t now)
 {
 	struct visit *v;
@@ -210,6 +230,8 @@ static void begin(int64_t due, int64_t now)
 	if (v->fd < 0)
 		die("socket");
 	setsockopt(v->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (visits.from.any.sa_family)
+		bind_next(v->fd);
 	if (connect(v->fd, &visits.to.any, sizeof(visits.to)) < 0 && errno != EINPROGRESS)
 		return fail(v, strerror(errno));
 	watch(EPOLL_CTL_ADD, v->fd, EPOLLOUT, (uint64_t)(v - visits.all));
@@ -336,13 +358,13 @@ static void report(void)
 	       quantile(0.5), quantile(0.99), (double)visits.longest / MS);
 }
 
-static bool parse_to(const char *ip, const char *port)
+static bool parse(const char *ip, const char *port, union name *ret)
 {
-	visits.to.in.sin_port = htons((uint16_t)atoi(port));
-	visits.to.any.sa_family = strchr(ip, ':') ? AF_INET6 : AF_INET;
-	return inet_pton(visits.to.any.sa_family, ip,
-	                 strchr(ip, ':') ? (void *)&visits.to.in6.sin6_addr
-	                                 : (void *)&visits.to.in.sin_addr) == 1;
+	ret->in.sin_port = htons((uint16_t)atoi(port));
+	ret->any.sa_family = strchr(ip, ':') ? AF_INET6 : AF_INET;
+	return inet_pton(ret->any.sa_family, ip,
+	                 strchr(ip, ':') ? (void *)&ret->in6.sin6_addr
+	                                 : (void *)&ret->in.sin_addr) == 1;
 }
 
 /* As many open files as there may be, up to FILES. Returns how many that is. */
@@ -366,7 +388,7 @@ static int visit(int argc, char **argv, unsigned files)
 	int c;
 
 	visits.timeout_s = 30;
-	while ((c = getopt(argc, argv, "r:s:l:t:")) != -1) {
+	while ((c = getopt(argc, argv, "r:s:l:t:n:")) != -1) {
 		if (c == 'r')
 			rate = atof(optarg);
 		else if (c == 's')
@@ -375,11 +397,11 @@ static int visit(int argc, char **argv, unsigned files)
 			visits.stay_ms = atoi(optarg);
 		else if (c == 't')
 			visits.timeout_s = atoi(optarg);
-		else
+		else if (c != 'n' || !parse(optarg, "0", &visits.from))
 			return 2;
 	}
 	if (rate <= 0 || seconds <= 0 || argc - optind != 2 ||
-	    !parse_to(argv[optind], argv[optind + 1]))
+	    !parse(argv[optind], argv[optind + 1], &visits.to))
 		return 2;
 	sigaction(SIGTERM, &action, NULL);
 	poller = epoll_create1(0);
@@ -408,6 +430,6 @@ int main(int argc, char **argv)
 		status = visit(argc - 1, argv + 1, files);
 	if (status == 2)
 		fprintf(stderr, "usage: visits serve NAME PORT | visits connect -r RATE -s SECONDS "
-		                "[-l MS] [-t S] ADDRESS PORT\n");
+		                "[-l MS] [-t S] [-n FIRST] ADDRESS PORT\n");
 	return status;
 }
