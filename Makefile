@@ -22,7 +22,7 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap cpio kmod bpftool
 # Those in the virtual machine, beside its kernel: systemd, what tmbridge and the units are linked with, what tests call.
 VM_GUEST_PACKAGES := systemd-sysv kmod libpcap0.8 libnet1 libmnl0 libiniparser1 libseccomp2 libcap-ng0 libbpf1 libjansson4 zlib1g libsubunit0 \
 	bats bpftool iproute2 iputils-ping iputils-arping ethtool tcpdump curl openssl nginx-light iperf3 jq procps nftables logrotate \
-	libmicrohttpd12 libjs-dygraphs
+	libmicrohttpd12 libjs-dygraphs netbase
 # For tests/vm/short.sh, which does without systemd.
 VM_SHORT_PACKAGES := bash coreutils findutils mawk grep sed libc-bin mount util-linux kmod bats bpftool iproute2 jq procps
 PACKAGES = $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -76,7 +76,7 @@ LB := $(patsubst %.c,$(B)/%.o,$(wildcard lb/*.c))
 CFG := $(patsubst %.c,$(B)/%.o,$(wildcard cfg/*.c))
 CONSOLE := $(patsubst %.c,$(B)/%.o,$(wildcard bridge/console/*.c)) $(B)/bridge/console/page.o
 BRIDGE := $(patsubst %.c,$(B)/%.o,$(filter-out bridge/main.c bridge/console/% %.bpf.c,$(wildcard bridge/*.c bridge/*/*.c))) \
-	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o
+	$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/image_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o
 UNIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c tests/oracle/*.c) tests/fuzz/books.c)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
@@ -123,7 +123,7 @@ BENCH := $(patsubst %.c,$(B)/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c
 $(B)/tests/bench/%.o: CPPFLAGS += -DBENCH_CC='"$(shell $(CC) --version | head -1)"' -DBENCH_CFLAGS='"$(CFLAGS) $(LDFLAGS)"'
 
 $(B)/bench-engine: $(BENCH) $(addprefix $(B)/bridge/process/,memory.o log.o recent.o details.o text.o clock.o journal.o datagram.o) \
-		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o any_program.o) $(B)/cfg.a $(B)/lb.a
+		$(addprefix $(B)/bridge/fastpath/,maps.o loaded.o object.o known.o heritage.o pins.o program.o any_program.o image_program.o) $(B)/cfg.a $(B)/lb.a
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser -lbpf
 
 $(B)/tools/natcheck $(B)/tools/asks: TOOL_LIBS := -lpcap
@@ -162,6 +162,11 @@ $(K)/bridge/fastpath/program.c: $(K)/bridge/fastpath/fastpath.bpf.o
 $(K)/bridge/fastpath/any_program.c: $(K)/bridge/fastpath/fastpath_any.bpf.o
 	@$(call as_bytes,fastpath_any_program)
 
+$(K)/bridge/fastpath/image.bpf.o: BPF_FLAGS += -mcpu=v2 # without registers of 32 bits: see there
+
+$(K)/bridge/fastpath/image_program.c: $(K)/bridge/fastpath/image.bpf.o
+	@$(call as_bytes,image_program)
+
 $(K)/bridge/fastpath/guard_program.c: $(K)/bridge/fastpath/guard.bpf.o
 	@$(call as_bytes,guard_program)
 
@@ -171,12 +176,12 @@ $(K)/bridge/fastpath/bouncer_program.c: $(K)/bridge/fastpath/bouncer.bpf.o
 $(K)/tests/bench/feed_program.c: $(K)/tests/bench/feed.bpf.o
 	@$(call as_bytes,feed_program)
 
-$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: $(B)/%.o: $(K)/%.c
+$(B)/bridge/fastpath/program.o $(B)/bridge/fastpath/any_program.o $(B)/bridge/fastpath/image_program.o $(B)/bridge/fastpath/guard_program.o $(B)/bridge/fastpath/bouncer_program.o $(B)/tests/bench/feed_program.o: $(B)/%.o: $(K)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(COMMON) $(CFLAGS) -I. -c -o $@ $<
 
 .PHONY: programs
-programs: $(patsubst %,$(K)/bridge/fastpath/%.c,program any_program guard_program bouncer_program)
+programs: $(patsubst %,$(K)/bridge/fastpath/%.c,program any_program image_program guard_program bouncer_program)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null) $(shell find $(K) -name '*.bpf.d' 2>/dev/null)
 

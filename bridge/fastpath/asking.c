@@ -12,6 +12,8 @@
 #include <linux/pkt_cls.h>
 #include <stddef.h>
 
+enum { STACK_KEY = CLASSIC_STACK };
+
 static void leave(struct code *c)
 {
 	code_set(c, BPF_REG_0, (uint32_t)TC_ACT_UNSPEC);
@@ -51,10 +53,10 @@ static void leave_without(struct code *c, unsigned reg)
 static void find_image(struct code *c, int images)
 {
 	code_add_imm(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0);
-	code_add(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, BPF_REG_1, CLASSIC_STACK_LOADED);
+	code_add(c, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, BPF_REG_1, STACK_KEY);
 	code_set_wide(c, BPF_REG_1, BPF_PSEUDO_MAP_FD, (uint32_t)images);
 	code_move(c, BPF_REG_2, BPF_REG_10);
-	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, (uint32_t)CLASSIC_STACK_LOADED);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, (uint32_t)STACK_KEY);
 	code_call(c, BPF_FUNC_map_lookup_elem);
 	leave_without(c, BPF_REG_0);
 	code_move(c, CLASSIC_IMAGE, BPF_REG_0);

@@ -2,7 +2,7 @@
  * Makes the program that finds out which filters match a frame.
  *
  * That program looks up in a sieve which filters may match, in the frame itself. If there are any,
- * it calls filter_image() (filter.bpf.h), which makes the image of the frame that expressions are
+ * it calls filter_image() (image.bpf.c), which makes the image of the frame that expressions are
  * applied to, looks them up in that, runs their expressions one after the other, and ends at the
  * first one that matches and decides. In skb->cb it leaves to the programs behind it which ones
  * have matched.

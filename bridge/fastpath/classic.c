@@ -5,9 +5,12 @@
  *	R7  the image               R8  X
  *	R4  the length of what is looked at
  *
- * and M[] is on the stack. Offsets that are known and within the image cost one comparison and one
- * load; those that aren't are compared with its end first, and what lies behind it is asked of the
- * kernel. As with libpcap a load from behind the end of the packet says that it doesn't match.
+ * and M[] is on the stack, each number in 8 bytes: without CAP_PERFMON the verifier of Linux 6.1
+ * refuses to have a half of these written while it knows what is in them.
+ *
+ * Offsets that are known and within the image cost one comparison and one load; those that aren't
+ * are compared with its end first, and what lies behind it is asked of the kernel. As with libpcap
+ *a load from behind the end of the packet says that it doesn't match.
  *
  * Classic programs only jump forwards, so a jump is noted and gets its distance when its target is
  * there. What can't be reached is left out: the verifier refuses it.
@@ -27,7 +30,8 @@ enum {
 	REG_LEN = BPF_REG_4,
 	REG_X = BPF_REG_8,
 
-	STACK_M = CLASSIC_STACK_LOADED - 8 - 4 * BPF_MEMWORDS,
+	STACK_LOADED = CLASSIC_STACK - 8,
+	STACK_M = STACK_LOADED - 8 * BPF_MEMWORDS,
 };
 
 static void load_length(struct code *c)
@@ -139,11 +143,11 @@ static void load_far(struct asked *a, unsigned size)
 	code_add(c, BPF_ALU64 | BPF_SUB | BPF_X, BPF_REG_2, BPF_REG_3, 0);
 	code_move(c, BPF_REG_1, CLASSIC_CONTEXT);
 	code_move(c, BPF_REG_3, BPF_REG_10);
-	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, (uint32_t)CLASSIC_STACK_LOADED);
+	code_add_imm(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, (uint32_t)STACK_LOADED);
 	code_set(c, BPF_REG_4, bytes_of(size));
 	code_call(c, BPF_FUNC_skb_load_bytes);
 	jump(a, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, NO_MATCH(a));
-	code_add(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_10, CLASSIC_STACK_LOADED);
+	code_add(c, BPF_LDX | BPF_MEM | size, REG_A, BPF_REG_10, STACK_LOADED);
 	load_length(c);
 }
 
@@ -203,7 +207,7 @@ static void load_behind_x(struct asked *a, unsigned size, uint32_t k)
 
 static int place_of_m(uint32_t k)
 {
-	return STACK_M + 4 * (int)k;
+	return STACK_M + 8 * (int)k;
 }
 
 static void translate_load(struct asked *a, const struct sock_filter *in)
@@ -218,7 +222,8 @@ static void translate_load(struct asked *a, const struct sock_filter *in)
 	case BPF_IND:
 		return load_behind_x(a, BPF_SIZE(in->code), in->k);
 	case BPF_MEM:
-		return code_add(c, BPF_LDX | BPF_MEM | BPF_W, REG_A, BPF_REG_10, place_of_m(in->k));
+		return code_add(c, BPF_LDX | BPF_MEM | BPF_DW, REG_A, BPF_REG_10,
+		                place_of_m(in->k));
 	case BPF_LEN:
 		return code_move(c, REG_A, REG_LEN);
 	default:
@@ -234,7 +239,8 @@ static void translate_load_x(struct asked *a, const struct sock_filter *in)
 	case BPF_IMM:
 		return code_set(c, REG_X, in->k);
 	case BPF_MEM:
-		return code_add(c, BPF_LDX | BPF_MEM | BPF_W, REG_X, BPF_REG_10, place_of_m(in->k));
+		return code_add(c, BPF_LDX | BPF_MEM | BPF_DW, REG_X, BPF_REG_10,
+		                place_of_m(in->k));
 	case BPF_LEN:
 		return code_move(c, REG_X, REG_LEN);
 	case BPF_MSH: /* the length of an IPv4 header */
@@ -301,7 +307,7 @@ static void translate_return(struct asked *a, const struct sock_filter *in)
 
 static void store(struct code *c, unsigned from, uint32_t k)
 {
-	code_add(c, BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, from, place_of_m(k));
+	code_add(c, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_10, from, place_of_m(k));
 }
 
 static void translate_one(struct asked *a, uint32_t pc)

@@ -16,8 +16,8 @@
 struct sock_filter; /* the kernel's: the same as libpcap's struct bpf_insn */
 
 /* What the translation expects: registers that hold the context and the image, which it leaves as
- * they are, and where on the stack it may put 8 bytes. All else is lost. */
-enum { CLASSIC_CONTEXT = 6, CLASSIC_IMAGE = 7, CLASSIC_STACK_LOADED = -8 };
+ * they are, and where its part of the stack ends. All else is lost. */
+enum { CLASSIC_CONTEXT = 6, CLASSIC_IMAGE = 7, CLASSIC_STACK = -8 };
 
 /* Appends what is done when the expression matches; then it goes on as if it hadn't. */
 typedef void classic_matched(void *context);

@@ -1,8 +1,7 @@
 /*
- * Filters, which come before anything else: the image of a frame that expressions are applied to,
- * and what is done for filters that have matched. Which ones have is found out by a program that
- * the process makes of the expressions (asking.c); it runs first, and begins by calling
- * filter_image().
+ * Filters, which come before anything else: what is done for those that have matched. Which ones
+ * have is found out by a program that the process makes of the expressions (asking.c), which runs
+ * first.
  *
  * The outcome is the same as that of worker/firewall.c, but a reset is left to the process.
  */
@@ -11,118 +10,9 @@
 
 #include "cross.bpf.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, uint32_t);
-	__type(value, struct filter_image);
-} filter_images SEC(".maps");
-
 MAP_ARRAY(filters, struct fastpath_filter)
 MAP_ARRAY(filter_counts, struct fastpath_filter_counts)
 MAP_ARRAY(filter_seen, struct fastpath_filter_seen)
-
-/* ---- What is looked at ---- */
-
-/*
- * Copies what follows the frame's addresses to the image's byte `to`, as much as there is room for.
- */
-INLINE bool copy_rest(struct __sk_buff *skb, struct filter_image *image, uint32_t to)
-{
-	uint32_t less = skb->len - ETH_TYPE - 1; /* than all, by one: see take_out_jumbo() */
-
-	if (less > FILTER_IMAGE_BYTES - to - 1)
-		less = FILTER_IMAGE_BYTES - to - 1;
-	__asm__ volatile("" : "+r"(less));
-	return bpf_skb_load_bytes(skb, ETH_TYPE, image->bytes + to, less + 1) == 0;
-}
-
-/* Copies the beginning of the frame, the tag in its place. Fails only of what is shorter than an
- * Ethernet header. */
-INLINE bool copy(struct __sk_buff *skb, struct filter_image *image)
-{
-	const uint32_t shift = skb->vlan_present ? FRAME_TAG_BYTES : 0;
-	be16 tag[2];
-
-	if (skb->len < ETH_HEADER_BYTES)
-		return false;
-	image->shift = shift;
-	image->len = skb->len + shift;
-	if (bpf_skb_load_bytes(skb, 0, image->bytes, ETH_TYPE) < 0)
-		return false;
-	if (!shift)
-		return copy_rest(skb, image, ETH_TYPE);
-	tag[0] = be16_from(bpf_ntohs(skb->vlan_proto));
-	tag[1] = be16_from((uint16_t)skb->vlan_tci);
-	__builtin_memcpy(image->bytes + ETH_TYPE, tag, sizeof(tag));
-	return copy_rest(skb, image, ETH_TYPE + FRAME_TAG_BYTES);
-}
-
-/*
- * Takes out the header that the kernel puts into a merged frame of more than 64 KiB (RFC 2675, 2;
- * "BIG TCP"): none of its packets has it, and expressions don't look behind it.
- */
-INLINE void take_out_jumbo(struct __sk_buff *skb, struct filter_image *image,
-                           const struct first *first)
-{
-	enum { JUMBO_BYTES = 8, JUMBO_TYPE = 0xc2, L3_MASK = 31, ROOM = 240 };
-	uint16_t type;
-	const uint32_t l3 = first_l3(first, &type);
-	const uint32_t jumbo = l3 + IPV6_HEADER_BYTES;
-	uint32_t less = image->len - jumbo - JUMBO_BYTES - 1, to; /* than the rest, by one */
-	uint8_t next;
-
-	if (type != ETHERTYPE_IPV6 ||
-	    first_byte(first, l3 + IPV6_NEXT_HEADER) != IPPROTO_NUM_HOP_BY_HOP ||
-	    first_byte(first, jumbo + IPV6_EXTENSION_LENGTH) != 0 ||
-	    first_byte(first, jumbo + 2) != JUMBO_TYPE)
-		return;
-	next = first_byte(first, jumbo);
-	to = (first_at(first, l3) & L3_MASK) + IPV6_HEADER_BYTES;
-	/* a load of 0 bytes is refused. That `less + 1` isn't 0 the verifier of Linux 6.1
-	 * understands; that a number which was compared with 0 isn't, it doesn't */
-	if (less > ROOM - 1)
-		less = ROOM - 1;
-	__asm__ volatile("" : "+r"(less));
-	if (bpf_skb_load_bytes(skb, jumbo + JUMBO_BYTES - image->shift, image->bytes + to,
-	                       less + 1) < 0)
-		return;
-	image->bytes[first_at(first, l3 + IPV6_NEXT_HEADER)] = next;
-	image->len -= JUMBO_BYTES;
-	image->shift -= JUMBO_BYTES;
-}
-
-/* Changes the image to that of the first packet of a merged frame, as it was on the wire. */
-INLINE void unmerge(struct __sk_buff *skb, struct filter_image *image)
-{
-	struct first first = {image->bytes, &image->scratch, 0, 0};
-
-	take_out_jumbo(skb, image, &first);
-	first.len = image->len;
-	if (!first_packet(&first, skb->gso_size))
-		return;
-	image->len = first.len;
-	image->packets = first.packets;
-}
-
-/* Called by the filters' program, which has its instructions. Returns 0 if there is nothing to look
- * at. */
-SEC("tc")
-int filter_image(struct __sk_buff *skb)
-{
-	uint32_t zero = 0;
-	struct filter_image *image = bpf_map_lookup_elem(&filter_images, &zero);
-
-	if (!image || !copy(skb, image))
-		return 0;
-	image->packets = 1;
-	image->matched = 0;
-	if (skb->gso_size)
-		unmerge(skb, image);
-	return 1;
-}
-
-/* ---- What is done ---- */
 
 enum filtered { FILTERED_NEXT, FILTERED_PASSES, FILTERED_DROP, FILTERED_OVER, FILTERED_RESET };
 

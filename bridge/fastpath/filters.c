@@ -83,7 +83,7 @@ static void ask_all(struct asking *asking, const struct rules *rules, enum side 
 static int prepare(const struct filters *filters, const struct rules *rules, enum side side,
                    const struct expression *expressions)
 {
-	const struct bpf_object *object = filters->loaded->object;
+	const struct bpf_object *object = filters->loaded->image;
 	const struct bpf_program *image = bpf_object__find_program_by_name(object, "filter_image");
 	struct asking asking;
 	struct sieve *sieve;

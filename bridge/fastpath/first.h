@@ -39,35 +39,40 @@ enum {
 	FIRST_GRE_PROTOCOL = 2,
 };
 
-struct first {
-	uint8_t *bytes; /* FIRST_BYTES, what is behind the frame's end may be anything */
-	volatile uint32_t *scratch;
-	uint32_t len;     /* in: of the frame; out: of the packet */
-	uint32_t packets; /* out: in the frame */
-};
-
 /* An IP header, and where what it carries begins. */
 struct first_ip {
 	uint32_t l3, l4;
 	uint32_t length_at, length_from; /* of its length: where it is, and where it counts from */
-	uint8_t protocol;
+	uint32_t protocol;
+};
+
+/*
+ * All numbers that are kept for longer than a line. In the kernel they are in a map, of whose
+ * contents the verifier knows nothing: so it follows the program once from where several ways come
+ * together, and not once for each of them, as without CAP_PERFMON Linux 6.1 does for a number in a
+ * register, whatever that may be.
+ */
+struct first_notes {
+	uint32_t len;     /* in: of the frame; out: of the packet */
+	uint32_t merged;  /* in: how many bytes of payload each packet but the last had */
+	uint32_t packets; /* out: in the frame */
+	uint32_t at, type, payload;
+	uint32_t is_tunnel;
+	struct first_ip outer, inner;
+};
+
+struct first {
+	uint8_t *bytes; /* FIRST_BYTES, what is behind the frame's end may be anything */
+	volatile struct first_notes *notes;
 };
 
 #define FIRST_INLINE static inline __attribute__((always_inline))
 
-/* The same number, of which the kernel's verifier knows nothing any more: so it follows the program
- * once from where several ways come together, and not once for each of them. */
-FIRST_INLINE uint32_t first_any(const struct first *first, uint32_t number)
-{
-	*first->scratch = number;
-	return *first->scratch;
-}
-
-/* The number as an index. Without CAP_PERFMON the verifier demands that what is added to a pointer
- * is bounded alike on all ways. */
+/* The number as an index: what is added to a pointer is to be bounded alike on all ways. */
 FIRST_INLINE uint32_t first_at(const struct first *first, uint32_t number)
 {
-	return first_any(first, number) & FIRST_MASK;
+	first->notes->at = number;
+	return first->notes->at & FIRST_MASK;
 }
 
 FIRST_INLINE uint8_t first_byte(const struct first *first, uint32_t at)
@@ -90,21 +95,21 @@ FIRST_INLINE void first_store16(const struct first *first, uint32_t at, uint32_t
 	p[1] = (uint8_t)value;
 }
 
-/* Where layer 3 begins, behind the tags. */
-FIRST_INLINE uint32_t first_l3(const struct first *first, uint16_t *ret_type)
+/* Finds where layer 3 begins, behind the tags, and its EtherType. */
+FIRST_INLINE void first_find_l3(const struct first *first)
 {
-	uint32_t l3 = ETH_HEADER_BYTES;
+	volatile struct first_notes *notes = first->notes;
 	unsigned tpid;
 
-	*ret_type = first_load16(first, ETH_TYPE);
-	for (unsigned n = 0; n < FRAME_TAGS_MAX && tpid_of(*ret_type, &tpid); n++) {
-		*ret_type = first_load16(first, l3 + 2);
-		l3 += FRAME_TAG_BYTES;
+	notes->outer.l3 = ETH_HEADER_BYTES;
+	notes->type = first_load16(first, ETH_TYPE);
+	for (unsigned n = 0; n < FRAME_TAGS_MAX && tpid_of((uint16_t)notes->type, &tpid); n++) {
+		notes->type = first_load16(first, notes->outer.l3 + 2);
+		notes->outer.l3 += FRAME_TAG_BYTES;
 	}
-	return l3;
 }
 
-FIRST_INLINE void first_skip_extensions(const struct first *first, struct first_ip *ip)
+FIRST_INLINE void first_skip_extensions(const struct first *first, volatile struct first_ip *ip)
 {
 	for (unsigned n = 0; n < FIRST_EXTENSIONS_MAX; n++) {
 		if (ip->protocol != IPPROTO_NUM_HOP_BY_HOP && ip->protocol != IPPROTO_NUM_ROUTING &&
@@ -116,33 +121,31 @@ FIRST_INLINE void first_skip_extensions(const struct first *first, struct first_
 	}
 }
 
-/* Reads the IP header that begins at l3, behind that EtherType; false if there is none, or what it
- * carries begins too far behind to be read and written. */
-FIRST_INLINE bool first_read_ip(const struct first *first, uint32_t l3, uint16_t type,
-                                struct first_ip *ret)
+/* Reads the IP header that begins at ip->l3, behind notes->type; false if there is none, or what
+ * it carries begins too far behind to be read and written. */
+FIRST_INLINE bool first_read_ip(const struct first *first, volatile struct first_ip *ip)
 {
-	ret->l3 = l3;
+	const uint32_t type = first->notes->type;
+
 	if (type == ETHERTYPE_IPV4) {
-		ret->l4 = l3 + (first_byte(first, l3) & 15u) * 4;
-		ret->protocol = first_byte(first, l3 + IPV4_PROTOCOL);
-		ret->length_at = l3 + IPV4_TOTAL_LENGTH;
-		ret->length_from = l3;
+		ip->l4 = ip->l3 + (first_byte(first, ip->l3) & 15u) * 4;
+		ip->protocol = first_byte(first, ip->l3 + IPV4_PROTOCOL);
+		ip->length_at = ip->l3 + IPV4_TOTAL_LENGTH;
+		ip->length_from = ip->l3;
 	} else if (type == ETHERTYPE_IPV6) {
-		ret->l4 = l3 + (uint32_t)IPV6_HEADER_BYTES;
-		ret->protocol = first_byte(first, l3 + IPV6_NEXT_HEADER);
-		ret->length_at = l3 + IPV6_PAYLOAD_LENGTH;
-		ret->length_from = ret->l4;
-		first_skip_extensions(first, ret);
+		ip->l4 = ip->l3 + (uint32_t)IPV6_HEADER_BYTES;
+		ip->protocol = first_byte(first, ip->l3 + IPV6_NEXT_HEADER);
+		ip->length_at = ip->l3 + IPV6_PAYLOAD_LENGTH;
+		ip->length_from = ip->l4;
+		first_skip_extensions(first, ip);
 	} else {
 		return false;
 	}
-	ret->l4 = first_any(first, ret->l4);
-	ret->protocol = (uint8_t)first_any(first, ret->protocol);
-	return ret->l4 + TCP_HEADER_BYTES <= FIRST_MASK;
+	return ip->l4 + TCP_HEADER_BYTES <= FIRST_MASK;
 }
 
 /* Where the payload of TCP or UDP begins, or 0. */
-FIRST_INLINE uint32_t first_payload(const struct first *first, const struct first_ip *ip)
+FIRST_INLINE uint32_t first_payload(const struct first *first, const volatile struct first_ip *ip)
 {
 	if (ip->protocol == IPPROTO_NUM_TCP)
 		return ip->l4 + (first_byte(first, ip->l4 + TCP_DATA_OFFSET) >> 4) * 4u;
@@ -163,39 +166,41 @@ FIRST_INLINE uint32_t first_in_udp(const struct first *first, uint32_t l4)
 	return at + FIRST_GENEVE_BYTES + (first_byte(first, at) & FIRST_GENEVE_OPTIONS) * 4u;
 }
 
-/* What GRE carries, of that EtherType, or 0. */
-FIRST_INLINE uint32_t first_in_gre(const struct first *first, uint32_t l4, uint16_t *ret_type)
+/* What GRE carries, of notes->type, or 0. */
+FIRST_INLINE uint32_t first_in_gre(const struct first *first, uint32_t l4)
 {
 	const uint8_t has = first_byte(first, l4);
 
-	*ret_type = first_load16(first, l4 + FIRST_GRE_PROTOCOL);
+	first->notes->type = first_load16(first, l4 + FIRST_GRE_PROTOCOL);
 	if (has & FIRST_GRE_OTHER || first_byte(first, l4 + 1) & FIRST_GRE_VERSION)
 		return 0;
 	return l4 + FIRST_GRE_BYTES + (has & FIRST_GRE_CHECKSUM ? 4 : 0) +
 	       (has & FIRST_GRE_KEY ? 4 : 0);
 }
 
-/* The header of layer 3, of that EtherType, within a tunnel, or 0. */
-FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct first_ip *ip,
-                                      uint16_t *ret_type)
+/* Finds the header of layer 3 within a tunnel, and its EtherType; 0 if there is none. */
+FIRST_INLINE void first_find_tunnelled(const struct first *first)
 {
-	uint32_t at = ip->l4;
+	volatile struct first_notes *notes = first->notes;
+	const uint32_t protocol = notes->outer.protocol, l4 = notes->outer.l4;
 
-	*ret_type = FIRST_GENEVE_ETHERNET;
-	if (ip->protocol == FIRST_IPV4_IN_IP)
-		*ret_type = ETHERTYPE_IPV4;
-	else if (ip->protocol == FIRST_IPV6_IN_IP)
-		*ret_type = ETHERTYPE_IPV6;
-	else if (ip->protocol == FIRST_GRE)
-		at = first_in_gre(first, at, ret_type);
-	else if (ip->protocol == IPPROTO_NUM_UDP)
-		at = first_in_udp(first, at);
-	else
-		return 0;
-	if (!at || *ret_type != FIRST_GENEVE_ETHERNET)
-		return at;
-	*ret_type = first_load16(first, at + ETH_TYPE);
-	return at + ETH_HEADER_BYTES;
+	notes->type = FIRST_GENEVE_ETHERNET;
+	notes->inner.l3 = 0;
+	if (protocol == FIRST_IPV4_IN_IP) {
+		notes->type = ETHERTYPE_IPV4;
+		notes->inner.l3 = l4;
+	} else if (protocol == FIRST_IPV6_IN_IP) {
+		notes->type = ETHERTYPE_IPV6;
+		notes->inner.l3 = l4;
+	} else if (protocol == FIRST_GRE) {
+		notes->inner.l3 = first_in_gre(first, l4);
+	} else if (protocol == IPPROTO_NUM_UDP) {
+		notes->inner.l3 = first_in_udp(first, l4);
+	}
+	if (!notes->inner.l3 || notes->type != FIRST_GENEVE_ETHERNET)
+		return;
+	notes->type = first_load16(first, notes->inner.l3 + ETH_TYPE);
+	notes->inner.l3 += ETH_HEADER_BYTES;
 }
 
 /*
@@ -203,51 +208,49 @@ FIRST_INLINE uint32_t first_tunnelled(const struct first *first, const struct fi
  * side, each of them with a header of its own, there is none: the first one says how long it is
  * itself.
  */
-FIRST_INLINE bool first_find_inner(const struct first *first, const struct first_ip *outer,
-                                   uint32_t merged, struct first_ip *ret)
+FIRST_INLINE bool first_find_inner(const struct first *first)
 {
-	uint16_t type;
-	const uint32_t l3 = first_any(first, first_tunnelled(first, outer, &type));
+	volatile struct first_notes *notes = first->notes;
+	volatile struct first_ip *inner = &notes->inner;
 
-	type = (uint16_t)first_any(first, type);
-	if (!l3 || l3 > FIRST_MASK || !first_read_ip(first, l3, type, ret))
+	first_find_tunnelled(first);
+	if (!inner->l3 || inner->l3 > FIRST_MASK || !first_read_ip(first, inner))
 		return false;
-	return outer->protocol != IPPROTO_NUM_UDP ||
-	       first_load16(first, ret->length_at) + ret->length_from !=
-	               outer->l4 + UDP_HEADER_BYTES + merged;
+	return notes->outer.protocol != IPPROTO_NUM_UDP ||
+	       first_load16(first, inner->length_at) + inner->length_from !=
+	               notes->outer.l4 + UDP_HEADER_BYTES + notes->merged;
 }
 
-FIRST_INLINE void first_set_lengths(const struct first *first, const struct first_ip *ip)
+FIRST_INLINE void first_set_lengths(const struct first *first, const volatile struct first_ip *ip)
 {
-	first_store16(first, ip->length_at, first->len - ip->length_from);
+	first_store16(first, ip->length_at, first->notes->len - ip->length_from);
 	if (ip->protocol == IPPROTO_NUM_UDP)
-		first_store16(first, ip->l4 + FIRST_UDP_LENGTH, first->len - ip->l4);
+		first_store16(first, ip->l4 + FIRST_UDP_LENGTH, first->notes->len - ip->l4);
 }
 
 /*
- * Changes lengths in first->bytes, len and packets to what they were of the first packet; merged is
- * how many bytes of payload each packet but the last had. Returns false, and changes nothing, if
- * that isn't known.
+ * Changes lengths in first->bytes, and notes->len and packets, to what they were of the first
+ * packet. Returns false, and changes nothing of these, if that isn't known.
  */
-FIRST_INLINE bool first_packet(struct first *first, uint32_t merged)
+FIRST_INLINE bool first_packet(const struct first *first)
 {
-	struct first_ip outer = {0}, inner = {0}; /* the verifier knows of no is_tunnel */
-	uint32_t payload, frame = first->len;
-	bool is_tunnel;
-	uint16_t type;
+	volatile struct first_notes *notes = first->notes;
 
-	payload = first_l3(first, &type);
-	if (!merged || !first_read_ip(first, payload, type, &outer))
+	first_find_l3(first);
+	if (!notes->merged || !first_read_ip(first, &notes->outer))
 		return false;
-	is_tunnel = first_find_inner(first, &outer, merged, &inner);
-	payload = is_tunnel ? first_payload(first, &inner) : first_payload(first, &outer);
-	if (!payload || frame <= payload + merged)
+	notes->is_tunnel = first_find_inner(first);
+	if (notes->is_tunnel)
+		notes->payload = first_payload(first, &notes->inner);
+	else
+		notes->payload = first_payload(first, &notes->outer);
+	if (!notes->payload || notes->len <= notes->payload + notes->merged)
 		return false;
-	first->packets = (frame - payload + merged - 1) / merged;
-	first->len = payload + merged;
-	first_set_lengths(first, &outer);
-	if (is_tunnel)
-		first_set_lengths(first, &inner);
+	notes->packets = (notes->len - notes->payload + notes->merged - 1) / notes->merged;
+	notes->len = notes->payload + notes->merged;
+	first_set_lengths(first, &notes->outer);
+	if (notes->is_tunnel)
+		first_set_lengths(first, &notes->inner);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "loaded.h"
 
 #include "any_program.h"
+#include "image_program.h"
 #include "program.h"
 #include "../../lb/flows.h"
 
@@ -165,6 +166,13 @@ static int load(struct loaded *loaded, const void *programs, size_t bytes,
 	return bpf_object__load(loaded->object);
 }
 
+static int load_image(struct loaded *loaded)
+{
+	const int err = object_open(image_program, image_program_bytes, &loaded->image);
+
+	return err < 0 ? err : bpf_object__load(loaded->image);
+}
+
 int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
                 const int reuse[LOADED_MAPS], const struct loaded_guard *guard)
 {
@@ -175,7 +183,7 @@ int loaded_open(struct loaded *loaded, const uint32_t elements[LOADED_MAPS],
 		err = load(loaded, fastpath_any_program, fastpath_any_program_bytes, elements,
 		           reuse, guard);
 	}
-	if (err < 0)
+	if (err < 0 || (err = load_image(loaded)) < 0)
 		return err;
 	for (unsigned i = 0; i < LOADED_MAPS && !err; i++)
 		err = object_map(loaded->object, map_names[i], &loaded->maps[i]);
@@ -186,6 +194,7 @@ void loaded_close(struct loaded *loaded)
 {
 	for (unsigned i = 0; i < LOADED_MAPS; i++)
 		object_unmap(&loaded->maps[i]);
+	bpf_object__close(loaded->image);
 	bpf_object__close(loaded->object);
 }
 

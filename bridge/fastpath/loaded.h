@@ -50,6 +50,7 @@ extern const char *const loaded_guard_names[LOADED_GUARD_MAPS];
 
 struct loaded {
 	struct bpf_object *object;
+	struct bpf_object *image; /* what filters' programs have in common (image.bpf.c) */
 	bool beside_host;
 	int programs[LOADED_PROGRAMS]; /* descriptors */
 	struct object_memory maps[LOADED_MAPS];

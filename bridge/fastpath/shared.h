@@ -234,6 +234,7 @@ struct filter_image {
 	uint32_t scratch;
 	uint64_t candidates;          /* those that may match (sieve.h) */
 	uint64_t left[FILTER_FIELDS]; /* by each field that was looked up */
+	struct first_notes first;
 	uint8_t bytes[FILTER_IMAGE_BYTES];
 	uint8_t beyond[FIRST_BEYOND]; /* first.h reads as far */
 };

@@ -169,18 +169,18 @@ struct view {
 /* The first packet of a merged frame, as it was on the wire. */
 static void unmerge(struct firewall *firewall, const struct frame *frame, struct view *view)
 {
-	volatile uint32_t scratch;
-	struct first first = {firewall->packet, &scratch, frame->wire_len, 1};
+	volatile struct first_notes notes = {.len = frame->wire_len, .merged = frame->merged};
+	const struct first first = {firewall->packet, &notes};
 	const uint32_t some = frame->len < FIRST_BYTES ? frame->len : FIRST_BYTES;
 
 	memcpy(first.bytes, frame->data, some);
 	memset(first.bytes + some, 0, FIRST_BYTES - some);
-	if (!first_packet(&first, frame->merged) || first.len > FIREWALL_PACKET_BYTES)
+	if (!first_packet(&first) || notes.len > FIREWALL_PACKET_BYTES)
 		return;
 	view->data = first.bytes;
-	view->wire_len = first.len;
-	view->len = frame->len < first.len ? frame->len : first.len;
-	view->packets = first.packets;
+	view->wire_len = notes.len;
+	view->len = frame->len < view->wire_len ? frame->len : view->wire_len;
+	view->packets = notes.packets;
 	if (view->len > some)
 		memcpy(first.bytes + some, frame->data + some, view->len - some);
 }

@@ -356,15 +356,15 @@ END_TEST
 static void behind(unsigned units, bool is_read)
 {
 	uint8_t bytes[FIRST_BYTES] = {0}, before[FIRST_BYTES];
-	volatile uint32_t scratch;
-	struct first first = {bytes, &scratch, 2000, 1};
+	volatile struct first_notes notes = {.len = 2000, .merged = 500};
+	const struct first first = {bytes, &notes};
 
 	frames_put16(bytes + ETH_TYPE, ETHERTYPE_IPV6);
 	bytes[14 + IPV6_NEXT_HEADER] = IPPROTO_NUM_DESTINATION;
 	bytes[14 + 40] = IPPROTO_NUM_UDP;
 	bytes[14 + 40 + 1] = (uint8_t)(units - 1);
 	memcpy(before, bytes, sizeof(before));
-	ck_assert_int_eq(first_packet(&first, 500), is_read);
+	ck_assert_int_eq(first_packet(&first), is_read);
 	ck_assert_mem_eq(bytes, before, 14 + IPV6_PAYLOAD_LENGTH);
 	if (!is_read)
 		ck_assert_mem_eq(bytes, before, sizeof(before));
