@@ -11,6 +11,7 @@ setup_file()
 		wait_until 20 server_listens "$server" 5061
 	done
 	FAST_PATH=kernel lab_ini 'ports = 5061' 'bridge.on_exit = keep'
+	printf '[filter talks]\nmatch = tcp dst port 5061\naction = count\n' >>"$LAB_DIR/lb.ini"
 }
 
 teardown_file()
@@ -32,13 +33,13 @@ forwards()
 	wait_until 30 eval "tmbridge_stats | jq -e '.fast_path.active and .fast_path.forwarded > $n + 50'"
 }
 
-@test "the programs are loaded, and the wire and open flows go by them" {
+@test "the programs are loaded, with a filter, and the wire and open flows go by them" {
 	start
 	wait_until 30 in_ns dc ping -c 1 -W 1 10.0.0.41
 	lab_spawn client client "$TOOLS/talks" connect "$VIP" 5061 10 20000 20
 	wait_until 60 grep -q open "$LAB_DIR/client.out"
 	forwards
-	tmbridge_stats | jq -e '.fast_path | .bridged > 0 and .forwarded > .punted'
+	tmbridge_stats | jq -e '(.fast_path | .active and .bridged > 0 and .forwarded > .punted) and .filters[0].matched > 50'
 }
 
 @test "kill -9: they go on, and are adopted" {
