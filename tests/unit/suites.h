@@ -10,6 +10,7 @@
 /* Each suite by its name; NAME_suite() makes it. One that is missing here is never run. */
 #define SUITES(X)                                                                                  \
 	X(adopt)                                                                                   \
+	X(adopt_checks)                                                                            \
 	X(announcer)                                                                               \
 	X(answers)                                                                                 \
 	X(balance)                                                                                 \
