@@ -128,6 +128,8 @@ static struct verdict pass(struct built *built)
 		level_checksums(built, &theirs);
 		fins_by_program += built->frame.data[built->l4 + TCP_FLAGS] & TCP_FIN;
 		require_eq(v.why, WHY_FLOW_HIT);
+		/* whether that is believed is for the process to say */
+		require(!(built->frame.data[built->l4 + TCP_FLAGS] & TCP_RST));
 		take_notes();
 		check_link(&theirs, &v);
 	} else {
@@ -270,6 +272,15 @@ static void exchange(struct talk *t)
 		open_talk(t);
 }
 
+/* Frames that went without the process, though it had to judge them. */
+static uint64_t unattended(void)
+{
+	struct fastpath_counts counts;
+
+	maps_count(&maps, &counts);
+	return counts.unattended[OUTSIDE] + counts.unattended[INSIDE];
+}
+
 /* EVENTS of them, with connections of their own; false if programs can't be loaded here. */
 static bool exchange_some(bool ipv6, bool by_old)
 {
@@ -287,6 +298,7 @@ static bool exchange_some(bool ipv6, bool by_old)
 	require(by_engine > EVENTS / 20);
 	require(fins_by_program > EVENTS / 1000);
 	require(gaps_by_program > EVENTS / 2000);
+	require_eq(unattended(), 0);
 	end();
 	return true;
 }

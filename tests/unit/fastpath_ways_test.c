@@ -61,13 +61,14 @@ static bool begin_talks(bool ipv6)
 	return true;
 }
 
-/* If the programs forward what that end says next: to its server, or to its client. */
-static bool crosses(unsigned i, enum end end)
+/* If the programs forward what that end says next, merged of parts with so many bytes or, if 0, not
+ * merged: to its server, or to its client. */
+static bool crosses_merged(unsigned i, enum end end, uint32_t merged)
 {
 	const struct spec spec = talk_spec(&talks[i], end, TCP_ACK, 40);
 	const struct mac to = end == CLIENT ? server_mac(talks[i].server) : mac_of(0x90);
 	const uint64_t left = punted();
-	struct __sk_buff ctx = {0};
+	struct __sk_buff ctx = {.gso_size = merged};
 	struct built built;
 	uint32_t act;
 
@@ -81,6 +82,11 @@ static bool crosses(unsigned i, enum end end)
 	if (end == CLIENT)
 		ck_assert_mem_eq(built.frame.data + ETH_DST, &to, sizeof(to));
 	return true;
+}
+
+static bool crosses(unsigned i, enum end end)
+{
+	return crosses_merged(i, end, 0);
 }
 
 static void require_all_cross(void)
@@ -299,7 +305,24 @@ static void count_unknown(void)
 	ck_assert(!crosses(0, CLIENT) && crosses(0, SERVER));
 	maps_take_sums(&maps, 2, sums);
 	require_sums(&sums[server], 0, FLOW_SUM_BYTES);
+	/* nor at another one's, whose number the flow has */
+	flows()->cold[flow_numbers[0]].bytes[SERVER] = FLOW_SUM_BYTES - 1;
+	flows_renumber(flows(), flow_numbers[0], !server);
+	ck_assert(crosses(0, SERVER));
+	maps_take_sums(&maps, 2, sums);
+	require_sums(&sums[!server], 0, 0);
+	flows_renumber(flows(), flow_numbers[0], server & FLOW_SERVER_MASK);
 	maps_set_way(&maps, shared.rules, server, &hop);
+	require_all_cross();
+}
+
+/* Flows of a table of another layout aren't read. */
+static void change_layout(void)
+{
+	flows()->head->layout++;
+	for (enum end end = CLIENT; end <= SERVER; end++)
+		ck_assert(!crosses(0, end));
+	flows()->head->layout--;
 	require_all_cross();
 }
 
@@ -403,6 +426,9 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	keep_sums();
 	count_unknown();
 	forget_client();
+	change_layout();
+	/* on a cable it is the port's to cut them up */
+	ck_assert(crosses_merged(0, CLIENT, 2 * MTU) && crosses_merged(0, SERVER, 2 * MTU));
 	change_way();
 	hold_twice();
 	maps_hold(&maps, FASTPATH_HELD);

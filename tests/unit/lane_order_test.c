@@ -246,6 +246,69 @@ START_TEST(nothing_is_seen_half_done)
 }
 END_TEST
 
+/* ---- One that is held up over the end of a flow that keeps its client's hop itself ---- */
+
+static int writes_left;
+
+static void look_late(void)
+{
+	if (writes_left-- == 0)
+		while (twin_go_on(&watchers[0]))
+			;
+}
+
+static void reset_first(void)
+{
+	talk_send(&talks[0], CLIENT, TCP_RST, 0);
+}
+
+/* Opens a connection, as if there had been no place for its client's hop. */
+static void open_with_own_hop(void)
+{
+	const struct mac mac = mac_of_talk(0, 1);
+	const struct hop hop = {.mac = mac, .side = OUTSIDE};
+	struct flows same = *flows();
+
+	open_anew(0);
+	hops_take_place(&same.hops, HOPS_OWN);
+	flows_set_client(&same, 0, HOPS_OWN, &hop);
+	require_eq(flows_at(flows(), 0)->hop, HOPS_OWN);
+}
+
+/* He goes so far before the end begins, and to his own end after so many writes of that. */
+START_TEST(links_are_not_taken_for_a_hop)
+{
+	unsigned n = 0;
+
+	if (!steps_can_be_taken())
+		return;
+	for (unsigned begun = 0; begun < 30; begun++) {
+		int writes = 0;
+
+		do {
+			struct twin_segment segment;
+
+			begin();
+			open_with_own_hop();
+			segment = segment_of(&talks[0], SERVER);
+			segment.is_last = false;
+			twin_begin(&watchers[0], flows(), &segment, 1);
+			for (unsigned i = 0; i < begun; i++)
+				twin_go_on(&watchers[0]);
+			writes_left = writes++;
+			take_steps(reset_first, look_late);
+			while (twin_go_on(&watchers[0]))
+				;
+			n += watchers[0].forwarded;
+			if (watchers[0].forwarded)
+				require(is_client_of(0, &watchers[0].way.client.mac));
+			engine_stop_shared(&engine, &table);
+		} while (writes_left < 0);
+	}
+	ck_assert_uint_gt(n, 10);
+}
+END_TEST
+
 /* ---- Other names for the same addresses ---- */
 
 static struct tuple names[2][2]; /* before and after, by enum end */
@@ -291,7 +354,8 @@ END_TEST
 
 Suite *lane_order_suite(void)
 {
-	const TTest *const tests[] = {nothing_is_seen_half_done, names_change_together, NULL};
+	const TTest *const tests[] = {nothing_is_seen_half_done, links_are_not_taken_for_a_hop,
+	                              names_change_together, NULL};
 
 	return suite_of("lane_order", tests);
 }
