@@ -201,16 +201,14 @@ static void go_on(struct balance *balance, uint32_t ref, const struct packet *pa
  * stranger behind that. It may be the server if that is there, or has asked itself.
  */
 static bool is_askers(const struct balance *balance, uint32_t f, const struct packet *packet,
-                      uint32_t tick)
+                      const struct anew_syn *waiting)
 {
 	const struct flow *flow = flows_at(&balance->flows, f);
 	const struct mac *from = &packet->from.mac;
-	const struct anew_syn *waiting;
 
 	if (!farms_is_elsewhere(balance->farms, flow->server, flow->arrive[SERVER].dst, from) ||
 	    be32_eq(flow->arrive[CLIENT].src, flow->arrive[SERVER].src))
 		return false;
-	waiting = anew_find(&balance->anew, f, tick);
 	return mac_eq(from, &flows_client(&balance->flows, f)->mac) ||
 	       (waiting && mac_eq(from, &waiting->from.mac));
 }
@@ -221,14 +219,14 @@ static bool is_askers(const struct balance *balance, uint32_t f, const struct pa
  * on which that is, and not by who has brought the SYN.
  */
 static bool may_begin(const struct balance *balance, uint32_t ref, const struct packet *packet,
-                      uint32_t tick)
+                      const struct anew_syn *waiting)
 {
 	const struct flow *flow = flows_at(&balance->flows, flow_of(ref));
 
 	return end_of(ref) == CLIENT ||
 	       (farms_may_answer(balance->farms, flow->server, flow->arrive[SERVER].dst,
 	                         (enum side)packet->from.side) &&
-	        !is_askers(balance, flow_of(ref), packet, tick));
+	        !is_askers(balance, flow_of(ref), packet, waiting));
 }
 
 /* Judges a packet of a live flow, and does what follows. */
@@ -236,8 +234,9 @@ static void judge(struct balance *balance, uint32_t ref, const struct packet *pa
 {
 	const uint32_t f = flow_of(ref), tick = balance_tick(balance, now);
 	const struct flow *flow = flows_at(&balance->flows, f);
-	const bool begins = may_begin(balance, ref, packet, tick);
-	const struct anew_syn *waiting = begins ? anew_find(&balance->anew, f, tick) : NULL;
+	const struct anew_syn *waits = anew_find(&balance->anew, f, tick);
+	const bool begins = may_begin(balance, ref, packet, waits);
+	const struct anew_syn *waiting = begins ? waits : NULL;
 	const struct tcp_syn *syn = waiting ? &waiting->syn : NULL;
 
 	if (flow->state == FLOW_HALF_OPEN && !begins) {
