@@ -94,7 +94,7 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	*ret_what = "maps of an earlier process";
 	if (fastpath->inherits && (err = maps_pin(&fastpath->maps, &fastpath->pins)) < 0)
 		return err;
-	if (heritage_read_conf(&fastpath->pins, &left) && left.layout == FASTPATH_LAYOUT) {
+	if (heritage_read(&fastpath->pins, &left)) {
 		take_over(fastpath, cable, &left);
 		remove_orphans(fastpath, &left);
 	}
@@ -163,7 +163,7 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 
 	if (!err)
 		err = pins_find(&fastpath->pins, names);
-	if (!err && (!heritage_read_conf(&fastpath->pins, &conf) || conf.layout != FASTPATH_LAYOUT))
+	if (!err && !heritage_read(&fastpath->pins, &conf))
 		err = -ENOENT;
 	if (err < 0) {
 		fastpath_leave(fastpath);

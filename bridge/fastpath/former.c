@@ -91,8 +91,7 @@ static void note_overlap(void *ctx, const struct pins *pins)
 	struct overlap *overlap = ctx;
 	struct fastpath_conf conf;
 
-	overlap->any |= heritage_read_conf(pins, &conf) && conf.layout == FASTPATH_LAYOUT &&
-	                overlaps(&conf, overlap->cable);
+	overlap->any |= heritage_read(pins, &conf) && overlaps(&conf, overlap->cable);
 }
 
 /* Nothing of these interfaces is taken from under what was left of one of them and another one. */
@@ -117,8 +116,7 @@ int former_may_release(const char *const names[NSIDES], const struct cable *cabl
 
 	if (are_all_there(names, cable))
 		return may_release_all(names, cable);
-	if (pins_find(&pins, names) < 0 || !heritage_read_conf(&pins, &conf) ||
-	    conf.layout != FASTPATH_LAYOUT)
+	if (pins_find(&pins, names) < 0 || !heritage_read(&pins, &conf))
 		return -ENODEV;
 	return overlaps(&conf, cable) || has_orphan(&conf, cable) ? 0 : -ENODEV;
 }
@@ -180,8 +178,7 @@ static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
 	if (clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS)
 		return false;
 	nanosleep(&stale, NULL);
-	return heritage_read_conf(pins, &later) && later.layout == FASTPATH_LAYOUT &&
-	       later.alive_ns != conf->alive_ns;
+	return heritage_read(pins, &later) && later.alive_ns != conf->alive_ns;
 }
 
 /* That was left of interfaces that are gone. */

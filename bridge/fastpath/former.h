@@ -17,11 +17,12 @@
 int former_find(const char *const names[NSIDES], const struct cable *cable);
 
 /*
- * If what was left of these interfaces, under these names, may be removed though not all of them
- * are there: one of them is that it was left of, or a punt device that was made for one which is
- * gone. Else it may have been left in another network namespace: -ENODEV. If all are there, and
- * former_find() has looked: 0, or -EBUSY with the reason logged if something was left of one of
- * them and another one, and nothing of this pair.
+ * If a release of these names may remove what it finds. Returns 0, or:
+ * -ENODEV: not all of them are there, and nothing shows that what stands under them was left here,
+ *   and not in another network namespace; an interface that is there and that it was left of shows
+ *   it, or a punt device that was made for one which is gone.
+ * -EBUSY, with the reason logged: all of them are there, and what was left is of one of them and
+ *   another one; former_find() has to have looked before.
  */
 int former_may_release(const char *const names[NSIDES], const struct cable *cable);
 

@@ -41,6 +41,11 @@ bool heritage_read_conf(const struct pins *pins, struct fastpath_conf *ret)
 	return found;
 }
 
+bool heritage_read(const struct pins *pins, struct fastpath_conf *ret)
+{
+	return heritage_read_conf(pins, ret) && ret->layout == FASTPATH_LAYOUT;
+}
+
 static bool read_conf(struct heritage *heritage)
 {
 	const uint32_t zero = 0;

@@ -24,6 +24,9 @@ struct heritage {
  * FASTPATH_LAYOUT. False if there is nothing, or something of another size. */
 bool heritage_read_conf(const struct pins *pins, struct fastpath_conf *ret);
 
+/* The same, and false as well if it is of another layout. */
+bool heritage_read(const struct pins *pins, struct fastpath_conf *ret);
+
 /* heritage_none() sets it to nothing; heritage_find() looks for what there is. heritage_close() is
  * due for either. */
 void heritage_none(struct heritage *heritage);
