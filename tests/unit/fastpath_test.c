@@ -207,8 +207,10 @@ static struct spec any_segment(const struct talk *t, enum end e)
 	spec.fragment = random_below(20) ? 0 : 0x2000;
 	if (mode != MODE_TRANSPARENT && random_below(2)) /* as long as may be, or nearly */
 		spec.payload = (uint16_t)(SEGMENT - 1 + random_below(3) - spec.tcp_options);
-	if (e == CLIENT && !random_below(8))
+	if (e == CLIENT && !random_below(8)) {
 		spec.src = mac_of((uint8_t)(0x90 + random_below(3)));
+		spec.src.b[1] = random_below(2) ? 1 : 0; /* in another word of it */
+	}
 	if (!random_below(8))
 		spec.side = random_below(2) ? INSIDE : OUTSIDE;
 	return spec;
