@@ -40,6 +40,7 @@
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
+	X(fastpath_names)                                                                          \
 	X(fastpath_ways)                                                                           \
 	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
