@@ -262,6 +262,14 @@ static void count_what_leaves_without_a_link(void)
 		cross((enum side)side, TC_ACT_REDIRECT);
 		expect_counts((enum side)side, 4, 2, 2);
 		out->is = 0;
+		/* as long as may be: with an Ethernet header and room for a tag */
+		out->mtu = LEAST - ETH_HEADER_BYTES - FRAME_TAG_BYTES;
+		cross((enum side)side, TC_ACT_REDIRECT);
+		expect_counts((enum side)side, 5, 3, 2);
+		out->mtu--;
+		cross((enum side)side, TC_ACT_SHOT);
+		expect_counts((enum side)side, 6, 3, 3);
+		out->mtu = MTU;
 	}
 }
 
@@ -319,12 +327,66 @@ static void count_copies(void)
 	}
 }
 
+/* If the process gets the frame, or a copy. */
+static bool is_told(struct built *built)
+{
+	const uint64_t before = punted();
+	struct __sk_buff ctx = {0};
+
+	run(LOADED_RECEIVE, built, &ctx);
+	return punted() != before;
+}
+
+/* What looks like ARP for us, but is that of another protocol or hardware, is the wire's. */
+static void tell_of_arp(void)
+{
+	static const unsigned fields[] = {ARP_HTYPE, ARP_PTYPE, ARP_HLEN, ARP_PLEN};
+	const struct spec spec = {.dst = FIXTURE_BROADCAST,
+	                          .src = mac_of(0x90),
+	                          .from = fixture_client(0),
+	                          .to = fixture_vip(),
+	                          .arp_oper = 1};
+	struct built built;
+
+	frames_arp(&built, &spec);
+	ck_assert(is_told(&built));
+	for (unsigned i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		frames_arp(&built, &spec);
+		built.frame.data[built.l3 + fields[i]] ^= 1;
+		ck_assert(!is_told(&built));
+	}
+}
+
+/* A query of multicast listeners is answered by the process, and only that. */
+START_TEST(queries_of_listeners_are_told)
+{
+	const struct spec spec = spec_syn(fixture_client(0), 5000, 443);
+	struct built built;
+	uint8_t *ip;
+
+	if (!begin(true))
+		return;
+	maps.conf->sides[OUTSIDE].punt = OUT_IFINDEX;
+	for (unsigned i = 0; i < 2; i++) {
+		build(&built, &spec);
+		ip = built.frame.data + built.l3;
+		ip[IPV6_DST] = 0xff;
+		extend(&built, IPPROTO_NUM_HOP_BY_HOP);
+		ip[IPV6_HEADER_BYTES] = IPPROTO_NUM_ICMPV6;
+		ip[IPV6_HEADER_BYTES + MLD_OPTIONS_BYTES] = MLD_QUERY + (uint8_t)i;
+		ck_assert_int_eq(is_told(&built), !i);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
 	if (!begin(false))
 		return;
 	count_what_leaves_without_a_link();
 	count_copies();
+	tell_of_arp();
 	judge_anything(WIRE_EVENTS);
 	judge_captures();
 	end();
@@ -335,6 +397,7 @@ Suite *fastpath_wire_suite(void)
 {
 	const TTest *const tests[] = {
 	        frames_of_the_wire_go_the_same_way,
+	        queries_of_listeners_are_told,
 	        what_is_the_hosts_goes_to_it,
 	        NULL,
 	};
