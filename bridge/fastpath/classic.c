@@ -10,7 +10,7 @@
  *
  * Offsets that are known and within the image cost one comparison and one load; those that aren't
  * are compared with its end first, and what lies behind it is asked of the kernel. As with libpcap
- *a load from behind the end of the packet says that it doesn't match.
+ * a load from behind the end of the packet says that it doesn't match.
  *
  * Classic programs only jump forwards, so a jump is noted and gets its distance when its target is
  * there. What can't be reached is left out: the verifier refuses it.
