@@ -199,6 +199,31 @@ int link_query_index(struct mnl_socket *socket, int index, struct link *ret)
 	return query(socket, make_request(buffer, RTM_GETLINK, 0, index), ret);
 }
 
+struct mac_count {
+	struct mac mac;
+	int n;
+};
+
+static int count_mac(const struct nlmsghdr *message, void *data)
+{
+	struct mac_count *count = data;
+	struct link link;
+	const int more = read_link(message, &link);
+
+	count->n += link.ethernet && mac_eq(&link.mac, &count->mac);
+	return more;
+}
+
+int link_count_mac(struct mnl_socket *socket, struct mac mac)
+{
+	struct mac_count count = {.mac = mac};
+	char buffer[LINK_REQUEST_BYTES];
+	const int err = link_ask(socket, make_request(buffer, RTM_GETLINK, NLM_F_DUMP, 0),
+	                         count_mac, &count);
+
+	return err < 0 ? err : count.n;
+}
+
 struct name_search {
 	link_name *each;
 	void *ctx;

@@ -5,7 +5,8 @@
  * says that it is well. One of a pair may be gone: who has taken its place has another index. If
  * there are no such maps, those under the names are taken, whatever interfaces they were of: of a
  * pair that was made anew. If there are none of those either, but some of interfaces that are gone
- * and had the MAC addresses of these, the pair was made anew and is called otherwise.
+ * and had the MAC addresses of these, which nobody else has, the pair was made anew and is called
+ * otherwise: unless somebody has those names again.
  *
  * Whoever gave maps up at its end was no longer root, whose the pins are: they, and the memory that
  * they hold, go here.
@@ -130,18 +131,47 @@ static bool is_of_none(const struct fastpath_conf *conf, const struct cable *cab
 	return clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS && has_orphan(conf, cable);
 }
 
-/* If the interfaces have the MAC addresses of those that it was left of, which tell one side from
- * the other. */
+/* If the interfaces have the MAC addresses of those that it was left of, and no others have these:
+ * VLANs of one interface have them in common. */
 static bool has_macs(const struct fastpath_conf *conf, const struct cable *cable)
 {
 	for (unsigned side = 0; side < NSIDES; side++) {
 		const struct link *link = &cable_state(cable, (enum side)side)->link;
 
 		if (!link->index != !conf->left[side].ifindex ||
-		    (link->index && conf->sides[side].mac != fastpath_mac(link->mac.b)))
+		    (link->index && (conf->sides[side].mac != fastpath_mac(link->mac.b) ||
+		                     link_count_mac(cable_socket(cable), link->mac) != 1)))
 			return false;
 	}
-	return conf->sides[OUTSIDE].mac != conf->sides[INSIDE].mac;
+	return true;
+}
+
+struct names_search {
+	const struct cable *cable;
+	bool any;
+};
+
+/* Of the pair that a place is called by, if another interface than those of the cable has it. */
+static void note_other(void *ctx, const char *name)
+{
+	struct names_search *search = ctx;
+	const struct cable *cable = search->cable;
+	struct link link = {.index = -1};
+
+	if (!*name || link_query(cable_socket(cable), name, &link) == -ENODEV)
+		return;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (cable_state(cable, (enum side)side)->link.index == link.index)
+			return;
+	search->any = true;
+}
+
+static bool has_names_again(const struct pins *pins, const struct cable *cable)
+{
+	struct names_search search = {.cable = cable};
+
+	pins_names(pins, note_other, &search);
+	return search.any;
 }
 
 struct search {
@@ -185,7 +215,8 @@ static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
 static void consider_gone(struct search *search, const struct pins *pins,
                           const struct fastpath_conf *conf)
 {
-	if (!has_macs(conf, search->cable) || (search->anew && conf->alive_ns <= search->anew_ns)) {
+	if (!has_macs(conf, search->cable) || has_names_again(pins, search->cable) ||
+	    (search->anew && conf->alive_ns <= search->anew_ns)) {
 		say_gone(pins);
 		return;
 	}

@@ -77,6 +77,22 @@ bool pins_are_of(const struct pins *pins, const char *const names[NSIDES])
 	return !strcmp(pins->path, theirs.path);
 }
 
+void pins_names(const struct pins *pins, pins_name *each, void *ctx)
+{
+	struct pins copy = *pins;
+	char *const base = strrchr(copy.path, '/') + 1;
+
+	for (char *c = base; (c = strchr(c, ':'));)
+		*c = '.';
+	each(ctx, base);
+	for (char *dash = base; (dash = strchr(dash, '-')); dash++) {
+		*dash = '\0';
+		each(ctx, base);
+		each(ctx, dash + 1);
+		*dash = '-';
+	}
+}
+
 int pins_move(const struct pins *pins, const char *const names[NSIDES])
 {
 	struct pins to;

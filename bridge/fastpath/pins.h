@@ -30,6 +30,11 @@ void pins_each(pins_visit *visit, void *ctx);
 /* If it is the place for that pair of names. */
 bool pins_are_of(const struct pins *pins, const char *const names[NSIDES]);
 
+/* Calls each with what may be a name of the pair that it is the place of: where a name has a dash
+ * in it, also with what is none. */
+typedef void pins_name(void *ctx, const char *name);
+void pins_names(const struct pins *pins, pins_name *each, void *ctx);
+
 /* Moves all to the place for that pair of names, where nothing may be. Returns 0 or a negative
  * errno. */
 int pins_move(const struct pins *pins, const char *const names[NSIDES]);
