@@ -216,11 +216,15 @@ static int count_mac(const struct nlmsghdr *message, void *data)
 
 int link_count_mac(struct mnl_socket *socket, struct mac mac)
 {
-	struct mac_count count = {.mac = mac};
+	struct mac_count count;
 	char buffer[LINK_REQUEST_BYTES];
-	const int err = link_ask(socket, make_request(buffer, RTM_GETLINK, NLM_F_DUMP, 0),
-	                         count_mac, &count);
+	int err;
 
+	do {
+		count = (struct mac_count){.mac = mac};
+		err = link_ask(socket, make_request(buffer, RTM_GETLINK, NLM_F_DUMP, 0), count_mac,
+		               &count);
+	} while (err == -EINTR); /* they changed meanwhile: NLM_F_DUMP_INTR */
 	return err < 0 ? err : count.n;
 }
 

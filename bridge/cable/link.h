@@ -54,8 +54,7 @@ int link_query(struct mnl_socket *socket, const char *name, struct link *ret);
 int link_query_index(struct mnl_socket *socket, int index, struct link *ret);
 
 /* How many interfaces in the network namespace of the socket have that MAC address: VLANs have that
- * of the interface that carries them. A negative errno if that can't be found out, such as -EINTR
- * if they change just now. */
+ * of the interface that carries them. Or a negative errno. */
 int link_count_mac(struct mnl_socket *socket, struct mac mac);
 
 /* Calls each with every name of that interface. Returns 0 or a negative errno. */

@@ -82,6 +82,18 @@ static bool are_all_there(const char *const names[NSIDES], const struct cable *c
 	return true;
 }
 
+/* If a process still says that it is well. Waits for that only if one has said so a moment ago. */
+static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
+{
+	const struct timespec stale = {.tv_sec = FASTPATH_STALE_NS / LB_NS_PER_S};
+	struct fastpath_conf later;
+
+	if (clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS)
+		return false;
+	nanosleep(&stale, NULL);
+	return heritage_read(pins, &later) && later.alive_ns != conf->alive_ns;
+}
+
 struct overlap {
 	const struct cable *cable;
 	bool any;
@@ -92,7 +104,9 @@ static void note_overlap(void *ctx, const struct pins *pins)
 	struct overlap *overlap = ctx;
 	struct fastpath_conf conf;
 
-	overlap->any |= heritage_read(pins, &conf) && overlaps(&conf, overlap->cable);
+	/* who lives is in another network namespace, as these interfaces are claimed */
+	overlap->any |= heritage_read(pins, &conf) && overlaps(&conf, overlap->cable) &&
+	                !lives(pins, &conf);
 }
 
 /* Nothing of these interfaces is taken from under what was left of one of them and another one. */
@@ -122,13 +136,13 @@ int former_may_release(const char *const names[NSIDES], const struct cable *cabl
 	return overlaps(&conf, cable) || has_orphan(&conf, cable) ? 0 : -ENODEV;
 }
 
-/* If that was left here, of interfaces that are all gone, and nobody waits for them. */
+/* If that was made here, for interfaces that are all gone. */
 static bool is_of_none(const struct fastpath_conf *conf, const struct cable *cable)
 {
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (conf->left[side].ifindex && !is_gone(cable, conf->left[side].ifindex))
 			return false;
-	return clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS && has_orphan(conf, cable);
+	return has_orphan(conf, cable);
 }
 
 /* If the interfaces have the MAC addresses of those that it was left of, and no others have these:
@@ -199,24 +213,16 @@ static void say_gone(const struct pins *pins)
 	            pins->path);
 }
 
-/* If a process still says that it is well. Waits for that only if one has said so a moment ago. */
-static bool lives(const struct pins *pins, const struct fastpath_conf *conf)
-{
-	const struct timespec stale = {.tv_sec = FASTPATH_STALE_NS / LB_NS_PER_S};
-	struct fastpath_conf later;
-
-	if (clock_now().ns > conf->alive_ns + FASTPATH_STALE_NS)
-		return false;
-	nanosleep(&stale, NULL);
-	return heritage_read(pins, &later) && later.alive_ns != conf->alive_ns;
-}
-
-/* That was left of interfaces that are gone. */
+/* Of interfaces that are gone. If they may be the pair it is worth waiting to hear that nobody
+ * lives who waits for them; else it is only said, and only if that is long so. */
 static void consider_gone(struct search *search, const struct pins *pins,
                           const struct fastpath_conf *conf)
 {
-	if (!has_macs(conf, search->cable) || has_names_again(pins, search->cable) ||
-	    (search->anew && conf->alive_ns <= search->anew_ns)) {
+	const bool may_be = has_macs(conf, search->cable) && !has_names_again(pins, search->cable);
+
+	if (may_be ? lives(pins, conf) : clock_now().ns <= conf->alive_ns + FASTPATH_STALE_NS)
+		return;
+	if (!may_be || (search->anew && conf->alive_ns <= search->anew_ns)) {
 		say_gone(pins);
 		return;
 	}

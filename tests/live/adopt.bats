@@ -188,7 +188,6 @@ made_anew() # OUTSIDE MAC INSIDE MAC
 	done
 	put_in "$1" "$2" switch
 	put_in "$3" "$4" segment
-	sleep 2 # until then what was left might be of one that lives
 }
 
 # Whoever asks what was left of eth0 and eth1.
@@ -281,7 +280,7 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 	# if there is an interface by a name of then; nor does anybody take it for his who has no such interfaces
 	made_anew eth0 02:00:00:00:00:02 eth1 02:00:00:00:00:01
 	never in_ns client "$TMBRIDGE" wire release wan lan
-	is_of_others
+	wait_until 5 is_of_others # at first it might be of one that lives
 	ip -n tmb link set eth0 address 02:00:00:00:00:01
 	ip -n tmb link set eth1 address 02:00:00:00:00:02
 	ip -n tmb link add eth7 address 02:00:00:00:00:01 type veth peer name eth8
