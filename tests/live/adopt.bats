@@ -246,6 +246,12 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 	[[ $(lab_wait new 10) = 0 ]]
 	lab_kill twin
 	in_ns twin "$TMBRIDGE" wire release wan lan
+	# nor does who lives there hinder a release here of what has no maps
+	sed 's/^fast_path = .*/fast_path = off/' "$LAB_DIR/lb.ini" >"$LAB_DIR/off.ini"
+	lab_spawn twin twin "$TMBRIDGE" wan lan -f "$LAB_DIR/off.ini"
+	wait_until 20 grep -q 'balancing$' "$LAB_DIR/twin.err"
+	lab_kill twin
+	in_ns twin "$TMBRIDGE" wire release wan lan
 	# others by the same names
 	ip -n twin link add eth0 up type veth peer name eth1
 	ip -n twin link set eth1 up
