@@ -378,6 +378,15 @@ static int flush(const struct capture *capture)
 	return fflush(capture->out) == EOF ? -errno : pack_error(capture->pack);
 }
 
+/* What there was; and where there was nothing, why that may be. */
+static void say_sum(const struct capture *capture)
+{
+	log_info("%lu packet%s, %" PRIi64 " lost", capture->n, capture->n == 1 ? "" : "s",
+	         (int64_t)capture->lost);
+	if (!capture->n && *capture->filter && !strstr(capture->filter, "vlan"))
+		log_info("in VLANs a filter begins with vlan: vlan and (%s)", capture->filter);
+}
+
 /* Takes records until there are as many as asked for, the time is over, or a file is full. Returns
  * the exit status. */
 static int receive(struct capture *capture, struct ask *ask)
@@ -395,8 +404,7 @@ static int receive(struct capture *capture, struct ask *ask)
 		err = flush(capture);
 	}
 	if (!status)
-		log_info("%lu packet%s, %" PRIi64 " lost", capture->n, capture->n == 1 ? "" : "s",
-		         (int64_t)capture->lost);
+		say_sum(capture);
 	if (!err)
 		return status;
 	log_error("%s: %s", capture->directory ? capture->directory : capture->path,

@@ -400,6 +400,8 @@ capture() # FILE WORDS...
 	wait_until 5 test -s "$LAB_DIR/six seven"
 	in_ns client bash -c "echo x >/dev/udp/$VIP/5061" || true
 	[[ $(lab_wait six 5) = 0 ]]
+	run tmb capture -w "$LAB_DIR/none" -t 0.1 host 192.0.2.1
+	[[ $status = 0 && $output = *"0 packets, 0 lost"*"vlan and (host 192.0.2.1)"* ]]
 	run tmb capture -w "$LAB_DIR/three" --bth
 	[[ $status = 2 && $output = *"--bth: no such option (did you mean --both?)"* ]]
 	run tmb capture -w "$LAB_DIR/three" tcp prot 1
