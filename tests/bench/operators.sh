@@ -14,6 +14,7 @@
 #   programs  the same by tmbridge's own command line
 #   burners   programs that have nothing to do with the wire, which take as much processor time as those, and the control thread for them, as often,
 #             with the same pause
+#   starts    another program with as many libraries (tcpdump) is started and says its version, as often, with that pause
 #   listing   all flows are asked for, again and again
 #   others    two programs that have nothing to do with the wire make and read as much as a list is (chatters)
 #   HOW       the socket is misused as tests/tools/misuse.c says, by somebody who may only look: half, endless, deaf, many, connect, ask, bytes, closing, sip;
@@ -136,6 +137,14 @@ burn_all()
 		on_its_processor "$TOOLS/burn" $((quarter / 2)) $CAPTURE_MS $((quarter / 2))
 }
 
+# Four programs that do nothing but begin and end, which is the kernel's work, and not theirs.
+start_all()
+{
+	on_its_processor tcpdump --version && on_its_processor tcpdump --version && on_its_processor tcpdump --version &&
+		read -rt 0.5 -u "$NAP"
+	on_its_processor tcpdump --version
+}
+
 # What they take, and what the control thread takes for them, when they are warm. (What a worker does for them isn't told from what it does for the wire.)
 measure_programs()
 {
@@ -159,6 +168,7 @@ ask() # MODE
 	answers) on_its_processor "$TOOLS/asks" $RUN/control "$SLOT_S" "host $VIP" $CAPTURE_MS "${REQUESTS[@]}" ;;
 	programs) each_second ask_all ;;
 	burners) each_second burn_all ;;
+	starts) each_second start_all ;;
 	listing) ask_for_all ;;
 	others) on_its_processor "$TOOLS/chatters" "$SLOT_S" $LIST_US $LIST_BYTES ;;
 	nobody) on_its_processor "$TOOLS/misuse" "$LAB_DIR/nobody" $((SLOT_S - 1)).9 "$1" ;;
@@ -266,7 +276,7 @@ main()
 	for mode in "${modes[@]}"; do
 		case $mode in
 		quiet | null) ;;
-		answers | programs | burners | listing | others) tell_turns "$mode" || status=1 ;;
+		answers | programs | burners | starts | listing | others) tell_turns "$mode" || status=1 ;;
 		*) jq -rsc --arg mode "$mode" '"\($mode): connected \(map(.connected) | add) times, takes \(map(.cpu_ms_s) | add / length | round) ms of a second himself"' "$LAB_DIR/turns.$mode" ;;
 		esac
 	done
