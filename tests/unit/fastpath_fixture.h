@@ -35,7 +35,8 @@ static struct engine plain, shared;
 static struct engine four; /* its rules only, which are of IPv4 in any case */
 static struct maps maps;
 
-static bool six; /* all is IPv6 */
+static bool six;  /* all is IPv6 */
+static bool bare; /* snat = off */
 static enum rules_mode mode;
 static struct guard *guard; /* NULL: as a cable */
 static unsigned nopened, by_program, by_engine, fins_by_program;
@@ -110,6 +111,8 @@ static inline struct rules *rules_here(bool vip_is_hosts)
 
 	if (six)
 		fixture_make_ipv6(rules);
+	if (bare)
+		rules->farms[0].nsnat = 0;
 	if (mode == MODE_TRANSPARENT)
 		return rules;
 	rules->mode = mode;

@@ -2,49 +2,9 @@
  * The names by which the flow table tells IPv6 clients apart.
  */
 #include "ipv6_fixture.h"
-
-#include <stdlib.h>
+#include "same_name.h"
 
 /* ---- names ---- */
-
-static struct ip6 numbered(uint32_t number)
-{
-	struct ip6 ip = fixture_ip6(ip4(0, 0, 0, 0));
-
-	frames_put32(ip.b + 8, number);
-	frames_put32(ip.b + 12, number * 2654435761u ^ number >> 7);
-	return ip;
-}
-
-/* Two addresses with the same hash, under the key of the tests. */
-static void find_collision(struct ip6 ret[2])
-{
-	enum { N = 300000 };
-	static const struct hash_key key;
-	uint64_t factors[5];
-	struct seen {
-		be32 name;
-		uint32_t number;
-	} *seen = calloc(1u << 20, sizeof(*seen));
-
-	factors_make(factors, sizeof(factors) / sizeof(*factors), &key, FLOWS_FACTORS6);
-	for (uint32_t i = 1; i < N; i++) {
-		uint32_t slot;
-		const struct ip6 ip = numbered(i);
-		const be32 name = name_hashed(factors, &ip);
-		slot = be32_get(name) & ((1u << 20) - 1);
-		while (seen[slot].number && !be32_eq(seen[slot].name, name))
-			slot = (slot + 1) & ((1u << 20) - 1);
-		if (seen[slot].number) {
-			ret[0] = numbered(seen[slot].number);
-			ret[1] = ip;
-			free(seen);
-			return;
-		}
-		seen[slot] = (struct seen){name, i};
-	}
-	ck_abort_msg("no two of %d addresses have the same hash", N);
-}
 
 /* Passes in a packet of that client's. */
 static struct verdict send_as(const struct ip6 *client, const struct spec *spec, struct built *ret)
@@ -116,8 +76,8 @@ START_TEST(clients_of_the_same_hash_are_told_apart)
 	struct ip6 clients[2];
 	struct verdict v[2];
 
-	find_collision(clients);
 	begin(2);
+	same_name_find(&six, clients);
 	tell_apart(clients, v);
 	ck_assert_uint_ne(v[0].way.server, v[1].way.server); /* they alternate */
 	finish();
@@ -131,8 +91,8 @@ START_TEST(a_server_of_the_same_hash_is_told_apart)
 	struct ip6 ends[2];
 	struct verdict v[2];
 
-	find_collision(ends);
 	begin(2);
+	same_name_find(&six, ends);
 	fixture_make_ipv6(rules);
 	rules->names[name_index(rules->servers[1].address)] = ends[1];
 	engine_reload(&six, rules);

@@ -41,6 +41,7 @@
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
 	X(fastpath_names)                                                                          \
+	X(fastpath_twins)                                                                          \
 	X(fastpath_ways)                                                                           \
 	X(fastpath_wire)                                                                           \
 	X(filters)                                                                                 \
