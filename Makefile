@@ -237,7 +237,7 @@ RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && 
 
 .PHONY: vm vm-short vm-shell
 vm vm-short vm-shell: PACKAGES += $(VM_PACKAGES) $(DEB_PACKAGES)
-vm: deps vm-build vm-deb ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; 5 min.)
+vm: deps vm-build vm-deb ## tests in a virtual machine with Debian 12's kernel (VM_TESTS="FILE..."; emulated 12 min.)
 	@$(RUN_VM) $(VM_TESTS)
 vm-short: deps vm-build ## a few of those that no other kernel can stand in for (2 min.)
 	@$(RUN_VM) $(VM_FILES:%=short:%)
