@@ -1,6 +1,6 @@
 /*
  * With which key plain frames (parse.h) look for their flow: what the short way needs of screen.c.
- * Inline, as each packet comes by here.
+ * Inline, as each packet comes by here, but for what few of them need.
  */
 #ifndef LB_PLAIN_H
 #define LB_PLAIN_H
