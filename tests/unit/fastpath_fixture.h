@@ -223,4 +223,13 @@ static inline void build(struct built *ret, const struct spec *spec)
 	frames6_of(ret, &built);
 }
 
+/* Where the server answers to: what a client's segment has become. */
+static inline void note_server(struct talk *t, const struct built *built)
+{
+	const uint32_t src = built->l3 + (six ? 8 + 12 : 12); /* of IPv6 the last four bytes */
+
+	t->snat = be32_load(built->frame.data + src);
+	t->snat_port = frames_get16(built->frame.data + built->l4);
+}
+
 #endif

@@ -145,15 +145,6 @@ static struct verdict pass(struct built *built)
 	return v;
 }
 
-/* Where the server answers to: what a client's segment has become. */
-static void note_server(struct talk *t, const struct built *built)
-{
-	const uint32_t src = built->l3 + (six ? 8 + 12 : 12); /* of IPv6 the last four bytes */
-
-	t->snat = be32_load(built->frame.data + src);
-	t->snat_port = frames_get16(built->frame.data + built->l4);
-}
-
 static void open_talk(struct talk *t)
 {
 	static const uint8_t flags[] = {0x02, 0x12, 0x10};

@@ -44,8 +44,7 @@ static void open_flow(void)
 		talk.next[end] += n == 2 ? 40 : 1;
 		if (n)
 			continue;
-		talk.snat = be32_load(built.frame.data + built.l3 + IPV6_SRC + 12);
-		talk.snat_port = frames_get16(built.frame.data + built.l4);
+		note_server(&talk, &built);
 		talk.server = v.way.server;
 	}
 }

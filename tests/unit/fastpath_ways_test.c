@@ -44,8 +44,7 @@ static void open_talk(unsigned i)
 		t->next[end] += flags[n] & TCP_SYN ? 1 : 0;
 		if (n)
 			continue;
-		t->snat = be32_load(built.frame.data + built.l3 + (six ? 8 + 12 : 12));
-		t->snat_port = frames_get16(built.frame.data + built.l4);
+		note_server(t, &built);
 		t->server = v.way.server;
 	}
 	flow_numbers[i] = v.flow;
