@@ -324,7 +324,7 @@ pcaps: deps ## record the captures of pcaps/ anew in the lab
 FUZZ_S ?= 600
 FUZZERS := frame sequence ini adopt check request
 FUZZ := $(patsubst %,$(B)/tests/fuzz/%.o,books engine packets witness)
-FUZZED_REQUEST := $(patsubst %,$(B)/bridge/%.o,operator/filter operator/request process/text)
+FUZZED_REQUEST := $(patsubst %,$(B)/bridge/%.o,operator/filter operator/request process/quantity process/text)
 FUZZED_CHECK := $(patsubst %,$(B)/bridge/worker/%.o,chat answer fault)
 FUZZED := $(LB) $(CFG) $(FUZZED_REQUEST) $(FUZZED_CHECK)
 

@@ -5,9 +5,10 @@
 #include "cli.h"
 #include "show.h"
 
+#include "../process/clock.h"
 #include "../process/log.h"
 #include "../process/priority.h"
-#include "../process/text.h"
+#include "../process/quantity.h"
 #include "../../cfg/nearest.h"
 
 #include <stdio.h>
@@ -22,33 +23,34 @@ static const struct command {
 	bool control; /* it changes something */
 	cli_show *show;
 	const char *asks;
-	cli_asks *run; /* or it asks itself */
-	bool rows;     /* each record is a row */
+	cli_asks *run;                       /* or it asks itself */
+	bool rows;                           /* each record is a row */
+	enum { NO_LIST, LINES, TABLE } list; /* what --limit cuts, and of a table --sort sorts */
 } commands[] = {
-        {"capture", NULL, true, NULL, NULL, run_capture, false},
-        {"config", "check", false, NULL, NULL, check_config, false},
-        {"config", "diff", false, show_overrides, NULL, NULL, true},
-        {"config", "show", false, show_done, NULL, NULL, false},
-        {"events", NULL, false, show_events, NULL, NULL, false},
-        {"farm", "drain", true, show_done, NULL, NULL, false},
-        {"farm", "enable", true, show_done, NULL, NULL, false},
-        {"farm", "list", false, show_farms, "status", NULL, false},
-        {"flow", "reset", true, show_resets, NULL, NULL, false},
-        {"flows", NULL, false, show_flows, NULL, NULL, true},
-        {"metrics", NULL, false, show_metrics, NULL, NULL, false},
-        {"reload", NULL, true, show_done, NULL, NULL, false},
-        {"server", "disable", true, show_done, NULL, NULL, false},
-        {"server", "drain", true, show_done, NULL, NULL, false},
-        {"server", "enable", true, show_done, NULL, NULL, false},
-        {"server", "health", true, show_done, NULL, NULL, false},
-        {"server", "list", false, show_servers, "status", NULL, false},
-        {"server", "weight", true, show_done, NULL, NULL, false},
-        {"status", NULL, false, show_status, NULL, NULL, false},
-        {"top", NULL, false, NULL, NULL, show_top, false},
-        {"version", NULL, false, show_version, NULL, NULL, false},
-        {"who", NULL, false, NULL, NULL, show_who, false},
-        {"wire", "bypass", true, show_done, NULL, NULL, false},
-        {"wire", "on", true, show_done, NULL, NULL, false},
+        {"capture", NULL, true, NULL, NULL, run_capture, false, NO_LIST},
+        {"config", "check", false, NULL, NULL, check_config, false, NO_LIST},
+        {"config", "diff", false, show_overrides, NULL, NULL, true, TABLE},
+        {"config", "show", false, show_done, NULL, NULL, false, NO_LIST},
+        {"events", NULL, false, show_events, NULL, NULL, false, LINES},
+        {"farm", "drain", true, show_done, NULL, NULL, false, NO_LIST},
+        {"farm", "enable", true, show_done, NULL, NULL, false, NO_LIST},
+        {"farm", "list", false, show_farms, "status", NULL, false, TABLE},
+        {"flow", "reset", true, show_resets, NULL, NULL, false, NO_LIST},
+        {"flows", NULL, false, show_flows, NULL, NULL, true, TABLE},
+        {"metrics", NULL, false, show_metrics, NULL, NULL, false, NO_LIST},
+        {"reload", NULL, true, show_done, NULL, NULL, false, NO_LIST},
+        {"server", "disable", true, show_done, NULL, NULL, false, NO_LIST},
+        {"server", "drain", true, show_done, NULL, NULL, false, NO_LIST},
+        {"server", "enable", true, show_done, NULL, NULL, false, NO_LIST},
+        {"server", "health", true, show_done, NULL, NULL, false, NO_LIST},
+        {"server", "list", false, show_servers, "status", NULL, false, TABLE},
+        {"server", "weight", true, show_done, NULL, NULL, false, NO_LIST},
+        {"status", NULL, false, show_status, NULL, NULL, false, NO_LIST},
+        {"top", NULL, false, NULL, NULL, show_top, false, TABLE},
+        {"version", NULL, false, show_version, NULL, NULL, false, NO_LIST},
+        {"who", NULL, false, NULL, NULL, show_who, false, TABLE},
+        {"wire", "bypass", true, show_done, NULL, NULL, false, NO_LIST},
+        {"wire", "on", true, show_done, NULL, NULL, false, NO_LIST},
 };
 
 enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -128,21 +130,24 @@ static const char *value_of(const char *option, int argc, char **argv, int *i)
 	return NULL;
 }
 
-static int parse_limit(const char *word, unsigned *ret)
+static int parse_quantity(enum quantity quantity, const char *word, uint64_t *ret)
 {
-	unsigned long n;
+	char why[QUANTITY_WHY_BYTES];
 
-	if (!text_number(word, UINT32_MAX, &n))
-		return show_complain("--limit takes a number", word, NULL);
-	*ret = (unsigned)n;
-	return 0;
+	if (quantity_parse(quantity, word, ret, why))
+		return 0;
+	log_error("%s", why);
+	return ASK_USAGE;
 }
 
-static int parse_watch(const char *word, double *ret)
+static int parse_limit(const char *word, unsigned *ret)
 {
-	if (text_seconds(word, CLI_SECONDS_MAX, ret))
-		return 0;
-	return show_complain("--watch takes seconds", word, NULL);
+	uint64_t n;
+
+	if (parse_quantity(QUANTITY_LIMIT, word, &n))
+		return ASK_USAGE;
+	*ret = (unsigned)n;
+	return 0;
 }
 
 /* If it is one of those with a value, which isn't there. */
@@ -171,9 +176,9 @@ static int take_option(struct cli *cli, int argc, char **argv, int *i)
 	else if ((value = value_of("--limit", argc, argv, i)))
 		return parse_limit(value, &cli->limit) ? -1 : 1;
 	else if (!strcmp(argv[*i], "--watch"))
-		cli->watch_s = 2;
+		cli->watch_ms = CLI_WATCH_MS;
 	else if (!strncmp(argv[*i], "--watch=", 8))
-		return parse_watch(argv[*i] + 8, &cli->watch_s) ? -1 : 1;
+		return parse_quantity(QUANTITY_WATCH, argv[*i] + 8, &cli->watch_ms) ? -1 : 1;
 	else if (!strcmp(argv[*i], "--no-header"))
 		cli->header = false;
 	else if (!strcmp(argv[*i], "--once"))
@@ -198,7 +203,7 @@ static bool add_word(char *line, const char *word)
 /* What is left of argv begins with the words of the request. */
 static int parse(struct cli *cli, int argc, char **argv)
 {
-	*cli = (struct cli){.header = true, .words = argv};
+	*cli = (struct cli){.header = true, .limit = TABLE_ALL, .words = argv};
 	for (int i = 1; i < argc; i++) {
 		const int taken = take_option(cli, argc, argv, &i);
 
@@ -286,7 +291,7 @@ static int show_json(struct ask *ask)
 static bool is_as_it_came(const struct cli *cli, const struct command *command)
 {
 	return cli->format == TABLE_JSON && !command->asks &&
-	       !(command->rows && (cli->sort || cli->limit));
+	       !(command->rows && (cli->sort || cli->limit != TABLE_ALL));
 }
 
 static int once(const struct cli *cli, const struct command *command)
@@ -299,7 +304,7 @@ static int once(const struct cli *cli, const struct command *command)
 	status = ask_open(cli->instance, command->control, &ask);
 	if (status)
 		return status;
-	if (command->show == show_flows && !cli->limit)
+	if (command->show == show_flows && cli->limit == TABLE_ALL)
 		priority_give_up(); /* they may be a million, and the processors are the wire's */
 	if (!ask_send(ask, command->asks ? command->asks : cli->line))
 		status = ASK_FAILED;
@@ -325,9 +330,8 @@ static int show(const struct cli *cli, const struct command *command)
 
 static int watch(struct cli *cli, const struct command *command)
 {
-	const struct timespec pause = {
-	        .tv_sec = (time_t)cli->watch_s,
-	        .tv_nsec = (long)((cli->watch_s - (double)(time_t)cli->watch_s) * 1e9)};
+	const struct timespec pause = {.tv_sec = (time_t)(cli->watch_ms / 1000),
+	                               .tv_nsec = (long)(cli->watch_ms % 1000 * LB_NS_PER_MS)};
 	int status = 0;
 
 	while (!status) {
@@ -346,16 +350,33 @@ static int watch(struct cli *cli, const struct command *command)
 static bool ask_for_less(struct cli *cli, const struct command *command)
 {
 	const char *by = cli->sort ? flows_order(cli->sort) : NULL;
-	const bool sorts = by && cli->limit <= CLI_SORTED_MAX;
+	const bool sorts = by && cli->limit <= QUANTITY_SORTED_MAX;
 	char words[128];
 
-	if (!cli->limit || (command->show != show_events && command->show != show_flows) ||
+	if (cli->limit == TABLE_ALL ||
+	    (command->show != show_events && command->show != show_flows) ||
 	    (command->show == show_flows && cli->sort && !sorts))
 		return true;
 	snprintf(words, sizeof(words), "--limit %u", cli->limit);
 	if (command->show == show_flows && sorts)
 		snprintf(words, sizeof(words), "--sort %s --limit %u", by, cli->limit);
 	return add_word(cli->line, words);
+}
+
+/* Whoever says how many takes the rest for left alone: what isn't a list isn't cut, or sorted.
+ * Returns the exit status. */
+static int check_list(const struct cli *cli, const struct command *command)
+{
+	const bool servers = command->show == show_status && cli->format == TABLE_CSV;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s%s", command->name, command->second ? " " : "",
+	         command->second ? command->second : "");
+	if (cli->limit != TABLE_ALL && !servers && command->list == NO_LIST)
+		return show_complain("--limit is for lists, which this has none of", name, NULL);
+	if (cli->sort && !servers && command->list != TABLE)
+		return show_complain("--sort is for tables, which this has none of", name, NULL);
+	return 0;
 }
 
 int cli_run(int argc, char **argv)
@@ -371,7 +392,10 @@ int cli_run(int argc, char **argv)
 		return refuse(cli.line);
 	if (command->asks && strlen(cli.line) > strlen(command->name) + strlen(command->second) + 1)
 		return show_complain("unexpected", strrchr(cli.line, ' ') + 1, NULL);
+	status = check_list(&cli, command);
+	if (status)
+		return status;
 	if (!ask_for_less(&cli, command))
 		return show_complain("too long", "the request", NULL);
-	return cli.watch_s > 0 ? watch(&cli, command) : show(&cli, command);
+	return cli.watch_ms ? watch(&cli, command) : show(&cli, command);
 }

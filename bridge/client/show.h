@@ -7,16 +7,17 @@
 #include "ask.h"
 #include "table.h"
 
-enum { CLI_LINE_BYTES = 4096, CLI_SECONDS_MAX = 1000000 };
-enum { CLI_SORTED_MAX = 1000 }; /* flows that the running process sorts at most: BEST_MAX there */
+#include <stdint.h>
+
+enum { CLI_LINE_BYTES = 4096, CLI_WATCH_MS = 2000 };
 
 /* A command line: the request, and how its answer is to be shown. */
 struct cli {
 	const char *instance; /* -i, or NULL */
 	enum table_format format;
-	double watch_s;   /* --watch: again after so many seconds; 0: once */
-	const char *sort; /* --sort: a column's title or member; or NULL */
-	unsigned limit;   /* 0: all */
+	uint64_t watch_ms; /* --watch: again after that time; 0: once */
+	const char *sort;  /* --sort: a column's title or member; or NULL */
+	unsigned limit;    /* of rows; or TABLE_ALL */
 	bool header, once;
 	char line[CLI_LINE_BYTES]; /* the words of the request */
 	char *const *words;        /* the same one by one, as one may have blanks in it */

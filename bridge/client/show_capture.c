@@ -12,7 +12,7 @@
 #include "../operator/request.h"
 #include "../process/clock.h"
 #include "../process/log.h"
-#include "../process/text.h"
+#include "../process/quantity.h"
 #include "../../cfg/nearest.h"
 
 #include <errno.h>
@@ -44,12 +44,12 @@ struct capture {
 	const char *directory; /* --bundle: for all that a replay takes; or NULL */
 	bool both, has_dropped;
 	const char *dropped; /* a reason */
-	unsigned long count; /* 0: any */
-	double seconds;      /* 0: until it is ended */
+	uint64_t count;      /* 0: any */
+	uint64_t ms;         /* 0: until it is ended */
 	char filter[CLI_LINE_BYTES];
 	FILE *out;
 	struct pack *pack; /* of directory, or NULL */
-	unsigned long n;   /* packets so far, and those that were lost */
+	uint64_t n;        /* packets so far, and those that were lost */
 	json_int_t lost;
 };
 
@@ -197,18 +197,21 @@ static const char *const flags[] = {"--both", "--dropped"};
 
 enum { NVALUED = sizeof(valued) / sizeof(valued[0]), NFLAGS = sizeof(flags) / sizeof(flags[0]) };
 
-/* False if the value is none for that option. */
-static bool take_value(struct capture *capture, const char *option, const char *value)
+/* Returns the exit status, if the value is none for that option with what is wrong logged. */
+static int take_value(struct capture *capture, const char *option, const char *value)
 {
+	char why[QUANTITY_WHY_BYTES];
+	bool is = true;
+
 	if (option[1] == '-')
 		capture->directory = value;
 	else if (option[1] == 'c')
-		return text_number(value, UINT32_MAX, &capture->count);
+		is = quantity_parse(QUANTITY_PACKETS, value, &capture->count, why);
 	else if (option[1] == 't')
-		return text_seconds(value, CLI_SECONDS_MAX, &capture->seconds);
+		is = quantity_parse(QUANTITY_SECONDS, value, &capture->ms, why);
 	else
 		capture->path = value;
-	return true;
+	return is ? 0 : complain(why);
 }
 
 /* The option of these that words[*i] is, with its value in the same word (-c5, --bundle=DIRECTORY)
@@ -266,8 +269,10 @@ static int parse(struct capture *capture, const struct cli *cli)
 		const char *option = find_valued(cli, &i, &value);
 		const size_t len = strlen(capture->filter);
 
-		if (option && !(value && take_value(capture, option, value)))
+		if (option && !value)
 			return complain("-c N, -t SECONDS, -w FILE, --bundle DIRECTORY");
+		if (option && take_value(capture, option, value))
+			return ASK_USAGE;
 		if (option || take_flag(capture, word))
 			continue;
 		if (!strncmp(word, "--", 2))
@@ -347,9 +352,9 @@ static bool await(struct ask *ask, lb_time end)
 
 static lb_time end_of(const struct capture *capture)
 {
-	if (capture->seconds <= 0)
+	if (!capture->ms)
 		return (lb_time){0};
-	return (lb_time){clock_now().ns + (uint64_t)(capture->seconds * (double)LB_NS_PER_S)};
+	return (lb_time){clock_now().ns + capture->ms * LB_NS_PER_MS};
 }
 
 static void take(struct capture *capture, const json_t *record)
@@ -381,7 +386,7 @@ static int flush(const struct capture *capture)
 /* What there was; and where there was nothing, why that may be. */
 static void say_sum(const struct capture *capture)
 {
-	log_info("%lu packet%s, %" PRIi64 " lost", capture->n, capture->n == 1 ? "" : "s",
+	log_info("%" PRIu64 " packet%s, %" PRIi64 " lost", capture->n, capture->n == 1 ? "" : "s",
 	         (int64_t)capture->lost);
 	if (!capture->n && *capture->filter && !strstr(capture->filter, "vlan"))
 		log_info("in VLANs a filter begins with vlan: vlan and (%s)", capture->filter);

@@ -17,10 +17,12 @@ static const struct column event_columns[] = {
 static int print_event_row(const struct cli *cli, const json_t *event, bool header)
 {
 	struct table *table = table_new(event_columns, TABLE_CSV, header, NULL);
+	struct cli all = *cli;
 
+	all.limit = TABLE_ALL; /* it is one of those that are meant */
 	if (table)
 		table_add(table, event);
-	return show_table(cli, table);
+	return show_table(&all, table);
 }
 
 static void print_event(const json_t *event)

@@ -208,7 +208,7 @@ static int look(struct top *top, const struct view *view, const json_t *status)
 
 	if (!cli.sort)
 		cli.sort = view->sort;
-	if (!cli.limit)
+	if (cli.limit == TABLE_ALL)
 		cli.limit = rows_that_fit(cli.once);
 	top->table = table_new(view->columns, cli.format, cli.header, cli.sort);
 	if (!top->table)

@@ -460,7 +460,7 @@ static void print_text(const struct table *table, size_t n)
 
 void table_print(const struct table *table, unsigned limit)
 {
-	const size_t n = limit && limit < table->n ? limit : table->n;
+	const size_t n = limit != TABLE_ALL && limit < table->n ? limit : table->n;
 
 	if (table->format == TABLE_CSV)
 		print_csv(table, n);

@@ -7,6 +7,7 @@
 #include "../../cfg/nearest.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 
 enum table_format { TABLE_TEXT, TABLE_WIDE, TABLE_JSON, TABLE_CSV };
@@ -46,7 +47,8 @@ bool table_sort(struct table *table);
 /* Offers the columns' members to whoever looks for the nearest one. */
 void table_offer(const struct table *table, struct nearest *nearest);
 
-/* Prints the first rows to stdout: limit of them, 0 is all. */
+/* Prints the first rows to stdout: limit of them, or TABLE_ALL. */
+#define TABLE_ALL UINT_MAX
 void table_print(const struct table *table, unsigned limit);
 
 /* A number in powers of 1000, "1.5M", and a duration, "3d4h": in static room, which the eighth call

@@ -8,6 +8,7 @@
 #include "query.h"
 #include "../process/clock.h"
 #include "../process/futex.h"
+#include "../process/quantity.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -140,37 +141,44 @@ static bool is_plain(const char *words)
 	return true;
 }
 
-/* "--limit N", if the address says a number of up to 1000; else the default. */
-static unsigned limit_of(api_argument *argument, void *ctx)
+/* As the address says, or the default. False, with ret, if that is no number of up to 1000. */
+static bool take_limit(api_argument *argument, void *ctx, uint64_t *limit, struct reply *ret)
 {
 	const char *text = argument(ctx, "limit");
-	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+	char why[QUANTITY_WHY_BYTES];
 
-	return n && n <= 1000 ? (unsigned)n : API_LIMIT;
+	*limit = API_LIMIT;
+	if (!text || quantity_parse(QUANTITY_SHOWN, text, limit, why))
+		return true;
+	api_refuse(BAD, why, ret);
+	return false;
 }
 
 static void ask_verb(const struct api *api, const struct asking *asking, api_argument *argument,
                      void *ctx, struct reply *ret)
 {
 	const char *words = asking->argument ? argument(ctx, asking->argument) : NULL;
-	char line[API_LINE_BYTES], limit[32] = "";
+	char line[API_LINE_BYTES], limited[32] = "";
+	uint64_t limit;
 	int n;
 
 	if (!asking->may_lack && !words) {
 		api_refuse(BAD, "q is missing", ret);
 		return;
 	}
+	if (!take_limit(argument, ctx, &limit, ret))
+		return;
 	if (asking->limited == BY_THEM)
-		snprintf(limit, sizeof(limit), " --limit %u", limit_of(argument, ctx));
+		snprintf(limited, sizeof(limited), " --limit %u", (unsigned)limit);
 	n = snprintf(line, sizeof(line), "%s%s%s%s", asking->verb, words ? " " : "",
-	             words ? words : "", limit);
+	             words ? words : "", limited);
 	if (n >= (int)sizeof(line) || !is_plain(line))
 		api_refuse(BAD, "too long, or not plain ASCII", ret);
 	else
 		ask(&(struct question){.instance = api->options->instance,
 		                       .line = line,
-		                       .limit = asking->limited == BY_US ? limit_of(argument, ctx)
-		                                                         : 0},
+		                       .limit = asking->limited == BY_US ? (unsigned)limit
+		                                                         : QUERY_ALL},
 		    ret);
 }
 
@@ -202,7 +210,10 @@ static void get_metrics(const struct api *api, struct reply *ret)
 	struct reply records;
 	char *text;
 
-	ask(&(struct question){.instance = api->options->instance, .line = "metrics"}, &records);
+	ask(&(struct question){.instance = api->options->instance,
+	                       .line = "metrics",
+	                       .limit = QUERY_ALL},
+	    &records);
 	if (records.status != OK) {
 		*ret = records;
 		return;
@@ -297,7 +308,10 @@ static void act(struct api *api, const char *line, struct reply *ret)
 {
 	if (!queue_up(&api->operators, ret))
 		return;
-	ask(&(struct question){.instance = api->options->instance, .control = true, .line = line},
+	ask(&(struct question){.instance = api->options->instance,
+	                       .control = true,
+	                       .line = line,
+	                       .limit = QUERY_ALL},
 	    ret);
 	end_turn(&api->operators);
 }

@@ -159,7 +159,8 @@ static void ask_events(struct feed *feed, FILE *out)
 	char line[64];
 
 	snprintf(line, sizeof(line), "events --limit %d", FEED_EVENTS);
-	query(&(struct question){.instance = feed->instance, .line = line}, &answer);
+	query(&(struct question){.instance = feed->instance, .line = line, .limit = QUERY_ALL},
+	      &answer);
 	pthread_mutex_lock(&feed->lock);
 	if (!answer.why && answer.exit == 0)
 		print_events(feed, out, answer.text);
@@ -183,7 +184,8 @@ static void ask(struct feed *feed)
 
 	if (!out)
 		return;
-	query(&(struct question){.instance = feed->instance, .line = "status"}, &answer);
+	query(&(struct question){.instance = feed->instance, .line = "status", .limit = QUERY_ALL},
+	      &answer);
 	record = !answer.why && answer.exit == 0 ? json_loads(first_line(answer.text), 0, NULL)
 	                                         : NULL;
 	if (record)

@@ -117,13 +117,13 @@ struct counted {
 	unsigned n;
 };
 
-/* Ends the answer where it has more than limit records, 0 being any number; false if it hasn't. */
+/* Ends the answer where it has more than limit records; false if it hasn't. */
 static bool is_cut(struct answer *answer, struct counted *counted, unsigned limit)
 {
 	static const char last[] = "{\"end\":true",
 	                  end[] = "{\"end\":true,\"exit\":0,\"cut\":true}\n";
 
-	while (limit) {
+	while (limit != QUERY_ALL) {
 		char *line = answer->text + counted->at, *next = strchr(line, '\n');
 
 		if (!next || !strncmp(line, last, sizeof(last) - 1))

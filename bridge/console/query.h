@@ -4,6 +4,7 @@
 #ifndef CONSOLE_QUERY_H
 #define CONSOLE_QUERY_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,12 +23,14 @@ struct answer {
 	const char *why; /* there is no whole answer; NULL: there is */
 };
 
+#define QUERY_ALL UINT_MAX /* records, however many */
+
 /* A question. */
 struct question {
 	const char *instance; /* NULL: the only one */
 	bool control;         /* by the control socket */
 	const char *line;     /* without its line feed */
-	unsigned limit;       /* of records; 0: all */
+	unsigned limit;       /* of records; or QUERY_ALL */
 };
 
 /*

@@ -6,7 +6,9 @@
 
 #include "filter.h"
 
-enum { BEST_MAX = 1000 }; /* that are kept */
+#include "../process/quantity.h"
+
+enum { BEST_MAX = QUANTITY_SORTED_MAX }; /* that are kept */
 
 struct best;
 

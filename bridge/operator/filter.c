@@ -6,6 +6,7 @@
  */
 #include "filter.h"
 
+#include "../process/quantity.h"
 #include "../process/text.h"
 #include "../../cfg/nearest.h"
 
@@ -180,18 +181,14 @@ static bool parse_bytes(const char *word, uint64_t *ret)
 
 static bool parse_measure(const char *word, struct filter_term *ret, struct filter_why *why)
 {
-	unsigned ms = 0;
-	bool is;
+	char of[QUANTITY_WHY_BYTES];
 
-	if (ret->key == FILTER_BYTES) {
-		is = parse_bytes(word, &ret->number);
-	} else {
-		is = request_duration(word, &ms);
-		ret->number = ms;
-	}
-	return is || refuse(why, NULL, "%s: neither a %s", word,
-	                    ret->key == FILTER_BYTES ? "number nor one with k, M, G or T"
-	                                             : "number of seconds nor a duration like 10m");
+	if (ret->key == FILTER_BYTES)
+		return parse_bytes(word, &ret->number) ||
+		       refuse(why, NULL, "%s: neither a number nor one with k, M, G or T", word);
+	return quantity_parse(ret->key == FILTER_AGE ? QUANTITY_AGE : QUANTITY_IDLE, word,
+	                      &ret->number, of) ||
+	       refuse(why, NULL, "%s", of);
 }
 
 static bool parse_key(const char *word, enum filter_key *ret)

@@ -26,11 +26,4 @@ bool request_split(char *line, struct request *ret);
 const char *request_take(struct request *request, const char *option);
 bool request_take_flag(struct request *request, const char *option);
 
-/*
- * A duration as lb.ini has it, in ms: 500ms, 90s, 30m, 1h, 1d; or several, as tables show them:
- * 1h30m. A number alone is seconds. False if it is none, or longer than REQUEST_SECONDS_MAX.
- */
-enum { REQUEST_SECONDS_MAX = 4000000 };
-bool request_duration(const char *text, unsigned *ret_ms);
-
 #endif

@@ -27,3 +27,13 @@ bool verb_too_much(struct client *client, const struct request *request)
 	            request->words[0]);
 	return true;
 }
+
+bool verb_quantity(struct client *client, enum quantity quantity, const char *text, uint64_t *ret)
+{
+	char why[QUANTITY_WHY_BYTES];
+
+	if (quantity_parse(quantity, text, ret, why))
+		return true;
+	answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "%s", why);
+	return false;
+}

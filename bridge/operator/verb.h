@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "snapshot.h"
+#include "../process/quantity.h"
 
 /*
  * Begins to answer a request; the words of the verb itself are no longer in it. It ends the answer,
@@ -27,6 +28,10 @@ void verb_give_up(struct client *client);
 
 /* If a word of the request was left over: then the answer is ended as failed. */
 bool verb_too_much(struct client *client, const struct request *request);
+
+/* Sets *ret to what text says of a quantity; false if it may not be that: then the answer is ended
+ * as failed. */
+bool verb_quantity(struct client *client, enum quantity quantity, const char *text, uint64_t *ret);
 
 /* Takes a snapshot, for the caller to free. Returns false if it can't: the answer has been ended as
  * failed, or is put off. */

@@ -81,14 +81,11 @@ void verb_events(struct world *world, struct client *client, struct request *req
 {
 	const char *limit = request_take(request, "--limit");
 	const uint64_t last = recent_last();
-	unsigned long n = RECENT_LINES;
+	uint64_t n = RECENT_LINES;
 
 	client->events.follow = request_take_flag(request, "-f");
-	if (limit && !text_number(limit, UINT32_MAX, &n)) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "events --limit %s: not a number", limit);
+	if (limit && !verb_quantity(client, QUANTITY_LIMIT, limit, &n))
 		return;
-	}
 	if (verb_too_much(client, request))
 		return;
 	if (n > RECENT_LINES)

@@ -221,17 +221,17 @@ static bool begin(struct world *world, struct client *client, const struct reque
 
 /* ---- Sorted, and so many ---- */
 
-static bool sort_by(struct client *client, const char *by, unsigned long limit)
+static bool sort_by(struct client *client, const char *by, uint64_t limit)
 {
 	struct scan *scan = client->flows.scan;
 
-	if (!flow_number_named(by, &scan->by) || !limit || limit > BEST_MAX) {
+	if (!flow_number_named(by, &scan->by)) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "--sort takes a number that flows have, as age_ms, and --limit up to "
-		            "%d",
-		            BEST_MAX);
+		            "--sort %.40s: flows have no such number: age_ms, for one", by);
 		return false;
 	}
+	if (!limit)
+		return true;
 	scan->best = best_new((unsigned)limit);
 	if (!scan->best)
 		answer_fail(&client->answer, ANSWER_FAILED, "no_memory", NULL, "out of memory");
@@ -241,15 +241,19 @@ static bool sort_by(struct client *client, const char *by, unsigned long limit)
 /* Takes --sort and --limit, which were taken out of the words before begin() saw these. */
 static bool take_order(struct client *client, const char *by, const char *limit)
 {
-	unsigned long n = 0;
-	bool is = !limit || text_number(limit, UINT32_MAX, &n);
+	uint64_t n = 0;
+	bool is = !limit || verb_quantity(client, by ? QUANTITY_SORTED : QUANTITY_LIMIT, limit, &n);
 
-	if (!is)
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL, "--limit takes a number");
-	else if (by)
+	if (is && by && !limit) {
+		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
+		            "--sort takes a --limit of up to %d", BEST_MAX);
+		is = false;
+	}
+	if (is && by)
 		is = sort_by(client, by, n);
-	else if (n)
+	else if (is && limit)
 		client->flows.limit = n;
+	client->flows.is_last = limit && !n; /* none is meant */
 	if (!is)
 		client->go = NULL;
 	return is;

@@ -5,7 +5,6 @@
 
 #include "../process/clock.h"
 #include "../process/log.h"
-#include "../process/text.h"
 #include "../../cfg/nearest.h"
 
 #include <errno.h>
@@ -244,16 +243,13 @@ static void go(struct world *world, struct client *client, lb_time now)
 static bool take_wait(struct client *client, struct request *request, lb_time now, bool *ret_waits)
 {
 	const char *wait = request_take(request, "--wait"), *then = request_take(request, "--then");
-	unsigned ms = 0;
+	uint64_t ms = 0;
 
 	*ret_waits = wait || then;
 	client->wait.reset = then;
 	client->wait.last = UINT32_MAX;
-	if (wait && !request_duration(wait, &ms)) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "%s: not a duration like 15m", wait);
+	if (wait && !verb_quantity(client, QUANTITY_WAIT, wait, &ms))
 		return false;
-	}
 	if (then && strcmp(then, "reset")) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
 		            "--then reset, or nothing");
@@ -329,16 +325,6 @@ void verb_server_enable(struct world *world, struct client *client, struct reque
 		answer_end(&client->answer);
 }
 
-static bool parse_weight(const char *word, uint32_t *ret)
-{
-	unsigned long n;
-
-	if (!text_number(word, RULES_WEIGHT_MAX, &n))
-		return false;
-	*ret = (uint32_t)n;
-	return true;
-}
-
 void verb_server_weight(struct world *world, struct client *client, struct request *request,
                         lb_time now)
 {
@@ -346,20 +332,17 @@ void verb_server_weight(struct world *world, struct client *client, struct reque
 	const int s = take_server(world, client, request, back ? 1 : 2,
 	                          "server weight NAME N, or NAME --reset");
 	const struct override *before;
-	uint32_t weight;
+	uint64_t weight;
 
 	(void)now;
 	if (s < 0)
 		return;
 	before = overrides_find(world->overrides, request->words[0], OVERRIDE_WEIGHT);
-	if (back) {
+	if (back)
 		weight = before ? before->in_file : world->crew->workers.rules->servers[s].weight;
-	} else if (!parse_weight(request->words[1], &weight)) {
-		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
-		            "%s: not a weight (0 to %d)", request->words[1], RULES_WEIGHT_MAX);
+	else if (!verb_quantity(client, QUANTITY_WEIGHT, request->words[1], &weight))
 		return;
-	}
-	if (change(world, client, (unsigned)s, OVERRIDE_WEIGHT, weight))
+	if (change(world, client, (unsigned)s, OVERRIDE_WEIGHT, (uint32_t)weight))
 		answer_end(&client->answer);
 }
 

@@ -4,10 +4,12 @@
 #include "verb.h"
 
 #include "../process/log.h"
+#include "../process/quantity.h"
 #include "../process/text.h"
 #include "../../cfg/nearest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,14 +97,15 @@ void verb_server_health(struct world *world, struct client *client, struct reque
 {
 	const char *time = request_take(request, "--for");
 	char why[VERDICT_WHY_BYTES], text[2 * VERDICT_WHY_BYTES];
-	unsigned ms = HEALTH_DEFAULT_MS;
+	uint64_t ms = HEALTH_DEFAULT_MS;
 	bool up;
 	int err;
 
 	take_why(request, why);
 	up = request->n == 2 && !strcmp(request->words[1], "up");
-	if ((time && !request_duration(time, &ms)) || request->n != 2 ||
-	    (!up && strcmp(request->words[1], "down"))) {
+	if (time && !verb_quantity(client, QUANTITY_FOR, time, &ms))
+		return;
+	if (request->n != 2 || (!up && strcmp(request->words[1], "down"))) {
 		answer_fail(&client->answer, ANSWER_USAGE, "usage", NULL,
 		            "server health NAME up|down [--why TEXT] [--for 30s]");
 		return;
@@ -126,9 +129,9 @@ void verb_server_health(struct world *world, struct client *client, struct reque
 		return;
 	}
 	answer_record(&client->answer,
-	              "{\"server_name\":\"%s\",\"health\":\"%s\",\"for_ms\":%u,"
-	              "\"text\":\"server %s: %s for %u s: %s\"}",
+	              "{\"server_name\":\"%s\",\"health\":\"%s\",\"for_ms\":%" PRIu64
+	              ",\"text\":\"server %s: %s for %.10g s: %s\"}",
 	              request->words[0], request->words[1], ms, request->words[0],
-	              request->words[1], ms / 1000, text_json(why, text, sizeof(text)));
+	              request->words[1], (double)ms / 1000, text_json(why, text, sizeof(text)));
 	answer_end(&client->answer);
 }

@@ -175,15 +175,3 @@ bool text_number(const char *text, unsigned long max, unsigned long *ret)
 	*ret = n;
 	return true;
 }
-
-bool text_seconds(const char *text, double max, double *ret)
-{
-	char *end;
-	const double seconds = strtod(text, &end);
-
-	if (!is_digit(*text) || strspn(text, "0123456789.") != (size_t)(end - text) || *end ||
-	    !(seconds > 0 && seconds <= max))
-		return false;
-	*ret = seconds;
-	return true;
-}

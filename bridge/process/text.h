@@ -41,7 +41,4 @@ void text_printable(char *string);
  */
 bool text_number(const char *text, unsigned long max, unsigned long *ret);
 
-/* Seconds, such as 2 or 0.5, more than none and at most max; false if it is something else. */
-bool text_seconds(const char *text, double max, double *ret);
-
 #endif

@@ -7,6 +7,7 @@
  * error is never empty.
  */
 #include "../../bridge/operator/filter.h"
+#include "../../bridge/process/quantity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,22 +20,34 @@ static struct rules_farm farms[] = {{.name = "pool", .server = 0, .nservers = 2}
                                     {.name = "web", .server = 2, .nservers = 1}};
 static const struct rules rules = {.farms = farms, .nfarms = 2, .servers = servers, .nservers = 3};
 
+static const uint64_t most = UINT32_MAX; /* of all that may be typed */
+
 static void ensure(bool is)
 {
 	if (!is)
 		abort();
 }
 
+static void look_at_number(enum quantity quantity, const char *word)
+{
+	char why[QUANTITY_WHY_BYTES] = "";
+	uint64_t n;
+
+	if (quantity_parse(quantity, word, &n, why))
+		ensure(n <= most);
+	else
+		ensure(*why);
+}
+
 static void look_at_words(const struct request *request, const char *line, size_t len)
 {
-	unsigned ms;
-
 	ensure(request->n <= REQUEST_WORDS && !request->words[request->n]);
 	for (unsigned i = 0; i < request->n; i++) {
 		const char *word = request->words[i];
 
 		ensure(word >= line && word < line + len && *word && !strpbrk(word, " \t\n"));
-		request_duration(word, &ms);
+		for (unsigned q = 0; q < NQUANTITIES; q++)
+			look_at_number((enum quantity)q, word);
 	}
 }
 

@@ -168,6 +168,10 @@ history_has() # NAME
 	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
 	says 200 ask '/api/flows?q=state+any&limit=2'
 	[[ $(body | tail -n 1) = '{"end":true,"exit":0,"cut":true}' && $(body | wc -l) = 3 ]]
+	says 200 ask '/api/flows?q=state+any&limit=0'
+	[[ $(body) = '{"end":true,"exit":0,"cut":true}' ]]
+	says 400 ask '/api/flows?q=state+any&limit=1001'
+	says 400 ask '/api/events?limit=-1'
 	says 200 ask "/api/who?q=$VIP:5061"
 	body | sed -n 1p | jq -e '.server_name'
 }

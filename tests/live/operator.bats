@@ -118,12 +118,19 @@ many_farms()
 	done
 	asked status "flows server fe1 --sort idle_ms --limit 1000" | jq -se 'length == 2 and .[1].exit == 0'
 	asked status "flows --limit 1" | jq -se 'length == 2 and .[1].exit == 0'
+	# none of them is none, whoever cuts
+	for order in "" "--sort age_ms "; do
+		asked status "flows $order--limit 0" | jq -se 'length == 1 and .[0].exit == 0'
+	done
+	for list in flows "flows --sort age" "flows --sort client" "server list" "farm list" events "who $VIP" "top --once"; do
+		[[ -z $(tmb $list --no-header --limit 0) ]]
+	done
 	tmb flows -o json --sort age | jq -se 'length == 2 and .[0].age_ms >= .[1].age_ms'
 	tmb server list -o json --sort name --limit 1 | jq -se 'length == 1 and .[0].name == "fe1" and .[0].farm == "pool"'
 	tmb top --once --by client -o json | jq -se '.[0].client == "10.0.0.100"'
 	tmb status -o csv --no-header | seek '^pool,fe2,10.0.0.42,active,up,'
 	tmb events -o csv --limit 2 | awk -F, 'NR == 1 && $0 != "time,level,about,text" { exit 1 } END { exit NR != 3 }'
-	for wrong in "flows -o" "flows --sort" "flows --limit" "status -i" "flows --limit two" "flows --limit -1" "events --limit 5x" "status --watch=soon" "status --watch=0" "capture -c few" "capture -t -3" "capture -c"; do
+	for wrong in "flows -o" "flows --sort" "flows --limit" "status -i" "flows --limit two" "flows --limit -1" "events --limit 5x" "status --watch=soon" "status --watch=0" "capture -c few" "capture -c 0" "capture -t -3" "capture -t 0s" "capture -c"; do
 		run tmb $wrong
 		[[ $status = 2 && -n $output ]]
 	done
@@ -238,12 +245,15 @@ is_wrong() # PATTERN WORD...
 	is_wrong 'server drain NAME [--wait 15m]' server drain
 	is_wrong 'server drain NAME [--wait 15m]' server drain fe1 fe2
 	is_wrong 'server drain NAME [--wait 15m]' server drain fe1 --wait
-	is_wrong 'not a duration' server drain fe1 --wait soon
+	is_wrong '--wait: soon is no time from 0s to' server drain fe1 --wait soon
 	is_wrong '--then reset' server drain fe1 --then again
 	is_wrong 'server disable NAME' server disable
 	is_wrong 'server enable NAME' server enable fe1 fe2
 	is_wrong 'server weight NAME N' server weight fe1
-	is_wrong 'not a weight (0 to 100)' server weight fe1 -1
+	is_wrong 'weight: -1 is no whole number from 0 to 100' server weight fe1 -1
+	is_wrong '--for: 0s is no time from 1s to' server health fe1 down --for 0s
+	is_wrong 'flow reset: --limit is for lists' flow reset state any --limit 1
+	is_wrong 'events: --sort is for tables' events --sort level
 	is_wrong 'server health NAME up|down' server health fe1 down --for
 	is_wrong 'farm drain NAME' farm drain
 	is_wrong 'farm enable NAME' farm enable pool pool

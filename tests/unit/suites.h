@@ -101,6 +101,7 @@
 	X(priority)                                                                                \
 	X(probes)                                                                                  \
 	X(probes_reload)                                                                           \
+	X(quantity)                                                                                \
 	X(refuse)                                                                                  \
 	X(reload)                                                                                  \
 	X(reload_numbers)                                                                          \

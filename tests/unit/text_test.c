@@ -142,22 +142,6 @@ START_TEST(numbers_are_whole)
 }
 END_TEST
 
-START_TEST(seconds_are_more_than_none)
-{
-	static const char *const wrong[] = {"",      "0",   "0.0", ".5", "-1",   "1e3",
-	                                    "0x1p3", "inf", "nan", "1s", "1..5", "1 "};
-	double seconds = 7;
-
-	ck_assert(text_seconds("0.5", 10, &seconds) && seconds == 0.5);
-	ck_assert(text_seconds("10", 10, &seconds) && seconds == 10);
-	seconds = 7;
-	ck_assert(!text_seconds("10.01", 10, &seconds));
-	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ck_assert_msg(!text_seconds(wrong[i], 1e6, &seconds), "%s", wrong[i]);
-	ck_assert(seconds == 7);
-}
-END_TEST
-
 Suite *text_suite(void)
 {
 	const TTest *const tests[] = {json_strings_are_escaped,
@@ -166,7 +150,6 @@ Suite *text_suite(void)
 	                              a_terminal_gets_nothing_to_obey,
 	                              json_strings_are_cut_to_fit,
 	                              numbers_are_whole,
-	                              seconds_are_more_than_none,
 	                              NULL};
 
 	return suite_of("text", tests);
