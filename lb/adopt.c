@@ -460,7 +460,7 @@ void adopt_flows(struct balance *balance, void *scratch, bool keep_half_open, lb
 	hops_adopt(&flows->hops, a.tick);
 	notes_forget_groups(flows->notes, flows->places);
 	flows->reached = find_reached(flows);
-	a.meets = flows->reached / ADOPT_MEETS + 1;
+	a.meets = (flows->reached + ADOPT_MEETS - 1) / ADOPT_MEETS; /* 0: there are none */
 	if (adopt_some(&a, true, now))
 		adopt_some(&a, false, now);
 	both_copy(shared, scratch, bytes);

@@ -294,6 +294,49 @@ START_TEST(who_has_one_open_is_known)
 }
 END_TEST
 
+enum { MEETS = 32768, MANY_PORT = 443, MANY_PORTS_FROM = 1024 }; /* ADOPT_MEETS */
+
+static struct rules *rules_for_many(void)
+{
+	struct rules *rules = fixture_rules(3);
+
+	rules->max_connections = MEETS + 1000;
+	return rules;
+}
+
+/* The reason why a SYN of that client passes in a flood, or doesn't. */
+static enum lb_why knock_in_flood(unsigned client)
+{
+	struct talk talk;
+	unsigned i = 0;
+
+	lb_press(engine.lb, engine.now);
+	while (talk_syn(&talk, &engine, fixture_client(1000 + i), 1, MANY_PORT).why == WHY_FLOW_NEW)
+		i++;
+	return talk_syn(&talk, &engine, fixture_client(client), 1, MANY_PORT).why;
+}
+
+/*
+ * Of so many flows each one's client is known, of one more every second one's: who isn't is a
+ * stranger in a flood. The flows are by turns of two clients.
+ */
+START_TEST(of_one_too_many_every_second_one_is_known)
+{
+	const unsigned n = MEETS + (unsigned)_i;
+	struct talk talk;
+
+	engine_start_shared(&engine, rules_for_many(), &table);
+	for (unsigned i = 0; i < n; i++)
+		talk_open(&talk, &engine, fixture_client(i % 2),
+		          (uint16_t)(MANY_PORTS_FROM + i / 2), MANY_PORT);
+	require(die_and_adopt(rules_for_many()));
+	require_eq(adoption.open, n);
+	require_eq(knock_in_flood(0), WHY_FLOW_NEW);
+	require_eq(knock_in_flood(1) == WHY_FLOW_NEW, n == MEETS);
+	finish();
+}
+END_TEST
+
 START_TEST(other_layouts_are_not_touched)
 {
 	struct table_head *head;
@@ -328,6 +371,11 @@ Suite *adopt_suite(void)
 	                              ends_that_nobody_was_there_to_see_count,
 	                              other_layouts_are_not_touched,
 	                              NULL};
+	TCase *many = tcase_create("many");
+	Suite *suite;
 
-	return suite_of("adopt", tests);
+	suite = suite_of("adopt", tests);
+	tcase_add_loop_test(many, of_one_too_many_every_second_one_is_known, 0, 2);
+	suite_add_tcase(suite, many);
+	return suite;
 }
