@@ -18,6 +18,29 @@
 
 enum { RELOAD_TRIES = 3 };
 
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return " (a log in another directory takes a restart)";
+	case -E2BIG:
+		return " (too many servers that aren't in the file any more still have flows)";
+	case -EOVERFLOW:
+		return " (too many IPv6 addresses: those of earlier files count until a restart)";
+	case -ENOMEM:
+		return " (not enough memory)";
+	case -ETIMEDOUT:
+		return " (a worker doesn't move)";
+	default:
+		return "";
+	}
+}
+
+static void say_not(const struct reload *reload, int err)
+{
+	log_error("%s: not reloaded: nothing has changed%s", reload->options->config, why_not(err));
+}
+
 /* ---- Load ---- */
 
 /* text has bytes if the file isn't to be read, and else gets them. */
@@ -34,8 +57,11 @@ static int load(const struct reload *reload, struct cfg_text *text, struct rules
 		          rules_mode_words[rules->mode]);
 		err = -EINVAL;
 	}
-	if (!err)
+	if (!err) {
 		err = reload->loaded(reload->ctx, rules);
+		if (err)
+			say_not(reload, err);
+	}
 	if (err)
 		rules_free(rules);
 	else
@@ -130,24 +156,6 @@ static int swap(const struct reload *reload, struct workers_next *next)
 
 /* ---- All of it ---- */
 
-static const char *why_not(int err)
-{
-	switch (err) {
-	case -EACCES:
-		return " (a log in another directory takes a restart)";
-	case -E2BIG:
-		return " (too many servers that aren't in the file any more still have flows)";
-	case -EOVERFLOW:
-		return " (too many IPv6 addresses: those of earlier files count until a restart)";
-	case -ENOMEM:
-		return " (not enough memory)";
-	case -ETIMEDOUT:
-		return " (a worker doesn't move)";
-	default:
-		return "";
-	}
-}
-
 /*
  * Returns -EAGAIN if a server or SNAT address that is to go has got a flow meanwhile, and had none.
  */
@@ -176,8 +184,7 @@ static int try(const struct reload *reload, struct cfg_text *text, bool is_last)
 	if (!err)
 		changed_say(changed, reload->options->config, reload->how);
 	else if (err != -EAGAIN)
-		log_error("%s: not reloaded: nothing has changed%s", reload->options->config,
-		          why_not(err));
+		say_not(reload, err);
 	changed_free(changed);
 	return err;
 }
