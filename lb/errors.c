@@ -17,6 +17,27 @@ static bool is_from_receiver(const struct packet *packet, const struct icmp_erro
 	                   : be32_eq(packet->tuple.src, error->tuple.dst);
 }
 
+/*
+ * If the error is addressed to who has sent what it quotes, as all are (RFC 792; RFC 4443, 2.4):
+ * that is an address that we have where the error comes from. Another one of ours may be in another
+ * VLAN, and whoever is there can't have had what it has sent elsewhere.
+ */
+static bool is_to_sender(const struct packet *packet, const struct icmp_error *error)
+{
+	return error->src6 ? ip6_eq(packet->dst6, error->src6)
+	                   : be32_eq(packet->tuple.dst, error->tuple.src);
+}
+
+/* Settles one that isn't. */
+static void settle_misled(const struct scene *scene, const struct frame *frame,
+                          const struct packet *packet, struct verdict *v)
+{
+	if (scene_dst(scene, packet)->kinds & ADDRESS_HOST)
+		verdict_settle(v, WHY_TO_HOST);
+	else
+		scene_settle_no_flow(scene, frame, packet, WHY_ICMP_NO_FLOW, v);
+}
+
 /* If the error is about what a probe of ours has sent, as far as that can be seen. */
 static bool is_probe_error(const struct lb *lb, const struct frame *frame, const struct job *job)
 {
@@ -53,6 +74,8 @@ void errors_input(struct lb *lb, struct frame *frame, const struct job *job, str
 	uint32_t ref = flows_find(flows, &job->key, job->hash);
 	struct rewrite_to quoted, outer = {.src6 = packet->src6};
 
+	if (!is_to_sender(packet, &job->error))
+		return settle_misled(&scene, frame, packet, v);
 	if (ref == FLOW_NONE && engine_is_elsewhere(lb, &job->key, job->error.dst6, job->error.src6,
 	                                            hop_vlan(&packet->from), v))
 		return;

@@ -4,7 +4,9 @@
  * Who sends one quotes what we had made of a packet: so it is of the flow whose packets come from
  * where that went. It is for the end that had sent it, if that may have: what it quotes is neither
  * beyond what was said nor long acknowledged. That end must see its own packet quoted, and the
- * error come from where it thinks that its peer is, if it is the peer's.
+ * error come from where it thinks that its peer is, if it is the peer's. It is sent to the address
+ * that what it quotes came from: one to another address is about nothing that anybody there has
+ * seen.
  */
 #include "parts.h"
 
@@ -79,7 +81,8 @@ bool icmp_model_judge(struct model *m, const struct frame *before, const struct 
 	if (!seen_read_quoted(before->data, s, &q))
 		return false;
 	f = about_flow(m, &q, &to);
-	is = f ? may_have_sent(f, to == CLIENT ? SERVER : CLIENT, q.seq) : NO;
+	is = f && addr_eq(&s->dst, &q.src) ? may_have_sent(f, to == CLIENT ? SERVER : CLIENT, q.seq)
+	                                   : NO;
 	if (is == YES && f->life == LIFE_RESTING && f->there != YES)
 		is = MAYBE;
 	if (is == NO && v->why == WHY_ICMP_ERROR)

@@ -137,6 +137,17 @@ static void make_neighbour(struct hosts *hosts, struct made *ret)
 	}
 }
 
+/* Sends the letter to another address of ours, from where that counts. */
+static void mislead(struct hosts *hosts, struct letter *l)
+{
+	const struct letter other = strange_letter(hosts);
+
+	if (other.dst.v6 != l->dst.v6)
+		return;
+	l->dst = other.dst;
+	l->from = other.from;
+}
+
 /* About what an end of a talk should have got: from there, or from a router before it. */
 static void make_error(struct hosts *hosts, struct made *ret)
 {
@@ -167,6 +178,8 @@ static void make_error(struct hosts *hosts, struct made *ret)
 		l.damage = 1 + random_below(0xfffd);
 	if (chance_one_in(12))
 		l.to.b[0] |= 1;
+	if (chance_one_in(12))
+		mislead(hosts, &l);
 	type = chance_one_in(20) ? (uint8_t)random_next() : types[l.src.v6][random_below(5)];
 	build_error(ret, &l, type, (uint8_t)random_below(8), &about,
 	            chance_one_in(8) ? random_below(60) : 28 + random_below(400));
