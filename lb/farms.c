@@ -71,10 +71,14 @@ bool farms_is_up(const struct farms *farms, const struct address *address)
 	return first->is_up;
 }
 
-bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enum side side)
+bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, const struct hop *from)
 {
-	return rules_has_stack(farms->rules) ? way_may_answer(farms->rules, server, peer, side)
-	                                     : farms->sides[server] >> side & 1;
+	const enum side side = (enum side)from->side;
+
+	if (rules_has_stack(farms->rules))
+		return way_may_answer(farms->rules, server, peer, side);
+	return farms->sides[server] >> side & 1 &&
+	       vlan_matches(rules_server_vlan(farms->rules, server), hop_vlan(from));
 }
 
 bool farms_is_elsewhere(const struct farms *farms, unsigned server, be32 peer,

@@ -71,9 +71,10 @@ static inline bool farms_service(const struct farms *farms, const struct address
 /* If a farm that has the address, as its VIP or for SNAT, has a server that takes connections. */
 bool farms_is_up(const struct farms *farms, const struct address *address);
 
-/* If the server may answer a peer, an address of ours or with `snat = off` its client, by that
- * side. */
-bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer, enum side side);
+/* If the server may answer a peer, an address of ours or with `snat = off` its client, from there:
+ * by its side, and in its VLAN. */
+bool farms_may_answer(const struct farms *farms, unsigned server, be32 peer,
+                      const struct hop *from);
 
 /* If it is known that what the server sends to such a peer comes from another MAC address, the
  * server's own. */

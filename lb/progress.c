@@ -216,7 +216,7 @@ static bool is_askers(const struct balance *balance, uint32_t f, const struct pa
 /*
  * If the packet may say how a connection begins, or begins anew. What that takes is known to
  * whoever has made up the client's SYN: so it counts for the server's only if it comes by the side
- * on which that is, and not by who has brought the SYN.
+ * and in the VLAN where that is, and not by who has brought the SYN.
  */
 static bool may_begin(const struct balance *balance, uint32_t ref, const struct packet *packet,
                       const struct anew_syn *waiting)
@@ -225,7 +225,7 @@ static bool may_begin(const struct balance *balance, uint32_t ref, const struct 
 
 	return end_of(ref) == CLIENT ||
 	       (farms_may_answer(balance->farms, flow->server, flow->arrive[SERVER].dst,
-	                         (enum side)packet->from.side) &&
+	                         &packet->from) &&
 	        !is_askers(balance, flow_of(ref), packet, waiting));
 }
 

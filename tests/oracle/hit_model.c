@@ -31,12 +31,18 @@ static void check_place(struct model *m, struct flow_model *f, enum end end,
 		report_mismatch("flow %u: its client isn't answered where it is", f->name);
 }
 
-/* Servers are inside. */
+/* If it comes from where the server isn't: servers are inside, in their VLAN. */
+static bool is_astray(const struct model *m, const struct flow_model *f, enum end end,
+                      const struct seen *s)
+{
+	return end == SERVER &&
+	       (s->from.side != INSIDE || !model_has_server(m, f->server, &s->from));
+}
+
 static void count_wrong_side(struct model *m, const struct flow_model *f, enum end end,
                              const struct seen *s)
 {
-	const enum maybe opening =
-	        end == SERVER && s->from.side != INSIDE ? flows_model_is_half_open(f) : NO;
+	const enum maybe opening = is_astray(m, f, end, s) ? flows_model_is_half_open(f) : NO;
 
 	if (opening != NO)
 		model_counts(m, COUNTER_FLOWS_WRONG_SIDE,
@@ -160,7 +166,7 @@ void judge_hit(struct model *m, struct flow_model *f, enum end end, const struct
 		check_way(f, end, v);
 	} else {
 		count_wrong_side(m, f, end, s);
-		fate = life_model_packet(f, end, s, m->now);
+		fate = life_model_packet(f, end, s, is_astray(m, f, end, s), m->now);
 		check_place(m, f, end, &was, s, v);
 		check_way(f, end, v);
 		settle_older(m, f);

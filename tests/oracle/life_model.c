@@ -9,8 +9,7 @@
  * more has been sent.
  *
  * A SYN with other numbers says nothing by itself. If the server answers it the connection begins
- * anew. Servers are inside: what comes in their names by the other side opens nothing, and answers
- * no SYN.
+ * anew. What comes in a server's name from where that isn't opens nothing, and answers no SYN.
  */
 #include "parts.h"
 
@@ -315,7 +314,7 @@ static struct fate take(struct flow_model *f, enum end end, const struct seen *s
 	return note_segment(f, end, s, now);
 }
 
-/* What doesn't come by the side of the server says nothing of a handshake, and answers no SYN. */
+/* What doesn't come from where the server is says nothing of a handshake, and answers no SYN. */
 static struct fate take_from_elsewhere(struct flow_model *f, const struct seen *s, uint64_t now)
 {
 	const struct syn_model again = f->again;
@@ -330,7 +329,7 @@ static struct fate take_from_elsewhere(struct flow_model *f, const struct seen *
 	return fate;
 }
 
-struct fate life_model_packet(struct flow_model *f, enum end end, const struct seen *s,
+struct fate life_model_packet(struct flow_model *f, enum end end, const struct seen *s, bool astray,
                               uint64_t now)
 {
 	/* what the server says before the client has answered it keeps no flow */
@@ -339,8 +338,7 @@ struct fate life_model_packet(struct flow_model *f, enum end end, const struct s
 
 	life_model_count(f, end, s);
 	f->anew = false;
-	fate = end == SERVER && s->from.side != INSIDE ? take_from_elsewhere(f, s, now)
-	                                               : take(f, end, s, now);
+	fate = astray ? take_from_elsewhere(f, s, now) : take(f, end, s, now);
 	if (f->doubtful || (f->accepted == YES && life_model_is_damaged(s)))
 		f->accepted = MAYBE;
 	if (f->accepted != NO && (opening != YES || f->anew))

@@ -127,9 +127,10 @@ struct fate {
 	enum ended_why why;
 };
 
-/* What a packet from an end does to its flow. */
+/* What a packet from an end does to its flow; astray: it is in the server's name, and not from
+ * where that is. */
 struct fate life_model_packet(struct flow_model *flow, enum end end, const struct seen *seen,
-                              uint64_t now);
+                              bool astray, uint64_t now);
 
 /* If the packet revives its flow, that an end has reset. */
 enum maybe life_model_goes_on(const struct flow_model *flow, enum end end, const struct seen *seen);

@@ -17,7 +17,7 @@ static void begin_flow(struct model *m, struct flow_model *f, const struct seen 
 	f->made = f->last_sure = f->last_any = m->now;
 	f->order = m->order++;
 	f->id = ++m->ids;
-	fate = life_model_packet(f, CLIENT, s, m->now);
+	fate = life_model_packet(f, CLIENT, s, false, m->now);
 	if (fate.ends != NO)
 		report_mismatch("the model ends a flow by its first SYN");
 	m->counts.counters[COUNTER_FLOWS_CREATED]++;
