@@ -2,9 +2,9 @@
  * Following fragments.
  *
  * TCP avoids fragments, but a path with a small MTU and without DF makes them. Only the first one
- * holds the ports, so only it can be looked up; the others are known by source, destination and
- * identification, and are rewritten in their addresses alone: TCP's checksum, which stands in the
- * first one, accounts for the pseudo header of all. Nothing is put together here.
+ * holds the ports, so only it can be looked up; the others are known by source, destination,
+ * identification and VLAN, and are rewritten in their addresses alone: TCP's checksum, which stands
+ * in the first one, accounts for the pseudo header of all. Nothing is put together here.
  *
  * Each datagram has a bitmap of the 8-byte blocks that have come, so that an overlap is seen at
  * once: what overlaps isn't passed on (RFC 5722 says so for IPv6, for reasons that hold for both).
@@ -31,6 +31,7 @@ enum {
 struct frag_datagram {
 	be32 src, dst; /* or names */
 	be32 id;
+	struct hop from; /* whose VLAN the others come by as well */
 	bool used, decided;
 	bool complete;        /* all of it has come: what comes with its id is another one */
 	uint16_t come, total; /* blocks, in all; 0: the last one hasn't come */
@@ -81,7 +82,8 @@ static uint32_t find(struct frags *frags, const struct packet *packet, lb_time n
 		if (datagram->used && !datagram->complete &&
 		    be32_eq(datagram->id, packet->frag_id) &&
 		    be32_eq(datagram->src, packet->tuple.src) &&
-		    be32_eq(datagram->dst, packet->tuple.dst))
+		    be32_eq(datagram->dst, packet->tuple.dst) &&
+		    hop_shares_vlan(&datagram->from, &packet->from))
 			return d;
 		if (frags->datagrams[best].used &&
 		    (!datagram->used || datagram->began.ns < frags->datagrams[best].began.ns))
@@ -94,6 +96,7 @@ static uint32_t find(struct frags *frags, const struct packet *packet, lb_time n
 	frags->datagrams[best] = (struct frag_datagram){.src = packet->tuple.src,
 	                                                .dst = packet->tuple.dst,
 	                                                .id = packet->frag_id,
+	                                                .from = packet->from,
 	                                                .used = true,
 	                                                .began = now};
 	return best;

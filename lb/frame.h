@@ -88,6 +88,18 @@ static inline uint16_t hop_vlan(const struct hop *hop)
 	return be16_get(hop->tci[0]) & VLAN_ID_MASK;
 }
 
+/* If both are in one VLAN: behind the same tags, whatever their priority. */
+static inline bool hop_shares_vlan(const struct hop *a, const struct hop *b)
+{
+	bool same = a->ntags == b->ntags && a->tpid0 == b->tpid0 && a->tpid1 == b->tpid1;
+
+	if (hop_vlan(a) != VLAN_OTHER)
+		return hop_vlan(a) == hop_vlan(b);
+	for (unsigned i = 0; i < FRAME_TAGS_MAX; i++)
+		same &= !((be16_get(a->tci[i]) ^ be16_get(b->tci[i])) & VLAN_ID_MASK);
+	return same;
+}
+
 /* If a rule for VLAN `rule` (or VLAN_ANY) holds for a frame in vlan. */
 static inline bool vlan_matches(uint16_t rule, uint16_t vlan)
 {

@@ -53,7 +53,7 @@ static void hit(struct lb *lb, struct frame *frame, const struct packet *packet,
 static bool is_in_other_vlan(const struct lb *lb, uint32_t ref, const struct packet *packet)
 {
 	return ref != FLOW_NONE && flow_is_live(flows_at(&lb->balance.flows, flow_of(ref))) &&
-	       hop_vlan(flows_client(&lb->balance.flows, flow_of(ref))) != hop_vlan(&packet->from);
+	       !hop_shares_vlan(flows_client(&lb->balance.flows, flow_of(ref)), &packet->from);
 }
 
 /*

@@ -228,7 +228,7 @@ static void move(struct neigh_table *table, struct neighbour *n, const struct ho
 static bool is_same_place(const struct hop *a, const struct hop *b)
 {
 	return mac_eq(&a->mac, &b->mac) && a->side == b->side && a->ntags == b->ntags &&
-	       hop_vlan(a) == hop_vlan(b);
+	       hop_shares_vlan(a, b);
 }
 
 /* Notes a claim that the neighbour is elsewhere, and has it asked where it is known to be: at once

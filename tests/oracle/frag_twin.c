@@ -88,7 +88,11 @@ static void build(unsigned id, unsigned from, unsigned to, struct packet *ret)
 {
 	struct spec spec = spec_syn(fixture_client(id % 2), 40000, 443);
 
-	spec.id = (uint16_t)(id / 2 + 1);
+	/* each client is in two VLANs */
+	spec.ntags = 1;
+	spec.tpid[0] = 0x88a8;
+	spec.tci[0] = (uint16_t)(id / 2 % 2);
+	spec.id = (uint16_t)(id / 4 + 1);
 	spec.flags = 0x10;
 	spec.tcp_options = 0;
 	spec.payload = UNITS * 8 - 20;

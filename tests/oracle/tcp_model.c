@@ -98,12 +98,18 @@ static void give_way(struct model *m, const struct flow_model *f)
 	flows_model_remove(m, (struct flow_model *)f);
 }
 
-/* 0: none, which a tag may say as well (IEEE 802.1Q, priority tags). */
-static int vlan_of(const struct hop *hop)
+/* A VLAN by all tags: their kinds and IDs, but for priorities. 0: none, which a tag may say as well
+ * (IEEE 802.1Q, priority tags). */
+static uint64_t vlan_of(const struct hop *hop)
 {
-	if (!hop->ntags)
+	const uint64_t outer = hop->ntags > 0 ? be16_get(hop->tci[0]) % 4096 : 0,
+	               inner = hop->ntags > 1 ? be16_get(hop->tci[1]) % 4096 : 0,
+	               kinds = hop->ntags > 0 ? hop->tpid0 + 4 * (hop->ntags > 1 ? hop->tpid1 : 0u)
+	                                      : 0;
+
+	if (hop->ntags == 1 && kinds == TPID_8021Q && !outer)
 		return 0;
-	return hop->ntags == 1 && hop->tpid0 == TPID_8021Q ? be16_get(hop->tci[0]) & 0xfff : -1;
+	return (uint64_t)hop->ntags << 40 | kinds << 32 | outer << 16 | inner;
 }
 
 /* If the flow's client is answered in the VLAN of `from`. */

@@ -244,6 +244,37 @@ START_TEST(a_neighbour_in_another_vlan_is_another_one)
 }
 END_TEST
 
+/* A claim in the server's own name, from behind tags that are no VLAN which a rule can name, but
+ * others than his: he is asked first. */
+START_TEST(behind_other_tags_is_another_place)
+{
+	struct sighting sighting = sighting_of(0, 0x41, INSIDE);
+
+	begin(1, false);
+	sighting.hop.ntags = 2;
+	sighting.hop.tpid0 = TPID_8021AD;
+	sighting.hop.tci[0] = be16_from(5);
+	sighting.hop.tci[1] = be16_from(10);
+	ck_assert(neigh_sighted(table, &sighting, now));
+	wait_ms(5000);
+	for (unsigned i = 0; i < FRAME_TAGS_MAX; i++) {
+		struct sighting forged = sighting;
+
+		forged.hop.tci[i] = be16_from(6);
+		ck_assert(neigh_sighted(table, &forged, now));
+		ck_assert(hop_eq(neigh_find(table, 0, now), &sighting.hop));
+		asked_at(0x41, 0);
+		ck_assert(neigh_sighted(table, &sighting, now));
+		ck_assert(!only_event().moved);
+		wait_ms(5000);
+	}
+	sighting.hop.tci[1] = be16_from(10 | 3 << 13); /* of another priority: the same place */
+	ck_assert(neigh_sighted(table, &sighting, now));
+	ck_assert(!neigh_next_question(table, now, &(struct neigh_question){0}));
+	end();
+}
+END_TEST
+
 START_TEST(a_following_table_leaves_claims_to_the_leading_one)
 {
 	struct neigh_question question;
@@ -276,6 +307,7 @@ Suite *neigh_claims_suite(void)
 	        a_silent_change_is_found_when_it_is_doubted,
 	        who_has_just_answered_is_not_doubted,
 	        a_neighbour_in_another_vlan_is_another_one,
+	        behind_other_tags_is_another_place,
 	        a_following_table_leaves_claims_to_the_leading_one,
 	        NULL,
 	};

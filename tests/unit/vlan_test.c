@@ -285,6 +285,119 @@ START_TEST(what_is_in_all_vlans_is_also_in_one_that_is_named)
 }
 END_TEST
 
+/* Which of all_tags are one VLAN: those of the same letter. */
+static const char vlan_of_tags[NTAGS + 1] = "nvvonnsqadep";
+
+/* The address and port of an open connection's client, from behind other tags: another client. */
+START_TEST(a_client_is_in_one_vlan)
+{
+	for (unsigned i = 0; i < NTAGS; i++)
+		for (unsigned k = 0; k < NTAGS; k++) {
+			struct spec syn =
+			        tagged(spec_syn(fixture_client(1), 4000, 5061), &all_tags[i]);
+			struct talk talk;
+
+			engine_start(&engine, with_vlan(0, 0));
+			require_eq(talk_syn_from(&talk, &engine, &syn).why, WHY_FLOW_NEW);
+			syn = tagged(spec_syn(fixture_client(1), 4000, 5061), &all_tags[k]);
+			syn.seq += 100000;
+			require_eq(tcp(&syn).why, vlan_of_tags[i] == vlan_of_tags[k]
+			                                  ? WHY_FLOW_HIT
+			                                  : WHY_OTHER_VLAN);
+			engine_stop(&engine);
+		}
+}
+END_TEST
+
+/* A server in a VLAN of its own: in the farm's, where the VIP is as well, somebody else may have
+ * its address. He opens no connection that he has begun in a client's name. */
+START_TEST(nobody_shakes_hands_in_another_vlan)
+{
+	struct spec syn = in_vlan(spec_syn(fixture_client(1), 4000, 5061), VLAN);
+	const struct flow *flow;
+	struct talk talk;
+	struct spec ack;
+
+	engine_start(&engine, with_vlan(VLAN, OTHER));
+	require_eq(talk_syn_from(&talk, &engine, &syn).why, WHY_FLOW_NEW);
+	flow = flows_at(&lb_balance(engine.lb)->flows, 0);
+	talk.next[SERVER] = 7000;
+	require_eq(reply(&talk, VLAN).why, WHY_FLOW_HIT);
+	require_eq(lb_balance(engine.lb)->counts.wrong_side, 1);
+	talk.next[SERVER]++;
+	ack = in_vlan(talk_spec(&talk, CLIENT, ACK, 0), VLAN);
+	tcp(&ack);
+	require_eq(flow->state, FLOW_HALF_OPEN);
+	talk.next[SERVER]--;
+	require_eq(reply(&talk, OTHER).why, WHY_FLOW_HIT);
+	tcp(&ack);
+	require_eq(flow->state, FLOW_OPEN);
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Two farms in a VLAN each: in the second one nobody has had what the first one's flow has sent, or
+ * a probe, and no error about that is believed. */
+START_TEST(errors_are_about_what_was_sent_there)
+{
+	static struct built passed, error;
+	struct rules *rules = fixture_two_farms();
+	struct spec about = {.dst = mac_of(1),
+	                     .src = mac_of(0x99),
+	                     .side = INSIDE,
+	                     .icmp_type = 3,
+	                     .icmp_code = 4,
+	                     .from = ip4(10, 0, 1, 254)};
+	struct spec syn = in_vlan(spec_syn(fixture_client(1), 4000, 5061), VLAN);
+
+	rules->farms[0].vlan = VLAN;
+	rules->farms[1].vlan = OTHER;
+	for (unsigned s = 0; s < rules->nservers; s++)
+		rules->servers[s].vlan = rules->farms[rules->servers[s].farm].vlan;
+	engine_start(&engine, rules);
+	frames_tcp(&passed, &syn);
+	require_eq(engine_input(&engine, &passed).why, WHY_FLOW_NEW);
+	for (unsigned probe = 0; probe < 2; probe++) {
+		if (probe)
+			frames_put16(passed.frame.data + passed.l4, RULES_PROBE_PORT);
+		about = in_vlan(about, OTHER);
+		about.to = rules->farms[1].vip;
+		frames_icmp_error(&error, &about, &passed, 28);
+		require_eq(engine_input(&engine, &error).why, WHY_ICMP_NO_FLOW);
+		about = in_vlan(about, VLAN);
+		about.to = rules->farms[0].vip;
+		frames_icmp_error(&error, &about, &passed, 28);
+		require_eq(engine_input(&engine, &error).why, probe ? WHY_PROBE : WHY_ICMP_ERROR);
+	}
+	engine_stop(&engine);
+}
+END_TEST
+
+/* Two clients with one address, in two VLANs, number their datagrams alike. */
+START_TEST(datagrams_of_two_vlans_do_not_mix)
+{
+	static struct built whole, pieces[NTAGS][2];
+
+	engine_start(&engine, with_vlan(0, 0));
+	for (unsigned i = 0; i < NTAGS; i++) {
+		struct spec syn = tagged(spec_syn(fixture_client(1), (uint16_t)(4000 + i), 5061),
+		                         &all_tags[i]);
+
+		if (strchr(vlan_of_tags, vlan_of_tags[i]) != &vlan_of_tags[i])
+			continue;
+		syn.payload = 200;
+		frames_tcp(&whole, &syn);
+		frames_fragment(&pieces[i][0], &whole, 0, 64);
+		frames_fragment(&pieces[i][1], &whole, 64, 200 + 20 - 64);
+		require_eq(engine_input(&engine, &pieces[i][0]).why, WHY_FLOW_NEW);
+	}
+	for (unsigned i = 0; i < NTAGS; i++)
+		if (pieces[i][1].frame.len)
+			require_eq(engine_input(&engine, &pieces[i][1]).why, WHY_FRAGMENT);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *vlan_suite(void)
 {
 	return suite_of("vlan", (const TTest *const[]){
@@ -295,6 +408,10 @@ Suite *vlan_suite(void)
 	                                who_is_gone_is_in_the_farms_vlan,
 	                                the_same_address_in_two_vlans,
 	                                what_is_in_all_vlans_is_also_in_one_that_is_named,
+	                                a_client_is_in_one_vlan,
+	                                nobody_shakes_hands_in_another_vlan,
+	                                errors_are_about_what_was_sent_there,
+	                                datagrams_of_two_vlans_do_not_mix,
 	                                NULL,
 	                        });
 }
