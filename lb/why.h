@@ -144,6 +144,13 @@ static inline bool lb_why_refuses(enum lb_why why)
 	       (why >= WHY_CLIENT_DENIED && why <= WHY_STRANGER);
 }
 
+/* If a frame that isn't sent on isn't lost: it was for us, or the host. */
+static inline bool lb_why_is_arrival(enum lb_why why)
+{
+	return why == WHY_PROBE || why == WHY_TO_HOST || why == WHY_ARP_LEARNED ||
+	       why == WHY_ND_LEARNED;
+}
+
 const char *lb_why_name(enum lb_why why);
 
 #endif

@@ -30,6 +30,12 @@ static void set_bypass(struct world *world, struct client *client, struct reques
 
 	if (verb_too_much(client, request))
 		return;
+	if (on && rules_has_stack(world->crew->workers.rules)) {
+		answer_fail(&client->answer, ANSWER_REFUSED, "no_wire", NULL,
+		            "mode = %s has no wire to pass by: clients would get no answer at all",
+		            rules_mode_words[world->crew->workers.rules->mode]);
+		return;
+	}
 	if (crew_errand(world->crew, bypass, on ? world : NULL)) {
 		verb_stall(client, now);
 		return;

@@ -17,17 +17,35 @@ struct given {
 	enum health_verdict verdict; /* HEALTH_UNKNOWN: that of the probes */
 };
 
+/* Logs what has become of a server, as the first worker does after a probe; of a verdict that is
+ * given the control thread says so itself. */
+static void say_changed(struct worker *worker, unsigned s, const struct health_server *was,
+                        bool is_over, lb_time now)
+{
+	struct setup *setup = &worker->setup;
+	const struct probe_result result = {.server = (uint16_t)s, .fault = setup->faults[s].last};
+
+	if (worker->share.worker)
+		return;
+	if (is_over && health_of(&setup->farms->health, s) != was->verdict)
+		events_verdict(&setup->events, setup->farms, &result,
+		               (enum health_verdict)was->verdict, now.ns - was->since.ns);
+	events_farm(&setup->events, setup->farms, setup->rules->servers[s].farm);
+}
+
 static bool give(struct worker *worker, void *ctx, lb_time now)
 {
 	const struct rules *rules = worker->setup.rules;
 	const struct given *given = ctx;
 
 	for (unsigned s = 0; s < rules->nservers; s++) {
+		const struct health_server was = worker->setup.farms->health.servers[s];
 		struct server_faults *faults = &worker->setup.faults[s];
 
 		if (strcmp(rules->servers[s].name, given->server))
 			continue;
 		lb_force_health(worker->lb, s, given->verdict, now);
+		say_changed(worker, s, &was, given->verdict == HEALTH_UNKNOWN, now);
 		if (given->verdict != HEALTH_DOWN)
 			continue;
 		faults->last = (struct fault){.kind = FAULT_SAID, .at = now};

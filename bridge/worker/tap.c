@@ -91,7 +91,9 @@ static bool is_meant(const struct tap_wish *wish, const struct verdict *v)
 	if (wish->why >= 0)
 		return v->why == wish->why;
 	/* a frame that is handed over is seen by the other worker's tap */
-	return wish->dropped ? v->act == LB_DROP : v->act != LB_HAND_OVER;
+	if (wish->dropped)
+		return v->act == LB_DROP && !lb_why_is_arrival((enum lb_why)v->why);
+	return v->act != LB_HAND_OVER;
 }
 
 /* The time of a record. Frames that another worker has handed over may come from both sides in one

@@ -16,7 +16,7 @@ struct tap_wish {
 	const struct bpf_insn *filter; /* a valid program of pcap-filter(7), or NULL: all */
 	bool both;                     /* with one of the two forms of a frame the other one */
 	bool bundle;                   /* all that a replay takes, which is for who asked */
-	bool dropped;                  /* only what is dropped, */
+	bool dropped;                  /* only what is dropped and lost, */
 	int why;                       /* or only of this reason; -1: of any */
 };
 

@@ -42,6 +42,8 @@ setup()
 	grep -qxF 'tmbridge_port_up{side="outside"} 1' "$LAB_DIR/metrics"
 	never grep -F 'side="inside"' "$LAB_DIR/metrics"
 	tmbridge_stats | jq -e '.ports | keys == ["outside"]'
+	run in_ns tmb "$TMBRIDGE" wire bypass
+	[[ $status = 6 && $output = *"mode = one-armed has no wire"* ]]
 }
 
 @test "capture --bundle: the replay knows the host's addresses and routes" {

@@ -77,6 +77,8 @@ forwarding()
 	wait_until 10 tmbridge_is_served 4
 	served_by_vips
 	[[ $(tmbridge_stats | jq '.reasons.to_host > 0 and .reasons.not_ours == null and .frames.bridged == 0') = true ]]
+	run in_ns tmb "$TMBRIDGE" wire bypass
+	[[ $status = 6 && $output = *"mode = routed has no wire"* ]]
 }
 
 @test "capture --bundle: the replay knows the host's addresses" {

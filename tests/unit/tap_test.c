@@ -88,6 +88,27 @@ START_TEST(what_goes_to_another_worker_is_seen_there)
 }
 END_TEST
 
+/* Whoever looks for what is lost isn't shown what has arrived, unless he asks for that. */
+START_TEST(what_is_for_us_or_the_host_is_not_lost)
+{
+	static const enum lb_why arrived[] = {WHY_PROBE, WHY_TO_HOST, WHY_ARP_LEARNED,
+	                                      WHY_ND_LEARNED};
+	const struct tap_wish dropped = {.why = -1, .dropped = true};
+	unsigned lost = 0, drops = 0;
+
+	for (unsigned i = 0; i < sizeof(arrived) / sizeof(arrived[0]); i++) {
+		const struct tap_wish one = {.why = (int)arrived[i]};
+
+		ck_assert(!is_kept(&dropped, arrived[i]) && is_kept(&one, arrived[i]));
+	}
+	for (unsigned why = 0; why < LB_NWHYS; why++) {
+		drops += lb_why_act((enum lb_why)why) == LB_DROP;
+		lost += is_kept(&dropped, (enum lb_why)why);
+	}
+	ck_assert_uint_eq(lost, drops - sizeof(arrived) / sizeof(arrived[0]));
+}
+END_TEST
+
 static uint64_t next_ns(void)
 {
 	struct tap_record record;
@@ -216,6 +237,7 @@ Suite *tap_suite(void)
 	        a_record_waits_for_who_may_have_an_earlier_one,
 	        who_is_behind_for_long_is_waited_for_less_often_and_then_no_more,
 	        what_goes_to_another_worker_is_seen_there,
+	        what_is_for_us_or_the_host_is_not_lost,
 	        frames_from_both_sides_in_one_burst_stay_in_their_order,
 	        what_finds_no_room_is_counted,
 	        NULL};
