@@ -34,6 +34,7 @@ void balance_lay_out(struct balance *balance, struct arena *arena, const struct 
 	waits_lay_out(&balance->waits, arena);
 	limits_begin(&balance->limits, &key);
 	strangers_lay_out(&balance->strangers, arena, share, &key, now);
+	challenges_lay_out(&balance->challenges, arena, share, &key, now);
 	ended_lay_out(&balance->ended, arena);
 }
 

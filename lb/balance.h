@@ -6,6 +6,7 @@
 #define LB_BALANCE_H
 
 #include "anew.h"
+#include "challenges.h"
 #include "ended.h"
 #include "farms.h"
 #include "flows.h"
@@ -64,6 +65,7 @@ struct balance {
 	struct waits waits;
 	struct limits limits;
 	struct strangers strangers;
+	struct challenges challenges;
 	struct ended_ring ended;
 	struct balance_counts counts;
 	lb_time epoch;         /* when tick 0 was */

@@ -19,4 +19,16 @@ static inline bool bucket_pay(uint64_t *paid_ns, uint64_t cost_ns, uint64_t dept
 	return true;
 }
 
+/* The same of one that is kept in 32 bits, as ms. */
+static inline bool bucket_pay_ms(uint32_t *paid_ms, uint32_t cost_ms, uint32_t depth_ms,
+                                 uint32_t now_ms)
+{
+	if (now_ms - *paid_ms > depth_ms)
+		*paid_ms = now_ms - depth_ms;
+	if (now_ms - *paid_ms < cost_ms)
+		return false;
+	*paid_ms += cost_ms;
+	return true;
+}
+
 #endif

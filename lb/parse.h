@@ -47,6 +47,16 @@ struct packet {
 	uint32_t seq_len;  /* TCP: sequence numbers that it takes: payload, SYN, FIN */
 };
 
+/* The IPv4 /24 or IPv6 /48 that the packet says to come from, as a number: even a forger can name
+ * but a limited number of these. */
+static inline uint64_t packet_network(const struct packet *packet)
+{
+	const uint64_t ip6_mask = 0xffffffffffff; /* the first 6 bytes in memory */
+
+	return packet->src6 ? word64_load(packet->src6->b) & ip6_mask
+	                    : be32_get(packet->tuple.src) >> 8;
+}
+
 /*
  * Reads layer 2 and as much of layer 3 as says to whom the packet goes: ret->kind, from, l3, and
  * the addresses. Anything that isn't a whole ARP packet or IP header is PACKET_OTHER.

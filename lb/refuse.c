@@ -60,9 +60,7 @@ static enum refuse_kind kind_of(enum lb_why why)
 /* The place of the packet's source. */
 static unsigned source_of(const struct refuse *refuse, const struct packet *packet)
 {
-	const uint64_t ip6_mask = 0xffffffffffff; /* the first 6 bytes in memory */
-	uint64_t word = packet->src6 ? word64_load(packet->src6->b) & ip6_mask
-	                             : be32_get(packet->tuple.src) >> 8;
+	const uint64_t word = packet_network(packet);
 
 	return siphash(&refuse->key, &word, 1) % REFUSE_SOURCES;
 }

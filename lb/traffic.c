@@ -133,6 +133,20 @@ static void turn_away(struct lb *lb, struct verdict *v)
 	verdict_settle(v, WHY_STRANGER);
 }
 
+/* Turns away a SYN that nothing is known of yet, with a challenge if there may be one. */
+static void challenge(struct lb *lb, const struct packet *packet, lb_time now, struct verdict *v)
+{
+	const bool pressed = strangers_is_pressed(&lb->balance.strangers, now);
+	uint32_t ack;
+
+	turn_away(lb, v);
+	if (!challenges_make(&lb->balance.challenges, packet, pressed, now, &ack))
+		return;
+	verdict_answer(v, WHY_STRANGER_CHALLENGED, packet, OWN_TCP);
+	v->own.tcp_flags = TCP_ACK;
+	v->own.ack = ack;
+}
+
 /* If the SYN may begin a connection: SYNs don't come in a flood, or this one seems not to be part
  * of it (strangers.h). Else its verdict is settled. */
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
@@ -141,7 +155,7 @@ static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struc
 	    strangers_admit(&lb->balance.strangers, balance_sender_key(&job->packet), job->hash,
 	                    now))
 		return true;
-	turn_away(lb, v);
+	challenge(lb, &job->packet, now, v);
 	return false;
 }
 
@@ -257,6 +271,15 @@ static void settle_probe(struct verdict *v, const struct frame *frame, const str
 	};
 }
 
+/* A RST that belongs to no flow. */
+static void rst(struct lb *lb, const struct packet *packet, lb_time now, struct verdict *v)
+{
+	if (!challenges_is_answer(&lb->balance.challenges, packet, now))
+		return verdict_settle(v, WHY_RST_NO_FLOW);
+	strangers_met(&lb->balance.strangers, balance_sender_key(packet), now);
+	verdict_settle(v, WHY_STRANGER_PROVEN);
+}
+
 /* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
 static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job, uint32_t old,
                             bool is_syn, lb_time now, struct verdict *v)
@@ -275,7 +298,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job,
 	if (traffic_is_probe_reply(&scene, packet))
 		return settle_probe(v, frame, packet);
 	if (packet->tcp_flags & TCP_RST)
-		return verdict_settle(v, WHY_RST_NO_FLOW);
+		return rst(lb, packet, now, v);
 	refuse(&lb->refuse, v, WHY_NO_FLOW, packet, now);
 }
 

@@ -60,6 +60,8 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(CLIENT_BLOCKED, LB_ANSWER, "client_blocked")                                             \
 	/* answered with RST: TCP that a [filter NAME] resets */                                   \
 	X(FILTER_RESET, LB_ANSWER, "filter_reset")                                                 \
+	/* a SYN of such a client as STRANGER has, answered with an ACK that calls for a RST */    \
+	X(STRANGER_CHALLENGED, LB_ANSWER, "stranger_challenged")                                   \
 	/* a [filter NAME] drops it */                                                             \
 	X(FILTERED, LB_DROP, "filtered")                                                           \
 	/* above the rate of a [filter NAME] */                                                    \
@@ -68,6 +70,8 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(CLIENT_DROPPED, LB_DROP, "client_dropped")                                               \
 	/* a SYN of a client that has never been here, in a flood: see strangers.c */              \
 	X(STRANGER, LB_DROP, "stranger")                                                           \
+	/* that RST: who has sent it is at his address */                                          \
+	X(STRANGER_PROVEN, LB_DROP, "stranger_proven")                                             \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
 	/* to a port's own MAC address, or not transparent and not ours: the host's */             \

@@ -18,7 +18,7 @@
 #include "../../lb/why.h"
 
 enum {
-	FASTPATH_LAYOUT = 10,
+	FASTPATH_LAYOUT = 11,
 	FASTPATH_GIVEN_UP = 0, /* instead of a layout: no process may go on with these maps */
 	FASTPATH_MAPS_MAX = 24,
 };

@@ -167,6 +167,7 @@ static const char *refusal(enum lb_why why)
 	case WHY_CLIENT_BLOCKED:
 		return "it is blocked (block_for)";
 	case WHY_STRANGER:
+	case WHY_STRANGER_CHALLENGED:
 		return "a flood of SYNs: who has never been here must ask twice";
 	default:
 		return NULL;

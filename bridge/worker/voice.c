@@ -33,7 +33,8 @@ static void say(struct voice *voice, struct port *port, struct frame *frame, con
 	port_queue(port, frame, now);
 }
 
-static const char *word_for(const struct own *own)
+/* request: the frame that it answers, or NULL. */
+static const char *word_for(const struct own *own, const struct frame *request)
 {
 	switch ((enum own_kind)own->kind) {
 	case OWN_ARP_REPLY:
@@ -47,7 +48,9 @@ static const char *word_for(const struct own *own)
 	case OWN_TCP:
 		break;
 	}
-	return own->tcp_flags & TCP_RST ? "reset" : "probe";
+	if (own->tcp_flags & TCP_RST)
+		return "reset";
+	return request ? "challenge" : "probe";
 }
 
 void voice_say(struct voice *voice, const struct own *own, const struct frame *request, lb_time now)
@@ -64,7 +67,7 @@ void voice_say(struct voice *voice, const struct own *own, const struct frame *r
 			return;
 		}
 	}
-	say(voice, port, &frame, word_for(own), now);
+	say(voice, port, &frame, word_for(own, request), now);
 }
 
 void voice_say_all(struct voice *voice, struct neigh_table *neigh, struct own_list *list,

@@ -6,7 +6,7 @@
 #   flood	SYNs from spoofed sources at each of RATES (20000 100000 0; 0: as fast as they go) for FLOOD_S seconds
 #		against tables of each of SIZES; beside them 100 honest visits a second, which stay up to 300 ms. FAMILY: 4 or 6,
 #		of IP; SOURCE: all from that address, instead of from many; LIMIT: max_connections of each server;
-#		NEWCOMERS=1: each visit from an address that was never here before
+#		NEWCOMERS=1: each visit from an address that was never here before, mostly of another network
 #	stalls	STALLS_RATE visits a second (10000) from one address, the server closing first, through tmbridge and
 #		through the kernel's NAT by turns, ROUNDS times, the order turned each time
 #
@@ -39,9 +39,9 @@ visits() # SECONDS RATE OPTION...
 newcomer() # NUMBER
 {
 	if [[ $FAMILY = 6 ]]; then
-		printf 'fd09:0:0:%x::1' "$1"
+		printf 'fd09:0:%x::1' "$1"
 	else
-		echo "10.9.$(($1 >> 8 & 255)).$(($1 & 255))"
+		echo "10.9.$(($1 & 255)).$(($1 >> 8 & 255))"
 	fi
 }
 

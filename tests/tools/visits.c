@@ -8,8 +8,8 @@
  * the one that closes first. A client leaves at once, as the server closes; or with -l stays for up
  * to so many ms, says something twice a second meanwhile, and every other time closes first. Who
  * isn't answered for -t seconds (30) gives up, and one for whom there is no open file left has
- * failed. With -n each visit comes from another IPv4 address, or another IPv6 network of 64 bits:
- * FIRST and those after it, which the kernel must take for local ones.
+ * failed. With -n each visit comes from another IPv4 address, mostly of another /24, or from
+ * another IPv6 /48, FIRST being the first: the kernel must take them for local ones.
  *
  * Each visit that fails is a line of JSON on stderr. SECONDS later, or upon SIGTERM, none is begun
  * any more; at the end there is a line on stdout: how many there were, failed, how long connecting
@@ -199,16 +199,14 @@ static void bind_next(int fd)
 {
 	const int one = 1;
 	const bool v6 = visits.from.any.sa_family == AF_INET6;
-	void *at = v6 ? (void *)&visits.from.in6.sin6_addr.s6_addr[4]
-	              : (void *)&visits.from.in.sin_addr;
-	uint32_t number;
+	uint8_t *at = v6 ? &visits.from.in6.sin6_addr.s6_addr[4]
+	                 : (uint8_t *)&visits.from.in.sin_addr + 2;
 
 	setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof(one));
 	if (bind(fd, &visits.from.any, sizeof(visits.from)) < 0)
 		die("bind");
-	memcpy(&number, at, sizeof(number));
-	number = htonl(ntohl(number) + 1);
-	memcpy(at, &number, sizeof(number));
+	if (++at[v6] == 0) /* of IPv4 the third byte, and when it has been each the fourth */
+		at[!v6]++;
 }
 
 static void begin(int64_t due, int64_t now)

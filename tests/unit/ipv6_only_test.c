@@ -136,7 +136,7 @@ START_TEST(a_network_is_one_client)
 	for (unsigned i = 0; knock(0, 10 + i, 1) == WHY_FLOW_NEW; i++)
 		let_in++;
 	ck_assert_uint_eq(let_in, 250);
-	ck_assert_uint_eq(knock(2, 2, 1), WHY_STRANGER);
+	ck_assert_uint_eq(knock(2, 2, 1), WHY_STRANGER_CHALLENGED);
 	finish();
 }
 END_TEST

@@ -238,11 +238,21 @@ END_TEST
 
 /* ---- Through the engine ---- */
 
-static enum lb_why knock(unsigned client, uint16_t sport)
+static enum lb_why knock_from(be32 client, uint16_t sport)
 {
 	struct talk talk;
 
-	return (enum lb_why)talk_syn(&talk, &engine, fixture_client(client), sport, PORT).why;
+	return (enum lb_why)talk_syn(&talk, &engine, client, sport, PORT).why;
+}
+
+static enum lb_why knock(unsigned client, uint16_t sport)
+{
+	return knock_from(fixture_client(client), sport);
+}
+
+static void require_turned_away(enum lb_why why)
+{
+	require(why == WHY_STRANGER || why == WHY_STRANGER_CHALLENGED);
 }
 
 /* As many SYNs at once as are let in in a second, and more. */
@@ -267,14 +277,14 @@ START_TEST(a_flood_takes_nobody_away)
 	begin_engine(most_half_open[_i]);
 	talk_open(&talk, &engine, fixture_client(1), 1, PORT);
 	flood(most_half_open[_i]);
-	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
+	require_turned_away(knock(2, 1));
 	ck_assert_uint_ge(lb_balance(engine.lb)->counts.refused, 1);
 	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW); /* he has been here */
 	ck_assert_uint_eq(talk_send(&talk, CLIENT, TCP_ACK, 10).why, WHY_FLOW_HIT);
 	engine.now.ns += LB_NS_PER_S;
 	flood(most_half_open[_i]);
 	ck_assert_uint_eq(knock(2, 1), WHY_FLOW_NEW); /* asks again */
-	ck_assert_uint_eq(knock(3, 1), WHY_STRANGER);
+	require_turned_away(knock(3, 1));
 	engine_stop(&engine);
 }
 END_TEST
@@ -289,11 +299,11 @@ START_TEST(frames_that_wait_make_a_flood)
 	lb_press(engine.lb, engine.now);
 	flood(0);
 	ck_assert_uint_eq(lb_balance(engine.lb)->counts.created, 1 + PRESSED);
-	ck_assert_uint_eq(knock(2, 1), WHY_STRANGER);
+	require_turned_away(knock(2, 1));
 	ck_assert_uint_eq(knock(1, 2), WHY_FLOW_NEW);
 	engine.now.ns += LB_NS_PER_S - 1;
 	flood(0);
-	ck_assert_uint_eq(knock(2, 2), WHY_STRANGER);
+	require_turned_away(knock(2, 2));
 	engine.now.ns++;
 	for (unsigned i = 0; i < PER_S + 100; i++)
 		ck_assert_uint_eq(knock(2, (uint16_t)(3 + i)), WHY_FLOW_NEW);

@@ -27,6 +27,7 @@
 	X(cfg_right)                                                                               \
 	X(cfg_values)                                                                              \
 	X(cfg_wrong)                                                                               \
+	X(challenges)                                                                              \
 	X(chat)                                                                                    \
 	X(clock)                                                                                   \
 	X(console_guard)                                                                           \

@@ -1,0 +1,114 @@
+/*
+ * Challenges: an ACK to who has sent a SYN, of a number that he hasn't sent. Each TCP answers that
+ * with a RST of the same number (RFC 9293, 3.10.7.3; it is how half-open connections are found,
+ * 3.5.1) and goes on as if nothing had come. Linux then sends its SYN again within 10 ms.
+ *
+ * The number is a hash with a key of addresses, ports and the present CHALLENGES_PERIOD_MS, so
+ * nothing is kept of who is challenged, and who can name the number has got it. It is taken for an
+ * answer in that period and the next.
+ *
+ * A challenge is smaller than the SYN that it answers. So that it is still nothing to flood others
+ * with, there are CHALLENGES_PER_S of them, and about 30 a second for an IPv4 /24 or IPv6 /48. For
+ * a network there are two places of CHALLENGES_PLACES, by a hash with a key, and others who have
+ * one of them have another second one: so a flood from some hundreds of networks leaves nearly all
+ * others their challenges. While frames wait there are fewer, as sending one takes longer than to
+ * turn two SYNs away.
+ */
+#include "challenges.h"
+
+#include "bucket.h"
+
+#include <string.h>
+
+enum {
+	CHALLENGES_PER_S = 100000,
+	CHALLENGES_PRESSED = 5,      /* a fifth of these while frames wait */
+	CHALLENGES_AT_ONCE_MS = 100, /* those of so long may be used at once */
+	CHALLENGES_PLACES = 65536,
+	CHALLENGES_PLACE_MS = 256, /* what a place saves up */
+	CHALLENGES_PLACE_COST_MS = 64,
+	CHALLENGES_PERIOD_MS = 3000,
+};
+
+void challenges_lay_out(struct challenges *challenges, struct arena *arena,
+                        const struct share *share, const struct hash_key *key, lb_time now)
+{
+	const uint32_t rate = share_of_limit(share, CHALLENGES_PER_S);
+	const size_t bytes = CHALLENGES_PLACES * sizeof(*challenges->paid_ms);
+
+	*challenges = (struct challenges){
+	        .key = *key, .begun = now, .cost_ns = LB_NS_PER_S / (rate ? rate : 1)};
+	challenges->paid_ms = arena_take(arena, bytes, 1);
+	if (challenges->paid_ms)
+		memset(challenges->paid_ms, 0, bytes);
+}
+
+static uint64_t age_ms(const struct challenges *challenges, lb_time now)
+{
+	return (now.ns - challenges->begun.ns) / LB_NS_PER_MS;
+}
+
+/* Of who sends from these addresses and ports, in that period. */
+static uint32_t number_of(const struct challenges *challenges, const struct packet *packet,
+                          uint64_t period)
+{
+	uint64_t words[6];
+	unsigned n = 1;
+
+	if (packet->src6) {
+		memcpy(words, packet->src6, sizeof(*packet->src6));
+		memcpy(words + 2, packet->dst6, sizeof(*packet->dst6));
+		n = 4;
+	} else {
+		words[0] = tuple_addresses(&packet->tuple);
+	}
+	words[n] = period;
+	words[n + 1] = (uint64_t)(n * sizeof(*words)) << 56 | tuple_ports(&packet->tuple);
+	return (uint32_t)siphash(&challenges->key, words, n + 2);
+}
+
+/* Pays for a challenge out of what is left for the packet's network. */
+static bool pay_network(struct challenges *challenges, const struct packet *packet, lb_time now)
+{
+	const uint64_t network = packet_network(packet);
+	const uint64_t hash = siphash(&challenges->key, &network, 1);
+	const uint32_t ms = (uint32_t)age_ms(challenges, now) + CHALLENGES_PLACE_MS;
+	uint32_t *paid = challenges->paid_ms;
+
+	return bucket_pay_ms(&paid[(uint32_t)hash % CHALLENGES_PLACES], CHALLENGES_PLACE_COST_MS,
+	                     CHALLENGES_PLACE_MS, ms) ||
+	       bucket_pay_ms(&paid[(hash >> 32) % CHALLENGES_PLACES], CHALLENGES_PLACE_COST_MS,
+	                     CHALLENGES_PLACE_MS, ms);
+}
+
+/* The same out of what is left in all. */
+static bool pay(struct challenges *challenges, bool pressed, lb_time now)
+{
+	const uint64_t cost_ns = challenges->cost_ns * (pressed ? CHALLENGES_PRESSED : 1u);
+
+	return bucket_pay(&challenges->paid_ns, cost_ns, CHALLENGES_AT_ONCE_MS * LB_NS_PER_MS, now);
+}
+
+bool challenges_make(struct challenges *challenges, const struct packet *syn, bool pressed,
+                     lb_time now, uint32_t *ack)
+{
+	const uint64_t period = age_ms(challenges, now) / CHALLENGES_PERIOD_MS;
+
+	*ack = number_of(challenges, syn, period);
+	if (*ack - syn->seq - 1 < syn->seq_len) /* that would acknowledge it */
+		return false;
+	if (!pay_network(challenges, syn, now) || !pay(challenges, pressed, now))
+		return false;
+	challenges->answers_until.ns = now.ns + 2 * CHALLENGES_PERIOD_MS * LB_NS_PER_MS;
+	return true;
+}
+
+bool challenges_is_answer(const struct challenges *challenges, const struct packet *rst,
+                          lb_time now)
+{
+	const uint64_t period = age_ms(challenges, now) / CHALLENGES_PERIOD_MS;
+
+	return now.ns < challenges->answers_until.ns &&
+	       (rst->seq == number_of(challenges, rst, period) ||
+	        rst->seq == number_of(challenges, rst, period - 1));
+}
