@@ -67,19 +67,23 @@ static int read_net(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
+static void clear_nets(void *data)
+{
+	struct nets_search *search = data;
+
+	*search->found = (struct rules_nets){0};
+}
+
 int host_nets(struct mnl_socket *socket, const int indices[NSIDES], struct rules_nets *ret)
 {
 	struct nets_search search = {.indices = indices, .found = ret};
-	int err;
+	char buffer[HOST_REQUEST_BYTES];
+	struct nlmsghdr *request =
+	        link_begin(buffer, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
+	const int err = link_list(socket, request, clear_nets, read_net, &search);
 
-	do {
-		char buffer[HOST_REQUEST_BYTES];
-		struct nlmsghdr *request =
-		        link_begin(buffer, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
-
-		*ret = (struct rules_nets){0};
-		err = link_ask(socket, request, read_net, &search);
-	} while (err == -EINTR); /* they changed meanwhile */
+	if (err < 0)
+		clear_nets(&search);
 	return err;
 }
 

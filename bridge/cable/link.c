@@ -132,32 +132,56 @@ struct nlmsghdr *link_begin(char *buffer, uint16_t type, unsigned flags, size_t 
 	return request;
 }
 
+/* If the last message of a list is among these. */
+static bool has_end(const char *reply, size_t bytes)
+{
+	const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)reply;
+	int left = (int)bytes;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+			return true;
+	return false;
+}
+
 int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data)
 {
 	static unsigned sequence;
 
 	bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 	_Alignas(struct nlmsghdr) char reply[LINK_REPLY_BYTES];
-	int more = MNL_CB_OK;
+	bool more = true;
+	int err = 0;
 
 	request->nlmsg_seq = ++sequence;
 	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
 		return -errno;
-	while (more > MNL_CB_STOP) {
+	while (more) {
 		ssize_t n = mnl_socket_recvfrom(socket, reply, sizeof(reply));
 
 		if (n < 0)
 			return -errno;
 		if (((const struct nlmsghdr *)(void *)reply)->nlmsg_seq != sequence)
-			continue; /* the rest of an earlier reply that was given up */
-		more = mnl_cb_run(reply, (size_t)n, sequence, mnl_socket_get_portid(socket), read,
-		                  data);
-		if (more < 0)
-			return -errno;
-		if (!is_dump)
-			break;
+			continue; /* of an earlier request, whose reply could not be read */
+		if (!err && mnl_cb_run(reply, (size_t)n, sequence, mnl_socket_get_portid(socket),
+		                       read, data) < 0)
+			err = -errno;
+		/* all of a list is read, whatever comes of it: the next request would be refused */
+		more = is_dump && !has_end(reply, (size_t)n);
 	}
-	return 0;
+	return err;
+}
+
+int link_list(struct mnl_socket *socket, struct nlmsghdr *request, link_clear *clear,
+              link_read *read, void *data)
+{
+	int err = -EINTR;
+
+	for (unsigned i = 0; err == -EINTR && i < LINK_LIST_TRIES; i++) {
+		clear(data);
+		err = link_ask(socket, request, read, data);
+	}
+	return err;
 }
 
 static struct nlmsghdr *make_request(char *buffer, uint16_t type, uint16_t flags, int index)
@@ -214,17 +238,20 @@ static int count_mac(const struct nlmsghdr *message, void *data)
 	return more;
 }
 
+static void clear_count(void *data)
+{
+	struct mac_count *count = data;
+
+	count->n = 0;
+}
+
 int link_count_mac(struct mnl_socket *socket, struct mac mac)
 {
-	struct mac_count count;
+	struct mac_count count = {.mac = mac};
 	char buffer[LINK_REQUEST_BYTES];
-	int err;
+	const int err = link_list(socket, make_request(buffer, RTM_GETLINK, NLM_F_DUMP, 0),
+	                          clear_count, count_mac, &count);
 
-	do {
-		count = (struct mac_count){.mac = mac};
-		err = link_ask(socket, make_request(buffer, RTM_GETLINK, NLM_F_DUMP, 0), count_mac,
-		               &count);
-	} while (err == -EINTR); /* they changed meanwhile: NLM_F_DUMP_INTR */
 	return err < 0 ? err : count.n;
 }
 
@@ -296,18 +323,21 @@ static int read_address(const struct nlmsghdr *message, void *data)
 	return mnl_attr_parse(message, sizeof(*info), read_address_attribute, search);
 }
 
+static void clear_addresses(void *data)
+{
+	struct address_search *search = data;
+
+	search->found = (struct link_addresses){0};
+}
+
 int link_addresses(struct mnl_socket *socket, int index, struct link_addresses *ret)
 {
-	struct address_search search;
+	struct address_search search = {.index = (unsigned)index};
 	char buffer[LINK_REQUEST_BYTES];
 	struct nlmsghdr *request =
 	        link_begin(buffer, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
-	int err;
+	const int err = link_list(socket, request, clear_addresses, read_address, &search);
 
-	do {
-		search = (struct address_search){.index = (unsigned)index};
-		err = link_ask(socket, request, read_address, &search);
-	} while (err == -EINTR); /* they changed meanwhile: NLM_F_DUMP_INTR */
 	if (!err)
 		*ret = search.found;
 	return err;

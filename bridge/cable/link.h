@@ -78,6 +78,16 @@ typedef int link_read(const struct nlmsghdr *message, void *data);
 int link_ask(struct mnl_socket *socket, struct nlmsghdr *request, link_read *read, void *data);
 
 /*
+ * The same of a list (NLM_F_DUMP), which the kernel may say has changed while it was read
+ * (NLM_F_DUMP_INTR): then it asks anew, after clear has thrown away what there was of it in data.
+ * -EINTR if the list has changed each of LINK_LIST_TRIES times.
+ */
+enum { LINK_LIST_TRIES = 100 };
+typedef void link_clear(void *data);
+int link_list(struct mnl_socket *socket, struct nlmsghdr *request, link_clear *clear,
+              link_read *read, void *data);
+
+/*
  * Set what struct link calls up and promiscuous, and an IPv4 sysctl, of number IPV4_DEVCONF_...
  * Return 0 or a negative errno; -ENODEV: it's gone.
  */
