@@ -10,6 +10,7 @@
 #include "process/clock.h"
 #include "process/limits.h"
 #include "process/log.h"
+#include "process/rush.h"
 #include "process/sandbox.h"
 #include "process/signals.h"
 #include "remains.h"
@@ -200,7 +201,26 @@ static int take_wire(struct live *live, struct rules *rules, struct hash_key *ke
 	return err;
 }
 
-static int enter_sandbox(const struct live *live, const struct rules *rules)
+/* Has the workers go before others in bursts, if they may and it is wanted now. That is for packet
+ * sockets only. Returns if it takes a capability. */
+static bool allow_rushes(struct live *live, const struct rules *rules)
+{
+	const bool wanted = rules->rush && !live->fastpath;
+	struct rush_leave leave;
+	const int err = rush_allow(&leave);
+
+	if (wanted && err < 0)
+		log_info("no worker can go before other processes in a burst: %s (it takes "
+		         "RLIMIT_RTPRIO, CAP_SYS_RESOURCE or CAP_SYS_NICE)",
+		         strerror(-err));
+	else if (wanted && !leave.threads)
+		log_debug("no worker goes before other processes in a burst: there is one "
+		          "processor, or tmbridge is scheduled otherwise");
+	live->crew.rushers = wanted || !leave.takes_nice ? leave.threads : 0;
+	return wanted && leave.takes_nice && leave.threads;
+}
+
+static int enter_sandbox(struct live *live, const struct rules *rules)
 {
 	const struct options *options = live->options;
 	int ports[NSIDES + NSIDES * RULES_WORKERS_MAX * PACKET_FDS];
@@ -210,6 +230,7 @@ static int enter_sandbox(const struct live *live, const struct rules *rules)
 	        .ports = ports,
 	        .nports = NSIDES,
 	        .programs = live->fastpath,
+	        .nice = allow_rushes(live, rules),
 	        .listeners = live->sockets.fds,
 	        .nlisteners = SOCKET_KINDS,
 	};

@@ -92,6 +92,21 @@ static void show_bridge_workers(const struct target *target, struct shown *shown
 		show_text(shown, "auto");
 }
 
+static int bridge_rush(struct target *target, struct value *value)
+{
+	unsigned rush;
+	int ret = value_word(value, no_yes, &rush);
+
+	if (ret == 0)
+		target->rules->rush = rush;
+	return ret;
+}
+
+static void show_bridge_rush(const struct target *target, struct shown *shown)
+{
+	show_text(shown, no_yes[target->rules->rush]);
+}
+
 static int bridge_link_mirror(struct target *target, struct value *value)
 {
 	unsigned link_mirror;
@@ -144,6 +159,7 @@ static const struct key bridge_keys[] = {
         {"max_connections", bridge_max_connections, show_bridge_max_connections, "1000000", NULL},
         {"max_half_open", bridge_max_half_open, show_bridge_max_half_open, "65536", NULL},
         {"workers", bridge_workers, show_bridge_workers, "1", NULL},
+        {"rush", bridge_rush, show_bridge_rush, "yes", NULL},
         {"link_mirror", bridge_link_mirror, show_bridge_link_mirror, "no", NULL},
         {"fast_path", bridge_fast_path, show_bridge_fast_path, "auto", NULL},
         {"on_exit", bridge_on_exit, show_bridge_on_exit, "keep", NULL},

@@ -215,10 +215,11 @@ struct rules {
 	be32 gateway4, gateway6; /* what is in no subnet goes there; 0.0.0.0: nowhere */
 	bool has_outside_mac, has_inside_mac;
 	struct mac outside_mac, inside_mac;
-	uint32_t max_connections;       /* that are open or closing at a time */
-	uint32_t max_half_open;         /* and that aren't open yet, beside them; 0: half as many */
-	unsigned workers;               /* 0 = one for each processor */
-	bool link_mirror;               /* a dead link on one side takes the other one down */
+	uint32_t max_connections; /* that are open or closing at a time */
+	uint32_t max_half_open;   /* and that aren't open yet, beside them; 0: half as many */
+	unsigned workers;         /* 0 = one for each processor */
+	bool rush;        /* workers may go before all other threads while much waits; live only */
+	bool link_mirror; /* a dead link on one side takes the other one down */
 	enum rules_fast_path fast_path; /* programs in the kernel, live only */
 	enum rules_on_exit on_exit;     /* if these go on without the process */
 	struct rules_farm *farms;

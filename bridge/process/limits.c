@@ -7,6 +7,7 @@
 #include "../../lb/rules.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 /* Two logs for each farm and for each that is gone, and what else there is: ports and the like. */
@@ -39,4 +40,11 @@ void limits_raise(void)
 	limit.rlim_cur = limit.rlim_max = was.rlim_max; /* what anybody may */
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
 		log_debug("open files: limited to %llu", (unsigned long long)was.rlim_max);
+}
+
+unsigned limits_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }

@@ -15,4 +15,7 @@ void limits_raise(void);
  * logged. */
 int limits_check_stack(void);
 
+/* The processors that the calling thread may run on. */
+unsigned limits_processors(void);
+
 #endif

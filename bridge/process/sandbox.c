@@ -18,13 +18,14 @@
 
 /* For an interface that is made anew: its packet socket, and the socket's buffers. For both: their
  * links and settings, which are put back at the end; and with CAP_BPF the program that filters
- * become at a reload. */
+ * become at a reload; with CAP_SYS_NICE a thread goes before others. */
 #define CAPABILITIES (UINT64_C(1) << CAP_NET_RAW | UINT64_C(1) << CAP_NET_ADMIN)
 
 int sandbox_enter(const struct sandbox *sandbox)
 {
 	const struct files *files = &sandbox->files;
-	const uint64_t kept = CAPABILITIES | (sandbox->programs ? UINT64_C(1) << CAP_BPF : 0);
+	const uint64_t kept = CAPABILITIES | (sandbox->programs ? UINT64_C(1) << CAP_BPF : 0) |
+	                      (sandbox->nice ? UINT64_C(1) << CAP_SYS_NICE : 0);
 	struct user user;
 	int err;
 

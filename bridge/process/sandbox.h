@@ -12,6 +12,7 @@ struct sandbox {
 	const int *ports;   /* descriptors of packet sockets, to be put in their place again */
 	unsigned nports;
 	bool programs;        /* to load into the kernel, as long as it runs */
+	bool nice;            /* to go before others (rush.h) takes a capability */
 	const int *listeners; /* sockets by which others may connect; -1 is none */
 	unsigned nlisteners;
 };

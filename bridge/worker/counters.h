@@ -65,6 +65,8 @@ enum counter_kind { COUNTER_GROWS, COUNTER_GAUGE };
 	  "frames that came to another worker than theirs, and went on to theirs")                 \
 	X(WORKERS_NEWS_LOST, "workers", "news_lost", COUNTER_GROWS, w->news_lost,                  \
 	  "results of probes, or places, that a worker heard of only at the next time")            \
+	X(WORKERS_RUSHES, "workers", "rushes", COUNTER_GROWS, w->rush.times,                       \
+	  "times that one went before all other threads, as much was waiting")                     \
 	X(ARP_WAITED, "arp", "waited", COUNTER_GROWS, n->waited,                                   \
 	  "frames that waited for a server's MAC address")                                         \
 	X(ARP_LOST, "arp", "lost", COUNTER_GROWS, n->lost,                                         \

@@ -77,9 +77,12 @@ int crew_start(struct crew *crew)
 {
 	int err = 0;
 
-	for (unsigned k = 0; k < crew->n && !err; k++)
-		err = loop_start(&crew->workers.worker[k], crew->workers.inboxes[k],
-		                 &crew->loops[k]);
+	for (unsigned k = 0; k < crew->n && !err; k++) {
+		struct worker *worker = &crew->workers.worker[k];
+
+		rush_open(&worker->rush, k < crew->rushers, clock_now());
+		err = loop_start(worker, crew->workers.inboxes[k], &crew->loops[k]);
+	}
 	return err;
 }
 

@@ -13,6 +13,7 @@ struct crew {
 	workers_ports *ports;      /* by worker: packet ports */
 	struct loop **loops;       /* by worker, or NULL while it isn't running */
 	struct bouncer **bouncers; /* by worker; NULL: the kernel has none */
+	unsigned rushers;          /* the first so many workers may go before all other threads */
 	struct workers workers;
 	struct crew_left *left; /* what crew_dispose() has kept */
 };

@@ -131,6 +131,18 @@ static void sleep_until_event(struct loop *loop, lb_time now)
 	inbox_awake(loop->inbox);
 }
 
+static bool is_pressed(const struct worker *worker)
+{
+	return worker->ports[OUTSIDE]->is_pressed || worker->ports[INSIDE]->is_pressed;
+}
+
+/* What programs in the kernel carry is carried by threads of the kernel's own, which a rush would
+ * keep from their processor. */
+static bool wants_rush(const struct worker *worker)
+{
+	return worker->setup.rules->rush && !fastpath_is_active(worker->fastpath);
+}
+
 static void run_round(struct loop *loop)
 {
 	bool outside = turn(loop, loop->worker->ports[OUTSIDE]);
@@ -139,6 +151,9 @@ static void run_round(struct loop *loop)
 	bool busy = burst_take_inbox(loop->worker, now) || outside || inside;
 	bool slept = false;
 
+	if (loop->worker->rush.is_on || is_pressed(loop->worker))
+		rush_look(&loop->worker->rush, is_pressed(loop->worker) && wants_rush(loop->worker),
+		          now);
 	if (busy)
 		loop->active = now;
 	else if (!loop->has_more && (slept = now.ns - loop->active.ns > LOOP_SPIN_NS))

@@ -12,6 +12,7 @@
 #include "inbox.h"
 #include "listener.h"
 #include "../process/memory.h"
+#include "../process/rush.h"
 #include "../port/port.h"
 #include "setup.h"
 #include "tap.h"
@@ -39,6 +40,7 @@ struct worker {
 	struct connlog *connlog;
 	unsigned queue;           /* of connlog, that is this worker's */
 	bool more;                /* lb_poll() has more to do at once */
+	struct rush rush;         /* of its thread, while a port is pressed */
 	uint64_t news_lost;       /* that other workers had no room for */
 	struct times burst_times; /* of some of the bursts: times_burst */
 	uint64_t conflicts;       /* frames in which somebody claimed an address of ours */

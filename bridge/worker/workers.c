@@ -9,21 +9,18 @@
 
 #include "barring.h"
 #include "burst.h"
+#include "../process/limits.h"
 #include "../process/log.h"
 #include "../../lb/takeover.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 unsigned workers_wanted(const struct rules *rules)
 {
-	cpu_set_t set;
-	unsigned n = rules->workers;
+	const unsigned n = rules->workers ? rules->workers : limits_processors();
 
-	if (!n)
-		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 	return n <= RULES_WORKERS_MAX ? n : RULES_WORKERS_MAX;
 }
 

@@ -2,7 +2,7 @@
 #
 # Many connections that all speak at once, through tmbridge and through the kernel's bridge in its place:
 #
-#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel, off:nice=-20 off:fifo and the like
+#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel, off:rush=no off:nice=-20 off:fifo and the like
 #
 # Each round makes CONNECTIONS of them (124,000), over one SNAT address, and has each send a line in the same moment, which its
 # server answers. A line of JSON for each: how long the last answer took, what was sent again in all, and what tmbridge's ports missed.
@@ -50,8 +50,8 @@ burst_round() # ADDRESS-OF-EVEN-PROCESSES ADDRESS-OF-ODD-ONES
 		'{subject: $subject, connected: (map(.connected) | add), echoed: (map(.echoed) | add), lost: (map(.lost) | add), longest_s: (map(.longest) | max), resent: $resent}'
 }
 
-# How its workers, and what else isn't its first thread, are scheduled.
-burst_schedule() # [nice=N|fifo]
+# How its workers, and what else isn't its first thread, are scheduled by somebody else.
+burst_schedule() # [nice=N|fifo|...]
 {
 	local pid task
 
@@ -76,11 +76,13 @@ for ((round = 0; round < ${1:-3}; round++)); do
 			wait_until 5 in_ns client ping -c 1 -W 1 10.0.0.41
 			burst_round 10.0.0.41 10.0.0.42
 		else
-			lab_ini 'ports = 5061' 'bridge.max_connections = 200000' "bridge.fast_path = ${SUBJECT%%:*}"
+			rush=yes
+			[[ $SUBJECT != *:rush=no ]] || rush=no
+			lab_ini 'ports = 5061' 'bridge.max_connections = 200000' "bridge.fast_path = ${SUBJECT%%:*}" "bridge.rush = $rush"
 			tmbridge_start "$LAB_DIR/lb.ini"
 			[[ $SUBJECT != *:* ]] || burst_schedule "${SUBJECT#*:}"
 			burst_round "$VIP" "$VIP"
-			tmbridge_stats | jq -c '{missed: [.ports[].missed], send_failed: [.ports[].send_failed], received: [.ports[].received]}'
+			tmbridge_stats | jq -c '{rushes: .workers.rushes, missed: [.ports[].missed], send_failed: [.ports[].send_failed], received: [.ports[].received]}'
 		fi
 		lab_down
 	done

@@ -48,9 +48,14 @@ threads_have() # KEY VALUE
 		}' /proc/"$(pid)"/task/*/status
 }
 
-# CAP_NET_ADMIN and CAP_NET_RAW; and with the fast path CAP_BPF
+# CAP_NET_ADMIN and CAP_NET_RAW; with the fast path CAP_BPF; without it CAP_SYS_NICE, where there are several processors and RLIMIT_RTPRIO
+# can't be raised
 LEFT=0000000000003000
-[[ $FAST_PATH = off ]] || LEFT=0000008000003000
+if [[ $FAST_PATH != off ]]; then
+	LEFT=0000008000003000
+elif [[ $(nproc) -gt 1 ]] && ! (ulimit -r 1) 2>/dev/null; then
+	LEFT=0000000000803000
+fi
 
 threads_are_shut_in() # UID
 {

@@ -15,6 +15,7 @@ static const char *const left_out[NCOUNTERS] = {
         [COUNTER_FLOWS_PASSED_OVER] = "how often the engine looks at a server is its own affair",
         [COUNTER_WORKERS_RUNNING] = OF_THE_PROCESS,
         [COUNTER_WORKERS_NEWS_LOST] = OF_THE_PROCESS,
+        [COUNTER_WORKERS_RUSHES] = OF_THE_PROCESS,
         [COUNTER_ARP_WAITED] = OF_THE_PROCESS,
         [COUNTER_ARP_LOST] = OF_THE_PROCESS,
         [COUNTER_ARP_CONFLICTS] = OF_THE_PROCESS,

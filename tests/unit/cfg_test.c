@@ -59,6 +59,8 @@ static const struct right rights[] = {
         {WITH_BRIDGE, "workers = 64", "none none max=1000000 workers=64"},
         {WITH_BRIDGE, "workers = auto", "none none max=1000000 workers=0"},
         {WITH_BRIDGE, "WORKERS=2#two", "none none max=1000000 workers=2"},
+        {WITH_BRIDGE, "rush = yes", "none none max=1000000 workers=1"},
+        {WITH_BRIDGE, "rush = No", "none none max=1000000 workers=1 rush=no"},
         {WITH_BRIDGE, "link_mirror = Yes", "none none max=1000000 workers=1 link_mirror"},
         {WITH_BRIDGE, "link_mirror = no", "none none max=1000000 workers=1"},
         {WITH_BRIDGE, "fast_path = Auto", "none none max=1000000 workers=1"},

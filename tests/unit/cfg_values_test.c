@@ -67,6 +67,7 @@ static const struct wrong wrong_values[] = {
          "lb.ini:2: [bridge] workers: 65 is not a number from 1 to 64, nor auto"},
         {WITH_BRIDGE, "workers = 0",
          "lb.ini:2: [bridge] workers: 0 is not a number from 1 to 64, nor auto"},
+        {WITH_BRIDGE, "rush = 1", "lb.ini:2: [bridge] rush: 1 is not one of: no, yes"},
         {WITH_BRIDGE, "link_mirror = maybe",
          "lb.ini:2: [bridge] link_mirror: maybe is not one of: no, yes"},
         {WITH_BRIDGE, "fast_path = on",

@@ -88,7 +88,8 @@ static const struct {
          "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
         {FARM_X "[bridge]\ncolour = 1\n",
          "lb.ini:5: [bridge] unknown key `colour`: there are outside_mac, "
-         "inside_mac, max_connections, max_half_open, workers, link_mirror, fast_path, on_exit, "
+         "inside_mac, max_connections, max_half_open, workers, rush, link_mirror, fast_path, "
+         "on_exit, "
          "mode, routing, "
          "gateway, outside_address, inside_address"},
         {"[bridge]\nmode = routed\n" FARM_X "snat = off\n",

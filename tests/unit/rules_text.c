@@ -160,7 +160,8 @@ void say_bridge(struct line *line, const struct rules *rules)
 	say(line, " max=%u", rules->max_connections);
 	if (rules->max_half_open != 65536)
 		say(line, " half=%u", rules->max_half_open);
-	say(line, " workers=%u%s%s%s", rules->workers, rules->link_mirror ? " link_mirror" : "",
-	    fast_paths[rules->fast_path], rules->on_exit == ON_EXIT_CUT ? " on_exit=cut" : "");
+	say(line, " workers=%u%s%s%s%s", rules->workers, rules->rush ? "" : " rush=no",
+	    rules->link_mirror ? " link_mirror" : "", fast_paths[rules->fast_path],
+	    rules->on_exit == ON_EXIT_CUT ? " on_exit=cut" : "");
 	say_nets(line, rules);
 }

@@ -82,6 +82,7 @@
 	X(limits)                                                                                  \
 	X(limits_count)                                                                            \
 	X(limits_table)                                                                            \
+	X(link)                                                                                    \
 	X(listener)                                                                                \
 	X(log)                                                                                     \
 	X(logfile)                                                                                 \
@@ -111,6 +112,7 @@
 	X(revive)                                                                                  \
 	X(rewrite)                                                                                 \
 	X(rows)                                                                                    \
+	X(rush)                                                                                    \
 	X(sched)                                                                                   \
 	X(sched_who)                                                                               \
 	X(segment)                                                                                 \

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -19,6 +20,8 @@ struct seen {
 	int pair[2];
 	int limit, sendmsg, sendmmsg, recvmsg;        /* what is done */
 	int inet, unix_socket, bind, connect, execve; /* what isn't */
+	int rush, calm;                               /* going before others, and returning */
+	int round_robin, batch, other_thread, param, attr;
 };
 
 static int of(long result)
@@ -50,6 +53,22 @@ static void try_others(struct seen *seen)
 	seen->execve = of(execve(address.sun_path, none, none));
 }
 
+/* The kernel refuses with EPERM, too, whoever may not go before others: a priority that there isn't
+ * comes to it as EINVAL. */
+static void try_policies(struct seen *seen)
+{
+	const struct sched_param high = {.sched_priority = 1000}, none = {.sched_priority = 0};
+	char attr[48] = {0};
+
+	seen->rush = of(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &high));
+	seen->calm = of(syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none));
+	seen->round_robin = of(syscall(SYS_sched_setscheduler, 0, SCHED_RR, &high));
+	seen->batch = of(syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &none));
+	seen->other_thread = of(syscall(SYS_sched_setscheduler, getpid(), SCHED_OTHER, &none));
+	seen->param = of(syscall(SYS_sched_setparam, 0, &none));
+	seen->attr = of(syscall(SYS_sched_setattr, 0, attr, 0));
+}
+
 static void *shut_in(void *arg)
 {
 	struct seen *seen = arg;
@@ -63,6 +82,7 @@ static void *shut_in(void *arg)
 		return NULL;
 	try_messages(seen);
 	try_others(seen);
+	try_policies(seen);
 	return NULL;
 }
 
@@ -104,10 +124,26 @@ START_TEST(other_sockets_and_programs_are_refused)
 }
 END_TEST
 
+START_TEST(a_thread_goes_before_others_and_returns_and_nothing_else)
+{
+	struct seen seen;
+
+	be_shut_in(&seen);
+	ck_assert_int_eq(seen.rush, EINVAL);
+	ck_assert_int_eq(seen.calm, 0);
+	ck_assert_int_eq(seen.round_robin, EPERM);
+	ck_assert_int_eq(seen.batch, EPERM);
+	ck_assert_int_eq(seen.other_thread, EPERM);
+	ck_assert_int_eq(seen.param, EPERM);
+	ck_assert_int_eq(seen.attr, EPERM);
+}
+END_TEST
+
 Suite *syscalls_suite(void)
 {
-	const TTest *const tests[] = {messages_are_sent_by_either_call,
-	                              other_sockets_and_programs_are_refused, NULL};
+	const TTest *const tests[] = {
+	        messages_are_sent_by_either_call, other_sockets_and_programs_are_refused,
+	        a_thread_goes_before_others_and_returns_and_nothing_else, NULL};
 
 	return suite_of("syscalls", tests);
 }

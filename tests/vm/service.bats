@@ -241,6 +241,7 @@ has_nice() # NICE
 	start
 	pid=$(systemctl show -P MainPID tmbridge)
 	grep -E '^Max nice priority +20 +20 ' "/proc/$pid/limits"
+	grep -E '^Max realtime priority +1 +1 ' "/proc/$pid/limits"
 	"$TOOLS/crowd" client/eth0 fe2/eth0 02:00:00:00:00:01 10.0.0.45 5061 1 8000
 	lab_spawn lists tmb bash -c 'while "$0" flows >/dev/null; do :; done' "$TMBRIDGE"
 	wait_until 20 has_nice 19
