@@ -35,8 +35,9 @@ static struct engine plain, shared;
 static struct engine four; /* its rules only, which are of IPv4 in any case */
 static struct maps maps;
 
-static bool six;  /* all is IPv6 */
-static bool bare; /* snat = off */
+static bool six;      /* all is IPv6 */
+static bool bare;     /* snat = off */
+static uint16_t vlan; /* the farm's and its servers'; 0: none */
 static enum rules_mode mode;
 static struct guard *guard; /* NULL: as a cable */
 static unsigned nopened, by_program, by_engine, fins_by_program;
@@ -113,6 +114,7 @@ static inline struct rules *rules_here(bool vip_is_hosts)
 		fixture_make_ipv6(rules);
 	if (bare)
 		rules->farms[0].nsnat = 0;
+	rules->farms[0].vlan = rules->servers[0].vlan = rules->servers[1].vlan = vlan;
 	if (mode == MODE_TRANSPARENT)
 		return rules;
 	rules->mode = mode;
@@ -205,6 +207,20 @@ static inline uint32_t run(enum loaded_program program, struct built *built, str
 	ck_assert_uint_eq(opts.data_size_out, built->frame.len);
 	memcpy(built->frame.data, out, built->frame.len);
 	return opts.retval;
+}
+
+/* If the programs forward the frame, and don't leave it to the process. */
+static inline bool forwarded(struct built *built)
+{
+	const uint64_t left = punted();
+	struct __sk_buff ctx = {.gso_size = 0};
+	uint32_t act = run(LOADED_RECEIVE, built, &ctx);
+
+	if (act == (uint32_t)TC_ACT_UNSPEC)
+		act = run(LOADED_FLOW, built, &ctx);
+	if (act == (uint32_t)TC_ACT_UNSPEC)
+		act = run(LOADED_FLOW6, built, &ctx);
+	return act == TC_ACT_REDIRECT && punted() == left;
 }
 
 static inline void build(struct built *ret, const struct spec *spec)

@@ -52,18 +52,10 @@ static void open_flow(void)
 /* If the programs forward it, and don't leave it to the process. */
 static bool crosses(enum end end, const struct ip6 *client)
 {
-	const uint64_t left = punted();
-	struct __sk_buff ctx = {.gso_size = 0};
 	struct built built;
-	uint32_t act;
 
 	build_as(&built, end, TCP_ACK, client);
-	act = run(LOADED_RECEIVE, &built, &ctx);
-	if (act == (uint32_t)TC_ACT_UNSPEC)
-		act = run(LOADED_FLOW, &built, &ctx);
-	if (act == (uint32_t)TC_ACT_UNSPEC)
-		act = run(LOADED_FLOW6, &built, &ctx);
-	return act == TC_ACT_REDIRECT && punted() == left;
+	return forwarded(&built);
 }
 
 static bool begin_twins(bool without_snat)

@@ -283,6 +283,47 @@ static void change_way(void)
 	ck_assert(!way->known);
 }
 
+/* What has been sent to a server is told, once. */
+static void use_way(void)
+{
+	const unsigned server = talks[0].server;
+
+	maps_used_way(&maps, server);
+	ck_assert(crosses(0, SERVER) && !maps_used_way(&maps, server));
+	ck_assert(crosses(0, CLIENT) && maps_used_way(&maps, server));
+	ck_assert(!maps_used_way(&maps, server));
+}
+
+/* The time is counted from the table's epoch, also if another one's was asked for just now. */
+static void change_epoch(void)
+{
+	uint64_t *epoch_ns = &flows()->head->epoch_ns;
+	const uint64_t was = *epoch_ns;
+
+	for (unsigned i = 0; i < 20; i++) { /* in one and the same of the kernel's ticks, mostly */
+		const uint64_t tick = clock_now().ns / FLOW_NS_PER_TICK;
+
+		ck_assert(crosses(0, CLIENT));
+		*epoch_ns = 0;
+		ck_assert(crosses(0, CLIENT));
+		ck_assert_uint_ge(flow_last(flows_at(flows(), flow_numbers[0])) + 1, tick);
+		*epoch_ns = was;
+	}
+}
+
+/* Nobody sends from a group's MAC address: what seems to be is judged by the process. */
+static void send_from_group(void)
+{
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		struct spec spec = talk_spec(&talks[0], end, TCP_ACK, 40);
+		struct built built;
+
+		spec.src.b[0] |= 1;
+		build(&built, &spec);
+		ck_assert(!forwarded(&built));
+	}
+}
+
 /* Who is held for two reasons is until both have gone. */
 static void hold_twice(void)
 {
@@ -347,6 +388,9 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	/* on a cable it is the port's to cut them up */
 	ck_assert(crosses_merged(0, CLIENT, 2 * MTU) && crosses_merged(0, SERVER, 2 * MTU));
 	change_way();
+	use_way();
+	change_epoch();
+	send_from_group();
 	hold_twice();
 	maps_hold(&maps, FASTPATH_HELD);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));

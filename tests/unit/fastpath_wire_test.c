@@ -151,10 +151,36 @@ static void judge_extended(void)
 	}
 }
 
+/* What is sent to another host's MAC address isn't ours, whatever the packet says; a group's is. */
+static void leave_to_others(void)
+{
+	const struct {
+		struct mac dst;
+		uint32_t act;
+	} cases[] = {{FIXTURE_OUTSIDE_MAC, (uint32_t)TC_ACT_UNSPEC},
+	             {FIXTURE_BROADCAST, (uint32_t)TC_ACT_UNSPEC},
+	             {{{2, 0, 0, 0, 0, 0x91}}, TC_ACT_OK}};
+	struct fastpath_counts before, counts;
+	struct built built;
+
+	maps_count(&maps, &before);
+	for (unsigned i = 0; i < 3; i++) {
+		const struct spec syn = spec_syn(fixture_client(0), 5000, 443);
+		struct __sk_buff ctx = {0};
+
+		build(&built, &syn);
+		memcpy(built.frame.data + ETH_DST, &cases[i].dst, sizeof(struct mac));
+		ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), cases[i].act);
+	}
+	maps_count(&maps, &counts);
+	ck_assert_uint_eq(counts.whys[WHY_OTHER_HOST], before.whys[WHY_OTHER_HOST] + 1);
+}
+
 static void judge_hosts(bool ipv6, bool vip_is_hosts)
 {
 	if (!begin_with(ipv6, vip_is_hosts))
 		return;
+	leave_to_others();
 	judge_anything(WIRE_EVENTS / 8);
 	if (ipv6)
 		judge_extended();
@@ -380,6 +406,47 @@ START_TEST(queries_of_listeners_are_told)
 }
 END_TEST
 
+/* An echo request to the VIP behind these tags; if it is in the VLAN of that. */
+static void ask_in(unsigned ntags, const uint16_t *tpids, const uint16_t *tcis, bool is_in)
+{
+	struct spec spec = {.dst = mac_of(0x91),
+	                    .src = mac_of(0x90),
+	                    .from = fixture_client(0),
+	                    .to = fixture_vip(),
+	                    .icmp_type = 8,
+	                    .ntags = ntags,
+	                    .payload = LEAST};
+	struct built built;
+
+	memcpy(spec.tpid, tpids, ntags * sizeof(*tpids));
+	memcpy(spec.tci, tcis, ntags * sizeof(*tcis));
+	frames_icmp(&built, &spec);
+	ck_assert_int_eq(is_told(&built), is_in);
+	ck_assert_int_eq(engine_input(&plain, &built).act == LB_ANSWER, is_in);
+}
+
+/* That is what one tag of 802.1Q says, whatever its priority is; behind any other one it says
+ * nothing. */
+START_TEST(an_address_counts_in_its_vlan)
+{
+	static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100}, tcis[] = {7, 0x6007, 8};
+
+	vlan = 7;
+	if (begin(false)) {
+		ask_in(0, tpids, tcis, false);
+		for (unsigned i = 0; i < 81; i++) {
+			const uint16_t tpid[] = {tpids[i % 3], tpids[i / 3 % 3]};
+			const uint16_t tci[] = {tcis[i / 9 % 3], tcis[i / 27]};
+
+			ask_in(1, tpid, tci, tpid[0] == 0x8100 && tci[0] != 8);
+			ask_in(2, tpid, tci, false);
+		}
+		end();
+	}
+	vlan = 0;
+}
+END_TEST
+
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
 	if (!begin(false))
@@ -398,6 +465,7 @@ Suite *fastpath_wire_suite(void)
 	const TTest *const tests[] = {
 	        frames_of_the_wire_go_the_same_way,
 	        queries_of_listeners_are_told,
+	        an_address_counts_in_its_vlan,
 	        what_is_the_hosts_goes_to_it,
 	        NULL,
 	};

@@ -45,6 +45,7 @@
 	X(fastpath_twins)                                                                          \
 	X(fastpath_ways)                                                                           \
 	X(fastpath_wire)                                                                           \
+	X(fastpath_workers)                                                                        \
 	X(filters)                                                                                 \
 	X(filters_exchange)                                                                        \
 	X(filters_peek)                                                                            \
@@ -135,7 +136,8 @@
 	X(topology)                                                                                \
 	X(tuple)                                                                                   \
 	X(vlan)                                                                                    \
-	X(vnet)
+	X(vnet)                                                                                    \
+	X(way_held)
 
 #define DECLARE_SUITE(name) Suite *name##_suite(void);
 SUITES(DECLARE_SUITE)
