@@ -211,7 +211,7 @@ const same = (list, name) => list?.find((one) => one.name === name);
 
 function serverRow(server, farm, before) {
 	return element('tr', {},
-		element('th', { scope: 'row' }, server.name), cell(badge(health(server))), cell(since(server.since)),
+		element('th', { scope: 'row', title: server.name }, server.name), cell(badge(health(server))), cell(since(server.since)),
 		cell(server.weight, true), cell(bar(server, farm)), cell(short(server.connections), true),
 		cell(short(rate(server.connections_total, before?.connections_total)), true), cell(short(bits(server, before)), true),
 		cell(connect(server.connect_p50_ms), true), cell(connect(server.connect_p99_ms), true),
@@ -279,7 +279,7 @@ const FARM_HEADS = [['Server'], ['Address'], ['Health'], ['for'], ['State'], ['W
 
 function farmRow(server) {
 	return element('tr', {},
-		element('th', { scope: 'row' }, server.name), cell(server.address), cell(badge(health(server))), cell(since(server.since)),
+		element('th', { scope: 'row', title: server.name }, server.name), cell(server.address), cell(badge(health(server))), cell(since(server.since)),
 		overridden(server.state, server.state_in_file), overridden(server.weight, server.weight_in_file, true), cell(server.connections, true),
 		cell(server.half_open, true), cell(short(server.connections_total), true), cell(short(server.probes_ok), true),
 		cell(short(server.probes_failed), true),
