@@ -3,6 +3,9 @@
 #include "tc.h"
 
 #include <errno.h>
+#include <string.h>
+
+static const char filters_name[] = "filters";
 
 int attached_add(struct mnl_socket *socket, const struct loaded *loaded, int ifindex,
                  uint16_t priority, enum loaded_program program)
@@ -19,9 +22,26 @@ int attached_set_filters(struct mnl_socket *socket, const struct attached *end, 
 	if (!end->ifindex)
 		return 0;
 	if (program >= 0)
-		return tc_attach(socket, &place, program, "filters");
+		return tc_attach(socket, &place, program, filters_name);
 	tc_detach(socket, &place); /* fails if there is none, which is fine */
 	return 0;
+}
+
+static bool is_ours(const char *name)
+{
+	return loaded_is_name(name) || !strcmp(name, filters_name);
+}
+
+bool attached_remove_strays(struct mnl_socket *socket, int ifindex)
+{
+	struct tc_place place = {.ifindex = ifindex};
+	bool any = false;
+
+	for (place.priority = TC_FILTERS; place.priority <= TC_FLOW6; place.priority++)
+		any |= tc_holds(socket, &place, is_ours) && tc_detach(socket, &place) == 0;
+	if (any && tc_is_empty(socket, ifindex))
+		tc_remove_hook(socket, ifindex);
+	return any;
 }
 
 int attached_nobody(struct mnl_socket *socket, const struct loaded *loaded, int ifindex)

@@ -35,6 +35,12 @@ int attached_nobody(struct mnl_socket *socket, const struct loaded *loaded, int 
 int attached_make_promiscuous(struct mnl_socket *socket, struct attached *end,
                               const struct link *link);
 
+/*
+ * Takes off an interface the programs of a process of which nothing else is to be found, known by
+ * their places and names. False if there are none. What else it did to the interface isn't known.
+ */
+bool attached_remove_strays(struct mnl_socket *socket, int ifindex);
+
 /* Undoes all. What is gone, or was changed by others meanwhile, is no matter. */
 void attached_remove(struct mnl_socket *socket, struct attached *end);
 

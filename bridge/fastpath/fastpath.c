@@ -155,6 +155,26 @@ static void find_punts(struct fastpath *fastpath, const struct fastpath_conf *co
 			fastpath->punts[side].index = 0;
 }
 
+/*
+ * Removes programs whose maps aren't to be found, as they were pinned in a file system that has
+ * gone, such as one of `ip netns exec` or of a container. They carry the wire by themselves, and
+ * beside packet sockets each frame twice. Returns 0, or -ENOENT if there are none.
+ */
+static int remove_strays(const struct fastpath *fastpath, const struct cable *cable)
+{
+	struct link punt;
+	bool any = false;
+
+	for (unsigned side = 0; side < NSIDES; side++) {
+		const int port = cable_state(cable, (enum side)side)->link.index;
+
+		any |= port && attached_remove_strays(fastpath->socket, port);
+		if (port && any && punt_find(fastpath->socket, port, &punt) == 0)
+			punt_remove(fastpath->socket, &punt);
+	}
+	return any ? 0 : -ENOENT;
+}
+
 int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 {
 	struct fastpath *fastpath = calloc(1, sizeof(*fastpath));
@@ -166,6 +186,8 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 	if (!err && !heritage_read(&fastpath->pins, &conf))
 		err = -ENOENT;
 	if (err < 0) {
+		if (err == -ENOENT && fastpath->socket)
+			err = remove_strays(fastpath, cable);
 		fastpath_leave(fastpath);
 		return err;
 	}

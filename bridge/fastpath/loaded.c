@@ -95,6 +95,17 @@ const char *loaded_name(const struct loaded *loaded, enum loaded_program program
 	                                                   : program_names[program];
 }
 
+bool loaded_is_name(const char *name)
+{
+	bool is = false;
+
+	for (unsigned i = 0; i < LOADED_PUNT; i++)
+		is |= !strcmp(name, program_names[i]);
+	for (unsigned side = 0; side < NSIDES; side++)
+		is |= !strcmp(name, host_names[side]);
+	return is;
+}
+
 uint32_t loaded_processors(void)
 {
 	const int n = libbpf_num_possible_cpus();

@@ -90,4 +90,7 @@ bool loaded_is_ip6(unsigned map);
 /* The name of a program, for tc(8). */
 const char *loaded_name(const struct loaded *loaded, enum loaded_program program);
 
+/* If a program of that name on a port is one of these, of whichever process. */
+bool loaded_is_name(const char *name);
+
 #endif

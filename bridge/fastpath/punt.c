@@ -84,6 +84,14 @@ int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES])
 	return err;
 }
 
+int punt_find(struct mnl_socket *socket, int outside, struct link *ret)
+{
+	char name[LINK_NAME_BYTES];
+
+	snprintf(name, sizeof(name), formats[OUTSIDE], outside);
+	return link_query(socket, name, ret);
+}
+
 int punt_find_orphan(struct mnl_socket *socket, int index, struct link *ret)
 {
 	char name[LINK_NAME_BYTES];

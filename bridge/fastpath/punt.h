@@ -22,6 +22,10 @@ int punt_make(struct mnl_socket *socket, int outside, struct link ret[NSIDES]);
  */
 int punt_find_orphan(struct mnl_socket *socket, int index, struct link *ret);
 
+/* Finds the device for the frames from outside of a pair that was made for that port. Returns 0 or
+ * a negative errno. */
+int punt_find(struct mnl_socket *socket, int outside, struct link *ret);
+
 /* Removes both. Returns 0 or a negative errno. */
 int punt_remove(struct mnl_socket *socket, const struct link *either);
 

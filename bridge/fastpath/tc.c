@@ -80,6 +80,52 @@ bool tc_is_empty(struct mnl_socket *socket, int ifindex)
 	return n == 0;
 }
 
+struct sought {
+	uint16_t priority;
+	bool (*is_one)(const char *name);
+	bool found;
+};
+
+static int look_at_option(const struct nlattr *option, void *data)
+{
+	struct sought *sought = data;
+
+	if (mnl_attr_get_type(option) == TCA_BPF_NAME &&
+	    mnl_attr_validate(option, MNL_TYPE_NUL_STRING) >= 0)
+		sought->found |= sought->is_one(mnl_attr_get_str(option));
+	return MNL_CB_OK;
+}
+
+static int look_at_attribute(const struct nlattr *attribute, void *data)
+{
+	return mnl_attr_get_type(attribute) == TCA_OPTIONS
+	               ? mnl_attr_parse_nested(attribute, look_at_option, data)
+	               : MNL_CB_OK;
+}
+
+static int look(const struct nlmsghdr *message, void *data)
+{
+	const struct tcmsg *filter = mnl_nlmsg_get_payload(message);
+	const struct sought *sought = data;
+
+	return filter->tcm_info >> 16 == sought->priority
+	               ? mnl_attr_parse(message, sizeof(*filter), look_at_attribute, data)
+	               : MNL_CB_OK;
+}
+
+bool tc_holds(struct mnl_socket *socket, const struct tc_place *place,
+              bool (*is_one)(const char *name))
+{
+	struct sought sought = {.priority = place->priority, .is_one = is_one};
+	char buffer[TC_REQUEST_BYTES];
+
+	link_ask(socket,
+	         make_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, place->ifindex,
+	                      direction(place->egress), 0),
+	         look, &sought);
+	return sought.found;
+}
+
 static struct nlmsghdr *filter_request(char *buffer, uint16_t type, uint16_t flags,
                                        const struct tc_place *place)
 {

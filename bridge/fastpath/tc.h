@@ -34,6 +34,10 @@ bool tc_is_empty(struct mnl_socket *socket, int ifindex);
 int tc_attach(struct mnl_socket *socket, const struct tc_place *place, int program,
               const char *name);
 
+/* If a program is there whose name is one of those. */
+bool tc_holds(struct mnl_socket *socket, const struct tc_place *place,
+              bool (*is_one)(const char *name));
+
 /* Takes away what is there. Returns 0 or a negative errno. */
 int tc_detach(struct mnl_socket *socket, const struct tc_place *place);
 

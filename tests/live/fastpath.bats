@@ -202,6 +202,28 @@ comes_merged() # ADDRESS HOST-IN-URL
 	[[ $(traces | tail -1) = 0 ]]
 }
 
+# As its BPF file system has gone, such as that of `ip netns exec` or a container.
+@test "programs whose maps are no longer to be found are removed as well, by a start without a fast path and by a release" {
+	start 'bridge.on_exit = keep'
+	tmbridge_stop
+	rm -r /sys/fs/bpf/tmbridge
+	FAST=off start
+	in_ns client ping -c 3 -i 0.05 -w 10 10.0.0.41 >"$LAB_DIR/pings"
+	pings_answered "$LAB_DIR/pings" 3
+	never grep DUP "$LAB_DIR/pings"
+	tmbridge_stop
+	start 'bridge.on_exit = keep'
+	tmbridge_stop
+	rm -r /sys/fs/bpf/tmbridge
+	# what others have there stays
+	in_ns tmb tc filter add dev eth0 ingress pref 1 protocol all bpf bytecode '1,6 0 0 0,'
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(in_ns tmb tc filter show dev eth0 ingress | grep -c handle) = 1 && -z $(in_ns tmb tc filter show dev eth1 ingress) ]]
+	in_ns tmb tc qdisc del dev eth0 clsact
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $status = 1 && $output = "tmbridge: eth0, eth1: nothing was left in the kernel" ]]
+}
+
 # To off or auto, with what runs.
 turn() # SETTING off|on WORKERS
 {
