@@ -7,6 +7,11 @@
  * nothing is kept of who is challenged, and who can name the number has got it. It is taken for an
  * answer in that period and the next.
  *
+ * A host that has sent nothing, as somebody has used its address, answers likewise (RFC 9293,
+ * 3.10.7.1). So an answer makes nobody known. It lets in what such a host doesn't send, the same
+ * SYN once more, and CHALLENGES_LET_IN_PER_S of these. They are kept in CHALLENGES_ANSWERS places,
+ * where the latest has its own.
+ *
  * A challenge is smaller than the SYN that it answers. So that it is still nothing to flood others
  * with, there are CHALLENGES_PER_S of them, and about 30 a second for an IPv4 /24 or IPv6 /48. For
  * a network there are two places of CHALLENGES_PLACES, by a hash with a key, and others who have
@@ -28,19 +33,37 @@ enum {
 	CHALLENGES_PLACE_MS = 256, /* what a place saves up */
 	CHALLENGES_PLACE_COST_MS = 64,
 	CHALLENGES_PERIOD_MS = 3000,
+	CHALLENGES_ANSWERS = 8192,
+	CHALLENGES_LET_IN_PER_S = 20000,
 };
+
+/* Of one of so many a second of all workers. */
+static uint64_t cost_ns(const struct share *share, uint32_t per_s)
+{
+	const uint32_t rate = share_of_limit(share, per_s);
+
+	return LB_NS_PER_S / (rate ? rate : 1);
+}
+
+static void *take_zeroed(struct arena *arena, size_t n, size_t size)
+{
+	void *ret = arena_take(arena, n, size);
+
+	if (ret)
+		memset(ret, 0, n * size);
+	return ret;
+}
 
 void challenges_lay_out(struct challenges *challenges, struct arena *arena,
                         const struct share *share, const struct hash_key *key, lb_time now)
 {
-	const uint32_t rate = share_of_limit(share, CHALLENGES_PER_S);
-	const size_t bytes = CHALLENGES_PLACES * sizeof(*challenges->paid_ms);
-
-	*challenges = (struct challenges){
-	        .key = *key, .begun = now, .cost_ns = LB_NS_PER_S / (rate ? rate : 1)};
-	challenges->paid_ms = arena_take(arena, bytes, 1);
-	if (challenges->paid_ms)
-		memset(challenges->paid_ms, 0, bytes);
+	*challenges =
+	        (struct challenges){.key = *key,
+	                            .begun = now,
+	                            .cost_ns = cost_ns(share, CHALLENGES_PER_S),
+	                            .let_in_cost_ns = cost_ns(share, CHALLENGES_LET_IN_PER_S)};
+	challenges->paid_ms = take_zeroed(arena, CHALLENGES_PLACES, sizeof(*challenges->paid_ms));
+	challenges->answers = take_zeroed(arena, CHALLENGES_ANSWERS, sizeof(*challenges->answers));
 }
 
 static uint64_t age_ms(const struct challenges *challenges, lb_time now)
@@ -103,12 +126,38 @@ bool challenges_make(struct challenges *challenges, const struct packet *syn, bo
 	return true;
 }
 
-bool challenges_is_answer(const struct challenges *challenges, const struct packet *rst,
-                          lb_time now)
+static bool is_answer(const struct challenges *challenges, const struct packet *rst, lb_time now)
 {
 	const uint64_t period = age_ms(challenges, now) / CHALLENGES_PERIOD_MS;
 
 	return now.ns < challenges->answers_until.ns &&
 	       (rst->seq == number_of(challenges, rst, period) ||
 	        rst->seq == number_of(challenges, rst, period - 1));
+}
+
+static struct challenges_answer *place_of(const struct challenges *challenges, uint64_t hash)
+{
+	return &challenges->answers[hash % CHALLENGES_ANSWERS];
+}
+
+bool challenges_answer(struct challenges *challenges, const struct packet *rst, uint64_t hash,
+                       lb_time now)
+{
+	if (!is_answer(challenges, rst, now))
+		return false;
+	*place_of(challenges, hash) = (struct challenges_answer){
+	        .hash = (uint32_t)hash, .until_ms = age_ms(challenges, now) + CHALLENGES_PERIOD_MS};
+	return true;
+}
+
+bool challenges_let_in(struct challenges *challenges, uint64_t hash, lb_time now)
+{
+	struct challenges_answer *answer = place_of(challenges, hash);
+
+	if (answer->hash != (uint32_t)hash || answer->until_ms <= age_ms(challenges, now) ||
+	    !bucket_pay(&challenges->let_in_paid_ns, challenges->let_in_cost_ns,
+	                CHALLENGES_AT_ONCE_MS * LB_NS_PER_MS, now))
+		return false;
+	answer->until_ms = 0;
+	return true;
 }

@@ -1,5 +1,5 @@
 /*
- * How a client shows, without anything being kept of him, that he is at the address that he names.
+ * How a client shows that he is at the address that he names, and so is let in at once in a flood.
  */
 #ifndef LB_CHALLENGES_H
 #define LB_CHALLENGES_H
@@ -8,11 +8,19 @@
 #include "parse.h"
 #include "share.h"
 
+/* One whose SYN hasn't come again yet. */
+struct challenges_answer {
+	uint64_t until_ms; /* since the beginning; 0: none */
+	uint32_t hash;     /* of its addresses and ports */
+};
+
 struct challenges {
 	struct hash_key key;
 	lb_time begun;
-	lb_time answers_until; /* later than that nobody can answer */
-	uint64_t cost_ns, paid_ns;
+	lb_time answers_until;                   /* later than that nobody can answer */
+	uint64_t cost_ns, paid_ns;               /* of a challenge */
+	uint64_t let_in_cost_ns, let_in_paid_ns; /* of a SYN whose sender has answered */
+	struct challenges_answer *answers;
 	uint32_t *paid_ms; /* up to when the challenges of networks are paid for, since the
 	                      beginning */
 };
@@ -30,8 +38,13 @@ void challenges_lay_out(struct challenges *challenges, struct arena *arena,
 bool challenges_make(struct challenges *challenges, const struct packet *syn, bool pressed,
                      lb_time now, uint32_t *ack);
 
-/* If the RST answers such a challenge. Its sender has got it, then, and so is at his address. */
-bool challenges_is_answer(const struct challenges *challenges, const struct packet *rst,
-                          lb_time now);
+/* If the RST answers such a challenge; then that is noted. hash, in its lower half, is of all its
+ * addresses and ports. */
+bool challenges_answer(struct challenges *challenges, const struct packet *rst, uint64_t hash,
+                       lb_time now);
+
+/* If the sender of a SYN of that hash has answered within the last seconds, and it may go on to a
+ * server, which is paid for: just this once. */
+bool challenges_let_in(struct challenges *challenges, uint64_t hash, lb_time now);
 
 #endif

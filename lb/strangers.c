@@ -17,8 +17,7 @@
  * - a SYN that repeats one that was let in goes on to the server STRANGERS_REPEATS_PER_S times a
  *   second: else a few addresses and ports would do for a flood that passes.
  *
- * Who is turned away may be asked to prove that he is at his address (challenges.c): then he counts
- * as if he had opened a connection.
+ * Who is turned away may be made to ask again at once, and is let in then (challenges.c).
  *
  * What a second's tokens hold may be used at once, but while frames wait only what a small part of
  * one does: a flood's first SYNs, each of which costs as much as many that are turned away, would

@@ -11,7 +11,7 @@
 
 struct strangers_client {
 	uint64_t key;      /* as limits.h knows clients; 0: none */
-	uint32_t opened_s; /* when it last opened a connection, or answered a challenge */
+	uint32_t opened_s; /* when it last opened a connection */
 	uint16_t second;   /* of its last SYN in a flood */
 	uint16_t syns;     /* of these in that second */
 };
@@ -47,8 +47,8 @@ static inline bool strangers_is_pressed(const struct strangers *strangers, lb_ti
 	return now.ns < strangers->pressed_until.ns;
 }
 
-/* Notes that the client (limits_key()) has opened a connection, or answered a challenge: so he is
- * no stranger, and his address isn't forged. */
+/* Notes that the client (limits_key()) has opened a connection: so he is no stranger, and his
+ * address isn't forged. */
 void strangers_met(struct strangers *strangers, uint64_t client, lb_time now);
 
 /* If the client is known so; and the same of one that asks, which counts: not if he has asked too

@@ -148,10 +148,11 @@ static void challenge(struct lb *lb, const struct packet *packet, lb_time now, s
 }
 
 /* If the SYN may begin a connection: SYNs don't come in a flood, or this one seems not to be part
- * of it (strangers.h). Else its verdict is settled. */
+ * of it (strangers.h, challenges.h). Else its verdict is settled. */
 static bool is_no_flood(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
 	if (!balance_is_flooded(&lb->balance, now) ||
+	    challenges_let_in(&lb->balance.challenges, job->hash, now) ||
 	    strangers_admit(&lb->balance.strangers, balance_sender_key(&job->packet), job->hash,
 	                    now))
 		return true;
@@ -272,12 +273,12 @@ static void settle_probe(struct verdict *v, const struct frame *frame, const str
 }
 
 /* A RST that belongs to no flow. */
-static void rst(struct lb *lb, const struct packet *packet, lb_time now, struct verdict *v)
+static void rst(struct lb *lb, const struct job *job, lb_time now, struct verdict *v)
 {
-	if (!challenges_is_answer(&lb->balance.challenges, packet, now))
-		return verdict_settle(v, WHY_RST_NO_FLOW);
-	strangers_met(&lb->balance.strangers, balance_sender_key(packet), now);
-	verdict_settle(v, WHY_STRANGER_PROVEN);
+	const bool answers =
+	        challenges_answer(&lb->balance.challenges, &job->packet, job->hash, now);
+
+	verdict_settle(v, answers ? WHY_STRANGER_ANSWERED : WHY_RST_NO_FLOW);
 }
 
 /* The rest of the last step: TCP to us that belongs to no flow, or to one that isn't passed on. */
@@ -298,7 +299,7 @@ static void balance_unknown(struct lb *lb, struct frame *frame, struct job *job,
 	if (traffic_is_probe_reply(&scene, packet))
 		return settle_probe(v, frame, packet);
 	if (packet->tcp_flags & TCP_RST)
-		return rst(lb, packet, now, v);
+		return rst(lb, job, now, v);
 	refuse(&lb->refuse, v, WHY_NO_FLOW, packet, now);
 }
 

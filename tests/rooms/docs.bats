@@ -89,7 +89,7 @@ without_unit() # PREFIX NAME...
 # filters, a router's part and frames that find no room to units.
 @test "the oracle knows each reason, but for those that are left to others" {
 	local name unknown="" left=" FRAGMENT FRAGMENT_HELD FRAGMENT_OTHER FRAGMENT_OVERLAP FRAGMENT_TINY FRAGMENT_NO_ROOM
-		FILTER_RESET STRANGER_CHALLENGED FILTERED FILTER_RATE STRANGER STRANGER_PROVEN TTL_EXPIRED TOO_BIG ICMP_LIMITED OTHER_HOST CLIENT_NOWHERE NOT_HANDED_OVER "
+		FILTER_RESET STRANGER_CHALLENGED FILTERED FILTER_RATE STRANGER STRANGER_ANSWERED TTL_EXPIRED TOO_BIG ICMP_LIMITED OTHER_HOST CLIENT_NOWHERE NOT_HANDED_OVER "
 
 	for name in $(sed -nE 's/^\tX\(([A-Z0-9_]+), LB_.*/\1/p' lb/why.h); do
 		grep -qE "\bWHY_$name\b" tests/oracle/*.c || unknown+="$name "

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 
 enum { PORT = 443, PER_S = 100000, NETWORK_PER_S = 30, NETWORK_AT_ONCE = 8 };
-enum { STRANGERS_PER_S = 20000, KNOWN_SYNS = 250 };
+enum { STRANGERS_PER_S = 20000, LET_IN_PER_S = 20000 };
 
 /* The least, one more, few, and the default. */
 static const uint32_t most_half_open[] = {1, 2, 4, 65536};
+
+#define HASH 0x1234567890abcdefull
 
 static struct challenges challenges;
 static struct engine engine;
@@ -60,9 +62,14 @@ static struct packet rst_of(const struct packet *syn, uint32_t ack)
 	return ret;
 }
 
+/* If it is an answer; that lets in one SYN of its hash. */
 static bool is_answer(const struct packet *rst)
 {
-	return challenges_is_answer(&challenges, rst, now);
+	const bool ret = challenges_answer(&challenges, rst, HASH, now);
+
+	require_eq(challenges_let_in(&challenges, HASH, now), ret);
+	require(!challenges_let_in(&challenges, HASH, now));
+	return ret;
 }
 
 /* How many SYNs of clients from first on are challenged, of n, one of each `step`th address. */
@@ -208,6 +215,53 @@ START_TEST(a_network_gets_a_share_of_the_challenges)
 }
 END_TEST
 
+/* An answer counts for 3 s, and for as many SYNs of such a hash as there were answers. */
+START_TEST(an_answer_lets_in_one_syn)
+{
+	static const unsigned ms[] = {0, 2999, 3000};
+
+	for (unsigned i = 0; i < 3; i++) {
+		const struct packet syn = syn_of(0x0b000001, NULL);
+		struct packet rst;
+		uint32_t ack;
+
+		begin(1);
+		ck_assert(challenges_make(&challenges, &syn, false, now, &ack));
+		rst = rst_of(&syn, ack);
+		ck_assert(!challenges_let_in(&challenges, HASH, now));
+		ck_assert(challenges_answer(&challenges, &rst, HASH, now));
+		ck_assert(challenges_answer(&challenges, &rst, HASH, now));
+		wait_ms(ms[i]);
+		ck_assert(!challenges_let_in(&challenges, HASH ^ 0x80000000, now));
+		ck_assert_int_eq(challenges_let_in(&challenges, HASH, now), ms[i] < 3000);
+		ck_assert(!challenges_let_in(&challenges, HASH, now));
+		free(memory);
+	}
+}
+END_TEST
+
+/* Who makes hosts answer, whose addresses he uses, is let in so often. */
+START_TEST(answers_let_in_so_many_a_second)
+{
+	const struct packet syn = syn_of(0x0b000001, NULL);
+	struct packet rst;
+	unsigned n = 0;
+	uint32_t ack;
+
+	begin(1);
+	ck_assert(challenges_make(&challenges, &syn, false, now, &ack));
+	rst = rst_of(&syn, ack);
+	for (unsigned i = 0; i < 40000; i++) {
+		challenges_answer(&challenges, &rst, i, now);
+		n += challenges_let_in(&challenges, i, now);
+		now.ns += LB_NS_PER_MS / 100;
+	}
+	ck_assert_uint_ge(n, LET_IN_PER_S * 4 / 10);
+	ck_assert_uint_le(n, LET_IN_PER_S * 5 / 10 + 1);
+	free(memory);
+}
+END_TEST
+
 /* Hundreds that ask for all that they can get have hardly two places of anybody else. */
 START_TEST(networks_of_a_flood_leave_others_theirs)
 {
@@ -310,11 +364,11 @@ START_TEST(who_answers_a_challenge_is_let_in)
 	require(hop_eq(&v.own.to, &(struct hop){.mac = syn.src, .side = OUTSIDE}));
 	ck_assert_uint_eq(answer(&other, &v.own), WHY_RST_NO_FLOW);
 	require_turned_away(knock(syn.from, 2));
-	ck_assert_uint_eq(answer(&syn, &v.own), WHY_STRANGER_PROVEN);
-	for (uint16_t i = 0; i < KNOWN_SYNS; i++)
-		ck_assert_uint_eq(knock(syn.from, (uint16_t)(3 + i)), WHY_FLOW_NEW);
-	require_turned_away(knock(syn.from, 3 + KNOWN_SYNS));
+	ck_assert_uint_eq(answer(&syn, &v.own), WHY_STRANGER_ANSWERED);
+	require_turned_away(knock(syn.from, 3)); /* just that SYN */
 	require_turned_away(knock(other.from, 1));
+	ck_assert_uint_eq(knock(syn.from, 1), WHY_FLOW_NEW);
+	require_turned_away(knock(syn.from, 4)); /* he has opened nothing yet */
 	engine_stop(&engine);
 }
 END_TEST
@@ -346,6 +400,8 @@ Suite *challenges_suite(void)
 	                              a_challenge_acknowledges_nothing,
 	                              a_network_gets_a_share_of_the_challenges,
 	                              networks_of_a_flood_leave_others_theirs,
+	                              an_answer_lets_in_one_syn,
+	                              answers_let_in_so_many_a_second,
 	                              challenges_have_a_rate,
 	                              without_a_flood_nobody_is_challenged,
 	                              NULL};
