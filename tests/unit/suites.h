@@ -132,6 +132,7 @@
 	X(tcp)                                                                                     \
 	X(tcp_strays)                                                                              \
 	X(text)                                                                                    \
+	X(time_wait)                                                                               \
 	X(times)                                                                                   \
 	X(topology)                                                                                \
 	X(tuple)                                                                                   \

@@ -257,6 +257,94 @@ START_TEST(numbers_go_around)
 }
 END_TEST
 
+/* Of what the client sends at once the first part is lost: what follows in the first window opens.
+ */
+START_TEST(opens_by_what_follows)
+{
+	static const uint32_t behind[] = {1, 1000, TCP_WINDOW_LEAST};
+
+	for (unsigned i = 0; i < sizeof(behind) / sizeof(*behind); i++) {
+		begin();
+		packet(CLIENT, SYN, 1000, 0, 0);
+		packet(SERVER, SYN | ACK, 500000, 1001, 0);
+		ck_assert_uint_eq(packet(CLIENT, ACK, 1001 + behind[i], 500001, 10), TCP_OPENED);
+	}
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	ck_assert_uint_eq(packet(CLIENT, ACK, 1001 + TCP_WINDOW_LEAST + 1, 500001, 10), 0);
+	ck_assert_uint_eq(kind, TCP_STRAY);
+}
+END_TEST
+
+/* The number is no acknowledgment without the flag. */
+START_TEST(without_ack_nothing_counts_in_a_handshake)
+{
+	struct flow before;
+
+	begin();
+	packet(CLIENT, SYN, 1000, 0, 0);
+	packet(SERVER, SYN | ACK, 500000, 1001, 0);
+	before = flow;
+	for (unsigned flags = 0; flags <= FIN; flags += FIN) {
+		packet(CLIENT, (int)flags, 1001, 500001, 10);
+		packet(SERVER, (int)flags, 500001, 1001, 10);
+	}
+	ck_assert(memcmp(&before, &flow, sizeof(flow)) == 0);
+}
+END_TEST
+
+/* Who has moved may repeat what began up to a window ago, and that is 64 KiB at least. */
+START_TEST(who_has_moved_may_repeat_a_small_window)
+{
+	static const uint32_t offered[] = {1, 1000, TCP_WINDOW_LEAST, 1 << 18};
+
+	for (unsigned i = 0; i < sizeof(offered) / sizeof(*offered); i++) {
+		const uint32_t window_then =
+		        offered[i] < TCP_WINDOW_LEAST ? TCP_WINDOW_LEAST : offered[i];
+
+		shake_hands(plain);
+		flow_set_next(&flow, CLIENT, 2000000);
+		flow_set_acked(&flow, SERVER, 2000000);
+		flow_set_limit(&flow, CLIENT, 2000000 + offered[i]);
+		elsewhere = true;
+		packet(CLIENT, ACK, 2000000 - window_then - 1, 500001, 10);
+		ck_assert_uint_eq(kind, TCP_STRAY);
+		packet(CLIENT, ACK, 2000000 - window_then, 500001, 10);
+		ck_assert_uint_eq(kind, TCP_ACCEPTABLE);
+	}
+}
+END_TEST
+
+/* Windows of a connection that begins anew are scaled if both of its own SYNs say so. */
+START_TEST(scales_anew)
+{
+	for (unsigned with = 0; with < 4; with++) {
+		shake_hands(plain);
+		wscale = with & 1 ? 3 : PACKET_NO_WSCALE;
+		packet(CLIENT, SYN, 7000000, 0, 0);
+		wscale = with & 2 ? 4 : PACKET_NO_WSCALE;
+		packet(SERVER, SYN | ACK, 9000000, 7000001, 0);
+		ck_assert_uint_eq(kind, TCP_ANEW);
+		ck_assert_uint_eq(flow_wscale(&flow, CLIENT), with == 3 ? 3 : 0);
+		ck_assert_uint_eq(flow_wscale(&flow, SERVER), with == 3 ? 4 : 0);
+	}
+}
+END_TEST
+
+/* What was sent before the handshake (RFC 7413) may be more than any window is then. */
+START_TEST(revived_with_more_than_a_window)
+{
+	for (enum end end = CLIENT; end <= SERVER; end++) {
+		wscale = 0;
+		shake_hands(plain);
+		flow_set_next(&flow, end, flow_acked(&flow, end_other(end)) + (100u << 20));
+		tcp_revived(&flow);
+		ck_assert_uint_eq(flow_limit(&flow, end), flow_next(&flow, end));
+	}
+}
+END_TEST
+
 Suite *tcp_suite(void)
 {
 	const TTest *const tests[] = {
@@ -276,6 +364,11 @@ Suite *tcp_suite(void)
 	        server_speaks_early,
 	        keep_alive_opens,
 	        numbers_go_around,
+	        opens_by_what_follows,
+	        without_ack_nothing_counts_in_a_handshake,
+	        who_has_moved_may_repeat_a_small_window,
+	        scales_anew,
+	        revived_with_more_than_a_window,
 	        NULL,
 	};
 
