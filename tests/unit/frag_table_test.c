@@ -338,6 +338,34 @@ START_TEST(all_fragments_are_counted)
 }
 END_TEST
 
+/* What is left of a datagram counts for the connection that sent it, and not for the next one that
+ * has the flow's place. */
+START_TEST(who_has_the_place_now_is_not_charged)
+{
+	static struct built pieces[PIECES_MAX], whole;
+	const struct flows *flows;
+	uint32_t packets;
+	struct spec syn;
+
+	engine_start(&engine, fixture_rules(1));
+	talk_open(&talk, &engine, fixture_client(1), 40000, 5061);
+	flows = &lb_balance(engine.lb)->flows;
+	build_whole(&whole, CLIENT, 5);
+	cut(pieces, &whole, 2);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[0]).why, WHY_FLOW_HIT);
+	talk_send(&talk, CLIENT, 0x04, 0); /* RST */
+	engine_wait_ms(&engine, 1000);
+	syn = spec_syn(fixture_client(1), 40000, 5061);
+	syn.seq = talk.next[CLIENT] + 100000;
+	ck_assert_uint_eq(talk_syn_from(&talk, &engine, &syn).why, WHY_FLOW_NEW);
+	ck_assert_uint_eq(flows_at(flows, 0)->state, FLOW_HALF_OPEN);
+	packets = flows_packets(flows, 0, CLIENT);
+	ck_assert_uint_eq(engine_input(&engine, &pieces[1]).why, WHY_FRAGMENT);
+	ck_assert_uint_eq(flows_packets(flows, 0, CLIENT), packets);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *frag_table_suite(void)
 {
 	const TTest *const tests[] = {
@@ -348,6 +376,7 @@ Suite *frag_table_suite(void)
 	        whose_address_changes_gets_another_id,
 	        what_follows_keeps_no_flow,
 	        all_fragments_are_counted,
+	        who_has_the_place_now_is_not_charged,
 	        as_long_as_a_jumbo_frame_waits,
 	        who_waits_for_longest_makes_way,
 	        the_oldest_datagram_makes_way,
