@@ -251,22 +251,29 @@ static void expect_counts(enum side in, uint64_t received, uint64_t sent, uint64
 
 	maps_count(&maps, &counts);
 	ck_assert_uint_eq(counts.received[in], received);
+	ck_assert_uint_eq(counts.received_bytes[in], received * LEAST);
 	ck_assert_uint_eq(counts.sent[!in], sent);
 	ck_assert_uint_eq(counts.sent_bytes[!in], sent * LEAST);
 	ck_assert_uint_eq(counts.unsent[!in], unsent);
 }
 
-static void cross(enum side side, uint32_t expected)
+/* Merged of parts of so many bytes or, if 0, not merged. */
+static void cross_merged(enum side side, uint32_t merged, uint32_t expected)
 {
 	const struct spec spec = {.dst = mac_of(0x91),
 	                          .src = mac_of(0x90),
 	                          .side = side,
 	                          .payload = LEAST - ETH_HEADER_BYTES};
-	struct __sk_buff ctx = {0};
+	struct __sk_buff ctx = {.gso_size = merged};
 	struct built built;
 
 	frames_ether(&built, &spec, 0x88b5);
 	ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx), expected);
+}
+
+static void cross(enum side side, uint32_t expected)
+{
+	cross_merged(side, 0, expected);
 }
 
 /* It is sent all the same: the link may have come back, and the process not have seen that yet. */
@@ -295,6 +302,9 @@ static void count_what_leaves_without_a_link(void)
 		out->mtu--;
 		cross((enum side)side, TC_ACT_SHOT);
 		expect_counts((enum side)side, 6, 3, 3);
+		/* but for what is merged, which the kernel cuts up on its way out */
+		cross_merged((enum side)side, 20, TC_ACT_REDIRECT);
+		expect_counts((enum side)side, 7, 4, 3);
 		out->mtu = MTU;
 	}
 }
