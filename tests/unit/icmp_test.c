@@ -5,6 +5,8 @@
 #include "random.h"
 #include "suites.h"
 
+#include "../../lb/way.h"
+
 enum { ACK = 0x10, SYN = 0x02, FIN = 0x01, QUOTE_MIN = 28, QUOTE_CHECKSUM = 38, PAYLOAD = 600 };
 
 static struct engine engine;
@@ -271,6 +273,41 @@ START_TEST(without_snat)
 }
 END_TEST
 
+static struct rules_net net_of(be32 address, enum side side)
+{
+	return (struct rules_net){
+	        .address = ip6_mapped(address), .prefix = 96 + 16, .side = (uint8_t)side};
+}
+
+/* The second farm's VIP is the host's own address: what is sent to that about a packet which has
+ * come from another address of ours is the host's. */
+START_TEST(misled_to_the_host)
+{
+	struct rules *rules = fixture_two_farms();
+	struct spec about = {.dst = FIXTURE_OUTSIDE_MAC,
+	                     .src = mac_of(0x99),
+	                     .from = ip4(10, 9, 0, 254),
+	                     .to = rules->farms[1].vip,
+	                     .icmp_type = 3};
+	struct spec ours = spec_syn(rules->farms[0].vip, 5061, 40000);
+
+	rules->mode = MODE_ROUTED;
+	rules->nets.all[0] = net_of(ip4(10, 9, 0, 1), OUTSIDE);
+	rules->nets.all[1] = net_of(rules->farms[1].vip, INSIDE);
+	rules->nets.n = 2;
+	way_settle(rules);
+	engine_start(&engine, rules);
+	ours.to = fixture_client(1);
+	frames_tcp(&passed, &ours);
+	frames_icmp_error(&error, &about, &passed, QUOTE_MIN);
+	ck_assert_uint_eq(engine_input(&engine, &error).why, WHY_TO_HOST);
+	about.to = rules->farms[0].vip;
+	frames_icmp_error(&error, &about, &passed, QUOTE_MIN);
+	ck_assert_uint_eq(refused(), WHY_ICMP_NO_FLOW);
+	engine_stop(&engine);
+}
+END_TEST
+
 Suite *icmp_suite(void)
 {
 	const TTest *const tests[] = {error_of_a_router,
@@ -283,6 +320,7 @@ Suite *icmp_suite(void)
 	                              error_about_a_syn,
 	                              burst_makes_no_difference,
 	                              without_snat,
+	                              misled_to_the_host,
 	                              NULL};
 
 	return suite_of("icmp", tests);

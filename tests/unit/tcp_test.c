@@ -257,8 +257,7 @@ START_TEST(numbers_go_around)
 }
 END_TEST
 
-/* Of what the client sends at once the first part is lost: what follows in the first window opens.
- */
+/* The first of what the client sends is lost: what follows in the first window opens. */
 START_TEST(opens_by_what_follows)
 {
 	static const uint32_t behind[] = {1, 1000, TCP_WINDOW_LEAST};

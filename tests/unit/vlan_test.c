@@ -28,6 +28,7 @@ static const struct tags {
         {2, {0x8100, 0x8100}, {VLAN, OTHER}, false},
         {2, {0x8100, 0x8100}, {OTHER, VLAN}, false},
         {2, {0x8100, 0x8100}, {0, VLAN}, false},
+        {2, {0x88a8, 0x88a8}, {VLAN, VLAN}, false},
         {2, {0x88a8, 0x8100}, {VLAN, 0}, false}, /* in a service VLAN, by its priority alone */
 };
 
@@ -287,7 +288,7 @@ START_TEST(what_is_in_all_vlans_is_also_in_one_that_is_named)
 END_TEST
 
 /* Which of all_tags are one VLAN: those of the same letter. */
-static const char vlan_of_tags[NTAGS + 1] = "nvvonnsqadepz";
+static const char vlan_of_tags[NTAGS + 1] = "nvvonnsqadepkz";
 
 /* The address and port of an open connection's client, from behind other tags: another client. */
 START_TEST(a_client_is_in_one_vlan)
