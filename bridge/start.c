@@ -215,7 +215,7 @@ static bool allow_rushes(struct live *live, const struct rules *rules)
 		         strerror(-err));
 	else if (wanted && !leave.threads)
 		log_debug("no worker goes before other processes in a burst: there is one "
-		          "processor, or tmbridge is scheduled otherwise");
+		          "processor, Linux is older than 6.5, or tmbridge is scheduled otherwise");
 	live->crew.rushers = wanted || !leave.takes_nice ? leave.threads : 0;
 	return wanted && leave.takes_nice && leave.threads;
 }

@@ -10,6 +10,10 @@
  * of it at most. (And of each second the kernel itself keeps a twentieth for others by default:
  * sched_rt_runtime_us, or the fair server of Linux 6.12.)
  *
+ * Up to Linux 6.4 it would hurt: there what the network's softirqs have left over for ksoftirqd, an
+ * ordinary thread of each processor, has all that comes later wait for it, frames that the thread
+ * itself sends among it; and these find no room while ksoftirqd doesn't get its turn.
+ *
  * By system calls, as musl has no functions for these.
  */
 #include "rush.h"
@@ -19,9 +23,13 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
+
+enum { KERNEL_MAJOR = 6, KERNEL_MINOR = 5 };
 
 #define LONGEST_NS (RUSH_LONGEST_MS * LB_NS_PER_MS)
 #define LEAST_NS   (RUSH_LEAST_MS * LB_NS_PER_MS)
@@ -69,13 +77,29 @@ static bool is_timed(void)
 	return getrlimit(RLIMIT_RTTIME, &limit) < 0 || limit.rlim_cur != RLIM_INFINITY;
 }
 
+bool rush_suits(const char *release)
+{
+	unsigned major, minor;
+
+	return sscanf(release, "%u.%u", &major, &minor) == 2 &&
+	       (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR));
+}
+
+static bool suits_kernel(void)
+{
+	struct utsname kernel;
+
+	return uname(&kernel) == 0 && rush_suits(kernel.release);
+}
+
 int rush_allow(struct rush_leave *ret)
 {
 	const unsigned n = limits_processors();
 	int err;
 
 	*ret = (struct rush_leave){0};
-	if (n < 2 || is_timed() || syscall(SYS_sched_getscheduler, 0) != SCHED_OTHER)
+	if (n < 2 || !suits_kernel() || is_timed() ||
+	    syscall(SYS_sched_getscheduler, 0) != SCHED_OTHER)
 		return 0;
 	ret->takes_nice = raise_limit() < 0;
 	err = begin(); /* to see if that is all it takes */

@@ -35,11 +35,14 @@ struct rush_leave {
 
 /*
  * Sees to it that threads may go before others, as far as the process may do so: to be called while
- * it still has the capabilities of its start. None may if there is but one processor, or if whoever
- * started the process has chosen how it is scheduled. Returns 0, or a negative errno if it isn't
- * allowed to.
+ * it still has the capabilities of its start. None may if there is but one processor, if whoever
+ * started the process has chosen how it is scheduled, or on a kernel that it doesn't suit. Returns
+ * 0, or a negative errno if it isn't allowed to.
  */
 int rush_allow(struct rush_leave *ret);
+
+/* If it suits a kernel of that release, as uname() has it. */
+bool rush_suits(const char *release);
 
 void rush_open(struct rush *ret, bool may, lb_time now);
 

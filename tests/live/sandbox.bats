@@ -53,7 +53,7 @@ threads_have() # KEY VALUE
 LEFT=0000000000003000
 if [[ $FAST_PATH != off ]]; then
 	LEFT=0000008000003000
-elif [[ $(nproc) -gt 1 ]] && ! (ulimit -r 1) 2>/dev/null; then
+elif [[ $(nproc) -gt 1 ]] && printf '6.5\n%s\n' "$(uname -r)" | sort -VC && ! (ulimit -r 1) 2>/dev/null; then
 	LEFT=0000000000803000
 fi
 

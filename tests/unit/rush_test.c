@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 
 static lb_time at_ms(uint64_t ms)
 {
@@ -199,13 +200,34 @@ static void *run(void *(*what)(void *), void *arg)
 	return arg;
 }
 
+START_TEST(kernels_that_it_suits)
+{
+	const char *const good[] = {"6.5.0", "6.5", "6.12.9-amd64", "6.18.1", "7.0.0", "10.1"};
+	const char *const bad[] = {
+	        "6.4.16", "6.1.0-57-amd64", "5.14.0-427.el9", "5.5", "4.19.0", "6", "linux", ""};
+
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ck_assert(rush_suits(good[i]));
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert(!rush_suits(bad[i]));
+}
+END_TEST
+
+static unsigned most(void)
+{
+	struct utsname kernel;
+
+	ck_assert_int_eq(uname(&kernel), 0);
+	return limits_processors() > 1 && rush_suits(kernel.release) ? limits_processors() : 0;
+}
+
 START_TEST(as_many_threads_may_as_there_are_processors)
 {
 	int n = -1;
 
 	run(allow, &n);
 	if (n >= 0)
-		ck_assert_int_eq(n, limits_processors() > 1 ? (int)limits_processors() : 0);
+		ck_assert_int_eq(n, (int)most());
 	run(go_and_return, NULL);
 }
 END_TEST
@@ -248,6 +270,7 @@ Suite *rush_suite(void)
 	                              what_never_ends_leaves_most_of_the_time_to_others,
 	                              it_is_paid_for_whatever_the_pattern,
 	                              rest_brings_it_back_in_full_and_not_more,
+	                              kernels_that_it_suits,
 	                              as_many_threads_may_as_there_are_processors,
 	                              not_on_one_processor_nor_if_it_is_scheduled_otherwise,
 	                              not_where_the_kernel_ends_who_does,
