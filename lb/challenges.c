@@ -12,12 +12,12 @@
  * SYN once more, and CHALLENGES_LET_IN_PER_S of these. They are kept in CHALLENGES_ANSWERS places,
  * where the latest has its own.
  *
- * A challenge is smaller than the SYN that it answers. So that it is still nothing to flood others
- * with, there are CHALLENGES_PER_S of them, and about 30 a second for an IPv4 /24 or IPv6 /48. For
- * a network there are two places of CHALLENGES_PLACES, by a hash with a key, and others who have
- * one of them have another second one: so a flood from some hundreds of networks leaves nearly all
- * others their challenges. While frames wait there are fewer, as sending one takes longer than to
- * turn two SYNs away.
+ * A challenge is no longer than the SYN that it answers. So that it is still nothing to flood
+ * others with, there are CHALLENGES_PER_S of them, and about 30 a second for an IPv4 /24 or IPv6
+ * /48. For a network there are two places of CHALLENGES_PLACES, by a hash with a key, and others
+ * who have one of them have another second one: so a flood from some hundreds of networks leaves
+ * nearly all others their challenges. While frames wait there are fewer, as sending one takes
+ * longer than to turn two SYNs away.
  */
 #include "challenges.h"
 
@@ -61,6 +61,7 @@ void challenges_lay_out(struct challenges *challenges, struct arena *arena,
 	        (struct challenges){.key = *key,
 	                            .begun = now,
 	                            .cost_ns = cost_ns(share, CHALLENGES_PER_S),
+	                            .place_cost_ms = CHALLENGES_PLACE_COST_MS * share->n,
 	                            .let_in_cost_ns = cost_ns(share, CHALLENGES_LET_IN_PER_S)};
 	challenges->paid_ms = take_zeroed(arena, CHALLENGES_PLACES, sizeof(*challenges->paid_ms));
 	challenges->answers = take_zeroed(arena, CHALLENGES_ANSWERS, sizeof(*challenges->answers));
@@ -95,13 +96,13 @@ static bool pay_network(struct challenges *challenges, const struct packet *pack
 {
 	const uint64_t network = packet_network(packet);
 	const uint64_t hash = siphash(&challenges->key, &network, 1);
-	const uint32_t ms = (uint32_t)age_ms(challenges, now) + CHALLENGES_PLACE_MS;
+	const uint32_t cost = challenges->place_cost_ms;
+	const uint32_t depth = cost > CHALLENGES_PLACE_MS ? cost : CHALLENGES_PLACE_MS;
+	const uint32_t ms = (uint32_t)age_ms(challenges, now) + depth;
 	uint32_t *paid = challenges->paid_ms;
 
-	return bucket_pay_ms(&paid[(uint32_t)hash % CHALLENGES_PLACES], CHALLENGES_PLACE_COST_MS,
-	                     CHALLENGES_PLACE_MS, ms) ||
-	       bucket_pay_ms(&paid[(hash >> 32) % CHALLENGES_PLACES], CHALLENGES_PLACE_COST_MS,
-	                     CHALLENGES_PLACE_MS, ms);
+	return bucket_pay_ms(&paid[(uint32_t)hash % CHALLENGES_PLACES], cost, depth, ms) ||
+	       bucket_pay_ms(&paid[(hash >> 32) % CHALLENGES_PLACES], cost, depth, ms);
 }
 
 /* The same out of what is left in all. */

@@ -21,6 +21,7 @@ struct challenges {
 	uint64_t cost_ns, paid_ns;               /* of a challenge */
 	uint64_t let_in_cost_ns, let_in_paid_ns; /* of a SYN whose sender has answered */
 	struct challenges_answer *answers;
+	uint32_t place_cost_ms;
 	uint32_t *paid_ms; /* up to when the challenges of networks are paid for, since the
 	                      beginning */
 };

@@ -152,7 +152,7 @@ static inline bool lb_why_refuses(enum lb_why why)
 static inline bool lb_why_is_arrival(enum lb_why why)
 {
 	return why == WHY_PROBE || why == WHY_TO_HOST || why == WHY_ARP_LEARNED ||
-	       why == WHY_ND_LEARNED;
+	       why == WHY_ND_LEARNED || why == WHY_STRANGER_ANSWERED;
 }
 
 const char *lb_why_name(enum lb_why why);

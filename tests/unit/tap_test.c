@@ -92,7 +92,7 @@ END_TEST
 START_TEST(what_is_for_us_or_the_host_is_not_lost)
 {
 	static const enum lb_why arrived[] = {WHY_PROBE, WHY_TO_HOST, WHY_ARP_LEARNED,
-	                                      WHY_ND_LEARNED};
+	                                      WHY_STRANGER_ANSWERED, WHY_ND_LEARNED};
 	const struct tap_wish dropped = {.why = -1, .dropped = true};
 	unsigned lost = 0, drops = 0;
 
