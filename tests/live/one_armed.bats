@@ -93,6 +93,24 @@ setup()
 	tmbridge_stop
 }
 
+reason() # NAME
+{
+	tmbridge_stats | jq ".reasons.$1 // 0"
+}
+
+# UDP to the VIP in a VLAN is a host's of there, as VLANs are the host's; to us it would be dropped.
+vlans_are_the_hosts()
+{
+	local mac before
+
+	mac=$(in_ns tmb ip -j link show eth0 | jq -r '.[0].address')
+	before=$(reason to_host)
+	printf '%s020000000099810000050800%s%s%036d\n' "${mac//:/}" 4500001c0000000040110000 0a0000640a0000310400000900080000 0 |
+		"$TOOLS/rawframe" -n 50 client/eth0
+	wait_until 5 eval '[[ $(reason to_host) -ge '"$((before + 50))"' ]]'
+	[[ $(reason protocol_not_served) = 0 ]]
+}
+
 @test "all in one subnet, two workers, SNAT and VIP not the host's" {
 	topology_down
 	one_armed_up
@@ -107,6 +125,7 @@ setup()
 	[[ $(connects fe1 10.0.0.49 5061 6 | cut -d: -f1 | sort -u | paste -sd,) = "fe1 10.0.0.49,fe2 10.0.0.49" ]]
 	# two segments each way once open, in the kernel
 	tmbridge_stats | jq -e '.fast_path | .active and .forwarded > 0'
+	vlans_are_the_hosts
 	in_ns client ping -c 1 -W 2 10.0.0.49
 	in_ns client ping -c 1 -W 2 fd00::49
 	tmbridge_stats | stats_add_up

@@ -209,6 +209,16 @@ static inline uint32_t run(enum loaded_program program, struct built *built, str
 	return opts.retval;
 }
 
+/* If the process gets the frame, or a copy. */
+static inline bool is_told(struct built *built)
+{
+	const uint64_t before = punted();
+	struct __sk_buff ctx = {0};
+
+	run(LOADED_RECEIVE, built, &ctx);
+	return punted() != before;
+}
+
 /* If the programs forward the frame, and don't leave it to the process. */
 static inline bool forwarded(struct built *built)
 {

@@ -324,6 +324,15 @@ static void send_from_group(void)
 	}
 }
 
+/* What goes to a port that is gone is the process's, and what goes to the other one isn't. */
+static void lose_port(void)
+{
+	maps.conf->sides[INSIDE].ifindex = 0;
+	ck_assert(!crosses(0, CLIENT) && crosses(0, SERVER));
+	maps.conf->sides[INSIDE].ifindex = OUT_IFINDEX;
+	require_all_cross();
+}
+
 /* Who is held for two reasons is until both have gone. */
 static void hold_twice(void)
 {
@@ -376,6 +385,21 @@ static void require_dropped(void)
 	place->hop.ntags = 0;
 }
 
+/* What nobody expects passes as well, and is counted. */
+static void count_unattended(void)
+{
+	struct spec spec = talk_spec(&talks[0], CLIENT, TCP_ACK, 40);
+	struct fastpath_counts before, counts;
+	struct built built;
+
+	spec.seq += 1 << 24;
+	build(&built, &spec);
+	maps_count(&maps, &before);
+	ck_assert(forwarded(&built));
+	maps_count(&maps, &counts);
+	ck_assert_uint_eq(counts.unattended[OUTSIDE], before.unattended[OUTSIDE] + 1);
+}
+
 START_TEST(flows_that_are_the_process_s_go_on_without_one)
 {
 	if (!begin_talks(false))
@@ -391,6 +415,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	use_way();
 	change_epoch();
 	send_from_group();
+	lose_port();
 	hold_twice();
 	maps_hold(&maps, FASTPATH_HELD);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
@@ -402,6 +427,7 @@ START_TEST(flows_that_are_the_process_s_go_on_without_one)
 	require_all_cross();
 	require_translated();
 	require_dropped();
+	count_unattended();
 	maps_hold(&maps, FASTPATH_RENAMED);
 	ck_assert(!crosses(0, CLIENT) && !crosses(0, SERVER));
 	maps_hold(&maps, FASTPATH_FREE);

@@ -363,16 +363,6 @@ static void count_copies(void)
 	}
 }
 
-/* If the process gets the frame, or a copy. */
-static bool is_told(struct built *built)
-{
-	const uint64_t before = punted();
-	struct __sk_buff ctx = {0};
-
-	run(LOADED_RECEIVE, built, &ctx);
-	return punted() != before;
-}
-
 /* What looks like ARP for us, but is that of another protocol or hardware, is the wire's. */
 static void tell_of_arp(void)
 {
@@ -416,47 +406,6 @@ START_TEST(queries_of_listeners_are_told)
 }
 END_TEST
 
-/* An echo request to the VIP behind these tags; if it is in the VLAN of that. */
-static void ask_in(unsigned ntags, const uint16_t *tpids, const uint16_t *tcis, bool is_in)
-{
-	struct spec spec = {.dst = mac_of(0x91),
-	                    .src = mac_of(0x90),
-	                    .from = fixture_client(0),
-	                    .to = fixture_vip(),
-	                    .icmp_type = 8,
-	                    .ntags = ntags,
-	                    .payload = LEAST};
-	struct built built;
-
-	memcpy(spec.tpid, tpids, ntags * sizeof(*tpids));
-	memcpy(spec.tci, tcis, ntags * sizeof(*tcis));
-	frames_icmp(&built, &spec);
-	ck_assert_int_eq(is_told(&built), is_in);
-	ck_assert_int_eq(engine_input(&plain, &built).act == LB_ANSWER, is_in);
-}
-
-/* That is what one tag of 802.1Q says, whatever its priority is; behind any other one it says
- * nothing. */
-START_TEST(an_address_counts_in_its_vlan)
-{
-	static const uint16_t tpids[] = {0x8100, 0x88a8, 0x9100}, tcis[] = {7, 0x6007, 8};
-
-	vlan = 7;
-	if (begin(false)) {
-		ask_in(0, tpids, tcis, false);
-		for (unsigned i = 0; i < 81; i++) {
-			const uint16_t tpid[] = {tpids[i % 3], tpids[i / 3 % 3]};
-			const uint16_t tci[] = {tcis[i / 9 % 3], tcis[i / 27]};
-
-			ask_in(1, tpid, tci, tpid[0] == 0x8100 && tci[0] != 8);
-			ask_in(2, tpid, tci, false);
-		}
-		end();
-	}
-	vlan = 0;
-}
-END_TEST
-
 START_TEST(frames_of_the_wire_go_the_same_way)
 {
 	if (!begin(false))
@@ -475,7 +424,6 @@ Suite *fastpath_wire_suite(void)
 	const TTest *const tests[] = {
 	        frames_of_the_wire_go_the_same_way,
 	        queries_of_listeners_are_told,
-	        an_address_counts_in_its_vlan,
 	        what_is_the_hosts_goes_to_it,
 	        NULL,
 	};

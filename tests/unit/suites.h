@@ -41,6 +41,7 @@
 	X(express)                                                                                 \
 	X(fastest)                                                                                 \
 	X(fastpath)                                                                                \
+	X(fastpath_edges)                                                                          \
 	X(fastpath_names)                                                                          \
 	X(fastpath_twins)                                                                          \
 	X(fastpath_ways)                                                                           \
