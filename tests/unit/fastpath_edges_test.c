@@ -102,14 +102,36 @@ START_TEST(an_address_counts_in_its_vlan)
 }
 END_TEST
 
+/* Of IPv6 all of an address counts. */
+START_TEST(an_address_counts_in_both_halves)
+{
+	const struct spec spec = spec_syn(fixture_client(0), 5000, 443);
+
+	if (!begin(true))
+		return;
+	for (unsigned i = 0; i <= 16; i++) {
+		struct __sk_buff ctx = {0};
+		struct built built;
+
+		build(&built, &spec);
+		if (i < 16)
+			built.frame.data[built.l3 + IPV6_DST + i] ^= 1;
+		ck_assert_uint_eq(run(LOADED_RECEIVE, &built, &ctx),
+		                  i < 16 ? TC_ACT_OK : (uint32_t)TC_ACT_UNSPEC);
+	}
+	end();
+}
+END_TEST
+
 Suite *fastpath_edges_suite(void)
 {
 	const TTest *const tests[] = {
 	        what_is_sent_to_the_port_is_the_hosts,
 	        what_may_be_a_flow_s_is_the_hosts_as_well,
 	        an_address_counts_in_its_vlan,
+	        an_address_counts_in_both_halves,
 	        NULL,
 	};
 
-	return suite_of_programs("fastpath_edges", tests, false);
+	return suite_of_programs("fastpath_edges", tests, true);
 }

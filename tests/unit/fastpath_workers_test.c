@@ -125,6 +125,27 @@ static bool crosses(unsigned i, enum end end)
 	return ret;
 }
 
+/* A flow that keeps its client's hop itself: what its server says goes there as well. */
+static void keep_hop(unsigned i)
+{
+	const struct spec spec = talk_spec(&talks[i], SERVER, TCP_ACK, 40);
+	const struct flows *flows = flows_of(i);
+	const uint32_t f = flow_numbers[i];
+	const struct hop hop = *flows_client(flows, f);
+	const uint16_t place = flows_at(flows, f)->hop;
+	const union flow_spare before = flows->spare[f];
+	struct built built;
+
+	ck_assert_uint_ne(place, HOPS_OWN);
+	flows->spare[f].hop = hop;
+	flows_at(flows, f)->hop = HOPS_OWN;
+	build(&built, &spec);
+	ck_assert(forwarded(&built));
+	ck_assert_mem_eq(built.frame.data + ETH_DST, &hop.mac, sizeof(hop.mac));
+	flows_at(flows, f)->hop = place;
+	flows->spare[f] = before;
+}
+
 /* The programs forward the client's FIN; then its worker knows of it, and no other one. */
 static void finish(unsigned i)
 {
@@ -168,6 +189,8 @@ static void find_all(bool ipv6, bool without_snat, bool by_address)
 		ck_assert(!crosses(i, CLIENT) && !crosses(i, SERVER));
 		head->layout--;
 	}
+	for (unsigned i = 0; i < WORKERS_TALKS; i++)
+		keep_hop(i);
 	for (unsigned i = 0; i < WORKERS_TALKS; i++)
 		finish(i);
 	end_workers();
