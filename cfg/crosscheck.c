@@ -77,6 +77,9 @@ static void check_family(const struct where *where, const struct rules *rules,
 static void check_mode(const struct where *where, const struct rules *rules,
                        const struct rules_farm *farm, const struct where_section *section)
 {
+	static const char only_a_cable[] =
+	        "is for mode = transparent: else run tmbridge on the VLAN's interface";
+
 	if (!rules_has_stack(rules))
 		return;
 	if (!farm->nsnat && where_is_right(section, "snat"))
@@ -85,8 +88,14 @@ static void check_mode(const struct where *where, const struct rules *rules,
 		        "off is for mode = transparent: else the servers' answers wouldn't pass "
 		        "here");
 	if (farm->vlan && where_is_right(section, "vlan"))
-		where_error(where, section, "vlan",
-		            "is for mode = transparent: else run tmbridge on the VLAN's interface");
+		where_error(where, section, "vlan", only_a_cable);
+	for (unsigned i = farm->server; i < farm->server + farm->nservers; i++) {
+		const struct where_section *at =
+		        where_find(where, SECTION_SERVER, rules->servers[i].name);
+
+		if (rules->servers[i].vlan && where_has(at, "vlan") && where_is_right(at, "vlan"))
+			where_error(where, at, "vlan", only_a_cable);
+	}
 }
 
 static void check_farm(const struct where *where, const struct rules *rules,

@@ -98,6 +98,9 @@ static const struct {
         {FARM_X "vlan = 5\n[bridge]\nmode = one-armed\n",
          "lb.ini:4: [farm x] vlan: is for mode = transparent: else run tmbridge on the VLAN's "
          "interface"},
+        {FARM_X SERVER_A "vlan = 5\n[bridge]\nmode = routed\n",
+         "lb.ini:7: [server a] vlan: is for mode = transparent: else run tmbridge on the VLAN's "
+         "interface"},
         {FARM_X FARM_Y FARM_X, "lb.ini:7: [farm x] is there twice: first in line 1"},
         {FARM_X SERVER_A "[Server A]\n", "lb.ini:7: [server a] is there twice: first in line 4"},
         {"[bridge]\n[bridge]\n", "lb.ini:2: [bridge] is there twice: first in line 1"},
