@@ -113,16 +113,23 @@ static int look(const struct nlmsghdr *message, void *data)
 	               : MNL_CB_OK;
 }
 
+static void find_anew(void *data)
+{
+	struct sought *sought = data;
+
+	sought->found = false;
+}
+
 bool tc_holds(struct mnl_socket *socket, const struct tc_place *place,
               bool (*is_one)(const char *name))
 {
 	struct sought sought = {.priority = place->priority, .is_one = is_one};
 	char buffer[TC_REQUEST_BYTES];
 
-	link_ask(socket,
-	         make_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, place->ifindex,
-	                      direction(place->egress), 0),
-	         look, &sought);
+	link_list(socket,
+	          make_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, place->ifindex,
+	                       direction(place->egress), 0),
+	          find_anew, look, &sought);
 	return sought.found;
 }
 
