@@ -55,17 +55,11 @@ static int end(void)
 	return go_over(SCHED_FIFO, SCHED_OTHER, 0);
 }
 
-static int raise_limit(void)
+/* No thread goes higher from now on. */
+static int set_limit(void)
 {
-	struct rlimit limit;
+	const struct rlimit limit = {.rlim_cur = RUSH_PRIORITY, .rlim_max = RUSH_PRIORITY};
 
-	if (getrlimit(RLIMIT_RTPRIO, &limit) < 0)
-		return -errno;
-	if (limit.rlim_cur >= RUSH_PRIORITY)
-		return 0;
-	limit.rlim_cur = RUSH_PRIORITY;
-	if (limit.rlim_max < RUSH_PRIORITY)
-		limit.rlim_max = RUSH_PRIORITY;
 	return setrlimit(RLIMIT_RTPRIO, &limit) == 0 ? 0 : -errno;
 }
 
@@ -101,7 +95,7 @@ int rush_allow(struct rush_leave *ret)
 	if (n < 2 || !suits_kernel() || is_timed() ||
 	    syscall(SYS_sched_getscheduler, 0) != SCHED_OTHER)
 		return 0;
-	ret->takes_nice = raise_limit() < 0;
+	ret->takes_nice = set_limit() < 0;
 	err = begin(); /* to see if that is all it takes */
 	if (!err)
 		err = end();
