@@ -20,7 +20,8 @@
  *
  * What isn't in it, and is as at a start: first fragments that later ones wait for, frames that
  * wait for a server's MAC address, clients who have been here before (lb/strangers.h) and have
- * nothing open, who make a difference in a flood and where a server is full only, what has been
+ * nothing open, who make a difference in a flood and where a server is full only, the numbers of
+ * challenges (lb/challenges.h), so that a RST which answers one is one of no flow, what has been
  * counted of resets and SYNs in the present second, and the averages of scheduler = fastest.
  */
 #include "bundle.h"
