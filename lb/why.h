@@ -70,7 +70,7 @@ enum { LB_NACTS = LB_HAND_OVER + 1 };
 	X(CLIENT_DROPPED, LB_DROP, "client_dropped")                                               \
 	/* a SYN of a client that has never been here, in a flood: see strangers.c */              \
 	X(STRANGER, LB_DROP, "stranger")                                                           \
-	/* that RST: the SYN is let in when it comes again*/                                       \
+	/* that RST: the SYN is let in when it comes again */                                      \
 	X(STRANGER_ANSWERED, LB_DROP, "stranger_answered")                                         \
 	/* sent by one of our own MAC addresses */                                                 \
 	X(LOOP, LB_DROP, "loop")                                                                   \
