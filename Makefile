@@ -231,7 +231,7 @@ for-tests-debug: debug
 # The virtual machine with Debian 12's kernel: see tests/vm/README.md.
 
 VM_FILES := $(patsubst %,tests/vm/%.bats,service bond trunk fastpath kernel)
-VM_TESTS ?= unit $(VM_FILES) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
+VM_TESTS ?= unit:1/2 unit:2/2 $(VM_FILES) tests/vm/netem.bats tests/live/wire.bats tests/live/balance.bats demo \
 	fast:tests/live/wire.bats fast:tests/live/balance.bats tests/replay/golden.bats
 RUN_VM = VM_IMAGE=$$(tests/vm/image.sh .build/vm/image $(VM_GUEST_PACKAGES)) && export VM_IMAGE && tests/vm/run.sh
 

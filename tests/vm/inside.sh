@@ -15,7 +15,7 @@ of_the_machine() # FILE
 	grep -q '^# vm: no lab$' "$1"
 }
 
-# unit:SUITE is one suite of the units, fast:FILE a file of tests with the kernel's fast path, short:FILE those of a file that have the tag `short`.
+# unit:SUITE is one suite of the units, unit:K/N one of N parts of them, fast:FILE a file of tests with the kernel's fast path, short:FILE those of a file that have the tag `short`.
 job_command() # JOB
 {
 	local tags=()
@@ -25,6 +25,7 @@ job_command() # JOB
 	unit) # each test's own limit of time is for a real machine
 		CK_DEFAULT_TIMEOUT=120 CK_FORK=no .build/release/unit
 		;;
+	unit:*/*) SUITES=${1#unit:} job_command unit ;;
 	unit:*) CK_RUN_SUITE=${1#unit:} job_command unit ;;
 	demo) tests/demo.sh ;;
 	fast:*) FAST_PATH=kernel job_command "${1#fast:}" ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
 #
-# Runs tests in a virtual machine with Debian 12's kernel: tests/vm/run.sh JOB..., a job being unit, unit:SUITE, demo, or
+# Runs tests in a virtual machine with Debian 12's kernel: tests/vm/run.sh JOB..., a job being unit, unit:SUITE, unit:K/N, demo, or
 # a file of bats tests; or shell. It takes .build/release, built, and the image, VM_IMAGE, that
 # tests/vm/image.sh made. What the jobs say is printed as TAP. The machine ends by itself, and with this
 # process at the latest; after VM_LIMIT_S it is ended. VM_INIT is its process 1, if that isn't systemd; it has VM_PROCESSORS (2).
