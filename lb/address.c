@@ -177,9 +177,7 @@ static uint32_t places_for(uint32_t n)
 static void take_table(struct address_table *table, struct arena *arena, uint32_t places)
 {
 	table->mask = places - 1;
-	table->places = arena_take(arena, places, sizeof(*table->places));
-	if (table->places)
-		memset(table->places, 0, places * sizeof(*table->places));
+	table->places = arena_take_zeroed(arena, places, sizeof(*table->places));
 }
 
 void addresses_lay_out(struct addresses *addresses, struct arena *arena, const struct rules *rules)

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct arena {
 	uint8_t *base; /* NULL: only measure */
@@ -26,6 +27,16 @@ static inline void *arena_take(struct arena *arena, size_t n, size_t size)
 
 	arena->used += (n * size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 	return arena->base ? arena->base + at : NULL;
+}
+
+/* The same, all zeros. */
+static inline void *arena_take_zeroed(struct arena *arena, size_t n, size_t size)
+{
+	void *ret = arena_take(arena, n, size);
+
+	if (ret)
+		memset(ret, 0, n * size);
+	return ret;
 }
 
 #endif

@@ -37,34 +37,19 @@ enum {
 	CHALLENGES_LET_IN_PER_S = 20000,
 };
 
-/* Of one of so many a second of all workers. */
-static uint64_t cost_ns(const struct share *share, uint32_t per_s)
-{
-	const uint32_t rate = share_of_limit(share, per_s);
-
-	return LB_NS_PER_S / (rate ? rate : 1);
-}
-
-static void *take_zeroed(struct arena *arena, size_t n, size_t size)
-{
-	void *ret = arena_take(arena, n, size);
-
-	if (ret)
-		memset(ret, 0, n * size);
-	return ret;
-}
-
 void challenges_lay_out(struct challenges *challenges, struct arena *arena,
                         const struct share *share, const struct hash_key *key, lb_time now)
 {
-	*challenges =
-	        (struct challenges){.key = *key,
-	                            .begun = now,
-	                            .cost_ns = cost_ns(share, CHALLENGES_PER_S),
-	                            .place_cost_ms = CHALLENGES_PLACE_COST_MS * share->n,
-	                            .let_in_cost_ns = cost_ns(share, CHALLENGES_LET_IN_PER_S)};
-	challenges->paid_ms = take_zeroed(arena, CHALLENGES_PLACES, sizeof(*challenges->paid_ms));
-	challenges->answers = take_zeroed(arena, CHALLENGES_ANSWERS, sizeof(*challenges->answers));
+	*challenges = (struct challenges){.key = *key,
+	                                  .begun = now,
+	                                  .cost_ns = share_cost_ns(share, CHALLENGES_PER_S),
+	                                  .place_cost_ms = CHALLENGES_PLACE_COST_MS * share->n,
+	                                  .let_in_cost_ns =
+	                                          share_cost_ns(share, CHALLENGES_LET_IN_PER_S)};
+	challenges->paid_ms =
+	        arena_take_zeroed(arena, CHALLENGES_PLACES, sizeof(*challenges->paid_ms));
+	challenges->answers =
+	        arena_take_zeroed(arena, CHALLENGES_ANSWERS, sizeof(*challenges->answers));
 }
 
 static uint64_t age_ms(const struct challenges *challenges, lb_time now)

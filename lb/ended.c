@@ -8,9 +8,8 @@
 
 void ended_lay_out(struct ended_ring *ring, struct arena *arena)
 {
-	*ring = (struct ended_ring){.ring = arena_take(arena, ENDED_RING, sizeof(*ring->ring))};
-	if (ring->ring)
-		memset(ring->ring, 0, ENDED_RING * sizeof(*ring->ring));
+	*ring = (struct ended_ring){
+	        .ring = arena_take_zeroed(arena, ENDED_RING, sizeof(*ring->ring))};
 }
 
 void ended_put(struct ended_ring *ring, const struct ended *record)

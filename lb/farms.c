@@ -19,18 +19,12 @@ static void lay_out(struct farms *farms, struct arena *arena, const struct rules
 	sched_lay_out(&farms->sched, arena, rules, &farms->share, &farms->health);
 	snat_lay_out(&farms->snat, arena, rules, &farms->share, key);
 	kept_lay_out(&farms->kept, arena, rules);
-	farms->times = arena_take(arena, rules->nservers, sizeof(*farms->times));
-	if (farms->times)
-		memset(farms->times, 0, rules->nservers * sizeof(*farms->times));
-	farms->sums = arena_take(arena, rules->nservers, sizeof(*farms->sums));
-	if (farms->sums)
-		memset(farms->sums, 0, rules->nservers * sizeof(*farms->sums));
+	farms->times = arena_take_zeroed(arena, rules->nservers, sizeof(*farms->times));
+	farms->sums = arena_take_zeroed(arena, rules->nservers, sizeof(*farms->sums));
 	farms->sides = arena_take(arena, rules->nservers, sizeof(*farms->sides));
 	if (farms->sides)
 		memset(farms->sides, WAY_SIDES, rules->nservers * sizeof(*farms->sides));
-	farms->macs = arena_take(arena, rules->nservers, sizeof(*farms->macs));
-	if (farms->macs)
-		memset(farms->macs, 0, rules->nservers * sizeof(*farms->macs));
+	farms->macs = arena_take_zeroed(arena, rules->nservers, sizeof(*farms->macs));
 	nqueues = farms_opening(farms, rules->nservers);
 	farms->queues = arena_take(arena, nqueues, sizeof(*farms->queues));
 	if (farms->queues)

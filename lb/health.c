@@ -20,9 +20,7 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 	health->rules = rules;
 	health->changes = health->reports = 0;
 	health->servers = arena_take(arena, rules->nservers, sizeof(*health->servers));
-	health->farms = arena_take(arena, rules->nfarms, sizeof(*health->farms));
-	if (health->farms)
-		memset(health->farms, 0, rules->nfarms * sizeof(*health->farms));
+	health->farms = arena_take_zeroed(arena, rules->nfarms, sizeof(*health->farms));
 	for (unsigned s = 0; s < rules->nservers; s++) {
 		unsigned n = rules->farms[rules->servers[s].farm].nchecks;
 
@@ -36,9 +34,7 @@ void health_lay_out(struct health *health, struct arena *arena, const struct rul
 			health->farms[rules->servers[s].farm].servers++;
 		nchecks += n;
 	}
-	health->checks = arena_take(arena, nchecks, sizeof(*health->checks));
-	if (health->checks)
-		memset(health->checks, 0, nchecks * sizeof(*health->checks));
+	health->checks = arena_take_zeroed(arena, nchecks, sizeof(*health->checks));
 }
 
 static struct health_farm *farm_of(const struct health *health, unsigned server)

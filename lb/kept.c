@@ -15,9 +15,7 @@ void kept_lay_out(struct kept *kept, struct arena *arena, const struct rules *ru
 			kept->first[f] = n;
 		n += rules->farms[f].nkept + 1;
 	}
-	kept->flows = arena_take(arena, n, sizeof(*kept->flows));
-	if (kept->flows)
-		memset(kept->flows, 0, n * sizeof(*kept->flows));
+	kept->flows = arena_take_zeroed(arena, n, sizeof(*kept->flows));
 }
 
 /* Sets *ret to which of the farm's kept addresses the flow has; false if none. */

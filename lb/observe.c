@@ -7,9 +7,7 @@
 void observe_lay_out(struct observe *observe, struct arena *arena, const struct rules *rules)
 {
 	observe->nsuspects = 0;
-	observe->in_a_row = arena_take(arena, rules->nservers, sizeof(*observe->in_a_row));
-	if (observe->in_a_row)
-		memset(observe->in_a_row, 0, rules->nservers * sizeof(*observe->in_a_row));
+	observe->in_a_row = arena_take_zeroed(arena, rules->nservers, sizeof(*observe->in_a_row));
 }
 
 void observe_note(struct observe *observe, const struct rules *rules, unsigned server,

@@ -17,11 +17,8 @@ void persist_lay_out(struct persist *persist, struct arena *arena, uint32_t clie
                      const struct hash_key *key)
 {
 	*persist = (struct persist){.nsets = clients / PERSIST_WAYS + 1, .key = *key};
-	persist->entries =
-	        arena_take(arena, (size_t)persist->nsets * PERSIST_WAYS, sizeof(*persist->entries));
-	if (persist->entries)
-		memset(persist->entries, 0,
-		       (size_t)persist->nsets * PERSIST_WAYS * sizeof(*persist->entries));
+	persist->entries = arena_take_zeroed(arena, (size_t)persist->nsets * PERSIST_WAYS,
+	                                     sizeof(*persist->entries));
 }
 
 /* The client's i-th set. */

@@ -78,4 +78,12 @@ static inline uint32_t share_of_limit(const struct share *share, uint32_t n)
 	return n / share->n + (share->worker < n % share->n);
 }
 
+/* What one costs this worker, in ns, of its part of so many a second: see bucket.h. */
+static inline uint64_t share_cost_ns(const struct share *share, uint32_t per_s)
+{
+	const uint32_t rate = share_of_limit(share, per_s);
+
+	return LB_NS_PER_S / (rate ? rate : 1);
+}
+
 #endif

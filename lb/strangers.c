@@ -79,17 +79,14 @@ static size_t bytes_of(const struct strangers *strangers)
 void strangers_lay_out(struct strangers *strangers, struct arena *arena, const struct share *share,
                        const struct hash_key *key, lb_time now)
 {
-	const uint32_t rate = share_of_limit(share, STRANGERS_PER_S);
-
 	*strangers = (struct strangers){.bits_log = bits_log_of(share),
 	                                .key = *key,
 	                                .begun = now,
-	                                .cost_ns = LB_NS_PER_S / (rate ? rate : 1)};
-	strangers->clients = arena_take(arena, STRANGERS_CLIENTS, sizeof(*strangers->clients));
+	                                .cost_ns = share_cost_ns(share, STRANGERS_PER_S)};
+	strangers->clients =
+	        arena_take_zeroed(arena, STRANGERS_CLIENTS, sizeof(*strangers->clients));
 	for (unsigned i = 0; i < 2; i++)
 		strangers->asked[i].words = arena_take(arena, bytes_of(strangers), 1);
-	if (strangers->clients)
-		memset(strangers->clients, 0, STRANGERS_CLIENTS * sizeof(*strangers->clients));
 }
 
 static uint64_t age_s(const struct strangers *strangers, lb_time now)
