@@ -1,23 +1,19 @@
 /*
  * Challenges: what numbers they have, who can answer them, and how many there are.
  */
-#include "fixture.h"
+#include "flood_fixture.h"
 #include "suites.h"
 
 #include "../../lb/challenges.h"
 
 #include <stdlib.h>
 
-enum { PORT = 443, PER_S = 100000, NETWORK_PER_S = 30, NETWORK_AT_ONCE = 8 };
-enum { STRANGERS_PER_S = 20000, LET_IN_PER_S = 20000 };
-
-/* The least, one more, few, and the default. */
-static const uint32_t most_half_open[] = {1, 2, 4, 65536};
+enum { PORT = FLOOD_PORT, PER_S = 100000, NETWORK_PER_S = 30, NETWORK_AT_ONCE = 8 };
+enum { LET_IN_PER_S = 20000 };
 
 #define HASH 0x1234567890abcdefull
 
 static struct challenges challenges;
-static struct engine engine;
 static void *memory;
 static lb_time now;
 
@@ -60,6 +56,15 @@ static struct packet rst_of(const struct packet *syn, uint32_t ack)
 	ret.seq = ack;
 	ret.seq_len = 0;
 	return ret;
+}
+
+/* The answer to a challenge of that SYN, which there is. */
+static struct packet challenged(const struct packet *syn)
+{
+	uint32_t ack;
+
+	require(challenges_make(&challenges, syn, false, now, &ack));
+	return rst_of(syn, ack);
 }
 
 /* If it is an answer; that lets in one SYN of its hash. */
@@ -141,11 +146,9 @@ START_TEST(an_answer_must_come_soon)
 	for (unsigned i = 0; i < 4; i++) {
 		const struct packet syn = syn_of(0x0b000001, NULL);
 		struct packet rst;
-		uint32_t ack;
 
 		begin(1);
-		ck_assert(challenges_make(&challenges, &syn, false, now, &ack));
-		rst = rst_of(&syn, ack);
+		rst = challenged(&syn);
 		wait_ms(ms[i]);
 		ck_assert_int_eq(is_answer(&rst), ms[i] < 6000);
 		free(memory);
@@ -236,7 +239,7 @@ START_TEST(workers_share_what_a_network_gets)
 }
 END_TEST
 
-/* An answer counts for 3 s, and for as many SYNs of such a hash as there were answers. */
+/* An answer counts for 3 s, and for one SYN of that hash, however often it comes. */
 START_TEST(an_answer_lets_in_one_syn)
 {
 	static const unsigned ms[] = {0, 2999, 3000};
@@ -244,11 +247,9 @@ START_TEST(an_answer_lets_in_one_syn)
 	for (unsigned i = 0; i < 3; i++) {
 		const struct packet syn = syn_of(0x0b000001, NULL);
 		struct packet rst;
-		uint32_t ack;
 
 		begin(1);
-		ck_assert(challenges_make(&challenges, &syn, false, now, &ack));
-		rst = rst_of(&syn, ack);
+		rst = challenged(&syn);
 		ck_assert(!challenges_let_in(&challenges, HASH, now));
 		ck_assert(challenges_answer(&challenges, &rst, HASH, now));
 		ck_assert(challenges_answer(&challenges, &rst, HASH, now));
@@ -267,11 +268,9 @@ START_TEST(answers_let_in_so_many_a_second)
 	const struct packet syn = syn_of(0x0b000001, NULL);
 	struct packet rst;
 	unsigned n = 0;
-	uint32_t ack;
 
 	begin(1);
-	ck_assert(challenges_make(&challenges, &syn, false, now, &ack));
-	rst = rst_of(&syn, ack);
+	rst = challenged(&syn);
 	for (unsigned i = 0; i < 40000; i++) {
 		challenges_answer(&challenges, &rst, i, now);
 		n += challenges_let_in(&challenges, i, now);
@@ -324,38 +323,11 @@ END_TEST
 
 /* ---- Through the engine ---- */
 
-static enum lb_why knock(be32 client, uint16_t sport)
-{
-	struct talk talk;
-
-	return (enum lb_why)talk_syn(&talk, &engine, client, sport, PORT).why;
-}
-
-static void require_turned_away(enum lb_why why)
-{
-	require(why == WHY_STRANGER || why == WHY_STRANGER_CHALLENGED);
-}
-
-/* As many SYNs at once as are let in in a second, and more. */
-static void flood(uint32_t half_open)
-{
-	for (unsigned i = 0; i < STRANGERS_PER_S + half_open; i++)
-		knock(fixture_client(1000 + i / 16), (uint16_t)(1 + i % 16));
-}
-
 /* Others ask twice, as many as are let in for that in a second. */
 static void ask_twice(void)
 {
-	for (unsigned i = 0; i < 2 * (STRANGERS_PER_S + 100); i++)
-		knock(fixture_client(10000 + i % (STRANGERS_PER_S + 100)), 1);
-}
-
-static void begin_engine(uint32_t half_open)
-{
-	struct rules *rules = fixture_rules(2);
-
-	rules->max_half_open = half_open;
-	engine_start(&engine, rules);
+	for (unsigned i = 0; i < 2 * (FLOOD_PER_S + 100); i++)
+		knock(10000 + i % (FLOOD_PER_S + 100), 1);
 }
 
 /* A client of another network than the flood's, which has had its challenges. */
@@ -391,15 +363,15 @@ START_TEST(who_answers_a_challenge_is_let_in)
 	require(v.own.ack != syn.seq + 1);
 	require(hop_eq(&v.own.to, &(struct hop){.mac = syn.src, .side = OUTSIDE}));
 	ck_assert_uint_eq(answer(&other, &v.own), WHY_RST_NO_FLOW);
-	require_turned_away(knock(syn.from, 2));
+	require_turned_away(knock_from(syn.from, 2));
 	ck_assert_uint_eq(answer(&syn, &v.own), WHY_STRANGER_ANSWERED);
 	ask_twice();
 	for (unsigned i = 0; i < 2; i++) {
-		require_turned_away(knock(syn.from, 3)); /* just that SYN */
-		require_turned_away(knock(other.from, 1));
+		require_turned_away(knock_from(syn.from, 3)); /* just that SYN */
+		require_turned_away(knock_from(other.from, 1));
 	}
-	ck_assert_uint_eq(knock(syn.from, 1), WHY_FLOW_NEW);
-	require_turned_away(knock(syn.from, 4)); /* he has opened nothing yet */
+	ck_assert_uint_eq(knock_from(syn.from, 1), WHY_FLOW_NEW);
+	require_turned_away(knock_from(syn.from, 4)); /* he has opened nothing yet */
 	engine_stop(&engine);
 }
 END_TEST
@@ -418,7 +390,7 @@ START_TEST(without_a_flood_nobody_is_challenged)
 	require_eq(v.why, WHY_STRANGER_CHALLENGED);
 	engine_wait_ms(&engine, 6001);
 	ck_assert_uint_eq(answer(&syn, &v.own), WHY_RST_NO_FLOW);
-	ck_assert_uint_eq(knock(syn.from, 1), WHY_FLOW_NEW);
+	ck_assert_uint_eq(knock_from(syn.from, 1), WHY_FLOW_NEW);
 	engine_stop(&engine);
 }
 END_TEST

@@ -2,7 +2,7 @@
  * Who is let in during a flood of SYNs: clients that are known, those that ask again, and the first
  * of the others in each second.
  */
-#include "fixture.h"
+#include "flood_fixture.h"
 #include "suites.h"
 
 #include "../../lb/strangers.h"
@@ -10,18 +10,14 @@
 #include <stdlib.h>
 
 enum {
-	PORT = 443,
-	PER_S = 20000,
+	PORT = FLOOD_PORT,
+	PER_S = FLOOD_PER_S,
 	REPEATS_PER_S = 5000,
 	PRESSED = PER_S / 20, /* at once */
 	KNOWN_SYNS = 250,
 	KNOWN_S = 1800,
 };
 
-/* The least, one more, few, and the default. */
-static const uint32_t most_half_open[] = {1, 2, 4, 65536};
-
-static struct engine engine;
 static struct strangers strangers;
 static void *memory;
 static lb_time now;
@@ -237,38 +233,6 @@ START_TEST(the_latest_are_known)
 END_TEST
 
 /* ---- Through the engine ---- */
-
-static enum lb_why knock_from(be32 client, uint16_t sport)
-{
-	struct talk talk;
-
-	return (enum lb_why)talk_syn(&talk, &engine, client, sport, PORT).why;
-}
-
-static enum lb_why knock(unsigned client, uint16_t sport)
-{
-	return knock_from(fixture_client(client), sport);
-}
-
-static void require_turned_away(enum lb_why why)
-{
-	require(why == WHY_STRANGER || why == WHY_STRANGER_CHALLENGED);
-}
-
-/* As many SYNs at once as are let in in a second, and more. */
-static void flood(uint32_t half_open)
-{
-	for (unsigned i = 0; i < PER_S + half_open; i++)
-		knock(1000 + i / 16, (uint16_t)(1 + i % 16));
-}
-
-static void begin_engine(uint32_t half_open)
-{
-	struct rules *rules = fixture_rules(2);
-
-	rules->max_half_open = half_open;
-	engine_start(&engine, rules);
-}
 
 START_TEST(a_flood_takes_nobody_away)
 {
