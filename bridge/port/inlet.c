@@ -44,8 +44,12 @@ enum {
 	LONGEST_BYTES = UINT16_MAX + ETH_HEADER_BYTES + FRAME_TAG_BYTES,
 	/* of two frames, compared to tell if they are one */
 	ALIKE_BYTES = 256,
-	/* sleeps that end for nothing: the kernel may be about to hand the frame's place over */
-	VAIN_MAX = 64,
+	/*
+	 * Sleeps that end for nothing, at a microsecond or two each. The kernel queues a message
+	 * before it hands its place over, and the virtual processor that is between the two may
+	 * stand still for longer than a few of them.
+	 */
+	VAIN_MAX = 64 << 10,
 };
 
 static_assert(SLOT_DATA + LONGEST_BYTES <= SLOT_BYTES, "room for it");
