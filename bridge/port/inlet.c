@@ -53,6 +53,8 @@ enum {
 };
 
 static_assert(SLOT_DATA + LONGEST_BYTES <= SLOT_BYTES, "room for it");
+static_assert((int)INLET_BEHIND <= (int)INLET_PLACES_MIN / (int)INLET_PRESSED_PART,
+              "who is pressed is behind");
 
 union control {
 	char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
@@ -313,13 +315,20 @@ static unsigned take_small(struct inlet *inlet, const struct burst *burst, enum 
 	return left;
 }
 
-/* If that part of the places, counted from the next one, holds frames. */
-static bool is_pressed(const struct inlet *inlet)
+/* If n places, counted from the next one, and one more hold frames. */
+static bool has_waiting(const struct inlet *inlet, uint32_t n)
 {
-	const struct tpacket2_hdr *far =
-	        place_at(inlet, inlet->next + inlet->nplaces / INLET_PRESSED_PART);
+	const struct tpacket2_hdr *far = place_at(inlet, inlet->next + n);
 
 	return __atomic_load_n(&far->tp_status, __ATOMIC_RELAXED) & TP_STATUS_USER;
+}
+
+static enum port_backlog backlog_of(const struct inlet *inlet)
+{
+	if (!has_waiting(inlet, INLET_BEHIND))
+		return PORT_KEEPS_UP;
+	return has_waiting(inlet, inlet->nplaces / INLET_PRESSED_PART) ? PORT_IS_PRESSED
+	                                                               : PORT_IS_BEHIND;
 }
 
 unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[PORT_BURST])
@@ -329,7 +338,7 @@ unsigned inlet_receive(struct inlet *inlet, enum side side, struct frame ret[POR
 	burst.n = burst.nlarge = burst.paired = burst.used = 0;
 	release_places(inlet);
 	take_places(inlet, &burst);
-	inlet->is_pressed = burst.n == PORT_BURST && is_pressed(inlet);
+	inlet->backlog = burst.n == PORT_BURST ? backlog_of(inlet) : PORT_KEEPS_UP;
 	if (!burst.n)
 		return 0;
 	inlet->vain = 0;

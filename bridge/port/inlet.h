@@ -11,12 +11,12 @@
 struct inlet_messages;
 
 struct inlet {
-	int fd;           /* the socket, which is the caller's */
-	uint8_t *places;  /* the ring; NULL: there is none, and nothing comes */
-	uint32_t nplaces; /* of it: a power of two */
-	uint32_t next;    /* the place to look at */
-	uint32_t held;    /* places before it that the kernel hasn't been given back yet */
-	bool is_pressed;  /* behind the last burst a quarter of the places held frames */
+	int fd;                    /* the socket, which is the caller's */
+	uint8_t *places;           /* the ring; NULL: there is none, and nothing comes */
+	uint32_t nplaces;          /* of it: a power of two */
+	uint32_t next;             /* the place to look at */
+	uint32_t held;             /* places before it that the kernel hasn't been given back yet */
+	enum port_backlog backlog; /* behind the last burst: in the ring */
 	struct inlet_messages *messages;            /* room for a burst from the queue */
 	struct packet_offload offloads[PORT_BURST]; /* of frames in the ring */
 	unsigned vain;     /* times in a row that the socket was readable without having a frame */
@@ -36,6 +36,8 @@ enum {
 	INLET_PLACES = 64 << 10,
 	INLET_PLACES_MIN = 8 << 10,
 	INLET_PLACE_BYTES = 512, /* 430 of them for the frame */
+	/* Held by frames behind a burst: so many, and such a part of all. */
+	INLET_BEHIND = 2 << 10,
 	INLET_PRESSED_PART = 4,
 };
 

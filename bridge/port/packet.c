@@ -62,7 +62,7 @@ static unsigned receive(struct port *port, struct frame ret[PORT_BURST])
 	struct packet_port *packet = packet_of(port);
 	unsigned n = inlet_receive(&packet->inlet, port->side, ret);
 
-	port->is_pressed = packet->inlet.is_pressed;
+	port->backlog = packet->inlet.backlog;
 	port->counts.received += n;
 	port->counts.received_bytes += port_bytes(ret, n);
 	if (packet->inlet.missed) {

@@ -35,6 +35,13 @@ struct port_link {
 	uint32_t mtu;      /* bytes */
 };
 
+/* How much waits to be received, as was seen with the last burst. */
+enum port_backlog {
+	PORT_KEEPS_UP,
+	PORT_IS_BEHIND,  /* more than is dealt with in a few milliseconds */
+	PORT_IS_PRESSED, /* a good part of the room there is */
+};
+
 struct port {
 	const struct port_ops *ops;
 	const char *name;
@@ -43,8 +50,7 @@ struct port {
 	struct mac mac;
 	struct port_link link;
 	struct port_counts counts;
-	bool is_pressed; /* a good part of the room for what arrives was taken when that was looked
-	                    at last */
+	enum port_backlog backlog;
 	struct frame out[PORT_BURST]; /* queued by port_queue() */
 	unsigned nout;
 };

@@ -66,7 +66,7 @@ static bool turn(struct loop *loop, struct port *port)
 		return false;
 	now = clock_now();
 	lb_take_notes(loop->worker->lb, now);
-	if (port->is_pressed)
+	if (port->backlog == PORT_IS_PRESSED)
 		lb_press(loop->worker->lb, now);
 	burst_decide(loop->worker, frames, n, now);
 	if (++loop->bursts % LOOP_SAMPLE == 0)
@@ -131,9 +131,10 @@ static void sleep_until_event(struct loop *loop, lb_time now)
 	inbox_awake(loop->inbox);
 }
 
-static bool is_pressed(const struct worker *worker)
+static bool is_behind(const struct worker *worker)
 {
-	return worker->ports[OUTSIDE]->is_pressed || worker->ports[INSIDE]->is_pressed;
+	return worker->ports[OUTSIDE]->backlog != PORT_KEEPS_UP ||
+	       worker->ports[INSIDE]->backlog != PORT_KEEPS_UP;
 }
 
 /* What programs in the kernel carry is carried by threads of the kernel's own, which a rush would
@@ -151,8 +152,8 @@ static void run_round(struct loop *loop)
 	bool busy = burst_take_inbox(loop->worker, now) || outside || inside;
 	bool slept = false;
 
-	if (loop->worker->rush.is_on || is_pressed(loop->worker))
-		rush_look(&loop->worker->rush, is_pressed(loop->worker) && wants_rush(loop->worker),
+	if (loop->worker->rush.is_on || is_behind(loop->worker))
+		rush_look(&loop->worker->rush, is_behind(loop->worker) && wants_rush(loop->worker),
 		          now);
 	if (busy)
 		loop->active = now;

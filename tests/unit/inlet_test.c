@@ -78,14 +78,19 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, str
 	return -1;
 }
 
-static void begin(void)
+static void begin_with(uint32_t places)
 {
 	memset(&fake, 0, sizeof(fake));
 	fake.most = PORT_BURST;
 	ck_assert_int_eq(inlet_init(&fake.inlet), 0);
-	fake.inlet.places = calloc(PLACES, INLET_PLACE_BYTES);
+	fake.inlet.places = calloc(places, INLET_PLACE_BYTES);
 	ck_assert_ptr_nonnull(fake.inlet.places);
-	fake.inlet.nplaces = PLACES;
+	fake.inlet.nplaces = places;
+}
+
+static void begin(void)
+{
+	begin_with(PLACES);
 }
 
 static void end(void)
@@ -97,7 +102,7 @@ static void end(void)
 /* A place of a frame; status TP_STATUS_COPY says that it has a message. */
 static void put_place(uint8_t number, uint32_t len, uint32_t status)
 {
-	uint32_t i = fake.head++ % PLACES;
+	uint32_t i = fake.head++ % fake.inlet.nplaces;
 	uint8_t *at = fake.inlet.places + (size_t)i * INLET_PLACE_BYTES;
 	struct tpacket2_hdr *place = (struct tpacket2_hdr *)(void *)at;
 	uint32_t room = INLET_PLACE_BYTES - PLACE_MAC;
@@ -350,27 +355,43 @@ START_TEST(around)
 }
 END_TEST
 
-/* Pressed is who has a quarter of the places, and one more, still before him. */
-START_TEST(pressed)
+/* What is said with the first of several bursts, behind which n frames wait in a ring of so many
+ * places. Then all come, and in the end the port keeps up. */
+static enum port_backlog backlog_with(uint32_t places, uint32_t n)
 {
-	uint8_t got[PLACES];
+	uint8_t got[PORT_BURST];
+	enum port_backlog first;
 
-	begin();
-	for (uint8_t i = 0; i < PORT_BURST + PLACES / 4; i++)
-		put(i, SMALL);
-	ck_assert_uint_eq(receive(got, 0), PORT_BURST);
-	ck_assert(!fake.inlet.is_pressed);
-	ck_assert_uint_eq(receive(got, 0), PLACES / 4);
-	ck_assert_uint_eq(receive(got, 0), 0);
-	for (uint8_t i = 0; i <= PORT_BURST + PLACES / 4; i++)
-		put(i, SMALL);
-	ck_assert_uint_eq(receive(got, 0), PORT_BURST);
-	ck_assert(fake.inlet.is_pressed);
-	receive(got, 0);
-	ck_assert(!fake.inlet.is_pressed);
-	receive(got, 0);
-	ck_assert(!fake.inlet.is_pressed);
+	begin_with(places);
+	for (uint32_t i = 0; i < PORT_BURST + n; i++)
+		put((uint8_t)i, SMALL);
+	require_eq(receive(got, 0), PORT_BURST);
+	first = fake.inlet.backlog;
+	for (uint32_t left = n, burst; left; left -= burst) {
+		burst = receive(got, 0);
+		require_eq(burst, left < PORT_BURST ? left : PORT_BURST);
+	}
+	require_eq(fake.inlet.backlog, PORT_KEEPS_UP);
+	require_eq(receive(got, 0), 0);
+	require_eq(fake.inlet.backlog, PORT_KEEPS_UP);
 	end();
+	return first;
+}
+
+START_TEST(backlog)
+{
+	for (uint32_t places = INLET_PLACES_MIN; places <= INLET_PLACES; places *= 2) {
+		const uint32_t quarter = places / INLET_PRESSED_PART;
+
+		require_eq(backlog_with(places, 0), PORT_KEEPS_UP);
+		require_eq(backlog_with(places, INLET_BEHIND), PORT_KEEPS_UP);
+		if (quarter > INLET_BEHIND) {
+			require_eq(backlog_with(places, INLET_BEHIND + 1), PORT_IS_BEHIND);
+			require_eq(backlog_with(places, quarter), PORT_IS_BEHIND);
+		}
+		require_eq(backlog_with(places, quarter + 1), PORT_IS_PRESSED);
+		require_eq(backlog_with(places, places - PORT_BURST), PORT_IS_PRESSED);
+	}
 }
 END_TEST
 
@@ -405,7 +426,7 @@ Suite *inlet_suite(void)
 	                              wakes_for_frames,
 	                              too_long_or_no_room,
 	                              around,
-	                              pressed,
+	                              backlog,
 	                              calls,
 	                              NULL};
 
