@@ -27,10 +27,18 @@ function element(tag, properties, ...children) {
 	return e;
 }
 
-/* What has the focus within a container, so that it is found again when that is made anew. */
+/* What a link or a button is called, so that it is found again when what it is in is made anew. */
+const nameOf = (e) => e.dataset.name || e.hash;
+
+function focusOn(name, container) {
+	if (name)
+		[...container.querySelectorAll('a, button')].find((e) => nameOf(e) === name)?.focus({ preventScroll: true });
+}
+
+/* The name of what has the focus within a container. */
 function focused(container) {
 	const e = document.activeElement;
-	return container.contains(e) && e !== container ? { name: e.dataset.name || e.hash } : null;
+	return container.contains(e) && e !== container ? nameOf(e) : null;
 }
 
 /* Replaces what is in a container, unless somebody is about to press something in it. What has the focus keeps it. */
@@ -40,8 +48,7 @@ function renew(container, ...children) {
 	const lefts = [...container.querySelectorAll('.wide')].map((e) => e.scrollLeft);
 	container.replaceChildren(...children);
 	[...container.querySelectorAll('.wide')].forEach((e, i) => { e.scrollLeft = lefts[i] || 0; });
-	if (had?.name)
-		[...container.querySelectorAll('a, button')].find((e) => (e.dataset.name || e.hash) === had.name)?.focus({ preventScroll: true });
+	focusOn(had, container);
 }
 
 const cell = (value, numeric) => element('td', numeric ? { className: 'n' } : {}, value ?? '');
@@ -116,8 +123,10 @@ function sayDone(text) {
 	setTimeout(() => $('banner').textContent === text && say(''), 8000);
 }
 
-/* A question with one field; null if it was cancelled. */
+/* A question with one field; null if it was cancelled. Who was asked finds the focus where it was, as often as the page has been
+ * made anew meanwhile. */
 function question(title, text, label, value, type) {
+	const had = focused(document.body);
 	$('dialog-title').textContent = title;
 	$('dialog-text').textContent = text;
 	$('dialog-label').textContent = label || '';
@@ -126,8 +135,10 @@ function question(title, text, label, value, type) {
 	$('dialog-input').value = value || '';
 	$('dialog-ok').focus();
 	return new Promise((resolve) => {
-		$('dialog').addEventListener('close', () =>
-			resolve($('dialog').returnValue === 'ok' ? $('dialog-input').value : null), { once: true });
+		$('dialog').addEventListener('close', () => {
+			focusOn(had, document);
+			resolve($('dialog').returnValue === 'ok' ? $('dialog-input').value : null);
+		}, { once: true });
 		$('dialog').returnValue = 'cancel';
 		$('dialog').showModal();
 	});
