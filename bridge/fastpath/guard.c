@@ -301,7 +301,7 @@ static void say_cable_without(int err)
 {
 	log_info("the host's stack sees what is sent to VIPs as well: a program that keeps it away "
 	         "can't be used: %s",
-	         strerror(-err));
+	         err == -E2BIG ? "too many addresses" : strerror(-err));
 }
 
 static void say_missing(const struct rules *rules, int err)

@@ -182,11 +182,10 @@ cuts_for() # MS
 # The outer cable is cut as soon as the first address is asked for there, which for so many takes a second and more.
 cut_while_checked() # COMMAND...
 {
-	lab_spawn cut switch tcpdump -i tmb -Q in -n -c 1 --immediate-mode -w /dev/null "arp[14:4] == 0"
+	lab_spawn cut switch sh -c 'tcpdump -i tmb -Q in -n -c 1 --immediate-mode -w /dev/null "arp[14:4] == 0" && ip link set tmb down'
 	wait_until 10 grep -q listening "$LAB_DIR/cut.err"
 	"$@"
 	[[ $(lab_wait cut 20) = 0 ]]
-	ip -n switch link set tmb down
 }
 
 @test "a link that goes down while addresses are checked: they are used once they are" {
@@ -194,6 +193,7 @@ cut_while_checked() # COMMAND...
 	cut_while_checked lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
 	ip -n dc addr add "$VIP/32" dev eth0
 	wait_until 15 log_says 'balancing$'
+	log_says "a program that keeps it away can't be used: too many addresses"
 	wait_until 3 log_says 'eth0: has no carrier: whether our addresses are free'
 	plug
 	wait_until 5 log_says "eth0: $VIP belongs to 02:00:00:00:00:10 already"
