@@ -34,23 +34,20 @@ static void note(void *ctx, bool is_error, const char *text)
 
 /*
  * Makes rules of text, or if that has no bytes of the file, whose text it becomes then, the
- * caller's to free; host is as cfg_load_text() has it. Returns NULL, with the reason and its
+ * caller's to free; host is as struct cfg_known has it. Returns NULL, with the reason and its
  * consequence logged, if they are bad.
  */
 static struct rules *load(const struct options *options, struct cfg_text *text,
                           const struct rules_nets *host, const char *consequence)
 {
+	const struct cfg_known known = {.host = host, .expression = firewall_check};
 	void *ctx = (void *)(uintptr_t)consequence;
 	struct rules *rules = NULL;
 
 	if (!text->bytes && cfg_read(options->config, note, ctx, text) < 0)
 		return NULL;
-	if (cfg_load_text(options->config, text, host, note, ctx, &rules) < 0)
-		return NULL;
-	if (firewall_check(rules, options->config, consequence) == 0)
-		return rules;
-	rules_free(rules);
-	return NULL;
+	cfg_load_text(options->config, text, &known, note, ctx, &rules);
+	return rules;
 }
 
 static struct rules *load_again(const struct options *options, struct cfg_text *text,

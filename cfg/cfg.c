@@ -33,7 +33,7 @@ struct load {
 	struct where where;
 	struct values values;
 	struct rules *rules;
-	const struct rules_nets *host; /* or NULL */
+	const struct cfg_known *known;
 };
 
 /* ---- places and defaults ---- */
@@ -106,8 +106,8 @@ static int farms_fill_in(struct load *load)
 {
 	int ret = 0;
 
-	if (load->host)
-		load->rules->nets = *load->host;
+	if (load->known->host)
+		load->rules->nets = *load->known->host;
 	for (unsigned i = 0; i < load->where.n && !ret; i++) {
 		const struct where_section *section = &load->where.sections[i];
 		struct target target =
@@ -184,6 +184,7 @@ static int set_section(struct load *load, struct where_section *section)
 	struct target target = keys_target(load->rules, section->section, where_name(section));
 
 	target.file = load->where.notes->path;
+	target.expression = load->known->expression;
 	for (unsigned i = 0; keys[i].name; i++) {
 		int ret = 0;
 
@@ -195,8 +196,6 @@ static int set_section(struct load *load, struct where_section *section)
 			return ret;
 		section->wrong[i] |= ret != 0;
 	}
-	if (target.filter)
-		target.filter->line = where_line(section, "match");
 	if (target.server && !where_is_right(section, "farm"))
 		target.server->farm = KEYS_NO_FARM;
 	if (target.server && !where_has(section, "vlan"))
@@ -270,12 +269,12 @@ int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret)
 	return err;
 }
 
-int cfg_load_text(const char *path, const struct cfg_text *text, const struct rules_nets *host,
+int cfg_load_text(const char *path, const struct cfg_text *text, const struct cfg_known *known,
                   cfg_note *note, void *ctx, struct rules **ret_rules)
 {
 	const struct file file = {text->bytes, text->len};
 	struct notes notes = {.path = path, .note = note, .ctx = ctx};
-	struct load load = {.host = host};
+	struct load load = {.known = known};
 	int ret = load_file(&load, &notes, &file);
 
 	if (ret == 0 && notes.errors)
@@ -292,12 +291,13 @@ int cfg_load_text(const char *path, const struct cfg_text *text, const struct ru
 
 int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
 {
+	static const struct cfg_known nothing;
 	struct cfg_text text;
 	int ret = cfg_read(path, note, ctx, &text);
 
 	if (ret)
 		return ret;
-	ret = cfg_load_text(path, &text, NULL, note, ctx, ret_rules);
+	ret = cfg_load_text(path, &text, &nothing, note, ctx, ret_rules);
 	free(text.bytes);
 	return ret;
 }

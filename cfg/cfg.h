@@ -25,9 +25,20 @@ struct cfg_text {
  */
 int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret);
 
-/* As cfg_load(), of what was read from path before, where the host has these addresses, whatever is
- * said of them there; NULL: that isn't known. */
-int cfg_load_text(const char *path, const struct cfg_text *text, const struct rules_nets *host,
+/*
+ * Whether the filter's expression is one: 0, or -EINVAL, with what is wrong in why, of size bytes;
+ * or -ENOMEM.
+ */
+typedef int cfg_expression(const struct rules_filter *filter, char *why, size_t size);
+
+/* What is known beside the file; NULL: it isn't. */
+struct cfg_known {
+	const struct rules_nets *host; /* the host's addresses, whatever is said of them there */
+	cfg_expression *expression;
+};
+
+/* As cfg_load(), of what was read from path before, with what is known beside it. */
+int cfg_load_text(const char *path, const struct cfg_text *text, const struct cfg_known *known,
                   cfg_note *note, void *ctx, struct rules **ret_rules);
 
 /*

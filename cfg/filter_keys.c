@@ -1,8 +1,7 @@
 /*
  * The keys of [filter NAME].
  *
- * An expression is text here: bridge/, which has libpcap, compiles it. The line is kept for its
- * messages.
+ * An expression is text here: whoever has libpcap says if it is one.
  */
 #include "filter_keys.h"
 
@@ -11,6 +10,14 @@
 
 static const char *const no_yes[] = {"no", "yes", NULL};
 static const char any[] = "any";
+
+static int check_expression(const struct target *target, struct value *value)
+{
+	char why[VALUE_WHY_BYTES];
+	int err = target->expression ? target->expression(target->filter, why, sizeof(why)) : 0;
+
+	return err == -EINVAL ? value_wrong_as(value, why) : err;
+}
 
 static int filter_match(struct target *target, struct value *value)
 {
@@ -24,7 +31,7 @@ static int filter_match(struct target *target, struct value *value)
 		return -ENOMEM;
 	free(target->filter->match);
 	target->filter->match = match;
-	return 0;
+	return check_expression(target, value);
 }
 
 static void show_filter_match(const struct target *target, struct shown *shown)

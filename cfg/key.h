@@ -4,6 +4,7 @@
 #ifndef CFG_KEY_H
 #define CFG_KEY_H
 
+#include "cfg.h"
 #include "show.h"
 #include "value.h"
 
@@ -18,7 +19,8 @@ enum { KEYS_MAX = 32 }; /* of one section */
 /* The rules being filled in, and which farm, server, check or filter of them a section is about. */
 struct target {
 	struct rules *rules;
-	const char *file; /* that is being read; NULL: none, as for defaults */
+	const char *file;           /* that is being read; NULL: none, as for defaults */
+	cfg_expression *expression; /* or NULL */
 	struct rules_farm *farm;
 	struct rules_server *server;
 	struct script *script;

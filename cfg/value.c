@@ -34,9 +34,13 @@ enum {
 	UNITS = sizeof(units) / sizeof(units[0]),
 };
 
+static const char *dots(const char *item)
+{
+	return strlen(item) > ITEM_SHOWN ? "..." : "";
+}
+
 int value_wrong(struct value *value, const char *item, const char *fmt, ...)
 {
-	const char *cut = strlen(item) > ITEM_SHOWN ? "..." : "";
 	char text[VALUE_WHY_BYTES / 2];
 	va_list ap;
 
@@ -45,7 +49,14 @@ int value_wrong(struct value *value, const char *item, const char *fmt, ...)
 	va_end(ap);
 	if (!*item)
 		item = "an empty value";
-	snprintf(value->why, sizeof(value->why), "%.*s%s %s", ITEM_SHOWN, item, cut, text);
+	snprintf(value->why, sizeof(value->why), "%.*s%s %s", ITEM_SHOWN, item, dots(item), text);
+	return -EINVAL;
+}
+
+int value_wrong_as(struct value *value, const char *words)
+{
+	snprintf(value->why, sizeof(value->why), "%.*s%s: %s", ITEM_SHOWN, value->text,
+	         dots(value->text), words);
 	return -EINVAL;
 }
 

@@ -21,6 +21,9 @@ struct value {
 int value_wrong(struct value *value, const char *item, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* The same to "text: words", of the value itself and somebody else's words. */
+int value_wrong_as(struct value *value, const char *words);
+
 /*
  * Each of these returns 0 and sets what ret_ names, or returns -EINVAL, or -ENOMEM for the lists,
  * and leaves it untouched.

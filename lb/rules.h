@@ -201,7 +201,6 @@ struct rules_server {
 struct rules_filter {
 	char name[RULES_NAME_BYTES];
 	char *match;   /* a pcap-filter expression as the file has it; "": any frame */
-	unsigned line; /* of the file, that it stands in */
 	uint8_t sides; /* 1 << enum side that frames arrive by */
 	enum rules_filter_action action;
 	uint32_t rate; /* packets a second, above which they are dropped; 0: no limit */

@@ -4,9 +4,12 @@
 #include "show.h"
 
 #include "../process/log.h"
+#include "../process/names.h"
+#include "../worker/firewall.h"
 #include "../../cfg/cfg.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct column override_columns[] = {
@@ -33,9 +36,16 @@ static void note(void *ctx, bool is_error, const char *text)
 /* Of the file that is named, or of the running one's. */
 static int check(const char *path)
 {
+	static const struct cfg_known known = {.expression = firewall_check};
+	struct cfg_text text;
 	struct rules *rules = NULL;
 
-	if (cfg_load(path, note, NULL, &rules) < 0)
+	names_from_files();
+	if (cfg_read(path, note, NULL, &text) < 0)
+		return ASK_USAGE;
+	cfg_load_text(path, &text, &known, note, NULL, &rules);
+	free(text.bytes);
+	if (!rules)
 		return ASK_USAGE;
 	rules_free(rules);
 	printf("%s: ok\n", path);

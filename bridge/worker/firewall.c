@@ -18,12 +18,13 @@
 #include "events.h"
 #include "../fastpath/first.h"
 #include "../fastpath/sieve.h"
-#include "../process/log.h"
 #include "../process/names.h"
 #include "../../lb/bucket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* At least as long as the longest merged frame. */
 enum { FIREWALL_PACKET_BYTES = (64 << 10) + FIRST_BYTES };
@@ -47,38 +48,21 @@ struct firewall {
 
 /* ---- Compiling ---- */
 
-/* libpcap says "unknown host", "unknown port" and the like. */
-static void say_wrong(const struct rules_filter *rule, const char *path, const char *why,
-                      const char *consequence)
+int firewall_check(const struct rules_filter *filter, char *why, size_t size)
 {
-	const char *lost = strstr(why, "unknown") ? names_lost() : NULL;
+	char words[EXPRESSION_WHY_BYTES];
+	struct expression expression;
+	const char *lost;
+	int err = expression_compile(filter, &expression, words);
 
-	if (lost)
-		log_error("%s:%u: [filter %s] match: %s: %s: %s has been replaced, so its names "
-		          "take a restart%s",
-		          path, rule->line, rule->name, rule->match, why, lost, consequence);
-	else
-		log_error("%s:%u: [filter %s] match: %s: %s%s", path, rule->line, rule->name,
-		          rule->match, why, consequence);
-}
-
-int firewall_check(const struct rules *rules, const char *path, const char *consequence)
-{
-	char why[EXPRESSION_WHY_BYTES];
-	int ret = 0;
-
-	for (unsigned i = 0; i < rules->nfilters; i++) {
-		const struct rules_filter *rule = &rules->filters[i];
-		struct expression expression;
-
-		if (expression_compile(rule, &expression, why) == 0) {
-			expression_free(&expression);
-			continue;
-		}
-		say_wrong(rule, path, why, consequence);
-		ret = -EINVAL;
-	}
-	return ret;
+	expression_free(&expression);
+	if (err != -EINVAL)
+		return err;
+	/* libpcap says "unknown host", "unknown port" and the like */
+	lost = strstr(words, "unknown") ? names_lost() : NULL;
+	snprintf(why, size, "%s%s%s%s", words, lost ? ": " : "", lost ? lost : "",
+	         lost ? " has been replaced, so its names take a restart" : "");
+	return err;
 }
 
 /* Sets the filter's rate, with a full bucket. */

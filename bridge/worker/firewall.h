@@ -22,10 +22,10 @@ struct firewall_counts {
 };
 
 /*
- * Compiles all expressions and forgets them again. Returns 0, or -EINVAL, each mistake having been
- * logged with the line in path that it stands in, libpcap's own words, and consequence.
+ * Whether the filter's expression can be compiled: 0; or -EINVAL, with libpcap's words, and maybe
+ * more, in why, of size bytes; or -ENOMEM.
  */
-int firewall_check(const struct rules *rules, const char *path, const char *consequence);
+int firewall_check(const struct rules_filter *filter, char *why, size_t size);
 
 /*
  * Makes the filters of rules, which must stay, for the worker of that share: of a rate it has its

@@ -48,15 +48,31 @@ reload()
 	wait_until 10 eval '[[ $(grep -c reloaded "$LAB_DIR/tmbridge.err") -gt '"$before"' ]]'
 }
 
-@test "a broken expression is named with its line, in libpcap's words" {
+@test "broken expressions are named with their lines, in libpcap's words, beside whatever else is wrong" {
+	local check
+
 	rules <<-'END'
 		[filter bad]
 		action = drop
 		match = tcp prt 22
+		[filter worse]
+		wieght = 3
+		match = host
+		action = drop
 	END
-	run "$TMBRIDGE" -t -f "$LAB_DIR/lb.ini"
-	echo "$output"
-	[[ $status = 2 && $output = *"lb.ini:$(grep -n prt "$LAB_DIR/lb.ini" | cut -d: -f1): [filter bad] match: tcp prt 22: "*"syntax error"* ]]
+	for check in -t "config check"; do
+		run "$TMBRIDGE" $check $([[ $check = config* ]] || echo -f) "$LAB_DIR/lb.ini"
+		echo "$output"
+		[[ $status = 2 && ${#lines[@]} = 3 ]]
+		[[ $output = *"lb.ini:$(grep -n prt "$LAB_DIR/lb.ini" | cut -d: -f1): [filter bad] match: tcp prt 22: "*"syntax error"* ]]
+		[[ $output = *"lb.ini:$(grep -n 'match = host' "$LAB_DIR/lb.ini" | cut -d: -f1): [filter worse] match: host: "*"syntax error"* ]]
+		[[ $output = *"unknown key \`wieght\`"* ]]
+	done
+	sed -i '/wieght/d; s/match = host$/& 10.0.0.41/' "$LAB_DIR/lb.ini"
+	for check in -t "config check"; do
+		run "$TMBRIDGE" $check $([[ $check = config* ]] || echo -f) "$LAB_DIR/lb.ini"
+		[[ $status = 2 && ${#lines[@]} = 1 && $output = *"[filter bad]"* ]]
+	done
 }
 
 # In a copy of /etc, so that a file there can be replaced.

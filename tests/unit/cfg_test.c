@@ -221,13 +221,13 @@ static const struct right rights[] = {
          "name=c send= expect=41/ff where=0 number=220-220"},
 
         {WITH_FILTER, "match = tcp[13] & 2 != 0\naction = Drop",
-         "name=f line=8 match=tcp[13] & 2 != 0 sides=3 action=1 rate=0 log=0"},
+         "name=f match=tcp[13] & 2 != 0 sides=3 action=1 rate=0 log=0"},
         {WITH_FILTER, "action = pass\nmatch = Any\nside = outside\nrate = 10000000\nlog = yes",
-         "name=f line=9 match= sides=1 action=0 rate=10000000 log=1"},
+         "name=f match= sides=1 action=0 rate=10000000 log=1"},
         {WITH_FILTER, "action = count\nside = inside\nrate = 1\nmatch = vlan 7\nlog = no",
-         "name=f line=11 match=vlan 7 sides=2 action=3 rate=1 log=0"},
+         "name=f match=vlan 7 sides=2 action=3 rate=1 log=0"},
         {WITH_FILTER, "action = reset\nside = both\nmatch = tcp\nrate = off",
-         "name=f line=10 match=tcp sides=3 action=2 rate=0 log=0"},
+         "name=f match=tcp sides=3 action=2 rate=0 log=0"},
 };
 
 START_TEST(a_right_key_is_taken)

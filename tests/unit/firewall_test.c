@@ -383,12 +383,14 @@ END_TEST
 START_TEST(what_cannot_be_compiled_is_refused)
 {
 	const struct share share = {.n = 1};
+	char why[256];
 
 	begin();
 	add("tcp dst port 22", ON_MATCH_DROP);
-	ck_assert_int_eq(firewall_check(rules, "lb.ini", ""), 0);
 	add("tcp dst port", ON_MATCH_DROP);
-	ck_assert_int_eq(firewall_check(rules, "lb.ini", ""), -EINVAL);
+	ck_assert_int_eq(firewall_check(&rules->filters[0], why, sizeof(why)), 0);
+	ck_assert_int_eq(firewall_check(&rules->filters[1], why, sizeof(why)), -EINVAL);
+	ck_assert_str_eq(why, "can't parse filter expression: syntax error");
 	ck_assert_int_eq(firewall_new(rules, &share, (lb_time){0}, &firewall), -EINVAL);
 	rules_free(rules);
 }
@@ -422,12 +424,13 @@ START_TEST(odd_expressions_are_named)
 	                                  "tcp and",
 	                                  "and",
 	                                  "\\"};
+	const struct rules_filter *filter;
+	char why[256];
 
 	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		begin();
-		add("tcp", ON_MATCH_DROP);
-		add(odd[i], ON_MATCH_DROP)->line = 70 + i;
-		ck_assert_msg(firewall_check(rules, "lb.ini", "") == -EINVAL, "%s", odd[i]);
+		filter = add(odd[i], ON_MATCH_DROP);
+		ck_assert_msg(firewall_check(filter, why, sizeof(why)) == -EINVAL, "%s", odd[i]);
 		rules_free(rules);
 	}
 }

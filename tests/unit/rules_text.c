@@ -144,8 +144,8 @@ void say_check(struct line *line, const struct script *script)
 
 void say_filter(struct line *line, const struct rules_filter *filter)
 {
-	say(line, "name=%s line=%u match=%s sides=%u action=%u rate=%u log=%d", filter->name,
-	    filter->line, filter->match, filter->sides, filter->action, filter->rate, filter->log);
+	say(line, "name=%s match=%s sides=%u action=%u rate=%u log=%d", filter->name, filter->match,
+	    filter->sides, filter->action, filter->rate, filter->log);
 }
 
 void say_bridge(struct line *line, const struct rules *rules)
