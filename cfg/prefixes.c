@@ -240,7 +240,9 @@ int prefixes_read(struct value *value, const char *file, struct rules *rules, en
 	strcpy(text, value->text);
 	while (rest && !err) {
 		item = strip(strsep(&rest, ","));
-		if (*item == '@' && item[1])
+		if (item[strcspn(item, " \t")] && *item != '@')
+			err = value_say_commas(value, item);
+		else if (*item == '@' && item[1])
 			err = add_file(value, file, item + 1, rules, word, list);
 		else if (*item)
 			err = add_item(value, item, item, word, list);

@@ -149,6 +149,9 @@ static const struct wrong wrong_values[] = {
          "lb.ini:4: [farm x] deny: 2001:db8::1/64 isn't where its network begins: 2001:db8::/64"},
         {WITH_FARM, "deny = 192.0.2.0/33",
          "lb.ini:4: [farm x] deny: 192.0.2.0/33 has no prefix length from 0 to 32"},
+        {WITH_FARM, "deny = 192.0.2.0/24 192.0.3.0/24",
+         "lb.ini:4: [farm x] deny: 192.0.2.0/24 192.0.3.0/24 has a blank where a comma belongs: "
+         "192.0.2.0/24, 192.0.3.0/24"},
         {WITH_FARM, "allow = ::/129",
          "lb.ini:4: [farm x] allow: ::/129 has no prefix length from 0 to 128"},
         {WITH_FARM, "client_exempt = office",
