@@ -86,8 +86,9 @@ static bool write_batch(struct connlog *connlog, struct queue *queue)
 		head++;
 		n++;
 	}
-	atomic_store_explicit(&queue->head, head, memory_order_release);
 	logfile_put(&connlog->files[file], text, len, n, &connlog->counts);
+	/* no sooner, as who waits for that finds them counted then: connlog_drain() */
+	atomic_store_explicit(&queue->head, head, memory_order_release);
 	return true;
 }
 

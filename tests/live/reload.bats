@@ -143,6 +143,23 @@ all_have_ended()
 	jq -e '.flows.open == 2 and .connlog == {"written": 5, "lost": 0}' "$LAB_DIR/stats.json"
 }
 
+# bats test_tags=apart
+@test "what is open when it ends, and no reader takes, is counted lost in the last statistics" {
+	local reader
+
+	mkfifo "$LAB_DIR/full.log"
+	chown "$LAB_USER" "$LAB_DIR/full.log"
+	exec {reader}<>"$LAB_DIR/full.log"
+	lab_ini 'ports = 5061' "connlog = $LAB_DIR/full.log"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	dd if=/dev/zero of="$LAB_DIR/full.log" oflag=nonblock bs=4096 count=100 2>/dev/null || true
+	hold held1
+	tmbridge_stop
+	lab_kill held1
+	exec {reader}<&-
+	jq -e '.flows.open == 1 and .connlog == {"written": 0, "lost": 1}' "$LAB_DIR/stats.json"
+}
+
 # bats test_tags=plain,apart
 @test "a log that goes on failing is said again when its 10 s are over" {
 	local i
