@@ -76,6 +76,17 @@ void logfile_lose(struct logfile *file, unsigned n, int err, struct logfile_coun
 	complain_in_time(file);
 }
 
+/* Cuts off what was written last, and goes back to there: stdout goes on where it is, and not at
+ * the file's end. */
+static int take_back(int fd, ssize_t done)
+{
+	const off_t end = lseek(fd, 0, SEEK_CUR);
+
+	if (end < done || ftruncate(fd, end - done) < 0)
+		return -1;
+	return lseek(fd, end - done, SEEK_SET) < 0 ? -1 : 0;
+}
+
 /* Appends, all or nothing; nobody else of this process does so meanwhile. */
 static int append_alone(const struct logfile *file, const char *text, size_t len)
 {
@@ -84,13 +95,8 @@ static int append_alone(const struct logfile *file, const char *text, size_t len
 
 	if (done == (ssize_t)len)
 		return 0;
-	if (done > 0) {
-		off_t end = lseek(file->fd, 0, SEEK_END);
-
-		err = ENOSPC;
-		if (end < done || ftruncate(file->fd, end - done) < 0)
-			err = EIO;
-	}
+	if (done > 0)
+		err = take_back(file->fd, done) < 0 ? EIO : ENOSPC;
 	return -err;
 }
 

@@ -105,6 +105,33 @@ START_TEST(lines_are_whole_and_lost_ones_are_said)
 }
 END_TEST
 
+/* As stdout by "> FILE": no write moves it to the end. */
+START_TEST(where_the_disk_was_full_a_file_goes_on_without_a_gap)
+{
+	static const char line[] = "0123456789012345678\n";
+	struct logfile_counts counts = {0, 0};
+	struct logfile file;
+	char text[64];
+	rlim_t was;
+	int fd;
+
+	begin(&file);
+	logfile_close(&file);
+	file.fd = fd = open(path, O_RDWR);
+	was = limit_files(50);
+	for (unsigned i = 0; i < 4; i++)
+		logfile_put(&file, line, 20, 1, &counts); /* of the third one 10 bytes fit */
+	limit_files(was);
+	logfile_put(&file, line, 20, 1, &counts);
+	ck_assert(counts.written == 3 && counts.lost == 2 && size() == 60);
+	ck_assert_int_eq(pread(fd, text, sizeof(text), 0), 60);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_mem_eq(text + i * 20, line, 20);
+	logfile_close(&file);
+	unlink(path);
+}
+END_TEST
+
 /* What takes no more is a pipe's reader, and not a disk. */
 START_TEST(what_a_pipes_reader_does_is_said_in_words)
 {
@@ -162,6 +189,7 @@ END_TEST
 Suite *logfile_suite(void)
 {
 	const TTest *const tests[] = {lines_are_whole_and_lost_ones_are_said,
+	                              where_the_disk_was_full_a_file_goes_on_without_a_gap,
 	                              what_a_pipes_reader_does_is_said_in_words,
 	                              statistics_that_have_no_room_say_why, NULL};
 
