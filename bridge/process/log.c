@@ -66,6 +66,7 @@ static void write_line(int level, const char *message)
 {
 	char line[LOG_PREFIX_BYTES + sizeof("tmbridge: ") + LOG_LINE_BYTES + LOG_LOST_BYTES];
 	unsigned missing;
+	ssize_t done;
 	char prefix[sizeof("<7>")] = "";
 
 	if (!is_writable()) {
@@ -79,7 +80,8 @@ static void write_line(int level, const char *message)
 	if (missing)
 		snprintf(line + strlen(line), LOG_LOST_BYTES, " (%u lines were lost)", missing);
 	strcat(line, "\n");
-	if (write(STDERR_FILENO, line, strlen(line)) < 0)
+	done = write(STDERR_FILENO, line, strlen(line));
+	if (done < (ssize_t)strlen(line)) /* a full disk takes a part */
 		atomic_fetch_add(&lost, missing + 1);
 }
 

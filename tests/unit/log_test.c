@@ -7,7 +7,10 @@
 #include "../../bridge/process/recent.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void fill(int fd)
@@ -47,6 +50,33 @@ START_TEST(full_pipe_loses_lines)
 	ck_assert_int_gt(read(ends[0], text, sizeof(text) - 1), 1000);
 	ck_assert_ptr_nonnull(strstr(text, "00 (3 lines were lost)\ntmbridge: four\n"));
 	close(ends[0]);
+}
+END_TEST
+
+/* A full disk takes a part of a line: that is lost as well. */
+START_TEST(a_line_that_is_cut_is_counted_lost)
+{
+	char text[4096] = "", name[] = "/tmp/log_test.XXXXXX";
+	int file = mkstemp(name), terminal = dup(STDERR_FILENO);
+	struct rlimit was, less;
+
+	ck_assert_int_ge(file, 0);
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
+	less = (struct rlimit){.rlim_cur = 20, .rlim_max = was.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &less), 0);
+	dup2(file, STDERR_FILENO);
+	log_info("one");
+	log_info("two, which is cut");
+	log_info("three");
+	setrlimit(RLIMIT_FSIZE, &was);
+	log_info("four");
+	dup2(terminal, STDERR_FILENO);
+	close(terminal);
+	ck_assert_int_gt(pread(file, text, sizeof(text) - 1, 0), 20);
+	ck_assert_ptr_nonnull(strstr(text, "tmbridge: four (2 lines were lost)\n"));
+	close(file);
+	unlink(name);
 }
 END_TEST
 
@@ -108,9 +138,12 @@ END_TEST
 
 Suite *log_suite(void)
 {
-	const TTest *const tests[] = {full_pipe_loses_lines, lines_are_printable,
+	const TTest *const tests[] = {full_pipe_loses_lines,
+	                              a_line_that_is_cut_is_counted_lost,
+	                              lines_are_printable,
 	                              details_are_kept_as_members,
-	                              details_that_do_not_fit_are_left_out, NULL};
+	                              details_that_do_not_fit_are_left_out,
+	                              NULL};
 
 	return suite_of("log", tests);
 }
