@@ -1,6 +1,7 @@
 /*
  * By default most signals end a process, and with it the wire: also those that a mistyped kill or a
- * script for another daemon sends. SIGQUIT, SIGABRT and those of faults still do, and leave a core.
+ * script for another daemon sends, and those that stop whoever is in the background of a terminal.
+ * SIGQUIT, SIGABRT and those of faults still do, and leave a core.
  *
  * SIGINT and SIGTERM end it by default until signals_open(): before that it has changed nothing
  * that would have to be put back.
@@ -16,8 +17,8 @@
 #include <sys/signalfd.h>
 
 /* Writers who have nobody that reads, and files that have no room, are told by write(). */
-static const int harmless[] = {SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGIO,
-                               SIGPWR,  SIGSTKFLT, SIGPIPE,   SIGXFSZ, SIGTTOU};
+static const int harmless[] = {SIGUSR2,   SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,
+                               SIGSTKFLT, SIGPIPE, SIGXFSZ,   SIGXCPU, SIGTTIN, SIGTTOU};
 static const int waiting[] = {SIGHUP, SIGUSR1};
 static const int ending[] = {SIGINT, SIGTERM};
 

@@ -160,11 +160,11 @@ promiscuity()
 
 	lab_spawn tmbridge tmb "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
 	wait_until 2 signals_are_held
-	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ RTMIN RTMAX; do
+	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ XCPU TTIN TTOU RTMIN RTMAX; do
 		lab_signal tmbridge "$signal"
 	done
 	wait_until 20 tmbridge_is_up
-	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ TTOU RTMIN RTMAX; do
+	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ XCPU TTIN TTOU RTMIN RTMAX; do
 		lab_signal tmbridge "$signal"
 	done
 	in_ns dc ping -c 1 -W 1 10.0.0.41
