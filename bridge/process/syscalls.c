@@ -43,8 +43,9 @@ static const int plain[] = {
         /* files: lb.ini, statistics, connection log, settings of interfaces */
         SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(stat),
         SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(lseek), SCMP_SYS(ftruncate),
-        SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(rename),
-        SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+        SCMP_SYS(readv), SCMP_SYS(writev), /* musl's stdio */
+        SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(rename), SCMP_SYS(renameat),
+        SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
         /* memory; mmap() and mprotect() below */
         SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(getrandom),
         /* threads, with what wakes them; clone() below, and clone3() isn't there */

@@ -12,13 +12,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 /* Each is 0 or an errno. */
 struct seen {
 	int pair[2];
-	int limit, sendmsg, sendmmsg, recvmsg;        /* what is done */
+	int limit, sendmsg, sendmmsg, recvmsg, readv; /* what is done */
 	int inet, unix_socket, bind, connect, execve; /* what isn't */
 	int rush, calm;                               /* going before others, and returning */
 	int round_robin, batch, other_thread, param, attr;
@@ -38,6 +39,7 @@ static void try_messages(struct seen *seen)
 	seen->sendmsg = of(sendmsg(seen->pair[0], &message.msg_hdr, 0));
 	seen->sendmmsg = of(syscall(SYS_sendmmsg, seen->pair[0], &message, 1, 0));
 	seen->recvmsg = of(recvmsg(seen->pair[1], &message.msg_hdr, 0));
+	seen->readv = of(readv(seen->pair[1], &iov, 1));
 }
 
 static void try_others(struct seen *seen)
@@ -99,8 +101,9 @@ static void be_shut_in(struct seen *seen)
 	ck_assert_int_eq(seen->limit, 0);
 }
 
-/* Messages go out by sendmmsg(), which some libraries make of sendmsg(). */
-START_TEST(messages_are_sent_by_either_call)
+/* Messages go out by sendmmsg(), which some libraries make of sendmsg(); stdio reads by read(), or
+ * there by readv(). */
+START_TEST(what_other_libraries_call_is_allowed)
 {
 	struct seen seen;
 
@@ -108,6 +111,7 @@ START_TEST(messages_are_sent_by_either_call)
 	ck_assert_int_eq(seen.sendmsg, 0);
 	ck_assert_int_eq(seen.sendmmsg, 0);
 	ck_assert_int_eq(seen.recvmsg, 0);
+	ck_assert_int_eq(seen.readv, 0);
 }
 END_TEST
 
@@ -142,7 +146,7 @@ END_TEST
 Suite *syscalls_suite(void)
 {
 	const TTest *const tests[] = {
-	        messages_are_sent_by_either_call, other_sockets_and_programs_are_refused,
+	        what_other_libraries_call_is_allowed, other_sockets_and_programs_are_refused,
 	        a_thread_goes_before_others_and_returns_and_nothing_else, NULL};
 
 	return suite_of("syscalls", tests);
