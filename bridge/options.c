@@ -5,6 +5,7 @@
 
 #include "client/cli.h"
 
+#include "process/files.h"
 #include "process/log.h"
 
 #include <ctype.h>
@@ -152,7 +153,33 @@ struct named {
 	const char *option, *name;
 };
 
-/* If both are the same file, by whatever names; or, where there is none yet, have the same name. */
+static const char *last_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* If what is made at either path is the same file: by the same name, in the same directory. */
+static bool is_same_place(const char *a, const char *b)
+{
+	char *directories[] = {file_directory(a), file_directory(b)};
+	struct stat as, bs;
+	const bool ret = directories[0] && directories[1] && !strcmp(last_of(a), last_of(b)) &&
+	                 stat(directories[0], &as) == 0 && stat(directories[1], &bs) == 0 &&
+	                 is_same(&as, &bs);
+
+	free(directories[0]);
+	free(directories[1]);
+	return ret;
+}
+
+/* If both are the same file, by whatever names, or would be if there were any. */
 static bool is_same_file(const struct named *a, const struct named *b)
 {
 	struct stat as, bs;
@@ -162,9 +189,8 @@ static bool is_same_file(const struct named *a, const struct named *b)
 		return false;
 	is_there = stat(a->name, &as) == 0;
 	if (!is_there)
-		return !strcmp(a->name, b->name);
-	return S_ISREG(as.st_mode) && stat(b->name, &bs) == 0 && as.st_dev == bs.st_dev &&
-	       as.st_ino == bs.st_ino;
+		return is_same_place(a->name, b->name);
+	return S_ISREG(as.st_mode) && stat(b->name, &bs) == 0 && is_same(&as, &bs);
 }
 
 /* Nothing is written to a file that is read, or written to as well. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ARGS_MAX = 16 };
@@ -183,25 +184,42 @@ END_TEST
 START_TEST(files_that_are_read_are_not_written)
 {
 	const char *const wrong[] = {
-	        "-r a -w a -f ini",       "-r a -w ./a -f ini",       "-r a -w b -f ini",
-	        "-r c,a -w new,b -f ini", "-r c -w ini -f ini",       "-r c -w new,new -f ini",
-	        "-r c -w a,b -f ini",     "-r c -w new -s c -f ini",  "-r c -w new -s new -f ini",
-	        "eth0 eth1 -f a -s b",    "eth0 eth1 -f ini -s link", "-r a -w link2 -f ini",
+	        "-r a -w a -f ini",
+	        "-r a -w ./a -f ini",
+	        "-r a -w b -f ini",
+	        "-r c,a -w new,b -f ini",
+	        "-r c -w ini -f ini",
+	        "-r c -w new,new -f ini",
+	        "-r c -w a,b -f ini",
+	        "-r c -w new -s c -f ini",
+	        "-r c -w new -s new -f ini",
+	        "eth0 eth1 -f a -s b",
+	        "eth0 eth1 -f ini -s link",
+	        "-r a -w link2 -f ini",
+	        "-r c -w new,./new -f ini",
+	        "-r c -w new -s sub/../new -f ini",
+	        "-r c -w sub2/new,sub/new -f ini",
 	};
 	const char *const right[] = {
-	        "-r a,a -w new -f ini",      "-r a -w c -f ini",
-	        "-r a,c -w new,new2 -f ini", "-r a -w /dev/null,/dev/null -f ini",
-	        "-r a -w new -s - -f ini",   "-r a -w new -s stats -f ini",
+	        "-r a,a -w new -f ini",
+	        "-r a -w c -f ini",
+	        "-r a,c -w new,new2 -f ini",
+	        "-r a -w /dev/null,/dev/null -f ini",
+	        "-r a -w new -s - -f ini",
+	        "-r a -w new -s stats -f ini",
 	        "eth0 eth1 -f ini -s stats",
+	        "-r a -w new,sub/new -f ini",
+	        "-r a -w none/new,none2/new -f ini",
 	};
 	char dir[] = "/tmp/options_test.XXXXXX", before[4096];
-	const char *const made[] = {"a", "b", "c", "ini", "link", "link2"};
+	const char *const made[] = {"a", "b", "c", "ini", "link", "link2", "sub2"};
 
 	ck_assert_ptr_nonnull(getcwd(before, sizeof(before)));
 	ck_assert(mkdtemp(dir) && !chdir(dir));
 	for (unsigned i = 0; i < 4; i++)
 		if (i != 1)
 			fclose(fopen(made[i], "w"));
+	ck_assert(!mkdir("sub", 0700) && !symlink("sub", "sub2"));
 	ck_assert(!link("a", "b") && !symlink("ini", "link") && !symlink("a", "link2"));
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		check_wrong(wrong[i]);
@@ -209,7 +227,7 @@ START_TEST(files_that_are_read_are_not_written)
 		ck_assert_msg(parse(right[i]) == 0, "%s", right[i]);
 	for (unsigned i = 0; i < sizeof(made) / sizeof(made[0]); i++)
 		unlink(made[i]);
-	ck_assert(!chdir(before) && !rmdir(dir));
+	ck_assert(!rmdir("sub") && !chdir(before) && !rmdir(dir));
 }
 END_TEST
 
