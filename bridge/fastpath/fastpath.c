@@ -157,22 +157,34 @@ static void find_punts(struct fastpath *fastpath, const struct fastpath_conf *co
 
 /*
  * Removes programs whose maps aren't to be found, as they were pinned in a file system that has
- * gone, such as one of `ip netns exec` or of a container. They carry the wire by themselves, and
- * beside packet sockets each frame twice. Returns 0, or -ENOENT if there are none.
+ * gone, such as one of `ip netns exec` or of a container, or can't be read, as another version made
+ * them; with what is pinned of these. They carry the wire by themselves, and beside packet sockets
+ * each frame twice. Returns 0, or -ENOENT if there are none.
  */
-static int remove_strays(const struct fastpath *fastpath, const struct cable *cable)
+static int remove_strays(const struct fastpath *fastpath, const char *const names[NSIDES],
+                         const struct cable *cable)
 {
 	struct link punt;
 	bool any = false;
 
 	for (unsigned side = 0; side < NSIDES; side++) {
-		const int port = cable_state(cable, (enum side)side)->link.index;
+		const struct link *port = &cable_state(cable, (enum side)side)->link;
 
-		any |= port && attached_remove_strays(fastpath->socket, port);
-		if (port && any && punt_find(fastpath->socket, port, &punt) == 0)
+		if (!port->index || !attached_remove_strays(fastpath->socket, port->index))
+			continue;
+		any = true;
+		if (punt_find(fastpath->socket, port->index, &punt) == 0)
 			punt_remove(fastpath->socket, &punt);
+		log_warning("%s: how it was set before isn't known any more, so what tmbridge had "
+		            "set may stay: unless that is meant, ip link set %s promisc off; "
+		            "sysctl -w net.ipv4.conf.%s.arp_ignore=0 "
+		            "net.ipv6.conf.%s.disable_ipv6=0",
+		            names[side], port->name, port->name, port->name);
 	}
-	return any ? 0 : -ENOENT;
+	if (!any)
+		return -ENOENT;
+	pins_clear(&fastpath->pins);
+	return 0;
 }
 
 int fastpath_release(const char *const names[NSIDES], struct cable *cable)
@@ -187,7 +199,7 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 		err = -ENOENT;
 	if (err < 0) {
 		if (err == -ENOENT && fastpath->socket)
-			err = remove_strays(fastpath, cable);
+			err = remove_strays(fastpath, names, cable);
 		fastpath_leave(fastpath);
 		return err;
 	}

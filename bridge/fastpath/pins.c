@@ -134,3 +134,15 @@ void pins_remove(const struct pins *pins, const char *name)
 	else
 		rmdir(pins->path);
 }
+
+void pins_clear(const struct pins *pins)
+{
+	DIR *place = opendir(pins->path);
+	const struct dirent *pin;
+
+	while (place && (pin = readdir(place)))
+		pins_remove(pins, pin->d_name); /* but for itself, and the one above */
+	if (place)
+		closedir(place);
+	pins_remove(pins, NULL);
+}

@@ -49,4 +49,7 @@ int pins_put(const struct pins *pins, const char *name, int map);
 /* Removes a pin, or with NULL the directory. Nothing happens if there is none, or may not be. */
 void pins_remove(const struct pins *pins, const char *name);
 
+/* Removes all pins, whatever their names are, and the directory. */
+void pins_clear(const struct pins *pins);
+
 #endif

@@ -224,6 +224,24 @@ comes_merged() # ADDRESS HOST-IN-URL
 	[[ $status = 1 && $output = "tmbridge: eth0, eth1: nothing was left in the kernel" ]]
 }
 
+# As another version's are, which calls them otherwise.
+@test "programs whose maps can't be read are removed with what is pinned of them, and what stays is said" {
+	local port
+
+	start 'bridge.on_exit = keep'
+	tmbridge_stop
+	mv /sys/fs/bpf/tmbridge/eth0-eth1/conf /sys/fs/bpf/tmbridge/eth0-eth1/conf2
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	echo "$output"
+	[[ $status = 0 && -z $(ls /sys/fs/bpf/tmbridge) && -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
+	for port in eth0 eth1; do
+		[[ $output = *"$port: how it was set before isn't known any more"*"ip link set $port promisc off; sysctl -w net.ipv4.conf.$port.arp_ignore=0 net.ipv6.conf.$port.disable_ipv6=0"* ]]
+		ip -n tmb link set $port promisc off
+		lab_sysctl tmb net.ipv4.conf.$port.arp_ignore=0
+	done
+	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
+}
+
 # To off or auto, with what runs.
 turn() # SETTING off|on WORKERS
 {
