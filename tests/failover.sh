@@ -36,14 +36,22 @@ hold() # NAME
 	wait_until 5 grep -q fe "$LAB_DIR/$1.out"
 }
 
-# Holds a connection on either server, and sets ON_FE1 and ON_FE2 to their names.
+# Holds a connection on either server, and sets ON_FE1 and ON_FE2 to their names. With one worker the second one is on the other server.
 hold_both()
 {
+	local i other=fe2
+
 	hold held1
+	! grep -q '^fe2' "$LAB_DIR/held1.out" || other=fe1
 	hold held2
+	for ((i = 1; i < 10 * (${WORKERS:-1} - 1); i++)); do
+		! grep -q "^$other" "$LAB_DIR/held2.out" || break
+		lab_kill held2
+		hold held2
+	done
+	grep -q "^$other" "$LAB_DIR/held2.out"
 	ON_FE1=held1 ON_FE2=held2
-	grep -q '^fe1' "$LAB_DIR/held1.out" || ON_FE1=held2 ON_FE2=held1
-	grep -q '^fe1' "$LAB_DIR/$ON_FE1.out"
+	[[ $other = fe2 ]] || ON_FE1=held2 ON_FE2=held1
 }
 
 health_is() # SERVER HEALTH

@@ -365,6 +365,25 @@ lab_file() # NAME MIB
 		>"$LAB_DIR/www/$1" 2>/dev/null
 }
 
+# Several workers
+
+# For a test of what one worker does: of a table or limit each of several has a part.
+needs_one_worker()
+{
+	[[ ${WORKERS:-1} = 1 ]] || skip "several workers"
+}
+
+# Each worker shares out its own connections only: all together they may be so many off a server's share.
+is_share() # NUMBER SHARE
+{
+	local off=$(($1 - $2))
+
+	((${off#-} < ${WORKERS:-1})) || lab_die "$1, where $2 is the share"
+}
+
+# The same in a jq expression, behind this: number | is_share(SHARE).
+JQ_SHARE="def is_share(n): ((. // 0) - n | fabs) < ${WORKERS:-1};"
+
 # tmbridge, with TMBRIDGE_ENV (NAME=VALUE) in its environment
 
 # Sanitizers slow everything down.

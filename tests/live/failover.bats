@@ -32,7 +32,7 @@ teardown()
 	never is_over "$ON_FE2"
 	server_tcp fe1 5061
 	wait_until 5 health_is fe1 up
-	only_from fe1 # which has nothing to do, while fe2 still has its client
+	[[ ${WORKERS:-1} -gt 1 ]] || only_from fe1 # which has nothing to do, while fe2 still has its client
 	tmbridge_stop
 }
 
@@ -71,20 +71,22 @@ teardown()
 }
 
 @test "on_down = keep: a connection outlives its server's absence" {
+	local n=$((2 * ${WORKERS:-1})) # so that one worker has two, of which either server gets one
+
 	checked 'on_down = keep'
-	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 2 -w "$VIP" 5061 3>&-; }
+	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n $n -w "$VIP" 5061 3>&-; }
 	read -r -t 5 -u "${HELD[0]}" line
 	echo >&"${HELD[1]}"
 	read -r -t 5 -u "${HELD[0]}" line
 	echo "$line"
-	jq -e '.echoed == 2 and (.servers | keys) == ["fe1", "fe2"]' <<<"$line"
+	jq -e --argjson n $n '.echoed == $n and (.servers | keys) == ["fe1", "fe2"]' <<<"$line"
 	ip -n segment link set fe1 down
 	wait_until $IN_TIME health_is fe1 down
 	ip -n segment link set fe1 up
 	wait_until 5 health_is fe1 up
 	echo >&"${HELD[1]}"
 	read -r -t 10 -u "${HELD[0]}" line
-	jq -e '.echoed == 2' <<<"$line"
+	jq -e --argjson n $n '.echoed == $n' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
 	tmbridge_stats | jq -e '.flows.server_down == 0'
 	tmbridge_stop
@@ -117,7 +119,7 @@ teardown()
 	echo >&"${HELD[1]}"
 	read -r -t 30 -u "${HELD[0]}" line
 	echo "$line"
-	jq -e '.servers.fe2 == 5000' <<<"$line"
+	jq -e "$JQ_SHARE"'.servers.fe2 | is_share(5000)' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
 	in_ns fe1 ss -HKtn 'sport = :5061' >/dev/null # with the link, all their FINs would come at once, again and again
 	books_balance
@@ -126,9 +128,10 @@ teardown()
 
 reset_all() # N
 {
-	tmbridge_stats | jq -e --argjson n "$1" '.flows.server_down == $n'
+	tmbridge_stats | jq -e --argjson n "$1" "$JQ_SHARE"'.flows.server_down | is_share($n)'
 }
 
+# bats test_tags=plain
 @test "probes leave nothing behind on the server" {
 	checked
 	sleep 3
@@ -159,7 +162,7 @@ give_fe1_back()
 	hold_both
 	steal_fe1
 	for ((i = 0; i < 8; i++)); do
-		vip_connect -n 10 -j 1 -c -t 2 | jq -e '.connected == 10 and .servers.fe1 == 5'
+		vip_connect -n 10 -j 1 -c -t 2 | jq -e "$JQ_SHARE"'.connected == 10 and (.servers.fe1 | is_share(5))'
 		sleep 0.5
 	done
 	give_fe1_back
@@ -177,7 +180,7 @@ give_fe1_back()
 	ip -n segment link set fe1 down
 	steal_fe1
 	wait_until 3 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:00:10 on eth0'
-	vip_connect -n 4 -j 1 -c -t 3 | jq -e '.connected == 4 and .servers.dc == 2'
+	vip_connect -n 4 -j 1 -c -t 3 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers.dc | is_share(2))'
 	give_fe1_back
 	tmbridge_stop
 }
@@ -197,8 +200,8 @@ give_fe1_back()
 	vip_connect -n 4 -j 1 -c -t 8 | tee "$LAB_DIR/out"
 	took=$((($(date +%s%N) - took) / 1000000))
 	echo "$took ms"
-	jq -e '.connected == 4 and .servers == {"fe1": 2, "fe2": 2}' "$LAB_DIR/out"
-	((took < 4000)) # SYNs at 0, 1 and 3 s
+	jq -e "$JQ_SHARE"'.connected == 4 and (.servers | (.fe1 | is_share(2)) and (.fe2 | is_share(2)))' "$LAB_DIR/out"
+	((took < $(lab_is_slow && echo 6500 || echo 4000))) # SYNs at 0, 1 and 3 s, and the next one would be at 7
 	log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth0'
 	vip_connect -n 4 -j 1 -c -t 1 | jq -e '.connected == 4' # by that side it is answered
 	give_fe1_back
@@ -211,7 +214,7 @@ give_fe1_back()
 	wait_until 5 tmbridge_is_served 2
 	ip -n fe1 link set eth0 address 02:00:00:00:04:41
 	wait_until 10 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth1'
-	vip_connect -n 4 -j 1 -c -t 3 | jq -e '.connected == 4 and .servers == {"fe1": 2, "fe2": 2}'
+	vip_connect -n 4 -j 1 -c -t 3 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers | (.fe1 | is_share(2)) and (.fe2 | is_share(2)))'
 	never log_says 'server fe1: down'
 	give_fe1_back
 	tmbridge_stop

@@ -39,6 +39,7 @@ teardown()
 }
 
 @test "a table full of established connections refuses the newcomer, and keeps them" {
+	needs_one_worker
 	server_tcp fe1 5061
 	server_tcp fe2 5061
 	lab_ini 'ports = 5061' 'bridge.max_connections = 100'

@@ -35,12 +35,12 @@ vip_connect() # NAMESPACE OPTION...
 
 @test "ten connects alternate, and the servers see the SNAT address" {
 	vip_connect client -n 10 -j 1 -c -g | tee "$LAB_DIR/answers"
-	[[ $(cut -d' ' -f1 "$LAB_DIR/answers" | uniq | wc -l) = 10 ]]
+	[[ ${WORKERS:-1} -gt 1 || $(cut -d' ' -f1 "$LAB_DIR/answers" | uniq | wc -l) = 10 ]] # each worker for itself
 	[[ $(grep -cE '^fe[12] \[fd00::40\]:[0-9]+ \[fd00::4[12]\]:5061$' "$LAB_DIR/answers") = 10 ]]
 }
 
 @test "a thousand connections at a time" {
-	vip_connect client -n 1000 | jq -e '.echoed == 1000 and .servers.fe1 == 500 and .servers.fe2 == 500'
+	vip_connect client -n 1000 | jq -e "$JQ_SHARE"'.echoed == 1000 and (.servers | (.fe1 | is_share(500)) and .fe1 + .fe2 == 1000)'
 }
 
 @test "a large file arrives whole, to and from either side" {
@@ -50,7 +50,7 @@ vip_connect() # NAMESPACE OPTION...
 }
 
 @test "hairpin, also to itself" {
-	vip_connect fe1 -n 10 -j 1 -c | jq -e '.connected == 10 and .servers == {"fe1": 5, "fe2": 5}'
+	vip_connect fe1 -n 10 -j 1 -c | jq -e "$JQ_SHARE"'.connected == 10 and (.servers | (.fe1 | is_share(5)) and (.fe2 | is_share(5)))'
 }
 
 @test "the VIP answers pings and is resolved, from either side" {

@@ -21,12 +21,6 @@ source "$BATS_TEST_DIRNAME/../operator.sh"
 	tmb farm list | seek -E '^pool +10.0.0.40 +true +2 +2 +0( |$)'
 }
 
-# Each worker chooses servers for its own connections only: of two the second one may get the first one's.
-needs_one_worker()
-{
-	[[ ${WORKERS:-1} = 1 ]] || skip "several workers"
-}
-
 # What somebody else's parser makes of the metrics: "NAME{LABELS} VALUE" a line.
 parsed() # FILE
 {

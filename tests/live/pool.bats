@@ -55,7 +55,7 @@ all_ports_from_fe2()
 	lab_kill fe1-135
 	sleep 3
 	health_is fe1 up
-	[[ $(vip_servers 4) = '{"fe1":2,"fe2":2}' ]]
+	vip_servers 4 | jq -e "$JQ_SHARE"'(.fe1 | is_share(2)) and (.fe2 | is_share(2))'
 	lab_spawn fe1-135 fe1 "$TOOLS/manyconns" serve fe1 135
 	tmbridge_stop
 }
@@ -94,8 +94,8 @@ all_ports_from_fe2()
 @test "wrr shares 3 to 1 in turns, whatever is open" {
 	lab_ini 'ports = 5061' 'scheduler = wrr' 'fe1.weight = 3'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	vip_connect -n 40 | jq -e '.servers == {"fe1": 30, "fe2": 10}'
-	[[ $(vip_servers 40) = '{"fe1":30,"fe2":10}' ]]
+	vip_connect -n 40 | jq -e "$JQ_SHARE"'.servers | (.fe1 | is_share(30)) and .fe1 + .fe2 == 40'
+	vip_servers 40 | jq -e "$JQ_SHARE"'(.fe1 | is_share(30)) and .fe1 + .fe2 == 40'
 	tmbridge_stop
 }
 
@@ -143,6 +143,7 @@ by_client()
 
 # bats test_tags=apart
 @test "max_connections of a server: the other one takes the rest; then refused" {
+	needs_one_worker
 	lab_ini 'ports = 5061' 'fe1.max_connections = 3' 'fe2.max_connections = 4'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	# one at a time: a newcomer takes the place of who is still on his way
@@ -155,7 +156,7 @@ by_client()
 	lab_ini 'ports = 5061' 'snat = 10.0.0.50-10.0.0.53'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	vip_connect -n 80 -g | sed -nE 's/^fe[12] ([0-9.]+):.*/\1/p' | sort | uniq -c |
-		awk '$1 != 20 {bad = 1} END {exit bad || NR != 4}'
+		awk -v workers="${WORKERS:-1}" '$1 <= 20 - workers || $1 >= 20 + workers { bad = 1 } END { exit bad || NR != 4 }'
 	for i in 50 51 52 53; do
 		in_ns fe1 ping -c 1 -W 1 "10.0.0.$i"
 	done

@@ -35,6 +35,7 @@ refused() # PORT CONNECTED REFUSED
 }
 
 @test "a full flow table" {
+	needs_one_worker
 	lab_ini 'ports = 5061' 'bridge.max_connections = 4'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	refused 5061 4 3
@@ -45,6 +46,7 @@ refused() # PORT CONNECTED REFUSED
 }
 
 @test "SNAT ports exhausted" {
+	needs_one_worker
 	lab_ini 'ports = 5061' 'snat_ports = 2000-2003'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	refused 5061 8 3
