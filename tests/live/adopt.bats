@@ -31,6 +31,7 @@ ini() # SERVERS [SETTING...]
 	{
 		printf '[bridge]\nfast_path = kernel\non_exit = keep\n'
 		[[ $* = *max_connections* ]] || echo 'max_connections = 10000'
+		[[ -z $WORKERS || $* = *workers* ]] || echo "workers = $WORKERS"
 		printf '%s\n' "${@:2}"
 		printf '[farm four]\nvip = 10.0.0.40\nports = 5061\n'
 		for server in $1; do
@@ -80,7 +81,7 @@ talks_end() # [LONGER-MS]
 	done
 	for job in client4 client6 clientv; do
 		[[ $(lab_wait $job 20) = 0 ]] || { cat "$LAB_DIR/$job".{out,err} "$LAB_DIR/tmbridge.err" >&2; false; }
-		tail -1 "$LAB_DIR/$job.out" | jq -e ".lost == 0 and .rounds > .connections and .longest_ms <= .beside_ms + ${1:-3000}" >/dev/null ||
+		tail -1 "$LAB_DIR/$job.out" | jq -e ".lost == 0 and .rounds > .connections and .longest_ms <= .beside_ms + ${1:-$((3000 * LAB_PATIENCE))}" >/dev/null ||
 			{ cat "$LAB_DIR/$job".{out,err} >&2 && false; }
 	done
 }
@@ -317,7 +318,7 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 }
 
 @test "rules change meanwhile: what fits them goes on, the rest is reset" {
-	ini 'fe1 fe2'
+	ini 'fe1 fe2' 'workers = 1' # so that each server has the half
 	start
 	talks_begin
 	tmbridge_stop
@@ -353,6 +354,8 @@ is_neighbour() # ADDRESS
 }
 
 @test "without a process: neighbours are answered, connections end, and who comes next knows" {
+	local ended
+
 	ini 'fe1 fe2'
 	sed -i "s|^vip = .*|&\nconnlog = $LAB_DIR/ended.log|" "$LAB_DIR/lb.ini"
 	start
@@ -367,11 +370,12 @@ is_neighbour() # ADDRESS
 	wait_until 5 eval "ip -n client addr show dev eth0 | grep fd00::40 | seek dadfailed"
 	ip -n client addr del fd00::40/64 dev eth0
 	lab_sysctl client net.ipv6.conf.eth0.accept_dad=0
+	ended=$SECONDS
 	talks_end
 	start
 	adopted 0
 	tmbridge_counts .flows.open 0
-	tmbridge_counts .flows.quarantined 30
+	tmbridge_counts .flows.quarantined 30 || ((SECONDS - ended >= 10)) # for which they rest
 	tmbridge_counts '.flows | [.created, .closed]' '[30,30]'
 	tmbridge_stop
 	jq -es 'length == 30 and all(.[]; .why == "fin" and .start < .end)' "$LAB_DIR/ended.log"
