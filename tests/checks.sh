@@ -3,10 +3,10 @@
 # For tests of health checks that speak: to be sourced after lab.sh and failover.sh.
 
 # A farm with one server, fe1, for each NAME=CHECK; fast checks, so that a server is out within
-# 2 x 300 ms + 300 ms.
+# 2 x 300 ms + 300 ms, times LAB_PATIENCE.
 farms() # NAME=CHECK...
 {
-	local farm n=60 vip
+	local farm n=60 vip ms=$((300 * LAB_PATIENCE))
 
 	echo "[bridge]"
 	echo "max_connections = $LAB_CONNECTIONS"
@@ -16,8 +16,8 @@ farms() # NAME=CHECK...
 		vip=10.0.0.$((n++)) address=10.0.0.41
 		[[ $farm != *6=* ]] || vip=fd00::$n address=fd00::41
 		[[ $farm != nobody=* ]] || address=10.0.0.99
-		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = 300ms\n' "${farm%%=*}" "$vip" "${farm#*=}"
-		printf 'check_timeout = 300ms\nfall = 2\n[server %s]\nfarm = %s\naddress = %s\n' "${farm%%=*}" "${farm%%=*}" "$address"
+		printf '[farm %s]\nvip = %s\nports = 1\ncheck = %s\ncheck_interval = %sms\n' "${farm%%=*}" "$vip" "${farm#*=}" $ms
+		printf 'check_timeout = %sms\nfall = 2\n[server %s]\nfarm = %s\naddress = %s\n' $ms "${farm%%=*}" "${farm%%=*}" "$address"
 	done
 }
 

@@ -3,8 +3,8 @@
 # Runs the tests: tests/run.sh [PART...], the parts being unit, rooms, replay, live, fast, vm and fuzz (default:
 # all); fast are those of live in which the kernel's fast path takes part, with it; vm are those of the virtual
 # machine that no other kernel can stand in for, where one can be had. VARIANTS names the builds to run them
-# with. All must have been built, and the fuzzers, but for those that BUILD names: these are made here, beside
-# the tests that don't need them yet.
+# with, LIVE the files of live (default: all). All must have been built, and the fuzzers, but for those that BUILD
+# names: these are made here, beside the tests that don't need them yet.
 #
 # A job is a part, a build and a file. There are two queues: the live ones, which mostly wait, five at a
 # time; and those that compute, one for each processor, which yield to the builds, and these to the live
@@ -17,6 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VARIANTS=${VARIANTS:-release debug}
 BUILD=${BUILD:-}
+LIVE=${LIVE:-}
 LIMIT_S=${LIMIT_S:-900} # a job, of which others leave the half
 FUZZ_S=${FUZZ_S:-60}
 LIVE_JOBS=${LIVE_JOBS:-5} # at a time, as are those that compute:
@@ -43,8 +44,20 @@ part_variants() # PART
 {
 	case $1 in
 	rooms | vm) echo release ;;
+	live | fast) echo release debug tsan ;;
 	*) echo release debug ;;
 	esac
+}
+
+# Of files of live, those that LIVE names.
+asked_for() # <FILES
+{
+	local file name
+
+	while read -r file; do
+		name=${file##*/}
+		[[ -z $LIVE || " $LIVE " = *" ${name%.bats} "* ]] && echo "$file"
+	done || true
 }
 
 part_files() # PART VARIANT
@@ -66,11 +79,11 @@ part_files() # PART VARIANT
 		done
 		;;
 	vm) echo tests/vm/short.sh ;;
-	fast) [[ $2 != release ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE ;;
+	fast) [[ $2 = debug ]] || printf 'tests/live/%s.bats\n' $FAST_LIVE | asked_for ;;
 	live)
 		for file in $(printf 'tests/live/%s.bats\n' $LONG_LIVE) tests/live/*.bats; do
 			[[ $2 != release ]] && grep -q '^# bats file_tags=plain' "$file" || echo "$file"
-		done | awk '!seen[$0]++'
+		done | awk '!seen[$0]++' | asked_for
 		;;
 	esac
 }
@@ -118,10 +131,10 @@ wait_for_build() # PART VARIANT
 
 run_job() # PART VARIANT FILE [SUITES]
 {
-	local tags=()
+	local tags=() apart='!apart'
 
 	export VARIANT=$2
-	[[ $2 = release ]] || tags=(--filter-tags '!plain')
+	[[ $2 = release ]] || tags=(--filter-tags '!plain') apart+=',!plain'
 	case $1 in
 	build) build "$2" ;;
 	unit) # a fork for each test takes a sanitized process most of its time
@@ -129,7 +142,7 @@ run_job() # PART VARIANT FILE [SUITES]
 		export SUITES=$4
 		bounded "$3"
 		;;
-	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing --filter-tags '!apart' "$3" ;;
+	fast) FAST_PATH=kernel bounded tests/lab.sh bats --tap --timing --filter-tags "$apart" "$3" ;;
 	live) bounded tests/lab.sh bats --tap --timing "${tags[@]}" "$3" ;;
 	vm) bounded tests/vm/short.sh ;;
 	fuzz)

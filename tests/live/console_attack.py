@@ -5,6 +5,7 @@ import concurrent.futures, http.client, json, os, random, select, socket, ssl, s
 CONSOLE, DIRECTORY = sys.argv[1:3]
 TOKEN = "0123456789abcdef0123"
 BEARER = f"Authorization: Bearer {TOKEN}\r\n"
+IS_SLOWEST = os.environ["VARIANT"] == "tsan"
 PATIENCE = 20  # of the test; what is asked for is that an answer comes at all, while others misbehave
 END = b'{"end":true,"exit":0}\n'
 FIGURES = json.dumps({"version": "0", "uptime_s": 1.5, "frames": {"received": 9}, "flows": {"open": 1, "created": 1, "refused": 0},
@@ -254,7 +255,8 @@ def requests():
 def broken():
     for how, status in (("half", 500), ("endless", 500), ("nonsense", 200), ("odd", 200)):
         bad.how = how
-        check(f"a tmbridge that answers {how}", two.get("/api/status") == status)
+        got = two.get("/api/status")
+        check(f"a tmbridge that answers {how}: {got}", got == status or (got == 504 and how == "endless" and IS_SLOWEST))  # nor through 16 MiB in 5 s
         for path in ("/metrics", "/api/flows", "/api/history?names=open,a/b", "/api/events"):
             got = two.get(path)
             check(f"and {path}: {got}", got in (200, 500) or (got == 504 and how == "endless"))  # a busy machine doesn't get through what is refused

@@ -126,7 +126,7 @@ last_change()
 	stopped=$(date +%s.%N)
 	kill -STOP $(ip netns pids fe1) # which accepts, all the same
 	wait_until 3 up_are down silent
-	jq -ne "$(last_change) - $stopped <= 0.9 + 0.2 * $LAB_PATIENCE" || lab_die "noticed $(last_change) - $stopped" || return 1
+	jq -ne "$(last_change) - $stopped <= 1.1 * $LAB_PATIENCE" || lab_die "noticed $(last_change) - $stopped" || return 1
 	kill -CONT $(ip netns pids fe1)
 	wait_until 10 up_are up ''
 	tmbridge_stop
