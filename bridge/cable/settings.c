@@ -19,7 +19,9 @@
  * addresses come late. An IPv4 address that comes late gets its ARP back. (An IPv6 address can't
  * come: the kernel refuses it where IPv6 is disabled.)
  *
- * What somebody else sets while tmbridge runs is what he finds at its end. Nothing is undone if the
+ * What somebody else sets while tmbridge runs is what he finds at its end. Who has the host route no
+ * more at all turns a switch for all interfaces, which shows nowhere on a port that doesn't: so a
+ * port that did because of that switch is asked about it again in the end. Nothing is undone if the
  * process is killed; but what it had set can be taken over by the next one.
  */
 #include "settings.h"
@@ -35,7 +37,7 @@
 
 #include <linux/ip.h>
 
-enum { SETTINGS_PATH_BYTES = 64, VALUE_BYTES = 16 };
+enum { SETTINGS_PATH_BYTES = 64, VALUE_BYTES = 16, LOOPBACK_INDEX = 1 };
 
 static const struct kind {
 	const char *name;   /* the sysctl's, of an interface's directory */
@@ -127,6 +129,21 @@ static int write_value(const struct kind *kind, struct setting *setting, struct 
 	return pwrite(setting->fd, text, (size_t)n, 0) < 0 ? -errno : 0;
 }
 
+/* If the host routes IPv4: the switch for all interfaces is the loopback's as well, of which
+ * rtnetlink tells. */
+static bool host_routes(struct mnl_socket *socket)
+{
+	struct link loopback;
+
+	return link_query_index(socket, LOOPBACK_INDEX, &loopback) == 0 && loopback.forwards;
+}
+
+/* If it is the switch for all interfaces that has it so. */
+static bool goes_with_all(enum setting_name name, struct mnl_socket *socket)
+{
+	return name == SETTING_FORWARDING && host_routes(socket);
+}
+
 /* ---- Setting ---- */
 
 static int complain(const struct kind *kind, struct setting *setting, const struct link *link,
@@ -162,6 +179,7 @@ static int set(struct settings *settings, enum setting_name name, struct mnl_soc
 	*ret_done = setting->ours = true;
 	setting->failed = false;
 	setting->before = is;
+	setting->with_all = goes_with_all(name, socket);
 	return 0;
 }
 
@@ -283,7 +301,8 @@ static void restore(struct settings *settings, enum setting_name name, struct mn
 	uint32_t is = 0;
 	int err = 0;
 
-	if (setting->ours && read_value(kind, setting, link, &is) == 0 && is == kind->wanted)
+	if (setting->ours && (!setting->with_all || goes_with_all(name, socket)) &&
+	    read_value(kind, setting, link, &is) == 0 && is == kind->wanted)
 		err = write_value(kind, setting, socket, link, setting->before);
 	if (err < 0)
 		log_warning("%s: %s stays %u: %s", link->name, kind->name, kind->wanted,
@@ -362,8 +381,8 @@ struct settings_left settings_left(const struct settings *settings)
 	return ret;
 }
 
-void settings_take_over(struct settings *settings, const struct link *link,
-                        const struct settings_left *left)
+void settings_take_over(struct settings *settings, struct mnl_socket *socket,
+                        const struct link *link, const struct settings_left *left)
 {
 	for (unsigned i = 0; i < NSETTINGS; i++) {
 		struct setting *setting = &settings->setting[i];
@@ -376,6 +395,7 @@ void settings_take_over(struct settings *settings, const struct link *link,
 			setting->fd = open_file(&kinds[i], link->name, O_RDWR);
 		setting->ours = true;
 		setting->before = left->before[i];
+		setting->with_all = goes_with_all((enum setting_name)i, socket);
 	}
 }
 

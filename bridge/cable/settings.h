@@ -12,6 +12,7 @@ struct setting {
 	bool ours;       /* we have set it */
 	bool failed;     /* that couldn't be done, and was said */
 	uint32_t before; /* if ours: what somebody else has set it to last */
+	bool with_all;   /* as he had set it for all interfaces at once */
 	int fd;          /* of a sysctl's file, or -1 */
 };
 
@@ -58,8 +59,8 @@ struct settings_left {
 /* settings_left() says what settings_end() would give back. The other function, after
  * settings_begin(), adds what an earlier process has left to be given back. */
 struct settings_left settings_left(const struct settings *settings);
-void settings_take_over(struct settings *settings, const struct link *link,
-                        const struct settings_left *left);
+void settings_take_over(struct settings *settings, struct mnl_socket *socket,
+                        const struct link *link, const struct settings_left *left);
 
 /*
  * Makes all that was set as it was, but for what somebody else has changed since. link is as it is

@@ -549,6 +549,23 @@ sysctls() # KEY...
 	lab_sysctl tmb net.ipv4.ip_forward=0
 }
 
+# Whether it routed before the start or began to later; and one port that did by itself.
+@test "a host that has been told to route no more doesn't afterwards" {
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	tmbridge_start "$LAB_DIR/lb.ini"
+	lab_sysctl tmb net.ipv4.ip_forward=0
+	ends_well
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding) = '0 0' ]]
+	lab_sysctl tmb net.ipv4.conf.eth1.forwarding=1
+	tmbridge_start "$LAB_DIR/lb.ini"
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	says 2 'eth0\.forwarding was set to 1'
+	lab_sysctl tmb net.ipv4.ip_forward=0 net.ipv4.conf.eth1.forwarding=1
+	says 2 'eth1\.forwarding was set to 1'
+	ends_well
+	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding) = '0 1' ]]
+}
+
 @test "a host that begins to route IPv6 where it has an address is warned of" {
 	host_speaks_ipv6
 	ip -n tmb addr add fd00::5/64 dev eth1 nodad
