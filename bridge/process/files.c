@@ -115,6 +115,13 @@ static int check_directory(const char *path, struct files_problem *ret)
 	return err;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int check(const struct file_used *file, struct files_problem *ret)
 {
 	int err;
@@ -124,6 +131,8 @@ static int check(const struct file_used *file, struct files_problem *ret)
 		return ask(file->path, R_OK);
 	}
 	ret->what = "write it";
+	if (is_directory(file->path))
+		return -EISDIR;
 	if (file->use == FILE_REPLACE && !file_stays(file))
 		return check_directory(file->path, ret);
 	err = ask(file->path, W_OK);

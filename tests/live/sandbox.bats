@@ -149,6 +149,14 @@ lines_are() # NUMBER
 	tmbridge_stop
 }
 
+@test "a directory for the statistics is refused at the start" {
+	mkdir -p "$LAB_DIR/directory"
+	chown "$LAB_USER" "$LAB_DIR/directory"
+	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/directory"
+	echo "$output"
+	[[ $status = 1 && ${lines[-1]} = *"$LAB_DIR/directory: user "*" can't write it: Is a directory" ]]
+}
+
 @test "statistics to a pipe: nobody is waited for, a reader gets all" {
 	local reader
 
