@@ -394,8 +394,7 @@ struct settings_left cable_left(const struct cable *cable, enum side side)
 
 void cable_take_over(struct cable *cable, enum side side, const struct settings_left *left)
 {
-	settings_take_over(&cable->plugs[side].settings, cable->socket, &cable->plugs[side].is.link,
-	                   left);
+	settings_take_over(&cable->plugs[side].settings, &cable->plugs[side].is.link, left);
 }
 
 void cable_leave(struct cable *cable)

@@ -19,10 +19,10 @@
  * addresses come late. An IPv4 address that comes late gets its ARP back. (An IPv6 address can't
  * come: the kernel refuses it where IPv6 is disabled.)
  *
- * What somebody else sets while tmbridge runs is what he finds at its end. Who has the host route no
- * more at all turns a switch for all interfaces, which shows nowhere on a port that doesn't: so a
- * port that did because of that switch is asked about it again in the end. Nothing is undone if the
- * process is killed; but what it had set can be taken over by the next one.
+ * What somebody else sets while tmbridge runs is what he finds at its end. Who has the host route
+ * no more at all turns a switch for all interfaces, which shows nowhere on a port that doesn't: so
+ * a port that did because of that switch is asked about it again in the end. Nothing is undone if
+ * the process is killed; but what it had set can be taken over by the next one.
  */
 #include "settings.h"
 
@@ -376,13 +376,14 @@ struct settings_left settings_left(const struct settings *settings)
 
 	for (unsigned i = 0; i < NSETTINGS; i++) {
 		ret.ours[i] = settings->setting[i].ours;
+		ret.with_all[i] = settings->setting[i].with_all;
 		ret.before[i] = settings->setting[i].before;
 	}
 	return ret;
 }
 
-void settings_take_over(struct settings *settings, struct mnl_socket *socket,
-                        const struct link *link, const struct settings_left *left)
+void settings_take_over(struct settings *settings, const struct link *link,
+                        const struct settings_left *left)
 {
 	for (unsigned i = 0; i < NSETTINGS; i++) {
 		struct setting *setting = &settings->setting[i];
@@ -395,7 +396,7 @@ void settings_take_over(struct settings *settings, struct mnl_socket *socket,
 			setting->fd = open_file(&kinds[i], link->name, O_RDWR);
 		setting->ours = true;
 		setting->before = left->before[i];
-		setting->with_all = goes_with_all((enum setting_name)i, socket);
+		setting->with_all = left->with_all[i];
 	}
 }
 

@@ -52,15 +52,15 @@ void settings_renamed(struct settings *settings, const struct link *link);
 
 /* What an earlier process has set and left so, to be given back in the end. */
 struct settings_left {
-	bool ours[NSETTINGS];
+	bool ours[NSETTINGS], with_all[NSETTINGS];
 	uint32_t before[NSETTINGS];
 };
 
 /* settings_left() says what settings_end() would give back. The other function, after
  * settings_begin(), adds what an earlier process has left to be given back. */
 struct settings_left settings_left(const struct settings *settings);
-void settings_take_over(struct settings *settings, struct mnl_socket *socket,
-                        const struct link *link, const struct settings_left *left);
+void settings_take_over(struct settings *settings, const struct link *link,
+                        const struct settings_left *left);
 
 /*
  * Makes all that was set as it was, but for what somebody else has changed since. link is as it is

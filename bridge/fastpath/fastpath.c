@@ -36,7 +36,8 @@ static void take_over(struct fastpath *fastpath, struct cable *cable,
 		                                         .hook_made = left->hook,
 		                                         .made_promiscuous = left->promiscuous};
 		for (unsigned i = 0; i < NSETTINGS; i++) {
-			settings.ours[i] = left->ours[i];
+			settings.ours[i] = left->ours[i] & FASTPATH_LEFT_OURS;
+			settings.with_all[i] = left->ours[i] & FASTPATH_LEFT_WITH_ALL;
 			settings.before[i] = left->before[i];
 		}
 		cable_take_over(cable, (enum side)side, &settings);
@@ -176,8 +177,8 @@ static int remove_strays(const struct fastpath *fastpath, const char *const name
 		if (punt_find(fastpath->socket, port->index, &punt) == 0)
 			punt_remove(fastpath->socket, &punt);
 		log_warning("%s: how it was set before isn't known any more, so what tmbridge had "
-		            "set may stay: unless that is meant, ip link set %s promisc off; "
-		            "sysctl -w net.ipv4.conf.%s.arp_ignore=0 "
+		            "set may stay: unless that is meant, when none runs there any more, "
+		            "ip link set %s promisc off; sysctl -w net.ipv4.conf.%s.arp_ignore=0 "
 		            "net.ipv6.conf.%s.disable_ipv6=0",
 		            names[side], port->name, port->name, port->name);
 	}
@@ -321,7 +322,8 @@ void fastpath_note_left(struct fastpath *fastpath, enum side side, const struct 
 	struct fastpath_left *ret = &fastpath->maps.conf->left[side];
 
 	for (unsigned i = 0; i < NSETTINGS; i++) {
-		ret->ours[i] = left->ours[i];
+		ret->ours[i] = (left->ours[i] ? FASTPATH_LEFT_OURS : 0) |
+		               (left->with_all[i] ? FASTPATH_LEFT_WITH_ALL : 0);
 		ret->before[i] = left->before[i];
 	}
 }

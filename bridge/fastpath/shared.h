@@ -43,8 +43,10 @@ struct fastpath_side {
 struct fastpath_left {
 	uint32_t ifindex;
 	uint32_t hook, promiscuous;
-	uint32_t ours[4], before[4]; /* struct settings_left */
+	uint32_t ours[4], before[4]; /* struct settings_left; the former of these bits */
 };
+
+enum { FASTPATH_LEFT_OURS = 1, FASTPATH_LEFT_WITH_ALL = 2 };
 
 /* A table of addresses within the map of that name: a reload fills the other half. */
 struct fastpath_table {

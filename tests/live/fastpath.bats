@@ -242,6 +242,27 @@ comes_merged() # ADDRESS HOST-IN-URL
 	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
 }
 
+# While it ran, or when only the kernel had the wire any more.
+@test "a host that has been told to route no more doesn't after a release either" {
+	local later
+
+	for later in false true; do
+		lab_sysctl tmb net.ipv4.ip_forward=1
+		start 'bridge.on_exit = keep'
+		$later || lab_sysctl tmb net.ipv4.ip_forward=0
+		tmbridge_stop
+		lab_sysctl tmb net.ipv4.ip_forward=0
+		in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+		[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth{0,1}.forwarding | xargs) = '0 0' ]]
+	done
+	lab_sysctl tmb net.ipv4.ip_forward=1
+	start 'bridge.on_exit = keep'
+	tmbridge_stop
+	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth{0,1}.forwarding | xargs) = '1 1' ]]
+	lab_sysctl tmb net.ipv4.ip_forward=0
+}
+
 # To off or auto, with what runs.
 turn() # SETTING off|on WORKERS
 {

@@ -564,6 +564,7 @@ sysctls() # KEY...
 	says 2 'eth1\.forwarding was set to 1'
 	ends_well
 	[[ $(sysctls net.ipv4.conf.eth{0,1}.forwarding) = '0 1' ]]
+	lab_sysctl tmb net.ipv4.conf.eth1.forwarding=0
 }
 
 @test "a host that begins to route IPv6 where it has an address is warned of" {
