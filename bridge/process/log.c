@@ -31,7 +31,8 @@ enum {
 };
 
 static bool verbose;
-static atomic_uint lost; /* lines since the last one that was printed */
+static atomic_uint lost;   /* lines since the last one that was printed */
+static atomic_bool is_cut; /* the last one of these: its end is still to come */
 
 void log_verbose(bool on)
 {
@@ -64,9 +65,10 @@ static bool is_writable(void)
 
 static void write_line(int level, const char *message)
 {
-	char line[LOG_PREFIX_BYTES + sizeof("tmbridge: ") + LOG_LINE_BYTES + LOG_LOST_BYTES];
+	char line[LOG_PREFIX_BYTES + sizeof("\ntmbridge: ") + LOG_LINE_BYTES + LOG_LOST_BYTES];
 	unsigned missing;
 	ssize_t done;
+	bool was_cut;
 	char prefix[sizeof("<7>")] = "";
 
 	if (!is_writable()) {
@@ -75,14 +77,19 @@ static void write_line(int level, const char *message)
 	}
 	if (is_journal())
 		snprintf(prefix, sizeof(prefix), "<%d>", level & LOG_PRIMASK);
-	snprintf(line, sizeof(line) - LOG_LOST_BYTES, "%stmbridge: %s", prefix, message);
+	was_cut = atomic_exchange(&is_cut, false);
+	snprintf(line, sizeof(line) - LOG_LOST_BYTES, "%s%stmbridge: %s", was_cut ? "\n" : "",
+	         prefix, message);
 	missing = atomic_exchange(&lost, 0);
 	if (missing)
 		snprintf(line + strlen(line), LOG_LOST_BYTES, " (%u lines were lost)", missing);
 	strcat(line, "\n");
 	done = write(STDERR_FILENO, line, strlen(line));
-	if (done < (ssize_t)strlen(line)) /* a full disk takes a part */
-		atomic_fetch_add(&lost, missing + 1);
+	if (done == (ssize_t)strlen(line))
+		return;
+	/* a full disk takes a part */
+	atomic_store(&is_cut, was_cut || done > 0);
+	atomic_fetch_add(&lost, missing + 1);
 }
 
 static void print(int level, const struct details *details, const char *format, va_list args)

@@ -74,7 +74,7 @@ START_TEST(a_line_that_is_cut_is_counted_lost)
 	dup2(terminal, STDERR_FILENO);
 	close(terminal);
 	ck_assert_int_gt(pread(file, text, sizeof(text) - 1, 0), 20);
-	ck_assert_ptr_nonnull(strstr(text, "tmbridge: four (2 lines were lost)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\ntmbridge: four (2 lines were lost)\n"));
 	close(file);
 	unlink(name);
 }
