@@ -141,7 +141,7 @@ void pins_clear(const struct pins *pins)
 	const struct dirent *pin;
 
 	while (place && (pin = readdir(place)))
-		pins_remove(pins, pin->d_name); /* but for itself, and the one above */
+		pins_remove(pins, pin->d_name); /* . and .. are refused */
 	if (place)
 		closedir(place);
 	pins_remove(pins, NULL);
