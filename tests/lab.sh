@@ -270,8 +270,8 @@ lab_wait() # NAME SECONDS
 # have come.)
 pings_answered() # OUTPUT COUNT
 {
-	sed -nE 's/.* icmp_seq=([0-9]+) .*time=.*/\1/p' "$1" | sort -nu | awk -v least="$2" '{ last = $1 } END {
-		printf "pings: %d of the first %d answered\n", NR, last
+	sed -nE 's/.* icmp_seq=([0-9]+) .*time=.*/\1/p' "$1" | sort -nu | awk -v least="$2" '$1 > last + 1 && length(lost) < 200 { lost = lost " " last + 1 "-" $1 - 1 } { last = $1 } END {
+		printf "pings: %d of the first %d answered%s\n", NR, last, lost ? ", not" lost : ""
 		exit !(NR == last && NR >= least)
 	}' >&2
 }
