@@ -150,11 +150,11 @@ static void run_round(struct loop *loop)
 	bool inside = turn(loop, loop->worker->ports[INSIDE]);
 	lb_time now = clock_now();
 	bool busy = burst_take_inbox(loop->worker, now) || outside || inside;
+	const bool behind = is_behind(loop->worker);
 	bool slept = false;
 
-	if (loop->worker->rush.is_on || is_behind(loop->worker))
-		rush_look(&loop->worker->rush, is_behind(loop->worker) && wants_rush(loop->worker),
-		          now);
+	if (loop->worker->rush.is_on || behind)
+		rush_look(&loop->worker->rush, behind && wants_rush(loop->worker), now);
 	if (busy)
 		loop->active = now;
 	else if (!loop->has_more && (slept = now.ns - loop->active.ns > LOOP_SPIN_NS))
