@@ -2,6 +2,7 @@
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
 source "$BATS_TEST_DIRNAME/../failover.sh"
+source "$BATS_TEST_DIRNAME/../big_files.sh"
 
 setup_file()
 {
@@ -118,16 +119,11 @@ serves()
 	tmbridge_stop
 }
 
-# Farms with 250 SNAT addresses each, of which the very last one is 10.2.127.251.
+# The very last one of them is 10.2.127.251.
 many_addresses()
 {
 	lab_ini 'ports = 5061'
-	awk 'BEGIN {
-		for (f = 0; f < 128; f++) {
-			printf "[farm f%d]\nvip = 10.2.%d.1\nports = 80\nsnat = 10.2.%d.2-10.2.%d.251\n", f, f, f, f
-			printf "[server s%d]\nfarm = f%d\naddress = 10.4.0.%d\n", f, f, f + 1
-		}
-	}' >>"$LAB_DIR/lb.ini"
+	farms_of_250_addresses 128 >>"$LAB_DIR/lb.ini"
 }
 
 # How long its worker begins after the process, less the time that others had the processor meanwhile, in ms. (What is left of a busy

@@ -1,6 +1,7 @@
 # The largest files: a start, reloads under load, a stop, and not a frame lost for them.
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../big_files.sh"
 
 RELOADS=20
 ! lab_is_slow || RELOADS=3
@@ -21,33 +22,6 @@ farm_of_one()
 	printf '[bridge]\nmax_connections = %s\nfast_path = %s\n' "$LAB_CONNECTIONS" "$FAST_PATH"
 	[[ -z $WORKERS ]] || echo "workers = $WORKERS"
 	printf '[farm pool]\nvip = %s\nports = 5061\n[server fe1]\nfarm = pool\naddress = 10.0.0.41\n' "$VIP"
-}
-
-# Servers at addresses of nobody, each checked on 16 ports.
-many_servers() # SERVERS
-{
-	farm_of_one
-	awk -v n="$1" 'BEGIN {
-		print "[farm many]\nvip = 10.0.0.50\nports = 1-100\ncheck_interval = 5s"
-		printf "check = 1"
-		for (i = 2; i <= 16; i++)
-			printf ", %d", i
-		print ""
-		for (i = 0; i < n; i++)
-			printf "[server s%d]\nfarm = many\naddress = 10.1.%d.%d\n", i, i / 250, 1 + i % 250
-	}'
-}
-
-# Farms with a log and an SNAT address of their own.
-many_farms() # FARMS
-{
-	farm_of_one
-	awk -v n="$1" -v dir="$LAB_DIR" 'BEGIN {
-		for (i = 0; i < n; i++) {
-			printf "[farm f%d]\nvip = 10.2.%d.%d\nports = 80\nsnat = 10.3.%d.%d\n", i, i / 250, 1 + i % 250, i / 250, 1 + i % 250
-			printf "connlog = %s/log%d\n[server f%d]\nfarm = f%d\naddress = 10.4.%d.%d\n", dir, i, i, i, i / 250, 1 + i % 250
-		}
-	}'
 }
 
 reloaded() # TIMES
@@ -95,12 +69,12 @@ reloads_unnoticed()
 }
 
 @test "4096 servers with 16 checks each" {
-	many_servers 4095 >"$LAB_DIR/lb.ini"
+	{ farm_of_one && servers_of_nobody 4095; } >"$LAB_DIR/lb.ini"
 	reloads_unnoticed
 }
 
 @test "1024 farms with logs of their own" {
-	many_farms 1023 >"$LAB_DIR/lb.ini"
+	{ farm_of_one && farms_with_logs 1023; } >"$LAB_DIR/lb.ini"
 	reloads_unnoticed
 }
 

@@ -3,6 +3,7 @@
 # bats file_tags=plain,apart
 
 source "$BATS_TEST_DIRNAME/../lab.sh"
+source "$BATS_TEST_DIRNAME/../big_files.sh"
 
 setup_file()
 {
@@ -23,44 +24,12 @@ teardown()
 }
 
 # The sample's farm, and further ones.
-ini() # FAST-PATH [FARMS]
+ini() # FAST-PATH [COMMAND-THAT-SAYS-FARMS...]
 {
 	printf '[bridge]\nmax_connections = %s\nfast_path = %s\non_exit = cut\n' "$LAB_CONNECTIONS" "$1"
 	printf '[farm pool]\nvip = %s\nports = 5061\n' "$VIP"
 	printf '[server fe1]\nfarm = pool\naddress = 10.0.0.41\n'
-	[[ $# = 1 ]] || "$2"
-}
-
-# 4095 servers at addresses of nobody, with 16 checks each.
-many_servers()
-{
-	awk 'BEGIN {
-		print "[farm many]\nvip = 10.0.0.50\nports = 1-100\ncheck = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16"
-		for (i = 0; i < 4095; i++)
-			printf "[server s%d]\nfarm = many\naddress = 10.1.%d.%d\n", i, i / 250, 1 + i % 250
-	}'
-}
-
-# 1023 farms with a log and an SNAT address each.
-many_farms()
-{
-	awk -v dir="$LAB_DIR" 'BEGIN {
-		for (i = 0; i < 1023; i++) {
-			printf "[farm f%d]\nvip = 10.2.%d.%d\nports = 80\nsnat = 10.3.%d.%d\n", i, i / 250, 1 + i % 250, i / 250, 1 + i % 250
-			printf "connlog = %s/log%d\n[server f%d]\nfarm = f%d\naddress = 10.4.%d.%d\n", dir, i, i, i, i / 250, 1 + i % 250
-		}
-	}'
-}
-
-# 128 farms with 250 SNAT addresses each.
-many_addresses()
-{
-	awk 'BEGIN {
-		for (f = 0; f < 128; f++) {
-			printf "[farm f%d]\nvip = 10.2.%d.1\nports = 80\nsnat = 10.2.%d.2-10.2.%d.251\n", f, f, f, f
-			printf "[server s%d]\nfarm = f%d\naddress = 10.4.0.%d\n", f, f, f + 1
-		}
-	}'
+	"${@:2}"
 }
 
 answered() # COUNT
@@ -105,7 +74,7 @@ cut_is_at_most() # MS
 @test "the largest files: 4096 servers with 16 checks each, 1024 farms, 32,000 addresses: up to 2 s" {
 	local farms
 
-	for farms in many_servers many_farms many_addresses; do
+	for farms in 'servers_of_nobody 4095' 'farms_with_logs 1023' 'farms_of_250_addresses 128'; do
 		ini off $farms >"$LAB_DIR/lb.ini"
 		wait_until 20 cut_is_at_most 2000
 	done
