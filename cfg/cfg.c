@@ -272,9 +272,10 @@ int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret)
 int cfg_load_text(const char *path, const struct cfg_text *text, const struct cfg_known *known,
                   cfg_note *note, void *ctx, struct rules **ret_rules)
 {
+	static const struct cfg_known nothing;
 	const struct file file = {text->bytes, text->len};
 	struct notes notes = {.path = path, .note = note, .ctx = ctx};
-	struct load load = {.known = known};
+	struct load load = {.known = known ? known : &nothing};
 	int ret = load_file(&load, &notes, &file);
 
 	if (ret == 0 && notes.errors)
@@ -289,15 +290,15 @@ int cfg_load_text(const char *path, const struct cfg_text *text, const struct cf
 	return ret;
 }
 
-int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules)
+int cfg_load(const char *path, const struct cfg_known *known, cfg_note *note, void *ctx,
+             struct rules **ret_rules)
 {
-	static const struct cfg_known nothing;
 	struct cfg_text text;
 	int ret = cfg_read(path, note, ctx, &text);
 
 	if (ret)
 		return ret;
-	ret = cfg_load_text(path, &text, &nothing, note, ctx, ret_rules);
+	ret = cfg_load_text(path, &text, known, note, ctx, ret_rules);
 	free(text.bytes);
 	return ret;
 }

@@ -26,8 +26,8 @@ struct cfg_text {
 int cfg_read(const char *path, cfg_note *note, void *ctx, struct cfg_text *ret);
 
 /*
- * Whether the filter's expression is one: 0, or -EINVAL, with what is wrong in why, of size bytes;
- * or -ENOMEM.
+ * Whether what the filter matches is an expression: 0, or -EINVAL, with what is wrong in why, of
+ * size bytes; or -ENOMEM.
  */
 typedef int cfg_expression(const struct rules_filter *filter, char *why, size_t size);
 
@@ -37,16 +37,17 @@ struct cfg_known {
 	cfg_expression *expression;
 };
 
-/* As cfg_load(), of what was read from path before, with what is known beside it. */
+/* As cfg_load(), of what was read from path before. */
 int cfg_load_text(const char *path, const struct cfg_text *text, const struct cfg_known *known,
                   cfg_note *note, void *ctx, struct rules **ret_rules);
 
 /*
- * Reads and checks the file at path. On success returns 0 and sets *ret_rules, which the caller
- * releases with rules_free(). Else leaves *ret_rules untouched and returns -EINVAL, or the negative
- * errno of the file access; each mistake has then been noted, the first fifty with words of its
- * own. Warnings may come either way.
+ * Reads and checks the file at path; known is what is known beside it, or NULL. On success returns
+ * 0 and sets *ret_rules, which the caller releases with rules_free(). Else leaves *ret_rules
+ * untouched and returns -EINVAL, or the negative errno of the file access; each mistake has then
+ * been noted, the first fifty with words of its own. Warnings may come either way.
  */
-int cfg_load(const char *path, cfg_note *note, void *ctx, struct rules **ret_rules);
+int cfg_load(const char *path, const struct cfg_known *known, cfg_note *note, void *ctx,
+             struct rules **ret_rules);
 
 #endif

@@ -9,7 +9,6 @@
 #include "../../cfg/cfg.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct column override_columns[] = {
@@ -37,15 +36,10 @@ static void note(void *ctx, bool is_error, const char *text)
 static int check(const char *path)
 {
 	static const struct cfg_known known = {.expression = firewall_check};
-	struct cfg_text text;
 	struct rules *rules = NULL;
 
 	names_from_files();
-	if (cfg_read(path, note, NULL, &text) < 0)
-		return ASK_USAGE;
-	cfg_load_text(path, &text, &known, note, NULL, &rules);
-	free(text.bytes);
-	if (!rules)
+	if (cfg_load(path, &known, note, NULL, &rules) < 0)
 		return ASK_USAGE;
 	rules_free(rules);
 	printf("%s: ok\n", path);

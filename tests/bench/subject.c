@@ -64,7 +64,7 @@ static struct rules *make_rules(uint32_t capacity, bool ipv6)
 		measure_fail("%s: can't be written", path);
 	write_ini(ini, capacity, ipv6);
 	fclose(ini);
-	cfg_load(path, note, NULL, &rules);
+	cfg_load(path, NULL, note, NULL, &rules);
 	unlink(path);
 	return rules;
 }

@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = fopen(path, "w");
 	if (!file || fwrite(data, 1, size, file) != size || fclose(file))
 		abort();
-	err = cfg_load(path, note, &errors, &rules);
+	err = cfg_load(path, NULL, note, &errors, &rules);
 	compare_values(path);
 	unlink(path);
 	if ((err < 0) != (errors > 0) || (err == 0) != (rules != NULL))

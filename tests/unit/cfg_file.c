@@ -60,7 +60,7 @@ struct outcome load_path(const char *from)
 {
 	struct outcome outcome = {0};
 
-	outcome.ret = cfg_load(from, take_note, &outcome, &outcome.rules);
+	outcome.ret = cfg_load(from, NULL, take_note, &outcome, &outcome.rules);
 	ck_assert_int_eq(outcome.errors > 0, outcome.ret != 0);
 	ck_assert_int_eq(outcome.ret == 0, outcome.rules != NULL);
 	return outcome;

@@ -116,7 +116,7 @@ START_TEST(memory_may_run_out_anywhere)
 		struct outcome outcome = {0};
 
 		memory_fail_at(n);
-		outcome.ret = cfg_load(cfg_path, take_note, &outcome, &outcome.rules);
+		outcome.ret = cfg_load(cfg_path, NULL, take_note, &outcome, &outcome.rules);
 		if (!memory_has_failed()) {
 			ck_assert_int_eq(outcome.ret, 0);
 			rules_free(outcome.rules);

@@ -122,7 +122,7 @@ static struct rules *many_rules(void)
 	fprintf(file, "[filter telnet]\nmatch = tcp port 23\naction = reset\n");
 	fprintf(file, "[filter rest]\nmatch = tcp\naction = count\n");
 	fclose(file);
-	ck_assert_int_eq(cfg_load(path, ignore, NULL, &rules), 0);
+	ck_assert_int_eq(cfg_load(path, NULL, ignore, NULL, &rules), 0);
 	unlink(path);
 	return rules;
 }
