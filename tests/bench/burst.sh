@@ -2,7 +2,7 @@
 #
 # Many connections that all speak at once, through tmbridge and through the kernel's bridge in its place:
 #
-#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel, off:rush=no off:nice=-20 off:fifo and the like
+#	tests/lab.sh tests/bench/burst.sh [ROUNDS] [SUBJECT...]      subjects: bridge off kernel, off:rush=no off:nice=-20 off:fifo off:apart and the like
 #
 # Each round makes CONNECTIONS of them (124,000), over one SNAT address, and has each send a line in the same moment, which its
 # server answers. A line of JSON for each: how long the last answer took, what was sent again in all, and what tmbridge's ports missed.
@@ -51,7 +51,7 @@ burst_round() # ADDRESS-OF-EVEN-PROCESSES ADDRESS-OF-ODD-ONES
 }
 
 # How its workers, and what else isn't its first thread, are scheduled by somebody else.
-burst_schedule() # [nice=N|fifo|...]
+burst_schedule() # [nice=N|fifo|apart|...]
 {
 	local pid task
 
@@ -62,13 +62,28 @@ burst_schedule() # [nice=N|fifo|...]
 		case ${1:-} in
 		nice=*) renice -n "${1#*=}" -p "$task" >/dev/null ;;
 		fifo) chrt --fifo -p 1 "$task" ;;
+		apart) taskset -p 1 "$task" >/dev/null ;;
 		esac
+	done
+}
+
+# The hosts' and switches' receiving is done by the second processor: not by that of the worker which sends to them, as on one machine.
+burst_apart()
+{
+	local ns
+
+	for ns in client fe1 fe2 switch segment; do
+		in_ns $ns unshare --mount sh -c 'mount -t sysfs sysfs /sys
+			for queue in /sys/class/net/*/queues/rx-0/rps_cpus; do
+				case $queue in */lo/*) ;; *) echo 2 >"$queue" ;; esac
+			done'
 	done
 }
 
 for ((round = 0; round < ${1:-3}; round++)); do
 	for SUBJECT in "${@:2}"; do
 		lab_up addresses=$((PROCESSES * ADDRESSES)) ipv6=off
+		[[ $SUBJECT != *:apart ]] || burst_apart
 		server_tcp fe1 5061
 		server_tcp fe2 5061
 		if [[ $SUBJECT = bridge ]]; then
