@@ -2,11 +2,13 @@
 #
 # For tests of health checks that speak: to be sourced after lab.sh and failover.sh.
 
-# A farm with one server, fe1, for each NAME=CHECK; fast checks, so that a server is out within
-# 2 x 300 ms + 300 ms, times LAB_PATIENCE.
+# A farm with one server, fe1, for each NAME=CHECK, whose process has CHECK_MS to answer. It is out within 2 x CHECK_MS + CHECK_MS,
+# times LAB_PATIENCE.
+CHECK_MS=300
+
 farms() # NAME=CHECK...
 {
-	local farm n=60 vip ms=$((300 * LAB_PATIENCE))
+	local farm n=60 vip ms=$((CHECK_MS * LAB_PATIENCE))
 
 	echo "[bridge]"
 	echo "max_connections = $LAB_CONNECTIONS"
@@ -24,6 +26,27 @@ farms() # NAME=CHECK...
 all_are() # HEALTH
 {
 	tmbridge_stats | jq -e --arg h "$1" '[.farms[].servers[].health == $h] | all'
+}
+
+# The latest of these servers' changes, by tmbridge's clock, in s since 1970.
+last_change() # NAMES
+{
+	tmbridge_stats | jq --arg names "$1" '($names | split(" ")) as $names | [.farms[].servers[] | select(.name | IN($names[])) |
+		.since | (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber)] | max'
+}
+
+# Stops whatever answers in fe1, which accepts all the same: these servers are down for that in time.
+stopped_they_go_down() # NAMES COMMAND...
+{
+	local pids from changed
+
+	pids=$(ip netns pids fe1)
+	from=$EPOCHREALTIME
+	kill -STOP $pids
+	wait_until 3 "${@:2}"
+	changed=$(last_change "$1")
+	jq -ne "$changed - $from <= (3 * $CHECK_MS + 200) * $LAB_PATIENCE / 1000" || lab_die "noticed $changed - $from s later" || return 1
+	kill -CONT $pids
 }
 
 # The log says of the server that it is down for that.

@@ -4,14 +4,31 @@
 
 OCS_PORTS="135 443 444 5060 5061 5065 5069 5071 5072 5073 5074 8404"
 
-# Fast checks, so that a server is out within 2 x 500 ms + 1 s.
+# Fast checks, so that a server is out within 2 x 500 ms + 1 s; another one is the machine's.
 checked() # [SETTING...]
 {
 	lab_ini 'ports = 5061' 'check = 5061' 'check_interval = 500ms' 'check_timeout = 300ms' 'fall = 2' "$@"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
 }
-IN_TIME=2
+IN_TIME=3
+
+# When its health changed last, by tmbridge's clock, in s since 1970.
+changed_at() # SERVER
+{
+	tmbridge_stats | jq --arg s "$1" '.farms[].servers[] | select(.name == $s) | .since | (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber)'
+}
+
+# The command takes a server away, and it is out in time.
+goes_out() # SERVER COMMAND...
+{
+	local from=$EPOCHREALTIME changed
+
+	"${@:2}"
+	wait_until 2 health_is "$1" down
+	changed=$(changed_at "$1")
+	jq -ne "$changed - $from < $IN_TIME" || lab_die "$1 was out $changed - $from s later"
+}
 
 vip_connect() # OPTION...
 {
@@ -63,6 +80,13 @@ health_is() # SERVER HEALTH
 is_over() # NAME
 {
 	[[ -s $LAB_DIR/$1.status ]]
+}
+
+# A client of the server's that isn't left waiting when it is out.
+ends_with() # SERVER NAME
+{
+	wait_until 1 is_over "$2"
+	jq -ne "$(stat -c %.3Y "$LAB_DIR/$2.status") - $(changed_at "$1") < 2" || lab_die "$2 was left waiting"
 }
 
 # Sockets of a namespace with this peer port or local port, less those in TIME-WAIT.

@@ -72,19 +72,21 @@ never() # COMMAND...
 }
 
 # Fails if the condition doesn't come true, and shows what the command says then. What isn't so at once is
-# looked at less often, as each look costs several processes.
+# looked at less often, as each look costs several processes. SECONDS are what it may take where little else is to be done; a
+# machine that stands still in between is given more, and a look after that. How fast something is, is for clocks to say.
 wait_until() # SECONDS COMMAND...
 {
-	local end=$((SECONDS + $1 * LAB_PATIENCE + 1)) pause=0.03
+	local end=$((SECONDS + 3 * $1 * LAB_PATIENCE + 10)) pause=0.03 began=$SECONDS
 
 	shift
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= end)); then
+		if ((began >= end)); then
 			"$@" >&2 || true
 			lab_die "still not so: $*" || return 1
 		fi
 		sleep "$pause"
 		pause=0.15
+		began=$SECONDS
 	done
 }
 

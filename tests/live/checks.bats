@@ -28,6 +28,8 @@ all_are_good()
 }
 
 @test "each preset takes the answer that is right, whole or in pieces, and leaves nothing behind" {
+	local CHECK_MS=2000 # none may be late
+
 	server_http fe1 80
 	server_tls fe1 443
 	peer -p 25 '' '220-mail.example.com ESMTP\r\n220 ready\r\n'
@@ -59,6 +61,8 @@ no_probes()
 }
 
 @test "each failure has its own reason in the log and the statistics" {
+	local CHECK_MS=2000 # to be late is another
+
 	ip netns exec fe1 nft -f - <<-END
 		table inet t {
 			chain in {
@@ -106,9 +110,7 @@ hung()
 	farms 'http=80 http /name' 'tls=443 tls' 'smtp=25 smtp' >"$LAB_DIR/lb.ini"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 10 all_are up
-	kill -STOP $(ip netns pids fe1) # which accepts, all the same
-	wait_until 2 hung
-	kill -CONT $(ip netns pids fe1)
+	stopped_they_go_down 'http tls smtp' hung
 	wait_until 10 all_are up
 	tmbridge_stop
 }
@@ -145,6 +147,8 @@ agent_is() # WORD FARM-IS-UP
 }
 
 @test "observe: two clients that a server refuses have it probed at once" {
+	local CHECK_MS=10000 # its one probe may not be late
+
 	peer 25 '' '220 ready\r\n'
 	farms seen='25 smtp' | sed -e '/^\[farm seen/a observe = 2' -e 's/^check_interval = .*/check_interval = 1h/' >"$LAB_DIR/lb.ini"
 	tmbridge_start "$LAB_DIR/lb.ini"

@@ -25,9 +25,8 @@ teardown()
 @test "a killed server is out in time; its clients aren't left waiting, new ones never hang" {
 	checked
 	hold_both
-	lab_kill fe1-tcp
-	wait_until $IN_TIME health_is fe1 down
-	wait_until 1 is_over "$ON_FE1"
+	goes_out fe1 lab_kill fe1-tcp
+	ends_with fe1 "$ON_FE1"
 	only_from fe2
 	never is_over "$ON_FE2"
 	server_tcp fe1 5061
@@ -39,9 +38,8 @@ teardown()
 @test "a cut cable: the same, and a client blocked in read() is reset at that moment" {
 	checked
 	hold_both
-	ip -n segment link set fe1 down
-	wait_until $IN_TIME health_is fe1 down
-	wait_until 1 is_over "$ON_FE1"
+	goes_out fe1 ip -n segment link set fe1 down
+	ends_with fe1 "$ON_FE1"
 	grep -q 'Connection reset by peer' "$LAB_DIR/$ON_FE1.err"
 	only_from fe2
 	never is_over "$ON_FE2"
@@ -62,8 +60,7 @@ teardown()
 	no_sockets_of_before
 	hold_both
 	[[ -n $(sockets fe1 'sport = :5061') ]]
-	lab_kill fe1-checked
-	wait_until $IN_TIME health_is fe1 down
+	goes_out fe1 lab_kill fe1-checked
 	wait_until 3 no_sockets fe1 'sport = :5061'
 	grep -q 'Connection reset by peer' "$LAB_DIR/$ON_FE1.err"
 	[[ -n $(sockets fe2 'sport = :5061') ]]
@@ -80,8 +77,7 @@ teardown()
 	read -r -t 5 -u "${HELD[0]}" line
 	echo "$line"
 	jq -e --argjson n $n '.echoed == $n and (.servers | keys) == ["fe1", "fe2"]' <<<"$line"
-	ip -n segment link set fe1 down
-	wait_until $IN_TIME health_is fe1 down
+	goes_out fe1 ip -n segment link set fe1 down
 	ip -n segment link set fe1 up
 	wait_until 5 health_is fe1 up
 	echo >&"${HELD[1]}"
@@ -94,11 +90,9 @@ teardown()
 
 @test "no server is left: refused at once, and the log says that the farm is down" {
 	checked
-	lab_kill fe1-tcp
-	lab_kill fe2-tcp
-	wait_until $IN_TIME health_is fe1 down
-	wait_until $IN_TIME health_is fe2 down
-	vip_connect -n 5 -j 1 -t 2 | jq -e '.refused == 5'
+	goes_out fe1 lab_kill fe1-tcp
+	goes_out fe2 lab_kill fe2-tcp
+	vip_connect -n 5 -j 1 -t 10 | jq -e '.refused == 5'
 	tmbridge_stats | jq -e '.reasons.no_server == 5 and .farms[0].up == false'
 	log_says 'farm pool: down: no server is up'
 	never in_ns client ping -c 1 -W 1 "$VIP"
@@ -113,8 +107,7 @@ teardown()
 	read -r -t 60 -u "${HELD[0]}" line
 	echo "$line"
 	jq -e '.echoed == 10000' <<<"$line"
-	ip -n segment link set fe1 down
-	wait_until $IN_TIME health_is fe1 down
+	goes_out fe1 ip -n segment link set fe1 down
 	wait_until 3 reset_all 5000
 	echo >&"${HELD[1]}"
 	read -r -t 30 -u "${HELD[0]}" line

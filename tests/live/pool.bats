@@ -41,8 +41,7 @@ all_ports_from_fe2()
 
 @test "444 alone dies: the server leaves the farm for all twelve ports" {
 	ocs
-	lab_kill fe1-444
-	wait_until $IN_TIME health_is fe1 down
+	goes_out fe1 lab_kill fe1-444
 	all_ports_from_fe2
 	lab_spawn fe1-444 fe1 "$TOOLS/manyconns" serve fe1 444
 	wait_until 5 health_is fe1 up
@@ -66,8 +65,7 @@ all_ports_from_fe2()
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
 	only_from fe1
-	lab_kill fe1-444
-	wait_until $IN_TIME health_is fe1 down
+	goes_out fe1 lab_kill fe1-444
 	only_from fe2
 	lab_spawn fe1-444 fe1 "$TOOLS/manyconns" serve fe1 444
 	wait_until 5 health_is fe1 up
