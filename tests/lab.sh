@@ -267,6 +267,13 @@ lab_wait() # NAME SECONDS
 	cat "$LAB_DIR/$1.status"
 }
 
+# A capture has all that was sent before, as it has what is sent now: a datagram to that address, which its filter must let pass.
+is_all_captured() # CAPTURE NAMESPACE ADDRESS
+{
+	in_ns "$2" bash -c "echo >/dev/udp/$3/9" || true
+	tcpdump -r "$1" udp port 9 2>/dev/null | seek .
+}
+
 # All echo requests up to the last one that was answered have been, and they are at least COUNT. (As lost, ping itself also counts what is on
 # its way when it ends, and it ends as early as twice the longest round trip after the last request: with -w, it goes on until COUNT answers
 # have come.)

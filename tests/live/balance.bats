@@ -65,15 +65,15 @@ vip_answers() # N
 @test "the server sees the SNAT address and its own, the client sees only the VIP" {
 	lab_ini 'ports = 5061' 'snat = 10.0.0.47'
 	tmbridge_start "$LAB_DIR/lb.ini"
-	lab_spawn capture client tcpdump -i eth0 --immediate-mode -U -w "$LAB_DIR/client.pcap" tcp
+	lab_spawn capture client tcpdump -i eth0 --immediate-mode -U -w "$LAB_DIR/client.pcap" tcp or udp port 9
 	wait_until 20 grep -q listening "$LAB_DIR/capture.err"
 	greetings=$(vip_connect -n 4 -j 1 -g)
 	echo "$greetings"
 	[[ $(grep -cE '^(fe[12]) 10\.0\.0\.47:[0-9]+ 10\.0\.0\.4[12]:5061$' <<<"$greetings") = 4 ]]
-	sleep 0.3
+	wait_until 10 is_all_captured "$LAB_DIR/client.pcap" client "$VIP"
 	lab_signal capture TERM
 	[[ $(lab_wait capture 5) = 0 ]]
-	[[ $(tcpdump -r "$LAB_DIR/client.pcap" -n 2>/dev/null | wc -l) -ge 24 ]]
+	[[ $(tcpdump -r "$LAB_DIR/client.pcap" -n tcp 2>/dev/null | wc -l) -ge 24 ]]
 	[[ -z $(tcpdump -r "$LAB_DIR/client.pcap" -n not host "$VIP" 2>/dev/null) ]]
 	tmbridge_stop
 }

@@ -50,7 +50,7 @@ watch()
 	local side
 
 	for side in switch segment; do
-		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -i tmb -s 200 -w "$LAB_DIR/$side.pcap" tcp port 5061
+		lab_spawn "watch-$side" "$side" tcpdump -U --immediate-mode -i tmb -s 200 -w "$LAB_DIR/$side.pcap" tcp port 5061 or udp port 9
 		wait_until 20 grep -q listening "$LAB_DIR/watch-$side.err"
 	done
 }
@@ -59,7 +59,7 @@ watch()
 seen() # switch|segment FILTER FIELD...
 {
 	if [[ ! -s $LAB_DIR/watch-$1.status ]]; then
-		sleep 0.3
+		wait_until 10 is_all_captured "$LAB_DIR/$1.pcap" client 10.0.0.41
 		lab_signal "watch-$1" TERM
 		lab_wait "watch-$1" 5 >/dev/null
 	fi

@@ -71,13 +71,13 @@ vip_connect() # NAMESPACE OPTION...
 	local side
 
 	for side in switch segment; do
-		lab_spawn "$side" "$side" tcpdump -U --immediate-mode -i tmb -w "$LAB_DIR/$side.pcap" ip6 and tcp port 5061
+		lab_spawn "$side" "$side" tcpdump -U --immediate-mode -i tmb -w "$LAB_DIR/$side.pcap" 'ip6 and (tcp port 5061 or udp port 9)'
 		wait_until 20 grep -q listening "$LAB_DIR/$side.err"
 	done
 	in_ns client ethtool -K eth0 tx off >/dev/null
 	vip_connect client -n 5 -c
-	sleep 0.5
 	for side in switch segment; do
+		wait_until 10 is_all_captured "$LAB_DIR/$side.pcap" client fd00::41
 		lab_signal "$side" TERM
 		lab_wait "$side" 5
 	done
