@@ -366,6 +366,24 @@ server_listens() # NAMESPACE PORT
 	in_ns "$1" ss -Hltn "sport = :$2" | seek .
 }
 
+# A transfer that is under way for as long as a test wants: who reads it takes 128 KiB ten times a second, until he is to take all.
+transfer_begins() # NAMESPACE URL
+{
+	rm -f "$LAB_DIR"/transfer.{pipe,go}
+	mkfifo "$LAB_DIR/transfer.pipe"
+	lab_spawn transfer "$1" curl -sSf -m 600 -o "$LAB_DIR/transfer.pipe" "$2"
+	lab_spawn reader lab bash -c 'exec <"$0.pipe"; until [[ -e $0.go ]]; do head -c 131072; sleep 0.1; done; cat' "$LAB_DIR/transfer"
+	wait_until 10 test -s "$LAB_DIR/reader.out"
+}
+
+transfer_ends() # FILE
+{
+	[[ ! -s $LAB_DIR/transfer.status ]] || lab_die "the transfer has ended before" || return 1
+	touch "$LAB_DIR/transfer.go"
+	[[ $(lab_wait transfer 60) = 0 && $(lab_wait reader 60) = 0 ]] || lab_die "the transfer: $(<"$LAB_DIR/transfer.err")" || return 1
+	cmp "$LAB_DIR/reader.out" "$1"
+}
+
 # Random content, the same each time, and fast.
 lab_file() # NAME MIB
 {

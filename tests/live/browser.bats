@@ -36,8 +36,8 @@ teardown_file()
 	mkdir -p "$shots"
 	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
 	hold one
-	tmb server health fe2 down --why '<img/src=x/onerror=document.title=1>' --for 60s
-	run timeout 60 /usr/bin/python3 "$BATS_TEST_DIRNAME/browser.py" http://127.0.0.1:8642/ $TOKEN "$shots"
+	tmb server health fe2 down --why '<img/src=x/onerror=document.title=1>' --for 1h
+	run timeout 600 /usr/bin/python3 "$BATS_TEST_DIRNAME/browser.py" http://127.0.0.1:8642/ $TOKEN "$shots"
 	rm -rf "$shots/profile"
 	echo "$output"
 	[[ $status = 0 && $output = *"ok and is told nothing"* && $output != *"not ok"* ]]

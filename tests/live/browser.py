@@ -88,7 +88,7 @@ def check(what, good):
     print("ok" if good else "not ok", what, flush=True)
 
 
-def until(what, expression, seconds=8):
+def until(what, expression, seconds=60):
     end = time.time() + seconds
     while time.time() < end:
         if browser.value(expression):

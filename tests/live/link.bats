@@ -265,19 +265,16 @@ settings() # what ought to be restored
 	tmbridge_start "$LAB_DIR/lb.ini"
 	for sides in "eth0 02:00:00:00:01:01 switch" "eth1 02:00:00:00:01:02 segment"; do
 		read -r interface mac neighbour <<<"$sides"
-		lab_spawn transfer client curl -sf -m 60 --limit-rate 16M -o "$LAB_DIR/got" "http://$VIP/big"
-		sleep 1
+		transfer_begins client "http://$VIP/big"
 		take_away "$interface"
 		says 1 "^tmbridge: $interface: gone; waiting for it\$"
 		tmbridge_stats | jq -e --arg name "$interface" \
 			'.ports[] | select(.name == $name) | .link == "gone"'
 		sleeps
-		[[ ! -s $LAB_DIR/transfer.status ]]
 		put_in "$interface" "$mac" "$neighbour"
-		says 1 "^tmbridge: $interface: back after [1-3]\.[0-9] s"
+		says 1 "^tmbridge: $interface: back after [1-9][0-9]*\.[0-9] s"
 		traffic_flows
-		[[ $(lab_wait transfer 30) = 0 ]]
-		cmp "$LAB_DIR/got" "$LAB_DIR/www/big"
+		transfer_ends "$LAB_DIR/www/big"
 		is_promiscuous "$interface" "${WORKERS:-1}"
 		tmbridge_stats | jq -e --arg name "$interface" \
 			'.ports[] | select(.name == $name) | .link == "up" and .send_failed > 0'

@@ -483,8 +483,8 @@ bundle_has() # CAPTURE FILTER N
 # A replay has servers as up or down as they were when it was begun: probes mustn't change that, however late their answers come.
 servers_stay_up()
 {
-	tmb server health fe1 up --for 5m
-	tmb server health fe2 up --for 5m
+	tmb server health fe1 up --for 1h
+	tmb server health fe2 up --for 1h
 }
 
 @test "capture --bundle: begun in the middle of connections, its replay sends what was sent" {

@@ -11,6 +11,7 @@
  *   oob             a byte of urgent data  urgent       wait for one
  *   fin             no more from here      rst          reset (SO_LINGER of 0)
  *   pause:MS        do nothing             at:SECOND    until that second (time_t) has come
+ *   stop            until a SIGCONT
  *   tos:N           the type of service    ipopt:HEX    IP options
  *   keepalive:S     a probe each S         rcvbuf:N     a small window
  *   forge           send a RST with the right number, as somebody else might; the socket lives on
@@ -227,6 +228,8 @@ static int do_step(int *fd, const char *step)
 		return forge_reset(*fd);
 	if (IS("pause"))
 		return pause_ms(n);
+	if (IS("stop"))
+		return raise(SIGSTOP);
 	if (IS("at"))
 		return pause_until(n);
 	if (IS("tos"))
