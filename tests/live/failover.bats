@@ -179,8 +179,6 @@ give_fe1_back()
 }
 
 @test "a server's new card, on the other side, of which nobody says a word, is found by SYNs that go unanswered" {
-	local took
-
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	vip_connect -n 4 -j 1 -c | jq -e '.connected == 4'
@@ -189,12 +187,9 @@ give_fe1_back()
 	ip -n fe1 link set eth0 address 02:00:00:00:04:41
 	ip -n segment link set fe1 netns switch
 	ip -n switch link set fe1 master br0 up
-	took=$(date +%s%N)
-	vip_connect -n 4 -j 1 -c -t 8 | tee "$LAB_DIR/out"
-	took=$((($(date +%s%N) - took) / 1000000))
-	echo "$took ms"
+	vip_connect -n 4 -j 1 -c -t 20 | tee "$LAB_DIR/out"
 	jq -e "$JQ_SHARE"'.connected == 4 and (.servers | (.fe1 | is_share(2)) and (.fe2 | is_share(2)))' "$LAB_DIR/out"
-	((took < $(lab_is_slow && echo 6500 || echo 4000))) # SYNs at 0, 1 and 3 s, and the next one would be at 7
+	jq -e '.seconds < 6.5' "$LAB_DIR/out" # SYNs at 0, 1 and 3 s, and the next one would be at 7
 	log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth0'
 	vip_connect -n 4 -j 1 -c -t 1 | jq -e '.connected == 4' # by that side it is answered
 	give_fe1_back

@@ -113,10 +113,8 @@ vip_connect() # NAMESPACE OPTION...
 }
 
 @test "a port that isn't served is refused at once" {
-	SECONDS=0
-	run in_ns client "$TOOLS/manyconns" connect -n 1 "$VIP" 81
-	jq -e '.refused == 1' <<<"$output"
-	((SECONDS < 2))
+	in_ns client "$TOOLS/manyconns" connect -n 1 "$VIP" 81 | tee "$LAB_DIR/said"
+	jq -e '.refused == 1 and .seconds < 1' "$LAB_DIR/said" # when its SYN would come again
 }
 
 @test "somebody else has the VIP: said at start and while running" {

@@ -45,7 +45,9 @@ connects() # NAMESPACE CONNECTED REFUSED
 	echo '# nobody yet' >"$LAB_DIR/deny.txt"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 5 tmbridge_is_served 2
-	connects client 8 12
+	# 8 at once, and one more in each second that it takes
+	in_ns client "$TOOLS/manyconns" connect -n 20 -j 1 -t 10 "$VIP" 5061 | tee "$LAB_DIR/said"
+	jq -e '.connected >= 8 and .connected <= 8 + .seconds and .connected + .refused == 20 and .echoed == .connected' "$LAB_DIR/said"
 	tmbridge_stats | jq -e '.limits.blocks == 1 and .reasons.client_rate >= 1 and .reasons.client_blocked >= 5'
 	connects dc 5 0
 	echo '10.0.0.10/32 ; as of now' >"$LAB_DIR/deny.txt"
