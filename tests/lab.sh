@@ -260,6 +260,12 @@ seek() # GREP-ARGUMENT...
 	grep "$@" >/dev/null
 }
 
+# Prints what is in a pipe by now.
+lab_drain() # FD
+{
+	dd bs=64k iflag=nonblock status=none <&"$1" 2>/dev/null || true
+}
+
 # Prints the exit status.
 lab_wait() # NAME SECONDS
 {

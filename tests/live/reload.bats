@@ -321,11 +321,11 @@ has_open() # NUMBER
 	wait_until 5 all_have_ended
 	wait_until 5 lines_are 400
 	tmbridge_stats | jq -e '.connlog | .written > 100 and .lost > 0'
-	timeout 1 cat <&"$reader" >"$LAB_DIR/piped" || true
+	lab_drain "$reader" >"$LAB_DIR/piped"
 	jq -es 'length > 100' "$LAB_DIR/piped"
 	vip_connect -n 10 -c
 	wait_until 5 lines_are 410
-	timeout 1 cat <&"$reader" >"$LAB_DIR/piped" || true
+	lab_drain "$reader" >"$LAB_DIR/piped"
 	[[ $(wc -l <"$LAB_DIR/piped") = 10 ]]
 	exec {reader}<&-
 	tmbridge_stop

@@ -373,9 +373,18 @@ wire_is() # on|bypass
 	tmb top --once --by reason | seek -E '^not_ours +[0-9]'
 	tmb top --once --by client | seek -E '^10.0.0.100 +1 '
 	# as many lines as a terminal has room for, the cursor's among them
-	[[ $(script -qec "stty rows 6; exec timeout -s INT 1.5 $TMBRIDGE top --by reason" /dev/null | awk -v RS='\033\\[2J' 'NR == 2 { print gsub("\n", "") }') = 5 ]]
+	lab_spawn screen lab script -qec "stty rows 6; exec $TMBRIDGE top --by reason" /dev/null
+	wait_until 10 drawn
+	lab_kill screen
+	[[ $(awk -v RS='\033\\[2J' 'NR == 2 { print gsub("\n", "") }' "$LAB_DIR/screen.out") = 5 ]]
 	run tmb top --once --by clinet
 	[[ $status = 2 && $output = *"did you mean client?"* ]]
+}
+
+# A second time, and so the first time to the end.
+drawn()
+{
+	[[ $(awk -v RS='\033\\[2J' 'END { print NR }' "$LAB_DIR/screen.out") -ge 3 ]]
 }
 
 top_has_rates()
