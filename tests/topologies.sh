@@ -177,7 +177,7 @@ server_http_at() # (NAMESPACE PORT)...
 # Who answered, whom it saw, and where, for each of N connections.
 connects() # NAMESPACE ADDRESS PORT N
 {
-	in_ns "$1" timeout 10 "$TOOLS/manyconns" connect -n "$4" -j 1 -c -g "$2" "$3"
+	in_ns "$1" timeout 60 "$TOOLS/manyconns" connect -n "$4" -j 1 -c -g "$2" "$3"
 }
 
 capture() # NAMESPACE FILTER [OPTION...]

@@ -222,7 +222,7 @@ filters_have_a_say()
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
 	for vip in 10.0.0.40 fd00::40; do
 		[[ $(connects client $vip 5061 2 | wc -l) = 2 ]]
-		run in_ns client timeout 5 bash -c "exec 3<>/dev/tcp/$vip/444"
+		run in_ns client timeout 60 bash -c "exec 3<>/dev/tcp/$vip/444"
 		[[ $status = 1 ]] # and not the time
 	done
 	tmbridge_stats | jq -e '.filters | .[0].matched >= 6 and .[1].dropped == 2 and .[2].matched == 0'
@@ -242,7 +242,7 @@ gives_ports_to_the_host() # VIP [restart]
 	cp "$LAB_DIR/lb.ini" "$LAB_DIR/lb.ini.kept"
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 10 -w "$1" 5061 3>&-; }
 	pid=$HELD_PID
-	read -r -t 10 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	sed -i 's/^preset = .*/&\nsnat_ports = 2000-2100/' "$LAB_DIR/lb.ini"
 	lines=$(wc -l <"$LAB_DIR/tmbridge.err")
 	if [[ ${2:-} = restart ]]; then
@@ -256,7 +256,7 @@ gives_ports_to_the_host() # VIP [restart]
 	fi
 	wait_until 5 said_since "$lines" 'connections go on by ports that the rules leave to the host'
 	echo >&"${HELD[1]}"
-	read -r -t 10 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
 	fd=${HELD[1]}
 	exec {fd}>&-
@@ -277,11 +277,11 @@ topology_replays() # ADDRESS FILTER...
 	local line
 
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 4 -t 30 -w "$1" 5061 3>&-; }
-	read -r -t 30 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	lab_spawn bundle tmb "$TMBRIDGE" capture --bundle "$LAB_DIR/bundle" "${@:2}"
 	wait_until 20 bundle_goes_on
 	echo >&"${HELD[1]}"
-	read -r -t 30 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	jq -e '.echoed == 4 and .lost == 0' <<<"$line"
 	in_ns client "$TOOLS/manyconns" connect -n 5 -t 10 "$1" 5061 | jq -e '.echoed == 5'
 	wait_until 20 bundle_has_ended

@@ -271,14 +271,14 @@ claim() # [HOW-OFTEN]
 	claim
 	wait_until 2 has_announced 1
 	wait_until 2 knows_us
-	vip_connect -n 4 -j 1 -c -t 2 | jq -e '.connected == 4'
+	vip_connect -n 4 -j 1 -c -t 10 | jq -e '.connected == 4'
 	log_says "eth0: $VIP is claimed by 02:00:00:00:00:10"
 	claim 2
 	! knows_us || has_announced 2
 	wait_until 12 has_announced 2
 	announced_apart 9.9
 	wait_until 2 knows_us
-	vip_connect -n 4 -j 1 -c -t 2 | jq -e '.connected == 4'
+	vip_connect -n 4 -j 1 -c -t 10 | jq -e '.connected == 4'
 	tmbridge_stop
 }
 

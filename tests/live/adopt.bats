@@ -256,7 +256,7 @@ is_index_of() # NETWORK-NAMESPACE INTERFACE
 	# others by the same names
 	ip -n twin link add eth0 up type veth peer name eth1
 	ip -n twin link set eth1 up
-	run in_ns twin timeout 20 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	run in_ns twin timeout 60 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
 	[[ $status = 1 && $output = *"tmbridge/eth0-eth1 is of a tmbridge that runs, in another network namespace: it takes a BPF file system each"* ]]
 	never in_ns twin "$TMBRIDGE" wire release eth0 eth1
 	ip netns del twin

@@ -49,12 +49,12 @@ vip_answers() # N
 	lab_ini 'ports = 5061'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	coproc HELD { vip_connect -n 2 -w 3>&-; }
-	read -r -t 10 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	jq -e '.connected == 2' <<<"$line"
 	for _ in 1 2 3; do
 		vip_connect -n 300 -c | jq -e '.connected == 300'
 		echo >&"${HELD[1]}"
-		read -r -t 10 line <&"${HELD[0]}"
+		read -r -t 60 line <&"${HELD[0]}"
 		jq -e '.echoed == 2 and .lost == 0' <<<"$line"
 	done
 	tmbridge_counts '.flows.created' 902

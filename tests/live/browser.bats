@@ -34,7 +34,7 @@ teardown_file()
 
 	rm -rf "$shots"
 	mkdir -p "$shots"
-	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
+	in_ns client "$TOOLS/manyconns" connect -n 4 -t 20 "$VIP" 5061 | jq -e '.echoed == 4'
 	hold one
 	tmb server health fe2 down --why '<img/src=x/onerror=document.title=1>' --for 1h
 	run timeout 600 /usr/bin/python3 "$BATS_TEST_DIRNAME/browser.py" http://127.0.0.1:8642/ $TOKEN "$shots"

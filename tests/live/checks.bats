@@ -153,7 +153,7 @@ agent_is() # WORD FARM-IS-UP
 	farms seen='25 smtp' | sed -e '/^\[farm seen/a observe = 2' -e 's/^check_interval = .*/check_interval = 1h/' >"$LAB_DIR/lb.ini"
 	tmbridge_start "$LAB_DIR/lb.ini"
 	wait_until 10 all_are up
-	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 -t 2 10.0.0.60 1 | jq -e '.refused == 2'
+	in_ns client "$TOOLS/manyconns" connect -n 2 -j 1 -t 10 10.0.0.60 1 | jq -e '.refused == 2'
 	wait_until 5 log_says 'server seen: 2 connections in a row without an answer: probed at once'
 	wait_until 5 probed_again
 	tmbridge_stop

@@ -93,7 +93,7 @@ post() # BODY [OPTION...]
 	says 401 get /metrics
 	says 401 get /api/status -H 'Authorization: Bearer 0123456789abcdef012'
 	says 401 get /api/status -H 'Authorization: Bearer '
-	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
+	in_ns client "$TOOLS/manyconns" connect -n 4 -t 20 "$VIP" 5061 | jq -e '.echoed == 4'
 	says 200 ask /api/status
 	[[ $(body | sed -n 1p | jq -c '[.farms[].servers[] | [.name, .health, .connections_total]]') = \
 		"$("$TMBRIDGE" status -o json | sed -n 1p | jq -c '[.farms[].servers[] | [.name, .health, .connections_total]]')" ]]
@@ -172,7 +172,7 @@ has_streamed() # FIGURES
 	says 404 post '{"do":["server","drain","nobody"]}'
 	says 200 ask /api/config
 	body | jq -se 'map(.text // empty) | any(test("farm pool"))'
-	in_ns client "$TOOLS/manyconns" connect -n 4 -t 5 "$VIP" 5061 | jq -e '.echoed == 4'
+	in_ns client "$TOOLS/manyconns" connect -n 4 -t 20 "$VIP" 5061 | jq -e '.echoed == 4'
 	says 200 ask '/api/flows?q=state+any&limit=2'
 	[[ $(body | tail -n 1) = '{"end":true,"exit":0,"cut":true}' && $(body | wc -l) = 3 ]]
 	says 200 ask '/api/flows?q=state+any&limit=0'
@@ -200,7 +200,7 @@ has_streamed() # FIGURES
 @test "what isn't safe is refused at the start" {
 	refused() # PATTERN OPTION...
 	{
-		run timeout 5 "$CONSOLE" "${@:2}"
+		run timeout 60 "$CONSOLE" "${@:2}"
 		echo "$output"
 		[[ $status = 2 && $output = *$1* ]]
 	}

@@ -72,16 +72,16 @@ teardown()
 
 	checked 'on_down = keep'
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n $n -w "$VIP" 5061 3>&-; }
-	read -r -t 5 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	echo >&"${HELD[1]}"
-	read -r -t 5 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	echo "$line"
 	jq -e --argjson n $n '.echoed == $n and (.servers | keys) == ["fe1", "fe2"]' <<<"$line"
 	goes_out fe1 ip -n segment link set fe1 down
 	ip -n segment link set fe1 up
 	wait_until 5 health_is fe1 up
 	echo >&"${HELD[1]}"
-	read -r -t 10 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	jq -e --argjson n $n '.echoed == $n' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
 	tmbridge_stats | jq -e '.flows.server_down == 0'
@@ -110,7 +110,7 @@ teardown()
 	goes_out fe1 ip -n segment link set fe1 down
 	wait_until 3 reset_all 5000
 	echo >&"${HELD[1]}"
-	read -r -t 30 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	echo "$line"
 	jq -e "$JQ_SHARE"'.servers.fe2 | is_share(5000)' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
@@ -155,7 +155,7 @@ give_fe1_back()
 	hold_both
 	steal_fe1
 	for ((i = 0; i < 8; i++)); do
-		vip_connect -n 10 -j 1 -c -t 2 | jq -e "$JQ_SHARE"'.connected == 10 and (.servers.fe1 | is_share(5))'
+		vip_connect -n 10 -j 1 -c -t 10 | jq -e "$JQ_SHARE"'.connected == 10 and (.servers.fe1 | is_share(5))'
 		sleep 0.5
 	done
 	give_fe1_back
@@ -173,7 +173,7 @@ give_fe1_back()
 	ip -n segment link set fe1 down
 	steal_fe1
 	wait_until 3 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:00:10 on eth0'
-	vip_connect -n 4 -j 1 -c -t 3 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers.dc | is_share(2))'
+	vip_connect -n 4 -j 1 -c -t 10 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers.dc | is_share(2))'
 	give_fe1_back
 	tmbridge_stop
 }
@@ -202,7 +202,7 @@ give_fe1_back()
 	wait_until 5 tmbridge_is_served 2
 	ip -n fe1 link set eth0 address 02:00:00:00:04:41
 	wait_until 10 log_says 'server fe1: moved from 02:00:00:00:00:41 on eth1, .*, to 02:00:00:00:04:41 on eth1'
-	vip_connect -n 4 -j 1 -c -t 3 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers | (.fe1 | is_share(2)) and (.fe2 | is_share(2)))'
+	vip_connect -n 4 -j 1 -c -t 10 | jq -e "$JQ_SHARE"'.connected == 4 and (.servers | (.fe1 | is_share(2)) and (.fe2 | is_share(2)))'
 	never log_says 'server fe1: down'
 	give_fe1_back
 	tmbridge_stop
@@ -212,14 +212,14 @@ give_fe1_back()
 hold_many()
 {
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 100 -t 10 -w "$VIP" 5061 3>&-; }
-	read -r -t 20 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	all_go_on
 }
 
 all_go_on()
 {
 	echo >&"${HELD[1]}"
-	read -r -t 20 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	echo "$line"
 	jq -e '.echoed == 100' <<<"$line"
 }

@@ -86,7 +86,7 @@ traces()
 	run in_ns client ping -q -c 3 -i 0.05 -W 0.1 "$VIP"
 	[[ $(tmbridge_stats | jq .ports.outside.missed) -ge 3 ]]
 	ip -n tmb link set "$punt" up
-	in_ns client ping -q -c 1 -W 2 "$VIP"
+	in_ns client ping -q -c 1 -W 10 "$VIP"
 	tmbridge_stop
 }
 
@@ -304,7 +304,7 @@ without_bpf() # COMMAND...
 
 @test "where the kernel won't have it: packet sockets, with a line in the log, or no start" {
 	lab_ini 'ports = 5061' 'bridge.fast_path = kernel'
-	run without_bpf timeout 10 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
+	run without_bpf timeout 60 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini"
 	echo "$output"
 	[[ $status = 1 && ${lines[0]} = "tmbridge: the host's stack sees "*": Operation not permitted" ]]
 	[[ ${lines[1]} = "tmbridge: fast path: "*": Operation not permitted" ]]

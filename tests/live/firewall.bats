@@ -30,7 +30,7 @@ try() # ADDRESS PORT
 {
 	local result
 
-	result=$(in_ns client "$TOOLS/manyconns" connect -n 1 -j 1 -t 2 "$1" "$2")
+	result=$(in_ns client "$TOOLS/manyconns" connect -n 1 -j 1 -t 5 "$1" "$2")
 	jq -r 'if .connected == 1 then "connected" elif .refused == 1 then "refused" else "nothing" end' <<<"$result"
 }
 

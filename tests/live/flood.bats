@@ -41,12 +41,12 @@ teardown()
 	lab_ini 'ports = 5061' 'bridge.max_connections = 100'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 100 -j 20 -w "$VIP" 5061 3>&-; }
-	read -r -t 10 -u "${HELD[0]}" line
-	vip_connect -n 5 -t 2 | jq -e '.refused == 5'
+	read -r -t 60 -u "${HELD[0]}" line
+	vip_connect -n 5 -t 10 | jq -e '.refused == 5'
 	tmbridge_stats | jq -e '.reasons.table_full == 5'
 	log_says 'farm pool: connections refused .*flow table is full'
 	echo >&"${HELD[1]}"
-	read -r -t 10 -u "${HELD[0]}" line
+	read -r -t 60 -u "${HELD[0]}" line
 	jq -e '.echoed == 100' <<<"$line"
 	eval "exec ${HELD[1]}>&-"
 	tmbridge_stop

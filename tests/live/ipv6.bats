@@ -56,14 +56,14 @@ vip_connect() # NAMESPACE OPTION...
 @test "the VIP answers pings and is resolved, from either side" {
 	for ns in client fe1; do
 		ip -n $ns -6 neigh flush dev eth0
-		in_ns $ns ping -q -c 2 -W 2 -s 1000 "$VIP"
+		in_ns $ns ping -q -c 2 -W 10 -s 1000 "$VIP"
 	done
 	ip -n client -6 neigh show "$VIP" | tee /dev/stderr | seek 02:00:00:00:00:01
 	ip -n fe1 -6 neigh show "$VIP" | tee /dev/stderr | seek 02:00:00:00:00:02
 }
 
 @test "what is past the VIP crosses" {
-	in_ns client ping -q -c 2 -W 2 fd00::41
+	in_ns client ping -q -c 2 -W 10 fd00::41
 	in_ns client curl -gsS -m 10 "http://[fd00::41]/name" | grep '^fe1 fd00::100:'
 }
 

@@ -17,7 +17,7 @@ teardown()
 # WHERE being a pattern.
 fails() # STATUS WHERE ARGUMENT...
 {
-	run in_ns tmb timeout 10 "$TMBRIDGE" "${@:3}"
+	run in_ns tmb timeout 60 "$TMBRIDGE" "${@:3}"
 	echo "$output"
 	[[ $status = "$1" && ${#lines[@]} = 1 && ${lines[0]} = "tmbridge: "$2": "?* ]]
 }
@@ -119,7 +119,7 @@ promiscuity()
 
 @test "preflight: no permission" {
 	cp "$TMBRIDGE" /run/copied # nobody may not be let into the checkout
-	run in_ns tmb timeout 10 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+	run in_ns tmb timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
 		--bounding-set=-all /run/copied eth0 eth1 -f "$LAB_DIR/lb.ini"
 	echo "$output"
 	[[ $status = 1 && ${#lines[@]} = 1 && ${lines[0]} = tmbridge:* ]]
@@ -136,7 +136,7 @@ promiscuity()
 	for arguments in "" "eth0" "eth0 eth1" "eth0 eth1 eth2 -f $LAB_DIR/lb.ini" "-x" "-f" \
 		"eth0 eth1 -f $LAB_DIR/lb.ini -k 123" "-r in.pcap -f $LAB_DIR/lb.ini" \
 		"-t" "eth0 eth1 -t -f $LAB_DIR/absent.ini"; do
-		run in_ns tmb timeout 5 "$TMBRIDGE" $arguments
+		run in_ns tmb timeout 60 "$TMBRIDGE" $arguments
 		echo "$arguments: $status: $output"
 		[[ $status = 2 && ${lines[0]} = tmbridge:* ]]
 	done
@@ -170,7 +170,7 @@ promiscuity()
 	for signal in USR2 ALRM VTALRM PROF IO PWR STKFLT PIPE XFSZ XCPU TTIN TTOU RTMIN RTMAX; do
 		lab_signal tmbridge "$signal"
 	done
-	in_ns dc ping -c 1 -W 1 10.0.0.41
+	in_ns dc ping -c 1 -W 10 10.0.0.41
 	tmbridge_stop
 }
 

@@ -19,7 +19,7 @@ connects() # NAMESPACE CONNECTED REFUSED
 {
 	local result
 
-	result=$(in_ns "$1" "$TOOLS/manyconns" connect -n $(($2 + $3)) -j 1 -t 3 "$VIP" 5061)
+	result=$(in_ns "$1" "$TOOLS/manyconns" connect -n $(($2 + $3)) -j 1 -t 10 "$VIP" 5061)
 	echo "$1: $result"
 	jq -e ".connected == $2 and .refused == $3 and .echoed == $2" <<<"$result"
 }

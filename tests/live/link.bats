@@ -324,7 +324,7 @@ settings() # what ought to be restored
 
 	ip -n tmb link property add dev eth0 altname enp1s0
 	ip -n tmb link property add dev eth1 altname $long
-	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 enp1s0 -f "$LAB_DIR/lb.ini"
+	run in_ns tmb timeout 60 "$TMBRIDGE" eth0 enp1s0 -f "$LAB_DIR/lb.ini"
 	[[ $status = 1 && $output = "tmbridge: eth0, enp1s0: are one interface, by two of its names" ]]
 	lab_spawn tmbridge tmb "$TMBRIDGE" enp1s0 $long -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/stats.json"
 	wait_until 20 tmbridge_is_up
@@ -356,7 +356,7 @@ settings() # what ought to be restored
 	ip -n tmb link property add dev eth0 altname enp1s0
 	lab_cable tmb eth2 02:00:00:00:00:03 segment second
 	for ports in "eth0 eth1" "eth1 eth0" "enp1s0 eth2" "eth2 eth1"; do
-		run in_ns tmb timeout 10 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
+		run in_ns tmb timeout 60 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
 		echo "$output"
 		[[ $status = 1 && $output =~ ^tmbridge:\ [a-z0-9]+:\ another\ tmbridge\ is\ running\ there,\ process\ $pid$ ]]
 	done
@@ -367,7 +367,7 @@ settings() # what ought to be restored
 	ip -n tmb link property add dev eth5 altname eth0
 	says 1 'back'
 	for ports in "eth0 eth2" "eth5 eth2"; do
-		run in_ns tmb timeout 10 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
+		run in_ns tmb timeout 60 "$TMBRIDGE" $ports -f "$LAB_DIR/lb.ini"
 		echo "$output"
 		[[ $status = 1 && $output = *"process $pid" ]]
 	done
@@ -399,7 +399,7 @@ settings() # what ought to be restored
 	ip -n tmb link set eth0 name wan0
 	says 1 '^tmbridge: eth0: is called wan0 now, and stays in use$'
 	traffic_flows
-	in_ns client ping -c 1 -W 1 "$VIP"
+	in_ns client ping -c 1 -W 10 "$VIP"
 	ip -n tmb link set wan0 address 02:00:00:00:01:99
 	says 1 '^tmbridge: eth0: its MAC address is 02:00:00:00:01:99 now$'
 	wait_until 1 eval "in_ns client ip neigh show $VIP | grep 02:00:00:00:01:99"
@@ -503,8 +503,8 @@ provoke()
 	tmbridge_start "$LAB_DIR/lb.ini"
 	says_times '^tmbridge: eth0: the host has 10\.0\.0\.5 there: its ARP may speak on the wire$' 1
 	says_times '^tmbridge: eth1: the host has fd00::5 there: its IPv6 may speak on the wire$' 1
-	in_ns client ping -c 1 -W 1 10.0.0.5
-	in_ns fe1 ping -c 1 -W 1 fd00::5
+	in_ns client ping -c 1 -W 10 10.0.0.5
+	in_ns fe1 ping -c 1 -W 10 fd00::5
 	[[ $(in_ns tmb sysctl -n net.ipv6.conf.eth{0,1}.disable_ipv6 | xargs) = '1 0' ]]
 	[[ $(in_ns tmb sysctl -n net.ipv4.conf.eth{0,1}.arp_ignore | xargs) = '0 8' ]]
 	ip -n tmb addr add 10.0.0.6/24 dev eth1

@@ -54,7 +54,7 @@ setup()
 	server_tcp_at tmb 22
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
 	[[ $(connects tmb 10.0.1.42 5061 1) = "fe2 10.0.0.40:"* ]]
-	in_ns client ping -c 1 -W 2 10.0.0.40
+	in_ns client ping -c 1 -W 10 10.0.0.40
 	filters_have_a_say
 }
 
@@ -126,8 +126,8 @@ vlans_are_the_hosts()
 	# two segments each way once open, in the kernel
 	tmbridge_stats | jq -e '.fast_path | .active and .forwarded > 0'
 	vlans_are_the_hosts
-	in_ns client ping -c 1 -W 2 10.0.0.49
-	in_ns client ping -c 1 -W 2 fd00::49
+	in_ns client ping -c 1 -W 10 10.0.0.49
+	in_ns client ping -c 1 -W 10 fd00::49
 	tmbridge_stats | stats_add_up
 	lab_kill tmbridge # who asks for our addresses is told by the kernel
 	ip -n client neigh flush all

@@ -42,7 +42,7 @@ metric_is() # LINE
 
 @test "metrics: valid by another's parser, and the same as the statistics" {
 	# one after the other, so that with the kernel's path, too, there are more bursts than the 16 of which one's time is taken
-	in_ns client "$TOOLS/manyconns" connect -n 40 -j 1 -t 5 "$VIP" 5061 | jq -e '.echoed == 40'
+	in_ns client "$TOOLS/manyconns" connect -n 40 -j 1 -t 20 "$VIP" 5061 | jq -e '.echoed == 40'
 	connections=$(tmb status -o json | jq '[.farms[].servers[].connections_total] | add')
 	wait_until 10 metric_is "tmbridge_flow_duration_seconds_count{farm=pool} $connections"
 	metric_is "tmbridge_connect_seconds_count{farm=pool} $connections"
@@ -140,7 +140,7 @@ many_farms()
 	tmb who "$snat" --server fe1 -o json | jq -e --arg client "$client" '.client == $client and .state == "open"'
 	tmb who "$snat" --server fe1 -o json | jq -e '(now - (.start | sub("\\.[0-9]+Z$"; "Z") | fromdate)) | . >= 0 and . < 900' # and no hour off
 	# one that has ended is in a log, and rests: it is one, all the same
-	ended=$(in_ns client "$TOOLS/manyconns" connect -g -n 1 -t 5 "$VIP" 5061 | sed -n 1p | cut -d' ' -f2)
+	ended=$(in_ns client "$TOOLS/manyconns" connect -g -n 1 -t 20 "$VIP" 5061 | sed -n 1p | cut -d' ' -f2)
 	wait_until 5 grep -q "\"snat\":\"$ended\".*\"why\":\"fin\"" "$LAB_DIR/conn.log"
 	client=$(grep -F "\"snat\":\"$ended\"" "$LAB_DIR/conn.log" | jq -r .client)
 	[[ $(tmb who "$client" --no-header | wc -l) = 1 ]]
@@ -428,11 +428,11 @@ time.sleep(100)' "$1" "$RUN/status"
 	local verb
 
 	for verb in status 'server list -o csv' metrics 'version -o json' 'events -f' 'events -f -o json' 'top --once' 'status --watch'; do
-		run timeout 10 bash -c "'$TMBRIDGE' $verb >/dev/full"
+		run timeout 60 bash -c "'$TMBRIDGE' $verb >/dev/full"
 		echo "$verb: $status $output"
 		[[ $status = 1 && $output = *"writing: No space left on device"* ]]
 	done
-	run timeout 10 "$TMBRIDGE" capture -w /dev/full
+	run timeout 60 "$TMBRIDGE" capture -w /dev/full
 	echo "$output"
 	[[ $status = 1 && $output = *"/dev/full: No space left on device"* ]]
 }

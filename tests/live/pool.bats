@@ -156,7 +156,7 @@ by_client()
 	vip_connect -n 80 -g | sed -nE 's/^fe[12] ([0-9.]+):.*/\1/p' | sort | uniq -c |
 		awk -v workers="${WORKERS:-1}" '$1 <= 20 - workers || $1 >= 20 + workers { bad = 1 } END { exit bad || NR != 4 }'
 	for i in 50 51 52 53; do
-		in_ns fe1 ping -c 1 -W 1 "10.0.0.$i"
+		in_ns fe1 ping -c 1 -W 10 "10.0.0.$i"
 	done
 	tmbridge_stop
 }

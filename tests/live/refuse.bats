@@ -19,7 +19,7 @@ refused() # PORT CONNECTED REFUSED
 {
 	local result
 
-	result=$(in_ns client "$TOOLS/manyconns" connect -n $(($2 + $3)) -j 1 -t 3 "$VIP" "$1")
+	result=$(in_ns client "$TOOLS/manyconns" connect -n $(($2 + $3)) -j 1 -t 10 "$VIP" "$1")
 	echo "$result"
 	jq -e ".connected == $2 and .refused == $3 and .echoed == $2 and .seconds < 1.5" <<<"$result"
 }

@@ -31,7 +31,7 @@ setup()
 	[[ $status = 1 ]]
 	sed -i 's/routing = no/routing = yes/' "$LAB_DIR/lb.ini"
 	topology_reload
-	in_ns fe1 ping -c 1 -W 2 10.0.0.10
+	in_ns fe1 ping -c 1 -W 10 10.0.0.10
 	[[ $(forwarding) = "1 1 1" ]]
 	tmbridge_stop
 	[[ $(forwarding) = "0 0 0" ]]
@@ -90,8 +90,8 @@ forwarding()
 	[[ $(connects client 10.0.0.40 22 1) = "tmb 10.0.0.100:"* ]]
 	[[ $(connects fe1 192.168.0.40 22 1) = "tmb 192.168.0.41:"* ]]
 	[[ $(connects tmb 192.168.0.42 5061 1) = "fe2 192.168.0.40:"* ]]
-	in_ns client ping -c 1 -W 2 10.0.0.40
-	in_ns client ping -c 1 -W 2 fd00::40
+	in_ns client ping -c 1 -W 10 10.0.0.40
+	in_ns client ping -c 1 -W 10 fd00::40
 	filters_have_a_say
 }
 

@@ -74,14 +74,14 @@ threads_are_shut_in() # UID
 
 connect() # NUMBER
 {
-	in_ns client "$TOOLS/manyconns" connect -n "$1" -t 5 "$VIP" 5061 |
+	in_ns client "$TOOLS/manyconns" connect -n "$1" -t 20 "$VIP" 5061 |
 		jq -e --argjson n "$1" '.echoed == $n'
 }
 
 # In one line, which begins with "tmbridge: " and then is as the pattern says.
 fails() # STATUS PATTERN ARGUMENT...
 {
-	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 eth1 "${@:3}"
+	run in_ns tmb timeout 60 "$TMBRIDGE" eth0 eth1 "${@:3}"
 	echo "$output"
 	[[ $status = "$1" && ${#lines[@]} = 1 && ${lines[0]} = "tmbridge: "$2 ]]
 }
@@ -152,7 +152,7 @@ lines_are() # NUMBER
 @test "a directory for the statistics is refused at the start" {
 	mkdir -p "$LAB_DIR/directory"
 	chown "$LAB_USER" "$LAB_DIR/directory"
-	run in_ns tmb timeout 10 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/directory"
+	run in_ns tmb timeout 60 "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" -s "$LAB_DIR/directory"
 	echo "$output"
 	[[ $status = 1 && ${lines[-1]} = *"$LAB_DIR/directory: user "*" can't write it: Is a directory" ]]
 }
@@ -361,7 +361,7 @@ unlink ok" ]]
 
 	lab_ini 'ports = 5061' bridge.fast_path=off "connlog = $LAB_DIR/logs/conn.log" # that takes more than is lent
 	chown daemon "$LAB_DIR/logs" "$LAB_DIR"
-	run in_ns tmb timeout 10 "${lent[@]}" "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" --user nobody
+	run in_ns tmb timeout 60 "${lent[@]}" "$TMBRIDGE" eth0 eth1 -f "$LAB_DIR/lb.ini" --user nobody
 	echo "$output"
 	[[ $status = 1 && $output = *"tmbridge: --user nobody: only root can become another user" ]]
 	TMBRIDGE="env ${lent[*]} $TMBRIDGE"

@@ -83,7 +83,7 @@ servers_of_ports() # PORT...
 # The address of the server that the next ones get.
 next_are() # ADDRESS
 {
-	[[ $(in_ns client "$TOOLS/manyconns" connect -g -n 4 -j 1 -c -t 5 "$VIP" 5061 | sed -nE 's/^fe. [^ ]+ (.*):5061$/\1/p' | sort -u) = "$1" ]]
+	[[ $(in_ns client "$TOOLS/manyconns" connect -g -n 4 -j 1 -c -t 20 "$VIP" 5061 | sed -nE 's/^fe. [^ ]+ (.*):5061$/\1/p' | sort -u) = "$1" ]]
 }
 
 refuse() # ADDRESS

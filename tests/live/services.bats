@@ -112,7 +112,7 @@ farm_is() # NAME UP
 	lab_signal pings INT
 	lab_wait pings 5
 	pings_answered "$LAB_DIR/pings.out" 5
-	in_ns client ping -q -c 1 -W 2 "$VIP6"
+	in_ns client ping -q -c 1 -W 10 "$VIP6"
 	for name in "${held[@]}"; do
 		[[ ! -s $LAB_DIR/$name.status ]]
 		lab_kill "$name"

@@ -32,8 +32,8 @@ setup()
 	topology_start
 	wait_until 10 tmbridge_is_served 4
 	served_by_vips
-	in_ns client ping -q -c 1 -W 2 10.0.0.40
-	in_ns fe1 ping -q -c 1 -W 2 fd00::40
+	in_ns client ping -q -c 1 -W 10 10.0.0.40
+	in_ns fe1 ping -q -c 1 -W 10 fd00::40
 	host_saw_nothing
 }
 
@@ -53,10 +53,10 @@ setup()
 	topology_ini transparent
 	topology_start
 	ip -n client neigh replace 10.0.0.40 lladdr 02:00:00:00:00:01 dev eth0
-	in_ns client ping -q -c 1 -W 2 10.0.0.40
+	in_ns client ping -q -c 1 -W 10 10.0.0.40
 	lab_kill tmbridge
 	ip -n tmb addr add 10.0.0.40/24 dev eth0
-	in_ns client ping -q -c 1 -W 2 10.0.0.40
+	in_ns client ping -q -c 1 -W 10 10.0.0.40
 	in_ns tmb "$TMBRIDGE" wire release eth0 eth1
 	[[ -z $(in_ns tmb tc filter show dev eth0 ingress) && -z $(in_ns tmb tc qdisc show dev eth1 clsact) ]]
 }

@@ -67,7 +67,7 @@ served() # SETTING...
 # tmbridge_start() pings fe1 from dc to see if tmbridge is up, so fe1 keeps its address untagged where dc is.
 transfers() # NAMESPACE
 {
-	in_ns "$1" ping -q -c 2 -W 2 "$VIP"
+	in_ns "$1" ping -q -c 2 -W 10 "$VIP"
 	in_ns "$1" "$TOOLS/manyconns" connect -n 20 "$VIP" 5061 | jq -e '.echoed == 20'
 	if [[ $VIP = *:* ]]; then
 		in_ns "$1" curl -gsS -m 60 "http://[$VIP]/big" | cmp - "$LAB_DIR/www/big"

@@ -250,7 +250,7 @@ vip_has_mac() # MAC
 	cat "$LAB_DIR/hostile"
 	[[ $(head -n 1 "$LAB_DIR/hostile") -ge 900 && $(tail -n 1 "$LAB_DIR/hostile") = True ]]
 	wait_until 5 servers_are_up 2
-	in_ns dc ping -c 1 -W 1 10.0.0.41
+	in_ns dc ping -c 1 -W 10 10.0.0.41
 }
 
 control_used() # ms that the thread of the sockets has used, and how often it got a processor for that
@@ -350,7 +350,7 @@ wire_is() # on|bypass
 {
 	local answer=0
 
-	in_ns client timeout 1 bash -c "exec 3<>/dev/tcp/$VIP/5061" 2>/dev/null || answer=1
+	in_ns client timeout 3 bash -c "exec 3<>/dev/tcp/$VIP/5061" 2>/dev/null || answer=1
 	[[ $answer = 0 && $1 = on || $answer = 1 && $1 = bypass ]]
 }
 
@@ -360,7 +360,7 @@ wire_is() # on|bypass
 	wire_is bypass
 	tmb status | seek '! wire: bypass'
 	[[ $(tmb flows --no-header state open | wc -l) -ge 1 ]]
-	in_ns dc ping -c 1 -W 1 10.0.0.41
+	in_ns dc ping -c 1 -W 10 10.0.0.41
 	tmb wire on
 	wait_until 5 wire_is on
 	[[ $(grep -c over "$LAB_DIR/three.out") = 0 ]]
@@ -450,7 +450,7 @@ capture() # FILE WORDS...
 		run hostile 's = connect("control"); s.send(b"capture --bpf='$code'0000000000000006000000000001\n"); print(s.recv(999).decode())'
 		[[ $output = *'"exit":2'*'"bad_filter"'* ]]
 	done
-	in_ns dc ping -c 1 -W 1 10.0.0.41
+	in_ns dc ping -c 1 -W 10 10.0.0.41
 }
 
 # A later fragment of TCP to the VIP, whose first one never comes.
@@ -509,7 +509,7 @@ servers_stay_up()
 	diff "$LAB_DIR/brief/lb.ini" "$LAB_DIR/lb.ini"
 	tmb server weight fe2 3
 	coproc HELD { in_ns client "$TOOLS/manyconns" connect -n 6 -t 30 -w "$VIP" 5061 3>&-; }
-	read -r -t 30 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	# one without a frame says how things were when it was begun
 	tmb capture --bundle "$LAB_DIR/empty" -t 0.001 ether proto 0x88b5
 	run "$TMBRIDGE" -b "$LAB_DIR/empty" -w "$LAB_DIR/again-outside.pcap,$LAB_DIR/again-inside.pcap" -s "$LAB_DIR/empty.json"
@@ -520,7 +520,7 @@ servers_stay_up()
 	wait_until 10 test -s "$LAB_DIR/bundle/capture.pcapng"
 	wait_until 10 grep -q ^flow "$LAB_DIR/bundle/state"
 	echo >&"${HELD[1]}"
-	read -r -t 30 line <&"${HELD[0]}"
+	read -r -t 60 line <&"${HELD[0]}"
 	jq -e '.echoed == 6 and .lost == 0' <<<"$line"
 	in_ns client "$TOOLS/manyconns" connect -n 7 -t 10 "$VIP" 5061 | jq -e '.echoed == 7'
 	in_ns client bash -c "exec 3<>/dev/tcp/$VIP/9" || true

@@ -51,10 +51,10 @@ A=0202020202aa B=0202020202bb
 @test "ping, IPv4 and IPv6, small and 8000 bytes, both ways" {
 	for to in "client 10.0.0.41" "client fd00::42" "fe1 10.0.0.100" "fe2 fd00::10"; do
 		for size in 56 1472 8000; do
-			in_ns ${to% *} ping -q -c 3 -i 0.05 -W 2 -M do -s $size ${to#* }
+			in_ns ${to% *} ping -q -c 3 -i 0.05 -W 10 -M do -s $size ${to#* }
 		done
 	done
-	in_ns client ping -q -c 3 -i 0.05 -W 2 -s 30000 10.0.0.41
+	in_ns client ping -q -c 3 -i 0.05 -W 10 -s 30000 10.0.0.41
 }
 
 @test "TTL is not touched" {
@@ -65,7 +65,7 @@ arp_finds() # NAMESPACE ADDRESS MAC
 {
 	local answers
 
-	answers=$(in_ns "$1" arping -c 2 -w 3 -I eth0 "$2")
+	answers=$(in_ns "$1" arping -c 2 -w 10 -I eth0 "$2")
 	echo "$answers"
 	[[ $(grep -c "$3" <<<"$answers") = 2 && $(grep -c "reply from" <<<"$answers") = 2 ]]
 }
