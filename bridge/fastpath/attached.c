@@ -32,6 +32,16 @@ static bool is_ours(const char *name)
 	return loaded_is_name(name) || !strcmp(name, filters_name);
 }
 
+bool attached_has_strays(struct mnl_socket *socket, int ifindex)
+{
+	struct tc_place place = {.ifindex = ifindex};
+	bool any = false;
+
+	for (place.priority = TC_FILTERS; place.priority <= TC_FLOW6; place.priority++)
+		any |= tc_holds(socket, &place, is_ours);
+	return any;
+}
+
 bool attached_remove_strays(struct mnl_socket *socket, int ifindex)
 {
 	struct tc_place place = {.ifindex = ifindex};

@@ -36,9 +36,11 @@ int attached_make_promiscuous(struct mnl_socket *socket, struct attached *end,
                               const struct link *link);
 
 /*
- * Takes off an interface the programs of a process of which nothing else is to be found, known by
- * their places and names. False if there are none. What else it did to the interface isn't known.
+ * Finds on an interface, and takes off it, the programs of a process of which nothing else is to be
+ * found, known by their places and names. False if there are none. What else it did to the
+ * interface isn't known.
  */
+bool attached_has_strays(struct mnl_socket *socket, int ifindex);
 bool attached_remove_strays(struct mnl_socket *socket, int ifindex);
 
 /* Undoes all. What is gone, or was changed by others meanwhile, is no matter. */

@@ -8,6 +8,7 @@
 
 #include "known.h"
 #include "punt.h"
+#include "strays.h"
 #include "tc.h"
 #include "told.h"
 #include "whole.h"
@@ -98,6 +99,8 @@ static int open_all(struct fastpath *fastpath, const char *const names[NSIDES], 
 	if (heritage_read(&fastpath->pins, &left)) {
 		take_over(fastpath, cable, &left);
 		remove_orphans(fastpath, &left);
+	} else {
+		strays_tell(fastpath->socket, names, cable);
 	}
 	fastpath->has_begun = true;
 	*ret_what = "making a pair of veth devices";
@@ -156,38 +159,6 @@ static void find_punts(struct fastpath *fastpath, const struct fastpath_conf *co
 			fastpath->punts[side].index = 0;
 }
 
-/*
- * Removes programs whose maps aren't to be found, as they were pinned in a file system that has
- * gone, such as one of `ip netns exec` or of a container, or can't be read, as another version made
- * them; with what is pinned of these. They carry the wire by themselves, and beside packet sockets
- * each frame twice. Returns 0, or -ENOENT if there are none.
- */
-static int remove_strays(const struct fastpath *fastpath, const char *const names[NSIDES],
-                         const struct cable *cable)
-{
-	struct link punt;
-	bool any = false;
-
-	for (unsigned side = 0; side < NSIDES; side++) {
-		const struct link *port = &cable_state(cable, (enum side)side)->link;
-
-		if (!port->index || !attached_remove_strays(fastpath->socket, port->index))
-			continue;
-		any = true;
-		if (punt_find(fastpath->socket, port->index, &punt) == 0)
-			punt_remove(fastpath->socket, &punt);
-		log_warning("%s: how it was set before isn't known any more, so what tmbridge had "
-		            "set may stay: unless that is meant, when none runs there any more, "
-		            "ip link set %s promisc off; sysctl -w net.ipv4.conf.%s.arp_ignore=0 "
-		            "net.ipv6.conf.%s.disable_ipv6=0",
-		            names[side], port->name, port->name, port->name);
-	}
-	if (!any)
-		return -ENOENT;
-	pins_clear(&fastpath->pins);
-	return 0;
-}
-
 int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 {
 	struct fastpath *fastpath = calloc(1, sizeof(*fastpath));
@@ -200,7 +171,7 @@ int fastpath_release(const char *const names[NSIDES], struct cable *cable)
 		err = -ENOENT;
 	if (err < 0) {
 		if (err == -ENOENT && fastpath->socket)
-			err = remove_strays(fastpath, names, cable);
+			err = strays_remove(fastpath->socket, &fastpath->pins, names, cable);
 		fastpath_leave(fastpath);
 		return err;
 	}

@@ -222,6 +222,15 @@ uint32_t loaded_map_id(const struct loaded *loaded, unsigned map)
 	return bpf_obj_get_info_by_fd(map_of(loaded, map), &info, &bytes) == 0 ? info.id : 0;
 }
 
+static bool is_map_name(const char *name)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < LOADED_MAPS; i++)
+		any |= !strcmp(name, map_names[i]);
+	return any;
+}
+
 int loaded_pin(const struct loaded *loaded, const struct pins *pins)
 {
 	int err = 0;
@@ -229,6 +238,8 @@ int loaded_pin(const struct loaded *loaded, const struct pins *pins)
 	for (unsigned i = LOADED_MAPS; i-- > 0 && !err;)
 		if (!loaded->is_pinned[i])
 			err = pins_put(pins, map_names[i], map_of(loaded, i));
+	if (!err)
+		pins_keep(pins, is_map_name); /* another version may have had others */
 	return err;
 }
 

@@ -135,14 +135,26 @@ void pins_remove(const struct pins *pins, const char *name)
 		rmdir(pins->path);
 }
 
-void pins_clear(const struct pins *pins)
+/* . and .. are refused. */
+static void remove_but(const struct pins *pins, pins_kept *is_kept)
 {
 	DIR *place = opendir(pins->path);
 	const struct dirent *pin;
 
 	while (place && (pin = readdir(place)))
-		pins_remove(pins, pin->d_name); /* . and .. are refused */
+		if (!is_kept || !is_kept(pin->d_name))
+			pins_remove(pins, pin->d_name);
 	if (place)
 		closedir(place);
+}
+
+void pins_keep(const struct pins *pins, pins_kept *is_kept)
+{
+	remove_but(pins, is_kept);
+}
+
+void pins_clear(const struct pins *pins)
+{
+	remove_but(pins, NULL);
 	pins_remove(pins, NULL);
 }

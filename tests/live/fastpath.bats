@@ -225,20 +225,47 @@ comes_merged() # ADDRESS HOST-IN-URL
 }
 
 # As another version's are, which calls them otherwise.
-@test "programs whose maps can't be read are removed with what is pinned of them, and what stays is said" {
-	local port
-
+# As if another version had left them: what is pinned by names that this one doesn't know.
+leave_unreadable()
+{
 	start 'bridge.on_exit = keep'
 	tmbridge_stop
 	mv /sys/fs/bpf/tmbridge/eth0-eth1/conf /sys/fs/bpf/tmbridge/eth0-eth1/conf2
-	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
-	echo "$output"
-	[[ $status = 0 && -z $(ls /sys/fs/bpf/tmbridge) && -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
+}
+
+says_what_stays()
+{
+	local port
+
 	for port in eth0 eth1; do
-		[[ $output = *"$port: how it was set before isn't known any more"*"ip link set $port promisc off; sysctl -w net.ipv4.conf.$port.arp_ignore=0 net.ipv6.conf.$port.disable_ipv6=0"* ]]
+		[[ $1 = *"$port: how it was set before isn't known any more"*"ip link set $port promisc off; sysctl -w net.ipv4.conf.$port.arp_ignore=0 net.ipv6.conf.$port.disable_ipv6=0"* ]] || return 1
 		ip -n tmb link set $port promisc off
 		lab_sysctl tmb net.ipv4.conf.$port.arp_ignore=0
 	done
+}
+
+@test "programs whose maps can't be read are removed with what is pinned of them, and what stays is said" {
+	leave_unreadable
+	run in_ns tmb "$TMBRIDGE" wire release eth0 eth1
+	echo "$output"
+	[[ $status = 0 && -z $(ls /sys/fs/bpf/tmbridge) && -z $(in_ns tmb tc filter show dev eth0 ingress) ]]
+	says_what_stays "$output"
+	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
+}
+
+@test "programs whose maps can't be read have the next process's in their places, and nothing that is pinned of them stays" {
+	local pinned
+
+	start 'bridge.on_exit = keep'
+	pinned=$(ls /sys/fs/bpf/tmbridge/eth0-eth1)
+	never grep 'how it was set' "$LAB_DIR/tmbridge.err"
+	tmbridge_stop
+	leave_unreadable
+	start
+	[[ $(ls /sys/fs/bpf/tmbridge/eth0-eth1) = "$pinned" ]]
+	says_what_stays "$(<"$LAB_DIR/tmbridge.err")"
+	in_ns client curl -sS -m 20 "http://$VIP/big" | cmp - "$LAB_DIR/www/big"
+	tmbridge_stop
 	[[ $(traces) = $'["eth0",0,"eth1",0]\n0' ]]
 }
 
