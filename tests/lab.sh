@@ -280,15 +280,21 @@ is_all_captured() # CAPTURE NAMESPACE ADDRESS
 	tcpdump -r "$1" udp port 9 2>/dev/null | seek .
 }
 
-# All echo requests up to the last one that was answered have been, and they are at least COUNT. (As lost, ping itself also counts what is on
-# its way when it ends, and it ends as early as twice the longest round trip after the last request: with -w, it goes on until COUNT answers
-# have come.)
-pings_answered() # OUTPUT COUNT
+# All echo requests up to the last one that was answered have been, but for UNREAD of them, and they are at least COUNT. (As lost, ping itself
+# also counts what is on its way when it ends, and it ends as early as twice the longest round trip after the last request: with -w, it goes on
+# until COUNT answers have come.)
+pings_answered() # OUTPUT COUNT [UNREAD]
 {
-	sed -nE 's/.* icmp_seq=([0-9]+) .*time=.*/\1/p' "$1" | sort -nu | awk -v least="$2" '$1 > last + 1 && length(lost) < 200 { lost = lost " " last + 1 "-" $1 - 1 } { last = $1 } END {
-		printf "pings: %d of the first %d answered%s\n", NR, last, lost ? ", not" lost : ""
-		exit !(NR == last && NR >= least)
+	sed -nE 's/.* icmp_seq=([0-9]+) .*time=.*/\1/p' "$1" | sort -nu | awk -v least="$2" -v unread="${3:-0}" '$1 > last + 1 && length(lost) < 200 { lost = lost " " last + 1 "-" $1 - 1 } { last = $1 } END {
+		printf "pings: %d of the first %d answered%s; unread: %d\n", NR, last, lost ? ", not" lost : "", unread
+		exit !(last - NR <= unread && NR >= least)
 	}' >&2
+}
+
+# How many answers a ping that runs had no room for in its socket, as it didn't get a processor for so long.
+pings_unread() # NAMESPACE
+{
+	in_ns "$1" awk 'FNR > 1 { n += $NF } END { print n + 0 }' /proc/net/raw /proc/net/icmp
 }
 
 lab_kill() # NAME

@@ -39,9 +39,12 @@ pings_start()
 # No ping is, nor any frame for which a port had no room.
 nothing_is_lost()
 {
+	local unread
+
+	unread=$(pings_unread client)
 	lab_signal pings INT
 	lab_wait pings 20
-	pings_answered "$LAB_DIR/pings.out" 500
+	pings_answered "$LAB_DIR/pings.out" 500 "$unread"
 	tmbridge_counts '[.ports[].missed] | add' 0
 }
 
