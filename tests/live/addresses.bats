@@ -149,7 +149,7 @@ cuts_for() # MS
 	ms=$(cut_ms)
 	lab_kill tmbridge
 	echo "cut for $ms ms"
-	[[ $ms -le $1 ]]
+	[[ $ms -le $(($1 * LAB_PATIENCE)) ]]
 }
 
 # By the best of some starts, as a busy machine can only make it longer.

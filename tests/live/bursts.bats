@@ -11,7 +11,7 @@ setup_file()
 
 teardown()
 {
-	lab_kill tmbridge
+	lab_kill_all
 }
 
 frames_inside() # that have come there
@@ -46,6 +46,7 @@ have_come() # BEFORE FRAMES
 }
 
 @test "50,000 frames while the process has no processor: none is lost" {
+	needs_one_worker # with all places
 	lab_ini 'ports = 80'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	burst 50000
@@ -63,6 +64,7 @@ have_come() # BEFORE FRAMES
 }
 
 @test "what is too much is counted, to the frame" {
+	needs_one_worker
 	lab_ini 'ports = 80'
 	tmbridge_start "$LAB_DIR/lb.ini"
 	burst 100000

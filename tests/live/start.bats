@@ -60,7 +60,7 @@ cut_is_at_most() # MS
 	lab_kill tmbridge
 	in_ns tmb "$TMBRIDGE" wire release eth0 eth1 2>/dev/null || true # else that carries the wire at once
 	echo "cut for $ms ms"
-	[[ $ms -gt 300 && $ms -le $1 ]]
+	[[ $ms -gt 300 && $ms -le $(($1 * LAB_PATIENCE)) ]]
 }
 
 # By the best of some starts, as a busy machine can only make it longer: the figures are README's.
