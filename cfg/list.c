@@ -57,6 +57,11 @@ static size_t item_bytes(const char *item)
 	return (size_t)(end - item);
 }
 
+bool value_is_item(const char *item)
+{
+	return !item[item_bytes(item)];
+}
+
 int value_say_commas(struct value *value, const char *item)
 {
 	char list[VALUE_WHY_BYTES / 4] = "";
@@ -84,7 +89,7 @@ static int list_read(struct value *value, list_add *add, void *set)
 
 		if (!*item && *value->text)
 			return value_wrong(value, value->text, "has a comma too many");
-		if (item[item_bytes(item)])
+		if (!value_is_item(item))
 			return value_say_commas(value, item);
 		ret = add(value, item, set);
 	}

@@ -58,8 +58,9 @@ static int read_prefix(struct value *value, const char *item, const char *text, 
 	if (v4)
 		ip = ip6_mapped(ip4);
 	else if (inet_pton(AF_INET6, address, &ip) != 1)
-		return value_wrong(value, item,
-		                   "is not an address, nor a prefix such as 192.0.2.0/24");
+		return value_wrong(value, item, "is %s, nor a prefix such as 192.0.2.0/24",
+		                   strchr(address, '-') ? "a range and not one address"
+		                                        : "not an address");
 	bits = v4 ? PREFIXES_BITS - PREFIXES_V4_BITS : PREFIXES_BITS;
 	len = bits;
 	if (slash && !value_read_number(slash, 0, bits, &len))
@@ -240,14 +241,14 @@ int prefixes_read(struct value *value, const char *file, struct rules *rules, en
 	strcpy(text, value->text);
 	while (rest && !err) {
 		item = strip(strsep(&rest, ","));
-		if (item[strcspn(item, " \t")] && *item != '@')
-			err = value_say_commas(value, item);
-		else if (*item == '@' && item[1])
+		if (*item == '@' && item[1])
 			err = add_file(value, file, item + 1, rules, word, list);
-		else if (*item)
-			err = add_item(value, item, item, word, list);
-		else
+		else if (!*item)
 			err = value_wrong(value, value->text, "has a comma too many");
+		else if (!value_is_item(item))
+			err = value_say_commas(value, item);
+		else
+			err = add_item(value, item, item, word, list);
 	}
 	return err;
 }

@@ -60,6 +60,9 @@ int value_port_ranges(struct value *value, struct port_range **ret_ranges, unsig
 int value_addresses(struct value *value, struct rules *rules, be32 **ret_addresses,
                     unsigned *ret_n);
 
+/* If it is one item of a list, or a range with blanks about its hyphen, and not several. */
+bool value_is_item(const char *item);
+
 /* "80 443": says how the items of a list are told apart. Returns -EINVAL. */
 int value_say_commas(struct value *value, const char *item);
 

@@ -110,8 +110,8 @@ stood_still_briefly() # BELOW-US
 	for ((i = 1; i <= 20; i++)); do
 		lab_signal tmbridge HUP
 		wait_until 40 reloaded "$i"
-		! stood_still_briefly 2000 || break
+		! stood_still_briefly $((2000 * LAB_PATIENCE)) || break
 	done
-	stood_still_briefly 2000
+	stood_still_briefly $((2000 * LAB_PATIENCE))
 	tmbridge_stop
 }

@@ -152,6 +152,9 @@ static const struct wrong wrong_values[] = {
         {WITH_FARM, "deny = 192.0.2.0/24 192.0.3.0/24",
          "lb.ini:4: [farm x] deny: 192.0.2.0/24 192.0.3.0/24 has a blank where a comma belongs: "
          "192.0.2.0/24, 192.0.3.0/24"},
+        {WITH_FARM, "deny = 192.0.2.1 - 192.0.2.9",
+         "lb.ini:4: [farm x] deny: 192.0.2.1 - 192.0.2.9 is a range and not one address, nor a "
+         "prefix such as 192.0.2.0/24"},
         {WITH_FARM, "allow = ::/129",
          "lb.ini:4: [farm x] allow: ::/129 has no prefix length from 0 to 128"},
         {WITH_FARM, "client_exempt = office",
