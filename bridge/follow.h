@@ -27,51 +27,16 @@ struct packet_where follow_where(const struct live *live, enum side side);
 /* Does what a change of either interface asks for, if there was one. */
 void follow_cable(struct live *live);
 
-/* Those of sides (1 << side) that have a carrier. */
-unsigned follow_with_carrier(const struct live *live, unsigned sides);
-
 /* Notes for the probes which sides have a carrier; changes is NULL at the start. */
 void follow_carriers(struct live *live, const struct cable_change *changes, lb_time now);
-
-/*
- * Whether nobody has the addresses of rules on *sides, not counting those of before, which may be
- * NULL. Leaves those sides in *sides on which that was found out: not one whose link went down
- * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's, on
- * all sides that have a carrier.
- */
-int follow_check(struct live *live, unsigned *sides, const struct rules *rules,
-                 const struct rules *before);
-int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
-
-/*
- * follow_check_first() does the same for as many addresses as can be checked in a short time, and
- * sets *ret_more if others are left. follow_check_rest() checks those while the workers run; then
- * all addresses come into use on the sides that were held for that.
- */
-int follow_check_first(struct live *live, unsigned *sides, const struct rules *rules,
-                       bool *ret_more);
-int follow_check_rest(struct live *live);
-
-/*
- * The sides (1 << side) without a carrier, if rules have addresses that neither before, which may
- * be NULL, nor an earlier process had: there these can't be checked, so that the sides must be
- * held. The second one logs that.
- */
-unsigned follow_unchecked(const struct live *live, const struct rules *rules,
-                          const struct rules *before);
-void follow_say_unchecked(const struct live *live, unsigned sides);
-
-/*
- * Has the workers use our addresses nowhere on these sides; they must stand still, or not run yet.
- * follow_held() is to be called now and then: it checks again if the addresses are free there, and
- * has them used if so.
- */
-void follow_hold(struct live *live, unsigned sides);
-void follow_held(struct live *live);
 
 /* Has the programs go over to the filters of rules that they were prepared for, if the fast path is
  * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
+
+/* Checks the addresses that rules have and before had not, on all sides that have a carrier, and
+ * has the filters' program made. Returns 0, or a negative errno with the reason logged. */
+int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
 
 /* Prepares what follow_rules() will need for rules, as far as that takes longer the more rules
  * there are, while the workers go on. */

@@ -7,6 +7,7 @@
  */
 #include "live.h"
 
+#include "addresses.h"
 #include "cable/host.h"
 #include "fastpath/former.h"
 #include "follow.h"
@@ -242,7 +243,7 @@ static void control(struct live *live)
 		write_stats(live);
 		follow_cable(live);
 		desk_serve(live->desk, clock_now());
-		follow_held(live);
+		addresses_look(live);
 		fit_host(live);
 		workers_note_flows(&live->crew.workers);
 		let_go(live);
@@ -270,7 +271,7 @@ static int start_loops(struct live *live)
 	live->desk = desk_new(&live->world, &live->sockets);
 	if (!live->desk)
 		return -ENOMEM;
-	follow_hold(live, live->held);
+	addresses_hold(live, live->held);
 	live->started = clock_now(); /* taking the memory took a while */
 	live->world.started = live->started;
 	follow_carriers(live, NULL, live->started);
@@ -295,7 +296,7 @@ static int run(struct live *live)
 	int failed, err = start_loops(live);
 
 	if (!err && live->unchecked)
-		err = follow_check_rest(live);
+		err = addresses_check_rest(live);
 	if (!err) {
 		log_info("%s: balancing", live->options->interfaces);
 		say_ready(live, "");

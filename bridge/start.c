@@ -4,6 +4,7 @@
  */
 #include "start.h"
 
+#include "addresses.h"
 #include "fastpath/former.h"
 #include "follow.h"
 #include "port/packet.h"
@@ -246,17 +247,17 @@ static int enter_sandbox(struct live *live, const struct rules *rules)
 /* Checks our addresses. On sides without a carrier that is done when they get one. */
 static int check_at_start(struct live *live, const struct rules *rules)
 {
-	const unsigned all = way_ports(rules), asked = follow_with_carrier(live, all);
+	const unsigned all = way_ports(rules), asked = addresses_with_carrier(live, all);
 	unsigned sides = asked;
 	int err;
 
 	/* what is in use already stays so, and the wire goes on in the kernel meanwhile */
 	if (fastpath_inherits(live->fastpath))
-		err = follow_check(live, &sides, rules, NULL);
+		err = addresses_check(live, &sides, rules, NULL);
 	else
-		err = follow_check_first(live, &sides, rules, &live->unchecked);
-	live->held = follow_unchecked(live, rules, NULL) | (asked & ~sides);
-	follow_say_unchecked(live, live->held);
+		err = addresses_check_first(live, &sides, rules, &live->unchecked);
+	live->held = addresses_unchecked(live, rules, NULL) | (asked & ~sides);
+	addresses_say_unchecked(live, live->held);
 	if (live->unchecked)
 		live->held = all;
 	return err;

@@ -1,0 +1,58 @@
+/*
+ * Whether our addresses are free, and on which sides they are used.
+ */
+#ifndef BRIDGE_ADDRESSES_H
+#define BRIDGE_ADDRESSES_H
+
+#include "instance.h"
+
+/* Those of sides (1 << side) that have a carrier. */
+unsigned addresses_with_carrier(const struct live *live, unsigned sides);
+
+/*
+ * Whether nobody has the addresses of rules on *sides, not counting those of before, which may be
+ * NULL. Leaves those sides in *sides on which that was found out: not one whose link went down
+ * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's, on
+ * all sides that have a carrier.
+ */
+int addresses_check(struct live *live, unsigned *sides, const struct rules *rules,
+                    const struct rules *before);
+int addresses_check_new(struct live *live, const struct rules *rules, const struct rules *before);
+
+/*
+ * addresses_check_first() does the same for as many addresses as can be checked in a short time,
+ * and sets *ret_more if others are left. addresses_check_rest() checks those while the workers run;
+ * then all addresses come into use on the sides that were held for that.
+ */
+int addresses_check_first(struct live *live, unsigned *sides, const struct rules *rules,
+                          bool *ret_more);
+int addresses_check_rest(struct live *live);
+
+/*
+ * The sides (1 << side) without a carrier, if rules have addresses that neither before, which may
+ * be NULL, nor an earlier process had: there these can't be checked, so that the sides must be
+ * held. The second one logs that.
+ */
+unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
+                             const struct rules *before);
+void addresses_say_unchecked(const struct live *live, unsigned sides);
+
+/*
+ * Has the workers use our addresses nowhere on these sides; they must stand still, or not run yet.
+ * addresses_look() is to be called now and then: it checks again if the addresses are free there,
+ * and has them used if so.
+ */
+void addresses_hold(struct live *live, unsigned sides);
+void addresses_look(struct live *live);
+
+/* Holds the sides on which addresses_check_new() couldn't check what is new; the workers must stand
+ * still. */
+void addresses_follow_rules(struct live *live);
+
+/*
+ * Checks our addresses on sides whose link has come up. Those that are in use already stay so
+ * whatever is found, which is logged. Others are used from now on, unless another host has them.
+ */
+void addresses_link_up(struct live *live, unsigned sides);
+
+#endif
