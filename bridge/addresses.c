@@ -124,16 +124,22 @@ void addresses_say_unchecked(const struct live *live, unsigned sides)
 			            live->options->names[side]);
 }
 
+/* The addresses that are in use on a side aren't given up for one that can't be checked there. */
 int addresses_check_new(struct live *live, const struct rules *rules, const struct rules *before)
 {
-	const unsigned all = addresses_with_carrier(live, way_ports(rules));
-	unsigned sides = all;
-	int err;
+	const unsigned all = way_ports(rules);
+	unsigned sides = addresses_with_carrier(live, all);
+	int err = addresses_check(live, &sides, rules, before);
 
-	live->to_hold = addresses_unchecked(live, rules, before);
-	err = addresses_check(live, &sides, rules, before);
-	live->to_hold |= all & ~sides;
-	return err;
+	sides = all & ~sides & ~live->held;
+	if (err || !sides || !vacancy_is_wanted(rules, before, live->fastpath))
+		return err;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			log_error("%s: has no carrier: whether the new addresses are free there "
+			          "can't be checked",
+			          live->options->names[side]);
+	return -ENETDOWN;
 }
 
 /* Uses our addresses nowhere on these sides. The workers must stand still. */
@@ -148,12 +154,7 @@ void addresses_hold(struct live *live, unsigned sides)
 
 void addresses_follow_rules(struct live *live)
 {
-	const unsigned sides = live->to_hold & ~live->held;
-
-	if (sides)
-		addresses_hold(live, live->held | sides);
 	live->retry_held = (lb_time){0};
-	addresses_say_unchecked(live, sides);
 }
 
 /* Has the workers, which run, use our addresses on these sides, and announces them; unless one

@@ -12,8 +12,8 @@ unsigned addresses_with_carrier(const struct live *live, unsigned sides);
 /*
  * Whether nobody has the addresses of rules on *sides, not counting those of before, which may be
  * NULL. Leaves those sides in *sides on which that was found out: not one whose link went down
- * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's, on
- * all sides that have a carrier.
+ * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's: on
+ * all sides, of which only those that are held may have no carrier.
  */
 int addresses_check(struct live *live, unsigned *sides, const struct rules *rules,
                     const struct rules *before);
@@ -45,8 +45,7 @@ void addresses_say_unchecked(const struct live *live, unsigned sides);
 void addresses_hold(struct live *live, unsigned sides);
 void addresses_look(struct live *live);
 
-/* Holds the sides on which addresses_check_new() couldn't check what is new; the workers must stand
- * still. */
+/* Has those of held sides checked again soon: they may be others than before. */
 void addresses_follow_rules(struct live *live);
 
 /*

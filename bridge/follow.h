@@ -34,16 +34,15 @@ void follow_carriers(struct live *live, const struct cable_change *changes, lb_t
  * wanted. Returns if it has them; else they are the process's, so all must be, which is logged. */
 bool follow_filters(struct live *live, const struct rules *rules, bool wanted);
 
-/* Checks the addresses that rules have and before had not, on all sides that have a carrier, and
- * has the filters' program made. Returns 0, or a negative errno with the reason logged. */
+/* Checks the addresses that rules have and before had not, and has the filters' program made.
+ * Returns 0, or a negative errno with the reason logged. */
 int follow_check_new(void *live, const struct rules *rules, const struct rules *before);
 
 /* Prepares what follow_rules() will need for rules, as far as that takes longer the more rules
  * there are, while the workers go on. */
 void follow_built(void *live, const struct rules *rules);
 
-/* Turns the fast path on or off, as rules want it, and as far as they fit it; and holds the sides
- * on which follow_check_new() couldn't check what is new. */
+/* Turns the fast path on or off, as rules want it, and as far as they fit it. */
 void follow_rules(void *live, const struct rules *rules);
 
 /* Notes, where the kernel keeps it, what of a side's settings is to be set back one day. */

@@ -46,7 +46,6 @@ struct live {
 	struct world world;
 	struct desk *desk;  /* at the sockets; or NULL */
 	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
-	unsigned to_hold;   /* likewise of those that a reload adds, from its swap on */
 	bool unchecked;     /* some addresses, when the loops start: no side uses any */
 	lb_time retry_held; /* not to be checked again before */
 	struct cable_change changes[NSIDES]; /* that ports haven't followed yet, */

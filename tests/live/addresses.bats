@@ -84,20 +84,17 @@ serves()
 	wait_until 3 log_says 'eth1: our addresses are checked, and in use'
 	wait_until 3 serves
 
-	# what a reload adds meanwhile, too: here an address of somebody else
+	# what a reload adds where nobody can be asked isn't taken; what is in use stays so
 	ip -n switch link set tmb down
 	wait_until 2 log_says 'eth0: link down'
 	sed -i "s/^vip = .*/&\nsnat = $VIP, 10.0.0.10/" "$LAB_DIR/lb.ini"
 	lab_signal tmbridge HUP
-	wait_until 3 log_says 'lb.ini: reloaded'
-	log_says_times 'eth0: has no carrier: whether our addresses are free' 2
-	ip -n switch link set tmb up
-	wait_until 3 log_says 'eth0: 10.0.0.10 belongs to 02:00:00:00:00:10 already'
-	in_ns client ip neigh flush dev eth0
-	[[ $(in_ns client arping -c 2 -w 2 -I eth0 10.0.0.10 | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
-	sed -i "s/^snat = .*/snat = $VIP/" "$LAB_DIR/lb.ini"
+	wait_until 3 log_says 'eth0: has no carrier: whether the new addresses are free there can.t be checked'
+	log_says 'not reloaded: nothing has changed'
+	sed -i "s/^snat = .*/snat = $VIP\nscheduler = lc/" "$LAB_DIR/lb.ini"
 	lab_signal tmbridge HUP
-	wait_until 3 log_says_times 'eth0: our addresses are checked, and in use' 2
+	wait_until 3 log_says 'lb.ini: reloaded'
+	ip -n switch link set tmb up
 	wait_until 3 serves
 	tmbridge_stop
 }
@@ -204,11 +201,10 @@ cut_while_checked() # COMMAND...
 	wait_until 5 log_says_times 'lb.ini: reloaded' 1
 	many_addresses
 	cut_while_checked lab_signal tmbridge HUP
-	wait_until 10 log_says_times 'lb.ini: reloaded' 2
-	log_says_times 'eth0: has no carrier: whether our addresses are free' 2
+	wait_until 10 log_says 'eth0: has no carrier: whether the new addresses are free there can.t be checked'
+	log_says_times 'lb.ini: reloaded' 1
 	plug
-	wait_until 5 log_says_times 'eth0: our addresses are checked, and in use' 2
-	serves
+	wait_until 5 serves
 	lab_kill tmbridge
 }
 
