@@ -2,7 +2,9 @@
  * Our addresses: when they are checked, and used.
  *
  * One is used on a side only once it has been checked there. A side that has no carrier is held
- * until it has one.
+ * until it has one. A carrier doesn't mean that anybody can answer yet: a switch with a spanning
+ * tree (IEEE 802.1D) forwards nothing for the first 30 s. So the check counts once any host has
+ * been heard there since, or after ADDRESSES_QUIET_S.
  */
 #include "addresses.h"
 
@@ -10,9 +12,13 @@
 #include "process/log.h"
 
 #include <errno.h>
+#include <poll.h>
 
 /* How often those that somebody had are checked again. */
 enum { ADDRESSES_RETRY_S = 10 };
+
+/* Listening and learning take 15 s each by default (802.1D, 8.10.2). */
+enum { ADDRESSES_QUIET_S = 35 };
 
 /* How often in a row, if the link goes down each time. */
 enum { ADDRESSES_CHECKS = 2 };
@@ -69,6 +75,19 @@ static int check_once(struct live *live, const struct question *question, unsign
 	return err;
 }
 
+/* Between checks, as well, where nobody has been heard yet. */
+static void listen_on(const struct live *live)
+{
+	const struct link *links[NSIDES] = {NULL, NULL};
+	struct link found[NSIDES];
+	const unsigned sides = look(live, live->quiet, found);
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			links[side] = &found[side];
+	vacancy_listen(live->vacancy, links);
+}
+
 /* A link that was down for a moment only is no reason to do without the addresses for seconds. */
 static int check(struct live *live, const struct question *question, unsigned *sides,
                  bool *ret_more)
@@ -86,6 +105,8 @@ static int check(struct live *live, const struct question *question, unsigned *s
 		*ret_more |= result.more;
 	}
 	*sides = done;
+	if (live->quiet)
+		listen_on(live);
 	return err;
 }
 
@@ -195,25 +216,80 @@ int addresses_check_rest(struct live *live)
 	return err;
 }
 
-void addresses_link_up(struct live *live, unsigned sides)
+/* Those of held sides that may be used now stay held as long as nobody has been heard there. */
+static void check_again(struct live *live, unsigned sides)
 {
-	lb_time now = clock_now();
+	const lb_time now = clock_now();
+	const unsigned asked = addresses_with_carrier(live, sides);
 	int err;
 
-	sides = addresses_with_carrier(live, sides);
+	sides = asked;
 	if (!sides)
 		return;
 	err = addresses_check(live, &sides, live->crew.workers.rules, NULL);
+	live->quiet &= ~vacancy_heard(live->vacancy, asked);
 	live->retry_held.ns = now.ns + ADDRESSES_RETRY_S * LB_NS_PER_S;
-	if (!err && live->held & sides)
-		release(live, live->held & sides, clock_now());
-	else if (live->held & sides)
+	if (!err && live->held & sides & ~live->quiet)
+		release(live, live->held & sides & ~live->quiet, clock_now());
+	else if (err && live->held & sides)
 		log_error("our addresses are not used there: checked again every %d s",
 		          ADDRESSES_RETRY_S);
 }
 
+static void say_quiet(const struct live *live, unsigned sides)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			log_info("%s: nobody has been heard there yet, as where a switch doesn't "
+			         "forward at first: our addresses are used once somebody is, or "
+			         "in %d s",
+			         live->options->names[side], ADDRESSES_QUIET_S);
+}
+
+void addresses_link_up(struct live *live, unsigned sides)
+{
+	const uint64_t until = clock_now().ns + ADDRESSES_QUIET_S * LB_NS_PER_S;
+
+	vacancy_heard(live->vacancy, sides); /* before that */
+	live->quiet |= sides;
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			live->quiet_until[side].ns = until;
+	check_again(live, sides);
+	say_quiet(live, addresses_with_carrier(live, live->held & live->quiet & sides));
+}
+
+/* Those of quiet sides that have somebody now, or have waited for long enough. */
+static unsigned no_longer_quiet(const struct live *live, lb_time now)
+{
+	unsigned ret = vacancy_heard(live->vacancy, live->quiet);
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (live->quiet >> side & 1 && now.ns >= live->quiet_until[side].ns)
+			ret |= 1u << side;
+	return ret;
+}
+
+void addresses_poll(const struct live *live, struct pollfd ret[NSIDES])
+{
+	int fds[NSIDES];
+
+	vacancy_fds(live->vacancy, fds);
+	for (unsigned side = 0; side < NSIDES; side++)
+		ret[side] = (struct pollfd){.fd = live->quiet >> side & 1 ? fds[side] : -1,
+		                            .events = POLLIN};
+}
+
 void addresses_look(struct live *live)
 {
-	if (live->held && clock_now().ns >= live->retry_held.ns)
-		addresses_link_up(live, live->held);
+	const lb_time now = clock_now();
+	const unsigned sides = live->quiet ? no_longer_quiet(live, now) : 0;
+
+	live->quiet &= ~sides;
+	if (sides & ~live->held)
+		use(live, sides & ~live->held, now); /* again: nobody may have heard it */
+	if (sides)
+		check_again(live, sides);
+	else if (live->held && now.ns >= live->retry_held.ns)
+		check_again(live, live->held);
 }

@@ -45,12 +45,17 @@ void addresses_say_unchecked(const struct live *live, unsigned sides);
 void addresses_hold(struct live *live, unsigned sides);
 void addresses_look(struct live *live);
 
+/* Sets what is readable when addresses_look() might have something to do before its time. */
+struct pollfd;
+void addresses_poll(const struct live *live, struct pollfd ret[NSIDES]);
+
 /* Has those of held sides checked again soon: they may be others than before. */
 void addresses_follow_rules(struct live *live);
 
 /*
  * Checks our addresses on sides whose link has come up. Those that are in use already stay so
- * whatever is found, which is logged. Others are used from now on, unless another host has them.
+ * whatever is found, which is logged. Others are used once somebody has been heard there, unless
+ * another host has them.
  */
 void addresses_link_up(struct live *live, unsigned sides);
 

@@ -44,10 +44,12 @@ struct live {
 	struct sockets sockets;
 	struct priority priority; /* as it was started with */
 	struct world world;
-	struct desk *desk;  /* at the sockets; or NULL */
-	unsigned held;      /* sides (1 << side) on which no address has been checked yet */
-	bool unchecked;     /* some addresses, when the loops start: no side uses any */
-	lb_time retry_held; /* not to be checked again before */
+	struct desk *desk; /* at the sockets; or NULL */
+	unsigned held;     /* sides (1 << side) on which no address has been checked yet */
+	unsigned quiet;    /* sides on which nobody has been heard since the link came up, */
+	lb_time quiet_until[NSIDES]; /* and how long that matters */
+	bool unchecked;              /* some addresses, when the loops start: no side uses any */
+	lb_time retry_held;          /* not to be checked again before */
 	struct cable_change changes[NSIDES]; /* that ports haven't followed yet, */
 	lb_time retry_changes;               /* as a worker didn't move: not again before */
 	uint32_t max_connections, max_half_open;

@@ -225,11 +225,13 @@ static void watch(struct live *live)
 /* Sleeps until a descriptor is readable, or something is due. */
 static void wait_for_events(const struct live *live)
 {
-	struct pollfd fds[2 + DESK_FDS] = {{.fd = live->signals, .events = POLLIN},
-	                                   {.fd = cable_fd(live->cable), .events = POLLIN}};
-	const unsigned n = 2 + desk_poll(live->desk, fds + 2);
+	enum { OWN = 2 + NSIDES };
+	struct pollfd fds[OWN + DESK_FDS] = {{.fd = live->signals, .events = POLLIN},
+	                                     {.fd = cable_fd(live->cable), .events = POLLIN}};
+	const unsigned n = OWN + desk_poll(live->desk, fds + OWN);
 	const int ms = desk_wait_ms(live->desk);
 
+	addresses_poll(live, fds + 2);
 	poll(fds, n, ms < LIVE_CONTROL_MS ? ms : LIVE_CONTROL_MS);
 }
 

@@ -47,6 +47,7 @@ struct wanted_list {
 
 struct vacancy {
 	struct port *ears[NSIDES];
+	unsigned heard; /* sides (1 << side) on which somebody was */
 	struct voice voice;
 };
 
@@ -177,9 +178,16 @@ static bool is_own_mac(const struct vacancy *vacancy, const struct mac *mac)
 	       mac_eq(mac, &vacancy->ears[INSIDE]->mac);
 }
 
+static void note_heard(struct vacancy *vacancy, const struct frame *frame,
+                       const struct packet *packet)
+{
+	if (!is_own_mac(vacancy, &packet->from.mac))
+		vacancy->heard |= 1u << frame->side;
+}
+
 /* What a frame says against using the addresses. */
-static int judge(const struct vacancy *vacancy, const struct rules *rules,
-                 const struct wanted_list *list, const struct frame *frame)
+static int judge(struct vacancy *vacancy, const struct rules *rules, const struct wanted_list *list,
+                 const struct frame *frame)
 {
 	const char *name = vacancy->ears[frame->side]->name;
 	const struct wanted *claim;
@@ -196,6 +204,7 @@ static int judge(const struct vacancy *vacancy, const struct rules *rules,
 		          vacancy->ears[OUTSIDE]->name, vacancy->ears[INSIDE]->name);
 		return -ELOOP;
 	}
+	note_heard(vacancy, frame, &packet);
 	if (!claimed_by(frame, &packet, &where, &mac) || is_own_mac(vacancy, &mac) ||
 	    !(claim = find(list, &where, hop_vlan(&packet.from))))
 		return 0;
@@ -205,7 +214,7 @@ static int judge(const struct vacancy *vacancy, const struct rules *rules,
 	return -EADDRINUSE;
 }
 
-static int judge_arrived(const struct vacancy *vacancy, const struct rules *rules,
+static int judge_arrived(struct vacancy *vacancy, const struct rules *rules,
                          const struct wanted_list *list)
 {
 	struct frame frames[PORT_BURST];
@@ -221,7 +230,7 @@ static int judge_arrived(const struct vacancy *vacancy, const struct rules *rule
 	return err;
 }
 
-static int listen_for(const struct vacancy *vacancy, const struct rules *rules,
+static int listen_for(struct vacancy *vacancy, const struct rules *rules,
                       const struct wanted_list *list, unsigned ms)
 {
 	struct pollfd fds[NSIDES] = {{.fd = ear_fd(vacancy->ears[OUTSIDE]), .events = POLLIN},
@@ -325,6 +334,37 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
 	if (err && err != -EADDRINUSE && err != -ELOOP)
 		log_error("checking our addresses: %s", strerror(-err));
 	return err;
+}
+
+void vacancy_listen(struct vacancy *vacancy, const struct link *const links[NSIDES])
+{
+	start_listening(vacancy, links); /* if it doesn't, nobody is heard */
+}
+
+/* As much as a socket's buffer may hold. */
+static void hear_out(struct vacancy *vacancy, struct port *ear)
+{
+	enum { ROUNDS = 64 };
+	struct frame frames[PORT_BURST];
+	struct packet packet;
+	unsigned n;
+
+	for (unsigned round = 0; round < ROUNDS && (n = ear->ops->receive(ear, frames)); round++)
+		for (unsigned i = 0; i < n; i++) {
+			parse_frame(&frames[i], &packet);
+			note_heard(vacancy, &frames[i], &packet);
+		}
+}
+
+unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides)
+{
+	unsigned heard;
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		hear_out(vacancy, vacancy->ears[side]);
+	heard = vacancy->heard & sides;
+	vacancy->heard &= ~sides;
+	return heard;
 }
 
 bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,

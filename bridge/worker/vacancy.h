@@ -38,6 +38,14 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
                   const struct rules *rules, const struct rules *before,
                   const struct fastpath *fastpath, bool first_only, struct vacancy_check *ret);
 
+/*
+ * Has it listen on these interfaces, or on one if the other is NULL, until the next check. The
+ * second one says on which of sides (1 << side) any host has been heard, in a check as well, since
+ * it was asked that of them the last time.
+ */
+void vacancy_listen(struct vacancy *vacancy, const struct link *const links[NSIDES]);
+unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides);
+
 /* If there is any address that vacancy_check() would ask for; also if that can't be found out for
  * lack of memory. */
 bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,

@@ -23,6 +23,7 @@ teardown()
 	[[ ! -e $LAB_DIR/ear.pid ]] || lab_kill ear
 	[[ ! -e $LAB_DIR/cut.pid ]] || lab_kill cut
 	plug
+	ip -n switch link set br0 type bridge stp_state 0
 	ip -n dc addr del "$VIP/32" dev eth0 2>/dev/null || true
 	ip -n dc addr del fd00::40/128 dev eth0 2>/dev/null || true
 	ip -n dc addr del 10.2.127.251/32 dev eth0 2>/dev/null || true
@@ -39,6 +40,12 @@ plug()
 {
 	ip -n switch link set tmb up
 	ip -n segment link set tmb up
+}
+
+# Hosts of both sides, without which our addresses aren't used there.
+hosts_speak()
+{
+	wait_until 5 in_ns client arping -q -c 1 -w 1 -I eth0 10.0.0.41
 }
 
 # Without looking whether something crosses.
@@ -80,6 +87,8 @@ serves()
 	log_says 'eth0: has no carrier: whether our addresses are free'
 	log_says 'eth1: has no carrier: whether our addresses are free'
 	plug
+	wait_until 3 log_says 'eth1: nobody has been heard there yet'
+	hosts_speak
 	wait_until 3 log_says 'eth0: our addresses are checked, and in use'
 	wait_until 3 log_says 'eth1: our addresses are checked, and in use'
 	wait_until 3 serves
@@ -113,6 +122,35 @@ serves()
 	ip -n dc addr del "$VIP/32" dev eth0
 	wait_until 13 log_says 'eth0: our addresses are checked, and in use'
 	serves
+	tmbridge_stop
+}
+
+switch_forwards()
+{
+	[[ $(in_ns switch bridge -j link show dev tmb | jq -r '.[0].state') = forwarding ]]
+}
+
+# For 4 s it forwards nothing that it gets there, or has for there: nobody can say that he has the VIP.
+# bats test_tags=plain
+@test "a switch that forwards nothing at first: our addresses are checked when it does, and the side of whom nobody hears waits for longer" {
+	ip -n switch link set br0 type bridge forward_delay 200 stp_state 1
+	unplug
+	start_unplugged
+	ip -n dc addr add "$VIP/32" dev eth0
+	plug
+	wait_until 3 log_says 'eth0: nobody has been heard there yet'
+	never switch_forwards
+	wait_until 10 switch_forwards
+	never log_says 'eth0: our addresses are checked, and in use'
+	wait_until 5 in_ns client arping -q -c 1 -w 1 -I eth0 10.0.0.10 # who is on the same side
+	wait_until 3 log_says "eth0: $VIP belongs to 02:00:00:00:00:10 already"
+	in_ns client ip neigh flush dev eth0
+	[[ $(in_ns client arping -c 2 -w 2 -I eth0 "$VIP" | grep -oE '\[.*\]' | sort -u) = '[02:00:00:00:00:10]' ]]
+	ip -n dc addr del "$VIP/32" dev eth0
+	wait_until 13 log_says 'eth0: our addresses are checked, and in use'
+	wait_until 40 log_says 'eth1: our addresses are checked, and in use'
+	serves
+	ip -n switch link set br0 type bridge stp_state 0
 	tmbridge_stop
 }
 
