@@ -48,10 +48,15 @@ void events_free(struct events *events)
 void events_inherit(struct events *events, const struct events *old)
 {
 	memcpy(events->refused, old->refused, sizeof(old->refused));
-	events->conflict = old->conflict;
+	memcpy(events->claims, old->claims, sizeof(old->claims));
 	events->moved = old->moved;
 	events->attempted = old->attempted;
 	events->suspect = old->suspect;
+}
+
+static bool is_over(const struct events_limit *limit, lb_time now)
+{
+	return !limit->ever || now.ns - limit->said.ns >= EVENTS_EVERY_S * LB_NS_PER_S;
 }
 
 /* Counts one more event. True if it is time for a line, with how many there were since the last
@@ -59,7 +64,7 @@ void events_inherit(struct events *events, const struct events *old)
 static bool is_time(struct events_limit *limit, lb_time now, uint64_t *ret)
 {
 	limit->since++;
-	if (limit->ever && now.ns - limit->said.ns < EVENTS_EVERY_S * LB_NS_PER_S)
+	if (!is_over(limit, now))
 		return false;
 	*ret = limit->since;
 	*limit = (struct events_limit){.said = now, .ever = true};
@@ -226,6 +231,24 @@ void events_suspect(struct events *events, const struct rules *rules, unsigned s
 	         rule->name, observe, n);
 }
 
+/* The address's own, or one whose time is over; else what is claimed counts with another one. */
+static struct events_limit *limit_of(struct events *events, be32 address, lb_time now)
+{
+	unsigned free = 0;
+
+	for (unsigned i = EVENTS_CLAIMS; i-- > 0;) {
+		struct events_limit *limit = &events->claims[i].limit;
+
+		if (limit->ever && be32_eq(events->claims[i].address, address))
+			return limit;
+		if (is_over(limit, now))
+			free = i;
+	}
+	if (is_over(&events->claims[free].limit, now))
+		events->claims[free].address = address;
+	return &events->claims[free].limit;
+}
+
 void events_conflict(struct events *events, const struct rules *rules, const char *port,
                      const struct sighting *who, lb_time now)
 {
@@ -234,7 +257,7 @@ void events_conflict(struct events *events, const struct rules *rules, const cha
 	char ip[TEXT_ADDRESS_BYTES];
 	uint64_t n;
 
-	if (!is_time(&events->conflict, now, &n))
+	if (!is_time(limit_of(events, who->ip, now), now, &n))
 		return;
 	text_address(rules, who->ip, ip);
 	details_text(&details, "address", ip);

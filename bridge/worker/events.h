@@ -8,6 +8,8 @@
 #include "../port/port.h"
 #include "../../lb/lb.h"
 
+enum { EVENTS_CLAIMS = 8 }; /* lines of claimed addresses in the time of one */
+
 /* What limits how often one kind of line is said. */
 struct events_limit {
 	lb_time said;
@@ -20,7 +22,10 @@ struct events {
 	bool *farm_kept;    /* likewise: `all_down = keep` keeps servers in */
 	bool *agent_silent; /* by rules.servers[]: likewise */
 	struct events_limit refused[LB_NWHYS];
-	struct events_limit conflict;
+	struct {
+		be32 address;
+		struct events_limit limit;
+	} claims[EVENTS_CLAIMS];                       /* of addresses of ours */
 	struct events_limit moved, attempted, suspect; /* servers */
 };
 
@@ -55,7 +60,7 @@ void events_agent(struct events *events, const struct rules *rules,
 void events_refused(struct events *events, const struct farms *farms, const struct verdict *verdict,
                     lb_time now);
 
-/* Says, now and then, that somebody on the side of port claims an address of ours. */
+/* Says, now and then of each address, that somebody on the side of port claims one of ours. */
 void events_conflict(struct events *events, const struct rules *rules, const char *port,
                      const struct sighting *who, lb_time now);
 

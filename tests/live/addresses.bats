@@ -288,11 +288,13 @@ announced_apart() # S, at least
 }
 
 # Each is believed by the client until it is put right.
-claim() # [HOW-OFTEN]
+claim() # [HOW-OFTEN [ADDRESS]]
 {
-	ip -n dc addr add "$VIP/32" dev eth0
-	in_ns dc arping -q -U -c "${1:-1}" -I eth0 -s "$VIP" "$VIP" || true
-	ip -n dc addr del "$VIP/32" dev eth0
+	local address=${2:-$VIP}
+
+	ip -n dc addr add "$address/32" dev eth0
+	in_ns dc arping -q -U -c "${1:-1}" -I eth0 -s "$address" "$address" || true
+	ip -n dc addr del "$address/32" dev eth0
 }
 
 # bats test_tags=plain
@@ -313,6 +315,18 @@ claim() # [HOW-OFTEN]
 	announced_apart 9.9
 	wait_until 2 knows_us
 	vip_connect -n 4 -j 1 -c -t 10 | jq -e '.connected == 4'
+	tmbridge_stop
+}
+
+@test "each address that is claimed is said, however soon after another one" {
+	local i
+
+	sed -i "s/^vip = .*/&\nsnat = $VIP, 10.0.0.11-10.0.0.12/" "$LAB_DIR/lb.ini"
+	tmbridge_start "$LAB_DIR/lb.ini"
+	for i in 40 11 12; do
+		claim 1 10.0.0.$i
+		wait_until 1 log_says "eth0: 10.0.0.$i is claimed by 02:00:00:00:00:10"
+	done
 	tmbridge_stop
 }
 
