@@ -83,6 +83,8 @@ static const struct {
         {FARM_X "[server a]\nwieght = 1\n",
          "lb.ini:5: [server a] unknown key `wieght`: did you mean `weight`?"},
         {FARM_X "port = 1\n", "lb.ini:4: [farm x] unknown key `port`: did you mean `ports`?"},
+        {FARM_X "max_connections = 1\n",
+         "lb.ini:4: [farm x] `max_connections` is a key of other sections: [bridge] [server]"},
         {FARM_X "ries = 1\n", "lb.ini:4: [farm x] unknown key `ries`: did you mean `rise`?"},
         {FARM_X "[bridge]\nmax connections = 1\n",
          "lb.ini:5: [bridge] unknown key `max connections`: did you mean `max_connections`?"},
