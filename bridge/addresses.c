@@ -128,21 +128,38 @@ int addresses_check_first(struct live *live, unsigned *sides, const struct rules
 	return check(live, &question, sides, ret_more);
 }
 
+/* Those of sides on which there is any address to be checked. */
+static unsigned wanted_on(const struct live *live, unsigned sides, const struct rules *rules,
+                          const struct rules *before)
+{
+	unsigned ret = 0;
+
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1 &&
+		    vacancy_is_wanted(rules, before, live->fastpath, (enum side)side))
+			ret |= 1u << side;
+	return ret;
+}
+
 unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
                              const struct rules *before)
 {
-	const unsigned all = way_ports(rules), sides = all & ~addresses_with_carrier(live, all);
+	const unsigned all = way_ports(rules);
 
-	return sides && vacancy_is_wanted(rules, before, live->fastpath) ? sides : 0;
+	return wanted_on(live, all & ~addresses_with_carrier(live, all), rules, before);
 }
 
-void addresses_say_unchecked(const struct live *live, unsigned sides)
+void addresses_wait(struct live *live, unsigned sides)
 {
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (sides >> side & 1)
-			log_warning("%s: has no carrier: whether our addresses are free there is "
-			            "checked when it has one, and until then none is used",
-			            live->options->names[side]);
+	live->quiet |= sides;
+	for (unsigned side = 0; side < NSIDES; side++) {
+		if (!(sides >> side & 1))
+			continue;
+		live->quiet_until[side].ns = UINT64_MAX;
+		log_warning("%s: has no carrier: whether our addresses are free there is checked "
+		            "when it has one, and until then none is used",
+		            live->options->names[side]);
+	}
 }
 
 /* The addresses that are in use on a side aren't given up for one that can't be checked there. */
@@ -152,14 +169,17 @@ int addresses_check_new(struct live *live, const struct rules *rules, const stru
 	unsigned sides = addresses_with_carrier(live, all);
 	int err = addresses_check(live, &sides, rules, before);
 
-	sides = all & ~sides & ~live->held;
-	if (err || !sides || !vacancy_is_wanted(rules, before, live->fastpath))
+	live->quiet &= ~vacancy_heard(live->vacancy, live->quiet & ~live->held);
+	sides = wanted_on(live, (all & ~sides) | live->quiet, rules, before) & ~live->held;
+	if (err || !sides)
 		return err;
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
-			log_error("%s: has no carrier: whether the new addresses are free there "
-			          "can't be checked",
-			          live->options->names[side]);
+			log_error("%s: %s: whether the new addresses are free there can't be "
+			          "checked",
+			          live->options->names[side],
+			          live->quiet >> side & 1 ? "nobody has been heard there yet"
+			                                  : "has no carrier");
 	return -ENETDOWN;
 }
 
@@ -212,11 +232,11 @@ int addresses_check_rest(struct live *live)
 	if (!err)
 		use(live, sides, clock_now()); /* or later: addresses_look() */
 	if (!err)
-		addresses_say_unchecked(live, asked & ~sides);
+		addresses_wait(live, asked & ~sides);
 	return err;
 }
 
-/* Those of held sides that may be used now stay held as long as nobody has been heard there. */
+/* Of held sides only those are used of which it counts: where somebody could hear the question. */
 static void check_again(struct live *live, unsigned sides)
 {
 	const lb_time now = clock_now();
@@ -227,13 +247,22 @@ static void check_again(struct live *live, unsigned sides)
 	if (!sides)
 		return;
 	err = addresses_check(live, &sides, live->crew.workers.rules, NULL);
-	live->quiet &= ~vacancy_heard(live->vacancy, asked);
 	live->retry_held.ns = now.ns + ADDRESSES_RETRY_S * LB_NS_PER_S;
+	if (err)
+		live->quiet &= ~vacancy_heard(live->vacancy, asked);
 	if (!err && live->held & sides & ~live->quiet)
 		release(live, live->held & sides & ~live->quiet, clock_now());
 	else if (err && live->held & sides)
 		log_error("our addresses are not used there: checked again every %d s",
 		          ADDRESSES_RETRY_S);
+}
+
+/* What is found on one is nothing against the other. */
+static void check_each(struct live *live, unsigned sides)
+{
+	for (unsigned side = 0; side < NSIDES; side++)
+		if (sides >> side & 1)
+			check_again(live, 1u << side);
 }
 
 static void say_quiet(const struct live *live, unsigned sides)
@@ -255,7 +284,7 @@ void addresses_link_up(struct live *live, unsigned sides)
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (sides >> side & 1)
 			live->quiet_until[side].ns = until;
-	check_again(live, sides);
+	check_each(live, sides);
 	say_quiet(live, addresses_with_carrier(live, live->held & live->quiet & sides));
 }
 
@@ -288,8 +317,7 @@ void addresses_look(struct live *live)
 	live->quiet &= ~sides;
 	if (sides & ~live->held)
 		use(live, sides & ~live->held, now); /* again: nobody may have heard it */
-	if (sides)
-		check_again(live, sides);
-	else if (live->held && now.ns >= live->retry_held.ns)
-		check_again(live, live->held);
+	check_each(live, sides);
+	if (now.ns >= live->retry_held.ns)
+		check_each(live, live->held & ~live->quiet & ~sides);
 }

@@ -31,11 +31,11 @@ int addresses_check_rest(struct live *live);
 /*
  * The sides (1 << side) without a carrier, if rules have addresses that neither before, which may
  * be NULL, nor an earlier process had: there these can't be checked, so that the sides must be
- * held. The second one logs that.
+ * held. The second one logs that, and has them wait for a link that comes up.
  */
 unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
                              const struct rules *before);
-void addresses_say_unchecked(const struct live *live, unsigned sides);
+void addresses_wait(struct live *live, unsigned sides);
 
 /*
  * Has the workers use our addresses nowhere on these sides; they must stand still, or not run yet.

@@ -1,5 +1,5 @@
 /*
- * What follows for ports, addresses and programs in the kernel when an interface goes, comes back
+ * What follows for ports and programs in the kernel when an interface goes, comes back
  * or changes; and when the rules change.
  */
 #include "follow.h"

@@ -257,7 +257,7 @@ static int check_at_start(struct live *live, const struct rules *rules)
 	else
 		err = addresses_check_first(live, &sides, rules, &live->unchecked);
 	live->held = addresses_unchecked(live, rules, NULL) | (asked & ~sides);
-	addresses_say_unchecked(live, live->held);
+	addresses_wait(live, live->held);
 	if (live->unchecked)
 		live->held = all;
 	return err;

@@ -14,6 +14,7 @@
 #include "net_keys.h"
 #include "server_keys.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -199,6 +200,17 @@ const struct key *section_keys(enum section section)
 int section_find_key(enum section section, const char *name)
 {
 	return key_find(section_keys(section), name);
+}
+
+bool keys_elsewhere(const char *name, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < SECTIONS && used < size; i++)
+		if (section_find_key((enum section)i, name) >= 0)
+			used += (size_t)snprintf(ret + used, size - used, " [%s]",
+			                         section_name((enum section)i));
+	return used;
 }
 
 struct target keys_target(struct rules *rules, enum section section, const char *name)

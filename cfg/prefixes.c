@@ -41,6 +41,20 @@ static const char *ip_text(const struct ip6 *ip, bool v4, char ret[INET6_ADDRSTR
 	          : inet_ntop(AF_INET6, ip, ret, INET6_ADDRSTRLEN);
 }
 
+/* If an address and a hyphen stand first. */
+static bool is_range(const char *text)
+{
+	char first[INET6_ADDRSTRLEN];
+	const size_t len = strcspn(text, " \t-");
+	struct ip6 ip;
+
+	if (!strchr(text, '-') || len >= sizeof(first))
+		return false;
+	memcpy(first, text, len);
+	first[len] = 0;
+	return inet_pton(strchr(first, ':') ? AF_INET6 : AF_INET, first, &ip) == 1;
+}
+
 /* item: the prefix, behind "FILE:LINE: " if it is of a file; text: the prefix alone. */
 static int read_prefix(struct value *value, const char *item, const char *text, struct prefix *ret)
 {
@@ -59,8 +73,8 @@ static int read_prefix(struct value *value, const char *item, const char *text, 
 		ip = ip6_mapped(ip4);
 	else if (inet_pton(AF_INET6, address, &ip) != 1)
 		return value_wrong(value, item, "is %s, nor a prefix such as 192.0.2.0/24",
-		                   strchr(address, '-') ? "a range and not one address"
-		                                        : "not an address");
+		                   is_range(address) ? "a range and not one address"
+		                                     : "not an address");
 	bits = v4 ? PREFIXES_BITS - PREFIXES_V4_BITS : PREFIXES_BITS;
 	len = bits;
 	if (slash && !value_read_number(slash, 0, bits, &len))

@@ -239,18 +239,6 @@ static int scan_section(struct where *where, struct values *values, unsigned lin
 	return ret;
 }
 
-/* The sections that have a key of that name: " [bridge] [server]". Returns if there are any. */
-static bool sections_with(const char *name, char *ret, size_t size)
-{
-	size_t used = 0;
-
-	for (unsigned i = 0; i < SECTIONS && used < size; i++)
-		if (section_find_key((enum section)i, name) >= 0)
-			used += (size_t)snprintf(ret + used, size - used, " [%s]",
-			                         section_name((enum section)i));
-	return used;
-}
-
 static int key_unknown(const struct where *where, unsigned line, const struct where_section *in,
                        const char *name)
 {
@@ -259,7 +247,7 @@ static int key_unknown(const struct where *where, unsigned line, const struct wh
 	char all[NOTE_BYTES / 2] = "";
 	size_t used = 0;
 
-	if (sections_with(name, all, sizeof(all)))
+	if (keys_elsewhere(name, all, sizeof(all)))
 		return note_error(where->notes, line, "[%s] `%s` is a key of other sections:%s",
 		                  in->title, name, all);
 	for (unsigned i = 0; keys[i].name; i++) {

@@ -47,7 +47,8 @@ struct wanted_list {
 
 struct vacancy {
 	struct port *ears[NSIDES];
-	unsigned heard; /* sides (1 << side) on which somebody was */
+	unsigned asked; /* sides (1 << side) that are being checked */
+	unsigned heard; /* on which somebody was */
 	struct voice voice;
 };
 
@@ -205,6 +206,8 @@ static int judge(struct vacancy *vacancy, const struct rules *rules, const struc
 		return -ELOOP;
 	}
 	note_heard(vacancy, frame, &packet);
+	if (!(vacancy->asked >> frame->side & 1))
+		return 0;
 	if (!claimed_by(frame, &packet, &where, &mac) || is_own_mac(vacancy, &mac) ||
 	    !(claim = find(list, &where, hop_vlan(&packet.from))))
 		return 0;
@@ -304,8 +307,11 @@ static int start_listening(struct vacancy *vacancy, const struct link *const lin
 {
 	int err = 0;
 
-	for (unsigned side = 0; side < NSIDES && !err; side++)
+	vacancy->asked = 0;
+	for (unsigned side = 0; side < NSIDES && !err; side++) {
+		vacancy->asked |= (unsigned)!!links[side] << side;
 		err = links[side] ? ear_listen(vacancy->ears[side], links[side]) : 0;
+	}
 	return err;
 }
 
@@ -368,12 +374,14 @@ unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides)
 }
 
 bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
-                       const struct fastpath *fastpath)
+                       const struct fastpath *fastpath, enum side side)
 {
 	struct wanted_list list = {0};
 	int err = list_new(rules, before, fastpath, &list);
-	bool ret = err || list.n;
+	bool ret = err < 0;
 
+	for (size_t i = 0; i < list.n && !ret; i++)
+		ret = way_is_ours(rules, list.items[i].address, side);
 	free(list.items);
 	return ret;
 }

@@ -16,7 +16,7 @@ struct vacancy;
 int vacancy_open(const char *const names[NSIDES], struct vacancy **ret);
 void vacancy_close(struct vacancy *vacancy);
 
-/* Its descriptors, which are bound anew for each check. */
+/* Its descriptors, which are bound anew for each check and in between. */
 void vacancy_fds(const struct vacancy *vacancy, int ret[NSIDES]);
 
 /* What came of a check, besides that nobody has said anything. */
@@ -46,9 +46,9 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
 void vacancy_listen(struct vacancy *vacancy, const struct link *const links[NSIDES]);
 unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides);
 
-/* If there is any address that vacancy_check() would ask for; also if that can't be found out for
- * lack of memory. */
+/* If there is any address that vacancy_check() would ask for on that side; also if that can't be
+ * found out for lack of memory. */
 bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
-                       const struct fastpath *fastpath);
+                       const struct fastpath *fastpath, enum side side);
 
 #endif

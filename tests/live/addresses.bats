@@ -130,17 +130,17 @@ switch_forwards()
 	[[ $(in_ns switch bridge -j link show dev tmb | jq -r '.[0].state') = forwarding ]]
 }
 
-# For 4 s it forwards nothing that it gets there, or has for there: nobody can say that he has the VIP.
+# For 8 s it forwards nothing that it gets there, or has for there: nobody can say that he has the VIP.
 # bats test_tags=plain
-@test "a switch that forwards nothing at first: our addresses are checked when it does, and the side of whom nobody hears waits for longer" {
-	ip -n switch link set br0 type bridge forward_delay 200 stp_state 1
+@test "a switch that forwards nothing at first: our addresses are checked when it does" {
+	ip -n switch link set br0 type bridge forward_delay 400 stp_state 1
 	unplug
 	start_unplugged
 	ip -n dc addr add "$VIP/32" dev eth0
 	plug
 	wait_until 3 log_says 'eth0: nobody has been heard there yet'
 	never switch_forwards
-	wait_until 10 switch_forwards
+	wait_until 20 switch_forwards
 	never log_says 'eth0: our addresses are checked, and in use'
 	wait_until 5 in_ns client arping -q -c 1 -w 1 -I eth0 10.0.0.10 # who is on the same side
 	wait_until 3 log_says "eth0: $VIP belongs to 02:00:00:00:00:10 already"

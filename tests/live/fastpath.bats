@@ -224,7 +224,6 @@ comes_merged() # ADDRESS HOST-IN-URL
 	[[ $status = 1 && $output = "tmbridge: eth0, eth1: nothing was left in the kernel" ]]
 }
 
-# As another version's are, which calls them otherwise.
 # As if another version had left them: what is pinned by names that this one doesn't know.
 leave_unreadable()
 {

@@ -155,6 +155,12 @@ static const struct wrong wrong_values[] = {
         {WITH_FARM, "deny = 192.0.2.1 - 192.0.2.9",
          "lb.ini:4: [farm x] deny: 192.0.2.1 - 192.0.2.9 is a range and not one address, nor a "
          "prefix such as 192.0.2.0/24"},
+        {WITH_FARM, "deny = 2001:db8::1-2001:db8::9",
+         "lb.ini:4: [farm x] deny: 2001:db8::1-2001:db8::9 is a range and not one address, nor a "
+         "prefix such as 192.0.2.0/24"},
+        {WITH_FARM, "deny = web-servers",
+         "lb.ini:4: [farm x] deny: web-servers is not an address, nor a prefix such as "
+         "192.0.2.0/24"},
         {WITH_FARM, "allow = ::/129",
          "lb.ini:4: [farm x] allow: ::/129 has no prefix length from 0 to 128"},
         {WITH_FARM, "client_exempt = office",
