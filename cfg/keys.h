@@ -19,8 +19,7 @@ const struct key *section_keys(enum section section);
 /* The place in section_keys() of the key name, or -1. */
 int section_find_key(enum section section, const char *name);
 
-/* Writes the sections that have a key of that name: " [bridge] [server]". Returns if there are any.
- */
+/* Writes the sections that have a key of that name, " [bridge] [server]". Returns if any has. */
 bool keys_elsewhere(const char *name, char *ret, size_t size);
 
 /* Points at what the section of that name is about; it must be in rules. */

@@ -192,6 +192,15 @@ lab_up() # [mtu=N] [offloads=off] [ipv6=off] [addresses=N]
 	done | ip -n client -b -
 }
 
+# A host knows for good where another one is: who looks for it again, as all do now and then, may lose what is none of the wire's.
+lab_knows() # NAMESPACE ADDRESS NAMESPACE-OF-ADDRESS
+{
+	local mac
+
+	mac=$(ip -n "$3" -j link show eth0 | jq -r '.[0].address')
+	ip -n "$1" neigh replace "$2" lladdr "$mac" nud permanent dev eth0
+}
+
 # The kernel's bridge in tmbridge's place.
 lab_plain_wire()
 {

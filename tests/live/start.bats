@@ -7,14 +7,9 @@ source "$BATS_TEST_DIRNAME/../big_files.sh"
 
 setup_file()
 {
-	local mac
-
 	lab_up
-	# who has to look for the other one again waits for a second more, which isn't ours
-	mac=$(ip -n fe1 -j link show eth0 | jq -r '.[0].address')
-	ip -n client neigh replace 10.0.0.41 lladdr "$mac" nud permanent dev eth0
-	mac=$(ip -n client -j link show eth0 | jq -r '.[0].address')
-	ip -n fe1 neigh replace 10.0.0.100 lladdr "$mac" nud permanent dev eth0
+	lab_knows client 10.0.0.41 fe1
+	lab_knows fe1 10.0.0.100 client
 }
 
 teardown()
