@@ -225,7 +225,7 @@ static void release(struct live *live, unsigned sides, lb_time now)
 int addresses_check_rest(struct live *live)
 {
 	const struct rules *rules = live->crew.workers.rules;
-	const unsigned asked = addresses_with_carrier(live, live->held);
+	const unsigned asked = addresses_with_carrier(live, live->held & ~live->quiet);
 	unsigned sides = asked;
 	int err = addresses_check(live, &sides, rules, NULL);
 
