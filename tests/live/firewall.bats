@@ -164,6 +164,7 @@ reload()
 	local path least
 
 	for path in kernel off; do
+		[[ $path = kernel || ${WORKERS:-1} = 1 ]] || continue # each worker has its part of a rate
 		rules $path <<-'END'
 			[filter tagged]
 			match = vlan 7 and icmp and len = 102
