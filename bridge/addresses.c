@@ -151,6 +151,7 @@ unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
 
 void addresses_wait(struct live *live, unsigned sides)
 {
+	vacancy_heard(live->vacancy, sides); /* by the link of before */
 	live->quiet |= sides;
 	for (unsigned side = 0; side < NSIDES; side++) {
 		if (!(sides >> side & 1))
