@@ -29,8 +29,10 @@ struct question {
 	bool first_only;
 };
 
-/* Those of sides that have a carrier in this moment, and how these are. */
-static unsigned look(const struct live *live, unsigned sides, struct link ret[NSIDES])
+/* Those of sides that have a carrier in this moment, and how these are; of others ret_links is
+ * NULL. */
+static unsigned look(const struct live *live, unsigned sides, struct link ret[NSIDES],
+                     const struct link *ret_links[NSIDES])
 {
 	for (unsigned side = 0; side < NSIDES; side++) {
 		const struct link *was = &cable_state(live->cable, (enum side)side)->link;
@@ -39,6 +41,7 @@ static unsigned look(const struct live *live, unsigned sides, struct link ret[NS
 		    (link_query_index(cable_socket(live->cable), was->index, &ret[side]) < 0 ||
 		     plug_state_of(&ret[side]) != LINK_UP))
 			sides &= ~(1u << side);
+		ret_links[side] = sides >> side & 1 ? &ret[side] : NULL;
 	}
 	return sides;
 }
@@ -46,27 +49,25 @@ static unsigned look(const struct live *live, unsigned sides, struct link ret[NS
 /* The kernel is asked: what the cable has heard may be of before. */
 unsigned addresses_with_carrier(const struct live *live, unsigned sides)
 {
-	struct link links[NSIDES];
+	const struct link *links[NSIDES];
+	struct link found[NSIDES];
 
-	return look(live, sides, links);
+	return look(live, sides, found, links);
 }
 
 /* Takes those out of *sides that had no carrier all the time. Nobody can answer then. */
 static int check_once(struct live *live, const struct question *question, unsigned *sides,
                       struct vacancy_check *ret)
 {
-	const struct link *links[NSIDES] = {NULL, NULL};
+	const struct link *links[NSIDES], *later[NSIDES];
 	struct link before[NSIDES], after[NSIDES];
-	const unsigned asked = look(live, *sides, before);
+	const unsigned asked = look(live, *sides, before, links);
 	unsigned done;
 	int err;
 
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (asked >> side & 1)
-			links[side] = &before[side];
 	err = vacancy_check(live->vacancy, links, question->rules, question->before, live->fastpath,
 	                    question->first_only, ret);
-	done = look(live, asked, after) & ~ret->down;
+	done = look(live, asked, after, later) & ~ret->down;
 	for (unsigned side = 0; side < NSIDES; side++)
 		if (done >> side & 1 && before[side].drops != after[side].drops)
 			done &= ~(1u << side);
@@ -78,13 +79,10 @@ static int check_once(struct live *live, const struct question *question, unsign
 /* Between checks, as well, where nobody has been heard yet. */
 static void listen_on(const struct live *live)
 {
-	const struct link *links[NSIDES] = {NULL, NULL};
+	const struct link *links[NSIDES];
 	struct link found[NSIDES];
-	const unsigned sides = look(live, live->quiet, found);
 
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (sides >> side & 1)
-			links[side] = &found[side];
+	look(live, live->quiet, found, links);
 	vacancy_listen(live->vacancy, links);
 }
 
@@ -110,10 +108,9 @@ static int check(struct live *live, const struct question *question, unsigned *s
 	return err;
 }
 
-int addresses_check(struct live *live, unsigned *sides, const struct rules *rules,
-                    const struct rules *before)
+int addresses_check(struct live *live, unsigned *sides, const struct rules *rules)
 {
-	const struct question question = {.rules = rules, .before = before};
+	const struct question question = {.rules = rules};
 	bool more = false;
 
 	return check(live, &question, sides, &more);
@@ -128,25 +125,11 @@ int addresses_check_first(struct live *live, unsigned *sides, const struct rules
 	return check(live, &question, sides, ret_more);
 }
 
-/* Those of sides on which there is any address to be checked. */
-static unsigned wanted_on(const struct live *live, unsigned sides, const struct rules *rules,
-                          const struct rules *before)
+unsigned addresses_unchecked(const struct live *live, const struct rules *rules)
 {
-	unsigned ret = 0;
+	const unsigned all = way_ports(rules), sides = all & ~addresses_with_carrier(live, all);
 
-	for (unsigned side = 0; side < NSIDES; side++)
-		if (sides >> side & 1 &&
-		    vacancy_is_wanted(rules, before, live->fastpath, (enum side)side))
-			ret |= 1u << side;
-	return ret;
-}
-
-unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
-                             const struct rules *before)
-{
-	const unsigned all = way_ports(rules);
-
-	return wanted_on(live, all & ~addresses_with_carrier(live, all), rules, before);
+	return vacancy_wanted(rules, NULL, live->fastpath, sides);
 }
 
 void addresses_wait(struct live *live, unsigned sides)
@@ -166,12 +149,15 @@ void addresses_wait(struct live *live, unsigned sides)
 /* The addresses that are in use on a side aren't given up for one that can't be checked there. */
 int addresses_check_new(struct live *live, const struct rules *rules, const struct rules *before)
 {
+	const struct question question = {.rules = rules, .before = before};
 	const unsigned all = way_ports(rules);
 	unsigned sides = addresses_with_carrier(live, all);
-	int err = addresses_check(live, &sides, rules, before);
+	bool more = false;
+	int err = check(live, &question, &sides, &more);
 
 	live->quiet &= ~vacancy_heard(live->vacancy, live->quiet & ~live->held);
-	sides = wanted_on(live, (all & ~sides) | live->quiet, rules, before) & ~live->held;
+	sides = ((all & ~sides) | live->quiet) & ~live->held;
+	sides = vacancy_wanted(rules, before, live->fastpath, sides);
 	if (err || !sides)
 		return err;
 	for (unsigned side = 0; side < NSIDES; side++)
@@ -228,13 +214,13 @@ int addresses_check_rest(struct live *live)
 	const struct rules *rules = live->crew.workers.rules;
 	const unsigned asked = addresses_with_carrier(live, live->held & ~live->quiet);
 	unsigned sides = asked;
-	int err = addresses_check(live, &sides, rules, NULL);
+	int err = addresses_check(live, &sides, rules);
 
-	if (!err)
-		use(live, sides, clock_now()); /* or later: addresses_look() */
-	if (!err)
-		addresses_wait(live, asked & ~sides);
-	return err;
+	if (err)
+		return err;
+	use(live, sides, clock_now()); /* or later: addresses_look() */
+	addresses_wait(live, asked & ~sides);
+	return 0;
 }
 
 /* Of held sides only those are used of which it counts: where somebody could hear the question. */
@@ -247,7 +233,7 @@ static void check_again(struct live *live, unsigned sides)
 	sides = asked;
 	if (!sides)
 		return;
-	err = addresses_check(live, &sides, live->crew.workers.rules, NULL);
+	err = addresses_check(live, &sides, live->crew.workers.rules);
 	live->retry_held.ns = now.ns + ADDRESSES_RETRY_S * LB_NS_PER_S;
 	if (err)
 		live->quiet &= ~vacancy_heard(live->vacancy, asked);

@@ -10,13 +10,12 @@
 unsigned addresses_with_carrier(const struct live *live, unsigned sides);
 
 /*
- * Whether nobody has the addresses of rules on *sides, not counting those of before, which may be
- * NULL. Leaves those sides in *sides on which that was found out: not one whose link went down
- * meanwhile. Returns 0, or a negative errno with the reason logged. The second is a reload's: on
- * all sides, of which only those that are held may have no carrier.
+ * Whether nobody has the addresses of rules on *sides. Leaves those sides in *sides on which that
+ * was found out: not one whose link went down meanwhile. Returns 0, or a negative errno with the
+ * reason logged. The second is a reload's: of the addresses that aren't in before, on all sides, of
+ * which only those that are held may have no carrier.
  */
-int addresses_check(struct live *live, unsigned *sides, const struct rules *rules,
-                    const struct rules *before);
+int addresses_check(struct live *live, unsigned *sides, const struct rules *rules);
 int addresses_check_new(struct live *live, const struct rules *rules, const struct rules *before);
 
 /*
@@ -29,12 +28,11 @@ int addresses_check_first(struct live *live, unsigned *sides, const struct rules
 int addresses_check_rest(struct live *live);
 
 /*
- * The sides (1 << side) without a carrier, if rules have addresses that neither before, which may
- * be NULL, nor an earlier process had: there these can't be checked, so that the sides must be
- * held. The second one logs that, and has them wait for a link that comes up.
+ * The sides (1 << side) without a carrier, if rules have addresses that no earlier process had:
+ * there these can't be checked, so that the sides must be held. The second one logs that, and has
+ * them wait for a link that comes up.
  */
-unsigned addresses_unchecked(const struct live *live, const struct rules *rules,
-                             const struct rules *before);
+unsigned addresses_unchecked(const struct live *live, const struct rules *rules);
 void addresses_wait(struct live *live, unsigned sides);
 
 /*

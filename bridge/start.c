@@ -253,10 +253,10 @@ static int check_at_start(struct live *live, const struct rules *rules)
 
 	/* what is in use already stays so, and the wire goes on in the kernel meanwhile */
 	if (fastpath_inherits(live->fastpath))
-		err = addresses_check(live, &sides, rules, NULL);
+		err = addresses_check(live, &sides, rules);
 	else
 		err = addresses_check_first(live, &sides, rules, &live->unchecked);
-	live->held = addresses_unchecked(live, rules, NULL) | (asked & ~sides);
+	live->held = addresses_unchecked(live, rules) | (asked & ~sides);
 	addresses_wait(live, live->held);
 	if (live->unchecked)
 		live->held = all;

@@ -307,11 +307,8 @@ static int start_listening(struct vacancy *vacancy, const struct link *const lin
 {
 	int err = 0;
 
-	vacancy->asked = 0;
-	for (unsigned side = 0; side < NSIDES && !err; side++) {
-		vacancy->asked |= (unsigned)!!links[side] << side;
+	for (unsigned side = 0; side < NSIDES && !err; side++)
 		err = links[side] ? ear_listen(vacancy->ears[side], links[side]) : 0;
-	}
 	return err;
 }
 
@@ -326,6 +323,8 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
 	*ret = (struct vacancy_check){.any = list.n, .more = first_only && list.n > VACANCY_FIRST};
 	if (ret->more)
 		list.n = VACANCY_FIRST;
+	vacancy->asked = (unsigned)!!links[OUTSIDE] << OUTSIDE | (unsigned)!!links[INSIDE]
+	                                                                 << INSIDE;
 	if (!err && list.n && is_anywhere)
 		err = start_listening(vacancy, links);
 	if (!err && list.n && is_anywhere)
@@ -373,15 +372,18 @@ unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides)
 	return heard;
 }
 
-bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
-                       const struct fastpath *fastpath, enum side side)
+unsigned vacancy_wanted(const struct rules *rules, const struct rules *before,
+                        const struct fastpath *fastpath, unsigned sides)
 {
 	struct wanted_list list = {0};
-	int err = list_new(rules, before, fastpath, &list);
-	bool ret = err < 0;
+	unsigned ret = 0;
 
-	for (size_t i = 0; i < list.n && !ret; i++)
-		ret = way_is_ours(rules, list.items[i].address, side);
+	if (sides && list_new(rules, before, fastpath, &list) < 0)
+		ret = sides;
+	for (size_t i = 0; i < list.n; i++)
+		for (unsigned side = 0; side < NSIDES; side++)
+			if (way_is_ours(rules, list.items[i].address, (enum side)side))
+				ret |= sides & 1u << side;
 	free(list.items);
 	return ret;
 }

@@ -46,9 +46,9 @@ int vacancy_check(struct vacancy *vacancy, const struct link *const links[NSIDES
 void vacancy_listen(struct vacancy *vacancy, const struct link *const links[NSIDES]);
 unsigned vacancy_heard(struct vacancy *vacancy, unsigned sides);
 
-/* If there is any address that vacancy_check() would ask for on that side; also if that can't be
- * found out for lack of memory. */
-bool vacancy_is_wanted(const struct rules *rules, const struct rules *before,
-                       const struct fastpath *fastpath, enum side side);
+/* Those of sides (1 << side) on which there is any address that vacancy_check() would ask for; all
+ * of them if that can't be found out for lack of memory. */
+unsigned vacancy_wanted(const struct rules *rules, const struct rules *before,
+                        const struct fastpath *fastpath, unsigned sides);
 
 #endif
