@@ -136,7 +136,7 @@ void pins_remove(const struct pins *pins, const char *name)
 }
 
 /* . and .. are refused. */
-static void remove_but(const struct pins *pins, pins_kept *is_kept)
+void pins_keep(const struct pins *pins, pins_kept *is_kept)
 {
 	DIR *place = opendir(pins->path);
 	const struct dirent *pin;
@@ -148,13 +148,8 @@ static void remove_but(const struct pins *pins, pins_kept *is_kept)
 		closedir(place);
 }
 
-void pins_keep(const struct pins *pins, pins_kept *is_kept)
-{
-	remove_but(pins, is_kept);
-}
-
 void pins_clear(const struct pins *pins)
 {
-	remove_but(pins, NULL);
+	pins_keep(pins, NULL);
 	pins_remove(pins, NULL);
 }

@@ -49,7 +49,7 @@ int pins_put(const struct pins *pins, const char *name, int map);
 /* Removes a pin, or with NULL the directory. Nothing happens if there is none, or may not be. */
 void pins_remove(const struct pins *pins, const char *name);
 
-/* Removes all pins but those whose names are to be kept. */
+/* Removes all pins but those whose names are to be kept; NULL: none is. */
 typedef bool pins_kept(const char *name);
 void pins_keep(const struct pins *pins, pins_kept *is_kept);
 
