@@ -61,8 +61,7 @@ bool ip_is(const char *text)
 	return inet_pton(strchr(text, ':') ? AF_INET6 : AF_INET, text, &bytes) == 1;
 }
 
-/* Whether text is the address that begins at from and ends before end, which then is in ret. */
-static bool begins_with(const char *from, const char *end, char ret[VALUE_ADDRESS_BYTES])
+bool ip_begins(const char *from, const char *end, char ret[VALUE_ADDRESS_BYTES])
 {
 	if (!end || end - from >= VALUE_ADDRESS_BYTES)
 		return false;
@@ -77,14 +76,14 @@ static int not_an_ip(struct value *value, const char *item)
 	char address[VALUE_ADDRESS_BYTES];
 	const char *colon = strrchr(item, ':');
 
-	if (begins_with(item, strchr(item, '/'), address))
+	if (ip_begins(item, strchr(item, '/'), address))
 		return value_wrong(value, item, "has a prefix length, but is to be one address: %s",
 		                   address);
-	if (begins_with(item, colon, address) && !strchr(address, ':'))
+	if (ip_begins(item, colon, address) && !strchr(address, ':'))
 		return value_wrong(
 		        value, item,
 		        "has a port: the address is %s, and ports have keys of their own", address);
-	if (*item == '[' && begins_with(item + 1, strchr(item, ']'), address))
+	if (*item == '[' && ip_begins(item + 1, strchr(item, ']'), address))
 		return value_wrong(value, item, "has brackets, and maybe a port: the address is %s",
 		                   address);
 	return value_wrong(value, item,

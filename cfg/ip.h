@@ -15,6 +15,10 @@ struct ip {
 /* Whether text is an address of either version. */
 bool ip_is(const char *text);
 
+/* Whether what begins at from and ends before end is one, which then is in ret; not if end is
+ * NULL. */
+bool ip_begins(const char *from, const char *end, char ret[VALUE_ADDRESS_BYTES]);
+
 /* Reads an address that a host can have. Returns 0, or -EINVAL with value->why filled in. */
 int ip_read(struct value *value, const char *item, struct ip *ret);
 

@@ -41,18 +41,12 @@ static const char *ip_text(const struct ip6 *ip, bool v4, char ret[INET6_ADDRSTR
 	          : inet_ntop(AF_INET6, ip, ret, INET6_ADDRSTRLEN);
 }
 
-/* If an address and a hyphen stand first. */
+/* "192.0.2.1-192.0.2.9", or with blanks about the hyphen. */
 static bool is_range(const char *text)
 {
-	char first[INET6_ADDRSTRLEN];
-	const size_t len = strcspn(text, " \t-");
-	struct ip6 ip;
+	char first[VALUE_ADDRESS_BYTES];
 
-	if (!strchr(text, '-') || len >= sizeof(first))
-		return false;
-	memcpy(first, text, len);
-	first[len] = 0;
-	return inet_pton(strchr(first, ':') ? AF_INET6 : AF_INET, first, &ip) == 1;
+	return strchr(text, '-') && ip_begins(text, text + strcspn(text, " \t-"), first);
 }
 
 /* item: the prefix, behind "FILE:LINE: " if it is of a file; text: the prefix alone. */
