@@ -28,13 +28,6 @@ all_are() # HEALTH
 	tmbridge_stats | jq -e --arg h "$1" '[.farms[].servers[].health == $h] | all'
 }
 
-# The latest of these servers' changes, by tmbridge's clock, in s since 1970.
-last_change() # NAMES
-{
-	tmbridge_stats | jq --arg names "$1" '($names | split(" ")) as $names | [.farms[].servers[] | select(.name | IN($names[])) |
-		.since | (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber)] | max'
-}
-
 # Stops whatever answers in fe1, which accepts all the same: these servers are down for that in time.
 stopped_they_go_down() # NAMES COMMAND...
 {

@@ -13,10 +13,11 @@ checked() # [SETTING...]
 }
 IN_TIME=3
 
-# When its health changed last, by tmbridge's clock, in s since 1970.
-changed_at() # SERVER
+# The latest change of these servers' health, by tmbridge's clock, in s since 1970.
+last_change() # NAMES
 {
-	tmbridge_stats | jq --arg s "$1" '.farms[].servers[] | select(.name == $s) | .since | (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber)'
+	tmbridge_stats | jq --arg names "$1" '($names | split(" ")) as $names | [.farms[].servers[] | select(.name | IN($names[])) |
+		.since | (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber)] | max'
 }
 
 # The command takes a server away, and it is out in time.
@@ -26,7 +27,7 @@ goes_out() # SERVER COMMAND...
 
 	"${@:2}"
 	wait_until 2 health_is "$1" down
-	changed=$(changed_at "$1")
+	changed=$(last_change "$1")
 	jq -ne "$changed - $from < $IN_TIME" || lab_die "$1 was out $changed - $from s later"
 }
 
@@ -86,7 +87,7 @@ is_over() # NAME
 ends_with() # SERVER NAME
 {
 	wait_until 1 is_over "$2"
-	jq -ne "$(stat -c %.3Y "$LAB_DIR/$2.status") - $(changed_at "$1") < 2" || lab_die "$2 was left waiting"
+	jq -ne "$(stat -c %.3Y "$LAB_DIR/$2.status") - $(last_change "$1") < 2" || lab_die "$2 was left waiting"
 }
 
 # Sockets of a namespace with this peer port or local port, less those in TIME-WAIT.

@@ -88,9 +88,8 @@ reloads_unnoticed()
 many_addresses()
 {
 	printf '[bridge]\nfast_path = kernel\nworkers = 2\n'
+	farms_of_250_addresses 127 | sed 's/^ports = 80$/&\ncheck = 80/'
 	awk 'BEGIN {
-		for (i = 0; i < 127; i++)
-			printf "[farm f%d]\nvip = 10.2.%d.1\nports = 80\ncheck = 80\nsnat = 10.2.%d.2-10.2.%d.251\n[server s%d]\nfarm = f%d\naddress = 10.4.0.%d\n", i, i, i, i, i, i, i + 1
 		print "[farm many]\nvip = 10.0.0.50\nports = 80\ncheck = 80\nsnat = off"
 		for (i = 0; i < 3969; i++)
 			printf "[server m%d]\nfarm = many\naddress = 10.5.%d.%d\n", i, i / 250, i % 250 + 1
