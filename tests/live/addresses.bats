@@ -330,6 +330,29 @@ claim() # [HOW-OFTEN [ADDRESS]]
 	tmbridge_stop
 }
 
+# One announcement (RFC 5227, 3) of each of these addresses, all in a row.
+claims_of() # LAST-BYTE...
+{
+	local last
+
+	for last; do
+		printf 'ffffffffffff02000000001008060001080006040001020000000010%08x000000000000%08x\n' $((0x0a000000 + last)) $((0x0a000000 + last))
+	done | "$TOOLS/rawframe" -n 1 switch/tmb
+}
+
+@test "of as many as are claimed at once eight are said" {
+	local n
+
+	sed -i "s/^vip = .*/&\nsnat = $VIP, 10.0.0.11-10.0.0.18/" "$LAB_DIR/lb.ini"
+	for n in 1 8 9; do
+		tmbridge_start "$LAB_DIR/lb.ini"
+		claims_of $(seq 11 $((10 + (n < 9 ? n : 8)))) $([[ $n != 9 ]] || echo 40)
+		wait_until 3 eval 'tmbridge_stats | jq -e ".arp.conflicts >= '$n'"'
+		log_says_times 'is claimed by 02:00:00:00:00:10$' $((n < 9 ? n : 8))
+		tmbridge_stop
+	done
+}
+
 knows_us()
 {
 	in_ns client ip neigh show "$VIP" dev eth0 | grep 02:00:00:00:00:01
